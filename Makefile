@@ -1,0 +1,49 @@
+# Everything that is done with this project; needs only make and python3 >= 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+
+.PHONY: help demo test check format coverage clean
+
+help:
+	@echo "make demo      set up, then calibrate and combine a simulated night"
+	@echo "make test      set up, then run every test"
+	@echo "make check     set up, then check format, lint and types"
+	@echo "make coverage  the tests, kernels uncompiled so that their lines count too"
+	@echo "make clean     remove what make has made"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "zeroframe needs Python 3.11 or newer; say which: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	@rm -rf $(DEMO)
+	$(BIN)/zeroframe simulate palomar-lfc $(DEMO)/raw --gzip
+	$(BIN)/zeroframe bias $(DEMO)/raw -o $(DEMO)/calibrated --camera palomar-lfc
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: $(VENV)/.installed-test
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+clean:
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist

@@ -1,0 +1,182 @@
+"""Everything that zeroframe raises or warns with, as one tree.
+
+::
+
+    ZeroframeError
+    ├── UsageError (also ValueError)           an argument has a value that cannot be used
+    │   ├── SectionError                       a section that cannot be read, or lies outside the image
+    │   ├── CameraError                        a camera that is not known, or a profile that is not valid
+    │   └── UnitError                          units that do not fit together
+    ├── ArgumentError (also TypeError)         an argument that is not known, or of the wrong type
+    ├── FrameError                             one file cannot be used; names the file and what to do
+    │   ├── NotFitsError                       the content is not FITS
+    │   ├── HeaderError                        required cards are missing or make no sense
+    │   ├── DamagedError                       the file is cut off, or its checksum is wrong
+    │   ├── UnsupportedError                   valid, but of a form that is not supported yet
+    │   └── MismatchError                      valid, but it does not fit the other frames
+    ├── OutputError                            a result cannot be written; names the file and what to do
+    │   ├── OutputExistsError                  a file is there already and may not be replaced
+    │   └── RawFolderError                     the result would be written into the raw data
+    ├── NoFramesError                          nothing to work on
+    └── MemoryLimitError                       the work does not fit in the memory limit
+
+    ZeroframeWarning (UserWarning)
+    ├── AssumptionWarning                      something was assumed that neither caller nor file said
+    └── HeaderWarning                          a header that contradicts itself or the standard
+
+Every `FrameError` and `OutputError` carries ``path``, ``reason`` and ``advice``, and reads as one sentence:
+``<path>: <reason>; <advice>``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+__all__ = [
+    "ArgumentError",
+    "AssumptionWarning",
+    "CameraError",
+    "DamagedError",
+    "FrameError",
+    "HeaderError",
+    "HeaderWarning",
+    "MemoryLimitError",
+    "MismatchError",
+    "NoFramesError",
+    "NotFitsError",
+    "OutputError",
+    "OutputExistsError",
+    "RawFolderError",
+    "SectionError",
+    "UnitError",
+    "UnsupportedError",
+    "UsageError",
+    "ZeroframeError",
+    "ZeroframeWarning",
+    "nearest_name",
+]
+
+
+class ZeroframeError(Exception):
+    """Base of every error that zeroframe raises on purpose."""
+
+
+class UsageError(ZeroframeError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class SectionError(UsageError):
+    """A section that cannot be read, or that lies outside the image."""
+
+
+class CameraError(UsageError):
+    """A camera that is not known, or a camera profile that is not valid."""
+
+
+class UnitError(UsageError):
+    """Units that do not fit together."""
+
+
+class ArgumentError(ZeroframeError, TypeError):
+    """An argument that is not known, or that has the wrong type."""
+
+
+class _PathError(ZeroframeError):
+    """An error about one file: what is wrong with it, and what to do about it."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str, advice: str = "") -> None:
+        super().__init__(path, reason, advice)
+        self.path = path
+        self.reason = reason
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" + (f"; {self.advice}" if self.advice else "")
+
+
+class FrameError(_PathError):
+    """One file cannot be used."""
+
+
+class NotFitsError(FrameError):
+    """The content of the file is not FITS."""
+
+
+class HeaderError(FrameError):
+    """Cards that are required are missing, or make no sense."""
+
+
+class DamagedError(FrameError):
+    """The file is cut off, cannot be decompressed, or its checksum is wrong."""
+
+
+class UnsupportedError(FrameError):
+    """The file is valid, but of a form that is not supported yet."""
+
+
+class MismatchError(FrameError):
+    """The file is valid, but it does not fit the other frames."""
+
+
+class OutputError(_PathError):
+    """A result cannot be written."""
+
+
+class OutputExistsError(OutputError):
+    """A file is there already and may not be replaced."""
+
+
+class RawFolderError(OutputError):
+    """The result would be written into the folder of the raw data."""
+
+
+class NoFramesError(ZeroframeError):
+    """Nothing to work on."""
+
+
+class MemoryLimitError(ZeroframeError):
+    """The work does not fit in the memory limit that was given."""
+
+
+class ZeroframeWarning(UserWarning):
+    """Base of every warning that zeroframe gives."""
+
+
+class AssumptionWarning(ZeroframeWarning):
+    """Something was assumed that neither the caller nor the file said."""
+
+
+class HeaderWarning(ZeroframeWarning):
+    """A header that contradicts itself or the FITS standard."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known name, or an empty string.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    known : iterable of str
+        What there is; letter case does not matter.
+
+    Returns
+    -------
+    str
+        ``"; did you mean 'X'?"`` or ``""``.
+
+    Examples
+    --------
+    >>> nearest_name("sigma_clip_dev_fun", ["sigma_clip", "sigma_clip_dev_func"])
+    "; did you mean 'sigma_clip_dev_func'?"
+    >>> nearest_name("zzz", ["exptime"])
+    ''
+    """
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return f"; did you mean '{by_folded[close[0]]}'?" if close else ""

@@ -1,0 +1,18 @@
+"""What the tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SEEDS = REAL_DATA.parent / "seeds"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real frames that stands beside the project where it is developed."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("needs the real frames in ../shared/data, which are not part of the project")
+    return REAL_DATA
