@@ -1,0 +1,49 @@
+"""FITS files: their headers, their pixels, and writing them.
+
+Reading takes plain, gzip, bzip2 and tile-compressed files, told apart by content, and never changes them. What needs
+numpy is imported when it is first used: headers are read without it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from zeroframe.io.cards import Cards, CardValue
+from zeroframe.io.layout import Hdu, ImageLayout
+from zeroframe.io.scan import FrameFile, looks_like_fits, scan
+
+if TYPE_CHECKING:
+    from zeroframe.io.reading import RawImage, read_band, read_raw
+    from zeroframe.io.writing import Compression, ImagePart, write_fits
+
+__all__ = [
+    "CardValue",
+    "Cards",
+    "Compression",
+    "FrameFile",
+    "Hdu",
+    "ImageLayout",
+    "ImagePart",
+    "RawImage",
+    "looks_like_fits",
+    "read_band",
+    "read_raw",
+    "scan",
+    "write_fits",
+]
+
+_LAZY = {
+    "RawImage": "reading",
+    "read_band": "reading",
+    "read_raw": "reading",
+    "Compression": "writing",
+    "ImagePart": "writing",
+    "write_fits": "writing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -1,0 +1,135 @@
+"""A file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import OutputError, OutputExistsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["atomic_file", "write_all"]
+
+_LONGEST_NAME = 255 - len(".") - len(".4194304-0123abcd.part")
+_MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk and run again",
+    errno.EDQUOT: "make room within the quota and run again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f) and run again",
+    errno.EACCES: "choose a folder that may be written to",
+    errno.EPERM: "choose a folder that may be written to",
+    errno.EROFS: "choose a folder on a disk that may be written to",
+    errno.ENOENT: "create the folder first",
+    errno.ENOTDIR: "choose a folder, not a file",
+    errno.EISDIR: "choose another name, or move the folder away",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit on open files (ulimit -n) and run again",
+}
+_EXISTS = "there is a file of that name already"
+_EXISTS_ADVICE = "choose another name, or say overwrite"
+# What file systems without hard links answer (FAT, some network disks).
+_NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL))
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[int]:
+    """Open a hidden file beside `path` for writing; give it that name when the block ends well.
+
+    Whatever ends the block otherwise, the hidden file is removed and what stood at `path` is untouched. Nothing is
+    forced to the disk (fsync): after a power failure a file that was just written may be lost.
+
+    Parameters
+    ----------
+    path : path-like
+        The name that the file shall have. Its folder must be there.
+    overwrite : bool
+        Replace a file of that name. Without it a file that appears there meanwhile is kept as well.
+
+    Yields
+    ------
+    int
+        Descriptor of the open file.
+
+    Raises
+    ------
+    OutputExistsError
+        When there is a file of that name and `overwrite` is false.
+    OutputError
+        When the system refuses to write, say because the disk is full.
+    """
+    path = Path(path)
+    if not overwrite and os.path.lexists(path):
+        raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE)
+    short = os.fsdecode(os.fsencode(path.name)[:_LONGEST_NAME])
+    hidden = path.with_name(f".{short}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+            _give_name(hidden, path, overwrite=overwrite)
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # it has got its name
+                hidden.unlink()
+    except OSError as error:
+        raise _output_error(path, error) from error
+
+
+def write_all(descriptor: int, buffers: Iterable[bytes | memoryview]) -> None:
+    """Write every byte of the buffers, which the system may do in several steps.
+
+    Parameters
+    ----------
+    descriptor : int
+        Open for writing.
+    buffers : iterable of bytes or memoryview of bytes
+        In the order in which they are written.
+
+    Raises
+    ------
+    OSError
+        What the system says.
+    """
+    waiting = [memoryview(buffer) for buffer in buffers if len(buffer)]
+    while waiting:
+        written = os.writev(descriptor, waiting[:_MOST_BUFFERS])
+        while waiting and written >= len(waiting[0]):
+            written -= len(waiting.pop(0))
+        if written:
+            waiting[0] = waiting[0][written:]
+
+
+def _give_name(hidden: Path, path: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        hidden.replace(path)
+        return
+    try:
+        path.hardlink_to(hidden)  # fails where a file of that name has appeared; renaming would replace it
+    except FileExistsError as error:
+        raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE) from error
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _reserve(path)
+        hidden.replace(path)
+
+
+def _reserve(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    except FileExistsError as error:
+        raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE) from error
+
+
+def _output_error(path: Path, error: OSError) -> OutputError:
+    advice = _ADVICE.get(error.errno or 0, "see to that and run again")
+    return OutputError(path, f"cannot be written ({error.strerror or error})", advice)

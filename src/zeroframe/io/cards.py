@@ -1,0 +1,278 @@
+"""One FITS header as a read-only mapping that is parsed by us, card by card, when a value is asked for.
+
+A header table of thousands of files needs a handful of cards from each header. `Cards` therefore only notes
+where each keyword stands and parses a value when it is looked up. Nothing in a header raises: what is not valid
+FITS is kept as text, because real cameras write such cards in frames that are otherwise good.
+
+The layout of a card is that of the FITS standard 4.0, section 4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
+
+__all__ = ["BLOCK_SIZE", "CARD_SIZE", "CardValue", "Cards", "find_end"]
+
+CardValue = bool | int | float | str | None
+
+CARD_SIZE = 80
+BLOCK_SIZE = 2880
+
+_COMMENTARY = frozenset(("COMMENT", "HISTORY", ""))
+_INTEGER = re.compile(r"[+-]?\d{1,400}\Z", re.ASCII)
+_REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?\Z", re.ASCII | re.IGNORECASE)
+_QUOTED = re.compile(r"'((?:[^']|'')*)'")
+_UNPRINTABLE = re.compile(r"[^ -~]")
+# A card that astropy reads as we do and writes again without a word; any other is written anew by `to_header`.
+_PLAIN_CARD = re.compile(
+    r"(?:(?:(?=[A-Z0-9_-]+ *=)(?!HIERARCH|CONTINUE|END ).{8}= |HIERARCH (?:[A-Z0-9_-]+ )+= )"
+    r" *(?:'(?:[ -&(-~]|'')*'|[TF](?![^ /])|[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[ED][+-]?\d{1,3})?(?![^ /]))? *(?:/[ -~]*)?"
+    r"|CONTINUE  '(?:[ -&(-~]|'')*' *(?:/[ -~]*)?"
+    r"|(?:COMMENT |HISTORY |        )[ -~]*)\Z"
+)
+
+
+def find_end(header: bytes, start: int = 0) -> int:
+    """Return the offset of the END card, or -1 when there is none.
+
+    Parameters
+    ----------
+    header : bytes
+        Bytes of a header, beginning with its first card.
+    start : int
+        Where to begin; a multiple of 80.
+
+    Returns
+    -------
+    int
+        Offset in bytes, a multiple of 80.
+
+    Examples
+    --------
+    >>> find_end(b"SIMPLE  =                    T".ljust(80) + b"END".ljust(80))
+    80
+    >>> find_end(b"ENDTIME = 3".ljust(80))
+    -1
+    """
+    found = header.find(b"END", start)
+    while found >= 0:
+        if found % CARD_SIZE == 0 and not header[found + 3 : found + CARD_SIZE].strip(b" \0"):
+            return found
+        found = header.find(b"END", found + 1)
+    return -1
+
+
+class Cards(Mapping[str, CardValue]):
+    """The cards of one header.
+
+    Parameters
+    ----------
+    text : bytes
+        The header as it stands in the file: 80-byte cards, END included. What follows END is ignored.
+
+    Attributes
+    ----------
+    text : bytes
+        The header, END included and without the padding behind it.
+
+    Notes
+    -----
+    Keywords are found whatever their letter case. Of a keyword that stands there several times the first counts.
+    COMMENT, HISTORY and blank cards are one value each, their lines joined by newlines. A string that goes on in
+    CONTINUE cards is one value, and HIERARCH keywords are found with and without that word in front.
+    Numbers that are complex, not finite, or not numbers are kept as text.
+
+    Examples
+    --------
+    >>> header = Cards(b"EXPTIME =                 1.5D1 / s".ljust(80) + b"FILTER  = 'g''      '".ljust(80) + b"END")
+    >>> header["exptime"], header["FILTER"], header.get("GAIN")
+    (15.0, "g'", None)
+    """
+
+    __slots__ = ("_hierarch", "_offsets", "_string", "text")
+
+    def __init__(self, text: bytes) -> None:
+        end = find_end(text)
+        if end < 0:
+            end = len(text)
+            self.text = text
+        else:
+            self.text = text[: end + CARD_SIZE]
+        string = self._string = text[:end].replace(b"\0", b" ").decode("latin-1")
+        keywords = text[:end].upper().replace(b"\0", b" ").decode("latin-1")
+        offsets: dict[str, int] = {}
+        for offset in range(0, end, CARD_SIZE):
+            keyword = keywords[offset : offset + 8].strip()
+            if keyword not in offsets:
+                offsets[keyword] = offset
+        offsets.pop("CONTINUE", None)
+        self._hierarch = offsets.pop("HIERARCH", None) is not None
+        if self._hierarch:
+            _index_hierarch(string, offsets)
+        self._offsets = offsets
+
+    def __getitem__(self, keyword: str) -> CardValue:
+        name = self._name(keyword)
+        if name is None:
+            raise KeyError(keyword)
+        if name in _COMMENTARY:
+            return "\n".join(line[8:].rstrip() for line in self.lines() if line[:8].strip().upper() == name)
+        return self._value_at(self._offsets[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._offsets)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __contains__(self, keyword: object) -> bool:
+        return isinstance(keyword, str) and self._name(keyword) is not None
+
+    def __repr__(self) -> str:
+        return f"<Cards: {len(self)} keywords>"
+
+    def __reduce__(self) -> tuple[type[Cards], tuple[bytes]]:
+        return Cards, (self.text,)
+
+    def lines(self) -> list[str]:
+        """Return the cards as they stand, 80 characters each, END left out.
+
+        Returns
+        -------
+        list of str
+            Null bytes read as blanks, bytes beyond ASCII as Latin-1.
+        """
+        string = self._string
+        return [string[offset : offset + CARD_SIZE].ljust(CARD_SIZE) for offset in range(0, len(string), CARD_SIZE)]
+
+    def valid_lines(self) -> list[str]:
+        """Return the cards in a form that follows the standard.
+
+        Returns
+        -------
+        list of str
+            80 characters each, or a multiple of it for a card that was rewritten: with the value as we read
+            it, bytes beyond ASCII as ``?``, and keywords that are not allowed after ``HIERARCH``.
+        """
+        lines = self.lines()
+        valid: list[str] = []
+        position = 0
+        while position < len(lines):
+            end = position + 1
+            while end < len(lines) and lines[end].startswith("CONTINUE") and _continues(lines[end - 1]):
+                end += 1
+            group = lines[position:end]
+            if all(map(_PLAIN_CARD.match, group)) and (end > position + 1 or not group[0].startswith("CONTINUE")):
+                valid += group
+            else:
+                valid.append(_rewritten(group[0], self._value_at(position * CARD_SIZE)))
+            position = end
+        return valid
+
+    def to_header(self) -> Header:
+        """Return the cards as an astropy header that can be changed and written.
+
+        Cards that are not valid FITS are rewritten, so that astropy neither warns nor refuses; see `valid_lines`.
+
+        Returns
+        -------
+        astropy.io.fits.Header
+
+        Examples
+        --------
+        >>> Cards(b"BSCALE  = +1.000e+000".ljust(80) + b"END".ljust(80)).to_header()["BSCALE"]
+        1.0
+        """
+        from astropy.io.fits import Header
+
+        return Header.fromstring("".join(self.valid_lines()))
+
+    def _name(self, keyword: str) -> str | None:
+        """Return the keyword as it is kept, or None when there is no such card."""
+        if keyword in self._offsets:
+            return keyword
+        name = keyword.strip().upper()
+        if self._hierarch:
+            name = name.removeprefix("HIERARCH ").strip()
+        return name if name in self._offsets else None
+
+    def _value_at(self, offset: int) -> CardValue:
+        card = self._string[offset : offset + CARD_SIZE]
+        field = _value_field(card)
+        if field is None:
+            return card[8:].strip()
+        value = _parse_value(field)
+        while isinstance(value, str) and value.endswith("&"):
+            offset += CARD_SIZE
+            card = self._string[offset : offset + CARD_SIZE]
+            more = _QUOTED.match(card[8:].lstrip()) if card.startswith("CONTINUE") else None
+            if more is None:
+                break
+            value = value[:-1] + more[1].replace("''", "'").rstrip()
+        return value
+
+
+def _index_hierarch(string: str, offsets: dict[str, int]) -> None:
+    """Add the keywords of HIERARCH cards to `offsets`, which stays in the order of the cards."""
+    for offset in range(0, len(string), CARD_SIZE):
+        card = string[offset : offset + CARD_SIZE]
+        if card[:8].upper() == "HIERARCH":
+            keyword, equals, _ = card[8:].partition("=")
+            name = " ".join(keyword.upper().split()) if equals else "HIERARCH"
+            offsets.setdefault(name, offset)
+    in_order = sorted(offsets.items(), key=lambda item: item[1])
+    offsets.clear()
+    offsets.update(in_order)
+
+
+def _value_field(card: str) -> str | None:
+    """Return what stands behind the equals sign of a card, or None for a card without a value."""
+    if card[8:9] == "=":
+        return card[9:].strip()
+    if card[:8].upper() == "HIERARCH" and "=" in card:
+        return card[card.index("=") + 1 :].strip()
+    return None
+
+
+def _parse_value(field: str) -> CardValue:
+    if field[:1] == "'":
+        quoted = _QUOTED.match(field)
+        return quoted[1].replace("''", "'").rstrip() if quoted else field[1:].rstrip()
+    text = field.partition("/")[0].rstrip()
+    if text in ("T", "F"):
+        return text == "T"
+    if _INTEGER.match(text):
+        return int(text)
+    if _REAL.match(text):
+        number = float(text.upper().replace("D", "E"))
+        return number if abs(number) < float("inf") else text
+    return text or None
+
+
+def _continues(card: str) -> bool:
+    """Say whether the string value of a card, or of a CONTINUE card, announces another CONTINUE card."""
+    field = card[8:].lstrip() if card.startswith("CONTINUE") else _value_field(card)
+    quoted = _QUOTED.match(field) if field else None
+    return quoted is not None and quoted[1].rstrip().endswith("&")
+
+
+def _rewritten(card: str, value: CardValue) -> str:
+    """Return a valid card, or several with CONTINUE, with the keyword of `card` and this value."""
+    from astropy.io.fits import Card
+
+    printable = _UNPRINTABLE.sub("?", card)
+    keyword = printable[:8].rstrip().upper()
+    if keyword in ("COMMENT", "HISTORY", ""):
+        return f"{keyword:8}{printable[8:]}"
+    if keyword == "CONTINUE" or (keyword == "HIERARCH" and "=" not in card):
+        return f"COMMENT {printable[8:]}"
+    if keyword == "HIERARCH":
+        keyword = "HIERARCH " + " ".join(printable[8:].partition("=")[0].upper().split())
+    elif not re.match(r"[A-Z0-9_-]+\Z", keyword):
+        keyword = "HIERARCH " + keyword.replace("=", "_")
+    return str(Card(keyword, _UNPRINTABLE.sub("?", value) if isinstance(value, str) else value))

@@ -1,0 +1,250 @@
+"""The pixels of a FITS file: read once, straight into the buffer they stay in, and not yet decoded."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.errors import DamagedError, FrameError, HeaderWarning, UsageError
+from zeroframe.io.cards import CARD_SIZE, Cards
+from zeroframe.io.checksums import add_sums, data_sum
+from zeroframe.io.decoding import decode_pixels
+from zeroframe.io.layout import Hdu, ImageLayout, padded
+from zeroframe.io.scan import FrameFile, cut_off_clause, is_called, walk
+from zeroframe.io.sources import Source, open_source, open_source_descriptor, read_failed
+from zeroframe.io.tiles import decompress_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["RawImage", "read_band", "read_raw"]
+
+_COPY_AGAIN = "copy it again from where it came from"
+
+
+@dataclass(frozen=True, eq=False)
+class RawImage:
+    """One image as it is stored.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    cards : Cards
+        The header of the image, completed by the primary header where the image is in an extension.
+    layout : ImageLayout
+        How `pixels` are coded.
+    pixels : ndarray
+        Undecoded, shape ``layout.shape_yx``: a view of the bytes of the file, of dtype ``layout.dtype``. Those of a
+        tile-compressed image may be of native byte order.
+    """
+
+    path: Path
+    cards: Cards
+    layout: ImageLayout
+    pixels: np.ndarray[Any, Any]
+
+    def decode(self) -> np.ndarray[Any, Any]:
+        """Return the physical values in a new array of native byte order; see `decode_pixels` for its dtype.
+
+        Returns
+        -------
+        ndarray
+            Shape ``layout.shape_yx``, in the unit of the file (BUNIT).
+        """
+        return decode_pixels(self.pixels, self.layout)
+
+
+def read_raw(
+    path: str | os.PathLike[str],
+    *,
+    ext: int | str | None = None,
+    into: memoryview | np.ndarray[Any, Any] | None = None,
+    check_sums: bool = False,
+) -> RawImage:
+    """Read one image of a FITS file without decoding it.
+
+    The file is opened read-only and read once from front to back. A gzip or bzip2 file is read to its end, so
+    that its own checksum is checked.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; plain, gzip, bzip2 and tile-compressed images are told apart by content.
+    ext : int or str, optional
+        Number or name of the HDU; without it the file must hold one image.
+    into : memoryview or ndarray, optional
+        Writable contiguous memory to be used for the pixels when it is large enough, so that no fresh memory is
+        needed. What stands in it is overwritten, and the result is a view of it. Not used for compressed tiles.
+    check_sums : bool
+        Compare the data with DATASUM where the header has it.
+
+    Returns
+    -------
+    RawImage
+
+    Raises
+    ------
+    NotFitsError, HeaderError
+        As `scan` does.
+    UnsupportedError
+        When there are several images and no `ext`, or the image has more than two axes.
+    DamagedError
+        When the file is cut off, cannot be decompressed, asks for more bytes than it can hold, or does not have
+        the sum that DATASUM gives.
+
+    Warns
+    -----
+    HeaderWarning
+        When something is odd about the file though no pixel is lost: bytes behind the end, or a header that was changed
+        after CHECKSUM was written.
+    """
+    hdus: list[Hdu] = []
+    read: tuple[Hdu, np.ndarray[Any, Any], ImageLayout] | None = None
+    with open_source(path) as source:
+        for hdu in walk(source):
+            hdus.append(hdu)
+            layout = hdu.layout
+            wanted = read is None and (ext is None or is_called(hdu, ext))
+            if wanted and layout is not None and len(layout.shape_yx) <= 2:
+                read = (hdu, *_read_image(source, hdu, layout, into, check_sums=check_sums))
+        frame = FrameFile(source.path, source.encoding, tuple(hdus), tuple(source.remarks))
+        if source.cut_off:
+            raise DamagedError(
+                source.path,
+                f"its {source.encoding} data are cut off: they end after {source.position:,} unpacked bytes, "
+                "before their own end mark",
+                _COPY_AGAIN,
+            )
+    chosen = frame.image(ext)
+    if read is None or read[0] is not chosen:
+        raise FrameError(frame.path, "was changed while it was read", "run again")
+    for remark in source.remarks:
+        warnings.warn(f"{frame.path}: {remark}", HeaderWarning, stacklevel=2)
+    return RawImage(frame.path, frame.cards_of(chosen), read[2], read[1])
+
+
+def read_band(frame: FrameFile, hdu: Hdu, rows: slice, out: np.ndarray[Any, Any]) -> None:
+    """Read some rows of an image that is stored plainly, undecoded.
+
+    Parameters
+    ----------
+    frame : FrameFile
+        The file, as scanned.
+    hdu : Hdu
+        The image in it.
+    rows : slice
+        Rows, counted from 0 as numpy does, without a step.
+    out : ndarray
+        C-contiguous and writable; filled with the bytes of the rows, so of ``layout.dtype`` or of bytes.
+
+    Raises
+    ------
+    UsageError
+        When the image is compressed, or `out` does not have the size of the rows.
+    DamagedError
+        When the file ends before these rows do.
+    """
+    layout = hdu.layout
+    if layout is None or layout.tile_compressed or frame.encoding != "plain":
+        raise UsageError(f"{frame.path}: rows can be read only from an image that is not compressed; use read_raw")
+    start, stop, step = rows.indices(layout.shape_yx[0])
+    row_bytes = layout.byte_count // layout.shape_yx[0]
+    if step != 1 or not out.flags.c_contiguous or out.nbytes != max(0, stop - start) * row_bytes:
+        raise UsageError(
+            f"{frame.path}: {max(0, stop - start)} rows of {row_bytes} bytes do not fit {out.nbytes} bytes; "
+            "rows are read without a step into a contiguous array of their size"
+        )
+    target = out.reshape(-1).view(np.uint8).data
+    descriptor, _ = open_source_descriptor(frame.path)
+    try:
+        done = _read_fully(descriptor, target, layout.data_offset + start * row_bytes)
+    except OSError as error:
+        raise read_failed(frame.path, error) from error
+    finally:
+        os.close(descriptor)
+    if done < len(target):
+        raise _cut_off(frame.path, hdu, start * row_bytes + done)
+
+
+def _read_fully(descriptor: int, target: memoryview, offset: int) -> int:
+    done = 0
+    while done < len(target) and (count := os.preadv(descriptor, [target[done:]], offset + done)):
+        done += count
+    return done
+
+
+def _read_image(
+    source: Source,
+    hdu: Hdu,
+    layout: ImageLayout,
+    into: memoryview | np.ndarray[Any, Any] | None,
+    *,
+    check_sums: bool,
+) -> tuple[np.ndarray[Any, Any], ImageLayout]:
+    """Read the data at which the source stands."""
+    if hdu.data_bytes > source.most_bytes - (hdu.data_offset if source.encoding == "plain" else 0):
+        if source.encoding == "plain":
+            raise _cut_off(source.path, hdu, source.file_size - hdu.data_offset)
+        raise DamagedError(
+            source.path,
+            f"asks for {hdu.data_bytes:,} bytes, more than {source.file_size:,} bytes of {source.encoding} can hold",
+            _COPY_AGAIN,
+        )
+    buffer = _buffer(source.path, hdu.data_bytes, None if layout.tile_compressed else into)
+    count = source.read_into(buffer.data)
+    if count < hdu.data_bytes:
+        raise _cut_off(source.path, hdu, count)
+    if check_sums:
+        padding = source.read(padded(hdu.data_bytes) - hdu.data_bytes)
+        source.remarks += _check_sums(source.path, hdu, buffer, padding)
+    if layout.tile_compressed:
+        return decompress_tiles(source.path, hdu, buffer.tobytes())
+    return buffer[: layout.byte_count].view(layout.dtype).reshape(layout.shape_yx), layout
+
+
+def _buffer(path: Path, size: int, into: memoryview | np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
+    if into is not None:
+        given = np.frombuffer(into, np.uint8)
+        if given.flags.writeable and given.size >= size:
+            return given[:size]
+    try:
+        return np.empty(size, np.uint8)
+    except MemoryError as error:
+        raise FrameError(path, f"needs {size:,} bytes of memory, which are not there", "leave it out") from error
+
+
+def _check_sums(path: Path, hdu: Hdu, data: np.ndarray[Any, Any], padding: bytes) -> Sequence[str]:
+    """Raise when the data do not have the sum that the header gives; return remarks on what else does not fit."""
+    cards = hdu.stored_cards
+    if not {"DATASUM", "CHECKSUM"} & cards.keys():
+        return ()
+    whole = data.size // 4 * 4
+    found = add_sums(data_sum(data[:whole].data), data_sum(data[whole:].tobytes() + padding))
+    expected = _as_sum(cards.get("DATASUM"))
+    if expected not in (None, found):
+        raise DamagedError(
+            path,
+            f"its data are not those it was written with (DATASUM is {expected}, the sum of the data is {found})",
+            "copy it again from where it came from, or read it without checking sums",
+        )
+    changed = "its header was" if expected is not None else "its header or its data were"
+    if "CHECKSUM" not in cards:
+        return () if expected is not None else ("its DATASUM cannot be read, so its data were not checked",)
+    header_sum = data_sum(cards.text.ljust(padded(len(cards.text))))
+    whole_sum = add_sums(header_sum, found)
+    return () if whole_sum in (0, 0xFFFFFFFF) else (f"{changed} changed after CHECKSUM was written",)
+
+
+def _as_sum(value: object) -> int | None:
+    text = str(value).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= CARD_SIZE else None
+
+
+def _cut_off(path: Path, hdu: Hdu, found: int) -> DamagedError:
+    return DamagedError(path, cut_off_clause(hdu, found), _COPY_AGAIN)

@@ -1,0 +1,145 @@
+"""Writing FITS files: atomic, with checksums, plain or compressed, the same bytes for the same input."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zeroframe.errors import ArgumentError, UsageError, nearest_name
+from zeroframe.io.atomic import atomic_file, write_all
+from zeroframe.io.building import described_cards, finished_header, mandatory_cards
+from zeroframe.io.checksums import add_sums, data_sum
+from zeroframe.io.layout import padded
+from zeroframe.io.storing import StoredForm, stored_chunks, stored_form
+from zeroframe.io.tile_writing import tiled_buffers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from astropy.io.fits import Header
+
+    from zeroframe.io.cards import Cards
+
+__all__ = ["Compression", "ImagePart", "write_fits"]
+
+Compression = Literal["none", "gzip", "rice"]
+
+_COMPRESSIONS = ("none", "gzip", "rice")
+_CHUNK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePart:
+    """One image to be written.
+
+    Attributes
+    ----------
+    data : ndarray or None
+        uint8, int8, uint16, int16, uint32, int32, uint64, int64, float32, float64 or bool (written as uint8), of
+        either byte order; numpy shape. None for an HDU without data.
+    header : astropy.io.fits.Header, Cards or None
+        What is said about the image. Cards that describe how it was stored elsewhere are left out and made anew.
+    name : str
+        EXTNAME; empty for that of the header, if any.
+    datasum : int or None
+        The ones' complement sum of the stored bytes where it is known already (see `zeroframe.io.checksums`). It is
+        not checked.
+    """
+
+    data: np.ndarray[Any, Any] | None
+    header: Header | Cards | None = None
+    name: str = ""
+    datasum: int | None = None
+
+
+def write_fits(
+    path: str | os.PathLike[str],
+    parts: Sequence[ImagePart],
+    *,
+    compress: Compression = "none",
+    overwrite: bool = False,
+) -> int:
+    """Write images into one FITS file, the first into the primary HDU.
+
+    The file appears under its name when it is complete. Every HDU has DATASUM and CHECKSUM. There is no date in it.
+
+    Parameters
+    ----------
+    path : path-like
+        The name, used as it is: the suffix is the caller's. Its folder must be there.
+    parts : sequence of ImagePart
+        At least one.
+    compress : {'none', 'gzip', 'rice'}
+        ``'gzip'``: the whole file at level 1. ``'rice'``: tiles in a binary table behind an empty primary HDU, as fpack
+        writes them. Nothing is lost: integers of up to 32 bits by Rice, floats and 64-bit integers by GZIP_2 (bytes
+        shuffled, not quantised).
+    overwrite : bool
+        Replace a file of that name.
+
+    Returns
+    -------
+    int
+        Bytes written.
+
+    Raises
+    ------
+    ArgumentError, UsageError
+        When the data are of another dtype, a header cannot be written, or `compress` is not known.
+    OutputExistsError
+        When there is a file of that name and `overwrite` is false.
+    OutputError
+        When the system refuses to write, say because the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_fits(Path(folder, "flat.fits"), [ImagePart(np.ones((4, 5), np.float32))])
+    5760
+    """
+    path = Path(path)
+    if compress not in _COMPRESSIONS:
+        raise ArgumentError(f"compress={compress!r} is not known{nearest_name(str(compress), _COMPRESSIONS)}")
+    if not parts:
+        raise UsageError(f"{path}: no image to write")
+    blocks = tiled_buffers(path, parts) if compress == "rice" else _image_buffers(path, parts)
+    with atomic_file(path, overwrite=overwrite) as descriptor:
+        for block in _gzipped(blocks) if compress == "gzip" else blocks:
+            write_all(descriptor, [block])
+        return os.fstat(descriptor).st_size
+
+
+def _image_buffers(path: Path, parts: Sequence[ImagePart]) -> Iterator[bytes | memoryview]:
+    """Yield what stands in the file, one HDU after the other."""
+    for index, part in enumerate(parts):
+        try:
+            described = described_cards(part.header, part.name)
+        except ValueError as error:
+            raise UsageError(f"{path}: its header cannot be written ({error}); mend that card") from error
+        data = part.data
+        form = StoredForm(8, np.dtype("u1"), 0) if data is None else stored_form(path, data)
+        shape = () if data is None else data.shape
+        cards = mandatory_cards(form.bitpix, shape, form.bzero, primary=index == 0, extend=len(parts) > 1)
+        datasum = part.datasum
+        if datasum is None:
+            datasum = 0 if data is None else add_sums(*map(data_sum, stored_chunks(data, form)))
+        yield finished_header(cards + described, datasum)
+        if data is not None:
+            yield from stored_chunks(data, form)
+            size = data.size * form.dtype.itemsize
+            yield bytes(padded(size) - size)
+
+
+def _gzipped(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    """Yield the blocks compressed as one gzip member, without name and time."""
+    from isal import isal_zlib
+
+    compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 31)
+    for block in blocks:
+        for start in range(0, len(block), _CHUNK_BYTES):
+            yield compressor.compress(block[start : start + _CHUNK_BYTES])
+    yield compressor.flush()

@@ -1,0 +1,283 @@
+"""Folders of simulated frames: a set of biases, or the whole night of the CCD Data Reduction Guide's examples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Literal
+
+from zeroframe.errors import OutputExistsError, UsageError
+from zeroframe.parallel import map_threads, usable_cores
+from zeroframe.simulate.frame import SimulatedFrame, simulate_frame
+from zeroframe.simulate.sensor import sensor_truth
+from zeroframe.simulate.specs import FrameSpec, SimulatedCamera, simulated_camera
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+__all__ = ["bias_specs", "night_specs", "simulate_biases", "simulate_night"]
+
+# A science frame of the CG16M takes up to 400 MB while it is made: more threads would ask too much of a laptop.
+_MOST_THREADS = 4
+
+
+def bias_specs(camera: str | SimulatedCamera, frames: int) -> tuple[FrameSpec, ...]:
+    """Return the exposures of a set of biases, named as the camera names them.
+
+    Parameters
+    ----------
+    camera : str or SimulatedCamera
+        The camera.
+    frames : int
+        How many.
+
+    Returns
+    -------
+    tuple of FrameSpec
+        The exposures; a frame's ``index`` in `simulate_frame` is its place here.
+
+    Raises
+    ------
+    CameraError
+        When no simulated camera has that name.
+    UsageError
+        When fewer than one frame is asked for.
+
+    Examples
+    --------
+    >>> [spec.file_name for spec in bias_specs("palomar-lfc", 2)]
+    ['ccd.001.0.fits', 'ccd.002.0.fits']
+    """
+    camera = simulated_camera(camera)
+    if frames < 1:
+        raise UsageError(f"{frames} frames cannot be simulated; ask for at least 1")
+    make = _lfc_frame if camera.header_style == "palomar-lfc" else _cg16m_dark_frame
+    return tuple(make("bias", number) for number in range(1, frames + 1))
+
+
+def night_specs(camera: str | SimulatedCamera) -> tuple[FrameSpec, ...]:
+    """Return the exposures of a whole night: names, kinds, filters and exposure times as in the guide's examples.
+
+    Parameters
+    ----------
+    camera : str or SimulatedCamera
+        The camera.
+
+    Returns
+    -------
+    tuple of FrameSpec
+        The exposures; a frame's ``index`` in `simulate_frame` is its place here. A night begins with its biases, so
+        their pixels are those of `simulate_biases`.
+
+    Raises
+    ------
+    CameraError
+        When no simulated camera has that name.
+
+    Examples
+    --------
+    >>> specs = night_specs("palomar-lfc")
+    >>> len(specs), specs[-1].file_name, specs[-1].exposure_s
+    (24, 'darks/ccd.025.0.fits', 7.0)
+    """
+    return _lfc_night() if simulated_camera(camera).header_style == "palomar-lfc" else _cg16m_night()
+
+
+def simulate_biases(
+    camera: str | SimulatedCamera,
+    directory: str | os.PathLike[str],
+    *,
+    frames: int = 6,
+    gzip: bool = False,
+    seed: int = 1,
+    overwrite: bool = False,
+    progress: Callable[[Path], None] | None = None,
+) -> list[Path]:
+    """Write a folder of raw bias frames.
+
+    Parameters
+    ----------
+    camera : str or SimulatedCamera
+        The camera.
+    directory : path
+        Where to write; made if it is not there.
+    frames : int, optional
+        How many. Frames are the same whether few or many are made.
+    gzip : bool, optional
+        Write ``.gz`` files.
+    seed : int, optional
+        The seed, not negative.
+    overwrite : bool, optional
+        Replace files of the same names.
+    progress : callable, optional
+        Called with the path of each frame when it is written: by the thread that wrote it, never by two at once.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of `bias_specs`.
+
+    Raises
+    ------
+    CameraError
+        When no simulated camera has that name.
+    UsageError
+        When fewer than one frame is asked for, or the seed is negative.
+    OutputExistsError
+        When a file is there already; nothing has been written then.
+    OutputError
+        When a file cannot be written.
+    """
+    camera = simulated_camera(camera)
+    specs = bias_specs(camera, frames)
+    return _write_folder(camera, specs, Path(directory), gzip=gzip, seed=seed, overwrite=overwrite, progress=progress)
+
+
+def simulate_night(
+    camera: str | SimulatedCamera,
+    directory: str | os.PathLike[str],
+    *,
+    gzip: bool = False,
+    seed: int = 1,
+    overwrite: bool = False,
+    progress: Callable[[Path], None] | None = None,
+) -> list[Path]:
+    """Write the raw frames of a whole night: biases, darks, flats and science frames.
+
+    Parameters
+    ----------
+    camera : str or SimulatedCamera
+        The camera.
+    directory : path
+        Where to write; it and the folders within are made if they are not there.
+    gzip, seed, overwrite, progress
+        As in `simulate_biases`.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of `night_specs`.
+
+    Raises
+    ------
+    CameraError
+        When no simulated camera has that name.
+    UsageError
+        When the camera lacks a filter of the night, or the seed is negative.
+    OutputExistsError
+        When a file is there already; nothing has been written then.
+    OutputError
+        When a file cannot be written.
+    """
+    camera = simulated_camera(camera)
+    specs = night_specs(camera)
+    return _write_folder(camera, specs, Path(directory), gzip=gzip, seed=seed, overwrite=overwrite, progress=progress)
+
+
+def _write_folder(
+    camera: SimulatedCamera,
+    specs: Sequence[FrameSpec],
+    directory: Path,
+    *,
+    gzip: bool,
+    seed: int,
+    overwrite: bool,
+    progress: Callable[[Path], None] | None,
+) -> list[Path]:
+    """Make and write the frames in threads; numpy and igzip let go of the interpreter while they work."""
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}; give a number that is not negative")
+    paths = [directory / (spec.file_name + (".gz" if gzip else "")) for spec in specs]
+    if not overwrite:
+        _refuse_existing(paths)
+    # Frames that see light need the response of their filter, and only of that.
+    filters = {spec.filter_name for spec in specs if spec.is_lit}
+    sensor = sensor_truth(camera, seed, filter_names=[camera.filter_light(name).name for name in filters])
+    for folder in {path.parent for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    one_at_a_time = Lock()
+
+    def make(index: int) -> None:
+        frame = simulate_frame(camera, specs[index], seed, index=index, sensor=sensor)
+        _write_raw(paths[index], frame, gzip=gzip, overwrite=overwrite)
+        if progress is not None:
+            with one_at_a_time:
+                progress(paths[index])
+
+    map_threads(make, range(len(specs)), min(_MOST_THREADS, usable_cores()))
+    return paths
+
+
+def _refuse_existing(paths: Sequence[Path]) -> None:
+    """Raise for the first file that is there already."""
+    for path in paths:
+        if path.exists():
+            raise OutputExistsError(path, "is there already", "choose another folder, or ask for it to be overwritten")
+
+
+def _write_raw(path: Path, frame: SimulatedFrame, *, gzip: bool, overwrite: bool) -> None:
+    """Write one frame as the camera would: 16-bit whole numbers with BZERO 32768."""
+    from zeroframe.io import ImagePart, write_fits
+
+    part = ImagePart(frame.pixels, frame.header)
+    write_fits(path, [part], compress="gzip" if gzip else "none", overwrite=overwrite)
+
+
+def _lfc_night() -> tuple[FrameSpec, ...]:
+    """Return the first example's tables: 6 biases, 3 + 3 flats, 2 science frames; in ``darks`` a bias and 9 darks."""
+    biases = [_lfc_frame("bias", number) for number in range(1, 7)]
+    flats_g = [
+        FrameSpec("flat", exposure_s, "g'", f"ccd.{number:03d}.0.fits", number, "flat_g")
+        for number, exposure_s in ((14, 70.001), (15, 70.011), (16, 70.001))
+    ]
+    flats_i = [FrameSpec("flat", 7.0, "i'", f"ccd.{number:03d}.0.fits", number, "flat_i") for number in (17, 18, 19)]
+    science = [
+        FrameSpec("science", exposure_s, name, f"ccd.{number:03d}.0.fits", number, "field", level_offset_adu=-20.0)
+        for number, name, exposure_s in ((37, "g'", 300.062), (43, "i'", 300.014))
+    ]
+    darks = [_lfc_frame("bias", 2)] + [
+        _lfc_frame("dark", number, exposure_s)
+        for exposure_s, numbers in ((300.0, (13, 14, 15)), (70.0, (17, 18, 19)), (7.0, (23, 24, 25)))
+        for number in numbers
+    ]
+    in_folder = [replace(spec, file_name=f"darks/{spec.file_name}") for spec in darks]
+    return (*biases, *flats_g, *flats_i, *science, *in_folder)
+
+
+def _cg16m_night() -> tuple[FrameSpec, ...]:
+    """Return the table of the second example: 10 biases, 10 darks of 90 s, 10 twilight flats, 2 light frames."""
+    numbers = (*range(1, 10), 20)
+    biases = [_cg16m_dark_frame("bias", number) for number in numbers]
+    darks = [_cg16m_dark_frame("dark", number, 90.0) for number in numbers]
+    # Exposures are no shorter than 1 s: the counts fall with the twilight, until exposures grow to hold them.
+    exposures_s = (1.0, 1.0, 1.0, 1.0, 1.0, 1.02, 1.06, 1.11, 1.16, 1.21)
+    flats = [
+        FrameSpec(
+            "flat",
+            exposure_s,
+            "r",
+            f"AutoFlat-PANoRot-r-Bin1-{number:03d}.fit",
+            number,
+            light_scale=1.26 * 0.955 ** (number - 1),
+        )
+        for number, exposure_s in enumerate(exposures_s, start=1)
+    ]
+    lights = [
+        FrameSpec("science", 90.0, "r", f"kelt-16-b-S001-R001-C{number:03d}-r.fit", number, "kelt-16b")
+        for number in (84, 125)
+    ]
+    return (*biases, *darks, *flats, *lights)
+
+
+def _lfc_frame(kind: Literal["bias", "dark"], number: int, exposure_s: float = 0.0) -> FrameSpec:
+    """Return a bias or dark of the LFC; its filter wheel is reported even then."""
+    return FrameSpec(kind, exposure_s, "i'", f"ccd.{number:03d}.0.fits", number, kind)
+
+
+def _cg16m_dark_frame(kind: Literal["bias", "dark"], number: int, exposure_s: float = 0.0) -> FrameSpec:
+    """Return a bias or dark of the CG16M; no filter is reported."""
+    name = f"{kind.capitalize()}-S001-R001-C{number:03d}-NoFilt.fit"
+    return FrameSpec(kind, exposure_s, None, name, number)
