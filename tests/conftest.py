@@ -16,3 +16,9 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip("needs the real frames in ../shared/data, which are not part of the project")
     return REAL_DATA
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Tests do not write to the user's cache folder."""
+    monkeypatch.setenv("ZEROFRAME_CACHE", str(tmp_path_factory.mktemp("cache")))

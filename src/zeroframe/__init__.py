@@ -1,5 +1,74 @@
-"""zeroframe: raw CCD frames in, calibrated and combined frames out, with the reasons shown."""
+"""zeroframe: raw CCD frames in, calibrated and combined frames out, with the reasons shown.
+
+The verbs have ccdproc's names, so that notebooks run with ``import zeroframe as ccdp``. Nothing is imported before it
+is used: the names below are loaded when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from zeroframe._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from zeroframe.cameras import Camera, camera_names, load_camera
+    from zeroframe.ccd import read_ccd
+    from zeroframe.collection import ImageFileCollection
+    from zeroframe.combiner import combine
+    from zeroframe.corrections import subtract_overscan, trim_image
+    from zeroframe.display import show_image
+    from zeroframe.fetching import fetch
+    from zeroframe.frame_combiner import Combiner
+    from zeroframe.saving import write_ccd
+    from zeroframe.sections import Section
+    from zeroframe.simulate import simulate_biases, simulate_night
+
+__all__ = [
+    "Camera",
+    "Combiner",
+    "ImageFileCollection",
+    "Section",
+    "__version__",
+    "camera_names",
+    "combine",
+    "fetch",
+    "load_camera",
+    "read_ccd",
+    "show_image",
+    "simulate_biases",
+    "simulate_night",
+    "subtract_overscan",
+    "trim_image",
+    "write_ccd",
+]
+
+_HOME = {
+    "Camera": "cameras",
+    "Combiner": "frame_combiner",
+    "ImageFileCollection": "collection",
+    "Section": "sections",
+    "camera_names": "cameras",
+    "combine": "combiner",
+    "fetch": "fetching",
+    "load_camera": "cameras",
+    "read_ccd": "ccd",
+    "show_image": "display",
+    "simulate_biases": "simulate",
+    "simulate_night": "simulate",
+    "subtract_overscan": "corrections",
+    "trim_image": "corrections",
+    "write_ccd": "saving",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
+    if name not in _HOME:
+        raise AttributeError(f"module 'zeroframe' has no attribute {name!r}")
+    value = getattr(import_module(f"zeroframe.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

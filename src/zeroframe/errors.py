@@ -12,11 +12,13 @@
     │   ├── NotFitsError                       the content is not FITS
     │   ├── HeaderError                        required cards are missing or make no sense
     │   ├── DamagedError                       the file is cut off, or its checksum is wrong
+    │   ├── UnsafeArchiveError                 an archive that could do harm when unpacked
     │   ├── UnsupportedError                   valid, but of a form that is not supported yet
     │   └── MismatchError                      valid, but it does not fit the other frames
     ├── OutputError                            a result cannot be written; names the file and what to do
     │   ├── OutputExistsError                  a file is there already and may not be replaced
     │   └── RawFolderError                     the result would be written into the raw data
+    ├── DownloadError                          something cannot be downloaded, or is not as it should be
     ├── NoFramesError                          nothing to work on
     └── MemoryLimitError                       the work does not fit in the memory limit
 
@@ -24,8 +26,8 @@
     ├── AssumptionWarning                      something was assumed that neither caller nor file said
     └── HeaderWarning                          a header that contradicts itself or the standard
 
-Every `FrameError` and `OutputError` carries ``path``, ``reason`` and ``advice``, and reads as one sentence:
-``<path>: <reason>; <advice>``.
+Every `FrameError`, `OutputError` and `DownloadError` carries ``path``, ``reason`` and ``advice``, and reads as one
+sentence: ``<path>: <reason>; <advice>``.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ __all__ = [
     "AssumptionWarning",
     "CameraError",
     "DamagedError",
+    "DownloadError",
     "FrameError",
     "HeaderError",
     "HeaderWarning",
@@ -54,6 +57,7 @@ __all__ = [
     "RawFolderError",
     "SectionError",
     "UnitError",
+    "UnsafeArchiveError",
     "UnsupportedError",
     "UsageError",
     "ZeroframeError",
@@ -133,6 +137,14 @@ class OutputExistsError(OutputError):
 
 class RawFolderError(OutputError):
     """The result would be written into the folder of the raw data."""
+
+
+class UnsafeArchiveError(FrameError):
+    """An archive holds what no data set needs, and what could do harm."""
+
+
+class DownloadError(_PathError):
+    """Something cannot be downloaded, or is not what it should be; ``path`` is its URL."""
 
 
 class NoFramesError(ZeroframeError):

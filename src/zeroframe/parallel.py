@@ -14,7 +14,7 @@ from zeroframe.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["map_threads", "usable_cores"]
+__all__ = ["map_threads", "usable_cores", "worker_count"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,6 +31,24 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def worker_count(workers: int | None) -> int:
+    """Return how many threads are meant: as many as there are cores where None is given.
+
+    Raises
+    ------
+    UsageError
+        When it is less than 1.
+
+    Examples
+    --------
+    >>> worker_count(3)
+    3
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers is {workers!r}; it must be 1 or more")
+    return usable_cores() if workers is None else workers
 
 
 def map_threads(function: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> list[R]:
@@ -62,10 +80,8 @@ def map_threads(function: Callable[[T], R], items: Iterable[T], workers: int | N
     >>> map_threads(abs, [-1, 2, -3], workers=2)
     [1, 2, 3]
     """
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers is {workers!r}; it must be 1 or more")
     work = list(items)
-    count = min(workers or usable_cores(), len(work))
+    count = min(worker_count(workers), len(work))
     if count <= 1:
         return [function(item) for item in work]
     with ThreadPoolExecutor(count) as pool:

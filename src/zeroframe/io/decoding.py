@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from zeroframe.io.layout import ImageLayout
 
-__all__ = ["SIGN_OFFSETS", "decode_pixels"]
+__all__ = ["SIGN_OFFSETS", "decode_pixels", "decoded_float"]
 
 # BZERO that turns signed into unsigned integers, and unsigned bytes into signed ones (standard, table 11).
 SIGN_OFFSETS = {8: -128.0, 16: 2.0**15, 32: 2.0**31, 64: 2.0**63}
@@ -41,14 +41,12 @@ def decode_pixels(pixels: np.ndarray[Any, Any], layout: ImageLayout) -> np.ndarr
     >>> decode_pixels(stored, ImageLayout(16, (1, 2), 1.0, 32768.0, None, 2880, False))
     array([[    0, 32768]], dtype=uint16)
     """
-    native = pixels.dtype.newbyteorder("=")
     plain = layout.bscale == 1 and layout.bzero == 0
     if plain and layout.blank is None:
-        return pixels.astype(native)
-    if layout.blank is None and layout.bscale == 1 and layout.bzero == SIGN_OFFSETS.get(layout.bitpix):
+        return pixels.astype(pixels.dtype.newbyteorder("="))
+    if _is_other_sign(layout):
         return _other_sign(pixels, layout.bitpix)
-    double = layout.bitpix in (32, 64, -64)
-    values = np.empty(pixels.shape, np.float64 if double else np.float32)
+    values = np.empty(pixels.shape, decoded_float(layout))
     step = max(1, _ROWS_AT_ONCE_BYTES // max(1, pixels[:1].size * 8))
     for start in range(0, len(pixels), step):
         part = pixels[start : start + step]
@@ -60,6 +58,27 @@ def decode_pixels(pixels: np.ndarray[Any, Any], layout: ImageLayout) -> np.ndarr
             scaled[part == layout.blank] = np.nan
         values[start : start + step] = scaled
     return values
+
+
+def decoded_float(layout: ImageLayout) -> np.dtype[Any]:
+    """Return float64 where `decode_pixels` gives float64, else float32, which then holds what it gives.
+
+    Examples
+    --------
+    >>> from zeroframe.io import ImageLayout
+    >>> decoded_float(ImageLayout(32, (1, 2), 1.0, 0.0, None, 2880, False))
+    dtype('float32')
+    >>> decoded_float(ImageLayout(32, (1, 2), 0.5, 0.0, None, 2880, False))
+    dtype('float64')
+    """
+    integers = layout.bitpix > 0 and layout.blank is None and layout.bscale == 1 and layout.bzero == 0
+    stays = integers or _is_other_sign(layout)
+    return np.dtype(np.float64 if layout.bitpix in (32, 64, -64) and not stays else np.float32)
+
+
+def _is_other_sign(layout: ImageLayout) -> bool:
+    """Whether BZERO only changes the sign convention of the integers."""
+    return layout.blank is None and layout.bscale == 1 and layout.bzero == SIGN_OFFSETS.get(layout.bitpix)
 
 
 def _other_sign(pixels: np.ndarray[Any, Any], bitpix: int) -> np.ndarray[Any, Any]:

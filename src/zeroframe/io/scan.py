@@ -20,6 +20,7 @@ __all__ = ["FrameFile", "cut_off_clause", "is_called", "looks_like_fits", "scan"
 
 _MOST_HEADER_BYTES = 4096 * BLOCK_SIZE  # 147,456 cards: beyond that the END card is missing
 _TEXT = bytes(range(32, 127)) + b"\0"
+_COMPANIONS = ("MASK", "UNCERT", "COUNTS")  # what CCDData and zeroframe write beside an image
 _COPY_AGAIN = "copy it again from where it came from"
 
 
@@ -47,7 +48,7 @@ class FrameFile:
     @property
     def cards(self) -> Cards:
         """The header of the one image, completed by the primary header, which it is where there is no one image."""
-        images = [hdu for hdu in self.hdus if hdu.layout]
+        images = self._images()
         return self.cards_of(images[0]) if len(images) == 1 else self.hdus[0].cards
 
     def cards_of(self, hdu: Hdu) -> Cards:
@@ -56,6 +57,8 @@ class FrameFile:
 
     def image(self, ext: int | str | None = None) -> Hdu:
         """Return the HDU that holds the image.
+
+        Extensions named MASK, UNCERT and COUNTS go with the image before them, and are not images of their own.
 
         Parameters
         ----------
@@ -80,7 +83,7 @@ class FrameFile:
             if not found:
                 raise FrameError(self.path, f"has no extension {ext!r}", f"it holds {self._contents(self.hdus)}")
         else:
-            found = [hdu for hdu in self.hdus if hdu.layout]
+            found = self._images()
         if len(found) > 1:
             raise UnsupportedError(
                 self.path,
@@ -96,6 +99,10 @@ class FrameFile:
                 self.path, f"is a cube of {size} pixels, which is not supported yet", "split it into images of two axes"
             )
         return found[0]
+
+    def _images(self) -> list[Hdu]:
+        images = [hdu for hdu in self.hdus if hdu.layout]
+        return [hdu for hdu in images if hdu.name not in _COMPANIONS] or images
 
     def _contents(self, hdus: tuple[Hdu, ...]) -> str:
         listed = [f"{hdu.index} {hdu.name!r}" if hdu.name else str(hdu.index) for hdu in hdus]

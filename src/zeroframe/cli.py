@@ -1,0 +1,359 @@
+"""The commands: they parse, call, print, and return an exit code.
+
+Exit codes: 0, all is well; 1, something was done but not all of it; 2, nothing was done, because the command could not
+be carried out as it was given; 130, interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+from zeroframe._version import __version__
+from zeroframe.errors import UsageError, ZeroframeError, ZeroframeWarning
+from zeroframe.screen import Remarks, Screen, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zeroframe.combining import CombineSpec
+    from zeroframe.run import BiasResult, CombinedOutcome
+    from zeroframe.sections import Section
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="zeroframe",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+OK, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+_SUBTRACT, _COMBINE, _WRITE, _MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
+Out = Annotated[
+    Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the results.", rich_help_panel=_WRITE)
+]
+Camera = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A known camera, or a profile of your own: my.toml.", rich_help_panel=_SUBTRACT),
+]
+Overscan = Annotated[str | None, typer.Option(metavar="SECTION", help="As \\[2056:2080,:].", rich_help_panel=_SUBTRACT)]
+Trim = Annotated[
+    str | None, typer.Option(metavar="SECTION", help="What is kept, as \\[1:2048,:].", rich_help_panel=_SUBTRACT)
+]
+OverscanMethod = Annotated[
+    Literal["median", "mean", "clipped"] | None,
+    typer.Option(metavar="HOW", help="Level of each row: median, mean or clipped (mean).", rich_help_panel=_SUBTRACT),
+]
+OverscanFit = Annotated[
+    Literal["chebyshev", "legendre", "spline"] | None,
+    typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=_SUBTRACT),
+]
+OverscanOrder = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=_SUBTRACT),
+]
+Method = Annotated[
+    Literal["average", "median", "sum"],
+    typer.Option(metavar="HOW", help="average, median or sum.", rich_help_panel=_COMBINE),
+]
+Clip = Annotated[
+    float,
+    typer.Option(
+        metavar="K", help="Reject what is K x 1.4826 MAD from the median; 0: nothing.", rich_help_panel=_COMBINE
+    ),
+]
+Compress = Annotated[
+    Literal["none", "gzip", "rice"],
+    typer.Option(metavar="HOW", help="none, gzip (.fits.gz) or rice (.fits.fz).", rich_help_panel=_WRITE),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results that are there already.", rich_help_panel=_WRITE)
+]
+MemLimit = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="As 2G; by default half of what is free.", rich_help_panel=_MEANS),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=_MEANS),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those that the program was called with.
+
+    Raises
+    ------
+    SystemExit
+        Always.
+    """
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may hold bytes that no encoding knows
+        sys.stdout.reconfigure(errors="backslashreplace")
+    remarks = Remarks()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ZeroframeWarning)
+        warnings.showwarning = remarks.show
+        code = _run(arguments)
+    remarks.close()
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a command; say what stands in its way in one sentence."""
+    interrupted = False
+    try:
+        given = None if arguments is None else list(arguments)
+        code = app(args=given, prog_name="zeroframe", standalone_mode=False)
+    except ZeroframeError as error:
+        say(f"zeroframe: {error}")
+        return REFUSED
+    except (KeyboardInterrupt, typer.Abort):
+        interrupted = True
+    except Exception as error:
+        # an option or a value that the parser does not take; typer has brought its own classes since 0.20
+        if not hasattr(error, "format_message"):
+            raise
+        error.show()  # type: ignore[attr-defined]
+        return REFUSED
+    if interrupted or code == INTERRUPTED:
+        say("zeroframe: interrupted; results that are there are whole, and none is half-written")
+        return INTERRUPTED
+    return code or OK
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it
+    if value:
+        sys.stdout.write(f"zeroframe {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """From a folder of raw CCD frames to calibrated frames and combined ones that can be trusted."""
+
+
+def _section(text: str | None, option: str) -> Section | None:
+    from zeroframe.errors import SectionError
+    from zeroframe.sections import Section
+
+    try:
+        return None if text is None else Section.parse(text)
+    except SectionError as error:
+        raise SectionError(f"{option}: {error}") from error
+
+
+def _combine_spec(method: Literal["average", "median", "sum"], clip: float) -> CombineSpec:
+    from zeroframe.combining import CombineSpec, Rejection
+
+    if not clip >= 0:
+        raise UsageError(f"--clip is {clip:g}; give a number of sigmas such as 5, or 0 to reject nothing")
+    rejection = Rejection(sigma_low=clip, sigma_high=clip) if clip > 0 else Rejection()
+    return CombineSpec(method, rejection)
+
+
+def _bytes(text: str | None) -> int | None:
+    from zeroframe.memory import parse_size
+
+    return None if text is None else parse_size(text)
+
+
+@app.command(
+    epilog="For example: zeroframe bias RAW -o OUT --overscan '\\[2056:2080,:]' --trim '\\[1:2048,:]'",
+)
+def bias(
+    raw: Annotated[Path, typer.Argument(metavar="RAW", help="Folder with the raw frames; it is never written to.")],
+    out: Out,
+    camera: Camera = None,
+    overscan: Overscan = None,
+    trim: Trim = None,
+    overscan_method: OverscanMethod = None,
+    overscan_fit: OverscanFit = None,
+    overscan_order: OverscanOrder = None,
+    method: Method = "average",
+    clip: Clip = 5.0,
+    combine: Annotated[
+        bool, typer.Option("--combine/--no-combine", help="Combine them at all.", rich_help_panel=_COMBINE)
+    ] = True,
+    compress: Compress = "none",
+    overwrite: Overwrite = False,
+    mem_limit: MemLimit = None,
+    workers: Workers = None,
+) -> int:
+    """Calibrate the biases of a folder, and combine them into OUT/combined_bias.fits.
+
+    Without --camera, --overscan and --trim a known camera is recognised by its header. Of any other nothing is
+    subtracted or trimmed: a header's BIASSEC is shown, and not believed.
+    """
+    from zeroframe.plan import BiasWishes, check_output_folder, plan_bias
+    from zeroframe.recipes import RecipeWishes
+    from zeroframe.run import run_bias
+    from zeroframe.survey import survey_folder
+
+    check_output_folder(raw, out)
+    recipe = RecipeWishes(
+        camera,
+        _section(overscan, "--overscan"),
+        _section(trim, "--trim"),
+        overscan_method,
+        overscan_fit,
+        overscan_order,
+    )
+    wishes = BiasWishes(recipe, _combine_spec(method, clip), compress, combine, overwrite)
+    limit = _bytes(mem_limit)
+    plan = plan_bias(survey_folder(raw, workers=workers), raw, out, wishes)
+    screen = Screen()
+    screen.found(plan)
+    screen.choices(plan)
+    with screen.progress() as progress:
+        result = run_bias(plan, mem_limit_bytes=limit, workers=workers, progress=progress)
+    screen.bias_result(plan, result)
+    return _bias_code(result)
+
+
+def _bias_code(result: BiasResult) -> int:
+    if result.is_good:
+        return OK
+    return INCOMPLETE if result.done else REFUSED
+
+
+@app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
+def combine(
+    frames: Annotated[list[Path], typer.Argument(metavar="FRAMES...", help="Calibrated frames of one size and unit.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="What is written.", rich_help_panel=_WRITE)
+    ],
+    method: Method = "average",
+    clip: Clip = 5.0,
+    overwrite: Overwrite = False,
+    mem_limit: MemLimit = None,
+    workers: Workers = None,
+) -> int:
+    """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
+    from zeroframe.run import run_combine
+
+    screen = Screen()
+    spec, limit = _combine_spec(method, clip), _bytes(mem_limit)
+    with screen.progress() as progress:
+        outcome = run_combine(
+            frames,
+            output,
+            spec,
+            overwrite=overwrite,
+            mem_limit_bytes=limit,
+            workers=workers,
+            progress=progress,
+        )
+    screen.combine_result(outcome)
+    return _combine_code(outcome)
+
+
+def _combine_code(outcome: CombinedOutcome) -> int:
+    if outcome.state != "done":
+        return REFUSED
+    return OK if outcome.is_good else INCOMPLETE
+
+
+@app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")
+def list_folder(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with frames; subfolders are not entered.")],
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="What is shown, as 'file,kind,exptime': ours, or any card.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="CONDITIONS", help="Which frames, as 'imagetyp=bias exptime>0'.")
+    ] = None,
+    output_format: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="How it is shown.")
+    ] = "table",
+) -> int:
+    """Show what is in a folder, from the headers alone."""
+    from zeroframe.listing import list_frames
+
+    names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
+    listing = list_frames(folder, columns=names, where=where)
+    if output_format == "json":
+        import json
+
+        frames = [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]
+        sys.stdout.write(json.dumps(frames, indent=1) + "\n")
+    elif output_format == "csv":
+        import csv
+
+        csv.writer(sys.stdout, lineterminator="\n").writerows([listing.columns, *listing.rows])
+    else:
+        Screen().listing(listing)
+    for problem in listing.problems:
+        say(f"note: {problem}")
+    return INCOMPLETE if listing.problems else OK
+
+
+@app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
+def simulate(
+    camera: Annotated[str, typer.Argument(metavar="CAMERA", help="palomar-lfc or apogee-cg16m.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the raw frames.")],
+    frames: Annotated[int, typer.Option(min=1, metavar="N", help="How many biases.")] = 6,
+    night: Annotated[
+        bool, typer.Option("--night", help="A whole night: biases, darks, flats and science frames.")
+    ] = False,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Write .fits.gz.")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same frames.")] = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace frames that are there already.")] = False,
+) -> int:
+    """Make raw frames whose truth is known, to try things on."""
+    from zeroframe.simulate import night_specs, simulate_biases, simulate_night
+
+    screen = Screen()
+    total = len(night_specs(camera)) if night else frames
+    written: list[Path] = []
+    with screen.progress() as progress:
+
+        def report(path: Path) -> None:
+            written.append(path)
+            progress("simulating", len(written) / total)
+
+        if night:
+            paths = simulate_night(camera, directory, gzip=gzip, seed=seed, overwrite=overwrite, progress=report)
+        else:
+            paths = simulate_biases(
+                camera, directory, frames=frames, gzip=gzip, seed=seed, overwrite=overwrite, progress=report
+            )
+    what = "raw frames of a night" if night else "raw biases"
+    screen.line(f"{len(paths)} {what} of {camera} in {directory}: {paths[0].name} to {paths[-1].name}")
+    return OK
+
+
+@app.command(epilog="For example: zeroframe fetch palomar-lfc .")
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="EXAMPLE", help="palomar-lfc or apogee-cg16m.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the folder of the example is put.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there already.")] = False,
+) -> int:
+    """Download the frames of the CCD Data Reduction Guide; a download that was interrupted goes on."""
+    from zeroframe.fetching import fetch as fetch_example
+
+    screen = Screen()
+    with screen.progress() as progress:
+        folder = fetch_example(
+            name, directory, overwrite=overwrite, progress=lambda done, total: progress("downloading", done / total)
+        )
+    files = sum(path.is_file() for path in folder.rglob("*"))
+    screen.line(f"{files} files of {name} in {folder}")
+    return OK

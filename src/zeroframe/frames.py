@@ -1,0 +1,258 @@
+"""Calibrate one frame: read it once, subtract and trim in one pass over its pixels, write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zeroframe.errors import FrameError, OutputError, ZeroframeError
+from zeroframe.headers import trim_cards
+from zeroframe.io import ImagePart, RawImage, read_raw, write_fits
+from zeroframe.io.decoding import decoded_float
+from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, swap_bytes32
+from zeroframe.overscan import frame_levels
+from zeroframe.quality import sampled_level
+from zeroframe.sections import Section
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from astropy.io.fits import Header
+    from numpy.typing import NDArray
+
+    from zeroframe.io import ImageLayout
+    from zeroframe.plan import CalibrateJob
+    from zeroframe.recipes import FrameRecipe
+
+__all__ = ["Calibrator", "FrameOutcome", "calibrate_pixels", "calibrated_header", "error_sentence", "frame_bytes"]
+
+#: Said of the raw pixels, and not true of calibrated ones.
+_STALE_CARDS = ("DATAMIN", "DATAMAX", "IRAF-MIN", "IRAF-MAX")
+_WHOLE = Section.parse("[*,*]")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameOutcome:
+    """How one frame ended.
+
+    Attributes
+    ----------
+    source : pathlib.Path
+        The raw file.
+    state : {'done', 'failed'}
+        ``reason`` says why it is not done.
+    target : pathlib.Path or None
+        The calibrated file; None where there never was to be one.
+    bytes_in, bytes_out : int
+        Sizes of the files.
+    shape_yx : tuple of int
+        Of the calibrated frame.
+    raw_level_adu, level_adu : float
+        Mean level of the image, outliers left out, before and after the subtraction of the overscan.
+    """
+
+    source: Path
+    state: Literal["done", "failed"]
+    reason: str = ""
+    target: Path | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    shape_yx: tuple[int, int] = (0, 0)
+    raw_level_adu: float = float("nan")
+    level_adu: float = float("nan")
+
+
+def error_sentence(error: BaseException, path: Path) -> str:
+    """Return what an error says, with the file that it is about."""
+    if isinstance(error, (FrameError, OutputError)):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{path}: there is not enough memory; use fewer --workers, or a smaller --mem-limit"
+    if isinstance(error, OSError):
+        return f"{path}: {error.strerror or error}; see to that and run again"
+    return f"{path}: {error}"
+
+
+def _is_fused(layout: ImageLayout) -> bool:
+    """Whether the pixels need no decoding before the kernel."""
+    return layout.bitpix == 16 and layout.bscale == 1.0 and layout.blank is None and not layout.tile_compressed
+
+
+def frame_bytes(job: CalibrateJob) -> int:
+    """Return how much memory one thread needs to calibrate a frame."""
+    ny, nx = job.shape_yx
+    stored = job.layout.byte_count
+    pixels = int(np.prod(job.layout.shape_yx))
+    out = ny * nx * decoded_float(job.layout).itemsize
+    decoded = 0 if _is_fused(job.layout) else 8 * pixels
+    compressed = out if job.compress == "rice" else 0
+    return stored * (2 if job.layout.tile_compressed else 1) + decoded + 2 * out + compressed
+
+
+def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> float:
+    """Decode a raw frame, subtract its overscan and trim it, in one pass over its pixels.
+
+    Parameters
+    ----------
+    raw : RawImage
+        The frame as it stands in the file.
+    recipe : FrameRecipe
+        What is done.
+    out : ndarray of float32 or float64
+        The result, of the shape of the trimmed frame.
+
+    Returns
+    -------
+    float
+        The mean level that was subtracted, in units of the data.
+
+    Raises
+    ------
+    SectionError
+        When a section does not fit the frame.
+    UsageError
+        When no pixel of the overscan is valid.
+    """
+    ny, nx = raw.layout.shape_yx
+    row_level, column_level = np.zeros(ny), np.zeros(nx)
+    if recipe.overscan is not None:
+        slices = recipe.overscan.section.slices_yx((ny, nx))
+        strip = RawImage(raw.path, raw.cards, raw.layout, raw.pixels[slices]).decode()
+        row_level, column_level = frame_levels(strip, recipe.overscan, (ny, nx))
+    trim = _WHOLE if recipe.trim is None else recipe.trim
+    rows, columns = (range(n)[part] for n, part in zip((ny, nx), trim.slices_yx((ny, nx)), strict=True))
+    y0, x0 = min(rows[0], rows[-1]), min(columns[0], columns[-1])
+    if _is_fused(raw.layout):
+        calibrate_swapped16(raw.pixels.view(np.uint16), raw.layout.bzero, row_level, column_level, y0, x0, out)
+    else:
+        calibrate_native(np.ascontiguousarray(raw.decode()), row_level, column_level, y0, x0, out)
+    if rows.step < 0 or columns.step < 0:
+        out[:] = out[:: rows.step, :: columns.step].copy()
+    return float(row_level.mean() + column_level.mean())
+
+
+def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> Header:
+    """Return the header of a calibrated frame: that of the raw one, with what was done, and true for the trimmed image.
+
+    Parameters
+    ----------
+    raw : RawImage
+        The raw frame.
+    recipe : FrameRecipe
+        What is done to it.
+
+    Returns
+    -------
+    astropy.io.fits.Header
+        With OVERSCAN and TRIM where they were done, and BUNIT.
+    """
+    header = raw.cards.to_header()
+    for stale in _STALE_CARDS:
+        if stale in header:
+            del header[stale]
+    if recipe.overscan is not None:
+        header["OVERSCAN"] = (recipe.overscan.describe(), "subtracted")
+    if recipe.trim is not None:
+        trim_cards(header, recipe.trim, raw.layout.shape_yx)
+        header["TRIM"] = (str(recipe.trim), "kept of the raw frame")
+    if not str(header.get("BUNIT", "")).strip():
+        header["BUNIT"] = ("adu", "assumed: the raw frame has no BUNIT")
+    return header
+
+
+@dataclass
+class _Buffers:
+    """Memory that one thread uses again for each frame: fresh pages cost 90 ms a frame."""
+
+    raw: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    swapped: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    pixels: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+
+    def raw_of(self, size: int) -> NDArray[np.uint8]:
+        """Return at least so many bytes."""
+        if self.raw.size < size:
+            self.raw = np.empty(size, np.uint8)
+        return self.raw
+
+    def swapped_of(self, size: int) -> NDArray[np.uint32]:
+        """Return exactly so many words."""
+        if self.swapped.size < size:
+            self.swapped = np.empty(size, np.uint32)
+        return self.swapped[:size]
+
+    def pixels_of(self, shape_yx: tuple[int, int]) -> NDArray[np.float32]:
+        """Return memory for an image."""
+        size = shape_yx[0] * shape_yx[1]
+        if self.pixels.size < size:
+            self.pixels = np.empty(size, np.float32)
+        return self.pixels[:size].reshape(shape_yx)
+
+
+class Calibrator:
+    """Carries out calibration jobs on threads; each thread takes a set of buffers and gives it back.
+
+    Parameters
+    ----------
+    threads : int
+        How many jobs run at once.
+    keep : bool
+        Whether calibrated pixels stay in memory, in ``kept`` by their target.
+    overwrite : bool
+        Whether files that are there already may be replaced.
+    """
+
+    def __init__(self, *, threads: int, keep: bool, overwrite: bool) -> None:
+        self.kept: dict[Path, NDArray[Any]] = {}
+        self._keep = keep
+        self._overwrite = overwrite
+        self._free: SimpleQueue[_Buffers] = SimpleQueue()
+        for _ in range(threads):
+            self._free.put(_Buffers())
+
+    def __call__(self, job: CalibrateJob) -> FrameOutcome:
+        """Calibrate one frame and write it; what goes wrong with it stands in the outcome, and stops no other."""
+        buffers = self._free.get()
+        try:
+            return self._calibrate(job, buffers)
+        except (ZeroframeError, MemoryError, OSError) as error:
+            return FrameOutcome(job.source, "failed", error_sentence(error, job.source), job.target)
+        finally:
+            self._free.put(buffers)
+
+    def _calibrate(self, job: CalibrateJob, buffers: _Buffers) -> FrameOutcome:
+        raw = read_raw(job.source, into=buffers.raw_of(job.layout.byte_count))
+        if raw.layout.shape_yx != job.layout.shape_yx:
+            raise FrameError(job.source, "was changed while the frames were calibrated", "run again")
+        dtype = decoded_float(job.layout)
+        fresh = self._keep or dtype != np.float32
+        pixels = np.empty(job.shape_yx, dtype) if fresh else buffers.pixels_of(job.shape_yx)
+        subtracted = calibrate_pixels(raw, job.recipe, pixels)
+        part = _part(pixels, buffers, calibrated_header(raw, job.recipe))
+        written = write_fits(job.target, [part], compress=job.compress, overwrite=self._overwrite)
+        if self._keep:
+            self.kept[job.target] = pixels
+        level = sampled_level(pixels)
+        return FrameOutcome(
+            job.source,
+            "done",
+            target=job.target,
+            bytes_in=job.source.stat().st_size,
+            bytes_out=written,
+            shape_yx=job.shape_yx,
+            raw_level_adu=level + subtracted,
+            level_adu=level,
+        )
+
+
+def _part(pixels: NDArray[Any], buffers: _Buffers, header: Header) -> ImagePart:
+    """Return the pixels as they go into the file; bytes are swapped and summed for DATASUM in one pass."""
+    if pixels.dtype != np.float32:
+        return ImagePart(pixels, header)
+    words = buffers.swapped_of(pixels.size)
+    total = int(swap_bytes32(pixels.reshape(-1).view(np.uint32), words))
+    while total >> 32:  # the sum is one's complement: carries are added at the low end
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return ImagePart(words.view(">f4").reshape(pixels.shape), header, datasum=total)

@@ -1,0 +1,87 @@
+"""Fused arithmetic on one frame: decode, subtract levels, trim.
+
+Arrays are C-contiguous and ``(ny, nx)``. ``out`` has the shape of the trimmed image; pixel ``out[y, x]`` comes from
+``pixels[y0 + y, x0 + x]``. Arithmetic is float64 in registers and rounded once, when ``out`` is written. NaN in the
+input stays NaN. The interpreter's lock is released.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.kernels._compile import kernel
+
+if TYPE_CHECKING:
+    from zeroframe.kernels._compile import Array
+
+__all__ = ["calibrate_native", "calibrate_swapped16", "swap_bytes32", "swap_bytes64"]
+
+
+@kernel
+def calibrate_swapped16(
+    pixels: Array, zero: float, row_level: Array, column_level: Array, y0: int, x0: int, out: Array
+) -> None:
+    """Calibrate big-endian 16-bit integers as they stand in the file.
+
+    Parameters
+    ----------
+    pixels : uint16, shape (ny, nx)
+        The bytes of the file, seen as native uint16, so with the two bytes of each value in the wrong order.
+    zero : float
+        BZERO: 32768 for unsigned data.
+    row_level, column_level : float64, shapes (ny,) and (nx,)
+        What is subtracted from each row and from each column of the untrimmed frame.
+    y0, x0 : int
+        Where the trimmed image starts.
+    out : float32 or float64
+        The result.
+    """
+    ny, nx = out.shape
+    for y in range(ny):
+        level = row_level[y0 + y]
+        source = pixels[y0 + y]
+        target = out[y]
+        for x in range(nx):
+            raw = source[x0 + x]
+            value = np.int16((raw << 8) | (raw >> 8))
+            target[x] = (np.float64(value) + zero) - (level + column_level[x0 + x])
+
+
+@kernel
+def calibrate_native(pixels: Array, row_level: Array, column_level: Array, y0: int, x0: int, out: Array) -> None:
+    """Calibrate pixels of any native type that are decoded already; otherwise as `calibrate_swapped16`."""
+    ny, nx = out.shape
+    for y in range(ny):
+        level = row_level[y0 + y]
+        source = pixels[y0 + y]
+        target = out[y]
+        for x in range(nx):
+            target[x] = np.float64(source[x0 + x]) - (level + column_level[x0 + x])
+
+
+@kernel
+def swap_bytes32(words: Array, out: Array) -> int:
+    """Write ``words`` (uint32, any shape flattened) to ``out`` with their bytes reversed; return their sum mod 2**64.
+
+    The sum of the native words, folded, is the FITS data sum of the swapped bytes. ``out`` may be ``words``.
+    """
+    total = np.uint64(0)
+    for i in range(words.size):
+        w = words[i]
+        total += np.uint64(w)
+        out[i] = (w >> 24) | ((w >> 8) & np.uint32(0xFF00)) | ((w << 8) & np.uint32(0xFF0000)) | (w << 24)
+    return int(total)
+
+
+@kernel
+def swap_bytes64(words: Array, out: Array) -> None:
+    """Write ``words`` (uint64, flattened) to ``out`` with their bytes reversed; ``out`` may be ``words``."""
+    low = np.uint64(0x00FF00FF00FF00FF)
+    mid = np.uint64(0x0000FFFF0000FFFF)
+    for i in range(words.size):
+        w = words[i]
+        w = ((w >> np.uint64(8)) & low) | ((w & low) << np.uint64(8))
+        w = ((w >> np.uint64(16)) & mid) | ((w & mid) << np.uint64(16))
+        out[i] = (w >> np.uint64(32)) | (w << np.uint64(32))

@@ -1,0 +1,300 @@
+"""From headers and wishes to a list of jobs, as plain data; no pixel is read here."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from zeroframe.combining import CombineSpec, Rejection
+from zeroframe.dialects import Kind
+from zeroframe.errors import (
+    FrameError,
+    MismatchError,
+    NoFramesError,
+    OutputError,
+    OutputExistsError,
+    RawFolderError,
+)
+from zeroframe.recipes import Choice, FrameRecipe, RecipeWishes, choose_recipe, kind_choices, size_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zeroframe.cameras import Camera
+    from zeroframe.io import Compression, ImageLayout
+    from zeroframe.survey import Found
+
+__all__ = [
+    "BiasPlan",
+    "BiasWishes",
+    "CalibrateJob",
+    "CombineJob",
+    "Refused",
+    "check_output_folder",
+    "plan_bias",
+    "same_form",
+    "target_path",
+]
+
+_SUFFIX = {"none": ".fits", "gzip": ".fits.gz", "rice": ".fits.fz"}
+#: Endings that are taken off a raw frame's name before the new one is put on.
+_OLD_SUFFIXES = (".gz", ".bz2", ".fz", ".fits", ".fit", ".fts")
+_COMBINED_NAME = "combined_bias"
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateJob:
+    """One raw frame, stored as ``layout`` says, that becomes one calibrated frame."""
+
+    source: Path
+    target: Path
+    recipe: FrameRecipe
+    layout: ImageLayout
+    compress: Compression = "none"
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of the calibrated frame."""
+        shape = self.layout.shape_yx if self.recipe.trim is None else self.recipe.trim.shape_yx(self.layout.shape_yx)
+        ny, nx = shape
+        return ny, nx
+
+
+@dataclass(frozen=True, slots=True)
+class CombineJob:
+    """Calibrated frames that become one combined frame."""
+
+    sources: tuple[Path, ...]
+    target: Path
+    spec: CombineSpec
+    compress: Compression = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that was meant to take part and cannot."""
+
+    path: Path
+    problem: FrameError | OutputError
+
+
+def _notebook_spec() -> CombineSpec:
+    return CombineSpec(rejection=Rejection(sigma_low=5.0, sigma_high=5.0))
+
+
+@dataclass(frozen=True, slots=True)
+class BiasWishes:
+    """What the caller asked for.
+
+    Parameters
+    ----------
+    recipe : RecipeWishes
+        What is done to each frame.
+    spec : CombineSpec
+        How the frames are combined; by default as the notebooks do: average, clipped at 5.
+    compress : {'none', 'gzip', 'rice'}
+        Of what is written.
+    combine : bool
+        Whether they are combined at all.
+    overwrite : bool
+        Whether files that are there already may be replaced.
+    """
+
+    recipe: RecipeWishes = field(default_factory=RecipeWishes)
+    spec: CombineSpec = field(default_factory=_notebook_spec)
+    compress: Compression = "none"
+    combine: bool = True
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BiasPlan:
+    """All that is going to be done to a folder of biases.
+
+    Attributes
+    ----------
+    out : pathlib.Path
+        Where results go.
+    found : tuple of Found
+        Everything in the folder.
+    calibrate : tuple of CalibrateJob
+        In the order of their names.
+    combine : CombineJob or None
+        None where it was not asked for.
+    refused : tuple of Refused
+        Frames that ought to take part and cannot.
+    choices : tuple of Choice
+        What was decided, and why.
+    camera : Camera or None
+        The camera whose profile is used.
+    overwrite : bool
+        Whether files that are there already may be replaced.
+    """
+
+    out: Path
+    found: tuple[Found, ...]
+    calibrate: tuple[CalibrateJob, ...]
+    combine: CombineJob | None
+    refused: tuple[Refused, ...]
+    choices: tuple[Choice, ...]
+    camera: Camera | None
+    overwrite: bool
+
+
+def target_path(out: Path, source: Path, compress: Compression) -> Path:
+    """Return where the result of a raw frame is written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> target_path(Path("out"), Path("raw/ccd.001.0.fits.gz"), "none").name
+    'ccd.001.0.fits'
+    """
+    name = source.name
+    while suffix := next((s for s in _OLD_SUFFIXES if name.lower().endswith(s) and len(name) > len(s)), ""):
+        name = name[: -len(suffix)]
+    return out / (name + _SUFFIX[compress])
+
+
+def check_output_folder(raw: Path, out: Path) -> None:
+    """Refuse to write into the raw data.
+
+    Raises
+    ------
+    RawFolderError
+        When ``out`` is the raw folder or lies inside it, by whatever name, link or mount.
+    OutputError
+        When ``out`` is a file.
+    """
+    real = out.resolve()
+    for folder in (real, *real.parents):
+        if folder == raw.resolve() or (raw.exists() and folder.exists() and folder.samefile(raw)):
+            where = "is the raw folder" if folder == real else f"lies inside the raw folder {raw}"
+            raise RawFolderError(out, f"{where}, and raw data are never written to", "choose another folder with -o")
+    if out.exists() and not out.is_dir():
+        raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
+
+
+def plan_bias(found: Sequence[Found], raw: Path, out: Path, wishes: BiasWishes) -> BiasPlan:
+    """Plan a folder of biases.
+
+    Parameters
+    ----------
+    found : sequence of Found
+        Everything in the folder, from `zeroframe.survey.survey_folder`.
+    raw, out : pathlib.Path
+        Where the frames are, and where results go.
+    wishes : BiasWishes
+        What was asked for.
+
+    Returns
+    -------
+    BiasPlan
+        Nothing is done yet.
+
+    Raises
+    ------
+    RawFolderError
+        When ``out`` is, or is inside, the raw folder.
+    NoFramesError
+        When there is no bias frame.
+    OutputExistsError
+        When a result is there already and ``wishes.overwrite`` is False.
+    SectionError, CameraError, MismatchError, UnsupportedError, UsageError
+        When sections or the camera do not fit the frames.
+    """
+    check_output_folder(raw, out)
+    unusable = [
+        Refused(item.path, item.problem)
+        for item in found
+        if item.problem is not None and (item.facts is None or item.facts.kind is Kind.BIAS)
+    ]
+    biases = [item for item in found if item.facts is not None and item.facts.kind is Kind.BIAS and not item.problem]
+    combined = [item for item in biases if item.facts is not None and item.facts.combined]
+    single = [item for item in biases if item not in combined]
+    if not single:
+        raise NoFramesError(_no_bias_sentence(raw, found, combined, unusable))
+    usable, odd = same_form(single)
+    recipe, camera, choices = choose_recipe(usable[0], wishes.recipe)
+    jobs, clashes = _calibrate_jobs(usable, out, recipe, wishes)
+    combine = None
+    if wishes.combine:
+        target = out / (_COMBINED_NAME + _SUFFIX[wishes.compress])
+        combine = CombineJob(tuple(job.target for job in jobs), target, wishes.spec, wishes.compress)
+        if len(jobs) == 1:
+            choices.append(Choice("combine", "one frame only", "the result is as noisy as that frame", certain=False))
+    _refuse_existing(jobs, combine, overwrite=wishes.overwrite)
+    refused = (*unusable, *odd, *clashes)
+    told = (*kind_choices(single, combined), *choices)
+    return BiasPlan(out, tuple(found), tuple(jobs), combine, refused, told, camera, wishes.overwrite)
+
+
+def _no_bias_sentence(raw: Path, found: Sequence[Found], combined: Sequence[Found], unusable: Sequence[Refused]) -> str:
+    advice = "; give the folder that holds the raw biases"
+    bad = "".join(f"\n  {refused.problem}" for refused in unusable)
+    if combined:
+        return f"{raw}: no raw bias frame, only {combined[0].path.name}, which is combined already{advice}{bad}"
+    kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)
+    if kinds:
+        listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        return f"{raw}: no bias frame that can be used among {kinds.total()} FITS files ({listed}){advice}{bad}"
+    if unusable:
+        return f"{raw}: no frame that can be used{advice}{bad}"
+    return f"{raw}: no FITS file in it{advice}"
+
+
+def same_form(items: Sequence[Found]) -> tuple[list[Found], list[Refused]]:
+    """Keep the frames of the size, binning and unit that most have, and refuse the others.
+
+    Parameters
+    ----------
+    items : sequence of Found
+        At least one, all with an image.
+
+    Returns
+    -------
+    usable : list of Found
+    refused : list of Refused
+        Each with a `MismatchError` that says in what it differs.
+    """
+    most = Counter(item.form for item in items).most_common(1)[0][0]
+    refused = []
+    for item in items:
+        if item.form == most:
+            continue
+        own, usual = (f"{size_words(form[0], form[1])} in {form[2]}" for form in (item.form, most))
+        reason = f"is {own}, but most of the frames are {usual}"
+        refused.append(Refused(item.path, MismatchError(item.path, reason, "process it in a folder of its own")))
+    return [item for item in items if item.form == most], refused
+
+
+def _calibrate_jobs(
+    usable: Sequence[Found], out: Path, recipe: FrameRecipe, wishes: BiasWishes
+) -> tuple[list[CalibrateJob], list[Refused]]:
+    """One job a frame; of two frames that would be written to one file, the second is refused."""
+    taken = {_COMBINED_NAME + _SUFFIX[wishes.compress]: "the combined frame"} if wishes.combine else {}
+    jobs: list[CalibrateJob] = []
+    clashes: list[Refused] = []
+    for item in usable:
+        target = target_path(out, item.path, wishes.compress)
+        # file systems that ignore case would let the second overwrite the first
+        key = target.name.casefold()
+        if key in taken:
+            reason = f"would be written to {target}, which is taken by {taken[key]}"
+            clashes.append(Refused(item.path, OutputError(item.path, reason, "rename this raw frame")))
+        else:
+            taken[key] = item.path.name
+            jobs.append(CalibrateJob(item.path, target, recipe, item.layout, wishes.compress))
+    return jobs, clashes
+
+
+def _refuse_existing(jobs: Sequence[CalibrateJob], combine: CombineJob | None, *, overwrite: bool) -> None:
+    targets = [job.target for job in jobs] + ([combine.target] if combine else [])
+    there = [target for target in targets if os.path.lexists(target)]
+    if there and not overwrite:
+        more = "" if len(there) == 1 else f" (and {len(there) - 1} more of this run)"
+        advice = "choose another folder with -o, or replace with --overwrite"
+        raise OutputExistsError(there[0], f"is there already{more}", advice)

@@ -1,0 +1,274 @@
+"""What a person sees in the terminal: tables, choices, progress, remarks."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from zeroframe.dialects import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from zeroframe.listing import Listing
+    from zeroframe.plan import BiasPlan
+    from zeroframe.quality import StackNoise
+    from zeroframe.run import BiasResult, CombinedOutcome
+    from zeroframe.survey import Found
+
+__all__ = ["Remarks", "Screen", "harmless", "say"]
+
+_MOST_ROWS = 40
+_WIDTH_OF_A_FILE = 160  # where nobody looks, lines are not folded to a terminal's width
+
+
+def harmless(text: str) -> str:
+    r"""Return a text with what could steer a terminal written out; names of files and header words are not ours.
+
+    Examples
+    --------
+    >>> print(harmless("a\x1b[2Jb.fits"))
+    a\x1b[2Jb.fits
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def say(text: str) -> None:
+    """Write to standard error what is not a result."""
+    sys.stderr.write("\n".join(harmless(line) for line in text.split("\n")) + "\n")
+
+
+class Remarks:
+    """Warnings as remarks to the person: what holds for many files is said of the first one, and counted."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def show(
+        self,
+        message: Warning | str,
+        category: type[Warning],  # noqa: ARG002 -- Python calls it so
+        filename: str,  # noqa: ARG002
+        lineno: int,  # noqa: ARG002
+        file: TextIO | None = None,  # noqa: ARG002
+        line: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Take the place of `warnings.showwarning`."""
+        subject, colon, clause = str(message).partition(": ")
+        key = clause if colon else subject
+        with self._lock:
+            self._counts[key] += 1
+            first = self._counts[key] == 1
+        if first:
+            say(f"note: {message}")
+
+    def close(self) -> None:
+        """Say how often each remark came again."""
+        for clause, number in self._counts.items():
+            if number > 1:
+                say(f"note: the same of {number - 1} more: {clause}")
+
+
+def _size(shape_yx: tuple[int, ...] | None) -> str:
+    """Write a shape as people say it, x first."""
+    return " x ".join(str(n) for n in reversed(shape_yx or ())) or "?"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f}" if size < 1e8 else f"{size / 1e6:.0f}"
+
+
+def _figure(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None or value != value else f"{value + 0.0:.{digits}f}"
+
+
+class Screen:
+    """Results go to standard output, progress to standard error; progress is shown only on a terminal."""
+
+    def __init__(self) -> None:
+        width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
+        self._out = Console(width=width, highlight=False)
+        self._err = Console(stderr=True)
+
+    def line(self, text: str, label: str = "", style: str = "") -> None:
+        """Print one line, as long as it is, with a label in colour before it."""
+        before = f"[{style}]{label}:[/] " if label else ""
+        self._out.print(before + escape(harmless(text)), soft_wrap=True)
+
+    def listing(self, listing: Listing) -> None:
+        """Show the frames of a folder; what is uncertain is too long for a column and stands below."""
+        shown = [number for number, name in enumerate(listing.columns) if name != "uncertain"]
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number in shown:
+            name = listing.columns[number]
+            numeric = any(isinstance(row[number], int | float) for row in listing.rows)
+            whole = name in {"kind", "exposure", "filter", "size"}
+            table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
+        for row in listing.rows:
+            table.add_row(*(Text("" if row[number] is None else harmless(str(row[number]))) for number in shown))
+        self._out.print(table)
+        if "uncertain" in listing.columns:
+            named = listing.columns.index("file") if "file" in listing.columns else 0
+            doubted = listing.columns.index("uncertain")
+            for row in listing.rows:
+                if row[doubted]:
+                    self.line(f"{row[named]}: {row[doubted]}", "uncertain", "yellow")
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, float], None]]:
+        """Show a bar for each step while the work goes on; nothing where nobody looks."""
+        if not self._err.is_terminal:
+            yield lambda _what, _fraction: None
+            return
+        from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description:12}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._err, transient=True) as bars:
+            tasks: dict[str, TaskID] = {}
+            lock = Lock()
+
+            def report(what: str, fraction: float) -> None:
+                with lock:
+                    if what not in tasks:
+                        tasks[what] = bars.add_task(what, total=1.0)
+                bars.update(tasks[what], completed=fraction)
+
+            yield report
+
+    def found(self, plan: BiasPlan) -> None:
+        """Show the biases of a folder, and what else is there."""
+        biases = [item for item in plan.found if item.facts is not None and item.facts.kind is Kind.BIAS]
+        table = Table(title=f"{_plural(len(biases), 'bias frame')} found", title_justify="left", title_style="bold")
+        for name in ("file", "is a bias by"):
+            table.add_column(name, overflow="fold")
+        for name in ("exposure s", "size x, y"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for item in biases[:_MOST_ROWS]:
+            facts = item.facts
+            exposure = "–" if facts is None or facts.exposure_s is None else f"{facts.exposure_s:g}"
+            reason = "" if facts is None else facts.kind_reason.replace(f" '{item.path.name}'", "")
+            table.add_row(escape(harmless(item.path.name)), escape(harmless(reason)), exposure, _size(item.shape_yx))
+        if len(biases) > _MOST_ROWS:
+            table.add_row(f"… and {len(biases) - _MOST_ROWS} more", "", "", "")
+        self._out.print(table)
+        others = _others(plan.found)
+        if others:
+            self.line(f"Also in the folder, and left alone: {others}.")
+
+    def choices(self, plan: BiasPlan) -> None:
+        """Say what was chosen and why, guesses in another colour."""
+        for choice in plan.choices:
+            style = "cyan" if choice.certain else "yellow"
+            label = choice.what + ("" if choice.certain else " (uncertain)")
+            self.line(f"{choice.value} — {choice.reason}", label, style)
+
+    def bias_result(self, plan: BiasPlan, result: BiasResult) -> None:
+        """Close with what came out, against what went in."""
+        for frame in result.frames:
+            if frame.state != "done":
+                self.line(frame.reason, frame.state, "red")
+        if result.combined is not None:
+            self._combined_problems(result.combined)
+        for problem in result.check.problems:
+            self.line(problem, "read back", "red")
+        table = _result_table(f"Result in {plan.out}")
+        table.add_row("frames in, done", f"{len(result.frames)}, {len(result.done)}")
+        if result.done:
+            _frame_rows(table, plan, result)
+        if result.combined is not None and result.combined.state == "done":
+            _combined_rows(table, result.combined)
+        if result.noise is not None:
+            _noise_rows(table, result.noise, result.combined)
+        self._out.print(table)
+        self._verdict(result.is_good)
+
+    def combine_result(self, outcome: CombinedOutcome) -> None:
+        """Say what a combination gave."""
+        self._combined_problems(outcome)
+        if outcome.state != "done":
+            return
+        table = _result_table(f"Result in {outcome.target}")
+        table.add_row("size x, y", _size(outcome.shape_yx))
+        table.add_row("level", _figure(outcome.level))
+        _combined_rows(table, outcome)
+        if outcome.noise is not None:
+            _noise_rows(table, outcome.noise, outcome)
+        self._out.print(table)
+        self._verdict(outcome.is_good)
+
+    def _combined_problems(self, outcome: CombinedOutcome) -> None:
+        for text in outcome.left_out:
+            self.line(text, "left out", "red")
+        if outcome.state != "done":
+            self.line(outcome.reason, "not combined", "red")
+
+    def _verdict(self, is_good: bool) -> None:  # noqa: FBT001
+        verdict = "All is well." if is_good else "Not all is well: see the lines above."
+        self._out.print(f"[bold {'green' if is_good else 'red'}]{verdict}[/]")
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _others(found: Sequence[Found]) -> str:
+    """Count the files that are not biases, by their kind."""
+    kinds = Counter(
+        "of unknown kind" if item.facts.kind is None else str(item.facts.kind)
+        for item in found
+        if item.facts is not None and item.facts.kind is not Kind.BIAS
+    )
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+
+
+def _result_table(title: str) -> Table:
+    table = Table(title=escape(harmless(title)), title_justify="left", title_style="bold", show_header=False)
+    table.add_column("what")
+    table.add_column("figure", justify="right", overflow="fold")
+    return table
+
+
+def _frame_rows(table: Table, plan: BiasPlan, result: BiasResult) -> None:
+    done, check = result.done, result.check
+    table.add_row("frames out, read back", str(check.files))
+    table.add_row("size x, y", ", ".join(_size(shape) for shape in check.shapes_yx))
+    table.add_row("type", ", ".join(check.dtypes))
+    table.add_row("MB in", _megabytes(sum(frame.bytes_in for frame in done)))
+    table.add_row("MB out", _megabytes(check.byte_count))
+    levels = [frame.raw_level_adu for frame in done]
+    table.add_row("bias level, ADU", _figure(sum(levels) / len(levels)))
+    table.add_row("… lowest, highest frame", f"{_figure(min(levels))}, {_figure(max(levels))}")
+    if plan.calibrate[0].recipe.overscan is not None:
+        after = [frame.level_adu for frame in done]
+        table.add_row("… less its overscan", f"{_figure(min(after))}, {_figure(max(after))}")
+
+
+def _combined_rows(table: Table, combined: CombinedOutcome) -> None:
+    values = combined.frames * combined.shape_yx[0] * combined.shape_yx[1]
+    table.add_row("combined", escape(harmless(combined.target.name)))
+    table.add_row("… of frames", str(combined.frames))
+    table.add_row("… MB, with uncertainty and counts", _megabytes(combined.bytes_out))
+    table.add_row("… values rejected or masked", f"{100 * combined.rejected / values:.3f} %")
+
+
+def _noise_rows(table: Table, noise: StackNoise, combined: CombinedOutcome | None) -> None:
+    if noise.single is None:
+        table.add_row("read noise", "needs two frames")
+        return
+    table.add_row("read noise of one frame, ADU", _figure(noise.single, 3))
+    table.add_row("… with the noise of its row levels", _figure(noise.calibrated, 3))
+    if combined is not None and combined.state == "done":
+        table.add_row("read noise of the combined, ADU", _figure(noise.combined, 3))
+        table.add_row(f"… expected: one frame's / √{combined.frames}", _figure(noise.expected, 3))
+        table.add_row("… with its fixed pattern", _figure(noise.scatter, 3))

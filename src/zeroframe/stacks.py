@@ -1,0 +1,295 @@
+"""Where the pixels of a stack come from: arrays in memory, or files read in bands of rows.
+
+A stack gives bands of rows of each frame as floating point numbers with NaN where a pixel is masked, so that frames
+are never in memory all at once unless they were before.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, OutputError, UnsupportedError
+from zeroframe.io import FrameFile, Hdu, ImageLayout, RawImage, read_band, read_raw, scan
+from zeroframe.io.decoding import decoded_float
+from zeroframe.kernels.frame import calibrate_swapped16, swap_bytes32, swap_bytes64
+from zeroframe.parallel import map_threads
+from zeroframe.precision import float_dtype
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["ArrayStack", "FileStack", "ImageOnDisk", "Stack", "open_stack"]
+
+
+class Stack(Protocol):
+    """Frames of one shape, given band by band."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each frame is called in messages and headers."""
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of each frame."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64 where any frame needs it, else float32."""
+
+    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` (C-contiguous float, ``(rows, nx)``) with rows of one frame, NaN where masked."""
+
+
+def _common_dtype(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
+    """float64 where any input is float64."""
+    return np.dtype(max((float_dtype(dtype) for dtype in dtypes), key=lambda dtype: dtype.itemsize))
+
+
+@dataclass(frozen=True)
+class ArrayStack:
+    """Frames that are in memory.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray, each of shape (ny, nx)
+        The pixels, of any real type; they are not changed.
+    masks : sequence of (ndarray of bool or None)
+        True where a pixel is masked.
+    names : tuple of str
+        What each frame is called.
+
+    Raises
+    ------
+    NoFramesError
+        When there is no array.
+    ArgumentError
+        When an array does not hold real numbers.
+    MismatchError
+        When the shape of an array or a mask differs from that of the first array, or has not two axes.
+    """
+
+    arrays: Sequence[NDArray[Any]]
+    masks: Sequence[NDArray[np.bool_] | None]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.arrays:
+            raise NoFramesError("a stack needs at least one frame")
+        first = self.arrays[0].shape
+        for name, array, mask in zip(self.names, self.arrays, self.masks, strict=True):
+            if array.dtype.kind not in "biuf":
+                raise ArgumentError(f"{name} is an array of {array.dtype}; frames hold real numbers")
+            _require_shape(name, array.shape, self.names[0], first)
+            if mask is not None:
+                _require_shape(f"the mask of {name}", mask.shape, self.names[0], first)
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of each frame."""
+        ny, nx = self.arrays[0].shape
+        return ny, nx
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64 where any frame needs it, else float32."""
+        return _common_dtype([array.dtype for array in self.arrays])
+
+    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` with rows of one frame, NaN where masked."""
+        np.copyto(out, self.arrays[index][rows], casting="same_kind")
+        mask = self.masks[index]
+        if mask is not None:
+            out[mask[rows]] = np.nan
+
+
+@dataclass(frozen=True)
+class ImageOnDisk:
+    """One image in a file, with the mask that stands in its extension MASK.
+
+    Attributes
+    ----------
+    frame : FrameFile
+        The file.
+    image, mask : Hdu
+        The image; the mask, None where there is none.
+    layout : ImageLayout
+        Of the image.
+    """
+
+    frame: FrameFile
+    image: Hdu
+    layout: ImageLayout
+    mask: Hdu | None
+
+    @classmethod
+    def find(cls, frame: FrameFile) -> ImageOnDisk:
+        """Return the one image of a file; raises `UnsupportedError` when it has not two axes."""
+        image = frame.image()
+        layout = image.layout
+        if layout is None or len(layout.shape_yx) != 2:
+            raise UnsupportedError(frame.path, "holds an image that has not two axes", "leave it out")
+        masks = [hdu for hdu in frame.hdus if hdu.name == "MASK" and hdu.layout is not None]
+        found = cls(frame, image, layout, masks[0] if masks and masks[0].index != image.index else None)
+        if found.mask is not None and found.mask.layout is not None:
+            _require_shape(f"the mask in {frame.path}", found.mask.layout.shape_yx, str(frame.path), layout.shape_yx)
+        return found
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Floating point type that the pixels are worked on in."""
+        return decoded_float(self.layout)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether rows can be read from the file as they stand."""
+        layouts = [hdu.layout for hdu in (self.image, self.mask) if hdu is not None]
+        return self.frame.encoding == "plain" and not any(layout and layout.tile_compressed for layout in layouts)
+
+    def read_rows(self, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` with decoded rows of a plain file, NaN where masked."""
+        self._read_image_rows(rows, out)
+        if self.mask is not None and self.mask.layout is not None:
+            mask = np.empty(out.shape, np.dtype(self.mask.layout.dtype))
+            read_band(self.frame, self.mask, rows, mask)
+            out[mask != 0] = np.nan
+
+    def _read_image_rows(self, rows: slice, out: NDArray[Any]) -> None:
+        """Decode by a kernel for the common types, else as whole files are decoded: to the same bits."""
+        layout = self.layout
+        if layout.bitpix == -8 * out.itemsize and (layout.bscale, layout.bzero) == (1.0, 0.0):
+            read_band(self.frame, self.image, rows, out)
+            words = out.reshape(-1).view(f"u{out.itemsize}")
+            (swap_bytes32 if out.itemsize == 4 else swap_bytes64)(words, words)
+            return
+        stored = np.empty(out.shape, np.dtype(layout.dtype))
+        read_band(self.frame, self.image, rows, stored)
+        if layout.bitpix == 16 and layout.bscale == 1.0 and layout.blank is None:
+            ny, nx = out.shape
+            calibrate_swapped16(stored.view(np.uint16), layout.bzero, np.zeros(ny), np.zeros(nx), 0, 0, out)
+            return
+        decoded = RawImage(self.frame.path, self.image.cards, layout, stored).decode()
+        np.copyto(out, decoded, casting="same_kind")
+
+
+@dataclass(frozen=True)
+class FileStack:
+    """Frames in uncompressed FITS files, of which only the rows asked for are read.
+
+    Files are opened for each band, so a stack of any length needs one file descriptor a thread.
+
+    Parameters
+    ----------
+    images : tuple of ImageOnDisk
+        Plain, of one shape.
+    names : tuple of str
+        What each frame is called.
+    """
+
+    images: tuple[ImageOnDisk, ...]
+    names: tuple[str, ...]
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of each frame."""
+        ny, nx = self.images[0].layout.shape_yx
+        return ny, nx
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64 where any frame needs it, else float32."""
+        return _common_dtype([image.dtype for image in self.images])
+
+    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` with rows of one frame, NaN where masked."""
+        self.images[index].read_rows(rows, out)
+
+
+def _require_shape(name: str, shape: tuple[int, ...], first_name: str, first: tuple[int, ...]) -> None:
+    if len(shape) != 2:
+        raise MismatchError(name, f"has {len(shape)} axes", "frames that are combined have two")
+    if shape != first:
+        size, first_size = (" x ".join(str(n) for n in reversed(each)) for each in (shape, first))
+        raise MismatchError(
+            name, f"is {size} pixels, but {first_name} is {first_size}", "leave it out, or combine frames of one size"
+        )
+
+
+def open_stack(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    in_memory_bytes: int,
+    spool_folder: Path | None = None,
+    workers: int | None = None,
+) -> tuple[Stack, list[FrameFile]]:
+    """Open files as a stack, without reading pixels of uncompressed ones.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        FITS files, uncompressed or compressed in any way that can be read.
+    in_memory_bytes : int
+        Compressed frames are kept in memory where all of them together need no more than this; otherwise they are
+        inflated once into temporary files.
+    spool_folder : Path, optional
+        Where those temporary files go; by default the system's folder.
+    workers : int, optional
+        How many threads inflate.
+
+    Returns
+    -------
+    stack : Stack
+    frames : list of FrameFile
+        The headers.
+
+    Raises
+    ------
+    NoFramesError
+        When there is no path.
+    FrameError
+        When a file cannot be read, or its shape differs from that of the first.
+    OutputError
+        When there is no room for temporary files.
+    """
+    if not paths:
+        raise NoFramesError("a stack needs at least one frame")
+    frames = [scan(path) for path in paths]
+    images = [ImageOnDisk.find(frame) for frame in frames]
+    names = tuple(str(frame.path) for frame in frames)
+    for name, image in zip(names, images, strict=True):
+        _require_shape(name, image.layout.shape_yx, names[0], images[0].layout.shape_yx)
+    if all(image.is_plain for image in images):
+        return FileStack(tuple(images), names), frames
+    spools = sum(image.layout.byte_count for image in images) > in_memory_bytes
+
+    def inflate(image: ImageOnDisk) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        pixels = read_raw(image.frame.path, ext=image.image.index).decode()
+        mask = None
+        if image.mask is not None:
+            mask = read_raw(image.frame.path, ext=image.mask.index).decode() != 0
+        return _spooled(pixels, spool_folder) if spools else pixels, mask
+
+    arrays, masks = zip(*map_threads(inflate, images, workers), strict=True)
+    return ArrayStack(arrays, masks, names), frames
+
+
+def _spooled(pixels: NDArray[Any], folder: Path | None) -> NDArray[Any]:
+    """Move pixels into a temporary file that has no name, and map it."""
+    where = tempfile.gettempdir() if folder is None else folder
+    try:
+        with tempfile.TemporaryFile(dir=where) as file:
+            pixels.tofile(file)
+            return np.memmap(file, dtype=pixels.dtype, mode="r", shape=pixels.shape)
+    except OSError as error:
+        raise OutputError(
+            where,
+            f"cannot hold the inflated frames ({error.strerror or error})",
+            "make room, set TMPDIR to another folder, or raise the memory limit",
+        ) from error

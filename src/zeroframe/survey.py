@@ -1,0 +1,146 @@
+"""What is in a folder: every FITS file with what its header says, every other file that looks like one with why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zeroframe.dialects import FrameFacts, read_facts
+from zeroframe.errors import FrameError, NoFramesError, UnsupportedError
+from zeroframe.io import FrameFile, ImageLayout, looks_like_fits, scan
+from zeroframe.parallel import map_threads
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+__all__ = ["Found", "survey", "survey_folder"]
+
+#: A file with one of these names was meant as FITS, so it is named when its content is not.
+_FITS_SUFFIXES = (".fit", ".fits", ".fts", ".fz")
+_WRAPPING_SUFFIXES = (".gz", ".bz2")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file of a folder.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where it is.
+    frame : FrameFile or None
+        Its headers; None where they cannot be read.
+    facts : FrameFacts or None
+        What they say.
+    problem : FrameError or None
+        Why it cannot be used; its headers may still be readable (several images in one file).
+    """
+
+    path: Path
+    frame: FrameFile | None
+    facts: FrameFacts | None
+    problem: FrameError | None
+
+    @property
+    def layout(self) -> ImageLayout:
+        """How its image is stored.
+
+        Raises
+        ------
+        FrameError
+            When it cannot be used.
+        """
+        layout = None if self.frame is None or self.problem is not None else self.frame.image().layout
+        if layout is None:
+            raise self.problem or UnsupportedError(self.path, "holds no image", "leave it out")
+        return layout
+
+    @property
+    def shape_yx(self) -> tuple[int, ...] | None:
+        """Shape of its image; None where it has none that can be used."""
+        return None if self.problem is not None else self.layout.shape_yx
+
+    @property
+    def binning_xy(self) -> tuple[int, int]:
+        """Binning that the header states; 1 x 1 where it states none."""
+        return (self.facts.binning_xy if self.facts else None) or (1, 1)
+
+    @property
+    def form(self) -> tuple[tuple[int, ...] | None, tuple[int, int], str]:
+        """What frames must have in common to be combined: size, binning, unit (adu where none is stated)."""
+        return self.shape_yx, self.binning_xy, (self.facts.unit if self.facts else None) or "adu"
+
+
+def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = None) -> list[Found]:
+    """Read the headers of files.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        The files.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of Found
+        In the order of ``paths``.
+    """
+    return map_threads(_look, [Path(path) for path in paths], workers)
+
+
+def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None) -> list[Found]:
+    """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of Found
+        Sorted by name. Hidden files, and files that are neither FITS nor named so, are left out.
+
+    Raises
+    ------
+    NoFramesError
+        When the folder is not there, is not a folder, or may not be read.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        what = "is not a folder" if root.exists() else "is not there"
+        raise NoFramesError(f"{root} {what}; give the folder that holds the raw frames")
+    try:
+        # hidden files: such as the ._ ones that macOS leaves beside real frames
+        paths = [path for path in sorted(root.iterdir()) if not path.is_dir() and not path.name.startswith(".")]
+    except OSError as error:
+        raise NoFramesError(f"{root} cannot be read ({error.strerror}); give a folder that you may read") from error
+    meant = map_threads(_is_meant_as_fits, paths, workers)
+    return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers)
+
+
+def _is_meant_as_fits(path: Path) -> bool:
+    name = path.name.lower()
+    for suffix in _WRAPPING_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name.endswith(_FITS_SUFFIXES) or (path.is_file() and looks_like_fits(path))
+
+
+def _look(path: Path) -> Found:
+    frame = None
+    try:
+        frame = scan(path)
+        image = frame.image()
+        # said here, so that no one who asks for two axes meets one
+        if image.layout is not None and (len(image.layout.shape_yx) != 2 or min(image.layout.shape_yx) < 1):
+            size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))
+            raise UnsupportedError(path, f"is an image of {size} pixels", "only images of two axes can be used")
+    except FrameError as problem:
+        facts = None if frame is None else read_facts(frame.cards, path.name)
+        return Found(path, frame, facts, problem)
+    return Found(path, frame, read_facts(frame.cards_of(image), path.name), None)

@@ -1,0 +1,128 @@
+"""The same arithmetic as in the kernels, spelled out slowly: one pixel at a time, on Python lists, in float64.
+
+Nothing here is imported from zeroframe, so that a mistake cannot be made twice.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+MAD_TO_SIGMA = 1.482602218505602  # 1 / norm.ppf(0.75)
+
+
+def median(values):
+    ordered = sorted(values)
+    n = len(ordered)
+    return 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
+
+
+def mean(values):
+    return math.fsum(values) / len(values)
+
+
+def std(values):
+    center = mean(values)
+    return math.sqrt(math.fsum((v - center) ** 2 for v in values) / len(values))
+
+
+def mad_std(values):
+    center = median(values)
+    return MAD_TO_SIGMA * median([abs(v - center) for v in values])
+
+
+STATISTICS = {"median": median, "mean": mean, "std": std, "mad_std": mad_std}
+
+
+def survivors(
+    values,
+    *,
+    value_low=None,
+    value_high=None,
+    drop_low=0,
+    drop_high=0,
+    sigma_low=None,
+    sigma_high=None,
+    center="median",
+    spread="mad_std",
+    iterations=1,
+    floor_adu=0.0,
+    photon_adu=0.0,
+):
+    """What is left of the values of one pixel: value limits, then extrema, then clipping."""
+    frames = len(values)
+    left = sorted(float(v) for v in values if math.isfinite(v))
+    left = [v for v in left if (value_low is None or v >= value_low) and (value_high is None or v <= value_high)]
+    n = len(left)
+    left = left[drop_low * n // frames : n - drop_high * n // frames]
+    if sigma_low is None and sigma_high is None:
+        return left
+    for _ in range(iterations):
+        if not left:
+            break
+        middle = STATISTICS[center](left)
+        floor = math.sqrt(floor_adu**2 + max(middle, 0.0) * photon_adu)
+        width = max(STATISTICS[spread](left), floor)
+        kept = [
+            v
+            for v in left
+            if (sigma_low is None or v >= middle - sigma_low * width)
+            and (sigma_high is None or v <= middle + sigma_high * width)
+        ]
+        if len(kept) == len(left):
+            break
+        left = kept
+    return left
+
+
+def reduce(left, method):
+    """Result and uncertainty of what is left of one pixel."""
+    n = len(left)
+    if n == 0:
+        return math.nan, math.nan
+    if method == "median":
+        return median(left), mad_std(left) / math.sqrt(n)
+    if method == "sum":
+        return math.fsum(left), std(left) * math.sqrt(n)
+    return mean(left), std(left) / math.sqrt(n)
+
+
+def combine(stack, method="average", factors=None, **rejection):
+    """Data, uncertainty and counts of a stack of any shape (frames, ...), NaN where masked."""
+    stack = np.asarray(stack, dtype=np.float64)
+    if factors is not None:
+        stack = stack * np.reshape(factors, (-1, *[1] * (stack.ndim - 1)))
+    shape = stack.shape[1:]
+    data, error, counts = np.empty(shape), np.empty(shape), np.empty(shape, dtype=int)
+    for place in np.ndindex(shape):
+        left = survivors(stack[(slice(None), *place)], **rejection)
+        data[place], error[place] = reduce(left, method)
+        counts[place] = len(left)
+    return data, error, counts
+
+
+def weighted(stack, weights, *, total=False):
+    """Sum of w x, over the sum of w or not, of the values of each pixel that are not masked."""
+    stack = np.asarray(stack, dtype=np.float64)
+    weights = np.broadcast_to(np.reshape(weights, np.shape(weights) + (1,) * (3 - np.ndim(weights))), stack.shape)
+    out = np.full(stack.shape[1:], math.nan)
+    for place in np.ndindex(out.shape):
+        column = (slice(None), *place)
+        pairs = [(v, w) for v, w in zip(stack[column], weights[column], strict=True) if math.isfinite(v) and w > 0]
+        if pairs:
+            value = math.fsum(v * w for v, w in pairs)
+            out[place] = value if total else value / math.fsum(w for _, w in pairs)
+    return out
+
+
+def overscan_levels(strip, method="median", *, whole_numbers=False):
+    """Level of each row of a strip, NaN where no pixel is valid."""
+    levels = []
+    for row in np.asarray(strip, dtype=np.float64):
+        left = [v for v in row if math.isfinite(v)]
+        if method == "clipped":
+            floor = 0.5 * MAD_TO_SIGMA if whole_numbers else 0.0
+            left = survivors(left, sigma_low=3.0, sigma_high=3.0, iterations=3, floor_adu=floor) if left else []
+        levels.append(math.nan if not left else median(left) if method == "median" else mean(left))
+    return np.array(levels)

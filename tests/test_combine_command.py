@@ -1,0 +1,194 @@
+"""`zeroframe combine`: files into one file."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from workbench import command, header_of, naive_clipped_mean, names_in, pixels_of, raw_pixels, small_folder, write_raw
+
+
+@pytest.fixture
+def frames(tmp_path):
+    return small_folder(tmp_path / "frames", 6, BUNIT="adu")
+
+
+@pytest.fixture
+def stack(frames):
+    return np.stack([fits.getdata(path) for path in frames]).astype(np.float64)
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "combined.fits"
+
+
+class TestResult:
+    def test_as_in_the_readme(self, frames, stack, target):
+        run = command("combine", *frames, "-o", target, "--method", "average", "--clip", "5")
+        assert (run.code, run.err) == (0, "")
+        assert "All is well." in run.out
+        expected, deviation, counts = naive_clipped_mean(stack)
+        np.testing.assert_allclose(pixels_of(target), expected, rtol=1e-6)
+        np.testing.assert_array_equal(pixels_of(target, "COUNTS"), counts)
+        np.testing.assert_allclose(pixels_of(target, "UNCERT"), deviation / np.sqrt(counts), rtol=1e-5, atol=1e-6)
+        header = header_of(target)
+        assert (header["COMBINED"], header["NCOMBINE"], header["BUNIT"]) == (True, 6, "adu")
+        assert [header[f"IMCMB{number:03d}"] for number in range(1, 7)] == [path.name for path in frames]
+        assert header["COMBREJ"] == "clip -5 +5 mad_std about median"
+
+    @pytest.mark.parametrize(("method", "compute"), [("average", np.mean), ("median", np.median), ("sum", np.sum)])
+    def test_without_clipping(self, frames, stack, target, method, compute):
+        assert command("combine", *frames, "-o", target, "--method", method, "--clip", "0").code == 0
+        np.testing.assert_allclose(pixels_of(target), compute(stack, axis=0), rtol=1e-6)
+        assert (pixels_of(target, "COUNTS") == 6).all()
+
+    @pytest.mark.parametrize("suffix", [".fits.gz", ".fits.fz"])
+    def test_name_says_how_it_is_compressed(self, frames, target, suffix):
+        packed = target.with_name("packed" + suffix)
+        assert command("combine", *frames, "-o", target).code == 0
+        assert command("combine", *frames, "-o", packed).code == 0
+        assert (packed.read_bytes()[:2] == b"\x1f\x8b") == suffix.endswith("gz")
+        np.testing.assert_array_equal(pixels_of(packed), pixels_of(target))
+
+    def test_compressed_input(self, frames, target, tmp_path):
+        packed = []
+        for path in frames:
+            packed.append(path.with_suffix(".fits.gz"))
+            packed[-1].write_bytes(gzip.compress(path.read_bytes()))
+        assert command("combine", *frames, "-o", target).code == 0
+        assert command("combine", *packed, "-o", tmp_path / "again.fits").code == 0
+        np.testing.assert_array_equal(pixels_of(tmp_path / "again.fits"), pixels_of(target))
+
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_bands_give_the_same_bytes(self, tmp_path, target, compressed):
+        paths = []
+        for number in range(1, 9):
+            path = write_raw(tmp_path / "big" / f"b{number}.fits", raw_pixels(number, (300, 400)))
+            if compressed:
+                path = path.with_suffix(".fits.gz")
+                path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
+            paths.append(path)
+        assert command("combine", *paths, "-o", target).code == 0
+        again = tmp_path / "again.fits"
+        run = command("combine", *paths, "-o", again, "--mem-limit", "1.3M", "--workers", 1)
+        assert run.code == 0, run.out
+        assert again.read_bytes() == target.read_bytes()
+        assert names_in(tmp_path) == ["again.fits", "big", "combined.fits"]
+
+    def test_result_combined_again(self, frames, target, tmp_path):
+        """Combined frames, with their uncertainty and counts beside them, may be combined among themselves."""
+        for name in ("one.fits", "two.fits"):
+            assert command("combine", *frames, "-o", tmp_path / name).code == 0
+        run = command("combine", tmp_path / "one.fits", tmp_path / "two.fits", "-o", target, "--clip", 0)
+        assert run.code == 0, run.out + run.err
+        np.testing.assert_array_equal(pixels_of(target), pixels_of(tmp_path / "one.fits"))
+        assert header_of(target)["NCOMBINE"] == 2
+
+    def test_single_frame(self, frames, target):
+        run = command("combine", frames[0], "-o", target)
+        assert run.code == 0
+        assert "needs two frames" in run.out
+        np.testing.assert_array_equal(pixels_of(target), fits.getdata(frames[0]))
+
+    def test_frame_named_twice_counts_once(self, frames, target):
+        assert command("combine", *frames, frames[0], "-o", target).code == 0
+        assert header_of(target)["NCOMBINE"] == 6
+
+
+class TestLeftOut:
+    def without(self, run, target, path, *words, frames=6):
+        assert run.code == 1, run.out + run.err
+        (said,) = [line for line in run.out.splitlines() if line.startswith("left out: ")]
+        for word in (path, *words):
+            assert str(word) in said
+        assert header_of(target)["NCOMBINE"] == frames
+        return True
+
+    def test_missing(self, frames, target, tmp_path):
+        gone = tmp_path / "gone.fits"
+        assert self.without(command("combine", *frames, gone, "-o", target), target, gone)
+
+    def test_text(self, frames, target, tmp_path):
+        (tmp_path / "notes.fits").write_text("clouds")
+        run = command("combine", *frames, tmp_path / "notes.fits", "-o", target)
+        assert self.without(run, target, tmp_path / "notes.fits", "not FITS")
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_pixels_that_cannot_be_read(self, frames, target, packed):
+        """Its header is good, so this comes out when the work has begun already."""
+        bad = frames[2]
+        content = bad.read_bytes()[:3000]
+        if packed:
+            whole = gzip.compress(bad.read_bytes())
+            content = whole[: len(whole) - 200]
+        bad.write_bytes(content)
+        run = command("combine", *frames, "-o", target)
+        assert self.without(run, target, bad, "cut off", frames=5)
+        expected, _, counts = naive_clipped_mean(np.stack([fits.getdata(p) for p in frames if p != bad]))
+        np.testing.assert_array_equal(pixels_of(target, "COUNTS"), counts)
+        np.testing.assert_allclose(pixels_of(target), expected, rtol=1e-6)
+
+    def test_another_size(self, frames, target, tmp_path):
+        odd = write_raw(tmp_path / "odd.fits", raw_pixels(1, (12, 21)), BUNIT="adu")
+        assert self.without(command("combine", *frames, odd, "-o", target), target, odd, "21 x 12", "20 x 12")
+
+    def test_another_unit(self, frames, target, tmp_path):
+        odd = write_raw(tmp_path / "odd.fits", raw_pixels(1), BUNIT="electron")
+        assert self.without(command("combine", *frames, odd, "-o", target), target, odd, "in electron", "in adu")
+
+    def test_combined_ones_are_left_out_of_a_whole_folder(self, frames, target):
+        folder = frames[0].parent
+        assert command("combine", *frames, "-o", folder / "combined_bias.fits").code == 0
+        run = command("combine", *sorted(folder.iterdir()), "-o", target)
+        assert run.code == 0
+        assert run.err.startswith(f"note: {folder / 'combined_bias.fits'}: combined already")
+        assert header_of(target)["NCOMBINE"] == 6
+
+
+class TestRefused:
+    def refused(self, run, *words):
+        assert run.code == 2, run.out
+        assert run.out == ""
+        for word in words:
+            assert str(word) in run.err
+        return True
+
+    def test_nothing_usable(self, target, tmp_path):
+        run = command("combine", tmp_path / "a.fits", tmp_path / "b.fits", "-o", target)
+        assert self.refused(run, tmp_path / "a.fits", tmp_path / "b.fits")
+        assert not target.exists()
+
+    def test_target_is_there(self, frames, target):
+        target.write_text("mine")
+        assert self.refused(command("combine", *frames, "-o", target), target, "is there already", "--overwrite")
+        assert target.read_text() == "mine"
+        assert command("combine", *frames, "-o", target, "--overwrite").code == 0
+
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_target_is_one_of_the_frames(self, frames, tmp_path, linked):
+        before = frames[0].read_bytes()
+        target = frames[0]
+        if linked:
+            target = tmp_path / "link.fits"
+            target.symlink_to(frames[0])
+        run = command("combine", *frames, "-o", target, "--overwrite")
+        assert self.refused(run, target, "one of the frames")
+        assert frames[0].read_bytes() == before
+
+    def test_folder_is_missing(self, frames, tmp_path):
+        run = command("combine", *frames, "-o", tmp_path / "nowhere" / "c.fits")
+        assert self.refused(run, "nowhere", "make it")
+
+    def test_memory_limit(self, frames, target):
+        run = command("combine", *frames, "-o", target, "--mem-limit", "2000")
+        assert run.code == 2
+        assert "not combined: the memory limit" in run.out
+        assert "raise it to" in run.out
+        assert not target.exists()
+
+    def test_no_frames(self, target):
+        assert command("combine", "-o", target).code == 2

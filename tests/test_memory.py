@@ -1,0 +1,115 @@
+"""Sizes of memory, and threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from zeroframe import memory
+from zeroframe.errors import UsageError
+from zeroframe.memory import available_bytes, default_limit_bytes, parse_size
+from zeroframe.parallel import map_threads, usable_cores, worker_count
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2G", 2 * 10**9),
+        ("500 MB", 5 * 10**8),
+        ("1.5GiB", 3 * 2**29),
+        (" 64k ", 64000),
+        ("1e9", 10**9),
+        (350e6, 35 * 10**7),
+        ("4Ti", 4 * 2**40),
+        (1, 1),
+        ("100B", 100),
+        (".5M", 500000),
+        ("2.G", 2 * 10**9),
+    ],
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "G", ".", "1.2.3M", "-1G", "0", 0, -5, "inf", float("nan"), float("inf"), "2X", "I", "1e99", "2 GG"]
+)
+def test_sizes_that_make_no_sense(text):
+    with pytest.raises(UsageError, match="is not a size in memory; write for example '2G'"):
+        parse_size(text)
+
+
+def test_half_of_what_is_there_is_the_default():
+    assert 0 < available_bytes() < 2**50
+    assert default_limit_bytes() == pytest.approx(available_bytes() / 2, rel=0.2)
+
+
+@pytest.fixture
+def groups(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_own_groups", lambda: [tmp_path / "job", tmp_path])
+
+    def write(folder, limit, used, cached=0):
+        folder.mkdir(exist_ok=True)
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(f"anon 5\ninactive_file {cached}\nfile 9\n")
+
+    return lambda *sizes, inner=True: write(tmp_path / "job" if inner else tmp_path, *sizes)
+
+
+def test_control_groups_limit_what_is_available(groups):
+    unlimited = available_bytes()
+    groups(5_000_000, 3_000_000, 1_000_000)
+    assert available_bytes() == 3_000_000
+    groups(2_000_000, 0, inner=False)
+    assert available_bytes() == 2_000_000
+    groups(5_000_000, 9_000_000)
+    assert available_bytes() == 1
+    groups("max", 9_000_000)
+    groups("max", 9_000_000, inner=False)
+    assert available_bytes() == pytest.approx(unlimited, rel=0.2)
+
+
+def test_the_groups_of_this_process_are_found():
+    found = memory._own_groups()
+    assert found[-1] == memory._CONTROL_GROUPS
+    assert all(folder.is_relative_to(memory._CONTROL_GROUPS) for folder in found)
+
+
+def test_results_come_in_order():
+    def slow_first(n):
+        time.sleep(0.02 if n == 0 else 0)
+        return -n
+
+    assert map_threads(slow_first, range(9), workers=4) == [-n for n in range(9)]
+    assert map_threads(slow_first, [], workers=4) == []
+
+
+def test_the_first_error_is_raised_and_the_rest_is_not_started():
+    started = []
+
+    def fail(n):
+        started.append(n)
+        time.sleep(0.01)
+        raise KeyError(n)
+
+    with pytest.raises(KeyError, match="0"):
+        map_threads(fail, range(1000), workers=2)
+    assert len(started) < 20
+
+
+def test_threads_run_side_by_side():
+    meeting = threading.Barrier(3, timeout=10)
+    assert map_threads(lambda _: meeting.wait() >= 0, range(3), workers=3) == [True] * 3
+
+
+@pytest.mark.parametrize("workers", [0, -3])
+def test_workers_that_make_no_sense(workers):
+    with pytest.raises(UsageError, match=f"workers is {workers}"):
+        map_threads(abs, [1], workers=workers)
+    with pytest.raises(UsageError):
+        worker_count(workers)
+    assert worker_count(None) == usable_cores()
