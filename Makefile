@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help demo test check format coverage clean
+.PHONY: help demo test check format coverage bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
 	@echo "make test      set up, then run every test"
 	@echo "make check     set up, then check format, lint and types"
 	@echo "make coverage  the tests, kernels uncompiled so that their lines count too"
+	@echo "make bench     measure against other programs, and write docs/performance.md (an hour)"
+	@echo "make bench-quick  the same on small frames, so that the benchmark cannot rot"
 	@echo "make clean     remove what make has made"
 
 $(BIN)/python:
@@ -18,7 +20,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[report]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
@@ -44,6 +46,12 @@ format: $(VENV)/.installed-test
 
 coverage: $(VENV)/.installed-test
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks --write-docs
+
+bench-quick: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks --quick
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist

@@ -13,19 +13,21 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "zeroframe"
 FLOORS = (
-    ("_version", "errors", "sections", "memory", "parallel", "precision", "kernels"),
+    ("_version", "errors", "fragments", "sections", "memory", "parallel", "precision", "kernels"),
     (
         *("dialects", "io", "headers"),
-        *("header_*", "conditions", "listing", "survey", "readback"),
+        *("header_*", "conditions", "listing", "survey", "readback", "locking"),
         *("display", "download", "unpacking", "fetching"),
     ),
     (
         *("cameras", "ccd", "overscan", "corrections", "saving"),
         *("callables", "stacks", "combining", "combiner", "frame_combiner"),
         *("collection", "collection_*"),
+        *("verbs", "planes", "calibration", "processing", "cosmic_rays"),
+        *("defects", "filters", "blocks", "reprojection"),
     ),
-    ("inspection", "quality"),
-    ("recipes", "plan", "frames", "run", "provenance"),
+    ("inspection", "quality", "frame_quality", "clipping", "excess", "combination"),
+    ("recipes", "plan", "frames", "run", "provenance", "record", "resume", "sessions", "verification"),
     ("report", "simulate"),
     ("screen", "cli", "__init__", "__main__"),
 )

@@ -15,7 +15,9 @@ from astropy.nddata import CCDData
 import zeroframe
 from workbench import (
     all_float32,
+    bytes_in,
     command,
+    floor_of,
     header_of,
     naive_clipped_mean,
     names_in,
@@ -98,10 +100,11 @@ class TestLfcNight:
     def test_combined_is_that_of_numpy(self, lfc_out):
         rows = slice(1000, 1400)
         stack = np.stack([pixels_of(lfc_out / name)[rows] for name in LFC_NAMES])
-        expected, deviation, counts = naive_clipped_mean(stack)
         combined = lfc_out / "combined_bias.fits"
+        assert floor_of(combined) == pytest.approx(np.sqrt(4.0**2 + 1 / 12) * np.sqrt(1 + np.pi / 2 / 25), rel=0.01)
+        expected, deviation, counts = naive_clipped_mean(stack, floor=floor_of(combined))
         same = pixels_of(combined, "COUNTS")[rows] == counts
-        # a value that lies at five MAD to the last digit may fall on either side
+        # a value that lies at the limit to the last digit may fall on either side
         assert same.mean() > 0.9999
         np.testing.assert_allclose(pixels_of(combined)[rows][same], expected[same], rtol=1e-5, atol=1e-5)
         uncertainty = (deviation / np.sqrt(counts))[same]
@@ -132,7 +135,7 @@ class TestLfcNight:
         assert ccd.unit == "adu"
         assert ccd.uncertainty.uncertainty_type == "std"
 
-    def test_verbs_give_the_same_bits(self, lfc_out, lfc_raw):
+    def test_verbs_give_the_same_bits(self, lfc_out, lfc_raw, tmp_path):
         raw = zeroframe.read_ccd(lfc_raw / "ccd.001.0.fits.gz", unit="adu")
         ccd = zeroframe.subtract_overscan(raw, overscan=raw[:, 2055:], median=True)
         ccd = zeroframe.trim_image(ccd[:, :2048])
@@ -146,7 +149,9 @@ class TestLfcNight:
             sigma_clip_func=np.ma.median,
             sigma_clip_dev_func="mad_std",
         )
-        written = lfc_out / "combined_bias.fits"
+        written = tmp_path / "as_in_the_notebook.fits"
+        files = [lfc_out / name for name in LFC_NAMES]
+        assert command("combine", *files, "-o", written, "--clip-spread", "mad").code == 0
         np.testing.assert_array_equal(combined.data, pixels_of(written))
         np.testing.assert_array_equal(combined.uncertainty.array, pixels_of(written, "UNCERT"))
         np.testing.assert_array_equal(combined.flags, pixels_of(written, "COUNTS"))
@@ -206,13 +211,40 @@ def test_binned_frames_of_a_known_camera(tmp_path):
     assert pixels_of(tmp_path / "out" / "b.fits").shape == (258, 128)
 
 
+class TestReport:
+    def test_page_is_written_and_kept_where_nothing_changed(self, tmp_path):
+        small_folder(tmp_path / "raw", 3)
+        run = command("bias", tmp_path / "raw", "-o", tmp_path / "out")
+        page = tmp_path / "out" / "report.html"
+        assert run.code == 0
+        assert f"report: {page}" in run.out
+        written = page.stat()
+        assert "combined_bias.fits" in page.read_text(encoding="utf-8")
+        assert command("bias", tmp_path / "raw", "-o", tmp_path / "out").code == 0
+        assert page.stat() == written
+
+    def test_page_can_be_left_out(self, tmp_path):
+        small_folder(tmp_path / "raw", 3)
+        assert command("bias", tmp_path / "raw", "-o", tmp_path / "out", "--no-report").code == 0
+        assert not (tmp_path / "out" / "report.html").exists()
+
+    def test_a_page_of_somebody_else_is_not_replaced(self, tmp_path):
+        small_folder(tmp_path / "raw", 3)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "report.html").write_text("mine")
+        run = command("bias", tmp_path / "raw", "-o", tmp_path / "out")
+        assert run.code == 1
+        assert "no report: " in run.err
+        assert (tmp_path / "out" / "report.html").read_text() == "mine"
+
+
 class TestUnknownCamera:
     def test_sections_of_the_header_are_shown_and_not_believed(self, tmp_path):
         paths = small_folder(tmp_path / "raw", BIASSEC="[17:20,1:12]", TRIMSEC="[1:16,1:12]")
         run = command("bias", tmp_path / "raw", "-o", tmp_path / "out")
         assert run.code == 0
         said = next(line for line in run.out.splitlines() if line.startswith("overscan"))
-        for words in ("(uncertain)", "not subtracted, nothing trimmed", "BIASSEC [17:20,1:12]", "TRIMSEC [1:16,1:12]"):
+        for words in ("(uncertain)", "not subtracted", "not proven", "BIASSEC [17:20,1:12]", "TRIMSEC [1:16,1:12]"):
             assert words in said
         for path in paths:
             written = tmp_path / "out" / path.name
@@ -224,7 +256,8 @@ class TestUnknownCamera:
         small_folder(tmp_path / "raw")
         run = command("bias", tmp_path / "raw", "-o", tmp_path / "out")
         assert run.code == 0
-        assert "overscan: none — the camera is not known, and the header names no overscan" in run.out
+        assert "camera: not known — looked at the pixels of 3 bias instead" in run.out
+        assert "overscan (uncertain): not subtracted — not proven: without a frame that sees light" in run.out
 
 
 class TestWhatIsInTheFolder:
@@ -418,9 +451,11 @@ def test_running_again_over_it_gives_the_same_bytes(tmp_path):
     small_folder(tmp_path / "raw")
     arguments = ("bias", tmp_path / "raw", "-o", tmp_path / "out")
     assert command(*arguments).code == 0
-    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    first = bytes_in(tmp_path / "out")
+    for path in (tmp_path / "out").iterdir():
+        path.write_bytes(b"altered")
     assert command(*arguments, "--overwrite", "--workers", 1).code == 0
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+    assert bytes_in(tmp_path / "out") == first
 
 
 def test_the_raw_folder_is_not_touched(tmp_path):

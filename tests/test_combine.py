@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from zeroframe.combiner import combine, describe_rejection
+from zeroframe.combiner import combine
 from zeroframe.combining import Combined, CombineSpec, Rejection, _tile_rows, combine_stack
 from zeroframe.errors import (
     ArgumentError,
@@ -760,7 +760,7 @@ def test_the_result_can_be_written_as_the_notebook_does(tmp_path):
     ],
 )
 def test_a_rejection_in_words(rejection, words):
-    assert describe_rejection(rejection) == words
+    assert rejection.describe() == words
 
 
 def test_mask_of_a_combined_frame():

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from workbench import command, header_of, naive_clipped_mean, names_in, pixels_of, raw_pixels, small_folder, write_raw
+from workbench import (
+    command,
+    floor_of,
+    header_of,
+    naive_clipped_mean,
+    names_in,
+    pixels_of,
+    raw_pixels,
+    small_folder,
+    write_raw,
+)
 
 
 @pytest.fixture
@@ -27,18 +37,23 @@ def target(tmp_path):
 
 
 class TestResult:
-    def test_as_in_the_readme(self, frames, stack, target):
-        run = command("combine", *frames, "-o", target, "--method", "average", "--clip", "5")
+    @pytest.mark.parametrize("spread", ["noise", "mad"])
+    def test_as_in_the_readme(self, frames, stack, target, spread):
+        options = () if spread == "noise" else ("--clip-spread", spread)
+        run = command("combine", *frames, "-o", target, "--method", "average", "--clip", "5", *options)
         assert (run.code, run.err) == (0, "")
         assert "All is well." in run.out
-        expected, deviation, counts = naive_clipped_mean(stack)
+        floor = floor_of(target) if spread == "noise" else 0.0
+        assert floor == (pytest.approx(4.0, rel=0.15) if spread == "noise" else 0.0)
+        expected, deviation, counts = naive_clipped_mean(stack, floor=floor)
         np.testing.assert_allclose(pixels_of(target), expected, rtol=1e-6)
         np.testing.assert_array_equal(pixels_of(target, "COUNTS"), counts)
         np.testing.assert_allclose(pixels_of(target, "UNCERT"), deviation / np.sqrt(counts), rtol=1e-5, atol=1e-6)
         header = header_of(target)
         assert (header["COMBINED"], header["NCOMBINE"], header["BUNIT"]) == (True, 6, "adu")
         assert [header[f"IMCMB{number:03d}"] for number in range(1, 7)] == [path.name for path in frames]
-        assert header["COMBREJ"] == "clip -5 +5 mad_std about median"
+        assert header["COMBREJ"].startswith("clip -5 +5 mad_std about median")
+        assert (" floor " in header["COMBREJ"]) == (spread == "noise")
 
     @pytest.mark.parametrize(("method", "compute"), [("average", np.mean), ("median", np.median), ("sum", np.sum)])
     def test_without_clipping(self, frames, stack, target, method, compute):
@@ -128,7 +143,8 @@ class TestLeftOut:
         bad.write_bytes(content)
         run = command("combine", *frames, "-o", target)
         assert self.without(run, target, bad, "cut off", frames=5)
-        expected, _, counts = naive_clipped_mean(np.stack([fits.getdata(p) for p in frames if p != bad]))
+        stack = np.stack([fits.getdata(p) for p in frames if p != bad])
+        expected, _, counts = naive_clipped_mean(stack, floor=floor_of(target))
         np.testing.assert_array_equal(pixels_of(target, "COUNTS"), counts)
         np.testing.assert_allclose(pixels_of(target), expected, rtol=1e-6)
 

@@ -23,6 +23,7 @@ from zeroframe.errors import (
 from zeroframe.overscan import OverscanSpec
 from zeroframe.plan import BiasWishes, check_output_folder, plan_bias, same_form, target_path
 from zeroframe.recipes import FrameRecipe, RecipeWishes, choose_recipe
+from zeroframe.resume import examine, refuse_foreign
 from zeroframe.sections import Section
 from zeroframe.survey import survey, survey_folder
 
@@ -121,8 +122,8 @@ class TestPlan:
         out.mkdir()
         (out / "b1.fits").touch()
         (out / "b3.fits").touch()
-        with pytest.raises(OutputExistsError, match=r"b1.fits: is there already \(and 1 more of this run\)"):
-            plan(raw, out)
+        with pytest.raises(OutputExistsError, match=r"b1.fits: is there already \(and 1 more of this run\): it "):
+            refuse_foreign(examine(plan(raw, out)))
         assert plan(raw, out, overwrite=True).overwrite
         assert plan(raw, out, compress="gzip").calibrate[0].target == out / "b1.fits.gz"
 

@@ -28,12 +28,13 @@ CALIBRATED_ADU = NOISE_ADU * sqrt(1 + pi / 2 / 25)
 
 @dataclass(frozen=True)
 class Night:
-    """A combined bias less the true pattern, and what was measured."""
+    """Combined biases less the true pattern, and what was measured: by default, as the notebooks do, and unclipped."""
 
     frames: int
     error_adu: np.ndarray
     result: BiasResult
     hit: np.ndarray
+    mad_error_adu: np.ndarray
     plain_error_adu: np.ndarray
 
 
@@ -51,14 +52,18 @@ def night(request, tmp_path_factory):
     found = survey_folder(folder / "raw")
     errors, results = [], []
     sensor = sensor_truth(SMALL_LFC, SEED, filter_names=[])
-    for out, wishes in (("out", BiasWishes(ROWS)), ("plain", BiasWishes(ROWS, CombineSpec()))):
+    for out, wishes in (
+        ("out", BiasWishes(ROWS)),
+        ("mad", BiasWishes(ROWS, clip_spread="mad")),
+        ("plain", BiasWishes(ROWS, CombineSpec())),
+    ):
         results.append(run_bias(plan_bias(found, folder / "raw", folder / out, wishes)))
         assert results[-1].is_good
         errors.append(true_error(pixels_of(folder / out / "combined_bias.fits"), sensor.fixed_pattern_adu))
     hit = np.zeros(SMALL_LFC.image_shape_yx, bool)
     for index, spec in enumerate(bias_specs(SMALL_LFC, frames)):
         hit |= simulate_frame(SMALL_LFC, spec, SEED, index=index, sensor=sensor).truth.cosmic_rays
-    return Night(frames, errors[0], results[0], hit, errors[1])
+    return Night(frames, errors[0], results[0], hit, *errors[1:])
 
 
 def test_average_scatters_as_it_should(night):
@@ -66,12 +71,34 @@ def test_average_scatters_as_it_should(night):
 
 
 def test_combined_bias_scatters_as_it_should(night):
-    """Clipping at five MAD costs 3.5 % with six frames, whose MAD is often too small, and 1 % with more."""
-    factor = clipped_std(night.error_adu) / (CALIBRATED_ADU / sqrt(night.frames))
+    """Clipping that knows the noise costs nothing."""
+    assert clipped_std(night.error_adu) == pytest.approx(CALIBRATED_ADU / sqrt(night.frames), rel=0.01)
+
+
+def test_clipping_as_in_the_notebooks_costs_noise(night):
+    """Five MAD cost 3.5 % with six frames, whose MAD is often too small, and 1 % with more."""
+    factor = clipped_std(night.mad_error_adu) / (CALIBRATED_ADU / sqrt(night.frames))
     if night.frames == 6:
         assert factor == pytest.approx(1.035, abs=0.015)
     else:
         assert factor == pytest.approx(1.0, abs=0.03)
+    assert clipped_std(night.error_adu) < clipped_std(night.mad_error_adu)
+
+
+def test_floor_is_the_noise_of_a_calibrated_frame(night):
+    clipping = night.result.combined.clipping
+    assert clipping.rejection.floor_adu == pytest.approx(CALIBRATED_ADU, rel=0.02)
+    assert clipping.spread == "noise"
+
+
+def test_little_more_is_rejected_than_cosmic_rays(night):
+    """A cosmic ray stands in one frame of each pixel that it hits, and a Gaussian gives next to nothing."""
+    clipping = night.result.combined.clipping
+    assert clipping.values == night.frames * night.hit.size
+    assert clipping.expected < 5
+    assert night.hit.sum() <= clipping.rejected <= night.hit.sum() + 10
+    assert night.hit.sum() <= clipping.pixels <= night.hit.sum() + 10
+    assert sum(clipping.masked) == 0
 
 
 def test_cosmic_rays_are_gone(night):

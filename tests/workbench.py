@@ -73,18 +73,30 @@ def header_of(path: Path, ext: int = 0) -> fits.Header:
     return fits.getheader(path, ext)
 
 
-def naive_clipped_mean(stack: np.ndarray, clip: float = 5.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Clip once at so many 1.4826 MAD about the median; return mean, standard deviation and number of what is left."""
+def naive_clipped_mean(
+    stack: np.ndarray, clip: float = 5.0, floor: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clip once at so many 1.4826 MAD, or floors, about the median; return mean, standard deviation, number left."""
     stack = stack.astype(np.float64)
     center = np.median(stack, axis=0)
     spread = 1.482602218505602 * np.median(np.abs(stack - center), axis=0)
-    kept = np.abs(stack - center) <= clip * spread
+    kept = np.abs(stack - center) <= clip * np.maximum(spread, floor)
     return np.mean(stack, axis=0, where=kept), np.std(stack, axis=0, where=kept), kept.sum(axis=0)
 
 
+def floor_of(path: Path) -> float:
+    """Read the noise that clipping counted on from the header of a combined frame, where it has four digits."""
+    return float(header_of(path)["COMBREJ"].partition(" floor ")[2])
+
+
 def names_in(folder: Path) -> list[str]:
-    """List everything in a folder, hidden files too."""
-    return sorted(path.name for path in folder.iterdir())
+    """List everything in a folder, hidden files too, but what tells of the run and differs from one to the next."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in {"run.json", "report.html"})
+
+
+def bytes_in(folder: Path) -> dict[str, bytes]:
+    """Return what is in a folder, but what tells of the run."""
+    return {name: (folder / name).read_bytes() for name in names_in(folder)}
 
 
 def all_float32(paths: Iterable[Path], shape_yx: tuple[int, int]) -> bool:

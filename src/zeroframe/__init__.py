@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zeroframe.display import show_image
     from zeroframe.fetching import fetch
     from zeroframe.frame_combiner import Combiner
+    from zeroframe.inspection import inspect_overscan
     from zeroframe.saving import write_ccd
     from zeroframe.sections import Section
     from zeroframe.simulate import simulate_biases, simulate_night
@@ -33,6 +34,7 @@ __all__ = [
     "camera_names",
     "combine",
     "fetch",
+    "inspect_overscan",
     "load_camera",
     "read_ccd",
     "show_image",
@@ -51,6 +53,7 @@ _HOME = {
     "camera_names": "cameras",
     "combine": "combiner",
     "fetch": "fetching",
+    "inspect_overscan": "inspection",
     "load_camera": "cameras",
     "read_ccd": "ccd",
     "show_image": "display",

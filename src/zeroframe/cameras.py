@@ -346,7 +346,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 def _parse(content: bytes, where: str) -> Camera:
     try:
         data = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # what is no UTF-8, no TOML, or is nested or long beyond reason
         raise CameraError(f"{where}: this is not a TOML file ({error})") from error
     table = _Table(where, "", data)
     table.only("name", "title", "source", "shape_xy", "saturation_adu", "match", "amplifier")

@@ -1,28 +1,36 @@
 """The commands: they parse, call, print, and return an exit code.
 
-Exit codes: 0, all is well; 1, something was done but not all of it; 2, nothing was done, because the command could not
-be carried out as it was given; 130, interrupted.
+Exit codes: 0, all is well; 1, something was done but not all of it, or a frame that does not
+seem to belong took part; 2, nothing was done, because the command could not
+be carried out as it was given; 130, interrupted (SIGINT); 143, terminated (SIGTERM).
 """
 
 from __future__ import annotations
 
+import shlex
+import signal
 import sys
+import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from zeroframe._version import __version__
-from zeroframe.errors import UsageError, ZeroframeError, ZeroframeWarning
+from zeroframe.errors import FrameError, ZeroframeError, ZeroframeWarning
 from zeroframe.screen import Remarks, Screen, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import FrameType
 
-    from zeroframe.combining import CombineSpec
+    from zeroframe.inspection import OverscanInspection
+    from zeroframe.plan import BiasPlan
     from zeroframe.run import BiasResult, CombinedOutcome
     from zeroframe.sections import Section
+    from zeroframe.survey import Found
 
 __all__ = ["app", "main"]
 
@@ -35,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-OK, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+OK, INCOMPLETE, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 _SUBTRACT, _COMBINE, _WRITE, _MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
 Out = Annotated[
@@ -67,8 +75,22 @@ Method = Annotated[
 ]
 Clip = Annotated[
     float,
+    typer.Option(metavar="K", help="Reject what is K spreads from the median; 0: nothing.", rich_help_panel=_COMBINE),
+]
+Spread = Annotated[
+    Literal["noise", "mad", "std", "ccd"],
     typer.Option(
-        metavar="K", help="Reject what is K x 1.4826 MAD from the median; 0: nothing.", rich_help_panel=_COMBINE
+        "--clip-spread",
+        metavar="HOW",
+        help="noise: 1.4826 MAD, but no less than the noise of the frames; mad: as in the notebooks; std: standard "
+        "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip.",
+        rich_help_panel=_COMBINE,
+    ),
+]
+RejectOutliers = Annotated[
+    bool,
+    typer.Option(
+        "--reject-outliers", help="Leave out frames that do not belong to the others.", rich_help_panel=_COMBINE
     ),
 ]
 Compress = Annotated[
@@ -81,6 +103,12 @@ Overwrite = Annotated[
 MemLimit = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="As 2G; by default half of what is free.", rich_help_panel=_MEANS),
+]
+IgnoreChecksums = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-checksums", help="Use frames whose data have not the sum of their header.", rich_help_panel=_MEANS
+    ),
 ]
 Workers = Annotated[
     int | None,
@@ -104,15 +132,36 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if hasattr(sys.stdout, "reconfigure"):  # names of files may hold bytes that no encoding knows
         sys.stdout.reconfigure(errors="backslashreplace")
     remarks = Remarks()
-    with warnings.catch_warnings():
+    stop = _Stop()
+    with stop, warnings.catch_warnings():
         warnings.simplefilter("always", ZeroframeWarning)
         warnings.showwarning = remarks.show
-        code = _run(arguments)
+        code = _run(arguments, stop)
     remarks.close()
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+class _Stop:
+    """While it is entered, SIGTERM ends a command as Ctrl-C does: what is half-written is removed."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._ask)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        raise KeyboardInterrupt
+
+
+def _run(arguments: Sequence[str] | None, stop: _Stop) -> int:
     """Run a command; say what stands in its way in one sentence."""
     interrupted = False
     try:
@@ -130,8 +179,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()  # type: ignore[attr-defined]
         return REFUSED
     if interrupted or code == INTERRUPTED:
-        say("zeroframe: interrupted; results that are there are whole, and none is half-written")
-        return INTERRUPTED
+        what = "terminated" if stop.asked else "interrupted"
+        say(f"zeroframe: {what}; results that are there are whole, and none is half-written")
+        return TERMINATED if stop.asked else INTERRUPTED
     return code or OK
 
 
@@ -160,15 +210,6 @@ def _section(text: str | None, option: str) -> Section | None:
         raise SectionError(f"{option}: {error}") from error
 
 
-def _combine_spec(method: Literal["average", "median", "sum"], clip: float) -> CombineSpec:
-    from zeroframe.combining import CombineSpec, Rejection
-
-    if not clip >= 0:
-        raise UsageError(f"--clip is {clip:g}; give a number of sigmas such as 5, or 0 to reject nothing")
-    rejection = Rejection(sigma_low=clip, sigma_high=clip) if clip > 0 else Rejection()
-    return CombineSpec(method, rejection)
-
-
 def _bytes(text: str | None) -> int | None:
     from zeroframe.memory import parse_size
 
@@ -189,22 +230,40 @@ def bias(
     overscan_order: OverscanOrder = None,
     method: Method = "average",
     clip: Clip = 5.0,
+    clip_spread: Spread = "noise",
+    reject_outliers: RejectOutliers = False,
     combine: Annotated[
         bool, typer.Option("--combine/--no-combine", help="Combine them at all.", rich_help_panel=_COMBINE)
     ] = True,
     compress: Compress = "none",
     overwrite: Overwrite = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.", rich_help_panel=_WRITE)
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Read raw frames again even if their times are the same.", rich_help_panel=_WRITE),
+    ] = False,
+    ignore_checksums: IgnoreChecksums = False,
+    report: Annotated[
+        bool,
+        typer.Option("--report/--no-report", help="Write OUT/report.html, which shows why.", rich_help_panel=_WRITE),
+    ] = True,
     mem_limit: MemLimit = None,
     workers: Workers = None,
 ) -> int:
     """Calibrate the biases of a folder, and combine them into OUT/combined_bias.fits.
 
-    Without --camera, --overscan and --trim a known camera is recognised by its header. Of any other nothing is
-    subtracted or trimmed: a header's BIASSEC is shown, and not believed.
+    Without --camera, --overscan and --trim a known camera is recognised by its header; of any other the pixels of a few
+    frames decide (see zeroframe inspect). A header's BIASSEC is never simply believed.
+
+    What is in OUT already, made of the same frames in the same way, is kept: a run that was cut short can be run again.
     """
+    from zeroframe.clipping import clip_spec
     from zeroframe.plan import BiasWishes, check_output_folder, plan_bias
-    from zeroframe.recipes import RecipeWishes
-    from zeroframe.run import run_bias
+    from zeroframe.recipes import RecipeWishes, wants_evidence
+    from zeroframe.run import carry_out
+    from zeroframe.sessions import begin
     from zeroframe.survey import survey_folder
 
     check_output_folder(raw, out)
@@ -216,16 +275,75 @@ def bias(
         overscan_fit,
         overscan_order,
     )
-    wishes = BiasWishes(recipe, _combine_spec(method, clip), compress, combine, overwrite)
-    limit = _bytes(mem_limit)
-    plan = plan_bias(survey_folder(raw, workers=workers), raw, out, wishes)
+    spec, limit = clip_spec(method, clip, clip_spread), _bytes(mem_limit)
+    found = survey_folder(raw, workers=workers)
+    if wants_evidence(found, recipe):
+        recipe = replace(recipe, evidence=_look_at_pixels(found, workers))
+    wishes = BiasWishes(recipe, spec, compress, combine, overwrite, clip_spread, reject_outliers)
+    plan = plan_bias(found, raw, out, wishes)
+    if dry_run:
+        return _dry_run(plan, check=check, workers=workers)
+    screen = Screen()
+    with begin(plan, mem_limit_bytes=limit, workers=workers, check=check) as session:
+        screen.found(plan)
+        screen.choices(plan)
+        with screen.progress() as progress:
+            result = carry_out(
+                session, progress=progress, check_sums=not ignore_checksums, measure=report and _lacks_report(out)
+            )
+        screen.bias_result(plan, result)
+        reported = not report or _write_report(plan, result, screen, workers)
+    return _bias_code(result) if reported else max(_bias_code(result), INCOMPLETE)
+
+
+def _look_at_pixels(found: Sequence[Found], workers: int | None) -> OverscanInspection | None:
+    """Return what the pixels of a few frames say of the overscan; None where none of them can be read."""
+    from zeroframe.inspection import inspect_overscan
+
+    try:
+        return inspect_overscan([item for item in found if item.problem is None], workers=workers)
+    except FrameError:
+        return None  # each of the frames is named with what is wrong when it is calibrated
+
+
+def _lacks_report(out: Path) -> bool:
+    from zeroframe.report import can_write_reports, is_report
+
+    return can_write_reports() and not is_report(out / "report.html")
+
+
+def _write_report(plan: BiasPlan, result: BiasResult, screen: Screen, workers: int | None) -> bool:
+    """Write OUT/report.html and say so; return False where it should be there and cannot."""
+    from zeroframe.report import bias_report_data, can_write_reports, is_report, write_report
+
+    target = plan.out / "report.html"
+    if not can_write_reports():
+        say("note: no report.html, which needs jinja2; install it: pip install 'zeroframe[report]', or say --no-report")
+        return True
+    same = result.combined is None or result.combined.state == "skipped"
+    if is_report(target) and same and len(result.skipped) == len(result.frames):
+        return True  # nothing has changed
+    try:
+        command = shlex.join(["zeroframe", *sys.argv[1:]])
+        data = bias_report_data(plan, result, command=command, workers=workers)
+        write_report(target, data, overwrite=plan.overwrite or is_report(target))
+    except ZeroframeError as error:
+        say(f"no report: {error}")
+        return False
+    screen.line(str(target), "report", "cyan")
+    return True
+
+
+def _dry_run(plan: BiasPlan, *, check: bool, workers: int | None) -> int:
+    """Show what would be done; return the code with which it would be refused."""
+    from zeroframe.resume import examine
+
     screen = Screen()
     screen.found(plan)
     screen.choices(plan)
-    with screen.progress() as progress:
-        result = run_bias(plan, mem_limit_bytes=limit, workers=workers, progress=progress)
-    screen.bias_result(plan, result)
-    return _bias_code(result)
+    standings = examine(plan, check=check, workers=workers)
+    screen.what_would_be_done(plan, standings)
+    return REFUSED if standings.refused and not plan.overwrite else OK
 
 
 def _bias_code(result: BiasResult) -> int:
@@ -242,24 +360,31 @@ def combine(
     ],
     method: Method = "average",
     clip: Clip = 5.0,
+    clip_spread: Spread = "noise",
+    reject_outliers: RejectOutliers = False,
     overwrite: Overwrite = False,
+    ignore_checksums: IgnoreChecksums = False,
     mem_limit: MemLimit = None,
     workers: Workers = None,
 ) -> int:
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
+    from zeroframe.clipping import clip_spec
     from zeroframe.run import run_combine
 
     screen = Screen()
-    spec, limit = _combine_spec(method, clip), _bytes(mem_limit)
+    spec, limit = clip_spec(method, clip, clip_spread), _bytes(mem_limit)
     with screen.progress() as progress:
         outcome = run_combine(
             frames,
             output,
             spec,
+            clip_spread=clip_spread,
+            reject_outliers=reject_outliers,
             overwrite=overwrite,
             mem_limit_bytes=limit,
             workers=workers,
             progress=progress,
+            check_sums=not ignore_checksums,
         )
     screen.combine_result(outcome)
     return _combine_code(outcome)
@@ -269,6 +394,59 @@ def _combine_code(outcome: CombinedOutcome) -> int:
     if outcome.state != "done":
         return REFUSED
     return OK if outcome.is_good else INCOMPLETE
+
+
+@app.command(epilog="For example: zeroframe inspect RAW --write my-camera.toml --plot overscan.png")
+def inspect(
+    raw: Annotated[
+        Path, typer.Argument(metavar="RAW", help="Folder with biases, and flats or science frames beside them.")
+    ],
+    camera: Camera = None,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FILE", help="A profile for --camera: my.toml.", rich_help_panel=_WRITE),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="What it rests on: overscan.png.", rich_help_panel=_WRITE),
+    ] = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+) -> int:
+    """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
+    from zeroframe.inspection import inspect_overscan, write_camera, write_plot
+    from zeroframe.plan import check_output_folder
+
+    for target in (write, plot):
+        if target is not None:
+            check_output_folder(raw, target.parent)
+    screen = Screen()
+    result = inspect_overscan(raw, camera, workers=workers)
+    screen.inspection(result)
+    if plot is not None:
+        write_plot(result, plot, overwrite=overwrite)
+        screen.line(str(plot), "plot", "cyan")
+    if write is not None:
+        profile = write_camera(result, write, overwrite=overwrite)
+        screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
+    return OK
+
+
+@app.command(epilog="For example: zeroframe verify OUT --raw RAW")
+def verify(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder with the results of a run.")],
+    raw: Annotated[
+        Path | None, typer.Option(metavar="RAW", help="Folder with the raw frames, to be compared, too.")
+    ] = None,
+    workers: Workers = None,
+) -> int:
+    """Say what in a folder of results has been altered, is missing, or was not made by the run."""
+    from zeroframe.verification import verify_folder
+
+    screen = Screen()
+    verified = verify_folder(out, raw, workers=workers)
+    screen.verified(verified)
+    return INCOMPLETE if verified.problems else OK
 
 
 @app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")

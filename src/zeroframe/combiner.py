@@ -25,36 +25,7 @@ if TYPE_CHECKING:
     from astropy.units import Unit
     from numpy.typing import NDArray
 
-__all__ = ["combine", "describe_rejection", "to_ccd"]
-
-
-def describe_rejection(rejection: Rejection) -> str:
-    """Say a rejection in a few words, for headers and reports.
-
-    Examples
-    --------
-    >>> describe_rejection(Rejection(sigma_low=5, sigma_high=5))
-    'clip -5 +5 mad_std about median'
-    """
-    words = []
-    if rejection.value_low is not None or rejection.value_high is not None:
-        words.append(f"values {rejection.value_low} to {rejection.value_high}")
-    if rejection.drop_low or rejection.drop_high:
-        words.append(f"drop {rejection.drop_low} low {rejection.drop_high} high")
-    if rejection.clips:
-        low = "" if rejection.sigma_low is None else f" -{abs(rejection.sigma_low):g}"
-        high = "" if rejection.sigma_high is None else f" +{abs(rejection.sigma_high):g}"
-        words.append(f"clip{low}{high} {_called(rejection.spread)} about {_called(rejection.center)}")
-        if rejection.floor_adu or rejection.photon_adu:
-            photon = f" photon {rejection.photon_adu:.4g}" if rejection.photon_adu else ""
-            words.append(f"floor {rejection.floor_adu:.4g}{photon}")
-        if rejection.iterations > 1:
-            words.append(f"x{rejection.iterations}")
-    return " ".join(words) or "none"
-
-
-def _called(statistic: Statistic) -> str:
-    return statistic if isinstance(statistic, str) else getattr(statistic, "__name__", type(statistic).__name__)
+__all__ = ["combine", "to_ccd"]
 
 
 def _frame_list(img_list: object) -> list[Any]:
@@ -291,7 +262,7 @@ def combine(
         workers=workers,
         progress=progress,
     )
-    combined_cards(meta, [Path(n).name for n in stack.names], method=method, rejection=describe_rejection(rejection))
+    combined_cards(meta, [Path(n).name for n in stack.names], method=method, rejection=rejection.describe())
     result = to_ccd(combined, result_unit, meta, wcs=wcs)
     if output_file is not None:
         from zeroframe.saving import write_ccd

@@ -73,8 +73,9 @@ class Rejection:
         Values further than this many spreads below or above the center are rejected.
     center : {'median', 'mean'} or callable
         What deviations are counted from.
-    spread : {'mad_std', 'std'} or callable
-        What they are counted in: 1.4826 times the median absolute deviation, or the standard deviation.
+    spread : {'mad_std', 'std', 'floor'} or callable
+        What they are counted in: 1.4826 times the median absolute deviation, the standard deviation, or the noise of
+        ``floor_adu`` and ``photon_adu`` alone, as IRAF's ccdclip does.
     iterations : int
         How often clipping is repeated at most; it ends early when nothing more is rejected.
     floor_adu : float
@@ -107,7 +108,7 @@ class Rejection:
 
     def __post_init__(self) -> None:
         _check_statistic("center", self.center, CENTERS)
-        _check_statistic("spread", self.spread, SPREADS)
+        _check_statistic("spread", self.spread, (*SPREADS, "floor"))
         for name in ("drop_low", "drop_high", "floor_adu", "photon_adu"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} is {getattr(self, name)!r}; it must be a number that is not negative")
@@ -115,6 +116,8 @@ class Rejection:
             value = getattr(self, name)
             if value is not None and math.isnan(value):
                 raise UsageError(f"{name} is {value!r}; it must be a number, or None")
+        if self.spread == "floor" and self.clips and not (self.floor_adu or self.photon_adu):
+            raise UsageError("a spread of 'floor' needs floor_adu or photon_adu; without them every value is rejected")
         if self.iterations < 1:
             raise UsageError(f"iterations is {self.iterations!r}; it must be 1 or more")
 
@@ -133,6 +136,30 @@ class Rejection:
         """Whether center or spread is a function of the caller's own."""
         return self.clips and (callable(self.center) or callable(self.spread))
 
+    def describe(self) -> str:
+        """Say it in a few words, for headers and reports.
+
+        Examples
+        --------
+        >>> Rejection(sigma_low=5, sigma_high=5).describe()
+        'clip -5 +5 mad_std about median'
+        """
+        words = []
+        if self.value_low is not None or self.value_high is not None:
+            words.append(f"values {self.value_low} to {self.value_high}")
+        if self.drop_low or self.drop_high:
+            words.append(f"drop {self.drop_low} low {self.drop_high} high")
+        if self.clips:
+            low = "" if self.sigma_low is None else f" -{abs(self.sigma_low):g}"
+            high = "" if self.sigma_high is None else f" +{abs(self.sigma_high):g}"
+            words.append(f"clip{low}{high} {_called(self.spread)} about {_called(self.center)}")
+            if self.floor_adu or self.photon_adu:
+                photon = f" photon {self.photon_adu:.4g}" if self.photon_adu else ""
+                words.append(f"floor {self.floor_adu:.4g}{photon}")
+            if self.iterations > 1:
+                words.append(f"x{self.iterations}")
+        return " ".join(words) or "none"
+
     def limits(self) -> Limits:
         """Return the same as numbers for the kernels; clipping by the caller's own functions is left out."""
         clips = not self.by_callable
@@ -148,7 +175,12 @@ class Rejection:
             iterations=int(self.iterations),
             floor_adu=float(self.floor_adu),
             photon_adu=float(self.photon_adu),
+            floor_only=self.spread == "floor",
         )
+
+
+def _called(statistic: Statistic) -> str:
+    return statistic if isinstance(statistic, str) else getattr(statistic, "__name__", type(statistic).__name__)
 
 
 def _check_statistic(what: str, value: Statistic, known: tuple[str, ...]) -> None:
@@ -417,7 +449,7 @@ def clip_by_callables(tile: NDArray[Any], rejection: Rejection) -> None:
     """
     for _ in range(rejection.iterations):
         center = apply_statistic(rejection.center, tile)
-        spread = apply_statistic(rejection.spread, tile)
+        spread = 0.0 if rejection.spread == "floor" else apply_statistic(rejection.spread, tile)
         photons = np.fmax(center, 0.0) * rejection.photon_adu
         spread = np.fmax(spread, np.sqrt(rejection.floor_adu**2 + photons))
         low = -np.inf if rejection.sigma_low is None else center - abs(rejection.sigma_low) * spread

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from zeroframe.errors import FrameError, OutputError, ZeroframeError
+from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.headers import trim_cards
 from zeroframe.io import ImagePart, RawImage, read_raw, write_fits
 from zeroframe.io.decoding import decoded_float
+from zeroframe.io.marks import Crc32
 from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, swap_bytes32
 from zeroframe.overscan import frame_levels
-from zeroframe.quality import sampled_level
+from zeroframe.provenance import LEVEL_CARD, frame_key, sign_frame
 from zeroframe.sections import Section
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.io import ImageLayout
+    from zeroframe.io.marks import FileMark
     from zeroframe.plan import CalibrateJob
     from zeroframe.recipes import FrameRecipe
 
@@ -42,8 +45,9 @@ class FrameOutcome:
     ----------
     source : pathlib.Path
         The raw file.
-    state : {'done', 'failed'}
-        ``reason`` says why it is not done.
+    state : {'done', 'skipped', 'left out', 'failed'}
+        ``reason`` says why, or of what is done what was doubtful though it is; what is skipped is there and right, what
+        is left out is calibrated, but was not combined: it does not belong to the others.
     target : pathlib.Path or None
         The calibrated file; None where there never was to be one.
     bytes_in, bytes_out : int
@@ -52,10 +56,18 @@ class FrameOutcome:
         Of the calibrated frame.
     raw_level_adu, level_adu : float
         Mean level of the image, outliers left out, before and after the subtraction of the overscan.
+    quality : FrameQuality or None
+        What the calibrated frame is like.
+    source_mark : FileMark or None
+        What the raw file was when it was read.
+    key : str
+        Of the job, from `zeroframe.provenance.frame_key`.
+    crc32 : int
+        Of the calibrated file.
     """
 
     source: Path
-    state: Literal["done", "failed"]
+    state: Literal["done", "skipped", "left out", "failed"]
     reason: str = ""
     target: Path | None = None
     bytes_in: int = 0
@@ -63,6 +75,15 @@ class FrameOutcome:
     shape_yx: tuple[int, int] = (0, 0)
     raw_level_adu: float = float("nan")
     level_adu: float = float("nan")
+    quality: FrameQuality | None = None
+    source_mark: FileMark | None = None
+    key: str = ""
+    crc32: int = 0
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its calibrated frame is there and right, made now or before."""
+        return self.state in {"done", "skipped", "left out"}
 
 
 def error_sentence(error: BaseException, path: Path) -> str:
@@ -202,12 +223,20 @@ class Calibrator:
         Whether calibrated pixels stay in memory, in ``kept`` by their target.
     overwrite : bool
         Whether files that are there already may be replaced.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+    saturation_adu : float, optional
+        The value of a saturated raw pixel, where the camera's is known.
     """
 
-    def __init__(self, *, threads: int, keep: bool, overwrite: bool) -> None:
+    def __init__(
+        self, *, threads: int, keep: bool, overwrite: bool, check_sums: bool = True, saturation_adu: float | None = None
+    ) -> None:
         self.kept: dict[Path, NDArray[Any]] = {}
         self._keep = keep
         self._overwrite = overwrite
+        self._check_sums = check_sums
+        self._saturation_adu = saturation_adu
         self._free: SimpleQueue[_Buffers] = SimpleQueue()
         for _ in range(threads):
             self._free.put(_Buffers())
@@ -222,29 +251,81 @@ class Calibrator:
         finally:
             self._free.put(buffers)
 
+    def _saturation(self, job: CalibrateJob) -> float | None:
+        """Return the value of a saturated raw pixel: the camera's, else the most that the file can hold."""
+        layout = job.layout
+        if self._saturation_adu is not None or layout.bitpix not in {8, 16} or layout.bscale != 1.0:
+            return self._saturation_adu
+        return layout.bzero + (255.0 if layout.bitpix == 8 else 32767.0)
+
     def _calibrate(self, job: CalibrateJob, buffers: _Buffers) -> FrameOutcome:
-        raw = read_raw(job.source, into=buffers.raw_of(job.layout.byte_count))
-        if raw.layout.shape_yx != job.layout.shape_yx:
+        raw = read_raw(
+            job.source, into=buffers.raw_of(job.layout.byte_count), check_sums=self._check_sums, with_mark=True
+        )
+        # tiles are decoded to a layout of their own
+        same = raw.layout.shape_yx == job.layout.shape_yx and (raw.layout == job.layout or job.layout.tile_compressed)
+        if raw.mark is None or not same:
             raise FrameError(job.source, "was changed while the frames were calibrated", "run again")
         dtype = decoded_float(job.layout)
         fresh = self._keep or dtype != np.float32
         pixels = np.empty(job.shape_yx, dtype) if fresh else buffers.pixels_of(job.shape_yx)
         subtracted = calibrate_pixels(raw, job.recipe, pixels)
-        part = _part(pixels, buffers, calibrated_header(raw, job.recipe))
-        written = write_fits(job.target, [part], compress=job.compress, overwrite=self._overwrite)
+        header = calibrated_header(raw, job.recipe)
+        key = frame_key(job, raw.mark.sha256)
+        sign_frame(header, job, raw.mark, key, subtracted)
+        crc = Crc32()
+        part = _part(pixels, buffers, header)
+        written = write_fits(job.target, [part], compress=job.compress, overwrite=self._overwrite, on_bytes=crc.update)
         if self._keep:
             self.kept[job.target] = pixels
-        level = sampled_level(pixels)
-        return FrameOutcome(
+        outcome = FrameOutcome(
             job.source,
             "done",
-            target=job.target,
-            bytes_in=job.source.stat().st_size,
+            "; ".join(raw.remarks),
+            job.target,
             bytes_out=written,
-            shape_yx=job.shape_yx,
-            raw_level_adu=level + subtracted,
-            level_adu=level,
+            source_mark=raw.mark,
+            key=key,
+            crc32=crc.value,
         )
+        return _measured(outcome, pixels, subtracted, self._saturation(job))
+
+    def recall(self, job: CalibrateJob, right: FrameOutcome) -> FrameOutcome:
+        """Measure a frame that is there already and right, as if it had been calibrated now."""
+        buffers = self._free.get()
+        try:
+            ny, nx = job.shape_yx
+            raw = read_raw(job.target, into=buffers.raw_of(ny * nx * decoded_float(job.layout).itemsize))
+            if raw.pixels.dtype == ">f4":
+                pixels = buffers.pixels_of(job.shape_yx)
+                swap_bytes32(raw.pixels.reshape(-1).view(np.uint32), pixels.reshape(-1).view(np.uint32))
+            else:
+                pixels = raw.decode()
+            subtracted = raw.cards.get(LEVEL_CARD)
+            level = float(subtracted) if isinstance(subtracted, int | float) else 0.0
+            return _measured(right, pixels, level, self._saturation(job))
+        except (ZeroframeError, MemoryError, OSError) as error:
+            return FrameOutcome(job.source, "failed", error_sentence(error, job.target), job.target)
+        finally:
+            self._free.put(buffers)
+
+
+def _measured(
+    outcome: FrameOutcome, pixels: NDArray[Any], subtracted: float, saturation_adu: float | None
+) -> FrameOutcome:
+    """Complete an outcome by what is measured on the calibrated pixels."""
+    quality = measure_frame(pixels, saturated_at=None if saturation_adu is None else saturation_adu - subtracted)
+    bytes_in = 0 if outcome.source_mark is None else outcome.source_mark.byte_count
+    ny, nx = pixels.shape
+    level = quality.level_adu
+    return replace(
+        outcome,
+        bytes_in=bytes_in,
+        shape_yx=(ny, nx),
+        raw_level_adu=level + subtracted,
+        level_adu=level,
+        quality=quality,
+    )
 
 
 def _part(pixels: NDArray[Any], buffers: _Buffers, header: Header) -> ImagePart:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe._version import __version__
 from zeroframe.errors import ZeroframeWarning
 from zeroframe.header_columns import HeaderColumns
+from zeroframe.io.marks import file_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,9 +39,6 @@ _FORMAT = 1  # another number, or another release, begins a new index: headers m
 _OFF = "off"
 _WAIT_S = 5.0
 _DAY_S = 86400
-# A file that was changed in the last two seconds may be changed again without another time of modification: FAT counts
-# time in steps of 2 s, ext4 in steps of 4 ms.
-_SETTLED_NS = 2_000_000_000
 _MOST_CHARACTERS = 300_000_000  # some 500,000 files; of one folder a third of it
 _SAME = "="
 
@@ -244,31 +242,6 @@ def default_index() -> HeaderIndex:
     """Return the user's index."""
     folder = cache_folder()
     return HeaderIndex(None if folder is None else folder / "headers.sqlite")
-
-
-def file_stamp(status: os.stat_result, now_ns: int) -> str | None:
-    """Return what changes when a file changes.
-
-    Parameters
-    ----------
-    status : os.stat_result
-        Of the file.
-    now_ns : int
-        The time.
-
-    Returns
-    -------
-    str or None
-        None for a file that was changed a moment ago: it may change again and look the same.
-
-    Examples
-    --------
-    >>> status = os.stat(os.curdir)
-    >>> file_stamp(status, status.st_mtime_ns + 10**9) is None
-    True
-    """
-    changed_ns = status.st_mtime_ns
-    return None if now_ns - changed_ns < _SETTLED_NS else f"{status.st_size}.{changed_ns}.{status.st_ino}"
 
 
 def _is_out_of_reach(error: Exception) -> bool:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zeroframe.combining import CombineSpec, Rejection
+from zeroframe.clipping import ClipSpread, clip_spec
 from zeroframe.dialects import Kind
 from zeroframe.errors import (
     FrameError,
     MismatchError,
     NoFramesError,
     OutputError,
-    OutputExistsError,
     RawFolderError,
 )
 from zeroframe.recipes import Choice, FrameRecipe, RecipeWishes, choose_recipe, kind_choices, size_words
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.cameras import Camera
+    from zeroframe.combining import CombineSpec
     from zeroframe.io import Compression, ImageLayout
     from zeroframe.survey import Found
 
@@ -65,12 +64,16 @@ class CalibrateJob:
 
 @dataclass(frozen=True, slots=True)
 class CombineJob:
-    """Calibrated frames that become one combined frame."""
+    """Calibrated frames that become one combined frame.
+
+    ``clip_spread`` is what deviations are counted in; where that needs the noise of the frames, it is measured first.
+    """
 
     sources: tuple[Path, ...]
     target: Path
     spec: CombineSpec
     compress: Compression = "none"
+    clip_spread: ClipSpread = "noise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,6 @@ class Refused:
 
     path: Path
     problem: FrameError | OutputError
-
-
-def _notebook_spec() -> CombineSpec:
-    return CombineSpec(rejection=Rejection(sigma_low=5.0, sigma_high=5.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +93,27 @@ class BiasWishes:
     recipe : RecipeWishes
         What is done to each frame.
     spec : CombineSpec
-        How the frames are combined; by default as the notebooks do: average, clipped at 5.
+        How the frames are combined; by default averaged, clipped at 5.
     compress : {'none', 'gzip', 'rice'}
         Of what is written.
     combine : bool
         Whether they are combined at all.
     overwrite : bool
         Whether files that are there already may be replaced.
+    clip_spread : {'noise', 'mad', 'std', 'ccd'}
+        What deviations are counted in when they are clipped; by default 1.4826 MAD, but no less than the noise of the
+        frames. ``mad`` is as in the notebooks.
+    reject_outliers : bool
+        Whether frames that do not belong to the others are left out of the combination.
     """
 
     recipe: RecipeWishes = field(default_factory=RecipeWishes)
-    spec: CombineSpec = field(default_factory=_notebook_spec)
+    spec: CombineSpec = field(default_factory=lambda: clip_spec("average", 5.0))
     compress: Compression = "none"
     combine: bool = True
     overwrite: bool = False
+    clip_spread: ClipSpread = "noise"
+    reject_outliers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,8 @@ class BiasPlan:
         The camera whose profile is used.
     overwrite : bool
         Whether files that are there already may be replaced.
+    reject_outliers : bool
+        Whether frames that do not belong to the others are left out of the combination.
     """
 
     out: Path
@@ -142,6 +150,7 @@ class BiasPlan:
     choices: tuple[Choice, ...]
     camera: Camera | None
     overwrite: bool
+    reject_outliers: bool = False
 
 
 def target_path(out: Path, source: Path, compress: Compression) -> Path:
@@ -201,8 +210,6 @@ def plan_bias(found: Sequence[Found], raw: Path, out: Path, wishes: BiasWishes) 
         When ``out`` is, or is inside, the raw folder.
     NoFramesError
         When there is no bias frame.
-    OutputExistsError
-        When a result is there already and ``wishes.overwrite`` is False.
     SectionError, CameraError, MismatchError, UnsupportedError, UsageError
         When sections or the camera do not fit the frames.
     """
@@ -223,13 +230,16 @@ def plan_bias(found: Sequence[Found], raw: Path, out: Path, wishes: BiasWishes) 
     combine = None
     if wishes.combine:
         target = out / (_COMBINED_NAME + _SUFFIX[wishes.compress])
-        combine = CombineJob(tuple(job.target for job in jobs), target, wishes.spec, wishes.compress)
+        combine = CombineJob(
+            tuple(job.target for job in jobs), target, wishes.spec, wishes.compress, wishes.clip_spread
+        )
         if len(jobs) == 1:
             choices.append(Choice("combine", "one frame only", "the result is as noisy as that frame", certain=False))
-    _refuse_existing(jobs, combine, overwrite=wishes.overwrite)
     refused = (*unusable, *odd, *clashes)
     told = (*kind_choices(single, combined), *choices)
-    return BiasPlan(out, tuple(found), tuple(jobs), combine, refused, told, camera, wishes.overwrite)
+    return BiasPlan(
+        out, tuple(found), tuple(jobs), combine, refused, told, camera, wishes.overwrite, wishes.reject_outliers
+    )
 
 
 def _no_bias_sentence(raw: Path, found: Sequence[Found], combined: Sequence[Found], unusable: Sequence[Refused]) -> str:
@@ -289,12 +299,3 @@ def _calibrate_jobs(
             taken[key] = item.path.name
             jobs.append(CalibrateJob(item.path, target, recipe, item.layout, wishes.compress))
     return jobs, clashes
-
-
-def _refuse_existing(jobs: Sequence[CalibrateJob], combine: CombineJob | None, *, overwrite: bool) -> None:
-    targets = [job.target for job in jobs] + ([combine.target] if combine else [])
-    there = [target for target in targets if os.path.lexists(target)]
-    if there and not overwrite:
-        more = "" if len(there) == 1 else f" (and {len(there) - 1} more of this run)"
-        advice = "choose another folder with -o, or replace with --overwrite"
-        raise OutputExistsError(there[0], f"is there already{more}", advice)

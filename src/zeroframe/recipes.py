@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.cameras import Amplifier, Camera, load_camera, recognise
+from zeroframe.dialects import Kind
 from zeroframe.errors import MismatchError, SectionError, UnsupportedError, UsageError
 from zeroframe.overscan import Fit, LevelMethod, OverscanSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from zeroframe.inspection import OverscanInspection
     from zeroframe.sections import Section
     from zeroframe.survey import Found
 
-__all__ = ["Choice", "FrameRecipe", "RecipeWishes", "choose_recipe", "kind_choices", "size_words"]
+__all__ = ["Choice", "FrameRecipe", "RecipeWishes", "choose_recipe", "kind_choices", "size_words", "wants_evidence"]
 
 _LONG_FOR_A_BIAS_S = 1.0
 _MOST_NAMES = 5
@@ -59,6 +61,8 @@ class RecipeWishes:
         Override those of the camera.
     overscan_method, overscan_fit, overscan_order
         As in `OverscanSpec`.
+    evidence : OverscanInspection, optional
+        What the pixels say of a camera that is not known.
     """
 
     camera: str | None = None
@@ -67,6 +71,7 @@ class RecipeWishes:
     overscan_method: LevelMethod | None = None
     overscan_fit: Fit | None = None
     overscan_order: int | None = None
+    evidence: OverscanInspection | None = None
 
     @property
     def names_sections(self) -> bool:
@@ -121,17 +126,63 @@ def choose_recipe(item: Found, wishes: RecipeWishes) -> tuple[FrameRecipe, Camer
         When it was said how to take the overscan's level, and no overscan is subtracted.
     """
     camera, choices = _choose_camera(item, wishes)
-    amplifier = Amplifier() if camera is None else _amplifier_for(camera, item)
+    amplifier = _amplifier_seen(item, wishes) if camera is None else _amplifier_for(camera, item)
     trim = amplifier.trim if wishes.trim is None else wishes.trim
     recipe = FrameRecipe(_overscan_spec(amplifier, item, wishes), _checked(trim, "trim", item))
     if camera is None and not wishes.names_sections:
-        return recipe, None, [*choices, *_header_choices(item)]
+        return recipe, None, [*choices, *_unknown_camera_choices(recipe, item, wishes)]
     profile = "none asked for" if camera is None else f"profile of {camera.name}"
     reason = "as asked for" if wishes.overscan is not None else (amplifier.overscan_reason or profile)
     value = "not subtracted" if recipe.overscan is None else recipe.overscan.describe()
     choices.append(Choice("overscan", value, reason))
     choices.append(Choice("trim", str(recipe.trim or "none"), profile if wishes.trim is None else "as asked for"))
     return recipe, camera, choices
+
+
+def wants_evidence(found: Sequence[Found], wishes: RecipeWishes) -> bool:
+    """Say whether only the pixels can tell what to do: no camera and no section given, and no camera recognised."""
+    known = [item for item in found if item.facts is not None and not item.problem and not item.facts.combined]
+    biases = [item for item in known if item.facts is not None and item.facts.kind is Kind.BIAS]
+    if not biases or wishes.camera is not None or wishes.names_sections:
+        return False
+    return _choose_camera(biases[0], wishes)[0] is None
+
+
+def _amplifier_seen(item: Found, wishes: RecipeWishes) -> Amplifier:
+    """Overscan and trim as the pixels show them; none where sections were spelled out, or the size is another one."""
+    seen = wishes.evidence
+    if seen is None or wishes.names_sections or seen.shape_yx != item.shape_yx:
+        return Amplifier()
+    trim = seen.trim if seen.strips else None
+    if seen.recommended is None:
+        return Amplifier(trim=trim, overscan_reason=seen.verdict)
+    spec = seen.recommended
+    return Amplifier(
+        overscan=spec.section,
+        overscan_axis=1 if spec.axis is None else spec.axis,
+        overscan_method=spec.method,
+        overscan_reason=seen.verdict,
+        trim=trim,
+    )
+
+
+def _unknown_camera_choices(recipe: FrameRecipe, item: Found, wishes: RecipeWishes) -> list[Choice]:
+    """Say what was chosen for a camera that is not known: by its pixels, or nothing."""
+    seen = wishes.evidence
+    if seen is None or seen.shape_yx != item.shape_yx:
+        return _header_choices(item)
+    certain = seen.decision != "not proven"
+    value = "not subtracted" if recipe.overscan is None else recipe.overscan.describe()
+    looked = ", ".join(f"{len(names)} {kind}" for kind, names in seen.used.items())
+    stated = "" if recipe.overscan is not None else _stated_sections(item)
+    reason = seen.verdict + (f"; the header's {stated} are not believed without proof" if stated else "")
+    return [
+        Choice("camera", "not known", f"looked at the pixels of {looked} instead"),
+        Choice("overscan", value, reason, certain),
+        Choice(
+            "trim", str(recipe.trim or "none"), "what the pixels show" if recipe.trim else "no strip is proven", certain
+        ),
+    ]
 
 
 def _choose_camera(item: Found, wishes: RecipeWishes) -> tuple[Camera | None, list[Choice]]:
@@ -197,14 +248,19 @@ def _checked(section: Section | None, what: str, item: Found) -> Section | None:
         raise SectionError(f"{item.path}: {what}: {error}; give --{what} as it stands in this frame") from error
 
 
+def _stated_sections(item: Found) -> str:
+    """Return the sections that the header names, in words."""
+    cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
+    return " and ".join(f"{word} {cards.get(word)}" for word in ("BIASSEC", "TRIMSEC") if "[" in str(cards.get(word)))
+
+
 def _header_choices(item: Found) -> list[Choice]:
     """Say what is not done, and which sections of the header were not believed."""
-    cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
-    stated = [f"{word} {cards.get(word)}" for word in ("BIASSEC", "TRIMSEC") if "[" in str(cards.get(word))]
+    stated = _stated_sections(item)
     if not stated:
         return [Choice("overscan", "none", "the camera is not known, and the header names no overscan")]
     reason = (
-        f"the camera is not known, and the header's {' and '.join(stated)} may be wrong, as such cards often are; "
+        f"the camera is not known, and the header's {stated} may be wrong, as such cards often are; "
         "look at the pixels, then give --overscan and --trim, or --camera"
     )
     return [Choice("overscan", "not subtracted, nothing trimmed", reason, certain=False)]

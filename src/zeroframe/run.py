@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-
-from zeroframe.combiner import describe_rejection
-from zeroframe.combining import CombineSpec, combine_stack
+from zeroframe.combination import ChosenStack, Judge, combine_prepared, prepare
+from zeroframe.combining import Combined, CombineSpec
 from zeroframe.errors import (
     AssumptionWarning,
     FrameError,
+    HeaderWarning,
     MemoryLimitError,
     NoFramesError,
     OutputError,
     OutputExistsError,
     ZeroframeError,
 )
-from zeroframe.frames import Calibrator, FrameOutcome, error_sentence, frame_bytes
+from zeroframe.frame_quality import Flag, flag_frames
+from zeroframe.frames import Calibrator, FrameOutcome, error_sentence
 from zeroframe.headers import combined_cards
 from zeroframe.io import scan, write_fits
+from zeroframe.io.marks import Crc32, file_crc32
+from zeroframe.io.sums import check_file
 from zeroframe.memory import default_limit_bytes
-from zeroframe.parallel import map_threads, usable_cores
+from zeroframe.parallel import map_threads
 from zeroframe.plan import BiasPlan, CalibrateJob, CombineJob, same_form
+from zeroframe.provenance import KEY_CARD, combine_key, sign_combined
 from zeroframe.quality import StackNoise, measure_noise, sampled_level
 from zeroframe.readback import FolderCheck, check_files
+from zeroframe.record import OutputMark
+from zeroframe.resume import RIGHT_COMBINED, Standing
 from zeroframe.saving import image_parts
+from zeroframe.sessions import Session, begin
 from zeroframe.stacks import ArrayStack, Stack, open_stack
 from zeroframe.survey import survey
 
@@ -40,9 +47,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.clipping import Clipping, ClipSpread
+    from zeroframe.excess import Excess
     from zeroframe.io import Compression
 
-__all__ = ["BiasResult", "CombinedOutcome", "run_bias", "run_combine"]
+__all__ = ["BiasResult", "CombinedOutcome", "carry_out", "run_bias", "run_combine"]
 
 Progress = Callable[[str, float], None]
 
@@ -55,8 +64,8 @@ class CombinedOutcome:
     ----------
     target : pathlib.Path
         What is written.
-    state : {'done', 'failed'}
-        ``reason`` says why it is not done.
+    state : {'done', 'skipped', 'failed'}
+        ``reason`` says why it is not done; what is skipped is there and right.
     frames : int
         How many were combined.
     bytes_out : int
@@ -71,10 +80,25 @@ class CombinedOutcome:
         How many values took no part.
     left_out : tuple of str
         One sentence for each frame that was meant to take part and did not.
+    clipping : Clipping or None
+        What was rejected, and how.
+    excess : Excess or None
+        The noise against one frame's over the root of their number, and what remains where it is more.
+    flags : tuple of Flag
+        Frames that do not seem to belong and were combined all the same; of a folder of biases they stand in the
+        `BiasResult`.
+    outliers : tuple of Flag
+        Frames that were left out for that, as was asked for.
+    key : str or None
+        Of the job, from `zeroframe.provenance.combine_key`.
+    crc32 : int
+        Of the file.
+    sources : tuple of str
+        Names of the frames that were combined.
     """
 
     target: Path
-    state: Literal["done", "failed"]
+    state: Literal["done", "skipped", "failed"]
     reason: str = ""
     frames: int = 0
     bytes_out: int = 0
@@ -83,11 +107,23 @@ class CombinedOutcome:
     noise: StackNoise | None = None
     rejected: int = 0
     left_out: tuple[str, ...] = ()
+    clipping: Clipping | None = None
+    excess: Excess | None = None
+    flags: tuple[Flag, ...] = ()
+    outliers: tuple[Flag, ...] = ()
+    key: str | None = None
+    crc32: int = 0
+    sources: tuple[str, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the combined frame is there and right, made now or before."""
+        return self.state in {"done", "skipped"}
 
     @property
     def is_good(self) -> bool:
-        """Whether it was done, and of all frames."""
-        return self.state == "done" and not self.left_out
+        """Whether it is there, of all frames, and none of them seems not to belong."""
+        return self.is_there and not self.left_out and not self.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +139,40 @@ class BiasResult:
     noise : StackNoise or None
         Of the calibrated frames; None where there are not two.
     check : FolderCheck
-        The calibrated frames as they were read back; the combined one stands in its problems only.
+        The calibrated frames as they were read back; the combined one stands in its problems only, and so does a
+        run.json that could not be written.
+    flags : tuple of Flag
+        Frames that do not seem to belong to the others, whether they were left out or not.
     """
 
     frames: tuple[FrameOutcome, ...]
     combined: CombinedOutcome | None
     noise: StackNoise | None
     check: FolderCheck
+    flags: tuple[Flag, ...] = ()
 
     @property
     def done(self) -> tuple[FrameOutcome, ...]:
-        """The frames that were calibrated."""
-        return tuple(frame for frame in self.frames if frame.state == "done")
+        """The frames whose calibrated frame is there, made now or before."""
+        return tuple(frame for frame in self.frames if frame.is_there)
+
+    @property
+    def skipped(self) -> tuple[FrameOutcome, ...]:
+        """The frames that were there already."""
+        return tuple(frame for frame in self.frames if frame.state == "skipped")
+
+    @property
+    def suspects(self) -> tuple[Flag, ...]:
+        """Flags of the frames that were not left out."""
+        kept = {frame.source for frame in self.frames if frame.state != "left out"}
+        return tuple(flag for flag in self.flags if flag.path in kept)
 
     @property
     def is_good(self) -> bool:
-        """Whether every frame was done, and the folder read back is as it should be."""
+        """Whether every frame was done and belongs or was left out, and the folder read back is as it should be."""
         combined = self.combined is None or self.combined.is_good
-        return combined and not self.check.problems and len(self.done) == len(self.frames)
+        whole = combined and not self.check.problems and len(self.done) == len(self.frames)
+        return whole and not self.suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +191,10 @@ def run_bias(
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    check: bool = False,
+    check_sums: bool = True,
 ) -> BiasResult:
-    """Carry out the plan of a folder of biases.
+    """Carry out the plan of a folder of biases; what is there already and right is not made again.
 
     Parameters
     ----------
@@ -152,6 +206,10 @@ def run_bias(
         How many threads; by default as many as there are cores.
     progress : callable, optional
         Called with what is being done and the fraction done so far, from any thread.
+    check : bool
+        Hash raw frames whose results are there, whatever their times say.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
 
     Returns
     -------
@@ -160,67 +218,157 @@ def run_bias(
 
     Raises
     ------
-    MemoryLimitError
-        When not even one frame fits.
-    OutputError
-        When the folder for the results cannot be made.
+    MemoryLimitError, OutputError, OutputExistsError
+        As `zeroframe.sessions.begin` does.
     """
-    limit = mem_limit_bytes or default_limit_bytes()
-    means = _Means(plan.overwrite, limit, workers, progress)
-    threads, keep = _share_memory(plan, limit, workers)
-    _make_folder(plan.out)
-    outcomes, kept = _calibrate(plan, threads, means, keep=keep)
+    with begin(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check) as session:
+        return carry_out(session, progress=progress, check_sums=check_sums)
+
+
+def carry_out(
+    session: Session, *, progress: Progress | None = None, check_sums: bool = True, measure: bool = False
+) -> BiasResult:
+    """Carry out the plan of a run that has begun.
+
+    Parameters
+    ----------
+    session : Session
+        From `zeroframe.sessions.begin`.
+    progress, check_sums
+        As for `run_bias`.
+    measure : bool
+        Measure everything again where all results are there and right; else nothing is said of their levels and noise.
+
+    Returns
+    -------
+    BiasResult
+    """
+    if session.standings.record.was_good and session.standings.nothing_to_do and not measure:
+        return _all_there(session)
+    plan = session.plan
+    means = _Means(plan.overwrite, session.limit_bytes, session.workers, progress)
+    clock = _Clock()
+    outcomes, kept = _calibrate(session, means, check_sums=check_sums)
     outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
-    done = {frame.target: frame.shape_yx for frame in outcomes if frame.target is not None and frame.state == "done"}
+    flags = _flags(plan, outcomes)
+    if plan.reject_outliers:
+        outcomes = [_left_out(frame, flags) for frame in outcomes]
+    there = {frame.target: frame for frame in outcomes if frame.target is not None and frame.is_there}
+    done = {target: frame.shape_yx for target, frame in there.items()}
+    chosen = tuple(target for target, frame in there.items() if frame.state != "left out")
+    clock.lap("calibrate")
     combined = None
     if plan.combine is not None:
-        combined = _combine(replace(plan.combine, sources=tuple(done)), kept, means)
-    noise = combined.noise if combined is not None else _noise_of_files(list(done), means)
+        origin = _FolderOrigin(plan, plan.combine, there, session.standings.combined)
+        combined = _combine(replace(plan.combine, sources=chosen), kept, means, origin)
+    noise = combined.noise if combined is not None else _noise_of_files(chosen, means)
+    clock.lap("combine")
     check = check_files(done)
-    if combined is not None and combined.state == "done":
+    if combined is not None and combined.is_there:
         problems = check_files({combined.target: combined.shape_yx}).problems
         check = replace(check, problems=(*check.problems, *problems))
-    return BiasResult(tuple(outcomes), combined, noise, check)
+    clock.lap("read_back")
+    result = BiasResult(tuple(outcomes), combined, noise, check, tuple(flags))
+    return _recorded(session, result, clock.seconds)
+
+
+def _flags(plan: BiasPlan, outcomes: Sequence[FrameOutcome]) -> list[Flag]:
+    """Tell which of the calibrated frames do not belong to the others."""
+    qualities = {frame.source: frame.quality for frame in outcomes if frame.quality is not None}
+    facts = {item.path: item.facts for item in plan.found if item.facts is not None}
+    subtracted = bool(plan.calibrate) and plan.calibrate[0].recipe.overscan is not None
+    return flag_frames(qualities, facts, level_subtracted=subtracted)
+
+
+def _left_out(frame: FrameOutcome, flags: Sequence[Flag]) -> FrameOutcome:
+    """Return the outcome of a frame that is not combined if it is flagged."""
+    reasons = [flag.sentence for flag in flags if flag.path == frame.source]
+    if not reasons or not frame.is_there:
+        return frame
+    return replace(frame, state="left out", reason=f"{frame.source}: {'; '.join(reasons)}")
+
+
+def _recorded(session: Session, result: BiasResult, seconds: Mapping[str, float]) -> BiasResult:
+    """Write run.json; where that cannot be, the result says so."""
+    combined = result.combined
+    said: dict[str, object] | None = None
+    mark = None
+    if combined is not None:
+        said = {"name": combined.target.name, "state": combined.state, "reason": combined.reason}
+        said["left_out"] = list(combined.left_out)
+        if combined.is_there and combined.key is not None:
+            mark = OutputMark(combined.key, combined.crc32, combined.bytes_out, combined.sources)
+    try:
+        session.write_end(result.frames, mark, said, seconds, good=result.is_good)
+    except OutputError as error:
+        check = replace(result.check, problems=(*result.check.problems, str(error)))
+        return replace(result, check=check)
+    return result
+
+
+def _all_there(session: Session) -> BiasResult:
+    """Say that all results are there already; only their headers are read."""
+    plan, standings = session.plan, session.standings
+    outcomes = [
+        replace(each.right, shape_yx=job.shape_yx, bytes_in=each.right.source_mark.byte_count)
+        for job, each in zip(plan.calibrate, standings.frames, strict=True)
+        if each.right is not None and each.right.source_mark is not None
+    ]
+    outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
+    shapes = {frame.target: frame.shape_yx for frame in outcomes if frame.target is not None}
+    combined = None
+    if standings.combined is not None and standings.combined.mark is not None:
+        mark = standings.combined.mark
+        combined = CombinedOutcome(
+            standings.combined.target,
+            "skipped",
+            f"{standings.combined.target}: {RIGHT_COMBINED}",
+            frames=len(mark.sources),
+            bytes_out=mark.byte_count,
+            shape_yx=next(iter(shapes.values())),
+            key=mark.key,
+            crc32=mark.crc32,
+            sources=mark.sources,
+        )
+    return _recorded(session, BiasResult(tuple(outcomes), combined, None, check_files(shapes)), {})
+
+
+class _Clock:
+    """How long each step took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, what: str) -> None:
+        now = time.perf_counter()
+        self.seconds[what] = now - self._last
+        self._last = now
 
 
 def _calibrate(
-    plan: BiasPlan, threads: int, means: _Means, *, keep: bool
+    session: Session, means: _Means, *, check_sums: bool
 ) -> tuple[list[FrameOutcome], dict[Path, NDArray[Any]]]:
-    """Calibrate every frame; return also the pixels that stay in memory."""
-    calibrator = Calibrator(threads=threads, keep=keep, overwrite=plan.overwrite)
+    """Calibrate every frame that is not there yet; return also the pixels that stay in memory."""
+    plan = session.plan
+    calibrator = Calibrator(
+        threads=session.threads,
+        keep=session.keep,
+        overwrite=plan.overwrite,
+        check_sums=check_sums,
+        saturation_adu=None if plan.camera is None else plan.camera.saturation_adu,
+    )
     finished = count(1)
 
-    def one(job: CalibrateJob) -> FrameOutcome:
-        outcome = calibrator(job)
+    def one(work: tuple[CalibrateJob, Standing]) -> FrameOutcome:
+        job, standing = work
+        outcome = calibrator(job) if standing.right is None else calibrator.recall(job, standing.right)
         if means.progress is not None:
             means.progress("calibrating", next(finished) / len(plan.calibrate))
         return outcome
 
-    return map_threads(one, plan.calibrate, threads), calibrator.kept
-
-
-def _share_memory(plan: BiasPlan, limit_bytes: int, workers: int | None) -> tuple[int, bool]:
-    """Decide how many threads may work, and whether calibrated frames may stay in memory until they are combined."""
-    if not plan.calibrate:
-        return 1, False
-    needed = max(frame_bytes(job) for job in plan.calibrate)
-    if needed > limit_bytes:
-        raise MemoryLimitError(
-            f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is calibrated; raise it "
-            f"to {needed / 1e6 + 1:.0f} MB or more"
-        )
-    threads = min(workers or usable_cores(), len(plan.calibrate), limit_bytes // needed)
-    out = sum(4 * job.shape_yx[0] * job.shape_yx[1] for job in plan.calibrate)
-    # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
-    combining = 4 * out // len(plan.calibrate) + (8 << 20) * (workers or usable_cores())
-    return threads, plan.combine is not None and out + max(threads * needed, combining) <= limit_bytes
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(folder, f"cannot be made ({error.strerror})", "choose another folder with -o") from error
+    work = list(zip(plan.calibrate, session.standings.frames, strict=True))
+    return map_threads(one, work, session.threads), calibrator.kept
 
 
 def _stack_of(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], limit_bytes: int, spool: Path) -> Stack:
@@ -239,19 +387,86 @@ def _noise_of_files(paths: Sequence[Path], means: _Means) -> StackNoise | None:
     return measure_noise(stack, CombineSpec(), mem_limit_bytes=means.limit_bytes, workers=means.workers)
 
 
-def _combine(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: _Means) -> CombinedOutcome:
+class _Origin(Protocol):
+    """From what a combined frame is made."""
+
+    def key(self, unreadable: Sequence[Path]) -> str | None:
+        """Return the key of the job, where it has one."""
+
+    def words(self, paths: Sequence[Path]) -> list[str]:
+        """Return what stands of each frame in the header of the combined one."""
+
+    def masked(self, paths: Sequence[Path]) -> tuple[int, ...] | None:
+        """Return how many pixels of each frame are not finite, where that has been counted."""
+
+    @property
+    def right(self) -> OutputMark | None:
+        """Of the combined frame that is there already."""
+
+    @property
+    def judge(self) -> Judge | None:
+        """By what frames are judged that have not been yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _FolderOrigin:
+    """The calibrated frames of a plan; they have been judged."""
+
+    plan: BiasPlan
+    job: CombineJob
+    frames: Mapping[Path, FrameOutcome]
+    standing: Standing | None
+    judge: None = None
+
+    def key(self, unreadable: Sequence[Path]) -> str:
+        # of all frames that are there: which of them do not belong to the others follows from their pixels
+        keys = {path.name: frame.key for path, frame in self.frames.items()}
+        return combine_key(self.plan, self.job, keys, [path.name for path in unreadable])
+
+    def words(self, paths: Sequence[Path]) -> list[str]:
+        return [f"{KEY_CARD} {self.frames[path].key}" for path in paths]
+
+    def masked(self, paths: Sequence[Path]) -> tuple[int, ...]:
+        qualities = [self.frames[path].quality for path in paths]
+        return tuple(0 if quality is None else quality.non_finite for quality in qualities)
+
+    @property
+    def right(self) -> OutputMark | None:
+        return None if self.standing is None else self.standing.mark
+
+
+@dataclass(frozen=True, slots=True)
+class _FilesOrigin:
+    """Any files, with their CRC-32."""
+
+    crc32s: Mapping[Path, int]
+    judge: Judge
+    right: None = None
+
+    def key(self, unreadable: Sequence[Path]) -> None:  # noqa: ARG002
+        return None
+
+    def words(self, paths: Sequence[Path]) -> list[str]:
+        return [f"crc32 {self.crc32s[path]:08x}" for path in paths]
+
+    def masked(self, paths: Sequence[Path]) -> None:  # noqa: ARG002
+        return None
+
+
+def _combine(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: _Means, origin: _Origin) -> CombinedOutcome:
     """Combine frames and write the result; a frame whose pixels cannot be read is left out, and the others go on."""
     paths = list(job.sources)
+    bad: list[Path] = []
     left_out: list[str] = []
     while paths:
         try:
-            outcome = _combine_all(job, paths, kept, means)
+            outcome = _combine_all(job, paths, kept, means, origin, origin.key(bad))
         except FrameError as error:
-            bad = Path(error.path)
+            bad.append(Path(error.path))
             left_out.append(str(error))
-            if bad not in paths:
+            if bad[-1] not in paths:
                 return CombinedOutcome(job.target, "failed", str(error))
-            paths.remove(bad)
+            paths.remove(bad[-1])
         except (ZeroframeError, MemoryError, OSError) as error:
             reason = str(error) if isinstance(error, MemoryLimitError) else error_sentence(error, job.target)
             return CombinedOutcome(job.target, "failed", reason, left_out=tuple(left_out))
@@ -261,32 +476,89 @@ def _combine(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: _Means) 
 
 
 def _combine_all(
-    job: CombineJob, paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: _Means
+    job: CombineJob,
+    paths: Sequence[Path],
+    kept: Mapping[Path, NDArray[Any]],
+    means: _Means,
+    origin: _Origin,
+    key: str | None,
 ) -> CombinedOutcome:
-    """Measure, combine, write."""
+    """Judge, measure, combine, write; where the result is there already and right, it is not written again."""
     progress = means.progress
     report = None if progress is None else lambda fraction: progress("combining", fraction)
-    stack = _stack_of(paths, kept, means.limit_bytes, job.target.parent)
     left = means.limit_bytes - sum(array.nbytes for array in kept.values())
+    stack = _stack_of(paths, kept, means.limit_bytes, job.target.parent)
+    flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack)
+    chosen = [number for number, path in enumerate(paths) if path not in {flag.path for flag in outliers}]
+    if not chosen:
+        reason = "no frame belongs to the others; look at them, and combine those that you trust"
+        return CombinedOutcome(job.target, "failed", reason, outliers=outliers)
+    paths = [paths[number] for number in chosen]
+    stack = ChosenStack.of(stack, chosen)
+    kind, gain = (None, None) if origin.judge is None else origin.judge.common(paths)
     # in this order, so that the sample and the result are not in memory at once
-    noise = measure_noise(stack, job.spec, mem_limit_bytes=left, workers=means.workers)
-    combined = combine_stack(stack, job.spec, mem_limit_bytes=left, workers=means.workers, progress=report)
-    header = scan(paths[0]).cards.to_header()
-    names = [path.name for path in paths]
-    combined_cards(header, names, method=job.spec.method, rejection=describe_rejection(job.spec.rejection))
-    parts = image_parts(
-        combined.data, header, uncertainty=combined.uncertainty, mask=combined.mask, counts=combined.counts
+    prepared = prepare(
+        stack,
+        job.spec,
+        job.clip_spread,
+        kind=kind,
+        gain_e_per_adu=gain,
+        mem_limit_bytes=left,
+        workers=means.workers,
     )
-    return CombinedOutcome(
+    combined, clipping = combine_prepared(
+        stack,
+        prepared,
+        masked=origin.masked(paths),
+        mem_limit_bytes=left,
+        workers=means.workers,
+        progress=report,
+    )
+    outcome = CombinedOutcome(
         job.target,
         "done",
         frames=len(paths),
-        bytes_out=write_fits(job.target, parts, compress=job.compress, overwrite=means.overwrite),
         shape_yx=stack.shape_yx,
         level=sampled_level(combined.data),
-        noise=noise,
-        rejected=len(paths) * combined.counts.size - int(combined.counts.sum(dtype=np.int64)),
+        noise=prepared.noise,
+        rejected=clipping.rejected + sum(clipping.masked),
+        clipping=clipping,
+        excess=prepared.excess,
+        flags=flags,
+        outliers=outliers,
+        key=key,
+        sources=tuple(path.name for path in paths),
     )
+    return _written(job, outcome, combined, paths, means, origin)
+
+
+def _written(
+    job: CombineJob,
+    outcome: CombinedOutcome,
+    combined: Combined,
+    paths: Sequence[Path],
+    means: _Means,
+    origin: _Origin,
+) -> CombinedOutcome:
+    """Write a combined frame; where it is there already and right, it is left as it is."""
+    right = origin.right
+    if right is not None and right.key == outcome.key:
+        reason = f"{job.target}: {RIGHT_COMBINED}"
+        return replace(outcome, state="skipped", reason=reason, bytes_out=right.byte_count, crc32=right.crc32)
+    if right is not None and not means.overwrite:
+        # it was right for the frames that were to be expected; now more or fewer of them could be calibrated
+        raise OutputExistsError(job.target, "is there already: it was made of other frames", "replace with --overwrite")
+    header = scan(paths[0]).cards.to_header()
+    rejection = "none" if outcome.clipping is None else outcome.clipping.rejection.describe()
+    combined_cards(header, outcome.sources, method=job.spec.method, rejection=rejection)
+    how = f"{job.spec.method} of {len(paths)} frames, rejection {rejection}"
+    sign_combined(header, how, origin.words(paths), outcome.key)
+    parts = image_parts(
+        combined.data, header, uncertainty=combined.uncertainty, mask=combined.mask, counts=combined.counts
+    )
+    crc = Crc32()
+    written = write_fits(job.target, parts, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update)
+    return replace(outcome, bytes_out=written, crc32=crc.value)
 
 
 def run_combine(
@@ -294,10 +566,13 @@ def run_combine(
     target: Path,
     spec: CombineSpec,
     *,
+    clip_spread: ClipSpread = "noise",
+    reject_outliers: bool = False,
     overwrite: bool = False,
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    check_sums: bool = True,
 ) -> CombinedOutcome:
     """Combine files into one file.
 
@@ -310,9 +585,13 @@ def run_combine(
         What is written; compressed where its name ends in ``.gz`` or ``.fz``.
     spec : CombineSpec
         How.
+    clip_spread : {'noise', 'mad', 'std', 'ccd'}
+        What deviations are counted in when values are clipped.
+    reject_outliers : bool
+        Whether frames that do not belong to the others are left out.
     overwrite : bool
         Whether a file that is there already may be replaced.
-    mem_limit_bytes, workers, progress
+    mem_limit_bytes, workers, progress, check_sums
         As for `run_bias`.
 
     Returns
@@ -343,10 +622,33 @@ def run_combine(
         raise NoFramesError("; ".join(left_out) or "there is nothing to combine; name some frames")
     usable, odd = same_form(usable)
     left_out += [str(refused.problem) for refused in odd]
+    crc32s, damaged = _checked([item.path for item in usable], workers, check_sums=check_sums)
+    if not crc32s:
+        raise NoFramesError("; ".join([*left_out, *damaged]))
+    left_out += damaged
     means = _Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress)
-    job = CombineJob(tuple(item.path for item in usable), target, spec, _compression_of(target))
-    outcome = _combine(job, {}, means)
+    job = CombineJob(tuple(crc32s), target, spec, _compression_of(target), clip_spread)
+    outcome = _combine(job, {}, means, _FilesOrigin(crc32s, Judge.of(usable, reject=reject_outliers)))
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
+
+
+def _checked(paths: Sequence[Path], workers: int | None, *, check_sums: bool) -> tuple[dict[Path, int], list[str]]:
+    """Read files through: return the CRC-32 of each that is sound, and one sentence for each that is not."""
+
+    def one(path: Path) -> int | FrameError:
+        try:
+            if not check_sums:
+                return file_crc32(path)[0]
+            checked = check_file(path)
+        except FrameError as error:
+            return error
+        for remark in checked.remarks:
+            warnings.warn(f"{path}: {remark}", HeaderWarning, stacklevel=2)
+        return checked.crc32
+
+    found = dict(zip(paths, map_threads(one, paths, workers), strict=True))
+    sound = {path: crc32 for path, crc32 in found.items() if isinstance(crc32, int)}
+    return sound, [str(error) for error in found.values() if isinstance(error, FrameError)]
 
 
 def _compression_of(target: Path) -> Compression:

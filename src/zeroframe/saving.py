@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.ccd import require_ccd
 from zeroframe.errors import UsageError
 from zeroframe.io import Compression, ImagePart, write_fits
 
@@ -110,6 +109,8 @@ def write_ccd(
     ...     CCDData.read(Path(folder, "frame.fits")).data.shape
     (2, 3)
     """
+    from zeroframe.ccd import require_ccd
+
     ccd = require_ccd(ccd)
     counts = ccd.flags if isinstance(ccd.flags, np.ndarray) and ccd.flags.dtype.kind in "iu" else None
     parts = image_parts(

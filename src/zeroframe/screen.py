@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -18,11 +20,15 @@ from zeroframe.dialects import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from zeroframe.frame_quality import Flag
+    from zeroframe.inspection import OverscanInspection
     from zeroframe.listing import Listing
     from zeroframe.plan import BiasPlan
     from zeroframe.quality import StackNoise
+    from zeroframe.resume import Standings
     from zeroframe.run import BiasResult, CombinedOutcome
     from zeroframe.survey import Found
+    from zeroframe.verification import Verified
 
 __all__ = ["Remarks", "Screen", "harmless", "say"]
 
@@ -106,6 +112,31 @@ class Screen:
         before = f"[{style}]{label}:[/] " if label else ""
         self._out.print(before + escape(harmless(text)), soft_wrap=True)
 
+    def inspection(self, result: OverscanInspection) -> None:
+        """Show what the pixels say of the overscan: the verdict, the strips, and the figures behind it."""
+        colour = {"use": "green", "none": "green", "do not use": "red", "not proven": "yellow"}[result.decision]
+        self.line(result.verdict, result.decision, f"bold {colour}")
+        if result.strips:
+            table = Table(title="Strips that light proves; figures in ADU", title_justify="left", title_style="bold")
+            words = {"side", "all of it", "free of light"}
+            for name in ("side", "all of it", "free of light", "noise", "noise of a row", "drift", "… less the strip"):
+                table.add_column(name, justify="left" if name in words else "right", no_wrap=True)
+            for strip in result.strips:
+                drift = strip.tracking
+                table.add_row(
+                    strip.side + (" *" if strip is result.chosen else ""),
+                    escape(str(strip.section)),
+                    escape(str(strip.usable or "–")),
+                    _figure(strip.read_noise_adu),
+                    _figure(strip.row_noise_adu),
+                    _figure(None if drift is None else drift.drift_before_adu),
+                    _figure(None if drift is None else drift.drift_after_adu),
+                )
+            self._out.print(table)
+        self.line(", ".join(f"{len(names)} {kind}" for kind, names in result.used.items()), "looked at", "cyan")
+        for sentence in result.sentences[1:]:
+            self.line(f"  {sentence}")
+
     def listing(self, listing: Listing) -> None:
         """Show the frames of a folder; what is uncertain is too long for a column and stands below."""
         shown = [number for number, name in enumerate(listing.columns) if name != "uncertain"]
@@ -173,11 +204,44 @@ class Screen:
             label = choice.what + ("" if choice.certain else " (uncertain)")
             self.line(f"{choice.value} — {choice.reason}", label, style)
 
+    def what_would_be_done(self, plan: BiasPlan, standings: Standings) -> None:
+        """Show as a tree what a run would make, keep and replace, and why."""
+        from rich.tree import Tree
+
+        tree = Tree(escape(harmless(f"{plan.out}{os.sep}")), highlight=False)
+        styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red"}
+        words = {"make": "make", "keep": "keep", "replace": "replace" if plan.overwrite else "refuse"}
+        sources = [job.source.name for job in plan.calibrate]
+        for standing, source in zip(standings.frames, sources, strict=True):
+            text = f"{standing.target.name} (of {source}): {standing.reason}"
+            tree.add(f"[{styles[standing.verdict]}]{words[standing.verdict]:7}[/] {escape(harmless(text))}")
+        for refused in plan.refused:
+            tree.add(f"[red]failed [/] {escape(harmless(str(refused.problem)))}")
+        if standings.combined is not None and plan.combine is not None:
+            last = standings.combined
+            text = f"{last.target.name} (of {len(plan.combine.sources)} frames): {last.reason}"
+            tree.add(f"[{styles[last.verdict]}]{words[last.verdict]:7}[/] {escape(harmless(text))}")
+        self._out.print(tree, soft_wrap=True)
+        counts = Counter(words[standing.verdict] for standing in standings.all)
+        said = ", ".join(f"{number} to {word}" for word, number in counts.items())
+        advice = "; a run would stop here: add --overwrite, or choose another folder" if counts["refuse"] else ""
+        self.line(f"Nothing was written: {said}{advice}.")
+
+    def verified(self, verified: Verified) -> None:
+        """Say what was found in a folder of results."""
+        for problem in verified.problems:
+            self.line(problem, "problem", "red")
+        raw = f", and {_plural(verified.inputs, 'raw frame')}" if verified.inputs else ""
+        whole = f"{_plural(verified.outputs, 'result')}{raw}: as when the run ended."
+        self.line(whole, "verified", "red" if verified.problems else "green")
+
     def bias_result(self, plan: BiasPlan, result: BiasResult) -> None:
         """Close with what came out, against what went in."""
         for frame in result.frames:
-            if frame.state != "done":
+            if frame.state not in {"done", "skipped"}:
                 self.line(frame.reason, frame.state, "red")
+        self._skipped(result)
+        self._suspects(result.suspects)
         if result.combined is not None:
             self._combined_problems(result.combined)
         for problem in result.check.problems:
@@ -186,18 +250,30 @@ class Screen:
         table.add_row("frames in, done", f"{len(result.frames)}, {len(result.done)}")
         if result.done:
             _frame_rows(table, plan, result)
-        if result.combined is not None and result.combined.state == "done":
+        if result.combined is not None and result.combined.is_there:
+            self._clipping(result.combined)
             _combined_rows(table, result.combined)
         if result.noise is not None:
             _noise_rows(table, result.noise, result.combined)
         self._out.print(table)
         self._verdict(result.is_good)
 
+    def _skipped(self, result: BiasResult) -> None:
+        """Say what was there already."""
+        combined = result.combined
+        names = [_plural(len(result.skipped), "calibrated frame")] if result.skipped else []
+        names += ["the combined frame"] if combined is not None and combined.state == "skipped" else []
+        if names:
+            said = f"{' and '.join(names)}, made in the same way of the same raw frames and unchanged since"
+            self.line(said, "kept", "cyan")
+
     def combine_result(self, outcome: CombinedOutcome) -> None:
         """Say what a combination gave."""
         self._combined_problems(outcome)
-        if outcome.state != "done":
+        if not outcome.is_there:
             return
+        self._suspects(outcome.flags)
+        self._clipping(outcome)
         table = _result_table(f"Result in {outcome.target}")
         table.add_row("size x, y", _size(outcome.shape_yx))
         table.add_row("level", _figure(outcome.level))
@@ -210,8 +286,33 @@ class Screen:
     def _combined_problems(self, outcome: CombinedOutcome) -> None:
         for text in outcome.left_out:
             self.line(text, "left out", "red")
-        if outcome.state != "done":
+        for path in dict.fromkeys(flag.path for flag in outcome.outliers):
+            reasons = "; ".join(flag.sentence for flag in outcome.outliers if flag.path == path)
+            self.line(f"{path}: {reasons}", "left out", "yellow")
+        if not outcome.is_there:
             self.line(outcome.reason, "not combined", "red")
+
+    def _suspects(self, flags: Sequence[Flag]) -> None:
+        """Say which frames do not seem to belong and were used all the same."""
+        for flag in flags:
+            self.line(f"{flag.path}: {flag.sentence}", "does not belong", "bold red")
+        if flags:
+            number = _plural(len({flag.path for flag in flags}), "frame")
+            self.line(f"{number} of these took part; --reject-outliers leaves them out", "careful", "bold red")
+
+    def _clipping(self, outcome: CombinedOutcome) -> None:
+        """Say how values were rejected, and what makes the result noisier than it could be."""
+        clipping, excess = outcome.clipping, outcome.excess
+        if clipping is not None and clipping.rejection.clips:
+            reason = "" if clipping.floor is None else f" — {clipping.floor.reason}"
+            self.line(clipping.rejection.describe() + reason, "rejection", "cyan")
+        if excess is not None and excess.is_worth_telling:
+            ideal = f"the {_figure(excess.ideal_adu, 3)} of one frame's pixels / √{outcome.frames}"
+            self.line(
+                f"{_figure(excess.combined_adu, 3)} ADU, {_figure(excess.ratio)} times {ideal}", "noise", "yellow"
+            )
+            for part in excess.parts:
+                self.line(f"  {part.sentence}: {_figure(part.noise_adu, 3)} of it")
 
     def _verdict(self, is_good: bool) -> None:  # noqa: FBT001
         verdict = "All is well." if is_good else "Not all is well: see the lines above."
@@ -247,6 +348,8 @@ def _frame_rows(table: Table, plan: BiasPlan, result: BiasResult) -> None:
     table.add_row("MB in", _megabytes(sum(frame.bytes_in for frame in done)))
     table.add_row("MB out", _megabytes(check.byte_count))
     levels = [frame.raw_level_adu for frame in done]
+    if not any(math.isfinite(level) for level in levels):
+        return  # frames that were kept have not been measured again
     table.add_row("bias level, ADU", _figure(sum(levels) / len(levels)))
     table.add_row("… lowest, highest frame", f"{_figure(min(levels))}, {_figure(max(levels))}")
     if plan.calibrate[0].recipe.overscan is not None:
@@ -255,11 +358,21 @@ def _frame_rows(table: Table, plan: BiasPlan, result: BiasResult) -> None:
 
 
 def _combined_rows(table: Table, combined: CombinedOutcome) -> None:
-    values = combined.frames * combined.shape_yx[0] * combined.shape_yx[1]
     table.add_row("combined", escape(harmless(combined.target.name)))
     table.add_row("… of frames", str(combined.frames))
     table.add_row("… MB, with uncertainty and counts", _megabytes(combined.bytes_out))
-    table.add_row("… values rejected or masked", f"{100 * combined.rejected / values:.3f} %")
+    clipping = combined.clipping
+    if clipping is None:
+        return
+    if clipping.rejection.is_none:
+        table.add_row("… values rejected", "none, as asked for")
+    else:
+        share = 100 * clipping.rejected / max(clipping.values, 1)
+        table.add_row("… values rejected", f"{clipping.rejected} = {share:.3g} %")
+    if clipping.rejection.clips and clipping.expected is not None:
+        table.add_row("… a Gaussian would give", _figure(clipping.expected, 0 if clipping.expected >= 10 else 1))
+    if any(clipping.masked):
+        table.add_row("… values masked", str(sum(clipping.masked)))
 
 
 def _noise_rows(table: Table, noise: StackNoise, combined: CombinedOutcome | None) -> None:
@@ -268,7 +381,7 @@ def _noise_rows(table: Table, noise: StackNoise, combined: CombinedOutcome | Non
         return
     table.add_row("read noise of one frame, ADU", _figure(noise.single, 3))
     table.add_row("… with the noise of its row levels", _figure(noise.calibrated, 3))
-    if combined is not None and combined.state == "done":
+    if combined is not None and combined.is_there:
         table.add_row("read noise of the combined, ADU", _figure(noise.combined, 3))
         table.add_row(f"… expected: one frame's / √{combined.frames}", _figure(noise.expected, 3))
         table.add_row("… with its fixed pattern", _figure(noise.scatter, 3))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +17,10 @@ from zeroframe.errors import OutputError, OutputExistsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["atomic_file", "write_all"]
+__all__ = ["atomic_file", "is_part", "output_error", "remove_stale_parts", "write_all"]
 
 _LONGEST_NAME = 255 - len(".") - len(".4194304-0123abcd.part")
+_HIDDEN_NAME = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
 _MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
 _ADVICE = {
     errno.ENOSPC: "make room on the disk and run again",
@@ -72,6 +75,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     try:
         descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
+            _mark_as_alive(descriptor)
             try:
                 yield descriptor
             finally:
@@ -81,7 +85,63 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
             with contextlib.suppress(FileNotFoundError):  # it has got its name
                 hidden.unlink()
     except OSError as error:
-        raise _output_error(path, error) from error
+        raise output_error(path, error) from error
+
+
+def is_part(name: str) -> bool:
+    """Say whether a file is one that has not got its name yet.
+
+    Examples
+    --------
+    >>> is_part(".a.fits.4711-0123abcd.part"), is_part("a.fits")
+    (True, False)
+    """
+    return _HIDDEN_NAME.fullmatch(name) is not None
+
+
+def remove_stale_parts(folder: Path) -> list[str]:
+    """Remove hidden files of writers that have died; those of living ones are left to them.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where to look; subfolders are not entered.
+
+    Returns
+    -------
+    list of str
+        The names of what was removed.
+
+    Raises
+    ------
+    OutputError
+        When one of them may not be removed.
+    """
+    removed = []
+    for name in sorted(os.listdir(folder)):  # noqa: PTH208 -- names, of which most are none of ours
+        if not is_part(name):
+            continue
+        path = folder / name
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                removed.append(name)
+            finally:
+                os.close(descriptor)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # somebody is still writing it, or has just finished
+        except OSError as error:
+            reason = f"is left over from a run that has died, and cannot be removed ({error.strerror})"
+            raise OutputError(path, reason, "remove it, and run again") from error
+    return removed
+
+
+def _mark_as_alive(descriptor: int) -> None:
+    """Lock the file that is being written, which the system undoes when the process dies."""
+    with contextlib.suppress(OSError):  # a disk without locks: then what a crash leaves there is left to the person
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_all(descriptor: int, buffers: Iterable[bytes | memoryview]) -> None:
@@ -130,6 +190,7 @@ def _reserve(path: Path) -> None:
         raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE) from error
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return what the system says as an error that names the file and what to do."""
     advice = _ADVICE.get(error.errno or 0, "see to that and run again")
     return OutputError(path, f"cannot be written ({error.strerror or error})", advice)

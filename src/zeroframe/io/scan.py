@@ -232,6 +232,10 @@ def _read_header(source: Source, index: int) -> bytes:
                 _COPY_AGAIN,
             )
         header += more
+    if header[end + CARD_SIZE : padded(end + CARD_SIZE)].strip(b" \0"):
+        # such as the cards with the checksums, when another one has become END
+        where = f" of extension {index}" if index else ""
+        source.remarks.append(f"what stands behind the END card of its header{where} is ignored")
     surplus = header[padded(end + CARD_SIZE) :]
     if surplus:
         source.unread(surplus)

@@ -18,7 +18,7 @@ from zeroframe.io.storing import StoredForm, stored_chunks, stored_form
 from zeroframe.io.tile_writing import tiled_buffers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from astropy.io.fits import Header
 
@@ -62,6 +62,7 @@ def write_fits(
     *,
     compress: Compression = "none",
     overwrite: bool = False,
+    on_bytes: Callable[[bytes | memoryview], object] | None = None,
 ) -> int:
     """Write images into one FITS file, the first into the primary HDU.
 
@@ -79,6 +80,8 @@ def write_fits(
         shuffled, not quantised).
     overwrite : bool
         Replace a file of that name.
+    on_bytes : callable, optional
+        Called with each piece of the file before it is written, in order; for checksums of the file.
 
     Returns
     -------
@@ -109,6 +112,8 @@ def write_fits(
     blocks = tiled_buffers(path, parts) if compress == "rice" else _image_buffers(path, parts)
     with atomic_file(path, overwrite=overwrite) as descriptor:
         for block in _gzipped(blocks) if compress == "gzip" else blocks:
+            if on_bytes is not None:
+                on_bytes(block)
             write_all(descriptor, [block])
         return os.fstat(descriptor).st_size
 

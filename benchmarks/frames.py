@@ -1,0 +1,131 @@
+"""The frames that everything is measured on: seeded, made once in a work folder, and used again.
+
+``python -m benchmarks.frames FOLDER ROWS NEED...`` makes them in a process of its own, so that the harness stays
+small. A need is a kind and a number: ``plain:25``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zeroframe.io import Compression
+    from zeroframe.simulate import SimulatedFrame
+
+__all__ = ["folder_of", "make_frames", "paths_of"]
+
+SEED = 20
+#: Siril leaves out pixels of value 0, of which frames around zero have many; so this is added to calibrated frames.
+PEDESTAL_ADU = 1000.0
+SUFFIX = {"gzip": ".fits.gz", "rice": ".fits.fz"}
+
+
+def folder_of(work: Path, rows: int, need: str) -> Path:
+    """Return where the frames of a need are."""
+    kind, _, number = need.partition(":")
+    return work / f"frames-{rows}" / (kind if kind in {"calibrated", "unit"} else f"{kind}-{number}")
+
+
+def paths_of(work: Path, rows: int, need: str) -> list[Path]:
+    """Return the files of a need, whether they are there or not."""
+    kind, _, number = need.partition(":")
+    folder = folder_of(work, rows, need)
+    count = 2 if kind == "square" else int(number)
+    return [folder / f"ccd.{index + 1:04d}{SUFFIX.get(kind, '.fits')}" for index in range(count)]
+
+
+def make_frames(work: Path, rows: int, needs: Sequence[str]) -> None:
+    """Make what is missing, in another process."""
+    missing = [need for need in needs if not all(path.exists() for path in paths_of(work, rows, need))]
+    if missing:
+        command = [sys.executable, "-m", "benchmarks.frames", str(work), str(rows), *missing]
+        subprocess.run(command, check=True, cwd=Path(__file__).resolve().parents[1])
+
+
+@cache
+def _sensor(rows: int) -> tuple[Any, Any]:
+    from zeroframe.simulate import sensor_truth, simulated_camera
+
+    camera = replace(simulated_camera("palomar-lfc"), image_shape_yx=(rows, 2048))
+    return camera, sensor_truth(camera, SEED, filter_names=[])
+
+
+def _raw(rows: int, index: int) -> SimulatedFrame:
+    """One raw bias of the Large Format Camera, 2080 columns wide."""
+    from zeroframe.simulate import bias_specs, simulate_frame
+
+    camera, sensor = _sensor(rows)
+    return simulate_frame(camera, bias_specs(camera, index + 1)[index], SEED, index=index, sensor=sensor)
+
+
+@cache
+def _small_header() -> Any:  # noqa: ANN401 -- astropy is imported where it is used
+    return _raw(64, 0).header
+
+
+def _make_one(kind: str, number: int, rows: int, index: int, path: Path) -> None:
+    """Write one frame; `write_fits` renames it into place when it is whole."""
+    import numpy as np
+
+    from zeroframe.io import ImagePart, write_fits
+
+    if kind == "headers":
+        _write_many_cards(path, index)
+        return
+    if kind == "square":
+        side = round((number * 1e6) ** 0.5)
+        noise = np.random.default_rng((SEED, index)).normal(PEDESTAL_ADU, 4.0, 1 << 22).round().astype(np.float32)
+        write_fits(path, [ImagePart(np.resize(noise, (side, side)), None)])
+        return
+    raw = _raw(rows, index)
+    if kind in {"calibrated", "unit"}:
+        level = np.median(raw.pixels[:, 2055:], axis=1, keepdims=True)
+        pixels = raw.pixels[:, :2048].astype(np.float32) - level.astype(np.float32) + np.float32(PEDESTAL_ADU)
+        raw.header["BUNIT"] = "adu"
+        if kind == "unit":  # Siril counts from 0 to 1
+            pixels /= np.float32(65535)
+        write_fits(path, [ImagePart(pixels, raw.header)])
+        return
+    compress: Compression = "gzip" if kind == "gzip" else "rice" if kind == "rice" else "none"
+    write_fits(path, [ImagePart(raw.pixels, raw.header)], compress=compress)
+
+
+def _write_many_cards(path: Path, index: int) -> None:
+    """A small image with 100 cards."""
+    import numpy as np
+    from astropy.io import fits
+
+    header = _small_header().copy()
+    header["OBSNUM"] = index
+    data = np.zeros((16, 16), np.uint16)
+    number = 0
+    while len(fits.PrimaryHDU(data, header).header) < 100:
+        header[f"EXTRA{number:03d}"] = (number * 1.5, "one of many cards")
+        number += 1
+    fits.PrimaryHDU(data, header).writeto(path)
+
+
+def _main(work: Path, rows: int, needs: Sequence[str]) -> None:
+    from zeroframe.parallel import map_threads
+
+    for need in needs:
+        kind, _, number = need.partition(":")
+        folder_of(work, rows, need).mkdir(parents=True, exist_ok=True)
+        jobs = [(index, path) for index, path in enumerate(paths_of(work, rows, need)) if not path.exists()]
+        if kind in {"headers", "square"}:
+            for index, path in jobs:
+                _make_one(kind, int(number), rows, index, path)
+        else:
+            _sensor(rows)
+            map_threads(lambda job: _make_one(kind, int(number), rows, *job), jobs)  # noqa: B023 -- used up at once
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

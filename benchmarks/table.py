@@ -1,0 +1,124 @@
+"""From results to tables: the record that goes into JSON, and its rendering in Markdown."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.targets import TARGETS, Target, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.measure import Result
+
+__all__ = ["record", "render", "render_table"]
+
+INTRODUCTION = """\
+# Performance
+
+Made by `make bench` (`python -m benchmarks --write-docs`); do not edit.
+
+Every program does the same work on the same frames, in turn, several times where that takes less than a few minutes.
+The figures are medians. A row is a whole process, from its start to its end: imports are counted, files are in the page
+cache, kernels have been compiled before unless the row says otherwise. Where a table says *inside one process*, the
+program measured itself after a first run that is not counted. Memory is the largest resident set of any one process.
+
+Raw frames are simulated biases of the Large Format Camera, {rows} x 2080 pixels of 16 bits. The medians of the rows of
+the overscan are subtracted and the image is trimmed to {rows} x 2048 pixels of float32. Frames that are combined have
+1000 ADU added, because Siril leaves out pixels of value 0. *Result* says how the output compares with that of the first
+row: programs that clip by another spread, or repeatedly, reject other values.
+"""
+
+
+def record(key: str, title: str, results: Sequence[Result]) -> dict[str, Any]:
+    """One workload, as plain data."""
+    return {"key": key, "title": title, "rows": [_row(result) for result in results]}
+
+
+def _row(result: Result) -> dict[str, Any]:
+    case, runs = result.case, result.runs
+    row: dict[str, Any] = {
+        "name": case.name,
+        "program": case.program,
+        "inside": case.inside,
+        "runs": [{"wall_s": run.wall_s, "cpu_s": run.cpu_s, "peak_mb": run.peak_mb} for run in runs],
+        "result": result.agreement,
+        "remark": case.remark,
+        "failure": result.failure,
+    }
+    if runs and not result.failure:
+        row["wall_s"] = median(run.wall_s for run in runs)
+        row["cpu_s"] = median(run.cpu_s for run in runs)
+        row["peak_mb"] = median(run.peak_mb for run in runs)
+        if case.limit_mb is not None:
+            row["over_limit_mb"] = row["peak_mb"] - case.limit_mb
+        if case.values:
+            row["ns_per_value"] = row["wall_s"] * 1e9 / case.values
+    return row
+
+
+def render_table(workload: dict[str, Any]) -> str:
+    """A workload's table in Markdown."""
+    rows = workload["rows"]
+    growth = any("over_limit_mb" in row for row in rows)
+    inside = any(row["inside"] for row in rows)
+    headings = ["program", "s", "from … to (runs)"]
+    headings += ["ns a value", "peak MB", "peak − limit, MB"] if growth else ["ratio"]
+    headings += [] if growth else ["peak MB"] if inside else ["CPU s", "peak MB", "result"]
+    headings += ["remark"]
+    base = rows[0].get("wall_s")
+    lines = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 2) + "|---|"]
+    for row in rows:
+        cells = {"program": row["name"], "remark": row["remark"], "result": row["result"]}
+        if row["failure"]:
+            cells["remark"] = "failed: " + row["failure"].replace("|", "/").replace("\n", " ")
+        elif "wall_s" in row:
+            cells |= _cells(row, base)
+        lines.append("| " + " | ".join(cells.get(heading, "") for heading in headings) + " |")
+    return "\n".join([f"### {workload['key']}: {workload['title']}", "", *lines, ""])
+
+
+def _cells(row: dict[str, Any], base: float | None) -> dict[str, str]:
+    times = [run["wall_s"] for run in row["runs"]]
+    return {
+        "s": _seconds(row["wall_s"]),
+        "from … to (runs)": f"{_seconds(min(times))} … {_seconds(max(times))} ({len(times)})",
+        "ratio": f"{row['wall_s'] / base:.3g}" if base else "",
+        "CPU s": _seconds(row["cpu_s"]),
+        "peak MB": f"{row['peak_mb']:.0f}",
+        "ns a value": f"{row.get('ns_per_value', 0):.2f}",
+        "peak − limit, MB": f"{row.get('over_limit_mb', 0):+.0f}",
+    }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def render(report: dict[str, Any]) -> str:
+    """The whole page in Markdown."""
+    parts = [INTRODUCTION.format(rows=report["rows"])]
+    if report["quick"]:
+        parts.append("**Quick run on small frames: these figures say that the benchmark works, and nothing more.**\n")
+    parts.append("## Machine\n")
+    parts.append("\n".join(f"- {name}: {value}" for name, value in report["machine"].items()) + "\n")
+    here = [f"{name} {value}" for name, value in report["peers"].items() if value]
+    missing = [name for name, value in report["peers"].items() if not value]
+    parts.append(f"Programs: {'; '.join(here)}. Missing: {', '.join(missing) or 'none'}.\n")
+    judged = [(target, judge(target, report["workloads"])) for target in TARGETS]
+    if not report["quick"] and any(value is not None for _, value in judged):
+        parts += ["## Targets\n", _render_targets(judged)]
+    parts += ["## Measurements\n", *(render_table(workload) for workload in report["workloads"])]
+    return "\n".join(parts)
+
+
+def _render_targets(judged: Sequence[tuple[Target, float | None]]) -> str:
+    lines = ["| target | wanted | measured | |", "|---|---:|---:|---|"]
+    for target, value in judged:
+        sign = "≥" if target.at_least else "≤"
+        measured, met = (
+            ("", "not measured") if value is None else (f"{value:.3g}", "met" if target.met(value) else "**missed**")
+        )
+        lines.append(f"| {target.text} | {sign} {target.bound:g} | {measured} | {met} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,262 @@
+"""A stack combined with its noise measured before: clipping knows it, and the result is held against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.clipping import Clipping, gaussian_rate, noise_floor, with_floor
+from zeroframe.combining import combine_stack
+from zeroframe.excess import explain_excess
+from zeroframe.frame_quality import flag_frames, measure_rows
+from zeroframe.quality import (
+    SampledStack,
+    frame_noise,
+    measure_noise,
+    read_bands,
+    sample_bands,
+    sample_bytes,
+    sampled_level,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zeroframe.clipping import ClipSpread
+    from zeroframe.combining import Combined, CombineSpec
+    from zeroframe.dialects import FrameFacts, Kind
+    from zeroframe.excess import Excess
+    from zeroframe.frame_quality import Flag
+    from zeroframe.quality import StackNoise
+    from zeroframe.stacks import Stack
+    from zeroframe.survey import Found
+
+#: A header with one of these is that of a frame whose level was subtracted.
+_LEVEL_WORDS = ("OVERSCAN", "ZEROCOR")
+_LEVEL_PIXELS = 100_000
+
+__all__ = ["ChosenStack", "Judge", "Prepared", "combine_prepared", "prepare"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of a stack before it is combined.
+
+    Attributes
+    ----------
+    spec : CombineSpec
+        How it is combined, with the noise that was measured.
+    noise : StackNoise
+        Of the frames and, as the sample tells, of their combination.
+    excess : Excess or None
+        What makes the combined frame noisier than it could be; None of a single frame.
+    clipping : Clipping
+        Nothing is counted yet.
+    """
+
+    spec: CombineSpec
+    noise: StackNoise
+    excess: Excess | None
+    clipping: Clipping
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """By what frames are judged that are read from files to be combined.
+
+    Attributes
+    ----------
+    facts : mapping of path to FrameFacts
+        What their headers say.
+    level_subtracted : bool
+        Whether the headers say that an overscan or a bias was subtracted from all.
+    reject : bool
+        Whether those that do not belong are to be left out.
+    """
+
+    facts: Mapping[Path, FrameFacts]
+    level_subtracted: bool
+    reject: bool
+
+    @classmethod
+    def of(cls, items: Sequence[Found], *, reject: bool) -> Judge:
+        """Take what the headers of files say."""
+        facts = {item.path: item.facts for item in items if item.facts is not None}
+        subtracted = all(
+            any(word in item.frame.cards for word in _LEVEL_WORDS) for item in items if item.frame is not None
+        )
+        return cls(facts, subtracted, reject)
+
+    def verdict(self, paths: Sequence[Path], stack: Stack) -> tuple[tuple[Flag, ...], tuple[Flag, ...]]:
+        """Tell which frames do not belong to the others, by some rows of each: those kept, and those to be left out."""
+        qualities = {path: measure_rows(stack, index) for index, path in enumerate(paths)}
+        flags = tuple(flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted))
+        return ((), flags) if self.reject else (flags, ())
+
+    def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
+        """Return kind and gain of frames, each where all have the same."""
+        kinds = {self.facts[path].kind for path in paths if path in self.facts}
+        gains = {self.facts[path].gain_e_per_adu for path in paths if path in self.facts}
+        return kinds.pop() if len(kinds) == 1 else None, gains.pop() if len(gains) == 1 else None
+
+
+def prepare(
+    stack: Stack,
+    spec: CombineSpec,
+    spread: ClipSpread = "noise",
+    *,
+    kind: Kind | None = None,
+    gain_e_per_adu: float | None = None,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+) -> Prepared:
+    """Measure the noise of frames, and let clipping know it.
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames.
+    spec : CombineSpec
+        How they are going to be combined.
+    spread : {'noise', 'mad', 'std', 'ccd'}
+        What deviations are counted in.
+    kind : Kind, optional
+        What the frames are.
+    gain_e_per_adu : float, optional
+        As `zeroframe.clipping.noise_floor` uses it.
+    mem_limit_bytes, workers
+        As for `zeroframe.quality.measure_noise`.
+
+    Returns
+    -------
+    Prepared
+    """
+    frames = len(stack.names)
+    of_frames = frame_noise(stack)
+    bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
+    levels = [sampled_level(read_bands(stack, index, bands)) for index in range(frames)]
+    floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu)
+    known = with_floor(spec, spread, floor, frames)
+    rate = None if of_frames is None else gaussian_rate(frames, known.rejection, of_frames.typical)
+    clipping = Clipping(known.rejection, spread, floor if known is not spec else None, rate)
+    sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes))
+    noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
+    return Prepared(known, noise, explain_excess(sample, known, noise), clipping)
+
+
+def combine_prepared(
+    stack: Stack,
+    prepared: Prepared,
+    *,
+    masked: Sequence[int] | None = None,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Combined, Clipping]:
+    """Combine a stack, and count what is rejected.
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames.
+    prepared : Prepared
+        How.
+    masked : sequence of int, optional
+        How many pixels of each frame are not finite; where it is not known they are counted.
+    mem_limit_bytes, workers, progress
+        As for `zeroframe.combining.combine_stack`.
+
+    Returns
+    -------
+    combined : Combined
+    clipping : Clipping
+        With what was counted.
+
+    Raises
+    ------
+    MemoryLimitError
+        When not even one row of all frames fits.
+    """
+    counting = None if masked is not None else _CountingStack(stack)
+    combined = combine_stack(
+        stack if counting is None else counting,
+        prepared.spec,
+        mem_limit_bytes=mem_limit_bytes,
+        workers=workers,
+        progress=progress,
+    )
+    found = counting.masked if counting is not None else masked or ()
+    return combined, prepared.clipping.counted(len(stack.names), combined.counts, found)
+
+
+@dataclass(frozen=True)
+class ChosenStack:
+    """Some frames of a stack.
+
+    Attributes
+    ----------
+    stack : Stack
+        The frames.
+    numbers : tuple of int
+        Those that are chosen.
+    """
+
+    stack: Stack
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, stack: Stack, numbers: Sequence[int]) -> Stack:
+        """Return these frames of a stack: the stack itself where all are chosen."""
+        return stack if len(numbers) == len(stack.names) else cls(stack, tuple(numbers))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each frame is called."""
+        return tuple(self.stack.names[number] for number in self.numbers)
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of each frame."""
+        return self.stack.shape_yx
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the stack."""
+        return self.stack.dtype
+
+    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` with rows of one frame."""
+        self.stack.read_rows(self.numbers[index], rows, out)
+
+
+class _CountingStack:
+    """A stack that counts the masked values of each frame while they are read, each band once."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.names = stack.names
+        self.shape_yx = stack.shape_yx
+        self.dtype = stack.dtype
+        self._stack = stack
+        self._found: list[tuple[int, int]] = []  # appending is safe from many threads
+
+    @property
+    def masked(self) -> list[int]:
+        """Values that are not finite, frame by frame."""
+        counts = [0] * len(self.names)
+        for index, number in self._found:
+            counts[index] += number
+        return counts
+
+    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` with rows of one frame."""
+        self._stack.read_rows(index, rows, out)
+        # the sum of a band tells in a tenth of the time whether there is anything to count
+        with np.errstate(all="ignore"):
+            total = out.sum()
+        if not np.isfinite(total):
+            self._found.append((index, int(out.size - np.count_nonzero(np.isfinite(out)))))

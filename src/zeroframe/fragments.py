@@ -1,0 +1,179 @@
+"""Small pieces of HTML for results that a notebook shows by themselves; the report uses the same words and escapes.
+
+They need nothing but the standard library, and stand on the ground floor so that any result can use them. A notebook
+has no style sheet of ours, so what little style there is stands in the elements and takes over the notebook's colours.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["facts_html", "safe_html", "sparkline_path", "sparkline_svg", "table_html", "verdict_html", "visible"]
+
+# colours that can be read on white and on black
+_MARKS = {"good": ("✔", "#2e8b57"), "bad": ("✘", "#e05252"), "note": ("▲", "#c27c0e")}
+
+
+def visible(text: str) -> str:
+    r"""Return a text with control characters, invisible ones and undecodable bytes written out.
+
+    Names of files and header words are not ours: a right-to-left mark can make a name read as another one, a lone
+    surrogate cannot be written to a file at all.
+
+    Parameters
+    ----------
+    text : str
+        Anything.
+
+    Returns
+    -------
+    str
+        Printable, and as it was where it was printable.
+
+    Examples
+    --------
+    >>> visible("bias\x1b[2J\u202e.fits"), visible("naïve Ω.fits")
+    ('bias\\x1b[2J\\u202e.fits', 'naïve Ω.fits')
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def safe_html(text: object) -> str:
+    """Return a text so that it is nothing but text in HTML, in attributes too.
+
+    Examples
+    --------
+    >>> safe_html('<b>"M 51"</b>')
+    '&lt;b&gt;&quot;M 51&quot;&lt;/b&gt;'
+    """
+    return escape(visible(str(text)), quote=True)
+
+
+def verdict_html(tone: Literal["good", "note", "bad"], headline: str, sentences: Iterable[str] = ()) -> str:
+    """Return a verdict: its mark, its headline, and a list of what it rests on.
+
+    Parameters
+    ----------
+    tone : {'good', 'note', 'bad'}
+        ``note`` where something is to be looked at.
+    headline : str
+        In a few words.
+    sentences : iterable of str
+        What it rests on.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Examples
+    --------
+    >>> "All is well" in verdict_html("good", "All is well.")
+    True
+    """
+    mark, colour = _MARKS[tone]
+    items = "".join(f"<li>{safe_html(sentence)}</li>" for sentence in sentences)
+    listed = f"<ul>{items}</ul>" if items else ""
+    return (
+        f'<div><p><strong><span style="color:{colour}">{mark}</span> {safe_html(headline)}</strong></p>{listed}</div>'
+    )
+
+
+def facts_html(facts: Iterable[tuple[str, object]]) -> str:
+    """Return a table of labels and values.
+
+    Examples
+    --------
+    >>> facts_html([("frames", 6)])
+    '<table><tbody><tr><th scope="row" style="text-align:left">frames</th><td>6</td></tr></tbody></table>'
+    """
+    rows = "".join(
+        f'<tr><th scope="row" style="text-align:left">{safe_html(label)}</th><td>{safe_html(value)}</td></tr>'
+        for label, value in facts
+    )
+    return f"<table><tbody>{rows}</tbody></table>"
+
+
+def table_html(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table; None is shown as an empty cell.
+
+    Examples
+    --------
+    >>> print(table_html(["file"], [["a.fits"]]))
+    <table><thead><tr><th scope="col">file</th></tr></thead><tbody><tr><td>a.fits</td></tr></tbody></table>
+    """
+    head = "".join(f'<th scope="col">{safe_html(name)}</th>' for name in columns)
+    cells = ("".join(f"<td>{'' if cell is None else safe_html(cell)}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def sparkline_path(values: Sequence[float], low: float, high: float, width: float = 96, height: float = 24) -> str:
+    """Return the path (SVG) of a line through values, cut at the limits, with gaps where a value is not finite.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Evenly spaced.
+    low, high : float
+        What stands at the lower and the upper edge.
+    width, height : float
+        Of the picture.
+
+    Returns
+    -------
+    str
+        The ``d`` of a ``path``.
+
+    Examples
+    --------
+    >>> sparkline_path([0.0, 5.0, 99.0], 0.0, 10.0, width=10, height=10)
+    'M0 10L5 5L10 0'
+    """
+    span = (high - low) or 1.0
+    step = width / max(len(values) - 1, 1)
+    parts, pen_is_down = [], False
+    for number, value in enumerate(values):
+        if not low - 1e300 < value < high + 1e300:  # also for NaN
+            pen_is_down = False
+            continue
+        y = height * (1.0 - min(max((value - low) / span, 0.0), 1.0))
+        parts.append(f"{'L' if pen_is_down else 'M'}{number * step:.4g} {y:.3g}")
+        pen_is_down = True
+    return "".join(parts)
+
+
+def sparkline_svg(values: Sequence[float], label: str, low: float | None = None, high: float | None = None) -> str:
+    """Return a small line as a picture that a screen reader can name.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Evenly spaced.
+    label : str
+        What it shows, in words.
+    low, high : float, optional
+        Limits; by default those of the values.
+
+    Returns
+    -------
+    str
+        SVG in the colour of the text.
+
+    Examples
+    --------
+    >>> sparkline_svg([1.0, 2.0], "rising").startswith('<svg role="img" aria-label="rising"')
+    True
+    """
+    finite = [value for value in values if abs(value) < float("inf")] or [0.0]
+    path = sparkline_path(values, min(finite) if low is None else low, max(finite) if high is None else high)
+    return (
+        f'<svg role="img" aria-label="{safe_html(label)}" viewBox="-1 -1 98 26" width="98" height="26">'
+        f'<path d="{path}" fill="none" stroke="currentColor"/></svg>'
+    )

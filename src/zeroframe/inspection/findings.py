@@ -1,0 +1,291 @@
+"""From samples of frames to findings about each strip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zeroframe.dialects import Kind
+from zeroframe.inspection.leak import LeakProfile, measure_leak, row_level_noise
+from zeroframe.inspection.profiles import (
+    Side,
+    clipped_block_means,
+    clipped_column_means,
+    neighbour_variances,
+    strip_noise,
+)
+from zeroframe.inspection.result import StripCurves, StripFinding
+from zeroframe.inspection.samples import LIT, MOST_SAMPLED, FrameSample, bins_of, cells_of
+from zeroframe.inspection.strips import light_at_edge
+from zeroframe.inspection.tracking import Tracking, measure_tracking
+from zeroframe.inspection.verdict import KIND_WORDS, adu
+from zeroframe.sections import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["FEWEST_COLUMNS", "Frames", "examine_strip", "rough_noise"]
+
+#: The median of fewer has more than half of the noise of a pixel.
+FEWEST_COLUMNS = 5
+_BESIDE = 12
+#: A strip that light raises by more than so many times the read noise, and the drift of biases, is not believed.
+_SHIFT_IN_NOISE = 3.0
+_SHIFT_IN_DRIFT = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """The samples, and the widths of the strips on all sides."""
+
+    samples: Sequence[FrameSample]
+    widths: Mapping[Side, int]
+    shape_yx: tuple[int, int]
+
+    @property
+    def biases(self) -> list[FrameSample]:
+        """Samples of biases."""
+        return [sample for sample in self.samples if sample.kind is Kind.BIAS]
+
+    @property
+    def lit(self) -> list[FrameSample]:
+        """Samples of frames that see light; darks where there are none."""
+        lit = [sample for sample in self.samples if sample.kind in LIT]
+        return lit or [sample for sample in self.samples if sample.kind is Kind.DARK]
+
+    def width(self, side: Side) -> int:
+        """Columns of the strip on a side; 0 where there is none."""
+        return self.widths.get(side, 0)
+
+    def image_lines(self, side: Side) -> slice:
+        """Lines of a side that lie beside the image, not beside other strips."""
+        pairs: tuple[tuple[Side, Side], tuple[Side, Side]] = (("bottom", "top"), ("left", "right"))
+        before, after = pairs[0] if side in {"left", "right"} else pairs[1]
+        length = self.shape_yx[0] if side in {"left", "right"} else self.shape_yx[1]
+        return slice(self.width(before), length - self.width(after))
+
+    def strip(self, sample: FrameSample, side: Side) -> NDArray[Any]:
+        """Pixels of a strip as (lines beside the image, columns from the image outwards)."""
+        return sample.zones[side][self.image_lines(side), : self.widths[side]][:, ::-1]
+
+    def image_slices_yx(self) -> tuple[slice, slice]:
+        """Where the image is."""
+        return self.image_lines("left"), self.image_lines("bottom")
+
+
+def rough_noise(samples: Sequence[FrameSample]) -> float | None:
+    """Return the noise of one pixel of biases, as neighbours on one line of a zone show it; None without biases."""
+    variances = [
+        float(np.nanmedian(neighbour_variances(sample.zones["right"])))
+        for sample in samples
+        if sample.kind is Kind.BIAS
+    ]
+    return float(np.sqrt(min(variances))) if variances else None
+
+
+def examine_strip(frames: Frames, side: Side) -> StripFinding:
+    """Measure one strip.
+
+    Parameters
+    ----------
+    frames : Frames
+        The samples; at least one sees light.
+    side : {'left', 'right', 'bottom', 'top'}
+        Whose strip.
+
+    Returns
+    -------
+    StripFinding
+    """
+    axis: Literal[0, 1] = 1 if side in {"left", "right"} else 0
+    lit = [(sample, light_at_edge(sample, side, frames.widths[side])) for sample in frames.lit]
+    brightest, light = max(lit, key=lambda pair: pair[1])
+    noise = _strip_read_noise(frames, side)
+    strips = {id(sample): frames.strip(sample, side) for sample in frames.samples}
+    profile = measure_leak(
+        [(strips[id(sample)], one) for sample, one in lit], [strips[id(sample)] for sample in frames.biases], noise
+    )
+    used = _used_columns(profile)
+    clean = len(used) if profile.clean else 0
+    levels = _levels(strips, used, profile, {id(sample): one for sample, one in lit})
+    offset, tracking, deviations = _against_image(frames, side, used, noise)
+    numbers = _numbers(frames.shape_yx, side, frames.widths[side])
+    of_biases = [levels[id(sample)] for sample in frames.biases]
+    shift = levels[id(brightest)] - float(np.mean(of_biases)) if of_biases else None
+    objections = (
+        _too_narrow(profile, clean, numbers, brightest.kind, axis),
+        _shifted(shift, noise, of_biases, brightest.kind),
+        _astray(tracking),
+    )
+    ends = (numbers[profile.first], numbers[profile.last]) if profile.clean else None
+    return StripFinding(
+        side=side,
+        axis=axis,
+        section=_section(frames.shape_yx, axis, numbers[0], numbers[-1]),
+        usable=None if ends is None else _section(frames.shape_yx, axis, *ends),
+        numbers=numbers,
+        leak_adu=tuple(map(float, profile.leak_adu)),
+        leak_error_adu=tuple(map(float, profile.error_adu)),
+        structure_adu=tuple(map(float, profile.structure_adu)),
+        threshold_adu=profile.threshold_adu,
+        brightest=f"{brightest.kind.value} {brightest.source.name}",
+        light_adu=light,
+        deviant=tuple(sorted(numbers[k] for k in profile.deviant)),
+        offset_adu=offset,
+        lit_shift_adu=_lit_shifts(frames, levels),
+        tracking=tracking,
+        read_noise_adu=noise,
+        row_noise_adu=row_level_noise(noise, clean) if clean else None,
+        objections=tuple(objection for objection in objections if objection is not None),
+        curves=StripCurves(*_curves(frames, side, levels), *deviations),
+    )
+
+
+def _strip_read_noise(frames: Frames, side: Side) -> float:
+    """Noise of pixels of the strip, from biases; else from the outer half of it in the least noisy lit frame."""
+    if frames.biases:
+        noises = [strip_noise(frames.strip(sample, side)) for sample in frames.biases]
+        return float(np.sqrt(np.mean(np.square(noises))))
+    outer = frames.widths[side] // 2
+    return min(strip_noise(frames.strip(sample, side)[:, outer:]) for sample in frames.lit)
+
+
+def _numbers(shape_yx: tuple[int, int], side: Side, width: int) -> tuple[int, ...]:
+    """FITS numbers of the columns (rows) of a strip, from the image outwards."""
+    length = shape_yx[1] if side in {"left", "right"} else shape_yx[0]
+    if side in {"left", "bottom"}:
+        return tuple(range(width, 0, -1))
+    return tuple(range(length - width + 1, length + 1))
+
+
+def _section(shape_yx: tuple[int, int], axis: int, first: int, last: int) -> Section:
+    part = slice(min(first, last) - 1, max(first, last))
+    whole = slice(None)
+    return Section.from_slices((whole, part) if axis == 1 else (part, whole), shape_yx)
+
+
+def _used_columns(profile: LeakProfile) -> list[int]:
+    """Columns whose level is taken: the clean ones; where there are none, the outermost quarter."""
+    if profile.clean:
+        return [k for k in range(profile.first, profile.last + 1) if k not in profile.deviant]
+    width = profile.leak_adu.size
+    return list(range(width - min(max(4, width // 4), width), width))
+
+
+def _levels(
+    strips: Mapping[int, NDArray[Any]], used: list[int], profile: LeakProfile, lights: Mapping[int, float]
+) -> dict[int, float]:
+    """Level of the strip in each frame; where light reaches all of it, less that light, which is no shift of it."""
+    levels = {key: float(np.nanmedian(clipped_column_means(strip[:, used])[0])) for key, strip in strips.items()}
+    if profile.clean:
+        return levels
+    leak = float(np.median(profile.leak_adu[used])) / max(lights.values())
+    return {key: level - leak * lights.get(key, 0.0) for key, level in levels.items()}
+
+
+def _lit_shifts(frames: Frames, levels: Mapping[int, float]) -> dict[str, float]:
+    """Level of the strip in lit frames of each kind, less that in biases."""
+    if not frames.biases:
+        return {}
+    zero = float(np.mean([levels[id(sample)] for sample in frames.biases]))
+    kinds = dict.fromkeys(sample.kind for sample in frames.lit)
+    return {
+        kind.value: float(np.mean([levels[id(sample)] for sample in frames.lit if sample.kind is kind])) - zero
+        for kind in kinds
+    }
+
+
+def _against_image(
+    frames: Frames, side: Side, used: list[int], noise: float
+) -> tuple[float | None, Tracking | None, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Offset, tracking, and the deviations of image and strip about their mean over the biases."""
+    nothing = np.empty((0, 0))
+    if not frames.biases:
+        return None, None, (nothing, nothing)
+    axis = 1 if side in {"left", "right"} else 0
+    lines, across = frames.shape_yx[1 - axis], frames.shape_yx[axis]
+    bins = bins_of(lines)
+    height = lines // bins
+    beside = frames.image_lines(side)
+    inner = slice(-(-beside.start // height), max(beside.stop // height, -(-beside.start // height) + 1))
+    columns = [frames.widths[side] - 1 - k for k in used]
+    cells = _image_cells(frames, side, across)
+    image = np.array([sample.along[axis][inner][:, cells].mean(axis=1) for sample in frames.biases])
+    strip = np.array([clipped_block_means(sample.zones[side][:, columns], bins)[inner] for sample in frames.biases])
+    offset = float(np.mean(strip) - np.mean(image))
+    sampled = min(across, MOST_SAMPLED) * len(cells) / len(cells_of(across))
+    tracking = measure_tracking(
+        image, strip, noise / float(np.sqrt(height * sampled)), noise / float(np.sqrt(height * len(columns)))
+    )
+    if tracking is None:
+        return offset, None, (nothing, nothing)
+    return offset, tracking, (image - image.mean(axis=0), strip - strip.mean(axis=0))
+
+
+def _image_cells(frames: Frames, side: Side, across: int) -> list[int]:
+    """Cells that lie in the image, or the middle one where none does."""
+    image = frames.image_lines("bottom" if side in {"left", "right"} else "left")
+    cells = cells_of(across)
+    inside = [k for k, cell in enumerate(cells) if image.start <= cell.start and cell.stop <= image.stop]
+    return inside or [len(cells) // 2]
+
+
+def _curves(frames: Frames, side: Side, levels: Mapping[int, float]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """Profiles of the strip and some of the image, by kind, above the level of the strip without light."""
+    width = frames.widths[side]
+    reach = min(width + _BESIDE, frames.samples[0].zones[side].shape[1])
+    length = frames.shape_yx[1] if side in {"left", "right"} else frames.shape_yx[0]
+    numbers = np.arange(1, reach + 1) if side in {"left", "bottom"} else np.arange(length, length - reach, -1)
+    by_kind: dict[str, NDArray[Any]] = {}
+    kinds = dict.fromkeys(sample.kind for sample in frames.samples)
+    for kind in kinds:
+        profiles = [
+            clipped_column_means(sample.zones[side][frames.image_lines(side), :reach])[0] - levels[id(sample)]
+            for sample in frames.samples
+            if sample.kind is kind
+        ]
+        by_kind[kind.value] = np.mean(profiles, axis=0)
+    return numbers, by_kind
+
+
+def _too_narrow(
+    profile: LeakProfile, clean: int, numbers: tuple[int, ...], kind: Kind, axis: Literal[0, 1]
+) -> str | None:
+    """Say so where light leaves fewer columns than a level needs."""
+    if clean >= FEWEST_COLUMNS:
+        return None
+    word = "column" if axis == 1 else "row"
+    lit = np.flatnonzero(profile.decay_adu > profile.threshold_adu)
+    if lit.size == 0:
+        return f"only {clean} of its {len(numbers)} {word}s can be used, too few for a level"
+    rest = f"light leaves only {clean} of its {len(numbers)} {word}s" if clean else "light reaches all of it"
+    last = int(lit[-1])
+    return (
+        f"{rest}: {KIND_WORDS[kind.value]} are {adu(float(profile.decay_adu[last]))} ADU high at {word} {numbers[last]}"
+    )
+
+
+def _shifted(shift: float | None, noise: float, levels: Sequence[float], kind: Kind) -> str | None:
+    """Say so where the strip is higher in the brightest frame than noise and drift of the biases allow."""
+    drift = float(np.std(levels, ddof=1)) if len(levels) > 1 else 0.0
+    limit = max(_SHIFT_IN_NOISE * noise, _SHIFT_IN_DRIFT * drift)
+    if shift is None or shift <= limit:
+        return None
+    return (
+        f"strip and image disagree by {adu(shift)} ADU between biases and {KIND_WORDS[kind.value]} "
+        f"(more than {adu(limit)} ADU is no drift)"
+    )
+
+
+def _astray(tracking: Tracking | None) -> str | None:
+    """Say so where the strip does not follow the image."""
+    if tracking is None or tracking.follows is not False:
+        return None
+    return (
+        f"the strip does not follow the bias level: over {tracking.frames} biases that of the image drifts by "
+        f"{tracking.drift_before_adu:.2f} ADU, and less the strip by {tracking.drift_after_adu:.2f} ADU"
+    )

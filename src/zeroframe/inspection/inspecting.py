@@ -1,0 +1,291 @@
+"""The inspection itself: choose frames, look at them, and judge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.cameras import Camera, load_camera
+from zeroframe.dialects import Kind
+from zeroframe.errors import NoFramesError, SectionError
+from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
+from zeroframe.inspection.gain import Measured, gain_from_pairs, read_noise_from_pairs
+from zeroframe.inspection.profiles import SIDES, Side
+from zeroframe.inspection.result import OverscanInspection
+from zeroframe.inspection.samples import LIT, FrameSample, Source, choose_sources, gather_sources, take_samples
+from zeroframe.inspection.strips import edge_signals, find_widths, structure_ratio
+from zeroframe.inspection.verdict import Evidence, adu, choose_strip, decide, write_sentences
+from zeroframe.overscan import OverscanSpec
+from zeroframe.sections import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from zeroframe.survey import Found
+
+__all__ = ["choose_overscan", "inspect_overscan"]
+
+_SATURATION_ADU = 65535.0
+_MATCHED_CARDS = ("INSTRUME", "DETECTOR", "CHIPID")
+
+
+def inspect_overscan(
+    frames: object, camera: str | Path | Camera | None = None, *, workers: int | None = None
+) -> OverscanInspection:
+    """Find the overscan from the pixels of a few frames, and judge whether it is good for anything.
+
+    Parameters
+    ----------
+    frames : path, sequence, or mapping
+        A folder; or a sequence of paths, of what `survey` found, or of CCDData, whose headers say what kind they are;
+        or a mapping of kind (``'bias'``, ``'flat'``, ``'science'``, ``'dark'``) to such a sequence or to arrays. At
+        most four biases, four flats, two science frames and a dark are looked at.
+    camera : str, path or Camera, optional
+        A profile whose overscan is compared with what is found.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    OverscanInspection
+        Strips on all sides, verdict, read noise and gain.
+
+    Raises
+    ------
+    NoFramesError
+        When no frame of a kind that is of use was given.
+    ArgumentError
+        When something is no frame, or its kind is not known.
+    FrameError
+        When a file that was named cannot be used, or no file of a folder can be read.
+    CameraError
+        When the camera is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> image = np.r_[np.ones(100), 0.01, np.zeros(19)]  # light leaks into the first column of the overscan
+    >>> biases = [random.normal(1000, 4, (200, 120)).round() for _ in range(2)]
+    >>> flats = [random.normal(1000 + 9000 * image, 4, (200, 120)).round() for _ in range(2)]
+    >>> result = inspect_overscan({"bias": biases, "flat": flats})
+    >>> print(result.recommended.section, result.trim)
+    [102:120,1:200] [1:100,1:200]
+    """
+    profile = camera if isinstance(camera, Camera) or camera is None else load_camera(camera)
+    sources = choose_sources(gather_sources(frames, workers))
+    if not sources:
+        raise NoFramesError("no frame to inspect: give raw biases, and flats or science frames beside them")
+    samples, problems = take_samples(sources, workers)
+    result = _judge(samples, profile)
+    return replace(result, sentences=(*result.sentences, *(f"left out: {problem}" for problem in problems)))
+
+
+def choose_overscan(
+    found: Sequence[Found], camera: str | Path | Camera | None = None, *, workers: int | None = None
+) -> tuple[OverscanSpec | None, Section | None, list[str]]:
+    """Choose overscan and trim for the frames of a folder from their pixels.
+
+    Parameters
+    ----------
+    found : sequence of Found
+        What `survey_folder` found; frames of other kinds than bias are what proves an overscan.
+    camera, workers
+        As in `inspect_overscan`.
+
+    Returns
+    -------
+    overscan : OverscanSpec or None
+        None: subtract nothing.
+    trim : Section or None
+        None: keep all.
+    reasons : list of str
+        The verdict first.
+
+    Raises
+    ------
+    NoFramesError, FrameError
+        As `inspect_overscan`.
+    """
+    result = inspect_overscan([item for item in found if item.problem is None], camera, workers=workers)
+    return result.recommended, result.trim if result.strips else None, list(result.sentences)
+
+
+def _judge(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanInspection:
+    shape_yx, binning_xy = samples[0].source.form
+    noise = rough_noise(samples)
+    frames = Frames(samples, find_widths(samples, noise), shape_yx)
+    strips = tuple(examine_strip(frames, side) for side in SIDES if side in frames.widths)
+    read_noise, gain = _noise_and_gain(frames, camera)
+    header = _header_sections(samples, shape_yx)
+    lit_sides = _lit_sides(frames, noise)
+    proven = bool(strips) or len(lit_sides) == len(SIDES)
+    hints = [] if proven else _hints(frames, header)
+    kinds = Counter(sample.kind for sample in samples)
+    facts = samples[0].source.facts
+    trim = Section.from_slices(frames.image_slices_yx(), shape_yx)
+    evidence = Evidence(
+        *(strips, lit_sides, kinds, header, shape_yx, trim, hints, read_noise, gain),
+        header_gain_e_per_adu=facts.gain_e_per_adu if facts else None,
+        header_read_noise_e=facts.read_noise_e if facts else None,
+    )
+    chosen = choose_strip(strips)
+    spec = None if chosen is None or chosen.usable is None else OverscanSpec(chosen.usable, chosen.axis)
+    used: dict[str, tuple[str, ...]] = {
+        kind.value: tuple(sample.source.name for sample in samples if sample.kind is kind) for kind in kinds
+    }
+    sentences = (*write_sentences(evidence), *_about_camera(camera, spec, binning_xy))
+    return OverscanInspection(
+        decision=decide(evidence),
+        recommended=spec,
+        trim=trim,
+        strips=strips,
+        sentences=sentences,
+        header_sections=header,
+        read_noise_adu=read_noise,
+        gain_e_per_adu=gain,
+        shape_yx=shape_yx,
+        binning_xy=binning_xy,
+        used=used,
+        match=_match(samples[0].source),
+        sides=_side_profiles(samples),
+    )
+
+
+def _noise_and_gain(frames: Frames, camera: Camera | None) -> tuple[Measured | None, Measured | None]:
+    rows, columns = frames.image_slices_yx()
+    first = frames.samples[0]
+    height = first.bands.shape[1]
+    inside = [k for k, row in enumerate(first.band_rows) if rows.start <= row and row + height <= rows.stop]
+    bands = {id(sample): sample.bands[inside or [0]][:, :, columns] for sample in frames.samples}
+    biases = [bands[id(sample)] for sample in frames.biases]
+    noise = read_noise_from_pairs(biases)
+    read_noise = noise.value if noise is not None else rough_noise(frames.samples)
+    if read_noise is None:
+        return None, None
+    saturation = (camera.saturation_adu if camera is not None else None) or _SATURATION_ADU
+    pairs = [(bands[id(a)], bands[id(b)]) for a, b in _flat_pairs(frames.samples)]
+    return noise, gain_from_pairs(pairs, biases, read_noise, saturation)
+
+
+def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, FrameSample]]:
+    """Pair neighbouring flats of one filter."""
+    groups: dict[str | None, list[FrameSample]] = {}
+    for sample in samples:
+        if sample.kind is Kind.FLAT:
+            facts = sample.source.facts
+            groups.setdefault(facts.filter_name if facts else None, []).append(sample)
+    return [(group[i], group[i + 1]) for group in groups.values() for i in range(0, len(group) - 1, 2)]
+
+
+def _header_sections(samples: Sequence[FrameSample], shape_yx: tuple[int, int]) -> dict[str, Section]:
+    """Sections of the first header that has any, as far as they fit the frame."""
+    for sample in samples:
+        facts = sample.source.facts
+        if facts is None:
+            continue
+        stated = {
+            "BIASSEC": facts.bias_section,
+            "TRIMSEC": facts.trim_section,
+            "DATASEC": facts.data_section,
+        }
+        sections = {}
+        for name, section in stated.items():
+            if section is None or len(section.ranges) != len(shape_yx):
+                continue
+            try:
+                sections[name] = section.resolve(shape_yx)
+            except SectionError:  # outside the frame: a header that lies; the pixels decide
+                continue
+        if sections:
+            return sections
+    return {}
+
+
+def _lit_sides(frames: Frames, noise: float | None) -> dict[Side, float]:
+    """Light in the outermost columns of sides without a strip, where it stands out from noise and drift."""
+    lit: dict[Side, float] = {}
+    count = len([sample for sample in frames.samples if sample.kind in {*LIT, Kind.DARK}])
+    if not count or not frames.biases or noise is None:
+        return lit
+    levels = [float(np.mean(sample.along[1])) for sample in frames.biases]
+    drift = float(np.std(levels, ddof=1)) if len(levels) > 1 else noise
+    for side in SIDES:
+        signal, _ = edge_signals(frames.samples, side)
+        if side in frames.widths or signal is None:
+            continue
+        light = float(np.nanmedian(signal[:3])) / count
+        if light > max(3.0 * noise, 5.0 * drift):
+            lit[side] = light
+    return lit
+
+
+def _hints(frames: Frames, header: Mapping[str, Section]) -> list[str]:
+    """Check the header's overscan by the structure of biases: a hint, no proof."""
+    section = header.get("BIASSEC")
+    if section is None or not frames.biases:
+        return []
+    place = _side_of(section, frames.shape_yx)
+    if place is None:
+        return [f"header's BIASSEC {section} is no strip along a side of the frame"]
+    side, width = place
+    structure = structure_ratio(frames.biases, side, width)
+    if structure is None:
+        return [f"header's BIASSEC {section} cannot be checked on biases alone"]
+    outside, inside, step = structure
+    found = f"levels of its columns scatter by {adu(outside)} ADU, those of the image beside it by {adu(inside)} ADU"
+    if outside < 0.5 * inside:
+        return [f"header's BIASSEC {section} may be right: {found}, and it stands {step:+.2f} ADU off"]
+    return [f"header's BIASSEC {section} does not stand out in biases: {found}"]
+
+
+def _side_of(section: Section, shape_yx: tuple[int, int]) -> tuple[Side, int] | None:
+    """Side and width of the strip from a section to the edge of the frame."""
+    (x1, x2), (y1, y2) = (sorted(part.ends()) for part in section.ranges)
+    ny, nx = shape_yx
+    if y2 - y1 + 1 >= 0.9 * ny and x2 - x1 + 1 < nx // 2:
+        return ("left", x2) if x1 + x2 < nx else ("right", nx - x1 + 1)
+    if x2 - x1 + 1 >= 0.9 * nx and y2 - y1 + 1 < ny // 2:
+        return ("bottom", y2) if y1 + y2 < ny else ("top", ny - y1 + 1)
+    return None
+
+
+def _about_camera(camera: Camera | None, spec: OverscanSpec | None, binning_xy: tuple[int, int]) -> list[str]:
+    if camera is None:
+        return []
+    known = camera.for_binning(binning_xy).amplifiers[0].overscan
+    found = spec.section if spec is not None else None
+    if known == found:
+        return [f"the profile of {camera.name} says the same: {known or 'no overscan to subtract'}"]
+    return [
+        f"the profile of {camera.name} says {known or 'not to subtract the overscan'}, the pixels {found or 'none'}"
+    ]
+
+
+def _match(source: Source) -> tuple[tuple[str, str], ...]:
+    """Cards by which the camera can be recognised again; what a pattern would misread is left out."""
+    cards = source.cards
+    if cards is None:
+        return ()
+    pairs = []
+    for card in _MATCHED_CARDS:
+        value = cards.get(card)
+        text = "" if value is None or isinstance(value, bool) else str(value).strip()
+        if text and text.isprintable() and not set(text) & set("*?[]"):
+            pairs.append((card, text))
+    return tuple(pairs)
+
+
+def _side_profiles(samples: Sequence[FrameSample]) -> dict[Side, dict[str, np.ndarray[Any, Any]]]:
+    kinds = dict.fromkeys(sample.kind for sample in samples)
+    return {
+        side: {
+            kind.value: np.mean([sample.medians[side] for sample in samples if sample.kind is kind], axis=0)
+            for kind in kinds
+        }
+        for side in SIDES
+    }

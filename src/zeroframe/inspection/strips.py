@@ -1,0 +1,213 @@
+"""Where light ends: the sharp edge between the image and a strip beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.dialects import Kind
+from zeroframe.inspection.profiles import MOST_LINES, SIDES, Side, clipped_column_means, neighbour_variances
+from zeroframe.inspection.samples import LIT, FrameSample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["edge_signals", "find_edge", "find_widths", "light_at_edge", "structure_ratio"]
+
+#: A strip has at least so many columns: one odd column at the edge of a sensor is no overscan.
+_NARROWEST = 3
+_INSIDE = 5
+#: From the last column of the strip to the first of the image light rises by at least this share of itself.
+_LEAST_STEP = 0.6
+#: A column of the strip that holds more than this share of the light beside it is odd.
+_MOST_LEAK = 0.5
+#: Light falls at the edge by at least this share of itself.
+_LEAST_FALL = 0.6
+#: Columns of a strip that may be odd.
+_ODD_SHARE = 0.2
+_LEAST_LIGHT_IN_NOISE = 8.0
+#: Along a side light is even enough that in 80 % of it, it falls by a quarter of what is usual.
+_GROUPS, _LEAST_FALL_ALONG, _LEAST_SHARE_ALONG = 24, 0.25, 0.8
+
+
+def edge_signals(
+    samples: Sequence[FrameSample], side: Side
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Return what light adds to the columns of a side, summed over the frames that see light (or dark current).
+
+    Parameters
+    ----------
+    samples : sequence of FrameSample
+        Frames of all kinds.
+    side : {'left', 'right', 'bottom', 'top'}
+        Which side.
+
+    Returns
+    -------
+    signal : ndarray or None
+        From the edge of the frame inwards, in ADU above the biases; None without a frame that sees light.
+    zero : ndarray or None
+        The biases; None where there are none, and then ``signal`` has no zero point.
+    """
+    lit = [sample.medians[side] for sample in samples if sample.kind in {*LIT, Kind.DARK}]
+    biases = [sample.medians[side] for sample in samples if sample.kind is Kind.BIAS]
+    zero = np.mean(biases, axis=0) if biases else None
+    if not lit:
+        return None, zero
+    return np.sum(lit, axis=0) - (len(lit) * zero if zero is not None else 0.0), zero
+
+
+def find_edge(signal: NDArray[np.float64], *, has_zero: bool, noise_adu: float) -> int | None:
+    """Return how many columns lie beyond the place where light ends within one column; None where it does not.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (depth,)
+        From the edge of the frame inwards.
+    has_zero : bool
+        Whether the signal has a zero point.
+    noise_adu : float
+        Noise of one value of ``signal``.
+
+    Returns
+    -------
+    int or None
+        Width of the strip.
+
+    Notes
+    -----
+    The light just inside is compared with that of the outer half of the columns beyond. It must fall by 60 % of itself
+    (vignetting does not do that), and by 60 % of that from one column to the next (the end of a slit takes two or three
+    columns: in the KPNO spectra its steps are 0.38 and 0.45, those at the overscan 0.96). All but a fifth of the
+    columns beyond must be dark, and the rest of the zone inside must be lit, or it would be a star.
+    """
+    valid = np.nan_to_num(signal, nan=float(np.nanmedian(signal)) if np.isfinite(signal).any() else 0.0)
+    best: list[tuple[int, float]] = []
+    steps = np.diff(valid, prepend=valid[0])
+    for edge in range(_NARROWEST, valid.size - _INSIDE):
+        if steps[edge] < 0.3 * steps.max():
+            continue
+        inside = float(np.median(valid[edge : edge + _INSIDE]))
+        base = float(np.median(valid[: max(edge // 2, _NARROWEST)]))
+        fall = inside - base
+        if fall < _LEAST_LIGHT_IN_NOISE * noise_adu or (has_zero and fall < _LEAST_FALL * inside):
+            continue
+        if float(np.median(valid[edge:])) - base < _LEAST_FALL * fall:  # the trace of a star or of an order
+            continue
+        share = (valid[:edge] - base) / fall
+        if steps[edge] >= _LEAST_STEP * fall and (np.abs(share) > _MOST_LEAK).mean() <= _ODD_SHARE:
+            best.append((edge, float(steps[edge])))
+    if not best:
+        return None
+    tallest = max(step for _, step in best)
+    return next(edge for edge, step in best if step >= 0.7 * tallest)
+
+
+def find_widths(samples: Sequence[FrameSample], noise_adu: float | None) -> dict[Side, int]:
+    """Find the strips on all four sides.
+
+    Parameters
+    ----------
+    samples : sequence of FrameSample
+        Frames of all kinds.
+    noise_adu : float or None
+        Read noise of one pixel, where biases gave it.
+
+    Returns
+    -------
+    dict of side to int
+        Columns or rows of each strip that light proves.
+    """
+    widths: dict[Side, int] = {}
+    for side in SIDES:
+        signal, zero = edge_signals(samples, side)
+        if signal is None:
+            continue
+        frames = sum(sample.kind in {*LIT, Kind.DARK} for sample in samples)
+        lines = min(len(samples[0].zones[side]), MOST_LINES)
+        # of the sum of medians, of whole numbers at worst
+        noise = float(np.sqrt(frames)) * (1.25 * (noise_adu or 0.0) / float(np.sqrt(lines)) + 0.5)
+        width = find_edge(signal, has_zero=zero is not None, noise_adu=noise)
+        if width is None or not _ends_everywhere(samples, side, width):
+            continue
+        if zero is not None or _is_quieter(samples, side, width):
+            widths[side] = width
+    return widths
+
+
+def _ends_everywhere(samples: Sequence[FrameSample], side: Side, width: int) -> bool:
+    """Whether light ends at a place along most of the side, in the brightest frame: that of a slit or a star does not.
+
+    Only the middle half of the side is asked, where no other strip can be.
+    """
+    brightest = max(
+        (sample for sample in samples if sample.kind in {*LIT, Kind.DARK}),
+        key=lambda sample: light_at_edge(sample, side, width),
+    )
+    zone = brightest.zones[side]
+    lines = zone[len(zone) // 4 : -(-3 * len(zone) // 4)]
+    groups = np.array_split(lines, min(_GROUPS, len(lines)))
+    falls = np.array(
+        [
+            np.nanmedian(group[:, width : width + _INSIDE]) - np.nanmedian(group[:, : max(width // 2, 1)])
+            for group in groups
+        ]
+    )
+    return float(np.mean(falls > _LEAST_FALL_ALONG * np.median(falls))) >= _LEAST_SHARE_ALONG
+
+
+def _is_quieter(samples: Sequence[FrameSample], side: Side, width: int) -> bool:
+    """Whether pixels beyond an edge have less than half the variance of those inside, as only unlit ones have.
+
+    Without biases nothing else tells a strip from a part of the image that is dark.
+    """
+    for sample in samples:
+        if sample.kind not in LIT:
+            continue
+        variances = neighbour_variances(sample.zones[side][:, : width + max(width, _INSIDE)])
+        if float(np.nanmedian(variances[: max(width // 2, 1)])) < 0.5 * float(np.nanmedian(variances[width:])):
+            return True
+    return False
+
+
+def light_at_edge(sample: FrameSample, side: Side, width: int) -> float:
+    """Return the light of the image beside a strip, in ADU above the outer half of the strip."""
+    medians = sample.medians[side]
+    return float(np.nanmedian(medians[width : width + _INSIDE]) - np.nanmedian(medians[: max(width // 2, 1)]))
+
+
+def structure_ratio(biases: Sequence[FrameSample], side: Side, width: int) -> tuple[float, float, float] | None:
+    """Compare the columns of a would-be strip with those inside, where there is no light to tell.
+
+    Parameters
+    ----------
+    biases : sequence of FrameSample
+        Biases.
+    side : {'left', 'right', 'bottom', 'top'}
+        Which side.
+    width : int
+        Columns that are said to be a strip.
+
+    Returns
+    -------
+    outside, inside : float
+        Scatter of the column levels, the part that noise explains taken off, in ADU.
+    step : float
+        Level outside less level inside, in ADU. None instead of all three where there are too few columns.
+    """
+    reach = 2 * width + _INSIDE
+    if width < _NARROWEST + 1 or biases[0].zones[side].shape[1] < width + _INSIDE + 2:
+        return None
+    results = [clipped_column_means(sample.zones[side][:, :reach]) for sample in biases]
+    means = np.mean([means for means, _ in results], axis=0)
+    error2 = float(np.mean([errors**2 for _, errors in results])) / len(results)
+
+    def pattern(part: NDArray[np.float64]) -> float:
+        residual = part - np.polyval(np.polyfit(np.arange(part.size), part, 1), np.arange(part.size))
+        return float(np.sqrt(max(float(np.sum(residual**2)) / max(part.size - 2, 1) - error2, 0.0)))
+
+    outer, inner = means[:width], means[width:]
+    return pattern(outer), pattern(inner), float(np.median(outer) - np.median(inner))

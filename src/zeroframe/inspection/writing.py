@@ -1,0 +1,82 @@
+"""Files that an inspection leaves behind: a camera profile, and a figure."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zeroframe.cameras import Camera, camera_to_toml
+from zeroframe.errors import CameraError, UsageError
+from zeroframe.io.atomic import atomic_file, write_all
+
+if TYPE_CHECKING:
+    import os
+
+    from zeroframe.inspection.result import OverscanInspection
+
+__all__ = ["write_camera", "write_plot"]
+
+
+def write_camera(result: OverscanInspection, path: str | os.PathLike[str], *, overwrite: bool = False) -> Camera:
+    """Write what was found as a camera profile, which ``--camera`` takes.
+
+    Parameters
+    ----------
+    result : OverscanInspection
+        What was found. An overscan that is not proven is not written as if it were: then there is nothing to write.
+    path : path-like
+        Ends in ``.toml``; the camera is called as the file.
+    overwrite : bool, optional
+        Replace a file of that name.
+
+    Returns
+    -------
+    Camera
+        What was written.
+
+    Raises
+    ------
+    CameraError
+        When the path does not end in ``.toml``, or nothing was proven.
+    OutputError
+        When the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".toml":
+        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    if result.decision == "not proven":
+        raise CameraError(f"{target} was not written: {result.verdict}")
+    camera = result.to_camera(target.stem)
+    with atomic_file(target, overwrite=overwrite) as descriptor:
+        write_all(descriptor, [camera_to_toml(camera).encode()])
+    return camera
+
+
+def write_plot(result: OverscanInspection, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write the figure of an inspection.
+
+    Parameters
+    ----------
+    result : OverscanInspection
+        What was found.
+    path : path-like
+        Ends in ``.png``, ``.pdf`` or ``.svg``.
+    overwrite : bool, optional
+        Replace a file of that name.
+
+    Raises
+    ------
+    UsageError
+        When the name ends in something else.
+    OutputError
+        When the file cannot be written.
+    """
+    target = Path(path)
+    form = target.suffix.lower().removeprefix(".")
+    if form not in {"png", "pdf", "svg"}:
+        raise UsageError(f"{target}: a figure needs a name that ends in .png, .pdf or .svg")
+    content = BytesIO()
+    result.plot().savefig(content, format=form, dpi=120)
+    with atomic_file(target, overwrite=overwrite) as descriptor:
+        write_all(descriptor, [content.getvalue()])

@@ -1,0 +1,80 @@
+"""Mean and standard deviation of many values, outliers left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.kernels._compile import kernel
+
+if TYPE_CHECKING:
+    from zeroframe.kernels._compile import Array
+
+__all__ = ["clipped_mean_std", "level_rows"]
+
+_MOST_PASSES = 50
+
+
+@kernel
+def clipped_mean_std(values: Array, center: float, spread: float, cut: float) -> tuple[int, float, float]:
+    """Return (count, mean, standard deviation) of the values within ``cut`` standard deviations of their mean.
+
+    Parameters
+    ----------
+    values : float32 or float64, one-dimensional
+        Not finite where masked; such values take no part.
+    center, spread : float
+        A first guess, which only decides where the first cut is.
+    cut : float
+        The cut is repeated until it changes nothing: 5 cuts 6e-7 of a normal distribution, which changes its sigma by
+        1e-5.
+
+    Returns
+    -------
+    count : int
+    mean, std : float
+        The standard deviation is divided by n. NaN where no value is left.
+    """
+    low = center - cut * spread
+    high = center + cut * spread
+    before = -1
+    count = 0
+    mean = np.nan
+    std = np.nan
+    for _ in range(_MOST_PASSES):
+        count = 0
+        total = 0.0
+        squares = 0.0
+        for i in range(values.size):
+            x = np.float64(values[i])
+            inside = low <= x <= high
+            # differences from the first guess, so that no digits cancel
+            d = x - center if inside else 0.0
+            count += 1 if inside else 0
+            total += d
+            squares += d * d
+        if count == 0:
+            return 0, np.nan, np.nan
+        shift = total / count
+        mean = center + shift
+        std = np.sqrt(max(squares / count - shift * shift, 0.0))
+        if count == before:
+            break
+        before = count
+        low = mean - cut * std
+        high = mean + cut * std
+    return count, mean, std
+
+
+@kernel
+def level_rows(values: Array, center: float, spread: float, cut: float) -> None:
+    """Subtract from each row, in place, its mean, outliers left out; parameters as in `clipped_mean_std`.
+
+    ``values`` is two-dimensional, C order. A row without a valid value becomes NaN.
+    """
+    for y in range(values.shape[0]):
+        row = values[y]
+        _, mean, _ = clipped_mean_std(row, center, spread, cut)
+        for x in range(row.size):
+            row[x] -= mean

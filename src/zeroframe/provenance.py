@@ -1,0 +1,243 @@
+"""From what, how and by what a result was made: its key, its words in the header, and the versions that matter.
+
+The key of a result is a hash of everything that its bytes depend on: the content of what goes in, what is done to it,
+and the versions of what does it. Two jobs with one key give the same bytes, so a file that carries the key of a job,
+and has not been changed, need not be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroframe._version import __version__
+from zeroframe.sections import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astropy.io.fits import Header
+
+    from zeroframe.io.marks import FileMark
+    from zeroframe.plan import BiasPlan, CalibrateJob, CombineJob
+
+__all__ = [
+    "KEY_CARD",
+    "LEVEL_CARD",
+    "as_data",
+    "combine_key",
+    "frame_key",
+    "key_of",
+    "recorded_recipe",
+    "sign_combined",
+    "sign_frame",
+    "versions",
+]
+
+#: Names the job that made a file; its value is the key.
+KEY_CARD = "ZFJOB"
+#: The mean level that was subtracted: with it the level of the raw frame is known from the calibrated one.
+LEVEL_CARD = "OVSCMEAN"
+#: What computes, compresses and writes: another version may give other bytes.
+_LIBRARIES = ("astropy", "isal", "numba", "numpy", "scipy")
+_KEY_LETTERS = 32
+_LONGEST_LINE = 72
+#: Lines of our own, which hold for one file only.
+_OWN_LINES = re.compile(r"zeroframe |sha256 [0-9a-f]{64}$|IMCMB\d+ ")
+#: Of a plan: what says nothing about how frames are combined.
+_NOT_OPTIONS = frozenset(("out", "found", "calibrate", "combine", "refused", "choices", "camera", "overwrite"))
+
+
+def as_data(value: object) -> Any:  # noqa: ANN401 -- what JSON can say
+    """Return a value as plain data: what JSON can say.
+
+    Parameters
+    ----------
+    value : object
+        Of dataclasses, mappings, sequences, sections, paths (of which the name stays), numbers and texts.
+
+    Returns
+    -------
+    object
+        A function of the caller's own is never the same as another, because it cannot be told what it does.
+
+    Examples
+    --------
+    >>> as_data({"trim": Section.parse("[1:5,*]"), "to": Path("out/a.fits"), "k": (1, 2.5, None)})
+    {'trim': '[1:5,:]', 'to': 'a.fits', 'k': [1, 2.5, None]}
+    """
+    if isinstance(value, Section):
+        return str(value)
+    if isinstance(value, Enum):
+        return as_data(value.value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else repr(value)
+    if isinstance(value, Path):
+        return value.name
+    if is_dataclass(value):
+        return {each.name: as_data(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_data(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_data(each) for each in value]
+    if callable(value):
+        return f"{getattr(value, '__qualname__', value)} {secrets.token_hex(8)}"
+    raise TypeError(f"{value!r} cannot be written as plain data")
+
+
+def key_of(data: object) -> str:
+    """Return a hash of plain data, 32 hexadecimal digits.
+
+    Examples
+    --------
+    >>> key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_KEY_LETTERS]
+
+
+@cache
+def versions() -> Mapping[str, str]:
+    """Return the versions of what the bytes of results depend on: zeroframe, its source code, the libraries.
+
+    Examples
+    --------
+    >>> sorted(versions())
+    ['astropy', 'code', 'isal', 'numba', 'numpy', 'scipy', 'zeroframe']
+    """
+    from importlib.metadata import version
+
+    return {"zeroframe": __version__, "code": _code(), **{name: version(name) for name in _LIBRARIES}}
+
+
+def _code() -> str:
+    """Return a hash of the package's source, in 3 ms: releases are not the only changes while it is developed."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.toml")]):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:_KEY_LETTERS]
+
+
+def frame_key(job: CalibrateJob, source_sha256: str) -> str:
+    """Return the key of a calibrated frame.
+
+    Parameters
+    ----------
+    job : CalibrateJob
+        What is done.
+    source_sha256 : str
+        Hash of the raw file.
+    """
+    return key_of({"job": as_data(job), "source": source_sha256, "versions": dict(versions())})
+
+
+def combine_key(plan: BiasPlan, job: CombineJob, frame_keys: Mapping[str, str], left_out: Sequence[str] = ()) -> str:
+    """Return the key of a combined frame.
+
+    Parameters
+    ----------
+    plan : BiasPlan
+        Which may say more about how frames are combined.
+    job : CombineJob
+        What is done; its sources are not looked at.
+    frame_keys : mapping of str to str
+        Names and keys of the calibrated frames, in order.
+    left_out : sequence of str
+        Names of those that turned out to be unreadable.
+    """
+    frames = [[name, key] for name, key in frame_keys.items()]
+    said = {"frames": frames, "left_out": list(left_out), "versions": dict(versions())}
+    return key_of({**said, **_how_combined(plan, job)})
+
+
+def _how_combined(plan: BiasPlan, job: CombineJob) -> dict[str, Any]:
+    """Return all that is said of the combination but its frames."""
+    what = {each.name: as_data(getattr(job, each.name)) for each in fields(job) if each.name != "sources"}
+    options = {each.name: as_data(getattr(plan, each.name)) for each in fields(plan) if each.name not in _NOT_OPTIONS}
+    return {**what, **options}
+
+
+def recorded_recipe(plan: BiasPlan) -> dict[str, Any]:
+    """Return what is done, as plain data."""
+    combine = None if plan.combine is None else _how_combined(plan, plan.combine)
+    first = plan.calibrate[0] if plan.calibrate else None
+    return {
+        "frames": None if first is None else as_data(first.recipe),
+        "combine": combine,
+        "compress": None if first is None else first.compress,
+        "camera": None if plan.camera is None else plan.camera.name,
+    }
+
+
+def sign_frame(header: Header, job: CalibrateJob, mark: FileMark, key: str, subtracted: float) -> None:
+    """Say in the header of a calibrated frame by what program, how and from what it was made; it is changed in place.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Without a date: the same job gives the same bytes on any day.
+    job : CalibrateJob
+        What was done.
+    mark : FileMark
+        Of the raw file.
+    key : str
+        From `frame_key`.
+    subtracted : float
+        Mean level of the overscan, in units of the data.
+    """
+    recipe = job.recipe
+    if recipe.overscan is not None:
+        header[LEVEL_CARD] = (subtracted, "mean level of the overscan")
+    done = [] if recipe.overscan is None else [f"overscan {recipe.overscan.describe()} subtracted"]
+    done += [] if recipe.trim is None else [f"trimmed to {recipe.trim}"]
+    lines = [f"zeroframe {__version__}: {each}" for each in done or ["nothing subtracted, nothing trimmed"]]
+    lines += [f"zeroframe made this of {_ascii(job.source.name)}", f"sha256 {mark.sha256}"]
+    _sign(header, key, lines)
+
+
+def sign_combined(header: Header, how: str, sources: Sequence[str], key: str | None) -> None:
+    """Say in the header of a combined frame by what program, how and from what it was made; it is changed in place.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Begun as that of the first frame.
+    how : str
+        In words.
+    sources : sequence of str
+        What is known of each frame, in the order of its IMCMB cards.
+    key : str or None
+        From `combine_key`.
+    """
+    if LEVEL_CARD in header:
+        del header[LEVEL_CARD]
+    lines = [f"zeroframe {__version__}: {how}"]
+    lines += [f"IMCMB{number:03d} {said}" for number, said in enumerate(sources, start=1)]
+    _sign(header, key, lines)
+
+
+def _sign(header: Header, key: str | None, lines: Sequence[str]) -> None:
+    others = [line for line in header.get("HISTORY", ()) if not _OWN_LINES.match(line)]
+    header.remove("HISTORY", ignore_missing=True, remove_all=True)
+    if KEY_CARD in header:
+        del header[KEY_CARD]
+    if key is not None:
+        header[KEY_CARD] = (key, "key of the job in run.json")
+    for line in [*others, *lines]:
+        header.add_history(line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 3] + "...")
+
+
+def _ascii(name: str) -> str:
+    return name.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -1,0 +1,170 @@
+"""OUT/run.json: what was run, on what, how, and how each frame ended.
+
+What stands under ``this_run`` differs from run to run (times, places, what was skipped because it was there already).
+All else is the same for the same inputs, recipe and versions, and so are the bytes of the results.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from zeroframe.errors import ZeroframeWarning
+from zeroframe.io.atomic import atomic_file, write_all
+from zeroframe.io.marks import FileMark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["RECORD_NAME", "OutputMark", "RunRecord", "read_record", "write_record"]
+
+RECORD_NAME = "run.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OutputMark:
+    """What a result was when it was written.
+
+    Attributes
+    ----------
+    key : str
+        Of the job that made it.
+    crc32, byte_count : int
+        Of the file.
+    sources : tuple of str
+        Names of what it was made from: a raw frame, or calibrated ones.
+    source_sha256 : str
+        Of the raw frame; empty for a combined one.
+    """
+
+    key: str
+    crc32: int
+    byte_count: int
+    sources: tuple[str, ...] = ()
+    source_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What run.json holds.
+
+    Attributes
+    ----------
+    state : {'finished', 'unfinished'}
+        A run that was killed leaves ``'unfinished'``.
+    versions : mapping of str to str
+        Of what made the results.
+    recipe : mapping
+        What was done.
+    choices : list of mapping
+        What was decided, and why.
+    inputs : mapping of str to FileMark
+        The raw frames that were read, by name.
+    outputs : mapping of str to OutputMark
+        The results, by name.
+    earlier : mapping of str to OutputMark
+        Results of earlier runs that stand in the folder, too.
+    this_run : mapping
+        What differs from run to run: ``frames`` with their states and reasons, ``seconds``, ``raw``.
+    """
+
+    state: Literal["finished", "unfinished"] = "unfinished"
+    versions: Mapping[str, str] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    choices: list[dict[str, Any]] = field(default_factory=list)
+    inputs: Mapping[str, FileMark] = field(default_factory=dict)
+    outputs: Mapping[str, OutputMark] = field(default_factory=dict)
+    earlier: Mapping[str, OutputMark] = field(default_factory=dict)
+    this_run: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """Names of the raw frames that failed."""
+        frames = self.this_run.get("frames", [])
+        return frozenset(each["name"] for each in frames if each["state"] == "failed")
+
+    @property
+    def was_good(self) -> bool:
+        """Whether the run came to its end, and all was well."""
+        return self.state == "finished" and self.this_run.get("all_is_well") is True
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write run.json, whole or not at all.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the results.
+    record : RunRecord
+        What it says.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    said = asdict(record)
+    stamps = {name: mark.pop("stamp") for name, mark in said["inputs"].items()}
+    said["this_run"] = {**record.this_run, "stamps": stamps}
+    # names may hold bytes that no encoding knows; JSON says them as escapes
+    text = json.dumps({"format": _FORMAT, **said}, indent=1) + "\n"
+    with atomic_file(folder / RECORD_NAME, overwrite=True) as descriptor:
+        write_all(descriptor, [text.encode("ascii")])
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """Read run.json.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the results.
+
+    Returns
+    -------
+    RunRecord or None
+        None where there is none, or none that can be used.
+
+    Warns
+    -----
+    ZeroframeWarning
+        When there is one that cannot be used.
+    """
+    path = folder / RECORD_NAME
+    try:
+        said = json.loads(path.read_bytes())
+        return _record_of(said)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        what = f"{path}: cannot be used ({type(error).__name__}: {error}); results are judged by their headers alone"
+        warnings.warn(what, ZeroframeWarning, stacklevel=2)
+        return None
+
+
+def _record_of(said: dict[str, Any]) -> RunRecord:
+    if said["format"] != _FORMAT:
+        raise ValueError(f"its format is {said['format']!r}, not {_FORMAT}")
+    stamps = said["this_run"]["stamps"]
+    inputs = {name: FileMark(mark["sha256"], mark["byte_count"], stamps[name]) for name, mark in said["inputs"].items()}
+    outputs, earlier = (
+        {name: _output_of(each) for name, each in said[word].items()} for word in ("outputs", "earlier")
+    )
+    if said["state"] not in ("finished", "unfinished"):
+        raise ValueError(f"its state is {said['state']!r}")
+    record = RunRecord(
+        said["state"], dict(said["versions"]), dict(said["recipe"]), list(said["choices"]),
+        inputs, outputs, earlier, dict(said["this_run"]),
+    )  # fmt: skip
+    record.failed  # noqa: B018 -- raises where the list of frames is none
+    return record
+
+
+def _output_of(said: dict[str, Any]) -> OutputMark:
+    texts = (str(said["key"]), int(said["crc32"]), int(said["byte_count"]))
+    return OutputMark(*texts, tuple(map(str, said["sources"])), str(said["source_sha256"]))

@@ -1,0 +1,293 @@
+"""What the page shows, as plain data: any command can fill it, and none of it knows how it was made.
+
+A report has sections, one for each kind of frame; what is missing is left out of the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Blink",
+    "Curve",
+    "Decision",
+    "Fact",
+    "Flag",
+    "FrameRow",
+    "Histogram",
+    "InputFile",
+    "KeyFigure",
+    "Picture",
+    "Plot",
+    "Remark",
+    "ReportData",
+    "Scale",
+    "Section",
+    "Span",
+    "Tone",
+    "Verdict",
+]
+
+#: ``note``: worth a look; ``bad``: something is not as it should be.
+Tone = Literal["good", "note", "bad", "neutral"]
+#: ``asinh`` is linear about zero and logarithmic beyond ``Plot.y_linear``, on both sides of it.
+Scale = Literal["linear", "log", "asinh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A sentence, with the number that it rests on."""
+
+    text: str
+    tone: Tone = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person reads first, and perhaps only."""
+
+    tone: Tone
+    headline: str
+    remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFigure:
+    """One of the few numbers that sum up the run, with its unit, and what it is to be compared with."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: Tone = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Why a frame should be looked at: in a word or two, and as a sentence with the figure that decided."""
+
+    what: str
+    sentence: str
+    tone: Tone = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many pixels lie in each of some bins of one width; the first and the last hold what lies beyond."""
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """An image as shades of grey.
+
+    Attributes
+    ----------
+    title : str
+        What it is called on its button.
+    shades : ndarray of uint8, shape (ny, nx)
+        0 is black, 254 white, 255 means that there is no pixel. Row 0 is at the bottom, as astronomers show images.
+    alt : str
+        What can be seen, for those who cannot.
+    """
+
+    title: str
+    shades: NDArray[np.uint8]
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blink:
+    """Pictures of one shape that can be blinked; a single one is just shown."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameRow:
+    """One row of the table of frames.
+
+    Attributes
+    ----------
+    name : str
+        Of the file.
+    state : str
+        ``done``, ``failed`` or what else became of it.
+    reason : str
+        Why it is not done.
+    raw_level, level, noise : float or None
+        Before and after calibration, and of one pixel; in the unit of the section.
+    flags : tuple of Flag
+        Why it should be looked at.
+    thumbnail : Picture or None
+        Small.
+    histogram : Histogram or None
+        Of the calibrated pixels.
+    rows, columns : tuple of float
+        Level along the frame, from the first row (column) to the last; empty where not measured.
+    """
+
+    name: str
+    state: str
+    reason: str = ""
+    raw_level: float | None = None
+    level: float | None = None
+    noise: float | None = None
+    flags: tuple[Flag, ...] = ()
+    thumbnail: Picture | None = None
+    histogram: Histogram | None = None
+    rows: tuple[float, ...] = ()
+    columns: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points that are joined by a line, or marked, or both."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    line: bool = True
+    marks: bool = False
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of x that is shaded."""
+
+    first: float
+    last: float
+    label: str
+    tone: Tone = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A diagram.
+
+    Attributes
+    ----------
+    title, x_label, y_label, caption : str
+        Words on and under it.
+    alt : str
+        What can be seen, for those who cannot.
+    curves : tuple of Curve
+        What is drawn.
+    spans : tuple of Span
+        What is shaded.
+    x_scale, y_scale : {'linear', 'log', 'asinh'}
+        Of the axes.
+    y_linear : float
+        Up to where an ``asinh`` scale is about linear.
+    tabulated : bool
+        Whether the numbers are given as a table, too.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    alt: str
+    curves: tuple[Curve, ...]
+    spans: tuple[Span, ...] = ()
+    x_scale: Scale = "linear"
+    y_scale: Scale = "linear"
+    y_linear: float = 1.0
+    caption: str = ""
+    tabulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Something that was decided: what, how, and why; ``certain`` is False where it was a guess."""
+
+    what: str
+    value: str
+    reason: str
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A label and a value, as of the provenance."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that went in."""
+
+    name: str
+    byte_count: int
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Frames of one kind: what was found, and the pictures of it.
+
+    Attributes
+    ----------
+    title : str
+        As ``Bias``.
+    unit : str
+        Of levels and noise.
+    remarks : tuple of Remark
+        What is to be said of them.
+    blinks : tuple of Blink
+        Images.
+    plots : tuple of Plot
+        Diagrams.
+    frames : tuple of FrameRow
+        The table.
+    """
+
+    title: str
+    unit: str = "ADU"
+    remarks: tuple[Remark, ...] = ()
+    blinks: tuple[Blink, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    frames: tuple[FrameRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """All that a page shows.
+
+    Attributes
+    ----------
+    title, subtitle : str
+        What was done, and to what.
+    verdict : Verdict
+        First of all.
+    figures : tuple of KeyFigure
+        A handful.
+    sections : tuple of Section
+        One a kind of frame.
+    decisions : tuple of Decision
+        Every choice, with its reason.
+    provenance : tuple of Fact
+        Versions, command line.
+    inputs : tuple of InputFile
+        What went in.
+    """
+
+    title: str
+    subtitle: str
+    verdict: Verdict
+    figures: tuple[KeyFigure, ...] = ()
+    sections: tuple[Section, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    provenance: tuple[Fact, ...] = ()
+    inputs: tuple[InputFile, ...] = ()

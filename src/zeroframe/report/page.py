@@ -1,0 +1,168 @@
+"""The page itself: data in, one HTML file out, which needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroframe.errors import ZeroframeError
+from zeroframe.fragments import visible
+from zeroframe.io.atomic import atomic_file, write_all
+from zeroframe.report.images import png_uri
+from zeroframe.report.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
+
+if TYPE_CHECKING:
+    import os
+
+    from jinja2 import Template
+
+    from zeroframe.report.data import ReportData
+
+__all__ = ["can_write_reports", "is_report", "render_report", "write_report"]
+
+_GENERATOR = "zeroframe report"
+#: Within so many bytes a page of ours says that it is one.
+_HEAD_BYTES = 2048
+_WORDS = {"good": "well", "note": "look", "bad": "wrong", "neutral": ""}
+_MARKS = {"good": "✔", "note": "▲", "bad": "✘", "neutral": "·"}
+
+
+def can_write_reports() -> bool:
+    """Whether what reports need is installed; nothing is imported.
+
+    Examples
+    --------
+    >>> can_write_reports()
+    True
+    """
+    return find_spec("jinja2") is not None
+
+
+def is_report(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a report of ours, which a later run may replace.
+
+    Examples
+    --------
+    >>> is_report("nowhere/report.html")
+    False
+    """
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return f'content="{_GENERATOR}"'.encode() in file.read(_HEAD_BYTES)
+
+
+def render_report(data: ReportData) -> str:
+    """Return a report as HTML.
+
+    Everything that comes from data is text: it is escaped, control characters are written out, and a policy in the page
+    (Content-Security-Policy) forbids the browser to run any script but the page's own or to load anything at all.
+
+    Parameters
+    ----------
+    data : ReportData
+        What is shown.
+
+    Returns
+    -------
+    str
+        The same data give the same text.
+
+    Raises
+    ------
+    ZeroframeError
+        When jinja2 is not installed.
+    """
+    template = _template()
+    style, script = _text("report.css"), _text("report.js")
+    from markupsafe import Markup
+
+    return template.render(
+        data=data,
+        generator=_GENERATOR,
+        style=Markup(style),  # noqa: S704 -- ours
+        script=Markup(script),  # noqa: S704 -- ours
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        marks=_MARKS,
+        words=_WORDS,
+    )
+
+
+def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: bool = False) -> int:
+    """Write a report as one HTML file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    data : ReportData
+        What is shown.
+    overwrite : bool
+        Whether a file that is there already may be replaced.
+
+    Returns
+    -------
+    int
+        Bytes written.
+
+    Raises
+    ------
+    ZeroframeError
+        When jinja2 is not installed.
+    OutputError
+        When the file exists or cannot be written.
+    """
+    page = render_report(data).encode("utf-8")
+    with atomic_file(path, overwrite=overwrite) as descriptor:
+        write_all(descriptor, [page])
+    return len(page)
+
+
+def _text(name: str) -> str:
+    return (files("zeroframe.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+@cache
+def _template() -> Template:
+    try:
+        from jinja2 import Environment, FunctionLoader, StrictUndefined
+    except ImportError as error:
+        raise ZeroframeError(
+            f"reports need jinja2, which cannot be imported ({error}); install it: pip install 'zeroframe[report]'"
+        ) from error
+    environment = Environment(
+        loader=FunctionLoader(_text),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        bars_path=bars_path,
+        draw_plot=draw_plot,
+        fixed=fixed,
+        number=number,
+        png_uri=png_uri,
+        scales_of=TableScales.of,
+        spark_path=spark_path,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _finalize(value: Any) -> Any:  # noqa: ANN401 -- whatever a template shows
+    """Write out what is not printable in any text that is not markup of our own; None is shown as nothing."""
+    if value is None:
+        return ""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

@@ -1,0 +1,269 @@
+"""What of a plan is there already and right, and what has to be made; nothing is written here.
+
+A result is right when it carries the key of its job (`zeroframe.provenance`) and has not been changed since: its CRC-32
+is that of run.json, or, after a run that was killed, its DATASUM and CHECKSUM are those of its own header.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from zeroframe.errors import FrameError, OutputExistsError
+from zeroframe.frames import FrameOutcome
+from zeroframe.io import scan
+from zeroframe.io.marks import file_crc32, file_mark, file_stamp
+from zeroframe.io.sums import check_file
+from zeroframe.parallel import map_threads
+from zeroframe.provenance import KEY_CARD, combine_key, frame_key, recorded_recipe, versions
+from zeroframe.record import OutputMark, RunRecord, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zeroframe.io.marks import FileMark
+    from zeroframe.plan import BiasPlan, CalibrateJob
+
+__all__ = ["RIGHT_COMBINED", "Standing", "Standings", "carried_key", "examine", "output_mark", "refuse_foreign"]
+
+_RIGHT = "made of the same raw frame in the same way, and unchanged since"
+RIGHT_COMBINED = "made of the same frames in the same way, and unchanged since"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a result stands before the run.
+
+    Attributes
+    ----------
+    target : pathlib.Path
+        The result.
+    verdict : {'make', 'keep', 'replace'}
+        ``'replace'`` where something else is in its place, which takes ``--overwrite``.
+    reason : str
+        Why, as a clause about the target.
+    right : FrameOutcome or None
+        Of a calibrated frame that is kept, before it is measured.
+    mark : OutputMark or None
+        Of a result that is kept.
+    """
+
+    target: Path
+    verdict: Literal["make", "keep", "replace"]
+    reason: str
+    right: FrameOutcome | None = None
+    mark: OutputMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """How all results of a plan stand.
+
+    Attributes
+    ----------
+    frames : tuple of Standing
+        One for each calibration job, in order.
+    combined : Standing or None
+        None where nothing is combined.
+    record : RunRecord
+        Of earlier runs; an empty one where there is none.
+    """
+
+    frames: tuple[Standing, ...]
+    combined: Standing | None
+    record: RunRecord
+
+    @property
+    def all(self) -> tuple[Standing, ...]:
+        """The frames, and the combined one."""
+        return (*self.frames, *([self.combined] if self.combined is not None else []))
+
+    @property
+    def refused(self) -> tuple[Standing, ...]:
+        """What has something else in its place."""
+        return tuple(standing for standing in self.all if standing.verdict == "replace")
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether every result is there already and right."""
+        return all(standing.verdict == "keep" for standing in self.all)
+
+
+def examine(plan: BiasPlan, *, check: bool = False, workers: int | None = None) -> Standings:
+    """Look at what is in the folder of results.
+
+    Raw frames are hashed where a result of theirs is there; the hash of run.json is believed where size, time of
+    modification and inode are what they were. Results are always read through.
+
+    Parameters
+    ----------
+    plan : BiasPlan
+        What is going to be done.
+    check : bool
+        Hash raw frames whatever their times say.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    Standings
+    """
+    record = (read_record(plan.out) if plan.out.is_dir() else None) or RunRecord()
+    frames = map_threads(lambda job: _frame_standing(job, record, check=check), plan.calibrate, workers)
+    return Standings(tuple(frames), _combined_standing(plan, frames, record), record)
+
+
+def refuse_foreign(standings: Standings) -> None:
+    """Raise when something stands in the place of a result.
+
+    Raises
+    ------
+    OutputExistsError
+        Which names the first, and says what it is.
+    """
+    there = standings.refused
+    if there:
+        more = "" if len(there) == 1 else f" (and {len(there) - 1} more of this run)"
+        advice = "choose another folder with -o, or replace with --overwrite"
+        raise OutputExistsError(there[0].target, f"is there already{more}: {there[0].reason}", advice)
+
+
+def output_mark(outcome: FrameOutcome) -> OutputMark:
+    """Return what run.json says of a calibrated frame."""
+    sha256 = "" if outcome.source_mark is None else outcome.source_mark.sha256
+    return OutputMark(outcome.key, outcome.crc32, outcome.bytes_out, (outcome.source.name,), sha256)
+
+
+def _frame_standing(job: CalibrateJob, record: RunRecord, *, check: bool) -> Standing:
+    if not os.path.lexists(job.target):
+        return Standing(job.target, "make", "is not there yet")
+    known = record.outputs.get(job.target.name) or record.earlier.get(job.target.name)
+    try:
+        source = _source_mark(job.source, record, check=check)
+    except FrameError:
+        return Standing(job.target, "replace", f"{job.source.name} cannot be read to compare them")
+    key = frame_key(job, source.sha256)
+    found = _own_mark(job.target, key, known)
+    if isinstance(found, str):
+        return Standing(job.target, "replace", found or _why_other(job.source.name, source, known, record))
+    mark = replace(found, sources=(job.source.name,), source_sha256=source.sha256)
+    right = FrameOutcome(
+        job.source, "skipped", f"{job.target}: {_RIGHT}", job.target,
+        bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32,
+    )  # fmt: skip
+    return Standing(job.target, "keep", _RIGHT, right, mark)
+
+
+def _source_mark(path: Path, record: RunRecord, *, check: bool) -> FileMark:
+    """Return the mark of a raw frame; it is read only where its stamp is another, or none."""
+    known = record.inputs.get(path.name)
+    if not check and known is not None and known.stamp is not None:
+        try:
+            stamp = file_stamp(path.stat(), time.time_ns())
+        except OSError:
+            stamp = None  # reading it will say why
+        if stamp == known.stamp:
+            return known
+    return file_mark(path)
+
+
+def _own_mark(target: Path, key: str, known: OutputMark | None) -> OutputMark | str:
+    """Return the mark of a result that is right; else why not, in words, or empty where it is of another job."""
+    if not stat.S_ISREG(target.lstat().st_mode):
+        return "it is a link" if target.is_symlink() else "it is not a file"
+    try:
+        if known is not None and known.key == key:
+            crc32, byte_count = file_crc32(target)
+            same = (crc32, byte_count) == (known.crc32, known.byte_count)
+            return known if same else "it has been changed since it was made"
+        made_by = carried_key(target)
+        if made_by is None:
+            return "it was not made by this command"
+        if made_by != key:
+            return ""
+        checked = check_file(target)
+    except FrameError as error:
+        return f"it is damaged ({error.reason})" if known is not None else f"it {error.reason}"
+    if checked.remarks or not checked.summed:
+        return "it has been changed since it was made"
+    return OutputMark(key, checked.crc32, checked.byte_count)
+
+
+def carried_key(path: Path) -> str | None:
+    """Return the key that a result carries; None where it carries none.
+
+    Raises
+    ------
+    FrameError
+        When its headers cannot be read.
+    """
+    frame = scan(path)
+    # of a tile-compressed result the header stands in the extension
+    keys = [hdu.cards.get(KEY_CARD) for hdu in frame.hdus[:2]]
+    return next((str(key) for key in keys if key is not None), None)
+
+
+def _why_other(name: str, source: FileMark, known: OutputMark | None, record: RunRecord) -> str:
+    """Say in what the job differs that made a file."""
+    if known is not None and known.source_sha256 and known.source_sha256 != source.sha256:
+        return f"it was made of another {name}: that file has changed since"
+    if known is not None and dict(record.versions) != dict(versions()):
+        return f"it was made by another version ({_differing(record)})"
+    if known is not None:
+        return "it was made with other options"
+    return "it was made of another raw frame, with other options or by another version"
+
+
+def _differing(record: RunRecord) -> str:
+    now = versions()
+    parts = [f"{name} {old}" for name, old in record.versions.items() if now.get(name) != old]
+    return ", ".join(parts)
+
+
+def _combined_standing(plan: BiasPlan, frames: Sequence[Standing], record: RunRecord) -> Standing | None:
+    """Judge the combined frame by the keys that its frames have, or will have."""
+    job = plan.combine
+    if job is None:
+        return None
+    if not os.path.lexists(job.target):
+        return Standing(job.target, "make", "is not there yet")
+    known = record.outputs.get(job.target.name) or record.earlier.get(job.target.name)
+    keys = {}
+    for each, standing in zip(plan.calibrate, frames, strict=True):
+        key = standing.right.key if standing.right is not None else _key_to_be(each, record)
+        if key is not None:
+            keys[each.target.name] = key
+    found = _own_mark(job.target, combine_key(plan, job, keys), known)
+    if isinstance(found, str):
+        return Standing(job.target, "replace", found or _why_other_combined(plan, tuple(keys), known, record))
+    return Standing(job.target, "keep", RIGHT_COMBINED, mark=replace(found, sources=tuple(keys)))
+
+
+def _key_to_be(job: CalibrateJob, record: RunRecord) -> str | None:
+    """Return the key of a frame that is not there yet; None where it failed in the last run, and will again."""
+    if job.source.name in record.failed:
+        return None
+    try:
+        return frame_key(job, _source_mark(job.source, record, check=False).sha256)
+    except FrameError:
+        return None
+
+
+def _why_other_combined(plan: BiasPlan, names: tuple[str, ...], known: OutputMark | None, record: RunRecord) -> str:
+    if known is None:
+        return "it was made of other frames, with other options or by another version"
+    if dict(record.versions) != dict(versions()):
+        return f"it was made by another version ({_differing(record)})"
+    if record.recipe.get("combine") != recorded_recipe(plan)["combine"]:
+        return "it was made with other options"
+    new = [name for name in names if name not in known.sources]
+    gone = [name for name in known.sources if name not in names]
+    if new or gone:
+        first, *others = new or gone
+        more = f" and {len(others)} more" if others else ""
+        return f"it was made {'without' if new else 'with'} {first}{more}"
+    return "its frames have changed since"

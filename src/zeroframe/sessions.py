@@ -1,0 +1,218 @@
+"""A run from its begin to its end: the folder locked, what is there looked at, and run.json written."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from zeroframe.errors import MemoryLimitError, OutputError
+from zeroframe.frames import frame_bytes
+from zeroframe.io.atomic import remove_stale_parts
+from zeroframe.locking import folder_lock
+from zeroframe.memory import default_limit_bytes
+from zeroframe.parallel import usable_cores
+from zeroframe.provenance import as_data, recorded_recipe, versions
+from zeroframe.record import OutputMark, RunRecord, write_record
+from zeroframe.resume import Standings, examine, output_mark, refuse_foreign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from zeroframe.frames import FrameOutcome
+    from zeroframe.plan import BiasPlan
+
+__all__ = ["Session", "begin"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that may write into its folder.
+
+    Attributes
+    ----------
+    plan : BiasPlan
+        What is to be done.
+    standings : Standings
+        What of it is there already.
+    limit_bytes : int
+        How much memory may be used.
+    workers : int or None
+        How many threads were asked for.
+    threads : int
+        How many frames may be calibrated at once.
+    keep : bool
+        Whether calibrated frames may stay in memory until they are combined.
+    started : datetime.datetime
+        When.
+    examined_s : float
+        How long it took to look at what is there.
+    """
+
+    plan: BiasPlan
+    standings: Standings
+    limit_bytes: int
+    workers: int | None
+    threads: int
+    keep: bool
+    started: datetime
+    examined_s: float
+
+    def write_end(
+        self,
+        frames: Sequence[FrameOutcome],
+        combined: OutputMark | None,
+        combined_said: Mapping[str, Any] | None,
+        seconds: Mapping[str, float],
+        *,
+        good: bool,
+    ) -> None:
+        """Write run.json at the end of the run.
+
+        Parameters
+        ----------
+        frames : sequence of FrameOutcome
+            How every frame ended.
+        combined : OutputMark or None
+            Of the combined frame, where it is there.
+        combined_said : mapping or None
+            How the combination ended.
+        seconds : mapping of str to float
+            How long each step took.
+        good : bool
+            Whether all is well.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written.
+        """
+        outputs = {
+            frame.target.name: output_mark(frame) for frame in frames if frame.is_there and frame.target is not None
+        }
+        if combined is not None and self.plan.combine is not None:
+            outputs[self.plan.combine.target.name] = combined
+        this_run = {
+            **self._said(),
+            "finished": _iso(datetime.now(UTC)),
+            "all_is_well": good,
+            "seconds": {"look": round(self.examined_s, 3), **{key: round(value, 3) for key, value in seconds.items()}},
+            "frames": [{"name": frame.source.name, "state": frame.state, "reason": frame.reason} for frame in frames],
+            "combined": combined_said,
+        }
+        inputs = {frame.source.name: frame.source_mark for frame in frames if frame.source_mark is not None}
+        write_record(self.plan.out, self._record("finished", inputs, outputs, this_run))
+
+    def write_begin(self) -> None:
+        """Write that the run has begun: what is left of run.json when it is killed."""
+        kept = [standing.right for standing in self.standings.frames if standing.right is not None]
+        outputs = {each.target.name: each.mark for each in self.standings.all if each.mark is not None}
+        inputs = {each.source.name: each.source_mark for each in kept if each.source_mark is not None}
+        waiting = [{"name": job.source.name, "state": "waiting", "reason": ""} for job in self.plan.calibrate]
+        write_record(self.plan.out, self._record("unfinished", inputs, outputs, {**self._said(), "frames": waiting}))
+
+    def _said(self) -> dict[str, Any]:
+        return {
+            "started": _iso(self.started),
+            "out": str(self.plan.out.absolute()),
+            "threads": self.threads,
+            "memory_limit": self.limit_bytes,
+        }
+
+    def _record(
+        self,
+        state: Any,  # noqa: ANN401 -- a literal
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, OutputMark],
+        this_run: Mapping[str, Any],
+    ) -> RunRecord:
+        plan, before = self.plan, self.standings.record
+        replaced = {each.target.name for each in self.standings.all if each.verdict == "replace"}
+        earlier = {
+            name: mark
+            for name, mark in {**before.earlier, **before.outputs}.items()
+            if name not in outputs and name not in replaced and os.path.lexists(plan.out / name)
+        }
+        choices = [as_data(choice) for choice in plan.choices]
+        return RunRecord(state, versions(), recorded_recipe(plan), choices, inputs, outputs, earlier, this_run)
+
+
+@contextmanager
+def begin(
+    plan: BiasPlan, *, mem_limit_bytes: int | None = None, workers: int | None = None, check: bool = False
+) -> Iterator[Session]:
+    """Begin a run: nobody else may write into its folder until the block ends.
+
+    What runs that have died left behind is removed. Nothing is made or replaced yet.
+
+    Parameters
+    ----------
+    plan : BiasPlan
+        What is to be done.
+    mem_limit_bytes : int, optional
+        By default half of the memory that is available.
+    workers : int, optional
+        How many threads; by default as many as there are cores.
+    check : bool
+        Hash raw frames whose results are there, whatever their times say.
+
+    Yields
+    ------
+    Session
+
+    Raises
+    ------
+    MemoryLimitError
+        When not even one frame fits.
+    OutputError
+        When the folder for the results cannot be made, or another run is writing there.
+    OutputExistsError
+        When something else is in the place of a result, and may not be overwritten.
+    """
+    limit = mem_limit_bytes or default_limit_bytes()
+    threads, keep = _share_memory(plan, limit, workers)
+    _make_folder(plan.out)
+    with folder_lock(plan.out):
+        started, clock = datetime.now(UTC), time.perf_counter()
+        remove_stale_parts(plan.out)
+        standings = examine(plan, check=check, workers=threads)
+        if not plan.overwrite:
+            refuse_foreign(standings)
+        keep = keep and not any(standing.right for standing in standings.frames)
+        examined_s = time.perf_counter() - clock
+        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s)
+        if any(standing.verdict != "keep" for standing in standings.all):
+            session.write_begin()
+        yield session
+
+
+def _share_memory(plan: BiasPlan, limit_bytes: int, workers: int | None) -> tuple[int, bool]:
+    """Decide how many threads may work, and whether calibrated frames may stay in memory until they are combined."""
+    if not plan.calibrate:
+        return 1, False
+    needed = max(frame_bytes(job) for job in plan.calibrate)
+    if needed > limit_bytes:
+        raise MemoryLimitError(
+            f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is calibrated; raise it "
+            f"to {needed / 1e6 + 1:.0f} MB or more"
+        )
+    threads = min(workers or usable_cores(), len(plan.calibrate), limit_bytes // needed)
+    out = sum(4 * job.shape_yx[0] * job.shape_yx[1] for job in plan.calibrate)
+    # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
+    combining = 4 * out // len(plan.calibrate) + (8 << 20) * (workers or usable_cores())
+    return threads, plan.combine is not None and out + max(threads * needed, combining) <= limit_bytes
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(folder, f"cannot be made ({error.strerror})", "choose another folder with -o") from error
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
