@@ -46,8 +46,9 @@ def small_night(folder: Path, frames: int) -> Path:
     return folder
 
 
-def bias_arguments(raw: Path, out: Path, *more: object) -> list[str]:
-    return ["bias", str(raw), "-o", str(out), *SMALL_SECTIONS, *map(str, more)]
+def bias_arguments(raw: Path, out: Path, *more: object, report: bool = False) -> list[str]:
+    page = () if report else ("--no-report",)
+    return ["bias", str(raw), "-o", str(out), *SMALL_SECTIONS, *page, *map(str, more)]
 
 
 def hashes(folder: Path) -> dict[str, str]:

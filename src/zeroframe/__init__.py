@@ -12,36 +12,57 @@ from typing import TYPE_CHECKING, Any
 from zeroframe._version import __version__
 
 if TYPE_CHECKING:
+    from zeroframe.blocks import block_average, block_reduce, block_replicate
+    from zeroframe.calibration import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
     from zeroframe.cameras import Camera, camera_names, load_camera
     from zeroframe.ccd import read_ccd
     from zeroframe.collection import ImageFileCollection
     from zeroframe.combiner import combine
     from zeroframe.corrections import subtract_overscan, trim_image
+    from zeroframe.cosmic_rays import cosmicray_lacosmic, cosmicray_median
+    from zeroframe.defects import ccdmask
     from zeroframe.display import show_image
     from zeroframe.fetching import fetch
     from zeroframe.frame_combiner import Combiner
     from zeroframe.inspection import inspect_overscan
+    from zeroframe.processing import ccd_process
+    from zeroframe.reprojection import wcs_project
     from zeroframe.saving import write_ccd
     from zeroframe.sections import Section
     from zeroframe.simulate import simulate_biases, simulate_night
+    from zeroframe.verbs import Keyword
 
 __all__ = [
     "Camera",
     "Combiner",
     "ImageFileCollection",
+    "Keyword",
     "Section",
     "__version__",
+    "block_average",
+    "block_reduce",
+    "block_replicate",
     "camera_names",
+    "ccd_process",
+    "ccdmask",
     "combine",
+    "cosmicray_lacosmic",
+    "cosmicray_median",
+    "create_deviation",
     "fetch",
+    "flat_correct",
+    "gain_correct",
     "inspect_overscan",
     "load_camera",
     "read_ccd",
     "show_image",
     "simulate_biases",
     "simulate_night",
+    "subtract_bias",
+    "subtract_dark",
     "subtract_overscan",
     "trim_image",
+    "wcs_project",
     "write_ccd",
 ]
 
@@ -49,18 +70,32 @@ _HOME = {
     "Camera": "cameras",
     "Combiner": "frame_combiner",
     "ImageFileCollection": "collection",
+    "Keyword": "verbs",
     "Section": "sections",
+    "block_average": "blocks",
+    "block_reduce": "blocks",
+    "block_replicate": "blocks",
     "camera_names": "cameras",
+    "ccd_process": "processing",
+    "ccdmask": "defects",
     "combine": "combiner",
+    "cosmicray_lacosmic": "cosmic_rays",
+    "cosmicray_median": "cosmic_rays",
+    "create_deviation": "calibration",
     "fetch": "fetching",
+    "flat_correct": "calibration",
+    "gain_correct": "calibration",
     "inspect_overscan": "inspection",
     "load_camera": "cameras",
     "read_ccd": "ccd",
     "show_image": "display",
     "simulate_biases": "simulate",
     "simulate_night": "simulate",
+    "subtract_bias": "calibration",
+    "subtract_dark": "calibration",
     "subtract_overscan": "corrections",
     "trim_image": "corrections",
+    "wcs_project": "reprojection",
     "write_ccd": "saving",
 }
 
