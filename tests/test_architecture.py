@@ -27,7 +27,7 @@ FLOORS = (
         *("defects", "filters", "blocks", "reprojection"),
     ),
     ("inspection", "quality", "frame_quality", "clipping", "excess", "combination"),
-    ("recipes", "plan", "frames", "run", "provenance", "record", "resume", "sessions", "verification"),
+    ("recipes", "plan", "frames", "results", "run", "provenance", "record", "resume", "sessions", "verification"),
     ("report", "simulate"),
     ("screen", "cli", "__init__", "__main__"),
 )

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from zeroframe.errors import NoFramesError, UsageError
-from zeroframe.listing import LISTED_COLUMNS, list_frames
+from zeroframe.listing import LISTED_COLUMNS, Listing, list_frames
 from zeroframe.simulate import SIMULATED_CAMERAS, simulate_night
 
 
@@ -86,3 +86,10 @@ def test_it_needs_neither_astropy_nor_numba_nor_numpy(night):
         [sys.executable, "-c", code, str(night)], env=environment, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_listing_is_a_table_in_a_notebook():
+    listing = Listing(("file", "object"), (("a.fits", "<script>"), ("b.fits", None)), ())
+    page = listing._repr_html_()
+    assert page.count("<tr") == 3
+    assert "&lt;script&gt;" in page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi, sqrt
 
 import numpy as np
@@ -13,7 +13,8 @@ from zeroframe.combining import CombineSpec
 from zeroframe.plan import BiasWishes, plan_bias
 from zeroframe.quality import clipped_std
 from zeroframe.recipes import RecipeWishes
-from zeroframe.run import BiasResult, run_bias
+from zeroframe.results import BiasResult
+from zeroframe.run import run_bias
 from zeroframe.sections import Section
 from zeroframe.simulate import bias_specs, sensor_truth, simulate_biases, simulate_frame
 from zeroframe.survey import survey_folder
@@ -133,3 +134,16 @@ def test_bias_level(night):
         truth = simulate_frame(SMALL_LFC, spec, SEED, index=index, sensor=sensor).truth
         assert frame.raw_level_adu == pytest.approx(truth.level_adu, abs=0.15)
         assert frame.level_adu == pytest.approx(0.0, abs=0.15)
+
+
+def test_result_reads_as_a_verdict_in_a_notebook(night):
+    """The verdict first, then what it rests on; what comes from outside is text."""
+    result = night.result
+    page = result._repr_html_()
+    assert "All is well." in page
+    assert f"{len(result.frames)} of {len(result.frames)} frames calibrated" in page
+    failed = replace(result.frames[0], state="failed", reason="<script>alert(1)</script>")
+    page = replace(result, frames=(failed, *result.frames[1:]))._repr_html_()
+    assert "Not all is well." in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page

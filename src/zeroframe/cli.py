@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from zeroframe.inspection import OverscanInspection
     from zeroframe.plan import BiasPlan
-    from zeroframe.run import BiasResult, CombinedOutcome
+    from zeroframe.results import BiasResult, CombinedOutcome
     from zeroframe.sections import Section
     from zeroframe.survey import Found
 

@@ -42,6 +42,12 @@ class Listing:
     rows: tuple[tuple[CardValue, ...], ...]
     problems: tuple[FrameError, ...]
 
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        from zeroframe.fragments import table_html
+
+        return table_html(self.columns, self.rows)
+
 
 def list_frames(
     folder: str | os.PathLike[str], *, columns: Sequence[str] | None = None, where: str | None = None

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from zeroframe.listing import Listing
     from zeroframe.plan import BiasPlan
     from zeroframe.quality import StackNoise
+    from zeroframe.results import BiasResult, CombinedOutcome
     from zeroframe.resume import Standings
-    from zeroframe.run import BiasResult, CombinedOutcome
     from zeroframe.survey import Found
     from zeroframe.verification import Verified
 

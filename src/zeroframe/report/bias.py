@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from zeroframe.plan import BiasPlan
     from zeroframe.report.data import Blink, Plot
     from zeroframe.report.figures import NoiseCurve
-    from zeroframe.run import BiasResult
+    from zeroframe.results import BiasResult
 
 __all__ = ["bias_report_data"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zeroframe.plan import BiasPlan
     from zeroframe.quality import StackNoise
     from zeroframe.report.data import Decision, FrameRow, Tone
-    from zeroframe.run import BiasResult, CombinedOutcome
+    from zeroframe.results import BiasResult, CombinedOutcome
 
 __all__ = ["Measured", "bias_figures", "bias_verdict", "unit_of"]
 
