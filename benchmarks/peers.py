@@ -88,7 +88,8 @@ def zeroframe_folder(
 ) -> Case:
     """``zeroframe bias``: by default with the combination."""
     sections = ("--overscan", BIASSEC, "--trim", TRIMSEC)
-    arguments = ("bias", raw, "--out", "out", *sections, *options)
+    # the peers write no report
+    arguments = ("bias", raw, "--out", "out", "--no-report", *sections, *options)
     return zeroframe(*arguments, name=name, inputs=files_in(raw), output=output, **more)
 
 
