@@ -13,7 +13,7 @@ from astropy.table import Table
 
 from zeroframe.cameras import camera_to_toml, load_camera
 from zeroframe.errors import ArgumentError, CameraError, FrameError, NoFramesError, OutputExistsError, UsageError
-from zeroframe.inspection import choose_overscan, inspect_overscan, write_camera, write_plot
+from zeroframe.inspection import inspect_overscan, write_camera, write_plot
 from zeroframe.inspection.gain import gain_from_pairs, read_noise_from_pairs
 from zeroframe.inspection.leak import measure_leak, row_level_noise
 from zeroframe.inspection.profiles import clipped_column_means, side_view, strip_noise
@@ -119,16 +119,16 @@ def test_folder_survey_and_files_say_the_same(tmp_path, lfc):
     by_folder = inspect_overscan(tmp_path)
     assert by_folder.sentences == lfc.sentences
     assert inspect_overscan(sorted(tmp_path.glob("*.fits"))).sentences == lfc.sentences
-    spec, trim, reasons = choose_overscan(survey_folder(tmp_path))
-    assert (spec, trim, tuple(reasons)) == (lfc.recommended, lfc.trim, lfc.sentences)
+    found = inspect_overscan(survey_folder(tmp_path))
+    assert (found.recommended, found.trim, found.sentences) == (lfc.recommended, lfc.trim, lfc.sentences)
 
 
-def test_choosing_without_light_leaves_everything(tmp_path):
+def test_without_light_nothing_is_recommended(tmp_path):
     write_night(tmp_path, *a_night(LFC, flats=0, science=0))
-    spec, trim, reasons = choose_overscan(survey_folder(tmp_path))
-    assert spec is None
-    assert trim is None
-    assert reasons[0].startswith("not proven")
+    result = inspect_overscan(survey_folder(tmp_path))
+    assert result.recommended is None
+    assert not result.strips
+    assert result.verdict.startswith("not proven")
 
 
 def test_a_damaged_frame_is_left_out_and_named(tmp_path):

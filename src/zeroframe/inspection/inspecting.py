@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zeroframe.survey import Found
 
-__all__ = ["choose_overscan", "inspect_overscan"]
+__all__ = ["inspect_overscan"]
 
 _SATURATION_ADU = 65535.0
 _MATCHED_CARDS = ("INSTRUME", "DETECTOR", "CHIPID")
@@ -83,36 +82,6 @@ def inspect_overscan(
     samples, problems = take_samples(sources, workers)
     result = _judge(samples, profile)
     return replace(result, sentences=(*result.sentences, *(f"left out: {problem}" for problem in problems)))
-
-
-def choose_overscan(
-    found: Sequence[Found], camera: str | Path | Camera | None = None, *, workers: int | None = None
-) -> tuple[OverscanSpec | None, Section | None, list[str]]:
-    """Choose overscan and trim for the frames of a folder from their pixels.
-
-    Parameters
-    ----------
-    found : sequence of Found
-        What `survey_folder` found; frames of other kinds than bias are what proves an overscan.
-    camera, workers
-        As in `inspect_overscan`.
-
-    Returns
-    -------
-    overscan : OverscanSpec or None
-        None: subtract nothing.
-    trim : Section or None
-        None: keep all.
-    reasons : list of str
-        The verdict first.
-
-    Raises
-    ------
-    NoFramesError, FrameError
-        As `inspect_overscan`.
-    """
-    result = inspect_overscan([item for item in found if item.problem is None], camera, workers=workers)
-    return result.recommended, result.trim if result.strips else None, list(result.sentences)
 
 
 def _judge(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanInspection:
