@@ -11,6 +11,7 @@ from zeroframe.errors import ArgumentError, SectionError, UsageError
 from zeroframe.headers import trim_cards
 from zeroframe.kernels.frame import calibrate_native
 from zeroframe.overscan import Fit, LevelMethod, OverscanSpec, collapse_axis, frame_levels
+from zeroframe.planes import native_pixels
 from zeroframe.precision import float_dtype
 from zeroframe.sections import Section
 
@@ -33,15 +34,6 @@ def _section_of_view(part: NDArray[Any], whole: NDArray[Any]) -> Section | None:
         slices.append(slice(start, start + length))
     fits = all(s.start >= 0 and s.stop <= n for s, n in zip(slices, whole.shape, strict=True))
     return Section.from_slices(tuple(slices), whole.shape) if fits and offset == 0 else None
-
-
-def _native(data: NDArray[Any]) -> NDArray[Any]:
-    """Return the pixels as a contiguous array of a type that the kernels know; not copied where it is one."""
-    if data.dtype.kind not in "biuf":
-        raise ArgumentError(f"the frame is an array of {data.dtype}; frames hold real numbers")
-    native = data.dtype.newbyteorder("=")
-    known = native in {np.dtype(name) for name in ("u1", "i2", "u2", "i4", "f4", "f8")}
-    return np.ascontiguousarray(data, dtype=native if known else float_dtype(native))
 
 
 def _strip_values(data: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
@@ -129,7 +121,7 @@ def subtract_overscan(
             column_level = _fit_model(model, column_level)
     data = np.asarray(ccd.data)
     out = np.empty((ny, nx), float_dtype(data.dtype))
-    calibrate_native(_native(data), row_level, column_level, 0, 0, out)
+    calibrate_native(native_pixels(data), row_level, column_level, 0, 0, out)
     result = with_data(ccd, out)
     words = where if model is None else f"{where} {type(model).__name__}"
     add_keywords(result, {"OVERSCAN": f"{words} {spec.describe().removeprefix(str(section)).strip()}"}, add_keyword)
