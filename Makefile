@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help demo test check format coverage bench bench-quick clean
+.PHONY: help demo test check format coverage fuzz bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
 	@echo "make test      set up, then run every test"
 	@echo "make check     set up, then check format, lint and types"
 	@echo "make coverage  the tests, then those of the kernels uncompiled, so that their lines count too"
+	@echo "make fuzz      the property tests with new examples, ten times as many"
 	@echo "make bench     measure against other programs, and write docs/performance.md (an hour)"
 	@echo "make bench-quick  the same on small frames, so that the benchmark cannot rot"
 	@echo "make clean     remove what make has made"
@@ -53,6 +54,10 @@ KERNEL_TESTS := tests/test_kernels.py tests/test_combine.py tests/test_combiner.
 coverage: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q --cov --cov-report=
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov --cov-append --cov-report=term:skip-covered $(KERNEL_TESTS)
+
+# hypothesis with seeds of chance and ten times the examples; what it finds becomes an @example
+fuzz: $(VENV)/.installed-test
+	ZEROFRAME_EXAMPLES=search $(BIN)/python -m pytest -q -m hypothesis tests
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --write-docs

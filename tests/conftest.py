@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# a change is judged by the same examples wherever and whenever it is tested; `make fuzz` looks for new ones
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("search", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("ZEROFRAME_EXAMPLES", "repeatable"))
 
 # a shell starts what runs in the background with Ctrl-C ignored, and children inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)

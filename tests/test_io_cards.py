@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zeroframe.io import Cards
@@ -60,6 +60,7 @@ def test_value(field: str, value: object) -> None:
     assert type(cards["KEY"]) is type(value)
 
 
+@example("", "'")
 @given(
     st.one_of(
         st.booleans(),
@@ -77,11 +78,13 @@ def test_reads_what_astropy_writes(value: object, comment: str) -> None:
         header["HIERARCH some long keyword"] = 5
         header["AFTER"] = "x"
         text = header.tostring()
-    header = fits.Header.fromstring(text)  # floats have been written with 16 digits
     cards = Cards(text.encode("ascii"))
     assert list(cards) == ["KEY", "SOME LONG KEYWORD", "AFTER"]
-    assert cards["KEY"] == header["KEY"]
-    assert type(cards["KEY"]) is type(header["KEY"])
+    assert type(cards["KEY"]) is type(value)
+    if isinstance(value, float):  # written with 16 digits
+        assert cards["KEY"] == fits.Header.fromstring(text)["KEY"]
+    else:  # astropy itself does not read every text back that it writes: '' with the comment "'" becomes "' /"
+        assert cards["KEY"] == value
     assert cards["AFTER"] == "x"
 
 
