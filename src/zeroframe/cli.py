@@ -369,7 +369,7 @@ def combine(
 ) -> int:
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
     from zeroframe.clipping import clip_spec
-    from zeroframe.run import run_combine
+    from zeroframe.combine_jobs import run_combine
 
     screen = Screen()
     spec, limit = clip_spec(method, clip, clip_spread), _bytes(mem_limit)

@@ -2,68 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import time
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from zeroframe.combination import ChosenStack, Judge, combine_prepared, prepare
-from zeroframe.combining import Combined, CombineSpec
-from zeroframe.errors import (
-    AssumptionWarning,
-    FrameError,
-    HeaderWarning,
-    MemoryLimitError,
-    NoFramesError,
-    OutputError,
-    OutputExistsError,
-    ZeroframeError,
-)
+from zeroframe.combine_jobs import Means, Progress, combine_job, stack_of
+from zeroframe.combining import CombineSpec
+from zeroframe.errors import OutputError
 from zeroframe.frame_quality import Flag, flag_frames
-from zeroframe.frames import Calibrator, FrameOutcome, error_sentence
-from zeroframe.headers import combined_cards
-from zeroframe.io import scan, write_fits
-from zeroframe.io.marks import Crc32, file_crc32
-from zeroframe.io.sums import check_file
-from zeroframe.memory import default_limit_bytes
+from zeroframe.frames import Calibrator, FrameOutcome
 from zeroframe.parallel import map_threads
-from zeroframe.plan import BiasPlan, CalibrateJob, CombineJob, same_form
-from zeroframe.provenance import KEY_CARD, combine_key, sign_combined
-from zeroframe.quality import StackNoise, measure_noise, sampled_level
+from zeroframe.provenance import KEY_CARD, combine_key
+from zeroframe.quality import StackNoise, measure_noise
 from zeroframe.readback import check_files
 from zeroframe.record import OutputMark
 from zeroframe.results import BiasResult, CombinedOutcome
 from zeroframe.resume import RIGHT_COMBINED, Standing
-from zeroframe.saving import image_parts
 from zeroframe.sessions import Session, begin
-from zeroframe.stacks import ArrayStack, Stack, open_stack
-from zeroframe.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from zeroframe.clipping import ClipSpread
-    from zeroframe.io import Compression
+    from zeroframe.plan import BiasPlan, CalibrateJob, CombineJob
 
-__all__ = ["carry_out", "run_bias", "run_combine"]
-
-Progress = Callable[[str, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Means:
-    """What work may use, and how it is followed."""
-
-    overwrite: bool
-    limit_bytes: int
-    workers: int | None
-    progress: Progress | None
+__all__ = ["carry_out", "run_bias"]
 
 
 def run_bias(
@@ -127,7 +93,7 @@ def carry_out(
     if session.standings.record.was_good and session.standings.nothing_to_do and not measure:
         return _all_there(session)
     plan = session.plan
-    means = _Means(plan.overwrite, session.limit_bytes, session.workers, progress)
+    means = Means(plan.overwrite, session.limit_bytes, session.workers, progress)
     clock = _Clock()
     outcomes, kept = _calibrate(session, means, check_sums=check_sums)
     outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
@@ -141,7 +107,7 @@ def carry_out(
     combined = None
     if plan.combine is not None:
         origin = _FolderOrigin(plan, plan.combine, there, session.standings.combined)
-        combined = _combine(replace(plan.combine, sources=chosen), kept, means, origin)
+        combined = combine_job(replace(plan.combine, sources=chosen), kept, means, origin)
     noise = combined.noise if combined is not None else _noise_of_files(chosen, means)
     clock.lap("combine")
     check = check_files(done)
@@ -228,7 +194,7 @@ class _Clock:
 
 
 def _calibrate(
-    session: Session, means: _Means, *, check_sums: bool
+    session: Session, means: Means, *, check_sums: bool
 ) -> tuple[list[FrameOutcome], dict[Path, NDArray[Any]]]:
     """Calibrate every frame that is not there yet; return also the pixels that stay in memory."""
     plan = session.plan
@@ -252,41 +218,12 @@ def _calibrate(
     return map_threads(one, work, session.threads), calibrator.kept
 
 
-def _stack_of(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], limit_bytes: int, spool: Path) -> Stack:
-    """Take the frames from memory where they are, else from their files."""
-    if kept:
-        arrays = [kept[path] for path in paths]
-        return ArrayStack(arrays, [None] * len(arrays), tuple(path.name for path in paths))
-    return open_stack(paths, in_memory_bytes=limit_bytes // 4, spool_folder=spool)[0]
-
-
-def _noise_of_files(paths: Sequence[Path], means: _Means) -> StackNoise | None:
+def _noise_of_files(paths: Sequence[Path], means: Means) -> StackNoise | None:
     """Measure the noise of frames that are not combined."""
     if len(paths) < 2:
         return None
-    stack = _stack_of(paths, {}, means.limit_bytes, paths[0].parent)
+    stack = stack_of(paths, {}, means.limit_bytes, paths[0].parent)
     return measure_noise(stack, CombineSpec(), mem_limit_bytes=means.limit_bytes, workers=means.workers)
-
-
-class _Origin(Protocol):
-    """From what a combined frame is made."""
-
-    def key(self, unreadable: Sequence[Path]) -> str | None:
-        """Return the key of the job, where it has one."""
-
-    def words(self, paths: Sequence[Path]) -> list[str]:
-        """Return what stands of each frame in the header of the combined one."""
-
-    def masked(self, paths: Sequence[Path]) -> tuple[int, ...] | None:
-        """Return how many pixels of each frame are not finite, where that has been counted."""
-
-    @property
-    def right(self) -> OutputMark | None:
-        """Of the combined frame that is there already."""
-
-    @property
-    def judge(self) -> Judge | None:
-        """By what frames are judged that have not been yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,237 +251,3 @@ class _FolderOrigin:
     @property
     def right(self) -> OutputMark | None:
         return None if self.standing is None else self.standing.mark
-
-
-@dataclass(frozen=True, slots=True)
-class _FilesOrigin:
-    """Any files, with their CRC-32."""
-
-    crc32s: Mapping[Path, int]
-    judge: Judge
-    right: None = None
-
-    def key(self, unreadable: Sequence[Path]) -> None:  # noqa: ARG002
-        return None
-
-    def words(self, paths: Sequence[Path]) -> list[str]:
-        return [f"crc32 {self.crc32s[path]:08x}" for path in paths]
-
-    def masked(self, paths: Sequence[Path]) -> None:  # noqa: ARG002
-        return None
-
-
-def _combine(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: _Means, origin: _Origin) -> CombinedOutcome:
-    """Combine frames and write the result; a frame whose pixels cannot be read is left out, and the others go on."""
-    paths = list(job.sources)
-    bad: list[Path] = []
-    left_out: list[str] = []
-    while paths:
-        try:
-            outcome = _combine_all(job, paths, kept, means, origin, origin.key(bad))
-        except FrameError as error:
-            bad.append(Path(error.path))
-            left_out.append(str(error))
-            if bad[-1] not in paths:
-                return CombinedOutcome(job.target, "failed", str(error))
-            paths.remove(bad[-1])
-        except (ZeroframeError, MemoryError, OSError) as error:
-            reason = str(error) if isinstance(error, MemoryLimitError) else error_sentence(error, job.target)
-            return CombinedOutcome(job.target, "failed", reason, left_out=tuple(left_out))
-        else:
-            return replace(outcome, left_out=tuple(left_out))
-    return CombinedOutcome(job.target, "failed", "no frame was left to combine", left_out=tuple(left_out))
-
-
-def _combine_all(
-    job: CombineJob,
-    paths: Sequence[Path],
-    kept: Mapping[Path, NDArray[Any]],
-    means: _Means,
-    origin: _Origin,
-    key: str | None,
-) -> CombinedOutcome:
-    """Judge, measure, combine, write; where the result is there already and right, it is not written again."""
-    progress = means.progress
-    report = None if progress is None else lambda fraction: progress("combining", fraction)
-    left = means.limit_bytes - sum(array.nbytes for array in kept.values())
-    stack = _stack_of(paths, kept, means.limit_bytes, job.target.parent)
-    flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack)
-    chosen = [number for number, path in enumerate(paths) if path not in {flag.path for flag in outliers}]
-    if not chosen:
-        reason = "no frame belongs to the others; look at them, and combine those that you trust"
-        return CombinedOutcome(job.target, "failed", reason, outliers=outliers)
-    paths = [paths[number] for number in chosen]
-    stack = ChosenStack.of(stack, chosen)
-    kind, gain = (None, None) if origin.judge is None else origin.judge.common(paths)
-    # in this order, so that the sample and the result are not in memory at once
-    prepared = prepare(
-        stack,
-        job.spec,
-        job.clip_spread,
-        kind=kind,
-        gain_e_per_adu=gain,
-        mem_limit_bytes=left,
-        workers=means.workers,
-    )
-    combined, clipping = combine_prepared(
-        stack,
-        prepared,
-        masked=origin.masked(paths),
-        mem_limit_bytes=left,
-        workers=means.workers,
-        progress=report,
-    )
-    outcome = CombinedOutcome(
-        job.target,
-        "done",
-        frames=len(paths),
-        shape_yx=stack.shape_yx,
-        level=sampled_level(combined.data),
-        noise=prepared.noise,
-        rejected=clipping.rejected + sum(clipping.masked),
-        clipping=clipping,
-        excess=prepared.excess,
-        flags=flags,
-        outliers=outliers,
-        key=key,
-        sources=tuple(path.name for path in paths),
-    )
-    return _written(job, outcome, combined, paths, means, origin)
-
-
-def _written(
-    job: CombineJob,
-    outcome: CombinedOutcome,
-    combined: Combined,
-    paths: Sequence[Path],
-    means: _Means,
-    origin: _Origin,
-) -> CombinedOutcome:
-    """Write a combined frame; where it is there already and right, it is left as it is."""
-    right = origin.right
-    if right is not None and right.key == outcome.key:
-        reason = f"{job.target}: {RIGHT_COMBINED}"
-        return replace(outcome, state="skipped", reason=reason, bytes_out=right.byte_count, crc32=right.crc32)
-    if right is not None and not means.overwrite:
-        # it was right for the frames that were to be expected; now more or fewer of them could be calibrated
-        raise OutputExistsError(job.target, "is there already: it was made of other frames", "replace with --overwrite")
-    header = scan(paths[0]).cards.to_header()
-    rejection = "none" if outcome.clipping is None else outcome.clipping.rejection.describe()
-    combined_cards(header, outcome.sources, method=job.spec.method, rejection=rejection)
-    how = f"{job.spec.method} of {len(paths)} frames, rejection {rejection}"
-    sign_combined(header, how, origin.words(paths), outcome.key)
-    parts = image_parts(
-        combined.data, header, uncertainty=combined.uncertainty, mask=combined.mask, counts=combined.counts
-    )
-    crc = Crc32()
-    written = write_fits(job.target, parts, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update)
-    return replace(outcome, bytes_out=written, crc32=crc.value)
-
-
-def run_combine(
-    paths: Sequence[Path],
-    target: Path,
-    spec: CombineSpec,
-    *,
-    clip_spread: ClipSpread = "noise",
-    reject_outliers: bool = False,
-    overwrite: bool = False,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    progress: Progress | None = None,
-    check_sums: bool = True,
-) -> CombinedOutcome:
-    """Combine files into one file.
-
-    Parameters
-    ----------
-    paths : sequence of pathlib.Path
-        The frames. One that cannot be used, or is not of the size and unit that most have, is left out and named.
-        Frames that are combined already are left out where others are not.
-    target : pathlib.Path
-        What is written; compressed where its name ends in ``.gz`` or ``.fz``.
-    spec : CombineSpec
-        How.
-    clip_spread : {'noise', 'mad', 'std', 'ccd'}
-        What deviations are counted in when values are clipped.
-    reject_outliers : bool
-        Whether frames that do not belong to the others are left out.
-    overwrite : bool
-        Whether a file that is there already may be replaced.
-    mem_limit_bytes, workers, progress, check_sums
-        As for `run_bias`.
-
-    Returns
-    -------
-    CombinedOutcome
-        With one sentence in ``left_out`` for each frame that was meant to take part and did not.
-
-    Raises
-    ------
-    OutputExistsError
-        When ``target`` is there already and ``overwrite`` is False, or is one of the frames.
-    OutputError
-        When its folder is not there.
-    NoFramesError
-        When no frame can be used.
-    """
-    _refuse_target(target, paths, overwrite=overwrite)
-    found = survey(list(dict.fromkeys(paths)), workers=workers)
-    left_out = [str(item.problem) for item in found if item.problem is not None]
-    usable = [item for item in found if item.problem is None]
-    single = [item for item in usable if item.facts is not None and not item.facts.combined]
-    if single and len(single) < len(usable):
-        names = ", ".join(str(item.path) for item in usable if item not in single)
-        text = f"{names}: combined already, so not combined with single frames"
-        warnings.warn(text, AssumptionWarning, stacklevel=2)
-        usable = single
-    if not usable:
-        raise NoFramesError("; ".join(left_out) or "there is nothing to combine; name some frames")
-    usable, odd = same_form(usable)
-    left_out += [str(refused.problem) for refused in odd]
-    crc32s, damaged = _checked([item.path for item in usable], workers, check_sums=check_sums)
-    if not crc32s:
-        raise NoFramesError("; ".join([*left_out, *damaged]))
-    left_out += damaged
-    means = _Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress)
-    job = CombineJob(tuple(crc32s), target, spec, _compression_of(target), clip_spread)
-    outcome = _combine(job, {}, means, _FilesOrigin(crc32s, Judge.of(usable, reject=reject_outliers)))
-    return replace(outcome, left_out=(*left_out, *outcome.left_out))
-
-
-def _checked(paths: Sequence[Path], workers: int | None, *, check_sums: bool) -> tuple[dict[Path, int], list[str]]:
-    """Read files through: return the CRC-32 of each that is sound, and one sentence for each that is not."""
-
-    def one(path: Path) -> int | FrameError:
-        try:
-            if not check_sums:
-                return file_crc32(path)[0]
-            checked = check_file(path)
-        except FrameError as error:
-            return error
-        for remark in checked.remarks:
-            warnings.warn(f"{path}: {remark}", HeaderWarning, stacklevel=2)
-        return checked.crc32
-
-    found = dict(zip(paths, map_threads(one, paths, workers), strict=True))
-    sound = {path: crc32 for path, crc32 in found.items() if isinstance(crc32, int)}
-    return sound, [str(error) for error in found.values() if isinstance(error, FrameError)]
-
-
-def _compression_of(target: Path) -> Compression:
-    """Return the compression that the name of a file asks for."""
-    name = target.name.lower()
-    if name.endswith(".gz"):
-        return "gzip"
-    return "rice" if name.endswith(".fz") else "none"
-
-
-def _refuse_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Refuse to write over a file of the input, or over one that is there already."""
-    if target.exists() and any(path.exists() and path.samefile(target) for path in paths):
-        raise OutputExistsError(target, "is one of the frames to be combined", "choose another file with -o")
-    if os.path.lexists(target) and not overwrite:
-        raise OutputExistsError(target, "is there already", "choose another file with -o, or add --overwrite")
-    if not target.parent.is_dir():
-        raise OutputError(target, f"the folder {target.parent} is not there", "make it, or choose another file with -o")
