@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from zeroframe.combination import ChosenStack, Judge, combine_prepared, prepare
 from zeroframe.errors import (
@@ -22,7 +22,7 @@ from zeroframe.errors import (
 )
 from zeroframe.frames import error_sentence
 from zeroframe.headers import combined_cards
-from zeroframe.io import scan, write_fits
+from zeroframe.io import HeaderDraft, scan, write_fits
 from zeroframe.io.marks import Crc32, file_crc32
 from zeroframe.io.sums import check_file
 from zeroframe.memory import default_limit_bytes
@@ -42,11 +42,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.clipping import ClipSpread
+    from zeroframe.combination import Prepared
     from zeroframe.combining import Combined, CombineSpec
+    from zeroframe.dialects import Kind
     from zeroframe.io import Compression
     from zeroframe.record import OutputMark
 
-__all__ = ["Means", "Origin", "Progress", "combine_job", "run_combine", "stack_of"]
+__all__ = ["Finished", "Means", "Origin", "Progress", "combine_job", "run_combine", "stack_of"]
 
 Progress = Callable[[str, float], None]
 
@@ -69,43 +71,86 @@ def stack_of(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], limit_byt
     return open_stack(paths, in_memory_bytes=limit_bytes // 4, spool_folder=spool)[0]
 
 
-class Origin(Protocol):
-    """From what a combined frame is made."""
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A combined frame as it is written.
 
-    def key(self, unreadable: Sequence[Path]) -> str | None:
+    Attributes
+    ----------
+    data : ndarray of float, shape (ny, nx)
+        The image.
+    uncertainty : ndarray of float or None
+        Its standard deviations; None where nothing is known of them.
+    mask : ndarray of bool
+        Where nothing was left.
+    counts : ndarray of uint16
+        How many frames each pixel used.
+    cards : mapping of str to (value, comment)
+        What more its header says.
+    """
+
+    data: NDArray[Any]
+    uncertainty: NDArray[Any] | None
+    mask: NDArray[Any]
+    counts: NDArray[Any]
+    cards: Mapping[str, tuple[Any, str]]
+
+
+class Origin:
+    """From what a combined frame is made; here what holds of most."""
+
+    def key(self, unreadable: Sequence[Path]) -> str | None:  # noqa: ARG002
         """Return the key of the job, where it has one."""
+        return None
+
+    def name(self, path: Path) -> str:
+        """Return how the header of the combined frame calls one of its frames."""
+        return path.name
 
     def words(self, paths: Sequence[Path]) -> list[str]:
         """Return what stands of each frame in the header of the combined one."""
+        raise NotImplementedError
 
-    def masked(self, paths: Sequence[Path]) -> tuple[int, ...] | None:
+    def masked(self, paths: Sequence[Path]) -> tuple[int, ...] | None:  # noqa: ARG002
         """Return how many pixels of each frame are not finite, where that has been counted."""
+        return None
+
+    def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
+        """Return kind and gain of the frames, as far as clipping wants to know them."""
+        return (None, None) if self.judge is None else self.judge.common(paths)
+
+    def seen(self, stack: Stack, paths: Sequence[Path]) -> Stack:  # noqa: ARG002
+        """Return the frames as they are compared and combined."""
+        return stack
+
+    def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:  # noqa: ARG002
+        """Return the combined frame as it is written."""
+        return Finished(combined.data, combined.uncertainty, combined.mask, combined.counts, {})
 
     @property
     def right(self) -> OutputMark | None:
         """Of the combined frame that is there already."""
+        return None
 
     @property
     def judge(self) -> Judge | None:
         """By what frames are judged that have not been yet."""
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class _FilesOrigin:
+class _FilesOrigin(Origin):
     """Any files, with their CRC-32."""
 
-    crc32s: Mapping[Path, int]
-    judge: Judge
-    right: None = None
-
-    def key(self, unreadable: Sequence[Path]) -> None:  # noqa: ARG002
-        return None
+    def __init__(self, crc32s: Mapping[Path, int], judge: Judge) -> None:
+        self._crc32s = crc32s
+        self._judge = judge
 
     def words(self, paths: Sequence[Path]) -> list[str]:
-        return [f"crc32 {self.crc32s[path]:08x}" for path in paths]
+        return [f"crc32 {self._crc32s[path]:08x}" for path in paths]
 
-    def masked(self, paths: Sequence[Path]) -> None:  # noqa: ARG002
-        return None
+    @property
+    def judge(self) -> Judge:
+        return self._judge
 
 
 def combine_job(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: Means, origin: Origin) -> CombinedOutcome:
@@ -149,8 +194,8 @@ def _combine_all(
         reason = "no frame belongs to the others; look at them, and combine those that you trust"
         return CombinedOutcome(job.target, "failed", reason, outliers=outliers)
     paths = [paths[number] for number in chosen]
-    stack = ChosenStack.of(stack, chosen)
-    kind, gain = (None, None) if origin.judge is None else origin.judge.common(paths)
+    stack = origin.seen(ChosenStack.of(stack, chosen), paths)
+    kind, gain = origin.common(paths)
     # in this order, so that the sample and the result are not in memory at once
     prepared = prepare(
         stack,
@@ -169,12 +214,13 @@ def _combine_all(
         workers=means.workers,
         progress=report,
     )
+    finished = origin.finished(combined, prepared, paths)
     outcome = CombinedOutcome(
         job.target,
         "done",
         frames=len(paths),
         shape_yx=stack.shape_yx,
-        level=sampled_level(combined.data),
+        level=sampled_level(finished.data),
         noise=prepared.noise,
         rejected=clipping.rejected + sum(clipping.masked),
         clipping=clipping,
@@ -182,15 +228,15 @@ def _combine_all(
         flags=flags,
         outliers=outliers,
         key=key,
-        sources=tuple(path.name for path in paths),
+        sources=tuple(origin.name(path) for path in paths),
     )
-    return _written(job, outcome, combined, paths, means, origin)
+    return _written(job, outcome, finished, paths, means, origin)
 
 
 def _written(
     job: CombineJob,
     outcome: CombinedOutcome,
-    combined: Combined,
+    finished: Finished,
     paths: Sequence[Path],
     means: Means,
     origin: Origin,
@@ -203,13 +249,14 @@ def _written(
     if right is not None and not means.overwrite:
         # it was right for the frames that were to be expected; now more or fewer of them could be calibrated
         raise OutputExistsError(job.target, "is there already: it was made of other frames", "replace with --overwrite")
-    header = scan(paths[0]).cards.to_header()
+    header = HeaderDraft(scan(paths[0]).cards)
     rejection = "none" if outcome.clipping is None else outcome.clipping.rejection.describe()
     combined_cards(header, outcome.sources, method=job.spec.method, rejection=rejection)
     how = f"{job.spec.method} of {len(paths)} frames, rejection {rejection}"
+    header.update(finished.cards)
     sign_combined(header, how, origin.words(paths), outcome.key)
     parts = image_parts(
-        combined.data, header, uncertainty=combined.uncertainty, mask=combined.mask, counts=combined.counts
+        finished.data, header, uncertainty=finished.uncertainty, mask=finished.mask, counts=finished.counts
     )
     crc = Crc32()
     written = write_fits(job.target, parts, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update)

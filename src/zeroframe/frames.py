@@ -11,7 +11,7 @@ import numpy as np
 from zeroframe.errors import FrameError, OutputError, ZeroframeError
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.headers import trim_cards
-from zeroframe.io import ImagePart, RawImage, read_raw, write_fits
+from zeroframe.io import HeaderDraft, ImagePart, RawImage, read_raw, write_fits
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, swap_bytes32
@@ -22,7 +22,6 @@ from zeroframe.sections import Section
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from astropy.io.fits import Header
     from numpy.typing import NDArray
 
     from zeroframe.io import ImageLayout
@@ -155,7 +154,7 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> f
     return float(row_level.mean() + column_level.mean())
 
 
-def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> Header:
+def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
     """Return the header of a calibrated frame: that of the raw one, with what was done, and true for the trimmed image.
 
     Parameters
@@ -167,10 +166,10 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> Header:
 
     Returns
     -------
-    astropy.io.fits.Header
+    HeaderDraft
         With OVERSCAN and TRIM where they were done, and BUNIT.
     """
-    header = raw.cards.to_header()
+    header = HeaderDraft(raw.cards)
     for stale in _STALE_CARDS:
         if stale in header:
             del header[stale]
@@ -328,7 +327,7 @@ def _measured(
     )
 
 
-def _part(pixels: NDArray[Any], buffers: _Buffers, header: Header) -> ImagePart:
+def _part(pixels: NDArray[Any], buffers: _Buffers, header: HeaderDraft) -> ImagePart:
     """Return the pixels as they go into the file; bytes are swapped and summed for DATASUM in one pass."""
     if pixels.dtype != np.float32:
         return ImagePart(pixels, header)

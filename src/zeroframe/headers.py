@@ -7,10 +7,12 @@ the FITS standard (4.0, section 8) and the LTV/LTM convention of IRAF's physical
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 from zeroframe.errors import SectionError
+from zeroframe.io.draft import HeaderDraft
 from zeroframe.sections import AxisRange, Section
 
 __all__ = ["combined_cards", "set_card", "trim_cards"]
@@ -34,9 +36,13 @@ def set_card(header: Metadata, word: str, value: object, comment: str = "") -> N
     >>> plain
     {'NCOMBINE': 3}
     """
-    from astropy.io.fits import Header
+    header[word] = (value, comment) if comment and _takes_comments(header) else value
 
-    header[word] = (value, comment) if comment and isinstance(header, Header) else value
+
+def _takes_comments(header: Metadata) -> bool:
+    """Whether it is a FITS header: ours, or astropy's, which is not there before astropy has been imported."""
+    fits = sys.modules.get("astropy.io.fits")
+    return isinstance(header, HeaderDraft if fits is None else (HeaderDraft, fits.Header))
 
 
 def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) -> None:

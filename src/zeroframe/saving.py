@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.errors import UsageError
-from zeroframe.io import Compression, ImagePart, write_fits
+from zeroframe.io import Compression, HeaderDraft, ImagePart, write_fits
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ _LONGEST_WORD = 8  # of a card (FITS standard 4.0, 4.1.2.1); longer ones need th
 
 def image_parts(
     data: NDArray[Any],
-    header: Header,
+    header: Header | HeaderDraft,
     *,
     uncertainty: NDArray[Any] | None = None,
     mask: NDArray[np.bool_] | None = None,
@@ -39,7 +39,7 @@ def image_parts(
     ----------
     data : ndarray, shape (ny, nx)
         The image.
-    header : astropy.io.fits.Header
+    header : astropy.io.fits.Header or HeaderDraft
         Of the image; its BUNIT holds for the uncertainty, too.
     uncertainty : ndarray, optional
         Standard deviations, written as float32.
@@ -53,22 +53,27 @@ def image_parts(
     list of ImagePart
         The primary image, then MASK, UNCERT and COUNTS as far as they are there.
     """
-    from astropy.io.fits import Header as FitsHeader
-
     parts = [ImagePart(data, header)]
     if mask is not None and mask.any():
-        said = FitsHeader([("COMMENT", "1 where the pixel of the primary image is masked")])
+        said = _comment("1 where the pixel of the primary image is masked")
         parts.append(ImagePart(np.asarray(mask, dtype=np.uint8), said, "MASK"))
     if uncertainty is not None:
-        said = FitsHeader([("UTYPE", "StdDevUncertainty", "standard deviation of the primary image")])
+        said = HeaderDraft()
+        said["UTYPE"] = ("StdDevUncertainty", "standard deviation of the primary image")
         if "BUNIT" in header:
             said["BUNIT"] = header["BUNIT"]
         single = uncertainty.dtype.kind == "f" and uncertainty.dtype.itemsize == 4
         parts.append(ImagePart(uncertainty if single else uncertainty.astype(np.float32), said, "UNCERT"))
     if counts is not None:
-        said = FitsHeader([("COMMENT", "how many frames each pixel of the primary image used")])
+        said = _comment("how many frames each pixel of the primary image used")
         parts.append(ImagePart(counts, said, "COUNTS"))
     return parts
+
+
+def _comment(line: str) -> HeaderDraft:
+    draft = HeaderDraft()
+    draft.add_comment(line)
+    return draft
 
 
 def write_ccd(

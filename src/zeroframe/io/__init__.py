@@ -14,6 +14,7 @@ from zeroframe.io.layout import Hdu, ImageLayout
 from zeroframe.io.scan import FrameFile, looks_like_fits, scan
 
 if TYPE_CHECKING:
+    from zeroframe.io.draft import HeaderDraft
     from zeroframe.io.reading import RawImage, read_band, read_raw
     from zeroframe.io.writing import Compression, ImagePart, write_fits
 
@@ -23,6 +24,7 @@ __all__ = [
     "Compression",
     "FrameFile",
     "Hdu",
+    "HeaderDraft",
     "ImageLayout",
     "ImagePart",
     "RawImage",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "HeaderDraft": "draft",
     "RawImage": "reading",
     "read_band": "reading",
     "read_raw": "reading",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.io.cards import CARD_SIZE, Cards
 from zeroframe.io.checksums import add_sums, data_sum, encode_checksum
+from zeroframe.io.draft import HeaderDraft
 from zeroframe.io.headers import card_groups, is_structural
 from zeroframe.io.layout import padded
 
@@ -89,12 +90,12 @@ def offset_cards(bzero: int) -> list[str]:
     return [card("BSCALE", 1), card("BZERO", bzero, _UNSIGNED_COMMENT)] if bzero else []
 
 
-def described_cards(header: Header | Cards | None, name: str = "") -> list[str]:
+def described_cards(header: Header | HeaderDraft | Cards | None, name: str = "") -> list[str]:
     """Return the cards of a header that describe the exposure and not how it was stored.
 
     Parameters
     ----------
-    header : astropy.io.fits.Header, Cards or None
+    header : astropy.io.fits.Header, HeaderDraft, Cards or None
         The header of the image. What describes its storage is left out, BLANK and checksums included.
     name : str
         EXTNAME, in place of that in the header; empty for none.
@@ -112,9 +113,15 @@ def described_cards(header: Header | Cards | None, name: str = "") -> list[str]:
     lines = [card("EXTNAME", name, "name of this extension")] if name else []
     if header is None:
         return lines
-    if not isinstance(header, Cards):
-        header = Cards(header.tostring(sep="", endcard=False, padding=False).encode("latin-1"))
-    own = header.valid_lines()  # astropy warns of cards that are not valid, but hands them on
+    if isinstance(header, HeaderDraft):
+        own = header.lines()
+    elif isinstance(header, Cards):
+        own = header.valid_lines()
+    else:
+        text = header.tostring(sep="", endcard=False, padding=False)
+        own = Cards(
+            text.encode("latin-1")
+        ).valid_lines()  # astropy warns of cards that are not valid, but hands them on
     kept = [
         text for keyword, text in card_groups(own) if not (is_structural(keyword) or (name and keyword == "EXTNAME"))
     ]

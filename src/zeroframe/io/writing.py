@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
     from zeroframe.io.cards import Cards
+    from zeroframe.io.draft import HeaderDraft
 
 __all__ = ["Compression", "ImagePart", "write_fits"]
 
@@ -41,7 +42,7 @@ class ImagePart:
     data : ndarray or None
         uint8, int8, uint16, int16, uint32, int32, uint64, int64, float32, float64 or bool (written as uint8), of
         either byte order; numpy shape. None for an HDU without data.
-    header : astropy.io.fits.Header, Cards or None
+    header : astropy.io.fits.Header, HeaderDraft, Cards or None
         What is said about the image. Cards that describe how it was stored elsewhere are left out and made anew.
     name : str
         EXTNAME; empty for that of the header, if any.
@@ -51,7 +52,7 @@ class ImagePart:
     """
 
     data: np.ndarray[Any, Any] | None
-    header: Header | Cards | None = None
+    header: Header | HeaderDraft | Cards | None = None
     name: str = ""
     datasum: int | None = None
 

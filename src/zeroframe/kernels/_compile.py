@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +28,11 @@ class _OptionalCache(FunctionCache):  # type: ignore[misc]  # numba has no types
     """numba's cache, but a disk that is full, read-only or damaged only costs time."""
 
     def load_overload(self, sig: object, target_context: object) -> object:
+        # without numba's target_context.refresh(), which imports all that a compilation may need, scipy.linalg too
+        # (0.3 s), and which compiling does by itself: to load machine code the runtime is enough
+        rtsys.initialize(target_context)
         try:
-            return super().load_overload(sig, target_context)
+            return self._load_overload(sig, target_context)
         except _DAMAGE as error:
             self._say(f"cannot be read ({error})")
             return None
