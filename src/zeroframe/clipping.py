@@ -264,15 +264,15 @@ def gaussian_rate(frames: int, rejection: Rejection, noise_adu: float, *, whole_
         return None
     random = np.random.default_rng(1)
     floor = max(rejection.floor_adu, 0.0) / noise_adu
-    rate = 0.0
-    for k in (rejection.sigma_low, rejection.sigma_high):
-        if k is None:
-            continue
+    step = noise_adu if whole_numbers else None
+    rates = {}
+    sides = [abs(k) for k in (rejection.sigma_low, rejection.sigma_high) if k is not None]
+    for k in sorted(set(sides)):  # both tails of a normal distribution are the same
         if rejection.spread == "std":
-            rate += _drawn_std_rate(random, frames, abs(k), floor, noise_adu if whole_numbers else None)
+            rates[k] = _drawn_std_rate(random, frames, k, floor, step)
         else:
-            rate += _tail_rate(random, frames, abs(k), floor, noise_adu if whole_numbers else None, rejection.spread)
-    return rate
+            rates[k] = _tail_rate(random, frames, k, floor, step, rejection.spread)
+    return sum(rates[k] for k in sides)
 
 
 def _drawn(random: np.random.Generator, frames: int, noise_adu: float | None) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from zeroframe.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.combining import combine_stack
 from zeroframe.excess import explain_excess
 from zeroframe.frame_quality import flag_frames, measure_rows
+from zeroframe.parallel import map_threads
 from zeroframe.quality import (
     SampledStack,
     frame_noise,
@@ -92,9 +93,12 @@ class Judge:
         )
         return cls(facts, subtracted, reject)
 
-    def verdict(self, paths: Sequence[Path], stack: Stack) -> tuple[tuple[Flag, ...], tuple[Flag, ...]]:
+    def verdict(
+        self, paths: Sequence[Path], stack: Stack, *, workers: int | None = None
+    ) -> tuple[tuple[Flag, ...], tuple[Flag, ...]]:
         """Tell which frames do not belong to the others, by some rows of each: those kept, and those to be left out."""
-        qualities = {path: measure_rows(stack, index) for index, path in enumerate(paths)}
+        measured = map_threads(lambda index: measure_rows(stack, index), range(len(paths)), workers)
+        qualities = dict(zip(paths, measured, strict=True))
         flags = tuple(flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted))
         return ((), flags) if self.reject else (flags, ())
 
@@ -137,14 +141,14 @@ def prepare(
     Prepared
     """
     frames = len(stack.names)
-    of_frames = frame_noise(stack)
+    of_frames = frame_noise(stack, workers=workers)
     bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
-    levels = [sampled_level(read_bands(stack, index, bands)) for index in range(frames)]
+    levels = map_threads(lambda index: sampled_level(read_bands(stack, index, bands)), range(frames), workers)
     floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu)
     known = with_floor(spec, spread, floor, frames)
     rate = None if of_frames is None else gaussian_rate(frames, known.rejection, of_frames.typical)
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, rate)
-    sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes))
+    sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers)
     noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
     return Prepared(known, noise, explain_excess(sample, known, noise), clipping)
 
