@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, swap_bytes32, swap_bytes64
+from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
 from zeroframe.kernels.networks import sorting_pairs
 from zeroframe.kernels.stack import (
     AVERAGE,
@@ -282,6 +282,17 @@ def test_calibrate_takes_every_type_of_pixel(kind):
     out = np.empty((3, 4), np.float32)
     calibrate_native(pixels, np.ones(3), np.zeros(4), 0, 0, out)
     np.testing.assert_array_equal(out, np.arange(12).reshape(3, 4) - 1.0)
+
+
+def test_floats_of_a_file_are_summed_and_counted_while_they_are_read():
+    values = np.random.default_rng(3).normal(1000.0, 5.0, 1001).astype(np.float32)
+    values[[3, 500, 1000]] = np.nan, np.inf, -np.inf
+    stored = values.astype(">f4")
+    words = stored.view(np.uint32).copy()
+    total, not_finite = read_floats32(words, words)
+    np.testing.assert_array_equal(words.view(np.float32), values)
+    assert not_finite == 3
+    assert total == int(stored.view(">u4").sum(dtype=np.uint64))
 
 
 def test_bytes_are_swapped_and_summed():

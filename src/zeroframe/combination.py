@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from zeroframe.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.combining import combine_stack
 from zeroframe.excess import explain_excess
@@ -21,11 +19,13 @@ from zeroframe.quality import (
     sample_bytes,
     sampled_level,
 )
+from zeroframe.stacks import FileStack, TalliedStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from zeroframe.clipping import ClipSpread
@@ -167,11 +167,11 @@ def combine_prepared(
     Parameters
     ----------
     stack : Stack
-        The frames.
+        The frames; a `TalliedStack` counts what is not finite.
     prepared : Prepared
         How.
     masked : sequence of int, optional
-        How many pixels of each frame are not finite; where it is not known they are counted.
+        How many pixels of each frame are not finite, where that is known already.
     mem_limit_bytes, workers, progress
         As for `zeroframe.combining.combine_stack`.
 
@@ -186,15 +186,15 @@ def combine_prepared(
     MemoryLimitError
         When not even one row of all frames fits.
     """
-    counting = None if masked is not None else _CountingStack(stack)
+    read = stack if masked is not None or isinstance(stack, TalliedStack) else TalliedStack(stack)
     combined = combine_stack(
-        stack if counting is None else counting,
+        read,
         prepared.spec,
         mem_limit_bytes=mem_limit_bytes,
         workers=workers,
         progress=progress,
     )
-    found = counting.masked if counting is not None else masked or ()
+    found = read.masked if masked is None and isinstance(read, TalliedStack) else masked or ()
     return combined, prepared.clipping.counted(len(stack.names), combined.counts, found)
 
 
@@ -216,7 +216,11 @@ class ChosenStack:
     @classmethod
     def of(cls, stack: Stack, numbers: Sequence[int]) -> Stack:
         """Return these frames of a stack: the stack itself where all are chosen."""
-        return stack if len(numbers) == len(stack.names) else cls(stack, tuple(numbers))
+        if len(numbers) == len(stack.names):
+            return stack
+        if isinstance(stack, FileStack):
+            return FileStack(*(tuple(all_of[number] for number in numbers) for all_of in (stack.images, stack.names)))
+        return cls(stack, tuple(numbers))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -236,31 +240,3 @@ class ChosenStack:
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""
         self.stack.read_rows(self.numbers[index], rows, out)
-
-
-class _CountingStack:
-    """A stack that counts the masked values of each frame while they are read, each band once."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.names = stack.names
-        self.shape_yx = stack.shape_yx
-        self.dtype = stack.dtype
-        self._stack = stack
-        self._found: list[tuple[int, int]] = []  # appending is safe from many threads
-
-    @property
-    def masked(self) -> list[int]:
-        """Values that are not finite, frame by frame."""
-        counts = [0] * len(self.names)
-        for index, number in self._found:
-            counts[index] += number
-        return counts
-
-    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
-        """Fill ``out`` with rows of one frame."""
-        self._stack.read_rows(index, rows, out)
-        # the sum of a band tells in a tenth of the time whether there is anything to count
-        with np.errstate(all="ignore"):
-            total = out.sum()
-        if not np.isfinite(total):
-            self._found.append((index, int(out.size - np.count_nonzero(np.isfinite(out)))))

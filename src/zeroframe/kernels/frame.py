@@ -16,7 +16,7 @@ from zeroframe.kernels._compile import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._compile import Array
 
-__all__ = ["calibrate_native", "calibrate_swapped16", "swap_bytes32", "swap_bytes64"]
+__all__ = ["calibrate_native", "calibrate_swapped16", "read_floats32", "swap_bytes32", "swap_bytes64"]
 
 
 @kernel
@@ -84,6 +84,29 @@ def swap_bytes32(words: Array, out: Array) -> int:
         total += np.uint64(w)
         out[i] = (w >> 24) | ((w >> 8) & np.uint32(0xFF00)) | ((w << 8) & np.uint32(0xFF0000)) | (w << 24)
     return int(total)
+
+
+@kernel
+def read_floats32(words: Array, out: Array) -> tuple[int, int]:
+    """Write ``words``, float32 of a file seen as uint32, to ``out`` in native order; ``out`` may be ``words``.
+
+    Returns
+    -------
+    total : int
+        Sum of the native words mod 2**64; folded, it is the FITS data sum of what was read.
+    not_finite : int
+        How many of them are infinite or NaN.
+    """
+    total = np.uint64(0)
+    not_finite = 0
+    for i in range(words.size):
+        w = words[i]
+        # shifted by a Python integer it would become int64, and keep what is shifted out
+        swapped = np.uint32((w >> 24) | ((w >> 8) & 0xFF00) | ((w << 8) & 0xFF0000) | (w << 24))
+        total += np.uint64(swapped)
+        not_finite += 1 if (swapped & np.uint32(0x7F800000)) == np.uint32(0x7F800000) else 0
+        out[i] = swapped
+    return int(total), not_finite
 
 
 @kernel
