@@ -95,11 +95,13 @@ def _ordered_levels(strip: NDArray[Any], method: LevelMethod) -> NDArray[np.floa
     if method == "clipped":
         floor = _WHOLE_NUMBERS_ADU if strip.dtype.kind in "iu" else 0.0
         limits, statistic = _CLIP_AT_3._replace(floor_adu=floor), AVERAGE
-    stack = np.ascontiguousarray(strip.T, dtype=np.float64)
+    # medians of short integers are exact in float32, for which stacks of frames have the kernel compiled already
+    exact = method == "median" and strip.dtype.kind in "iu" and strip.dtype.itemsize <= 2
+    stack = np.ascontiguousarray(strip.T, dtype=np.float32 if exact else np.float64)
     width, lines = stack.shape
-    levels, spread, counts = np.empty(lines), np.empty(lines), np.empty(lines, np.uint16)
+    levels, spread, counts = np.empty(lines, stack.dtype), np.empty(lines, stack.dtype), np.empty(lines, np.uint16)
     stack_ordered(stack, np.ones(width), sorting_pairs(width), limits, statistic, levels, spread, counts)
-    return levels
+    return levels.astype(np.float64)
 
 
 def _mean_levels(strip: NDArray[Any]) -> NDArray[np.float64]:

@@ -135,12 +135,11 @@ def _clipped(values: NDArray[Any]) -> tuple[int, float, float]:
 
     A few thousand of them say where the first cut is.
     """
-    flat = np.ascontiguousarray(values).ravel()
-    flat = flat if flat.dtype.kind == "f" else flat.astype(np.float64)
+    flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
     guess = flat[:: max(flat.size // _GUESS_PIXELS, 1)]
-    guess = guess[np.isfinite(guess)].astype(np.float64)
+    guess = guess[np.isfinite(guess)]
     if not guess.size:
-        guess = flat[np.isfinite(flat)].astype(np.float64)
+        guess = flat[np.isfinite(flat)]
     if not guess.size:
         return 0, float("nan"), float("nan")
     center = float(np.median(guess))
