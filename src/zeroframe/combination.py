@@ -219,7 +219,8 @@ class ChosenStack:
         if len(numbers) == len(stack.names):
             return stack
         if isinstance(stack, FileStack):
-            return FileStack(*(tuple(all_of[number] for number in numbers) for all_of in (stack.images, stack.names)))
+            images, names = (stack.images, stack.names)
+            return FileStack(tuple(images[number] for number in numbers), tuple(names[number] for number in numbers))
         return cls(stack, tuple(numbers))
 
     @property

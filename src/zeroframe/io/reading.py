@@ -222,7 +222,7 @@ def _read_image(
         padding = source.read(padded(hdu.data_bytes) - hdu.data_bytes)
         source.remarks += compare_sums(source.path, hdu, _sum_of(buffer, padding))
     if layout.tile_compressed:
-        return decompress_tiles(source.path, hdu, buffer.tobytes())
+        return decompress_tiles(source.path, hdu, buffer)
     return buffer[: layout.byte_count].view(layout.dtype).reshape(layout.shape_yx), layout
 
 

@@ -1,4 +1,4 @@
-"""Tile-compressed images, decompressed by astropy (FITS standard 4.0, section 10)."""
+"""Tile-compressed images (FITS standard 4.0, section 10), decompressed by our own kernel or by astropy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe.errors import DamagedError, HeaderError, UnsupportedError
 from zeroframe.io.cards import BLOCK_SIZE, CARD_SIZE
 from zeroframe.io.headers import card_groups, is_structural
+from zeroframe.io.rice import decode_rice_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ _NOT_SCALING = frozenset(("CHECKSUM", "DATASUM", "INHERIT", "LONGSTRN", "BSCALE"
 _PRIMARY = "SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    0"
 
 
-def decompress_tiles(path: Path, hdu: Hdu, stored: bytes) -> tuple[np.ndarray[Any, Any], ImageLayout]:
+def decompress_tiles(path: Path, hdu: Hdu, stored: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ImageLayout]:
     """Return the pixels of a tile-compressed image as they were before compression.
 
     Parameters
@@ -37,7 +38,7 @@ def decompress_tiles(path: Path, hdu: Hdu, stored: bytes) -> tuple[np.ndarray[An
         The file, for messages.
     hdu : Hdu
         The table of tiles.
-    stored : bytes
+    stored : ndarray of uint8
         Its data as stored, heap included.
 
     Returns
@@ -56,14 +57,19 @@ def decompress_tiles(path: Path, hdu: Hdu, stored: bytes) -> tuple[np.ndarray[An
     DamagedError
         When the tiles cannot be decompressed.
     """
-    import numpy as np
-    from astropy.io import fits
-
     layout = hdu.layout
     if layout is None or not layout.tile_compressed:
         raise ValueError("not a tile-compressed image")
     _check_kind(path, hdu)
     _check_sizes(path, hdu, layout)
+    integers = decode_rice_image(path, hdu, layout, stored)
+    return (integers, layout) if integers is not None else _by_astropy(path, hdu, layout, stored.tobytes())
+
+
+def _by_astropy(path: Path, hdu: Hdu, layout: ImageLayout, stored: bytes) -> tuple[np.ndarray[Any, Any], ImageLayout]:
+    import numpy as np
+    from astropy.io import fits
+
     # Only the cards that describe the tiles are handed on: others may be such that astropy warns of them.
     kept = [text for keyword, text in card_groups(hdu.stored_cards.valid_lines()) if _is_needed(keyword)]
     image = io.BytesIO(
