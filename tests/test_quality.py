@@ -130,6 +130,21 @@ class TestMeasureNoise:
         assert noise.combined == pytest.approx(clean.combined, rel=0.02)
         assert noise.single == pytest.approx(clean.single, rel=0.01)
 
+    @pytest.mark.parametrize("frames", [3, 4, 9])
+    @pytest.mark.parametrize("spec", [AVERAGE, CLIPPED, CombineSpec("median")], ids=["average", "clipped", "median"])
+    def test_a_pattern_hundreds_of_times_the_noise(self, frames, spec):
+        """A spectrum of a lamp: noise of 25 ADU on levels from nothing to 20 000."""
+        x = np.linspace(0.0, 1.0, SHAPE[1])
+        noise = measure_noise(stack_of(frames, 25.0, 20_000 * x**2 * np.hanning(SHAPE[0])[:, None]), spec)
+        flat = measure_noise(stack_of(frames, 25.0), spec)
+        assert noise.combined == pytest.approx(flat.combined, rel=0.03)
+
+    def test_the_same_infinity_in_two_frames(self):
+        stack = stack_of(3, 4.0)
+        for frame in stack.arrays:
+            frame[5, 5] = np.inf
+        assert measure_noise(stack, AVERAGE).single == pytest.approx(4.0, rel=0.02)
+
     def test_single_frame(self):
         noise = measure_noise(stack_of(1, 4.0), AVERAGE)
         assert (noise.single, noise.calibrated, noise.combined, noise.expected) == (None, None, None, None)

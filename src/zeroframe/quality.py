@@ -220,9 +220,7 @@ class SampledStack:
         out[:] = self.frames[index][rows]
 
     @classmethod
-    def of(
-        cls, stack: Stack, most_bytes: int = _SAMPLE_BYTES_OF_STACK, *, workers: int | None = None
-    ) -> SampledStack:
+    def of(cls, stack: Stack, most_bytes: int = _SAMPLE_BYTES_OF_STACK, *, workers: int | None = None) -> SampledStack:
         """Take bands of rows that are spread evenly over the frames, so many that statistics fit in ``most_bytes``."""
         ny, nx = stack.shape_yx
         pixel_bytes = len(stack.names) * stack.dtype.itemsize + _SCRATCH_BYTES
@@ -343,7 +341,11 @@ def measure_noise(
     is independent: cov(A, B) is the variance of the pattern alone. What the variance of the combined frame exceeds it
     by is the variance of its noise, clipping and all. For a plain average it is var(A - B) / 4.
     """
-    sample = stack if isinstance(stack, SampledStack) else SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers)
+    sample = (
+        stack
+        if isinstance(stack, SampledStack)
+        else SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers)
+    )
     frames = len(sample.frames)
     whole = combine_stack(sample, spec, workers=workers).data
     scatter = clipped_std(whole)
@@ -366,14 +368,28 @@ def sample_bytes(mem_limit_bytes: int | None = None) -> int:
 
 
 def _noise_beside_pattern(whole: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Return the noise of ``whole`` without the pattern, which it shares with two independent halves."""
-    planes = np.stack([plane.astype(np.float64).ravel() for plane in (whole, first, second)])
-    planes = planes[:, np.isfinite(planes).all(axis=0)]
-    if planes.shape[1] < 2:
+    """Return the noise of ``whole`` without the pattern, which it shares with two independent halves.
+
+    ``var(whole) - cov(first, second)`` is written so that the pattern of a flat, a hundred times its noise, drops out
+    before anything is multiplied: with the differences ``a`` and ``b`` of whole and halves it is
+    ``cov(whole, a + b) - cov(a, b)``. The first term, which is what clipping costs, is taken from differences of
+    neighbours.
+    """
+    plane = whole.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        a, b = plane - first, plane - second
+        steps = np.diff(plane, axis=1)
+    good = _inlying(a) & _inlying(b)
+    if np.count_nonzero(good) < 2:
         return float("nan")
-    moments = np.array([_clipped(plane)[1:] for plane in planes])
-    inlying = np.abs(planes - moments[:, :1]) <= _OUTLIER * moments[:, 1:]
-    planes = planes[:, inlying.all(axis=0)]
-    planes -= planes.mean(axis=1, keepdims=True)
-    variance = float(np.mean(planes[0] ** 2) - np.mean(planes[1] * planes[2]))
-    return float(np.sqrt(max(variance, 0.0)))
+    common = float(np.mean((a[good] - a[good].mean()) * (b[good] - b[good].mean())))
+    pairs = good[:, 1:] & good[:, :-1] & _inlying(steps)
+    cost = float(np.mean(steps[pairs] * np.diff(a + b, axis=1)[pairs]) / 2.0) if pairs.any() else 0.0
+    return float(np.sqrt(max(cost - common, 0.0)))
+
+
+def _inlying(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where values are finite and within five sigma of their mean."""
+    _, mean, std = _clipped(values)
+    inside: NDArray[np.bool_] = np.abs(values - mean) <= _OUTLIER * std
+    return inside
