@@ -85,3 +85,20 @@ def blocks(image, mask, by, bx):
         ]
         for i in range(ny)
     ]
+
+
+def light(x, planes, sigmas, pedestal, scale, factor, read_variance, per_gain, shares):
+    """A frame less bias and scaled dark, over the flat, times a factor, and its error, one pixel at a time."""
+    names = ("bias", "dark", "flat")
+
+    def one(x, b, d, f, sb, sd, sf, p):
+        variance = read_variance + per_gain * max(x - p, 0.0)
+        variance += (shares[0] * sb) ** 2 + (shares[1] * sd) ** 2
+        value = (x - b - scale * d) / f
+        relative = shares[2] * sf / f
+        return factor * value, factor * math.sqrt(variance / f**2 + (value * relative) ** 2)
+
+    missing = {"bias": 0.0, "dark": 0.0, "flat": 1.0}
+    full = [np.full(x.shape, missing[n]) if a is None else a for n, a in zip(names, planes, strict=True)]
+    errors = [np.zeros(x.shape) if a is None else a for a in sigmas]
+    return each_pixel(one, x, *full, *errors, pedestal)

@@ -13,15 +13,15 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "zeroframe"
 FLOORS = (
-    ("_version", "errors", "fragments", "sections", "memory", "parallel", "precision", "kernels"),
+    ("_version", "errors", "fragments", "sections", "memory", "parallel", "executing", "precision", "kernels"),
     (
         *("dialects", "io", "headers"),
-        *("header_*", "conditions", "listing", "survey", "readback", "locking"),
+        *("header_*", "conditions", "listing", "survey", "readback", "locking", "places"),
         *("display", "download", "unpacking", "fetching"),
     ),
     (
         *("cameras", "ccd", "overscan", "corrections", "saving"),
-        *("callables", "stacks", "combining", "combiner", "frame_combiner"),
+        *("callables", "stacks", "combining", "combiner", "frame_combiner", "band_jobs"),
         *("collection", "collection_*"),
         *("verbs", "planes", "calibration", "processing", "cosmic_rays"),
         *("defects", "filters", "blocks", "reprojection"),
@@ -31,17 +31,21 @@ FLOORS = (
         "recipes",
         "plan",
         "frames",
+        "frame_jobs",
+        "remote_jobs",
         "results",
         "combine_jobs",
+        "input_sums",
         "run",
         "provenance",
         "record",
         "resume",
         "sessions",
         "verification",
+        "night",
     ),
-    ("report", "simulate"),
-    ("screen", "cli", "__init__", "__main__"),
+    ("report", "simulate", "cluster"),
+    ("screen", "screen_*", "cli", "cli_*", "__init__", "__main__"),
 )
 #: What no module of these rooms may need to be imported.
 LIGHT = {

@@ -19,6 +19,7 @@ from workbench import (
     small_folder,
     write_raw,
 )
+from zeroframe.io import ImagePart, write_fits
 
 
 @pytest.fixture
@@ -54,6 +55,34 @@ class TestResult:
         assert [header[f"IMCMB{number:03d}"] for number in range(1, 7)] == [path.name for path in frames]
         assert header["COMBREJ"].startswith("clip -5 +5 mad_std about median")
         assert (" floor " in header["COMBREJ"]) == (spread == "noise")
+
+    def test_sums_are_taken_while_calibrated_frames_are_read(self, stack, target, tmp_path):
+        floats = []
+        for number, pixels in enumerate(stack):
+            pixels[number, number] = np.nan
+            floats.append(tmp_path / f"f{number}.fits")
+            write_fits(floats[-1], [ImagePart(pixels.astype(np.float32), fits.Header({"BUNIT": "adu"}))])
+        run = command("combine", *floats, "-o", target, "--clip", "0")
+        assert (run.code, run.err) == (0, "")
+        np.testing.assert_allclose(pixels_of(target), np.nanmean(stack, axis=0), rtol=1e-6)
+        said = [line for line in header_of(target)["HISTORY"] if " datasum " in line]
+        assert said == [f"IMCMB{n:03d} datasum {fits.getval(p, 'DATASUM')}" for n, p in enumerate(floats, start=1)]
+        content = bytearray(floats[2].read_bytes())
+        content[2880 + 400] ^= 0x10
+        floats[2].write_bytes(content)
+        run = command("combine", *floats, "-o", target, "--clip", "0", "--overwrite")
+        assert run.code == 1
+        assert "f2.fits: its data are not those it was written with (DATASUM is " in run.out + run.err
+        others = np.delete(stack, 2, axis=0)
+        np.testing.assert_allclose(pixels_of(target), np.nanmean(others, axis=0), rtol=1e-6)
+        run = command("combine", *floats, "-o", target, "--clip", "0", "--overwrite", "--ignore-checksums")
+        assert run.code == 0
+        assert pixels_of(target, "COUNTS").max() == 6
+        content[50:54] = b"edit"
+        content[2880 + 400] ^= 0x10
+        floats[2].write_bytes(content)
+        run = command("combine", *floats, "-o", target, "--clip", "0", "--overwrite")
+        assert (run.code, "f2.fits: its header was changed" in run.err) == (0, True)
 
     @pytest.mark.parametrize(("method", "compute"), [("average", np.mean), ("median", np.median), ("sum", np.sum)])
     def test_without_clipping(self, frames, stack, target, method, compute):

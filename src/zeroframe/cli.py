@@ -13,14 +13,44 @@ import sys
 import threading
 import warnings
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 -- typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from zeroframe._version import __version__
+from zeroframe.cli_night import add_night_commands
+from zeroframe.cli_options import (
+    COMBINE,
+    INCOMPLETE,
+    INTERRUPTED,
+    OK,
+    REFUSED,
+    TERMINATED,
+    WRITE,
+    Camera,
+    Check,
+    Clip,
+    Compress,
+    DryRun,
+    IgnoreChecksums,
+    MemLimit,
+    Method,
+    Out,
+    Overscan,
+    OverscanFit,
+    OverscanMethod,
+    OverscanOrder,
+    Overwrite,
+    RejectOutliers,
+    Spread,
+    Trim,
+    Workers,
+    bytes_of,
+    section_of,
+)
 from zeroframe.errors import FrameError, ZeroframeError, ZeroframeWarning
-from zeroframe.screen import Remarks, Screen, say
+from zeroframe.screen import Remarks, Screen, harmless, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +59,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection import OverscanInspection
     from zeroframe.plan import BiasPlan
     from zeroframe.results import BiasResult, CombinedOutcome
-    from zeroframe.sections import Section
+    from zeroframe.sessions import Session
     from zeroframe.survey import Found
 
 __all__ = ["app", "main"]
@@ -42,78 +72,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-OK, INCOMPLETE, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-
-_SUBTRACT, _COMBINE, _WRITE, _MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
-Out = Annotated[
-    Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the results.", rich_help_panel=_WRITE)
-]
-Camera = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="A known camera, or a profile of your own: my.toml.", rich_help_panel=_SUBTRACT),
-]
-Overscan = Annotated[str | None, typer.Option(metavar="SECTION", help="As \\[2056:2080,:].", rich_help_panel=_SUBTRACT)]
-Trim = Annotated[
-    str | None, typer.Option(metavar="SECTION", help="What is kept, as \\[1:2048,:].", rich_help_panel=_SUBTRACT)
-]
-OverscanMethod = Annotated[
-    Literal["median", "mean", "clipped"] | None,
-    typer.Option(metavar="HOW", help="Level of each row: median, mean or clipped (mean).", rich_help_panel=_SUBTRACT),
-]
-OverscanFit = Annotated[
-    Literal["chebyshev", "legendre", "spline"] | None,
-    typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=_SUBTRACT),
-]
-OverscanOrder = Annotated[
-    int | None,
-    typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=_SUBTRACT),
-]
-Method = Annotated[
-    Literal["average", "median", "sum"],
-    typer.Option(metavar="HOW", help="average, median or sum.", rich_help_panel=_COMBINE),
-]
-Clip = Annotated[
-    float,
-    typer.Option(metavar="K", help="Reject what is K spreads from the median; 0: nothing.", rich_help_panel=_COMBINE),
-]
-Spread = Annotated[
-    Literal["noise", "mad", "std", "ccd"],
-    typer.Option(
-        "--clip-spread",
-        metavar="HOW",
-        help="noise: 1.4826 MAD, but no less than the noise of the frames; mad: as in the notebooks; std: standard "
-        "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip.",
-        rich_help_panel=_COMBINE,
-    ),
-]
-RejectOutliers = Annotated[
-    bool,
-    typer.Option(
-        "--reject-outliers", help="Leave out frames that do not belong to the others.", rich_help_panel=_COMBINE
-    ),
-]
-Compress = Annotated[
-    Literal["none", "gzip", "rice"],
-    typer.Option(metavar="HOW", help="none, gzip (.fits.gz) or rice (.fits.fz).", rich_help_panel=_WRITE),
-]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace results that are there already.", rich_help_panel=_WRITE)
-]
-MemLimit = Annotated[
-    str | None,
-    typer.Option(metavar="SIZE", help="As 2G; by default half of what is free.", rich_help_panel=_MEANS),
-]
-IgnoreChecksums = Annotated[
-    bool,
-    typer.Option(
-        "--ignore-checksums", help="Use frames whose data have not the sum of their header.", rich_help_panel=_MEANS
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=_MEANS),
-]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -200,22 +158,6 @@ def _options(
     """From a folder of raw CCD frames to calibrated frames and combined ones that can be trusted."""
 
 
-def _section(text: str | None, option: str) -> Section | None:
-    from zeroframe.errors import SectionError
-    from zeroframe.sections import Section
-
-    try:
-        return None if text is None else Section.parse(text)
-    except SectionError as error:
-        raise SectionError(f"{option}: {error}") from error
-
-
-def _bytes(text: str | None) -> int | None:
-    from zeroframe.memory import parse_size
-
-    return None if text is None else parse_size(text)
-
-
 @app.command(
     epilog="For example: zeroframe bias RAW -o OUT --overscan '\\[2056:2080,:]' --trim '\\[1:2048,:]'",
 )
@@ -233,21 +175,16 @@ def bias(
     clip_spread: Spread = "noise",
     reject_outliers: RejectOutliers = False,
     combine: Annotated[
-        bool, typer.Option("--combine/--no-combine", help="Combine them at all.", rich_help_panel=_COMBINE)
+        bool, typer.Option("--combine/--no-combine", help="Combine them at all.", rich_help_panel=COMBINE)
     ] = True,
     compress: Compress = "none",
     overwrite: Overwrite = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.", rich_help_panel=_WRITE)
-    ] = False,
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Read raw frames again even if their times are the same.", rich_help_panel=_WRITE),
-    ] = False,
+    dry_run: DryRun = False,
+    check: Check = False,
     ignore_checksums: IgnoreChecksums = False,
     report: Annotated[
         bool,
-        typer.Option("--report/--no-report", help="Write OUT/report.html, which shows why.", rich_help_panel=_WRITE),
+        typer.Option("--report/--no-report", help="Write OUT/report.html, which shows why.", rich_help_panel=WRITE),
     ] = True,
     mem_limit: MemLimit = None,
     workers: Workers = None,
@@ -269,16 +206,16 @@ def bias(
     check_output_folder(raw, out)
     recipe = RecipeWishes(
         camera,
-        _section(overscan, "--overscan"),
-        _section(trim, "--trim"),
+        section_of(overscan, "--overscan"),
+        section_of(trim, "--trim"),
         overscan_method,
         overscan_fit,
         overscan_order,
     )
-    spec, limit = clip_spec(method, clip, clip_spread), _bytes(mem_limit)
+    spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
     found = survey_folder(raw, workers=workers)
     if wants_evidence(found, recipe):
-        recipe = replace(recipe, evidence=_look_at_pixels(found, workers))
+        recipe = replace(recipe, evidence=_look_at_pixels(found, limit, workers))
     wishes = BiasWishes(recipe, spec, compress, combine, overwrite, clip_spread, reject_outliers)
     plan = plan_bias(found, raw, out, wishes)
     if dry_run:
@@ -286,47 +223,47 @@ def bias(
     screen = Screen()
     with begin(plan, mem_limit_bytes=limit, workers=workers, check=check) as session:
         screen.found(plan)
-        screen.choices(plan)
+        screen.choices(plan.choices)
         with screen.progress() as progress:
             result = carry_out(
-                session, progress=progress, check_sums=not ignore_checksums, measure=report and _lacks_report(out)
+                session, progress=progress, check_sums=not ignore_checksums, measure=report and _lacks_report(session)
             )
         screen.bias_result(plan, result)
-        reported = not report or _write_report(plan, result, screen, workers)
+        reported = not report or session.right_report or _write_report(plan, result, screen, workers)
     return _bias_code(result) if reported else max(_bias_code(result), INCOMPLETE)
 
 
-def _look_at_pixels(found: Sequence[Found], workers: int | None) -> OverscanInspection | None:
+def _look_at_pixels(found: Sequence[Found], limit: int | None, workers: int | None) -> OverscanInspection | None:
     """Return what the pixels of a few frames say of the overscan; None where none of them can be read."""
     from zeroframe.inspection import inspect_overscan
 
     try:
-        return inspect_overscan([item for item in found if item.problem is None], workers=workers)
+        usable = [item for item in found if item.problem is None]
+        return inspect_overscan(usable, mem_limit_bytes=limit, workers=workers)
     except FrameError:
         return None  # each of the frames is named with what is wrong when it is calibrated
 
 
-def _lacks_report(out: Path) -> bool:
-    from zeroframe.report import can_write_reports, is_report
+def _lacks_report(session: Session) -> bool:
+    from zeroframe.report import can_write_reports
 
-    return can_write_reports() and not is_report(out / "report.html")
+    return can_write_reports() and not session.right_report
 
 
 def _write_report(plan: BiasPlan, result: BiasResult, screen: Screen, workers: int | None) -> bool:
     """Write OUT/report.html and say so; return False where it should be there and cannot."""
+    from zeroframe.record import add_report
     from zeroframe.report import bias_report_data, can_write_reports, is_report, write_report
 
     target = plan.out / "report.html"
     if not can_write_reports():
         say("note: no report.html, which needs jinja2; install it: pip install 'zeroframe[report]', or say --no-report")
         return True
-    same = result.combined is None or result.combined.state == "skipped"
-    if is_report(target) and same and len(result.skipped) == len(result.frames):
-        return True  # nothing has changed
     try:
         command = shlex.join(["zeroframe", *sys.argv[1:]])
         data = bias_report_data(plan, result, command=command, workers=workers)
         write_report(target, data, overwrite=plan.overwrite or is_report(target))
+        add_report(plan.out, target.name)
     except ZeroframeError as error:
         say(f"no report: {error}")
         return False
@@ -340,7 +277,7 @@ def _dry_run(plan: BiasPlan, *, check: bool, workers: int | None) -> int:
 
     screen = Screen()
     screen.found(plan)
-    screen.choices(plan)
+    screen.choices(plan.choices)
     standings = examine(plan, check=check, workers=workers)
     screen.what_would_be_done(plan, standings)
     return REFUSED if standings.refused and not plan.overwrite else OK
@@ -352,11 +289,14 @@ def _bias_code(result: BiasResult) -> int:
     return INCOMPLETE if result.done else REFUSED
 
 
+add_night_commands(app)
+
+
 @app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
 def combine(
     frames: Annotated[list[Path], typer.Argument(metavar="FRAMES...", help="Calibrated frames of one size and unit.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="What is written.", rich_help_panel=_WRITE)
+        Path, typer.Option("--output", "-o", metavar="FILE", help="What is written.", rich_help_panel=WRITE)
     ],
     method: Method = "average",
     clip: Clip = 5.0,
@@ -372,7 +312,7 @@ def combine(
     from zeroframe.combine_jobs import run_combine
 
     screen = Screen()
-    spec, limit = clip_spec(method, clip, clip_spread), _bytes(mem_limit)
+    spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
     with screen.progress() as progress:
         outcome = run_combine(
             frames,
@@ -404,13 +344,14 @@ def inspect(
     camera: Camera = None,
     write: Annotated[
         Path | None,
-        typer.Option("--write", metavar="FILE", help="A profile for --camera: my.toml.", rich_help_panel=_WRITE),
+        typer.Option("--write", metavar="FILE", help="A profile for --camera: my.toml.", rich_help_panel=WRITE),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", help="What it rests on: overscan.png.", rich_help_panel=_WRITE),
+        typer.Option("--plot", metavar="FILE", help="What it rests on: overscan.png.", rich_help_panel=WRITE),
     ] = None,
     overwrite: Overwrite = False,
+    mem_limit: MemLimit = None,
     workers: Workers = None,
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
@@ -421,7 +362,7 @@ def inspect(
         if target is not None:
             check_output_folder(raw, target.parent)
     screen = Screen()
-    result = inspect_overscan(raw, camera, workers=workers)
+    result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
     screen.inspection(result)
     if plot is not None:
         write_plot(result, plot, overwrite=overwrite)
@@ -475,7 +416,10 @@ def list_folder(
     elif output_format == "csv":
         import csv
 
-        csv.writer(sys.stdout, lineterminator="\n").writerows([listing.columns, *listing.rows])
+        rows = listing.rows
+        if sys.stdout.isatty():  # a person looks at it: names and header words must not steer the terminal
+            rows = tuple(tuple(harmless(one) if isinstance(one, str) else one for one in row) for row in rows)
+        csv.writer(sys.stdout, lineterminator="\n").writerows([listing.columns, *rows])
     else:
         Screen().listing(listing)
     for problem in listing.problems:

@@ -13,7 +13,6 @@ from zeroframe.combination import ChosenStack, Judge, combine_prepared, prepare
 from zeroframe.errors import (
     AssumptionWarning,
     FrameError,
-    HeaderWarning,
     MemoryLimitError,
     NoFramesError,
     OutputError,
@@ -22,18 +21,17 @@ from zeroframe.errors import (
 )
 from zeroframe.frames import error_sentence
 from zeroframe.headers import combined_cards
+from zeroframe.input_sums import InputSums
 from zeroframe.io import HeaderDraft, scan, write_fits
-from zeroframe.io.marks import Crc32, file_crc32
-from zeroframe.io.sums import check_file
+from zeroframe.io.marks import Crc32
 from zeroframe.memory import default_limit_bytes
-from zeroframe.parallel import map_threads
 from zeroframe.plan import CombineJob, same_form
 from zeroframe.provenance import sign_combined
 from zeroframe.quality import sampled_level
 from zeroframe.results import CombinedOutcome
 from zeroframe.resume import RIGHT_COMBINED
 from zeroframe.saving import image_parts
-from zeroframe.stacks import ArrayStack, Stack, open_stack
+from zeroframe.stacks import ArrayStack, Stack, TalliedStack, open_stack
 from zeroframe.survey import survey
 
 if TYPE_CHECKING:
@@ -87,6 +85,8 @@ class Finished:
         How many frames each pixel used.
     cards : mapping of str to (value, comment)
         What more its header says.
+    stale : tuple of str
+        Cards of a single frame, which are not true of the combined one.
     """
 
     data: NDArray[Any]
@@ -94,6 +94,7 @@ class Finished:
     mask: NDArray[Any]
     counts: NDArray[Any]
     cards: Mapping[str, tuple[Any, str]]
+    stale: tuple[str, ...] = ()
 
 
 class Origin:
@@ -119,6 +120,9 @@ class Origin:
         """Return kind and gain of the frames, as far as clipping wants to know them."""
         return (None, None) if self.judge is None else self.judge.common(paths)
 
+    def check(self, paths: Sequence[Path], stack: TalliedStack) -> None:
+        """Look at what has been read of the frames; raise `FrameError` where one of them is damaged."""
+
     def seen(self, stack: Stack, paths: Sequence[Path]) -> Stack:  # noqa: ARG002
         """Return the frames as they are compared and combined."""
         return stack
@@ -139,14 +143,17 @@ class Origin:
 
 
 class _FilesOrigin(Origin):
-    """Any files, with their CRC-32."""
+    """Any files, with their sums."""
 
-    def __init__(self, crc32s: Mapping[Path, int], judge: Judge) -> None:
-        self._crc32s = crc32s
+    def __init__(self, sums: InputSums, judge: Judge) -> None:
+        self._sums = sums
         self._judge = judge
 
     def words(self, paths: Sequence[Path]) -> list[str]:
-        return [f"crc32 {self._crc32s[path]:08x}" for path in paths]
+        return [self._sums.word(path) for path in paths]
+
+    def check(self, paths: Sequence[Path], stack: TalliedStack) -> None:
+        self._sums.compare(paths, stack)
 
     @property
     def judge(self) -> Judge:
@@ -188,7 +195,7 @@ def _combine_all(
     report = None if progress is None else lambda fraction: progress("combining", fraction)
     left = means.limit_bytes - sum(array.nbytes for array in kept.values())
     stack = stack_of(paths, kept, means.limit_bytes, job.target.parent)
-    flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack)
+    flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack, workers=means.workers)
     chosen = [number for number, path in enumerate(paths) if path not in {flag.path for flag in outliers}]
     if not chosen:
         reason = "no frame belongs to the others; look at them, and combine those that you trust"
@@ -206,14 +213,18 @@ def _combine_all(
         mem_limit_bytes=left,
         workers=means.workers,
     )
+    masked = origin.masked(paths)
+    tallied = stack if masked is not None else TalliedStack(stack)
     combined, clipping = combine_prepared(
-        stack,
+        tallied,
         prepared,
-        masked=origin.masked(paths),
+        masked=masked,
         mem_limit_bytes=left,
         workers=means.workers,
         progress=report,
     )
+    if isinstance(tallied, TalliedStack):
+        origin.check(paths, tallied)
     finished = origin.finished(combined, prepared, paths)
     outcome = CombinedOutcome(
         job.target,
@@ -253,6 +264,9 @@ def _written(
     rejection = "none" if outcome.clipping is None else outcome.clipping.rejection.describe()
     combined_cards(header, outcome.sources, method=job.spec.method, rejection=rejection)
     how = f"{job.spec.method} of {len(paths)} frames, rejection {rejection}"
+    for word in finished.stale:
+        if word in header:
+            del header[word]
     header.update(finished.cards)
     sign_combined(header, how, origin.words(paths), outcome.key)
     parts = image_parts(
@@ -324,33 +338,14 @@ def run_combine(
         raise NoFramesError("; ".join(left_out) or "there is nothing to combine; name some frames")
     usable, odd = same_form(usable)
     left_out += [str(refused.problem) for refused in odd]
-    crc32s, damaged = _checked([item.path for item in usable], workers, check_sums=check_sums)
-    if not crc32s:
-        raise NoFramesError("; ".join([*left_out, *damaged]))
-    left_out += damaged
+    sums = InputSums(usable, check=check_sums, workers=workers)
+    left_out += sums.damaged
+    if not sums.sound:
+        raise NoFramesError("; ".join(left_out))
     means = Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress)
-    job = CombineJob(tuple(crc32s), target, spec, _compression_of(target), clip_spread)
-    outcome = combine_job(job, {}, means, _FilesOrigin(crc32s, Judge.of(usable, reject=reject_outliers)))
+    job = CombineJob(sums.sound, target, spec, _compression_of(target), clip_spread)
+    outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
-
-
-def _checked(paths: Sequence[Path], workers: int | None, *, check_sums: bool) -> tuple[dict[Path, int], list[str]]:
-    """Read files through: return the CRC-32 of each that is sound, and one sentence for each that is not."""
-
-    def one(path: Path) -> int | FrameError:
-        try:
-            if not check_sums:
-                return file_crc32(path)[0]
-            checked = check_file(path)
-        except FrameError as error:
-            return error
-        for remark in checked.remarks:
-            warnings.warn(f"{path}: {remark}", HeaderWarning, stacklevel=2)
-        return checked.crc32
-
-    found = dict(zip(paths, map_threads(one, paths, workers), strict=True))
-    sound = {path: crc32 for path, crc32 in found.items() if isinstance(crc32, int)}
-    return sound, [str(error) for error in found.values() if isinstance(error, FrameError)]
 
 
 def _compression_of(target: Path) -> Compression:

@@ -37,6 +37,7 @@ __all__ = [
     "frame_key",
     "key_of",
     "recorded_recipe",
+    "sign",
     "sign_combined",
     "sign_frame",
     "versions",
@@ -204,7 +205,7 @@ def sign_frame(header: Header, job: CalibrateJob, mark: FileMark, key: str, subt
     done += [] if recipe.trim is None else [f"trimmed to {recipe.trim}"]
     lines = [f"zeroframe {__version__}: {each}" for each in done or ["nothing subtracted, nothing trimmed"]]
     lines += [f"zeroframe made this of {_ascii(job.source.name)}", f"sha256 {mark.sha256}"]
-    _sign(header, key, lines)
+    sign(header, key, lines)
 
 
 def sign_combined(header: Header, how: str, sources: Sequence[str], key: str | None) -> None:
@@ -225,10 +226,11 @@ def sign_combined(header: Header, how: str, sources: Sequence[str], key: str | N
         del header[LEVEL_CARD]
     lines = [f"zeroframe {__version__}: {how}"]
     lines += [f"IMCMB{number:03d} {said}" for number, said in enumerate(sources, start=1)]
-    _sign(header, key, lines)
+    sign(header, key, lines)
 
 
-def _sign(header: Header, key: str | None, lines: Sequence[str]) -> None:
+def sign(header: Header, key: str | None, lines: Sequence[str]) -> None:
+    """Put a key and lines of history in place of those that a header has; it is changed in place."""
     others = [line for line in header.get("HISTORY", ()) if not _OWN_LINES.match(line)]
     header.remove("HISTORY", ignore_missing=True, remove_all=True)
     if KEY_CARD in header:

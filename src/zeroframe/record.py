@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroframe.errors import ZeroframeWarning
+from zeroframe.errors import FrameError, ZeroframeWarning
 from zeroframe.io.atomic import atomic_file, write_all
-from zeroframe.io.marks import FileMark
+from zeroframe.io.marks import FileMark, file_crc32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["RECORD_NAME", "OutputMark", "RunRecord", "read_record", "write_record"]
+__all__ = ["RECORD_NAME", "OutputMark", "RunRecord", "add_report", "read_record", "report_problem", "write_record"]
 
 RECORD_NAME = "run.json"
 _FORMAT = 1
@@ -88,6 +88,12 @@ class RunRecord:
         return frozenset(each["name"] for each in frames if each["state"] == "failed")
 
     @property
+    def report(self) -> tuple[str, int, int] | None:
+        """Name, CRC-32 and size of the report, where one was written."""
+        said = self.this_run.get("report")
+        return None if said is None else (str(said["name"]), int(said["crc32"]), int(said["byte_count"]))
+
+    @property
     def was_good(self) -> bool:
         """Whether the run came to its end, and all was well."""
         return self.state == "finished" and self.this_run.get("all_is_well") is True
@@ -115,6 +121,43 @@ def write_record(folder: Path, record: RunRecord) -> None:
     text = json.dumps({"format": _FORMAT, **said}, indent=1) + "\n"
     with atomic_file(folder / RECORD_NAME, overwrite=True) as descriptor:
         write_all(descriptor, [text.encode("ascii")])
+
+
+def add_report(folder: Path, name: str) -> None:
+    """Note in run.json what the report is that has just been written; it tells of this run, so it stands there.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the results.
+    name : str
+        Of the report in it.
+
+    Raises
+    ------
+    FrameError
+        When it cannot be read.
+    OutputError
+        When run.json cannot be written.
+    """
+    record = read_record(folder)
+    if record is not None:
+        crc32, size = file_crc32(folder / name)
+        said = {"name": name, "crc32": crc32, "byte_count": size}
+        write_record(folder, replace(record, this_run={**record.this_run, "report": said}))
+
+
+def report_problem(folder: Path, record: RunRecord) -> str:
+    """Return what is wrong with the report of a run; empty where nothing is, or it has written none."""
+    if record.report is None:
+        return ""
+    name, *written = record.report
+    path = folder / name
+    try:
+        found = file_crc32(path)
+    except FrameError as error:
+        return f"{path}: {error.reason}; run again"
+    return "" if list(found) == written else f"{path}: has been altered; run again"
 
 
 def read_record(folder: Path) -> RunRecord | None:
@@ -161,7 +204,7 @@ def _record_of(said: dict[str, Any]) -> RunRecord:
         said["state"], dict(said["versions"]), dict(said["recipe"]), list(said["choices"]),
         inputs, outputs, earlier, dict(said["this_run"]),
     )  # fmt: skip
-    record.failed  # noqa: B018 -- raises where the list of frames is none
+    record.failed, record.report  # noqa: B018 -- raise where what they are made of is not what it should be
     return record
 
 

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from zeroframe.errors import FrameError, OutputExistsError
 from zeroframe.frames import FrameOutcome
@@ -28,9 +28,23 @@ if TYPE_CHECKING:
     from zeroframe.io.marks import FileMark
     from zeroframe.plan import BiasPlan, CalibrateJob
 
-__all__ = ["RIGHT_COMBINED", "Standing", "Standings", "carried_key", "examine", "output_mark", "refuse_foreign"]
+__all__ = [
+    "RIGHT",
+    "RIGHT_COMBINED",
+    "Judged",
+    "Standing",
+    "Standings",
+    "carried_key",
+    "differing_versions",
+    "examine",
+    "output_mark",
+    "own_mark",
+    "refuse_foreign",
+    "source_mark",
+    "why_other",
+]
 
-_RIGHT = "made of the same raw frame in the same way, and unchanged since"
+RIGHT = "made of the same raw frame in the same way, and unchanged since"
 RIGHT_COMBINED = "made of the same frames in the same way, and unchanged since"
 
 
@@ -117,7 +131,15 @@ def examine(plan: BiasPlan, *, check: bool = False, workers: int | None = None) 
     return Standings(tuple(frames), _combined_standing(plan, frames, record), record)
 
 
-def refuse_foreign(standings: Standings) -> None:
+class Judged(Protocol):
+    """Results that have been looked at."""
+
+    @property
+    def refused(self) -> tuple[Standing, ...]:
+        """What has something else in its place."""
+
+
+def refuse_foreign(standings: Judged) -> None:
     """Raise when something stands in the place of a result.
 
     Raises
@@ -143,24 +165,30 @@ def _frame_standing(job: CalibrateJob, record: RunRecord, *, check: bool) -> Sta
         return Standing(job.target, "make", "is not there yet")
     known = record.outputs.get(job.target.name) or record.earlier.get(job.target.name)
     try:
-        source = _source_mark(job.source, record, check=check)
+        source = source_mark(job.source, job.source.name, record, check=check)
     except FrameError:
         return Standing(job.target, "replace", f"{job.source.name} cannot be read to compare them")
     key = frame_key(job, source.sha256)
-    found = _own_mark(job.target, key, known)
+    found = own_mark(job.target, key, known)
     if isinstance(found, str):
-        return Standing(job.target, "replace", found or _why_other(job.source.name, source, known, record))
+        return Standing(job.target, "replace", found or why_other(job.source.name, source, known, record))
     mark = replace(found, sources=(job.source.name,), source_sha256=source.sha256)
     right = FrameOutcome(
-        job.source, "skipped", f"{job.target}: {_RIGHT}", job.target,
+        job.source, "skipped", f"{job.target}: {RIGHT}", job.target,
         bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32,
     )  # fmt: skip
-    return Standing(job.target, "keep", _RIGHT, right, mark)
+    return Standing(job.target, "keep", RIGHT, right, mark)
 
 
-def _source_mark(path: Path, record: RunRecord, *, check: bool) -> FileMark:
-    """Return the mark of a raw frame; it is read only where its stamp is another, or none."""
-    known = record.inputs.get(path.name)
+def source_mark(path: Path, name: str, record: RunRecord, *, check: bool) -> FileMark:
+    """Return the mark of a raw frame, which run.json calls ``name``; it is read where its stamp is another, or none.
+
+    Raises
+    ------
+    FrameError
+        When it cannot be read.
+    """
+    known = record.inputs.get(name)
     if not check and known is not None and known.stamp is not None:
         try:
             stamp = file_stamp(path.stat(), time.time_ns())
@@ -171,7 +199,7 @@ def _source_mark(path: Path, record: RunRecord, *, check: bool) -> FileMark:
     return file_mark(path)
 
 
-def _own_mark(target: Path, key: str, known: OutputMark | None) -> OutputMark | str:
+def own_mark(target: Path, key: str, known: OutputMark | None) -> OutputMark | str:
     """Return the mark of a result that is right; else why not, in words, or empty where it is of another job."""
     if not stat.S_ISREG(target.lstat().st_mode):
         return "it is a link" if target.is_symlink() else "it is not a file"
@@ -187,7 +215,7 @@ def _own_mark(target: Path, key: str, known: OutputMark | None) -> OutputMark | 
             return ""
         checked = check_file(target)
     except FrameError as error:
-        return f"it is damaged ({error.reason})" if known is not None else f"it {error.reason}"
+        return f"it is damaged ({error.reason})" if known is not None else f"it cannot be used: {error.reason}"
     if checked.remarks or not checked.summed:
         return "it has been changed since it was made"
     return OutputMark(key, checked.crc32, checked.byte_count)
@@ -207,18 +235,19 @@ def carried_key(path: Path) -> str | None:
     return next((str(key) for key in keys if key is not None), None)
 
 
-def _why_other(name: str, source: FileMark, known: OutputMark | None, record: RunRecord) -> str:
+def why_other(name: str, source: FileMark, known: OutputMark | None, record: RunRecord) -> str:
     """Say in what the job differs that made a file."""
     if known is not None and known.source_sha256 and known.source_sha256 != source.sha256:
         return f"it was made of another {name}: that file has changed since"
     if known is not None and dict(record.versions) != dict(versions()):
-        return f"it was made by another version ({_differing(record)})"
+        return f"it was made by another version ({differing_versions(record)})"
     if known is not None:
         return "it was made with other options"
     return "it was made of another raw frame, with other options or by another version"
 
 
-def _differing(record: RunRecord) -> str:
+def differing_versions(record: RunRecord) -> str:
+    """Name the versions of a run that are others now."""
     now = versions()
     parts = [f"{name} {old}" for name, old in record.versions.items() if now.get(name) != old]
     return ", ".join(parts)
@@ -237,7 +266,7 @@ def _combined_standing(plan: BiasPlan, frames: Sequence[Standing], record: RunRe
         key = standing.right.key if standing.right is not None else _key_to_be(each, record)
         if key is not None:
             keys[each.target.name] = key
-    found = _own_mark(job.target, combine_key(plan, job, keys), known)
+    found = own_mark(job.target, combine_key(plan, job, keys), known)
     if isinstance(found, str):
         return Standing(job.target, "replace", found or _why_other_combined(plan, tuple(keys), known, record))
     return Standing(job.target, "keep", RIGHT_COMBINED, mark=replace(found, sources=tuple(keys)))
@@ -248,7 +277,7 @@ def _key_to_be(job: CalibrateJob, record: RunRecord) -> str | None:
     if job.source.name in record.failed:
         return None
     try:
-        return frame_key(job, _source_mark(job.source, record, check=False).sha256)
+        return frame_key(job, source_mark(job.source, job.source.name, record, check=False).sha256)
     except FrameError:
         return None
 
@@ -257,7 +286,7 @@ def _why_other_combined(plan: BiasPlan, names: tuple[str, ...], known: OutputMar
     if known is None:
         return "it was made of other frames, with other options or by another version"
     if dict(record.versions) != dict(versions()):
-        return f"it was made by another version ({_differing(record)})"
+        return f"it was made by another version ({differing_versions(record)})"
     if record.recipe.get("combine") != recorded_recipe(plan)["combine"]:
         return "it was made with other options"
     new = [name for name in names if name not in known.sources]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.combine_jobs import Means, Progress, combine_job, stack_of
-from zeroframe.combining import CombineSpec
+from zeroframe.combine_jobs import Means, Origin, Progress, combine_job, stack_of
 from zeroframe.errors import OutputError
 from zeroframe.frame_quality import Flag, flag_frames
 from zeroframe.frames import Calibrator, FrameOutcome
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import KEY_CARD, combine_key
-from zeroframe.quality import StackNoise, measure_noise
+from zeroframe.quality import StackNoise, frame_noise
 from zeroframe.readback import check_files
 from zeroframe.record import OutputMark
 from zeroframe.results import BiasResult, CombinedOutcome
@@ -223,31 +222,30 @@ def _noise_of_files(paths: Sequence[Path], means: Means) -> StackNoise | None:
     if len(paths) < 2:
         return None
     stack = stack_of(paths, {}, means.limit_bytes, paths[0].parent)
-    return measure_noise(stack, CombineSpec(), mem_limit_bytes=means.limit_bytes, workers=means.workers)
+    found = frame_noise(stack, workers=means.workers)
+    return None if found is None else StackNoise(found.single, found.calibrated, None, None, float("nan"))
 
 
-@dataclass(frozen=True, slots=True)
-class _FolderOrigin:
+class _FolderOrigin(Origin):
     """The calibrated frames of a plan; they have been judged."""
 
-    plan: BiasPlan
-    job: CombineJob
-    frames: Mapping[Path, FrameOutcome]
-    standing: Standing | None
-    judge: None = None
+    def __init__(
+        self, plan: BiasPlan, job: CombineJob, frames: Mapping[Path, FrameOutcome], standing: Standing | None
+    ) -> None:
+        self._plan, self._job, self._frames, self._standing = plan, job, frames, standing
 
     def key(self, unreadable: Sequence[Path]) -> str:
         # of all frames that are there: which of them do not belong to the others follows from their pixels
-        keys = {path.name: frame.key for path, frame in self.frames.items()}
-        return combine_key(self.plan, self.job, keys, [path.name for path in unreadable])
+        keys = {path.name: frame.key for path, frame in self._frames.items()}
+        return combine_key(self._plan, self._job, keys, [path.name for path in unreadable])
 
     def words(self, paths: Sequence[Path]) -> list[str]:
-        return [f"{KEY_CARD} {self.frames[path].key}" for path in paths]
+        return [f"{KEY_CARD} {self._frames[path].key}" for path in paths]
 
     def masked(self, paths: Sequence[Path]) -> tuple[int, ...]:
-        qualities = [self.frames[path].quality for path in paths]
+        qualities = [self._frames[path].quality for path in paths]
         return tuple(0 if quality is None else quality.non_finite for quality in qualities)
 
     @property
     def right(self) -> OutputMark | None:
-        return None if self.standing is None else self.standing.mark
+        return None if self._standing is None else self._standing.mark

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zeroframe.listing import Listing
     from zeroframe.plan import BiasPlan
     from zeroframe.quality import StackNoise
+    from zeroframe.recipes import Choice
     from zeroframe.results import BiasResult, CombinedOutcome
     from zeroframe.resume import Standings
     from zeroframe.survey import Found
@@ -197,9 +198,9 @@ class Screen:
         if others:
             self.line(f"Also in the folder, and left alone: {others}.")
 
-    def choices(self, plan: BiasPlan) -> None:
+    def choices(self, choices: Sequence[Choice]) -> None:
         """Say what was chosen and why, guesses in another colour."""
-        for choice in plan.choices:
+        for choice in choices:
             style = "cyan" if choice.certain else "yellow"
             label = choice.what + ("" if choice.certain else " (uncertain)")
             self.line(f"{choice.value} — {choice.reason}", label, style)

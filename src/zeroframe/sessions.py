@@ -16,7 +16,7 @@ from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
 from zeroframe.parallel import usable_cores
 from zeroframe.provenance import as_data, recorded_recipe, versions
-from zeroframe.record import OutputMark, RunRecord, write_record
+from zeroframe.record import OutputMark, RunRecord, report_problem, write_record
 from zeroframe.resume import Standings, examine, output_mark, refuse_foreign
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zeroframe.frames import FrameOutcome
     from zeroframe.plan import BiasPlan
 
-__all__ = ["Session", "begin"]
+__all__ = ["Session", "begin", "iso_time", "make_folder"]
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,28 @@ class Session:
             outputs[self.plan.combine.target.name] = combined
         this_run = {
             **self._said(),
-            "finished": _iso(datetime.now(UTC)),
+            "finished": iso_time(datetime.now(UTC)),
             "all_is_well": good,
             "seconds": {"look": round(self.examined_s, 3), **{key: round(value, 3) for key, value in seconds.items()}},
             "frames": [{"name": frame.source.name, "state": frame.state, "reason": frame.reason} for frame in frames],
             "combined": combined_said,
+            **self._kept_report(),
         }
         inputs = {frame.source.name: frame.source_mark for frame in frames if frame.source_mark is not None}
         write_record(self.plan.out, self._record("finished", inputs, outputs, this_run))
+
+    def _kept_report(self) -> dict[str, Any]:
+        """Return what is known of a report that tells of these results, too, unless the person has taken it away."""
+        before = self.standings.record
+        if before.report is None or not self.standings.nothing_to_do:
+            return {}
+        return {"report": before.this_run["report"]} if os.path.lexists(self.plan.out / before.report[0]) else {}
+
+    @property
+    def right_report(self) -> bool:
+        """Whether the report that is there was written of these results, and is what it was."""
+        record = self.standings.record
+        return self.standings.nothing_to_do and record.report is not None and not report_problem(self.plan.out, record)
 
     def write_begin(self) -> None:
         """Write that the run has begun: what is left of run.json when it is killed."""
@@ -117,7 +131,7 @@ class Session:
 
     def _said(self) -> dict[str, Any]:
         return {
-            "started": _iso(self.started),
+            "started": iso_time(self.started),
             "out": str(self.plan.out.absolute()),
             "threads": self.threads,
             "memory_limit": self.limit_bytes,
@@ -175,7 +189,7 @@ def begin(
     """
     limit = mem_limit_bytes or default_limit_bytes()
     threads, keep = _share_memory(plan, limit, workers)
-    _make_folder(plan.out)
+    make_folder(plan.out)
     with folder_lock(plan.out):
         started, clock = datetime.now(UTC), time.perf_counter()
         remove_stale_parts(plan.out)
@@ -207,12 +221,14 @@ def _share_memory(plan: BiasPlan, limit_bytes: int, workers: int | None) -> tupl
     return threads, plan.combine is not None and out + max(threads * needed, combining) <= limit_bytes
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for results where there is none; raises `OutputError` when that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(folder, f"cannot be made ({error.strerror})", "choose another folder with -o") from error
 
 
-def _iso(moment: datetime) -> str:
+def iso_time(moment: datetime) -> str:
+    """Return a time as run.json says it."""
     return moment.isoformat(timespec="milliseconds")

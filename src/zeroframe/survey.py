@@ -13,9 +13,9 @@ from zeroframe.parallel import map_threads
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Found", "survey", "survey_folder"]
+__all__ = ["Found", "survey", "survey_folder", "survey_tree"]
 
 #: A file with one of these names was meant as FITS, so it is named when its content is not.
 _FITS_SUFFIXES = (".fit", ".fits", ".fts", ".fz")
@@ -111,15 +111,76 @@ def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None)
     NoFramesError
         When the folder is not there, is not a folder, or may not be read.
     """
+    return _survey_meant(_visible(_readable_folder(folder))[0], workers)
+
+
+def survey_tree(
+    folder: str | os.PathLike[str],
+    *,
+    leave_out: Sequence[str | os.PathLike[str]] = (),
+    workers: int | None = None,
+) -> list[Found]:
+    """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
+
+    Parameters
+    ----------
+    folder : path
+        The folder. Links to folders are followed; a folder that is reached twice is entered once.
+    leave_out : sequence of path
+        Folders that are not entered, whatever they are called there: such as that of the results.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of Found
+        Sorted by folder and name. Hidden files and folders, and files that are neither FITS nor named so, are left out.
+
+    Raises
+    ------
+    NoFramesError
+        When the folder or one within is not there, is not a folder, or may not be read.
+    """
+    root = _readable_folder(folder)
+    known = {_identity(Path(each)) for each in leave_out if Path(each).exists()} - {_identity(root)}
+    return _survey_meant(list(_walk(root, known)), workers)
+
+
+def _readable_folder(folder: str | os.PathLike[str]) -> Path:
     root = Path(folder)
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "is not there"
         raise NoFramesError(f"{root} {what}; give the folder that holds the raw frames")
+    return root
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _walk(folder: Path, known: set[tuple[int, int]]) -> Iterator[Path]:
+    """Yield the visible files of a folder and of those within that are not known yet."""
+    known.add(_identity(folder))
+    files, folders = _visible(folder)
+    yield from files
+    for each in folders:
+        if _identity(each) not in known:
+            yield from _walk(each, known)
+
+
+def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return files and folders, sorted by name, without hidden ones: such as the ._ that macOS leaves beside frames."""
     try:
-        # hidden files: such as the ._ ones that macOS leaves beside real frames
-        paths = [path for path in sorted(root.iterdir()) if not path.is_dir() and not path.name.startswith(".")]
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
-        raise NoFramesError(f"{root} cannot be read ({error.strerror}); give a folder that you may read") from error
+        raise NoFramesError(f"{folder} cannot be read ({error.strerror}); give a folder that you may read") from error
+    folders = [path for path in paths if path.is_dir()]
+    return [path for path in paths if path not in set(folders)], folders
+
+
+def _survey_meant(paths: Sequence[Path], workers: int | None) -> list[Found]:
+    """Read the headers of those files that are FITS or are named so."""
     meant = map_threads(_is_meant_as_fits, paths, workers)
     return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers)
 

@@ -13,7 +13,7 @@ from zeroframe.io.marks import file_mark
 from zeroframe.io.sums import check_file
 from zeroframe.locking import LOCK_NAME
 from zeroframe.parallel import map_threads
-from zeroframe.record import RECORD_NAME, read_record
+from zeroframe.record import RECORD_NAME, read_record, report_problem
 from zeroframe.resume import carried_key
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     """Compare a folder of results, and the raw frames behind it, with run.json.
 
     Every result is read through: its CRC-32 has to be that of run.json, its DATASUM and CHECKSUM those of its own
-    headers, and its key that of the job.
+    headers, and its key that of the job. A report that the run wrote has to have its CRC-32.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
         )
     marks = {**record.earlier, **record.outputs}
     found = map_threads(lambda name: _output_problem(out / name, marks[name]), list(marks), workers)
-    problems = _of_the_run(out, record) + [each for each in found if each] + _strangers(out, marks)
+    found_wrong = [each for each in (*found, report_problem(out, record)) if each]
+    problems = _of_the_run(out, record) + found_wrong + _strangers(out, marks)
     inputs = 0
     if raw is not None:
         compared = map_threads(
@@ -92,8 +93,11 @@ def _of_the_run(out: Path, record: RunRecord) -> list[str]:
     """Say how the run ended where it did not end well."""
     if record.state != "finished":
         return [f"{out}: the last run did not come to its end; run it again"]
-    frames = record.this_run.get("frames", [])
-    return [f"failed: {frame['reason'] or frame['name']}" for frame in frames if frame["state"] == "failed"]
+    said = list(record.this_run.get("frames", []))
+    for part in ("combined", "masks"):  # of a night, lists
+        found = record.this_run.get(part)
+        said += found if isinstance(found, list) else []
+    return [f"failed: {each['reason'] or each['name']}" for each in said if each["state"] == "failed"]
 
 
 def _output_problem(path: Path, mark: OutputMark) -> str:
@@ -122,10 +126,15 @@ def _input_problem(path: Path, mark: FileMark) -> str:
 
 
 def _strangers(out: Path, marks: Mapping[str, OutputMark]) -> list[str]:
-    """Name what the run has not made: frames, and what a dead run left behind. Other files are not our business."""
+    """Name what the run has not made: frames, and what a dead run left behind. Other files are not our business.
+
+    Of the folders within, those are looked into that hold results.
+    """
     problems = []
-    for path in sorted(out.iterdir()):
-        if path.name in marks or path.name in (RECORD_NAME, LOCK_NAME):
+    folders = {out, *((out / name).parent for name in marks)}
+    for path in sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir()):
+        name = path.relative_to(out).as_posix()
+        if name in marks or name in (RECORD_NAME, LOCK_NAME):
             continue
         if is_part(path.name):
             problems.append(f"{path}: is left over from a run that has died; it is removed by the next run")

@@ -191,8 +191,12 @@ def flat_level(flat: Array, flat_mask: Array, lowest: float, highest: float) -> 
                 usable = 0.0 < value <= highest and value < np.inf and not masked[x]
                 counts[x] += usable
                 totals[x] += value if usable else 0.0
-    count = counts.sum()
-    return count, totals.sum() / count if count > 0 else np.nan
+    count = 0
+    total = 0.0
+    for x in range(nx):  # numpy's sum() would have numba import scipy.linalg: 0.1 s
+        count += counts[x]
+        total += totals[x]
+    return count, total / count if count > 0 else np.nan
 
 
 @kernel

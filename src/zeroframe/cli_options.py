@@ -1,0 +1,134 @@
+"""What several commands share: options, exit codes, and how an option's text becomes a value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from zeroframe.errors import SectionError
+from zeroframe.memory import parse_size
+from zeroframe.sections import Section
+
+__all__ = [
+    "COMBINE",
+    "INCOMPLETE",
+    "INTERRUPTED",
+    "MEANS",
+    "OK",
+    "REFUSED",
+    "SUBTRACT",
+    "TERMINATED",
+    "WRITE",
+    "Camera",
+    "Check",
+    "Clip",
+    "Compress",
+    "DryRun",
+    "IgnoreChecksums",
+    "MemLimit",
+    "Method",
+    "Out",
+    "Overscan",
+    "OverscanFit",
+    "OverscanMethod",
+    "OverscanOrder",
+    "Overwrite",
+    "RejectOutliers",
+    "Spread",
+    "Trim",
+    "Workers",
+    "bytes_of",
+    "section_of",
+]
+
+OK, INCOMPLETE, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the results.", rich_help_panel=WRITE)]
+Camera = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A known camera, or a profile of your own: my.toml.", rich_help_panel=SUBTRACT),
+]
+Overscan = Annotated[str | None, typer.Option(metavar="SECTION", help="As \\[2056:2080,:].", rich_help_panel=SUBTRACT)]
+Trim = Annotated[
+    str | None, typer.Option(metavar="SECTION", help="What is kept, as \\[1:2048,:].", rich_help_panel=SUBTRACT)
+]
+OverscanMethod = Annotated[
+    Literal["median", "mean", "clipped"] | None,
+    typer.Option(metavar="HOW", help="Level of each row: median, mean or clipped (mean).", rich_help_panel=SUBTRACT),
+]
+OverscanFit = Annotated[
+    Literal["chebyshev", "legendre", "spline"] | None,
+    typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=SUBTRACT),
+]
+OverscanOrder = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),
+]
+Method = Annotated[
+    Literal["average", "median", "sum"],
+    typer.Option(metavar="HOW", help="average, median or sum.", rich_help_panel=COMBINE),
+]
+Clip = Annotated[
+    float,
+    typer.Option(metavar="K", help="Reject what is K spreads from the median; 0: nothing.", rich_help_panel=COMBINE),
+]
+Spread = Annotated[
+    Literal["noise", "mad", "std", "ccd"],
+    typer.Option(
+        "--clip-spread",
+        metavar="HOW",
+        help="noise: 1.4826 MAD, but no less than the noise of the frames; mad: as in the notebooks; std: standard "
+        "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip.",
+        rich_help_panel=COMBINE,
+    ),
+]
+RejectOutliers = Annotated[
+    bool,
+    typer.Option(
+        "--reject-outliers", help="Leave out frames that do not belong to the others.", rich_help_panel=COMBINE
+    ),
+]
+Compress = Annotated[
+    Literal["none", "gzip", "rice"],
+    typer.Option(metavar="HOW", help="none, gzip (.fits.gz) or rice (.fits.fz).", rich_help_panel=WRITE),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results that are there already.", rich_help_panel=WRITE)
+]
+MemLimit = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="As 2G; by default half of what is free.", rich_help_panel=MEANS),
+]
+IgnoreChecksums = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-checksums", help="Use frames whose data have not the sum of their header.", rich_help_panel=MEANS
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=MEANS),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.", rich_help_panel=WRITE)
+]
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="Read raw frames again even if their times are the same.", rich_help_panel=WRITE),
+]
+
+
+def section_of(text: str | None, option: str) -> Section | None:
+    """Return the section that an option names; raises `SectionError`, which names the option."""
+    try:
+        return None if text is None else Section.parse(text)
+    except SectionError as error:
+        raise SectionError(f"{option}: {error}") from error
+
+
+def bytes_of(text: str | None) -> int | None:
+    """Return the size in memory that an option names; raises `UsageError`."""
+    return None if text is None else parse_size(text)

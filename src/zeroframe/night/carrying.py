@@ -1,0 +1,344 @@
+"""Carry out the plan of a night: biases, darks, flats, masks, science frames, each from what was made before."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from zeroframe.combine_jobs import Means, Progress
+from zeroframe.dialects import Kind
+from zeroframe.errors import FrameError, OutputError, ZeroframeError
+from zeroframe.frames import FrameOutcome, error_sentence
+from zeroframe.io import HeaderDraft, ImagePart, write_fits
+from zeroframe.io.decoding import decoded_float
+from zeroframe.io.marks import Crc32
+from zeroframe.night.groups import combine_group
+from zeroframe.night.ingredients import Pantry
+from zeroframe.night.keys import frame_key, frame_uses, group_uses, mask_key
+from zeroframe.night.masks import bad_pixels, hot_pixels
+from zeroframe.night.pixels import FrameMaker, Made
+from zeroframe.night.results import GroupOutcome, MaskOutcome, NightOutcome, NightResult
+from zeroframe.night.session import NightSession, begin_night
+from zeroframe.night.shelf import Plane, Shelf
+from zeroframe.parallel import map_threads, worker_count
+from zeroframe.provenance import sign
+from zeroframe.readback import check_files
+from zeroframe.results import CombinedOutcome
+from zeroframe.resume import RIGHT_COMBINED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zeroframe.night.jobs import Group, MaskJob, NightFrame, NightPlan, Step
+
+__all__ = ["carry_out_night", "run_night"]
+
+_COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+#: What of the memory that is allowed combined frames may take while others need them.
+_SHELF_SHARE = 3
+
+
+def run_night(
+    plan: NightPlan,
+    *,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    check: bool = False,
+    check_sums: bool = True,
+) -> NightResult:
+    """Carry out the plan of a night; what is there already and right is not made again.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What is to be done.
+    mem_limit_bytes : int, optional
+        By default half of the memory that is available.
+    workers : int, optional
+        How many threads; by default as many as there are cores.
+    progress : callable, optional
+        Called with what is being done and the fraction done so far, from any thread.
+    check : bool
+        Hash raw frames whose results are there, whatever their times say.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+
+    Returns
+    -------
+    NightResult
+        One bad frame does not stop the others.
+
+    Raises
+    ------
+    MemoryLimitError, OutputError, OutputExistsError
+        As `zeroframe.night.session.begin_night` does.
+    """
+    with begin_night(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check) as session:
+        return carry_out_night(session, progress=progress, check_sums=check_sums)
+
+
+def carry_out_night(
+    session: NightSession, *, progress: Progress | None = None, check_sums: bool = True, measure: bool = False
+) -> NightResult:
+    """Carry out the plan of a run that has begun.
+
+    Parameters
+    ----------
+    session : NightSession
+        From `zeroframe.night.session.begin_night`.
+    progress, check_sums
+        As for `run_night`.
+    measure : bool
+        Measure everything again where all results are there and right; else nothing is said of their levels and noise.
+
+    Returns
+    -------
+    NightResult
+    """
+    if session.standings.record.was_good and session.standings.nothing_to_do and not measure:
+        result = _all_there(session)
+    else:
+        result = _Run(session, progress, check_sums=check_sums).carry_out()
+    try:
+        session.write_end(result)
+    except OutputError as error:
+        problems = (*result.check.problems, str(error))
+        return replace(result, check=replace(result.check, problems=problems))
+    return result
+
+
+class _Run:
+    """One run through the stages of a night."""
+
+    def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
+        plan = session.plan
+        self._session, self._plan, self._progress = session, plan, progress
+        self._keys: dict[str, str] = {}
+        self._shelf = Shelf(plan.out, session.limit_bytes // _SHELF_SHARE)
+        pantry = Pantry(plan, self._shelf, self._keys)
+        self._maker = FrameMaker(pantry, threads=session.threads, check_sums=check_sums)
+        self._finished, self._combined = count(1), count(1)
+        self._seconds: dict[str, float] = {}
+        self._masks_of: dict[str, list[MaskJob]] = {}
+        for job in plan.masks:
+            self._masks_of.setdefault(job.source, []).append(job)
+
+    def carry_out(self) -> NightResult:
+        """Go through the stages."""
+        frames: list[NightOutcome] = []
+        groups: list[GroupOutcome] = []
+        masks: list[MaskOutcome] = []
+        for kind in _COMBINED_KINDS:
+            started = time.perf_counter()
+            of_kind = [group for group in self._plan.groups if group.kind is kind]
+            raw = [frame for group in of_kind for frame in group.frames]
+            self._maker.forget(raw)
+            made = self._calibrate(raw, keep=self._may_keep(of_kind))
+            for outcome, told, found in self._combine_all(of_kind, {each.frame.name: each for each in made}):
+                groups.append(outcome)
+                frames += told
+                masks += found
+            if of_kind:
+                self._seconds[str(kind)] = time.perf_counter() - started
+        started = time.perf_counter()
+        self._maker.forget()
+        frames += self._calibrate(self._plan.science, keep=False)
+        self._seconds["science"] = time.perf_counter() - started
+        return self._result(frames, groups, masks)
+
+    def _result(self, frames: list[NightOutcome], groups: list[GroupOutcome], masks: list[MaskOutcome]) -> NightResult:
+        started = time.perf_counter()
+        shapes = {each.frame.target: each.outcome.shape_yx for each in frames if each.outcome.is_there}
+        shapes |= {each.group.target: each.combined.shape_yx for each in groups if each.combined.is_there}
+        order = {frame.name: place for place, frame in enumerate(self._plan.frames)}
+        frames.sort(key=lambda each: order[each.frame.name])
+        check = check_files(shapes)
+        self._seconds["read_back"] = time.perf_counter() - started
+        refused = tuple(str(each.problem) for each in self._plan.refused)
+        return NightResult(
+            tuple(frames), refused, self._plan.incomplete, tuple(groups), tuple(masks), check, self._seconds
+        )
+
+    def _may_keep(self, groups: Sequence[Group]) -> bool:
+        """Whether the frames of these groups fit in memory until they are combined."""
+        pixels = sum(
+            frame.shape_yx[0] * frame.shape_yx[1] * decoded_float(frame.layout).itemsize
+            for group in groups
+            for frame in group.frames
+        )
+        left = self._session.limit_bytes * (_SHELF_SHARE - 1) // _SHELF_SHARE
+        # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
+        largest = max((frame.shape_yx[0] * frame.shape_yx[1] for group in groups for frame in group.frames), default=0)
+        combining = self._session.threads * (16 * largest + (64 << 20))
+        return pixels + max(self._session.frame_bytes, combining) <= left
+
+    def _calibrate(self, frames: Sequence[NightFrame], *, keep: bool) -> list[NightOutcome]:
+        """Calibrate frames on threads; what goes wrong with one stands in its outcome, and stops no other."""
+        total = len(self._plan.frames)
+
+        def one(frame: NightFrame) -> NightOutcome:
+            try:
+                outcome = self._one(frame, keep=keep)
+            except (ZeroframeError, MemoryError, OSError) as error:
+                failed = FrameOutcome(frame.source, "failed", error_sentence(error, frame.source), frame.target)
+                outcome = NightOutcome(frame, failed)
+            if self._progress is not None:
+                self._progress("calibrating", next(self._finished) / total)
+            return outcome
+
+        return map_threads(one, frames, self._session.threads)
+
+    def _one(self, frame: NightFrame, *, keep: bool) -> NightOutcome:
+        """Make one frame, or measure it where it is there already and right."""
+        ready, lost = self._ready(frame)
+        used = {name: self._keys[name] for name in frame_uses(self._plan, ready) if name in self._keys}
+        right = self._session.standings.frames[frame.name].right
+        made: Made
+        if (
+            right is not None
+            and right.source_mark is not None
+            and frame_key(ready, right.source_mark.sha256, used) == right.key
+        ):
+            made = self._maker.recall(ready, right)
+        else:
+            made = self._maker.make(ready, used, keep=keep, overwrite=self._plan.overwrite)
+        return NightOutcome(ready, made.outcome, made.said, lost)
+
+    def _ready(self, frame: NightFrame) -> tuple[NightFrame, tuple[Step, ...]]:
+        """Return a frame with the steps that can be done, and those that cannot.
+
+        Raises
+        ------
+        FrameError
+            When it cannot do without: it is to be combined itself, or the recipe says so.
+        """
+        steps = frame.steps
+        named = {"bias": steps.bias, "dark": steps.dark, "flat": steps.flat}
+        lost = tuple(step for step, name in named.items() if name is not None and name not in self._keys)
+        masks = tuple(name for name in steps.masks if name in self._keys)
+        if lost and (frame.kind in _COMBINED_KINDS or self._plan.recipe.missing == "fail"):
+            names = ", ".join(str(named[step]) for step in lost)
+            raise FrameError(frame.source, f"needs {names}, which could not be made", "see why that failed")
+        if not lost and masks == steps.masks:
+            return frame, ()
+        without = replace(steps, masks=masks, **dict.fromkeys(lost))  # type: ignore[arg-type]
+        if "dark" in lost:
+            without = replace(without, dark_scale=None)
+        return replace(frame, steps=without), cast("tuple[Step, ...]", lost)
+
+    def _combine_all(
+        self, groups: Sequence[Group], frames: Mapping[str, NightOutcome]
+    ) -> list[tuple[GroupOutcome, list[NightOutcome], list[MaskOutcome]]]:
+        """Combine groups, and make their masks; several at once, because much of it runs on one thread."""
+        total = worker_count(self._session.workers)
+        at_once = max(min(self._session.threads, len(groups)), 1)
+        limit = self._session.limit_bytes * (_SHELF_SHARE - 1) // _SHELF_SHARE // at_once
+        means = Means(self._plan.overwrite, limit, max(total // at_once, 1), None)
+
+        def one(group: Group) -> tuple[GroupOutcome, list[NightOutcome], list[MaskOutcome]]:
+            outcome, told = self._combine(group, [frames[frame.name] for frame in group.frames], means)
+            if self._progress is not None:
+                self._progress("combining", next(self._combined) / len(self._plan.groups))
+            return outcome, told, [self._mask(job) for job in self._masks_of.get(group.name, ())]
+
+        return map_threads(one, groups, at_once)
+
+    def _combine(
+        self, group: Group, frames: Sequence[NightOutcome], means: Means
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Combine a group; its pixels leave memory."""
+        used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
+        right = self._session.standings.groups[group.name].mark
+        kept = {frame.target: self._maker.kept.pop(frame.target, None) for frame in group.frames}
+        pixels = {target: one for target, one in kept.items() if one is not None}
+        outcome, told = combine_group(group, frames, pixels, means, self._plan.out, self._shelf, used, right)
+        self._maker.give_back(pixels.values())
+        if outcome.combined.is_there and outcome.combined.key is not None:
+            self._keys[group.name] = outcome.combined.key
+        return outcome, told
+
+    def _mask(self, job: MaskJob) -> MaskOutcome:
+        """Make a mask, or measure it again where it is there already and right."""
+        if job.source not in self._keys:
+            return MaskOutcome(job, "failed", f"{job.name}: needs {job.source}, which could not be made")
+        key = mask_key(job, self._keys[job.source])
+        try:
+            outcome = self._made_mask(job, key)
+        except (ZeroframeError, MemoryError, OSError) as error:
+            return MaskOutcome(job, "failed", error_sentence(error, job.target))
+        self._keys[job.name] = key
+        return outcome
+
+    def _made_mask(self, job: MaskJob, key: str) -> MaskOutcome:
+        source = self._shelf.get(job.source).data
+        found = hot_pixels(source, job.sigmas) if job.what == "hot" else bad_pixels(source, job.sigmas, job.fraction)
+        outcome = MaskOutcome(job, "done", "", found.count, found.mask.size, found.level, found.noise, found.limit, key)
+        self._shelf.put(job.name, Plane(found.mask, np.empty((0, 0), np.float32), None, {}))
+        right = self._session.standings.masks[job.name].mark
+        if right is not None and right.key == key:
+            reason = f"{job.target}: {RIGHT_COMBINED}"
+            return replace(outcome, state="skipped", reason=reason, crc32=right.crc32, bytes_out=right.byte_count)
+        header = HeaderDraft()
+        header["IMAGETYP"] = ("MASK", f"{job.what} pixels: 1 where the pixel is not to be believed")
+        header["MASKOF"] = (job.source, "what it was made of")
+        header["NMASKED"] = (found.count, "masked pixels")
+        for word, value, comment in (
+            ("MSIGMAS", job.sigmas, "standard deviations that decided"),
+            ("MFRACT", job.fraction, "and fraction"),
+            ("MNOISE", found.noise, "one standard deviation"),
+            ("MLEVEL", found.level, "level of the combined frame"),
+        ):
+            if np.isfinite(value):
+                header[word] = (value, comment)
+        sign(header, key, [f"mask of {job.what} pixels of {job.source}"])
+        crc = Crc32()
+        part = ImagePart(found.mask.view(np.uint8), header)
+        overwrite = self._plan.overwrite
+        written = write_fits(job.target, [part], compress=_compression(job), overwrite=overwrite, on_bytes=crc.update)
+        return replace(outcome, crc32=crc.value, bytes_out=written)
+
+
+def _compression(job: MaskJob) -> Any:  # noqa: ANN401 -- a Compression
+    name = job.target.name
+    return "gzip" if name.endswith(".gz") else "rice" if name.endswith(".fz") else "none"
+
+
+def _all_there(session: NightSession) -> NightResult:
+    """Say that all results are there already; only their headers are read."""
+    plan, standings = session.plan, session.standings
+    frames, groups, masks = [], [], []
+    for frame in plan.frames:
+        right = standings.frames[frame.name].right
+        if right is None or right.source_mark is None:
+            continue
+        outcome = replace(right, shape_yx=frame.shape_yx, bytes_in=right.source_mark.byte_count)
+        frames.append(NightOutcome(frame, outcome))
+    for group in plan.groups:
+        mark = standings.groups[group.name].mark
+        if mark is not None:
+            combined = CombinedOutcome(
+                group.target,
+                "skipped",
+                f"{group.target}: {RIGHT_COMBINED}",
+                frames=len(mark.sources),
+                bytes_out=mark.byte_count,
+                shape_yx=group.frames[0].shape_yx,
+                key=mark.key,
+                crc32=mark.crc32,
+                sources=mark.sources,
+            )
+            groups.append(GroupOutcome(group, combined))
+    for job in plan.masks:
+        mark = standings.masks[job.name].mark
+        if mark is not None:
+            reason = f"{job.target}: {RIGHT_COMBINED}"
+            masks.append(MaskOutcome(job, "skipped", reason, key=mark.key, crc32=mark.crc32, bytes_out=mark.byte_count))
+    shapes = {each.frame.target: each.outcome.shape_yx for each in frames}
+    shapes |= {each.group.target: each.combined.shape_yx for each in groups}
+    refused = tuple(str(each.problem) for each in plan.refused)
+    return NightResult(tuple(frames), refused, plan.incomplete, tuple(groups), tuple(masks), check_files(shapes))

@@ -1,0 +1,280 @@
+"""One frame of a night from its raw file to its calibrated one: read once, worked on in memory, written once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.dialects import Kind
+from zeroframe.errors import FrameError
+from zeroframe.frame_quality import measure_frame
+from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header
+from zeroframe.io import HeaderDraft, ImagePart, read_raw, write_fits
+from zeroframe.io.decoding import decoded_float
+from zeroframe.io.marks import Crc32
+from zeroframe.kernels.frame import swap_bytes32
+from zeroframe.kernels.reduction import subtract_planes
+from zeroframe.night.keys import frame_key
+from zeroframe.night.light import mask_saturated, reduce_frame, say_steps
+from zeroframe.night.shelf import NO_PLANE
+from zeroframe.plan import CalibrateJob
+from zeroframe.provenance import sign_frame
+from zeroframe.quality import sampled_level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zeroframe.io import RawImage
+    from zeroframe.io.marks import FileMark
+    from zeroframe.night.ingredients import Pantry
+    from zeroframe.night.jobs import NightFrame
+
+__all__ = ["FIGURES", "FrameMaker", "Made", "calibrate_job"]
+
+#: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
+FIGURES = ("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN")
+_COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+
+
+@dataclass
+class _Buffers:
+    """Memory that one thread uses again for each frame: fresh pages cost 90 ms a frame."""
+
+    raw: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    planes: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def raw_of(self, size: int) -> NDArray[np.uint8]:
+        """Return at least so many bytes."""
+        if self.raw.size < size:
+            self.raw = np.empty(size, np.uint8)
+        return self.raw
+
+    def plane_of(self, name: str, shape_yx: tuple[int, int], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 -- a dtype
+        """Return memory for an image; what stands in it is of no use."""
+        size = shape_yx[0] * shape_yx[1]
+        known = self.planes.get(name)
+        if known is None or known.size < size or known.dtype != dtype:
+            known = self.planes[name] = np.empty(size, dtype)
+        return known[:size].reshape(shape_yx)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A frame that is there, and what its header says of it in figures."""
+
+    outcome: FrameOutcome
+    said: Mapping[str, Any]
+
+
+def calibrate_job(frame: NightFrame) -> CalibrateJob:
+    """Return the first half of what is done to a frame: overscan and trim."""
+    return CalibrateJob(frame.source, frame.target, frame.recipe, frame.layout, frame.compress)
+
+
+class FrameMaker:
+    """Calibrates frames of a night on threads; each thread takes a set of buffers and gives it back.
+
+    Parameters
+    ----------
+    pantry : Pantry
+        What they are calibrated with.
+    threads : int
+        How many frames are worked on at once.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+    """
+
+    def __init__(self, pantry: Pantry, *, threads: int, check_sums: bool) -> None:
+        self.kept: dict[Path, NDArray[Any]] = {}
+        self._spare: list[NDArray[Any]] = []
+        self._lock = Lock()
+        self._pantry, self._check_sums = pantry, check_sums
+        self._free: SimpleQueue[_Buffers] = SimpleQueue()
+        for _ in range(threads):
+            self._free.put(_Buffers())
+
+    def give_back(self, pixels: Iterable[NDArray[Any]]) -> None:
+        """Take pixels that nobody needs any more, for the next frames of their shape: fresh pages cost 90 ms each."""
+        with self._lock:
+            self._spare.extend(pixels)
+
+    def forget(self, needed: Sequence[NightFrame] = ()) -> None:
+        """Let go of spare memory that these frames have no use for."""
+        counts = Counter((frame.shape_yx, decoded_float(frame.layout)) for frame in needed)
+        spare, self._spare = self._spare, []
+        for one in spare:
+            if counts[one.shape, one.dtype] > 0:
+                counts[one.shape, one.dtype] -= 1
+                self._spare.append(one)
+
+    def _memory(self, shape_yx: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return memory for pixels that are kept."""
+        with self._lock:
+            for place, one in enumerate(self._spare):
+                if (one.shape, one.dtype) == (shape_yx, dtype):
+                    return self._spare.pop(place)
+        return np.empty(shape_yx, dtype)
+
+    def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: bool) -> Made:
+        """Calibrate one frame and write it.
+
+        Parameters
+        ----------
+        frame : NightFrame
+            What is done.
+        used : mapping of str to str
+            Names and keys of what it is made with.
+        keep : bool
+            Whether its pixels stay in memory, in ``kept``.
+        overwrite : bool
+            Whether a file that is there already may be replaced.
+
+        Raises
+        ------
+        ZeroframeError, MemoryError, OSError
+            When it cannot be read, calibrated or written.
+        """
+        buffers = self._free.get()
+        try:
+            return self._make(frame, used, buffers, keep=keep, overwrite=overwrite)
+        finally:
+            self._free.put(buffers)
+
+    def recall(self, frame: NightFrame, right: FrameOutcome) -> Made:
+        """Measure a frame that is there already and right, as if it had been calibrated now; raises as `make` does."""
+        buffers = self._free.get()
+        try:
+            ny, nx = frame.shape_yx
+            raw = read_raw(frame.target, ext=_image_ext(frame), into=buffers.raw_of(ny * nx * 8))
+            pixels = raw.decode()
+            return _measured(right, pixels, raw.cards)
+        finally:
+            self._free.put(buffers)
+
+    def _make(
+        self, frame: NightFrame, used: Mapping[str, str], buffers: _Buffers, *, keep: bool, overwrite: bool
+    ) -> Made:
+        raw, source = self._read(frame, buffers)
+        dtype = decoded_float(frame.layout)
+        pixels = self._memory(frame.shape_yx, dtype) if keep else buffers.plane_of("pixels", frame.shape_yx, dtype)
+        subtracted = calibrate_pixels(raw, frame.recipe, pixels)
+        header = calibrated_header(raw, frame.recipe)
+        level = sampled_level(pixels) + subtracted
+        if np.isfinite(level):  # a frame without a valid pixel has none
+            header["RAWLEVEL"] = (level, "mean level of the raw image")
+        mask, sigma, remarks = self._reduced(frame, raw, pixels, header, buffers)
+        say_steps(frame, header)
+        key = frame_key(frame, source.sha256, used)
+        sign_frame(header, calibrate_job(frame), source, key, subtracted)
+        crc = Crc32()
+        parts = _parts(pixels, sigma, mask, header, buffers)
+        written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
+        if keep:
+            self.kept[frame.target] = pixels
+        outcome = FrameOutcome(
+            frame.source, "done", "; ".join([*raw.remarks, *remarks]), frame.target,
+            bytes_out=written, source_mark=source, key=key, crc32=crc.value,
+        )  # fmt: skip
+        return _measured(outcome, pixels, header)
+
+    def _read(self, frame: NightFrame, buffers: _Buffers) -> tuple[RawImage, FileMark]:
+        """Read a raw frame, and what its file is; raises `FrameError` when it is not the one that was planned for."""
+        raw = read_raw(
+            frame.source, into=buffers.raw_of(frame.layout.byte_count), check_sums=self._check_sums, with_mark=True
+        )
+        same = raw.layout.shape_yx == frame.layout.shape_yx and (
+            raw.layout == frame.layout or frame.layout.tile_compressed  # tiles are decoded to a layout of their own
+        )
+        if raw.mark is None or not same:
+            raise FrameError(frame.source, "was changed while the night was reduced", "run again")
+        return raw, raw.mark
+
+    def _reduced(
+        self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], header: HeaderDraft, buffers: _Buffers
+    ) -> tuple[NDArray[np.bool_] | None, NDArray[Any] | None, tuple[str, ...]]:
+        """Do what is done after overscan and trim; return mask, standard deviations, and what could not be done."""
+        mask = buffers.plane_of("mask", frame.shape_yx, np.bool_)
+        mask[:] = False
+        saturated = 0 if frame.kind is Kind.BIAS else mask_saturated(raw, frame, mask)
+        header["NSATPIX"] = (saturated, "saturated pixels")
+        if frame.kind in _COMBINED_KINDS:
+            self._prepare(frame, pixels)
+            if saturated:
+                pixels[mask] = np.nan  # not measured: such a pixel takes no part in the combination
+            return None, None, ()
+        with_ = self._pantry.gather(frame)
+        sigma = NO_PLANE if with_.noise is None else buffers.plane_of("sigma", frame.shape_yx, np.float32)
+        reduce_frame(frame, with_, pixels, mask, sigma, header)
+        return mask, sigma if sigma.size else None, with_.remarks
+
+    def _prepare(self, frame: NightFrame, pixels: NDArray[Any]) -> None:
+        """Subtract from a frame that will be combined what its steps say."""
+        steps = frame.steps
+        bias = NO_PLANE if steps.bias is None else self._pantry.fitting(frame, steps.bias).data
+        dark = NO_PLANE if steps.dark is None else self._pantry.fitting(frame, steps.dark).data
+        if bias.size or dark.size:
+            scale = 1.0 if steps.dark_scale is None else steps.dark_scale
+            subtract_planes(pixels, bias, dark, scale, pixels)
+
+
+def _image_ext(frame: NightFrame) -> int:
+    """Return where in the calibrated file the image stands: tiles are a table behind an empty primary HDU."""
+    return 1 if frame.compress == "rice" else 0
+
+
+def _parts(
+    pixels: NDArray[Any],
+    sigma: NDArray[Any] | None,
+    mask: NDArray[np.bool_] | None,
+    header: HeaderDraft,
+    buffers: _Buffers,
+) -> list[ImagePart]:
+    """Return the pixels, the mask and the standard deviations as they go into the file."""
+    parts = [_float_part(pixels, buffers, "words", header)]
+    if mask is not None and mask.any():
+        said = HeaderDraft()
+        said.add_comment("1 where the pixel of the primary image is masked")
+        parts.append(ImagePart(mask.view(np.uint8), said, "MASK"))
+    if sigma is not None:
+        said = HeaderDraft()
+        said["UTYPE"] = ("StdDevUncertainty", "standard deviation of the primary image")
+        said["BUNIT"] = header["BUNIT"]
+        parts.append(_float_part(sigma, buffers, "sigma words", said, "UNCERT"))
+    return parts
+
+
+def _float_part(
+    pixels: NDArray[Any], buffers: _Buffers, scratch: str, header: HeaderDraft, name: str = ""
+) -> ImagePart:
+    """Return an image as it goes into the file; bytes are swapped and summed for DATASUM in one pass."""
+    if pixels.dtype != np.float32:
+        return ImagePart(pixels, header, name)
+    words = buffers.plane_of(scratch, pixels.shape, np.uint32)
+    total = int(swap_bytes32(pixels.reshape(-1).view(np.uint32), words.reshape(-1)))
+    while total >> 32:  # the sum is one's complement: carries are added at the low end
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return ImagePart(words.view(">f4"), header, name, datasum=total)
+
+
+def _measured(outcome: FrameOutcome, pixels: NDArray[Any], cards: Mapping[str, Any]) -> Made:
+    """Complete an outcome by what is measured on the calibrated pixels, and what the header says of the raw ones."""
+    said = {word: cards[word] for word in (*FIGURES, "BUNIT") if word in cards}
+    quality = replace(measure_frame(pixels), saturated=int(said.get("NSATPIX", 0)))
+    ny, nx = pixels.shape
+    complete = replace(
+        outcome,
+        bytes_in=0 if outcome.source_mark is None else outcome.source_mark.byte_count,
+        shape_yx=(ny, nx),
+        raw_level_adu=float(said.get("RAWLEVEL", np.nan)),
+        level_adu=quality.level_adu,
+        quality=quality,
+    )
+    return Made(complete, said)

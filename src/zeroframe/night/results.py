@@ -1,0 +1,187 @@
+"""What the run of a night gave: every frame, every combined frame and every mask, in whatever state it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from zeroframe.fragments import verdict_html
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zeroframe.frame_quality import Flag
+    from zeroframe.frames import FrameOutcome
+    from zeroframe.night.jobs import Group, Incomplete, MaskJob, NightFrame, Step
+    from zeroframe.readback import FolderCheck
+    from zeroframe.results import CombinedOutcome
+
+__all__ = ["GroupOutcome", "MaskOutcome", "NightOutcome", "NightResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class NightOutcome:
+    """How one frame ended.
+
+    Attributes
+    ----------
+    frame : NightFrame
+        As it was carried out: without the steps whose combined frame could not be made.
+    outcome : FrameOutcome
+        State, figures and reason.
+    said : mapping
+        What its header says in figures, as far as they are known: RAWLEVEL, GAINUSED, RNOISADU, NSATPIX, NNOTFIN,
+        NCOSMIC, NMASKED and BUNIT.
+    lost : tuple of str
+        Steps that were planned and left out, because their combined frame could not be made.
+    """
+
+    frame: NightFrame
+    outcome: FrameOutcome
+    said: Mapping[str, Any] = field(default_factory=dict)
+    lost: tuple[Step, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is there, and all was done to it that was planned."""
+        return self.outcome.is_there and not self.lost
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOutcome:
+    """How one combined frame ended.
+
+    Attributes
+    ----------
+    group : Group
+        What was to be combined.
+    combined : CombinedOutcome
+        How that ended.
+    flags : tuple of Flag
+        Frames of the group that do not seem to belong to the others, whether they were left out or not.
+    left_out : tuple of path
+        Raw files of those that were.
+    levels : mapping of path to float
+        Of flats: the level of each calibrated frame, by which it was divided.
+    said : mapping
+        What its header says in figures, as far as they are known: NOISEADU, GAINMEAS, GAINERR, FLATLEVL.
+    """
+
+    group: Group
+    combined: CombinedOutcome
+    flags: tuple[Flag, ...] = ()
+    left_out: tuple[Path, ...] = ()
+    levels: Mapping[Path, float] = field(default_factory=dict)
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def suspects(self) -> tuple[Flag, ...]:
+        """Flags of frames that were combined all the same."""
+        return tuple(flag for flag in self.flags if flag.path not in self.left_out)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is there, of all frames that were meant for it, and all of them belong."""
+        return self.combined.is_good and not self.suspects
+
+
+@dataclass(frozen=True, slots=True)
+class MaskOutcome:
+    """How one mask ended.
+
+    Attributes
+    ----------
+    job : MaskJob
+        What was to be made.
+    state : {'done', 'skipped', 'failed'}
+        ``reason`` says why it is not done; what is skipped is there and right.
+    reason : str
+        In words.
+    count, pixels : int
+        How many pixels are masked, and of how many.
+    level, noise, limit : float
+        What decided: see `zeroframe.night.masks.FoundMask`.
+    key, crc32, bytes_out
+        Of the file.
+    """
+
+    job: MaskJob
+    state: Literal["done", "skipped", "failed"]
+    reason: str = ""
+    count: int = 0
+    pixels: int = 0
+    level: float = float("nan")
+    noise: float = float("nan")
+    limit: float = float("nan")
+    key: str = ""
+    crc32: int = 0
+    bytes_out: int = 0
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the mask is there and right, made now or before."""
+        return self.state != "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class NightResult:
+    """What a run did.
+
+    Attributes
+    ----------
+    frames : tuple of NightOutcome
+        Every frame of the plan, in its order.
+    refused : tuple of str
+        One sentence for each frame that ought to take part and could not even be planned.
+    incomplete : tuple of Incomplete
+        Frames that were planned without a step that they ought to have.
+    groups : tuple of GroupOutcome
+        Every combined frame.
+    masks : tuple of MaskOutcome
+        Every mask.
+    check : FolderCheck
+        All results as they were read back; a run.json that could not be written stands in its problems.
+    seconds : mapping of str to float
+        How long each stage took.
+    """
+
+    frames: tuple[NightOutcome, ...]
+    refused: tuple[str, ...]
+    incomplete: tuple[Incomplete, ...]
+    groups: tuple[GroupOutcome, ...]
+    masks: tuple[MaskOutcome, ...]
+    check: FolderCheck
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def done(self) -> tuple[NightOutcome, ...]:
+        """The frames whose calibrated frame is there, made now or before."""
+        return tuple(each for each in self.frames if each.outcome.is_there)
+
+    @property
+    def skipped(self) -> tuple[NightOutcome, ...]:
+        """The frames that were there already."""
+        return tuple(each for each in self.frames if each.outcome.state == "skipped")
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """One sentence for everything that could not be made."""
+        said = [each.outcome.reason for each in self.frames if each.outcome.state == "failed"]
+        said += [f"{each.group.name}: {each.combined.reason}" for each in self.groups if not each.combined.is_there]
+        said += [each.reason for each in self.masks if not each.is_there]
+        return (*self.refused, *said)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything was done to every frame that ought to be, and the folder read back is as it should be."""
+        made = all(each.is_good for each in self.frames) and all(each.is_good for each in self.groups)
+        return made and not (self.failed or self.incomplete or self.check.problems)
+
+    def _repr_html_(self) -> str:
+        """Return the verdict for a notebook."""
+        said = [f"{len(self.done)} of {len(self.frames)} frames calibrated", *self.failed, *self.check.problems]
+        said += [flag.sentence for each in self.groups for flag in each.suspects]
+        return verdict_html(
+            "good" if self.is_good else "bad", "All is well." if self.is_good else "Not all is well.", said
+        )

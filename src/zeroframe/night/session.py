@@ -1,0 +1,305 @@
+"""The run of a night from its begin to its end: the folder locked, what is there looked at, and run.json written."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from zeroframe.errors import MemoryLimitError
+from zeroframe.frames import frame_bytes
+from zeroframe.io.atomic import remove_stale_parts
+from zeroframe.io.decoding import decoded_float
+from zeroframe.locking import folder_lock
+from zeroframe.memory import default_limit_bytes
+from zeroframe.night.keys import frame_uses
+from zeroframe.night.pixels import calibrate_job
+from zeroframe.night.standing import examine_night, result_name, result_targets
+from zeroframe.parallel import worker_count
+from zeroframe.provenance import as_data, versions
+from zeroframe.record import OutputMark, RunRecord, write_record
+from zeroframe.resume import refuse_foreign
+from zeroframe.sessions import iso_time, make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from zeroframe.io.marks import FileMark
+    from zeroframe.night.jobs import NightFrame, NightPlan
+    from zeroframe.night.results import NightResult
+    from zeroframe.night.standing import NightStandings
+
+__all__ = ["NightSession", "begin_night", "recorded_night"]
+
+
+@dataclass(frozen=True)
+class NightSession:
+    """A run that may write into its folder.
+
+    Attributes
+    ----------
+    plan : NightPlan
+        What is to be done.
+    standings : NightStandings
+        What of it is there already.
+    limit_bytes : int
+        How much memory may be used.
+    workers : int or None
+        How many threads were asked for.
+    threads : int
+        How many frames may be calibrated at once.
+    started : datetime.datetime
+        When.
+    examined_s : float
+        How long it took to look at what is there.
+    """
+
+    plan: NightPlan
+    standings: NightStandings
+    limit_bytes: int
+    workers: int | None
+    threads: int
+    started: datetime
+    examined_s: float
+
+    @property
+    def frame_bytes(self) -> int:
+        """How much memory the threads that calibrate frames take together."""
+        return self.threads * max((_work_bytes(frame) for frame in self.plan.frames), default=0)
+
+    def write_begin(self) -> None:
+        """Write that the run has begun: what is left of run.json when it is killed."""
+        frames = self.standings.frames
+        kept = {name: each.right for name, each in frames.items() if each.right is not None}
+        inputs = {name: right.source_mark for name, right in kept.items() if right.source_mark is not None}
+        outputs = {result_name(self.plan, one.target): one.mark for one in self.standings.all if one.mark is not None}
+        waiting = [{"name": frame.name, "state": "waiting", "reason": ""} for frame in self.plan.frames]
+        self._write("unfinished", inputs, outputs, {"frames": waiting})
+
+    def write_end(self, result: NightResult) -> None:
+        """Write run.json at the end of the run.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written.
+        """
+        outputs: dict[str, OutputMark] = {}
+        inputs: dict[str, FileMark] = {}
+        for each in result.frames:
+            outcome, mark = each.outcome, each.outcome.source_mark
+            if mark is not None:
+                inputs[each.frame.name] = mark
+            if outcome.is_there and mark is not None:
+                marked = OutputMark(outcome.key, outcome.crc32, outcome.bytes_out, (each.frame.name,), mark.sha256)
+                outputs[result_name(self.plan, each.frame.target)] = marked
+        for one in result.groups:
+            combined = one.combined
+            if combined.is_there and combined.key is not None:
+                marked = OutputMark(combined.key, combined.crc32, combined.bytes_out, combined.sources)
+                outputs[result_name(self.plan, one.group.target)] = marked
+        for mask in result.masks:
+            if mask.is_there:
+                marked = OutputMark(mask.key, mask.crc32, mask.bytes_out, (mask.job.source,))
+                outputs[result_name(self.plan, mask.job.target)] = marked
+        self._write("finished", inputs, outputs, _run_said(result) | {"finished": iso_time(datetime.now(UTC))})
+
+    def _write(
+        self,
+        state: Literal["finished", "unfinished"],
+        inputs: Mapping[str, FileMark],
+        outputs: Mapping[str, OutputMark],
+        said: Mapping[str, Any],
+    ) -> None:
+        plan, before = self.plan, self.standings.record
+        replaced = {result_name(plan, each.target) for each in self.standings.refused}
+        earlier = {
+            name: mark
+            for name, mark in {**before.earlier, **before.outputs}.items()
+            if name not in outputs and name not in replaced and os.path.lexists(plan.out / name)
+        }
+        this_run = {
+            "started": iso_time(self.started),
+            "raw": str(plan.raw.absolute()),
+            "out": str(plan.out.absolute()),
+            "threads": self.threads,
+            "memory_limit": self.limit_bytes,
+            **said,
+        }
+        if "seconds" in said:
+            this_run["seconds"] = {"look": round(self.examined_s, 3), **said["seconds"]}
+        choices = [as_data(choice) for choice in plan.choices]
+        record = RunRecord(state, versions(), recorded_night(plan), choices, inputs, outputs, earlier, this_run)
+        write_record(plan.out, record)
+
+
+def _run_said(result: NightResult) -> dict[str, Any]:
+    """Return what differs from run to run."""
+    frames = [
+        {
+            "name": each.frame.name,
+            "state": each.outcome.state,
+            "reason": each.outcome.reason,
+            "lost": list(each.lost),
+        }
+        for each in result.frames
+    ]
+    combined = [
+        {
+            "name": each.group.name,
+            "state": each.combined.state,
+            "reason": each.combined.reason,
+            "left_out": list(each.combined.left_out),
+        }
+        for each in result.groups
+    ]
+    masks = [{"name": each.job.name, "state": each.state, "reason": each.reason} for each in result.masks]
+    return {
+        "all_is_well": result.is_good,
+        "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
+        "frames": frames,
+        "combined": combined,
+        "masks": masks,
+    }
+
+
+def recorded_night(plan: NightPlan) -> dict[str, Any]:
+    """Return a plan as plain data: what is done to every frame, with what, and why.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        The night.
+
+    Returns
+    -------
+    dict
+        What stands under ``recipe`` in run.json.
+    """
+    frames = {
+        frame.name: {
+            "target": result_name(plan, frame.target),
+            "kind": as_data(frame.kind),
+            "traits": as_data(frame.traits),
+            "recipe": as_data(frame.recipe),
+            "steps": as_data(frame.steps),
+            "matches": as_data(frame.matches),
+            "uses": list(frame_uses(plan, frame)),
+        }
+        for frame in plan.frames
+    }
+    groups = {
+        group.name: {
+            "kind": as_data(group.kind),
+            "label": group.label,
+            "frames": [frame.name for frame in group.frames],
+            "traits": as_data(group.traits),
+            "spec": as_data(group.spec),
+            "clip_spread": group.clip_spread,
+            "scaled_by_level": group.scaled_by_level,
+            "includes_bias": group.includes_bias,
+        }
+        for group in plan.groups
+    }
+    return {
+        "command": "night",
+        "night": as_data(plan.recipe),
+        "camera": None if plan.camera is None else plan.camera.name,
+        "frames": frames,
+        "groups": groups,
+        "masks": {job.name: as_data(job) for job in plan.masks},
+        "refused": [str(refused.problem) for refused in plan.refused],
+        "incomplete": [as_data(one) for one in plan.incomplete],
+        "ignored": [{"name": _name_within(plan.raw, one.path), "reason": one.reason} for one in plan.ignored],
+    }
+
+
+def _name_within(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+@contextmanager
+def begin_night(
+    plan: NightPlan, *, mem_limit_bytes: int | None = None, workers: int | None = None, check: bool = False
+) -> Iterator[NightSession]:
+    """Begin a run: nobody else may write into its folder until the block ends.
+
+    What runs that have died left behind is removed. Nothing is made or replaced yet.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What is to be done.
+    mem_limit_bytes : int, optional
+        By default half of the memory that is available.
+    workers : int, optional
+        How many threads; by default as many as there are cores.
+    check : bool
+        Hash raw frames whose results are there, whatever their times say.
+
+    Yields
+    ------
+    NightSession
+
+    Raises
+    ------
+    MemoryLimitError
+        When not even one frame fits, with what it is calibrated with.
+    OutputError
+        When a folder for the results cannot be made, or another run is writing there.
+    OutputExistsError
+        When something else is in the place of a result, and may not be overwritten.
+    """
+    limit = mem_limit_bytes or default_limit_bytes()
+    threads = _threads(plan, limit, workers)
+    make_folder(plan.out)
+    with folder_lock(plan.out):
+        started, clock = datetime.now(UTC), time.perf_counter()
+        for folder in sorted({plan.out, *(target.parent for target in result_targets(plan))}):
+            make_folder(folder)
+            remove_stale_parts(folder)
+        standings = examine_night(plan, check=check, workers=workers)
+        if not plan.overwrite:
+            refuse_foreign(standings)
+        session = NightSession(plan, standings, limit, workers, threads, started, time.perf_counter() - clock)
+        if not standings.nothing_to_do:
+            session.write_begin()
+        yield session
+
+
+def _image_bytes(frame: NightFrame) -> int:
+    ny, nx = frame.shape_yx
+    return int(ny * nx * decoded_float(frame.layout).itemsize)
+
+
+def _work_bytes(frame: NightFrame) -> int:
+    """Return how much memory one thread needs to calibrate a frame."""
+    image = _image_bytes(frame)
+    noise = 2 * image if frame.steps.uncertainty else 0
+    return frame_bytes(calibrate_job(frame)) + noise + image // 4
+
+
+def _plane_bytes(frame: NightFrame) -> int:
+    """Return how much memory takes what a frame is calibrated with."""
+    steps = frame.steps
+    planes = sum(name is not None for name in (steps.bias, steps.dark, steps.flat))
+    return _image_bytes(frame) * (planes * (2 if steps.uncertainty else 1) + steps.uncertainty)
+
+
+def _threads(plan: NightPlan, limit_bytes: int, workers: int | None) -> int:
+    """Decide how many frames may be worked on at once."""
+    if not plan.frames:
+        return 1
+    planes = max(_plane_bytes(frame) for frame in plan.frames)
+    each = max(_work_bytes(frame) for frame in plan.frames)
+    if planes + each > limit_bytes:
+        needed = (planes + each) / 1e6 + 1
+        raise MemoryLimitError(
+            f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is calibrated with its "
+            f"bias, dark and flat; raise it to {needed:.0f} MB or more"
+        )
+    return int(min(worker_count(workers), len(plan.frames), max((limit_bytes - planes) // 2 // each, 1)))

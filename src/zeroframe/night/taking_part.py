@@ -1,0 +1,250 @@
+"""Which files of a folder take part in a night, and what is done to each of them first."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from zeroframe.cameras import Camera, recognise
+from zeroframe.dialects import Kind
+from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError
+from zeroframe.night.jobs import Ignored, NightFrame, Steps
+from zeroframe.night.traits import moment_of, read_traits, split_nights
+from zeroframe.plan import Refused, target_path
+from zeroframe.recipes import Choice, FrameRecipe, choose_recipe, size_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from zeroframe.inspection import OverscanInspection
+    from zeroframe.night.recipe import NightRecipe
+    from zeroframe.night.traits import NightSplit
+    from zeroframe.recipes import RecipeWishes
+    from zeroframe.survey import Found
+
+__all__ = ["Roll", "take_roll"]
+
+_CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Who takes part.
+
+    Attributes
+    ----------
+    frames : tuple of NightFrame
+        In the order of their names; nothing but overscan and trim is done to them yet.
+    refused : tuple of Refused
+        Those that ought to take part and cannot.
+    ignored : tuple of Ignored
+        Those that are left alone.
+    choices : tuple of Choice
+        On camera, overscan and trim.
+    camera : Camera or None
+        That of most frames.
+    split : NightSplit
+        The nights, in the order of the frames.
+    copies : tuple of (str, str)
+        Names of calibration frames whose headers are the same, letter by letter.
+    """
+
+    frames: tuple[NightFrame, ...]
+    refused: tuple[Refused, ...]
+    ignored: tuple[Ignored, ...]
+    choices: tuple[Choice, ...]
+    camera: Camera | None
+    split: NightSplit
+    copies: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What is done first to frames of one form and camera; or why that cannot be said."""
+
+    recipe: FrameRecipe
+    camera: Camera | None
+    choices: Sequence[Choice]
+    problem: FrameError | CameraError | SectionError | None = None
+
+
+def take_roll(
+    found: Sequence[Found], raw: Path, out: Path, recipe: NightRecipe, evidence: OverscanInspection | None
+) -> Roll:
+    """Say who takes part.
+
+    Parameters
+    ----------
+    found : sequence of Found
+        Everything in the raw folder, in any order.
+    raw, out : pathlib.Path
+        Where the frames are, and where results go.
+    recipe : NightRecipe
+        What was asked for.
+    evidence : OverscanInspection or None
+        What the pixels say of a camera that is not known.
+
+    Returns
+    -------
+    Roll
+
+    Raises
+    ------
+    NoFramesError
+        When nobody takes part.
+    CameraError, SectionError, MismatchError, UnsupportedError, UsageError
+        When camera or sections do not fit most of the frames.
+    """
+    ordered = sorted(found, key=lambda item: item.path.relative_to(raw).as_posix())
+    usable, refused, ignored = _sorted_out(ordered, recipe)
+    if not usable:
+        raise NoFramesError(_nobody(raw, found, refused))
+    firsts = _first_steps([item for item, _ in usable], recipe, evidence)
+    camera = next(iter(firsts.values())).camera
+    frames, moments, taking_part = [], [], []
+    for item, kind in usable:
+        first = firsts[_form(item, recipe)]
+        if first.problem is not None:
+            refused.append(Refused(item.path, MismatchError(item.path, str(first.problem), "process it on its own")))
+        else:
+            frames.append(_frame(item, kind, raw, out, recipe, first))
+            moments.append(moment_of(item))
+            taking_part.append(item)
+    split = split_nights(moments)
+    dated = [
+        replace(frame, traits=replace(frame.traits, night=night))
+        for frame, night in zip(frames, split.nights, strict=True)
+    ]
+    clocks = {
+        frame.name: item
+        for frame, item, moment in zip(frames, taking_part, moments, strict=True)
+        if frame.kind in _CALIBRATION and moment is not None and moment.seconds is not None
+    }
+    choices = tuple(_first_choices(firsts, Counter(_form(item, recipe) for item in taking_part)))
+    return Roll(tuple(dated), tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
+
+
+def _sorted_out(
+    found: Sequence[Found], recipe: NightRecipe
+) -> tuple[list[tuple[Found, Kind]], list[Refused], list[Ignored]]:
+    """Tell frames that take part, those that cannot, and those that are left alone."""
+    usable, refused, ignored = [], [], []
+    for item in found:
+        said = item.facts.kind if item.facts is not None else None
+        wanted = said in _CALIBRATION or (said or "unknown") in recipe.steps.kinds
+        if item.problem is not None:
+            if item.facts is None or wanted:
+                refused.append(Refused(item.path, item.problem))
+            else:
+                ignored.append(Ignored(item.path, item.problem.reason))
+        elif item.facts is None or item.facts.combined:
+            ignored.append(Ignored(item.path, "combined already, so not a raw frame"))
+        elif said is Kind.DARK and item.facts.exposure_s is None:
+            ignored.append(Ignored(item.path, "a dark, but its header does not say how long it was exposed"))
+        elif wanted:
+            usable.append((item, said or Kind.SCIENCE))
+        else:
+            named = "unknown" if said is None else said.value
+            reason = f"{item.facts.kind_reason}; to calibrate it, too, name '{named}' in steps.kinds of the recipe"
+            ignored.append(Ignored(item.path, reason))
+    return usable, refused, ignored
+
+
+def _nobody(raw: Path, found: Sequence[Found], refused: Sequence[Refused]) -> str:
+    kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)
+    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no FITS file"
+    bad = "".join(f"\n  {each.problem}" for each in refused)
+    return f"{raw}: no frame that can be used ({listed}); give the folder that holds the raw night{bad}"
+
+
+def _form(item: Found, recipe: NightRecipe) -> tuple[object, ...]:
+    """Return what decides on overscan and trim: the size, and the camera where it is to be recognised."""
+    wishes = recipe.frames.wishes()
+    if wishes.camera is not None or wishes.names_sections or item.frame is None:
+        return item.form
+    camera = recognise(item.frame.cards, item.shape_yx or ())
+    return (*item.form, None if camera is None else camera.name)
+
+
+def _first_steps(
+    items: Sequence[Found], recipe: NightRecipe, evidence: OverscanInspection | None
+) -> Mapping[tuple[object, ...], _First]:
+    """Decide on overscan and trim for each form of frame, that of most frames first."""
+    wishes = recipe.frames.wishes(evidence)
+    by_form: dict[tuple[object, ...], list[Found]] = defaultdict(list)
+    for item in items:
+        by_form[_form(item, recipe)].append(item)
+    firsts: dict[tuple[object, ...], _First] = {}
+    for form, alike in sorted(by_form.items(), key=lambda pair: (-len(pair[1]), str(pair[0]))):
+        try:
+            firsts[form] = _first_step(alike[0], recipe, wishes)
+        except (FrameError, CameraError, SectionError) as error:
+            if not firsts:
+                raise
+            firsts[form] = _First(FrameRecipe(), None, (), error)
+    return firsts
+
+
+def _first_step(item: Found, recipe: NightRecipe, wishes: RecipeWishes) -> _First:
+    chosen, camera, choices = choose_recipe(item, wishes)
+    if recipe.frames.overscan == "none":
+        chosen = replace(chosen, overscan=None)
+        others = [choice for choice in choices if choice.what != "overscan"]
+        choices = [*others, Choice("overscan", "not subtracted", "as asked for")]
+    return _First(chosen, camera, choices)
+
+
+def _first_choices(
+    firsts: Mapping[tuple[object, ...], _First], counts: Mapping[tuple[object, ...], int]
+) -> list[Choice]:
+    """Say what was decided, of each form where there are several."""
+    told = []
+    for form, first in firsts.items():
+        if first.problem is not None:
+            continue
+        shape_yx, binning_xy = form[0], form[1]
+        size = size_words(shape_yx, binning_xy)  # type: ignore[arg-type]
+        whose = f" of {counts[form]} frames, {size}" if len(firsts) > 1 else ""
+        told += [replace(choice, what=choice.what + whose) for choice in first.choices]
+    return told
+
+
+def _frame(item: Found, kind: Kind, raw: Path, out: Path, recipe: NightRecipe, first: _First) -> NightFrame:
+    relative = item.path.relative_to(raw)
+    facts = item.facts
+    if facts is None:
+        raise ValueError(f"{item.path}: a frame without facts takes no part")
+    amplifier = None if first.camera is None else first.camera.amplifiers[0]
+    gains = (recipe.frames.gain_e_per_adu, amplifier.gain_e_per_adu if amplifier else None, facts.gain_e_per_adu)
+    noises = (recipe.frames.read_noise_e, amplifier.read_noise_e if amplifier else None, facts.read_noise_e)
+    return NightFrame(
+        name=relative.as_posix(),
+        source=item.path,
+        target=target_path(out / relative.parent, item.path, recipe.compress),
+        kind=kind,
+        recipe=first.recipe,
+        steps=Steps(gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises)),
+        layout=item.layout,
+        facts=facts,
+        traits=read_traits(item),
+        saturation_adu=None if first.camera is None else first.camera.saturation_adu,
+        compress=recipe.compress,
+    )
+
+
+def _first_of(values: Sequence[float | None]) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _copies(items: Mapping[str, Found]) -> tuple[tuple[str, str], ...]:
+    """Return pairs of files with one header that says when they were taken: to all appearance the same frame twice."""
+    first: dict[tuple[str, ...], str] = {}
+    pairs = []
+    for name, item in items.items():
+        if item.frame is not None:
+            original = first.setdefault(tuple(item.frame.cards.lines()), name)
+            if original != name:
+                pairs.append((original, name))
+    return tuple(pairs)

@@ -1,0 +1,260 @@
+"""A night by ccdproc's own functions, pixel by pixel: equal where ccdproc is right, a naive oracle where it is not."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.nddata import CCDData, StdDevUncertainty
+
+import naive_frames
+from nights import CAMERAS, RECIPES, SEED, calibrated, carried_out
+from zeroframe.simulate import simulate_night
+
+ccdproc = pytest.importorskip("ccdproc")
+
+#: Nothing is rejected, because ccdproc's clipping knows no noise; combining itself is compared elsewhere, too.
+PLAIN = "".join(f"[{kind}]\nclip = 0\n" for kind in ("bias", "dark", "flat"))
+STEPS = "[steps]\nto_electrons = true\n"
+CLOSE = {"rtol": 1e-5, "atol": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    logging.disable(logging.NOTSET)
+
+
+def night(name, folder, more=""):
+    raw, out = folder / "raw", folder / "out"
+    simulate_night(CAMERAS[name], raw, seed=SEED)
+    result = carried_out(raw, out, RECIPES[name] + PLAIN + STEPS + more)
+    assert result.is_good, result.failed
+    return raw, out, result
+
+
+@pytest.fixture(scope="module")
+def lfc(tmp_path_factory):
+    return night("palomar-lfc", tmp_path_factory.mktemp("lfc"))
+
+
+@pytest.fixture(scope="module")
+def cg16m(tmp_path_factory):
+    return night("apogee-cg16m", tmp_path_factory.mktemp("cg16m"))
+
+
+def ccd(path, unit="adu"):
+    found = CCDData.read(path, unit=unit)
+    found.data = found.data.astype(np.float64)
+    return found
+
+
+def prepared(path, camera):
+    """Overscan and trim by ccdproc."""
+    frame = ccd(path)
+    if camera == "palomar-lfc":
+        frame = ccdproc.subtract_overscan(frame, fits_section="[608:632,:]", overscan_axis=1, median=True)
+        return ccdproc.trim_image(frame, fits_section="[1:600,:]")
+    return ccdproc.trim_image(frame, fits_section="[1:400,:]")
+
+
+def averaged(frames):
+    return ccdproc.Combiner(frames).average_combine()
+
+
+def error_of_mean(combined, frames):
+    """What ccdproc's std / sqrt(n) has to be for the error of a mean: its std is divided by n."""
+    combined.uncertainty = StdDevUncertainty(combined.uncertainty.array * np.sqrt(frames / (frames - 1)))
+    return combined
+
+
+def master_flat(raw, group, dark):
+    """Flats less their dark, each scaled by its own level before they are averaged."""
+    flats = [prepared(raw / frame.name, "palomar-lfc") for frame in group.group.frames]
+    same = {"data_exposure": 70 * u.s, "dark_exposure": 70 * u.s}
+    flats = [ccdproc.subtract_dark(flat, dark, **same) for flat in flats]
+    levels = np.array([group.levels[frame.source] for frame in group.group.frames])
+    for flat, level in zip(flats, levels, strict=True):
+        flat.uncertainty = None
+        assert level == pytest.approx(np.mean(flat.data), rel=5e-3)
+    combiner = ccdproc.Combiner(flats)
+    combiner.scaling = np.median(levels) / levels
+    return combiner.average_combine()
+
+
+class TestLfc:
+    """The bias stays in the darks, each of which has the exposure of the frames that it is subtracted from."""
+
+    def darks(self, raw, numbers):
+        return [prepared(raw / "darks" / f"ccd.{n:03d}.0.fits", "palomar-lfc") for n in numbers]
+
+    def biases(self, raw):
+        paths = [raw / f"ccd.{n:03d}.0.fits" for n in range(1, 7)] + [raw / "darks" / "ccd.002.0.fits"]
+        return averaged([prepared(path, "palomar-lfc") for path in paths])
+
+    def test_calibrated_and_combined(self, lfc):
+        raw, out, _ = lfc
+        one = calibrated(out / "darks" / "ccd.013.0.fits").data
+        np.testing.assert_allclose(one, self.darks(raw, [13])[0].data, rtol=1e-5, atol=1e-4)
+        for name, numbers in (("300s", (13, 14, 15)), ("70s", (17, 18, 19)), ("7s", (23, 24, 25))):
+            found, expected = calibrated(out / f"combined_dark_{name}.fits"), averaged(self.darks(raw, numbers))
+            # values of about zero: against the level that was subtracted
+            np.testing.assert_allclose(found.data, expected.data, rtol=1e-5, atol=1e-4)
+            np.testing.assert_allclose(found.sigma, expected.uncertainty.array, rtol=1e-5, atol=1e-5)
+
+    def test_combined_flats(self, lfc):
+        raw, out, result = lfc
+        groups = {each.group.name: each for each in result.groups}
+        for name, darks in (("gp", (17, 18, 19)), ("ip", (23, 24, 25))):
+            found = calibrated(out / f"combined_flat_{name}.fits")
+            expected = master_flat(raw, groups[f"combined_flat_{name}.fits"], averaged(self.darks(raw, darks)))
+            level = expected.data.mean()
+            np.testing.assert_allclose(found.data, expected.data / level, **CLOSE)
+            np.testing.assert_allclose(found.sigma, expected.uncertainty.array / level, rtol=1e-4, atol=1e-7)
+
+    def test_science(self, lfc):
+        """With the combined frames as they are in the files, so that nothing but the steps is compared."""
+        raw, out, result = lfc
+        noise = next(each.said["NOISEADU"] for each in result.groups if each.group.label == "bias")
+        for name, flat_name in (("ccd.037.0.fits", "gp"), ("ccd.043.0.fits", "ip")):
+            light = prepared(raw / name, "palomar-lfc")
+            gain = light.header["GAIN"] * u.electron / u.adu
+            # the photons of what lies above the bias, which stays in until the dark takes it away
+            bias = self.biases(raw)
+            bias.uncertainty = None
+            less_bias = ccdproc.subtract_bias(light, bias)
+            noisy = ccdproc.create_deviation(
+                less_bias, gain=gain, readnoise=noise * gain.value * u.electron, disregard_nan=True
+            )
+            light.uncertainty = noisy.uncertainty
+            dark = error_of_mean(combined(out / "combined_dark_300s.fits", "adu"), 3)
+            flat = error_of_mean(combined(out / f"combined_flat_{flat_name}.fits", ""), 3)
+            light = ccdproc.subtract_dark(light, dark, exposure_time="EXPTIME", exposure_unit=u.s)
+            light = ccdproc.flat_correct(light, flat, norm_value=1.0)
+            light = ccdproc.gain_correct(light, gain)
+            found = calibrated(out / name)
+            assert found.header["BUNIT"] == light.unit == "electron"
+            np.testing.assert_allclose(found.data, light.data, **CLOSE)
+            np.testing.assert_allclose(found.sigma, light.uncertainty.array, **CLOSE)
+
+
+def combined(path, unit):
+    found = CCDData.read(path, unit=unit or u.dimensionless_unscaled)
+    sigma = StdDevUncertainty(found.uncertainty.array.astype(np.float64))
+    return CCDData(found.data.astype(np.float64), unit=found.unit, meta=found.meta, uncertainty=sigma)
+
+
+class TestCg16m:
+    """The bias is subtracted; the dark of 90 s is used as it is for science frames, and scaled for flats."""
+
+    names = tuple(f"{n:03d}" for n in (*range(1, 10), 20))
+
+    def bias(self, raw):
+        return averaged([prepared(raw / f"Bias-S001-R001-C{n}-NoFilt.fit", "apogee-cg16m") for n in self.names])
+
+    def dark(self, raw, bias):
+        frames = [prepared(raw / f"Dark-S001-R001-C{n}-NoFilt.fit", "apogee-cg16m") for n in self.names]
+        frames = [ccdproc.subtract_bias(frame, bias) for frame in frames]
+        for frame in frames:
+            frame.uncertainty = None
+        return averaged(frames)
+
+    def test_combined(self, cg16m):
+        raw, out, _ = cg16m
+        bias = self.bias(raw)
+        found = calibrated(out / "combined_bias.fits")
+        np.testing.assert_allclose(found.data, bias.data, **CLOSE)
+        np.testing.assert_allclose(found.sigma, bias.uncertainty.array, **CLOSE)
+        dark = self.dark(raw, bias)
+        found = calibrated(out / "combined_dark_90s.fits")
+        np.testing.assert_allclose(found.data, dark.data, rtol=1e-5, atol=2e-4)  # of 1000 ADU, less the bias
+        np.testing.assert_allclose(found.sigma, dark.uncertainty.array, rtol=1e-4)
+
+    def test_flats_take_a_scaled_dark(self, cg16m):
+        raw, out, _ = cg16m
+        bias, dark = (combined(out / name, "adu") for name in ("combined_bias.fits", "combined_dark_90s.fits"))
+        name = "AutoFlat-PANoRot-r-Bin1-010.fit"
+        flat = ccdproc.subtract_bias(prepared(raw / name, "apogee-cg16m"), bias)
+        flat = ccdproc.subtract_dark(flat, dark, exposure_time="EXPTIME", exposure_unit=u.s, scale=True)
+        np.testing.assert_allclose(calibrated(out / f"{name}s").data, flat.data, **CLOSE)
+
+    def test_science(self, cg16m):
+        """Where the dark is not scaled, the bias cancels, and its error with it."""
+        raw, out, result = cg16m
+        noise = next(each.said["NOISEADU"] for each in result.groups if each.group.label == "bias")
+        bias, dark = (combined(out / name, "adu") for name in ("combined_bias.fits", "combined_dark_90s.fits"))
+        name = "kelt-16-b-S001-R001-C084-r.fit"
+        light = ccdproc.subtract_bias(prepared(raw / name, "apogee-cg16m"), bias)
+        gain = light.header["EGAIN"] * u.electron / u.adu
+        light = ccdproc.create_deviation(
+            light, gain=gain, readnoise=noise * gain.value * u.electron, disregard_nan=True
+        )
+        light = ccdproc.subtract_dark(light, error_of_mean(dark, 10), exposure_time="EXPTIME", exposure_unit=u.s)
+        flat = error_of_mean(combined(out / "combined_flat_r.fits", ""), 10)
+        light = ccdproc.gain_correct(ccdproc.flat_correct(light, flat, norm_value=1.0), gain)
+        found = calibrated(out / f"{name}s")
+        np.testing.assert_allclose(found.data, light.data, **CLOSE)
+        np.testing.assert_allclose(found.sigma, light.uncertainty.array, **CLOSE)
+
+
+def test_where_ccdproc_is_wrong_a_bias_that_cancels_counts_twice(tmp_path):
+    """A dark that is scaled by s was made with the bias that the light is less, too: (1 - s) of its error is left.
+
+    ccdproc adds the whole error of the bias to the light, as if it were another one.
+    """
+    camera = CAMERAS["apogee-cg16m"]
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    simulate_night(camera, raw, seed=SEED)
+    from astropy.io import fits
+
+    for path in raw.glob("kelt*"):
+        with fits.open(path, mode="update") as hdus:
+            hdus[0].header["EXPTIME"] = hdus[0].header["EXPOSURE"] = 45.0
+    result = carried_out(raw, out, RECIPES["apogee-cg16m"] + PLAIN + STEPS)
+    noise = next(each.said["NOISEADU"] for each in result.groups if each.group.label == "bias")
+    name = "kelt-16-b-S001-R001-C084-r.fit"
+    found = calibrated(out / f"{name}s")
+    assert found.header["DARKCOR"] == "combined_dark_90s.fits x 0.5"
+    names = ("combined_bias.fits", "combined_dark_90s.fits", "combined_flat_r.fits")
+    planes = [calibrated(out / each) for each in names]
+    pixels = fits.getdata(raw / name)[:, :400].astype(np.float64)
+    small = (slice(0, 40), slice(0, 60))
+    correct = np.sqrt(10 / 9)
+    data, sigma = naive_frames.light(
+        pixels[small],
+        [plane.data[small] for plane in planes],
+        [plane.sigma[small] for plane in planes],
+        planes[0].data[small],
+        *(0.5, 1.5, noise**2, 1 / 1.5, (0.5 * correct, 0.5 * correct, correct)),
+    )
+    np.testing.assert_allclose(found.data[small], data, **CLOSE)
+    np.testing.assert_allclose(found.sigma[small], sigma, **CLOSE)
+
+    bias, dark, flat = (error_of_mean(combined(out / each, "adu"), 10) for each in names)
+    light = CCDData(pixels, unit="adu", uncertainty=StdDevUncertainty(np.zeros_like(pixels)))
+    with_bias = ccdproc.subtract_bias(light, bias)
+    photons = ccdproc.create_deviation(
+        with_bias, gain=1.5 * u.electron / u.adu, readnoise=1.5 * noise * u.electron, disregard_nan=True
+    )
+    photons.uncertainty = StdDevUncertainty(np.hypot(photons.uncertainty.array, with_bias.uncertainty.array))
+    both = {"data_exposure": 45 * u.s, "dark_exposure": 90 * u.s, "scale": True}
+    light = ccdproc.flat_correct(ccdproc.subtract_dark(photons, dark, **both), flat, norm_value=1.0)
+    theirs = 1.5 * light.uncertainty.array
+    excess = (theirs**2 - found.sigma**2) * (flat.data / 1.5) ** 2
+    np.testing.assert_allclose(excess, 0.75 * bias.uncertainty.array**2, rtol=0.02, atol=1e-3)
+
+
+def test_where_ccdproc_is_wrong_the_error_of_a_mean_of_few_frames():
+    """Its std / sqrt(n), with the std divided by n, is too small by sqrt((n - 1) / n) on average of the variance."""
+    values = np.random.default_rng(5).normal(0, 4.0, (3, 200, 200))
+    theirs = averaged([CCDData(plane, unit="adu") for plane in values])
+    true_variance = np.mean(values.mean(axis=0) ** 2)
+    assert np.mean(theirs.uncertainty.array**2) / true_variance == pytest.approx(2 / 3, rel=0.03)
+    ours = error_of_mean(theirs, 3)
+    assert np.mean(ours.uncertainty.array**2) / true_variance == pytest.approx(1.0, rel=0.03)
