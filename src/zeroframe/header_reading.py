@@ -58,7 +58,7 @@ def list_files(folder: str | os.PathLike[str]) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".") and not entry.is_dir()]
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and not _is_folder(entry)]
     except FileNotFoundError:
         raise NoFramesError(f"{folder} is not there; give the folder that holds the frames") from None
     except NotADirectoryError:
@@ -66,6 +66,13 @@ def list_files(folder: str | os.PathLike[str]) -> list[str]:
     except PermissionError:
         raise NoFramesError(f"{folder} may not be read; ask its owner for permission") from None
     return sorted(names)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself: what is wrong with it is said when it is read
+        return False
 
 
 def read_headers(

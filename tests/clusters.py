@@ -1,0 +1,114 @@
+"""What the tests on clusters share: real schedulers and workers on the loopback, and jobs that go wrong."""
+
+from __future__ import annotations
+
+import bz2
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reliability import small_night
+from zeroframe.frame_jobs import calibrate_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zeroframe.frame_jobs import FrameTask
+    from zeroframe.frames import FrameOutcome
+
+TESTS = Path(__file__).resolve().parent
+#: Workers find zeroframe, and the jobs of this module.
+PYTHONPATH = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])
+_WAIT_S = 30.0
+
+
+def slow_night(folder: Path, frames: int) -> Path:
+    """Write biases of 632 x 400 pixels that take so long to read that somebody can be killed meanwhile."""
+    for path in sorted(small_night(folder, frames).iterdir()):
+        path.with_name(path.name + ".bz2").write_bytes(bz2.compress(path.read_bytes()))
+        path.unlink()
+    return folder
+
+
+class Cluster:
+    """A scheduler and its workers, each a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        said = folder / "scheduler.json"
+        quiet = ["--no-dashboard", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(said)]
+        self.scheduler = self._start("distributed.cli.dask_scheduler", *quiet)
+        until(lambda: said.exists() and said.stat().st_size > 0, "the scheduler listens")
+        self.address: str = json.loads(said.read_text())["address"]
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def add_worker(self, *more: str) -> None:
+        """Start a worker of one thread, without a nanny that would start another when it dies."""
+        quiet = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "20"]
+        where = ["--host", "127.0.0.1", "--local-directory", str(self._folder)]
+        self.workers.append(self._start("distributed.cli.dask_worker", self.address, *quiet, *where, *more))
+
+    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        log = (self._folder / "log.txt").open("ab")
+        with log:
+            environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], env=environment, stdout=log, stderr=log, cwd=self._folder
+            )
+
+    def close(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+        for process in (*self.workers, self.scheduler):
+            process.wait()
+
+
+@contextmanager
+def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
+    """Run a scheduler and workers of one thread for the time of a block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    started = Cluster(folder)
+    try:
+        for _ in range(workers):
+            started.add_worker()
+        yield started
+    finally:
+        started.close()
+
+
+def until(condition, what: str) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + _WAIT_S
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {_WAIT_S:g} s in vain until {what}")
+        time.sleep(0.02)
+
+
+def calibrate_and_die_once(task: FrameTask) -> FrameOutcome:
+    """Calibrate a frame; the first time that this is done in a folder, die before anyone is told of it."""
+    outcome = calibrate_frame(task)
+    try:
+        (task.job.target.parent.parent / "has died").touch(exist_ok=False)
+    except FileExistsError:
+        return outcome
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("is dead")
+
+
+def die(_: object) -> None:
+    """Do what no worker survives."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(text: str) -> None:
+    """Do what fails each time."""
+    raise LookupError(text)
