@@ -47,9 +47,9 @@ format: $(VENV)/.installed-test
 
 # Kernels are counted by the tests that work on small arrays, with compilation switched off: frames of full size would
 # take hours in plain Python.
-KERNEL_TESTS := tests/test_kernels.py tests/test_combine.py tests/test_combiner.py tests/test_overscan.py \
+KERNEL_TESTS := tests/test_kernels.py tests/test_moments.py tests/test_combine.py tests/test_combiner.py tests/test_overscan.py \
 	tests/test_trim.py tests/test_stacks.py tests/test_calibration.py tests/test_calibration_process.py \
-	tests/test_cosmic_rays.py tests/test_defects.py tests/test_blocks.py
+	tests/test_cosmic_rays.py tests/test_defects.py tests/test_blocks.py tests/test_io_rice.py
 
 coverage: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q --cov --cov-report=

@@ -7,10 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# a change is judged by the same examples wherever and whenever it is tested; `make fuzz` looks for new ones
-settings.register_profile("repeatable", derandomize=True)
+# a change is judged by the same examples wherever and whenever it is tested, and by no clock; `make fuzz` looks for new
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
 settings.register_profile("search", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("ZEROFRAME_EXAMPLES", "repeatable"))
 

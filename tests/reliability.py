@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import time
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +27,20 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "100"}
 PROGRAM = (sys.executable, "-m", "zeroframe")
-#: The command, and what it leaves behind: how much memory it had at most. The system counts the memory of the parent,
-#: too (ru_maxrss of a process that was begun by vfork), but not in VmHWM.
+#: The command, and what it leaves behind: how much memory it had at most, and its seconds of the processor, which other
+#: work on the machine does not change. The system counts the memory of the parent, too (ru_maxrss of a process that was
+#: begun by vfork), but not in VmHWM.
 MEASURED = """
-import os, re, sys
+import os, re, sys, time
 from zeroframe.cli import main
 try:
     main(sys.argv[2:])
 finally:
-    with open("/proc/self/status") as status, open(sys.argv[1], "w") as peak:
-        peak.write(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1])
+    with open("/proc/self/status") as status, open(sys.argv[1], "w") as measured:
+        measured.write(re.search(r"VmHWM:\\s+(\\d+) kB", status.read())[1] + f" {time.process_time()}")
 """
+#: What takes longer hangs: it is waited for so long only where something is broken.
+PATIENCE_S = 300.0
 ALL_CASES = bool(os.environ.get("ZEROFRAME_ALL_CASES"))
 
 
@@ -61,13 +65,42 @@ def results(folder: Path) -> dict[str, str]:
     return {name: digest for name, digest in hashes(folder).items() if name not in {"run.json", "report.html"}}
 
 
-class Fork:
-    """The command in a child of this process, where all is imported and compiled already."""
+#: What a run does to files; moments between them are counted, so that a child can end at one of them.
+_TOUCHES = frozenset(("open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.scandir", "fcntl.flock"))
+#: The command, slowed down: it waits before each file gets its name, so that a signal finds it at work on any machine.
+SLOWED = """
+import sys, time
+sys.addaudithook(lambda event, _: time.sleep(0.1) if event == "os.link" else None)
+from zeroframe.cli import main
+main(sys.argv[1:])
+"""
 
-    def __init__(self, arguments: list[str]) -> None:
-        self.pid = os.fork()
+
+def forked() -> int:
+    """Fork without the warning of Python 3.12 that threads of libraries, which are idle here, are not in the child."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+class Fork:
+    """The command in a child of this process, where all is imported and compiled already.
+
+    It kills itself at one of the moments between its touches of files, where such a number is given.
+    """
+
+    def __init__(self, arguments: list[str], *, dies_at: int = 0) -> None:
+        self._counted, count = os.pipe()
+        self.pid = forked()
         if self.pid == 0:
             code = 99
+            touches = itertools.count(1)
+
+            def touch(event: str, _: object) -> None:
+                if event in _TOUCHES and next(touches) == dies_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(touch)
             try:
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, 1)
@@ -76,22 +109,23 @@ class Fork:
             except SystemExit as leaving:
                 code = int(leaving.code or 0)
             finally:
+                os.write(count, str(next(touches) - 1).encode())
                 os._exit(code)
+        os.close(count)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         os.kill(self.pid, number)
 
     def wait(self) -> int:
         """Return the exit code, negative where a signal ended it."""
+        self.touches = int(os.read(self._counted, 20) or 0)  # none where it was killed
+        os.close(self._counted)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def is_over(self) -> bool:
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: exit code, what it wrote, how much memory it had at most, and how long it took."""
+    """How a process ended: exit code, what it wrote, its memory at most, and its seconds of the processor."""
 
     code: int
     out: str
@@ -100,13 +134,12 @@ class Ended:
     seconds: float
 
 
-def in_a_process(*arguments: object, timeout_s: float = 120.0, **options: object) -> Ended:
+def in_a_process(*arguments: object, timeout_s: float = PATIENCE_S, **options: object) -> Ended:
     """Run the command as a program of its own."""
     environment = {**ENVIRONMENT, **options.pop("env", {})}
-    started = time.monotonic()
-    with tempfile.NamedTemporaryFile("r") as peak:
+    with tempfile.NamedTemporaryFile("r") as measured:
         process = subprocess.Popen(
-            [sys.executable, "-c", MEASURED, peak.name, *map(str, arguments)],
+            [sys.executable, "-c", MEASURED, measured.name, *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options,
         )  # fmt: skip
         try:
@@ -116,7 +149,8 @@ def in_a_process(*arguments: object, timeout_s: float = 120.0, **options: object
             out, err = process.communicate()
             pytest.fail(f"it hangs: {arguments}\n{out!r}\n{err!r}")
         texts = (stream.decode("utf-8", "backslashreplace") for stream in (out, err))
-        return Ended(process.returncode, *texts, int(peak.read()) * 1024, time.monotonic() - started)
+        kilobytes, seconds = measured.read().split()
+        return Ended(process.returncode, *texts, int(kilobytes) * 1024, float(seconds))
 
 
 @contextmanager

@@ -311,10 +311,17 @@ def test_the_stamp_of_a_settled_file(tmp_path):
 def test_slow_files_are_read_on_threads(folder, monkeypatch):
     names = set()
     original = header_reading.scan
+    side_by_side = threading.Event()
 
     def slow(path, **kwargs):
-        names.add(threading.current_thread().name)
-        time.sleep(0.003)
+        name = threading.current_thread().name
+        if name == threading.main_thread().name:
+            time.sleep(0.003)
+        else:
+            names.add(name)
+            if len(names) > 4:
+                side_by_side.set()
+            assert side_by_side.wait(60)
         return original(path, **kwargs)
 
     paths = [str(folder / "f0.fits")]

@@ -112,6 +112,80 @@ def test_a_header_that_names_an_overscan_where_light_falls():
     assert "header's BIASSEC [330:350,1:320] is no overscan: light reaches it" in result.sentences
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("[358:382,1:320]", "use columns 358–382; header's BIASSEC is right; flats are "),
+        ("[370:382,1:320]", "header's BIASSEC [370:382,1:320] leaves out 12 columns that light does not reach either"),
+        ("[358:370,1:320]", "header's BIASSEC [358:370,1:320] leaves out 12 columns that light does not reach either"),
+        ("[357:382,1:320]", "header's BIASSEC starts 1 column too early: flats are "),
+        ("[340:382,1:320]", "header's BIASSEC starts 18 columns too early: column 340 is part of the image"),
+        ("[1:20,1:320]", "header's BIASSEC [1:20,1:320] is elsewhere; flats are "),
+        ("[358:382,1:20]", "header's BIASSEC [358:382,1:20] is elsewhere; flats are "),
+        ("[358:400,1:320]", "use columns 358–382; flats are "),  # not of this frame
+        ("[a:b]", "use columns 358–382; flats are "),
+    ],
+)
+def test_every_way_in_which_a_header_can_be_wrong(section, said):
+    frames = ccds(a_night(LFC, biases=2, flats=2, science=0)[1])
+    for frame in frames:
+        frame.meta["BIASSEC"] = section
+    result = inspect_overscan(frames)
+    assert str(result.recommended.section) == "[358:382,1:320]"
+    assert said in result.verdict
+
+
+def test_gain_noise_and_image_of_a_header_are_contradicted_by_pixels():
+    frames = ccds(a_night(LFC, biases=2, flats=2, science=0)[1])
+    for frame in frames:
+        frame.meta.update({"GAIN": 2.2, "RDNOISE": 40.0, "TRIMSEC": "[5:350,1:320]"})
+    told = inspect_overscan(frames).sentences
+    assert "the header says a gain of 2.2 e/ADU; the pixels do not" in told
+    (noise,) = [text for text in told if text.startswith("the header says a read noise of 40 e; the pixels have ")]
+    assert float(noise.split("have ")[1].split()[0]) == pytest.approx(4.4, abs=0.2)
+    assert noise.endswith(" e with that gain")
+    assert "header's TRIMSEC [5:350,1:320] is not the image, which is [1:350,1:320]" in told
+
+
+def test_a_column_that_stands_off_without_light_is_left_out_for_that():
+    random = np.random.default_rng(8)
+    image = np.r_[np.ones(100), np.zeros(30)]
+    hot = np.zeros(130)
+    hot[100] = 50.0
+    biases = [random.normal(1000 + hot, 4, (200, 130)).round() for _ in range(3)]
+    flats = [random.normal(1000 + hot + 9000 * image, 4, (200, 130)).round() for _ in range(2)]
+    plain = inspect_overscan({"bias": biases, "flat": flats})
+    assert str(plain.recommended.section) == "[102:130,1:200]"
+    assert "column 101 stands off by 50" in plain.verdict
+    header = {"BIASSEC": "[101:130,1:200]"}
+    stated = [CCDData(one, unit="adu", meta={**header, "IMAGETYP": kind}) for kind, group in
+              (("bias", biases), ("flat", flats)) for one in group]  # fmt: skip
+    told = inspect_overscan(stated).verdict
+    assert told.startswith(
+        "use columns 102–130; header's BIASSEC starts 1 column too early: column 101 stands off by 50"
+    )
+    assert told.endswith("ADU in biases, too")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("[1:320,1:30]", "header's BIASSEC [1:320,1:30] does not stand out in biases"),
+        ("[1:320,291:320]", "header's BIASSEC [1:320,291:320] does not stand out in biases"),
+        ("[100:120,100:120]", "header's BIASSEC [100:120,100:120] is no strip along a side of the frame"),
+        ("[1:2,1:320]", "header's BIASSEC [1:2,1:320] cannot be checked on biases alone"),
+    ],
+)
+def test_hints_about_sections_at_any_place(section, said):
+    random = np.random.default_rng(9)
+    pattern = random.normal(0, 3, (320, 1)) + random.normal(0, 3, 320)
+    biases = [CCDData(random.normal(1000 + pattern, 4).round(), unit="adu",
+                      meta={"IMAGETYP": "bias", "BIASSEC": section}) for _ in range(3)]  # fmt: skip
+    result = inspect_overscan(biases)
+    assert result.decision == "not proven"
+    assert [text for text in result.sentences if text.startswith(said)]
+
+
 def test_folder_survey_and_files_say_the_same(tmp_path, lfc):
     specs, frames = a_night(LFC)
     write_night(tmp_path, specs, frames)
@@ -140,6 +214,16 @@ def test_a_damaged_frame_is_left_out_and_named(tmp_path):
     assert any(text.startswith("left out: ") and "b1.fits" in text for text in result.sentences)
     with pytest.raises(FrameError, match=r"b1\.fits"):
         inspect_overscan([tmp_path / "b1.fits"])
+
+
+def test_a_frame_without_a_header_is_left_out_and_named(tmp_path):
+    (tmp_path / "x.fits").write_text("clouds after midnight\n" * 200)
+    with pytest.raises(NoFramesError, match=r"(?s)no frame.*x\.fits: .*not FITS"):
+        inspect_overscan(tmp_path)
+    write_night(tmp_path, *a_night(LFC))
+    result = inspect_overscan(tmp_path)
+    assert result.decision == "use"
+    assert [text for text in result.sentences if text.startswith("left out: ") and "x.fits" in text]
 
 
 def test_the_profile_that_is_written_is_read_back(tmp_path, lfc):
@@ -207,6 +291,8 @@ def test_what_is_no_frame_is_refused():
         inspect_overscan({"bias": [np.zeros(5)]})
     with pytest.raises(NoFramesError, match="no frame to inspect"):
         inspect_overscan([])
+    with pytest.raises(NoFramesError, match="no frame to inspect"):
+        inspect_overscan({"arc": [pixels]})
     with pytest.raises(NoFramesError, match="too small"):
         inspect_overscan({"bias": [np.zeros((1, 100))]})
     with pytest.raises(FrameError, match=r"nothere\.fits"):
@@ -224,6 +310,24 @@ def test_masked_pixels_and_columns_do_no_harm():
     assert str(result.recommended.section) == "[358:382,1:320]"
     assert result.strips[0].deviant == (371,)
     assert all(np.isfinite(list(result.strips[0].lit_shift_adu.values())))
+
+
+def test_infinite_pixels_are_masked_ones():
+    """In neighbouring pixels, and in the same pixels of several frames: their difference is no number."""
+    frames = ccds(a_night(LFC)[1])
+    clean = inspect_overscan(frames)
+    for frame in frames:
+        frame.data = frame.data.astype(np.float32)
+    whole = inspect_overscan(frames)
+    assert whole.recommended == clean.recommended
+    for frame in frames:
+        frame.data[10:14, 370:375] = np.inf
+        frame.data[100:102, 40:44] = -np.inf
+        frame.data[:, 60] = np.inf
+    result = inspect_overscan(frames)
+    assert (result.decision, result.recommended, result.trim) == (clean.decision, clean.recommended, clean.trim)
+    assert result.read_noise_adu.value == pytest.approx(clean.read_noise_adu.value, rel=0.01)
+    assert result.strips[0].read_noise_adu == pytest.approx(clean.strips[0].read_noise_adu, rel=0.01)
 
 
 def test_frames_without_noise_are_judged_by_their_levels():

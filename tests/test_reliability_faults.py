@@ -18,7 +18,9 @@ from astropy.io import fits
 from reliability import (
     ALL_CASES,
     ENVIRONMENT,
+    PATIENCE_S,
     PROGRAM,
+    SLOWED,
     SOURCE,
     Fork,
     bias_arguments,
@@ -141,26 +143,33 @@ def failed(run, *words):
 
 
 def test_killed_at_random_moments(twelve, tmp_path):
-    """Kill -9, sometimes more than once, then run again; ZEROFRAME_ALL_CASES=1 does it 50 times."""
+    """Kill -9, sometimes more than once, then run again; ZEROFRAME_ALL_CASES=1 does it 50 times.
+
+    The first time is between two touches of files, so that it is in the middle of the work however fast the machine is;
+    the others are when they are.
+    """
     raw, undisturbed, raw_hashes = twelve
     out = tmp_path / "out"
-    seconds = []
+    touches, seconds = [], []
     for _ in range(3):  # the first of them is slower
         started = time.monotonic()
-        assert Fork(bias_arguments(raw, out)).wait() == 0
+        run = Fork(bias_arguments(raw, out))
+        assert run.wait() == 0
         seconds.append(time.monotonic() - started)
+        touches.append(run.touches)
         shutil.rmtree(out)
-    length_s = min(seconds)
     chance = random.Random(20240229)
-    killed, states = 0, set()
+    states = set()
     for number in range(50 if ALL_CASES else 12):
         arguments = bias_arguments(raw, out, report=number % 4 == 0)
-        for _ in range(chance.choice([1, 1, 2, 3])):
+        run = Fork(arguments, dies_at=chance.randrange(1, min(touches) - 5))
+        assert run.wait() == -signal.SIGKILL
+        states.add(len(list(out.glob("*.fits"))) if out.is_dir() else -1)
+        for _ in range(chance.choice([0, 0, 1, 2])):
             run = Fork(arguments)
-            time.sleep(chance.uniform(0.0, length_s))
+            time.sleep(chance.uniform(0.0, min(seconds)))
             run.kill()
-            killed += run.wait() == -signal.SIGKILL
-            states.add(len(list(out.glob("*.fits"))) if out.is_dir() else -1)
+            assert run.wait() in {0, -signal.SIGKILL}
         again = command(*arguments)
         assert again.code == 0, again.out + again.err
         assert results(out) == undisturbed
@@ -168,7 +177,6 @@ def test_killed_at_random_moments(twelve, tmp_path):
         assert not [name for name in names_in(out) if name.startswith(".")]
         shutil.rmtree(out)
     assert hashes(raw) == raw_hashes
-    assert killed >= 8
     # in the middle of the work, and not only before and after
     assert len(states & set(range(1, 13))) >= 2, states
 
@@ -179,14 +187,14 @@ def test_terminated(tmp_path, number, code):
     for index in range(40):
         write_raw(raw / f"b{index:02}.fits", raw_pixels(index, (600, 700)))
     process = subprocess.Popen(
-        [*PROGRAM, "bias", raw, "-o", out, "--compress", "gzip", "--trim", "[*,*]", "--no-report"],
+        [PROGRAM[0], "-c", SLOWED, "bias", raw, "-o", out, "--compress", "gzip", "--trim", "[*,*]", "--no-report"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not list(out.glob("b*.gz")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, err
     what = "terminated" if code == 143 else "interrupted"
     assert err == f"zeroframe: {what}; results that are there are whole, and none is half-written\n"
@@ -198,7 +206,7 @@ def test_terminated(tmp_path, number, code):
     assert command("verify", out).code == 1
     run = command("bias", raw, "-o", out, "--compress", "gzip", "--trim", "[*,*]")
     assert run.code == 0
-    assert f"kept: {len(there)} calibrated frames" in run.out
+    assert f"kept: {len(there)} calibrated frame" in run.out
     assert command("verify", out).code == 0
 
 
@@ -466,7 +474,7 @@ class TestLimits:
         simulate_biases("palomar-lfc", raw, frames=4)
         for number in range(5, 101):
             (raw / f"ccd.{number:03}.0.fits").hardlink_to(raw / f"ccd.{number % 4 + 1:03}.0.fits")
-        run = in_a_process("bias", raw, "-o", out, "--mem-limit", "256M", timeout_s=600)
+        run = in_a_process("bias", raw, "-o", out, "--mem-limit", "256M", timeout_s=1000)
         assert run.code in {0, 1}, run.out + run.err
         assert len(names_in(out)) == 101
         # numba, astropy and numpy themselves take 160 MB

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 import shutil
-import socket
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
+from bad_input import DATA, GOOD, NO_FILES, ODD_NAMES, REFUSED, UNDERSTOOD, everything, header, name_of, plain
 from reliability import ALL_CASES, in_a_process
 from workbench import command, names_in, raw_pixels, write_raw
-from zeroframe.errors import DamagedError, FrameError, HeaderError, HeaderWarning, NotFitsError, UnsupportedError
+from zeroframe.errors import FrameError, HeaderWarning
 from zeroframe.io import ImagePart, read_raw, scan, write_fits
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GIGABYTE = 1_000_000_000
 CASES_OF_A_FORM = 600 if ALL_CASES else 150
@@ -164,66 +166,6 @@ def test_a_folder_of_mutated_files(many, tmp_path):
     assert command("verify", out).code == 1
 
 
-def cards(*lines: str) -> bytes:
-    return "".join(line.ljust(80) for line in lines).encode("latin-1")
-
-
-def header(*lines: str, end: bool = True) -> bytes:
-    body = cards(*lines, *(["END"] if end else []))
-    return body.ljust(-(-len(body) // 2880) * 2880)
-
-
-def plain(naxis1="20", naxis2="12", bitpix="16", *more: str, simple="T", naxis="2") -> tuple[str, ...]:
-    return (
-        f"SIMPLE  = {simple:>20}", f"BITPIX  = {bitpix:>20}", f"NAXIS   = {naxis:>20}",
-        f"NAXIS1  = {naxis1:>20}", f"NAXIS2  = {naxis2:>20}", *more, "IMAGETYP= 'bias    '",
-    )  # fmt: skip
-
-
-DATA = raw_pixels(1).astype(">i2").tobytes().ljust(2880, b"\0")
-#: Contents of files that have to be refused, and by what.
-REFUSED = {
-    "NAXIS is missing": (
-        header("SIMPLE  =                    T", "BITPIX  =                   16") + DATA,
-        HeaderError,
-    ),
-    "NAXIS too large": (header(*plain(naxis="3")) + DATA, HeaderError),
-    "NAXIS of a thousand": (header(*plain(naxis="1000")) + DATA, HeaderError),
-    "NAXIS negative": (header(*plain(naxis="-2")) + DATA, HeaderError),
-    "NAXIS not a number": (header(*plain(naxis="'two'")) + DATA, HeaderError),
-    "terabytes": (header(*plain("1000000", "1000000")) + DATA, DamagedError),
-    "more than 64 bits": (header(*plain("9" * 19, "9" * 19)) + DATA, DamagedError),
-    "negative size": (header(*plain("-20")) + DATA, HeaderError),
-    "fraction of a pixel": (header(*plain("20.5")) + DATA, HeaderError),
-    "size zero": (header(*plain("0")) + DATA, UnsupportedError),
-    "BITPIX 7": (header(*plain(bitpix="7")) + DATA, HeaderError),
-    "BITPIX -16": (header(*plain(bitpix="-16")) + DATA, HeaderError),
-    "BITPIX a text": (header(*plain(bitpix="'16'")) + DATA, HeaderError),
-    "BSCALE 0": (header(*plain("20", "12", "16", "BSCALE  =                  0.0")) + DATA, HeaderError),
-    "BSCALE NaN": (header(*plain("20", "12", "16", "BSCALE  =                  NaN")) + DATA, HeaderError),
-    "BZERO a text": (header(*plain("20", "12", "16", "BZERO   = 'zero'")) + DATA, HeaderError),
-    "END is missing": (header(*plain(), end=False) + DATA, (HeaderError, DamagedError)),
-    "END is missing, and nothing follows": (header(*plain(), end=False), DamagedError),
-    "header cut off": (header(*plain())[:200], DamagedError),
-    "data cut off": (header(*plain()) + DATA[:100], DamagedError),
-    "no data": (header(*plain()), DamagedError),
-    "empty": (b"", NotFitsError),
-    "one byte": (b"S", NotFitsError),
-    "text": (b"clouds after midnight\n" * 300, NotFitsError),
-    "only zeros": (bytes(5760), NotFitsError),
-    "gzip of nothing": (gzip.compress(b""), NotFitsError),
-    "gzip of a gzip": (gzip.compress(gzip.compress(header(*plain()) + DATA)), NotFitsError),
-    "gzip of text": (gzip.compress(b"clouds" * 1000), NotFitsError),
-    "gzip cut off": (gzip.compress(header(*plain()) + DATA)[:-12], DamagedError),
-    "gzip that asks for terabytes": (gzip.compress(header(*plain("1000000", "1000000")) + DATA), DamagedError),
-    "gzip magic and nothing": (b"\x1f\x8b", (NotFitsError, DamagedError)),
-    "bzip2 magic and rubbish": (b"BZh9" + b"rubbish" * 100, (NotFitsError, DamagedError)),
-    "a bomb of zeros": (gzip.compress(bytes(300_000_000), 9), NotFitsError),
-    "a bomb that has no END": (gzip.compress(header(*plain(), end=False) + b" " * 300_000_000, 9), HeaderError),
-    "a cube": (header(*plain(naxis="3"), "NAXIS3  =                    2") + DATA, UnsupportedError),
-}
-
-
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(tmp_path, name):
     content, error = REFUSED[name]
@@ -233,28 +175,6 @@ def test_refused(tmp_path, name):
         read_raw(path, check_sums=True)
     assert str(raised.value).startswith(f"{path}: ")
     assert raised.value.advice
-
-
-GOOD = raw_pixels(1).astype(">i2").astype(np.int16)
-FIRST = int(GOOD[0, 0])
-#: Contents that are odd, and what they mean all the same.
-UNDERSTOOD = {
-    "BLANK": (
-        header(*plain("20", "12", "16", f"BLANK   = {FIRST:>20}")) + DATA,
-        np.where(np.equal(GOOD, FIRST), np.nan, GOOD),
-    ),
-    "non-ASCII cards": (header(*plain("20", "12", "16", "OBSERVER= 'Ångström'", "COMMENT \xff\xfe\x00")) + DATA, GOOD),
-    "duplicate cards": (header(*plain("20", "12", "16", "NAXIS1  =                   99")) + DATA, GOOD),
-    "HIERARCH": (header(*plain("20", "12", "16", "HIERARCH ESO DET CHIP1 NX = 99 / not NAXIS1")) + DATA, GOOD),
-    "CONTINUE": (
-        header(*plain("20", "12", "16", "COMMENT_= 'a long &'", "CONTINUE  'text &'", "CONTINUE  ''")) + DATA,
-        GOOD,
-    ),
-    "CONTINUE of nothing": (header(*plain("20", "12", "16", "CONTINUE  'text'", "CONTINUE")) + DATA, GOOD),
-    "SIMPLE = F": (header(*plain(simple="F")) + DATA, GOOD),
-    "cards of control characters": (header(*plain("20", "12", "16", "OBJECT  = '\x1b[2J\x07'")) + DATA, GOOD),
-    "a script for an OBJECT": (header(*plain("20", "12", "16", "OBJECT  = '<script>alert(1)</script>'")) + DATA, GOOD),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", UNDERSTOOD)
@@ -284,32 +204,7 @@ def test_rubbish_behind_a_gzipped_frame_that_would_fill_the_disk(tmp_path):
 @pytest.fixture
 def zoo(tmp_path):
     """Every named case in one folder, with things that are no files, and names that are no names."""
-    folder = tmp_path / "raw"
-    for number in range(3):
-        write_raw(folder / f"good{number}.fits", raw_pixels(number), BUNIT="adu")
-    for number, (content, _) in enumerate([*REFUSED.values(), *UNDERSTOOD.values()]):
-        (folder / f"case{number:02}.fits").write_bytes(content)
-    (folder / "folder.fits").mkdir()
-    os.mkfifo(folder / "pipe.fits")
-    for name, target in (("loop.fits", "loop.fits"), ("gone.fits", "nowhere"), ("null.fits", "/dev/null")):
-        (folder / name).symlink_to(target)
-    here = Path.cwd()
-    os.chdir(folder)  # names of sockets are short
-    try:
-        with socket.socket(socket.AF_UNIX) as door:
-            door.bind("socket.fits")
-    finally:
-        os.chdir(here)
-    for name in ODD_NAMES:
-        write_raw(folder / name, raw_pixels(5), BUNIT="adu")
-    return folder
-
-
-ODD_NAMES = (
-    "with space.fits", "it's.fits", 'say "b".fits', "-o.fits", "--overwrite", "ночь.fits", "夜.fits", "new\nline.fits",
-    "tab\t.fits", "bell\x07\x1b[31m.fits", "semi;rm -rf.fits", "$(HOME).fits", "[bold]b.fits", "a" * 240 + ".fits",
-    "b\udcff.fits", "<script>.fits", "%s%n.fits",
-)  # fmt: skip
+    return everything(tmp_path / "raw")
 
 
 def test_a_folder_of_everything(zoo, tmp_path):
@@ -322,10 +217,10 @@ def test_a_folder_of_everything(zoo, tmp_path):
     frames = {each["name"]: each for each in json.loads((out / "run.json").read_text())["this_run"]["frames"]}
     for name in (*ODD_NAMES, "good0.fits", "good1.fits", "good2.fits"):
         assert frames[name]["state"] == "done", frames[name]
-    for name in ("pipe.fits", "loop.fits", "gone.fits", "null.fits", "socket.fits"):
+    for name in NO_FILES:
         assert frames[name]["state"] == "failed", frames[name]
     assert "folder.fits" not in frames
-    refused = [f"case{number:02}.fits" for number in range(len(REFUSED))]
+    refused = [name_of(number) for number in range(len(REFUSED))]
     assert {frames[name]["state"] for name in refused} == {"failed"}
     for name in ODD_NAMES:
         written = out / (name.removesuffix(".fits") + ".fits")

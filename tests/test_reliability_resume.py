@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from reliability import Fork, bias_arguments, hashes, results, small_night
+from reliability import Fork, bias_arguments, forked, hashes, results, small_night
 from workbench import command, names_in, raw_pixels, write_raw
 from zeroframe.errors import OutputError
 from zeroframe.io import read_raw
-from zeroframe.io.marks import file_mark
+from zeroframe.io.marks import file_crc32, file_mark
 from zeroframe.io.sums import check_file
 from zeroframe.locking import LOCK_NAME, folder_lock
 
@@ -418,6 +418,77 @@ class TestVerify:
         assert str(tmp_path / where) in run.err
 
 
+class TestReport:
+    """The page tells of a run, with its command line, so run.json says what it is where it speaks of this run."""
+
+    @pytest.fixture
+    def made(self, raw, out):
+        assert command(*bias_arguments(raw, out, report=True)).code == 0
+        assert command("verify", out).code == 0
+        return out / "report.html"
+
+    def test_it_stands_in_run_json(self, made, out):
+        said = said_of(out)
+        crc32, size = file_crc32(made)
+        assert said["this_run"]["report"] == {"name": "report.html", "crc32": crc32, "byte_count": size}
+        assert "report.html" not in said["outputs"]
+
+    @pytest.mark.parametrize("harm", ["altered", "missing", "a folder"])
+    def test_verify_tells_and_the_next_run_mends(self, made, raw, out, harm):
+        content = made.read_bytes()
+        made.unlink()
+        if harm == "altered":
+            made.write_bytes(content.replace(b"All is well", b"All is bad!"))
+        elif harm == "a folder":
+            made.mkdir()
+        run = command("verify", out)
+        assert run.code == 1
+        (said,) = [line for line in run.out.splitlines() if line.startswith("problem: ")]
+        assert str(made) in said
+        assert "run again" in said
+        before = times(out)
+        if harm == "a folder":
+            assert command(*bias_arguments(raw, out, report=True)).code == 1  # it is not ours to replace
+            made.rmdir()
+        assert command(*bias_arguments(raw, out, report=True)).code == 0
+        assert times(out) == before
+        assert command("verify", out).code == 0
+        assert b"<!DOCTYPE html>" in made.read_bytes()[:100]
+
+    def test_it_is_kept_where_nothing_has_changed(self, made, raw, out):
+        before = made.stat()
+        for report in (True, False, True):
+            assert command(*bias_arguments(raw, out, report=report)).code == 0
+            assert made.stat().st_mtime_ns == before.st_mtime_ns
+            assert said_of(out)["this_run"]["report"]["byte_count"] == before.st_size
+
+    def test_without_one_nothing_is_missed(self, made, raw, out):
+        made.unlink()
+        assert bias(raw, out).code == 0
+        assert "report" not in said_of(out)["this_run"]
+        assert command("verify", out).code == 0
+
+    @pytest.mark.usefixtures("made")
+    def test_it_is_made_anew_for_other_results(self, raw, out):
+        before = said_of(out)["this_run"]["report"]
+        assert bias(raw, out, "--clip", "3", "--overwrite").code == 0
+        assert "report" not in said_of(out)["this_run"]  # it told of others
+        assert command(*bias_arguments(raw, out, "--clip", "3", report=True)).code == 0
+        assert said_of(out)["this_run"]["report"] != before
+        assert command("verify", out).code == 0
+
+    @pytest.mark.parametrize("said", ["page", {"name": "report.html"}, {"name": "report.html", "crc32": "x"}, 7])
+    @pytest.mark.usefixtures("made")
+    def test_run_json_that_says_nonsense_of_it(self, raw, out, said):
+        record = said_of(out)
+        record["this_run"]["report"] = said
+        (out / "run.json").write_text(json.dumps(record))
+        run = command(*bias_arguments(raw, out, report=True))
+        assert run.code == 0, run.out + run.err
+        assert "run.json: cannot be used" in run.err
+        assert command("verify", out).code == 0
+
+
 class TestLock:
     def test_second_run_is_refused(self, raw, out):
         out.mkdir()
@@ -441,7 +512,7 @@ class TestLock:
     def test_a_crash_leaves_no_lock_behind(self, raw, out):
         out.mkdir()
         reader, writer = os.pipe()
-        child = os.fork()
+        child = forked()
         if child == 0:
             with folder_lock(out):
                 os.write(writer, b"!")
@@ -478,6 +549,43 @@ class TestLock:
         assert most[0] == 1
         assert entered[0] + refused[0] == 800
         assert entered[0] > 0
+
+
+def cut_to_nothing(out):
+    (out / "ccd.002.0.fits").write_bytes(b"")
+
+
+def cut_in_the_middle(out):
+    path = out / "combined_bias.fits"
+    path.write_bytes(path.read_bytes()[:500_000] + bytes(300_000))
+
+
+def lost_the_record(out):
+    (out / "run.json").write_bytes(b"")
+
+
+def all_of_it(out):
+    cut_to_nothing(out)
+    cut_in_the_middle(out)
+    lost_the_record(out)
+    (out / "ccd.001.0.fits").unlink()
+    (out / ".ccd.003.0.fits.4711-0123abcd.part").write_bytes(bytes(2880))
+
+
+@pytest.mark.parametrize("loss", [cut_to_nothing, cut_in_the_middle, lost_the_record, all_of_it])
+def test_what_a_power_failure_may_leave(raw, out, loss):
+    """Nothing is forced to the disk: what had been written may be empty, cut off or gone, in any order."""
+    first = fresh(raw, out)
+    loss(out)
+    run = bias(raw, out)
+    if loss is lost_the_record:
+        assert run.code == 0
+    else:
+        assert run.code == 2
+        assert "is there already" in run.err
+        assert bias(raw, out, "--overwrite").code == 0
+    assert results(out) == first
+    assert command("verify", out).code == 0
 
 
 def test_raw_image_of_a_result_is_what_was_combined(raw, out):

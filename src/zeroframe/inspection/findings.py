@@ -70,7 +70,12 @@ class Frames:
 
     def strip(self, sample: FrameSample, side: Side) -> NDArray[Any]:
         """Pixels of a strip as (lines beside the image, columns from the image outwards)."""
-        return sample.zones[side][self.image_lines(side), : self.widths[side]][:, ::-1]
+        return sample.zones[side][self.zone_lines(sample, side), : self.widths[side]][:, ::-1]
+
+    def zone_lines(self, sample: FrameSample, side: Side) -> slice:
+        """Lines of the zone of a side that lie beside the image."""
+        beside = self.image_lines(side)
+        return slice(sample.size.place(side, beside.start), sample.size.place(side, beside.stop))
 
     def image_slices_yx(self) -> tuple[slice, slice]:
         """Where the image is."""
@@ -218,8 +223,9 @@ def _against_image(
     strip = np.array([clipped_block_means(sample.zones[side][:, columns], bins)[inner] for sample in frames.biases])
     offset = float(np.mean(strip) - np.mean(image))
     sampled = min(across, MOST_SAMPLED) * len(cells) / len(cells_of(across))
+    kept = min(height, frames.samples[0].size.lines_per_bin)
     tracking = measure_tracking(
-        image, strip, noise / float(np.sqrt(height * sampled)), noise / float(np.sqrt(height * len(columns)))
+        image, strip, noise / float(np.sqrt(height * sampled)), noise / float(np.sqrt(kept * len(columns)))
     )
     if tracking is None:
         return offset, None, (nothing, nothing)
@@ -244,7 +250,7 @@ def _curves(frames: Frames, side: Side, levels: Mapping[int, float]) -> tuple[ND
     kinds = dict.fromkeys(sample.kind for sample in frames.samples)
     for kind in kinds:
         profiles = [
-            clipped_column_means(sample.zones[side][frames.image_lines(side), :reach])[0] - levels[id(sample)]
+            clipped_column_means(sample.zones[side][frames.zone_lines(sample, side), :reach])[0] - levels[id(sample)]
             for sample in frames.samples
             if sample.kind is kind
         ]

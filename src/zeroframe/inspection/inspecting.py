@@ -10,14 +10,16 @@ import numpy as np
 
 from zeroframe.cameras import Camera, load_camera
 from zeroframe.dialects import Kind
-from zeroframe.errors import NoFramesError, SectionError
+from zeroframe.errors import SectionError
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
 from zeroframe.inspection.gain import Measured, gain_from_pairs, read_noise_from_pairs
 from zeroframe.inspection.profiles import SIDES, Side
 from zeroframe.inspection.result import OverscanInspection
-from zeroframe.inspection.samples import LIT, FrameSample, Source, choose_sources, gather_sources, take_samples
+from zeroframe.inspection.samples import LIT, FrameSample, SampleSize, choose_size, take_samples
+from zeroframe.inspection.sources import Source, choose_sources, gather_sources
 from zeroframe.inspection.strips import edge_signals, find_widths, structure_ratio
 from zeroframe.inspection.verdict import Evidence, adu, choose_strip, decide, write_sentences
+from zeroframe.memory import default_limit_bytes
 from zeroframe.overscan import OverscanSpec
 from zeroframe.sections import Section
 
@@ -33,7 +35,11 @@ _MATCHED_CARDS = ("INSTRUME", "DETECTOR", "CHIPID")
 
 
 def inspect_overscan(
-    frames: object, camera: str | Path | Camera | None = None, *, workers: int | None = None
+    frames: object,
+    camera: str | Path | Camera | None = None,
+    *,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
 ) -> OverscanInspection:
     """Find the overscan from the pixels of a few frames, and judge whether it is good for anything.
 
@@ -45,6 +51,9 @@ def inspect_overscan(
         most four biases, four flats, two science frames and a dark are looked at.
     camera : str, path or Camera, optional
         A profile whose overscan is compared with what is found.
+    mem_limit_bytes : int, optional
+        By default half of the memory that is available. Frames are read one after the other where it is short, and
+        where that does not help, fewer lines of each side are kept, which a sentence says.
     workers : int, optional
         How many threads.
 
@@ -63,6 +72,8 @@ def inspect_overscan(
         When a file that was named cannot be used, or no file of a folder can be read.
     CameraError
         When the camera is not known.
+    MemoryLimitError
+        When the limit does not hold one frame and a small sample of the others.
 
     Examples
     --------
@@ -76,12 +87,21 @@ def inspect_overscan(
     [102:120,1:200] [1:100,1:200]
     """
     profile = camera if isinstance(camera, Camera) or camera is None else load_camera(camera)
-    sources = choose_sources(gather_sources(frames, workers))
-    if not sources:
-        raise NoFramesError("no frame to inspect: give raw biases, and flats or science frames beside them")
-    samples, problems = take_samples(sources, workers)
+    gathered, refused = gather_sources(frames, workers)
+    sources = choose_sources(gathered)
+    size, at_once = choose_size(sources, mem_limit_bytes or default_limit_bytes(), workers)
+    samples, problems = take_samples(sources, size, at_once)
     result = _judge(samples, profile)
-    return replace(result, sentences=(*result.sentences, *(f"left out: {problem}" for problem in problems)))
+    more = (*_about_size(size), *(f"left out: {problem}" for problem in (*refused, *problems)))
+    return replace(result, sentences=(*result.sentences, *more))
+
+
+def _about_size(size: SampleSize) -> list[str]:
+    """Say so where the memory limit holds less than is looked at else."""
+    if size.is_full:
+        return []
+    ny, nx = (f"{size.place(side, size.length(side)):,} of {size.length(side):,}" for side in ("left", "bottom"))
+    return [f"the memory limit holds only {ny} rows and {nx} columns of each frame's sides; with more, less is missed"]
 
 
 def _judge(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanInspection:

@@ -1,31 +1,32 @@
-"""From frames to what inspection needs of them: kind, edge zones, profiles, a sample of the image."""
+"""From frames to what inspection needs of them: edge zones, profiles, a sample of the image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.dialects import FrameFacts, Kind, read_facts
-from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
+from zeroframe.dialects import Kind
+from zeroframe.errors import FrameError, MemoryLimitError
 from zeroframe.inspection.profiles import SIDES, Side, clipped_block_means, column_medians, side_view
-from zeroframe.parallel import map_threads
-from zeroframe.survey import Found, survey, survey_folder
+from zeroframe.parallel import map_threads, worker_count
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
+
+    from zeroframe.inspection.sources import Pixels, Source
 
 __all__ = [
     "LIT",
     "FrameSample",
-    "Source",
+    "SampleSize",
     "bins_of",
-    "choose_sources",
-    "gather_sources",
+    "cells_of",
+    "choose_size",
     "sample_frame",
     "take_samples",
 ]
@@ -36,38 +37,128 @@ _WIDEST_ZONE = 256
 _BANDS, _BAND_HEIGHT = 8, 32
 _BINS, _LINES_PER_BIN = 48, 6
 _CELLS = 16
-_SMALLEST_SIDE = 8
 #: So many pixels of a line enter its level at most.
 MOST_SAMPLED = 256
-_MOST = {Kind.BIAS: 4, Kind.FLAT: 4, Kind.SCIENCE: 2, Kind.DARK: 1}
+_FEWEST_LINES_PER_BIN, _FEWEST_BANDS = 8, 2
+#: Bytes of working memory, measured: of judging for each pixel of a zone and of a band, of reading for each line.
+_JUDGED_ZONE, _JUDGED_BAND, _READ_LINE = 56, 72, 2048
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """One frame that may be looked at: a file, or pixels in memory."""
+@dataclass(frozen=True, slots=True)
+class SampleSize:
+    """How much of a frame is kept.
 
-    name: str
-    kind: Kind
+    Attributes
+    ----------
+    shape_yx : tuple of int
+        Shape of the frame.
+    lines_per_bin : int
+        Of each group of neighbouring lines of a zone the first so many; all lines where a group has no more.
+    bands : int
+        How many bands of rows at most.
+    """
+
     shape_yx: tuple[int, int]
-    facts: FrameFacts | None = None
-    cards: Mapping[str, object] | None = None
-    path: Path | None = None
-    pixels: NDArray[Any] | None = None
+    lines_per_bin: int
+    bands: int
 
-    def read(self) -> NDArray[Any]:
-        """Return the pixels, native."""
-        if self.pixels is not None:
-            return self.pixels
-        from zeroframe.io import read_raw
+    @classmethod
+    def full(cls, shape_yx: tuple[int, int]) -> SampleSize:
+        """Return the size of which nothing is left out."""
+        return cls(shape_yx, max(shape_yx), _BANDS)
 
-        if self.path is None:
-            raise UsageError(f"{self.name} has neither pixels nor a file")
-        return read_raw(self.path).decode()
+    def length(self, side: Side) -> int:
+        """Lines of the frame along a side."""
+        return self.shape_yx[0] if side in {"left", "right"} else self.shape_yx[1]
+
+    def depth(self, side: Side) -> int:
+        """Columns (rows) of the zone of a side."""
+        return max(min(_WIDEST_ZONE, self.length("bottom" if side in {"left", "right"} else "left") // 3), 1)
+
+    def place(self, side: Side, line: int) -> int:
+        """Return how many lines of a zone are kept of the first ``line`` ones of the frame."""
+        height, bins = _bin_height(self.length(side)), bins_of(self.length(side))
+        if self.lines_per_bin >= height:
+            return line
+        whole, rest = divmod(min(line, bins * height), height)
+        return whole * self.lines_per_bin + min(rest, self.lines_per_bin)
+
+    def thinned(self, side: Side, zone: NDArray[Any]) -> NDArray[Any]:
+        """Return the lines of a zone that are kept; bins of it are those of the whole zone."""
+        height, bins = _bin_height(self.length(side)), bins_of(self.length(side))
+        if self.lines_per_bin >= height:
+            return np.ascontiguousarray(zone)
+        return np.ascontiguousarray(zone[np.flatnonzero(np.arange(bins * height) % height < self.lines_per_bin)])
+
+    def band_starts(self) -> tuple[int, ...]:
+        """Return the first row of each band, spread over the frame."""
+        ny = self.shape_yx[0]
+        height = min(_BAND_HEIGHT, ny)
+        count = max(min(self.bands, ny // height), 1)
+        return tuple(int(start) for start in np.linspace(0, ny - height, count))
 
     @property
-    def form(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """What frames must have in common: size and binning."""
-        return self.shape_yx, (self.facts.binning_xy if self.facts else None) or (1, 1)
+    def zone_pixels(self) -> dict[Side, int]:
+        """Pixels that are kept of each zone."""
+        return {side: self.place(side, self.length(side)) * self.depth(side) for side in SIDES}
+
+    @property
+    def band_pixels(self) -> int:
+        """Pixels of all bands together."""
+        return len(self.band_starts()) * min(_BAND_HEIGHT, self.shape_yx[0]) * self.shape_yx[1]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing is left out."""
+        return self.bands == _BANDS and all(self.lines_per_bin >= _bin_height(n) for n in self.shape_yx)
+
+
+def choose_size(sources: Sequence[Source], limit_bytes: int, workers: int | None = None) -> tuple[SampleSize, int]:
+    """Choose how much is kept of each frame, and how many are read at once, so that a memory limit holds.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        At least one; all of one shape.
+    limit_bytes : int
+        The limit.
+    workers : int, optional
+        How many threads at most.
+
+    Returns
+    -------
+    size : SampleSize
+        Nothing is left out where the limit allows it.
+    at_once : int
+        How many threads.
+
+    Raises
+    ------
+    MemoryLimitError
+        When even a small sample does not fit.
+    """
+    value_bytes = max(source.value_bytes for source in sources)
+    size = SampleSize.full(sources[0].shape_yx)
+    height = max(map(_bin_height, size.shape_yx))
+    reading = max(source.read_bytes for source in sources) + _READ_LINE * max(size.shape_yx)
+    reading += 2 * value_bytes * max(size.zone_pixels.values())
+    while True:
+        kept = len(sources) * value_bytes * (sum(size.zone_pixels.values()) + size.band_pixels)
+        copies = _JUDGED_BAND + len(sources) * value_bytes
+        judging = max(_JUDGED_ZONE * max(size.zone_pixels.values()), copies * size.band_pixels)
+        if kept + max(reading, judging) <= limit_bytes:
+            return size, min(worker_count(workers), (limit_bytes - kept) // reading)
+        height //= 2
+        fewer = SampleSize(size.shape_yx, max(height, _FEWEST_LINES_PER_BIN), max(size.bands // 2, _FEWEST_BANDS))
+        if height < 1 or fewer == size:
+            ny, nx = size.shape_yx
+            # with less no frame can be calibrated, so that less would only be refused later
+            needed = max(kept + max(reading, judging), max(source.read_bytes for source in sources) + 8 * ny * nx)
+            raise MemoryLimitError(
+                f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold what is looked at to find the overscan; "
+                f"raise it to {needed / 1e6 + 1:.0f} MB or more"
+            )
+        size = fewer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +169,8 @@ class FrameSample:
     ----------
     source : Source
         The frame; its pixels are not held here.
+    size : SampleSize
+        How much of it is kept.
     zones : mapping of side to ndarray, shape (lines, depth)
         The outer part of each side, column 0 at the edge of the frame.
     medians : mapping of side to ndarray, shape (depth,)
@@ -92,6 +185,7 @@ class FrameSample:
     """
 
     source: Source
+    size: SampleSize
     zones: Mapping[Side, NDArray[Any]]
     medians: Mapping[Side, NDArray[np.float64]]
     bands: NDArray[Any]
@@ -104,50 +198,53 @@ class FrameSample:
         return self.source.kind
 
 
-def sample_frame(source: Source) -> FrameSample:
+def sample_frame(source: Source, size: SampleSize) -> FrameSample:
     """Read a frame and keep what is needed of it.
 
     Parameters
     ----------
     source : Source
         The frame.
+    size : SampleSize
+        How much.
 
     Returns
     -------
     FrameSample
-        For a frame of 17 MB about 8 MB.
+        For a frame of 17 MB 8 MB at most.
     """
     pixels = source.read()
-    ny = len(pixels)
-    views = {side: side_view(pixels, side, _zone_depth(pixels.shape, side)) for side in SIDES}
-    zones: dict[Side, NDArray[Any]] = {side: np.ascontiguousarray(view) for side, view in views.items()}
-    height = min(_BAND_HEIGHT, ny)
-    count = max(min(_BANDS, ny // height), 1)
-    starts = tuple(int(start) for start in np.linspace(0, ny - height, count))
-    bands = np.stack([pixels[start : start + height] for start in starts])
-    return FrameSample(
-        source,
-        zones,
-        {side: column_medians(zone) for side, zone in zones.items()},
-        bands,
-        starts,
-        {1: _levels_along(pixels), 0: _levels_along(pixels.T)} if source.kind is Kind.BIAS else {},
-    )
+    zones: dict[Side, NDArray[Any]] = {}
+    medians: dict[Side, NDArray[np.float64]] = {}
+    for side in SIDES:
+        zone = _zone(pixels, size, side)
+        medians[side] = column_medians(zone)
+        zones[side] = size.thinned(side, zone)
+    starts = size.band_starts()
+    height = min(_BAND_HEIGHT, size.shape_yx[0])
+    bands = np.stack([pixels.part(rows=slice(start, start + height)) for start in starts])
+    along = {axis: _levels_along(pixels, size.shape_yx, axis) for axis in (1, 0)} if source.kind is Kind.BIAS else {}
+    return FrameSample(source, size, zones, medians, bands, starts, along)
 
 
-def _zone_depth(shape_yx: tuple[int, ...], side: Side) -> int:
-    length = shape_yx[1] if side in {"left", "right"} else shape_yx[0]
-    return max(min(_WIDEST_ZONE, length // 3), 1)
+def _zone(pixels: Pixels, size: SampleSize, side: Side) -> NDArray[Any]:
+    """One side of a frame as (along the side, inwards)."""
+    depth = size.depth(side)
+    outer = slice(depth) if side in {"left", "bottom"} else slice(-depth, None)
+    part = pixels.part(columns=outer) if side in {"left", "right"} else pixels.part(rows=outer)
+    return side_view(part, side, depth)
 
 
-def _levels_along(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """Levels of the frame in bins along its first axis, and in cells along the second."""
-    lines, columns = pixels.shape
+def _levels_along(pixels: Pixels, shape_yx: tuple[int, int], axis: int) -> NDArray[np.float64]:
+    """Levels of the frame in bins along its rows (axis 1) or columns (axis 0), and in cells along the other axis."""
+    lines, columns = shape_yx[1 - axis], shape_yx[axis]
     step = max(columns // MOST_SAMPLED, 1)
-    return np.stack(
-        [clipped_block_means(pixels[:, cell][:, step // 2 :: step], bins_of(lines)) for cell in cells_of(columns)],
-        axis=1,
-    )
+    levels = []
+    for cell in cells_of(columns):
+        places = slice(cell.start + step // 2, cell.stop, step)
+        block = pixels.part(columns=places) if axis == 1 else pixels.part(rows=places).T
+        levels.append(clipped_block_means(block, bins_of(lines)))
+    return np.stack(levels, axis=1)
 
 
 def cells_of(columns: int) -> list[slice]:
@@ -161,167 +258,21 @@ def bins_of(lines: int) -> int:
     return max(min(_BINS, lines // _LINES_PER_BIN), 1)
 
 
-def gather_sources(frames: object, workers: int | None = None) -> list[Source]:
-    """Find out what was given: paths, a folder, what `survey` found, CCDData, or arrays by kind.
-
-    Parameters
-    ----------
-    frames : path, sequence, or mapping of kind to sequence
-        See `inspect_overscan`.
-    workers : int, optional
-        How many threads.
-
-    Returns
-    -------
-    list of Source
-        Those of a kind that is known, and with an image that can be used.
-
-    Raises
-    ------
-    ArgumentError
-        When something is no frame, or its kind is not known.
-    FrameError
-        When a file that was named cannot be used.
-    NoFramesError
-        When nothing is left.
-    """
-    if isinstance(frames, Mapping):
-        sources = [
-            source
-            for kind, members in frames.items()
-            for source in _sources(_as_sequence(members), _as_kind(kind), workers)
-        ]
-    elif isinstance(frames, (str, Path)) and Path(frames).is_dir():
-        found = [item for item in survey_folder(frames, workers=workers) if item.problem is None]
-        sources = [source for source in map(_of_found, found) if source is not None]
-    else:
-        sources = _sources(_as_sequence(frames), None, workers)
-    if not sources:
-        raise NoFramesError("no frame to inspect: give raw biases, and flats or science frames beside them")
-    return sources
+def _bin_height(lines: int) -> int:
+    return lines // bins_of(lines)
 
 
-def _as_sequence(frames: object) -> Sequence[object]:
-    if isinstance(frames, (str, Path, Found)) or hasattr(frames, "ndim") or not isinstance(frames, Sequence):
-        return [frames]
-    return frames
-
-
-def _as_kind(kind: object) -> Kind:
-    try:
-        return Kind(str(kind).lower())
-    except ValueError:
-        known = ", ".join(member.value for member in Kind)
-        raise ArgumentError(f"{kind!r} is no kind of frame; use {known}") from None
-
-
-def _sources(frames: Sequence[object], kind: Kind | None, workers: int | None) -> list[Source]:
-    paths = [frame for frame in frames if isinstance(frame, (str, Path))]
-    surveyed = iter(survey(paths, workers=workers))
-    sources = []
-    for number, frame in enumerate(frames, start=1):
-        item = next(surveyed) if isinstance(frame, (str, Path)) else frame
-        if isinstance(item, Found):
-            if item.problem is not None and item is not frame:
-                raise item.problem
-            source = None if item.problem is not None else _of_found(item, kind)
-        else:
-            source = _of_array(item, kind, number)
-        if source is not None:
-            sources.append(source)
-    return sources
-
-
-def _of_found(item: Found, kind: Kind | None = None) -> Source | None:
-    """Return the source of a file; None where its kind is of no use here, or it is a combined frame."""
-    shape = item.shape_yx
-    facts = item.facts
-    known = kind or (facts.kind if facts is not None else None)
-    if item.frame is None or shape is None or known is None or known not in _MOST or (facts and facts.combined):
-        return None
-    cards = item.frame.cards_of(item.frame.image())
-    return Source(item.path.name, known, (shape[0], shape[1]), facts, cards, item.path)
-
-
-def _of_array(frame: object, kind: Kind | None, number: int) -> Source:
-    pixels = np.asarray(getattr(frame, "data", None) if hasattr(frame, "meta") else frame)
-    if pixels.ndim != 2 or pixels.dtype.kind not in "iuf":
-        raise ArgumentError(f"frame {number} is a {type(frame).__name__} that holds no image of two axes")
-    mask = getattr(frame, "mask", None) if hasattr(frame, "meta") else None
-    if mask is not None and np.any(mask):
-        pixels = np.where(mask, np.nan, pixels.astype(np.float32))
-    meta = getattr(frame, "meta", None)
-    cards = meta if isinstance(meta, Mapping) or hasattr(meta, "cards") else None
-    facts = read_facts(cards) if cards is not None else None
-    known = kind or (facts.kind if facts is not None else None)
-    if known is None:
-        raise ArgumentError(
-            f"of frame {number} neither a header nor you say what kind it is; give {{'bias': [...], 'flat': [...]}}"
-        )
-    native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    ny, nx = native.shape
-    return Source(f"{known} {number}", known, (ny, nx), facts, cards, None, native)
-
-
-def choose_sources(sources: Sequence[Source]) -> list[Source]:
-    """Choose a few frames of each kind, of the form that most have.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        At least one.
-
-    Returns
-    -------
-    list of Source
-        At most four biases and four flats (of two filters at most, so that there are pairs), the two longest science
-        frames, and the longest dark; spread evenly over those that there are, so that drift shows.
-    """
-    # where there are biases, it is them that the overscan is for
-    forms = [source.form for source in sources if source.kind is Kind.BIAS] or [source.form for source in sources]
-    form = max(dict.fromkeys(forms), key=forms.count)
-    alike = [source for source in sources if source.form == form]
-    if min(form[0]) < _SMALLEST_SIDE:
-        ny, nx = form[0]
-        raise NoFramesError(
-            f"frames of {nx} x {ny} pixels are too small to inspect; give some of {_SMALLEST_SIDE} or more"
-        )
-    chosen = []
-    for kind, most in _MOST.items():
-        members = [source for source in alike if source.kind is kind]
-        if kind is Kind.FLAT:
-            chosen += _flats(members, most)
-        elif kind is Kind.BIAS:
-            chosen += _spread(members, most)
-        else:
-            longest = sorted(members, key=lambda one: -((one.facts and one.facts.exposure_s) or 0.0))
-            chosen += longest[:most]
-    return chosen
-
-
-def _flats(members: list[Source], most: int) -> list[Source]:
-    """Flats in pairs of one filter, so that gain can be measured."""
-    filters = dict.fromkeys(one.facts.filter_name if one.facts else None for one in members)
-    groups = [[one for one in members if (one.facts.filter_name if one.facts else None) == name] for name in filters]
-    groups.sort(key=len, reverse=True)
-    if len(groups) <= 1:
-        return _spread(members, most)
-    return [one for group in groups[:2] for one in _spread(group, most // 2)]
-
-
-def _spread(members: list[Source], most: int) -> list[Source]:
-    if len(members) <= most:
-        return members
-    return [members[int(place)] for place in np.linspace(0, len(members) - 1, most).round()]
-
-
-def take_samples(sources: Sequence[Source], workers: int | None = None) -> tuple[list[FrameSample], list[FrameError]]:
+def take_samples(
+    sources: Sequence[Source], size: SampleSize, workers: int | None = None
+) -> tuple[list[FrameSample], list[FrameError]]:
     """Read frames on threads.
 
     Parameters
     ----------
     sources : sequence of Source
         At least one.
+    size : SampleSize
+        How much of each is kept.
     workers : int, optional
         How many threads.
 
@@ -340,7 +291,7 @@ def take_samples(sources: Sequence[Source], workers: int | None = None) -> tuple
 
     def attempt(source: Source) -> FrameSample | FrameError:
         try:
-            return sample_frame(source)
+            return sample_frame(source, size)
         except FrameError as problem:
             return problem
 

@@ -1,0 +1,267 @@
+"""Which frames are looked at: what was given, and the few of it that are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.dialects import FrameFacts, Kind, read_facts
+from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
+from zeroframe.survey import Found, survey, survey_folder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zeroframe.io import ImageLayout
+
+__all__ = ["Pixels", "Source", "choose_sources", "gather_sources"]
+
+_SMALLEST_SIDE = 8
+_MOST = {Kind.BIAS: 4, Kind.FLAT: 4, Kind.SCIENCE: 2, Kind.DARK: 1}
+_ALL = slice(None)
+_NOTHING = "no frame to inspect: give raw biases, and flats or science frames beside them"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """One image, of which parts are decoded: a sample needs a tenth of it.
+
+    Attributes
+    ----------
+    stored : ndarray, shape (ny, nx)
+        As it stands in the file, or as it was given.
+    layout : ImageLayout or None
+        How it is coded; None where it was given as an array.
+    mask : ndarray of bool or None
+        True where a pixel is not to be used.
+    """
+
+    stored: NDArray[Any]
+    layout: ImageLayout | None = None
+    mask: NDArray[np.bool_] | None = None
+
+    def part(self, rows: slice = _ALL, columns: slice = _ALL) -> NDArray[Any]:
+        """Return the values of some rows and columns, native, NaN where they are masked or not finite."""
+        part = self.stored[rows, columns]
+        if self.layout is not None:
+            from zeroframe.io.decoding import decode_pixels
+
+            part = decode_pixels(part, self.layout)
+        part = part.astype(part.dtype.newbyteorder("="), copy=False)
+        if self.mask is not None:
+            part = np.where(self.mask[rows, columns], np.float32(np.nan), part.astype(np.float32))
+        if part.dtype.kind == "f" and np.isinf(part).any():
+            part = np.where(np.isinf(part), part.dtype.type(np.nan), part)  # infinity less infinity is a warning
+        return part
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """One frame that may be looked at: a file, or pixels in memory."""
+
+    name: str
+    kind: Kind
+    shape_yx: tuple[int, int]
+    facts: FrameFacts | None = None
+    cards: Mapping[str, object] | None = None
+    found: Found | None = None
+    pixels: Pixels | None = None
+
+    def read(self) -> Pixels:
+        """Return the pixels, undecoded."""
+        if self.pixels is not None:
+            return self.pixels
+        from zeroframe.io import read_raw
+
+        if self.found is None:
+            raise UsageError(f"{self.name} has neither pixels nor a file")
+        raw = read_raw(self.found.path)
+        return Pixels(raw.pixels, raw.layout)
+
+    @property
+    def read_bytes(self) -> int:
+        """How much memory reading it takes."""
+        frame = None if self.found is None else self.found.frame
+        if frame is None:
+            return 0
+        image = frame.image()
+        # tiles stand in memory three times before they are decompressed, and their pixels twice
+        size = 0 if image.layout is None else image.layout.byte_count
+        return size if image.layout is None or not image.layout.tile_compressed else 2 * size + 3 * image.data_bytes
+
+    @property
+    def value_bytes(self) -> int:
+        """How much memory a decoded pixel takes."""
+        from zeroframe.io.decoding import decode_pixels
+
+        if self.pixels is not None:
+            return self.pixels.part(slice(1), slice(1)).itemsize
+        layout = None if self.found is None else self.found.layout
+        return 8 if layout is None else decode_pixels(np.zeros((1, 1), layout.dtype), layout).itemsize
+
+    @property
+    def form(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """What frames must have in common: size and binning."""
+        return self.shape_yx, (self.facts.binning_xy if self.facts else None) or (1, 1)
+
+
+def gather_sources(frames: object, workers: int | None = None) -> tuple[list[Source], list[FrameError]]:
+    """Find out what was given: paths, a folder, what `survey` found, CCDData, or arrays by kind.
+
+    Parameters
+    ----------
+    frames : path, sequence, or mapping of kind to sequence
+        See `inspect_overscan`.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    sources : list of Source
+        Those of a kind that is known, and with an image that can be used.
+    problems : list of FrameError
+        Why files of a folder, or of what `survey` found, cannot be used.
+
+    Raises
+    ------
+    ArgumentError
+        When something is no frame, or its kind is not known.
+    FrameError
+        When a file that was named cannot be used.
+    NoFramesError
+        When nothing is left.
+    """
+    if isinstance(frames, (str, Path)) and Path(frames).is_dir():
+        frames = survey_folder(frames, workers=workers)
+    given = frames if isinstance(frames, Mapping) else {None: frames}
+    sources: list[Source] = []
+    problems: list[FrameError] = []
+    for kind, members in given.items():
+        for one in _sources(_as_sequence(members), None if kind is None else _as_kind(kind), workers):
+            if isinstance(one, FrameError):
+                problems.append(one)
+            elif one is not None:
+                sources.append(one)
+    if not sources:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise NoFramesError(_NOTHING + lines)
+    return sources, problems
+
+
+def _as_sequence(frames: object) -> Sequence[object]:
+    if isinstance(frames, (str, Path, Found)) or hasattr(frames, "ndim") or not isinstance(frames, Sequence):
+        return [frames]
+    return frames
+
+
+def _as_kind(kind: object) -> Kind:
+    try:
+        return Kind(str(kind).lower())
+    except ValueError:
+        known = ", ".join(member.value for member in Kind)
+        raise ArgumentError(f"{kind!r} is no kind of frame; use {known}") from None
+
+
+def _sources(frames: Sequence[object], kind: Kind | None, workers: int | None) -> Iterator[Source | FrameError | None]:
+    paths = [frame for frame in frames if isinstance(frame, (str, Path))]
+    surveyed = iter(survey(paths, workers=workers))
+    for number, frame in enumerate(frames, start=1):
+        item = next(surveyed) if isinstance(frame, (str, Path)) else frame
+        if not isinstance(item, Found):
+            yield _of_array(item, kind, number)
+        elif item.problem is not None and item is not frame:
+            raise item.problem
+        else:
+            yield item.problem or _of_found(item, kind)
+
+
+def _of_found(item: Found, kind: Kind | None = None) -> Source | None:
+    """Return the source of a file; None where its kind is of no use here, or it is a combined frame."""
+    shape = item.shape_yx
+    facts = item.facts
+    known = kind or (facts.kind if facts is not None else None)
+    if item.frame is None or shape is None or known is None or known not in _MOST or (facts and facts.combined):
+        return None
+    cards = item.frame.cards_of(item.frame.image())
+    return Source(item.path.name, known, (shape[0], shape[1]), facts, cards, item)
+
+
+def _of_array(frame: object, kind: Kind | None, number: int) -> Source:
+    pixels = np.asarray(getattr(frame, "data", None) if hasattr(frame, "meta") else frame)
+    if pixels.ndim != 2 or pixels.dtype.kind not in "iuf":
+        raise ArgumentError(f"frame {number} is a {type(frame).__name__} that holds no image of two axes")
+    mask = getattr(frame, "mask", None) if hasattr(frame, "meta") else None
+    meta = getattr(frame, "meta", None)
+    cards = meta if isinstance(meta, Mapping) or hasattr(meta, "cards") else None
+    facts = read_facts(cards) if cards is not None else None
+    known = kind or (facts.kind if facts is not None else None)
+    if known is None:
+        raise ArgumentError(
+            f"of frame {number} neither a header nor you say what kind it is; give {{'bias': [...], 'flat': [...]}}"
+        )
+    ny, nx = pixels.shape
+    masked = None if mask is None or not np.any(mask) else np.broadcast_to(mask, (ny, nx))
+    return Source(f"{known} {number}", known, (ny, nx), facts, cards, None, Pixels(pixels, None, masked))
+
+
+def choose_sources(sources: Sequence[Source]) -> list[Source]:
+    """Choose a few frames of each kind, of the form that most have.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        At least one.
+
+    Returns
+    -------
+    list of Source
+        At most four biases and four flats (of two filters at most, so that there are pairs), the two longest science
+        frames, and the longest dark; spread evenly over those that there are, so that drift shows.
+
+    Raises
+    ------
+    NoFramesError
+        When they are too small, or of kinds that say nothing of the overscan.
+    """
+    # where there are biases, it is them that the overscan is for
+    forms = [source.form for source in sources if source.kind is Kind.BIAS] or [source.form for source in sources]
+    form = max(dict.fromkeys(forms), key=forms.count)
+    alike = [source for source in sources if source.form == form]
+    if min(form[0]) < _SMALLEST_SIDE:
+        ny, nx = form[0]
+        raise NoFramesError(
+            f"frames of {nx} x {ny} pixels are too small to inspect; give some of {_SMALLEST_SIDE} or more"
+        )
+    chosen = []
+    for kind, most in _MOST.items():
+        members = [source for source in alike if source.kind is kind]
+        if kind is Kind.FLAT:
+            chosen += _flats(members, most)
+        elif kind is Kind.BIAS:
+            chosen += _spread(members, most)
+        else:
+            longest = sorted(members, key=lambda one: -((one.facts and one.facts.exposure_s) or 0.0))
+            chosen += longest[:most]
+    if not chosen:
+        raise NoFramesError(_NOTHING)
+    return chosen
+
+
+def _flats(members: list[Source], most: int) -> list[Source]:
+    """Flats in pairs of one filter, so that gain can be measured."""
+    filters = dict.fromkeys(one.facts.filter_name if one.facts else None for one in members)
+    groups = [[one for one in members if (one.facts.filter_name if one.facts else None) == name] for name in filters]
+    groups.sort(key=len, reverse=True)
+    if len(groups) <= 1:
+        return _spread(members, most)
+    return [one for group in groups[:2] for one in _spread(group, most // 2)]
+
+
+def _spread(members: list[Source], most: int) -> list[Source]:
+    if len(members) <= most:
+        return members
+    return [members[int(place)] for place in np.linspace(0, len(members) - 1, most).round()]
