@@ -19,8 +19,8 @@ from reliability import hashes
 from zeroframe.band_jobs import band_rows, combine_in_bands, shared_stack
 from zeroframe.cluster import on_cluster
 from zeroframe.combining import CombineSpec, Rejection, combine_stack
-from zeroframe.errors import DamagedError, UsageError
-from zeroframe.executing import ClusterError, JobLostError, map_jobs
+from zeroframe.errors import ClusterError, DamagedError, JobLostError, UsageError
+from zeroframe.executing import map_jobs
 from zeroframe.frame_jobs import FrameTask, calibrate_frame, calibrate_frames
 from zeroframe.frames import Calibrator
 from zeroframe.plan import BiasWishes, plan_bias

@@ -525,3 +525,12 @@ class TestHelp:
 
     def test_version(self):
         assert command("--version").out == f"zeroframe {__import__('zeroframe').__version__}\n"
+
+
+def test_the_same_infinity_in_all_frames_is_no_remark(tmp_path):
+    for number in range(3):
+        pixels = raw_pixels(number, (60, 80)).astype(np.float32)
+        pixels[3, 7], pixels[8, 9] = np.inf, -np.inf
+        write_raw(tmp_path / "raw" / f"b{number}.fits", pixels, BUNIT="adu")
+    run = command("bias", tmp_path / "raw", "-o", tmp_path / "out", "--trim", "[*,*]")
+    assert (run.code, run.err) == (0, "")

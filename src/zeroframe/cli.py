@@ -7,7 +7,6 @@ be carried out as it was given; 130, interrupted (SIGINT); 143, terminated (SIGT
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 import threading
@@ -31,6 +30,7 @@ from zeroframe.cli_options import (
     Camera,
     Check,
     Clip,
+    Cluster,
     Compress,
     DryRun,
     IgnoreChecksums,
@@ -43,12 +43,15 @@ from zeroframe.cli_options import (
     OverscanOrder,
     Overwrite,
     RejectOutliers,
+    Report,
     Spread,
     Trim,
     Workers,
     bytes_of,
+    executor_of,
     section_of,
 )
+from zeroframe.cli_report import can_write, write_page
 from zeroframe.errors import FrameError, ZeroframeError, ZeroframeWarning
 from zeroframe.screen import Remarks, Screen, harmless, say
 
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
 
     from zeroframe.inspection import OverscanInspection
     from zeroframe.plan import BiasPlan
+    from zeroframe.report import ReportData
     from zeroframe.results import BiasResult, CombinedOutcome
     from zeroframe.sessions import Session
     from zeroframe.survey import Found
@@ -182,12 +186,10 @@ def bias(
     dry_run: DryRun = False,
     check: Check = False,
     ignore_checksums: IgnoreChecksums = False,
-    report: Annotated[
-        bool,
-        typer.Option("--report/--no-report", help="Write OUT/report.html, which shows why.", rich_help_panel=WRITE),
-    ] = True,
+    report: Report = True,
     mem_limit: MemLimit = None,
     workers: Workers = None,
+    cluster: Cluster = None,
 ) -> int:
     """Calibrate the biases of a folder, and combine them into OUT/combined_bias.fits.
 
@@ -221,7 +223,10 @@ def bias(
     if dry_run:
         return _dry_run(plan, check=check, workers=workers)
     screen = Screen()
-    with begin(plan, mem_limit_bytes=limit, workers=workers, check=check) as session:
+    with (
+        executor_of(cluster, raw, out) as executor,
+        begin(plan, mem_limit_bytes=limit, workers=workers, check=check, executor=executor) as session,
+    ):
         screen.found(plan)
         screen.choices(plan.choices)
         with screen.progress() as progress:
@@ -245,30 +250,18 @@ def _look_at_pixels(found: Sequence[Found], limit: int | None, workers: int | No
 
 
 def _lacks_report(session: Session) -> bool:
-    from zeroframe.report import can_write_reports
-
-    return can_write_reports() and not session.right_report
+    return can_write() and not session.right_report
 
 
 def _write_report(plan: BiasPlan, result: BiasResult, screen: Screen, workers: int | None) -> bool:
     """Write OUT/report.html and say so; return False where it should be there and cannot."""
-    from zeroframe.record import add_report
-    from zeroframe.report import bias_report_data, can_write_reports, is_report, write_report
 
-    target = plan.out / "report.html"
-    if not can_write_reports():
-        say("note: no report.html, which needs jinja2; install it: pip install 'zeroframe[report]', or say --no-report")
-        return True
-    try:
-        command = shlex.join(["zeroframe", *sys.argv[1:]])
-        data = bias_report_data(plan, result, command=command, workers=workers)
-        write_report(target, data, overwrite=plan.overwrite or is_report(target))
-        add_report(plan.out, target.name)
-    except ZeroframeError as error:
-        say(f"no report: {error}")
-        return False
-    screen.line(str(target), "report", "cyan")
-    return True
+    def measured(command: str) -> ReportData:
+        from zeroframe.report import bias_report_data
+
+        return bias_report_data(plan, result, command=command, workers=workers)
+
+    return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
 
 
 def _dry_run(plan: BiasPlan, *, check: bool, workers: int | None) -> int:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from zeroframe.errors import SectionError
 from zeroframe.memory import parse_size
 from zeroframe.sections import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
 
 __all__ = [
     "COMBINE",
@@ -24,6 +29,7 @@ __all__ = [
     "Camera",
     "Check",
     "Clip",
+    "Cluster",
     "Compress",
     "DryRun",
     "IgnoreChecksums",
@@ -36,10 +42,12 @@ __all__ = [
     "OverscanOrder",
     "Overwrite",
     "RejectOutliers",
+    "Report",
     "Spread",
     "Trim",
     "Workers",
     "bytes_of",
+    "executor_of",
     "section_of",
 ]
 
@@ -112,8 +120,18 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=MEANS),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Dask cluster: tcp://scheduler:8786, or local:4 (processes).", rich_help_panel=MEANS
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.", rich_help_panel=WRITE)
+]
+Report = Annotated[
+    bool,
+    typer.Option("--report/--no-report", help="Write OUT/report.html, which shows why.", rich_help_panel=WRITE),
 ]
 Check = Annotated[
     bool,
@@ -127,6 +145,20 @@ def section_of(text: str | None, option: str) -> Section | None:
         return None if text is None else Section.parse(text)
     except SectionError as error:
         raise SectionError(f"{option}: {error}") from error
+
+
+@contextmanager
+def executor_of(cluster: str | None, raw: Path, out: Path) -> Iterator[Executor | None]:
+    """Connect to the cluster that an option names, whose workers must see both folders; None where none is named."""
+    if cluster is None:
+        yield None
+        return
+    from zeroframe.cluster import on_cluster
+    from zeroframe.sessions import make_folder
+
+    make_folder(out)
+    with on_cluster(cluster, folders=(raw, out)) as executor:
+        yield executor
 
 
 def bytes_of(text: str | None) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.band_jobs import combine_in_bands
 from zeroframe.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.combining import combine_stack
 from zeroframe.excess import explain_excess
@@ -23,6 +24,7 @@ from zeroframe.stacks import FileStack, TalliedStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     import numpy as np
@@ -161,6 +163,7 @@ def combine_prepared(
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
+    executor: Executor | None = None,
 ) -> tuple[Combined, Clipping]:
     """Combine a stack, and count what is rejected.
 
@@ -174,6 +177,8 @@ def combine_prepared(
         How many pixels of each frame are not finite, where that is known already.
     mem_limit_bytes, workers, progress
         As for `zeroframe.combining.combine_stack`.
+    executor : concurrent.futures.Executor, optional
+        Where bands of rows are combined, instead of on threads here; for a `FileStack` whose ``masked`` is known.
 
     Returns
     -------
@@ -186,6 +191,9 @@ def combine_prepared(
     MemoryLimitError
         When not even one row of all frames fits.
     """
+    if executor is not None and masked is not None and isinstance(stack, FileStack):
+        combined = combine_in_bands(executor, stack, prepared.spec, progress=progress)
+        return combined, prepared.clipping.counted(len(stack.names), combined.counts, masked)
     read = stack if masked is not None or isinstance(stack, TalliedStack) else TalliedStack(stack)
     combined = combine_stack(
         read,

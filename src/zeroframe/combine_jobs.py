@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.band_jobs import shared_stack
 from zeroframe.combination import ChosenStack, Judge, combine_prepared, prepare
 from zeroframe.errors import (
     AssumptionWarning,
+    ClusterError,
     FrameError,
     MemoryLimitError,
     NoFramesError,
@@ -35,7 +38,8 @@ from zeroframe.stacks import ArrayStack, Stack, TalliedStack, open_stack
 from zeroframe.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
@@ -59,6 +63,12 @@ class Means:
     limit_bytes: int
     workers: int | None
     progress: Progress | None
+    executor: Executor | None = None
+
+    def report(self, what: str) -> Callable[[float], None] | None:
+        """Return what is to be called with the fraction done of one step."""
+        progress = self.progress
+        return None if progress is None else lambda fraction: progress(what, fraction)
 
 
 def stack_of(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], limit_bytes: int, spool: Path) -> Stack:
@@ -95,6 +105,15 @@ class Finished:
     counts: NDArray[Any]
     cards: Mapping[str, tuple[Any, str]]
     stale: tuple[str, ...] = ()
+
+
+@contextmanager
+def _opened(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Means, spool: Path) -> Iterator[Stack]:
+    if means.executor is None:
+        yield stack_of(paths, kept, means.limit_bytes, spool)
+    else:
+        with shared_stack(means.executor, paths, spool) as stack:
+            yield stack
 
 
 class Origin:
@@ -174,6 +193,8 @@ def combine_job(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: Means
             if bad[-1] not in paths:
                 return CombinedOutcome(job.target, "failed", str(error))
             paths.remove(bad[-1])
+        except ClusterError:
+            raise
         except (ZeroframeError, MemoryError, OSError) as error:
             reason = str(error) if isinstance(error, MemoryLimitError) else error_sentence(error, job.target)
             return CombinedOutcome(job.target, "failed", reason, left_out=tuple(left_out))
@@ -191,10 +212,14 @@ def _combine_all(
     key: str | None,
 ) -> CombinedOutcome:
     """Judge, measure, combine, write; where the result is there already and right, it is not written again."""
-    progress = means.progress
-    report = None if progress is None else lambda fraction: progress("combining", fraction)
     left = means.limit_bytes - sum(array.nbytes for array in kept.values())
-    stack = stack_of(paths, kept, means.limit_bytes, job.target.parent)
+    with _opened(paths, kept, means, job.target.parent) as stack:
+        return _combine_opened(job, paths, stack, replace(means, limit_bytes=left), origin, key)
+
+
+def _combine_opened(
+    job: CombineJob, paths: Sequence[Path], stack: Stack, means: Means, origin: Origin, key: str | None
+) -> CombinedOutcome:
     flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack, workers=means.workers)
     chosen = [number for number, path in enumerate(paths) if path not in {flag.path for flag in outliers}]
     if not chosen:
@@ -210,7 +235,7 @@ def _combine_all(
         job.clip_spread,
         kind=kind,
         gain_e_per_adu=gain,
-        mem_limit_bytes=left,
+        mem_limit_bytes=means.limit_bytes,
         workers=means.workers,
     )
     masked = origin.masked(paths)
@@ -219,9 +244,10 @@ def _combine_all(
         tallied,
         prepared,
         masked=masked,
-        mem_limit_bytes=left,
+        mem_limit_bytes=means.limit_bytes,
         workers=means.workers,
-        progress=report,
+        progress=means.report("combining"),
+        executor=means.executor,
     )
     if isinstance(tallied, TalliedStack):
         origin.check(paths, tallied)

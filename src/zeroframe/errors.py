@@ -19,6 +19,8 @@
     │   ├── OutputExistsError                  a file is there already and may not be replaced
     │   └── RawFolderError                     the result would be written into the raw data
     ├── DownloadError                          something cannot be downloaded, or is not as it should be
+    ├── ClusterError                           a cluster cannot be used, or was lost while it worked
+    ├── JobLostError                           the processes that worked on one job have died, one after the other
     ├── NoFramesError                          nothing to work on
     └── MemoryLimitError                       the work does not fit in the memory limit
 
@@ -43,11 +45,13 @@ __all__ = [
     "ArgumentError",
     "AssumptionWarning",
     "CameraError",
+    "ClusterError",
     "DamagedError",
     "DownloadError",
     "FrameError",
     "HeaderError",
     "HeaderWarning",
+    "JobLostError",
     "MemoryLimitError",
     "MismatchError",
     "NoFramesError",
@@ -145,6 +149,14 @@ class UnsafeArchiveError(FrameError):
 
 class DownloadError(_PathError):
     """Something cannot be downloaded, or is not what it should be; ``path`` is its URL."""
+
+
+class ClusterError(ZeroframeError):
+    """A cluster cannot be used, or was lost while it worked; what is there already is kept."""
+
+
+class JobLostError(ZeroframeError):
+    """The processes that worked on one job have died, one after the other; other jobs go on."""
 
 
 class NoFramesError(ZeroframeError):

@@ -154,7 +154,9 @@ def _drifts(sample: SampledStack) -> _Drifts:
     for number, (i, j) in enumerate(pairs):
         part = number % parts
         rows = slice(part * height // parts, (part + 1) * height // parts)
-        found.append(_pair_drifts((sample.frames[i][rows].astype(np.float64) - sample.frames[j][rows]) / np.sqrt(2.0)))
+        with np.errstate(invalid="ignore"):  # the same infinity in both
+            difference = sample.frames[i][rows].astype(np.float64) - sample.frames[j][rows]
+        found.append(_pair_drifts(difference / np.sqrt(2.0)))
     means = np.array(found).mean(axis=0)
     pixels, rows_adu, columns_adu, shading = (float(root) for root in np.sqrt(np.maximum(means[:4], 0.0)))
     return _Drifts(pixels, rows_adu, columns_adu, shading, float(means[4]), float(means[5]))

@@ -11,13 +11,13 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zeroframe.errors import ZeroframeError
+from zeroframe.errors import ClusterError, JobLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Executor, Future
 
-__all__ = ["ClusterError", "JobLostError", "map_jobs"]
+__all__ = ["map_jobs"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,14 +25,6 @@ R = TypeVar("R")
 #: So many jobs are with the executor at once: enough for hundreds of workers, and what is planned for a million frames
 #: does not have to be in the memory of a scheduler, which takes a few kilobytes a job.
 _MOST_WAITING = 1000
-
-
-class ClusterError(ZeroframeError):
-    """A cluster cannot be used, or was lost while it worked; what is there already is kept."""
-
-
-class JobLostError(ZeroframeError):
-    """The processes that worked on one job have died, one after the other; other jobs go on."""
 
 
 def map_jobs(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
-    from zeroframe.executing import JobLostError
+    from zeroframe.errors import JobLostError
     from zeroframe.plan import CalibrateJob
 
 __all__ = ["FrameTask", "calibrate_frame", "calibrate_frames"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.combine_jobs import Means, Origin, Progress, combine_job, stack_of
 from zeroframe.errors import OutputError
+from zeroframe.frame_jobs import FrameTask, calibrate_frames
 from zeroframe.frame_quality import Flag, flag_frames
 from zeroframe.frames import Calibrator, FrameOutcome
 from zeroframe.parallel import map_threads
@@ -22,6 +23,7 @@ from zeroframe.sessions import Session, begin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,6 +41,7 @@ def run_bias(
     progress: Progress | None = None,
     check: bool = False,
     check_sums: bool = True,
+    executor: Executor | None = None,
 ) -> BiasResult:
     """Carry out the plan of a folder of biases; what is there already and right is not made again.
 
@@ -56,6 +59,10 @@ def run_bias(
         Hash raw frames whose results are there, whatever their times say.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
+    executor : concurrent.futures.Executor, optional
+        Where frames are calibrated and combined, instead of on threads here: a `ProcessPoolExecutor`, or that of a
+        Dask cluster (see `zeroframe.cluster.on_cluster`). Its processes see all files under the same absolute names;
+        results have the same bytes.
 
     Returns
     -------
@@ -66,8 +73,11 @@ def run_bias(
     ------
     MemoryLimitError, OutputError, OutputExistsError
         As `zeroframe.sessions.begin` does.
+    ClusterError
+        When the cluster is lost; a second run goes on where this one ended.
     """
-    with begin(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check) as session:
+    begun = begin(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check, executor=executor)
+    with begun as session:
         return carry_out(session, progress=progress, check_sums=check_sums)
 
 
@@ -92,7 +102,7 @@ def carry_out(
     if session.standings.record.was_good and session.standings.nothing_to_do and not measure:
         return _all_there(session)
     plan = session.plan
-    means = Means(plan.overwrite, session.limit_bytes, session.workers, progress)
+    means = Means(plan.overwrite, session.limit_bytes, session.workers, progress, session.executor)
     clock = _Clock()
     outcomes, kept = _calibrate(session, means, check_sums=check_sums)
     outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
@@ -197,12 +207,17 @@ def _calibrate(
 ) -> tuple[list[FrameOutcome], dict[Path, NDArray[Any]]]:
     """Calibrate every frame that is not there yet; return also the pixels that stay in memory."""
     plan = session.plan
+    saturation_adu = None if plan.camera is None else plan.camera.saturation_adu
+    work = list(zip(plan.calibrate, session.standings.frames, strict=True))
+    if means.executor is not None:
+        tasks = [FrameTask(job, each.right, plan.overwrite, check_sums, saturation_adu) for job, each in work]
+        return calibrate_frames(means.executor, tasks, means.report("calibrating")), {}
     calibrator = Calibrator(
         threads=session.threads,
         keep=session.keep,
         overwrite=plan.overwrite,
         check_sums=check_sums,
-        saturation_adu=None if plan.camera is None else plan.camera.saturation_adu,
+        saturation_adu=saturation_adu,
     )
     finished = count(1)
 
@@ -213,7 +228,6 @@ def _calibrate(
             means.progress("calibrating", next(finished) / len(plan.calibrate))
         return outcome
 
-    work = list(zip(plan.calibrate, session.standings.frames, strict=True))
     return map_threads(one, work, session.threads), calibrator.kept
 
 

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zeroframe.errors import MemoryLimitError, OutputError
 from zeroframe.frames import frame_bytes
@@ -21,12 +21,13 @@ from zeroframe.resume import Standings, examine, output_mark, refuse_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.frames import FrameOutcome
     from zeroframe.plan import BiasPlan
 
-__all__ = ["Session", "begin", "iso_time", "make_folder"]
+__all__ = ["Session", "begin", "iso_time", "kept_report", "make_folder", "report_is_right"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Session:
         When.
     examined_s : float
         How long it took to look at what is there.
+    executor : concurrent.futures.Executor or None
+        Where frames are calibrated and combined; None: on threads here.
     """
 
     plan: BiasPlan
@@ -61,6 +64,7 @@ class Session:
     keep: bool
     started: datetime
     examined_s: float
+    executor: Executor | None = None
 
     def write_end(
         self,
@@ -103,23 +107,15 @@ class Session:
             "seconds": {"look": round(self.examined_s, 3), **{key: round(value, 3) for key, value in seconds.items()}},
             "frames": [{"name": frame.source.name, "state": frame.state, "reason": frame.reason} for frame in frames],
             "combined": combined_said,
-            **self._kept_report(),
+            **kept_report(self.plan.out, self.standings),
         }
         inputs = {frame.source.name: frame.source_mark for frame in frames if frame.source_mark is not None}
         write_record(self.plan.out, self._record("finished", inputs, outputs, this_run))
 
-    def _kept_report(self) -> dict[str, Any]:
-        """Return what is known of a report that tells of these results, too, unless the person has taken it away."""
-        before = self.standings.record
-        if before.report is None or not self.standings.nothing_to_do:
-            return {}
-        return {"report": before.this_run["report"]} if os.path.lexists(self.plan.out / before.report[0]) else {}
-
     @property
     def right_report(self) -> bool:
         """Whether the report that is there was written of these results, and is what it was."""
-        record = self.standings.record
-        return self.standings.nothing_to_do and record.report is not None and not report_problem(self.plan.out, record)
+        return report_is_right(self.plan.out, self.standings)
 
     def write_begin(self) -> None:
         """Write that the run has begun: what is left of run.json when it is killed."""
@@ -133,6 +129,7 @@ class Session:
         return {
             "started": iso_time(self.started),
             "out": str(self.plan.out.absolute()),
+            "executor": "threads" if self.executor is None else str(self.executor),
             "threads": self.threads,
             "memory_limit": self.limit_bytes,
         }
@@ -155,9 +152,40 @@ class Session:
         return RunRecord(state, versions(), recorded_recipe(plan), choices, inputs, outputs, earlier, this_run)
 
 
+class _Looked(Protocol):
+    """Results that have been looked at, and what run.json said of them."""
+
+    @property
+    def record(self) -> RunRecord:
+        """Of earlier runs."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether every result is there already and right."""
+
+
+def report_is_right(out: Path, standings: _Looked) -> bool:
+    """Say whether the report that is there was written of these results, and is what it was."""
+    record = standings.record
+    return standings.nothing_to_do and record.report is not None and not report_problem(out, record)
+
+
+def kept_report(out: Path, standings: _Looked) -> dict[str, Any]:
+    """Return what is known of a report that tells of these results, too, unless the person has taken it away."""
+    before = standings.record
+    if before.report is None or not standings.nothing_to_do:
+        return {}
+    return {"report": before.this_run["report"]} if os.path.lexists(out / before.report[0]) else {}
+
+
 @contextmanager
 def begin(
-    plan: BiasPlan, *, mem_limit_bytes: int | None = None, workers: int | None = None, check: bool = False
+    plan: BiasPlan,
+    *,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    check: bool = False,
+    executor: Executor | None = None,
 ) -> Iterator[Session]:
     """Begin a run: nobody else may write into its folder until the block ends.
 
@@ -173,6 +201,9 @@ def begin(
         How many threads; by default as many as there are cores.
     check : bool
         Hash raw frames whose results are there, whatever their times say.
+    executor : concurrent.futures.Executor, optional
+        Where frames are calibrated and combined, instead of on threads here: other processes, or a cluster, which see
+        all files under the same absolute names.
 
     Yields
     ------
@@ -193,15 +224,17 @@ def begin(
     with folder_lock(plan.out):
         started, clock = datetime.now(UTC), time.perf_counter()
         remove_stale_parts(plan.out)
-        standings = examine(plan, check=check, workers=threads)
+        standings = examine(plan, check=check, workers=threads, executor=executor)
         if not plan.overwrite:
             refuse_foreign(standings)
-        keep = keep and not any(standing.right for standing in standings.frames)
+        keep = keep and executor is None and not any(standing.right for standing in standings.frames)
         examined_s = time.perf_counter() - clock
-        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s)
+        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s, executor)
         if any(standing.verdict != "keep" for standing in standings.all):
             session.write_begin()
         yield session
+        if executor is not None:
+            remove_stale_parts(plan.out)  # of workers that have died while others went on
 
 
 def _share_memory(plan: BiasPlan, limit_bytes: int, workers: int | None) -> tuple[int, bool]:

@@ -7,8 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.cluster.executor import ClusterExecutor, different_versions
-from zeroframe.errors import UsageError
-from zeroframe.executing import ClusterError
+from zeroframe.errors import ClusterError, UsageError
 from zeroframe.provenance import versions
 
 if TYPE_CHECKING:

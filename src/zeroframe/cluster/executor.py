@@ -12,7 +12,7 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zeroframe.executing import ClusterError, JobLostError
+from zeroframe.errors import ClusterError, JobLostError
 from zeroframe.provenance import versions
 
 if TYPE_CHECKING:

@@ -1,0 +1,144 @@
+"""The same command on a cluster: the bytes of a run here, whoever dies."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
+
+from clusters import cluster, slow_night, until
+from reliability import bias_arguments, hashes, results, small_night
+from workbench import command
+from zeroframe.plan import BiasWishes, plan_bias
+from zeroframe.recipes import RecipeWishes
+from zeroframe.run import run_bias
+from zeroframe.sections import Section
+from zeroframe.survey import survey_folder
+
+FRAMES = 12
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    return slow_night(tmp_path_factory.mktemp("night") / "raw", FRAMES)
+
+
+@pytest.fixture(scope="module")
+def here(raw, tmp_path_factory):
+    """The results of a run without a cluster."""
+    out = tmp_path_factory.mktemp("here") / "out"
+    assert command(*bias_arguments(raw, out)).code == 0
+    return results(out)
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("dask")) as running:
+        yield running
+
+
+def said_of(out):
+    return json.loads((out / "run.json").read_text())
+
+
+def when_first_is_there(out, act):
+    """Do something as soon as the first result is there; return the thread that waits for it."""
+
+    def wait_and_act():
+        until(lambda: out.is_dir() and any(out.glob("*.fits")), "the first result is there")
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
+
+
+def test_the_same_bytes_and_a_second_run_has_nothing_to_do(two_workers, raw, here, tmp_path):
+    out = tmp_path / "out"
+    run = command(*bias_arguments(raw, out, "--cluster", two_workers.address))
+    assert (run.code, run.err) == (0, "")
+    assert results(out) == here
+    assert said_of(out)["this_run"]["executor"] == f"Dask at {two_workers.address}, 2 workers"
+    again = command(*bias_arguments(raw, out, "--cluster", two_workers.address))
+    assert again.code == 0
+    assert results(out) == here
+    assert {each["state"] for each in said_of(out)["this_run"]["frames"]} == {"skipped"}
+
+
+def test_compressed_results(two_workers, raw, tmp_path):
+    for name, more in (("far", ("--cluster", two_workers.address)), ("near", ())):
+        assert command(*bias_arguments(raw, tmp_path / name, "--compress", "rice", *more)).code == 0
+    assert results(tmp_path / "far") == results(tmp_path / "near")
+
+
+def test_some_results_are_gone(two_workers, raw, here, tmp_path):
+    out = tmp_path / "out"
+    assert command(*bias_arguments(raw, out)).code == 0
+    gone = sorted(out.glob("*.fits"))[:3]
+    for path in gone:
+        path.unlink()
+    run = command(*bias_arguments(raw, out, "--cluster", two_workers.address))
+    assert run.code == 0, run.err
+    assert results(out) == here
+    states = [each["state"] for each in said_of(out)["this_run"]["frames"]]
+    assert (states.count("done"), states.count("skipped")) == (3, FRAMES - 3)
+
+
+def test_one_worker_is_killed(raw, here, tmp_path):
+    out = tmp_path / "out"
+    with cluster(tmp_path / "dask") as running:
+        thread = when_first_is_there(out, running.workers[0].kill)
+        run = command(*bias_arguments(raw, out, "--cluster", running.address))
+        thread.join()
+    assert run.code == 0, run.err
+    assert results(out) == here
+    assert "1 lost since" in said_of(out)["this_run"]["executor"]
+
+
+def test_the_scheduler_is_killed_and_a_second_run_resumes(raw, here, tmp_path):
+    out = tmp_path / "out"
+    with cluster(tmp_path / "one") as running:
+        thread = when_first_is_there(out, running.scheduler.kill)
+        run = command(*bias_arguments(raw, out, "--cluster", running.address))
+        thread.join()
+        assert run.code == 2
+        assert f"zeroframe: the connection to the scheduler at {running.address} was lost" in run.err
+        assert said_of(out)["state"] == "unfinished"
+    with cluster(tmp_path / "two") as running:
+        run = command(*bias_arguments(raw, out, "--cluster", running.address))
+    assert run.code == 0, run.err
+    assert results(out) == here
+
+
+def test_a_frame_that_is_damaged_does_not_stop_the_others(two_workers, raw, tmp_path):
+    night = small_night(tmp_path / "raw", 4)
+    path = sorted(night.iterdir())[1]
+    path.write_bytes(path.read_bytes()[:-5000])
+    runs = {}
+    for name, more in (("far", ("--cluster", two_workers.address)), ("near", ())):
+        runs[name] = command(*bias_arguments(night, tmp_path / name, *more))
+        assert runs[name].code == 1
+    assert results(tmp_path / "far") == results(tmp_path / "near")
+    reasons = [[each["reason"] for each in said_of(tmp_path / name)["this_run"]["frames"]] for name in runs]
+    assert reasons[0] == reasons[1]
+
+
+def test_a_cluster_that_is_not_there(raw, tmp_path):
+    run = command(*bias_arguments(raw, tmp_path / "out", "--cluster", "nowhere"))
+    assert run.code == 2
+    assert "'nowhere' is not the address of a cluster" in run.err
+
+
+def test_any_other_executor(raw, here, tmp_path):
+    wishes = BiasWishes(RecipeWishes(overscan=Section.parse("[608:632,:]"), trim=Section.parse("[1:600,:]")))
+    plan = plan_bias(survey_folder(raw), raw, tmp_path / "out", wishes)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert run_bias(plan, executor=pool).is_good
+    assert results(tmp_path / "out") == here
+    assert not any(name.endswith(".part") for name in hashes(tmp_path / "out"))
