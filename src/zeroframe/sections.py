@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import SectionError
@@ -127,6 +128,7 @@ class Section:
             raise SectionError(f"a section needs at least one axis; {_SHAPE_OF_IT}")
 
     @classmethod
+    @lru_cache(maxsize=1024)  # frames of a camera have the same few
     def parse(cls, text: str) -> Section:
         """Read a section as FITS headers and observers write it.
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -21,6 +22,7 @@ __all__ = ["BLOCK_SIZE", "CARD_SIZE", "CardValue", "Cards", "find_end"]
 CardValue = bool | int | float | str | None
 
 CARD_SIZE = 80
+_KEYWORD_SIZE = 8
 BLOCK_SIZE = 2880
 
 _COMMENTARY = frozenset(("COMMENT", "HISTORY", ""))
@@ -104,17 +106,14 @@ class Cards(Mapping[str, CardValue]):
         else:
             self.text = text[: end + CARD_SIZE]
         string = self._string = text[:end].replace(b"\0", b" ").decode("latin-1")
-        keywords = text[:end].upper().replace(b"\0", b" ").decode("latin-1")
-        offsets: dict[str, int] = {}
-        for offset in range(0, end, CARD_SIZE):
-            keyword = keywords[offset : offset + 8].strip()
-            if keyword not in offsets:
-                offsets[keyword] = offset
-        offsets.pop("CONTINUE", None)
-        self._hierarch = offsets.pop("HIERARCH", None) is not None
+        size = -(-end // CARD_SIZE) * CARD_SIZE
+        whole = text.ljust(size)
+        offsets = _offsets_of(tuple(whole[place:size:CARD_SIZE] for place in range(_KEYWORD_SIZE)))
+        self._hierarch = "HIERARCH" in offsets
         if self._hierarch:
+            offsets = {keyword: offset for keyword, offset in offsets.items() if keyword != "HIERARCH"}
             _index_hierarch(string, offsets)
-        self._offsets = offsets
+        self._offsets: Mapping[str, int] = offsets
 
     def __getitem__(self, keyword: str) -> CardValue:
         name = self._name(keyword)
@@ -123,6 +122,17 @@ class Cards(Mapping[str, CardValue]):
         if name in _COMMENTARY:
             return "\n".join(line[8:].rstrip() for line in self.lines() if line[:8].strip().upper() == name)
         return self._value_at(self._offsets[name])
+
+    def get(self, keyword: str, default: Any = None) -> Any:  # noqa: ANN401 -- as a mapping's
+        """Return the value of a card, or ``default`` where there is none.
+
+        That of `Mapping` raises and catches for each of the many words that a header does not have.
+        """
+        offset = self._offsets.get(keyword)
+        if offset is None or keyword in _COMMENTARY:
+            name = self._name(keyword)
+            return default if name is None else self[name]
+        return self._value_at(offset)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._offsets)
@@ -203,10 +213,9 @@ class Cards(Mapping[str, CardValue]):
 
     def _value_at(self, offset: int) -> CardValue:
         card = self._string[offset : offset + CARD_SIZE]
-        field = _value_field(card)
-        if field is None:
-            return card[8:].strip()
-        value = _parse_value(field)
+        value = _value_of(card)
+        if not (isinstance(value, str) and value.endswith("&")) or _value_field(card) is None:
+            return value
         while isinstance(value, str) and value.endswith("&"):
             offset += CARD_SIZE
             card = self._string[offset : offset + CARD_SIZE]
@@ -215,6 +224,21 @@ class Cards(Mapping[str, CardValue]):
                 break
             value = value[:-1] + more[1].replace("''", "'").rstrip()
         return value
+
+
+@lru_cache(maxsize=256)
+def _offsets_of(letters: tuple[bytes, ...]) -> Mapping[str, int]:
+    """Return where each keyword stands first, from the first letters of all cards, their second letters and so on.
+
+    The headers of a camera have the same keywords in the same places: they share one index, which takes 10 kB, and is
+    found in a fifth of the time in which it is made.
+    """
+    offsets: dict[str, int] = {}
+    for number, keyword in enumerate(zip(*letters, strict=True)):
+        name = bytes(keyword).upper().replace(b"\0", b" ").decode("latin-1").strip()
+        offsets.setdefault(name, number * CARD_SIZE)
+    offsets.pop("CONTINUE", None)
+    return offsets
 
 
 def _index_hierarch(string: str, offsets: dict[str, int]) -> None:
@@ -228,6 +252,13 @@ def _index_hierarch(string: str, offsets: dict[str, int]) -> None:
     in_order = sorted(offsets.items(), key=lambda item: item[1])
     offsets.clear()
     offsets.update(in_order)
+
+
+@lru_cache(maxsize=8192)  # most cards are the same in all frames of a night
+def _value_of(card: str) -> CardValue:
+    """Return the value of one card; of a card without one, what stands behind its keyword."""
+    field = _value_field(card)
+    return card[8:].strip() if field is None else _parse_value(field)
 
 
 def _value_field(card: str) -> str | None:
