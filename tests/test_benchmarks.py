@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from zeroframe.simulate import night_specs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,3 +90,25 @@ def test_docs_are_only_written_of_a_whole_run(tmp_path):
     refused = run_benchmarks("--quick", "--write-docs", "--work", tmp_path)
     assert refused.returncode == 2
     assert "whole run" in refused.stderr
+
+
+def test_night_is_reduced_by_both_to_the_same_science_frames(tmp_path):
+    size = ("--quick", "--rows", 64, "--repeat", 1)
+    done = run_benchmarks(*size, "--only", "N", "--peers", "zeroframe,ccdproc", "--work", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (workload,) = json.loads((tmp_path / "results.json").read_text())["workloads"]
+    ours, *theirs = workload["rows"]
+    assert ours["result"] == "reference"
+    assert [row["name"] for row in theirs] == ["ccdproc, float64 (its default)", "ccdproc, float32"]
+    for row in theirs:
+        if row["result"] != "equal" and not row["result"].startswith("within"):
+            # a few values of the flats are clipped by one and not by the other: their levels decide it
+            found = re.fullmatch(r"(\S+) % of pixels differ, by (\S+) ADU", row["result"])
+            assert found is not None, row["result"]
+            assert float(found[1]) < 5
+            assert float(found[2]) < 2
+    raw = {
+        path.relative_to(tmp_path / "frames-64" / "night").as_posix()
+        for path in (tmp_path / "frames-64").rglob("*.fits")
+    }
+    assert raw == {spec.file_name for spec in night_specs("palomar-lfc")}

@@ -113,6 +113,20 @@ class TestFresh:
         assert run.code == 0, run.out
         assert "33 results, and 24 raw frames" in run.out
 
+    def test_the_report_is_written_once(self, fresh, raw, recipe, tmp_path):
+        pytest.importorskip("jinja2")
+        out = tmp_path / "out"
+        shutil.copytree(fresh[0], out)
+        assert "report: " in fresh[1].out
+        before = (out / "report.html").read_bytes()
+        run = command("night", raw, "-o", out, "--recipe", recipe)
+        assert run.code == 0
+        assert "report: " not in run.out
+        assert (out / "report.html").read_bytes() == before
+        (out / "report.html").unlink()
+        assert "report: " in command("night", raw, "-o", out, "--recipe", recipe).out
+        assert command("verify", out).code == 0
+
     def test_run_json_holds_everything(self, fresh, raw):
         out, _ = fresh
         said = json.loads((out / "run.json").read_text())
@@ -220,7 +234,7 @@ class TestResume:
         for name in gone:
             (out / name).unlink()
         times = {path: path.stat().st_mtime_ns for path in out.rglob("*.fits")}
-        run = command("night", raw, "-o", out, "--recipe", recipe)
+        run = command("night", raw, "-o", out, "--no-report", "--recipe", recipe)
         assert run.code == 0, run.out + run.err
         assert all_bytes(out) == before
         assert {path: path.stat().st_mtime_ns for path in times} == times
@@ -235,14 +249,14 @@ class TestResume:
         shutil.copytree(fresh[0], out)
         before = all_bytes(out)
         rewritten(night / "darks" / "ccd.018.0.fits", lambda pixels: pixels[:5].__iadd__(30))
-        run = command("night", night, "-o", out, "--recipe", recipe)
+        run = command("night", night, "-o", out, "--no-report", "--recipe", recipe)
         assert run.code == 2
         assert "that file has changed since" in run.err
         assert all_bytes(out) == before
-        run = command("night", night, "-o", out, "--recipe", recipe, "--overwrite")
+        run = command("night", night, "-o", out, "--no-report", "--recipe", recipe, "--overwrite")
         assert run.code == 0, run.out + run.err
         again = tmp_path / "again"
-        assert command("night", night, "-o", again, "--recipe", recipe).code == 0
+        assert command("night", night, "-o", again, "--no-report", "--recipe", recipe).code == 0
         assert all_bytes(out) == all_bytes(again)
         changed = {name for name, content in all_bytes(out).items() if content != before[name]}
         # the dark of 70 s, the flats in g', and the science frame in g'
@@ -260,7 +274,7 @@ class TestResume:
     @pytest.mark.parametrize("share", [0.3, 0.7])
     def test_a_run_that_was_killed_goes_on(self, part, recipe, tmp_path, share):
         out, whole = tmp_path / "out", tmp_path / "whole"
-        arguments = ["--recipe", str(recipe), "--workers", "2"]
+        arguments = ["--recipe", str(recipe), "--workers", "2", "--no-report"]
         first = Fork(["night", str(part), "-o", str(whole), *arguments])
         assert first.wait() == 0
         killed = Fork(["night", str(part), "-o", str(out), *arguments], dies_at=int(share * first.touches))
@@ -276,7 +290,7 @@ class TestFailures:
         night, out = copied(part, tmp_path), tmp_path / "out"
         path = night / "ccd.015.0.fits"
         path.write_bytes(path.read_bytes()[:-30000])
-        run = command("night", night, "-o", out, "--recipe", recipe)
+        run = command("night", night, "-o", out, "--no-report", "--recipe", recipe)
         assert run.code == 1
         assert "ccd.015.0.fits" in run.out
         assert "cut off" in run.out
@@ -284,7 +298,7 @@ class TestFailures:
         assert (out / "ccd.037.0.fits").exists()
         assert command("verify", out).code == 1
         # a second run finds the same, and keeps what is there
-        again = command("night", night, "-o", out, "--recipe", recipe)
+        again = command("night", night, "-o", out, "--no-report", "--recipe", recipe)
         assert again.code == 1
         assert "16 calibrated, 4 combined" in again.out
 
@@ -325,7 +339,7 @@ class TestFailures:
     def test_saturated_flats_are_left_out_with_the_figure(self, part, tmp_path, recipe):
         night, out = copied(part, tmp_path), tmp_path / "out"
         rewritten(night / "ccd.014.0.fits", lambda pixels: pixels[:20, :600].fill(65535))
-        run = command("night", night, "-o", out, "--recipe", recipe)
+        run = command("night", night, "-o", out, "--no-report", "--recipe", recipe)
         assert "5 % of this flat is saturated (limit 1 %)" in run.out
         assert fits.getheader(out / "combined_flat_gp.fits")["NCOMBINE"] == 2
         assert run.code == 0

@@ -412,10 +412,10 @@ class TestWriting:
             for link, path in zip(links, (frame.source, frame.target), strict=True):
                 link.symlink_to(path)
             frames.append(replace(frame, source=links[0], target=links[1]))
-        start = time.perf_counter()
+        start = time.process_time()  # of the processor, so that other work on the machine does not count
         data = bias_report_data(plan, replace(result, frames=tuple(frames)))
         size = write_report(tmp_path / "report.html", data)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         shutil.rmtree(raw)
         shutil.rmtree(out)
         assert len(data.sections[0].frames) == 25
@@ -471,7 +471,12 @@ class TestInBrowser:
         })"""
         assert opened.value(blocked) == ["img-src", "script-src-elem"]
         assert opened.value("window.hacked === undefined")
-        failed = [event["params"] for event in opened.events if event.get("method") == "Network.loadingFailed"]
+        failed = []
+        for _ in range(100):  # that the network says so, too, may take a while
+            failed = [event["params"] for event in opened.events if event.get("method") == "Network.loadingFailed"]
+            if failed:
+                break
+            opened.value("new Promise(done => setTimeout(done, 50))")
         assert [each.get("blockedReason") for each in failed] == ["csp"]
 
     def test_blink_by_mouse(self, opened):

@@ -22,14 +22,17 @@ from zeroframe.cli_options import (
     MemLimit,
     Out,
     Overwrite,
+    Report,
     Workers,
     bytes_of,
 )
+from zeroframe.cli_report import can_write, write_page
 
 if TYPE_CHECKING:
     from zeroframe.night.jobs import NightPlan
     from zeroframe.night.recipe import NightRecipe
     from zeroframe.night.results import NightResult
+    from zeroframe.report import ReportData
     from zeroframe.screen_night import NightScreen
 
 __all__ = ["add_night_commands", "explain", "night", "recipe"]
@@ -56,6 +59,7 @@ def night(
     dry_run: DryRun = False,
     check: Check = False,
     ignore_checksums: IgnoreChecksums = False,
+    report: Report = True,
     mem_limit: MemLimit = None,
     workers: Workers = None,
 ) -> int:
@@ -71,7 +75,7 @@ def night(
     from zeroframe.screen_night import NightScreen
 
     limit = bytes_of(mem_limit)
-    plan = _planned(raw, out, _recipe_of(recipe, camera), overwrite=overwrite, workers=workers)
+    plan = _planned(raw, out, _recipe_of(recipe, camera), overwrite=overwrite, limit=limit, workers=workers)
     screen = NightScreen()
     if dry_run:
         return _dry_run(plan, screen, check=check, workers=workers)
@@ -79,9 +83,22 @@ def night(
         screen.night_found(plan)
         screen.choices(plan.choices)
         with screen.progress() as progress:
-            result = carry_out_night(session, progress=progress, check_sums=not ignore_checksums)
+            measure = report and can_write() and not session.right_report
+            result = carry_out_night(session, progress=progress, check_sums=not ignore_checksums, measure=measure)
         screen.night_result(plan, result)
-    return _night_code(result)
+        reported = not report or session.right_report or _write_report(plan, result, screen, workers)
+    return _night_code(result) if reported else max(_night_code(result), INCOMPLETE)
+
+
+def _write_report(plan: NightPlan, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
+    """Write OUT/report.html and say so; return False where it should be there and cannot."""
+
+    def measured(command: str) -> ReportData:
+        from zeroframe.report import night_report_data
+
+        return night_report_data(plan, result, command=command, workers=workers)
+
+    return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
 
 
 def _recipe_of(path: Path | None, camera: str | None) -> NightRecipe:
@@ -91,7 +108,9 @@ def _recipe_of(path: Path | None, camera: str | None) -> NightRecipe:
     return asked if camera is None else replace(asked, frames=replace(asked.frames, camera=camera))
 
 
-def _planned(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, workers: int | None) -> NightPlan:
+def _planned(
+    raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, limit: int | None, workers: int | None
+) -> NightPlan:
     """Survey the raw folder, look at pixels where only they can tell, and plan."""
     from zeroframe.errors import FrameError
     from zeroframe.night.planning import plan_night
@@ -106,7 +125,8 @@ def _planned(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, work
         from zeroframe.inspection import inspect_overscan
 
         try:
-            evidence = inspect_overscan([item for item in found if item.problem is None], workers=workers)
+            usable = [item for item in found if item.problem is None]
+            evidence = inspect_overscan(usable, mem_limit_bytes=limit, workers=workers)
         except FrameError:
             evidence = None  # each of the frames is named with what is wrong when it is calibrated
     return plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite)

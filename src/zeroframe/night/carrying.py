@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,24 +16,25 @@ from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError, OutputError, ZeroframeError
 from zeroframe.frames import FrameOutcome, error_sentence
 from zeroframe.io import HeaderDraft, ImagePart, write_fits
-from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.night.groups import combine_group
 from zeroframe.night.ingredients import Pantry
+from zeroframe.night.keeping import KeptPixels, image_bytes
 from zeroframe.night.keys import frame_key, frame_uses, group_uses, mask_key
 from zeroframe.night.masks import bad_pixels, hot_pixels
 from zeroframe.night.pixels import FrameMaker, Made
 from zeroframe.night.results import GroupOutcome, MaskOutcome, NightOutcome, NightResult
+from zeroframe.night.scheduling import Task, run_tasks
 from zeroframe.night.session import NightSession, begin_night
 from zeroframe.night.shelf import Plane, Shelf
-from zeroframe.parallel import map_threads, worker_count
+from zeroframe.parallel import worker_count
 from zeroframe.provenance import sign
 from zeroframe.readback import check_files
 from zeroframe.results import CombinedOutcome
 from zeroframe.resume import RIGHT_COMBINED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable
 
     from zeroframe.night.jobs import Group, MaskJob, NightFrame, NightPlan, Step
 
@@ -40,6 +43,8 @@ __all__ = ["carry_out_night", "run_night"]
 _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 #: What of the memory that is allowed combined frames may take while others need them.
 _SHELF_SHARE = 3
+#: Before the name of a raw frame, where it stands beside the names of results: it may be the same.
+_RAW = "raw "
 
 
 def run_night(
@@ -113,85 +118,78 @@ def carry_out_night(
 
 
 class _Run:
-    """One run through the stages of a night."""
+    """One run: every frame, combined frame and mask is made as soon as there is what it needs."""
 
     def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
         plan = session.plan
         self._session, self._plan, self._progress = session, plan, progress
         self._keys: dict[str, str] = {}
         self._shelf = Shelf(plan.out, session.limit_bytes // _SHELF_SHARE)
+        room, self._share = _memory(session)
+        self._kept = KeptPixels(plan.groups, room)
         pantry = Pantry(plan, self._shelf, self._keys)
-        self._maker = FrameMaker(pantry, threads=session.threads, check_sums=check_sums)
+        self._maker = FrameMaker(pantry, self._kept, threads=session.threads, check_sums=check_sums)
+        self._frames: dict[str, NightOutcome] = {}
+        self._groups: dict[str, GroupOutcome] = {}
+        self._masks: dict[str, MaskOutcome] = {}
         self._finished, self._combined = count(1), count(1)
         self._seconds: dict[str, float] = {}
-        self._masks_of: dict[str, list[MaskJob]] = {}
-        for job in plan.masks:
-            self._masks_of.setdefault(job.source, []).append(job)
+        self._lock = Lock()
 
     def carry_out(self) -> NightResult:
-        """Go through the stages."""
-        frames: list[NightOutcome] = []
-        groups: list[GroupOutcome] = []
-        masks: list[MaskOutcome] = []
-        for kind in _COMBINED_KINDS:
-            started = time.perf_counter()
-            of_kind = [group for group in self._plan.groups if group.kind is kind]
-            raw = [frame for group in of_kind for frame in group.frames]
-            self._maker.forget(raw)
-            made = self._calibrate(raw, keep=self._may_keep(of_kind))
-            for outcome, told, found in self._combine_all(of_kind, {each.frame.name: each for each in made}):
-                groups.append(outcome)
-                frames += told
-                masks += found
-            if of_kind:
-                self._seconds[str(kind)] = time.perf_counter() - started
-        started = time.perf_counter()
-        self._maker.forget()
-        frames += self._calibrate(self._plan.science, keep=False)
-        self._seconds["science"] = time.perf_counter() - started
-        return self._result(frames, groups, masks)
+        """Do everything, on threads."""
+        run_tasks(self._tasks(), self._session.threads)
+        return self._result()
 
-    def _result(self, frames: list[NightOutcome], groups: list[GroupOutcome], masks: list[MaskOutcome]) -> NightResult:
+    def _tasks(self) -> list[Task]:
+        """Return what is to be done: frames of a group, the group and its masks, then the next."""
+        plan = self._plan
+        made = {group.name for group in plan.groups} | {job.name for job in plan.masks}
+        tasks = []
+        for group in plan.groups:
+            tasks += [self._frame_task(frame, group, made) for frame in group.frames]
+            needs = {_RAW + frame.name for frame in group.frames} | made.intersection(group_uses(plan, group))
+            tasks.append(Task(group.name, frozenset(needs), partial(self._timed, group.kind, self._combine, group)))
+            for job in plan.masks:
+                if job.source == group.name:
+                    mask = partial(self._timed, group.kind, self._mask, job)
+                    tasks.append(Task(job.name, frozenset([group.name]), mask))
+        return tasks + [self._frame_task(frame, None, made) for frame in plan.science]
+
+    def _frame_task(self, frame: NightFrame, group: Group | None, made: set[str]) -> Task:
+        needs = frozenset(made.intersection(frame_uses(self._plan, frame)))
+        kind = "science" if group is None else group.kind
+        return Task(_RAW + frame.name, needs, partial(self._timed, kind, self._calibrate, frame, group))
+
+    def _timed(self, kind: str, do: Callable[..., object], *arguments: object) -> None:
+        """Carry out a task, and add up how long those of its kind took."""
         started = time.perf_counter()
+        do(*arguments)
+        with self._lock:
+            self._seconds[str(kind)] = self._seconds.get(str(kind), 0.0) + time.perf_counter() - started
+
+    def _result(self) -> NightResult:
+        plan, started = self._plan, time.perf_counter()
+        frames = tuple(self._frames[frame.name] for frame in plan.frames)
+        groups = tuple(self._groups[group.name] for group in plan.groups)
+        masks = tuple(self._masks[job.name] for job in plan.masks)
         shapes = {each.frame.target: each.outcome.shape_yx for each in frames if each.outcome.is_there}
         shapes |= {each.group.target: each.combined.shape_yx for each in groups if each.combined.is_there}
-        order = {frame.name: place for place, frame in enumerate(self._plan.frames)}
-        frames.sort(key=lambda each: order[each.frame.name])
         check = check_files(shapes)
-        self._seconds["read_back"] = time.perf_counter() - started
-        refused = tuple(str(each.problem) for each in self._plan.refused)
-        return NightResult(
-            tuple(frames), refused, self._plan.incomplete, tuple(groups), tuple(masks), check, self._seconds
-        )
+        seconds = {**self._seconds, "read_back": time.perf_counter() - started}
+        refused = tuple(str(each.problem) for each in plan.refused)
+        return NightResult(frames, refused, plan.incomplete, groups, masks, check, seconds)
 
-    def _may_keep(self, groups: Sequence[Group]) -> bool:
-        """Whether the frames of these groups fit in memory until they are combined."""
-        pixels = sum(
-            frame.shape_yx[0] * frame.shape_yx[1] * decoded_float(frame.layout).itemsize
-            for group in groups
-            for frame in group.frames
-        )
-        left = self._session.limit_bytes * (_SHELF_SHARE - 1) // _SHELF_SHARE
-        # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
-        largest = max((frame.shape_yx[0] * frame.shape_yx[1] for group in groups for frame in group.frames), default=0)
-        combining = self._session.threads * (16 * largest + (64 << 20))
-        return pixels + max(self._session.frame_bytes, combining) <= left
-
-    def _calibrate(self, frames: Sequence[NightFrame], *, keep: bool) -> list[NightOutcome]:
-        """Calibrate frames on threads; what goes wrong with one stands in its outcome, and stops no other."""
-        total = len(self._plan.frames)
-
-        def one(frame: NightFrame) -> NightOutcome:
-            try:
-                outcome = self._one(frame, keep=keep)
-            except (ZeroframeError, MemoryError, OSError) as error:
-                failed = FrameOutcome(frame.source, "failed", error_sentence(error, frame.source), frame.target)
-                outcome = NightOutcome(frame, failed)
-            if self._progress is not None:
-                self._progress("calibrating", next(self._finished) / total)
-            return outcome
-
-        return map_threads(one, frames, self._session.threads)
+    def _calibrate(self, frame: NightFrame, group: Group | None, _busy: int) -> None:
+        """Calibrate a frame; what goes wrong with it stands in its outcome, and stops no other."""
+        try:
+            outcome = self._one(frame, keep=group is not None and self._kept.claim(group))
+        except (ZeroframeError, MemoryError, OSError) as error:
+            failed = FrameOutcome(frame.source, "failed", error_sentence(error, frame.source), frame.target)
+            outcome = NightOutcome(frame, failed)
+        self._frames[frame.name] = outcome
+        if self._progress is not None:
+            self._progress("calibrating", next(self._finished) / len(self._plan.frames))
 
     def _one(self, frame: NightFrame, *, keep: bool) -> NightOutcome:
         """Make one frame, or measure it where it is there already and right."""
@@ -231,48 +229,38 @@ class _Run:
             without = replace(without, dark_scale=None)
         return replace(frame, steps=without), cast("tuple[Step, ...]", lost)
 
-    def _combine_all(
-        self, groups: Sequence[Group], frames: Mapping[str, NightOutcome]
-    ) -> list[tuple[GroupOutcome, list[NightOutcome], list[MaskOutcome]]]:
-        """Combine groups, and make their masks; several at once, because much of it runs on one thread."""
-        total = worker_count(self._session.workers)
-        at_once = max(min(self._session.threads, len(groups)), 1)
-        limit = self._session.limit_bytes * (_SHELF_SHARE - 1) // _SHELF_SHARE // at_once
-        means = Means(self._plan.overwrite, limit, max(total // at_once, 1), None)
-
-        def one(group: Group) -> tuple[GroupOutcome, list[NightOutcome], list[MaskOutcome]]:
-            outcome, told = self._combine(group, [frames[frame.name] for frame in group.frames], means)
-            if self._progress is not None:
-                self._progress("combining", next(self._combined) / len(self._plan.groups))
-            return outcome, told, [self._mask(job) for job in self._masks_of.get(group.name, ())]
-
-        return map_threads(one, groups, at_once)
-
-    def _combine(
-        self, group: Group, frames: Sequence[NightOutcome], means: Means
-    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+    def _combine(self, group: Group, busy: int) -> None:
         """Combine a group; its pixels leave memory."""
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
         right = self._session.standings.groups[group.name].mark
-        kept = {frame.target: self._maker.kept.pop(frame.target, None) for frame in group.frames}
-        pixels = {target: one for target, one in kept.items() if one is not None}
+        frames = [self._frames[frame.name] for frame in group.frames]
+        pixels = self._kept.of(group)
+        limit = self._share + sum(one.nbytes for one in pixels.values())
+        workers = max(worker_count(self._session.workers) // min(busy, self._session.threads), 1)
+        means = Means(self._plan.overwrite, limit, workers, None)
         outcome, told = combine_group(group, frames, pixels, means, self._plan.out, self._shelf, used, right)
-        self._maker.give_back(pixels.values())
+        del pixels
+        self._kept.release(group)
+        self._groups[group.name] = outcome
+        self._frames.update({each.frame.name: each for each in told})
         if outcome.combined.is_there and outcome.combined.key is not None:
             self._keys[group.name] = outcome.combined.key
-        return outcome, told
+        if self._progress is not None:
+            self._progress("combining", next(self._combined) / len(self._plan.groups))
 
-    def _mask(self, job: MaskJob) -> MaskOutcome:
+    def _mask(self, job: MaskJob, _busy: int) -> None:
         """Make a mask, or measure it again where it is there already and right."""
         if job.source not in self._keys:
-            return MaskOutcome(job, "failed", f"{job.name}: needs {job.source}, which could not be made")
+            reason = f"{job.name}: needs {job.source}, which could not be made"
+            self._masks[job.name] = MaskOutcome(job, "failed", reason)
+            return
         key = mask_key(job, self._keys[job.source])
         try:
-            outcome = self._made_mask(job, key)
+            self._masks[job.name] = self._made_mask(job, key)
         except (ZeroframeError, MemoryError, OSError) as error:
-            return MaskOutcome(job, "failed", error_sentence(error, job.target))
-        self._keys[job.name] = key
-        return outcome
+            self._masks[job.name] = MaskOutcome(job, "failed", error_sentence(error, job.target))
+        else:
+            self._keys[job.name] = key
 
     def _made_mask(self, job: MaskJob, key: str) -> MaskOutcome:
         source = self._shelf.get(job.source).data
@@ -301,6 +289,17 @@ class _Run:
         overwrite = self._plan.overwrite
         written = write_fits(job.target, [part], compress=_compression(job), overwrite=overwrite, on_bytes=crc.update)
         return replace(outcome, crc32=crc.value, bytes_out=written)
+
+
+def _memory(session: NightSession) -> tuple[int, int]:
+    """Divide the memory: how much calibrated frames may take until they are combined, and each thread for its work."""
+    frames = [frame for group in session.plan.groups for frame in group.frames]
+    left = session.limit_bytes * (_SHELF_SHARE - 1) // _SHELF_SHARE
+    # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
+    largest = max((frame.shape_yx[0] * frame.shape_yx[1] for frame in frames), default=0)
+    working = max(session.frame_bytes, session.threads * (16 * largest + (64 << 20)))
+    room = min(sum(map(image_bytes, frames)), max(left - working, 0))
+    return room, (left - room) // session.threads
 
 
 def _compression(job: MaskJob) -> Any:  # noqa: ANN401 -- a Compression

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +25,7 @@ from zeroframe.provenance import sign_frame
 from zeroframe.quality import sampled_level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from zeroframe.io.marks import FileMark
     from zeroframe.night.ingredients import Pantry
     from zeroframe.night.jobs import NightFrame
+    from zeroframe.night.keeping import KeptPixels
 
 __all__ = ["FIGURES", "FrameMaker", "Made", "calibrate_job"]
 
@@ -86,42 +84,19 @@ class FrameMaker:
     ----------
     pantry : Pantry
         What they are calibrated with.
+    kept : KeptPixels
+        Takes the pixels of frames that will be combined.
     threads : int
         How many frames are worked on at once.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
     """
 
-    def __init__(self, pantry: Pantry, *, threads: int, check_sums: bool) -> None:
-        self.kept: dict[Path, NDArray[Any]] = {}
-        self._spare: list[NDArray[Any]] = []
-        self._lock = Lock()
-        self._pantry, self._check_sums = pantry, check_sums
+    def __init__(self, pantry: Pantry, kept: KeptPixels, *, threads: int, check_sums: bool) -> None:
+        self._pantry, self._kept, self._check_sums = pantry, kept, check_sums
         self._free: SimpleQueue[_Buffers] = SimpleQueue()
         for _ in range(threads):
             self._free.put(_Buffers())
-
-    def give_back(self, pixels: Iterable[NDArray[Any]]) -> None:
-        """Take pixels that nobody needs any more, for the next frames of their shape: fresh pages cost 90 ms each."""
-        with self._lock:
-            self._spare.extend(pixels)
-
-    def forget(self, needed: Sequence[NightFrame] = ()) -> None:
-        """Let go of spare memory that these frames have no use for."""
-        counts = Counter((frame.shape_yx, decoded_float(frame.layout)) for frame in needed)
-        spare, self._spare = self._spare, []
-        for one in spare:
-            if counts[one.shape, one.dtype] > 0:
-                counts[one.shape, one.dtype] -= 1
-                self._spare.append(one)
-
-    def _memory(self, shape_yx: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return memory for pixels that are kept."""
-        with self._lock:
-            for place, one in enumerate(self._spare):
-                if (one.shape, one.dtype) == (shape_yx, dtype):
-                    return self._spare.pop(place)
-        return np.empty(shape_yx, dtype)
 
     def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: bool) -> Made:
         """Calibrate one frame and write it.
@@ -133,7 +108,7 @@ class FrameMaker:
         used : mapping of str to str
             Names and keys of what it is made with.
         keep : bool
-            Whether its pixels stay in memory, in ``kept``.
+            Whether its pixels stay in memory.
         overwrite : bool
             Whether a file that is there already may be replaced.
 
@@ -164,7 +139,7 @@ class FrameMaker:
     ) -> Made:
         raw, source = self._read(frame, buffers)
         dtype = decoded_float(frame.layout)
-        pixels = self._memory(frame.shape_yx, dtype) if keep else buffers.plane_of("pixels", frame.shape_yx, dtype)
+        pixels = self._kept.memory(frame) if keep else buffers.plane_of("pixels", frame.shape_yx, dtype)
         subtracted = calibrate_pixels(raw, frame.recipe, pixels)
         header = calibrated_header(raw, frame.recipe)
         level = sampled_level(pixels) + subtracted
@@ -178,7 +153,7 @@ class FrameMaker:
         parts = _parts(pixels, sigma, mask, header, buffers)
         written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
         if keep:
-            self.kept[frame.target] = pixels
+            self._kept.put(frame.target, pixels)
         outcome = FrameOutcome(
             frame.source, "done", "; ".join([*raw.remarks, *remarks]), frame.target,
             bytes_out=written, source_mark=source, key=key, crc32=crc.value,

@@ -143,7 +143,7 @@ class NightResult:
     check : FolderCheck
         All results as they were read back; a run.json that could not be written stands in its problems.
     seconds : mapping of str to float
-        How long each stage took.
+        How long the work on frames of each kind took, threads added up, and how long all were read back.
     """
 
     frames: tuple[NightOutcome, ...]

@@ -22,7 +22,7 @@ from zeroframe.parallel import worker_count
 from zeroframe.provenance import as_data, versions
 from zeroframe.record import OutputMark, RunRecord, write_record
 from zeroframe.resume import refuse_foreign
-from zeroframe.sessions import iso_time, make_folder
+from zeroframe.sessions import iso_time, kept_report, make_folder, report_is_right
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,6 +71,11 @@ class NightSession:
         """How much memory the threads that calibrate frames take together."""
         return self.threads * max((_work_bytes(frame) for frame in self.plan.frames), default=0)
 
+    @property
+    def right_report(self) -> bool:
+        """Whether the report that is there was written of these results, and is what it was."""
+        return report_is_right(self.plan.out, self.standings)
+
     def write_begin(self) -> None:
         """Write that the run has begun: what is left of run.json when it is killed."""
         frames = self.standings.frames
@@ -106,7 +111,8 @@ class NightSession:
             if mask.is_there:
                 marked = OutputMark(mask.key, mask.crc32, mask.bytes_out, (mask.job.source,))
                 outputs[result_name(self.plan, mask.job.target)] = marked
-        self._write("finished", inputs, outputs, _run_said(result) | {"finished": iso_time(datetime.now(UTC))})
+        said = {**_run_said(result), "finished": iso_time(datetime.now(UTC))}
+        self._write("finished", inputs, outputs, said | kept_report(self.plan.out, self.standings))
 
     def _write(
         self,

@@ -1,8 +1,8 @@
 """The page that shows why a result can be trusted: measurements as plain data, and one self-contained HTML file.
 
-`data` holds what the page shows; `bias` fills it from a run; `page` writes it. `images` and `plots` turn numbers into
-PNG and SVG with nothing but numpy and zlib: drawn by matplotlib, the same figures would cost 0.8 s for its import and
-50 kB each, would be blurred when zoomed, and would not follow the colours of the page.
+`data` holds what the page shows; `bias` fills it from a run over biases, `night` from a night; `page` writes it. Images
+and diagrams are PNG and SVG with nothing but numpy and zlib: drawn by matplotlib, the same figures would
+cost 0.8 s for its import and 50 kB each, would be blurred when zoomed, and would not follow the colours of the page.
 """
 
 from __future__ import annotations
@@ -13,15 +13,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zeroframe.report.bias import bias_report_data
     from zeroframe.report.data import ReportData
+    from zeroframe.report.night import night_report_data
     from zeroframe.report.page import can_write_reports, is_report, render_report, write_report
 
-__all__ = ["ReportData", "bias_report_data", "can_write_reports", "is_report", "render_report", "write_report"]
+__all__ = [
+    "ReportData",
+    "bias_report_data",
+    "can_write_reports",
+    "is_report",
+    "night_report_data",
+    "render_report",
+    "write_report",
+]
 
 _LAZY = {
     "ReportData": "data",
     "bias_report_data": "bias",
     "can_write_reports": "page",
     "is_report": "page",
+    "night_report_data": "night",
     "render_report": "page",
     "write_report": "page",
 }

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import platform
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zeroframe._version import __version__
 from zeroframe.parallel import map_threads
-from zeroframe.quality import sampled_level
-from zeroframe.report.data import Decision, Fact, Flag, FrameRow, InputFile, Picture, Remark, ReportData, Section
+from zeroframe.report.data import Decision, Fact, Flag, Remark, ReportData, Section
 from zeroframe.report.figures import (
     calibration_blink,
     combination_blinks,
@@ -24,8 +17,9 @@ from zeroframe.report.figures import (
     overscan_plot,
     strip_plots,
 )
-from zeroframe.report.images import shades, stretch_limits
-from zeroframe.report.sampling import FrameSample, bins_for, histogram_of, sample_frame, stack_of_samples
+from zeroframe.report.provenance import input_file, software_facts
+from zeroframe.report.rows import frame_rows
+from zeroframe.report.sampling import FrameSample, sample_frame, stack_of_samples
 from zeroframe.report.verdict import Measured, bias_figures, bias_verdict, unit_of
 
 if TYPE_CHECKING:
@@ -37,13 +31,11 @@ if TYPE_CHECKING:
     from zeroframe.frames import FrameOutcome
     from zeroframe.inspection.result import OverscanInspection
     from zeroframe.plan import BiasPlan
-    from zeroframe.report.data import Blink, Plot
+    from zeroframe.report.data import Blink, FrameRow, Plot
     from zeroframe.report.figures import NoiseCurve
     from zeroframe.results import BiasResult
 
 __all__ = ["bias_report_data"]
-
-_PARTS = ("numpy", "astropy", "numba", "isal")
 
 
 def bias_report_data(
@@ -96,7 +88,7 @@ def bias_report_data(
     samples = {frame.source: sample for frame, sample in zip(usable, read, strict=True)}
     curve = _noise_curve(plan, result, read, workers)
     flags_of = _flags_by_source(result, flags)
-    rows = _rows(result.frames, samples, flags_of)
+    rows = frame_rows(result.frames, samples, flags_of)
     decisions = tuple(Decision(c.what, c.value, c.reason, c.certain) for c in plan.choices)
     levels = [(row.raw_level, row.level) for row in rows if row.level is not None]
     measured = Measured(curve[-1][1] if curve else result.noise, tuple(raw for raw, _ in levels if raw is not None))
@@ -116,15 +108,8 @@ def bias_report_data(
         sections=(section,),
         decisions=decisions,
         provenance=_provenance(plan, result, command, facts),
-        inputs=tuple(_input(frame, checksums or {}) for frame in result.frames),
+        inputs=tuple(input_file(frame, checksums or {}) for frame in result.frames),
     )
-
-
-def _input(frame: FrameOutcome, checksums: Mapping[Path, str]) -> InputFile:
-    mark = frame.source_mark
-    if mark is None:
-        return InputFile(frame.source.name, frame.bytes_in, checksums.get(frame.source, ""))
-    return InputFile(frame.source.name, mark.byte_count, checksums.get(frame.source, f"sha256 {mark.sha256}"))
 
 
 def _flags_by_source(result: BiasResult, flags: Sequence[QualityFlag]) -> dict[Path, list[Flag]]:
@@ -207,58 +192,9 @@ def _plots(
     return tuple(plot for plot in plots if plot is not None)
 
 
-def _rows(
-    frames: Sequence[FrameOutcome],
-    samples: Mapping[Path, FrameSample],
-    flags: Mapping[Path, Sequence[Flag]],
-) -> tuple[FrameRow, ...]:
-    """One row a frame; thumbnails and histograms of all have the limits that suit most of them."""
-    thumbs = [sample.thumbnail - np.nanmedian(sample.thumbnail) for sample in samples.values() if _has_pixels(sample)]
-    limits = [stretch_limits(thumb) for thumb in thumbs]
-    low, high = (float(np.median([limit[end] for limit in limits])) if limits else float(end) for end in (0, 1))
-    noise = float(np.median([s.noise for s in samples.values() if math.isfinite(s.noise)] or [1.0])) or 1.0
-    middle = float(np.median([float(np.nanmedian(s.thumbnail)) for s in samples.values() if _has_pixels(s)] or [0.0]))
-    some = next((sample.pixels for sample in samples.values() if _has_pixels(sample)), np.zeros(1))
-    bins = bins_for(some, middle, noise)
-    rows = []
-    for frame in frames:
-        sample = samples.get(frame.source)
-        row = FrameRow(frame.source.name, frame.state, frame.reason, flags=tuple(flags.get(frame.source, ())))
-        if sample is not None and _has_pixels(sample):
-            shade = shades(sample.thumbnail - np.nanmedian(sample.thumbnail), low, high)
-            row = FrameRow(
-                *(row.name, row.state, row.reason),
-                *_levels(frame, sample),
-                sample.noise if frame.quality is None else frame.quality.noise_adu,
-                row.flags,
-                Picture(row.name, shade, f"small image of {row.name}"),
-                histogram_of(sample.pixels, *bins),
-                tuple(float(value) for value in sample.rows),
-                tuple(float(value) for value in sample.columns),
-            )
-        rows.append(row)
-    return tuple(rows)
-
-
-def _has_pixels(sample: FrameSample) -> bool:
-    return bool(np.isfinite(sample.thumbnail).any())
-
-
-def _levels(frame: FrameOutcome, sample: FrameSample) -> tuple[float | None, float]:
-    """Return the levels before and after; of a frame that was there already the run may not have measured them."""
-    level = frame.level_adu if math.isfinite(frame.level_adu) else sampled_level(sample.thumbnail)
-    return (frame.raw_level_adu if math.isfinite(frame.raw_level_adu) else None), level
-
-
 def _provenance(plan: BiasPlan, result: BiasResult, command: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     found = [Fact("command", command)] if command else []
     if plan.combine is not None:
         spec = _spec_used(plan.combine.spec, result)
         found.append(Fact("combined by", f"{spec.method}, rejection: {spec.rejection.describe()}"))
-    found += [Fact("zeroframe", __version__), Fact("Python", f"{platform.python_version()} on {platform.platform()}")]
-    for part in _PARTS:
-        try:
-            found.append(Fact(part, version(part)))
-        except PackageNotFoundError:
-            found.append(Fact(part, "unknown"))
-    return (*found, *facts)
+    return (*found, *software_facts(), *facts)

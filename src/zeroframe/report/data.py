@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "Bar",
     "Blink",
+    "Column",
+    "Comparison",
     "Curve",
     "Decision",
     "Fact",
     "Flag",
     "FrameRow",
+    "FrameTable",
     "Histogram",
     "InputFile",
     "KeyFigure",
+    "Lane",
     "Picture",
     "Plot",
     "Remark",
@@ -29,6 +34,9 @@ __all__ = [
     "Scale",
     "Section",
     "Span",
+    "Table",
+    "TableRow",
+    "Timeline",
     "Tone",
     "Verdict",
 ]
@@ -234,6 +242,104 @@ class InputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """The head of a column; figures stand at its right edge, and what is long has a line of its own on a phone."""
+
+    title: str
+    figure: bool = False
+    is_long: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """The cells of a row, of which the first names it."""
+
+    cells: tuple[str, ...]
+    tone: Tone = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under columns; ``hint`` says how to read them, or what is left out."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[TableRow, ...]
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An exposure on a lane: begin and length in hours, and what is said of it."""
+
+    start_h: float
+    length_h: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Exposures of one sort, with the number of their colour."""
+
+    label: str
+    style: int
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When things were exposed: hours of universal time from midnight of the first day on, beyond 24 in the next."""
+
+    title: str
+    alt: str
+    lanes: tuple[Lane, ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTable:
+    """Frames that share a table and are folded away until they are asked for, or something is wrong with them."""
+
+    title: str
+    unit: str
+    frames: tuple[FrameRow, ...]
+    hint: str = ""
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One frame before and after.
+
+    Attributes
+    ----------
+    title, subtitle : str
+        Its name; what it is.
+    pictures : tuple of Picture
+        Of one shape and contrast; none where there is no room for them.
+    figures : Table or None
+        Before and after, line by line.
+    steps : tuple of Decision
+        What was done, with what, and why; ``certain`` is False where something is missing.
+    remarks : tuple of Remark
+        What is to be said of it.
+    caption : str
+        Of the pictures.
+    details : tuple of str
+        More sentences, folded away.
+    """
+
+    title: str
+    subtitle: str
+    pictures: tuple[Picture, ...] = ()
+    figures: Table | None = None
+    steps: tuple[Decision, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    caption: str = ""
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """Frames of one kind: what was found, and the pictures of it.
 
@@ -251,6 +357,14 @@ class Section:
         Diagrams.
     frames : tuple of FrameRow
         The table.
+    timelines : tuple of Timeline
+        When they were exposed.
+    tables : tuple of Table
+        What sums them up.
+    comparisons : tuple of Comparison
+        Frames before and after.
+    frame_tables : tuple of FrameTable
+        Further tables of frames, one for each that was combined of them.
     """
 
     title: str
@@ -259,6 +373,10 @@ class Section:
     blinks: tuple[Blink, ...] = ()
     plots: tuple[Plot, ...] = ()
     frames: tuple[FrameRow, ...] = ()
+    timelines: tuple[Timeline, ...] = ()
+    tables: tuple[Table, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    frame_tables: tuple[FrameTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from zeroframe.quality import clipped_std, measure_noise
 from zeroframe.report.data import Blink, Curve, Picture, Plot, Span
 from zeroframe.report.images import shades, stretch_limits
 from zeroframe.report.plots import fixed, number, percent
-from zeroframe.report.sampling import bins_for, edge_profile, histogram_of, open_image, preview
+from zeroframe.report.sampling import PREVIEW_PIXELS, bins_for, edge_profile, histogram_of, open_image, preview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NoiseCurve",
+    "alike_pictures",
     "calibration_blink",
     "combination_blinks",
     "histogram_plot",
@@ -44,7 +45,9 @@ _HISTOGRAM_BINS = 96
 NoiseCurve = tuple[tuple[int, "StackNoise"], ...]
 
 
-def calibration_blink(raw: Path, calibrated: Path, recipe: FrameRecipe, unit: str) -> Blink:
+def calibration_blink(
+    raw: Path, calibrated: Path, recipe: FrameRecipe, unit: str, pixels: int = PREVIEW_PIXELS
+) -> Blink:
     """Return a raw frame and what became of it, pixel upon pixel; both at the same contrast.
 
     Parameters
@@ -55,34 +58,63 @@ def calibration_blink(raw: Path, calibrated: Path, recipe: FrameRecipe, unit: st
         What was done, for the place of the calibrated image in the raw one.
     unit : str
         Of the pixels.
+    pixels : int
+        How many each picture may have.
 
     Returns
     -------
     Blink
-        Two pictures of one shape. The levels differ by the bias, so each is stretched about its own median, by the
-        same number of ADU from black to white.
+        Two pictures of one shape.
     """
     before_image = open_image(raw)
     shape_yx = before_image.shape_yx
     place = recipe.trim.slices_yx(shape_yx) if recipe.trim is not None else (slice(0, None), slice(0, None))
-    before = preview(before_image)
-    after = preview(open_image(calibrated), shape_yx, (place[0], place[1]))
+    before = preview(before_image, pixels=pixels)
+    after = preview(open_image(calibrated), shape_yx, (place[0], place[1]), pixels)
+    pictures, caption = alike_pictures(raw.name, before, after, unit)
+    trimmed = " Blue: trimmed away." if recipe.trim is not None else ""
+    return Blink("Raw and calibrated", pictures, f"{raw.name}. {caption}{trimmed}")
+
+
+def alike_pictures(
+    name: str, before: NDArray[Any], after: NDArray[Any], unit: str
+) -> tuple[tuple[Picture, Picture], str]:
+    """Return pictures of a raw and a calibrated frame that can be compared, and what their shades mean.
+
+    Parameters
+    ----------
+    name : str
+        Of the frame.
+    before, after : ndarray, shape (ny, nx)
+        Small images in one unit, not finite where there is no pixel.
+    unit : str
+        Of both.
+
+    Returns
+    -------
+    pictures : (Picture, Picture)
+        The levels differ by the bias, so each is stretched about its own median, by the same number of ADU from black
+        to white: what suits the raw frame.
+    caption : str
+    """
     inside = np.where(np.isfinite(after), before, np.nan)
     middle_before, middle_after = (_median(image) for image in (inside, after))
     low, high = stretch_limits(inside - middle_before)
-    pictures = tuple(
-        Picture(title, shades(image - middle, low, high), f"{title} frame {raw.name}, level {number(middle)} {unit}")
+    first, second = (
+        Picture(title, shades(image - middle, low, high), f"{title} frame {name}, level {number(middle)} {unit}")
         for title, image, middle in (("Raw", before, middle_before), ("Calibrated", after, middle_after))
     )
     caption = (
-        f"{raw.name}. Black to white is {number(high - low, 3)} {unit} in both: raw from {number(middle_before + low)} "
+        f"Black to white is {number(high - low, 3)} {unit} in both: raw from {number(middle_before + low)} "
         f"to {number(middle_before + high)}, calibrated from {number(middle_after + low, 3)} to "
-        f"{number(middle_after + high, 3)} {unit}. Blue: trimmed away."
+        f"{number(middle_after + high, 3)} {unit}."
     )
-    return Blink("Raw and calibrated", pictures, caption if recipe.trim is not None else caption[:-20])
+    return (first, second), caption
 
 
-def combination_blinks(single: Path, combined: Path, frames: int, unit: str) -> tuple[Blink, ...]:
+def combination_blinks(
+    single: Path, combined: Path, frames: int, unit: str, pixels: int = PREVIEW_PIXELS
+) -> tuple[Blink, ...]:
     """Return a single frame and the combined one with one stretch, and the combined one with a stretch of its own.
 
     Parameters
@@ -93,8 +125,10 @@ def combination_blinks(single: Path, combined: Path, frames: int, unit: str) -> 
         How many were combined.
     unit : str
         Of the pixels.
+    pixels : int
+        How many each picture may have.
     """
-    one, all_of_them = preview(open_image(single)), preview(open_image(combined))
+    one, all_of_them = (preview(open_image(path), pixels=pixels) for path in (single, combined))
     middle = _median(one) - _median(all_of_them)
     low, high = stretch_limits(one)
     shown = (("Single", one, f"single frame {single.name}"), ("Combined", all_of_them, f"{frames} frames combined"))

@@ -15,6 +15,7 @@ from zeroframe.fragments import visible
 from zeroframe.io.atomic import atomic_file, write_all
 from zeroframe.report.images import png_uri
 from zeroframe.report.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
+from zeroframe.report.timelines import draw_timeline
 
 if TYPE_CHECKING:
     import os
@@ -152,6 +153,7 @@ def _template() -> Template:
     environment.globals.update(
         bars_path=bars_path,
         draw_plot=draw_plot,
+        draw_timeline=draw_timeline,
         fixed=fixed,
         number=number,
         png_uri=png_uri,

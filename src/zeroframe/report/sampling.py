@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.display import block_average
+from zeroframe.io import read_raw, scan
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.quality import SampledStack, clipped_std
 from zeroframe.report.data import Histogram
-from zeroframe.stacks import Stack, open_stack
+from zeroframe.stacks import ArrayStack, FileStack, ImageOnDisk, Stack, open_stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +24,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.sections import Section as PixelSection
+
 __all__ = [
+    "PREVIEW_PIXELS",
     "FrameSample",
+    "TrimmedImage",
     "bins_for",
     "edge_profile",
     "histogram_of",
+    "open_extension",
     "open_image",
     "preview",
     "preview_block",
@@ -37,7 +43,7 @@ __all__ = [
 ]
 
 #: A picture of so many pixels has enough for a screen, and 0.23 MB as PNG when it is full of noise.
-_PREVIEW_PIXELS = 180_000
+PREVIEW_PIXELS = 180_000
 _THUMBNAIL_PIXELS = 4_600
 #: All thumbnails together: 0.5 MB of the page.
 _ALL_THUMBNAILS = 400_000
@@ -57,17 +63,55 @@ def open_image(path: Path) -> Stack:
     return open_stack([path], in_memory_bytes=1 << 62, workers=1)[0]
 
 
-def preview_block(shape_yx: tuple[int, int]) -> int:
-    """Return the side of the squares that are averaged into one pixel of a picture.
+def open_extension(path: Path, name: str) -> Stack | None:
+    """Open an extension of a file, as ``UNCERT``, so that rows can be read from it; None where there is none."""
+    frame = scan(path)
+    hdu = next((each for each in frame.hdus if each.name == name and each.layout is not None), None)
+    if hdu is None or hdu.layout is None:
+        return None
+    image = ImageOnDisk(frame, hdu, hdu.layout, None)
+    if image.is_plain:
+        return FileStack((image,), (str(path),))
+    return ArrayStack((read_raw(path, ext=hdu.index).decode(),), (None,), (str(path),))
+
+
+class TrimmedImage:
+    """A part of an image, turned as its section says, of which rows can be read as of the whole.
+
+    Parameters
+    ----------
+    image : Stack
+        Of one frame.
+    trim : Section or None
+        The part; None: all of it.
+    """
+
+    def __init__(self, image: Stack, trim: PixelSection | None) -> None:
+        ny, nx = image.shape_yx
+        rows, columns = (slice(0, ny), slice(0, nx)) if trim is None else trim.slices_yx((ny, nx))
+        self._image, self._rows, self._columns = image, range(ny)[rows], columns
+        self.names, self.dtype = image.names, image.dtype
+        self.shape_yx = (len(self._rows), len(range(nx)[columns]))
+
+    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` with rows of the part."""
+        taken = self._rows[rows]
+        whole = np.empty((len(taken), self._image.shape_yx[1]), self.dtype)
+        self._image.read_rows(index, slice(min(taken[0], taken[-1]), max(taken[0], taken[-1]) + 1), whole)
+        out[:] = whole[:: taken.step, self._columns]
+
+
+def preview_block(shape_yx: tuple[int, int], pixels: int = PREVIEW_PIXELS) -> int:
+    """Return the side of the squares that are averaged into one pixel of a picture of so many pixels at most.
 
     Examples
     --------
-    >>> preview_block((4128, 2080)), preview_block((100, 100))
-    (7, 1)
+    >>> preview_block((4128, 2080)), preview_block((100, 100)), preview_block((100, 100), 400)
+    (7, 1, 5)
     """
     ny, nx = shape_yx
     block = 1
-    while -(-ny // block) * -(-nx // block) > _PREVIEW_PIXELS:
+    while -(-ny // block) * -(-nx // block) > pixels:
         block += 1
     return block
 
@@ -76,6 +120,7 @@ def preview(
     image: Stack,
     canvas_yx: tuple[int, int] | None = None,
     place_yx: tuple[slice, slice] | None = None,
+    pixels: int = PREVIEW_PIXELS,
 ) -> NDArray[np.float64]:
     """Average an image over squares of pixels, reading it in bands.
 
@@ -87,6 +132,8 @@ def preview(
         Shape of the frame that the image was cut out of; by default its own.
     place_yx : (slice, slice), optional
         Where it stood there; negative steps where it was flipped.
+    pixels : int
+        How many the picture may have.
 
     Returns
     -------
@@ -96,7 +143,7 @@ def preview(
     ny, nx = image.shape_yx if canvas_yx is None else canvas_yx
     rows, columns = place_yx or (slice(0, ny), slice(0, nx))
     taken, across = range(ny)[rows], range(nx)[columns]
-    block = preview_block((ny, nx))
+    block = preview_block((ny, nx), pixels)
     height = max(_BAND_BYTES // (image.dtype.itemsize * nx * block), 1) * block
     bottom, left = min(taken[0], taken[-1]), min(across[0], across[-1])
     averages = []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zeroframe.report.data import Decision, FrameRow, Tone
     from zeroframe.results import BiasResult, CombinedOutcome
 
-__all__ = ["Measured", "bias_figures", "bias_verdict", "unit_of"]
+__all__ = ["Measured", "bias_figures", "bias_verdict", "noise_and_ideal", "noise_remarks", "some_remarks", "unit_of"]
 
 _TOO_NOISY = 0.10
 _MOST_SENTENCES = 6
@@ -47,11 +47,11 @@ def unit_of(plan: BiasPlan) -> str:
     return "ADU"
 
 
-def _some(sentences: Sequence[str], tone: Tone) -> list[Remark]:
-    """Return the first few of many sentences."""
+def some_remarks(sentences: Sequence[str], tone: Tone, where: str = "in the table of frames") -> list[Remark]:
+    """Return the first few of many sentences, and say where the others are."""
     more = len(sentences) - _MOST_SENTENCES
     shown = [Remark(sentence, tone) for sentence in sentences[:_MOST_SENTENCES]]
-    return [*shown, Remark(f"and {more} more, in the table of frames", tone)] if more > 0 else shown
+    return [*shown, Remark(f"and {more} more, {where}", tone)] if more > 0 else shown
 
 
 def _what_is_wrong(result: BiasResult) -> list[str]:
@@ -92,9 +92,13 @@ def bias_verdict(
     bad = _what_is_wrong(result)
     look = [f"{row.name}: {flag.sentence}" for row in rows for flag in row.flags]
     look += [f"{d.what}: {d.value} — {d.reason}" for d in decisions if not d.certain]
-    noise = _noise_remarks(result, measured, unit_of(plan))
+    noise = noise_remarks(result.combined, measured.noise, unit_of(plan))
     told = [*noise, _overscan_remark(decisions), _rejected_remark(result.combined)]
-    remarks = (*_some(bad, "bad"), *_some(look, "note"), *(remark for remark in told if remark is not None))
+    remarks = (
+        *some_remarks(bad, "bad"),
+        *some_remarks(look, "note"),
+        *(remark for remark in told if remark is not None),
+    )
     done = _what_was_done(result)
     if bad:
         return Verdict("bad", f"Not all is well: {done}.", remarks)
@@ -105,9 +109,8 @@ def bias_verdict(
     return Verdict("good", f"All is well: {done}.", remarks)
 
 
-def _noise_and_ideal(result: BiasResult, measured: Measured) -> tuple[float, float] | None:
+def noise_and_ideal(combined: CombinedOutcome | None, noise: StackNoise | None) -> tuple[float, float] | None:
     """Return the noise of the combined frame, and what one frame's over the root of their number is."""
-    noise, combined = measured.noise, result.combined
     if combined is None or not combined.is_there:
         return None
     if combined.excess is not None and combined.excess.ideal_adu > 0:
@@ -115,21 +118,23 @@ def _noise_and_ideal(result: BiasResult, measured: Measured) -> tuple[float, flo
     return (noise.combined, noise.expected) if noise is not None and noise.combined and noise.expected else None
 
 
-def _noise_remarks(result: BiasResult, measured: Measured, unit: str) -> list[Remark]:
+def noise_remarks(
+    combined: CombinedOutcome | None, measured: StackNoise | None, unit: str, what: str = "the combined frame"
+) -> list[Remark]:
     """Compare the noise of the combined frame with one frame's / sqrt(N), and say what remains where it is more."""
-    found = _noise_and_ideal(result, measured)
-    if found is None or result.combined is None:
+    found = noise_and_ideal(combined, measured)
+    if found is None or combined is None:
         return []
     noise, ideal = found
     excess = noise / ideal - 1
     text = (
-        f"Noise of the combined frame: {number(noise, 3)} {unit}, {percent(abs(excess))} "
-        f"{'above' if excess > 0 else 'below'} σ/√{result.combined.frames} = {number(ideal, 3)}, "
+        f"Noise of {what}: {number(noise, 3)} {unit}, {percent(abs(excess))} "
+        f"{'above' if excess > 0 else 'below'} σ/√{combined.frames} = {number(ideal, 3)}, "
         "where σ is that of one frame."
     )
     if excess <= _TOO_NOISY:
         return [Remark(text, "good")]
-    parts = () if result.combined.excess is None else result.combined.excess.parts
+    parts = () if combined.excess is None else combined.excess.parts
     said = "".join(f"; {part.sentence} (adds {number(part.noise_adu, 2)})" for part in parts)
     return [Remark(f"{text} What remains{said.replace(';', ':', 1) or ' is not explained'}.", "note")]
 
@@ -173,7 +178,7 @@ def bias_figures(plan: BiasPlan, result: BiasResult, measured: Measured) -> tupl
         figures.append(KeyFigure("bias level", f"{number(sum(levels) / len(levels))} {unit}", note))
     if noise is not None and noise.single is not None:
         figures.append(KeyFigure("read noise", f"{number(noise.single, 3)} {unit}", "of one frame"))
-    found = _noise_and_ideal(result, measured)
+    found = noise_and_ideal(result.combined, measured.noise)
     if found is not None and result.combined is not None:
         tone: Tone = "note" if found[0] > (1 + _TOO_NOISY) * found[1] else "good"
         note = f"σ/√{result.combined.frames} is {number(found[1], 3)}"

@@ -1,0 +1,66 @@
+"""The page that a run leaves behind, for every command that writes one."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import ZeroframeError
+from zeroframe.screen import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from zeroframe.report import ReportData
+    from zeroframe.screen import Screen
+
+__all__ = ["REPORT_NAME", "can_write", "write_page"]
+
+REPORT_NAME = "report.html"
+
+
+def can_write() -> bool:
+    """Say whether what is needed for it is installed."""
+    from zeroframe.report import can_write_reports
+
+    return can_write_reports()
+
+
+def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen, *, overwrite: bool) -> bool:
+    """Write OUT/report.html and say so.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder of results.
+    measured : callable
+        Called with the command line; returns what the page shows.
+    screen : Screen
+        Where it is said.
+    overwrite : bool
+        Whether a file of that name that is no report may be replaced.
+
+    Returns
+    -------
+    bool
+        False where it should be there and cannot.
+    """
+    from zeroframe.record import add_report
+    from zeroframe.report import is_report, write_report
+
+    target = out / REPORT_NAME
+    if not can_write():
+        say("note: no report.html, which needs jinja2; install it: pip install 'zeroframe[report]', or say --no-report")
+        return True
+    try:
+        write_report(
+            target, measured(shlex.join(["zeroframe", *sys.argv[1:]])), overwrite=overwrite or is_report(target)
+        )
+        add_report(out, target.name)
+    except ZeroframeError as error:
+        say(f"no report: {error}")
+        return False
+    screen.line(str(target), "report", "cyan")
+    return True

@@ -1,0 +1,117 @@
+"""The section of the biases of a night: the figures of the page of a folder of biases, for the largest group."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.dialects import Kind
+from zeroframe.report.data import Column, Section, Table
+from zeroframe.report.figures import (
+    calibration_blink,
+    combination_blinks,
+    histogram_plot,
+    levels_plot,
+    noise_curve,
+    noise_plot,
+    overscan_plot,
+)
+from zeroframe.report.night_combined import (
+    combined_pictures,
+    combined_row,
+    frame_table,
+    group_remarks,
+    noise_words,
+    rows_of,
+)
+from zeroframe.report.night_reading import figure_words, level_words, unit_words
+from zeroframe.report.sampling import sample_frame, stack_of_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zeroframe.night.results import GroupOutcome
+    from zeroframe.report.data import Blink, Plot
+    from zeroframe.report.night_reading import NightView
+
+__all__ = ["bias_section"]
+
+_PIXELS = 90_000
+
+
+def bias_section(view: NightView) -> Section | None:
+    """Return the section of the biases; the figures are those of the largest group. None where there is no bias."""
+    groups = view.groups_of(Kind.BIAS)
+    if not groups:
+        return None
+    first = max(groups, key=lambda each: len(view.combined_of(each.group)))
+    unit = unit_words(first.group.frames[0])
+    blinks, plots = _bias_figures(view, first, unit)
+    others = [each for each in groups if each is not first]
+    pictures, left = combined_pictures(view, others, unit)
+    return Section(
+        "Bias",
+        unit,
+        (*group_remarks(view, groups, unit, "biases"), *left),
+        (*blinks, *pictures),
+        plots,
+        tables=(_bias_table(view, groups, unit),),
+        frame_tables=tuple(frame_table(view, each, unit) for each in groups),
+    )
+
+
+def _bias_figures(view: NightView, each: GroupOutcome, unit: str) -> tuple[tuple[Blink, ...], tuple[Plot, ...]]:
+    """Return the figures that the page of a folder of biases has."""
+    there = view.combined_of(each.group)
+    if not there:
+        return (), ()
+    odd = {flag.path for flag in each.flags}
+    frame = next((one.frame for one in there if one.frame.source not in odd), there[0].frame)
+    combined = each.combined
+    blinks = [calibration_blink(frame.source, frame.target, frame.recipe, unit, _PIXELS)]
+    plots: list[Plot | None] = [overscan_plot(frame.source, frame.recipe, unit)]
+    samples = [view.samples[one.frame.name] for one in there if one.frame.name in view.samples]
+    if combined.is_there and combined.frames > 1:
+        subtracted = any(one.frame.steps.bias == each.group.name for one in view.result.frames)
+        pictures = combination_blinks(frame.target, combined.target, combined.frames, unit, _PIXELS)
+        blinks += pictures if subtracted else [replace(blink, caption=_unused(blink.caption)) for blink in pictures]
+    spec = each.group.spec
+    if len(samples) > 1 and spec.method != "sum" and spec.rejection.drop_low + spec.rejection.drop_high == 0:
+        used = spec if combined.clipping is None else replace(spec, rejection=combined.clipping.rejection)
+        whole = combined.noise if combined.frames == len(samples) else None
+        curve = noise_curve(stack_of_samples(samples), used, whole, view.workers)
+        ideal = None if combined.excess is None or whole is None else combined.excess.ideal_adu
+        plots.append(noise_plot(curve, unit, ideal))
+    rows = [row for row in rows_of(view, each) if row.level is not None]
+    if len(rows) > 1:
+        plots.append(levels_plot(rows, unit, has_overscan=frame.recipe.overscan is not None))
+    if samples:
+        pixels = sample_frame(combined.target, 1).pixels if combined.is_there and combined.frames > 1 else None
+        plots.append(histogram_plot(samples[0].pixels, pixels, unit))
+    return tuple(blinks), tuple(plot for plot in plots if plot is not None)
+
+
+def _unused(caption: str) -> str:
+    """Return a caption for a bias that stays in the darks, and goes with them."""
+    head, told, _ = caption.partition(" What is seen here")
+    return f"{head} It is not subtracted by itself: the darks still hold it." if told else caption
+
+
+def _bias_table(view: NightView, groups: Sequence[GroupOutcome], unit: str) -> Table:
+    columns = (
+        *(Column("combined"), Column("frames", figure=True), Column(f"level, {unit}", figure=True)),
+        *(Column(f"noise of a frame, {unit}", figure=True), Column(f"noise, combined, {unit}", figure=True)),
+        Column("expected", figure=True),
+    )
+    rows = []
+    for each in groups:
+        levels = view.levels_of(each.group)
+        noise = each.combined.noise
+        cells = (
+            level_words(float(np.mean(levels)), None if noise is None else noise.calibrated) if levels else "–",
+            figure_words(None if noise is None else noise.calibrated),
+        )
+        rows.append(combined_row(each, (*cells, *noise_words(each))))
+    return Table("Combined biases", columns, tuple(rows))
