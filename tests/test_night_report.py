@@ -139,7 +139,7 @@ class TestContent:
         rows = cells(table(lfc_page, "What there is, and what became of it"))
         assert sum(int(row["frames"]) for row in rows) == len(lfc[0].frames) == 24
         by_name = {row["what"]: row for row in rows}
-        assert by_name["dark 300 s"]["used for"] == "2 science frames, and the hot pixels of 2 frames"
+        assert by_name["dark 300 s"]["used for"] == "2 science frames and the hot pixels of 2 frames"
         assert by_name["bias"]["used for"] == "the noise of 2 science frames"
         assert by_name["science g'"]["used for"] == "with dark 300 s · flat g'"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Found", "survey", "survey_folder", "survey_tree"]
+__all__ = ["Found", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
 
 #: A file with one of these names was meant as FITS, so it is named when its content is not.
 _FITS_SUFFIXES = (".fit", ".fits", ".fts", ".fz")
@@ -111,7 +111,7 @@ def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None)
     NoFramesError
         When the folder is not there, is not a folder, or may not be read.
     """
-    return _survey_meant(_visible(_readable_folder(folder))[0], workers)
+    return survey_files(_visible(_readable_folder(folder))[0], workers=workers)
 
 
 def survey_tree(
@@ -141,9 +141,32 @@ def survey_tree(
     NoFramesError
         When the folder or one within is not there, is not a folder, or may not be read.
     """
+    return survey_files(list(tree_files(folder, leave_out=leave_out)), workers=workers)
+
+
+def tree_files(
+    folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.PathLike[str]] = ()
+) -> Iterator[Path]:
+    """Yield the files of a folder and of those within, folder after folder; none of them is opened.
+
+    Parameters
+    ----------
+    folder, leave_out
+        As for `survey_tree`.
+
+    Yields
+    ------
+    pathlib.Path
+        Also of what is no FITS file.
+
+    Raises
+    ------
+    NoFramesError
+        As `survey_tree` does.
+    """
     root = _readable_folder(folder)
     known = {_identity(Path(each)) for each in leave_out if Path(each).exists()} - {_identity(root)}
-    return _survey_meant(list(_walk(root, known)), workers)
+    return _walk(root, known)
 
 
 def _readable_folder(folder: str | os.PathLike[str]) -> Path:
@@ -175,12 +198,27 @@ def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise NoFramesError(f"{folder} cannot be read ({error.strerror}); give a folder that you may read") from error
-    folders = [path for path in paths if path.is_dir()]
-    return [path for path in paths if path not in set(folders)], folders
+    files, folders = list[Path](), list[Path]()
+    for path in paths:
+        (folders if path.is_dir() else files).append(path)
+    return files, folders
 
 
-def _survey_meant(paths: Sequence[Path], workers: int | None) -> list[Found]:
-    """Read the headers of those files that are FITS or are named so."""
+def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[Found]:
+    """Read the headers of those files that are FITS or are named so; of the others nothing is said.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        The files.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of Found
+        In the order of ``paths``.
+    """
     meant = map_threads(_is_meant_as_fits, paths, workers)
     return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers)
 

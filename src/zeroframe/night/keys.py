@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.dialects import Kind
+from zeroframe.night.matching import nights_apart
 from zeroframe.provenance import as_data, key_of, versions
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ _GROUP_DOINGS = ("kind", "spec", "clip_spread", "scaled_by_level", "reject_outli
 
 
 def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> list[Group]:
-    """Return the groups whose frames were read as this one and had the same overscan subtracted."""
+    """Return the groups whose frames were read as this one and had the same overscan subtracted, nearest night first."""
     wanted = frame.traits
-    return [
+    alike = [
         group
         for group in plan.groups
         if group.kind is kind
@@ -40,6 +41,7 @@ def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> l
         == (wanted.shape_yx, wanted.binning_xy, wanted.settings)
         and group.frames[0].recipe == frame.recipe
     ]
+    return sorted(alike, key=lambda group: nights_apart(wanted, group.traits) or 0) if len(alike) > 1 else alike
 
 
 def _preferred(frame: NightFrame, what: str, groups: Sequence[Group]) -> Group | None:
@@ -75,6 +77,8 @@ def noise_group(plan: NightPlan, frame: NightFrame) -> Group | None:
     if biases:
         return _preferred(frame, "bias", biases)
     darks = _alike(plan, Kind.DARK, frame) if frame.kind is not Kind.DARK else []
+    nearest = nights_apart(frame.traits, darks[0].traits) if darks else None
+    darks = [group for group in darks if nights_apart(frame.traits, group.traits) == nearest]
     return min(darks, key=lambda group: group.traits.exposure_s or 0.0, default=None)
 
 

@@ -18,7 +18,7 @@ from zeroframe.night.batches import Batch, batches_of, exposure_words, frames_wo
 from zeroframe.night.jobs import Group, Incomplete, Match, NightFrame, NightPlan, Steps
 from zeroframe.night.mask_jobs import Masks, mask_names
 from zeroframe.night.matching import match_frame, why_not_together
-from zeroframe.night.taking_part import take_roll
+from zeroframe.night.taking_part import Among, take_roll
 from zeroframe.night.telling import lost_words, told_choices
 from zeroframe.plan import Refused, check_output_folder, target_path
 
@@ -43,6 +43,7 @@ def plan_night(
     *,
     evidence: OverscanInspection | None = None,
     overwrite: bool = False,
+    among: Among | None = None,
 ) -> NightPlan:
     """Plan a night: what belongs together, what is done to each frame, and why.
 
@@ -59,6 +60,8 @@ def plan_night(
         What the pixels say of a camera that is not known.
     overwrite : bool, optional
         Whether files that are there already may be replaced.
+    among : Among, optional
+        Of one of many nights: see `zeroframe.night.many`.
 
     Returns
     -------
@@ -74,10 +77,10 @@ def plan_night(
     CameraError, SectionError, MismatchError, UnsupportedError, UsageError
         When camera or sections do not fit most of the frames.
     """
-    check_output_folder(raw, out)
-    roll = take_roll(found, raw, out, recipe, evidence)
-    for folder in sorted({frame.target.parent for frame in roll.frames}):
-        check_output_folder(raw, folder)
+    raw_folders = (among.raw_folders if among is not None else ()) or (raw,)
+    _check_output_folders(raw_folders, [out])
+    roll = take_roll(found, raw, out, recipe, evidence, among)
+    _check_output_folders(raw_folders, {frame.target.parent for frame in roll.frames})
     frames, batches, clashes = _without_clashes(roll.frames, out, recipe)
     matcher = _Matcher(recipe, out, batches, [frame for frame in frames if frame.kind is not Kind.BIAS])
     groups = matcher.groups
@@ -105,6 +108,12 @@ def plan_night(
         overwrite=overwrite,
     )
     return replace(plan, choices=told_choices(plan, roll))
+
+
+def _check_output_folders(raw_folders: Iterable[Path], folders: Iterable[Path]) -> None:
+    for folder in sorted(folders):
+        for raw in raw_folders:
+            check_output_folder(raw, folder)
 
 
 def _without_clashes(

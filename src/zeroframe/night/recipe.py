@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 __all__ = [
     "BiasPolicy",
     "BiasRecipe",
+    "Borrow",
     "DarkRecipe",
     "FlatRecipe",
     "FramesRecipe",
     "MaskRecipe",
     "Missing",
     "NightRecipe",
+    "NightsRecipe",
     "StepsRecipe",
     "Tolerances",
     "load_recipe",
@@ -38,6 +40,7 @@ __all__ = [
 
 BiasPolicy = Literal["auto", "always", "never"]
 Missing = Literal["leave", "fail"]
+Borrow = Literal["both", "earlier", "none"]
 #: A sum of calibration frames is of no use, so it cannot be asked for here.
 _Statistic = Literal["average", "median"]
 
@@ -242,6 +245,20 @@ def _within(one: float, other: float, limit: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class NightsRecipe:
+    """What nights that are reduced one after the other (``--by-night``) lend each other."""
+
+    borrow: Borrow = field(
+        default="both",
+        metadata=key.choice(
+            "where a night borrows the biases, darks and flats that it lacks: nearest night first, from those of "
+            "'both' sides or only 'earlier' ones, so that what is done stays as it is when nights are added",
+            get_args(Borrow),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class NightRecipe:
     r"""How a night is to be reduced.
 
@@ -269,6 +286,7 @@ class NightRecipe:
     steps: StepsRecipe = field(default_factory=StepsRecipe)
     masks: MaskRecipe = field(default_factory=MaskRecipe)
     tolerances: Tolerances = field(default_factory=Tolerances)
+    nights: NightsRecipe = field(default_factory=NightsRecipe)
 
 
 def load_recipe(path: str | Path) -> NightRecipe:

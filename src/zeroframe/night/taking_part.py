@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from zeroframe.cameras import Camera, recognise
@@ -24,9 +24,28 @@ if TYPE_CHECKING:
     from zeroframe.recipes import RecipeWishes
     from zeroframe.survey import Found
 
-__all__ = ["Roll", "take_roll"]
+__all__ = ["Among", "Roll", "sort_out", "take_roll"]
 
 _CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """What is known of a night that is one of many; nothing, of one that stands alone.
+
+    Attributes
+    ----------
+    noon_s : float or None
+        The time of day, in seconds since midnight UT, at which one night ends and the next begins.
+    folders : mapping of path to path
+        Of raw files, the folder within OUT in which their results go; by default that which it has within RAW.
+    raw_folders : tuple of path
+        Folders into which nothing may be written, where that is not RAW as a whole.
+    """
+
+    noon_s: float | None = None
+    folders: Mapping[Path, Path] = field(default_factory=dict)
+    raw_folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +90,12 @@ class _First:
 
 
 def take_roll(
-    found: Sequence[Found], raw: Path, out: Path, recipe: NightRecipe, evidence: OverscanInspection | None
+    found: Sequence[Found],
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
+    evidence: OverscanInspection | None,
+    among: Among | None = None,
 ) -> Roll:
     """Say who takes part.
 
@@ -85,6 +109,8 @@ def take_roll(
         What was asked for.
     evidence : OverscanInspection or None
         What the pixels say of a camera that is not known.
+    among : Among, optional
+        Of one of many nights.
 
     Returns
     -------
@@ -97,8 +123,9 @@ def take_roll(
     CameraError, SectionError, MismatchError, UnsupportedError, UsageError
         When camera or sections do not fit most of the frames.
     """
+    among = among or Among()
     ordered = sorted(found, key=lambda item: item.path.relative_to(raw).as_posix())
-    usable, refused, ignored = _sorted_out(ordered, recipe)
+    usable, refused, ignored = sort_out(ordered, recipe)
     if not usable:
         raise NoFramesError(_nobody(raw, found, refused))
     firsts = _first_steps([item for item, _ in usable], recipe, evidence)
@@ -109,10 +136,12 @@ def take_roll(
         if first.problem is not None:
             refused.append(Refused(item.path, MismatchError(item.path, str(first.problem), "process it on its own")))
         else:
-            frames.append(_frame(item, kind, raw, out, recipe, first))
+            relative = item.path.relative_to(raw)
+            folder = out / among.folders.get(item.path, relative.parent)
+            frames.append(_frame(item, kind, relative.as_posix(), folder, recipe, first))
             moments.append(moment_of(item))
             taking_part.append(item)
-    split = split_nights(moments)
+    split = split_nights(moments, among.noon_s)
     dated = [
         replace(frame, traits=replace(frame.traits, night=night))
         for frame, night in zip(frames, split.nights, strict=True)
@@ -126,10 +155,24 @@ def take_roll(
     return Roll(tuple(dated), tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
 
 
-def _sorted_out(
+def sort_out(
     found: Sequence[Found], recipe: NightRecipe
 ) -> tuple[list[tuple[Found, Kind]], list[Refused], list[Ignored]]:
-    """Tell frames that take part, those that cannot, and those that are left alone."""
+    """Tell frames that take part, with what they are for, those that cannot, and those that are left alone.
+
+    Parameters
+    ----------
+    found : sequence of Found
+        Any files.
+    recipe : NightRecipe
+        Which names the kinds that are wanted.
+
+    Returns
+    -------
+    usable : list of (Found, Kind)
+    refused : list of Refused
+    ignored : list of Ignored
+    """
     usable, refused, ignored = [], [], []
     for item in found:
         said = item.facts.kind if item.facts is not None else None
@@ -211,8 +254,7 @@ def _first_choices(
     return told
 
 
-def _frame(item: Found, kind: Kind, raw: Path, out: Path, recipe: NightRecipe, first: _First) -> NightFrame:
-    relative = item.path.relative_to(raw)
+def _frame(item: Found, kind: Kind, name: str, folder: Path, recipe: NightRecipe, first: _First) -> NightFrame:
     facts = item.facts
     if facts is None:
         raise ValueError(f"{item.path}: a frame without facts takes no part")
@@ -220,9 +262,9 @@ def _frame(item: Found, kind: Kind, raw: Path, out: Path, recipe: NightRecipe, f
     gains = (recipe.frames.gain_e_per_adu, amplifier.gain_e_per_adu if amplifier else None, facts.gain_e_per_adu)
     noises = (recipe.frames.read_noise_e, amplifier.read_noise_e if amplifier else None, facts.read_noise_e)
     return NightFrame(
-        name=relative.as_posix(),
+        name=name,
         source=item.path,
-        target=target_path(out / relative.parent, item.path, recipe.compress),
+        target=target_path(folder, item.path, recipe.compress),
         kind=kind,
         recipe=first.recipe,
         steps=Steps(gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises)),

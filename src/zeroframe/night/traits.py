@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zeroframe.dialects import FrameFacts
     from zeroframe.survey import Found
 
-__all__ = ["Moment", "NightSplit", "moment_of", "read_traits", "split_nights"]
+__all__ = ["Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "split_nights"]
 
 _SILENT = frozenset(("", "unknown", "undefined", "n/a", "none", "null"))
 _DAY_S = 86400.0
@@ -182,13 +182,15 @@ def _counted(cards: Mapping[str, object]) -> Moment | None:
     return None
 
 
-def split_nights(moments: Sequence[Moment | None]) -> NightSplit:
+def split_nights(moments: Sequence[Moment | None], noon_s: float | None = None) -> NightSplit:
     """Tell exposures apart by night.
 
     Parameters
     ----------
     moments : sequence of Moment or None
         When they began.
+    noon_s : float, optional
+        Where one night ends and the next begins, when that is known from more exposures than these.
 
     Returns
     -------
@@ -211,14 +213,51 @@ def split_nights(moments: Sequence[Moment | None]) -> NightSplit:
     )
     if not clocks:
         return NightSplit(tuple(None if each is None else each.day.isoformat() for each in moments), None, 0.0)
-    gaps = [(later - clock, clock) for clock, later in zip(clocks, [*clocks[1:], clocks[0] + _DAY_S], strict=True)]
-    idle_s, begins_s = max(gaps)
-    noon_s = (begins_s + idle_s / 2) % _DAY_S
+    if noon_s is None:
+        gaps = [(later - clock, clock) for clock, later in zip(clocks, [*clocks[1:], clocks[0] + _DAY_S], strict=True)]
+        idle_s, begins_s = max(gaps)
+        noon_s = (begins_s + idle_s / 2) % _DAY_S
+    else:
+        idle_s = min((clock - noon_s) % _DAY_S for clock in clocks) + min((noon_s - clock) % _DAY_S for clock in clocks)
+    return NightSplit(tuple(_night_of(moment, noon_s) for moment in moments), noon_s, idle_s)
 
-    def night(moment: Moment | None) -> str | None:
-        if moment is None:
-            return None
-        before_noon = moment.seconds is not None and moment.seconds < noon_s
-        return (moment.day - timedelta(days=1 if before_noon else 0)).isoformat()
 
-    return NightSplit(tuple(night(moment) for moment in moments), noon_s, idle_s)
+def _night_of(moment: Moment | None, noon_s: float) -> str | None:
+    if moment is None:
+        return None
+    before_noon = moment.seconds is not None and moment.seconds < noon_s
+    return (moment.day - timedelta(days=1 if before_noon else 0)).isoformat()
+
+
+def emptiest_hours(moments: Sequence[Moment | None], hours: int = 3) -> float | None:
+    """Return the middle of those hours of the day in which least was exposed, for years in which no hour was idle.
+
+    Parameters
+    ----------
+    moments : sequence of Moment or None
+        When exposures began.
+    hours : int
+        How many.
+
+    Returns
+    -------
+    float or None
+        In seconds since midnight UT, to five minutes; None where no time of day is known.
+
+    Examples
+    --------
+    >>> night = [Moment(date(2016, 1, day), 3600.0 * hour) for day in range(1, 9) for hour in range(2, 12)]
+    >>> darks_all_day = [Moment(date(2016, 1, 9), 900.0 * quarter) for quarter in range(96)]
+    >>> 12 <= emptiest_hours(night + darks_all_day) / 3600 <= 25
+    True
+    """
+    slots = 288
+    counts = [0] * slots
+    for moment in moments:
+        if moment is not None and moment.seconds is not None:
+            counts[int(moment.seconds % _DAY_S * slots / _DAY_S)] += 1
+    if not any(counts):
+        return None
+    width = hours * slots // 24
+    begins = min(range(slots), key=lambda begin: sum(counts[(begin + each) % slots] for each in range(width)))
+    return (begins + width / 2) % slots * _DAY_S / slots

@@ -136,7 +136,8 @@ def _overview(view: NightView) -> Table:
         *(Column("what"), Column("frames", figure=True), Column("exposure", figure=True)),
         *(Column("became", is_long=True), Column("used for", is_long=True)),
     )
-    rows = [_group_row(view, group) for group in view.plan.groups]
+    uses = _uses(view)
+    rows = [_group_row(view, group, series(uses[group.name]) or "–") for group in view.plan.groups]
     for label, _, frames in list(_sorts(view))[len(view.plan.groups) :]:
         ends = [view.frames[frame.name] for frame in frames if frame.name in view.frames]
         there = [each for each in ends if each.outcome.is_there]
@@ -157,7 +158,7 @@ def _overview(view: NightView) -> Table:
     return Table("What there is, and what became of it", columns, tuple(rows))
 
 
-def _group_row(view: NightView, group: Group) -> TableRow:
+def _group_row(view: NightView, group: Group, used: str) -> TableRow:
     outcome = view.groups.get(group.name)
     combined = None if outcome is None else outcome.combined
     if combined is None or not combined.is_there:
@@ -166,7 +167,7 @@ def _group_row(view: NightView, group: Group) -> TableRow:
         became = group.name if combined.frames == len(group.frames) else f"{group.name}, of {combined.frames} of them"
         tone = "neutral" if combined.frames == len(group.frames) else "note"
     exposures = "–" if group.kind is Kind.BIAS else _exposures(group.frames)
-    cells = (group.label, str(len(group.frames)), exposures, became, _users(view, group.name))
+    cells = (group.label, str(len(group.frames)), exposures, became, used)
     return TableRow(cells, "bad" if tone == "bad" else "note" if tone == "note" else "neutral")
 
 
@@ -176,28 +177,27 @@ def _exposures(frames: Sequence[NightFrame]) -> str:
     return " to ".join(ends) or "–"
 
 
-def _users(view: NightView, name: str) -> str:
-    """Say what a combined frame was used for, by the steps that were carried out."""
-    counts = Counter(
-        each.frame.kind.value
-        for each in view.result.frames
-        if name in (each.frame.steps.bias, each.frame.steps.dark, each.frame.steps.flat) and each.outcome.is_there
-    )
-    said = ", ".join(frames_words(number, kind) for kind, number in counts.items())
-    known = Counter(
-        each.frame.kind.value
-        for each in view.result.frames
-        if each.outcome.is_there and name in frame_uses(view.plan, each.frame) and name not in each.frame.steps.needs
-    )
-    if known:
-        said += f"{', and ' if said else ''}the noise of " + ", ".join(
-            frames_words(n, kind) for kind, n in known.items()
-        )
-    masks = view.masks.get(name)
-    masked = sum(masks.job.name in each.frame.steps.masks for each in view.result.frames) if masks is not None else 0
-    if masked and masks is not None:
-        said += f"{', and ' if said else ''}the {masks.job.what} pixels of {frames_words(masked)}"
-    return said or "–"
+def _uses(view: NightView) -> dict[str, list[str]]:
+    """Say of each combined frame what it was used for, by the steps that were carried out."""
+    steps: dict[str, Counter[str]] = defaultdict(Counter)
+    noise: dict[str, Counter[str]] = defaultdict(Counter)
+    masked: Counter[str] = Counter()
+    for each in view.result.frames:
+        frame = each.frame
+        if not each.outcome.is_there:
+            continue
+        for name in frame_uses(view.plan, frame):
+            (steps if name in frame.steps.needs else noise)[name][frame.kind.value] += 1
+        masked.update(frame.steps.masks)
+    said: dict[str, list[str]] = defaultdict(list)
+    for name, counts in steps.items():
+        said[name] += [frames_words(number, kind) for kind, number in counts.items()]
+    for name, counts in noise.items():
+        said[name].append("the noise of " + series([frames_words(number, kind) for kind, number in counts.items()]))
+    for name, mask in view.masks.items():
+        if masked[mask.job.name]:
+            said[name].append(f"the {mask.job.what} pixels of {frames_words(masked[mask.job.name])}")
+    return said
 
 
 def _used_words(view: NightView, frames: Sequence[NightOutcome]) -> str:

@@ -240,8 +240,8 @@ def _table(view: NightView, lights: Sequence[NightOutcome], figures: Mapping[str
     more = len(lights) - len(rows)
     hint = (
         "Level: of the background. Noise: of a pixel against its neighbours. Stated: the median of the uncertainties "
-        "in the file, which should be as much. Masked: saturated, hot and bad pixels, and cosmic rays where they are "
-        "looked for."
+        "in the file; where the background is even, the noise is as much. Masked: saturated, hot and bad pixels, and "
+        "cosmic rays where they are looked for."
     )
     units = sorted({found.unit for found in figures.values()})
     hint += f" Before in ADU, after in {' or '.join(units)}." if units else ""

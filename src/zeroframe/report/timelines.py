@@ -67,7 +67,7 @@ def draw_timeline(timeline: Timeline) -> DrawnTimeline:
     >>> from zeroframe.report.data import Bar, Lane, Timeline
     >>> drawn = draw_timeline(Timeline("t", "a", (Lane("bias", 0, (Bar(23.0, 0.0, "b"), Bar(25.0, 0.5, "c"))),)))
     >>> [tick[1] for tick in drawn.ticks]
-    ['23:00', '23:30', '00:00', '00:30', '01:00', '01:30']
+    ['23:30', '00:00', '00:30', '01:00']
     """
     bars = [bar for lane in timeline.lanes for bar in lane.bars]
     first, last = min(bar.start_h for bar in bars), max(bar.start_h + bar.length_h for bar in bars)
