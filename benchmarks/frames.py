@@ -1,7 +1,7 @@
 """The frames that everything is measured on: seeded, made once in a work folder, and used again.
 
 ``python -m benchmarks.frames FOLDER ROWS NEED...`` makes them in a process of its own, so that the harness stays
-small. A need is a kind and a number: ``plain:25``.
+small. A need is a kind and a number: ``plain:25``; ``night:1`` is a whole night.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.night import NIGHT_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +32,15 @@ SUFFIX = {"gzip": ".fits.gz", "rice": ".fits.fz"}
 def folder_of(work: Path, rows: int, need: str) -> Path:
     """Return where the frames of a need are."""
     kind, _, number = need.partition(":")
-    return work / f"frames-{rows}" / (kind if kind in {"calibrated", "unit"} else f"{kind}-{number}")
+    return work / f"frames-{rows}" / (kind if kind in {"calibrated", "unit", "night"} else f"{kind}-{number}")
 
 
 def paths_of(work: Path, rows: int, need: str) -> list[Path]:
     """Return the files of a need, whether they are there or not."""
     kind, _, number = need.partition(":")
     folder = folder_of(work, rows, need)
+    if kind == "night":
+        return [folder / name for name in NIGHT_FILES]
     count = 2 if kind == "square" else int(number)
     return [folder / f"ccd.{index + 1:04d}{SUFFIX.get(kind, '.fits')}" for index in range(count)]
 
@@ -97,6 +101,14 @@ def _make_one(kind: str, number: int, rows: int, index: int, path: Path) -> None
     write_fits(path, [ImagePart(raw.pixels, raw.header)], compress=compress)
 
 
+def _make_night(rows: int, folder: Path) -> None:
+    """Write every raw frame of a night."""
+    from zeroframe.simulate import simulate_night, simulated_camera
+
+    camera = replace(simulated_camera("palomar-lfc"), image_shape_yx=(rows, 2048))
+    simulate_night(camera, folder, seed=SEED, overwrite=True)
+
+
 def _write_many_cards(path: Path, index: int) -> None:
     """A small image with 100 cards."""
     import numpy as np
@@ -117,6 +129,9 @@ def _main(work: Path, rows: int, needs: Sequence[str]) -> None:
 
     for need in needs:
         kind, _, number = need.partition(":")
+        if kind == "night":
+            _make_night(rows, folder_of(work, rows, need))
+            continue
         folder_of(work, rows, need).mkdir(parents=True, exist_ok=True)
         jobs = [(index, path) for index, path in enumerate(paths_of(work, rows, need)) if not path.exists()]
         if kind in {"headers", "square"}:

@@ -190,6 +190,7 @@ def _start(case: Case, folder: Path, log: Path) -> int:
     environment = os.environ | {"HOME": str(folder.parent / "home"), "TERM": "dumb"}
     if "PYTHONPATH" in environment:  # the scratch folder is not where a relative one was meant from
         environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, environment["PYTHONPATH"].split(os.pathsep)))
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # modules of installed packages are compiled, so ours may be, too
     environment |= {name: value.replace("{run}", str(folder)) for name, value in case.environment.items()}
     (folder.parent / "home").mkdir(exist_ok=True)
     child = os.fork()

@@ -31,6 +31,7 @@ __all__ = [
     "installed",
     "numpy_calibrate",
     "numpy_combine",
+    "python_script",
     "stack_case",
     "zeroframe",
     "zeroframe_combine",
@@ -71,7 +72,8 @@ def files_in(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(folder.iterdir()))
 
 
-def _python(script: str, *arguments: object) -> tuple[str, ...]:
+def python_script(script: str, *arguments: object) -> tuple[str, ...]:
+    """Return the command that runs one of the scripts."""
     return (sys.executable, str(SCRIPTS / script), *map(str, arguments))
 
 
@@ -97,7 +99,7 @@ def ccdproc_calibrate(
     raw: Path, dtype: str, *, suffix: str = ".fits", most: int | None = None, scale: float = 1.0, remark: str = ""
 ) -> Case:
     """The notebook's loop."""
-    command = _python("ccdproc_calibrate.py", raw, "out", suffix, dtype, most or 10**6)
+    command = python_script("ccdproc_calibrate.py", raw, "out", suffix, dtype, most or 10**6)
     name = f"ccdproc, {dtype}" + (" (its default)" if dtype == "float64" else "")
     output = f"out/ccd.0001{suffix}"
     return Case(name, "ccdproc", command, inputs=files_in(raw), output=output, scale=scale, remark=remark)
@@ -105,14 +107,14 @@ def ccdproc_calibrate(
 
 def ccdproc_folder(raw: Path) -> Case:
     """The two notebooks' code in one script."""
-    command = _python("ccdproc_folder.py", raw, "out")
+    command = python_script("ccdproc_folder.py", raw, "out")
     remark = "writes float64"
     return Case("ccdproc", "ccdproc", command, inputs=files_in(raw), output="out/combined_bias.fits", remark=remark)
 
 
 def numpy_calibrate(raw: Path) -> Case:
     """Plain astropy and numpy."""
-    command = _python("numpy_calibrate.py", raw, "out")
+    command = python_script("numpy_calibrate.py", raw, "out")
     return Case("astropy and numpy", "numpy", command, inputs=files_in(raw), output="out/ccd.0001.fits")
 
 
@@ -146,13 +148,13 @@ def zeroframe_combine(frames: list[Path], *, clipped: bool, options: tuple[str, 
 def ccdproc_combine(frames: list[Path], *, clipped: bool) -> Case:
     """The notebook's call of ``ccdproc.combine``."""
     how = ("average", 5) if clipped else ("median", 0)
-    return stack_case("ccdproc", "ccdproc", _python("ccdproc_combine.py", "in", "out.fits", *how), frames)
+    return stack_case("ccdproc", "ccdproc", python_script("ccdproc_combine.py", "in", "out.fits", *how), frames)
 
 
 def numpy_combine(frames: list[Path], *, clipped: bool) -> Case:
     """Plain astropy and numpy, in bands of rows."""
     how = ("average", 5) if clipped else ("median", 0)
-    command = _python("numpy_combine.py", "in", "out.fits", *how)
+    command = python_script("numpy_combine.py", "in", "out.fits", *how)
     return stack_case("astropy and numpy", "numpy", command, frames)
 
 
@@ -161,7 +163,7 @@ def numpy_combine(frames: list[Path], *, clipped: bool) -> Case:
 
 def header_table(program: str, folder: Path, files: int, **more: object) -> Case:
     """``ImageFileCollection(folder).summary``."""
-    command = _python("header_table.py", program, folder, files)
+    command = python_script("header_table.py", program, folder, files)
     name = str(more.pop("name", program))
     return Case(name, program, command, inputs=files_in(folder), **more)  # type: ignore[arg-type]
 
@@ -169,6 +171,6 @@ def header_table(program: str, folder: Path, files: int, **more: object) -> Case
 def inside(program: str, what: str, folder: Path, runs: int, name: str, **more: object) -> Case:
     """A measurement that a program makes of itself, in one process."""
     script = {"zeroframe": "inside_zeroframe.py", "ccdproc": "inside_ccdproc.py", "limit": "inside_limits.py"}[program]
-    command = _python(script, what, folder, runs)
+    command = python_script(script, what, folder, runs)
     inputs = more.pop("inputs", None) or files_in(folder)
     return Case(name, program, command, inputs=inputs, inside=True, **more)  # type: ignore[arg-type]

@@ -29,6 +29,8 @@ class Size:
         The limits of the two.
     runs_inside : int
         How often work is timed inside one process.
+    night_dtypes : tuple of str
+        What ccdproc reduces a night in.
     """
 
     rows: int = 4128
@@ -40,6 +42,7 @@ class Size:
     mpixels: tuple[int, ...] = (1, 4, 16, 36, 64, 100)
     limits_mb: tuple[int, int] = (500, 2000)
     runs_inside: int = 3
+    night_dtypes: tuple[str, ...] = ("float64", "float32")
 
 
 #: Under a minute: says that the benchmark works, and nothing about speed.
@@ -53,4 +56,5 @@ QUICK = Size(
     mpixels=(1, 4),
     limits_mb=(100, 150),
     runs_inside=2,
+    night_dtypes=("float64",),
 )

@@ -26,8 +26,10 @@ program measured itself after a first run that is not counted. Memory is the lar
 
 Raw frames are simulated biases of the Large Format Camera, {rows} x 2080 pixels of 16 bits. The medians of the rows of
 the overscan are subtracted and the image is trimmed to {rows} x 2048 pixels of float32. Frames that are combined have
-1000 ADU added, because Siril leaves out pixels of value 0. *Result* says how the output compares with that of the first
-row: programs that clip by another spread, or repeatedly, reject other values.
+1000 ADU added, because Siril leaves out pixels of value 0. The night has six biases in one folder, a bias and nine
+darks in another, six flats of two filters and two science frames, as in the CCD Data Reduction Guide. *Result* says
+how the output compares with that of the first row: programs that clip by another spread, or repeatedly, reject other
+values.
 """
 
 

@@ -136,6 +136,8 @@ TARGETS = (
         for n in (6, 25, 100)
     ),
     Target("C: times faster than ccdproc", 15, _faster("C folder", "ccdproc")),
+    Target("N night: times faster than ccdproc's default", 8, _faster("N night", _DEFAULT)),
+    Target("N night: times faster than ccdproc in float32", 5, _faster("N night", "ccdproc, float32")),
     Target("F `zeroframe --help`, s", 0.25, lambda w: _first(w, "F start", "zeroframe --help"), at_least=False),
     Target("F `zeroframe ls`, s", 0.6, lambda w: _first(w, "F start", "zeroframe ls"), at_least=False),
     Target(

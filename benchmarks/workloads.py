@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import peers, programs
+from benchmarks import night, peers, programs
 from benchmarks.frames import folder_of, paths_of
 from benchmarks.measure import Case
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LETTERS", "Workload", "workloads"]
 
-LETTERS = ("A", "A'", "B", "C", "D", "E", "F")
+LETTERS = ("A", "A'", "B", "C", "N", "D", "E", "F")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def workloads(work: Path, size: Size) -> list[Workload]:
     made = [_calibrate(work, size, kind) for kind in ("gzip", "plain", "rice")]
     made += [_calibrate_inside(work, size), _gzip_out(work, size)]
     made += [_combine(work, size, count, clipped=clipped) for count in size.stacks for clipped in (True, False)]
-    made += [_combine_inside(work, size), _folder(work, size), _headers(work, size)]
+    made += [_combine_inside(work, size), _folder(work, size), _night(work, size), _headers(work, size)]
     made += [_growth_frames(work, size), _growth_pixels(work, size), _few_descriptors(work, size)]
     made += [_start_up(work, size), _cold_kernels(work, size)]
     return made
@@ -161,6 +161,18 @@ def _folder(work: Path, size: Size) -> Workload:
 
     title = f"Raw folder of {size.many} to calibrated frames and the combined bias, clipped"
     return Workload("C folder", title, (need,), cases)
+
+
+def _night(work: Path, size: Size) -> Workload:
+    need = "night:1"
+    raw = folder_of(work, size.rows, need)
+
+    def cases() -> list[Case]:
+        theirs = [night.ccdproc_night(raw, dtype) for dtype in size.night_dtypes]
+        return [night.zeroframe_night(raw), *theirs, night.iraf_night(raw)]
+
+    title = f"A raw night of {len(night.NIGHT_FILES)} frames, with darks and flats, to calibrated science frames"
+    return Workload("N night", title, (need,), cases)
 
 
 def _headers(work: Path, size: Size) -> Workload:
