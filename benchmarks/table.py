@@ -32,6 +32,23 @@ how the output compares with that of the first row: programs that clip by anothe
 values.
 """
 
+IN_THE_WAY = """\
+## What stands in the way
+
+- *A inside*: each raw frame is hashed (SHA-256) while it is read, and each result summed (CRC-32) while it is written:
+  that is how a second run knows what need not be made again, and how `zeroframe verify` finds what was altered. The row
+  *read, hashed, summed and written* holds the same work with nothing else; no program that does it can be faster than
+  that. The levels of rows, the arithmetic, the quality of each frame and its header come on top.
+- *A*, *B*, *C*, *N* as whole processes: Python, numpy, numba and the compiled kernels take their time at each start,
+  whatever is to be done: *F start* holds a run on two small frames. It is most of what 6 frames take, and a third of
+  what 25 take.
+- *B* as a whole process: before frames are combined it is looked whether they belong together and how noisy they are;
+  after it, three images are written (the result, its uncertainty, the number of frames of each pixel) where most other
+  programs write one.
+- New pages: where the results of an earlier round have just been deleted the system may give out memory that is new to
+  it, and on a virtual machine that can be ten times slower from one round to the next; the columns *from … to* tell.
+"""
+
 
 def record(key: str, title: str, results: Sequence[Result]) -> dict[str, Any]:
     """One workload, as plain data."""
@@ -110,7 +127,7 @@ def render(report: dict[str, Any]) -> str:
     parts.append(f"Programs: {'; '.join(here)}. Missing: {', '.join(missing) or 'none'}.\n")
     judged = [(target, judge(target, report["workloads"])) for target in TARGETS]
     if not report["quick"] and any(value is not None for _, value in judged):
-        parts += ["## Targets\n", _render_targets(judged)]
+        parts += ["## Targets\n", _render_targets(judged), IN_THE_WAY]
     parts += ["## Measurements\n", *(render_table(workload) for workload in report["workloads"])]
     return "\n".join(parts)
 

@@ -76,6 +76,7 @@ def _calibrate_inside(work: Path, size: Size) -> Workload:
             peers.inside("zeroframe", "calibrate", raw, runs, "zeroframe"),
             peers.inside("limit", "files", raw, runs, "limit: read and written, nothing computed"),
             peers.inside("limit", "over", raw, runs, "the same, into files that exist", remark="no new pages"),
+            peers.inside("limit", "hashed", raw, runs, "read, hashed, summed and written, nothing else computed"),
             peers.inside("ccdproc", "calibrate", raw, 1, "ccdproc, float64 (its default)"),
         ]
 
@@ -259,7 +260,7 @@ def _few_descriptors(work: Path, size: Size) -> Workload:
 
 
 def _start_up(work: Path, size: Size) -> Workload:
-    need = f"calibrated:{min(10, max(size.stacks))}"
+    need, small = f"calibrated:{min(10, max(size.stacks))}", "square:1"
 
     def cases() -> list[Case]:
         links = {f"in/{path.name}": path for path in paths_of(work, size.rows, need)}
@@ -267,12 +268,15 @@ def _start_up(work: Path, size: Size) -> Workload:
         return [
             peers.zeroframe("--help", name="zeroframe --help"),
             *(listing if _has_command("ls") else []),
+            peers.zeroframe_combine(
+                paths_of(work, size.rows, small), clipped=True, name="zeroframe combine (2 files of a megapixel)"
+            ),
             Case("python -c pass", "limit", (sys.executable, "-c", "pass")),
             Case("python -c 'import numpy'", "limit", (sys.executable, "-c", "import numpy")),
             Case("python -c 'import ccdproc'", "ccdproc", (sys.executable, "-c", "import ccdproc")),
         ]
 
-    return Workload("F start", "Start-up", (need,), cases)
+    return Workload("F start", "Start-up", (need, small), cases)
 
 
 def _cold_kernels(work: Path, size: Size) -> Workload:

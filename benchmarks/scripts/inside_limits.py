@@ -2,9 +2,11 @@
 
 ``inside_limits.py files FOLDER RUNS``: read every file, and write for each a new one of 4 bytes a pixel.
 ``inside_limits.py over FOLDER RUNS``: the same, into files that exist already.
+``inside_limits.py hashed FOLDER RUNS``: as ``files``, with SHA-256 of what is read and CRC-32 of what is written.
 ``inside_limits.py copy FOLDER RUNS``: copy the pixels of all files, in memory.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +17,7 @@ from pathlib import Path
 from threading import local
 
 import numpy as np
+from isal import isal_zlib
 
 PATHS, RUNS = sorted(Path(sys.argv[2]).iterdir()), int(sys.argv[3])
 THREADS = 2
@@ -31,13 +34,16 @@ def output_size() -> int:
     return HEADER + shape[0] * COLUMNS * 4
 
 
-def transfer(path: Path, size: int) -> None:
+def transfer(path: Path, size: int, *, hashed: bool) -> None:
     """Read a file and write another one, through buffers that are used again."""
     if not hasattr(MINE, "read"):
         MINE.read, MINE.write = bytearray(path.stat().st_size * 2), memoryview(b"\1" * size)
     descriptor = os.open(path, os.O_RDONLY)
-    os.preadv(descriptor, [MINE.read], 0)
+    count = os.preadv(descriptor, [MINE.read], 0)
     os.close(descriptor)
+    if hashed:
+        hashlib.sha256(memoryview(MINE.read)[:count]).digest()
+        isal_zlib.crc32(MINE.write)
     descriptor = os.open(Path("out") / path.name, os.O_WRONLY | os.O_CREAT)
     left = MINE.write
     while left:
@@ -45,14 +51,14 @@ def transfer(path: Path, size: int) -> None:
     os.close(descriptor)
 
 
-def files(pool: ThreadPoolExecutor, *, over: bool) -> list[float]:
+def files(pool: ThreadPoolExecutor, *, over: bool, hashed: bool) -> list[float]:
     size, seconds = output_size(), []
     for _ in range(RUNS + 1):
         if not over:
             shutil.rmtree("out", ignore_errors=True)
         Path("out").mkdir(exist_ok=True)
         begin = time.perf_counter()
-        list(pool.map(transfer, PATHS, [size] * len(PATHS)))
+        list(pool.map(lambda path: transfer(path, size, hashed=hashed), PATHS))
         seconds.append(time.perf_counter() - begin)
     return seconds[1:]
 
@@ -69,5 +75,6 @@ def copy(pool: ThreadPoolExecutor) -> list[float]:
 
 
 with ThreadPoolExecutor(THREADS) as threads:
-    found = copy(threads) if sys.argv[1] == "copy" else files(threads, over=sys.argv[1] == "over")
+    what = sys.argv[1]
+    found = copy(threads) if what == "copy" else files(threads, over=what == "over", hashed=what == "hashed")
 print(json.dumps({"seconds": found}))
