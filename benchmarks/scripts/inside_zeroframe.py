@@ -36,7 +36,7 @@ def calibrate() -> list[float]:
         sections = ["--overscan", "[2056:2080,*]", "--trim", "[1:2048,*]"]
         with redirect_stdout(StringIO()):
             try:
-                main(["bias", str(FOLDER), "--out", "out", *sections, "--no-combine"])
+                main(["bias", str(FOLDER), "--out", "out", *sections, "--no-combine", "--no-report"])
             except SystemExit as left:
                 if left.code:
                     raise
