@@ -14,7 +14,7 @@ from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.peers import PROGRAMS, installed
 from benchmarks.sizes import QUICK, Size
-from benchmarks.table import record, render, render_table
+from benchmarks.table import record, render, render_table, replaced
 from benchmarks.workloads import LETTERS, workloads
 
 __all__: list[str] = []
@@ -34,6 +34,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="where the figures go (WORK/results.json)")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md; only of a whole run")
     parser.add_argument("--from-json", type=Path, help="measure nothing, show the figures of an earlier run")
+    parser.add_argument("--update", action="store_true", help="put what is measured into the figures of --json")
     given = parser.parse_args()
     if set(given.only.split(",")) - set(LETTERS):
         parser.error(f"--only takes {', '.join(LETTERS)}")
@@ -60,8 +61,8 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
     for name in sorted(set(known) - usable):
         _say(f"missing: {name}" + (f" (Debian: {PROGRAMS[name][1]})" if name in PROGRAMS else ""))
     report: dict[str, Any] = {"quick": given.quick, "rows": size.rows, "machine": machine(), "peers": known}
-    report["workloads"] = []
     path = given.json or work / "results.json"
+    report["workloads"] = json.loads(path.read_text())["workloads"] if given.update else []
     for workload in workloads(work, size):
         if workload.letter not in given.only.split(","):
             continue
@@ -71,9 +72,10 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
         repeat = given.repeat or (1 if given.quick else 5)
         results = measure(cases, work / "scratch", repeat=repeat, budget_s=given.budget, say=_say)
         if results:
-            report["workloads"].append(record(workload.key, workload.title, results))
+            made = record(workload.key, workload.title, results)
+            report["workloads"] = replaced(report["workloads"], made)
             path.write_text(json.dumps(report, indent=1) + "\n")
-            _say(render_table(report["workloads"][-1]))
+            _say(render_table(made))
     return report
 
 

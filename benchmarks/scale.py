@@ -1,4 +1,4 @@
-"""``python -m benchmarks.scale``: index and plan the headers of a survey, which are simulated in memory.
+"""``python -m benchmarks.scale --table``: index and plan the headers of a survey, which are simulated in memory.
 
 A survey is many nights, each a folder of its own. Headers have 102 cards of which some 20 differ from frame to frame.
 For each night they are understood as a survey of files does, stored in the index of headers, loaded from it again, and
@@ -16,7 +16,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from zeroframe.io import CardValue
 
-__all__ = ["Seconds", "header_of", "measure_scale"]
+__all__ = ["Seconds", "header_of", "measure_scale", "table_of"]
 
 _FILTERS = ("g'", "r'", "i'")
 _SIZE_YX = (4128, 2080)
@@ -82,13 +82,16 @@ def header_of(night: int, number: int, frames: int) -> bytes:
         "INSTRUME": "LFC", "DETECTOR": "SITe SI002 x 6", "CHIPID": 0, "TELESCOP": "Palomar 200-inch",
         "OBSERVER": "a survey", "TELRA": seconds / 240, "TELDEC": number % 90 / 3, "PARANGLE": number % 360 / 2,
     }  # fmt: skip
-    fixed = {"SIMPLE": True, "BITPIX": 16, "NAXIS": 2, "NAXIS1": _SIZE_YX[1], "NAXIS2": _SIZE_YX[0]}
-    cards = [_card("SIMPLE", "T").replace("'", " "), *(_card(word, value) for word, value in [*fixed.items()][1:])]
-    cards[0] = f"{'SIMPLE':8}= {'T':>20}".ljust(80)
-    cards += [_card("BSCALE", 1), _card("BZERO", 32768)]
+    cards = [_card(word, value) for word, value in varying.items()]
+    return "".join([_constant_cards(), *cards, "END".ljust(80)]).encode("ascii")
+
+
+@cache
+def _constant_cards() -> str:
+    layout = {"BITPIX": 16, "NAXIS": 2, "NAXIS1": _SIZE_YX[1], "NAXIS2": _SIZE_YX[0], "BSCALE": 1, "BZERO": 32768}
+    cards = [f"{'SIMPLE':8}= {'T':>20}".ljust(80), *(_card(word, value) for word, value in layout.items())]
     cards += [_card(f"KEY{n:03d}", f"value {n}" if n % 2 else n * 1.5) for n in range(_CONSTANT_CARDS)]
-    cards += [_card(word, value) for word, value in varying.items()]
-    return "".join([*cards, "END".ljust(80)]).encode("ascii")
+    return "".join(cards)
 
 
 def _found(path: Path, header: bytes) -> Found:
@@ -166,15 +169,36 @@ def measure_scale(headers: int, frames: int, processes: int, progress: Callable[
     }
 
 
+def table_of(found: dict) -> str:
+    """Return the figures as docs/scale.md shows them."""
+    words = {
+        "understood": "its cards and facts",
+        "indexed": f"into the index, {found['index_bytes'] / found['headers']:.0f} bytes a frame",
+        "loaded": "out of the index",
+        "planned": "its share of the plan of a night",
+    }
+    micro = {step: 1e6 * found["core_s"][step] / found["headers"] for step in words}
+    rows = [f"| {text} | {micro[step]:.3g} µs |" for step, text in words.items()]
+    whole = f"| together | {sum(micro.values()):.0f} µs |"
+    made_up = 1e6 * found["core_s"]["simulated"] / found["headers"]
+    said = (
+        f"{found['headers']:,} headers of {found['nights']:,} nights in {found['wall_s']:.0f} s with "
+        f"{found['processes']} processes, {made_up:.0f} µs each for making them up included; "
+        f"{found['peak_bytes'] / 1e9:.2f} GB for all processes together."
+    )
+    return "\n".join(["| step | one header, one core |", "|---|---|", *rows, whole, "", said])
+
+
 def main() -> None:
     """Measure, and print the figures as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--headers", type=int, default=1_000_000, help="how many (%(default)s)")
     parser.add_argument("--frames", type=int, default=400, help="of a night (%(default)s)")
     parser.add_argument("--processes", type=int, default=2, help="(%(default)s)")
+    parser.add_argument("--table", action="store_true", help="as docs/scale.md shows it, and not as JSON")
     given = parser.parse_args()
-    json.dump(measure_scale(given.headers, given.frames, given.processes), sys.stdout, indent=1)
-    sys.stdout.write("\n")
+    found = measure_scale(given.headers, given.frames, given.processes)
+    sys.stdout.write((table_of(found) if given.table else json.dumps(found, indent=1)) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Result
 
-__all__ = ["record", "render", "render_table"]
+__all__ = ["record", "render", "render_table", "replaced"]
 
 INTRODUCTION = """\
 # Performance
@@ -22,7 +23,8 @@ Made by `make bench` (`python -m benchmarks --write-docs`); do not edit.
 Every program does the same work on the same frames, in turn, several times where that takes less than a few minutes.
 The figures are medians. A row is a whole process, from its start to its end: imports are counted, files are in the page
 cache, kernels have been compiled before unless the row says otherwise. Where a table says *inside one process*, the
-program measured itself after a first run that is not counted. Memory is the largest resident set of any one process.
+program measured itself after a first run that is not counted. The programs of one table take turns; tables may have
+been measured at different times, as they say. Memory is the largest resident set of any one process.
 
 Raw frames are simulated biases of the Large Format Camera, {rows} x 2080 pixels of 16 bits. The medians of the rows of
 the overscan are subtracted and the image is trimmed to {rows} x 2048 pixels of float32. Frames that are combined have
@@ -52,7 +54,15 @@ IN_THE_WAY = """\
 
 def record(key: str, title: str, results: Sequence[Result]) -> dict[str, Any]:
     """One workload, as plain data."""
-    return {"key": key, "title": title, "rows": [_row(result) for result in results]}
+    now = datetime.now(UTC).isoformat(timespec="minutes")
+    return {"key": key, "title": title, "measured": now, "rows": [_row(result) for result in results]}
+
+
+def replaced(workloads: Sequence[dict[str, Any]], made: dict[str, Any]) -> list[dict[str, Any]]:
+    """The workloads with one of them measured anew in its place; a new one comes last."""
+    if all(each["key"] != made["key"] for each in workloads):
+        return [*workloads, made]
+    return [made if each["key"] == made["key"] else each for each in workloads]
 
 
 def _row(result: Result) -> dict[str, Any]:
@@ -95,7 +105,10 @@ def render_table(workload: dict[str, Any]) -> str:
         elif "wall_s" in row:
             cells |= _cells(row, base)
         lines.append("| " + " | ".join(cells.get(heading, "") for heading in headings) + " |")
-    return "\n".join([f"### {workload['key']}: {workload['title']}", "", *lines, ""])
+    measured = f"Measured at {workload['measured']}." if "measured" in workload else ""
+    return "\n".join(
+        [f"### {workload['key']}: {workload['title']}", "", *([measured, ""] if measured else []), *lines, ""]
+    )
 
 
 def _cells(row: dict[str, Any], base: float | None) -> dict[str, str]:
