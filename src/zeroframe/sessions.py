@@ -248,10 +248,14 @@ def _share_memory(plan: BiasPlan, limit_bytes: int, workers: int | None) -> tupl
             f"to {needed / 1e6 + 1:.0f} MB or more"
         )
     threads = min(workers or usable_cores(), len(plan.calibrate), limit_bytes // needed)
+    # plain results are read again in bands, from the memory in which the system has them anyway: that is 9 ms a frame
+    # of 34 MB, where fresh memory to keep it takes 10 to 90; compressed ones would have to be inflated again
+    if plan.combine is None or plan.combine.compress == "none":
+        return threads, False
     out = sum(4 * job.shape_yx[0] * job.shape_yx[1] for job in plan.calibrate)
     # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
     combining = 4 * out // len(plan.calibrate) + (8 << 20) * (workers or usable_cores())
-    return threads, plan.combine is not None and out + max(threads * needed, combining) <= limit_bytes
+    return threads, out + max(threads * needed, combining) <= limit_bytes
 
 
 def make_folder(folder: Path) -> None:
