@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from reliability import small_night
 from zeroframe.frame_jobs import calibrate_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from zeroframe.frame_jobs import FrameTask
     from zeroframe.frames import FrameOutcome
@@ -41,8 +42,8 @@ def slow_night(folder: Path, frames: int) -> Path:
 class Cluster:
     """A scheduler and its workers, each a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder, self._environment = folder, environment
         said = folder / "scheduler.json"
         quiet = ["--no-dashboard", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(said)]
         self.scheduler = self._start("distributed.cli.dask_scheduler", *quiet)
@@ -56,10 +57,15 @@ class Cluster:
         where = ["--host", "127.0.0.1", "--local-directory", str(self._folder)]
         self.workers.append(self._start("distributed.cli.dask_worker", self.address, *quiet, *where, *more))
 
+    def wait_for_workers(self) -> None:
+        """Wait until the scheduler knows them."""
+        log = self._folder / "log.txt"
+        until(lambda: log.read_bytes().count(b"Registered to:") >= len(self.workers), "the workers are there")
+
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         log = (self._folder / "log.txt").open("ab")
         with log:
-            environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
+            environment = {**os.environ, **self._environment, "PYTHONPATH": PYTHONPATH}
             return subprocess.Popen(
                 [sys.executable, "-m", module, *arguments], env=environment, stdout=log, stderr=log, cwd=self._folder
             )
@@ -72,16 +78,29 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
+def cluster(folder: Path, workers: int = 2, **environment: str) -> Iterator[Cluster]:
     """Run a scheduler and workers of one thread for the time of a block."""
     folder.mkdir(parents=True, exist_ok=True)
-    started = Cluster(folder)
+    started = Cluster(folder, environment)
     try:
         for _ in range(workers):
             started.add_worker()
+        started.wait_for_workers()
         yield started
     finally:
         started.close()
+
+
+def when_first_is_there(out: Path, act: Callable[[], object]) -> threading.Thread:
+    """Do something as soon as the first result is there; return the thread that waits for it."""
+
+    def wait_and_act() -> None:
+        until(lambda: out.is_dir() and any(out.rglob("*.fits")), "the first result is there")
+        act()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    return thread
 
 
 def until(condition, what: str) -> None:
@@ -112,3 +131,8 @@ def die(_: object) -> None:
 def fail(text: str) -> None:
     """Do what fails each time."""
     raise LookupError(text)
+
+
+def tasks_of_scheduler(dask_scheduler) -> int:
+    """Count what a scheduler knows of; called there."""
+    return len(dask_scheduler.tasks)

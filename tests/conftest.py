@@ -31,6 +31,16 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+@pytest.fixture(scope="session")
+def two_workers(tmp_path_factory):
+    """A Dask scheduler and two workers of one thread, for all tests that leave them alive: they take 2 s to start."""
+    pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
+    from clusters import cluster
+
+    with cluster(tmp_path_factory.mktemp("dask")) as running:
+        yield running
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     """Tests do not write to the user's cache folder."""

@@ -30,3 +30,14 @@ def test_a_night_is_indexed_and_planned(tmp_path):
     assert done.headers == 100
     assert done.jobs > 100  # every frame, and what is combined
     assert (tmp_path / "headers-7.sqlite").stat().st_size > 0
+
+
+def test_the_table_of_the_docs():
+    from benchmarks.scale import measure_scale, table_of
+
+    found = measure_scale(40, 20, 1)
+    assert (found["headers"], found["nights"]) == (40, 2)
+    assert found["jobs"] > 40
+    table = table_of(found)
+    assert "| its share of the plan of a night | " in table
+    assert "40 headers of 2 nights" in table

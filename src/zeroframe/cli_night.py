@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zeroframe.cli_night_run import NightMeans, carry_out_plan
 from zeroframe.cli_options import (
-    INCOMPLETE,
     OK,
-    REFUSED,
     SUBTRACT,
     WRITE,
     Camera,
     Check,
+    Cluster,
     DryRun,
     IgnoreChecksums,
     MemLimit,
@@ -25,21 +25,22 @@ from zeroframe.cli_options import (
     Report,
     Workers,
     bytes_of,
+    executor_of,
 )
-from zeroframe.cli_report import can_write, write_page
 
 if TYPE_CHECKING:
     from zeroframe.night.jobs import NightPlan
     from zeroframe.night.recipe import NightRecipe
-    from zeroframe.night.results import NightResult
-    from zeroframe.report import ReportData
-    from zeroframe.screen_night import NightScreen
 
 __all__ = ["add_night_commands", "explain", "night", "recipe"]
 
 Recipe = Annotated[
     Path | None,
     typer.Option("--recipe", metavar="FILE", help="How: night.toml; see zeroframe recipe.", rich_help_panel=SUBTRACT),
+]
+ByNight = Annotated[
+    bool,
+    typer.Option("--by-night", help="RAW is a tree, or a list of frames, of many nights.", rich_help_panel=SUBTRACT),
 ]
 
 
@@ -60,45 +61,35 @@ def night(
     check: Check = False,
     ignore_checksums: IgnoreChecksums = False,
     report: Report = True,
+    by_night: ByNight = False,
     mem_limit: MemLimit = None,
     workers: Workers = None,
+    cluster: Cluster = None,
 ) -> int:
     """Calibrate all frames of a night with the biases, darks and flats that belong to them.
 
     Which frames belong together is decided by their headers, before any pixel is touched: --dry-run shows it. Folders
     within RAW are entered, and found again in OUT.
 
+    With --by-night RAW holds many nights, or is a list of frames. Each night goes into a folder of its own, as
+    OUT/2026-11-20, and borrows what it lacks from the nearest night that has it.
+
     What is in OUT already, made of the same frames in the same way, is kept: a run that was cut short can be run again.
     """
-    from zeroframe.night.carrying import carry_out_night
-    from zeroframe.night.session import begin_night
     from zeroframe.screen_night import NightScreen
 
-    limit = bytes_of(mem_limit)
-    plan = _planned(raw, out, _recipe_of(recipe, camera), overwrite=overwrite, limit=limit, workers=workers)
-    screen = NightScreen()
-    if dry_run:
-        return _dry_run(plan, screen, check=check, workers=workers)
-    with begin_night(plan, mem_limit_bytes=limit, workers=workers, check=check) as session:
-        screen.night_found(plan)
-        screen.choices(plan.choices)
-        with screen.progress() as progress:
-            measure = report and can_write() and not session.right_report
-            result = carry_out_night(session, progress=progress, check_sums=not ignore_checksums, measure=measure)
-        screen.night_result(plan, result)
-        reported = not report or session.right_report or _write_report(plan, result, screen, workers)
-    return _night_code(result) if reported else max(_night_code(result), INCOMPLETE)
+    asked = _recipe_of(recipe, camera)
+    on = None if dry_run else cluster
+    means = NightMeans(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on)
+    if on is not None:  # its processes may be in other folders
+        raw, out = raw.absolute(), out.absolute()
+    if by_night:
+        from zeroframe.cli_nights import carry_out_nights
 
-
-def _write_report(plan: NightPlan, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
-    """Write OUT/report.html and say so; return False where it should be there and cannot."""
-
-    def measured(command: str) -> ReportData:
-        from zeroframe.report import night_report_data
-
-        return night_report_data(plan, result, command=command, workers=workers)
-
-    return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
+        return carry_out_nights(raw, out, asked, means, overwrite=overwrite)
+    plan = _planned(raw, out, asked, overwrite=overwrite, limit=means.limit, workers=workers)
+    with executor_of(on, raw, out) as executor:
+        return carry_out_plan(plan, means, NightScreen(), executor)[0]
 
 
 def _recipe_of(path: Path | None, camera: str | None) -> NightRecipe:
@@ -112,41 +103,15 @@ def _planned(
     raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, limit: int | None, workers: int | None
 ) -> NightPlan:
     """Survey the raw folder, look at pixels where only they can tell, and plan."""
-    from zeroframe.errors import FrameError
+    from zeroframe.night.evidence import look_at_pixels
     from zeroframe.night.planning import plan_night
     from zeroframe.plan import check_output_folder
-    from zeroframe.recipes import wants_evidence
     from zeroframe.survey import survey_tree
 
     check_output_folder(raw, out)
     found = survey_tree(raw, leave_out=[out], workers=workers)
-    evidence = None
-    if recipe.frames.overscan is None and wants_evidence(found, recipe.frames.wishes()):
-        from zeroframe.inspection import inspect_overscan
-
-        try:
-            usable = [item for item in found if item.problem is None]
-            evidence = inspect_overscan(usable, mem_limit_bytes=limit, workers=workers)
-        except FrameError:
-            evidence = None  # each of the frames is named with what is wrong when it is calibrated
+    evidence = look_at_pixels(found, recipe, mem_limit_bytes=limit, workers=workers)
     return plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite)
-
-
-def _dry_run(plan: NightPlan, screen: NightScreen, *, check: bool, workers: int | None) -> int:
-    """Show what would be done; return the code with which it would be refused."""
-    from zeroframe.night.standing import examine_night
-
-    screen.night_found(plan)
-    screen.choices(plan.choices)
-    standings = examine_night(plan, check=check, workers=workers)
-    screen.night_tree(plan, standings)
-    return REFUSED if standings.refused and not plan.overwrite else OK
-
-
-def _night_code(result: NightResult) -> int:
-    if result.is_good:
-        return OK
-    return INCOMPLETE if result.done else REFUSED
 
 
 def explain(

@@ -176,12 +176,12 @@ class _Reader:
     def value(self, keyword: str) -> str | float | None:
         """Return a number, a text that says something, or None."""
         value = self.cards.get(keyword)
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        if value is None:  # nearly always
             return None
         if isinstance(value, str):
             value = value.strip()
             return None if value.casefold() in _undefined() else value
-        return value
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def texts(self, keywords: Iterable[str]) -> Iterable[tuple[str, str]]:
         """Yield keyword and text of the cards that say something; numbers as they would be written."""

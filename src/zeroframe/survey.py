@@ -144,9 +144,7 @@ def survey_tree(
     return survey_files(list(tree_files(folder, leave_out=leave_out)), workers=workers)
 
 
-def tree_files(
-    folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.PathLike[str]] = ()
-) -> Iterator[Path]:
+def tree_files(folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.PathLike[str]] = ()) -> Iterator[Path]:
     """Yield the files of a folder and of those within, folder after folder; none of them is opened.
 
     Parameters

@@ -8,6 +8,7 @@ every half a second whether the client still is connected.
 from __future__ import annotations
 
 from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
+from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,7 +74,9 @@ class ClusterExecutor(Executor):
         self._client = client
         self._address = client.scheduler.address
         self._executor = client.get_executor(pure=False, retries=retries)
-        self._pending: set[Future[Any]] = set()
+        # What was handed out, and Dask's future of it. Dask keeps a result, and makes it anew when its worker dies, as
+        # long as there is a reference to its future: when it is known there must be none, and no circle of them.
+        self._pending: dict[Future[Any], Future[Any]] = {}
         self._lock = Lock()
         self._closing = Event()
         self._first_workers = frozenset(client.nthreads())
@@ -114,10 +117,10 @@ class ClusterExecutor(Executor):
         if self._is_lost():
             raise self._lost()
         outer: Future[R] = Future()
-        with self._lock:
-            self._pending.add(outer)
         inner = self._executor.submit(_checked, dict(versions()), fn, args)
-        outer.add_done_callback(lambda future: self._ended(future, inner))
+        with self._lock:
+            self._pending[outer] = inner
+        outer.add_done_callback(self._ended)
         inner.add_done_callback(lambda future: self._hand_over(future, outer))
         return outer
 
@@ -126,7 +129,10 @@ class ClusterExecutor(Executor):
         if cancel_futures:
             for future in self._unfinished():
                 future.cancel()
-        self._executor.shutdown(wait=wait and not self._is_lost())
+        if wait:
+            wait_for(self._unfinished())
+        # its own wait may never end, where results that are known were lost with their worker
+        self._executor.shutdown(wait=False)
         self._closing.set()
         self._watch.join()
 
@@ -151,9 +157,9 @@ class ClusterExecutor(Executor):
         with self._lock:
             return list(self._pending)
 
-    def _ended(self, outer: Future[Any], inner: Future[Any]) -> None:
+    def _ended(self, outer: Future[Any]) -> None:
         with self._lock:
-            self._pending.discard(outer)
+            inner = self._pending.pop(outer)
         if outer.cancelled():
             inner.cancel()
 

@@ -130,6 +130,8 @@ class Cards(Mapping[str, CardValue]):
         """
         offset = self._offsets.get(keyword)
         if offset is None or keyword in _COMMENTARY:
+            if not self._hierarch and _upper(keyword) not in self._offsets:
+                return default
             name = self._name(keyword)
             return default if name is None else self[name]
         return self._value_at(offset)
@@ -206,7 +208,7 @@ class Cards(Mapping[str, CardValue]):
         """Return the keyword as it is kept, or None when there is no such card."""
         if keyword in self._offsets:
             return keyword
-        name = keyword.strip().upper()
+        name = _upper(keyword)
         if self._hierarch:
             name = name.removeprefix("HIERARCH ").strip()
         return name if name in self._offsets else None
@@ -224,6 +226,11 @@ class Cards(Mapping[str, CardValue]):
                 break
             value = value[:-1] + more[1].replace("''", "'").rstrip()
         return value
+
+
+@lru_cache(maxsize=1024)
+def _upper(keyword: str) -> str:
+    return keyword.strip().upper()
 
 
 @lru_cache(maxsize=256)

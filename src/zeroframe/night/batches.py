@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count
 from math import fsum
 from typing import TYPE_CHECKING, TypeVar
@@ -47,6 +48,7 @@ class Batch:
     stem: str = ""
 
 
+@lru_cache(maxsize=1024)
 def filter_key(name: str | None) -> str | None:
     """Return a filter's name as it is compared.
 

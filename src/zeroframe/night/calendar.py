@@ -16,11 +16,12 @@ from zeroframe.night.traits import emptiest_hours, moment_of, split_nights
 from zeroframe.survey import survey_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from zeroframe.night.recipe import NightRecipe
     from zeroframe.night.traits import Moment
+    from zeroframe.survey import Found
 
 __all__ = ["UNDATED", "Calendar", "Night", "make_calendar"]
 
@@ -96,15 +97,23 @@ class _Noted:
     wanted: bool
 
 
-def make_calendar(paths: Iterable[Path], recipe: NightRecipe, *, workers: int | None = None) -> Calendar:
+def make_calendar(
+    paths: Iterable[Path],
+    recipe: NightRecipe,
+    *,
+    read: Callable[..., list[Found]] = survey_files,
+    workers: int | None = None,
+) -> Calendar:
     """Read the headers of files, and tell nights apart.
 
     Parameters
     ----------
     paths : iterable of pathlib.Path
-        Files; what is no FITS file is passed over.
+        Files.
     recipe : NightRecipe
         Which says what takes part.
+    read : callable
+        `zeroframe.survey.survey_files` passes over what is no FITS file; `zeroframe.survey.survey` says what is wrong.
     workers : int, optional
         How many threads.
 
@@ -118,7 +127,7 @@ def make_calendar(paths: Iterable[Path], recipe: NightRecipe, *, workers: int | 
     NoFramesError
         When there is no FITS file, or a folder cannot be read.
     """
-    noted = list(_noted(paths, recipe, workers))
+    noted = list(_noted(paths, recipe, read, workers))
     if not noted:
         raise NoFramesError("there is no FITS file; give the folder that holds the nights, or a list of their files")
     moments = [each.moment for each in noted]
@@ -140,10 +149,12 @@ def make_calendar(paths: Iterable[Path], recipe: NightRecipe, *, workers: int | 
     )
 
 
-def _noted(paths: Iterable[Path], recipe: NightRecipe, workers: int | None) -> Iterator[_Noted]:
+def _noted(
+    paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[Found]], workers: int | None
+) -> Iterator[_Noted]:
     left = iter(paths)
     while chunk := list(islice(left, _CHUNK)):
-        found = survey_files(chunk, workers=workers)
+        found = read(chunk, workers=workers)
         usable, refused, _ = sort_out(found, recipe)
         kinds = {item.path: kind for item, kind in usable}
         wanted = {*kinds, *(each.path for each in refused)}

@@ -7,42 +7,31 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
-from zeroframe.combine_jobs import Means, Progress
 from zeroframe.dialects import Kind
-from zeroframe.errors import FrameError, OutputError, ZeroframeError
+from zeroframe.errors import ClusterError, FrameError, OutputError, ZeroframeError
 from zeroframe.frames import FrameOutcome, error_sentence
-from zeroframe.io import HeaderDraft, ImagePart, write_fits
-from zeroframe.io.marks import Crc32
-from zeroframe.night.groups import combine_group
-from zeroframe.night.ingredients import Pantry
-from zeroframe.night.keeping import KeptPixels, image_bytes
+from zeroframe.night.crew import LocalCrew
 from zeroframe.night.keys import frame_key, frame_uses, group_uses, mask_key
-from zeroframe.night.masks import bad_pixels, hot_pixels
-from zeroframe.night.pixels import FrameMaker, Made
 from zeroframe.night.results import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.night.scheduling import Task, run_tasks
 from zeroframe.night.session import NightSession, begin_night
-from zeroframe.night.shelf import Plane, Shelf
-from zeroframe.parallel import worker_count
-from zeroframe.provenance import sign
 from zeroframe.readback import check_files
 from zeroframe.results import CombinedOutcome
 from zeroframe.resume import RIGHT_COMBINED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
 
+    from zeroframe.combine_jobs import Progress
+    from zeroframe.night.crew import Crew
     from zeroframe.night.jobs import Group, MaskJob, NightFrame, NightPlan, Step
 
 __all__ = ["carry_out_night", "run_night"]
 
 _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
-#: What of the memory that is allowed combined frames may take while others need them.
-_SHELF_SHARE = 3
 #: Before the name of a raw frame, where it stands beside the names of results: it may be the same.
 _RAW = "raw "
 
@@ -55,6 +44,7 @@ def run_night(
     progress: Progress | None = None,
     check: bool = False,
     check_sums: bool = True,
+    executor: Executor | None = None,
 ) -> NightResult:
     """Carry out the plan of a night; what is there already and right is not made again.
 
@@ -72,6 +62,10 @@ def run_night(
         Hash raw frames whose results are there, whatever their times say.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
+    executor : concurrent.futures.Executor, optional
+        Where frames, combined frames and masks are made, instead of on threads here: a `ProcessPoolExecutor`, or that
+        of a Dask cluster (see `zeroframe.cluster.on_cluster`). Its processes see all files under the same names, so
+        those of the plan have to be absolute; results have the same bytes.
 
     Returns
     -------
@@ -82,8 +76,11 @@ def run_night(
     ------
     MemoryLimitError, OutputError, OutputExistsError
         As `zeroframe.night.session.begin_night` does.
+    ClusterError
+        When the cluster is lost; a second run goes on where this one ended.
     """
-    with begin_night(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check) as session:
+    begun = begin_night(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check, executor=executor)
+    with begun as session:
         return carry_out_night(session, progress=progress, check_sums=check_sums)
 
 
@@ -121,14 +118,9 @@ class _Run:
     """One run: every frame, combined frame and mask is made as soon as there is what it needs."""
 
     def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
-        plan = session.plan
-        self._session, self._plan, self._progress = session, plan, progress
+        self._session, self._plan, self._progress = session, session.plan, progress
         self._keys: dict[str, str] = {}
-        self._shelf = Shelf(plan.out, session.limit_bytes // _SHELF_SHARE)
-        room, self._share = _memory(session)
-        self._kept = KeptPixels(plan.groups, room)
-        pantry = Pantry(plan, self._shelf, self._keys)
-        self._maker = FrameMaker(pantry, self._kept, threads=session.threads, check_sums=check_sums)
+        self._crew = _crew_of(session, self._keys, check_sums=check_sums)
         self._frames: dict[str, NightOutcome] = {}
         self._groups: dict[str, GroupOutcome] = {}
         self._masks: dict[str, MaskOutcome] = {}
@@ -137,8 +129,8 @@ class _Run:
         self._lock = Lock()
 
     def carry_out(self) -> NightResult:
-        """Do everything, on threads."""
-        run_tasks(self._tasks(), self._session.threads)
+        """Do everything, each from a thread."""
+        run_tasks(self._tasks(), self._crew.tasks_at_once, self._crew.give_up)
         return self._result()
 
     def _tasks(self) -> list[Task]:
@@ -183,7 +175,9 @@ class _Run:
     def _calibrate(self, frame: NightFrame, group: Group | None, _busy: int) -> None:
         """Calibrate a frame; what goes wrong with it stands in its outcome, and stops no other."""
         try:
-            outcome = self._one(frame, keep=group is not None and self._kept.claim(group))
+            outcome = self._one(frame, group)
+        except ClusterError:
+            raise
         except (ZeroframeError, MemoryError, OSError) as error:
             failed = FrameOutcome(frame.source, "failed", error_sentence(error, frame.source), frame.target)
             outcome = NightOutcome(frame, failed)
@@ -191,20 +185,15 @@ class _Run:
         if self._progress is not None:
             self._progress("calibrating", next(self._finished) / len(self._plan.frames))
 
-    def _one(self, frame: NightFrame, *, keep: bool) -> NightOutcome:
+    def _one(self, frame: NightFrame, group: Group | None) -> NightOutcome:
         """Make one frame, or measure it where it is there already and right."""
         ready, lost = self._ready(frame)
         used = {name: self._keys[name] for name in frame_uses(self._plan, ready) if name in self._keys}
         right = self._session.standings.frames[frame.name].right
-        made: Made
-        if (
-            right is not None
-            and right.source_mark is not None
-            and frame_key(ready, right.source_mark.sha256, used) == right.key
-        ):
-            made = self._maker.recall(ready, right)
-        else:
-            made = self._maker.make(ready, used, keep=keep, overwrite=self._plan.overwrite)
+        mark = None if right is None else right.source_mark
+        if right is not None and (mark is None or frame_key(ready, mark.sha256, used) != right.key):
+            right = None
+        made = self._crew.calibrate(ready, group, used, right)
         return NightOutcome(ready, made.outcome, made.said, lost)
 
     def _ready(self, frame: NightFrame) -> tuple[NightFrame, tuple[Step, ...]]:
@@ -230,17 +219,11 @@ class _Run:
         return replace(frame, steps=without), cast("tuple[Step, ...]", lost)
 
     def _combine(self, group: Group, busy: int) -> None:
-        """Combine a group; its pixels leave memory."""
+        """Combine a group."""
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
         right = self._session.standings.groups[group.name].mark
         frames = [self._frames[frame.name] for frame in group.frames]
-        pixels = self._kept.of(group)
-        limit = self._share + sum(one.nbytes for one in pixels.values())
-        workers = max(worker_count(self._session.workers) // min(busy, self._session.threads), 1)
-        means = Means(self._plan.overwrite, limit, workers, None)
-        outcome, told = combine_group(group, frames, pixels, means, self._plan.out, self._shelf, used, right)
-        del pixels
-        self._kept.release(group)
+        outcome, told = self._crew.combine(group, frames, used, right, busy)
         self._groups[group.name] = outcome
         self._frames.update({each.frame.name: each for each in told})
         if outcome.combined.is_there and outcome.combined.key is not None:
@@ -254,57 +237,24 @@ class _Run:
             reason = f"{job.name}: needs {job.source}, which could not be made"
             self._masks[job.name] = MaskOutcome(job, "failed", reason)
             return
-        key = mask_key(job, self._keys[job.source])
+        source_key = self._keys[job.source]
+        key, right = mask_key(job, source_key), self._session.standings.masks[job.name].mark
         try:
-            self._masks[job.name] = self._made_mask(job, key)
+            self._masks[job.name] = self._crew.mask(job, key, source_key, right)
+        except ClusterError:
+            raise
         except (ZeroframeError, MemoryError, OSError) as error:
             self._masks[job.name] = MaskOutcome(job, "failed", error_sentence(error, job.target))
         else:
             self._keys[job.name] = key
 
-    def _made_mask(self, job: MaskJob, key: str) -> MaskOutcome:
-        source = self._shelf.get(job.source).data
-        found = hot_pixels(source, job.sigmas) if job.what == "hot" else bad_pixels(source, job.sigmas, job.fraction)
-        outcome = MaskOutcome(job, "done", "", found.count, found.mask.size, found.level, found.noise, found.limit, key)
-        self._shelf.put(job.name, Plane(found.mask, np.empty((0, 0), np.float32), None, {}))
-        right = self._session.standings.masks[job.name].mark
-        if right is not None and right.key == key:
-            reason = f"{job.target}: {RIGHT_COMBINED}"
-            return replace(outcome, state="skipped", reason=reason, crc32=right.crc32, bytes_out=right.byte_count)
-        header = HeaderDraft()
-        header["IMAGETYP"] = ("MASK", f"{job.what} pixels: 1 where the pixel is not to be believed")
-        header["MASKOF"] = (job.source, "what it was made of")
-        header["NMASKED"] = (found.count, "masked pixels")
-        for word, value, comment in (
-            ("MSIGMAS", job.sigmas, "standard deviations that decided"),
-            ("MFRACT", job.fraction, "and fraction"),
-            ("MNOISE", found.noise, "one standard deviation"),
-            ("MLEVEL", found.level, "level of the combined frame"),
-        ):
-            if np.isfinite(value):
-                header[word] = (value, comment)
-        sign(header, key, [f"mask of {job.what} pixels of {job.source}"])
-        crc = Crc32()
-        part = ImagePart(found.mask.view(np.uint8), header)
-        overwrite = self._plan.overwrite
-        written = write_fits(job.target, [part], compress=_compression(job), overwrite=overwrite, on_bytes=crc.update)
-        return replace(outcome, crc32=crc.value, bytes_out=written)
 
+def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Crew:
+    if session.executor is None:
+        return LocalCrew(session, keys, check_sums=check_sums)
+    from zeroframe.night.far_crew import FarCrew
 
-def _memory(session: NightSession) -> tuple[int, int]:
-    """Divide the memory: how much calibrated frames may take until they are combined, and each thread for its work."""
-    frames = [frame for group in session.plan.groups for frame in group.frames]
-    left = session.limit_bytes * (_SHELF_SHARE - 1) // _SHELF_SHARE
-    # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
-    largest = max((frame.shape_yx[0] * frame.shape_yx[1] for frame in frames), default=0)
-    working = max(session.frame_bytes, session.threads * (16 * largest + (64 << 20)))
-    room = min(sum(map(image_bytes, frames)), max(left - working, 0))
-    return room, (left - room) // session.threads
-
-
-def _compression(job: MaskJob) -> Any:  # noqa: ANN401 -- a Compression
-    name = job.target.name
-    return "gzip" if name.endswith(".gz") else "rice" if name.endswith(".fz") else "none"
+    return FarCrew(session, session.executor, check_sums=check_sums)
 
 
 def _all_there(session: NightSession) -> NightResult:

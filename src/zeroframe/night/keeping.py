@@ -87,7 +87,7 @@ class KeptPixels:
     def release(self, group: Group) -> None:
         """Let go of the pixels of a group; as much of their memory as the next ones need is for them."""
         with self._lock:
-            del self._claims[group.name]
+            self._claims.pop(group.name, None)  # none of its frames may have come so far
             self._to_come -= Counter(map(_form, group.frames))
             given = [self._kept.pop(frame.target) for frame in group.frames if frame.target in self._kept]
             self._spare += given

@@ -30,7 +30,7 @@ _GROUP_DOINGS = ("kind", "spec", "clip_spread", "scaled_by_level", "reject_outli
 
 
 def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> list[Group]:
-    """Return the groups whose frames were read as this one and had the same overscan subtracted, nearest night first."""
+    """Return the groups whose frames were read as this one, overscan and all; those of the nearest night come first."""
     wanted = frame.traits
     alike = [
         group

@@ -21,7 +21,7 @@ from zeroframe.night.keys import noise_group
 from zeroframe.night.planning import plan_night
 from zeroframe.night.taking_part import Among
 from zeroframe.plan import check_output_folder
-from zeroframe.survey import survey_files, tree_files
+from zeroframe.survey import survey, tree_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -96,7 +96,7 @@ class ManyNights:
         ZeroframeError
             As `zeroframe.night.planning.plan_night` does.
         """
-        own = survey_files([Path(each) for each in night.files], workers=workers)
+        own = survey([Path(each) for each in night.files], workers=workers)
         evidence = look_at_pixels(own, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
         planner = _Planner(self, night, own, evidence)
         return planner.plan([*own, *self._borrowed(planner, night, workers)], self.recipe)
@@ -114,7 +114,7 @@ class ManyNights:
             known = {item.path for item in lent}
             new = [path for path in paths if path not in known]
             if new:
-                lent += survey_files(new, workers=workers)
+                lent += survey(new, workers=workers)
                 planner.lenders |= {Path(path): other for other in others for path in other.files}
                 trial = planner.trial(lent)
                 wanted = planner.wanted(trial)
@@ -282,5 +282,5 @@ def nights_of_list(
     folders = sorted({path.parent for path in paths})
     for folder in folders:
         check_output_folder(folder, out)
-    calendar = make_calendar(paths, recipe, workers=workers)
+    calendar = make_calendar(paths, recipe, read=survey, workers=workers)
     return ManyNights(calendar, Path(os.path.commonpath(folders)), out, recipe, overwrite, listed=True)

@@ -72,14 +72,13 @@ class Masks:
         """Those that have been asked for, in the order of their combined frames."""
         return tuple(job for name, job in self._jobs.items() if job is not None and name in self._used)
 
-    def of(self, frame: NightFrame) -> tuple[str, ...]:
+    def of(self, frame: NightFrame, flat: str | None) -> tuple[str, ...]:
         """Return the names of the masks of a frame: hot pixels of the longest dark that fits, bad ones of its flat."""
         tolerances = self._recipe.tolerances
         darks = [
             group for group in self._groups if group.kind is Kind.DARK and belongs("dark", frame, group, tolerances)
         ]
         darks.sort(key=lambda group: (nights_apart(frame.traits, group.traits) or 0, -(group.traits.exposure_s or 0.0)))
-        flat = next((match.chosen for match in frame.matches if match.what == "flat"), None)
         sources = [*(group.name for group in darks[:1]), *([flat] if flat is not None else [])]
         jobs = [self._jobs.get(source) for source in sources]
         self._used.update(job.source for job in jobs if job is not None)

@@ -7,7 +7,7 @@ scaled down, else one to be scaled up, and of those to be scaled that which adds
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from math import inf, sqrt
 from typing import TYPE_CHECKING
@@ -85,7 +85,8 @@ def why_not_together(what: Step, frame: Traits, group: Traits, tolerances: Toler
     list of str
         Clauses such as ``"another filter: i', not g'"``.
     """
-    return [*_unlike(frame, group, tolerances), *_unlike_now(what, frame, group, tolerances)]
+    problems = list(_unlike_now(what, frame, group, tolerances))
+    return problems if _read_out(frame) == _read_out(group) else [*_unlike(frame, group, tolerances), *problems]
 
 
 def _read_out(traits: Traits) -> tuple[object, ...]:
@@ -94,8 +95,6 @@ def _read_out(traits: Traits) -> tuple[object, ...]:
 
 def _unlike(frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[str]:
     """Yield in what two frames were read differently."""
-    if _read_out(frame) == _read_out(group):  # nearly always
-        return
     if frame.binning_xy != group.binning_xy:
         own, other = (f"{x} x {y}" for x, y in (group.binning_xy, frame.binning_xy))
         yield f"binned {own}, not {other}"
@@ -120,14 +119,16 @@ def _unlike_now(what: Step, frame: Traits, group: Traits, tolerances: Tolerances
         else:
             known = group.filter_name or frame.filter_name
             yield f"its filter is {known}, and that of the {'frame' if group.filter_name else 'flat'} is not known"
-    same = {"bias": tolerances.same_bias_temperature, "dark": tolerances.same_temperature}.get(what)
     own_c, other_c = group.temperature_c, frame.temperature_c
-    if same is not None and own_c is not None and other_c is not None and not same(own_c, other_c):
-        yield f"at {own_c:.1f} C, not {other_c:.1f} C"
-    most = {"bias": tolerances.bias_nights, "dark": tolerances.dark_nights, "flat": tolerances.flat_nights}[what]
+    if what != "flat" and own_c is not None and other_c is not None:
+        same = tolerances.same_bias_temperature if what == "bias" else tolerances.same_temperature
+        if not same(own_c, other_c):
+            yield f"at {own_c:.1f} C, not {other_c:.1f} C"
     nights = nights_apart(frame, group)
-    if nights is not None and nights > most:
-        yield f"{_nights_words(nights)}, more than {most:g}"
+    if nights:
+        most = {"bias": tolerances.bias_nights, "dark": tolerances.dark_nights, "flat": tolerances.flat_nights}[what]
+        if nights > most:
+            yield f"{_nights_words(nights)}, more than {most:g}"
 
 
 def belongs(what: Step, frame: NightFrame, group: Group, tolerances: Tolerances) -> bool:
@@ -180,46 +181,49 @@ def rank_candidates(
 
 
 def _weigh(what: Step, frame: Traits, overscan_and_trim: FrameRecipe, group: Group, recipe: NightRecipe) -> _Weighed:
-    problems = why_not_together(what, frame, group.traits, recipe.tolerances)
+    traits = group.traits
+    problems = why_not_together(what, frame, traits, recipe.tolerances)
     if not problems and overscan_and_trim != group.frames[0].recipe:
         problems.append("its overscan or trim is another one")
-    nights = nights_apart(frame, group.traits)
-    known = frame.temperature_c is not None and group.traits.temperature_c is not None
+    nights = nights_apart(frame, traits)
     # a difference that is not known ranks behind one that is small
-    degrees = round(abs((frame.temperature_c or 0.0) - (group.traits.temperature_c or 0.0))) if known else 1
-    weighed = _Weighed(
-        group, (), 0.5 if nights is None else nights, _SAME, degrees, 1 / sqrt(len(group.frames)), scale=None
-    )
+    degrees = 1
+    if frame.temperature_c is not None and traits.temperature_c is not None:
+        degrees = round(abs(frame.temperature_c - traits.temperature_c))
+    sort, noise, scale = _SAME, 1.0, None
     if what == "dark":
-        weighed, scaling = _weigh_exposure(weighed, frame, recipe)
+        sort, noise, scale, scaling = _exposure(group, frame, recipe)
         problems += scaling
-    return replace(weighed, problems=tuple(problems))
+    return _Weighed(
+        group,
+        tuple(problems),
+        0.5 if nights is None else nights,
+        sort,
+        degrees,
+        noise / sqrt(len(group.frames)),
+        scale,
+    )
 
 
-def _weigh_exposure(weighed: _Weighed, frame: Traits, recipe: NightRecipe) -> tuple[_Weighed, list[str]]:
-    """Say what a dark would be multiplied by, and what forbids that."""
-    own_s, wanted_s = weighed.group.traits.exposure_s, frame.exposure_s
+def _exposure(group: Group, frame: Traits, recipe: NightRecipe) -> tuple[int, float, float | None, list[str]]:
+    """Return the class of a dark, by what its noise would be multiplied, it itself, and what forbids that."""
+    own_s, wanted_s = group.traits.exposure_s, frame.exposure_s
     if wanted_s is None or own_s is None:
         whose = "frame" if wanted_s is None else "dark"
-        return weighed, [f"the exposure of the {whose} is not known"]
+        return _SAME, 1.0, None, [f"the exposure of the {whose} is not known"]
     if recipe.tolerances.same_exposure(own_s, wanted_s):
-        return weighed, []
+        return _SAME, 1.0, None, []
     scale = wanted_s / own_s if own_s > 0 else inf
-    words = _exposure_reason(own_s, wanted_s, scale)
-    scaled = replace(
-        weighed,
-        exposure_class=_DOWN if scale <= 1 else _UP,
-        noise=scale / sqrt(len(weighed.group.frames)),
-        scale=scale if scale < inf else None,
-    )
-    if weighed.group.includes_bias:
+    sort, used = _DOWN if scale <= 1 else _UP, scale if scale < inf else None
+    if group.includes_bias:
         exposures = f"exposure {exposure_words(own_s)}, not {exposure_words(wanted_s)}"
-        return replace(scaled, scale=None), [f"{exposures}: it still holds its bias, so it is never scaled"]
+        return sort, scale, None, [f"{exposures}: it still holds its bias, so it is never scaled"]
+    words = _exposure_reason(own_s, wanted_s, scale)
     if not recipe.dark.scale:
-        return scaled, [f"{words}, and the recipe has dark.scale = false"]
+        return sort, scale, used, [f"{words}, and the recipe has dark.scale = false"]
     if scale > max(1.0, recipe.dark.largest_scale):
-        return scaled, [f"{words}, more than dark.largest_scale = {recipe.dark.largest_scale:g}"]
-    return scaled, []
+        return sort, scale, used, [f"{words}, more than dark.largest_scale = {recipe.dark.largest_scale:g}"]
+    return sort, scale, used, []
 
 
 def _exposure_reason(own_s: float, wanted_s: float, scale: float) -> str:

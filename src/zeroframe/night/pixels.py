@@ -25,7 +25,7 @@ from zeroframe.provenance import sign_frame
 from zeroframe.quality import sampled_level
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from zeroframe.night.ingredients import Pantry
     from zeroframe.night.jobs import NightFrame
     from zeroframe.night.keeping import KeptPixels
+    from zeroframe.record import OutputMark
 
-__all__ = ["FIGURES", "FrameMaker", "Made", "calibrate_job"]
+__all__ = ["FIGURES", "Buffers", "FrameMaker", "Made", "calibrate_job"]
 
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
 FIGURES = ("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN")
@@ -43,7 +44,7 @@ _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 
 
 @dataclass
-class _Buffers:
+class Buffers:
     """Memory that one thread uses again for each frame: fresh pages cost 90 ms a frame."""
 
     raw: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
@@ -86,17 +87,17 @@ class FrameMaker:
         What they are calibrated with.
     kept : KeptPixels
         Takes the pixels of frames that will be combined.
-    threads : int
-        How many frames are worked on at once.
+    buffers : sequence of Buffers
+        One for each frame that is worked on at once.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
     """
 
-    def __init__(self, pantry: Pantry, kept: KeptPixels, *, threads: int, check_sums: bool) -> None:
+    def __init__(self, pantry: Pantry, kept: KeptPixels, buffers: Sequence[Buffers], *, check_sums: bool) -> None:
         self._pantry, self._kept, self._check_sums = pantry, kept, check_sums
-        self._free: SimpleQueue[_Buffers] = SimpleQueue()
-        for _ in range(threads):
-            self._free.put(_Buffers())
+        self._free: SimpleQueue[Buffers] = SimpleQueue()
+        for one in buffers:
+            self._free.put(one)
 
     def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: bool) -> Made:
         """Calibrate one frame and write it.
@@ -134,8 +135,16 @@ class FrameMaker:
         finally:
             self._free.put(buffers)
 
+    def remember(self, frame: NightFrame, source: FileMark, mark: OutputMark) -> Made:
+        """Measure a frame that somebody else has just made, as if it had been made here; raises as `make` does."""
+        outcome = FrameOutcome(
+            frame.source, "done", "", frame.target,
+            bytes_out=mark.byte_count, source_mark=source, key=mark.key, crc32=mark.crc32,
+        )  # fmt: skip
+        return self.recall(frame, outcome)
+
     def _make(
-        self, frame: NightFrame, used: Mapping[str, str], buffers: _Buffers, *, keep: bool, overwrite: bool
+        self, frame: NightFrame, used: Mapping[str, str], buffers: Buffers, *, keep: bool, overwrite: bool
     ) -> Made:
         raw, source = self._read(frame, buffers)
         dtype = decoded_float(frame.layout)
@@ -160,7 +169,7 @@ class FrameMaker:
         )  # fmt: skip
         return _measured(outcome, pixels, header)
 
-    def _read(self, frame: NightFrame, buffers: _Buffers) -> tuple[RawImage, FileMark]:
+    def _read(self, frame: NightFrame, buffers: Buffers) -> tuple[RawImage, FileMark]:
         """Read a raw frame, and what its file is; raises `FrameError` when it is not the one that was planned for."""
         raw = read_raw(
             frame.source, into=buffers.raw_of(frame.layout.byte_count), check_sums=self._check_sums, with_mark=True
@@ -173,7 +182,7 @@ class FrameMaker:
         return raw, raw.mark
 
     def _reduced(
-        self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], header: HeaderDraft, buffers: _Buffers
+        self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], header: HeaderDraft, buffers: Buffers
     ) -> tuple[NDArray[np.bool_] | None, NDArray[Any] | None, tuple[str, ...]]:
         """Do what is done after overscan and trim; return mask, standard deviations, and what could not be done."""
         mask = buffers.plane_of("mask", frame.shape_yx, np.bool_)
@@ -210,7 +219,7 @@ def _parts(
     sigma: NDArray[Any] | None,
     mask: NDArray[np.bool_] | None,
     header: HeaderDraft,
-    buffers: _Buffers,
+    buffers: Buffers,
 ) -> list[ImagePart]:
     """Return the pixels, the mask and the standard deviations as they go into the file."""
     parts = [_float_part(pixels, buffers, "words", header)]
@@ -226,9 +235,7 @@ def _parts(
     return parts
 
 
-def _float_part(
-    pixels: NDArray[Any], buffers: _Buffers, scratch: str, header: HeaderDraft, name: str = ""
-) -> ImagePart:
+def _float_part(pixels: NDArray[Any], buffers: Buffers, scratch: str, header: HeaderDraft, name: str = "") -> ImagePart:
     """Return an image as it goes into the file; bytes are swapped and summed for DATASUM in one pass."""
     if pixels.dtype != np.float32:
         return ImagePart(pixels, header, name)

@@ -79,7 +79,9 @@ def plan_night(
     """
     raw_folders = (among.raw_folders if among is not None else ()) or (raw,)
     _check_output_folders(raw_folders, [out])
-    roll = take_roll(found, raw, out, recipe, evidence, among)
+    named = {item.path.relative_to(raw).as_posix(): item for item in found}
+    named = {name: named[name] for name in sorted(named)}
+    roll = take_roll(named, raw, out, recipe, evidence, among)
     _check_output_folders(raw_folders, {frame.target.parent for frame in roll.frames})
     frames, batches, clashes = _without_clashes(roll.frames, out, recipe)
     matcher = _Matcher(recipe, out, batches, [frame for frame in frames if frame.kind is not Kind.BIAS])
@@ -88,14 +90,14 @@ def plan_night(
     science = []
     for frame in frames:
         if frame.kind not in _COMBINED_KINDS:
-            matched = matcher.light(frame)
+            matched = matcher.light(frame, masks)
             if matched is not None:
-                science.append(replace(matched, steps=replace(matched.steps, masks=masks.of(matched))))
+                science.append(matched)
     refused = (*roll.refused, *clashes, *matcher.refused)
     plan = NightPlan(
         raw=raw,
         out=out,
-        found=tuple(sorted(found, key=lambda item: item.path.relative_to(raw).as_posix())),
+        found=tuple(named.values()),
         groups=tuple(groups),
         science=tuple(science),
         masks=masks.jobs,
@@ -243,8 +245,8 @@ class _Matcher:
         with_dark = any(group.name == frame.steps.dark and group.includes_bias for group in self._darks)
         return frame.steps.bias is None and not with_dark
 
-    def light(self, frame: NightFrame) -> NightFrame | None:
-        """Return a frame that saw light with its matches and steps; None where it is refused."""
+    def light(self, frame: NightFrame, masks: Masks | None = None) -> NightFrame | None:
+        """Return a frame that saw light with its matches and steps, masks among them; None where it is refused."""
         dark = self._dark_match(frame)
         bias = self._bias_match(frame, dark)
         matches = [bias, dark] if frame.kind is Kind.FLAT else [bias, dark, self._flat_match(frame)]
@@ -254,21 +256,26 @@ class _Matcher:
             advice = "add what is missing, or leave such frames incomplete with missing = 'leave' in the recipe"
             self.refused.append(Refused(frame.source, MismatchError(frame.source, reason, advice)))
             return None
-        return replace(frame, matches=tuple(matches), steps=self._steps(frame, {each.what: each for each in matches}))
+        flat = None if frame.kind is Kind.FLAT else matches[2].chosen
+        masked = () if masks is None else masks.of(frame, flat)
+        steps = self._steps(frame, bias.chosen, dark, flat, masked)
+        return replace(frame, matches=tuple(matches), steps=steps)
 
-    def _steps(self, frame: NightFrame, matches: dict[str, Match]) -> Steps:
-        wanted, flat = self.recipe.steps, matches.get("flat")
-        divided = flat is not None and flat.chosen is not None
-        steps = replace(
-            frame.steps, bias=matches["bias"].chosen, dark=matches["dark"].chosen, dark_scale=matches["dark"].scale
-        )
+    def _steps(
+        self, frame: NightFrame, bias: str | None, dark: Match, flat: str | None, masks: tuple[str, ...]
+    ) -> Steps:
+        known, wanted = frame.steps, self.recipe.steps
         if frame.kind is Kind.FLAT:
-            return steps
+            return replace(known, bias=bias, dark=dark.chosen, dark_scale=dark.scale)
         return replace(
-            steps,
-            flat=flat.chosen if flat is not None else None,
-            flat_min_value=self.recipe.flat.min_value if divided else None,
+            known,
             uncertainty=wanted.uncertainty,
+            bias=bias,
+            dark=dark.chosen,
+            dark_scale=dark.scale,
+            flat=flat,
+            flat_min_value=None if flat is None else self.recipe.flat.min_value,
+            masks=masks,
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
         )

@@ -28,6 +28,7 @@ _TITLES = {
     "steps": "What is done to frames after overscan and trim",
     "masks": "Pixels that are masked in science frames",
     "tolerances": "How far frames may differ and still belong together",
+    "nights": "Many nights, one after the other: zeroframe night --by-night",
 }
 
 
@@ -47,9 +48,8 @@ def recipe_text(recipe: NightRecipe) -> str:
     Examples
     --------
     >>> from zeroframe.night.recipe import NightRecipe
-    >>> print(recipe_text(NightRecipe())[-52:].strip())
-    # the same for flats: dust moves
-    flat_nights = 7.0
+    >>> print(recipe_text(NightRecipe())[-16:].strip())
+    borrow = "both"
     """
     lines = _comment(_HEAD)
     tables = []

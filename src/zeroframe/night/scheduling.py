@@ -32,7 +32,7 @@ class Task:
     do: Callable[[int], object]
 
 
-def run_tasks(tasks: Sequence[Task], threads: int) -> None:
+def run_tasks(tasks: Sequence[Task], threads: int, give_up: Callable[[], object] | None = None) -> None:
     """Carry out tasks; of those that can begin, the first does.
 
     Parameters
@@ -41,6 +41,8 @@ def run_tasks(tasks: Sequence[Task], threads: int) -> None:
         The most urgent first.
     threads : int
         How many are carried out at once.
+    give_up : callable, optional
+        Called when an error or the person ends it early, before those that run are waited for.
 
     Raises
     ------
@@ -58,17 +60,26 @@ def run_tasks(tasks: Sequence[Task], threads: int) -> None:
     >>> done
     ['a', 'b', 'stack']
     """
-    waiting, done = list(tasks), set[object]()
-    running: dict[Future[object], object] = {}
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        while waiting or running:
-            ready = [task for task in waiting if task.needs <= done]
-            busy = len(running) + len(ready)
-            for task in ready[: threads - len(running)]:
-                waiting.remove(task)
-                running[pool.submit(task.do, busy)] = task.name
-            if not running:
-                raise ValueError(f"these wait for what is never done: {[task.name for task in waiting]}")
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                done.add(running.pop(future))
-                future.result()
+        try:
+            _run_all(list(tasks), threads, pool)
+        except BaseException:
+            if give_up is not None:
+                give_up()
+            raise
+
+
+def _run_all(waiting: list[Task], threads: int, pool: ThreadPoolExecutor) -> None:
+    done = set[object]()
+    running: dict[Future[object], object] = {}
+    while waiting or running:
+        ready = [task for task in waiting if task.needs <= done]
+        busy = len(running) + len(ready)
+        for task in ready[: threads - len(running)]:
+            waiting.remove(task)
+            running[pool.submit(task.do, busy)] = task.name
+        if not running:
+            raise ValueError(f"these wait for what is never done: {[task.name for task in waiting]}")
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done.add(running.pop(future))
+            future.result()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroframe.errors import MemoryLimitError
+from zeroframe.errors import MemoryLimitError, UsageError
 from zeroframe.frames import frame_bytes
 from zeroframe.io.atomic import remove_stale_parts
 from zeroframe.io.decoding import decoded_float
@@ -26,6 +26,7 @@ from zeroframe.sessions import iso_time, kept_report, make_folder, report_is_rig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.io.marks import FileMark
@@ -56,6 +57,8 @@ class NightSession:
         When.
     examined_s : float
         How long it took to look at what is there.
+    executor : concurrent.futures.Executor or None
+        Where results are made; None: on threads here.
     """
 
     plan: NightPlan
@@ -65,6 +68,7 @@ class NightSession:
     threads: int
     started: datetime
     examined_s: float
+    executor: Executor | None = None
 
     @property
     def frame_bytes(self) -> int:
@@ -134,6 +138,7 @@ class NightSession:
             "out": str(plan.out.absolute()),
             "threads": self.threads,
             "memory_limit": self.limit_bytes,
+            "executor": "threads" if self.executor is None else str(self.executor),
             **said,
         }
         if "seconds" in said:
@@ -230,7 +235,12 @@ def _name_within(folder: Path, path: Path) -> str:
 
 @contextmanager
 def begin_night(
-    plan: NightPlan, *, mem_limit_bytes: int | None = None, workers: int | None = None, check: bool = False
+    plan: NightPlan,
+    *,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    check: bool = False,
+    executor: Executor | None = None,
 ) -> Iterator[NightSession]:
     """Begin a run: nobody else may write into its folder until the block ends.
 
@@ -246,6 +256,8 @@ def begin_night(
         How many threads; by default as many as there are cores.
     check : bool
         Hash raw frames whose results are there, whatever their times say.
+    executor : concurrent.futures.Executor, optional
+        Where results are looked at and made.
 
     Yields
     ------
@@ -259,22 +271,34 @@ def begin_night(
         When a folder for the results cannot be made, or another run is writing there.
     OutputExistsError
         When something else is in the place of a result, and may not be overwritten.
+    UsageError
+        When there is an executor, and the plan names files relative to the folder that this process is in.
+    ClusterError
+        When the cluster is lost.
     """
+    if executor is not None and not (plan.raw.is_absolute() and plan.out.is_absolute()):
+        raise UsageError(
+            f"{plan.raw}, {plan.out}: other processes may be elsewhere; plan the night with absolute paths"
+        )
     limit = mem_limit_bytes or default_limit_bytes()
     threads = _threads(plan, limit, workers)
     make_folder(plan.out)
     with folder_lock(plan.out):
         started, clock = datetime.now(UTC), time.perf_counter()
-        for folder in sorted({plan.out, *(target.parent for target in result_targets(plan))}):
+        folders = sorted({plan.out, *(target.parent for target in result_targets(plan))})
+        for folder in folders:
             make_folder(folder)
             remove_stale_parts(folder)
-        standings = examine_night(plan, check=check, workers=workers)
+        standings = examine_night(plan, check=check, workers=workers, executor=executor)
         if not plan.overwrite:
             refuse_foreign(standings)
-        session = NightSession(plan, standings, limit, workers, threads, started, time.perf_counter() - clock)
+        session = NightSession(plan, standings, limit, workers, threads, started, time.perf_counter() - clock, executor)
         if not standings.nothing_to_do:
             session.write_begin()
         yield session
+        if executor is not None:
+            for folder in folders:
+                remove_stale_parts(folder)  # of workers that have died while others went on
 
 
 def _image_bytes(frame: NightFrame) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zeroframe.errors import FrameError
+from zeroframe.executing import map_jobs
 from zeroframe.frames import FrameOutcome
 from zeroframe.night.keys import frame_key, frame_uses, group_key, group_uses, mask_key
 from zeroframe.parallel import map_threads
@@ -15,7 +16,8 @@ from zeroframe.record import RunRecord, read_record
 from zeroframe.resume import RIGHT, RIGHT_COMBINED, Standing, differing_versions, own_mark, source_mark, why_other
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.io.marks import FileMark
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NightStandings", "examine_night", "result_name", "result_targets"]
 
+T = TypeVar("T")
+R = TypeVar("R")
 _MISSING = "is not there yet"
 
 
@@ -72,7 +76,9 @@ class NightStandings:
         return all(standing.verdict == "keep" for standing in self.all)
 
 
-def examine_night(plan: NightPlan, *, check: bool = False, workers: int | None = None) -> NightStandings:
+def examine_night(
+    plan: NightPlan, *, check: bool = False, workers: int | None = None, executor: Executor | None = None
+) -> NightStandings:
     """Look at what is in the folder of results.
 
     Parameters
@@ -83,6 +89,8 @@ def examine_night(plan: NightPlan, *, check: bool = False, workers: int | None =
         Hash raw frames whatever their times say.
     workers : int, optional
         How many threads.
+    executor : concurrent.futures.Executor, optional
+        Where files are read, instead of on threads here; those of the plan have absolute names.
 
     Returns
     -------
@@ -98,32 +106,80 @@ def examine_night(plan: NightPlan, *, check: bool = False, workers: int | None =
             for of in (plan.frames, plan.groups, plan.masks)
         )
         return NightStandings(frames, groups, masks, record)
-    looked = _Look(plan, record, check=check, workers=workers)
+    looked = _Look(plan, record, check=check, read=_reader(workers, executor))
     looked.look()
     return NightStandings(looked.frames, looked.groups, looked.masks, record)
+
+
+class _Read(Protocol):
+    """Applies a function of this module to each of many things, wherever files are read best."""
+
+    def __call__(self, function: Callable[[T], R], items: Sequence[T], /) -> list[R]:
+        """Return the results, in order."""
+
+
+def _reader(workers: int | None, executor: Executor | None) -> _Read:
+    def read(function: Callable[[T], R], items: Sequence[T], /) -> list[R]:
+        return map_threads(function, items, workers) if executor is None else map_jobs(executor, function, items)
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A raw frame to be looked at, and what is known of it."""
+
+    path: Path
+    name: str
+    record: RunRecord
+    check: bool
+
+
+def _about(frame: NightFrame, record: RunRecord) -> RunRecord:
+    """Keep what a record says of one raw frame."""
+    known = record.inputs.get(frame.name)
+    return RunRecord(inputs={} if known is None else {frame.name: known})
+
+
+def _source_mark(source: _Source) -> FileMark | None:
+    try:
+        return source_mark(source.path, source.name, source.record, check=source.check)
+    except FrameError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A result to be looked at."""
+
+    target: Path
+    key: str
+    known: OutputMark | None
+
+
+def _result_mark(result: _Result) -> OutputMark | str:
+    return own_mark(result.target, result.key, result.known)
 
 
 class _Look:
     """Works out the key of every result in the order in which they are made, and compares."""
 
-    def __init__(self, plan: NightPlan, record: RunRecord, *, check: bool, workers: int | None) -> None:
+    def __init__(self, plan: NightPlan, record: RunRecord, *, check: bool, read: _Read) -> None:
         self.frames: dict[str, Standing] = {}
         self.groups: dict[str, Standing] = {}
         self.masks: dict[str, Standing] = {}
-        self._plan, self._record, self._workers = plan, record, workers
+        self._plan, self._record, self._read = plan, record, read
         self._keys: dict[str, str] = {}
         self._frame_keys: dict[str, str] = {}
-
-        def mark(frame: NightFrame) -> FileMark | None:
-            if frame.name in record.failed and not os.path.lexists(frame.target):
-                return None  # it failed in the last run, and will again
-            try:
-                return source_mark(frame.source, frame.name, record, check=check)
-            except FrameError:
-                return None
-
-        found = map_threads(mark, plan.frames, workers)
-        self._marks = dict(zip([frame.name for frame in plan.frames], found, strict=True))
+        failed = record.failed
+        # what failed in the last run and is not there will fail again
+        looks = [
+            _Source(frame.source, frame.name, _about(frame, record), check)
+            for frame in plan.frames
+            if frame.name not in failed or os.path.lexists(frame.target)
+        ]
+        marks: dict[str, FileMark | None] = dict.fromkeys(frame.name for frame in plan.frames)
+        self._marks = marks | dict(zip([look.name for look in looks], read(_source_mark, looks), strict=True))
 
     def look(self) -> None:
         """Fill ``frames``, ``groups`` and ``masks``."""
@@ -147,10 +203,12 @@ class _Look:
             used = {name: self._keys[name] for name in frame_uses(self._plan, frame) if name in self._keys}
             if mark is not None and all(name in used for name in frame.steps.needs):
                 self._frame_keys[frame.name] = frame_key(frame, mark.sha256, used)
-        standings = map_threads(self._frame_standing, frames, self._workers)
-        self.frames |= dict(zip([frame.name for frame in frames], standings, strict=True))
+        there = [frame for frame in frames if frame.name in self._frame_keys and os.path.lexists(frame.target)]
+        looks = [_Result(frame.target, self._frame_keys[frame.name], self._known(frame.target)) for frame in there]
+        marks = dict(zip([frame.name for frame in there], self._read(_result_mark, looks), strict=True))
+        self.frames |= {frame.name: self._frame_standing(frame, marks.get(frame.name, "")) for frame in frames}
 
-    def _frame_standing(self, frame: NightFrame) -> Standing:
+    def _frame_standing(self, frame: NightFrame, found: OutputMark | str) -> Standing:
         if not os.path.lexists(frame.target):
             return Standing(frame.target, "make", _MISSING)
         source, key = self._marks[frame.name], self._frame_keys.get(frame.name)
@@ -158,10 +216,9 @@ class _Look:
             return Standing(frame.target, "replace", f"{frame.name} cannot be read to compare them")
         if key is None:
             return Standing(frame.target, "replace", "what it is made with cannot be made any more")
-        known = self._known(frame.target)
-        found = own_mark(frame.target, key, known)
         if isinstance(found, str):
-            return Standing(frame.target, "replace", found or self._why_other_frame(frame, source, known))
+            why = found or self._why_other_frame(frame, source, self._known(frame.target))
+            return Standing(frame.target, "replace", why)
         mark = replace(found, sources=(frame.name,), source_sha256=source.sha256)
         right = FrameOutcome(
             frame.source, "skipped", f"{frame.target}: {RIGHT}", frame.target,

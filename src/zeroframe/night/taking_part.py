@@ -90,7 +90,7 @@ class _First:
 
 
 def take_roll(
-    found: Sequence[Found],
+    found: Mapping[str, Found],
     raw: Path,
     out: Path,
     recipe: NightRecipe,
@@ -101,8 +101,8 @@ def take_roll(
 
     Parameters
     ----------
-    found : sequence of Found
-        Everything in the raw folder, in any order.
+    found : mapping of str to Found
+        Everything in the raw folder by its name, relative to that folder and with forward slashes, in order.
     raw, out : pathlib.Path
         Where the frames are, and where results go.
     recipe : NightRecipe
@@ -124,35 +124,52 @@ def take_roll(
         When camera or sections do not fit most of the frames.
     """
     among = among or Among()
-    ordered = sorted(found, key=lambda item: item.path.relative_to(raw).as_posix())
-    usable, refused, ignored = sort_out(ordered, recipe)
+    usable, refused, ignored = sort_out(list(found.values()), recipe)
     if not usable:
-        raise NoFramesError(_nobody(raw, found, refused))
-    firsts = _first_steps([item for item, _ in usable], recipe, evidence)
+        raise NoFramesError(_nobody(raw, list(found.values()), refused))
+    names = {id(item): name for name, item in found.items()}
+    forms = _forms([item for item, _ in usable], recipe)
+    firsts = _first_steps([item for item, _ in usable], forms, recipe, evidence)
     camera = next(iter(firsts.values())).camera
-    frames, moments, taking_part = [], [], []
-    for item, kind in usable:
-        first = firsts[_form(item, recipe)]
+    taking_part = []
+    for (item, kind), form in zip(usable, forms, strict=True):
+        first = firsts[form]
         if first.problem is not None:
             refused.append(Refused(item.path, MismatchError(item.path, str(first.problem), "process it on its own")))
         else:
-            relative = item.path.relative_to(raw)
-            folder = out / among.folders.get(item.path, relative.parent)
-            frames.append(_frame(item, kind, relative.as_posix(), folder, recipe, first))
-            moments.append(moment_of(item))
-            taking_part.append(item)
+            taking_part.append((item, kind, names[id(item)], form))
+    moments = [moment_of(item) for item, *_ in taking_part]
     split = split_nights(moments, among.noon_s)
-    dated = [
-        replace(frame, traits=replace(frame.traits, night=night))
-        for frame, night in zip(frames, split.nights, strict=True)
-    ]
+    targets = _Targets(out, among.folders, recipe)
+    frames = tuple(
+        _frame(item, kind, name, targets.of(item.path, name), night, recipe, firsts[form])
+        for (item, kind, name, form), night in zip(taking_part, split.nights, strict=True)
+    )
     clocks = {
-        frame.name: item
-        for frame, item, moment in zip(frames, taking_part, moments, strict=True)
-        if frame.kind in _CALIBRATION and moment is not None and moment.seconds is not None
+        name: item
+        for (item, kind, name, _), moment in zip(taking_part, moments, strict=True)
+        if kind in _CALIBRATION and moment is not None and moment.seconds is not None
     }
-    choices = tuple(_first_choices(firsts, Counter(_form(item, recipe) for item in taking_part)))
-    return Roll(tuple(dated), tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
+    choices = tuple(_first_choices(firsts, Counter(form for *_, form in taking_part)))
+    return Roll(frames, tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
+
+
+class _Targets:
+    """Where results go; of each folder, its path is made once."""
+
+    def __init__(self, out: Path, folders: Mapping[Path, Path], recipe: NightRecipe) -> None:
+        self._out, self._folders, self._compress = out, folders, recipe.compress
+        self._made: dict[str, Path] = {}
+
+    def of(self, path: Path, name: str) -> Path:
+        if self._folders:
+            folder = self._folders.get(path)
+            if folder is not None:
+                return target_path(self._out / folder, path, self._compress)
+        parent = name.rpartition("/")[0]
+        if parent not in self._made:
+            self._made[parent] = self._out / parent
+        return target_path(self._made[parent], path, self._compress)
 
 
 def sort_out(
@@ -202,23 +219,30 @@ def _nobody(raw: Path, found: Sequence[Found], refused: Sequence[Refused]) -> st
     return f"{raw}: no frame that can be used ({listed}); give the folder that holds the raw night{bad}"
 
 
-def _form(item: Found, recipe: NightRecipe) -> tuple[object, ...]:
+def _forms(items: Sequence[Found], recipe: NightRecipe) -> list[tuple[object, ...]]:
     """Return what decides on overscan and trim: the size, and the camera where it is to be recognised."""
     wishes = recipe.frames.wishes()
-    if wishes.camera is not None or wishes.names_sections or item.frame is None:
-        return item.form
-    camera = recognise(item.frame.cards, item.shape_yx or ())
-    return (*item.form, None if camera is None else camera.name)
+    if wishes.camera is not None or wishes.names_sections:
+        return [item.form for item in items]
+    return [(*item.form, _camera_name(item)) for item in items]
+
+
+def _camera_name(item: Found) -> str | None:
+    camera = None if item.frame is None else recognise(item.frame.cards, item.shape_yx or ())
+    return None if camera is None else camera.name
 
 
 def _first_steps(
-    items: Sequence[Found], recipe: NightRecipe, evidence: OverscanInspection | None
+    items: Sequence[Found],
+    forms: Sequence[tuple[object, ...]],
+    recipe: NightRecipe,
+    evidence: OverscanInspection | None,
 ) -> Mapping[tuple[object, ...], _First]:
     """Decide on overscan and trim for each form of frame, that of most frames first."""
     wishes = recipe.frames.wishes(evidence)
     by_form: dict[tuple[object, ...], list[Found]] = defaultdict(list)
-    for item in items:
-        by_form[_form(item, recipe)].append(item)
+    for item, form in zip(items, forms, strict=True):
+        by_form[form].append(item)
     firsts: dict[tuple[object, ...], _First] = {}
     for form, alike in sorted(by_form.items(), key=lambda pair: (-len(pair[1]), str(pair[0]))):
         try:
@@ -254,7 +278,9 @@ def _first_choices(
     return told
 
 
-def _frame(item: Found, kind: Kind, name: str, folder: Path, recipe: NightRecipe, first: _First) -> NightFrame:
+def _frame(
+    item: Found, kind: Kind, name: str, target: Path, night: str | None, recipe: NightRecipe, first: _First
+) -> NightFrame:
     facts = item.facts
     if facts is None:
         raise ValueError(f"{item.path}: a frame without facts takes no part")
@@ -264,13 +290,13 @@ def _frame(item: Found, kind: Kind, name: str, folder: Path, recipe: NightRecipe
     return NightFrame(
         name=name,
         source=item.path,
-        target=target_path(folder, item.path, recipe.compress),
+        target=target,
         kind=kind,
         recipe=first.recipe,
         steps=Steps(gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises)),
         layout=item.layout,
         facts=facts,
-        traits=read_traits(item),
+        traits=read_traits(item, night),
         saturation_adu=None if first.camera is None else first.camera.saturation_adu,
         compress=recipe.compress,
     )
@@ -282,11 +308,11 @@ def _first_of(values: Sequence[float | None]) -> float | None:
 
 def _copies(items: Mapping[str, Found]) -> tuple[tuple[str, str], ...]:
     """Return pairs of files with one header that says when they were taken: to all appearance the same frame twice."""
-    first: dict[tuple[str, ...], str] = {}
+    first: dict[bytes, str] = {}
     pairs = []
     for name, item in items.items():
         if item.frame is not None:
-            original = first.setdefault(tuple(item.frame.cards.lines()), name)
+            original = first.setdefault(item.frame.cards.text, name)
             if original != name:
                 pairs.append((original, name))
     return tuple(pairs)

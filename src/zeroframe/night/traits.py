@@ -67,13 +67,15 @@ class NightSplit:
     idle_s: float
 
 
-def read_traits(item: Found) -> Traits:
-    """Return what a frame is matched by; the night is not known from one frame alone.
+def read_traits(item: Found, night: str | None = None) -> Traits:
+    """Return what a frame is matched by.
 
     Parameters
     ----------
     item : Found
         With an image that can be used.
+    night : str, optional
+        Its night, which is not known from one frame alone: see `split_nights`.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def read_traits(item: Found) -> Traits:
     ny, nx = item.shape_yx or (0, 0)
     cards: Mapping[str, object] = item.frame.cards_of(item.frame.image()) if item.frame is not None else {}
     if facts is None:
-        return Traits((ny, nx))
+        return Traits((ny, nx), night=night)
     return Traits(
         shape_yx=(ny, nx),
         binning_xy=item.binning_xy,
@@ -93,6 +95,7 @@ def read_traits(item: Found) -> Traits:
         temperature_c=facts.temperature_c,
         gain_e_per_adu=facts.gain_e_per_adu,
         settings=(*_settings(cards), *_gain_setting(cards, facts)),
+        night=night,
     )
 
 
@@ -113,7 +116,10 @@ def _settings(cards: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     found = []
     for sort, alternatives in _tables()["settings"].items():
         for keywords in alternatives:
-            said = [_text(cards.get(keyword)) for keyword in keywords]
+            values = [cards.get(keyword) for keyword in keywords]
+            if values == [None]:  # nearly always
+                continue
+            said = [_text(value) for value in values]
             if any(said):
                 found.append((sort, ", ".join(said)))
                 break

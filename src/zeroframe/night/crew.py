@@ -1,0 +1,162 @@
+"""Who makes the frames, combined frames and masks of a night: here, threads that share memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from zeroframe.combine_jobs import Means
+from zeroframe.night.groups import combine_group
+from zeroframe.night.ingredients import Pantry
+from zeroframe.night.keeping import KeptPixels, image_bytes
+from zeroframe.night.mask_writing import make_mask
+from zeroframe.night.pixels import Buffers, FrameMaker
+from zeroframe.night.shelf import Plane, Shelf
+from zeroframe.parallel import worker_count
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zeroframe.frames import FrameOutcome
+    from zeroframe.night.jobs import Group, MaskJob, NightFrame
+    from zeroframe.night.pixels import Made
+    from zeroframe.night.results import GroupOutcome, MaskOutcome, NightOutcome
+    from zeroframe.night.session import NightSession
+    from zeroframe.record import OutputMark
+
+__all__ = ["SHELF_SHARE", "Crew", "LocalCrew"]
+
+#: What of the memory that is allowed combined frames may take while others need them: one part of so many.
+SHELF_SHARE = 3
+
+
+class Crew(Protocol):
+    """Whoever makes results of one night; what can be made first is for others to know."""
+
+    @property
+    def tasks_at_once(self) -> int:
+        """How many may be asked for at once, each from a thread of its own."""
+
+    def calibrate(
+        self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
+    ) -> Made:
+        """Make a frame, or measure it where it is there already and right.
+
+        Parameters
+        ----------
+        frame : NightFrame
+            What is done.
+        group : Group or None
+            In which it will be combined.
+        used : mapping of str to str
+            Names and keys of what it is made with.
+        right : FrameOutcome or None
+            Of a result that is there already.
+
+        Raises
+        ------
+        ZeroframeError, MemoryError, OSError
+            When it cannot be read, calibrated or written.
+        """
+
+    def combine(
+        self,
+        group: Group,
+        frames: Sequence[NightOutcome],
+        used: Mapping[str, str],
+        right: OutputMark | None,
+        busy: int,
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Combine the frames of a group, as `zeroframe.night.groups.combine_group` does.
+
+        Parameters
+        ----------
+        group, frames, used, right
+            As there.
+        busy : int
+            How many tasks share the cores.
+        """
+
+    def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
+        """Make a mask, as `zeroframe.night.mask_writing.make_mask` does; ``source_key`` is of what it is made of."""
+
+    def give_up(self) -> None:
+        """Let those return soon who wait for a result that nobody wants any more."""
+
+
+class LocalCrew:
+    """Threads of this process. Pixels stay in memory until they are combined, as far as there is room.
+
+    Parameters
+    ----------
+    session : NightSession
+        What is done, and what may be used.
+    keys : mapping of str to str
+        Keys of the combined frames and masks that are there, by name; it grows.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+    """
+
+    def __init__(self, session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> None:
+        self._session, plan = session, session.plan
+        self._shelf = Shelf(plan.out, session.limit_bytes // SHELF_SHARE)
+        room, self._share = _memory(session)
+        self._kept = KeptPixels(plan.groups, room)
+        buffers = [Buffers() for _ in range(session.threads)]
+        pantry = Pantry(plan, self._shelf, keys)
+        self._maker = FrameMaker(pantry, self._kept, buffers, check_sums=check_sums)
+
+    @property
+    def tasks_at_once(self) -> int:
+        """As many as the memory limit allows."""
+        return self._session.threads
+
+    def calibrate(
+        self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
+    ) -> Made:
+        """Make a frame; see `Crew.calibrate`."""
+        keep = group is not None and self._kept.claim(group)
+        if right is not None:
+            return self._maker.recall(frame, right)
+        return self._maker.make(frame, used, keep=keep, overwrite=self._session.plan.overwrite)
+
+    def combine(
+        self,
+        group: Group,
+        frames: Sequence[NightOutcome],
+        used: Mapping[str, str],
+        right: OutputMark | None,
+        busy: int,
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Combine a group, whose pixels leave memory; see `Crew.combine`."""
+        plan = self._session.plan
+        pixels = self._kept.of(group)
+        limit = self._share + sum(one.nbytes for one in pixels.values())
+        workers = max(worker_count(self._session.workers) // min(busy, self._session.threads), 1)
+        means = Means(plan.overwrite, limit, workers, None)
+        outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
+        del pixels
+        self._kept.release(group)
+        return outcome, told
+
+    def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
+        """Make a mask; see `Crew.mask`."""
+        source = self._shelf.get(job.source).data
+        outcome, mask = make_mask(job, key, source, right, overwrite=self._session.plan.overwrite)
+        self._shelf.put(job.name, Plane(mask, np.empty((0, 0), np.float32), None, {}))
+        return outcome
+
+    def give_up(self) -> None:
+        """Nothing waits here: what runs ends by itself."""
+
+
+def _memory(session: NightSession) -> tuple[int, int]:
+    """Divide the memory: how much calibrated frames may take until they are combined, and each thread for its work."""
+    frames = [frame for group in session.plan.groups for frame in group.frames]
+    left = session.limit_bytes * (SHELF_SHARE - 1) // SHELF_SHARE
+    # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
+    largest = max((frame.shape_yx[0] * frame.shape_yx[1] for frame in frames), default=0)
+    working = max(session.frame_bytes, session.threads * (16 * largest + (64 << 20)))
+    room = min(sum(map(image_bytes, frames)), max(left - working, 0))
+    return room, (left - room) // session.threads
