@@ -11,7 +11,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -289,16 +289,22 @@ def _whole(value: str | float | None) -> int | None:
 def _section(reader: _Reader, keywords: list[str]) -> Section | None:
     for keyword, text in reader.texts(keywords):
         try:
-            section = Section.parse(text)
-            if keyword not in _tables()["section"]["of_the_sensor"]:
-                shape_yx = _shape_yx(reader)
-                if shape_yx is not None:
-                    section.resolve(shape_yx)
+            of_the_sensor = keyword in _tables()["section"]["of_the_sensor"]
+            section = _section_within(text, None if of_the_sensor else _shape_yx(reader))
         except SectionError as error:
             reader.doubts.append(f"{keyword}: {error}")
         else:
             return section
     return None
+
+
+@lru_cache(maxsize=1024)  # frames of a camera have the same few
+def _section_within(text: str, shape_yx: tuple[int, int] | None) -> Section:
+    """Read a section that has to lie inside an image, where its size is known."""
+    section = Section.parse(text)
+    if shape_yx is not None:
+        section.resolve(shape_yx)
+    return section
 
 
 def _shape_yx(reader: _Reader) -> tuple[int, int] | None:

@@ -203,6 +203,11 @@ class HeaderIndex:
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         """Forget folders until a fifth of the room is free."""
+        pages, free, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        if (pages - free) * size <= self._most_characters:  # nearly always; to ask for lengths is to read everything
+            return
         oldest_first = connection.execute(
             "SELECT path, ext, length(content) FROM folders ORDER BY used_s, rowid"
         ).fetchall()
