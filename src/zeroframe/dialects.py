@@ -17,6 +17,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError
+from zeroframe.io.cards import Cards
 from zeroframe.sections import Section
 
 if TYPE_CHECKING:
@@ -185,17 +186,21 @@ class _Reader:
 
     def texts(self, keywords: Iterable[str]) -> Iterable[tuple[str, str]]:
         """Yield keyword and text of the cards that say something; numbers as they would be written."""
-        for keyword in keywords:
+        for keyword in self.present(keywords):
             value = self.value(keyword)
             if value is not None:
                 yield keyword, value if isinstance(value, str) else f"{value:.12g}"
+
+    def present(self, keywords: Iterable[str]) -> Iterable[str]:
+        """Return those keywords that need to be asked for, where the header can say that at once."""
+        return self.cards.present(tuple(keywords)) if isinstance(self.cards, Cards) else keywords
 
     def first_text(self, keywords: Iterable[str]) -> str | None:
         return next((text for _, text in self.texts(keywords)), None)
 
     def number(self, table: str, *, smallest: float, largest: float = float("inf")) -> float | None:
         """Return the first number between the bounds, `smallest` excluded."""
-        for keyword in _tables()[table]["cards"]:
+        for keyword in self.present(_tables()[table]["cards"]):
             value = self.value(keyword)
             if value is None:
                 continue
@@ -324,7 +329,7 @@ def _kind(reader: _Reader, file_name: str) -> tuple[Kind | None, str, bool, bool
     """Return kind, reason, whether it is certain, and whether the word says 'combined'."""
     table = _tables()["kind"]
     unknown = ""
-    for keyword in table["cards"]:
+    for keyword in reader.present(table["cards"]):
         value = reader.value(keyword)
         if not isinstance(value, str):  # FRAME = 14 is a running number
             continue

@@ -96,7 +96,7 @@ class Cards(Mapping[str, CardValue]):
     (15.0, "g'", None)
     """
 
-    __slots__ = ("_hierarch", "_offsets", "_string", "text")
+    __slots__ = ("_hierarch", "_offsets", "_present", "_string", "text")
 
     def __init__(self, text: bytes) -> None:
         end = find_end(text)
@@ -108,12 +108,14 @@ class Cards(Mapping[str, CardValue]):
         string = self._string = text[:end].replace(b"\0", b" ").decode("latin-1")
         size = -(-end // CARD_SIZE) * CARD_SIZE
         whole = text.ljust(size)
-        offsets = _offsets_of(tuple(whole[place:size:CARD_SIZE] for place in range(_KEYWORD_SIZE)))
+        offsets, present = _index_of(tuple(whole[place:size:CARD_SIZE] for place in range(_KEYWORD_SIZE)))
         self._hierarch = "HIERARCH" in offsets
         if self._hierarch:
+            present = {}
             offsets = {keyword: offset for keyword, offset in offsets.items() if keyword != "HIERARCH"}
             _index_hierarch(string, offsets)
         self._offsets: Mapping[str, int] = offsets
+        self._present = present
 
     def __getitem__(self, keyword: str) -> CardValue:
         name = self._name(keyword)
@@ -150,6 +152,29 @@ class Cards(Mapping[str, CardValue]):
 
     def __reduce__(self) -> tuple[type[Cards], tuple[bytes]]:
         return Cards, (self.text,)
+
+    def present(self, keywords: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of some keywords that are there; this is found once for all headers of a camera.
+
+        Parameters
+        ----------
+        keywords : tuple of str
+            In any order.
+
+        Returns
+        -------
+        tuple of str
+            In the same order.
+
+        Examples
+        --------
+        >>> Cards(b"EXPTIME = 30".ljust(80)).present(("EXPOSURE", "EXPTIME"))
+        ('EXPTIME',)
+        """
+        found = self._present.get(keywords)
+        if found is None:
+            found = self._present[keywords] = tuple(keyword for keyword in keywords if keyword in self)
+        return found
 
     def lines(self) -> list[str]:
         """Return the cards as they stand, 80 characters each, END left out.
@@ -234,8 +259,10 @@ def _upper(keyword: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _offsets_of(letters: tuple[bytes, ...]) -> Mapping[str, int]:
+def _index_of(letters: tuple[bytes, ...]) -> tuple[dict[str, int], dict[tuple[str, ...], tuple[str, ...]]]:
     """Return where each keyword stands first, from the first letters of all cards, their second letters and so on.
+
+    Beside it is room for what `Cards.present` finds.
 
     The headers of a camera have the same keywords in the same places: they share one index, which takes 10 kB, and is
     found in a fifth of the time in which it is made.
@@ -245,7 +272,7 @@ def _offsets_of(letters: tuple[bytes, ...]) -> Mapping[str, int]:
         name = bytes(keyword).upper().replace(b"\0", b" ").decode("latin-1").strip()
         offsets.setdefault(name, number * CARD_SIZE)
     offsets.pop("CONTINUE", None)
-    return offsets
+    return offsets, {}
 
 
 def _index_hierarch(string: str, offsets: dict[str, int]) -> None:

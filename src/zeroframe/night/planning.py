@@ -165,6 +165,7 @@ class _Matcher:
         self.recipe = recipe
         self.refused: list[Refused] = []
         self._out = out
+        self._matches: dict[tuple[object, ...], Match] = {}
         of_kind = {kind: [batch for batch in batches if batch.kind is kind] for kind in _COMBINED_KINDS}
         lit = [frame for frame in needy if frame.kind in {Kind.FLAT, Kind.SCIENCE, Kind.ARC}]
         self._biases = [self._group(batch, batch.frames, includes_bias=True) for batch in of_kind[Kind.BIAS]]
@@ -283,7 +284,20 @@ class _Matcher:
     def _dark_match(self, frame: NightFrame) -> Match:
         if not self.recipe.steps.dark:
             return _not_needed("dark", "the recipe has steps.dark = false")
-        return match_frame("dark", frame.traits, frame.recipe, self._darks, self.recipe)
+        return self._match("dark", frame, self._darks)
+
+    def _match(self, what: Step, frame: NightFrame, groups: Sequence[Group]) -> Match:
+        """Choose the combined frame for one step; frames that differ in nothing that matters for it share the match."""
+        traits = frame.traits
+        key = (
+            *(what, traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.gain_e_per_adu),
+            *(traits.temperature_c, traits.night, id(frame.recipe)),
+            traits.exposure_s if what == "dark" else None,
+            traits.filter_name if what == "flat" else None,
+        )
+        if key not in self._matches:
+            self._matches[key] = match_frame(what, traits, frame.recipe, groups, self.recipe)
+        return self._matches[key]
 
     def _bias_match(self, frame: NightFrame, dark: Match) -> Match:
         used = next((group for group in self._darks if group.name == dark.chosen), None)
@@ -291,14 +305,14 @@ class _Matcher:
             return _not_needed("bias", "the recipe has steps.bias = 'never'")
         if used is not None and used.includes_bias:
             return _not_needed("bias", f"it is still in {used.label}, and goes with it")
-        return match_frame("bias", frame.traits, frame.recipe, self._biases, self.recipe)
+        return self._match("bias", frame, self._biases)
 
     def _flat_match(self, frame: NightFrame) -> Match:
         if not self.recipe.steps.flat:
             return _not_needed("flat", "the recipe has steps.flat = false")
         if frame.kind is Kind.ARC:
             return _not_needed("flat", "arcs are not divided by a flat")
-        return match_frame("flat", frame.traits, frame.recipe, self._flats, self.recipe)
+        return self._match("flat", frame, self._flats)
 
 
 def _without_own_dark(frames: Sequence[NightFrame]) -> str:

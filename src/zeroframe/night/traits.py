@@ -11,6 +11,7 @@ from importlib.resources import files
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.io import Cards
 from zeroframe.night.jobs import Traits
 
 if TYPE_CHECKING:
@@ -104,6 +105,16 @@ def _tables() -> dict[str, Any]:
     return tomllib.loads(files("zeroframe.night").joinpath("traits.toml").read_text(encoding="utf-8"))
 
 
+@cache
+def _settings_words() -> tuple[tuple[tuple[str, tuple[tuple[str, ...], ...]], ...], tuple[str, ...]]:
+    """Return the sorts of settings with their alternatives, and all keywords that may say one."""
+    sorts = tuple(
+        (sort, tuple(tuple(keywords) for keywords in alternatives))
+        for sort, alternatives in _tables()["settings"].items()
+    )
+    return sorts, tuple(keyword for _, alternatives in sorts for keywords in alternatives for keyword in keywords)
+
+
 def _text(value: object) -> str:
     """Return what a card says, as one writes it; empty where it says nothing."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -113,13 +124,14 @@ def _text(value: object) -> str:
 
 
 def _settings(cards: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    sorts = _settings_words()
+    there = set(cards.present(sorts[1])) if isinstance(cards, Cards) else None
     found = []
-    for sort, alternatives in _tables()["settings"].items():
+    for sort, alternatives in sorts[0]:
         for keywords in alternatives:
-            values = [cards.get(keyword) for keyword in keywords]
-            if values == [None]:  # nearly always
+            if there is not None and there.isdisjoint(keywords):
                 continue
-            said = [_text(value) for value in values]
+            said = [_text(cards.get(keyword)) for keyword in keywords]
             if any(said):
                 found.append((sort, ", ".join(said)))
                 break
