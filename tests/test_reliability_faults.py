@@ -160,7 +160,7 @@ def test_killed_at_random_moments(twelve, tmp_path):
         shutil.rmtree(out)
     chance = random.Random(20240229)
     states = set()
-    for number in range(50 if ALL_CASES else 12):
+    for number in range(50 if ALL_CASES else 6):
         arguments = bias_arguments(raw, out, report=number % 4 == 0)
         run = Fork(arguments, dies_at=chance.randrange(1, min(touches) - 5))
         assert run.wait() == -signal.SIGKILL
@@ -184,8 +184,8 @@ def test_killed_at_random_moments(twelve, tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_terminated(tmp_path, number, code):
     raw, out = tmp_path / "raw", tmp_path / "out"
-    for index in range(40):
-        write_raw(raw / f"b{index:02}.fits", raw_pixels(index, (600, 700)))
+    for index in range(24):
+        write_raw(raw / f"b{index:02}.fits", raw_pixels(index, (300, 350)))
     process = subprocess.Popen(
         [PROGRAM[0], "-c", SLOWED, "bias", raw, "-o", out, "--compress", "gzip", "--trim", "[*,*]", "--no-report"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
@@ -396,7 +396,7 @@ class TestCaches:
             "import numpy as np, sys\n"
             "from zeroframe.kernels.frame import swap_bytes32 as swap\n"
             "words = np.arange(3, dtype=np.uint32)\n"
-            "print(swap(words, np.empty_like(words)), sum(swap.stats.cache_hits.values()))\n"
+            "print(swap(words, np.empty_like(words)), swap.cache_hits)\n"
         )
 
         def swap():
@@ -407,14 +407,14 @@ class TestCaches:
 
         if harm == "full":
             with small_disk(folder, 8):
-                (folder / "filler").write_bytes(bytes(4096))
+                (folder / "filler").write_bytes(bytes(8192))
                 said, err = swap()
                 assert said == ["3", "0"]
                 assert "the cache of compiled functions cannot be written" in err
             return
         assert swap() == (["3", "0"], "")
         assert swap() == (["3", "1"], "")
-        for path in folder.rglob("*.nb?"):
+        for path in folder.rglob("*.zfk"):
             path.write_bytes(path.read_bytes()[:40] if harm == "cut off" else b"rubbish" * 100)
         said, err = swap()
         assert said == ["3", "0"]
@@ -450,20 +450,20 @@ class TestLimits:
         assert len(names_in(out)) == 101
 
     def test_memory_limit_of_many_frames(self, tmp_path, out):
-        """A hundred frames of 2.9 MB, which are 290 MB when they are calibrated, in 60 MB."""
+        """Sixty frames of 2.9 MB, which are 175 MB when they are calibrated, in 60 MB."""
         raw = tmp_path / "raw"
         first = write_raw(raw / "b000.fits", raw_pixels(1, (1000, 730)))
         others = [write_raw(raw / f"b{number:03}.fits", raw_pixels(number, (1000, 730))) for number in (1, 2, 3)]
-        for number in range(4, 100):
+        for number in range(4, 60):
             (raw / f"b{number:03}.fits").hardlink_to([first, *others][number % 4])
         tiny = tmp_path / "tiny"
-        for number in range(100):
+        for number in range(60):
             write_raw(tiny / f"b{number:03}.fits", raw_pixels(number % 4, (12, 20)))
         nothing = in_a_process("bias", tiny, "-o", tmp_path / "nothing", "--trim", "[*,*]", "--no-report")
         limit = 60_000_000
         run = in_a_process("bias", raw, "-o", out, "--mem-limit", limit, "--trim", "[*,*]", "--no-report")
         assert run.code in {0, 1}, run.out + run.err
-        assert len(names_in(out)) == 101
+        assert len(names_in(out)) == 61
         assert run.peak_bytes - nothing.peak_bytes < limit, (run.peak_bytes, nothing.peak_bytes)
 
     @pytest.mark.skipif(not ALL_CASES, reason="ZEROFRAME_ALL_CASES=1 does it: 100 frames of full size, 7 GB of files")
@@ -483,9 +483,9 @@ class TestLimits:
 
 
 def test_any_number_of_threads_gives_the_same_bytes(twelve, tmp_path):
-    """1, 2 and 8 of them, 20 times in a row; half of the time in bands of rows."""
+    """1, 2 and 8 of them; half of the time in bands of rows. ZEROFRAME_ALL_CASES=1 does it 20 times in a row."""
     raw, undisturbed, _ = twelve
-    for number in range(20):
+    for number in range(20 if ALL_CASES else 6):
         workers = (1, 2, 8)[number % 3]
         out = tmp_path / str(number)
         limits = () if number % 2 else ("--mem-limit", "14M")

@@ -1,18 +1,31 @@
-"""How kernels are compiled: lazily, cached on disk where that can be, without the interpreter's lock."""
+"""How kernels are compiled: on their first call, once for all processes, without the interpreter's lock.
+
+numba turns a kernel into machine code, which is kept on disk (`zeroframe.kernels._store`). Whoever starts later loads
+the machine code by llvmlite alone (`zeroframe.kernels._machine`): importing numba takes longer than the calibration of
+ten frames. What runs is in both cases the code of the store, called in the same way.
+
+For that a kernel may use what needs no help of numba while it runs: arrays, numbers, tuples of them, other kernels of
+the same module. It allocates nothing and raises nothing; work arrays are arguments.
+"""
 
 from __future__ import annotations
 
-import pickle
+import os
+import threading
 import warnings
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-import numba
 import numpy as np
-from numba.core.caching import FunctionCache
-from numba.core.runtime import rtsys
+
+from zeroframe.kernels._arguments import kind_of
+from zeroframe.kernels._machine import MachineCode, load
+from zeroframe.kernels._store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from zeroframe.kernels._arguments import Kind
 
 __all__ = ["Array", "kernel"]
 
@@ -20,58 +33,85 @@ __all__ = ["Array", "kernel"]
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 F = TypeVar("F", bound="Callable[..., Any]")
 
-# What reading a cache gives that was cut off or overwritten by something else.
-_DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, ImportError, AttributeError, pickle.PickleError)
 
+class _Kernel:
+    """A function that is compiled for each combination of the types of its arguments.
 
-class _OptionalCache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """numba's cache, but a disk that is full, read-only or damaged only costs time."""
+    Attributes
+    ----------
+    cache_hits : int
+        How many of them were loaded from the store.
+    """
 
-    def load_overload(self, sig: object, target_context: object) -> object:
-        # without numba's target_context.refresh(), which imports all that a compilation may need, scipy.linalg too
-        # (0.3 s), and which compiling does by itself: to load machine code the runtime is enough
-        rtsys.initialize(target_context)
-        try:
-            return self._load_overload(sig, target_context)
-        except _DAMAGE as error:
-            self._say(f"cannot be read ({error})")
-            return None
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self.cache_hits = 0
+        self._function = function
+        self._calls: dict[tuple[Kind, ...], Callable[..., Any]] = {}
+        self._lock = threading.Lock()
+        self._dispatcher: Any = None
 
-    def save_overload(self, sig: object, data: object) -> None:
-        try:
-            super().save_overload(sig, data)
-        except _DAMAGE as error:
-            self.disable()
-            self._say(f"cannot be written ({error})")
+    def __call__(self, *arguments: Any) -> Any:
+        kinds = tuple(map(kind_of, arguments))
+        call = self._calls.get(kinds)
+        if call is None:
+            call = self._prepare(kinds)
+        return call(arguments)
 
-    def _say(self, what: str) -> None:
-        _warn(f"{self.cache_path}: the cache of compiled functions {what}")
+    def _prepare(self, kinds: tuple[Kind, ...]) -> Callable[..., Any]:
+        """Load the machine code for these types, or make it."""
+        with self._lock:
+            if kinds not in self._calls:
+                store = Store(self._function, kinds)
+                code = store.read()
+                self.cache_hits += code is not None
+                if code is None:
+                    code = self._compile(kinds)
+                    store.write(code)
+                for said in store.troubles:
+                    _warn(said)
+                self._calls[kinds] = load(code, kinds)
+            return self._calls[kinds]
+
+    def _compile(self, kinds: tuple[Kind, ...]) -> MachineCode:
+        from zeroframe.kernels._compiling import compile_kernel
+
+        code: MachineCode = compile_kernel(self.dispatcher, kinds)
+        return code
+
+    @property
+    def dispatcher(self) -> Any:
+        """What numba calls a function that it can compile."""
+        if self._dispatcher is None:
+            from zeroframe.kernels._compiling import dispatcher_of
+
+            self._dispatcher = dispatcher_of(self._function)
+        return self._dispatcher
+
+    @property
+    def _numba_type_(self) -> Any:
+        """By this numba knows a kernel that another one calls."""
+        return self.dispatcher._numba_type_
 
 
 def _warn(what: str) -> None:
     text = f"{what}; they are compiled at each start, in about a second each: set NUMBA_CACHE_DIR to another folder"
-    warnings.warn(text, UserWarning, stacklevel=4)
+    warnings.warn(text, UserWarning, stacklevel=5)
 
 
 def kernel(function: F) -> F:
-    """Compile ``function`` on its first call and cache the result on disk, where there is a place for it.
+    """Compile ``function`` on its first call and keep the result on disk, where there is a place for it.
 
-    The lock of the interpreter is released, so plain threads run kernels side by side. ``error_model="numpy"``
-    keeps divisions free of branches; ``fastmath`` stays off because NaN has a meaning here, and because results must
+    The lock of the interpreter is released, so plain threads run kernels side by side. Divisions follow numpy, which
+    keeps them free of branches; ``fastmath`` stays off because NaN has a meaning here, and because results must
     not depend on how a loop was vectorised. With ``NUMBA_DISABLE_JIT=1`` kernels run as Python, where numpy's
     remarks on inf and NaN are silenced: compiled code does not make them.
 
     Notes
     -----
-    numba takes a cached kernel for valid while the file that defines it is unchanged, whatever happens to kernels in
-    other files that it calls. So kernels that call each other stand in one module.
+    Machine code is taken for valid while the file that defines the kernel is unchanged, whatever happens to kernels
+    in other files that it calls. So kernels that call each other stand in one module.
     """
-    if numba.config.DISABLE_JIT:
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in {"", "0"}:
         return np.errstate(all="ignore")(function)
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
-    try:
-        # as numba's own enable_caching() does, which lets a full disk end the call of a kernel
-        compiled._cache = _OptionalCache(function)  # noqa: SLF001
-    except RuntimeError:  # neither beside the source, nor in the user's cache folder, nor in NUMBA_CACHE_DIR
-        _warn("no folder can hold the cache of compiled functions")
-    return cast("F", compiled)
+    return cast("F", _Kernel(function))

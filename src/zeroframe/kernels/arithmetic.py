@@ -44,13 +44,27 @@ def _count_not_finite(row: Array) -> int:
     return count
 
 
-@kernel
 def subtract_frame(
     pixels: Array, sigma: Array, other: Array, other_sigma: Array, scale: float, out: Array, out_sigma: Array
 ) -> int:
     """Write ``pixels - scale * other``."""
+    row = np.empty(out.shape[1])
+    return _subtract_frame(pixels, sigma, other, other_sigma, scale, out, out_sigma, row)
+
+
+@kernel
+def _subtract_frame(
+    pixels: Array,
+    sigma: Array,
+    other: Array,
+    other_sigma: Array,
+    scale: float,
+    out: Array,
+    out_sigma: Array,
+    own: Array,
+) -> int:
+    """Do it; ``own`` is a row of float64 to work in."""
     ny, nx = out.shape
-    own = np.empty(nx, np.float64)
     bad = 0
     for y in range(ny):
         a, b, target = pixels[y], other[y], out[y]
@@ -79,7 +93,6 @@ def subtract_frame(
     return bad
 
 
-@kernel
 def divide_by_flat(
     pixels: Array,
     sigma: Array,
@@ -110,10 +123,29 @@ def divide_by_flat(
     not_finite, unusable : int
         How many pixels of ``out`` are not finite, and how many of the flat cannot be used.
     """
+    nx = out.shape[1]
+    rows, usable = np.empty((3, nx)), np.empty(nx, np.bool_)
+    return _divide_by_flat(pixels, sigma, flat, flat_sigma, flat_mask, lowest, norm, out, out_sigma, mask, rows, usable)
+
+
+@kernel
+def _divide_by_flat(
+    pixels: Array,
+    sigma: Array,
+    flat: Array,
+    flat_sigma: Array,
+    flat_mask: Array,
+    lowest: float,
+    norm: float,
+    out: Array,
+    out_sigma: Array,
+    mask: Array,
+    rows: Array,
+    usable: Array,
+) -> tuple[int, int]:
+    """Do it; ``rows`` are three rows of float64 to work in, ``usable`` is one of bool."""
     ny, nx = out.shape
-    own = np.empty(nx, np.float64)
-    inverse = np.empty(nx, np.float64)
-    usable = np.empty(nx, np.bool_)
+    own, inverse, deviations = rows[0], rows[1], rows[2]
     bad = 0
     unusable = 0
     for y in range(ny):
@@ -139,21 +171,30 @@ def divide_by_flat(
             target[x] = own[x]
         bad += _count_not_finite(target)
         if out_sigma.size > 0:
-            _divided_sigma(own, inverse, usable, sigma, flat_sigma, y, 1.0 / norm, out_sigma[y])
+            _divided_sigma(own, inverse, usable, sigma, flat_sigma, y, 1.0 / norm, deviations, out_sigma[y])
     return bad, unusable
 
 
 @kernel
 def _divided_sigma(
-    divided: Array, inverse: Array, usable: Array, sigma: Array, flat_sigma: Array, y: int, per_norm: float, s: Array
+    divided: Array,
+    inverse: Array,
+    usable: Array,
+    sigma: Array,
+    flat_sigma: Array,
+    y: int,
+    per_norm: float,
+    own: Array,
+    s: Array,
 ) -> None:
     """Write standard deviations of a row that was divided by the flat; ``inverse`` is that of the normalised flat."""
     nx = s.size
-    own = np.zeros(nx, np.float64)
     if sigma.size > 0:
         r = sigma[y]
         for x in range(nx):
             own[x] = r[x]
+    else:
+        own[:] = 0.0
     if flat_sigma.size == 0:
         for x in range(nx):
             s[x] = own[x] * inverse[x]
@@ -165,15 +206,22 @@ def _divided_sigma(
             s[x] = np.sqrt(own[x] * own[x] + of_flat * of_flat) * inverse[x]
 
 
-@kernel
 def flat_level(flat: Array, flat_mask: Array, lowest: float, highest: float) -> tuple[int, float]:
     """Return (count, mean) of the flat's pixels that are usable and at most ``highest``.
 
     ``flat``, ``flat_mask`` and ``lowest`` are those of `divide_by_flat`. Sums are taken column by column, as vectors.
     """
+    nx = flat.shape[1]
+    counts, totals = np.zeros(nx, np.int64), np.zeros(nx)
+    _sum_columns(flat, flat_mask, lowest, highest, counts, totals)
+    count = int(counts.sum())
+    return count, float(totals.sum()) / count if count > 0 else np.nan
+
+
+@kernel
+def _sum_columns(flat: Array, flat_mask: Array, lowest: float, highest: float, counts: Array, totals: Array) -> None:
+    """Add up the usable pixels of each column, and count them."""
     ny, nx = flat.shape
-    counts = np.zeros(nx, np.int64)
-    totals = np.zeros(nx, np.float64)
     for y in range(ny):
         f = flat[y]
         if flat_mask.size == 0:
@@ -191,19 +239,17 @@ def flat_level(flat: Array, flat_mask: Array, lowest: float, highest: float) -> 
                 usable = 0.0 < value <= highest and value < np.inf and not masked[x]
                 counts[x] += usable
                 totals[x] += value if usable else 0.0
-    count = 0
-    total = 0.0
-    for x in range(nx):  # numpy's sum() would have numba import scipy.linalg: 0.1 s
-        count += counts[x]
-        total += totals[x]
-    return count, total / count if count > 0 else np.nan
+
+
+def multiply_frame(pixels: Array, factor: float, out: Array) -> int:
+    """Write ``factor * pixels``."""
+    return _multiply_frame(pixels, factor, out, np.empty(out.shape[1]))
 
 
 @kernel
-def multiply_frame(pixels: Array, factor: float, out: Array) -> int:
-    """Write ``factor * pixels``."""
+def _multiply_frame(pixels: Array, factor: float, out: Array, own: Array) -> int:
+    """Do it; ``own`` is a row of float64 to work in."""
     ny, nx = out.shape
-    own = np.empty(nx, np.float64)
     bad = 0
     for y in range(ny):
         a, target = pixels[y], out[y]

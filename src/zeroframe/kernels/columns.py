@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["fill_gaps", "find_columns"]
 
 
-@kernel
 def find_columns(residual: Array, sigma: Array, low: float, high: float, mask: Array) -> None:
     """Mask runs of a column whose sum is beyond the thresholds.
 
@@ -34,9 +33,14 @@ def find_columns(residual: Array, sigma: Array, low: float, high: float, mask: A
     -----
     Runs are 2, 4, 8 … rows long, and ny. Short ones come first, and what they find takes no part in longer ones.
     """
+    _find_columns(residual, sigma, low, high, mask, np.zeros((2, residual.shape[1] + 1)))
+
+
+@kernel
+def _find_columns(residual: Array, sigma: Array, low: float, high: float, mask: Array, work: Array) -> None:
+    """Do it; the first column of ``work``, float64 of shape (2, ny + 1), holds zeros."""
     nx, ny = residual.shape
-    sums = np.zeros(ny + 1, np.float64)
-    variances = np.zeros(ny + 1, np.float64)
+    sums, variances = work[0], work[1]
     for x in range(nx):
         values, noises, masked = residual[x], sigma[x], mask[x]
         length = 2

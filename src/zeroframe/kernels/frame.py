@@ -40,7 +40,7 @@ def calibrate_swapped16(
     """
     ny, nx = out.shape
     by_row_only = out.itemsize == 4
-    for x in range(column_level.size):  # numpy's any() would have numba import scipy.linalg: 0.1 s
+    for x in range(column_level.size):  # numpy's any() would have numba import scipy.linalg to compile it: 0.1 s
         if column_level[x] != 0.0:
             by_row_only = False
     for y in range(ny):

@@ -8,7 +8,7 @@ J. Suomela, "Median filtering is equivalent to sorting" (arXiv:1406.1717). 8.5 m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -45,9 +45,9 @@ def _bits_set(word: np.uint64) -> np.int64:
 
 
 @kernel
-def _sort_keys(count: int, keys: Array, order: Array, keys_work: Array, order_work: Array) -> bool:
+def _sort_keys(count: int, keys: Array, order: Array, keys_work: Array, order_work: Array, bins: Array) -> bool:
     """Sort ``keys[:count]`` and ``order[:count]`` along with them; return whether the result is in the work arrays."""
-    bins = np.zeros((_DIGITS, _BINS), np.int32)
+    bins[:] = 0
     low_bits = np.uint64(_BINS - 1)
     for i in range(count):
         key = keys[i]
@@ -128,15 +128,14 @@ def _load_tile(
     pixels: Array,
     top: int,
     left: int,
-    ranks: Array,
-    values: Array,
-    keys: Array,
-    order: Array,
-    work: Array,
-    other: Array,
+    tile: _Tile,
 ) -> int:
-    """Rank the values of a tile, -1 where left out, and sort ``values``; return how many there are."""
+    """Rank the values of a tile, -1 where left out, and sort ``values``; return how many there are.
+
+    ``flat`` and ``raw`` are the memory of ``ranks`` as one row, and that of ``values`` as uint64.
+    """
     ny, nx = pixels.shape
+    ranks, flat, values, raw, keys, order, work, other, bins = tile
     tall, wide = ranks.shape
     count = 0
     for y in range(tall):
@@ -148,14 +147,12 @@ def _load_tile(
                 values[count] = value + 0.0  # -0 is 0
                 order[count] = y * wide + x
                 count += 1
-    raw = values.view(np.uint64)
     sign = np.uint64(1) << np.uint64(63)
     for i in range(count):
         bits = raw[i]
         keys[i] = ~bits if bits & sign else bits | sign
-    swapped = _sort_keys(count, keys, order, work, other)
+    swapped = _sort_keys(count, keys, order, work, other, bins)
     sorted_keys, sorted_order = (work, other) if swapped else (keys, order)
-    flat = ranks.reshape(-1)
     for i in range(count):
         key = sorted_keys[i]
         raw[i] = key & ~sign if key & sign else ~key
@@ -163,7 +160,6 @@ def _load_tile(
     return count
 
 
-@kernel
 def rank_filter(pixels: Array, height: int, width: int, percents: Array, first: int, out: Array) -> None:
     """Find the values of some ranks in the box around each pixel.
 
@@ -180,21 +176,52 @@ def rank_filter(pixels: Array, height: int, width: int, percents: Array, first: 
     out : float32 or float64, shape (k, rows, nx)
         NaN where every pixel of the box is left out.
     """
-    rows, nx = out.shape[1:]
     block = max(_BLOCK, 4 * max(height, width))
     tall, wide = block + height - 1, block + width - 1
-    ranks = np.empty((tall, wide), np.int32)
-    values = np.empty(tall * wide, np.float64)
-    keys = np.empty(tall * wide, np.uint64)
-    work = np.empty(tall * wide, np.uint64)
-    order = np.empty(tall * wide, np.int32)
-    other = np.empty(tall * wide, np.int32)
-    bits = np.zeros((tall * wide >> 6) + 1, np.uint64)
-    words = np.zeros(percents.size, np.int64)
-    below = np.zeros(percents.size, np.int64)
+    size = tall * wide
+    ranks, values = np.empty((tall, wide), np.int32), np.empty(size)
+    keys, work = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    order, other = np.empty(size, np.int32), np.empty(size, np.int32)
+    bits, bins = np.empty((size >> 6) + 1, np.uint64), np.empty((_DIGITS, _BINS), np.int32)
+    tile = _Tile(ranks, ranks.reshape(-1), values, values.view(np.uint64), keys, order, work, other, bins)
+    places = np.empty((2, percents.size), np.int64)
+    _rank_filter(pixels, height, width, percents, first, out, block, tile, bits, places[0], places[1])
+
+
+class _Tile(NamedTuple):
+    """Memory for one tile: its ranks in two forms, its sorted values in two forms, and what is needed to sort them."""
+
+    ranks: Array
+    flat: Array
+    values: Array
+    raw: Array
+    keys: Array
+    order: Array
+    work: Array
+    other: Array
+    bins: Array
+
+
+@kernel
+def _rank_filter(
+    pixels: Array,
+    height: int,
+    width: int,
+    percents: Array,
+    first: int,
+    out: Array,
+    block: int,
+    tile: _Tile,
+    bits: Array,
+    words: Array,
+    below: Array,
+) -> None:
+    """Do it, tile by tile, in memory for one tile."""
+    rows, nx = out.shape[1:]
+    ranks, values = tile.ranks, tile.values
     for top in range(0, rows, block):
         for left in range(0, nx, block):
-            _load_tile(pixels, first + top - height // 2, left - width // 2, ranks, values, keys, order, work, other)
+            _load_tile(pixels, first + top - height // 2, left - width // 2, tile)
             bits[:] = 0
             words[:] = 0
             below[:] = 0
@@ -223,6 +250,44 @@ def rank_filter(pixels: Array, height: int, width: int, percents: Array, first: 
 
 
 @kernel
+def _smallest(values: Array, first: int, end: int, rank: int) -> float:
+    """Return the value of a rank among ``values[first:end]``, which are put in another order (Hoare's quickselect)."""
+    low, high = first, end - 1
+    place = first + rank
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while pivot < values[j]:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if place <= j:
+            high = j
+        elif place >= i:
+            low = i
+        else:
+            break
+    return float(values[place])
+
+
+@kernel
+def _percentile(values: Array, count: int, percent: float) -> float:
+    """Return a percentile of ``values[:count]``, interpolated between two of them."""
+    place = (count - 1) * percent / 100.0
+    before = int(place)
+    at = _smallest(values, 0, count, before)
+    after = at
+    if before + 1 < count:
+        # all that comes after that rank stands after it now
+        after = _smallest(values, before + 1, count, 0)
+    return at + (after - at) * (place - before)
+
+
 def box_medians(pixels: Array, places: Array, size: int, out: Array) -> None:
     """Find the median of the box around some pixels only: what `rank_filter` gives there for 50 percent.
 
@@ -237,8 +302,13 @@ def box_medians(pixels: Array, places: Array, size: int, out: Array) -> None:
     out : float64, shape (n,)
         NaN where every pixel of the box is left out.
     """
+    _box_medians(pixels, places, size, out, np.empty(size * size))
+
+
+@kernel
+def _box_medians(pixels: Array, places: Array, size: int, out: Array, values: Array) -> None:
+    """Do it; ``values`` has room for those of one box."""
     ny, nx = pixels.shape
-    values = np.empty(size * size, np.float64)
     for i in range(places.shape[0]):
         count = 0
         for dy in range(size):
@@ -248,10 +318,9 @@ def box_medians(pixels: Array, places: Array, size: int, out: Array) -> None:
                 if np.abs(value) < np.inf:
                     values[count] = value
                     count += 1
-        out[i] = np.sort(values[:count])[count // 2] if count > 0 else np.nan
+        out[i] = _smallest(values, 0, count, count // 2) if count > 0 else np.nan
 
 
-@kernel
 def block_half_widths(residual: Array, height: int, width: int, low: float, high: float, out: Array) -> None:
     """Find half the distance between two percentiles in each block of an image.
 
@@ -266,8 +335,15 @@ def block_half_widths(residual: Array, height: int, width: int, low: float, high
     out : float64, shape (ceil(ny / height), ceil(nx / width))
         NaN where every pixel is left out.
     """
+    _block_half_widths(residual, height, width, low, high, out, np.empty(height * width))
+
+
+@kernel
+def _block_half_widths(
+    residual: Array, height: int, width: int, low: float, high: float, out: Array, values: Array
+) -> None:
+    """Do it; ``values`` has room for those of one block."""
     ny, nx = residual.shape
-    values = np.empty(height * width, np.float64)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             count = 0
@@ -279,11 +355,4 @@ def block_half_widths(residual: Array, height: int, width: int, low: float, high
                         count += 1
             out[i, j] = np.nan
             if count > 0:
-                part = np.sort(values[:count])
-                ends = np.empty(2)
-                for e in range(2):
-                    place = (count - 1) * (high if e else low) / 100.0
-                    before = int(place)
-                    after = min(before + 1, count - 1)
-                    ends[e] = part[before] + (part[after] - part[before]) * (place - before)
-                out[i, j] = 0.5 * (ends[1] - ends[0])
+                out[i, j] = 0.5 * (_percentile(values, count, high) - _percentile(values, count, low))

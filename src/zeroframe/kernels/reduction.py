@@ -71,14 +71,18 @@ def _subtract_row(own: Array, other: Array, scale: float) -> None:
         own[x] -= scale * np.float64(other[x])
 
 
-@kernel
 def subtract_planes(pixels: Array, bias: Array, dark: Array, scale: float, out: Array) -> int:
     """Write ``pixels - bias - scale * dark``; return how many pixels of ``out`` are not finite.
 
     ``out`` may be ``pixels``.
     """
+    return _subtract_planes(pixels, bias, dark, scale, out, np.empty(out.shape[1]))
+
+
+@kernel
+def _subtract_planes(pixels: Array, bias: Array, dark: Array, scale: float, out: Array, own: Array) -> int:
+    """Do it; ``own`` is a row of float64 to work in."""
     ny, nx = out.shape
-    own = np.empty(nx, np.float64)
     bad = 0
     for y in range(ny):
         source, target = pixels[y], out[y]
@@ -95,16 +99,19 @@ def subtract_planes(pixels: Array, bias: Array, dark: Array, scale: float, out: 
 
 
 @kernel
-def _photon_variance(own: Array, pedestal: Array, noise: LightNoise, variance: Array) -> None:
-    """Write read and photon noise of a row; what lies below the pedestal has no photon noise."""
-    if pedestal.size > 0:
-        for x in range(own.size):
-            signal: float = own[x] - np.float64(pedestal[x])
-            variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
-    else:
-        for x in range(own.size):
-            signal = own[x] - noise.level
-            variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
+def _photon_variance(own: Array, noise: LightNoise, variance: Array) -> None:
+    """Write read and photon noise of a row; what lies below the level has no photon noise."""
+    for x in range(own.size):
+        signal = own[x] - noise.level
+        variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
+
+
+@kernel
+def _photon_variance_above(own: Array, pedestal: Array, noise: LightNoise, variance: Array) -> None:
+    """Do the same, with a level of each pixel."""
+    for x in range(own.size):
+        signal = own[x] - np.float64(pedestal[x])
+        variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
 
 
 @kernel
@@ -116,7 +123,7 @@ def _add_variance(variance: Array, sigma: Array, scale: float) -> None:
 
 
 @kernel
-def _divide_row(own: Array, variance: Array, flat: Array, flat_sigma: Array, flat_share: float, factor: float) -> None:
+def _divide_row(own: Array, variance: Array, flat: Array, factor: float) -> None:
     """Divide a row by the flat and multiply it by a factor, in place; its variance alike."""
     for x in range(own.size):
         inverse = 1.0 / np.float64(flat[x])
@@ -124,13 +131,16 @@ def _divide_row(own: Array, variance: Array, flat: Array, flat_sigma: Array, fla
         variance[x] *= inverse * inverse
         own[x] *= factor
         variance[x] *= factor * factor
-    if flat_sigma.size > 0:
-        for x in range(own.size):
-            of_flat = own[x] * flat_share * np.float64(flat_sigma[x]) / np.float64(flat[x])
-            variance[x] += of_flat * of_flat
 
 
 @kernel
+def _add_flat_variance(own: Array, variance: Array, flat: Array, flat_sigma: Array, flat_share: float) -> None:
+    """Add what the error of the flat does to a row that was divided by it, in place."""
+    for x in range(own.size):
+        of_flat = own[x] * flat_share * np.float64(flat_sigma[x]) / np.float64(flat[x])
+        variance[x] += of_flat * of_flat
+
+
 def reduce_light(
     pixels: Array,
     planes: tuple[Array, Array, Array],
@@ -173,17 +183,38 @@ def reduce_light(
     ``L - (1 - s) b - s D``: the bias is one frame, and its error drops out where the dark is not scaled. So its share
     is 1 - s there, and that of the dark s. Errors are taken to first order, and that of the gain as none.
     """
+    work = np.zeros((2, out.shape[1]))
+    return _reduce_light(pixels, planes, sigmas, pedestal, scale, factor, noise, out, out_sigma, work)
+
+
+@kernel
+def _reduce_light(
+    pixels: Array,
+    planes: tuple[Array, Array, Array],
+    sigmas: tuple[Array, Array, Array],
+    pedestal: Array,
+    scale: float,
+    factor: float,
+    noise: LightNoise,
+    out: Array,
+    out_sigma: Array,
+    work: Array,
+) -> int:
+    """Do it; ``work`` is two rows of float64 to work in."""
     bias, dark, flat = planes
     bias_sigma, dark_sigma, flat_sigma = sigmas
     ny, nx = out.shape
-    own, variance = np.empty(nx, np.float64), np.zeros(nx, np.float64)
+    own, variance = work[0], work[1]
     bad = 0
     for y in range(ny):
         source, target = pixels[y], out[y]
         for x in range(nx):
             own[x] = np.float64(source[x])
         if out_sigma.size > 0:
-            _photon_variance(own, pedestal[y] if pedestal.size > 0 else pedestal[:0].reshape(-1), noise, variance)
+            if pedestal.size > 0:
+                _photon_variance_above(own, pedestal[y], noise, variance)
+            else:
+                _photon_variance(own, noise, variance)
             if bias_sigma.size > 0:
                 _add_variance(variance, bias_sigma[y], noise.bias_share)
             if dark_sigma.size > 0:
@@ -193,10 +224,9 @@ def reduce_light(
         if dark.size > 0:
             _subtract_row(own, dark[y], scale)
         if flat.size > 0:
-            none = flat_sigma[:0].reshape(-1)
-            _divide_row(
-                own, variance, flat[y], flat_sigma[y] if flat_sigma.size > 0 else none, noise.flat_share, factor
-            )
+            _divide_row(own, variance, flat[y], factor)
+            if flat_sigma.size > 0:
+                _add_flat_variance(own, variance, flat[y], flat_sigma[y], noise.flat_share)
         elif factor != 1.0:
             for x in range(nx):
                 own[x] *= factor
@@ -263,7 +293,6 @@ def mask_high(pixels: Array, limit: float, y0: int, x0: int, mask: Array) -> int
     return count
 
 
-@kernel
 def block_levels(pixels: Array, size: int, out: Array) -> None:
     """Write the median of every second pixel of every second row of each square block; NaN where none is finite.
 
@@ -276,8 +305,13 @@ def block_levels(pixels: Array, size: int, out: Array) -> None:
     out : float64, shape (ceil(ny / size), ceil(nx / size))
         Of an even number of pixels, the upper of the two in the middle.
     """
+    _block_levels(pixels, size, out, np.empty(((size + 1) // 2) ** 2))
+
+
+@kernel
+def _block_levels(pixels: Array, size: int, out: Array, values: Array) -> None:
+    """Do it; ``values`` has room for those of one block."""
     ny, nx = pixels.shape
-    values = np.empty(((size + 1) // 2) ** 2, np.float64)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             count = 0

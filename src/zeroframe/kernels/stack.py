@@ -296,13 +296,13 @@ def _reduce_sorted(values: Array, first: int, end: int, statistic: int) -> tuple
     return mean, std / np.sqrt(n)
 
 
-@kernel
-def _block_width(frames: int, pixels: int, itemsize: int) -> int:
-    """How many pixels wide a block is so that it stays in the first-level cache."""
-    return min(max(_BLOCK_BYTES // (frames * itemsize) // 32 * 32, _NARROWEST), _WIDEST, pixels)
+def _block_for(stack: Array) -> tuple[Array, Array, Array]:
+    """Return memory for a block that stays in the first-level cache, for its counts, and for one of its columns."""
+    frames, pixels = stack.shape
+    width = min(max(_BLOCK_BYTES // (frames * stack.itemsize) // 32 * 32, _NARROWEST), _WIDEST, pixels)
+    return np.empty((frames, width), stack.dtype), np.empty(width, np.int32), np.empty(frames, stack.dtype)
 
 
-@kernel
 def stack_ordered(
     stack: Array,
     factors: Array,
@@ -324,16 +324,34 @@ def stack_ordered(
     SUM      sum            std sqrt(n)
     ======== ============== =========================
     """
+    block, valid, values = _block_for(stack)
+    width = block.shape[1]
+    rows, rejects = np.empty((4, width)), np.empty(width, np.bool_)
+    _stack_ordered(
+        stack, factors, pairs, limits, statistic, out, uncertainty, counts, block, valid, values, rows, rejects
+    )
+
+
+@kernel
+def _stack_ordered(
+    stack: Array,
+    factors: Array,
+    pairs: Array,
+    limits: Limits,
+    statistic: int,
+    out: Array,
+    uncertainty: Array,
+    counts: Array,
+    block: Array,
+    valid: Array,
+    values: Array,
+    rows: Array,
+    rejects: Array,
+) -> None:
+    """Do it, block by block, in memory for one block."""
     frames, pixels = stack.shape
-    width = _block_width(frames, pixels, stack.itemsize)
-    block = np.empty((frames, width), stack.dtype)
-    valid = np.empty(width, np.int32)
-    values = np.empty(frames, stack.dtype)
-    median = np.empty(width, np.float64)
-    mad = np.empty(width, np.float64)
-    mean = np.empty(width, np.float64)
-    std = np.empty(width, np.float64)
-    rejects = np.empty(width, np.bool_)
+    width = valid.size
+    median, mad, mean, std = rows[0], rows[1], rows[2], rows[3]
     clips = limits.sigma_low < np.inf or limits.sigma_high < np.inf
     drops = limits.drop_low + limits.drop_high > 0
     needs_mean = statistic != MEDIAN or (clips and (limits.center_is_mean or limits.spread_is_std))
@@ -444,11 +462,17 @@ def _sum_rows(stack: Array, factors: Array, start: int, size: int, sums: Array) 
             sums[2 * _WIDEST + p] += a * a
 
 
-@kernel
 def stack_average(stack: Array, factors: Array, statistic: int, out: Array, uncertainty: Array, counts: Array) -> None:
     """Average or sum without rejection, which needs no sorting; otherwise as `stack_ordered`."""
+    _stack_average(stack, factors, statistic, out, uncertainty, counts, np.empty(3 * _WIDEST))
+
+
+@kernel
+def _stack_average(
+    stack: Array, factors: Array, statistic: int, out: Array, uncertainty: Array, counts: Array, sums: Array
+) -> None:
+    """Do it; ``sums`` is three blocks of float64 to work in."""
     frames, pixels = stack.shape
-    sums = np.empty(3 * _WIDEST, np.float64)
     to_result = np.float64(frames) if statistic == SUM else 1.0
     to_error = np.sqrt(np.float64(frames)) if statistic == SUM else 1.0 / np.sqrt(np.float64(frames))
     for start in range(0, pixels, _WIDEST):
@@ -474,18 +498,22 @@ def stack_average(stack: Array, factors: Array, statistic: int, out: Array, unce
                 counts[start + p] = n
 
 
-@kernel
 def stack_reject(stack: Array, factors: Array, pairs: Array, limits: Limits) -> None:
     """Scale the stack in place and put NaN where a value is masked or rejected.
 
     For combinations that are written in Python: weights, and functions of the caller's own. Where equal values stand
     on both sides of the edge of what is dropped, those of the first frames are dropped.
     """
+    _stack_reject(stack, factors, pairs, limits, *_block_for(stack))
+
+
+@kernel
+def _stack_reject(
+    stack: Array, factors: Array, pairs: Array, limits: Limits, block: Array, valid: Array, values: Array
+) -> None:
+    """Do it, block by block, in memory for one block."""
     frames, pixels = stack.shape
-    width = _block_width(frames, pixels, stack.itemsize)
-    block = np.empty((frames, width), stack.dtype)
-    valid = np.empty(width, np.int32)
-    values = np.empty(frames, stack.dtype)
+    width = valid.size
     for start in range(0, pixels, width):
         _load_block(stack, factors, start, block, valid)
         size = min(width, pixels - start)
