@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numba
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from zeroframe.kernels._compile import kernel
+from zeroframe.provenance import versions
 
 compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -133,3 +135,9 @@ def test_another_source_is_compiled_again(folder):
             env={**os.environ},
         )
         assert said.stdout.split() == [str(7 * factor), str(hits)]
+
+
+def test_versions_are_those_that_are_installed():
+    assert {
+        name: version(name) for name in ("astropy", "isal", "numba", "numpy", "scipy")
+    }.items() <= versions().items()

@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroframe.dialects import Kind
 from zeroframe.kernels.stack import MAD_TO_SIGMA
-from zeroframe.quality import clipped_std, read_bands, sampled_level
+from zeroframe.quality import clipped_std, median_of_valid, read_bands, sampled_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -157,7 +157,7 @@ def _measured(sample: NDArray[Any], level: float) -> FrameQuality:
     """Measure bands of rows, of shape (bands, rows, nx), which are used up; nothing is counted."""
     thin = sample[..., :: max(sample.size // _SPREAD_PIXELS, 1)].reshape(-1)
     valid = thin[np.isfinite(thin)]
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(valid - level))) if valid.size else float("nan")
+    spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(valid - level))) if valid.size else float("nan")
     noise = _pixel_noise(sample)
     reach = _WITHIN_SPREADS * max(spread, noise) if np.isfinite(spread + noise) else np.inf
     sample -= sample.dtype.type(level)

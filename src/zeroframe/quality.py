@@ -27,6 +27,7 @@ __all__ = [
     "frame_noise",
     "frame_pairs",
     "measure_noise",
+    "median_of_valid",
     "pair_noise",
     "read_bands",
     "sample_bands",
@@ -142,10 +143,37 @@ def _clipped(values: NDArray[Any]) -> tuple[int, float, float]:
         guess = flat[np.isfinite(flat)]
     if not guess.size:
         return 0, float("nan"), float("nan")
-    center = float(np.median(guess))
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(guess - center)))
+    center = float(median_of_valid(guess))
+    spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(guess - center)))
     # more than half of the values are the same: the standard deviation is all there is to cut by
     return clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER)
+
+
+def median_of_valid(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the median along the last axis of values among which there is no NaN.
+
+    Parameters
+    ----------
+    values : ndarray
+        With at least one value along the last axis.
+
+    Returns
+    -------
+    ndarray
+        What numpy.median gives; that looks for NaN, for which it imports numpy.ma, which takes 0.02 s.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> median_of_valid(np.array([[4, 1, 3, 2], [7, 7, 9, 0]])).tolist()
+    [2.5, 7.0]
+    """
+    count = values.shape[-1]
+    half = count // 2
+    low = half - 1 + count % 2
+    ordered = np.partition(values, (low, half), axis=-1)
+    middle: NDArray[Any] = ordered[..., [low, half]].mean(axis=-1)
+    return middle
 
 
 def sampled_level(pixels: NDArray[Any]) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.kernels.stack import MAD_TO_SIGMA
-from zeroframe.quality import clipped_std
+from zeroframe.quality import clipped_std, median_of_valid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +92,7 @@ def _medians(block: NDArray[Any]) -> NDArray[np.float64]:
         medians[~empty] = np.nanmedian(block[:, ~empty], axis=0)
         return medians
     # Lines of one column beside each other: 3 times as fast as along axis 0.
-    return np.asarray(np.median(np.ascontiguousarray(block.T), axis=1), dtype=np.float64)
+    return np.asarray(median_of_valid(np.ascontiguousarray(block.T)), dtype=np.float64)
 
 
 def clipped_column_means(block: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

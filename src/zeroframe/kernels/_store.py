@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 from functools import cache
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +86,18 @@ class _StaleError(Exception):
 @cache
 def _stamp(source: Path) -> str:
     """Return what changes when machine code has to be made again."""
-    own = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("_*.py"))]
+    sources = [source, *sorted(Path(__file__).parent.glob("_*.py")), _version_file("numba"), _version_file("llvmlite")]
     settings = [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT")]
-    said = "\n".join((*settings, version("numba"), version("llvmlite"))).encode()
-    return hashlib.sha256(b"\0".join((source.read_bytes(), *own, said))).hexdigest()
+    parts = [*(path.read_bytes() for path in sources), *map(str.encode, settings)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _version_file(package: str) -> Path:
+    """Return the file of a package that holds its version; asking importlib.metadata for it takes 0.03 s."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} is not installed", name=package)
+    return Path(spec.origin).with_name("_version.py")
 
 
 def _folders(source: Path) -> Iterator[Path]:
