@@ -59,6 +59,10 @@ _BLOCK_BYTES = 32768
 _WIDEST = 512
 _NARROWEST = 128
 
+#: Where more than one pixel of so many has a value rejected, as 5 MAD of three frames does with a fifth of them, all of
+#: the block are averaged again at once: 180 becomes 100 ms for 8.5 million pixels.
+_FEW_TOUCHED = 8
+
 
 class Limits(NamedTuple):
     """What is rejected from the values of one pixel, in this order; see `zeroframe.combining.Rejection`."""
@@ -185,6 +189,72 @@ def _mean_std_block(block: Array, origin: Array, mean: Array, std: Array) -> Non
     for p in range(width):
         shift = mean[p] / frames
         variance = std[p] / frames - shift * shift
+        mean[p] = origin[p] + shift
+        std[p] = np.sqrt(variance if variance > 0.0 else 0.0)
+
+
+@kernel
+def _clip_limits(center: Array, spread: Array, unit: float, limits: Limits, low: Array, high: Array) -> None:
+    """Write between which values nothing is rejected."""
+    for p in range(center.size):
+        reach = _spread_with_floor(spread[p] * unit, center[p], limits)
+        low[p] = center[p] - reach * limits.sigma_low
+        high[p] = center[p] + reach * limits.sigma_high
+
+
+@kernel
+def _clipped_medians(block: Array, low: Array, high: Array, work: Array, median: Array, kept: Array) -> None:
+    """Median and number, in float64, of what lies within limits in sorted columns.
+
+    The two values in the middle are picked out of all rows: as vectors that is faster than going to them.
+    """
+    frames, width = block.shape
+    lower, upper = work[0], work[1]
+    lower[:] = 0.0
+    kept[:] = 0.0
+    for i in range(frames):
+        row = block[i]
+        for p in range(width):
+            lower[p] += 1.0 if np.float64(row[p]) < low[p] else 0.0
+        for p in range(width):
+            kept[p] += 1.0 if (np.float64(row[p]) >= low[p]) & (np.float64(row[p]) <= high[p]) else 0.0
+    for p in range(width):
+        first, n = lower[p], kept[p]
+        lower[p] = first + np.floor(0.5 * (n - 1.0))
+        upper[p] = first + np.floor(0.5 * n)
+    median[:] = 0.0
+    for i in range(frames):
+        row = block[i]
+        for p in range(width):
+            median[p] += np.float64(row[p]) if lower[p] == i else 0.0
+        for p in range(width):
+            median[p] += np.float64(row[p]) if upper[p] == i else 0.0
+    for p in range(width):
+        median[p] *= 0.5
+
+
+@kernel
+def _clipped_mean_std_block(
+    block: Array, low: Array, high: Array, origin: Array, kept: Array, mean: Array, std: Array
+) -> None:
+    """Mean, standard deviation (divided by n) and number of what lies within limits in sorted columns.
+
+    To the same bits as `_mean_std_sorted`: differences are taken from the median of what is left, and added in the
+    same order.
+    """
+    frames, width = block.shape
+    mean[:] = 0.0
+    std[:] = 0.0
+    for i in range(frames):
+        row = block[i]
+        for p in range(width):
+            x = np.float64(row[p])
+            d = x - origin[p] if (x >= low[p]) & (x <= high[p]) else 0.0
+            mean[p] += d
+            std[p] += d * d
+    for p in range(width):
+        shift = mean[p] / kept[p]
+        variance = std[p] / kept[p] - shift * shift
         mean[p] = origin[p] + shift
         std[p] = np.sqrt(variance if variance > 0.0 else 0.0)
 
@@ -326,7 +396,7 @@ def stack_ordered(
     """
     block, valid, values = _block_for(stack)
     width = block.shape[1]
-    rows, rejects = np.empty((4, width)), np.empty(width, np.bool_)
+    rows, rejects = np.empty((8, width)), np.empty(width, np.bool_)
     _stack_ordered(
         stack, factors, pairs, limits, statistic, out, uncertainty, counts, block, valid, values, rows, rejects
     )
@@ -352,8 +422,11 @@ def _stack_ordered(
     frames, pixels = stack.shape
     width = valid.size
     median, mad, mean, std = rows[0], rows[1], rows[2], rows[3]
+    low, high, origin, kept = rows[4], rows[5], rows[6], rows[7]
     clips = limits.sigma_low < np.inf or limits.sigma_high < np.inf
     drops = limits.drop_low + limits.drop_high > 0
+    bounds = limits.value_low > -np.inf or limits.value_high < np.inf
+    clips_once = clips and limits.iterations == 1 and not drops and not bounds and statistic != MEDIAN
     needs_mean = statistic != MEDIAN or (clips and (limits.center_is_mean or limits.spread_is_std))
     needs_mad = statistic == MEDIAN or (clips and not limits.spread_is_std)
     # what the mean and the spread of all frames are multiplied by
@@ -381,16 +454,33 @@ def _stack_ordered(
         spread = std if limits.spread_is_std else mad
         for p in range(size):
             rejects[p] = drops or valid[p] < frames
-        if limits.value_low > -np.inf or limits.value_high < np.inf:
+        if bounds:
             for p in range(size):
                 rejects[p] |= (block[0, p] < limits.value_low) | (block[frames - 1, p] > limits.value_high)
         if clips:
-            unit = 1.0 if limits.spread_is_std else MAD_TO_SIGMA
+            _clip_limits(center, spread, 1.0 if limits.spread_is_std else MAD_TO_SIGMA, limits, low, high)
+            lowest, highest = block[0], block[frames - 1]
             for p in range(size):
-                reach = _spread_with_floor(spread[p] * unit, center[p], limits)
-                low = center[p] - reach * limits.sigma_low
-                high = center[p] + reach * limits.sigma_high
-                rejects[p] |= (block[0, p] < low) | (block[frames - 1, p] > high)
+                rejects[p] |= (np.float64(lowest[p]) < low[p]) | (np.float64(highest[p]) > high[p])
+        touched = 0
+        for p in range(size):
+            touched += rejects[p]
+        if clips_once and touched * _FEW_TOUCHED > size:
+            _clipped_medians(block, low, high, rows[:2], origin, kept)
+            _clipped_mean_std_block(block, low, high, origin, kept, mean, std)
+            if statistic == SUM:
+                for p in range(size):
+                    mean[p] *= kept[p]
+                    std[p] *= np.sqrt(kept[p])
+            else:
+                for p in range(size):
+                    std[p] /= np.sqrt(kept[p])
+            for p in range(size):
+                if rejects[p] and valid[p] == frames and kept[p] > 0.0:
+                    out[start + p] = mean[p]
+                    uncertainty[start + p] = std[p]
+                    counts[start + p] = int(kept[p])
+                    rejects[p] = False
         for p in range(size):
             if rejects[p]:
                 n = valid[p]
