@@ -152,7 +152,7 @@ def prepare(
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, rate)
     sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers)
     noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
-    return Prepared(known, noise, explain_excess(sample, known, noise), clipping)
+    return Prepared(known, noise, explain_excess(sample, known, noise, workers=workers), clipping)
 
 
 def combine_prepared(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.combining import CombineSpec
-from zeroframe.quality import clipped_std, frame_pairs, measure_noise
+from zeroframe.parallel import map_threads
+from zeroframe.quality import clipped_std, frame_pairs, measure_noise, median_of_valid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +81,9 @@ class Excess:
         return self.ratio > EXCESS_WORTH_TELLING
 
 
-def explain_excess(sample: SampledStack, spec: CombineSpec, noise: StackNoise) -> Excess | None:
+def explain_excess(
+    sample: SampledStack, spec: CombineSpec, noise: StackNoise, *, workers: int | None = None
+) -> Excess | None:
     """Say what makes a combined frame noisier than it could be.
 
     Parameters
@@ -91,6 +94,8 @@ def explain_excess(sample: SampledStack, spec: CombineSpec, noise: StackNoise) -
         How they were combined.
     noise : StackNoise
         What `measure_noise` found for them.
+    workers : int, optional
+        How many threads.
 
     Returns
     -------
@@ -108,12 +113,12 @@ def explain_excess(sample: SampledStack, spec: CombineSpec, noise: StackNoise) -
         return None
     frames = len(sample.frames)
     to_combined = float(np.sqrt(frames)) if spec.method == "sum" else 1.0 / float(np.sqrt(frames))
-    drifts = _drifts(sample)
+    drifts = _drifts(sample, workers)
     excess = Excess(noise.combined, drifts.pixels * to_combined, (), noise.pattern)
     if not excess.is_worth_telling:
         return excess
     plain = CombineSpec("sum" if spec.method == "sum" else "average")
-    average = noise if spec == plain else measure_noise(sample, plain)
+    average = noise if spec == plain else measure_noise(sample, plain, workers=workers)
     rows, columns, shading = (part * to_combined for part in (drifts.rows, drifts.columns, drifts.shading))
     cost = float(np.sqrt(max(noise.combined**2 - (average.combined or 0.0) ** 2, 0.0)))
     told = rows**2 + columns**2 + shading**2 + cost**2
@@ -144,20 +149,22 @@ class _Drifts:
     along_y: float
 
 
-def _drifts(sample: SampledStack) -> _Drifts:
+def _drifts(sample: SampledStack, workers: int | None) -> _Drifts:
     """Average over pairs of frames."""
-    found = []
     height = sample.shape_yx[0]
     pairs = frame_pairs(len(sample.frames))
     # many pairs are compared on a part of the rows each
     parts = max(min(len(pairs) // 2, height // _FEWEST_ROWS), 1)
-    for number, (i, j) in enumerate(pairs):
+
+    def compare(number: int) -> tuple[float, ...]:
+        i, j = pairs[number]
         part = number % parts
         rows = slice(part * height // parts, (part + 1) * height // parts)
         with np.errstate(invalid="ignore"):  # the same infinity in both
             difference = sample.frames[i][rows].astype(np.float64) - sample.frames[j][rows]
-        found.append(_pair_drifts(difference / np.sqrt(2.0)))
-    means = np.array(found).mean(axis=0)
+        return _pair_drifts(difference / np.sqrt(2.0))
+
+    means = np.array(map_threads(compare, range(len(pairs)), workers)).mean(axis=0)
     pixels, rows_adu, columns_adu, shading = (float(root) for root in np.sqrt(np.maximum(means[:4], 0.0)))
     return _Drifts(pixels, rows_adu, columns_adu, shading, float(means[4]), float(means[5]))
 
@@ -165,7 +172,8 @@ def _drifts(sample: SampledStack) -> _Drifts:
 def _pair_drifts(difference: NDArray[np.float64]) -> tuple[float, ...]:
     """Variances of pixels, and of rows, columns and squares beyond what pixels give; correlations of neighbours."""
     height, width = difference.shape
-    level = np.nanmedian(difference) if np.isfinite(difference).any() else 0.0
+    valid = difference[np.isfinite(difference)]
+    level = float(median_of_valid(valid)) if valid.size else 0.0
     reach = _OUTLIER * clipped_std(difference)
     difference = np.clip(np.nan_to_num(difference - level), -reach, reach)
     rows = difference.mean(axis=1, keepdims=True)

@@ -330,7 +330,7 @@ def frame_noise(stack: Stack, *, workers: int | None = None) -> FrameNoise | Non
     return FrameNoise(
         single=float(np.sqrt(np.mean(single))),
         calibrated=float(np.sqrt(np.mean(calibrated))),
-        typical=float(np.sqrt(np.median(calibrated))),
+        typical=float(np.sqrt(median_of_valid(np.array(calibrated)))),
         pairs=len(single),
     )
 

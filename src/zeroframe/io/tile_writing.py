@@ -11,6 +11,7 @@ from zeroframe.errors import UsageError
 from zeroframe.io.building import card, described_cards, finished_header, mandatory_cards, offset_cards
 from zeroframe.io.cards import Cards, find_end
 from zeroframe.io.checksums import add_sums, data_sum
+from zeroframe.io.gzipping import gzip_compressor
 from zeroframe.io.headers import card_groups, is_structural
 from zeroframe.io.layout import padded
 from zeroframe.io.storing import StoredForm, stored_bytes, stored_form
@@ -88,8 +89,6 @@ def _gzip_2(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], li
     GZIP_2 puts the first bytes of all pixels of a tile before the second ones and so on, then gzips them: the
     exponents and the noisy bits of floats are kept apart.
     """
-    from isal import isal_zlib
-
     width = data.shape[-1]
     height = data.shape[-2] if data.ndim > 1 else 1
     rows = min(height, max(1, _TILE_BYTES // (width * form.dtype.itemsize)))
@@ -98,7 +97,8 @@ def _gzip_2(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], li
         for start in range(0, height, rows):
             stored = stored_bytes(plane[start : start + rows], form)
             octets = np.frombuffer(stored, np.uint8).reshape(-1, form.dtype.itemsize)
-            tiles.append(isal_zlib.compress(octets.T.tobytes(), 1, 31))
+            compressor = gzip_compressor()
+            tiles.append(compressor.compress(octets.T.tobytes()) + compressor.flush())
     sizes = np.array([len(tile) for tile in tiles], np.int64)
     letter, integer = ("P", ">i4") if sizes.sum() < 2**31 else ("Q", ">i8")
     descriptors = np.stack([sizes, np.cumsum(sizes) - sizes], axis=1).astype(integer)
