@@ -13,7 +13,18 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "zeroframe"
 FLOORS = (
-    ("_version", "errors", "fragments", "sections", "memory", "parallel", "executing", "precision", "kernels"),
+    (
+        "_version",
+        "errors",
+        "fragments",
+        "sections",
+        "memory",
+        "parallel",
+        "executing",
+        "medians",
+        "precision",
+        "kernels",
+    ),
     (
         *("dialects", "io", "headers"),
         *("header_*", "conditions", "listing", "survey", "readback", "locking"),

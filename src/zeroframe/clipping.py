@@ -18,6 +18,7 @@ from zeroframe.combining import CombineSpec, Method, Rejection
 from zeroframe.dialects import Kind
 from zeroframe.errors import UsageError
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.medians import median_of_valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,10 +181,10 @@ def noise_floor(
         return None
     levels = np.asarray(levels_adu, dtype=np.float64)
     levels = levels[np.isfinite(levels)]
-    drift = MAD_TO_SIGMA * float(np.median(np.abs(levels - np.median(levels)))) if levels.size else 0.0
+    drift = MAD_TO_SIGMA * float(median_of_valid(np.abs(levels - median_of_valid(levels)))) if levels.size else 0.0
     squares = noise.typical**2 + drift**2
     reason = f"measured from {noise.pairs} pair{'' if noise.pairs == 1 else 's'} of frames"
-    level = float(np.median(levels)) if levels.size else 0.0
+    level = float(median_of_valid(levels)) if levels.size else 0.0
     if kind in {Kind.DARK, Kind.FLAT, Kind.SCIENCE, Kind.ARC} and gain_e_per_adu and level > 0:
         photons = level / gain_e_per_adu
         if photons < squares:
@@ -290,7 +291,7 @@ def _tail_rate(
     values[:, 0] = np.inf
     values.sort(axis=1)
     median = 0.5 * (values[:, (frames - 1) // 2] + values[:, frames // 2])
-    mad = np.median(np.abs(values - median[:, None]), axis=1)
+    mad = median_of_valid(np.abs(values - median[:, None]))
     width = np.full(_DRAWS, floor) if spread == "floor" else np.maximum(MAD_TO_SIGMA * mad, floor)
     limits = median + k * width - true_mean
     if noise_adu:  # a whole number beyond the limit is half a step and more beyond it on average
@@ -304,4 +305,4 @@ def _drawn_std_rate(random: np.random.Generator, frames: int, k: float, floor: f
         return 0.0
     values = _drawn(random, frames, noise_adu)
     width = np.maximum(values.std(axis=1), floor)
-    return float(np.mean(values > (np.median(values, axis=1) + k * width)[:, None]))
+    return float(np.mean(values > (median_of_valid(values) + k * width)[:, None]))

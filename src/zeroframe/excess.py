@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.combining import CombineSpec
+from zeroframe.medians import median_of_valid
 from zeroframe.parallel import map_threads
-from zeroframe.quality import clipped_std, frame_pairs, measure_noise, median_of_valid
+from zeroframe.quality import clipped_std, frame_pairs, measure_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,8 @@ import numpy as np
 
 from zeroframe.dialects import Kind
 from zeroframe.kernels.stack import MAD_TO_SIGMA
-from zeroframe.quality import clipped_std, median_of_valid, read_bands, sampled_level
+from zeroframe.medians import median_of_valid
+from zeroframe.quality import clipped_std, read_bands, sampled_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -283,8 +284,8 @@ def _robust(values: Sequence[float] | NDArray[Any]) -> tuple[float, float]:
     finite = finite[np.isfinite(finite)]
     if finite.size == 0:
         return float("nan"), float("nan")
-    median = float(np.median(finite))
-    return median, MAD_TO_SIGMA * float(np.median(np.abs(finite - median)))
+    median = float(median_of_valid(finite))
+    return median, MAD_TO_SIGMA * float(median_of_valid(np.abs(finite - median)))
 
 
 def _odd_ones(values: Mapping[Path, float], what: str, floor: float, say: Callable[[float, float], str]) -> list[Flag]:
@@ -319,8 +320,8 @@ def _level_and_noise_flags(qualities: Mapping[Path, FrameQuality], noise: float,
 def _shape_flags(qualities: Mapping[Path, FrameQuality], floor: float) -> list[Flag]:
     """Flag frames that differ from the others by more than a constant: a leak in one corner, a drift along the rows."""
     maps = np.stack([_coarse(quality.cells_adu) for quality in qualities.values()])
-    maps = maps - np.median(maps, axis=0)
-    maps -= np.median(maps, axis=(1, 2), keepdims=True)
+    maps = maps - median_of_valid(maps, axis=0)
+    maps -= median_of_valid(maps.reshape(len(maps), -1))[:, None, None]
     peaks = np.abs(maps).max(axis=(1, 2))
     usual, spread = _robust(peaks)
     limit = max(floor, _SHAPE_RATIO * usual, usual + _ODD_SIGMAS * spread)
@@ -360,7 +361,7 @@ def _pixel_flags(qualities: Mapping[Path, FrameQuality]) -> list[Flag]:
         ("not finite", _NON_FINITE_FRACTION, lost),
     ):
         compare = len(shares) >= _FEWEST_TO_COMPARE
-        limit = floor + _SHARE_RATIO * float(np.median(list(shares.values()))) if compare else _LONE_SHARE
+        limit = floor + _SHARE_RATIO * float(median_of_valid(list(shares.values()))) if compare else _LONE_SHARE
         flags += [
             Flag(path, what, share, limit, f"{100 * share:.2f} % of its pixels are {what} (limit {100 * limit:.2g} %)")
             for path, share in shares.items()
@@ -384,9 +385,9 @@ def _header_flags(facts: Mapping[Path, FrameFacts], usual_kind: Kind | None) -> 
             degrees, "temperature", _TEMPERATURE_C, lambda t, u: f"taken at {t:g} °C, the others at about {u:g} °C"
         )
     if len(gains) >= _FEWEST_TO_COMPARE:
-        floor = _GAIN_FRACTION * float(np.median(list(gains.values())))
+        floor = _GAIN_FRACTION * float(median_of_valid(list(gains.values())))
         flags += _odd_ones(gains, "gain", floor, lambda g, u: f"its gain is {g:g} e-/ADU, the others' {u:g}")
     if len(seconds) >= _FEWEST_TO_COMPARE and usual_kind not in _LIT:
-        floor = max(_EXPOSURE_S, _EXPOSURE_FRACTION * float(np.median(list(seconds.values()))))
+        floor = max(_EXPOSURE_S, _EXPOSURE_FRACTION * float(median_of_valid(list(seconds.values()))))
         flags += _odd_ones(seconds, "exposure", floor, lambda s, u: f"exposed for {s:g} s, the others for {u:g} s")
     return flags

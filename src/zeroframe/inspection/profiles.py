@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.kernels.stack import MAD_TO_SIGMA
-from zeroframe.quality import clipped_std, median_of_valid
+from zeroframe.medians import median_of_valid
+from zeroframe.quality import clipped_std
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
