@@ -1,12 +1,13 @@
-"""Raw frames and results in an object store that speaks S3: the bytes of a run on a disk."""
+"""Files of an object store that speaks S3: read, written and looked for as those of a disk are."""
 
 from __future__ import annotations
 
+import os
+import pickle
+import re
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
-from multiprocessing import get_context
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,59 +17,42 @@ from astropy.io import fits
 pytest.importorskip("moto", reason="needs a store that speaks S3: pip install 'zeroframe[test]'")
 pytest.importorskip("s3fs", reason="needs what reaches S3: pip install 'zeroframe[remote]'")
 
-from clusters import cluster
-from reliability import ALL_CASES, hashes
+from stores import files, hashes_here, hashes_there, send, store
 from workbench import pixels_of, raw_pixels, small_folder, write_raw
-from zeroframe import places
-from zeroframe.cluster import on_cluster
+from zeroframe.band_jobs import combine_in_bands, shared_stack
 from zeroframe.combining import CombineSpec, combine_stack
-from zeroframe.errors import DamagedError, FrameError, NoFramesError, OutputError, OutputExistsError, UsageError
-from zeroframe.executing import map_jobs
-from zeroframe.frame_jobs import FrameTask, calibrate_frames
-from zeroframe.io import ImagePart, write_fits
+from zeroframe.errors import (
+    DamagedError,
+    FrameError,
+    NoFramesError,
+    NotFitsError,
+    OutputError,
+    OutputExistsError,
+    UnsupportedError,
+    UsageError,
+)
+from zeroframe.io import ImagePart, places, read_raw, scan, write_fits
+from zeroframe.io.atomic import remove_stale_parts
+from zeroframe.io.marks import file_crc32, file_mark, stamp_of
+from zeroframe.io.places import Place
 from zeroframe.io.ranges import scan_by_ranges
-from zeroframe.places import Place, is_url, local_path
-from zeroframe.plan import BiasWishes, plan_bias
-from zeroframe.recipes import RecipeWishes
-from zeroframe.remote_jobs import RemoteStack, RemoteTask, calibrate_remote_frame, survey_place
-from zeroframe.sections import Section
+from zeroframe.io.urls import UrlPath, as_path, byte_count, is_there, is_url
 from zeroframe.stacks import open_stack
-from zeroframe.survey import survey, survey_folder
+from zeroframe.survey import survey, survey_folder, survey_tree
 
-FRAMES = 4
-WISHES = BiasWishes(RecipeWishes(overscan=Section.parse("[17:20,:]"), trim=Section.parse("[1:16,:]")))
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
-def store():
-    """A server that speaks S3, with an empty bucket."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("NO_PROXY", host)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        for name in ("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        _files().mkdir("bucket")
-        yield
-    server.stop()
-
-
-def _files():
-    return places._filesystem("s3")
+def server():
+    with store() as address:
+        yield address
 
 
 @pytest.fixture
-def place(store, request):
+def place(server, request):
     """A folder of its own for each test."""
-    return Place(f"s3://bucket/{request.node.name}")
+    return Place(f"s3://bucket/{re.sub('[^a-z0-9_]', '-', request.node.name)}")
 
 
 @pytest.fixture
@@ -84,50 +68,39 @@ def asked(monkeypatch):
     return ranges
 
 
-def send(folder, place):
-    for path in sorted(folder.iterdir()):
-        place.put(path, path.name)
-    return place
-
-
-def tasks_of(raw, out, spool):
-    """Plan what is in one place, into another."""
-    found, files = survey_place(raw, spool)
-    plan = plan_bias(found, spool / "raw", spool / "out", WISHES)
-    file_of = {file.name: file for file in files}
-    return [RemoteTask(FrameTask(job), raw, file_of[job.source.name], out) for job in plan.calibrate]
-
-
-def run_here(raw, out):
-    out.mkdir()
-    plan = plan_bias(survey_folder(raw), raw, out, WISHES)
-    with ThreadPoolExecutor(1) as pool:
-        assert {each.state for each in calibrate_frames(pool, [FrameTask(job) for job in plan.calibrate])} == {"done"}
-    return out
-
-
-def fetched(place, folder):
+@pytest.fixture
+def spool(tmp_path, monkeypatch):
+    """Where files are on their way."""
+    folder = tmp_path / "tmp"
     folder.mkdir()
-    for file in place.listing():
-        place.fetch(file, folder / file.name)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
+
+
+def path_in(place, name=""):
+    return UrlPath(place.url, name)
 
 
 class TestPlace:
     def test_what_is_put_is_there_and_can_be_fetched(self, place, tmp_path):
-        small_folder(tmp_path / "raw", 2)
+        paths = small_folder(tmp_path / "raw", 2)
         send(tmp_path / "raw", place)
         assert [(file.name, file.size) for file in place.listing()] == [
-            (path.name, path.stat().st_size) for path in sorted((tmp_path / "raw").iterdir())
+            (path.name, path.stat().st_size) for path in paths
         ]
-        assert hashes(fetched(place, tmp_path / "back")) == hashes(tmp_path / "raw")
+        assert hashes_there(place) == hashes_here(tmp_path / "raw")
+        with path_in(place, "b1.fits").open("rb") as file:
+            assert file.read() == paths[0].read_bytes()
 
     def test_folders_and_hidden_files_are_not_listed(self, place, tmp_path):
         path = tmp_path / "a"
         path.write_bytes(b"a")
         for name in ("a", ".hidden", "within/b"):
             place.put(path, name)
+        files().pipe_file(f"{place.url}/within/", b"")  # what other programs take for a folder
         assert [file.name for file in place.listing()] == ["a"]
+        assert [file.name for file in place.listing(hidden=True)] == [".hidden", "a"]
+        assert place.folders() == ["within"]
 
     def test_what_is_there_is_not_replaced_without_being_asked(self, place, tmp_path):
         old, new = tmp_path / "old", tmp_path / "new"
@@ -159,14 +132,14 @@ class TestPlace:
     def test_other_bytes_have_arrived(self, place, tmp_path, monkeypatch):
         path = tmp_path / "a"
         path.write_bytes(b"1234")
-        real = _files().put_file
+        real = files().put_file
 
         def spoil(_, target, **more):
             spoiled = tmp_path / "spoiled"
             spoiled.write_bytes(b"1235")
             return real(str(spoiled), target, **more)
 
-        monkeypatch.setattr(_files(), "put_file", spoil)
+        monkeypatch.setattr(files(), "put_file", spoil)
         with pytest.raises(OutputError, match="has other bytes than were sent"):
             place.put(path, "a")
 
@@ -176,45 +149,72 @@ class TestPlace:
         monkeypatch.setattr(places, "_file_md5", lambda _: "of something else")
         assert place.put(path, "a").size == 4
 
-    def test_a_file_that_changes_while_it_is_fetched(self, place, tmp_path):
+    def test_a_file_that_changes_while_it_is_fetched(self, place, tmp_path, spool, monkeypatch):
         path = tmp_path / "a"
         path.write_bytes(b"1234")
-        before = place.put(path, "a")
+        place.put(path, "a")
         path.write_bytes(b"4321")
-        place.put(path, "a", overwrite=True)
+        real = Place.read_range
+
+        def changing(self, name, start, stop):
+            data = real(self, name, start, stop)
+            place.put(path, "a", overwrite=True)
+            return data
+
+        monkeypatch.setattr(Place, "read_range", changing)
         with pytest.raises(FrameError, match=f"{place.url}/a: was changed while it was read; run again"):
-            place.fetch(before, tmp_path / "b")
-        assert not (tmp_path / "b").exists()
-        assert [each.name for each in tmp_path.iterdir()] == ["a"]
+            place.fetched("a")
+        assert list(spool.iterdir()) == []
+
+    def test_a_file_of_which_fewer_bytes_come(self, place, tmp_path, monkeypatch):
+        path = tmp_path / "a"
+        path.write_bytes(b"1234")
+        place.put(path, "a")
+        monkeypatch.setattr(Place, "read_range", lambda *_: b"123")
+        with pytest.raises(DamagedError, match=f"{place.url}/a: gave 3 of its 4 bytes; run again"):
+            place.fetched("a")
 
     def test_what_is_not_there(self, place, tmp_path):
         assert place.find("a") is None
         with pytest.raises(FrameError, match=f"{place.url}/a: is not there"):
             place.read_range("a", 0, 1)
-        with pytest.raises(NoFramesError, match="s3://nowhere/raw is not there; check the name"):
+        with pytest.raises(NoFramesError, match="s3://nowhere/raw: there is no bucket 'nowhere'; check its name"):
             Place("s3://nowhere/raw").listing()
+        with pytest.raises(NoFramesError, match="there is nothing in it, though there is a bucket 'bucket'; check"):
+            place.listing()
         path = tmp_path / "a"
         path.write_bytes(b"1")
-        with pytest.raises(OutputError, match="s3://nowhere/out/a: is not there"):
+        with pytest.raises(OutputError, match="s3://nowhere/out/a: there is no bucket 'nowhere'; make it"):
             Place("s3://nowhere/out").put(path, "a")
+        with pytest.raises(OutputError, match=f"{place.url}/a: is not there"):
+            place.remove("a")
+        place.remove("a", missing_ok=True)
 
-    @pytest.mark.usefixtures("store")
+    @pytest.mark.usefixtures("server")
     def test_nobody_answers(self, monkeypatch):
         import s3fs
 
-        files = s3fs.S3FileSystem(
+        unreached = s3fs.S3FileSystem(
             endpoint_url="http://127.0.0.1:9", key="k", secret="s", skip_instance_cache=True,
             config_kwargs={"retries": {"max_attempts": 0}, "connect_timeout": 1},
         )  # fmt: skip
-        files.retries = 1
-        monkeypatch.setattr(places, "_filesystem", lambda _: files)
-        with pytest.raises(NoFramesError, match=r"s3://bucket/raw cannot be reached \(.*127.0.0.1:9"):
+        unreached.retries = 1
+        monkeypatch.setattr(places, "_filesystem", lambda _: unreached)
+        with pytest.raises(
+            NoFramesError, match=r"s3://bucket/raw cannot be reached \(.*127.0.0.1:9.*check the network"
+        ):
             Place("s3://bucket/raw").listing()
 
     def test_places_where_files_are_seen_half_written_take_no_results(self, tmp_path):
         (tmp_path / "a").write_bytes(b"1")
-        with pytest.raises(UsageError, match="a file there is seen half-written"):
+        with pytest.raises(OutputError, match="memory://out/a: files are seen half-written there"):
             Place("memory://out").put(tmp_path / "a", "a")
+
+    def test_without_anything_that_tells_of_a_change_there_is_no_stamp(self, place):
+        entry = {"name": "bucket/a", "size": 4, "type": "file"}
+        assert place._file(entry).stamp == ""
+        assert place._file({**entry, "etag": '"0x8D"'}).stamp == "4.0x8D"
+        assert place._file({**entry, "last_modified": "noon"}).stamp == "4.noon"
 
     def test_kinds_of_places_that_are_not_known(self):
         with pytest.raises(UsageError, match="nonsense://a cannot be reached"):
@@ -223,53 +223,176 @@ class TestPlace:
             Place("raw")
 
 
+class TestPaths:
+    def test_their_parts_are_those_of_a_path(self):
+        path = as_path("S3A://bucket/raw//night 1/b1.fits")
+        assert str(path) == "s3://bucket/raw/night 1/b1.fits"
+        assert (path.name, path.stem, path.parent) == ("b1.fits", "b1", UrlPath("s3://bucket/raw", "night 1"))
+        assert path == UrlPath(str(path)) == pickle.loads(pickle.dumps(path)) != Path("s3:/bucket/raw/night 1/b1.fits")
+        assert path.absolute() is path.resolve() is path
+        assert path.relative_to(UrlPath("s3://bucket/raw")) == Path("night 1/b1.fits")
+        assert UrlPath("s3://bucket") in path.parents
+        assert sorted([path, path.with_name("a")]) == [path.with_name("a"), path]
+
+    def test_the_system_is_never_asked(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        path = UrlPath("s3://bucket/raw/b1.fits")
+        for touch in (open, fits.open, np.fromfile):
+            with pytest.raises(UnsupportedError, match=r"s3://bucket/raw/b1\.fits: is not on a disk, which this needs"):
+                touch(path)
+        with pytest.raises(UnsupportedError):
+            path.stat()
+        with pytest.raises(UnsupportedError, match="cannot be opened with mode 'w'"):
+            path.open("w")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_is_there(self, place, tmp_path):
+        paths = small_folder(tmp_path / "raw", 1)
+        send(tmp_path / "raw", place)
+        there, nowhere = path_in(place, "b1.fits"), path_in(place, "c")
+        assert [is_there(there), there.is_file(), there.is_dir()] == [True, True, False]
+        assert [is_there(nowhere), nowhere.is_file(), nowhere.is_dir()] == [False, False, False]
+        assert [is_there(path_in(place)), path_in(place).is_file(), path_in(place).is_dir()] == [True, False, True]
+        assert byte_count(there) == paths[0].stat().st_size
+        assert list(path_in(place).iterdir()) == [there]
+        assert (stamp_of(there), stamp_of(nowhere)) == (place.find("b1.fits").stamp, None)
+        with pytest.raises(FrameError, match="there is no such file; check the name"):
+            byte_count(nowhere)
+        with pytest.raises(FileNotFoundError):
+            nowhere.read_bytes()
+
+    def test_file_urls_are_paths(self):
+        assert as_path("file:///data/raw%20frames") == Path("/data/raw frames")
+        assert as_path("s3://bucket/raw") == UrlPath("s3://bucket/raw")
+        assert not is_url("C:/raw")
+        with pytest.raises(UsageError, match="names a file of the machine 'server'"):
+            as_path("file://server/data")
+
+
+class TestFiles:
+    def test_they_are_read_as_those_of_a_disk(self, place, tmp_path, spool):
+        (tmp_path / "raw").mkdir()
+        for compress in ("none", "gzip", "rice"):
+            write_fits(tmp_path / "raw" / compress, [ImagePart(raw_pixels(1, (30, 40)))], compress=compress)
+        send(tmp_path / "raw", place)
+        for path in sorted((tmp_path / "raw").iterdir()):
+            far = path_in(place, path.name)
+            found, expected = read_raw(far, with_mark=True, check_sums=True), read_raw(path, with_mark=True)
+            np.testing.assert_array_equal(found.decode(), expected.decode())
+            assert (found.mark.sha256, found.mark.byte_count) == (expected.mark.sha256, expected.mark.byte_count)
+            assert found.mark.stamp == file_mark(far).stamp == stamp_of(far)
+            assert file_crc32(far) == file_crc32(path)
+        assert list(spool.iterdir()) == []
+
+    @pytest.mark.parametrize("compress", ["none", "gzip", "rice"])
+    def test_they_are_written_as_those_of_a_disk(self, place, tmp_path, spool, compress):
+        parts = [ImagePart(raw_pixels(1, (30, 40)).astype(np.float32))]
+        far, near = path_in(place, "a.fits"), tmp_path / "a.fits"
+        assert write_fits(far, parts, compress=compress) == write_fits(near, parts, compress=compress)
+        assert far.read_bytes() == near.read_bytes()
+        with pytest.raises(OutputExistsError, match=f"{far}: there is a file of that name already"):
+            write_fits(far, parts)
+        write_fits(far, parts, overwrite=True)
+        assert list(spool.iterdir()) == []
+
+    def test_what_fails_while_it_is_written_leaves_nothing(self, place, spool):
+        def fail(_):
+            raise RuntimeError("in the middle")
+
+        far = path_in(place, "a.fits")
+        with pytest.raises(RuntimeError):
+            write_fits(far, [ImagePart(raw_pixels(1))], on_bytes=fail)
+        assert not is_there(far)
+        assert list(spool.iterdir()) == []
+
+    def test_leftovers_are_removed(self, place, tmp_path):
+        (tmp_path / "a").write_bytes(b"a")
+        for name in (".a.fits.4711-0123abcd.part", ".mine", "a.fits"):
+            place.put(tmp_path / "a", name)
+        assert remove_stale_parts(path_in(place)) == [".a.fits.4711-0123abcd.part"]
+        assert [file.name for file in place.listing(hidden=True)] == [".mine", "a.fits"]
+        assert remove_stale_parts(path_in(place, "nowhere")) == []
+
+    def test_folders_of_those_who_were_killed_are_removed(self, spool):
+        from zeroframe.io.temporary import remove_stale_folders, temporary_folder
+
+        old, young = (Path(tempfile.mkdtemp(prefix="zeroframe-way-", dir=spool)) for _ in range(2))
+        foreign = spool / "zeroframe-other"
+        foreign.mkdir()
+        (old / "b1.fits").write_bytes(b"half")
+        with temporary_folder() as used:
+            for folder in (old, used, foreign):
+                os.utime(folder, (0, 0))
+            assert remove_stale_folders() == [old]
+            assert used.is_dir()
+        assert sorted(spool.iterdir()) == sorted([young, foreign])
+
+    def test_an_empty_file_and_none(self, place, tmp_path):
+        (tmp_path / "a").write_bytes(b"")
+        place.put(tmp_path / "a", "a")
+        with pytest.raises(NotFitsError, match="the file is empty"):
+            read_raw(path_in(place, "a"))
+        with pytest.raises(FrameError, match=f"{place.url}/b: there is no such file"):
+            scan(path_in(place, "b"))
+
+
 class TestHeaders:
     def test_they_are_read_by_a_few_kilobytes(self, place, tmp_path, asked):
         paths = small_folder(tmp_path / "raw", 3, OBJECT="zero")
         large = write_raw(tmp_path / "raw" / "large.fits", raw_pixels(1, (300, 400)))
+        (tmp_path / "raw" / "notes.txt").write_text("clouds")
         send(tmp_path / "raw", place)
         asked.clear()
-        found, _ = survey_place(place, tmp_path / "spool")
-        expected = survey_folder(tmp_path / "raw")
+        found, expected = survey_folder(place.url), survey_folder(tmp_path / "raw")
         assert [item.facts for item in found] == [item.facts for item in expected]
         assert [item.layout for item in found] == [item.layout for item in expected]
-        assert [item.path for item in found] == [tmp_path / "spool" / path.name for path in (*paths, large)]
+        assert [item.path for item in found] == [path_in(place, path.name) for path in (*paths, large)]
         assert max(stop - start for _, start, stop in asked) <= 11520 < large.stat().st_size
-        assert len(asked) == 4
+        assert len(asked) == 4 + 1  # the notes, too
+
+    def test_a_tree_in_the_order_of_one_on_a_disk(self, place, tmp_path):
+        for folder in ("b", "a/deep", "."):
+            small_folder(tmp_path / "raw" / folder, 1)
+        (tmp_path / "raw" / ".hidden").mkdir()
+        small_folder(tmp_path / "raw" / "out", 1)
+        send(tmp_path / "raw", place)
+        found = survey_tree(place.url, leave_out=[f"{place.url}/out"])
+        expected = survey_tree(tmp_path / "raw", leave_out=[tmp_path / "raw" / "out"])
+        assert [item.path.relative_to(path_in(place)) for item in found] == [
+            item.path.relative_to(tmp_path / "raw") for item in expected
+        ]
 
     @pytest.mark.parametrize("compress", ["gzip", "rice"])
-    def test_compressed_files(self, place, tmp_path, compress):
+    def test_compressed_files(self, place, tmp_path, compress, asked):
         (tmp_path / "raw").mkdir()
         path = tmp_path / "raw" / f"a.{compress}"
         header = fits.Header({"IMAGETYP": "zero", "EXPTIME": 0.0})
-        write_fits(path, [ImagePart(raw_pixels(1, (200, 300)), header)], compress=compress)
+        write_fits(path, [ImagePart(raw_pixels(1, (400, 500)), header)], compress=compress)
         send(tmp_path / "raw", place)
-        [found], _ = survey_place(place, tmp_path / "spool")
+        asked.clear()
+        [found] = survey([path_in(place, path.name)])
         [expected] = survey([path])
         assert found.problem is None
         assert (found.facts, found.layout) == (expected.facts, expected.layout)
         assert found.frame.encoding == expected.frame.encoding
+        assert sum(stop - start for _, start, stop in asked) < path.stat().st_size
 
-    def test_a_compressed_file_of_several_extensions_is_fetched(self, place, tmp_path):
+    def test_a_compressed_file_of_several_extensions_is_fetched(self, place, tmp_path, spool):
         (tmp_path / "raw").mkdir()
-        (tmp_path / "spool").mkdir()
         path = tmp_path / "raw" / "a.fits.gz"
         parts = [ImagePart(raw_pixels(n, (200, 300)), name=name) for n, name in enumerate(("SCI", "MASK"))]
         write_fits(path, parts, compress="gzip")
         send(tmp_path / "raw", place)
-        [found], _ = survey_place(place, tmp_path / "spool")
-        assert [hdu.name for hdu in found.frame.hdus] == ["SCI", "MASK"]
-        assert list((tmp_path / "spool").iterdir()) == []
+        assert [hdu.name for hdu in scan(path_in(place, "a.fits.gz")).hdus] == ["SCI", "MASK"]
+        assert list(spool.iterdir()) == []
 
     def test_every_extension_is_found(self, place, tmp_path):
         (tmp_path / "raw").mkdir()
         path = tmp_path / "raw" / "a.fits"
         write_fits(path, [ImagePart(raw_pixels(n, (100, 100)), name=name) for n, name in enumerate(("A", "B", "C"))])
         send(tmp_path / "raw", place)
-        [found], _ = survey_place(place, tmp_path)
-        assert [hdu.data_offset for hdu in found.frame.hdus] == [
-            hdu.data_offset for hdu in survey([path])[0].frame.hdus
-        ]
+        [found] = survey_folder(place.url)
+        assert [hdu.data_offset for hdu in found.frame.hdus] == [hdu.data_offset for hdu in scan(path).hdus]
         assert str(found.problem).startswith(f"{place.url}/a.fits: holds 3 images")
 
     @pytest.mark.parametrize(
@@ -279,7 +402,7 @@ class TestHeaders:
         path = tmp_path / "a.fits"
         path.write_bytes(content)
         place.put(path, "a.fits")
-        [found], _ = survey_place(place, tmp_path)
+        [found] = survey_folder(place.url)
         [expected] = survey([path])
         assert type(found.problem) is type(expected.problem)
         assert str(found.problem) == str(expected.problem).replace(str(path), f"{place.url}/a.fits")
@@ -292,90 +415,29 @@ class TestHeaders:
         assert found.remarks == survey([path])[0].frame.remarks != ()
 
 
-class TestFrames:
-    def test_the_bytes_of_a_run_on_a_disk_and_nothing_left_behind(self, place, tmp_path, monkeypatch):
-        import tempfile
-
-        small_folder(tmp_path / "raw", FRAMES)
-        expected = run_here(tmp_path / "raw", tmp_path / "here")
-        raw, out = send(tmp_path / "raw", Place(place.url + "/raw")), Place(place.url + "/out")
-        (tmp_path / "tmp").mkdir()
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-        outcomes = [calibrate_remote_frame(task) for task in tasks_of(raw, out, tmp_path / "spool")]
-        assert {outcome.state for outcome in outcomes} == {"done"}
-        assert [outcome.source_mark.stamp for outcome in outcomes] == [file.stamp for file in raw.listing()]
-        assert list((tmp_path / "tmp").iterdir()) == []
-        assert hashes(fetched(out, tmp_path / "back")) == hashes(expected)
-
-    @pytest.mark.skipif(not ALL_CASES, reason="ZEROFRAME_ALL_CASES=1 does without Dask what the next test does")
-    def test_other_processes(self, place, tmp_path):
-        small_folder(tmp_path / "raw", FRAMES)
-        expected = run_here(tmp_path / "raw", tmp_path / "here")
-        raw, out = send(tmp_path / "raw", Place(place.url + "/raw")), Place(place.url + "/out")
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            outcomes = map_jobs(pool, calibrate_remote_frame, tasks_of(raw, out, tmp_path / "spool"))
-        assert {outcome.state for outcome in outcomes} == {"done"}
-        assert hashes(fetched(out, tmp_path / "back")) == hashes(expected)
-
-    def test_a_cluster(self, place, tmp_path):
-        pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
-        small_folder(tmp_path / "raw", FRAMES)
-        expected = run_here(tmp_path / "raw", tmp_path / "here")
-        raw, out = send(tmp_path / "raw", Place(place.url + "/raw")), Place(place.url + "/out")
-        with cluster(tmp_path / "dask", workers=1) as running, on_cluster(running.address) as executor:
-            outcomes = map_jobs(executor, calibrate_remote_frame, tasks_of(raw, out, tmp_path / "spool"))
-        assert {outcome.state for outcome in outcomes} == {"done"}
-        assert hashes(fetched(out, tmp_path / "back")) == hashes(expected)
-
-    def test_a_job_that_is_repeated_finds_its_own_result(self, place, tmp_path):
-        small_folder(tmp_path / "raw", 1)
-        raw, out = send(tmp_path / "raw", Place(place.url + "/raw")), Place(place.url + "/out")
-        [task] = tasks_of(raw, out, tmp_path / "spool")
-        first, second = calibrate_remote_frame(task), calibrate_remote_frame(task)
-        assert (first.state, second.state) == ("done", "done")
-        assert first.crc32 == second.crc32
-
-    def test_the_result_of_something_else_is_kept(self, place, tmp_path):
-        small_folder(tmp_path / "raw", 1)
-        raw, out = send(tmp_path / "raw", Place(place.url + "/raw")), Place(place.url + "/out")
-        [task] = tasks_of(raw, out, tmp_path / "spool")
-        (tmp_path / "other").write_bytes(b"mine")
-        out.put(tmp_path / "other", task.frame.job.target.name)
-        outcome = calibrate_remote_frame(task)
-        assert outcome.state == "failed"
-        assert outcome.reason.startswith(f"{out.url}/b1.fits: there is a file of that name already")
-        assert out.read_range("b1.fits", 0, 4) == b"mine"
-        overwriting = replace(task, frame=replace(task.frame, overwrite=True))
-        assert calibrate_remote_frame(overwriting).state == "done"
-
-    def test_a_damaged_frame_is_named_by_its_url(self, place, tmp_path):
-        [path] = small_folder(tmp_path / "raw", 1)
-        raw, out = send(tmp_path / "raw", Place(place.url + "/raw")), Place(place.url + "/out")
-        path.write_bytes(path.read_bytes()[:-2880])
-        raw.put(path, path.name, overwrite=True)
-        [task] = tasks_of(raw, out, tmp_path / "spool")
-        outcome = calibrate_remote_frame(task)
-        assert outcome.state == "failed"
-        assert outcome.reason.startswith(f"{raw.url}/b1.fits: is cut off")
-        assert out.find("b1.fits") is None
-
-
 class TestRows:
     def test_a_band_reads_only_its_rows_and_combines_to_the_same_bits(self, place, tmp_path, asked):
+        from concurrent.futures import ThreadPoolExecutor
+
         (tmp_path / "raw").mkdir()
         paths = [tmp_path / "raw" / f"b{n}.fits" for n in range(3)]
         for n, path in enumerate(paths):
-            pixels = raw_pixels(n, (40, 30)).astype(np.float32 if n else np.uint16)
-            write_fits(path, [ImagePart(pixels)])
+            write_fits(path, [ImagePart(raw_pixels(n, (64, 30)).astype(np.float32 if n else np.uint16))])
         send(tmp_path / "raw", place)
-        stack = RemoteStack.of(place, survey_place(place, tmp_path)[0])
+        far = [path_in(place, path.name) for path in paths]
+        stack = open_stack(far, in_memory_bytes=0)[0]
         asked.clear()
         out = np.empty((4, 30), np.float32)
         stack.read_rows(1, slice(10, 14), out)
         np.testing.assert_array_equal(out, pixels_of(paths[1])[10:14])
-        assert asked == [("b1.fits", stack.layouts[1].data_offset + 10 * 120, stack.layouts[1].data_offset + 14 * 120)]
+        start = stack.images[1].layout.data_offset
+        assert asked == [("b1.fits", start + 10 * 120, start + 14 * 120)]
         expected = combine_stack(open_stack(paths, in_memory_bytes=0)[0], CombineSpec())
-        found = combine_stack(stack, CombineSpec())
+        with ThreadPoolExecutor(2) as pool, shared_stack(pool, far, path_in(place)) as shared:
+            asked.clear()
+            found = combine_in_bands(pool, shared, CombineSpec(), band_bytes=1)
+            assert len(asked) == 3 * 64 // 16  # one request for each frame and band of 16 rows
+            assert sum(stop - start for _, start, stop in asked) == 64 * 30 * (4 + 4 + 2)
         for name in ("data", "uncertainty", "counts"):
             assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
 
@@ -383,23 +445,27 @@ class TestRows:
         path = write_raw(tmp_path / "a.fits", raw_pixels(1, (400, 30)))
         path.write_bytes(path.read_bytes()[:-5760])
         place.put(path, "a.fits")
-        stack = RemoteStack.of(place, survey_place(place, tmp_path)[0])
-        with pytest.raises(
-            DamagedError, match=f"{place.url}/a.fits: is cut off: rows 390 to 400 should have 600 bytes"
-        ):
+        stack = open_stack([path_in(place, "a.fits")], in_memory_bytes=0)[0]
+        with pytest.raises(DamagedError, match=f"{place.url}/a.fits: is cut off: the data should have 24,000 bytes"):
             stack.read_rows(0, slice(390, 400), np.empty((10, 30), np.float32))
 
 
-def test_nothing_of_fsspec_is_imported_without_a_url():
-    modules = ", ".join(f"zeroframe.{name}" for name in ("cli", "run", "places", "remote_jobs", "night.many"))
-    code = f"import sys, {modules}; print(*({{'fsspec', 's3fs', 'botocore', 'aiohttp'}} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not found.stdout.split()
-
-
-def test_file_urls_are_paths():
-    assert local_path("file:///data/raw%20frames") == Path("/data/raw frames")
-    assert local_path("s3://bucket/raw") is None
-    assert not is_url("C:/raw")
-    with pytest.raises(UsageError, match="names a file of the machine 'server'"):
-        local_path("file://server/data")
+def test_nothing_of_fsspec_is_imported_without_a_url(tmp_path):
+    small_folder(tmp_path / "raw", 2)
+    code = (
+        "import sys; from zeroframe.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(*({'fsspec', 's3fs', 'botocore', 'aiohttp', 'zeroframe.io.places'} & set(sys.modules)))"
+    )
+    arguments = [
+        "bias",
+        str(tmp_path / "raw"),
+        "-o",
+        f"file://{tmp_path / 'out'}",
+        "--overscan",
+        "[17:20,:]",
+        "--no-report",
+    ]
+    found = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.splitlines()[-1] == ""

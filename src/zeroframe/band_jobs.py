@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,16 +19,20 @@ import numpy as np
 from zeroframe.combining import Combined, CombineSpec, combine_stack
 from zeroframe.executing import map_jobs
 from zeroframe.io import Cards, ImagePart, read_raw, scan, write_fits
-from zeroframe.stacks import FileStack, ImageOnDisk
+from zeroframe.io.temporary import temporary_folder
+from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far
+from zeroframe.parallel import map_threads
+from zeroframe.stacks import ArrayStack, FileStack, ImageOnDisk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from zeroframe.io import Hdu
+    from zeroframe.stacks import Stack
 
 __all__ = [
     "BandTask",
@@ -110,7 +115,22 @@ def combine_band(task: BandTask) -> Combined:
     FrameError
         When a file cannot be read.
     """
-    return combine_stack(_RowsOfStack(task.stack, task.start, task.stop), task.spec, workers=1)
+    rows: Stack = _RowsOfStack(task.stack, task.start, task.stop)
+    if any_far(*(image.frame.path for image in task.stack.images)):
+        rows = _asked_at_once(rows)
+    return combine_stack(rows, task.spec, workers=1)
+
+
+def _asked_at_once(rows: Stack) -> Stack:
+    """Read all rows of a band from a store, one request a frame and many at a time, and not tile by tile."""
+
+    def read(index: int) -> NDArray[Any]:
+        out = np.empty(rows.shape_yx, rows.dtype)
+        rows.read_rows(index, slice(0, rows.shape_yx[0]), out)
+        return out
+
+    frames = len(rows.names)
+    return ArrayStack(map_threads(read, range(frames), FAR_THREADS), [None] * frames, rows.names)
 
 
 def band_rows(frames: int, ny: int, row_bytes: int, band_bytes: int = _BAND_BYTES) -> range:
@@ -217,7 +237,9 @@ def inflate_frame(task: InflateTask) -> ImageOnDisk:
 
 
 @contextmanager
-def shared_stack(executor: Executor, paths: Sequence[Path], spool_folder: Path) -> Iterator[FileStack]:
+def shared_stack(
+    executor: Executor, paths: Sequence[Path], spool_folder: Path, copies: Mapping[Path, Path] | None = None
+) -> Iterator[FileStack]:
     """Open files as a stack of which every process can read rows.
 
     Compressed files are inflated once, each by a job, into hidden files that are removed when the block ends; what a
@@ -230,7 +252,10 @@ def shared_stack(executor: Executor, paths: Sequence[Path], spool_folder: Path) 
     paths : sequence of pathlib.Path
         FITS files of one shape.
     spool_folder : pathlib.Path
-        Where those hidden files go; every process sees it.
+        Where those hidden files go; every process sees it. Where it is in a store and the executor is threads of this
+        process, they go into the system's folder for such files.
+    copies : mapping of path to path, optional
+        Where copies of some of the files are that are read more quickly.
 
     Yields
     ------
@@ -243,16 +268,28 @@ def shared_stack(executor: Executor, paths: Sequence[Path], spool_folder: Path) 
     OutputError
         When there is no room for the hidden files.
     """
-    images = [ImageOnDisk.find(scan(path)) for path in paths]
+    nearest = [(copies or {}).get(path, path) for path in paths]
+    images = map_threads(lambda path: ImageOnDisk.find(scan(path)), nearest, FAR_THREADS if any_far(*nearest) else 1)
     wrapped = [number for number, image in enumerate(images) if not image.is_plain]
-    tasks = [InflateTask(_bare(images[number]), _hidden(spool_folder, images[number])) for number in wrapped]
-    try:
-        for number, plain in zip(wrapped, map_jobs(executor, inflate_frame, tasks), strict=True):
-            images[number] = plain
-        yield FileStack(tuple(images), tuple(str(path) for path in paths))
-    finally:
-        for task in tasks:
-            task.target.unlink(missing_ok=True)
+    with _spool(executor, spool_folder) as folder:
+        tasks = [InflateTask(_bare(images[number]), _hidden(folder, images[number])) for number in wrapped]
+        try:
+            for number, plain in zip(wrapped, map_jobs(executor, inflate_frame, tasks), strict=True):
+                images[number] = plain
+            yield FileStack(tuple(images), tuple(str(path) for path in paths))
+        finally:
+            for task in tasks:
+                task.target.unlink(missing_ok=True)
+
+
+@contextmanager
+def _spool(executor: Executor, folder: Path) -> Iterator[Path]:
+    """Choose where inflated files go: threads of this process need not send them to a store and back."""
+    if not (isinstance(folder, UrlPath) and isinstance(executor, ThreadPoolExecutor)):
+        yield folder
+        return
+    with temporary_folder() as here:
+        yield here
 
 
 def _hidden(folder: Path, image: ImageOnDisk) -> Path:

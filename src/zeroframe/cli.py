@@ -48,10 +48,13 @@ from zeroframe.cli_options import (
     Trim,
     Workers,
     bytes_of,
+    disk_or_url,
     executor_of,
+    expanded,
+    on_disk,
     section_of,
 )
-from zeroframe.cli_report import can_write, write_page
+from zeroframe.cli_report import can_write, report_threads, write_page
 from zeroframe.errors import FrameError, ZeroframeError, ZeroframeWarning
 from zeroframe.screen import Remarks, Screen, harmless, say
 
@@ -166,7 +169,12 @@ def _options(
     epilog="For example: zeroframe bias RAW -o OUT --overscan '\\[2056:2080,:]' --trim '\\[1:2048,:]'",
 )
 def bias(
-    raw: Annotated[Path, typer.Argument(metavar="RAW", help="Folder with the raw frames; it is never written to.")],
+    raw: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RAW", parser=disk_or_url, help="Folder with the raw frames, or its URL; it is never written to."
+        ),
+    ],
     out: Out,
     camera: Camera = None,
     overscan: Overscan = None,
@@ -234,7 +242,9 @@ def bias(
                 session, progress=progress, check_sums=not ignore_checksums, measure=report and _lacks_report(session)
             )
         screen.bias_result(plan, result)
-        reported = not report or session.right_report or _write_report(plan, result, screen, workers)
+        reported = (
+            not report or session.right_report or _write_report(plan, result.read_from(session.near), screen, workers)
+        )
     return _bias_code(result) if reported else max(_bias_code(result), INCOMPLETE)
 
 
@@ -259,7 +269,7 @@ def _write_report(plan: BiasPlan, result: BiasResult, screen: Screen, workers: i
     def measured(command: str) -> ReportData:
         from zeroframe.report import bias_report_data
 
-        return bias_report_data(plan, result, command=command, workers=workers)
+        return bias_report_data(plan, result, command=command, workers=report_threads(workers, plan.out))
 
     return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
 
@@ -287,9 +297,17 @@ add_night_commands(app)
 
 @app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
 def combine(
-    frames: Annotated[list[Path], typer.Argument(metavar="FRAMES...", help="Calibrated frames of one size and unit.")],
+    frames: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FRAMES...", parser=disk_or_url, help="Calibrated frames of one size and unit, or their URLs."
+        ),
+    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="What is written.", rich_help_panel=WRITE)
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=disk_or_url, help="What is written.", rich_help_panel=WRITE
+        ),
     ],
     method: Method = "average",
     clip: Clip = 5.0,
@@ -303,9 +321,13 @@ def combine(
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
     from zeroframe.clipping import clip_spec
     from zeroframe.combine_jobs import run_combine
+    from zeroframe.io.urls import FAR_THREADS, any_far
 
     screen = Screen()
     spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
+    frames = expanded(frames)
+    if any_far(*frames):
+        workers = workers or FAR_THREADS
     with screen.progress() as progress:
         outcome = run_combine(
             frames,
@@ -332,16 +354,25 @@ def _combine_code(outcome: CombinedOutcome) -> int:
 @app.command(epilog="For example: zeroframe inspect RAW --write my-camera.toml --plot overscan.png")
 def inspect(
     raw: Annotated[
-        Path, typer.Argument(metavar="RAW", help="Folder with biases, and flats or science frames beside them.")
+        Path,
+        typer.Argument(
+            metavar="RAW",
+            parser=disk_or_url,
+            help="Folder with biases, and flats or science frames beside them, or its URL.",
+        ),
     ],
     camera: Camera = None,
     write: Annotated[
         Path | None,
-        typer.Option("--write", metavar="FILE", help="A profile for --camera: my.toml.", rich_help_panel=WRITE),
+        typer.Option(
+            "--write", metavar="FILE", parser=on_disk, help="A profile for --camera: my.toml.", rich_help_panel=WRITE
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", help="What it rests on: overscan.png.", rich_help_panel=WRITE),
+        typer.Option(
+            "--plot", metavar="FILE", parser=on_disk, help="What it rests on: overscan.png.", rich_help_panel=WRITE
+        ),
     ] = None,
     overwrite: Overwrite = False,
     mem_limit: MemLimit = None,
@@ -368,9 +399,12 @@ def inspect(
 
 @app.command(epilog="For example: zeroframe verify OUT --raw RAW")
 def verify(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder with the results of a run.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", parser=disk_or_url, help="Folder with the results of a run, or its URL.")
+    ],
     raw: Annotated[
-        Path | None, typer.Option(metavar="RAW", help="Folder with the raw frames, to be compared, too.")
+        Path | None,
+        typer.Option(metavar="RAW", parser=disk_or_url, help="Folder with the raw frames, to be compared, too."),
     ] = None,
     workers: Workers = None,
 ) -> int:
@@ -385,7 +419,12 @@ def verify(
 
 @app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")
 def list_folder(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with frames; subfolders are not entered.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", parser=disk_or_url, help="Folder with frames, or its URL; subfolders are not entered."
+        ),
+    ],
     columns: Annotated[
         str | None, typer.Option(metavar="NAMES", help="What is shown, as 'file,kind,exptime': ours, or any card.")
     ] = None,
@@ -423,7 +462,7 @@ def list_folder(
 @app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
 def simulate(
     camera: Annotated[str, typer.Argument(metavar="CAMERA", help="palomar-lfc or apogee-cg16m.")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the raw frames.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", parser=on_disk, help="Folder for the raw frames.")],
     frames: Annotated[int, typer.Option(min=1, metavar="N", help="How many biases.")] = 6,
     night: Annotated[
         bool, typer.Option("--night", help="A whole night: biases, darks, flats and science frames.")
@@ -458,7 +497,9 @@ def simulate(
 @app.command(epilog="For example: zeroframe fetch palomar-lfc .")
 def fetch(
     name: Annotated[str, typer.Argument(metavar="EXAMPLE", help="palomar-lfc or apogee-cg16m.")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the folder of the example is put.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", parser=on_disk, help="Where the folder of the example is put.")
+    ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there already.")] = False,
 ) -> int:
     """Download the frames of the CCD Data Reduction Guide; a download that was interrupted goes on."""

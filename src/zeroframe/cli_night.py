@@ -25,7 +25,9 @@ from zeroframe.cli_options import (
     Report,
     Workers,
     bytes_of,
+    disk_or_url,
     executor_of,
+    on_disk,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +54,12 @@ def add_night_commands(app: typer.Typer) -> None:
 
 
 def night(
-    raw: Annotated[Path, typer.Argument(metavar="RAW", help="Folder with the raw frames; it is never written to.")],
+    raw: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RAW", parser=disk_or_url, help="Folder with the raw frames, or its URL; it is never written to."
+        ),
+    ],
     out: Out,
     camera: Camera = None,
     recipe: Recipe = None,
@@ -76,10 +83,13 @@ def night(
 
     What is in OUT already, made of the same frames in the same way, is kept: a run that was cut short can be run again.
     """
+    from zeroframe.io.urls import FAR_THREADS, any_far
     from zeroframe.screen_night import NightScreen
 
     asked = _recipe_of(recipe, camera)
     on = None if dry_run else cluster
+    if any_far(raw, out):
+        workers = workers or FAR_THREADS
     means = NightMeans(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on)
     if on is not None:  # its processes may be in other folders
         raw, out = raw.absolute(), out.absolute()
@@ -115,7 +125,10 @@ def _planned(
 
 
 def explain(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A result of zeroframe night, where it was put.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", parser=disk_or_url, help="A result of zeroframe night, where it was put."),
+    ],
 ) -> int:
     """Say which bias, dark and flat a result was made with, why, and what was the next best."""
     from zeroframe.night.explaining import explain_file
@@ -128,7 +141,9 @@ def explain(
 def recipe(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where it is written.", rich_help_panel=WRITE),
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=on_disk, help="Where it is written.", rich_help_panel=WRITE
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> int:

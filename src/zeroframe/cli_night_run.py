@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.cli_options import INCOMPLETE, OK, REFUSED
-from zeroframe.cli_report import can_write, write_page
+from zeroframe.cli_report import can_write, report_threads, write_page
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -101,7 +101,8 @@ def _write_report(plan: NightPlan, result: NightResult, screen: NightScreen, wor
     def measured(command: str) -> ReportData:
         from zeroframe.report import night_report_data
 
-        return night_report_data(plan, result, command=command, workers=workers)
+        threads = report_threads(workers, plan.raw, plan.out)
+        return night_report_data(plan, result, command=command, workers=threads)
 
     return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
 

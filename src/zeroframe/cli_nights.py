@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.cli_night_run import carry_out_plan
 from zeroframe.cli_options import INCOMPLETE, OK, REFUSED, executor_of
-from zeroframe.errors import ClusterError, ZeroframeError
+from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +49,14 @@ def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightMean
     ZeroframeError
         When there are no nights, or the cluster is lost.
     """
+    from zeroframe.io.urls import UrlPath
     from zeroframe.screen_nights import NightsScreen
 
+    for folder in (raw, out):
+        if isinstance(folder, UrlPath):
+            raise UnsupportedError(
+                folder, "is not on a disk, which --by-night needs", "give zeroframe night the URL of each night"
+            )
     screen = NightsScreen()
     nights = _found(raw, out, recipe, overwrite=overwrite, workers=means.workers)
     screen.calendar(nights.calendar, raw)

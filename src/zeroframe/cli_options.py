@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from zeroframe.errors import SectionError
+from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError
 from zeroframe.memory import parse_size
 from zeroframe.sections import Section
 
@@ -47,14 +49,45 @@ __all__ = [
     "Trim",
     "Workers",
     "bytes_of",
+    "disk_or_url",
     "executor_of",
+    "expanded",
+    "on_disk",
     "section_of",
 ]
 
 OK, INCOMPLETE, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the results.", rich_help_panel=WRITE)]
+
+
+def disk_or_url(text: str) -> Path:
+    """Return the path that an argument names, be it of a disk or the URL of a store."""
+    from zeroframe.io.urls import as_path
+
+    try:
+        return as_path(text)
+    except UsageError as error:
+        raise NoFramesError(str(error)) from error  # which the parser of arguments does not take for its own
+
+
+def on_disk(text: str) -> Path:
+    """Return the path that an argument names; raises `UnsupportedError` where it is the URL of a store."""
+    from zeroframe.io.urls import UrlPath
+
+    path = disk_or_url(text)
+    if isinstance(path, UrlPath):
+        raise UnsupportedError(path, "is not on a disk, which this command needs", "copy it to a folder of a disk")
+    return path
+
+
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", metavar="OUT", parser=disk_or_url, help="Folder for the results, or its URL (s3://…).",
+        rich_help_panel=WRITE,
+    ),
+]  # fmt: skip
 Camera = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="A known camera, or a profile of your own: my.toml.", rich_help_panel=SUBTRACT),
@@ -159,6 +192,28 @@ def executor_of(cluster: str | None, raw: Path, out: Path) -> Iterator[Executor 
     make_folder(out)
     with on_cluster(cluster, folders=(raw, out)) as executor:
         yield executor
+
+
+def expanded(paths: list[Path]) -> list[Path]:
+    """Return paths, those URLs that end in a pattern, which no shell expands, replaced by the files that it fits.
+
+    Raises
+    ------
+    NoFramesError
+        When it fits none.
+    """
+    from zeroframe.io.urls import UrlPath
+
+    found: list[Path] = []
+    for path in paths:
+        if not (isinstance(path, UrlPath) and re.search(r"[*?\[]", path.name)):
+            found.append(path)
+            continue
+        fitting = [each for each in path.parent.iterdir() if fnmatchcase(each.name, path.name)]
+        if not fitting:
+            raise NoFramesError(f"{path} fits no file; see what is there with zeroframe ls {path.parent}")
+        found += fitting
+    return found
 
 
 def bytes_of(text: str | None) -> int | None:

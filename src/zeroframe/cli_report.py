@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from zeroframe.report import ReportData
     from zeroframe.screen import Screen
 
-__all__ = ["REPORT_NAME", "can_write", "write_page"]
+__all__ = ["REPORT_NAME", "can_write", "report_threads", "write_page"]
 
 REPORT_NAME = "report.html"
+_FAR_READERS = 4
 
 
 def can_write() -> bool:
@@ -26,6 +27,21 @@ def can_write() -> bool:
     from zeroframe.report import can_write_reports
 
     return can_write_reports()
+
+
+def report_threads(workers: int | None, *folders: Path) -> int | None:
+    """Return how many threads read for a page: each holds a frame of a store whole, and waits for it most of the time.
+
+    Parameters
+    ----------
+    workers : int or None
+        What was asked for.
+    folders : pathlib.Path
+        Where the frames are.
+    """
+    from zeroframe.io.urls import any_far
+
+    return min(workers or _FAR_READERS, _FAR_READERS) if any_far(*folders) else workers
 
 
 def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen, *, overwrite: bool) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.band_jobs import shared_stack
@@ -27,6 +25,7 @@ from zeroframe.headers import combined_cards
 from zeroframe.input_sums import InputSums
 from zeroframe.io import HeaderDraft, scan, write_fits
 from zeroframe.io.marks import Crc32
+from zeroframe.io.urls import any_far, as_path, is_there
 from zeroframe.memory import default_limit_bytes
 from zeroframe.plan import CombineJob, same_form
 from zeroframe.provenance import sign_combined
@@ -40,6 +39,7 @@ from zeroframe.survey import survey
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -57,13 +57,14 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What work may use, and how it is followed."""
+    """What work may use, and how it is followed; where copies of files of a store are on this disk."""
 
     overwrite: bool
     limit_bytes: int
     workers: int | None
     progress: Progress | None
     executor: Executor | None = None
+    copies: Mapping[Path, Path] = field(default_factory=dict)
 
     def report(self, what: str) -> Callable[[float], None] | None:
         """Return what is to be called with the fraction done of one step."""
@@ -76,7 +77,8 @@ def stack_of(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], limit_byt
     if kept:
         arrays = [kept[path] for path in paths]
         return ArrayStack(arrays, [None] * len(arrays), tuple(path.name for path in paths))
-    return open_stack(paths, in_memory_bytes=limit_bytes // 4, spool_folder=spool)[0]
+    folder = None if any_far(spool) else spool
+    return open_stack(paths, in_memory_bytes=limit_bytes // 4, spool_folder=folder)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +114,7 @@ def _opened(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Mea
     if means.executor is None:
         yield stack_of(paths, kept, means.limit_bytes, spool)
     else:
-        with shared_stack(means.executor, paths, spool) as stack:
+        with shared_stack(means.executor, paths, spool, means.copies) as stack:
             yield stack
 
 
@@ -188,7 +190,7 @@ def combine_job(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: Means
         try:
             outcome = _combine_all(job, paths, kept, means, origin, origin.key(bad))
         except FrameError as error:
-            bad.append(Path(error.path))
+            bad.append(as_path(error.path))
             left_out.append(str(error))
             if bad[-1] not in paths:
                 return CombinedOutcome(job.target, "failed", str(error))
@@ -384,9 +386,10 @@ def _compression_of(target: Path) -> Compression:
 
 def _refuse_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
     """Refuse to write over a file of the input, or over one that is there already."""
-    if target.exists() and any(path.exists() and path.samefile(target) for path in paths):
+    alike = [path for path in paths if any_far(path) == any_far(target)]
+    if target.exists() and any(path.exists() and path.samefile(target) for path in alike):
         raise OutputExistsError(target, "is one of the frames to be combined", "choose another file with -o")
-    if os.path.lexists(target) and not overwrite:
+    if is_there(target) and not overwrite:
         raise OutputExistsError(target, "is there already", "choose another file with -o, or add --overwrite")
-    if not target.parent.is_dir():
+    if not any_far(target) and not target.parent.is_dir():
         raise OutputError(target, f"the folder {target.parent} is not there", "make it, or choose another file with -o")

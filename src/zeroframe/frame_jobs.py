@@ -6,17 +6,19 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import FrameError
+from zeroframe.errors import FrameError, OutputError
 from zeroframe.executing import map_jobs
 from zeroframe.frames import Calibrator, FrameOutcome
-from zeroframe.io.marks import file_mark
+from zeroframe.io.marks import file_mark, stamp_of
 from zeroframe.io.sums import check_file
+from zeroframe.io.urls import UrlPath
 from zeroframe.provenance import frame_key
 from zeroframe.resume import carried_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from zeroframe.errors import JobLostError
     from zeroframe.plan import CalibrateJob
@@ -36,6 +38,8 @@ class FrameTask:
         Of a result that is there already and right: it is only measured.
     overwrite, check_sums, saturation_adu
         As for `zeroframe.frames.Calibrator`.
+    copies : Path or None
+        Folder of this disk in which a copy of a result stays that is put into a store.
     """
 
     job: CalibrateJob
@@ -43,6 +47,7 @@ class FrameTask:
     overwrite: bool = False
     check_sums: bool = True
     saturation_adu: float | None = None
+    copies: Path | None = None
 
 
 class _Mine(threading.local):
@@ -83,14 +88,45 @@ def calibrate_frame(task: FrameTask) -> FrameOutcome:
     -------
     FrameOutcome
     """
+    return _with_stamp(_calibrated(task))
+
+
+def _calibrated(task: FrameTask) -> FrameOutcome:
     calibrator, job = _MINE.for_task(task), task.job
     if task.right is not None:
         return calibrator.recall(job, task.right)
-    outcome = calibrator(job)
+    outcome = calibrator(job) if task.copies is None else _copied(calibrator, task, task.copies)
     if outcome.state == "failed" and not task.overwrite:
         right = _made_already(job)
         return outcome if right is None else calibrator.recall(job, right)
     return outcome
+
+
+def _copied(calibrator: Calibrator, task: FrameTask, folder: Path) -> FrameOutcome:
+    """Calibrate a frame on this disk, and put a copy into its place in a store."""
+    job, near = task.job, folder / task.job.target.name
+    outcome = calibrator(replace(job, target=near))
+    far = replace(outcome, target=job.target, reason=outcome.reason.replace(str(near), str(job.target)))
+    if outcome.state != "done" or not isinstance(job.target, UrlPath):
+        return far
+    from zeroframe.io.places import Place
+
+    try:
+        Place.of(job.target).put(near, job.target.name, overwrite=task.overwrite)
+    except (FrameError, OutputError) as error:
+        near.unlink()
+        return FrameOutcome(job.source, "failed", str(error), job.target)
+    return far
+
+
+def _with_stamp(outcome: FrameOutcome) -> FrameOutcome:
+    """Note what the store says of a result that has just been put there."""
+    if not isinstance(outcome.target, UrlPath) or not outcome.is_there or outcome.stamp:
+        return outcome
+    try:
+        return replace(outcome, stamp=stamp_of(outcome.target) or "")
+    except FrameError:
+        return outcome  # without it the next run reads the result through
 
 
 def _made_already(job: CalibrateJob) -> FrameOutcome | None:

@@ -63,6 +63,8 @@ class FrameOutcome:
         Of the job, from `zeroframe.provenance.frame_key`.
     crc32 : int
         Of the calibrated file.
+    stamp : str
+        Of the calibrated file where it is in a store; see `zeroframe.record.OutputMark`.
     """
 
     source: Path
@@ -78,6 +80,7 @@ class FrameOutcome:
     source_mark: FileMark | None = None
     key: str = ""
     crc32: int = 0
+    stamp: str = ""
 
     @property
     def is_there(self) -> bool:

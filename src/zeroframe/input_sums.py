@@ -9,6 +9,7 @@ from zeroframe.errors import FrameError, HeaderWarning
 from zeroframe.io.checksums import add_sums, data_sum
 from zeroframe.io.layout import padded
 from zeroframe.io.marks import file_crc32
+from zeroframe.io.reading import read_bytes
 from zeroframe.io.sums import check_file, compare_sums
 from zeroframe.parallel import map_threads
 from zeroframe.stacks import ImageOnDisk
@@ -108,9 +109,8 @@ def _padding_sum(frame: FrameFile) -> int:
     layout = frame.image().layout
     if layout is None:
         return 0
-    with frame.path.open("rb") as file:
-        file.seek(layout.data_offset + layout.byte_count)
-        return data_sum(file.read(padded(layout.byte_count) - layout.byte_count))
+    end = layout.data_offset + layout.byte_count
+    return data_sum(read_bytes(frame.path, end, end + padded(layout.byte_count) - layout.byte_count))
 
 
 def _warn(path: Path, remarks: Sequence[str]) -> None:

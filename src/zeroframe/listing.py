@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from zeroframe.conditions import parse_where
 from zeroframe.dialects import FrameFacts, read_facts
-from zeroframe.errors import FrameError, UsageError, nearest_name
-from zeroframe.header_reading import list_files, read_headers
+from zeroframe.errors import FrameError, NotFitsError, UsageError, nearest_name
+from zeroframe.header_columns import HeaderColumns
+from zeroframe.header_reading import header_cards, header_values, is_named_as_fits, list_files, read_headers
+from zeroframe.io.urls import FAR_THREADS, UrlPath, as_path
+from zeroframe.parallel import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.header_columns import HeaderColumns
     from zeroframe.io.cards import CardValue
 
 __all__ = ["LISTED_COLUMNS", "Listing", "list_frames"]
@@ -57,7 +59,7 @@ def list_frames(
     Parameters
     ----------
     folder : path
-        The folder; subfolders are not entered.
+        The folder, or its URL; subfolders are not entered.
     columns : sequence of str, optional
         Our own columns, which are the default: ``file``, ``kind`` (bias, dark, flat, science, ...), ``exposure`` in
         seconds, ``filter``, ``size`` in pixels (x x y), ``object``, ``date`` and ``uncertain``, which says what was
@@ -78,8 +80,7 @@ def list_frames(
     """
     conditions = parse_where(where) if where else []
     names = tuple(columns or LISTED_COLUMNS)
-    paths = [os.path.join(folder, name) for name in list_files(folder)]  # noqa: PTH118 -- thousands of them
-    headers, problems = read_headers(paths)
+    headers, problems = _headers_of(folder)
     for name in (*names, *(keyword for keyword, made in conditions if not made.asks_for_missing)):
         _refuse_unknown(name, headers)
     frames = [_Frame(headers, row) for row in range(len(headers))]
@@ -87,6 +88,32 @@ def list_frames(
         frames = [frame for frame in frames if made.test(frame.value(keyword))]
     rows = tuple(tuple(frame.value(name) for name in names) for frame in frames)
     return Listing(names, rows, tuple(problems))
+
+
+def _headers_of(folder: str | os.PathLike[str]) -> tuple[HeaderColumns, list[FrameError]]:
+    place = as_path(folder)
+    if isinstance(place, UrlPath):
+        return _headers_in_store(place)
+    return read_headers([os.path.join(folder, name) for name in list_files(folder)])  # noqa: PTH118 -- thousands
+
+
+def _headers_in_store(folder: UrlPath) -> tuple[HeaderColumns, list[FrameError]]:
+    """Read the headers of a store, some kilobytes of each file; no index remembers them."""
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    read = dict(zip(paths, map_threads(_header_in_store, paths, FAR_THREADS), strict=True))
+    found = {str(path): header for path, header in read.items() if isinstance(header, dict)}
+    return HeaderColumns.of(list(found), list(found.values())), [
+        problem for problem in read.values() if isinstance(problem, FrameError)
+    ]
+
+
+def _header_in_store(path: UrlPath) -> dict[str, CardValue] | FrameError | None:
+    try:
+        return header_values(header_cards(path, 0))
+    except NotFitsError as error:
+        return error if is_named_as_fits(path.name) else None
+    except FrameError as error:
+        return error
 
 
 class _Frame:

@@ -15,6 +15,7 @@ from zeroframe.errors import (
     OutputError,
     RawFolderError,
 )
+from zeroframe.io.urls import any_far
 from zeroframe.recipes import Choice, FrameRecipe, RecipeWishes, choose_recipe, kind_choices, size_words
 
 if TYPE_CHECKING:
@@ -179,8 +180,10 @@ def check_output_folder(raw: Path, out: Path) -> None:
         When ``out`` is a file.
     """
     real = out.resolve()
+    known_by_name = any_far(raw, out)
     for folder in (real, *real.parents):
-        if folder == raw.resolve() or (raw.exists() and folder.exists() and folder.samefile(raw)):
+        same = False if known_by_name else raw.exists() and folder.exists() and folder.samefile(raw)
+        if folder == raw.resolve() or same:
             where = "is the raw folder" if folder == real else f"lies inside the raw folder {raw}"
             raise RawFolderError(out, f"{where}, and raw data are never written to", "choose another folder with -o")
     if out.exists() and not out.is_dir():

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError
 from zeroframe.io import scan
+from zeroframe.io.urls import FAR_THREADS, any_far, byte_count
+from zeroframe.parallel import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,26 +56,39 @@ def check_files(expected: Mapping[Path, tuple[int, int]]) -> FolderCheck:
     -------
     FolderCheck
     """
-    shapes: set[tuple[int, ...]] = set()
-    dtypes: set[str] = set()
-    problems = []
-    files = byte_count = 0
-    for path, shape in expected.items():
-        try:
-            frame = scan(path)
-            layout = frame.image().layout
-            size = path.stat().st_size
-        except (FrameError, OSError) as error:
-            problems.append(str(error) if isinstance(error, FrameError) else f"{path}: {error.strerror}")
-            continue
-        if layout is None or layout.shape_yx != shape:
-            found = "nothing" if layout is None else " x ".join(str(n) for n in reversed(layout.shape_yx))
-            problems.append(f"{path}: holds {found} and not {shape[1]} x {shape[0]} pixels; run again with --overwrite")
-            continue
-        if frame.remarks:
-            problems.append(f"{path}: {'; '.join(frame.remarks)}; run again with --overwrite")
-            continue
-        files, byte_count = files + 1, byte_count + size
-        shapes.add(layout.shape_yx)
-        dtypes.add(_TYPE_NAMES.get(layout.bitpix, f"BITPIX {layout.bitpix}"))
-    return FolderCheck(files, tuple(sorted(shapes)), tuple(sorted(dtypes)), byte_count, tuple(problems))
+    workers = FAR_THREADS if any_far(*expected) else 1
+    looked = map_threads(_read_back, expected.items(), workers)
+    whole = [each for each in looked if isinstance(each, _Whole)]
+    return FolderCheck(
+        len(whole),
+        tuple(sorted({each.shape_yx for each in whole})),
+        tuple(sorted({each.dtype for each in whole})),
+        sum(each.byte_count for each in whole),
+        tuple(each for each in looked if isinstance(each, str)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A file that is as it should be."""
+
+    shape_yx: tuple[int, ...]
+    dtype: str
+    byte_count: int
+
+
+def _read_back(expected: tuple[Path, tuple[int, int]]) -> _Whole | str:
+    """Look at one file; return what is wrong with it, where something is."""
+    path, shape = expected
+    try:
+        frame = scan(path)
+        layout = frame.image().layout
+        size = byte_count(path)
+    except (FrameError, OSError) as error:
+        return str(error) if isinstance(error, FrameError) else f"{path}: {error.strerror}"
+    if layout is None or layout.shape_yx != shape:
+        found = "nothing" if layout is None else " x ".join(str(n) for n in reversed(layout.shape_yx))
+        return f"{path}: holds {found} and not {shape[1]} x {shape[0]} pixels; run again with --overwrite"
+    if frame.remarks:
+        return f"{path}: {'; '.join(frame.remarks)}; run again with --overwrite"
+    return _Whole(layout.shape_yx, _TYPE_NAMES.get(layout.bitpix, f"BITPIX {layout.bitpix}"), size)

@@ -39,6 +39,8 @@ class OutputMark:
         Names of what it was made from: a raw frame, or calibrated ones.
     source_sha256 : str
         Of the raw frame; empty for a combined one.
+    stamp : str
+        Of a file of a store: what changes there when the file changes; empty for one of a disk, which is read through.
     """
 
     key: str
@@ -46,6 +48,7 @@ class OutputMark:
     byte_count: int
     sources: tuple[str, ...] = ()
     source_sha256: str = ""
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,12 @@ def write_record(folder: Path, record: RunRecord) -> None:
     """
     said = asdict(record)
     stamps = {name: mark.pop("stamp") for name, mark in said["inputs"].items()}
-    said["this_run"] = {**record.this_run, "stamps": stamps}
+    written = {
+        name: stamp for of in ("outputs", "earlier") for name, mark in said[of].items() if (stamp := mark.pop("stamp"))
+    }
+    of_results = {"stamps_of_results": written} if written else {}
+    before = {name: value for name, value in record.this_run.items() if name != "stamps_of_results"}
+    said["this_run"] = {**before, "stamps": stamps, **of_results}
     # names may hold bytes that no encoding knows; JSON says them as escapes
     text = json.dumps({"format": _FORMAT, **said}, indent=1) + "\n"
     with atomic_file(folder / RECORD_NAME, overwrite=True) as descriptor:
@@ -195,8 +203,10 @@ def _record_of(said: dict[str, Any]) -> RunRecord:
         raise ValueError(f"its format is {said['format']!r}, not {_FORMAT}")
     stamps = said["this_run"]["stamps"]
     inputs = {name: FileMark(mark["sha256"], mark["byte_count"], stamps[name]) for name, mark in said["inputs"].items()}
+    written = dict(said["this_run"].get("stamps_of_results", {}))
     outputs, earlier = (
-        {name: _output_of(each) for name, each in said[word].items()} for word in ("outputs", "earlier")
+        {name: _output_of(each, str(written.get(name, ""))) for name, each in said[word].items()}
+        for word in ("outputs", "earlier")
     )
     if said["state"] not in ("finished", "unfinished"):
         raise ValueError(f"its state is {said['state']!r}")
@@ -208,6 +218,6 @@ def _record_of(said: dict[str, Any]) -> RunRecord:
     return record
 
 
-def _output_of(said: dict[str, Any]) -> OutputMark:
+def _output_of(said: dict[str, Any], stamp: str) -> OutputMark:
     texts = (str(said["key"]), int(said["crc32"]), int(said["byte_count"]))
-    return OutputMark(*texts, tuple(map(str, said["sources"])), str(said["source_sha256"]))
+    return OutputMark(*texts, tuple(map(str, said["sources"])), str(said["source_sha256"]), stamp)

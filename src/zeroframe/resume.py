@@ -6,9 +6,7 @@ is that of run.json, or, after a run that was killed, its DATASUM and CHECKSUM a
 
 from __future__ import annotations
 
-import os
 import stat
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -16,14 +14,15 @@ from zeroframe.errors import FrameError, OutputExistsError
 from zeroframe.executing import map_jobs
 from zeroframe.frames import FrameOutcome
 from zeroframe.io import scan
-from zeroframe.io.marks import file_crc32, file_mark, file_stamp
+from zeroframe.io.marks import file_crc32, file_mark, stamp_of
 from zeroframe.io.sums import check_file
+from zeroframe.io.urls import UrlPath, is_there
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import KEY_CARD, combine_key, frame_key, recorded_recipe, versions
 from zeroframe.record import OutputMark, RunRecord, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -115,14 +114,15 @@ def examine(
     """Look at what is in the folder of results.
 
     Raw frames are hashed where a result of theirs is there; the hash of run.json is believed where size, time of
-    modification and inode are what they were. Results are always read through.
+    modification and inode are what they were. Results on a disk are always read through; those of a store are believed
+    where their stamps are what they were, which a store changes whenever it takes other bytes.
 
     Parameters
     ----------
     plan : BiasPlan
         What is going to be done.
     check : bool
-        Hash raw frames whatever their times say.
+        Hash raw frames whatever their times say, and read results through that are in a store.
     workers : int, optional
         How many threads.
     executor : concurrent.futures.Executor, optional
@@ -133,18 +133,43 @@ def examine(
     Standings
     """
     record = (read_record(plan.out) if plan.out.is_dir() else None) or RunRecord()
-    looks = [_Look(job, _about(job, record), check) for job in plan.calibrate]
+    listed = _listed({folder for job in plan.calibrate for folder in (job.source.parent, job.target.parent)})
+    looks = [
+        _Look(job, _about(job, record), check, _listed_as(listed, job.source)[1], *_listed_as(listed, job.target))
+        for job in plan.calibrate
+    ]
     frames = map_threads(_look, looks, workers) if executor is None else _looked_elsewhere(executor, looks)
-    return Standings(tuple(frames), _combined_standing(plan, frames, record), record)
+    return Standings(tuple(frames), _combined_standing(plan, frames, record, check=check), record)
+
+
+def _listed(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
+    """List those folders that are in a store: a thousand files a request, where looking at each takes one or two."""
+    listed: dict[Path, dict[str, str]] = {}
+    for folder in folders:
+        if isinstance(folder, UrlPath):
+            from zeroframe.io.places import Place
+
+            place = Place(str(folder))
+            listed[folder] = {file.name: file.stamp for file in place.listing()} if place.is_there() else {}
+    return listed
+
+
+def _listed_as(listed: Mapping[Path, Mapping[str, str]], path: Path) -> tuple[bool | None, str | None]:
+    """Say whether a file of a store is there, and what stamp it has; both None for a file of a disk."""
+    files = listed.get(path.parent)
+    return (None, None) if files is None else (path.name in files, files.get(path.name))
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A result to be looked at, with what is known of it."""
+    """A result to be looked at, with what is known of it; and what is listed of raw frame and result in a store."""
 
     job: CalibrateJob
     record: RunRecord
     check: bool
+    source_stamp: str | None = None
+    is_there: bool | None = None
+    target_stamp: str | None = None
 
 
 def _about(job: CalibrateJob, record: RunRecord) -> RunRecord:
@@ -156,7 +181,24 @@ def _about(job: CalibrateJob, record: RunRecord) -> RunRecord:
 
 
 def _look(look: _Look) -> Standing:
-    return _frame_standing(look.job, look.record, check=look.check)
+    job, record = look.job, look.record
+    if not (is_there(job.target) if look.is_there is None else look.is_there):
+        return Standing(job.target, "make", "is not there yet")
+    known = record.outputs.get(job.target.name) or record.earlier.get(job.target.name)
+    try:
+        source = source_mark(job.source, job.source.name, record, check=look.check, stamp=look.source_stamp)
+    except FrameError:
+        return Standing(job.target, "replace", f"{job.source.name} cannot be read to compare them")
+    key = frame_key(job, source.sha256)
+    found = own_mark(job.target, key, known, check=look.check, stamp=look.target_stamp)
+    if isinstance(found, str):
+        return Standing(job.target, "replace", found or why_other(job.source.name, source, known, record))
+    mark = replace(found, sources=(job.source.name,), source_sha256=source.sha256)
+    right = FrameOutcome(
+        job.source, "skipped", f"{job.target}: {RIGHT}", job.target,
+        bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32, stamp=mark.stamp,
+    )  # fmt: skip
+    return Standing(job.target, "keep", RIGHT, right, mark)
 
 
 def _looked_elsewhere(executor: Executor, looks: Sequence[_Look]) -> list[Standing]:
@@ -201,31 +243,13 @@ def refuse_foreign(standings: Judged) -> None:
 def output_mark(outcome: FrameOutcome) -> OutputMark:
     """Return what run.json says of a calibrated frame."""
     sha256 = "" if outcome.source_mark is None else outcome.source_mark.sha256
-    return OutputMark(outcome.key, outcome.crc32, outcome.bytes_out, (outcome.source.name,), sha256)
+    return OutputMark(outcome.key, outcome.crc32, outcome.bytes_out, (outcome.source.name,), sha256, outcome.stamp)
 
 
-def _frame_standing(job: CalibrateJob, record: RunRecord, *, check: bool) -> Standing:
-    if not os.path.lexists(job.target):
-        return Standing(job.target, "make", "is not there yet")
-    known = record.outputs.get(job.target.name) or record.earlier.get(job.target.name)
-    try:
-        source = source_mark(job.source, job.source.name, record, check=check)
-    except FrameError:
-        return Standing(job.target, "replace", f"{job.source.name} cannot be read to compare them")
-    key = frame_key(job, source.sha256)
-    found = own_mark(job.target, key, known)
-    if isinstance(found, str):
-        return Standing(job.target, "replace", found or why_other(job.source.name, source, known, record))
-    mark = replace(found, sources=(job.source.name,), source_sha256=source.sha256)
-    right = FrameOutcome(
-        job.source, "skipped", f"{job.target}: {RIGHT}", job.target,
-        bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32,
-    )  # fmt: skip
-    return Standing(job.target, "keep", RIGHT, right, mark)
-
-
-def source_mark(path: Path, name: str, record: RunRecord, *, check: bool) -> FileMark:
+def source_mark(path: Path, name: str, record: RunRecord, *, check: bool, stamp: str | None = None) -> FileMark:
     """Return the mark of a raw frame, which run.json calls ``name``; it is read where its stamp is another, or none.
+
+    Where ``stamp`` is given, it is that of the file as it has just been listed.
 
     Raises
     ------
@@ -233,25 +257,31 @@ def source_mark(path: Path, name: str, record: RunRecord, *, check: bool) -> Fil
         When it cannot be read.
     """
     known = record.inputs.get(name)
-    if not check and known is not None and known.stamp is not None:
-        try:
-            stamp = file_stamp(path.stat(), time.time_ns())
-        except OSError:
-            stamp = None  # reading it will say why
-        if stamp == known.stamp:
-            return known
+    # where it is not there, reading it will say why
+    if not check and known is not None and known.stamp and known.stamp == (stamp or stamp_of(path)):
+        return known
     return file_mark(path)
 
 
-def own_mark(target: Path, key: str, known: OutputMark | None) -> OutputMark | str:
-    """Return the mark of a result that is right; else why not, in words, or empty where it is of another job."""
-    if not stat.S_ISREG(target.lstat().st_mode):
+def own_mark(
+    target: Path, key: str, known: OutputMark | None, *, check: bool = False, stamp: str | None = None
+) -> OutputMark | str:
+    """Return the mark of a result that is right; else why not, in words, or empty where it is of another job.
+
+    One of a store is believed where its stamp, which is ``stamp`` as it has just been listed, is what it was when it
+    was put there, and ``check`` is not asked for.
+    """
+    if isinstance(target, UrlPath):
+        stamp = stamp or stamp_of(target)
+        if not check and known is not None and known.key == key and known.stamp and known.stamp == stamp:
+            return known
+    elif not stat.S_ISREG(target.lstat().st_mode):
         return "it is a link" if target.is_symlink() else "it is not a file"
     try:
         if known is not None and known.key == key:
             crc32, byte_count = file_crc32(target)
             same = (crc32, byte_count) == (known.crc32, known.byte_count)
-            return known if same else "it has been changed since it was made"
+            return replace(known, stamp=stamp or "") if same else "it has been changed since it was made"
         made_by = carried_key(target)
         if made_by is None:
             return "it was not made by this command"
@@ -262,7 +292,7 @@ def own_mark(target: Path, key: str, known: OutputMark | None) -> OutputMark | s
         return f"it is damaged ({error.reason})" if known is not None else f"it cannot be used: {error.reason}"
     if checked.remarks or not checked.summed:
         return "it has been changed since it was made"
-    return OutputMark(key, checked.crc32, checked.byte_count)
+    return OutputMark(key, checked.crc32, checked.byte_count, stamp=stamp or "")
 
 
 def carried_key(path: Path) -> str | None:
@@ -297,12 +327,14 @@ def differing_versions(record: RunRecord) -> str:
     return ", ".join(parts)
 
 
-def _combined_standing(plan: BiasPlan, frames: Sequence[Standing], record: RunRecord) -> Standing | None:
+def _combined_standing(
+    plan: BiasPlan, frames: Sequence[Standing], record: RunRecord, *, check: bool
+) -> Standing | None:
     """Judge the combined frame by the keys that its frames have, or will have."""
     job = plan.combine
     if job is None:
         return None
-    if not os.path.lexists(job.target):
+    if not is_there(job.target):
         return Standing(job.target, "make", "is not there yet")
     known = record.outputs.get(job.target.name) or record.earlier.get(job.target.name)
     keys = {}
@@ -310,7 +342,7 @@ def _combined_standing(plan: BiasPlan, frames: Sequence[Standing], record: RunRe
         key = standing.right.key if standing.right is not None else _key_to_be(each, record)
         if key is not None:
             keys[each.target.name] = key
-    found = own_mark(job.target, combine_key(plan, job, keys), known)
+    found = own_mark(job.target, combine_key(plan, job, keys), known, check=check)
     if isinstance(found, str):
         return Standing(job.target, "replace", found or _why_other_combined(plan, tuple(keys), known, record))
     return Standing(job.target, "keep", RIGHT_COMBINED, mark=replace(found, sources=tuple(keys)))

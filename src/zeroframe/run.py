@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from contextlib import suppress
 from dataclasses import replace
-from itertools import count
+from itertools import accumulate, count
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.combine_jobs import Means, Origin, Progress, combine_job, stack_of
-from zeroframe.errors import OutputError
+from zeroframe.errors import FrameError, OutputError
 from zeroframe.frame_jobs import FrameTask, calibrate_frames
 from zeroframe.frame_quality import Flag, flag_frames
-from zeroframe.frames import Calibrator, FrameOutcome
+from zeroframe.frames import Calibrator, FrameOutcome, frame_bytes
+from zeroframe.io.marks import stamp_of
+from zeroframe.io.urls import UrlPath
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import KEY_CARD, combine_key
 from zeroframe.quality import StackNoise, frame_noise
@@ -113,10 +117,11 @@ def carry_out(
     done = {target: frame.shape_yx for target, frame in there.items()}
     chosen = tuple(target for target, frame in there.items() if frame.state != "left out")
     clock.lap("calibrate")
-    combined = None
+    combined = mark = None
     if plan.combine is not None:
         origin = _FolderOrigin(plan, plan.combine, there, session.standings.combined)
-        combined = combine_job(replace(plan.combine, sources=chosen), kept, means, origin)
+        combined = combine_job(replace(plan.combine, sources=chosen), kept, replace(means, copies=session.near), origin)
+        mark = _mark_of(combined, session.standings.combined)
     noise = combined.noise if combined is not None else _noise_of_files(chosen, means)
     clock.lap("combine")
     check = check_files(done)
@@ -125,7 +130,19 @@ def carry_out(
         check = replace(check, problems=(*check.problems, *problems))
     clock.lap("read_back")
     result = BiasResult(tuple(outcomes), combined, noise, check, tuple(flags))
-    return _recorded(session, result, clock.seconds)
+    return _recorded(session, result, clock.seconds, mark)
+
+
+def _mark_of(combined: CombinedOutcome, standing: Standing | None) -> OutputMark | None:
+    """Return what run.json says of the combined frame, where it is there."""
+    if not combined.is_there or combined.key is None:
+        return None
+    before = None if combined.state == "done" or standing is None else standing.mark
+    stamp = "" if before is None else before.stamp
+    if isinstance(combined.target, UrlPath) and before is None:
+        with suppress(FrameError):  # without it the next run reads the result through
+            stamp = stamp_of(combined.target) or ""
+    return OutputMark(combined.key, combined.crc32, combined.bytes_out, combined.sources, stamp=stamp)
 
 
 def _flags(plan: BiasPlan, outcomes: Sequence[FrameOutcome]) -> list[Flag]:
@@ -144,16 +161,15 @@ def _left_out(frame: FrameOutcome, flags: Sequence[Flag]) -> FrameOutcome:
     return replace(frame, state="left out", reason=f"{frame.source}: {'; '.join(reasons)}")
 
 
-def _recorded(session: Session, result: BiasResult, seconds: Mapping[str, float]) -> BiasResult:
+def _recorded(
+    session: Session, result: BiasResult, seconds: Mapping[str, float], mark: OutputMark | None
+) -> BiasResult:
     """Write run.json; where that cannot be, the result says so."""
     combined = result.combined
     said: dict[str, object] | None = None
-    mark = None
     if combined is not None:
         said = {"name": combined.target.name, "state": combined.state, "reason": combined.reason}
         said["left_out"] = list(combined.left_out)
-        if combined.is_there and combined.key is not None:
-            mark = OutputMark(combined.key, combined.crc32, combined.bytes_out, combined.sources)
     try:
         session.write_end(result.frames, mark, said, seconds, good=result.is_good)
     except OutputError as error:
@@ -173,8 +189,8 @@ def _all_there(session: Session) -> BiasResult:
     outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
     shapes = {frame.target: frame.shape_yx for frame in outcomes if frame.target is not None}
     combined = None
-    if standings.combined is not None and standings.combined.mark is not None:
-        mark = standings.combined.mark
+    mark = None if standings.combined is None else standings.combined.mark
+    if standings.combined is not None and mark is not None:
         combined = CombinedOutcome(
             standings.combined.target,
             "skipped",
@@ -186,7 +202,7 @@ def _all_there(session: Session) -> BiasResult:
             crc32=mark.crc32,
             sources=mark.sources,
         )
-    return _recorded(session, BiasResult(tuple(outcomes), combined, None, check_files(shapes)), {})
+    return _recorded(session, BiasResult(tuple(outcomes), combined, None, check_files(shapes)), {}, mark)
 
 
 class _Clock:
@@ -210,7 +226,11 @@ def _calibrate(
     saturation_adu = None if plan.camera is None else plan.camera.saturation_adu
     work = list(zip(plan.calibrate, session.standings.frames, strict=True))
     if means.executor is not None:
-        tasks = [FrameTask(job, each.right, plan.overwrite, check_sums, saturation_adu) for job, each in work]
+        copies = _copied(session)
+        tasks = [
+            FrameTask(job, each.right, plan.overwrite, check_sums, saturation_adu, session.copies if near else None)
+            for (job, each), near in zip(work, copies, strict=True)
+        ]
         return calibrate_frames(means.executor, tasks, means.report("calibrating")), {}
     calibrator = Calibrator(
         threads=session.threads,
@@ -229,6 +249,13 @@ def _calibrate(
         return outcome
 
     return map_threads(one, work, session.threads), calibrator.kept
+
+
+def _copied(session: Session) -> list[bool]:
+    """Say of which results copies stay on this disk: of as many as fit into half of what is free there."""
+    room = 0 if session.copies is None else shutil.disk_usage(session.copies).free // 2
+    sizes = [frame_bytes(job) for job in session.plan.calibrate]
+    return [total <= room for total in accumulate(sizes)]
 
 
 def _noise_of_files(paths: Sequence[Path], means: Means) -> StackNoise | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zeroframe.errors import MemoryLimitError, OutputError
 from zeroframe.frames import frame_bytes
 from zeroframe.io.atomic import remove_stale_parts
+from zeroframe.io.temporary import remove_stale_folders, temporary_folder
+from zeroframe.io.urls import FAR_THREADS, any_far, is_there
 from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
 from zeroframe.parallel import usable_cores
@@ -54,6 +56,8 @@ class Session:
         How long it took to look at what is there.
     executor : concurrent.futures.Executor or None
         Where frames are calibrated and combined; None: on threads here.
+    copies : pathlib.Path or None
+        Folder of this disk, where copies of results stay that are put into a store until the run ends.
     """
 
     plan: BiasPlan
@@ -65,6 +69,15 @@ class Session:
     started: datetime
     examined_s: float
     executor: Executor | None = None
+    copies: Path | None = None
+
+    @property
+    def near(self) -> dict[Path, Path]:
+        """Results of a store of which there are copies on this disk, and where."""
+        if self.copies is None:
+            return {}
+        targets = [job.target for job in self.plan.calibrate]
+        return {target: near for target in targets if (near := self.copies / target.name).exists()}
 
     def write_end(
         self,
@@ -113,6 +126,11 @@ class Session:
         write_record(self.plan.out, self._record("finished", inputs, outputs, this_run))
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Whether frames are calibrated and combined by other processes."""
+        return self.executor is not None and not isinstance(self.executor, ThreadPoolExecutor)
+
+    @property
     def right_report(self) -> bool:
         """Whether the report that is there was written of these results, and is what it was."""
         return report_is_right(self.plan.out, self.standings)
@@ -129,7 +147,7 @@ class Session:
         return {
             "started": iso_time(self.started),
             "out": str(self.plan.out.absolute()),
-            "executor": "threads" if self.executor is None else str(self.executor),
+            "executor": str(self.executor) if self.is_elsewhere else "threads",
             "threads": self.threads,
             "memory_limit": self.limit_bytes,
         }
@@ -146,7 +164,7 @@ class Session:
         earlier = {
             name: mark
             for name, mark in {**before.earlier, **before.outputs}.items()
-            if name not in outputs and name not in replaced and os.path.lexists(plan.out / name)
+            if name not in outputs and name not in replaced and is_there(plan.out / name)
         }
         choices = [as_data(choice) for choice in plan.choices]
         return RunRecord(state, versions(), recorded_recipe(plan), choices, inputs, outputs, earlier, this_run)
@@ -175,7 +193,7 @@ def kept_report(out: Path, standings: _Looked) -> dict[str, Any]:
     before = standings.record
     if before.report is None or not standings.nothing_to_do:
         return {}
-    return {"report": before.this_run["report"]} if os.path.lexists(out / before.report[0]) else {}
+    return {"report": before.this_run["report"]} if is_there(out / before.report[0]) else {}
 
 
 @contextmanager
@@ -219,9 +237,13 @@ def begin(
         When something else is in the place of a result, and may not be overwritten.
     """
     limit = mem_limit_bytes or default_limit_bytes()
+    far = any_far(plan.out, *(job.source for job in plan.calibrate[:1]))
+    if far:
+        workers = workers or FAR_THREADS
     threads, keep = _share_memory(plan, limit, workers)
     make_folder(plan.out)
-    with folder_lock(plan.out):
+    here = _waiting(threads, plan.out) if far and executor is None else nullcontext((executor, None))
+    with folder_lock(plan.out), here as (executor, copies):
         started, clock = datetime.now(UTC), time.perf_counter()
         remove_stale_parts(plan.out)
         standings = examine(plan, check=check, workers=threads, executor=executor)
@@ -229,12 +251,23 @@ def begin(
             refuse_foreign(standings)
         keep = keep and executor is None and not any(standing.right for standing in standings.frames)
         examined_s = time.perf_counter() - clock
-        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s, executor)
+        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies)
         if any(standing.verdict != "keep" for standing in standings.all):
             session.write_begin()
         yield session
         if executor is not None:
             remove_stale_parts(plan.out)  # of workers that have died while others went on
+
+
+@contextmanager
+def _waiting(threads: int, out: Path) -> Iterator[tuple[Executor, Path | None]]:
+    """Start threads that wait for a store together, and make a folder for copies of what they put there.
+
+    They are more than there are cores, as far as the memory allows.
+    """
+    remove_stale_folders()
+    with ThreadPoolExecutor(threads, "zeroframe") as pool, temporary_folder() as folder:
+        yield pool, folder if any_far(out) else None
 
 
 def _share_memory(plan: BiasPlan, limit_bytes: int, workers: int | None) -> tuple[int, bool]:

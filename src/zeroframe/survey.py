@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zeroframe.dialects import FrameFacts, read_facts
 from zeroframe.errors import FrameError, NoFramesError, UnsupportedError
 from zeroframe.io import FrameFile, ImageLayout, looks_like_fits, scan
+from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far, as_path
 from zeroframe.parallel import map_threads
 
 if TYPE_CHECKING:
@@ -88,7 +89,13 @@ def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = Non
     list of Found
         In the order of ``paths``.
     """
-    return map_threads(_look, [Path(path) for path in paths], workers)
+    named = [as_path(path) for path in paths]
+    return map_threads(_look, named, _threads(named, workers))
+
+
+def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
+    """More threads than there are cores, where most of the time is spent waiting for a store."""
+    return FAR_THREADS if workers is None and any_far(*paths) else workers
 
 
 def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None) -> list[Found]:
@@ -97,7 +104,7 @@ def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None)
     Parameters
     ----------
     folder : path
-        The folder.
+        The folder, or its URL.
     workers : int, optional
         How many threads.
 
@@ -163,24 +170,29 @@ def tree_files(folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.P
         As `survey_tree` does.
     """
     root = _readable_folder(folder)
-    known = {_identity(Path(each)) for each in leave_out if Path(each).exists()} - {_identity(root)}
+    others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
+    known = {_identity(path) for path in others} - {_identity(root)}
     return _walk(root, known)
 
 
 def _readable_folder(folder: str | os.PathLike[str]) -> Path:
-    root = Path(folder)
+    root = as_path(folder)
+    if isinstance(root, UrlPath):
+        return root  # whether it is there is told when it is listed
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "is not there"
         raise NoFramesError(f"{root} {what}; give the folder that holds the raw frames")
     return root
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _identity(path: Path) -> object:
+    if isinstance(path, UrlPath):
+        return path
     status = path.stat()
     return status.st_dev, status.st_ino
 
 
-def _walk(folder: Path, known: set[tuple[int, int]]) -> Iterator[Path]:
+def _walk(folder: Path, known: set[object]) -> Iterator[Path]:
     """Yield the visible files of a folder and of those within that are not known yet."""
     known.add(_identity(folder))
     files, folders = _visible(folder)
@@ -192,6 +204,12 @@ def _walk(folder: Path, known: set[tuple[int, int]]) -> Iterator[Path]:
 
 def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return files and folders, sorted by name, without hidden ones: such as the ._ that macOS leaves beside frames."""
+    if isinstance(folder, UrlPath):
+        from zeroframe.io.places import Place
+
+        place = Place(str(folder))
+        within = [name for name in place.folders() if not name.startswith(".")]
+        return [folder / file.name for file in place.listing()], [folder / name for name in within]
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
@@ -217,7 +235,7 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[F
     list of Found
         In the order of ``paths``.
     """
-    meant = map_threads(_is_meant_as_fits, paths, workers)
+    meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
     return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers)
 
 
@@ -225,7 +243,7 @@ def _is_meant_as_fits(path: Path) -> bool:
     name = path.name.lower()
     for suffix in _WRAPPING_SUFFIXES:
         name = name.removesuffix(suffix)
-    return name.endswith(_FITS_SUFFIXES) or (path.is_file() and looks_like_fits(path))
+    return name.endswith(_FITS_SUFFIXES) or ((isinstance(path, UrlPath) or path.is_file()) and looks_like_fits(path))
 
 
 def _look(path: Path) -> Found:

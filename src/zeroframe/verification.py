@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from zeroframe.io import looks_like_fits
 from zeroframe.io.atomic import is_part
 from zeroframe.io.marks import file_mark
 from zeroframe.io.sums import check_file
+from zeroframe.io.urls import FAR_THREADS, any_far, is_there
 from zeroframe.locking import LOCK_NAME
 from zeroframe.parallel import map_threads
 from zeroframe.record import RECORD_NAME, read_record, report_problem
@@ -67,6 +67,8 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     NoFramesError
         When there is no such folder, or no run.json in it that can be used.
     """
+    if any_far(out, *([] if raw is None else [raw])):
+        workers = workers or FAR_THREADS
     if not out.is_dir():
         raise NoFramesError(f"{out} is not a folder; give the one that was given to -o")
     record = read_record(out)
@@ -102,7 +104,7 @@ def _of_the_run(out: Path, record: RunRecord) -> list[str]:
 
 def _output_problem(path: Path, mark: OutputMark) -> str:
     """Return what is wrong with a result; empty where nothing is."""
-    if not os.path.lexists(path):
+    if not is_there(path):
         return f"{path}: is missing; run again"
     try:
         checked = check_file(path)

@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.cluster.executor import ClusterExecutor, different_versions
-from zeroframe.errors import ClusterError, UsageError
+from zeroframe.errors import ClusterError, UsageError, ZeroframeError
+from zeroframe.io.urls import UrlPath
 from zeroframe.provenance import versions
 
 if TYPE_CHECKING:
@@ -121,7 +122,17 @@ def _require_worker(client: Client, address: str, wait_s: float) -> None:
 
 def _seen(folders: tuple[Path, ...]) -> tuple[dict[str, str], list[str]]:
     """Return what a worker has, and which folders it does not see; called there."""
-    return dict(versions()), [str(folder) for folder in folders if not folder.is_dir()]
+    return dict(versions()), [str(folder) for folder in folders if not _is_seen(folder)]
+
+
+def _is_seen(folder: Path) -> bool:
+    if not isinstance(folder, UrlPath):
+        return folder.is_dir()
+    try:
+        folder.is_dir()  # of one that is empty nobody sees anything
+    except ZeroframeError:
+        return False
+    return True
 
 
 def _require_same(client: Client, folders: tuple[Path, ...]) -> None:
@@ -139,5 +150,5 @@ def _require_same(client: Client, folders: tuple[Path, ...]) -> None:
         if missing:
             raise ClusterError(
                 f"the worker at {worker} does not see {missing[0]}; raw frames and results must be on a disk that all "
-                "share, under the same name"
+                "share, under the same name, or in a store that all may use"
             )

@@ -11,6 +11,7 @@ import numpy as np
 
 from zeroframe.dialects import FrameFacts, Kind, read_facts
 from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
+from zeroframe.io.urls import as_path
 from zeroframe.survey import Found, survey, survey_folder
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def gather_sources(frames: object, workers: int | None = None) -> tuple[list[Sou
     NoFramesError
         When nothing is left.
     """
-    if isinstance(frames, (str, Path)) and Path(frames).is_dir():
+    if isinstance(frames, (str, Path)) and as_path(frames).is_dir():
         frames = survey_folder(frames, workers=workers)
     given = frames if isinstance(frames, Mapping) else {None: frames}
     sources: list[Source] = []

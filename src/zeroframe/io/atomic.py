@@ -9,13 +9,14 @@ import os
 import re
 import secrets
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import OutputError, OutputExistsError
+from zeroframe.io.urls import UrlPath, as_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 __all__ = ["atomic_file", "is_part", "output_error", "remove_stale_parts", "write_all"]
 
@@ -46,7 +47,8 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     """Open a hidden file beside `path` for writing; give it that name when the block ends well.
 
     Whatever ends the block otherwise, the hidden file is removed and what stood at `path` is untouched. Nothing is
-    forced to the disk (fsync): after a power failure a file that was just written may be lost.
+    forced to the disk (fsync): after a power failure a file that was just written may be lost. For a place in a store
+    the hidden file is in the system's folder for such files, and is put there when the block ends well.
 
     Parameters
     ----------
@@ -67,7 +69,13 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     OutputError
         When the system refuses to write, say because the disk is full.
     """
-    path = Path(path)
+    path = as_path(path)
+    if isinstance(path, UrlPath):
+        from zeroframe.io.places import file_to_put
+
+        with file_to_put(path, overwrite=overwrite) as descriptor:
+            yield descriptor
+        return
     if not overwrite and os.path.lexists(path):
         raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE)
     short = os.fsdecode(os.fsencode(path.name)[:_LONGEST_NAME])
@@ -118,6 +126,8 @@ def remove_stale_parts(folder: Path) -> list[str]:
         When one of them may not be removed.
     """
     removed = []
+    if isinstance(folder, UrlPath):
+        return _remove_parts_of_store(folder)
     for name in sorted(os.listdir(folder)):  # noqa: PTH208 -- names, of which most are none of ours
         if not is_part(name):
             continue
@@ -136,6 +146,14 @@ def remove_stale_parts(folder: Path) -> list[str]:
             reason = f"is left over from a run that has died, and cannot be removed ({error.strerror})"
             raise OutputError(path, reason, "remove it, and run again") from error
     return removed
+
+
+def _remove_parts_of_store(folder: UrlPath) -> list[str]:
+    """Remove hidden files of a store: nobody else is writing there, since only who holds the lock looks for them."""
+    parts = [path for path in folder.iterdir() if is_part(path.name)] if folder.is_dir() else []
+    for path in parts:
+        path.unlink(missing_ok=True)
+    return [path.name for path in parts]
 
 
 def _mark_as_alive(descriptor: int) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.io.sources import Source, open_source_descriptor, read_failed
+from zeroframe.io.urls import UrlPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Crc32", "FileMark", "Fingerprint", "file_crc32", "file_mark", "file_stamp"]
+__all__ = ["Crc32", "FileMark", "Fingerprint", "file_crc32", "file_mark", "file_stamp", "stamp_of"]
 
 _PIECE = 1 << 18  # stays in the second-level cache between reading and summing
 # A file that was changed in the last two seconds may be changed again without another time of modification: FAT counts
@@ -71,7 +72,7 @@ class Fingerprint:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._hash = hashlib.sha256()
-        self._stamp = file_stamp(source.status(), time.time_ns())
+        self._stamp = source.stamp or file_stamp(source.status(), time.time_ns())
         source.tell_bytes(self._hash.update)
 
     def finish(self) -> FileMark:
@@ -98,9 +99,9 @@ def file_mark(path: Path) -> FileMark:
         When it cannot be read.
     """
     digest = hashlib.sha256()
-    descriptor, _ = open_source_descriptor(path)
+    descriptor, _, stamp = open_source_descriptor(path)
     try:
-        stamp = file_stamp(os.fstat(descriptor), time.time_ns())
+        stamp = stamp or file_stamp(os.fstat(descriptor), time.time_ns())
         size = _read_through(descriptor, digest.update)
     except OSError as error:
         raise read_failed(path, error) from error
@@ -118,7 +119,7 @@ def file_crc32(path: Path) -> tuple[int, int]:
         When it cannot be read.
     """
     crc = Crc32()
-    descriptor, _ = open_source_descriptor(path)
+    descriptor = open_source_descriptor(path).descriptor
     try:
         size = _read_through(descriptor, crc.update)
     except OSError as error:
@@ -126,6 +127,35 @@ def file_crc32(path: Path) -> tuple[int, int]:
     finally:
         os.close(descriptor)
     return crc.value, size
+
+
+def stamp_of(path: Path) -> str | None:
+    """Return the stamp of a file as it is now.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        On a disk, or in a store.
+
+    Returns
+    -------
+    str or None
+        None where it is not there, or from `file_stamp`.
+
+    Raises
+    ------
+    FrameError
+        When a store does not answer.
+    """
+    if isinstance(path, UrlPath):
+        from zeroframe.io.places import Place
+
+        there = Place.of(path).find(path.name)
+        return None if there is None else there.stamp
+    try:
+        return file_stamp(path.stat(), time.time_ns())
+    except OSError:
+        return None
 
 
 def _read_through(descriptor: int, update: Callable[[memoryview], object]) -> int:

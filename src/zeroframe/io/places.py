@@ -1,79 +1,52 @@
-"""Folders that are not on a disk: S3 and what else fsspec reaches, named by a URL.
+"""Folders of a store: S3 and what else fsspec reaches, named by a URL.
 
-All else in this package works on files of a disk. So bytes are fetched to a file before it is read, and a file is
-written whole before its bytes are put in place; only headers, and rows of results, are read by ranges of bytes.
+All else in this package works on files of a disk. So bytes are fetched to a file before they are read, and a file is
+written whole before its bytes are put in place; only headers, and rows of plain files, are read by ranges of bytes.
 Nothing of fsspec is imported before a URL is named.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
+import os
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from zeroframe.errors import (
     DamagedError,
     FrameError,
     NoFramesError,
+    NotFitsError,
     OutputError,
     OutputExistsError,
     UsageError,
     ZeroframeError,
 )
-from zeroframe.io.atomic import atomic_file, write_all
+from zeroframe.io.temporary import temporary_folder
+from zeroframe.io.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-__all__ = ["Place", "RemoteFile", "is_url", "local_path"]
+    from zeroframe.io.urls import UrlPath
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+__all__ = ["Fetched", "Place", "RemoteFile", "file_to_put"]
+
 #: Where a file that is put appears whole or not at all, and replaces another in one step.
 _PUTS_ARE_ATOMIC = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"))
 #: Where a file can be put on the condition that there is none.
 _KNOWS_CREATE = frozenset(("s3", "s3a"))
 #: Libraries whose exceptions are not OSError: what they say is said in our words.
 _THEIRS = frozenset(("botocore", "aiobotocore", "aiohttp", "s3fs", "gcsfs", "adlfs", "fsspec"))
+#: How stores that have no ETag call the time when a file was changed.
+_CHANGED = ("LastModified", "last_modified", "mtime", "updated", "created")
 _PIECE = 8 << 20
-
-
-def is_url(text: str) -> bool:
-    """Say whether a text names a place by a URL, and not a path.
-
-    Examples
-    --------
-    >>> is_url("s3://bucket/raw"), is_url("/data/raw"), is_url("raw"), is_url("file:///data/raw")
-    (True, False, False, True)
-    """
-    return _URL.match(text) is not None
-
-
-def local_path(text: str) -> Path | None:
-    """Return the path that a text names, also where it is a ``file://`` URL; None for other URLs.
-
-    Raises
-    ------
-    UsageError
-        When a ``file://`` URL names another machine.
-
-    Examples
-    --------
-    >>> local_path("file:///data/raw%20frames"), local_path("raw"), local_path("s3://bucket/raw")
-    (PosixPath('/data/raw frames'), PosixPath('raw'), None)
-    """
-    if not is_url(text):
-        return Path(text)
-    parts = urlsplit(text)
-    if parts.scheme.lower() != "file":
-        return None
-    if parts.netloc not in {"", "localhost"}:
-        raise UsageError(f"{text} names a file of the machine {parts.netloc!r}; write file:///folder for one of this")
-    return Path(unquote(parts.path))
+_EXISTS = "there is a file of that name already", "choose another place, or say --overwrite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +62,7 @@ class RemoteFile:
     size : int
         In bytes.
     stamp : str
-        What changes when it changes: its ETag, or when it was modified, and its size.
+        What changes when it changes: its ETag, or when it was modified, and its size. Empty where nothing is known.
     """
 
     url: str
@@ -127,6 +100,11 @@ class Place:
             raise UsageError(f"{url} cannot be reached ({error}); {advice}") from error
         self._root = self._files._strip_protocol(self.url)  # noqa: SLF001 -- fsspec's name for it
 
+    @classmethod
+    def of(cls, path: UrlPath) -> Place:
+        """Return the place that a file is in."""
+        return cls(str(path.parent))
+
     def __reduce__(self) -> tuple[type[Place], tuple[str]]:
         return Place, (self.url,)
 
@@ -137,19 +115,64 @@ class Place:
         """Return the URL of a file in it."""
         return f"{self.url}/{name}"
 
-    def listing(self) -> list[RemoteFile]:
-        """Return the files in it, sorted by name; what lies in folders within, and hidden files, are left out.
+    def is_there(self) -> bool:
+        """Say whether there is something in it, or in folders within.
+
+        Raises
+        ------
+        NoFramesError
+            When it may not be asked for.
+        """
+        with _in_our_words(lambda reason, advice: NoFramesError(f"{self.url} {reason}; {advice}")):
+            return bool(self._files.isdir(self._root))
+
+    def listing(self, *, hidden: bool = False) -> list[RemoteFile]:
+        """Return the files in it, sorted by name; what lies in folders within is left out.
+
+        Parameters
+        ----------
+        hidden : bool
+            Also those whose names begin with a dot.
 
         Raises
         ------
         NoFramesError
             When there is no such place, or it may not be read.
         """
-        advice = "check the name and the credentials"
-        with _in_our_words(lambda reason: NoFramesError(f"{self.url} {reason}; {advice}")):
-            entries = self._files.ls(self._root, detail=True, refresh=True)
-        found = [self._file(entry) for entry in entries if entry["type"] == "file"]
-        return sorted((each for each in found if not each.name.startswith(".")), key=lambda each: each.name)
+        found = [self._file(entry) for entry in self._entries() if entry["type"] == "file"]
+        return [each for each in found if hidden or not each.name.startswith(".")]
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders in it, sorted.
+
+        Raises
+        ------
+        NoFramesError
+            As `listing` does.
+        """
+        return [entry["name"].rsplit("/", 1)[-1] for entry in self._entries() if entry["type"] == "directory"]
+
+    def _entries(self) -> list[dict[str, Any]]:
+        try:
+            with _in_our_words(lambda reason, advice: NoFramesError(f"{self.url} {reason}; {advice}")):
+                entries = self._files.ls(self._root, detail=True, refresh=True)
+        except NoFramesError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise NoFramesError(self._why_empty()) from error
+            raise
+        # what ends in a slash is an empty object, which some programs put where they want to see a folder
+        entries = [entry for entry in entries if entry["name"].rstrip("/") != self._root and entry["name"][-1:] != "/"]
+        return sorted(entries, key=lambda entry: entry["name"])
+
+    def _why_empty(self) -> str:
+        bucket, _, folder = self._root.partition("/")
+        with _in_our_words(lambda reason, advice: NoFramesError(f"{self.url} {reason}; {advice}")):
+            there = folder and self._files.exists(bucket)
+        return f"{self.url}: " + (
+            f"there is nothing in it, though there is a bucket {bucket!r}; check the name of the folder"
+            if there
+            else f"there is no bucket {bucket!r}; check its name, and whether it is in this store"
+        )
 
     def find(self, name: str) -> RemoteFile | None:
         """Return a file in it, as it is now; None where there is none.
@@ -160,12 +183,26 @@ class Place:
             When it may not be asked for.
         """
         try:
-            with _in_our_words(lambda reason: FrameError(self.url_of(name), reason, "check the credentials")):
-                return self._file(self._files.info(self._path(name), refresh=True))
+            with _in_our_words(lambda reason, advice: FrameError(self.url_of(name), reason, advice)):
+                entry = self._files.info(self._path(name), refresh=True)
         except FrameError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
+        return self._file(entry) if entry["type"] == "file" else None
+
+    def found(self, name: str) -> RemoteFile:
+        """Return a file in it, as it is now.
+
+        Raises
+        ------
+        FrameError
+            When there is none, or it may not be asked for.
+        """
+        there = self.find(name)
+        if there is None:
+            raise FrameError(self.url_of(name), "there is no such file", "check the name")
+        return there
 
     def read_range(self, name: str, start: int, stop: int) -> bytes:
         """Return some bytes of a file, fewer only at its end.
@@ -178,7 +215,7 @@ class Place:
         if stop <= start:
             return b""
         try:
-            with _in_our_words(lambda reason: FrameError(self.url_of(name), reason, "check name and credentials")):
+            with _in_our_words(lambda reason, advice: FrameError(self.url_of(name), reason, advice)):
                 data: bytes = self._files.cat_file(self._path(name), start=start, end=stop)
         except FrameError:
             there = self.find(name)
@@ -187,36 +224,46 @@ class Place:
             raise
         return data
 
-    def fetch(self, file: RemoteFile, target: Path) -> None:
-        """Copy a file to a disk, whole or not at all.
-
-        Parameters
-        ----------
-        file : RemoteFile
-            From `listing` or `find`; what is fetched is this state of it.
-        target : pathlib.Path
-            What it is called there; replaced.
+    def fetched(self, name: str) -> Fetched:
+        """Copy a file into one of this disk that has no name, and is gone when it is closed.
 
         Raises
         ------
+        NotFitsError
+            When it is empty.
         DamagedError
             When fewer or more bytes come than it has.
         FrameError
-            When it cannot be read, or has changed.
+            When it cannot be read, or changes meanwhile.
         OutputError
             When the disk is full.
         """
-        size = 0
-        with atomic_file(target, overwrite=True) as descriptor:
-            for start in range(0, file.size, _PIECE):
-                piece = self.read_range(file.name, start, min(start + _PIECE, file.size))
-                size += len(piece)
-                write_all(descriptor, [piece])
-            now = self.find(file.name)
-            if now is None or now.stamp != file.stamp:
-                raise FrameError(file.url, "was changed while it was read", "run again")
-            if size != file.size:
-                raise DamagedError(file.url, f"gave {size:,} of its {file.size:,} bytes", "run again")
+        there = self.found(name)
+        if not there.size:
+            raise NotFitsError(there.url, "the file is empty (0 bytes)", "copy it again from where it came from")
+        try:
+            with tempfile.TemporaryFile(prefix="zeroframe-") as file:
+                for start in range(0, there.size, _PIECE):
+                    file.write(self.read_range(name, start, min(start + _PIECE, there.size)))
+                file.flush()
+                size = file.tell()
+                descriptor = os.dup(file.fileno())
+        except OSError as error:
+            raise _no_room(error) from error
+        try:
+            self._require_whole(there, size)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return Fetched(descriptor, size, there.stamp)
+
+    def _require_whole(self, there: RemoteFile, size: int) -> None:
+        now = self.find(there.name)
+        if now is None or now.stamp != there.stamp:
+            raise FrameError(there.url, "was changed while it was read", "run again")
+        if size != there.size:
+            raise DamagedError(there.url, f"gave {size:,} of its {there.size:,} bytes", "run again")
 
     def put(self, source: Path, name: str, *, overwrite: bool = False) -> RemoteFile:
         """Copy a file of a disk to this place, whole or not at all, and look whether it has arrived.
@@ -240,30 +287,31 @@ class Place:
         OutputExistsError
             When there is a file of that name and `overwrite` is false.
         OutputError
-            When it cannot be written, or what has arrived are other bytes.
-        UsageError
-            When files do not appear whole in places of this kind.
+            When it cannot be written, what has arrived are other bytes, or files do not appear whole in such places.
         """
         url = self.url_of(name)
         if self._protocol not in _PUTS_ARE_ATOMIC:
-            raise UsageError(f"{url}: a file there is seen half-written, so no results go there; use s3:// or a folder")
+            advice = "choose a place of S3, Google Cloud or Azure, or a folder of a disk"
+            raise OutputError(url, "files are seen half-written there, so that no results go there", advice)
         if not overwrite and self.find(name) is not None:
-            raise OutputExistsError(url, "there is a file of that name already", "choose another place, or overwrite")
+            raise OutputExistsError(url, *_EXISTS)
         condition = {"mode": "create"} if not overwrite and self._protocol in _KNOWS_CREATE else {}
         try:
-            with _in_our_words(lambda reason: OutputError(url, reason, "see to that and run again")):
+            with _in_our_words(lambda reason, advice: OutputError(url, reason, advice)):
                 self._files.put_file(str(source), self._path(name), **condition)
         except OutputError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                bucket = self._root.partition("/")[0]
+                raise OutputError(url, f"there is no bucket {bucket!r}", "make it, or check its name") from error
             if condition and self.find(name) is not None:  # it has appeared meanwhile
-                words = "there is a file of that name already", "choose another place, or overwrite"
-                raise OutputExistsError(url, *words) from error
+                raise OutputExistsError(url, *_EXISTS) from error
             raise
         return self._arrived(source, name)
 
     def _arrived(self, source: Path, name: str) -> RemoteFile:
         """Compare what has been put with the file: by its ETag where that is its MD5, else byte by byte."""
         url, size = self.url_of(name), source.stat().st_size
-        with _in_our_words(lambda reason: OutputError(url, reason, "see to that and run again")):
+        with _in_our_words(lambda reason, advice: OutputError(url, reason, advice)):
             entry = self._files.info(self._path(name), refresh=True)
         there = self._file(entry)
         if there.size != size:
@@ -271,6 +319,22 @@ class Place:
         if _etag(entry) != _file_md5(source) and not self.holds(source, name):
             raise OutputError(url, "has other bytes than were sent", "run again with --overwrite")
         return there
+
+    def remove(self, name: str, *, missing_ok: bool = False) -> None:
+        """Remove a file.
+
+        Raises
+        ------
+        OutputError
+            When it is not there and `missing_ok` is false, or may not be removed.
+        """
+        url = self.url_of(name)
+        if self.find(name) is None:
+            if missing_ok:
+                return
+            raise OutputError(url, "is not there", "check the name")
+        with _in_our_words(lambda reason, advice: OutputError(url, reason, advice)):
+            self._files.rm_file(self._path(name))
 
     def holds(self, source: Path, name: str) -> bool:
         """Say whether a file in it has the bytes of a file of a disk; it is read where the sizes are the same.
@@ -295,12 +359,12 @@ class Place:
 
     def _file(self, entry: dict[str, Any]) -> RemoteFile:
         name, size = entry["name"].rsplit("/", 1)[-1], int(entry["size"] or 0)
-        changed = _etag(entry) or str(entry.get("LastModified") or entry.get("mtime") or entry.get("created"))
-        return RemoteFile(self.url_of(name), name, size, f"{size}.{changed}")
+        changed = _etag(entry) or next((str(entry[word]) for word in _CHANGED if entry.get(word)), "")
+        return RemoteFile(self.url_of(name), name, size, f"{size}.{changed}" if changed else "")
 
 
 def _etag(entry: dict[str, Any]) -> str:
-    return str(entry.get("ETag") or "").strip('"')
+    return str(entry.get("ETag") or entry.get("etag") or "").strip('"')
 
 
 def _file_md5(path: Path) -> str:
@@ -315,21 +379,71 @@ def _filesystem(protocol: str) -> Any:  # noqa: ANN401 -- fsspec has no types
     return fsspec.filesystem(protocol, use_listings_cache=False)
 
 
+class Fetched(NamedTuple):
+    """A file that has been copied to this disk: open for reading, its size, and the stamp that it has in its place."""
+
+    descriptor: int
+    byte_count: int
+    stamp: str
+
+
 @contextmanager
-def _in_our_words(made: Callable[[str], ZeroframeError]) -> Iterator[None]:
-    """Turn what the libraries raise into an error of ours, which says what and where."""
+def file_to_put(path: UrlPath, *, overwrite: bool) -> Iterator[int]:
+    """Open a file of this disk for writing; put it in its place when the block ends well.
+
+    Parameters
+    ----------
+    path : UrlPath
+        The name that it shall have.
+    overwrite : bool
+        Replace a file of that name. Without it one that appears there meanwhile is kept, too, where the store can be
+        asked to (S3).
+
+    Yields
+    ------
+    int
+        Descriptor of the open file.
+
+    Raises
+    ------
+    OutputExistsError
+        When there is a file of that name and `overwrite` is false.
+    OutputError
+        When it cannot be put there, what has arrived are other bytes, or this disk is full.
+    """
+    with temporary_folder() as folder:
+        source = folder / path.name
+        try:
+            with source.open("wb") as file:
+                yield file.fileno()
+        except OSError as error:
+            raise _no_room(error) from error
+        Place.of(path).put(source, path.name, overwrite=overwrite)
+
+
+def _no_room(error: OSError) -> OutputError:
+    advice = "make room, or set TMPDIR to another folder"
+    return OutputError(tempfile.gettempdir(), f"cannot hold what is on its way ({error.strerror or error})", advice)
+
+
+@contextmanager
+def _in_our_words(made: Callable[[str, str], ZeroframeError]) -> Iterator[None]:
+    """Turn what the libraries raise into an error of ours: made of what is wrong, and what to do."""
     try:
         yield
     except FileNotFoundError as error:
-        raise made("is not there") from error
+        raise made("is not there", "check the name, and whether there is such a bucket") from error
     except PermissionError as error:
-        raise made(f"may not be used ({_first_line(error)})") from error
-    except OSError as error:
-        raise made(f"cannot be reached ({_first_line(error)})") from error
+        advice = "check the credentials (AWS_PROFILE, or what your store needs), and what they allow"
+        raise made(f"may not be used ({_first_line(error)})", advice) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in _THEIRS:
+        if "Credentials" in type(error).__name__:
+            advice = "name some with AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            raise made(f"may not be used without credentials ({_first_line(error)})", advice) from error
+        if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _THEIRS:
             raise
-        raise made(f"cannot be reached ({_first_line(error)})") from error
+        advice = "check the network, and the address of the store (for S3 AWS_ENDPOINT_URL)"
+        raise made(f"cannot be reached ({_first_line(error)})", advice) from error
 
 
 def _first_line(error: Exception) -> str:

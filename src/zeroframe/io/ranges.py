@@ -1,4 +1,4 @@
-"""FITS files of which ranges of bytes can be asked for, as of objects in a store: their headers, and some rows.
+"""FITS files of which ranges of bytes can be asked for, as of objects in a store: their headers.
 
 A plain file is walked as one on a disk is: a few kilobytes for each header. Of a compressed one the beginning is
 inflated; where that is not the whole story, the file has to be fetched.
@@ -7,22 +7,22 @@ inflated; where that is not the whole story, the file has to be fetched.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zeroframe.errors import DamagedError, FrameError, NotFitsError, UsageError
-from zeroframe.io.scan import FrameFile, scan, walk
+from zeroframe.errors import FrameError, NotFitsError, UsageError
+from zeroframe.io.places import Place
+from zeroframe.io.scan import FrameFile, looks_like_fits, scan, walk
 from zeroframe.io.sources import FIRST_READ, Source, not_fits
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from zeroframe.io.layout import ImageLayout
+    from zeroframe.io.urls import UrlPath
 
-__all__ = ["read_band_by_range", "scan_by_ranges"]
+__all__ = ["begins_as_fits", "scan_by_ranges", "scan_in_place"]
 
 #: Holds the header of most compressed frames.
 _COMPRESSED_HEAD = 1 << 16
@@ -124,37 +124,32 @@ def _scan_compressed(path: Path, size: int, first: bytes, read_range: Callable[[
     return FrameFile(path, found.encoding, found.hdus)
 
 
-def read_band_by_range(
-    name: str, layout: ImageLayout, rows: slice, read_range: Callable[[int, int], bytes]
-) -> np.ndarray[Any, Any]:
-    """Return some rows of an image that is stored plainly, undecoded.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, for messages.
-    layout : ImageLayout
-        Of the image, not compressed.
-    rows : slice
-        Rows, counted from 0, without a step.
-    read_range : callable
-        Given a start and a stop, returns these bytes of the file.
+def scan_in_place(path: UrlPath) -> FrameFile | None:
+    """Read the headers of a file of a store where it is.
 
     Returns
     -------
-    ndarray
-        Of ``layout.dtype`` and shape ``(rows, nx)``; not writable.
+    FrameFile or None
+        As `scan_by_ranges` does.
 
     Raises
     ------
-    DamagedError
-        When the file ends before these rows do.
+    FrameError
+        As `scan_by_ranges` does, or when there is no such file, or it may not be read.
     """
-    start, stop, _ = rows.indices(layout.shape_yx[0])
-    row_bytes = layout.byte_count // layout.shape_yx[0]
-    begin, end = (layout.data_offset + row * row_bytes for row in (start, stop))
-    data = read_range(begin, end)
-    if len(data) != end - begin:
-        reason = f"is cut off: rows {start} to {stop} should have {end - begin:,} bytes and have {len(data):,}"
-        raise DamagedError(name, reason, "copy it again from where it came from")
-    return np.frombuffer(data, np.dtype(layout.dtype)).reshape(stop - start, -1)
+    place = Place.of(path)
+    return scan_by_ranges(path, place.found(path.name).size, partial(place.read_range, path.name))
+
+
+def begins_as_fits(path: UrlPath) -> bool:
+    """Say whether a file of a store begins as FITS does; its first blocks are read.
+
+    Raises
+    ------
+    FrameError
+        When they cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        stub = Path(folder, "stub")
+        stub.write_bytes(Place.of(path).read_range(path.name, 0, FIRST_READ))
+        return looks_like_fits(stub)

@@ -18,13 +18,14 @@ from zeroframe.io.scan import FrameFile, cut_off_clause, is_called, walk
 from zeroframe.io.sources import Source, open_source, open_source_descriptor, read_failed
 from zeroframe.io.sums import compare_sums
 from zeroframe.io.tiles import decompress_tiles
+from zeroframe.io.urls import UrlPath
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.io.cards import Cards
 
-__all__ = ["RawImage", "read_band", "read_raw"]
+__all__ = ["RawImage", "read_band", "read_bytes", "read_raw"]
 
 _COPY_AGAIN = "copy it again from where it came from"
 
@@ -179,15 +180,39 @@ def read_band(frame: FrameFile, hdu: Hdu, rows: slice, out: np.ndarray[Any, Any]
             "rows are read without a step into a contiguous array of their size"
         )
     target = out.reshape(-1).view(np.uint8).data
-    descriptor, _ = open_source_descriptor(frame.path)
-    try:
-        done = _read_fully(descriptor, target, layout.data_offset + start * row_bytes)
-    except OSError as error:
-        raise read_failed(frame.path, error) from error
-    finally:
-        os.close(descriptor)
+    done = _read_into(frame.path, target, layout.data_offset + start * row_bytes)
     if done < len(target):
         raise _cut_off(frame.path, hdu, start * row_bytes + done)
+
+
+def read_bytes(path: Path, start: int, stop: int) -> bytes:
+    """Return some bytes of a file as they stand there, fewer only at its end.
+
+    Raises
+    ------
+    FrameError
+        When they cannot be read.
+    """
+    buffer = bytearray(stop - start)
+    count = _read_into(path, memoryview(buffer), start)
+    return bytes(buffer[:count])
+
+
+def _read_into(path: Path, target: memoryview, offset: int) -> int:
+    """Fill memory with what stands at a place of a file; return how many bytes there were."""
+    if isinstance(path, UrlPath):
+        from zeroframe.io.places import Place
+
+        data = Place.of(path).read_range(path.name, offset, offset + len(target))
+        target[: len(data)] = data
+        return len(data)
+    descriptor = open_source_descriptor(path).descriptor
+    try:
+        return _read_fully(descriptor, target, offset)
+    except OSError as error:
+        raise read_failed(path, error) from error
+    finally:
+        os.close(descriptor)
 
 
 def _read_fully(descriptor: int, target: memoryview, offset: int) -> int:

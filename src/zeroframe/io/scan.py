@@ -10,10 +10,11 @@ from zeroframe.io.cards import BLOCK_SIZE, CARD_SIZE, Cards, find_end
 from zeroframe.io.headers import inherited_cards
 from zeroframe.io.layout import Hdu, hdu_from_header, padded
 from zeroframe.io.sources import FIRST_READ, Encoding, Source, not_fits, open_source
+from zeroframe.io.urls import UrlPath, as_path
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["FrameFile", "cut_off_clause", "is_called", "looks_like_fits", "scan", "walk"]
@@ -79,7 +80,7 @@ class FrameFile:
             When the HDU holds no image or one of three axes or more, or when there are several and `ext` is not given.
         """
         if ext is not None:
-            found = [hdu for hdu in self.hdus if is_called(hdu, ext)]
+            found: Sequence[Hdu] = [hdu for hdu in self.hdus if is_called(hdu, ext)]
             if not found:
                 raise FrameError(self.path, f"has no extension {ext!r}", f"it holds {self._contents(self.hdus)}")
         else:
@@ -100,7 +101,9 @@ class FrameFile:
             )
         return found[0]
 
-    def _images(self) -> list[Hdu]:
+    def _images(self) -> Sequence[Hdu]:
+        if len(self.hdus) == 1:  # nearly always
+            return self.hdus if self.hdus[0].layout else ()
         images = [hdu for hdu in self.hdus if hdu.layout]
         return [hdu for hdu in images if hdu.name not in _COMPANIONS] or images
 
@@ -112,6 +115,7 @@ class FrameFile:
 def scan(path: str | os.PathLike[str], *, first_only: bool = False) -> FrameFile:
     """Read the headers of a FITS file, and no more of it than that takes.
 
+    Of a file in a store some kilobytes are read; one that is compressed and has several HDUs is fetched.
     Of a gzip file with one HDU only the first blocks are inflated; that nothing follows is read from the size that
     gzip notes at the end. A file whose data are cut off can be scanned: a remark says so, and reading it fails.
 
@@ -137,6 +141,13 @@ def scan(path: str | os.PathLike[str], *, first_only: bool = False) -> FrameFile
     FrameError
         When the file cannot be opened.
     """
+    path = as_path(path)
+    if isinstance(path, UrlPath):
+        from zeroframe.io.ranges import scan_in_place
+
+        found = scan_in_place(path)
+        if found is not None:
+            return found
     with open_source(path) as source:
         hdus = []
         for hdu in walk(source):
@@ -159,7 +170,12 @@ def looks_like_fits(path: str | os.PathLike[str]) -> bool:
     bool
         False also for folders, empty files and files that cannot be read.
     """
+    path = as_path(path)
     try:
+        if isinstance(path, UrlPath):
+            from zeroframe.io.ranges import begins_as_fits
+
+            return begins_as_fits(path)
         with open_source(path) as source:
             return source.read(9) == b"SIMPLE  ="
     except FrameError:

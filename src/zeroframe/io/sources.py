@@ -10,17 +10,19 @@ import errno
 import os
 import stat
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 from zeroframe.errors import DamagedError, FrameError, NotFitsError
+from zeroframe.io.urls import UrlPath, as_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
 
 __all__ = [
     "Encoding",
+    "OpenFile",
     "Source",
     "open_source",
     "open_source_descriptor",
@@ -80,9 +82,12 @@ class Source(ABC):
         What is odd about the file though nothing of it is lost, each a clause.
     cut_off : bool
         Whether compressed data have ended before their own end mark.
+    stamp : str or None
+        Of a file that was fetched from a store: what changes there when the file changes.
     """
 
     encoding: Encoding = "plain"
+    stamp: str | None = None
 
     def __init__(self, path: Path, descriptor: int, file_size: int) -> None:
         self.path = path
@@ -317,8 +322,26 @@ class _InflatingSource(Source):
         return data
 
 
-def open_source_descriptor(path: Path) -> tuple[int, int]:
-    """Open a regular file read-only.
+class OpenFile(NamedTuple):
+    """A file that is open for reading.
+
+    Attributes
+    ----------
+    descriptor : int
+        Of the file, or of a copy of it on this disk.
+    byte_count : int
+        Its size.
+    stamp : str or None
+        Of a file of a store: what changes there when the file changes.
+    """
+
+    descriptor: int
+    byte_count: int
+    stamp: str | None = None
+
+
+def open_source_descriptor(path: Path) -> OpenFile:
+    """Open a regular file read-only; one of a store is fetched.
 
     Parameters
     ----------
@@ -327,7 +350,7 @@ def open_source_descriptor(path: Path) -> tuple[int, int]:
 
     Returns
     -------
-    descriptor, file_size : int
+    OpenFile
 
     Raises
     ------
@@ -336,6 +359,10 @@ def open_source_descriptor(path: Path) -> tuple[int, int]:
     NotFitsError
         When it is a folder, a socket or another thing that is not a file, or is empty.
     """
+    if isinstance(path, UrlPath):
+        from zeroframe.io.places import Place
+
+        return OpenFile(*Place.of(path).fetched(path.name))
     try:
         # Without O_NONBLOCK opening a pipe would wait for somebody to write into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -343,7 +370,7 @@ def open_source_descriptor(path: Path) -> tuple[int, int]:
         raise _open_failed(path, error) from error
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_size:
-        return descriptor, status.st_size
+        return OpenFile(descriptor, status.st_size)
     os.close(descriptor)
     if stat.S_ISREG(status.st_mode):
         raise NotFitsError(path, "the file is empty (0 bytes)", "copy it again from where it came from, or delete it")
@@ -371,20 +398,27 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     NotFitsError
         When it is no regular file, empty, or begins neither as FITS nor as gzip or bzip2 does.
     """
-    path = Path(path)
-    descriptor, file_size = open_source_descriptor(path)
+    path = as_path(path)
+    opened = open_source_descriptor(path)
     try:
-        first = os.read(descriptor, FIRST_READ)
+        first = os.read(opened.descriptor, FIRST_READ)
     except OSError as error:
-        os.close(descriptor)
+        os.close(opened.descriptor)
         raise read_failed(path, error) from error
+    source = _source_of(path, opened, first)
+    if source is None:
+        os.close(opened.descriptor)
+        raise not_fits(path, first)
+    source.stamp = opened.stamp
+    return source
+
+
+def _source_of(path: Path, opened: OpenFile, first: bytes) -> Source | None:
+    """Return the stream of a file that begins so; None where that is not FITS."""
     for encoding, magic in _MAGIC.items():
         if first.startswith(magic):
-            return _InflatingSource(path, descriptor, file_size, encoding, first)
-    if first.startswith(b"SIMPLE"):
-        return _PlainSource(path, descriptor, file_size, first)
-    os.close(descriptor)
-    raise not_fits(path, first)
+            return _InflatingSource(path, opened.descriptor, opened.byte_count, encoding, first)
+    return _PlainSource(path, opened.descriptor, opened.byte_count, first) if first.startswith(b"SIMPLE") else None
 
 
 def not_fits(path: Path, first: bytes, wrapped: str = "") -> NotFitsError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,12 +12,15 @@ from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.io.atomic import atomic_file, write_all
 from zeroframe.io.building import described_cards, finished_header, mandatory_cards
 from zeroframe.io.checksums import add_sums, data_sum
+from zeroframe.io.gzipping import gzip_compressor
 from zeroframe.io.layout import padded
 from zeroframe.io.storing import StoredForm, stored_chunks, stored_form
 from zeroframe.io.tile_writing import tiled_buffers
+from zeroframe.io.urls import as_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from astropy.io.fits import Header
 
@@ -101,11 +103,12 @@ def write_fits(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_fits(Path(folder, "flat.fits"), [ImagePart(np.ones((4, 5), np.float32))])
     5760
     """
-    path = Path(path)
+    path = as_path(path)
     if compress not in _COMPRESSIONS:
         raise ArgumentError(f"compress={compress!r} is not known{nearest_name(str(compress), _COMPRESSIONS)}")
     if not parts:
@@ -142,9 +145,7 @@ def _image_buffers(path: Path, parts: Sequence[ImagePart]) -> Iterator[bytes | m
 
 def _gzipped(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """Yield the blocks compressed as one gzip member, without name and time."""
-    from isal import isal_zlib
-
-    compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 31)
+    compressor = gzip_compressor()
     for block in blocks:
         for start in range(0, len(block), _CHUNK_BYTES):
             yield compressor.compress(block[start : start + _CHUNK_BYTES])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from zeroframe.errors import MemoryLimitError, UsageError
 from zeroframe.frames import frame_bytes
 from zeroframe.io.atomic import remove_stale_parts
 from zeroframe.io.decoding import decoded_float
+from zeroframe.io.urls import is_there
 from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
 from zeroframe.night.keys import frame_uses
@@ -130,7 +130,7 @@ class NightSession:
         earlier = {
             name: mark
             for name, mark in {**before.earlier, **before.outputs}.items()
-            if name not in outputs and name not in replaced and os.path.lexists(plan.out / name)
+            if name not in outputs and name not in replaced and is_there(plan.out / name)
         }
         this_run = {
             "started": iso_time(self.started),

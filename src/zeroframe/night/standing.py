@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zeroframe.errors import FrameError
 from zeroframe.executing import map_jobs
 from zeroframe.frames import FrameOutcome
+from zeroframe.io.urls import is_there
 from zeroframe.night.keys import frame_key, frame_uses, group_key, group_uses, mask_key
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import versions
@@ -100,7 +100,7 @@ def examine_night(
     """
     record = (read_record(plan.out) if plan.out.is_dir() else None) or RunRecord()
     targets = result_targets(plan)
-    if not any(os.path.lexists(target) for target in targets):
+    if not any(is_there(target) for target in targets):
         frames, groups, masks = (
             {each.name: Standing(each.target, "make", _MISSING) for each in of}
             for of in (plan.frames, plan.groups, plan.masks)
@@ -176,7 +176,7 @@ class _Look:
         looks = [
             _Source(frame.source, frame.name, _about(frame, record), check)
             for frame in plan.frames
-            if frame.name not in failed or os.path.lexists(frame.target)
+            if frame.name not in failed or is_there(frame.target)
         ]
         marks: dict[str, FileMark | None] = dict.fromkeys(frame.name for frame in plan.frames)
         self._marks = marks | dict(zip([look.name for look in looks], read(_source_mark, looks), strict=True))
@@ -203,13 +203,13 @@ class _Look:
             used = {name: self._keys[name] for name in frame_uses(self._plan, frame) if name in self._keys}
             if mark is not None and all(name in used for name in frame.steps.needs):
                 self._frame_keys[frame.name] = frame_key(frame, mark.sha256, used)
-        there = [frame for frame in frames if frame.name in self._frame_keys and os.path.lexists(frame.target)]
+        there = [frame for frame in frames if frame.name in self._frame_keys and is_there(frame.target)]
         looks = [_Result(frame.target, self._frame_keys[frame.name], self._known(frame.target)) for frame in there]
         marks = dict(zip([frame.name for frame in there], self._read(_result_mark, looks), strict=True))
         self.frames |= {frame.name: self._frame_standing(frame, marks.get(frame.name, "")) for frame in frames}
 
     def _frame_standing(self, frame: NightFrame, found: OutputMark | str) -> Standing:
-        if not os.path.lexists(frame.target):
+        if not is_there(frame.target):
             return Standing(frame.target, "make", _MISSING)
         source, key = self._marks[frame.name], self._frame_keys.get(frame.name)
         if source is None:
@@ -255,7 +255,7 @@ class _Look:
 
     def _standing(self, target: Path, key: str | None, sources: tuple[str, ...]) -> Standing:
         """Judge a combined frame or a mask."""
-        if not os.path.lexists(target):
+        if not is_there(target):
             return Standing(target, "make", _MISSING)
         known = self._known(target)
         found = "none of its frames can be read" if key is None else own_mark(target, key, known)

@@ -7,12 +7,12 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import ZeroframeError
 from zeroframe.fragments import visible
 from zeroframe.io.atomic import atomic_file, write_all
+from zeroframe.io.urls import as_path
 from zeroframe.report.images import png_uri
 from zeroframe.report.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
 from zeroframe.report.timelines import draw_timeline
@@ -52,7 +52,7 @@ def is_report(path: str | os.PathLike[str]) -> bool:
     >>> is_report("nowhere/report.html")
     False
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         return False
     with path.open("rb") as file:

@@ -13,6 +13,7 @@ import numpy as np
 
 from zeroframe.display import block_average
 from zeroframe.io import read_raw, scan
+from zeroframe.io.urls import UrlPath
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.quality import SampledStack, clipped_std
 from zeroframe.report.data import Histogram
@@ -59,8 +60,16 @@ _SIGMAS = 6.0
 
 
 def open_image(path: Path) -> Stack:
-    """Open one file so that rows can be read from it."""
-    return open_stack([path], in_memory_bytes=1 << 62, workers=1)[0]
+    """Open one file so that rows can be read from it; one of a store is fetched, since they are read one by one."""
+    if not isinstance(path, UrlPath):
+        return open_stack([path], in_memory_bytes=1 << 62, workers=1)[0]
+    image = ImageOnDisk.find(scan(path))
+    if not image.is_plain:
+        return open_stack([path], in_memory_bytes=1 << 62, workers=1)[0]
+    ny, nx = image.layout.shape_yx
+    pixels = np.empty((ny, nx), image.dtype)
+    image.read_rows(slice(0, ny), pixels)
+    return ArrayStack((pixels,), (None,), (str(path),))
 
 
 def open_extension(path: Path, name: str) -> Stack | None:
@@ -70,7 +79,7 @@ def open_extension(path: Path, name: str) -> Stack | None:
     if hdu is None or hdu.layout is None:
         return None
     image = ImageOnDisk(frame, hdu, hdu.layout, None)
-    if image.is_plain:
+    if image.is_plain and not isinstance(path, UrlPath):
         return FileStack((image,), (str(path),))
     return ArrayStack((read_raw(path, ext=hdu.index).decode(),), (None,), (str(path),))
 
