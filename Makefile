@@ -28,13 +28,18 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@
 
+$(VENV)/.installed-coverage: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[coverage]'
+	@touch $@
+
 demo: $(VENV)/.installed
 	@rm -rf $(DEMO)
 	$(BIN)/zeroframe simulate palomar-lfc $(DEMO)/raw --gzip
 	$(BIN)/zeroframe bias $(DEMO)/raw -o $(DEMO)/calibrated --camera palomar-lfc
 
+# in two processes, each with whole files: what the tests of a file share is made once
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
@@ -51,7 +56,7 @@ KERNEL_TESTS := tests/test_kernels.py tests/test_moments.py tests/test_combine.p
 	tests/test_trim.py tests/test_stacks.py tests/test_calibration.py tests/test_calibration_process.py \
 	tests/test_cosmic_rays.py tests/test_defects.py tests/test_blocks.py tests/test_io_rice.py
 
-coverage: $(VENV)/.installed-test
+coverage: $(VENV)/.installed-coverage
 	$(BIN)/python -m pytest -q --cov --cov-report=
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov --cov-append --cov-report=term:skip-covered $(KERNEL_TESTS)
 

@@ -9,6 +9,7 @@ comes on top and is not measured here.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import sys
@@ -24,15 +25,13 @@ from zeroframe.dialects import read_facts
 from zeroframe.executing import map_jobs
 from zeroframe.header_columns import HeaderColumns
 from zeroframe.header_index import FolderMemory, HeaderIndex
-from zeroframe.header_reading import header_values
+from zeroframe.header_reading import ParsedCards, header_values
 from zeroframe.io import FrameFile
 from zeroframe.io.layout import hdu_from_header
 from zeroframe.survey import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from zeroframe.io import CardValue
 
 __all__ = ["Seconds", "header_of", "measure_scale", "table_of"]
 
@@ -119,7 +118,7 @@ def one_night(night: int, *, frames: int, folder: Path) -> Seconds:
     simulated = clock()
     found = [_found(raw / name, text) for name, text in zip(names, texts, strict=True)]
     understood = clock()
-    parsed: dict[bytes, tuple[str, CardValue]] = {}
+    parsed = ParsedCards()
     values = [header_values(item.frame.cards, parsed) for item in found if item.frame is not None]
     stamps = [f"{_FILE_BYTES}.{1_500_000_000_000_000_000 + number}.{number}" for number in range(frames)]
     index = HeaderIndex(folder / f"headers-{night % 16}.sqlite")
@@ -147,7 +146,8 @@ def one_night(night: int, *, frames: int, folder: Path) -> Seconds:
 def measure_scale(headers: int, frames: int, processes: int, progress: Callable[[float], None] | None = None) -> dict:
     """Index and plan a survey; return what it took."""
     nights = -(-headers // frames)
-    with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(processes) as pool:
+    as_the_program = {"initializer": gc.set_threshold, "initargs": (100_000,)}
+    with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(processes, **as_the_program) as pool:
         start = time.perf_counter()
         folder = Path(name)
         parts = map_jobs(pool, partial(one_night, frames=frames, folder=folder), range(nights), progress=progress)

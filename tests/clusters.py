@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).resolve().parent
 #: Workers find zeroframe, and the jobs of this module.
 PYTHONPATH = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])
-_WAIT_S = 30.0
+_WAIT_S = 60.0
+#: An idle cluster looks at itself a hundred times a second, which takes a tenth of a core from the other tests.
+_AT_EASE = {
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+}
 
 
 def slow_night(folder: Path, frames: int) -> Path:
@@ -65,7 +71,7 @@ class Cluster:
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         log = (self._folder / "log.txt").open("ab")
         with log:
-            environment = {**os.environ, **self._environment, "PYTHONPATH": PYTHONPATH}
+            environment = {**os.environ, **_AT_EASE, **self._environment, "PYTHONPATH": PYTHONPATH}
             return subprocess.Popen(
                 [sys.executable, "-m", module, *arguments], env=environment, stdout=log, stderr=log, cwd=self._folder
             )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
 from hypothesis import HealthCheck, settings
 
 # a change is judged by the same examples wherever and whenever it is tested, and by no clock; `make fuzz` looks for new
@@ -18,6 +22,13 @@ settings.load_profile(os.environ.get("ZEROFRAME_EXAMPLES", "repeatable"))
 
 # a shell starts what runs in the background with Ctrl-C ignored, and children inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# where Python is told to write no bytecode, each of the hundreds of programs that tests start would compile all anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# typer builds the parser of all commands each time that one is called, which takes longer than many of the tests
+typer.main.get_command = cache(typer.main.get_command)
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SEEDS = REAL_DATA.parent / "seeds"
@@ -41,7 +52,14 @@ def two_workers(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="session")
+def _caches(tmp_path_factory):
+    """Names of cache folders; to make one for each test would take a quarter of the time of the small tests."""
+    folder = tmp_path_factory.mktemp("caches")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    """Tests do not write to the user's cache folder."""
-    monkeypatch.setenv("ZEROFRAME_CACHE", str(tmp_path_factory.mktemp("cache")))
+def _own_cache(_caches, monkeypatch):
+    """Tests do not write to the user's cache folder, nor read what another one wrote."""
+    monkeypatch.setenv("ZEROFRAME_CACHE", str(next(_caches)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from workbench import SMALL_LFC
+from workbench import SMALL_LFC, files_in, write_files
 from zeroframe.night.carrying import run_night
 from zeroframe.night.jobs import NightPlan
 from zeroframe.night.planning import plan_night
@@ -38,13 +39,21 @@ SEED = 1
 
 def small_night(folder: Path, name: str = "palomar-lfc", *, one_filter: bool = False) -> Path:
     """Write a small night; of the LFC, only what its science frame in g' needs, where that is enough."""
-    simulate_night(CAMERAS[name], folder, seed=SEED)
+    write_files(folder, _frames(name))
     if one_filter:
         for number in (17, 18, 19, 43):
             (folder / f"ccd.{number:03d}.0.fits").unlink()
         for number in (23, 24, 25):
             (folder / "darks" / f"ccd.{number:03d}.0.fits").unlink()
     return folder
+
+
+@cache
+def _frames(name: str) -> dict[str, bytes]:
+    """Simulate them once for all tests of a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        simulate_night(CAMERAS[name], folder, seed=SEED)
+        return files_in(Path(folder))
 
 
 def planned(raw: Path, out: Path, text: str, *, overwrite: bool = False) -> NightPlan:

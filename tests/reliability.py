@@ -12,12 +12,13 @@ import tempfile
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from workbench import SMALL_LFC, SMALL_SECTIONS
+from workbench import SMALL_LFC, SMALL_SECTIONS, files_in, write_files
 from zeroframe.cli import main
 from zeroframe.simulate import simulate_biases
 
@@ -46,8 +47,15 @@ ALL_CASES = bool(os.environ.get("ZEROFRAME_ALL_CASES"))
 
 def small_night(folder: Path, frames: int) -> Path:
     """Write biases of 632 x 400 pixels."""
-    simulate_biases(SMALL_LFC, folder, frames=frames)
-    return folder
+    return write_files(folder, _biases(frames))
+
+
+@cache
+def _biases(frames: int) -> dict[str, bytes]:
+    """Simulate them once for all tests of a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        simulate_biases(SMALL_LFC, folder, frames=frames)
+        return files_in(Path(folder))
 
 
 def bias_arguments(raw: Path, out: Path, *more: object, report: bool = False) -> list[str]:

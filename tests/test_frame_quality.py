@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reliability import ALL_CASES
 from workbench import SMALL_LFC, command, header_of, pixels_of, raw_pixels, small_folder, write_raw
 from zeroframe.cameras import load_camera
 from zeroframe.dialects import read_facts
@@ -138,8 +139,8 @@ class TestMeasure:
 class TestNothingIsInvented:
     @pytest.mark.parametrize("camera", [LFC, CG16M], ids=["lfc", "cg16m"])
     def test_good_folders_have_no_flags(self, camera):
-        """Two hundred folders of 3 to 10 frames, of a camera with an overscan and of one without."""
-        for seed in range(100):
+        """Folders of 3 to 10 frames, of a camera with an overscan and of one without."""
+        for seed in range(100 if ALL_CASES else 24):
             frames = (3, 4, 6, 10)[seed % 4]
             assert judged(camera, seed, frames) == [], f"seed {seed}"
 

@@ -16,6 +16,7 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bad_input import bomb
 from zeroframe.errors import DamagedError, FrameError, HeaderError, HeaderWarning, UnsupportedError, UsageError
 from zeroframe.io import ImagePart, RawImage, read_band, read_raw, scan, write_fits
 
@@ -304,20 +305,24 @@ def test_sizes_that_cannot_be_are_refused_before_memory_is_taken(tmp_path: Path,
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
-def test_a_bomb_behind_a_small_image_is_not_inflated(tmp_path: Path, compress) -> None:
+@pytest.mark.parametrize(
+    "packed",
+    [lambda image: bomb(image, b"\0"), lambda image: bz2.compress(image + bytes(20_000_000), 1)],
+    ids=["gzip", "bzip2"],
+)
+def test_a_bomb_behind_a_small_image_is_not_inflated(tmp_path: Path, packed) -> None:
     path = tmp_path / "bomb.fits.gz"
     write_stored(path, stored_pixels(16))
-    path.write_bytes(compress(path.read_bytes() + bytes(300_000_000), 1))
+    path.write_bytes(packed(path.read_bytes()))
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()  # of the processor, so that other work on the machine does not count
     try:
         with pytest.warns(HeaderWarning, match="behind its last data is not FITS and is ignored"):
             raw = read_raw(path)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 0.3
     np.testing.assert_array_equal(raw.pixels, stored_pixels(16))
 
 

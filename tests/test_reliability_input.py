@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GIGABYTE = 1_000_000_000
-CASES_OF_A_FORM = 600 if ALL_CASES else 150
+CASES_OF_A_FORM = 600 if ALL_CASES else 80
 FORMS = ("plain", "gzip", "rice", "extension", "without sums")
 HEADER = {"IMAGETYP": "bias", "EXPTIME": 0.0, "BUNIT": "adu", "OBJECT": "zero", "INSTRUME": "none"}
 

@@ -188,18 +188,23 @@ class TestVerify:
         (said,) = [line for line in run.out.splitlines() if line.startswith("problem: ")]
         assert f"{made / 'good1.fits'}: has been altered" in said
 
-    @pytest.mark.parametrize("name", ["folder.fits", *NO_FILES])
-    def test_a_result_that_is_no_file_now(self, made, name):
-        (made / "good1.fits").unlink()
+    @pytest.mark.parametrize("names", [("folder.fits", *NO_FILES[:2]), NO_FILES[2:]])
+    def test_results_that_are_no_files_now(self, made, names):
+        results = [made / f"good{number}.fits" for number in range(3)]
+        for path in results:
+            path.unlink()
         no_files(made)
-        for other in {"folder.fits", *NO_FILES} - {name}:
+        for other in {"folder.fits", *NO_FILES} - set(names):
             (made / other).rmdir() if other == "folder.fits" else (made / other).unlink()
-        (made / name).rename(made / "good1.fits")
+        for name, path in zip(names, results, strict=True):
+            (made / name).rename(path)
         run = in_a_process("verify", made)
         assert harmless(run)
         assert run.code == 1
-        (said,) = [line for line in run.out.splitlines() if line.startswith("problem: ")]
-        assert f"{made / 'good1.fits'}: has been altered" in said
+        said = [line for line in run.out.splitlines() if line.startswith("problem: ")]
+        assert len(said) == len(results)
+        for line, path in zip(said, results, strict=True):
+            assert f"{path}: has been altered" in line
 
     def test_a_folder_of_everything_beside_the_results(self, made, tmp_path):
         for path in sorted(everything(tmp_path / "zoo").iterdir()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -73,28 +74,32 @@ def test_counts_are_scaled_by_the_area():
     np.testing.assert_allclose(found.data, 4.0, rtol=1e-6)
 
 
+NOISE = np.random.default_rng(2).uniform(2.0, 9.0, SHAPE)
+TURNED = sky_wcs((15.7, 18.2), angle=0.3)
+
+
+@cache
+def scatter(order):
+    """The standard deviation of pixels of noise when they are projected, from 100 frames."""
+    rng = np.random.default_rng(3)
+    frames = (CCDData(rng.normal(0, NOISE), unit="adu", wcs=sky_wcs()) for _ in range(100))
+    return np.std([wcs_project(frame, TURNED, order=order).data for frame in frames], axis=0)
+
+
 @pytest.mark.parametrize("order", ["nearest-neighbor", "bilinear"])
 @pytest.mark.parametrize("kind", [StdDevUncertainty, InverseVariance])
 def test_uncertainties_are_those_of_simulated_noise(order, kind):
     """ccdproc drops the uncertainty."""
-    sigma = np.random.default_rng(2).uniform(2.0, 9.0, SHAPE)
-    stored = kind(sigma if kind is StdDevUncertainty else sigma**-2.0)
+    stored = kind(NOISE if kind is StdDevUncertainty else NOISE**-2.0)
     ccd = CCDData(np.zeros(SHAPE), unit="adu", wcs=sky_wcs(), uncertainty=stored)
-    target = sky_wcs((15.7, 18.2), angle=0.3)
-    found = wcs_project(ccd, target, order=order)
+    found = wcs_project(ccd, TURNED, order=order)
     assert type(found.uncertainty) is kind
-    rng = np.random.default_rng(3)
-    runs = []
-    for _ in range(400):
-        noisy = CCDData(rng.normal(0, sigma), unit="adu", wcs=sky_wcs())
-        runs.append(wcs_project(noisy, target, order=order).data)
-    measured = np.std(runs, axis=0)
     error = found.uncertainty.array if kind is StdDevUncertainty else found.uncertainty.array**-0.5
     good = ~found.mask
-    ratio = measured[good] / error[good]
+    ratio = scatter(order)[good] / error[good]
     assert good.sum() > 600
     assert np.mean(ratio) == pytest.approx(1.0, abs=0.01)
-    assert np.abs(ratio - 1).max() < 0.2  # 1 / sqrt(2 * 400) is 0.035
+    assert np.abs(ratio - 1).max() < 0.35  # 1 / sqrt(2 * 100) is 0.07
 
 
 def test_higher_orders_take_the_bilinear_uncertainty():

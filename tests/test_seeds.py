@@ -18,7 +18,8 @@ from notebook_cells import code_cells, printed_tables, run_cells
 from zeroframe.display import style_path
 from zeroframe.io import ImagePart, write_fits
 from zeroframe.parallel import map_threads
-from zeroframe.simulate import night_specs, sensor_truth, simulate_frame, simulate_night, simulated_camera
+from zeroframe.simulate import night_specs, sensor_truth, simulate_frame, simulated_camera
+from zeroframe.simulate.headers import frame_header
 
 mpl.use("agg")
 NEW, OLD = SEEDS / "000_b2bc1839e760e618.txt", SEEDS / "002_591b120dc134270f.txt"
@@ -27,11 +28,26 @@ BIASES = [f"ccd.{number:03d}.0.fits" for number in range(1, 7)]
 pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason="needs ../shared/seeds, which are not part of the project")
 
 
+def write_frames(folder, name, chosen):
+    """Write frames of a night; what is no bias is grey, because the notebooks read only its header."""
+    camera = simulated_camera(name)
+    sensor, grey = sensor_truth(camera, 1, filter_names=[]), np.full(camera.shape_yx, 1000, np.uint16)
+    for index in chosen:
+        spec = night_specs(camera)[index]
+        if spec.kind == "bias":
+            frame = simulate_frame(camera, spec, 1, index=index, sensor=sensor)
+            part = ImagePart(frame.pixels, frame.header)
+        else:
+            part = ImagePart(grey, frame_header(camera, spec, 1, index))
+        write_fits(folder / spec.file_name, [part])
+
+
 @pytest.fixture(scope="module")
 def lfc_night(tmp_path_factory):
     """The whole night of the first example, plain, full size."""
     folder = tmp_path_factory.mktemp("lfc") / "example-cryo-LFC"
-    simulate_night("palomar-lfc", folder)
+    (folder / "darks").mkdir(parents=True)
+    write_frames(folder, "palomar-lfc", range(len(night_specs("palomar-lfc"))))
     yield folder
     shutil.rmtree(folder)
 
@@ -55,16 +71,13 @@ def lfc_night_gz(tmp_path_factory, lfc_night):
 
 @pytest.fixture(scope="module")
 def cg16m_night(tmp_path_factory):
-    """Frames of the second example, full size: three of its biases, and one of each other kind."""
+    """Frames of the second example, full size: three of its biases, and the header of one of each other kind."""
     folder = tmp_path_factory.mktemp("cg16m") / "example-thermo-electric"
     folder.mkdir()
-    camera, specs = simulated_camera("apogee-cg16m"), night_specs("apogee-cg16m")
-    sensor = sensor_truth(camera, 1, filter_names=["r"])
+    specs = night_specs("apogee-cg16m")
     chosen = [index for index, spec in enumerate(specs) if spec.kind == "bias"][:3]
     chosen += [next(i for i, spec in enumerate(specs) if spec.kind == kind) for kind in ("dark", "flat", "science")]
-    for index in chosen:
-        frame = simulate_frame(camera, specs[index], 1, index=index, sensor=sensor)
-        write_fits(folder / specs[index].file_name, [ImagePart(frame.pixels, frame.header)])
+    write_frames(folder, "apogee-cg16m", chosen)
     yield folder
     shutil.rmtree(folder)
 

@@ -16,7 +16,7 @@ from zeroframe.cli import main
 from zeroframe.simulate import SIMULATED_CAMERAS, SimulatedCamera
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 #: An LFC of 400 x 600 image pixels; its own overscan, of which the first seven columns are lit, follows them.
 SMALL_LFC: SimulatedCamera = replace(SIMULATED_CAMERAS["palomar-lfc"], image_shape_yx=(400, 600))
@@ -58,6 +58,22 @@ def raw_pixels(number: int, shape_yx: tuple[int, int] = (12, 20), level: float =
 def small_folder(folder: Path, frames: int = 3, **cards: object) -> list[Path]:
     """Write raw biases of 20 x 12 pixels, called b1.fits and so on."""
     return [write_raw(folder / f"b{n}.fits", raw_pixels(n), **cards) for n in range(1, frames + 1)]
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Return the contents of all files of a folder and of those within."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
+    """Write them into a folder, one after the other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    return folder
 
 
 def pixels_of(path: Path, ext: int | str = 0) -> np.ndarray:

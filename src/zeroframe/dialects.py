@@ -11,7 +11,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -196,7 +196,16 @@ class _Reader:
         return self.cards.present(tuple(keywords)) if isinstance(self.cards, Cards) else keywords
 
     def first_text(self, keywords: Iterable[str]) -> str | None:
-        return next((text for _, text in self.texts(keywords)), None)
+        for _, text in self.texts(keywords):
+            return text
+        return None
+
+    @cached_property
+    def shape_yx(self) -> tuple[int, int] | None:
+        """The size of the image that the header belongs to, if it belongs to one."""
+        prefix = "Z" if self.cards.get("ZIMAGE") is True else ""
+        nx, ny = (_whole(self.value(f"{prefix}NAXIS{axis}")) for axis in (1, 2))
+        return None if nx is None or ny is None else (ny, nx)
 
     def number(self, table: str, *, smallest: float, largest: float = float("inf")) -> float | None:
         """Return the first number between the bounds, `smallest` excluded."""
@@ -295,7 +304,7 @@ def _section(reader: _Reader, keywords: list[str]) -> Section | None:
     for keyword, text in reader.texts(keywords):
         try:
             of_the_sensor = keyword in _tables()["section"]["of_the_sensor"]
-            section = _section_within(text, None if of_the_sensor else _shape_yx(reader))
+            section = _section_within(text, None if of_the_sensor else reader.shape_yx)
         except SectionError as error:
             reader.doubts.append(f"{keyword}: {error}")
         else:
@@ -310,13 +319,6 @@ def _section_within(text: str, shape_yx: tuple[int, int] | None) -> Section:
     if shape_yx is not None:
         section.resolve(shape_yx)
     return section
-
-
-def _shape_yx(reader: _Reader) -> tuple[int, int] | None:
-    """Return the size of the image that the header belongs to, if it belongs to one."""
-    prefix = "Z" if reader.cards.get("ZIMAGE") is True else ""
-    nx, ny = (_whole(reader.value(f"{prefix}NAXIS{axis}")) for axis in (1, 2))
-    return None if nx is None or ny is None else (ny, nx)
 
 
 def _is_combined(reader: _Reader) -> bool:
@@ -347,6 +349,7 @@ def _kind(reader: _Reader, file_name: str) -> tuple[Kind | None, str, bool, bool
     return _kind_of_file_name(file_name)
 
 
+@lru_cache(maxsize=1024)
 def _kind_of_words(value: str) -> Kind | None:
     phrase = _letters(value)
     kind = _lookup("phrases").get(phrase)
@@ -371,6 +374,7 @@ def _kind_of_file_name(file_name: str) -> tuple[Kind | None, str, bool, bool]:
     return kinds.pop(), f"the file name {name!r}", False, _says_combined(stem)
 
 
+@lru_cache(maxsize=1024)
 def _says_combined(text: str) -> bool:
     return not set(_letters(text).split()).isdisjoint(_tables()["kind"]["combined_words"])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from functools import lru_cache
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, NoFramesError, NotFitsError, UnsupportedError
@@ -16,12 +18,21 @@ from zeroframe.io.scan import is_called
 from zeroframe.parallel import map_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from zeroframe.io import FrameFile, Hdu
 
-__all__ = ["chosen_hdu", "header_cards", "header_values", "is_named_as_fits", "list_files", "read_headers"]
+__all__ = [
+    "ParsedCards",
+    "chosen_hdu",
+    "header_cards",
+    "header_values",
+    "is_named_as_fits",
+    "list_files",
+    "read_headers",
+]
 
+_COMMENTARY = ("comment", "history")
 _SUFFIXES = frozenset(("fit", "fits", "fts", "fz"))
 # Files in the page cache take 0.07 ms each, and threads that wait for the interpreter's lock double that. From a disk
 # or a server a file takes milliseconds of waiting, which threads share.
@@ -167,16 +178,26 @@ def header_cards(path: str | os.PathLike[str], ext: int | str) -> Cards:
     return frame.cards_of(hdu) if ext == 0 else hdu.cards
 
 
-def header_values(cards: Cards, parsed: dict[bytes, tuple[str, CardValue]] | None = None) -> dict[str, CardValue]:
+class ParsedCards(dict[bytes, tuple[str, CardValue]]):
+    """Cards of 80 bytes -> keyword in lower case and value; those that are not there yet are parsed.
+
+    Most cards are the same in all frames of a night, and looking one up takes a tenth of the time of parsing it.
+    """
+
+    def __missing__(self, card: bytes) -> tuple[str, CardValue]:
+        pair = self[card] = _parse_card(card)
+        return pair
+
+
+def header_values(cards: Cards, parsed: ParsedCards | None = None) -> dict[str, CardValue]:
     """Return the values of a header.
 
     Parameters
     ----------
     cards : Cards
         The header.
-    parsed : dict, optional
-        Cards that have been parsed before. Most cards are the same in all frames of a night, and looking one up takes a
-        tenth of the time of parsing it.
+    parsed : ParsedCards, optional
+        Cards that have been parsed before.
 
     Returns
     -------
@@ -189,29 +210,38 @@ def header_values(cards: Cards, parsed: dict[bytes, tuple[str, CardValue]] | Non
     >>> header_values(Cards(b"EXPTIME = 30".ljust(80) + b"COMMENT one".ljust(80) + b"COMMENT two".ljust(80)))
     {'exptime': 30, 'comment': 'one,two'}
     """
-    parsed = {} if parsed is None else parsed
-    values: dict[str, CardValue] = {}
-    commentary: dict[str, list[str]] = {}
     text = cards.text
     if b"CONTINUE" in text:
         values = {keyword.lower(): value for keyword, value in cards.items() if keyword}
-        commentary = {name: str(values.pop(name)).split("\n") for name in ("comment", "history") if name in values}
+        commentary = {name: str(values.pop(name)).split("\n") for name in _COMMENTARY if name in values}
     else:
         end = len(text) - CARD_SIZE if text[-CARD_SIZE:].rstrip(b" \0") == b"END" else len(text)
-        for offset in range(0, end, CARD_SIZE):
-            card = text[offset : offset + CARD_SIZE]
-            pair = parsed.get(card)
-            if pair is None:
-                pair = parsed[card] = _parse_card(card)
-            keyword, value = pair
-            if keyword in ("comment", "history"):
-                commentary.setdefault(keyword, []).append(str(value))
-            elif keyword and keyword not in values:
-                values[keyword] = value
-    for keyword in ("comment", "history"):
-        if keyword in commentary:
-            values[keyword] = ",".join(commentary[keyword])
-    return values
+        count = -(-end // CARD_SIZE)
+        each = _cutting(count).unpack_from(text.ljust(count * CARD_SIZE))
+        pairs = list(map((ParsedCards() if parsed is None else parsed).__getitem__, each))
+        values = dict(pairs)
+        if len(values) == count and values.keys().isdisjoint(("", *_COMMENTARY)):
+            return values
+        values, commentary = _first_of_each(pairs)
+    return values | {keyword: ",".join(commentary[keyword]) for keyword in _COMMENTARY if keyword in commentary}
+
+
+@lru_cache(maxsize=64)
+def _cutting(count: int) -> Struct:
+    """Return what cuts a header into so many cards, in a tenth of the time of slices."""
+    return Struct(f"{CARD_SIZE}s" * count)
+
+
+def _first_of_each(pairs: Iterable[tuple[str, CardValue]]) -> tuple[dict[str, CardValue], dict[str, list[str]]]:
+    """Return the first value of each keyword, and all lines of commentary."""
+    values: dict[str, CardValue] = {}
+    commentary: dict[str, list[str]] = {}
+    for keyword, value in pairs:
+        if keyword in _COMMENTARY:
+            commentary.setdefault(keyword, []).append(str(value))
+        elif keyword and keyword not in values:
+            values[keyword] = value
+    return values, commentary
 
 
 def _parse_card(card: bytes) -> tuple[str, CardValue]:
@@ -233,11 +263,11 @@ class _Reader:
     def __init__(self, ext: int | str, meant: Callable[[str], bool]) -> None:
         self.ext = ext
         self.meant = meant
-        self._parsed: dict[bytes, tuple[str, CardValue]] = {}
+        self._parsed = ParsedCards()
 
     def read(self, path: str) -> _Result:
         if len(self._parsed) > _MOST_PARSED:
-            self._parsed = {}
+            self._parsed = ParsedCards()
         try:
             return header_values(header_cards(path, self.ext), self._parsed)
         except NotFitsError as error:

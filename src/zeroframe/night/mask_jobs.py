@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import Kind
+from zeroframe.night.choosing import Fitting
 from zeroframe.night.jobs import MaskJob
-from zeroframe.night.matching import belongs, nights_apart
+from zeroframe.night.matching import nights_apart
 from zeroframe.plan import target_path
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Masks:
 
     def __init__(self, recipe: NightRecipe, out: Path, groups: Sequence[Group]) -> None:
         self._recipe = recipe
-        self._groups = groups
+        self._darks = Fitting("dark", [group for group in groups if group.kind is Kind.DARK], recipe.tolerances)
         self._jobs = {group.name: self._job(group, out) for group in groups if group.kind is not Kind.BIAS}
         self._used: set[str] = set()
 
@@ -74,15 +75,16 @@ class Masks:
 
     def of(self, frame: NightFrame, flat: str | None) -> tuple[str, ...]:
         """Return the names of the masks of a frame: hot pixels of the longest dark that fits, bad ones of its flat."""
-        tolerances = self._recipe.tolerances
-        darks = [
-            group for group in self._groups if group.kind is Kind.DARK and belongs("dark", frame, group, tolerances)
-        ]
-        darks.sort(key=lambda group: (nights_apart(frame.traits, group.traits) or 0, -(group.traits.exposure_s or 0.0)))
-        sources = [*(group.name for group in darks[:1]), *([flat] if flat is not None else [])]
+        darks = self._darks.of(frame)
+        hot = min(darks, key=lambda dark: self._order(frame, dark)).name if darks else None
+        sources = [source for source in (hot, flat) if source is not None]
         jobs = [self._jobs.get(source) for source in sources]
         self._used.update(job.source for job in jobs if job is not None)
         return tuple(job.name for job in jobs if job is not None)
+
+    @staticmethod
+    def _order(frame: NightFrame, dark: Group) -> tuple[int, float]:
+        return nights_apart(frame.traits, dark.traits) or 0, -(dark.traits.exposure_s or 0.0)
 
     def _job(self, group: Group, out: Path) -> MaskJob | None:
         names = mask_names(group.kind, Path(group.name).name.partition(".fits")[0], self._recipe)

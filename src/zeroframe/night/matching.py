@@ -19,11 +19,11 @@ from zeroframe.recipes import size_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zeroframe.night.jobs import Group, NightFrame, Step, Traits
+    from zeroframe.night.jobs import Group, Step, Traits
     from zeroframe.night.recipe import NightRecipe, Tolerances
     from zeroframe.recipes import FrameRecipe
 
-__all__ = ["belongs", "match_frame", "nights_apart", "rank_candidates", "why_not_together"]
+__all__ = ["match_frame", "nights_apart", "rank_candidates", "why_not_together"]
 
 _MOST_NAMED = 3
 #: More would swell the record of many nights, and nobody reads them.
@@ -129,11 +129,6 @@ def _unlike_now(what: Step, frame: Traits, group: Traits, tolerances: Tolerances
         most = {"bias": tolerances.bias_nights, "dark": tolerances.dark_nights, "flat": tolerances.flat_nights}[what]
         if nights > most:
             yield f"{_nights_words(nights)}, more than {most:g}"
-
-
-def belongs(what: Step, frame: NightFrame, group: Group, tolerances: Tolerances) -> bool:
-    """Whether a combined frame may be used for a frame, exposure left aside."""
-    return frame.recipe == group.frames[0].recipe and not why_not_together(what, frame.traits, group.traits, tolerances)
 
 
 def _nights_words(nights: int) -> str:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from zeroframe.dialects import Kind
 from zeroframe.errors import MismatchError, OutputError
 from zeroframe.night.batches import Batch, batches_of, exposure_words, frames_words
+from zeroframe.night.choosing import Choosing, Fitting
 from zeroframe.night.jobs import Group, Incomplete, Match, NightFrame, NightPlan, Steps
 from zeroframe.night.mask_jobs import Masks, mask_names
-from zeroframe.night.matching import match_frame, why_not_together
+from zeroframe.night.matching import match_frame
 from zeroframe.night.taking_part import Among, take_roll
 from zeroframe.night.telling import lost_words, told_choices
 from zeroframe.plan import Refused, check_output_folder, target_path
@@ -79,8 +80,7 @@ def plan_night(
     """
     raw_folders = (among.raw_folders if among is not None else ()) or (raw,)
     _check_output_folders(raw_folders, [out])
-    named = {item.path.relative_to(raw).as_posix(): item for item in found}
-    named = {name: named[name] for name in sorted(named)}
+    named = _named(found, raw)
     roll = take_roll(named, raw, out, recipe, evidence, among)
     _check_output_folders(raw_folders, {frame.target.parent for frame in roll.frames})
     frames, batches, clashes = _without_clashes(roll.frames, out, recipe)
@@ -110,6 +110,12 @@ def plan_night(
         overwrite=overwrite,
     )
     return replace(plan, choices=told_choices(plan, roll))
+
+
+def _named(found: Sequence[Found], raw: Path) -> dict[str, Found]:
+    """Return files by their names relative to the raw folder, with forward slashes, in order."""
+    items = {item.path.relative_to(raw).as_posix(): item for item in found}
+    return {name: items[name] for name in sorted(items)}
 
 
 def _check_output_folders(raw_folders: Iterable[Path], folders: Iterable[Path]) -> None:
@@ -165,11 +171,11 @@ class _Matcher:
         self.recipe = recipe
         self.refused: list[Refused] = []
         self._out = out
-        self._matches: dict[tuple[object, ...], Match] = {}
         of_kind = {kind: [batch for batch in batches if batch.kind is kind] for kind in _COMBINED_KINDS}
         lit = [frame for frame in needy if frame.kind in {Kind.FLAT, Kind.SCIENCE, Kind.ARC}]
         self._biases = [self._group(batch, batch.frames, includes_bias=True) for batch in of_kind[Kind.BIAS]]
-        served = [[frame for frame in lit if self._fits(frame, batch)] for batch in of_kind[Kind.DARK]]
+        self._bias = Choosing("bias", self._biases, recipe)
+        served = self._served(lit, of_kind[Kind.DARK])
         self._with_own_dark = {
             frame.name
             for batch, fitting in zip(of_kind[Kind.DARK], served, strict=True)
@@ -177,8 +183,11 @@ class _Matcher:
             if self._has_exposure_of(frame, batch)
         }
         self._darks = [self._dark_group(*each) for each in zip(of_kind[Kind.DARK], served, strict=True)]
+        self._dark = Choosing("dark", self._darks, recipe)
+        self._dark_named = {group.name: group for group in self._darks}
         flats = [self._flat_group(batch) for batch in of_kind[Kind.FLAT]]
         self._flats = [group for group in flats if group is not None]
+        self._flat = Choosing("flat", self._flats, recipe)
 
     @property
     def groups(self) -> list[Group]:
@@ -226,11 +235,14 @@ class _Matcher:
             return replace(match, needed=False, reason=reason)
         return replace(match, reason=f"{why}; {match.reason}")
 
-    def _fits(self, frame: NightFrame, dark: Batch) -> bool:
-        tolerances = self.recipe.tolerances
-        return frame.recipe == dark.frames[0].recipe and not why_not_together(
-            "dark", frame.traits, dark.traits, tolerances
-        )
+    def _served(self, frames: Sequence[NightFrame], darks: Sequence[Batch]) -> list[list[NightFrame]]:
+        """Return for each batch of darks the frames that it fits, exposure left aside."""
+        fitting = Fitting("dark", darks, self.recipe.tolerances)
+        served: dict[int, list[NightFrame]] = {id(dark): [] for dark in darks}
+        for frame in frames:
+            for dark in fitting.of(frame):
+                served[id(dark)].append(frame)
+        return list(served.values())
 
     def _has_exposure_of(self, frame: NightFrame, dark: Batch) -> bool:
         own_s, dark_s = frame.traits.exposure_s, dark.traits.exposure_s
@@ -243,8 +255,8 @@ class _Matcher:
 
     def _keeps_bias(self, frame: NightFrame) -> bool:
         """Whether the bias is in a frame even when its steps are done."""
-        with_dark = any(group.name == frame.steps.dark and group.includes_bias for group in self._darks)
-        return frame.steps.bias is None and not with_dark
+        dark = None if frame.steps.dark is None else self._dark_named[frame.steps.dark]
+        return frame.steps.bias is None and not (dark is not None and dark.includes_bias)
 
     def light(self, frame: NightFrame, masks: Masks | None = None) -> NightFrame | None:
         """Return a frame that saw light with its matches and steps, masks among them; None where it is refused."""
@@ -268,8 +280,7 @@ class _Matcher:
         known, wanted = frame.steps, self.recipe.steps
         if frame.kind is Kind.FLAT:
             return replace(known, bias=bias, dark=dark.chosen, dark_scale=dark.scale)
-        return replace(
-            known,
+        return Steps(  # without `replace`, which takes four times as long
             uncertainty=wanted.uncertainty,
             bias=bias,
             dark=dark.chosen,
@@ -277,6 +288,8 @@ class _Matcher:
             flat=flat,
             flat_min_value=None if flat is None else self.recipe.flat.min_value,
             masks=masks,
+            gain_e_per_adu=known.gain_e_per_adu,
+            read_noise_e=known.read_noise_e,
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
         )
@@ -284,35 +297,22 @@ class _Matcher:
     def _dark_match(self, frame: NightFrame) -> Match:
         if not self.recipe.steps.dark:
             return _not_needed("dark", "the recipe has steps.dark = false")
-        return self._match("dark", frame, self._darks)
-
-    def _match(self, what: Step, frame: NightFrame, groups: Sequence[Group]) -> Match:
-        """Choose the combined frame for one step; frames that differ in nothing that matters for it share the match."""
-        traits = frame.traits
-        key = (
-            *(what, traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.gain_e_per_adu),
-            *(traits.temperature_c, traits.night, id(frame.recipe)),
-            traits.exposure_s if what == "dark" else None,
-            traits.filter_name if what == "flat" else None,
-        )
-        if key not in self._matches:
-            self._matches[key] = match_frame(what, traits, frame.recipe, groups, self.recipe)
-        return self._matches[key]
+        return self._dark.of(frame)
 
     def _bias_match(self, frame: NightFrame, dark: Match) -> Match:
-        used = next((group for group in self._darks if group.name == dark.chosen), None)
+        used = None if dark.chosen is None else self._dark_named[dark.chosen]
         if self.recipe.steps.bias == "never":
             return _not_needed("bias", "the recipe has steps.bias = 'never'")
         if used is not None and used.includes_bias:
             return _not_needed("bias", f"it is still in {used.label}, and goes with it")
-        return self._match("bias", frame, self._biases)
+        return self._bias.of(frame)
 
     def _flat_match(self, frame: NightFrame) -> Match:
         if not self.recipe.steps.flat:
             return _not_needed("flat", "the recipe has steps.flat = false")
         if frame.kind is Kind.ARC:
             return _not_needed("flat", "arcs are not divided by a flat")
-        return self._match("flat", frame, self._flats)
+        return self._flat.of(frame)
 
 
 def _without_own_dark(frames: Sequence[NightFrame]) -> str:

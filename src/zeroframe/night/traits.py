@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -83,14 +83,15 @@ def read_traits(item: Found, night: str | None = None) -> Traits:
     Traits
     """
     facts = item.facts
-    ny, nx = item.shape_yx or (0, 0)
-    cards: Mapping[str, object] = item.frame.cards_of(item.frame.image()) if item.frame is not None else {}
+    shape_yx, binning_xy, unit = item.form
+    ny, nx = shape_yx or (0, 0)
+    cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
     if facts is None:
         return Traits((ny, nx), night=night)
     return Traits(
         shape_yx=(ny, nx),
-        binning_xy=item.binning_xy,
-        unit=item.form[2],
+        binning_xy=binning_xy,
+        unit=unit,
         exposure_s=facts.exposure_s,
         filter_name=facts.filter_name,
         temperature_c=facts.temperature_c,
@@ -123,14 +124,21 @@ def _text(value: object) -> str:
     return "" if text.casefold() in _SILENT else text
 
 
+@lru_cache(maxsize=256)
+def _settings_among(there: tuple[str, ...] | None) -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+    """Return those sorts and alternatives of which a keyword is there; all, where that is not known."""
+    sorts, _ = _settings_words()
+    if there is None:
+        return sorts
+    left = ((sort, tuple(each for each in words if not set(each).isdisjoint(there))) for sort, words in sorts)
+    return tuple((sort, alternatives) for sort, alternatives in left if alternatives)
+
+
 def _settings(cards: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    sorts = _settings_words()
-    there = set(cards.present(sorts[1])) if isinstance(cards, Cards) else None
+    there = cards.present(_settings_words()[1]) if isinstance(cards, Cards) else None
     found = []
-    for sort, alternatives in sorts[0]:
+    for sort, alternatives in _settings_among(there):
         for keywords in alternatives:
-            if there is not None and there.isdisjoint(keywords):
-                continue
             said = [_text(cards.get(keyword)) for keyword in keywords]
             if any(said):
                 found.append((sort, ", ".join(said)))
