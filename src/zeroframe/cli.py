@@ -48,10 +48,10 @@ from zeroframe.cli_options import (
     Trim,
     Workers,
     bytes_of,
-    disk_or_url,
     executor_of,
     expanded,
-    on_disk,
+    local_path,
+    path_or_url,
     section_of,
 )
 from zeroframe.cli_report import can_write, report_threads, write_page
@@ -172,7 +172,7 @@ def bias(
     raw: Annotated[
         Path,
         typer.Argument(
-            metavar="RAW", parser=disk_or_url, help="Folder with the raw frames, or its URL; it is never written to."
+            metavar="RAW", parser=path_or_url, help="Folder with the raw frames, or its URL; it is never written to."
         ),
     ],
     out: Out,
@@ -300,13 +300,13 @@ def combine(
     frames: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FRAMES...", parser=disk_or_url, help="Calibrated frames of one size and unit, or their URLs."
+            metavar="FRAMES...", parser=path_or_url, help="Calibrated frames of one size and unit, or their URLs."
         ),
     ],
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", parser=disk_or_url, help="What is written.", rich_help_panel=WRITE
+            "--output", "-o", metavar="FILE", parser=path_or_url, help="What is written.", rich_help_panel=WRITE
         ),
     ],
     method: Method = "average",
@@ -357,7 +357,7 @@ def inspect(
         Path,
         typer.Argument(
             metavar="RAW",
-            parser=disk_or_url,
+            parser=path_or_url,
             help="Folder with biases, and flats or science frames beside them, or its URL.",
         ),
     ],
@@ -365,13 +365,13 @@ def inspect(
     write: Annotated[
         Path | None,
         typer.Option(
-            "--write", metavar="FILE", parser=on_disk, help="A profile for --camera: my.toml.", rich_help_panel=WRITE
+            "--write", metavar="FILE", parser=local_path, help="A profile for --camera: my.toml.", rich_help_panel=WRITE
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", metavar="FILE", parser=on_disk, help="What it rests on: overscan.png.", rich_help_panel=WRITE
+            "--plot", metavar="FILE", parser=local_path, help="What it rests on: overscan.png.", rich_help_panel=WRITE
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -400,11 +400,11 @@ def inspect(
 @app.command(epilog="For example: zeroframe verify OUT --raw RAW")
 def verify(
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", parser=disk_or_url, help="Folder with the results of a run, or its URL.")
+        Path, typer.Argument(metavar="OUT", parser=path_or_url, help="Folder with the results of a run, or its URL.")
     ],
     raw: Annotated[
         Path | None,
-        typer.Option(metavar="RAW", parser=disk_or_url, help="Folder with the raw frames, to be compared, too."),
+        typer.Option(metavar="RAW", parser=path_or_url, help="Folder with the raw frames, to be compared, too."),
     ] = None,
     workers: Workers = None,
 ) -> int:
@@ -422,7 +422,7 @@ def list_folder(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", parser=disk_or_url, help="Folder with frames, or its URL; subfolders are not entered."
+            metavar="DIR", parser=path_or_url, help="Folder with frames, or its URL; subfolders are not entered."
         ),
     ],
     columns: Annotated[
@@ -462,7 +462,7 @@ def list_folder(
 @app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
 def simulate(
     camera: Annotated[str, typer.Argument(metavar="CAMERA", help="palomar-lfc or apogee-cg16m.")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", parser=on_disk, help="Folder for the raw frames.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", parser=local_path, help="Folder for the raw frames.")],
     frames: Annotated[int, typer.Option(min=1, metavar="N", help="How many biases.")] = 6,
     night: Annotated[
         bool, typer.Option("--night", help="A whole night: biases, darks, flats and science frames.")
@@ -498,7 +498,7 @@ def simulate(
 def fetch(
     name: Annotated[str, typer.Argument(metavar="EXAMPLE", help="palomar-lfc or apogee-cg16m.")],
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", parser=on_disk, help="Where the folder of the example is put.")
+        Path, typer.Argument(metavar="DIR", parser=local_path, help="Where the folder of the example is put.")
     ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there already.")] = False,
 ) -> int:

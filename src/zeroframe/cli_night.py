@@ -25,9 +25,9 @@ from zeroframe.cli_options import (
     Report,
     Workers,
     bytes_of,
-    disk_or_url,
     executor_of,
-    on_disk,
+    local_path,
+    path_or_url,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def night(
     raw: Annotated[
         Path,
         typer.Argument(
-            metavar="RAW", parser=disk_or_url, help="Folder with the raw frames, or its URL; it is never written to."
+            metavar="RAW", parser=path_or_url, help="Folder with the raw frames, or its URL; it is never written to."
         ),
     ],
     out: Out,
@@ -127,7 +127,7 @@ def _planned(
 def explain(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", parser=disk_or_url, help="A result of zeroframe night, where it was put."),
+        typer.Argument(metavar="FILE", parser=path_or_url, help="A result of zeroframe night, where it was put."),
     ],
 ) -> int:
     """Say which bias, dark and flat a result was made with, why, and what was the next best."""
@@ -142,7 +142,7 @@ def recipe(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", parser=on_disk, help="Where it is written.", rich_help_panel=WRITE
+            "--output", "-o", metavar="FILE", parser=local_path, help="Where it is written.", rich_help_panel=WRITE
         ),
     ] = None,
     overwrite: Overwrite = False,

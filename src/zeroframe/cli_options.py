@@ -49,10 +49,10 @@ __all__ = [
     "Trim",
     "Workers",
     "bytes_of",
-    "disk_or_url",
     "executor_of",
     "expanded",
-    "on_disk",
+    "local_path",
+    "path_or_url",
     "section_of",
 ]
 
@@ -61,7 +61,7 @@ OK, INCOMPLETE, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
 
 
-def disk_or_url(text: str) -> Path:
+def path_or_url(text: str) -> Path:
     """Return the path that an argument names, be it of a disk or the URL of a store."""
     from zeroframe.io.urls import as_path
 
@@ -71,11 +71,11 @@ def disk_or_url(text: str) -> Path:
         raise NoFramesError(str(error)) from error  # which the parser of arguments does not take for its own
 
 
-def on_disk(text: str) -> Path:
+def local_path(text: str) -> Path:
     """Return the path that an argument names; raises `UnsupportedError` where it is the URL of a store."""
     from zeroframe.io.urls import UrlPath
 
-    path = disk_or_url(text)
+    path = path_or_url(text)
     if isinstance(path, UrlPath):
         raise UnsupportedError(path, "is not on a disk, which this command needs", "copy it to a folder of a disk")
     return path
@@ -84,7 +84,7 @@ def on_disk(text: str) -> Path:
 Out = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", metavar="OUT", parser=disk_or_url, help="Folder for the results, or its URL (s3://…).",
+        "--out", "-o", metavar="OUT", parser=path_or_url, help="Folder for the results, or its URL (s3://…).",
         rich_help_panel=WRITE,
     ),
 ]  # fmt: skip
