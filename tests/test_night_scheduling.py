@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
+from dataclasses import replace
 from threading import Barrier, Lock
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nights import RECIPES, carried_out, planned, small_night
 from zeroframe.night.keeping import KeptPixels, image_bytes
-from zeroframe.night.scheduling import Task, run_tasks
+from zeroframe.night.scheduling import Task, run_tasks, urgent_first
 
 NAME = "palomar-lfc"
 TABLE = {"flat": ("f1", "f2"), "f1": ("dark",), "f2": ("dark",), "dark": ("d1", "d2"), "d1": (), "d2": ()}
@@ -85,6 +86,31 @@ class TestRunTasks:
         assert begun == ["a"]
 
 
+class TestUrgentFirst:
+    def test_the_longest_chain_begins_first_and_others_keep_their_order(self):
+        costs = {"flat": 3.0, "d1": 0.5, "late": 4.5}
+        table = {**TABLE, "late": (), "last": ()}
+        tasks = [Task(name, frozenset(needs), print, costs.get(name, 1.0)) for name, needs in table.items()]
+        # d2: 1 + dark 1 + f1 1 + flat 3
+        assert [task.name for task in urgent_first(tasks)] == ["d2", "d1", "dark", "late", "f1", "f2", "flat", "last"]
+
+    def test_what_is_not_there_is_left_to_those_who_run_them(self):
+        tasks = [Task("a", frozenset(["nowhere"]), print), Task("b", frozenset(), print)]
+        assert urgent_first(tasks) == tasks
+
+    def test_tasks_that_wait_for_each_other_are_refused(self):
+        with pytest.raises(ValueError, match="cycle"):
+            urgent_first([Task("a", frozenset(["b"]), print), Task("b", frozenset(["a"]), print)])
+
+    def test_what_flats_need_comes_before_what_only_science_frames_need(self, raw, tmp_path):
+        """Chains end together: both cores are busy until the last frame."""
+        done = []
+        plan = planned(raw, tmp_path / "out", RECIPES[NAME])
+        carried_out(raw, tmp_path / "out", RECIPES[NAME], workers=1, progress=lambda what, _: done.append(what))
+        assert done.count("combining") == len(plan.groups)
+        assert done[-len(plan.science) :] == ["calibrating"] * len(plan.science)
+
+
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     return small_night(tmp_path_factory.mktemp("night") / "raw")
@@ -95,69 +121,47 @@ def groups(raw, tmp_path):
     return planned(raw, tmp_path / "out", RECIPES[NAME]).groups
 
 
+def packed(group):
+    """The same group, its frames written compressed."""
+    return replace(group, frames=tuple(replace(frame, compress="gzip") for frame in group.frames))
+
+
 def filled(kept, group):
     """Keep pixels of all frames of a group; return their arrays."""
-    arrays = []
-    for frame in group.frames:
-        arrays.append(kept.memory(frame))
-        kept.put(frame.target, arrays[-1])
+    arrays = [np.empty(frame.shape_yx, np.float32) for frame in group.frames]
+    for frame, array in zip(group.frames, arrays, strict=True):
+        kept.put(frame.target, array)
     return arrays
 
 
 class TestKeptPixels:
-    def test_memory_of_one_group_is_used_for_the_next(self, groups):
-        biases, darks = groups[0], groups[1]
-        kept = KeptPixels(groups, 10**9)
+    def test_frames_that_are_written_plainly_are_not_kept(self, groups):
+        kept = KeptPixels(10**9)
+        assert not any(kept.claim(group) for group in groups)
+        assert all(kept.claim(packed(group)) for group in map(packed, groups)) is False  # decided when asked first
+        assert all(KeptPixels(10**9).claim(packed(group)) for group in groups)
+
+    def test_what_is_kept_is_given_out_until_it_is_released(self, groups):
+        biases = packed(groups[0])
+        kept = KeptPixels(10**9)
         assert kept.claim(biases)
-        first = filled(kept, biases)
-        assert {id(one) for one in kept.of(biases).values()} == {id(one) for one in first}
+        arrays = filled(kept, biases)
+        known = [weakref.ref(one) for one in arrays]
+        assert [id(one) for one in kept.of(biases).values()] == [id(one) for one in arrays]
+        del arrays
         kept.release(biases)
         assert kept.of(biases) == {}
-        assert kept.claim(darks)
-        assert all(any(one is other for other in first) for one in filled(kept, darks))
-
-    def test_two_groups_never_share_memory_while_they_are_kept(self, groups):
-        kept = KeptPixels(groups, 10**9)
-        arrays = []
-        for group in groups[:2]:
-            assert kept.claim(group)
-            arrays += filled(kept, group)
-        assert len({id(one) for one in arrays}) == sum(len(group.frames) for group in groups[:2])
+        assert all(one() is None for one in known)
 
     def test_no_more_is_kept_than_there_is_room_for(self, groups):
-        size = image_bytes(groups[0].frames[0])
-        kept = KeptPixels(groups, size * (len(groups[0].frames) + 2))
-        assert kept.claim(groups[0])
-        assert not kept.claim(groups[1])
-        kept.release(groups[0])
-        assert not kept.claim(groups[1])  # some of its frames may have been made meanwhile
-        assert kept.claim(groups[2])
-
-    def test_spare_memory_that_no_frame_to_come_needs_is_let_go(self, groups):
-        import weakref
-
-        kept = KeptPixels(groups[:2], 10**9)
-        kept.claim(groups[0])
-        known = [weakref.ref(one) for one in filled(kept, groups[0])]
-        kept.release(groups[0])
-        assert sum(one() is not None for one in known) == len(groups[1].frames)
-        kept.claim(groups[1])
-        filled(kept, groups[1])
-        kept.release(groups[1])
-        assert sum(one() is not None for one in known) == 0
-
-    def test_memory_of_another_shape_makes_way_where_room_is_short(self, groups):
-        other = SimpleNamespace(
-            name="other", frames=[SimpleNamespace(shape_yx=(40, 30), layout=groups[0].frames[0].layout, target=None)]
-        )
-        size = sum(map(image_bytes, groups[0].frames))
-        kept = KeptPixels([*groups, other], size)
-        kept.claim(groups[0])
-        filled(kept, groups[0])
-        kept.release(groups[0])
-        assert kept.claim(other)
-        assert kept.memory(other.frames[0]).shape == (40, 30)
-        assert kept._spare == []
+        first, second, third = map(packed, groups[:3])
+        size = image_bytes(first.frames[0])
+        kept = KeptPixels(size * (len(first.frames) + 2))
+        assert kept.claim(first)
+        assert not kept.claim(second)
+        kept.release(first)
+        assert not kept.claim(second)  # some of its frames may have been made meanwhile
+        assert kept.claim(third)
 
 
 def test_results_are_the_same_however_many_threads_and_however_little_memory(raw, tmp_path):

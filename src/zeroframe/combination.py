@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zeroframe.band_jobs import combine_in_bands
 from zeroframe.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.combining import combine_stack
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from zeroframe.clipping import ClipSpread
@@ -120,6 +121,7 @@ def prepare(
     gain_e_per_adu: float | None = None,
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
+    empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> Prepared:
     """Measure the noise of frames, and let clipping know it.
 
@@ -137,20 +139,22 @@ def prepare(
         As `zeroframe.clipping.noise_floor` uses it.
     mem_limit_bytes, workers
         As for `zeroframe.quality.measure_noise`.
+    empty : callable, optional
+        Makes memory for what is measured, as `numpy.empty` does.
 
     Returns
     -------
     Prepared
     """
     frames = len(stack.names)
-    of_frames = frame_noise(stack, workers=workers)
+    of_frames = frame_noise(stack, workers=workers, empty=empty)
     bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
-    levels = map_threads(lambda index: sampled_level(read_bands(stack, index, bands)), range(frames), workers)
+    levels = map_threads(lambda index: sampled_level(read_bands(stack, index, bands, empty)), range(frames), workers)
     floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu)
     known = with_floor(spec, spread, floor, frames)
     rate = None if of_frames is None else gaussian_rate(frames, known.rejection, of_frames.typical)
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, rate)
-    sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers)
+    sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers, empty=empty)
     noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
     return Prepared(known, noise, explain_excess(sample, known, noise, workers=workers), clipping)
 
@@ -164,6 +168,7 @@ def combine_prepared(
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
     executor: Executor | None = None,
+    empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> tuple[Combined, Clipping]:
     """Combine a stack, and count what is rejected.
 
@@ -175,7 +180,7 @@ def combine_prepared(
         How.
     masked : sequence of int, optional
         How many pixels of each frame are not finite, where that is known already.
-    mem_limit_bytes, workers, progress
+    mem_limit_bytes, workers, progress, empty
         As for `zeroframe.combining.combine_stack`.
     executor : concurrent.futures.Executor, optional
         Where bands of rows are combined, instead of on threads here; for a `FileStack` whose ``masked`` is known.
@@ -201,6 +206,7 @@ def combine_prepared(
         mem_limit_bytes=mem_limit_bytes,
         workers=workers,
         progress=progress,
+        empty=empty,
     )
     found = read.masked if masked is None and isinstance(read, TalliedStack) else masked or ()
     return combined, prepared.clipping.counted(len(stack.names), combined.counts, found)

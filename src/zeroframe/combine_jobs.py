@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zeroframe.band_jobs import shared_stack
 from zeroframe.combination import ChosenStack, Judge, combine_prepared, prepare
 from zeroframe.errors import (
@@ -32,7 +34,7 @@ from zeroframe.provenance import sign_combined
 from zeroframe.quality import sampled_level
 from zeroframe.results import CombinedOutcome
 from zeroframe.resume import RIGHT_COMBINED
-from zeroframe.saving import image_parts
+from zeroframe.saving import image_parts, stored_in_place
 from zeroframe.stacks import ArrayStack, Stack, TalliedStack, open_stack
 from zeroframe.survey import survey
 
@@ -57,7 +59,10 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What work may use, and how it is followed; where copies of files of a store are on this disk."""
+    """What work may use, and how it is followed; where copies of files of a store are on this disk.
+
+    ``empty`` makes arrays, as `numpy.empty` does.
+    """
 
     overwrite: bool
     limit_bytes: int
@@ -65,6 +70,7 @@ class Means:
     progress: Progress | None
     executor: Executor | None = None
     copies: Mapping[Path, Path] = field(default_factory=dict)
+    empty: Callable[..., NDArray[Any]] = np.empty
 
     def report(self, what: str) -> Callable[[float], None] | None:
         """Return what is to be called with the fraction done of one step."""
@@ -91,8 +97,8 @@ class Finished:
         The image.
     uncertainty : ndarray of float or None
         Its standard deviations; None where nothing is known of them.
-    mask : ndarray of bool
-        Where nothing was left.
+    mask : ndarray of bool or None
+        Where nothing was left; None where something was left everywhere.
     counts : ndarray of uint16
         How many frames each pixel used.
     cards : mapping of str to (value, comment)
@@ -103,7 +109,7 @@ class Finished:
 
     data: NDArray[Any]
     uncertainty: NDArray[Any] | None
-    mask: NDArray[Any]
+    mask: NDArray[Any] | None
     counts: NDArray[Any]
     cards: Mapping[str, tuple[Any, str]]
     stale: tuple[str, ...] = ()
@@ -239,6 +245,7 @@ def _combine_opened(
         gain_e_per_adu=gain,
         mem_limit_bytes=means.limit_bytes,
         workers=means.workers,
+        empty=means.empty,
     )
     masked = origin.masked(paths)
     tallied = stack if masked is not None else TalliedStack(stack)
@@ -250,6 +257,7 @@ def _combine_opened(
         workers=means.workers,
         progress=means.report("combining"),
         executor=means.executor,
+        empty=means.empty,
     )
     if isinstance(tallied, TalliedStack):
         origin.check(paths, tallied)
@@ -298,11 +306,27 @@ def _written(
     header.update(finished.cards)
     sign_combined(header, how, origin.words(paths), outcome.key)
     parts = image_parts(
-        finished.data, header, uncertainty=finished.uncertainty, mask=finished.mask, counts=finished.counts
+        finished.data,
+        header,
+        uncertainty=finished.uncertainty,
+        mask=finished.mask,
+        counts=_short_counts(finished.counts, len(paths), means.empty),
     )
     crc = Crc32()
-    written = write_fits(job.target, parts, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update)
+    with stored_in_place(parts) as stored:
+        written = write_fits(job.target, stored, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update)
     return replace(outcome, bytes_out=written, crc32=crc.value)
+
+
+def _short_counts(
+    counts: NDArray[np.uint16], frames: int, empty: Callable[..., NDArray[Any]]
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Return counts in one byte each where that can hold the number of frames: half as much is written."""
+    if frames > np.iinfo(np.uint8).max:
+        return counts
+    short = empty(counts.shape, np.uint8)
+    np.copyto(short, counts, casting="unsafe")
+    return short
 
 
 def run_combine(

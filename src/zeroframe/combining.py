@@ -256,6 +256,7 @@ def combine_stack(
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
+    empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> Combined:
     """Combine a stack tile by tile, on threads, within a memory limit.
 
@@ -279,6 +280,8 @@ def combine_stack(
         How many threads; by default as many as there are cores.
     progress : callable, optional
         Called with the fraction done so far, from any of the threads, one at a time.
+    empty : callable, optional
+        Makes the arrays of the result and of the tiles, as `numpy.empty` does.
 
     Returns
     -------
@@ -310,10 +313,10 @@ def combine_stack(
     threads = worker_count(workers)
     limit = default_limit_bytes() if mem_limit_bytes is None else mem_limit_bytes
     rows, threads = _tile_rows(frames, shape, kind, limit, threads, copies=_NUMPY_COPIES if in_numpy else 1)
-    result = Combined(np.empty(shape, kind), np.empty(shape, kind), np.empty(shape, np.uint16))
+    result = Combined(empty(shape, kind), empty(shape, kind), empty(shape, np.uint16))
     buffers: SimpleQueue[NDArray[Any]] = SimpleQueue()
     for _ in range(threads):
-        buffers.put(np.empty((frames, rows, shape[1]), kind))
+        buffers.put(empty((frames, rows, shape[1]), kind))
     starts = range(0, shape[0], rows)
     told = _Progress(progress, len(starts))
 

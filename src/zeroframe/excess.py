@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.combining import CombineSpec
-from zeroframe.medians import median_of_valid
 from zeroframe.parallel import map_threads
-from zeroframe.quality import clipped_std, frame_pairs, measure_noise
+from zeroframe.quality import clipped_mean_std, combined_noise, frame_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,16 +118,16 @@ def explain_excess(
     if not excess.is_worth_telling:
         return excess
     plain = CombineSpec("sum" if spec.method == "sum" else "average")
-    average = noise if spec == plain else measure_noise(sample, plain, workers=workers)
+    average = noise.combined if spec == plain else combined_noise(sample, plain, workers=workers)[0]
     rows, columns, shading = (part * to_combined for part in (drifts.rows, drifts.columns, drifts.shading))
-    cost = float(np.sqrt(max(noise.combined**2 - (average.combined or 0.0) ** 2, 0.0)))
+    cost = float(np.sqrt(max(noise.combined**2 - (average or 0.0) ** 2, 0.0)))
     told = rows**2 + columns**2 + shading**2 + cost**2
     common = float(np.sqrt(max(noise.combined**2 - excess.ideal_adu**2 - told, 0.0)))
     parts = [
         NoisePart("rows", rows, f"rows: their levels differ between frames, {drifts.rows:.3g} ADU in each"),
         NoisePart("columns", columns, f"columns: their levels differ between frames, {drifts.columns:.3g} ADU in each"),
         NoisePart("shading", shading, f"shading that changes between frames, {drifts.shading:.3g} ADU in each"),
-        NoisePart("combination", cost, f"the way of combining: a plain average has {average.combined or 0.0:.3g} ADU"),
+        NoisePart("combination", cost, f"the way of combining: a plain average has {average or 0.0:.3g} ADU"),
         NoisePart(
             "common", common, "the rest, which these do not explain: what some frames have in common and not all"
         ),
@@ -152,7 +151,7 @@ class _Drifts:
 
 def _drifts(sample: SampledStack, workers: int | None) -> _Drifts:
     """Average over pairs of frames."""
-    height = sample.shape_yx[0]
+    height, width = sample.shape_yx
     pairs = frame_pairs(len(sample.frames))
     # many pairs are compared on a part of the rows each
     parts = max(min(len(pairs) // 2, height // _FEWEST_ROWS), 1)
@@ -161,28 +160,41 @@ def _drifts(sample: SampledStack, workers: int | None) -> _Drifts:
         i, j = pairs[number]
         part = number % parts
         rows = slice(part * height // parts, (part + 1) * height // parts)
+        difference = sample.empty((rows.stop - rows.start, width), np.float64)
         with np.errstate(invalid="ignore"):  # the same infinity in both
-            difference = sample.frames[i][rows].astype(np.float64) - sample.frames[j][rows]
-        return _pair_drifts(difference / np.sqrt(2.0))
+            np.subtract(sample.frames[i][rows], sample.frames[j][rows], out=difference, dtype=np.float64)
+        difference /= np.sqrt(2.0)
+        return _pair_drifts(difference, sample.empty(difference.shape, np.float64))
 
     means = np.array(map_threads(compare, range(len(pairs)), workers)).mean(axis=0)
     pixels, rows_adu, columns_adu, shading = (float(root) for root in np.sqrt(np.maximum(means[:4], 0.0)))
     return _Drifts(pixels, rows_adu, columns_adu, shading, float(means[4]), float(means[5]))
 
 
-def _pair_drifts(difference: NDArray[np.float64]) -> tuple[float, ...]:
-    """Variances of pixels, and of rows, columns and squares beyond what pixels give; correlations of neighbours."""
+def _pair_drifts(difference: NDArray[np.float64], scratch: NDArray[np.float64]) -> tuple[float, ...]:
+    """Variances of pixels, and of rows, columns and squares beyond what pixels give; correlations of neighbours.
+
+    The difference is used up, and so is ``scratch``, memory for as many values.
+    """
     height, width = difference.shape
-    valid = difference[np.isfinite(difference)]
-    level = float(median_of_valid(valid)) if valid.size else 0.0
-    reach = _OUTLIER * clipped_std(difference)
-    difference = np.clip(np.nan_to_num(difference - level), -reach, reach)
+    _, level, spread = clipped_mean_std(difference)
+    reach = _OUTLIER * spread
+    with np.errstate(invalid="ignore"):  # infinities of either sign
+        difference -= level if np.isfinite(level) else 0.0
+        if not np.isfinite(difference.sum()):
+            np.nan_to_num(difference, copy=False)
+    np.clip(difference, -reach, reach, out=difference)
     rows = difference.mean(axis=1, keepdims=True)
     columns = difference.mean(axis=0, keepdims=True)
-    rest = difference - rows - columns + difference.mean()
-    variance = float(rest.var()) * height * width / max((height - 1) * (width - 1), 1)
-    along_x = float((rest[:, 1:] * rest[:, :-1]).mean()) / variance if variance and width > 1 else 0.0
-    along_y = float((rest[1:] * rest[:-1]).mean()) / variance if variance and height > 1 else 0.0
+    mean = difference.mean()
+    rest = difference
+    rest -= rows
+    rest -= columns
+    rest += mean
+    np.subtract(rest, rest.mean(), out=scratch)
+    variance = float(np.square(scratch, out=scratch).sum()) / max((height - 1) * (width - 1), 1)
+    along_x = _mean_product(rest[:, 1:], rest[:, :-1], scratch) / variance if variance and width > 1 else 0.0
+    along_y = _mean_product(rest[1:], rest[:-1], scratch) / variance if variance and height > 1 else 0.0
     ny, nx = min(_SQUARE, height), min(_SQUARE, width)
     kept = rest[: height // ny * ny, : width // nx * nx]
     squares = kept.reshape(height // ny, ny, width // nx, nx).mean(axis=(1, 3))
@@ -195,6 +207,12 @@ def _pair_drifts(difference: NDArray[np.float64]) -> tuple[float, ...]:
         along_x,
         along_y,
     )
+
+
+def _mean_product(first: NDArray[np.float64], second: NDArray[np.float64], scratch: NDArray[np.float64]) -> float:
+    """Return the mean of a product, which is written to ``scratch``."""
+    product = scratch.reshape(-1)[: first.size].reshape(first.shape)
+    return float(np.multiply(first, second, out=product).mean())
 
 
 def _correlations(drifts: _Drifts) -> list[NoisePart]:

@@ -95,7 +95,9 @@ class FrameQuality:
         return np.asarray(self.cells_adu.mean(axis=0), dtype=np.float32)
 
 
-def measure_frame(pixels: NDArray[Any], *, saturated_at: float | None = None) -> FrameQuality:
+def measure_frame(
+    pixels: NDArray[Any], *, saturated_at: float | None = None, empty: Callable[..., NDArray[Any]] = np.empty
+) -> FrameQuality:
     """Measure one frame; 6 ms for 4128 x 2048 pixels.
 
     Parameters
@@ -104,6 +106,8 @@ def measure_frame(pixels: NDArray[Any], *, saturated_at: float | None = None) ->
         A calibrated frame; not finite where masked.
     saturated_at : float, optional
         The value of a saturated pixel in this frame, that is less what was subtracted; None: it is not known.
+    empty : callable, optional
+        Makes memory for the rows that are looked at, as `numpy.empty` does.
 
     Returns
     -------
@@ -120,8 +124,10 @@ def measure_frame(pixels: NDArray[Any], *, saturated_at: float | None = None) ->
     """
     saturated, non_finite = _count_extremes(pixels, saturated_at)
     bands = _bands(len(pixels))
-    rows = [row for band in bands for row in range(band.start, band.stop)]
-    sample = np.asarray(pixels[rows]).reshape(len(bands), -1, pixels.shape[1])
+    height = bands[0].stop - bands[0].start
+    sample = empty((len(bands), height, pixels.shape[1]), pixels.dtype)
+    for band, rows in zip(bands, sample, strict=True):
+        rows[...] = pixels[band]
     measured = _measured(sample, sampled_level(pixels))
     return replace(measured, saturated=saturated, non_finite=non_finite, pixels=pixels.size)
 

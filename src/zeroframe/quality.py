@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.combining import CombineSpec, combine_stack
-from zeroframe.kernels.moments import clipped_mean_std, level_rows
+from zeroframe.kernels import moments
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.medians import median_of_valid
 from zeroframe.parallel import map_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,7 +25,9 @@ __all__ = [
     "FrameNoise",
     "SampledStack",
     "StackNoise",
+    "clipped_mean_std",
     "clipped_std",
+    "combined_noise",
     "frame_noise",
     "frame_pairs",
     "measure_noise",
@@ -127,26 +130,43 @@ def clipped_std(values: NDArray[Any]) -> float:
     >>> round(clipped_std(np.array([1.0, 2.0, 3.0] * 5 + [1000.0])), 3)
     0.816
     """
-    count, _, std = _clipped(values)
+    count, _, std = clipped_mean_std(values)
     return std if count > 1 else float("nan")
 
 
-def _clipped(values: NDArray[Any]) -> tuple[int, float, float]:
-    """Count, mean and standard deviation of the valid values within five sigma of their mean.
+def clipped_mean_std(values: NDArray[Any]) -> tuple[int, float, float]:
+    """Return count, mean and standard deviation of the valid values within five sigma of their mean.
 
-    A few thousand of them say where the first cut is.
+    Parameters
+    ----------
+    values : ndarray
+        Not finite where masked. A few thousand of them say where the first cut is.
+
+    Returns
+    -------
+    count : int
+    mean, std : float
+        The standard deviation is divided by n. NaN where no value is valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count, mean, _ = clipped_mean_std(np.array([1.0, 2.0, 3.0] * 5 + [1000.0]))
+    >>> count, mean
+    (15, 2.0)
     """
-    flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
-    guess = flat[:: max(flat.size // _GUESS_PIXELS, 1)]
+    own = values.dtype if values.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    flat = np.ascontiguousarray(values, dtype=own).ravel()
+    guess = flat[:: max(flat.size // _GUESS_PIXELS, 1)].astype(np.float64)
     guess = guess[np.isfinite(guess)]
     if not guess.size:
-        guess = flat[np.isfinite(flat)]
+        guess = flat[np.isfinite(flat)].astype(np.float64)
     if not guess.size:
         return 0, float("nan"), float("nan")
     center = float(median_of_valid(guess))
     spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(guess - center)))
     # more than half of the values are the same: the standard deviation is all there is to cut by
-    return clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER)
+    return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER)
 
 
 def sampled_level(pixels: NDArray[Any]) -> float:
@@ -163,7 +183,7 @@ def sampled_level(pixels: NDArray[Any]) -> float:
         NaN where no pixel is valid. For a noise of 4 it is good to 0.013; the median of whole numbers is good to 0.5.
     """
     step = max(int((pixels.size / _LEVEL_PIXELS) ** 0.5), 1)
-    return _clipped(pixels[::step, ::step])[1]
+    return clipped_mean_std(pixels[::step, ::step])[1]
 
 
 def pair_noise(first: NDArray[Any], second: NDArray[Any]) -> float:
@@ -184,21 +204,39 @@ def pair_noise(first: NDArray[Any], second: NDArray[Any]) -> float:
     A row drift, or the noise that the subtraction of a row level adds, is not read noise of the pixels; the mean of
     each row of the difference is removed, which takes 1 / nx of the variance with it and is corrected for.
     """
+    return _pair_noises(first, second)[0]
+
+
+def _pair_noises(
+    first: NDArray[Any], second: NDArray[Any], empty: Callable[..., NDArray[Any]] = np.empty
+) -> tuple[float, float]:
+    """Return the noise of one frame without what is common to a row, and its variance with that."""
+    difference = empty(first.shape, np.float64)
     with np.errstate(invalid="ignore"):  # the same infinity in both
-        difference = np.asarray(first, dtype=np.float64) - second
+        np.subtract(first, second, out=difference, dtype=np.float64)
     width = difference.shape[1]
-    _, center, spread = _clipped(difference)
+    count, center, spread = clipped_mean_std(difference)
+    variance = spread**2 / 2.0 if count > 1 else float("nan")
     if width == 1:
-        return spread / float(np.sqrt(2.0))
-    level_rows(difference, center, spread, _OUTLIER)
-    return clipped_std(difference) * float(np.sqrt(width / (width - 1) / 2.0))
+        return spread / float(np.sqrt(2.0)), variance
+    moments.level_rows(difference, center, spread, _OUTLIER)
+    return clipped_std(difference) * float(np.sqrt(width / (width - 1) / 2.0)), variance
 
 
 @dataclass(frozen=True)
 class SampledStack:
-    """Some rows of some frames of a stack, in memory: enough to measure noise."""
+    """Some rows of some frames of a stack, in memory: enough to measure noise.
+
+    Attributes
+    ----------
+    frames : tuple of ndarray
+        The rows of each.
+    empty : callable
+        Makes memory for what is worked out of them, as `numpy.empty` does.
+    """
 
     frames: tuple[NDArray[Any], ...]
+    empty: Callable[..., NDArray[Any]] = np.empty
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -221,16 +259,24 @@ class SampledStack:
         out[:] = self.frames[index][rows]
 
     @classmethod
-    def of(cls, stack: Stack, most_bytes: int = _SAMPLE_BYTES_OF_STACK, *, workers: int | None = None) -> SampledStack:
+    def of(
+        cls,
+        stack: Stack,
+        most_bytes: int = _SAMPLE_BYTES_OF_STACK,
+        *,
+        workers: int | None = None,
+        empty: Callable[..., NDArray[Any]] = np.empty,
+    ) -> SampledStack:
         """Take bands of rows that are spread evenly over the frames, so many that statistics fit in ``most_bytes``."""
         ny, nx = stack.shape_yx
         pixel_bytes = len(stack.names) * stack.dtype.itemsize + _SCRATCH_BYTES
         bands = sample_bands(ny, nx, min(_SAMPLE_PIXELS, most_bytes // pixel_bytes))
-        return cls(tuple(map_threads(lambda index: read_bands(stack, index, bands), range(len(stack.names)), workers)))
+        numbers = range(len(stack.names))
+        return cls(tuple(map_threads(lambda index: read_bands(stack, index, bands, empty), numbers, workers)), empty)
 
     def subset(self, chosen: slice) -> SampledStack:
         """Return some of the frames."""
-        return SampledStack(self.frames[chosen])
+        return SampledStack(self.frames[chosen], self.empty)
 
 
 def sample_bands(ny: int, nx: int, pixels: int = _SAMPLE_PIXELS) -> list[slice]:
@@ -244,10 +290,12 @@ def sample_bands(ny: int, nx: int, pixels: int = _SAMPLE_PIXELS) -> list[slice]:
     return [slice(int(start), int(start) + height) for start in starts]
 
 
-def read_bands(stack: Stack, index: int, bands: Sequence[slice]) -> NDArray[Any]:
+def read_bands(
+    stack: Stack, index: int, bands: Sequence[slice], empty: Callable[..., NDArray[Any]] = np.empty
+) -> NDArray[Any]:
     """Return bands of rows of one frame of a stack, one below the other."""
     heights = [band.stop - band.start for band in bands]
-    sample = np.empty((sum(heights), stack.shape_yx[1]), stack.dtype)
+    sample = empty((sum(heights), stack.shape_yx[1]), stack.dtype)
     top = 0
     for band, height in zip(bands, heights, strict=True):
         stack.read_rows(index, band, sample[top : top + height])
@@ -272,7 +320,9 @@ def frame_pairs(frames: int) -> list[tuple[int, int]]:
     return [(int(i), int(i + 1) % frames) for i in first]
 
 
-def frame_noise(stack: Stack, *, workers: int | None = None) -> FrameNoise | None:
+def frame_noise(
+    stack: Stack, *, workers: int | None = None, empty: Callable[..., NDArray[Any]] = np.empty
+) -> FrameNoise | None:
     """Measure the noise of single frames from pairs of them.
 
     Parameters
@@ -282,6 +332,8 @@ def frame_noise(stack: Stack, *, workers: int | None = None) -> FrameNoise | Non
         rows: what is made of the figure does not depend on how much memory there is.
     workers : int, optional
         How many threads.
+    empty : callable, optional
+        Makes arrays, as `numpy.empty` does.
 
     Returns
     -------
@@ -294,10 +346,9 @@ def frame_noise(stack: Stack, *, workers: int | None = None) -> FrameNoise | Non
     bands = sample_bands(*stack.shape_yx, _PAIR_PIXELS)
 
     def compare(pair: tuple[int, int]) -> tuple[float, float]:
-        first, second = (read_bands(stack, index, bands) for index in pair)
-        with np.errstate(invalid="ignore"):  # the same infinity in both
-            difference = first.astype(np.float64) - second
-        return pair_noise(first, second) ** 2, clipped_std(difference) ** 2 / 2.0
+        first, second = (read_bands(stack, index, bands, empty) for index in pair)
+        noise, variance = _pair_noises(first, second, empty)
+        return noise**2, variance
 
     single, calibrated = zip(*map_threads(compare, frame_pairs(frames), workers), strict=True)
     return FrameNoise(
@@ -348,19 +399,46 @@ def measure_noise(
         else SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers)
     )
     frames = len(sample.frames)
-    whole = combine_stack(sample, spec, workers=workers).data
-    scatter = clipped_std(whole)
-    noise = of_frames or frame_noise(sample, workers=workers)
+    noise = of_frames or frame_noise(sample, workers=workers, empty=sample.empty)
+    combined, scatter = combined_noise(sample, spec, workers=workers)
     if noise is None:
         return StackNoise(None, None, None, None, scatter)
-    parts = [sample.subset(slice(k, None, 2)) for k in (0, 1)]
-    halves = [combine_stack(part, spec, workers=workers).data for part in parts]
-    if spec.method == "sum":
-        halves = [half * (frames / len(part.frames)) for half, part in zip(halves, parts, strict=True)]
-    combined = _noise_beside_pattern(whole, halves[0], halves[1])
     root = float(np.sqrt(frames))
     expected = noise.calibrated * root if spec.method == "sum" else noise.calibrated / root
     return StackNoise(noise.single, noise.calibrated, combined, expected, scatter)
+
+
+def combined_noise(
+    sample: SampledStack, spec: CombineSpec, *, workers: int | None = None
+) -> tuple[float | None, float]:
+    """Measure the noise of a combination of frames, and how much its pixels scatter; see `measure_noise`.
+
+    Parameters
+    ----------
+    sample : SampledStack
+        Some rows of each frame.
+    spec : CombineSpec
+        How they are combined.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    combined : float or None
+        Noise, fixed pattern not included; None of a single frame.
+    scatter : float
+        Standard deviation of the pixels, fixed pattern included.
+    """
+    frames = len(sample.frames)
+    whole = combine_stack(sample, spec, workers=workers, empty=sample.empty).data
+    scatter = clipped_std(whole)
+    if frames < 2:
+        return None, scatter
+    parts = [sample.subset(slice(k, None, 2)) for k in (0, 1)]
+    halves = [combine_stack(part, spec, workers=workers, empty=sample.empty).data for part in parts]
+    if spec.method == "sum":
+        halves = [half * (frames / len(part.frames)) for half, part in zip(halves, parts, strict=True)]
+    return _noise_beside_pattern(whole, halves[0], halves[1], sample.empty), scatter
 
 
 def sample_bytes(mem_limit_bytes: int | None = None) -> int:
@@ -368,7 +446,9 @@ def sample_bytes(mem_limit_bytes: int | None = None) -> int:
     return _SAMPLE_BYTES_OF_STACK if mem_limit_bytes is None else min(mem_limit_bytes // 2, _SAMPLE_BYTES_OF_STACK)
 
 
-def _noise_beside_pattern(whole: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> float:
+def _noise_beside_pattern(
+    whole: NDArray[Any], first: NDArray[Any], second: NDArray[Any], empty: Callable[..., NDArray[Any]]
+) -> float:
     """Return the noise of ``whole`` without the pattern, which it shares with two independent halves.
 
     ``var(whole) - cov(first, second)`` is written so that the pattern of a flat, a hundred times its noise, drops out
@@ -376,21 +456,44 @@ def _noise_beside_pattern(whole: NDArray[Any], first: NDArray[Any], second: NDAr
     ``cov(whole, a + b) - cov(a, b)``. The first term, which is what clipping costs, is taken from differences of
     neighbours.
     """
-    plane = whole.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        a, b = plane - first, plane - second
-        steps = np.diff(plane, axis=1)
-    good = _inlying(a) & _inlying(b)
-    if np.count_nonzero(good) < 2:
-        return float("nan")
-    common = float(np.mean((a[good] - a[good].mean()) * (b[good] - b[good].mean())))
-    pairs = good[:, 1:] & good[:, :-1] & _inlying(steps)
-    cost = float(np.mean(steps[pairs] * np.diff(a + b, axis=1)[pairs]) / 2.0) if pairs.any() else 0.0
+    height, width = whole.shape
+    a, b, scratch = (empty((height, width), np.float64) for _ in range(3))
+    steps = empty((height, width - 1), np.float64)
+    with np.errstate(invalid="ignore"):  # in place wherever that can be: fresh memory takes longer than the sums
+        np.subtract(whole, first, out=a, dtype=np.float64)
+        np.subtract(whole, second, out=b, dtype=np.float64)
+        np.subtract(whole[:, 1:], whole[:, :-1], out=steps, dtype=np.float64)
+        away = _outlying(a, scratch) | _outlying(b, scratch)
+        count = away.size - np.count_nonzero(away)
+        if count < 2:
+            return float("nan")
+        for values in (a, b):
+            values[away] = 0.0
+            np.subtract(values, values.sum() / count, out=values)
+            values[away] = 0.0
+        common = float(np.multiply(a, b, out=scratch).sum() / count)
+        apart = _outlying(steps, scratch)
+        apart |= away[:, 1:]
+        apart |= away[:, :-1]
+        pairs = apart.size - np.count_nonzero(apart)
+        a += b
+        changes = np.subtract(a[:, 1:], a[:, :-1], out=_part_of(scratch, steps.shape))
+        changes *= steps
+        changes[apart] = 0.0
+    cost = float(changes.sum() / pairs / 2.0) if pairs else 0.0
     return float(np.sqrt(max(cost - common, 0.0)))
 
 
-def _inlying(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where values are finite and within five sigma of their mean."""
-    _, mean, std = _clipped(values)
-    inside: NDArray[np.bool_] = np.abs(values - mean) <= _OUTLIER * std
-    return inside
+def _part_of(scratch: NDArray[np.float64], shape_yx: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return a contiguous array of a shape on memory for as many values at least."""
+    return scratch.reshape(-1)[: math.prod(shape_yx)].reshape(shape_yx)
+
+
+def _outlying(values: NDArray[np.float64], scratch: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where values are not finite or beyond five sigma of their mean; ``scratch`` is memory for as many at least."""
+    _, mean, std = clipped_mean_std(values)
+    away = _part_of(scratch, values.shape)
+    np.subtract(values, mean, out=away)
+    np.abs(away, out=away)
+    inside: NDArray[np.bool_] = away <= _OUTLIER * std
+    return np.logical_not(inside, out=inside)

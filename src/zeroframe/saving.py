@@ -6,21 +6,27 @@ the last holds how many frames each pixel of a combined frame used.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.errors import UsageError
 from zeroframe.io import Compression, HeaderDraft, ImagePart, write_fits
+from zeroframe.io.checksums import add_sums
+from zeroframe.kernels.frame import swap_bytes32
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator, Sequence
 
     from astropy.io.fits import Header
     from astropy.nddata import CCDData
     from numpy.typing import NDArray
 
-__all__ = ["image_parts", "write_ccd"]
+    from zeroframe.io.cards import Cards
+
+__all__ = ["float_part", "image_parts", "stored_in_place", "write_ccd"]
 
 _LONGEST_WORD = 8  # of a card (FITS standard 4.0, 4.1.2.1); longer ones need the HIERARCH convention
 
@@ -68,6 +74,74 @@ def image_parts(
         said = _comment("how many frames each pixel of the primary image used")
         parts.append(ImagePart(counts, said, "COUNTS"))
     return parts
+
+
+def float_part(
+    data: NDArray[Any], words: NDArray[Any], header: Header | HeaderDraft | Cards | None, name: str = ""
+) -> ImagePart:
+    """Return an image as it goes into a file; its bytes are swapped and summed for DATASUM in one pass.
+
+    Parameters
+    ----------
+    data : ndarray of float, shape (ny, nx)
+        The image, in C order.
+    words : ndarray of float
+        Memory of the same shape and dtype for what is stored; it may be ``data``, which is used up then. Images of
+        float64 are left as they are.
+    header, name
+        As for `zeroframe.io.ImagePart`.
+
+    Returns
+    -------
+    ImagePart
+    """
+    if data.dtype != np.float32:
+        return ImagePart(data, header, name)
+    total = swap_bytes32(data.reshape(-1).view(np.uint32), words.reshape(-1).view(np.uint32))
+    return ImagePart(words.view(">f4"), header, name, datasum=add_sums(int(total)))
+
+
+@contextmanager
+def stored_in_place(parts: Sequence[ImagePart]) -> Iterator[list[ImagePart]]:
+    """Bring images of float32 into the byte order of files, in their own memory, until the block ends.
+
+    Swapping the bytes of an image twice takes less than fresh memory for a copy of it. Nobody else may look at the
+    images meanwhile.
+
+    Parameters
+    ----------
+    parts : sequence of ImagePart
+        Arrays of other types, those that are not contiguous, and those that cannot be written to are left as they are.
+
+    Yields
+    ------
+    list of ImagePart
+        The same, as `zeroframe.io.write_fits` takes them.
+
+    Examples
+    --------
+    >>> image = np.ones((2, 3), np.float32)
+    >>> with stored_in_place([ImagePart(image)]) as stored:
+    ...     bool(image[0, 0] == 1.0), stored[0].data.tolist()
+    (False, [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+    >>> float(image[0, 0])
+    1.0
+    """
+    swapped: list[NDArray[Any]] = []
+    stored = []
+    try:
+        for part in parts:
+            data = part.data
+            if data is None or data.dtype != np.float32 or not data.flags.carray:
+                stored.append(part)
+                continue
+            stored.append(float_part(data, data, part.header, part.name))
+            swapped.append(data)
+        yield stored
+    finally:
+        for data in swapped:
+            words = data.reshape(-1).view(np.uint32)
+            swap_bytes32(words, words)
 
 
 def _comment(line: str) -> HeaderDraft:

@@ -15,7 +15,7 @@ from zeroframe.frames import FrameOutcome, error_sentence
 from zeroframe.night.crew import LocalCrew
 from zeroframe.night.keys import frame_key, frame_uses, group_uses, mask_key
 from zeroframe.night.results import GroupOutcome, MaskOutcome, NightOutcome, NightResult
-from zeroframe.night.scheduling import Task, run_tasks
+from zeroframe.night.scheduling import Task, run_tasks, urgent_first
 from zeroframe.night.session import NightSession, begin_night
 from zeroframe.readback import check_files
 from zeroframe.results import CombinedOutcome
@@ -34,6 +34,9 @@ __all__ = ["carry_out_night", "run_night"]
 _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 #: Before the name of a raw frame, where it stands beside the names of results: it may be the same.
 _RAW = "raw "
+#: Seconds of a core for images of 4128 x 2048 pixels: a frame that will be combined, one that is not, a combination and
+#: each of its frames, a mask.
+_FRAME_S, _SCIENCE_S, _COMBINE_S, _COMBINED_FRAME_S, _MASK_S = 0.1, 0.25, 0.35, 0.03, 0.08
 
 
 def run_night(
@@ -134,24 +137,27 @@ class _Run:
         return self._result()
 
     def _tasks(self) -> list[Task]:
-        """Return what is to be done: frames of a group, the group and its masks, then the next."""
+        """Return what is to be done, the most urgent first."""
         plan = self._plan
         made = {group.name for group in plan.groups} | {job.name for job in plan.masks}
         tasks = []
         for group in plan.groups:
             tasks += [self._frame_task(frame, group, made) for frame in group.frames]
             needs = {_RAW + frame.name for frame in group.frames} | made.intersection(group_uses(plan, group))
-            tasks.append(Task(group.name, frozenset(needs), partial(self._timed, group.kind, self._combine, group)))
+            combine = partial(self._timed, group.kind, self._combine, group)
+            cost = _COMBINE_S + _COMBINED_FRAME_S * len(group.frames)
+            tasks.append(Task(group.name, frozenset(needs), combine, cost))
             for job in plan.masks:
                 if job.source == group.name:
                     mask = partial(self._timed, group.kind, self._mask, job)
-                    tasks.append(Task(job.name, frozenset([group.name]), mask))
-        return tasks + [self._frame_task(frame, None, made) for frame in plan.science]
+                    tasks.append(Task(job.name, frozenset([group.name]), mask, _MASK_S))
+        return urgent_first(tasks + [self._frame_task(frame, None, made) for frame in plan.science])
 
     def _frame_task(self, frame: NightFrame, group: Group | None, made: set[str]) -> Task:
         needs = frozenset(made.intersection(frame_uses(self._plan, frame)))
         kind = "science" if group is None else group.kind
-        return Task(_RAW + frame.name, needs, partial(self._timed, kind, self._calibrate, frame, group))
+        cost = _SCIENCE_S if group is None else _FRAME_S
+        return Task(_RAW + frame.name, needs, partial(self._timed, kind, self._calibrate, frame, group), cost)
 
     def _timed(self, kind: str, do: Callable[..., object], *arguments: object) -> None:
         """Carry out a task, and add up how long those of its kind took."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy as np
 from zeroframe.combine_jobs import Means
 from zeroframe.night.groups import combine_group
 from zeroframe.night.ingredients import Pantry
-from zeroframe.night.keeping import KeptPixels, image_bytes
+from zeroframe.night.keeping import KeptPixels, image_bytes, worth_keeping
+from zeroframe.night.keys import pixel_uses
 from zeroframe.night.mask_writing import make_mask
-from zeroframe.night.pixels import Buffers, FrameMaker
+from zeroframe.night.pixels import FrameMaker
 from zeroframe.night.shelf import Plane, Shelf
+from zeroframe.night.spare import SpareMemory
 from zeroframe.parallel import worker_count
 
 if TYPE_CHECKING:
@@ -86,7 +89,7 @@ class Crew(Protocol):
 
 
 class LocalCrew:
-    """Threads of this process. Pixels stay in memory until they are combined, as far as there is room.
+    """Threads of this process, which share combined frames and use memory again that others have done with.
 
     Parameters
     ----------
@@ -100,12 +103,15 @@ class LocalCrew:
 
     def __init__(self, session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> None:
         self._session, plan = session, session.plan
-        self._shelf = Shelf(plan.out, session.limit_bytes // SHELF_SHARE)
+        uses = Counter(name for frame in plan.frames for name in pixel_uses(plan, frame))
+        uses.update(job.source for job in plan.masks)
+        self._memory = SpareMemory(session.limit_bytes)
+        flat_uses = Counter(frame.steps.flat for frame in plan.frames if frame.steps.flat is not None)
+        self._shelf = Shelf(plan.out, session.limit_bytes // SHELF_SHARE, uses, flat_uses, self._memory.empty)
         room, self._share = _memory(session)
-        self._kept = KeptPixels(plan.groups, room)
-        buffers = [Buffers() for _ in range(session.threads)]
+        self._kept = KeptPixels(room)
         pantry = Pantry(plan, self._shelf, keys)
-        self._maker = FrameMaker(pantry, self._kept, buffers, check_sums=check_sums)
+        self._maker = FrameMaker(pantry, self._kept, self._memory, check_sums=check_sums)
 
     @property
     def tasks_at_once(self) -> int:
@@ -116,10 +122,14 @@ class LocalCrew:
         self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
     ) -> Made:
         """Make a frame; see `Crew.calibrate`."""
+        plan = self._session.plan
         keep = group is not None and self._kept.claim(group)
-        if right is not None:
-            return self._maker.recall(frame, right)
-        return self._maker.make(frame, used, keep=keep, overwrite=self._session.plan.overwrite)
+        try:
+            if right is not None:
+                return self._maker.recall(frame, right)
+            return self._maker.make(frame, used, keep=keep, overwrite=plan.overwrite)
+        finally:
+            self._shelf.used(pixel_uses(plan, frame), frame.steps.flat)
 
     def combine(
         self,
@@ -134,7 +144,7 @@ class LocalCrew:
         pixels = self._kept.of(group)
         limit = self._share + sum(one.nbytes for one in pixels.values())
         workers = max(worker_count(self._session.workers) // min(busy, self._session.threads), 1)
-        means = Means(plan.overwrite, limit, workers, None)
+        means = Means(plan.overwrite, limit, workers, None, empty=self._memory.empty)
         outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
         del pixels
         self._kept.release(group)
@@ -142,8 +152,11 @@ class LocalCrew:
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
         """Make a mask; see `Crew.mask`."""
-        source = self._shelf.get(job.source).data
-        outcome, mask = make_mask(job, key, source, right, overwrite=self._session.plan.overwrite)
+        try:
+            source = self._shelf.get(job.source).data
+            outcome, mask = make_mask(job, key, source, right, overwrite=self._session.plan.overwrite)
+        finally:
+            self._shelf.used([job.source])
         self._shelf.put(job.name, Plane(mask, np.empty((0, 0), np.float32), None, {}))
         return outcome
 
@@ -154,9 +167,10 @@ class LocalCrew:
 def _memory(session: NightSession) -> tuple[int, int]:
     """Divide the memory: how much calibrated frames may take until they are combined, and each thread for its work."""
     frames = [frame for group in session.plan.groups for frame in group.frames]
+    kept = sum(sum(map(image_bytes, group.frames)) for group in session.plan.groups if worth_keeping(group.frames))
     left = session.limit_bytes * (SHELF_SHARE - 1) // SHELF_SHARE
     # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
     largest = max((frame.shape_yx[0] * frame.shape_yx[1] for frame in frames), default=0)
     working = max(session.frame_bytes, session.threads * (16 * largest + (64 << 20)))
-    room = min(sum(map(image_bytes, frames)), max(left - working, 0))
+    room = min(kept, max(left - working, 0))
     return room, (left - room) // session.threads

@@ -21,9 +21,10 @@ from zeroframe.night.ingredients import Pantry
 from zeroframe.night.keeping import KeptPixels
 from zeroframe.night.keys import frame_key, frame_uses, group_key
 from zeroframe.night.mask_writing import make_mask
-from zeroframe.night.pixels import Buffers, FrameMaker
+from zeroframe.night.pixels import FrameMaker
 from zeroframe.night.results import GroupOutcome
 from zeroframe.night.shelf import Shelf
+from zeroframe.night.spare import SpareMemory
 from zeroframe.parallel import usable_cores
 from zeroframe.provenance import KEY_CARD
 from zeroframe.record import OutputMark
@@ -118,7 +119,7 @@ class _Mine(threading.local):
     """What one thread of a worker keeps: memory, and combined frames."""
 
     def __init__(self) -> None:
-        self.buffers = [Buffers()]
+        self.memory = SpareMemory(default_limit_bytes() // usable_cores())
         self._out: Path | None = None
         self._shelf: Shelf
 
@@ -170,7 +171,7 @@ def calibrate_there(task: FrameTask) -> Made:
     """
     frame, plan = task.frame, task.plan
     pantry = Pantry(plan, _MINE.shelf(plan.out, task.used), task.used)
-    maker = FrameMaker(pantry, KeptPixels((), 0), _MINE.buffers, check_sums=task.check_sums)
+    maker = FrameMaker(pantry, KeptPixels(0), _MINE.memory, check_sums=task.check_sums)
     if task.right is not None:
         return maker.recall(frame, task.right)
     try:

@@ -141,10 +141,10 @@ class _GroupOrigin(Origin):
         frames: Mapping[Path, NightOutcome],
         out: Path,
         used: Mapping[str, str],
-        known: Plane | None,
+        noise_adu: float | None,
         right: OutputMark | None,
     ) -> None:
-        self._group, self._frames, self._out, self._used, self._known = group, frames, out, used, known
+        self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
         self._right = right
         self.plane: Plane | None = None
         self.levels: dict[Path, float] = {}
@@ -192,13 +192,14 @@ class _GroupOrigin(Origin):
             cards |= self._gain_cards(paths)
         if self._group.scaled_by_level:
             cards |= _normalise(combined, uncertainty)
-        done = Finished(combined.data, uncertainty, combined.mask, combined.counts, cards, FIGURES)
+        mask = combined.mask if int(combined.counts.min()) == 0 else None
+        done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
         said = {word: value for word, (value, _) in cards.items()} | {
             "NCOMBINE": len(paths),
             "COMBMETH": self._group.spec.method,
         }
         sigma = np.empty((0, 0), combined.data.dtype) if uncertainty is None else uncertainty
-        self.plane = Plane(done.data, sigma, done.mask if done.mask.any() else None, said)
+        self.plane = Plane(done.data, sigma, mask, said)
         return done
 
     @property
@@ -209,7 +210,7 @@ class _GroupOrigin(Origin):
         """Return the noise of a lone frame, which its scatter cannot tell; None where nothing else does."""
         frame = self._frames[path].frame
         gain = frame.steps.gain_e_per_adu or frame.traits.gain_e_per_adu
-        read = None if self._known is None else self._known.number("NOISEADU")
+        read = self._noise_adu
         if read is None and frame.steps.read_noise_e is not None and gain is not None:
             read = frame.steps.read_noise_e / gain
         if read is None:
@@ -228,9 +229,8 @@ class _GroupOrigin(Origin):
     def _gain_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
         """Measure the gain on pairs of flats, where the noise of a frame is known."""
         found = None
-        read = None if self._known is None else self._known.number("NOISEADU")
-        if read is not None and self._stack is not None and self._level_is_zero(paths[0]):
-            found = _gain_of(self._stack, read, [self._frames[path] for path in paths])
+        if self._noise_adu is not None and self._stack is not None and self._level_is_zero(paths[0]):
+            found = _gain_of(self._stack, self._noise_adu, [self._frames[path] for path in paths])
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
@@ -336,10 +336,10 @@ def combine_group(
     chosen = [each for each in told if each.outcome.is_there and each.outcome.state != "left out"]
     targets = tuple(each.frame.target for each in chosen)
     job = CombineJob(targets, group.target, group.spec, group.compress, group.clip_spread)
-    known = shelf.get(next(iter(used))) if used else None
+    noise_adu = shelf.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, known, right)
+    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, means, origin)
     if combined.is_there and origin.plane is not None:

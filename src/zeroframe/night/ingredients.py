@@ -88,12 +88,7 @@ class Pantry:
 
     def fitting(self, frame: NightFrame, name: str) -> Plane:
         """Return a combined frame or mask of the size of the frame; raises `FrameError` where it has another."""
-        plane = self._shelf.get(name)
-        if plane.data.shape != frame.shape_yx:
-            sizes = [" x ".join(str(n) for n in reversed(shape)) for shape in (frame.shape_yx, plane.data.shape)]
-            reason = f"is {sizes[0]} pixels when it is trimmed, and {name} {sizes[1]}"
-            raise FrameError(frame.source, reason, "trim all frames to the same section")
-        return plane
+        return _of_size(frame, name, self._shelf.get(name))
 
     def gather(self, frame: NightFrame) -> Ingredients:
         """Return everything that a science frame is calibrated with.
@@ -107,8 +102,7 @@ class Pantry:
         bias, dark = (None if name is None else self.fitting(frame, name) for name in (steps.bias, steps.dark))
         flat = None
         if steps.flat is not None:
-            self.fitting(frame, steps.flat)
-            flat = self._shelf.flat(steps.flat, steps.flat_min_value)
+            flat = _of_size(frame, steps.flat, self._shelf.flat(steps.flat, steps.flat_min_value))
         masks = [self.fitting(frame, name).data for name in steps.masks]
         masks += [flat.mask] if flat is not None and flat.mask is not None else []
         gain, read, remarks = self._figures(frame)
@@ -153,7 +147,7 @@ class Pantry:
     def _measured_on(self, group: Group | None, word: str) -> float | None:
         if group is None or group.name not in self._keys:
             return None
-        return self._shelf.get(group.name).number(word)
+        return self._shelf.number(group.name, word)
 
     def _pedestal(self, frame: NightFrame, bias: Plane | None) -> NDArray[Any] | None:
         """Return what light is counted from in each pixel, empty for one level; None where it is not known."""
@@ -184,6 +178,14 @@ class Pantry:
         if frame.steps.bias is None or frame.steps.dark is None:
             return False
         return all(each.steps.bias == frame.steps.bias for each in self._plan.group(frame.steps.dark).frames)
+
+
+def _of_size(frame: NightFrame, name: str, plane: Plane) -> Plane:
+    if plane.data.shape != frame.shape_yx:
+        sizes = [" x ".join(str(n) for n in reversed(shape)) for shape in (frame.shape_yx, plane.data.shape)]
+        reason = f"is {sizes[0]} pixels when it is trimmed, and {name} {sizes[1]}"
+        raise FrameError(frame.source, reason, "trim all frames to the same section")
+    return plane
 
 
 def stated_noise(frame: NightFrame, gain_e_per_adu: float | None) -> float | None:

@@ -22,6 +22,7 @@ __all__ = [
     "mask_key",
     "noise_group",
     "pedestal_group",
+    "pixel_uses",
 ]
 
 #: Of a frame: what is done to it, and nothing that only says why.
@@ -102,6 +103,13 @@ def frame_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
     if frame.steps.uncertainty or frame.steps.cosmic_rays != "none":
         others.append(noise_group(plan, frame))
     return tuple(dict.fromkeys([*frame.steps.needs, *(group.name for group in others if group is not None)]))
+
+
+def pixel_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
+    """Return the names of those combined frames and masks, beside the flat, whose pixels are used as they are."""
+    steps, pedestal = frame.steps, pedestal_group(plan, frame)
+    names = (steps.bias, steps.dark, *steps.masks, None if pedestal is None else pedestal.name)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def group_uses(plan: NightPlan, group: Group) -> tuple[str, ...]:

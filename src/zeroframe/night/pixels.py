@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError
-from zeroframe.frame_quality import measure_frame
+from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header
 from zeroframe.io import HeaderDraft, ImagePart, read_raw, write_fits
 from zeroframe.io.decoding import decoded_float
@@ -23,9 +22,10 @@ from zeroframe.night.shelf import NO_PLANE
 from zeroframe.plan import CalibrateJob
 from zeroframe.provenance import sign_frame
 from zeroframe.quality import sampled_level
+from zeroframe.saving import float_part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -34,35 +34,14 @@ if TYPE_CHECKING:
     from zeroframe.night.ingredients import Pantry
     from zeroframe.night.jobs import NightFrame
     from zeroframe.night.keeping import KeptPixels
+    from zeroframe.night.spare import SpareMemory
     from zeroframe.record import OutputMark
 
-__all__ = ["FIGURES", "Buffers", "FrameMaker", "Made", "calibrate_job"]
+__all__ = ["FIGURES", "FrameMaker", "Made", "calibrate_job"]
 
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
 FIGURES = ("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN")
 _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
-
-
-@dataclass
-class Buffers:
-    """Memory that one thread uses again for each frame: fresh pages cost 90 ms a frame."""
-
-    raw: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
-    planes: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-    def raw_of(self, size: int) -> NDArray[np.uint8]:
-        """Return at least so many bytes."""
-        if self.raw.size < size:
-            self.raw = np.empty(size, np.uint8)
-        return self.raw
-
-    def plane_of(self, name: str, shape_yx: tuple[int, int], dtype: Any) -> NDArray[Any]:  # noqa: ANN401 -- a dtype
-        """Return memory for an image; what stands in it is of no use."""
-        size = shape_yx[0] * shape_yx[1]
-        known = self.planes.get(name)
-        if known is None or known.size < size or known.dtype != dtype:
-            known = self.planes[name] = np.empty(size, dtype)
-        return known[:size].reshape(shape_yx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +58,7 @@ def calibrate_job(frame: NightFrame) -> CalibrateJob:
 
 
 class FrameMaker:
-    """Calibrates frames of a night on threads; each thread takes a set of buffers and gives it back.
+    """Calibrates frames of a night, on as many threads as ask for it.
 
     Parameters
     ----------
@@ -87,17 +66,14 @@ class FrameMaker:
         What they are calibrated with.
     kept : KeptPixels
         Takes the pixels of frames that will be combined.
-    buffers : sequence of Buffers
-        One for each frame that is worked on at once.
+    memory : SpareMemory
+        Lends memory for what is worked on.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
     """
 
-    def __init__(self, pantry: Pantry, kept: KeptPixels, buffers: Sequence[Buffers], *, check_sums: bool) -> None:
-        self._pantry, self._kept, self._check_sums = pantry, kept, check_sums
-        self._free: SimpleQueue[Buffers] = SimpleQueue()
-        for one in buffers:
-            self._free.put(one)
+    def __init__(self, pantry: Pantry, kept: KeptPixels, memory: SpareMemory, *, check_sums: bool) -> None:
+        self._pantry, self._kept, self._memory, self._check_sums = pantry, kept, memory, check_sums
 
     def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: bool) -> Made:
         """Calibrate one frame and write it.
@@ -118,22 +94,42 @@ class FrameMaker:
         ZeroframeError, MemoryError, OSError
             When it cannot be read, calibrated or written.
         """
-        buffers = self._free.get()
-        try:
-            return self._make(frame, used, buffers, keep=keep, overwrite=overwrite)
-        finally:
-            self._free.put(buffers)
+        raw, source = self._read(frame)
+        pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
+        subtracted = calibrate_pixels(raw, frame.recipe, pixels)
+        header = calibrated_header(raw, frame.recipe)
+        level = sampled_level(pixels) + subtracted
+        if np.isfinite(level):  # a frame without a valid pixel has none
+            header["RAWLEVEL"] = (level, "mean level of the raw image")
+        mask, sigma, remarks = self._reduced(frame, raw, pixels, header)
+        say_steps(frame, header)
+        key = frame_key(frame, source.sha256, used)
+        sign_frame(header, calibrate_job(frame), source, key, subtracted)
+        quality = measure_frame(pixels, empty=self._memory.empty)
+        crc = Crc32()
+        words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
+        parts = _parts(pixels, words, sigma, mask, header)
+        written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
+        if keep:
+            self._kept.put(frame.target, pixels)
+        outcome = FrameOutcome(
+            frame.source, "done", "; ".join([*raw.remarks, *remarks]), frame.target,
+            bytes_out=written, source_mark=source, key=key, crc32=crc.value,
+        )  # fmt: skip
+        return _told(outcome, quality, frame.shape_yx, header)
 
     def recall(self, frame: NightFrame, right: FrameOutcome) -> Made:
         """Measure a frame that is there already and right, as if it had been calibrated now; raises as `make` does."""
-        buffers = self._free.get()
-        try:
-            ny, nx = frame.shape_yx
-            raw = read_raw(frame.target, ext=_image_ext(frame), into=buffers.raw_of(ny * nx * 8))
-            pixels = raw.decode()
-            return _measured(right, pixels, raw.cards)
-        finally:
-            self._free.put(buffers)
+        ny, nx = frame.shape_yx
+        into = self._memory.empty(ny * nx * decoded_float(frame.layout).itemsize, np.uint8)
+        raw = read_raw(frame.target, ext=_image_ext(frame), into=into)
+        pixels = self._memory.empty(raw.layout.shape_yx, decoded_float(raw.layout))
+        if raw.pixels.dtype == ">f4":
+            swap_bytes32(raw.pixels.reshape(-1).view(np.uint32), pixels.reshape(-1).view(np.uint32))
+        else:
+            pixels[...] = raw.decode()
+        ny, nx = pixels.shape
+        return _told(right, measure_frame(pixels, empty=self._memory.empty), (ny, nx), raw.cards)
 
     def remember(self, frame: NightFrame, source: FileMark, mark: OutputMark) -> Made:
         """Measure a frame that somebody else has just made, as if it had been made here; raises as `make` does."""
@@ -143,37 +139,10 @@ class FrameMaker:
         )  # fmt: skip
         return self.recall(frame, outcome)
 
-    def _make(
-        self, frame: NightFrame, used: Mapping[str, str], buffers: Buffers, *, keep: bool, overwrite: bool
-    ) -> Made:
-        raw, source = self._read(frame, buffers)
-        dtype = decoded_float(frame.layout)
-        pixels = self._kept.memory(frame) if keep else buffers.plane_of("pixels", frame.shape_yx, dtype)
-        subtracted = calibrate_pixels(raw, frame.recipe, pixels)
-        header = calibrated_header(raw, frame.recipe)
-        level = sampled_level(pixels) + subtracted
-        if np.isfinite(level):  # a frame without a valid pixel has none
-            header["RAWLEVEL"] = (level, "mean level of the raw image")
-        mask, sigma, remarks = self._reduced(frame, raw, pixels, header, buffers)
-        say_steps(frame, header)
-        key = frame_key(frame, source.sha256, used)
-        sign_frame(header, calibrate_job(frame), source, key, subtracted)
-        crc = Crc32()
-        parts = _parts(pixels, sigma, mask, header, buffers)
-        written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
-        if keep:
-            self._kept.put(frame.target, pixels)
-        outcome = FrameOutcome(
-            frame.source, "done", "; ".join([*raw.remarks, *remarks]), frame.target,
-            bytes_out=written, source_mark=source, key=key, crc32=crc.value,
-        )  # fmt: skip
-        return _measured(outcome, pixels, header)
-
-    def _read(self, frame: NightFrame, buffers: Buffers) -> tuple[RawImage, FileMark]:
+    def _read(self, frame: NightFrame) -> tuple[RawImage, FileMark]:
         """Read a raw frame, and what its file is; raises `FrameError` when it is not the one that was planned for."""
-        raw = read_raw(
-            frame.source, into=buffers.raw_of(frame.layout.byte_count), check_sums=self._check_sums, with_mark=True
-        )
+        into = self._memory.empty(frame.layout.byte_count, np.uint8)
+        raw = read_raw(frame.source, into=into, check_sums=self._check_sums, with_mark=True)
         same = raw.layout.shape_yx == frame.layout.shape_yx and (
             raw.layout == frame.layout or frame.layout.tile_compressed  # tiles are decoded to a layout of their own
         )
@@ -182,10 +151,10 @@ class FrameMaker:
         return raw, raw.mark
 
     def _reduced(
-        self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], header: HeaderDraft, buffers: Buffers
+        self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], header: HeaderDraft
     ) -> tuple[NDArray[np.bool_] | None, NDArray[Any] | None, tuple[str, ...]]:
         """Do what is done after overscan and trim; return mask, standard deviations, and what could not be done."""
-        mask = buffers.plane_of("mask", frame.shape_yx, np.bool_)
+        mask = self._memory.empty(frame.shape_yx, np.bool_)
         mask[:] = False
         saturated = 0 if frame.kind is Kind.BIAS else mask_saturated(raw, frame, mask)
         header["NSATPIX"] = (saturated, "saturated pixels")
@@ -195,7 +164,7 @@ class FrameMaker:
                 pixels[mask] = np.nan  # not measured: such a pixel takes no part in the combination
             return None, None, ()
         with_ = self._pantry.gather(frame)
-        sigma = NO_PLANE if with_.noise is None else buffers.plane_of("sigma", frame.shape_yx, np.float32)
+        sigma = NO_PLANE if with_.noise is None else self._memory.empty(frame.shape_yx, np.float32)
         reduce_frame(frame, with_, pixels, mask, sigma, header)
         return mask, sigma if sigma.size else None, with_.remarks
 
@@ -216,13 +185,17 @@ def _image_ext(frame: NightFrame) -> int:
 
 def _parts(
     pixels: NDArray[Any],
+    words: NDArray[Any],
     sigma: NDArray[Any] | None,
     mask: NDArray[np.bool_] | None,
     header: HeaderDraft,
-    buffers: Buffers,
 ) -> list[ImagePart]:
-    """Return the pixels, the mask and the standard deviations as they go into the file."""
-    parts = [_float_part(pixels, buffers, "words", header)]
+    """Return the pixels, the mask and the standard deviations as they go into the file.
+
+    ``words`` is memory for the pixels as they are stored: that of the pixels themselves where they are not wanted any
+    more. The standard deviations are used up.
+    """
+    parts = [float_part(pixels, words, header)]
     if mask is not None and mask.any():
         said = HeaderDraft()
         said.add_comment("1 where the pixel of the primary image is masked")
@@ -231,32 +204,19 @@ def _parts(
         said = HeaderDraft()
         said["UTYPE"] = ("StdDevUncertainty", "standard deviation of the primary image")
         said["BUNIT"] = header["BUNIT"]
-        parts.append(_float_part(sigma, buffers, "sigma words", said, "UNCERT"))
+        parts.append(float_part(sigma, sigma, said, "UNCERT"))
     return parts
 
 
-def _float_part(pixels: NDArray[Any], buffers: Buffers, scratch: str, header: HeaderDraft, name: str = "") -> ImagePart:
-    """Return an image as it goes into the file; bytes are swapped and summed for DATASUM in one pass."""
-    if pixels.dtype != np.float32:
-        return ImagePart(pixels, header, name)
-    words = buffers.plane_of(scratch, pixels.shape, np.uint32)
-    total = int(swap_bytes32(pixels.reshape(-1).view(np.uint32), words.reshape(-1)))
-    while total >> 32:  # the sum is one's complement: carries are added at the low end
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return ImagePart(words.view(">f4"), header, name, datasum=total)
-
-
-def _measured(outcome: FrameOutcome, pixels: NDArray[Any], cards: Mapping[str, Any]) -> Made:
-    """Complete an outcome by what is measured on the calibrated pixels, and what the header says of the raw ones."""
+def _told(outcome: FrameOutcome, quality: FrameQuality, shape_yx: tuple[int, int], cards: Mapping[str, Any]) -> Made:
+    """Complete an outcome by what was measured on the calibrated pixels, and what the header says of the raw ones."""
     said = {word: cards[word] for word in (*FIGURES, "BUNIT") if word in cards}
-    quality = replace(measure_frame(pixels), saturated=int(said.get("NSATPIX", 0)))
-    ny, nx = pixels.shape
     complete = replace(
         outcome,
         bytes_in=0 if outcome.source_mark is None else outcome.source_mark.byte_count,
-        shape_yx=(ny, nx),
+        shape_yx=shape_yx,
         raw_level_adu=float(said.get("RAWLEVEL", np.nan)),
         level_adu=quality.level_adu,
-        quality=quality,
+        quality=replace(quality, saturated=int(said.get("NSATPIX", 0))),
     )
     return Made(complete, said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from math import pi, sqrt
 from threading import Lock
@@ -15,7 +15,7 @@ from zeroframe.io import read_raw, scan
 from zeroframe.stacks import ImageOnDisk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -49,8 +49,7 @@ class Plane:
 
     def number(self, word: str) -> float | None:
         """Return what a card says, where it is a number."""
-        value = self.cards.get(word)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return _number(self.cards, word)
 
     @property
     def sigma_factor(self) -> float:
@@ -79,18 +78,64 @@ class Shelf:
         The folder that holds the files.
     limit_bytes : int
         How much memory planes may take; one may always be there.
+    uses, flat_uses : mapping of str to int, optional
+        How often the pixels of each will be asked for, as they are and as a flat to divide by; when `used` has been
+        told so often, they are put away. Without both they stay as long as there is room.
+    empty : callable, optional
+        Makes memory for planes, as `numpy.empty` does.
     """
 
-    def __init__(self, out: Path, limit_bytes: int) -> None:
+    def __init__(
+        self,
+        out: Path,
+        limit_bytes: int,
+        uses: Mapping[str, int] | None = None,
+        flat_uses: Mapping[str, int] | None = None,
+        empty: Callable[..., NDArray[Any]] = np.empty,
+    ) -> None:
         self._out = out
         self._limit = limit_bytes
+        self._empty = empty
+        self._counts = uses is not None or flat_uses is not None
+        self._uses, self._flat_uses = Counter(uses or {}), Counter(flat_uses or {})
+        self._cards: dict[str, Mapping[str, Any]] = {}
         self._planes: OrderedDict[tuple[str, float | None], Plane] = OrderedDict()
         self._lock = Lock()
 
     def put(self, name: str, plane: Plane) -> None:
-        """Keep a plane that has just been made."""
+        """Keep a plane that has just been made; of one whose pixels nobody will ask for, only what its header says."""
         with self._lock:
-            self._add((name, None), plane)
+            self._cards[name] = plane.cards
+            if not self._counts or self._uses[name] > 0 or self._flat_uses[name] > 0:
+                self._add((name, None), plane)
+
+    def used(self, names: Iterable[str], flat: str | None = None) -> None:
+        """Note that somebody who would ask for these planes, and this flat, will not ask for them again."""
+        with self._lock:
+            if not self._counts:
+                return
+            self._uses.subtract(names)
+            self._flat_uses.subtract([] if flat is None else [flat])
+            divisors = {name for name, lowest in self._planes if lowest is not None}
+            for name, lowest in list(self._planes):
+                as_it_is = lowest is None and self._uses[name] > 0
+                as_flat = self._flat_uses[name] > 0 and (lowest is not None or name not in divisors)
+                if not as_it_is and not as_flat:
+                    del self._planes[name, lowest]
+
+    def number(self, name: str, word: str) -> float | None:
+        """Return what the header of a combined frame says, where it is a number; its pixels are not needed for that.
+
+        Raises
+        ------
+        FrameError
+            When the file cannot be read.
+        """
+        with self._lock:
+            if name not in self._cards:
+                found = ImageOnDisk.find(scan(self._out / name))
+                self._cards[name] = found.frame.cards_of(found.image)
+            return _number(self._cards[name], word)
 
     def get(self, name: str) -> Plane:
         """Return a plane, from its file where it is not in memory.
@@ -104,17 +149,26 @@ class Shelf:
             return self._got(name)
 
     def flat(self, name: str, lowest: float | None) -> Plane:
-        """Return a flat to divide by: no lower than ``lowest``, and 1, without error, where it cannot be used."""
+        """Return a flat to divide by: no lower than ``lowest``, and 1, without error, where it cannot be used.
+
+        Where nobody will ask for the flat as it is, it is made in its place.
+        """
         with self._lock:
             key = (name, -np.inf if lowest is None else lowest)
             if key not in self._planes:
-                self._add(key, _divisor(self._got(name), key[1]))
+                plane = self._got(name)
+                in_place = self._counts and self._uses[name] <= 0
+                if in_place:
+                    self._planes.pop((name, None), None)
+                self._add(key, _divisor(plane, key[1], self._empty, in_place=in_place))
             self._planes.move_to_end(key)
             return self._planes[key]
 
     def _got(self, name: str) -> Plane:
         if (name, None) not in self._planes:
-            self._add((name, None), _read(self._out / name))
+            plane = _read(self._out / name)
+            self._cards[name] = plane.cards
+            self._add((name, None), plane)
         self._planes.move_to_end((name, None))
         return self._planes[name, None]
 
@@ -122,6 +176,11 @@ class Shelf:
         self._planes[key] = plane
         while len(self._planes) > 1 and sum(one.byte_count for one in self._planes.values()) > self._limit:
             self._planes.popitem(last=False)
+
+
+def _number(cards: Mapping[str, Any], word: str) -> float | None:
+    value = cards.get(word)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _read(path: Path) -> Plane:
@@ -137,18 +196,27 @@ def _read(path: Path) -> Plane:
     return Plane(pixels if pixels.dtype.kind == "f" else pixels != 0, sigma, mask, found.frame.cards_of(found.image))
 
 
-def _divisor(flat: Plane, lowest: float) -> Plane:
+def _divisor(flat: Plane, lowest: float, empty: Callable[..., NDArray[Any]], *, in_place: bool) -> Plane:
     """Return a flat with 1 where it cannot be used; it is the same arrays where nothing has to be changed."""
-    data, sigma, mask = flat.data, flat.sigma, flat.mask
+    data, sigma = flat.data, flat.sigma
+    unusable, below = empty(data.shape, np.bool_), empty(data.shape, np.bool_)
     with np.errstate(invalid="ignore"):
-        unusable = ~((data > 0) & (data < np.inf)) if lowest <= 0 else ~((data > -np.inf) & (data < np.inf))
-    if mask is not None:
-        unusable |= mask
-    with np.errstate(invalid="ignore"):
-        low = data < max(lowest, 0.0)
-    if low.any():
-        data = np.maximum(data, data.dtype.type(lowest)) if lowest > 0 else data
-    if unusable.any():
-        data = np.where(unusable, data.dtype.type(1.0), data)
-        sigma = np.where(unusable, sigma.dtype.type(0.0), sigma) if sigma.size else sigma
-    return Plane(data, sigma, unusable if unusable.any() else None, flat.cards)
+        np.greater(data, 0.0 if lowest <= 0 else -np.inf, out=unusable)
+        np.less(data, np.inf, out=below)
+        unusable &= below
+        np.logical_not(unusable, out=unusable)
+        np.less(data, lowest, out=below)
+    if flat.mask is not None:
+        unusable |= flat.mask
+    raised, spoilt = lowest > 0 and bool(below.any()), bool(unusable.any())
+    if raised or spoilt:
+        data = data if in_place else empty(data.shape, data.dtype)
+        np.maximum(flat.data, data.dtype.type(lowest) if raised else -np.inf, out=data)
+    if spoilt:
+        data[unusable] = 1.0
+        if sigma.size:
+            if not in_place:
+                sigma = empty(sigma.shape, sigma.dtype)
+                sigma[...] = flat.sigma
+            sigma[unusable] = 0.0
+    return Plane(data, sigma, unusable if spoilt else None, flat.cards)
