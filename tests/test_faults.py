@@ -489,7 +489,9 @@ class TestTerminal:
 def on_a_terminal(*arguments):
     """Run the program with a terminal of 80 columns; return its exit code and all that was written."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen([*PROGRAM, *map(str, arguments)], stdout=follower, stderr=follower, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, arguments)], stdout=follower, stderr=follower, env=ENVIRONMENT | {"TERM": "xterm"}
+    )
     os.close(follower)
     pieces = []
     while True:
