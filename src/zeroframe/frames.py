@@ -17,6 +17,7 @@ from zeroframe.io.marks import Crc32
 from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, swap_bytes32
 from zeroframe.overscan import frame_levels
 from zeroframe.provenance import LEVEL_CARD, frame_key, sign_frame
+from zeroframe.quality import noise_bands
 from zeroframe.sections import Section
 
 if TYPE_CHECKING:
@@ -223,6 +224,8 @@ class Calibrator:
         How many jobs run at once.
     keep : bool
         Whether calibrated pixels stay in memory, in ``kept`` by their target.
+    sample : bool
+        Whether the rows on which frames are compared to measure their noise do, in ``samples``.
     overwrite : bool
         Whether files that are there already may be replaced.
     check_sums : bool
@@ -232,10 +235,19 @@ class Calibrator:
     """
 
     def __init__(
-        self, *, threads: int, keep: bool, overwrite: bool, check_sums: bool = True, saturation_adu: float | None = None
+        self,
+        *,
+        threads: int,
+        keep: bool,
+        overwrite: bool,
+        check_sums: bool = True,
+        saturation_adu: float | None = None,
+        sample: bool = False,
     ) -> None:
         self.kept: dict[Path, NDArray[Any]] = {}
+        self.samples: dict[Path, NDArray[Any]] = {}
         self._keep = keep
+        self._sample = sample
         self._overwrite = overwrite
         self._check_sums = check_sums
         self._saturation_adu = saturation_adu
@@ -280,6 +292,7 @@ class Calibrator:
         written = write_fits(job.target, [part], compress=job.compress, overwrite=self._overwrite, on_bytes=crc.update)
         if self._keep:
             self.kept[job.target] = pixels
+        self._take_sample(job, pixels)
         outcome = FrameOutcome(
             job.source,
             "done",
@@ -292,6 +305,10 @@ class Calibrator:
         )
         return _measured(outcome, pixels, subtracted, self._saturation(job))
 
+    def _take_sample(self, job: CalibrateJob, pixels: NDArray[Any]) -> None:
+        if self._sample:
+            self.samples[job.target] = np.concatenate([pixels[band] for band in noise_bands(*pixels.shape)])
+
     def recall(self, job: CalibrateJob, right: FrameOutcome) -> FrameOutcome:
         """Measure a frame that is there already and right, as if it had been calibrated now."""
         buffers = self._free.get()
@@ -303,6 +320,7 @@ class Calibrator:
                 swap_bytes32(raw.pixels.reshape(-1).view(np.uint32), pixels.reshape(-1).view(np.uint32))
             else:
                 pixels = raw.decode()
+            self._take_sample(job, pixels)
             subtracted = raw.cards.get(LEVEL_CARD)
             level = float(subtracted) if isinstance(subtracted, int | float) else 0.0
             return _measured(right, pixels, level, self._saturation(job))

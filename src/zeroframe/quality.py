@@ -31,6 +31,7 @@ __all__ = [
     "frame_noise",
     "frame_pairs",
     "measure_noise",
+    "noise_bands",
     "pair_noise",
     "read_bands",
     "sample_bands",
@@ -290,6 +291,11 @@ def sample_bands(ny: int, nx: int, pixels: int = _SAMPLE_PIXELS) -> list[slice]:
     return [slice(int(start), int(start) + height) for start in starts]
 
 
+def noise_bands(ny: int, nx: int) -> list[slice]:
+    """Return the bands of rows on which `frame_noise` compares frames; of those rows alone, it is all of them."""
+    return sample_bands(ny, nx, _PAIR_PIXELS)
+
+
 def read_bands(
     stack: Stack, index: int, bands: Sequence[slice], empty: Callable[..., NDArray[Any]] = np.empty
 ) -> NDArray[Any]:
@@ -343,7 +349,7 @@ def frame_noise(
     frames = len(stack.names)
     if frames < 2:
         return None
-    bands = sample_bands(*stack.shape_yx, _PAIR_PIXELS)
+    bands = noise_bands(*stack.shape_yx)
 
     def compare(pair: tuple[int, int]) -> tuple[float, float]:
         first, second = (read_bands(stack, index, bands, empty) for index in pair)

@@ -18,7 +18,7 @@ from zeroframe.io.marks import stamp_of
 from zeroframe.io.urls import UrlPath
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import KEY_CARD, combine_key
-from zeroframe.quality import StackNoise, frame_noise
+from zeroframe.quality import SampledStack, StackNoise, frame_noise
 from zeroframe.readback import check_files
 from zeroframe.record import OutputMark
 from zeroframe.results import BiasResult, CombinedOutcome
@@ -33,8 +33,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.plan import BiasPlan, CalibrateJob, CombineJob
+    from zeroframe.stacks import Stack
 
 __all__ = ["carry_out", "run_bias"]
+
+#: At most, of the rows of a frame on which noise is measured.
+_SAMPLE_BYTES = 1_600_000
 
 
 def run_bias(
@@ -108,7 +112,7 @@ def carry_out(
     plan = session.plan
     means = Means(plan.overwrite, session.limit_bytes, session.workers, progress, session.executor)
     clock = _Clock()
-    outcomes, kept = _calibrate(session, means, check_sums=check_sums)
+    outcomes, kept, samples = _calibrate(session, means, check_sums=check_sums)
     outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
     flags = _flags(plan, outcomes)
     if plan.reject_outliers:
@@ -122,7 +126,7 @@ def carry_out(
         origin = _FolderOrigin(plan, plan.combine, there, session.standings.combined)
         combined = combine_job(replace(plan.combine, sources=chosen), kept, replace(means, copies=session.near), origin)
         mark = _mark_of(combined, session.standings.combined)
-    noise = combined.noise if combined is not None else _noise_of_files(chosen, means)
+    noise = combined.noise if combined is not None else _noise_of(chosen, samples, means)
     clock.lap("combine")
     check = check_files(done)
     if combined is not None and combined.is_there:
@@ -220,8 +224,8 @@ class _Clock:
 
 def _calibrate(
     session: Session, means: Means, *, check_sums: bool
-) -> tuple[list[FrameOutcome], dict[Path, NDArray[Any]]]:
-    """Calibrate every frame that is not there yet; return also the pixels that stay in memory."""
+) -> tuple[list[FrameOutcome], dict[Path, NDArray[Any]], dict[Path, NDArray[Any]]]:
+    """Calibrate every frame that is not there yet; return also the pixels, and the samples, that stay in memory."""
     plan = session.plan
     saturation_adu = None if plan.camera is None else plan.camera.saturation_adu
     work = list(zip(plan.calibrate, session.standings.frames, strict=True))
@@ -231,13 +235,15 @@ def _calibrate(
             FrameTask(job, each.right, plan.overwrite, check_sums, saturation_adu, session.copies if near else None)
             for (job, each), near in zip(work, copies, strict=True)
         ]
-        return calibrate_frames(means.executor, tasks, means.report("calibrating")), {}
+        return calibrate_frames(means.executor, tasks, means.report("calibrating")), {}, {}
     calibrator = Calibrator(
         threads=session.threads,
         keep=session.keep,
         overwrite=plan.overwrite,
         check_sums=check_sums,
         saturation_adu=saturation_adu,
+        # of many frames only some pairs are compared, which are read again
+        sample=plan.combine is None and len(work) * _SAMPLE_BYTES <= session.limit_bytes // 8,
     )
     finished = count(1)
 
@@ -248,7 +254,7 @@ def _calibrate(
             means.progress("calibrating", next(finished) / len(plan.calibrate))
         return outcome
 
-    return map_threads(one, work, session.threads), calibrator.kept
+    return map_threads(one, work, session.threads), calibrator.kept, calibrator.samples
 
 
 def _copied(session: Session) -> list[bool]:
@@ -258,11 +264,15 @@ def _copied(session: Session) -> list[bool]:
     return [total <= room for total in accumulate(sizes)]
 
 
-def _noise_of_files(paths: Sequence[Path], means: Means) -> StackNoise | None:
-    """Measure the noise of frames that are not combined."""
+def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means: Means) -> StackNoise | None:
+    """Measure the noise of frames that are not combined, on samples of them where there are some."""
     if len(paths) < 2:
         return None
-    stack = stack_of(paths, {}, means.limit_bytes, paths[0].parent)
+    stack: Stack
+    if samples.keys() >= set(paths) and len({samples[path].shape for path in paths}) == 1:
+        stack = SampledStack(tuple(samples[path] for path in paths))
+    else:
+        stack = stack_of(paths, {}, means.limit_bytes, paths[0].parent)
     found = frame_noise(stack, workers=means.workers)
     return None if found is None else StackNoise(found.single, found.calibrated, None, None, float("nan"))
 
