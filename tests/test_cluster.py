@@ -6,7 +6,7 @@ import gc
 import subprocess
 import sys
 import time
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
 
-from clusters import calibrate_and_die_once, cluster, die, fail, slow_night, tasks_of_scheduler, until
+from clusters import GivingUp, calibrate_and_die_once, cluster, die, fail, slow_night, tasks_of_scheduler, until
 from reliability import ALL_CASES, hashes
 from zeroframe.band_jobs import band_rows, combine_in_bands, shared_stack
 from zeroframe.cluster import on_cluster
@@ -301,13 +301,6 @@ class TestAnyExecutor:
         assert len(seen) < 200
 
     def test_jobs_that_are_given_up(self):
-        class GivingUp(ThreadPoolExecutor):
-            def submit(self, *_, **__):
-                future = Future()
-                future.cancel()
-                future.set_running_or_notify_cancel()
-                return future
-
         with GivingUp(1) as pool, pytest.raises(ClusterError, match="given up by what carries them out") as caught:
             map_jobs(pool, abs, [1])
         assert isinstance(caught.value.__cause__, CancelledError)

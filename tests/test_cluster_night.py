@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
 
-from clusters import cluster, when_first_is_there
+from clusters import GivingUp, cluster, when_first_is_there
 from nights import RECIPES, all_bytes, carried_out, planned, small_night
 from reliability import ALL_CASES
 from test_many_nights import RECIPE as MANY
@@ -155,13 +155,6 @@ class TestAnyExecutor:
             carried_out(Path(raw.name), tmp_path / "out", RECIPE, executor=pool)
 
     def test_jobs_that_are_given_up(self, raw, tmp_path):
-        class GivingUp(ThreadPoolExecutor):
-            def submit(self, *_, **__):
-                future = Future()
-                future.cancel()
-                future.set_running_or_notify_cancel()
-                return future
-
         with GivingUp(1) as pool, pytest.raises(ClusterError, match="given up by what carries them out"):
             carried_out(raw, tmp_path / "out", RECIPE, executor=pool)
 

@@ -28,6 +28,7 @@ from zeroframe.input_sums import InputSums
 from zeroframe.io import HeaderDraft, scan, write_fits
 from zeroframe.io.marks import Crc32
 from zeroframe.io.urls import any_far, as_path, is_there
+from zeroframe.io.writing import compression_of
 from zeroframe.memory import default_limit_bytes
 from zeroframe.plan import CombineJob, same_form
 from zeroframe.provenance import sign_combined
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from zeroframe.combination import Prepared
     from zeroframe.combining import Combined, CombineSpec
     from zeroframe.dialects import Kind
-    from zeroframe.io import Compression
     from zeroframe.record import OutputMark
 
 __all__ = ["Finished", "Means", "Origin", "Progress", "combine_job", "run_combine", "stack_of"]
@@ -395,17 +395,9 @@ def run_combine(
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
     means = Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress)
-    job = CombineJob(sums.sound, target, spec, _compression_of(target), clip_spread)
+    job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
-
-
-def _compression_of(target: Path) -> Compression:
-    """Return the compression that the name of a file asks for."""
-    name = target.name.lower()
-    if name.endswith(".gz"):
-        return "gzip"
-    return "rice" if name.endswith(".fz") else "none"
 
 
 def _refuse_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> None:

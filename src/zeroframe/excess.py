@@ -9,7 +9,7 @@ import numpy as np
 
 from zeroframe.combining import CombineSpec
 from zeroframe.parallel import map_threads
-from zeroframe.quality import clipped_mean_std, combined_noise, frame_pairs
+from zeroframe.quality import clipped_mean_std, combined_noise, frame_pairs, part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,8 +211,7 @@ def _pair_drifts(difference: NDArray[np.float64], scratch: NDArray[np.float64]) 
 
 def _mean_product(first: NDArray[np.float64], second: NDArray[np.float64], scratch: NDArray[np.float64]) -> float:
     """Return the mean of a product, which is written to ``scratch``."""
-    product = scratch.reshape(-1)[: first.size].reshape(first.shape)
-    return float(np.multiply(first, second, out=product).mean())
+    return float(np.multiply(first, second, out=part_of(scratch, first.shape)).mean())
 
 
 def _correlations(drifts: _Drifts) -> list[NoisePart]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import FrameError, OutputError
 from zeroframe.executing import map_jobs
 from zeroframe.frames import Calibrator, FrameOutcome
-from zeroframe.io.marks import file_mark, stamp_of
+from zeroframe.io.marks import file_mark
 from zeroframe.io.sums import check_file
 from zeroframe.io.urls import UrlPath
 from zeroframe.provenance import frame_key
-from zeroframe.resume import carried_key
+from zeroframe.resume import carried_key, stamp_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,12 +121,9 @@ def _copied(calibrator: Calibrator, task: FrameTask, folder: Path) -> FrameOutco
 
 def _with_stamp(outcome: FrameOutcome) -> FrameOutcome:
     """Note what the store says of a result that has just been put there."""
-    if not isinstance(outcome.target, UrlPath) or not outcome.is_there or outcome.stamp:
+    if outcome.target is None or not outcome.is_there or outcome.stamp:
         return outcome
-    try:
-        return replace(outcome, stamp=stamp_of(outcome.target) or "")
-    except FrameError:
-        return outcome  # without it the next run reads the result through
+    return replace(outcome, stamp=stamp_of_result(outcome.target))
 
 
 def _made_already(job: CalibrateJob) -> FrameOutcome | None:

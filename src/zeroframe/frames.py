@@ -11,16 +11,18 @@ import numpy as np
 from zeroframe.errors import FrameError, OutputError, ZeroframeError
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.headers import trim_cards
-from zeroframe.io import HeaderDraft, ImagePart, RawImage, read_raw, write_fits
+from zeroframe.io import HeaderDraft, RawImage, read_raw, write_fits
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, swap_bytes32
 from zeroframe.overscan import frame_levels
 from zeroframe.provenance import LEVEL_CARD, frame_key, sign_frame
 from zeroframe.quality import noise_bands
+from zeroframe.saving import float_part
 from zeroframe.sections import Section
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,7 +32,15 @@ if TYPE_CHECKING:
     from zeroframe.plan import CalibrateJob
     from zeroframe.recipes import FrameRecipe
 
-__all__ = ["Calibrator", "FrameOutcome", "calibrate_pixels", "calibrated_header", "error_sentence", "frame_bytes"]
+__all__ = [
+    "Calibrator",
+    "FrameOutcome",
+    "calibrate_pixels",
+    "calibrated_header",
+    "error_sentence",
+    "frame_bytes",
+    "native_pixels",
+]
 
 #: Said of the raw pixels, and not true of calibrated ones.
 _STALE_CARDS = ("DATAMIN", "DATAMAX", "IRAF-MIN", "IRAF-MAX")
@@ -187,12 +197,34 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
     return header
 
 
+def native_pixels(raw: RawImage, empty: Callable[[tuple[int, int]], NDArray[np.float32]]) -> NDArray[Any]:
+    """Return the pixels of a calibrated frame that has been read, in native byte order.
+
+    Parameters
+    ----------
+    raw : RawImage
+        The frame as it stands in its file.
+    empty : callable
+        Makes memory for an image of float32.
+
+    Returns
+    -------
+    ndarray of float32 or float64
+    """
+    if raw.pixels.dtype != ">f4":
+        return raw.decode()
+    ny, nx = raw.layout.shape_yx
+    pixels = empty((ny, nx))
+    swap_bytes32(raw.pixels.reshape(-1).view(np.uint32), pixels.reshape(-1).view(np.uint32))
+    return pixels
+
+
 @dataclass
 class _Buffers:
     """Memory that one thread uses again for each frame: fresh pages cost 90 ms a frame."""
 
     raw: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
-    swapped: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    words: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     pixels: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
     def raw_of(self, size: int) -> NDArray[np.uint8]:
@@ -201,11 +233,12 @@ class _Buffers:
             self.raw = np.empty(size, np.uint8)
         return self.raw
 
-    def swapped_of(self, size: int) -> NDArray[np.uint32]:
-        """Return exactly so many words."""
-        if self.swapped.size < size:
-            self.swapped = np.empty(size, np.uint32)
-        return self.swapped[:size]
+    def words_of(self, shape_yx: tuple[int, int]) -> NDArray[np.float32]:
+        """Return memory for an image as it is stored."""
+        size = shape_yx[0] * shape_yx[1]
+        if self.words.size < size:
+            self.words = np.empty(size, np.float32)
+        return self.words[:size].reshape(shape_yx)
 
     def pixels_of(self, shape_yx: tuple[int, int]) -> NDArray[np.float32]:
         """Return memory for an image."""
@@ -288,7 +321,9 @@ class Calibrator:
         key = frame_key(job, raw.mark.sha256)
         sign_frame(header, job, raw.mark, key, subtracted)
         crc = Crc32()
-        part = _part(pixels, buffers, header)
+        # only float32 is swapped here
+        words = buffers.words_of(job.shape_yx) if dtype == np.float32 else pixels
+        part = float_part(pixels, words, header)
         written = write_fits(job.target, [part], compress=job.compress, overwrite=self._overwrite, on_bytes=crc.update)
         if self._keep:
             self.kept[job.target] = pixels
@@ -315,11 +350,7 @@ class Calibrator:
         try:
             ny, nx = job.shape_yx
             raw = read_raw(job.target, into=buffers.raw_of(ny * nx * decoded_float(job.layout).itemsize))
-            if raw.pixels.dtype == ">f4":
-                pixels = buffers.pixels_of(job.shape_yx)
-                swap_bytes32(raw.pixels.reshape(-1).view(np.uint32), pixels.reshape(-1).view(np.uint32))
-            else:
-                pixels = raw.decode()
+            pixels = native_pixels(raw, buffers.pixels_of)
             self._take_sample(job, pixels)
             subtracted = raw.cards.get(LEVEL_CARD)
             level = float(subtracted) if isinstance(subtracted, int | float) else 0.0
@@ -346,14 +377,3 @@ def _measured(
         level_adu=level,
         quality=quality,
     )
-
-
-def _part(pixels: NDArray[Any], buffers: _Buffers, header: HeaderDraft) -> ImagePart:
-    """Return the pixels as they go into the file; bytes are swapped and summed for DATASUM in one pass."""
-    if pixels.dtype != np.float32:
-        return ImagePart(pixels, header)
-    words = buffers.swapped_of(pixels.size)
-    total = int(swap_bytes32(pixels.reshape(-1).view(np.uint32), words))
-    while total >> 32:  # the sum is one's complement: carries are added at the low end
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return ImagePart(words.view(">f4").reshape(pixels.shape), header, datasum=total)

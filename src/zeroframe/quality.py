@@ -33,6 +33,7 @@ __all__ = [
     "measure_noise",
     "noise_bands",
     "pair_noise",
+    "part_of",
     "read_bands",
     "sample_bands",
     "sample_bytes",
@@ -483,14 +484,14 @@ def _noise_beside_pattern(
         apart |= away[:, :-1]
         pairs = apart.size - np.count_nonzero(apart)
         a += b
-        changes = np.subtract(a[:, 1:], a[:, :-1], out=_part_of(scratch, steps.shape))
+        changes = np.subtract(a[:, 1:], a[:, :-1], out=part_of(scratch, steps.shape))
         changes *= steps
         changes[apart] = 0.0
     cost = float(changes.sum() / pairs / 2.0) if pairs else 0.0
     return float(np.sqrt(max(cost - common, 0.0)))
 
 
-def _part_of(scratch: NDArray[np.float64], shape_yx: tuple[int, ...]) -> NDArray[np.float64]:
+def part_of(scratch: NDArray[np.float64], shape_yx: tuple[int, ...]) -> NDArray[np.float64]:
     """Return a contiguous array of a shape on memory for as many values at least."""
     return scratch.reshape(-1)[: math.prod(shape_yx)].reshape(shape_yx)
 
@@ -498,7 +499,7 @@ def _part_of(scratch: NDArray[np.float64], shape_yx: tuple[int, ...]) -> NDArray
 def _outlying(values: NDArray[np.float64], scratch: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where values are not finite or beyond five sigma of their mean; ``scratch`` is memory for as many at least."""
     _, mean, std = clipped_mean_std(values)
-    away = _part_of(scratch, values.shape)
+    away = part_of(scratch, values.shape)
     np.subtract(values, mean, out=away)
     np.abs(away, out=away)
     inside: NDArray[np.bool_] = away <= _OUTLIER * std

@@ -42,6 +42,7 @@ __all__ = [
     "own_mark",
     "refuse_foreign",
     "source_mark",
+    "stamp_of_result",
     "why_other",
 ]
 
@@ -293,6 +294,19 @@ def own_mark(
     if checked.remarks or not checked.summed:
         return "it has been changed since it was made"
     return OutputMark(key, checked.crc32, checked.byte_count, stamp=stamp or "")
+
+
+def stamp_of_result(target: Path) -> str:
+    """Return what a store says of a result that has just been put there; empty for one on a disk.
+
+    Where the store does not answer it is empty, too: then the next run reads the result through.
+    """
+    if not isinstance(target, UrlPath):
+        return ""
+    try:
+        return stamp_of(target) or ""
+    except FrameError:
+        return ""
 
 
 def carried_key(path: Path) -> str | None:

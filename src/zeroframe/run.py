@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import suppress
 from dataclasses import replace
 from itertools import accumulate, count
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.combine_jobs import Means, Origin, Progress, combine_job, stack_of
-from zeroframe.errors import FrameError, OutputError
+from zeroframe.errors import OutputError
 from zeroframe.frame_jobs import FrameTask, calibrate_frames
 from zeroframe.frame_quality import Flag, flag_frames
 from zeroframe.frames import Calibrator, FrameOutcome, frame_bytes
-from zeroframe.io.marks import stamp_of
-from zeroframe.io.urls import UrlPath
+from zeroframe.io.decoding import decoded_float
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import KEY_CARD, combine_key
-from zeroframe.quality import SampledStack, StackNoise, frame_noise
+from zeroframe.quality import SampledStack, StackNoise, frame_noise, noise_bands
 from zeroframe.readback import check_files
 from zeroframe.record import OutputMark
 from zeroframe.results import BiasResult, CombinedOutcome
-from zeroframe.resume import RIGHT_COMBINED, Standing
+from zeroframe.resume import RIGHT_COMBINED, Standing, stamp_of_result
 from zeroframe.sessions import Session, begin
 
 if TYPE_CHECKING:
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
     from zeroframe.stacks import Stack
 
 __all__ = ["carry_out", "run_bias"]
-
-#: At most, of the rows of a frame on which noise is measured.
-_SAMPLE_BYTES = 1_600_000
 
 
 def run_bias(
@@ -142,10 +137,7 @@ def _mark_of(combined: CombinedOutcome, standing: Standing | None) -> OutputMark
     if not combined.is_there or combined.key is None:
         return None
     before = None if combined.state == "done" or standing is None else standing.mark
-    stamp = "" if before is None else before.stamp
-    if isinstance(combined.target, UrlPath) and before is None:
-        with suppress(FrameError):  # without it the next run reads the result through
-            stamp = stamp_of(combined.target) or ""
+    stamp = stamp_of_result(combined.target) if before is None else before.stamp
     return OutputMark(combined.key, combined.crc32, combined.bytes_out, combined.sources, stamp=stamp)
 
 
@@ -243,7 +235,7 @@ def _calibrate(
         check_sums=check_sums,
         saturation_adu=saturation_adu,
         # of many frames only some pairs are compared, which are read again
-        sample=plan.combine is None and len(work) * _SAMPLE_BYTES <= session.limit_bytes // 8,
+        sample=plan.combine is None and sum(map(_sample_bytes, plan.calibrate)) <= session.limit_bytes // 8,
     )
     finished = count(1)
 
@@ -255,6 +247,13 @@ def _calibrate(
         return outcome
 
     return map_threads(one, work, session.threads), calibrator.kept, calibrator.samples
+
+
+def _sample_bytes(job: CalibrateJob) -> int:
+    """Return how much memory the rows take on which the noise of a frame is measured."""
+    ny, nx = job.shape_yx
+    rows = sum(band.stop - band.start for band in noise_bands(ny, nx))
+    return int(rows * nx * decoded_float(job.layout).itemsize)
 
 
 def _copied(session: Session) -> list[bool]:

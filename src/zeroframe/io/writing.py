@@ -27,12 +27,27 @@ if TYPE_CHECKING:
     from zeroframe.io.cards import Cards
     from zeroframe.io.draft import HeaderDraft
 
-__all__ = ["Compression", "ImagePart", "write_fits"]
+__all__ = ["Compression", "ImagePart", "compression_of", "write_fits"]
 
 Compression = Literal["none", "gzip", "rice"]
 
 _COMPRESSIONS = ("none", "gzip", "rice")
 _CHUNK_BYTES = 1 << 18
+
+
+def compression_of(path: Path) -> Compression:
+    """Return the compression that the name of a file asks for.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> compression_of(Path("bias.fits.gz")), compression_of(Path("bias.fits.fz")), compression_of(Path("bias.fits"))
+    ('gzip', 'rice', 'none')
+    """
+    name = path.name.lower()
+    if name.endswith(".gz"):
+        return "gzip"
+    return "rice" if name.endswith(".fz") else "none"
 
 
 @dataclass(frozen=True, eq=False)

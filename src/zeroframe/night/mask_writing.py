@@ -9,6 +9,7 @@ import numpy as np
 
 from zeroframe.io import HeaderDraft, ImagePart, write_fits
 from zeroframe.io.marks import Crc32
+from zeroframe.io.writing import compression_of
 from zeroframe.night.masks import bad_pixels, hot_pixels
 from zeroframe.night.results import MaskOutcome
 from zeroframe.provenance import sign
@@ -17,7 +18,6 @@ from zeroframe.resume import RIGHT_COMBINED
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zeroframe.io import Compression
     from zeroframe.night.jobs import MaskJob
     from zeroframe.record import OutputMark
 
@@ -74,10 +74,7 @@ def make_mask(
     sign(header, key, [f"mask of {job.what} pixels of {job.source}"])
     crc = Crc32()
     part = ImagePart(found.mask.view(np.uint8), header)
-    written = write_fits(job.target, [part], compress=_compression(job), overwrite=overwrite, on_bytes=crc.update)
+    written = write_fits(
+        job.target, [part], compress=compression_of(job.target), overwrite=overwrite, on_bytes=crc.update
+    )
     return replace(outcome, crc32=crc.value, bytes_out=written), found.mask
-
-
-def _compression(job: MaskJob) -> Compression:
-    name = job.target.name
-    return "gzip" if name.endswith(".gz") else "rice" if name.endswith(".fz") else "none"

@@ -10,11 +10,10 @@ import numpy as np
 from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError
 from zeroframe.frame_quality import FrameQuality, measure_frame
-from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header
+from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.io import HeaderDraft, ImagePart, read_raw, write_fits
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
-from zeroframe.kernels.frame import swap_bytes32
 from zeroframe.kernels.reduction import subtract_planes
 from zeroframe.night.keys import frame_key
 from zeroframe.night.light import mask_saturated, reduce_frame, say_steps
@@ -123,11 +122,7 @@ class FrameMaker:
         ny, nx = frame.shape_yx
         into = self._memory.empty(ny * nx * decoded_float(frame.layout).itemsize, np.uint8)
         raw = read_raw(frame.target, ext=_image_ext(frame), into=into)
-        pixels = self._memory.empty(raw.layout.shape_yx, decoded_float(raw.layout))
-        if raw.pixels.dtype == ">f4":
-            swap_bytes32(raw.pixels.reshape(-1).view(np.uint32), pixels.reshape(-1).view(np.uint32))
-        else:
-            pixels[...] = raw.decode()
+        pixels = native_pixels(raw, lambda shape_yx: self._memory.empty(shape_yx, np.float32))
         ny, nx = pixels.shape
         return _told(right, measure_frame(pixels, empty=self._memory.empty), (ny, nx), raw.cards)
 
