@@ -12,6 +12,8 @@ from zeroframe.dialects import Kind
 from zeroframe.night.choosing import Choosing, Fitting
 from zeroframe.night.matching import match_frame, why_not_together
 from zeroframe.night.recipe import NightRecipe
+from zeroframe.recipes import FrameRecipe
+from zeroframe.sections import Section
 
 KINDS = {"bias": Kind.BIAS, "dark": Kind.DARK, "flat": Kind.FLAT}
 RECIPE = NightRecipe()
@@ -67,10 +69,18 @@ def test_frames_that_differ_in_nothing_that_matters_share_a_match():
     assert "not -5.0 C" in warm.reason
 
 
-def test_another_overscan_or_trim_is_another_frame():
-    from zeroframe.recipes import FrameRecipe
-    from zeroframe.sections import Section
+def test_a_recipe_that_is_gone_is_not_taken_for_the_next_one():
+    groups = [a_group("bias", Kind.BIAS)]
+    choosing = Choosing("bias", groups, RECIPE)
+    plain = [replace(a_frame(kind=Kind.SCIENCE), recipe=FrameRecipe()) for _ in range(50)]
+    assert {choosing.of(frame).chosen for frame in plain} == {"bias.fits"}
+    del plain  # their memory, and ids with it, goes to others
+    trimmed = FrameRecipe(trim=Section.parse("[1:10,1:10]"))
+    others = [replace(a_frame(kind=Kind.SCIENCE), recipe=replace(trimmed)) for _ in range(50)]
+    assert {choosing.of(frame).chosen for frame in others} == {None}
 
+
+def test_another_overscan_or_trim_is_another_frame():
     groups = [a_group("bias", Kind.BIAS)]
     trimmed = replace(a_frame(kind=Kind.SCIENCE), recipe=FrameRecipe(trim=Section.parse("[1:10,1:10]")))
     choosing, fitting = Choosing("bias", groups, RECIPE), Fitting("bias", groups, RECIPE.tolerances)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zeroframe.night.batches import Batch
     from zeroframe.night.jobs import Group, Match, NightFrame, Step, Traits
     from zeroframe.night.recipe import NightRecipe, Tolerances
+    from zeroframe.recipes import FrameRecipe
 
 __all__ = ["Choosing", "Fitting"]
 
@@ -31,15 +32,24 @@ class _Sorts:
         known = {each.temperature_c for each in combined}
         self._temperatures_c = sorted(degrees_c for degrees_c in known if degrees_c is not None)
         self._standings: dict[float | None, Hashable] = {None: None}
+        self._recipes: dict[int, tuple[FrameRecipe, int]] = {}
+        self._recipe_numbers: dict[FrameRecipe, int] = {}
 
     def of(self, frame: NightFrame) -> Hashable:
         """Return what a frame shares with those for which the same is found, in the same words."""
         traits = frame.traits
         return (
             *(traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.gain_e_per_adu),
-            *(self._standing(traits.temperature_c), traits.night, id(frame.recipe)),
+            *(self._standing(traits.temperature_c), traits.night, self._recipe_number(frame.recipe)),
             traits.filter_name if self._flats else None,
         )
+
+    def _recipe_number(self, recipe: FrameRecipe) -> int:
+        """Return the same number for equal recipes; one is hashed once, which takes longer than all else here."""
+        if id(recipe) not in self._recipes:  # it is kept: an id is given to another object once its own is gone
+            number = self._recipe_numbers.setdefault(recipe, len(self._recipe_numbers))
+            self._recipes[id(recipe)] = recipe, number
+        return self._recipes[id(recipe)][1]
 
     def _standing(self, own_c: float | None) -> Hashable:
         """Return how a temperature compares with those of the combined frames; where it is too far off, itself."""
