@@ -10,9 +10,11 @@ the same module. It allocates nothing and raises nothing; work arrays are argume
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import warnings
+from contextlib import contextmanager
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -23,7 +25,7 @@ from zeroframe.kernels._machine import MachineCode, load
 from zeroframe.kernels._store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from zeroframe.kernels._arguments import Kind
 
@@ -74,9 +76,10 @@ class _Kernel:
             return self._calls[kinds]
 
     def _compile(self, kinds: tuple[Kind, ...]) -> MachineCode:
-        from zeroframe.kernels._compiling import compile_kernel
+        with _garbage_left_alone():
+            from zeroframe.kernels._compiling import compile_kernel
 
-        code: MachineCode = compile_kernel(self.dispatcher, kinds)
+            code: MachineCode = compile_kernel(self.dispatcher, kinds)
         return code
 
     @property
@@ -92,6 +95,21 @@ class _Kernel:
     def _numba_type_(self) -> Any:
         """By this numba knows a kernel that another one calls."""
         return self.dispatcher._numba_type_
+
+
+@contextmanager
+def _garbage_left_alone() -> Iterator[None]:
+    """Look for no garbage: numba makes objects by the million and keeps most; a tenth of its time went to the search.
+
+    Where several threads compile, the first that came switches the search on again, so it is never left off.
+    """
+    searched = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searched:
+            gc.enable()
 
 
 def _warn(what: str) -> None:

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 import llvmlite.binding as llvm
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.core.codegen import AOTCodeLibrary, CPUCodeLibrary, JITCPUCodegen
-from numba.core.compiler import Flags, compile_extra
+from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, CPUTarget, cpu_target
+from numba.np.arrayobj import populate_array
 
-from zeroframe.kernels._machine import MachineCode
+from zeroframe.kernels._machine import ENTRY, MachineCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from zeroframe.kernels._arguments import Kind
 
 __all__ = ["compile_kernel", "dispatcher_of"]
+
+_ADDRESS, _INT32, _INT64 = ir.IntType(8).as_pointer(), ir.IntType(32), ir.IntType(64)
 
 
 class _Library(AOTCodeLibrary):  # type: ignore[misc]  # numba has no types
@@ -33,10 +36,6 @@ class _Library(AOTCodeLibrary):  # type: ignore[misc]  # numba has no types
 
     def _optimize_final_module(self) -> None:
         pass
-
-    def optimize(self) -> None:
-        """Do it now, for all that is linked together."""
-        CPUCodeLibrary._optimize_final_module(self)  # noqa: SLF001
 
 
 class _Codegen(JITCPUCodegen):  # type: ignore[misc]
@@ -103,44 +102,56 @@ def compile_kernel(dispatcher: Any, kinds: tuple[Kind, ...]) -> MachineCode:
         When the kernel needs more than the C library while it runs: it allocates, or it raises.
     """
     with global_compiler_lock:
-        return _compile(dispatcher.py_func.__name__, *_entry(dispatcher, kinds))
+        return _compile(dispatcher, tuple(map(_type_of, kinds)))
 
 
-def _compile(name: str, entry: Callable[..., Any], parameter_kinds: tuple[Any, ...]) -> MachineCode:
-    """Compile a function that takes plain parameters."""
-    typing, target = _Dispatcher.targetdescr.typing_context, _Dispatcher.targetdescr.target_context
-    typing.refresh()
-    target.refresh()
-    flags = Flags()
-    flags.no_cpython_wrapper = True
-    flags.no_cfunc_wrapper = True
-    flags.error_model = "numpy"
-    flags.nrt = True  # for the calls that make arrays of addresses; what is left of it is nothing, see _emit
-    compiled = compile_extra(typing, target, entry, parameter_kinds, None, flags, {})
+def _compile(dispatcher: Any, argument_types: tuple[Any, ...]) -> MachineCode:
+    """Compile a kernel, and an entry to it that takes plain parameters."""
+    targets = _Dispatcher.targetdescr
+    targets.typing_context.refresh()
+    targets.target_context.refresh()
+    dispatcher.compile(argument_types)
+    compiled = dispatcher.overloads[argument_types]
     result = compiled.signature.return_type
-    symbol = compiled.fndesc.llvm_func_name
-    object_code = _emit(target.codegen(), compiled.library, symbol)
-    return MachineCode(name, symbol, _letters(result), isinstance(result, types.BaseTuple), object_code)
+    codegen = targets.target_context.codegen()
+    library = codegen.create_library("zeroframe")
+    library.add_ir_module(_Entry(targets.target_context).written(compiled.fndesc))
+    library.add_linking_library(compiled.library)
+    code = _emit(codegen, library)
+    return MachineCode(dispatcher.py_func.__name__, _letters(result), isinstance(result, types.BaseTuple), code)
 
 
-def _emit(codegen: Any, library: Any, symbol: str) -> bytes:
-    """Return the object code of a finished library, with nothing in it that nobody calls."""
+def _emit(codegen: Any, library: Any) -> bytes:
+    """Return the object code of a library, with nothing in it that nobody calls."""
     library.finalize()
     module = library._final_module  # noqa: SLF001
     for function in module.functions:
-        if not function.is_declaration and function.name != symbol:
+        if not function.is_declaration and function.name != ENTRY:
             function.linkage = "internal"
-    library.optimize()
     machine = codegen._tm  # noqa: SLF001
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
+    _optimise(module, machine)
     foreign = [
         f.name for f in module.functions if f.is_declaration and f.name.startswith(("NRT_", "numba_", "Py", "_Py"))
     ]
     if foreign:
         raise TypeError(f"a kernel allocates or raises: its machine code calls {', '.join(sorted(foreign))}")
     return bytes(machine.emit_object(module))
+
+
+def _optimise(module: Any, machine: Any) -> None:
+    """Optimise all at once, and leave out what nobody calls any more.
+
+    numba does it in two rounds, and unrolls loops: kernels are no faster for that (loops over pixels are vectors, four
+    at a time), and compiling the largest takes a sixth longer.
+    """
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    options.slp_vectorization = False
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    passes = builder.getModulePassManager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, builder)
 
 
 def _letters(result: Any) -> str:
@@ -156,48 +167,76 @@ def _letters(result: Any) -> str:
     raise TypeError(f"a kernel returns int, float and tuples of them, not {result}")
 
 
-def _entry(dispatcher: Any, kinds: tuple[Kind, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """Return a function that puts plain parameters together to what the kernel takes, and their types."""
-    maker = _EntryMaker({"carray": numba.carray, "as_strided": np.lib.stride_tricks.as_strided, "function": dispatcher})
-    arguments = [maker.argument(kind) for kind in kinds]
-    source = f"def entry({', '.join(maker.names)}):\n    return function({', '.join(arguments)})\n"
-    exec(source, maker.known)  # noqa: S102 -- made here, of names that are made here
-    return maker.known["entry"], tuple(maker.types)
+def _type_of(kind: Kind) -> Any:
+    """Return what numba calls a kind of argument."""
+    if isinstance(kind, str):
+        return {"float": types.float64, "bool": types.boolean, "int": types.int64}[kind]
+    if isinstance(kind[0], np.dtype):
+        dtype, axes, in_order = kind
+        return types.Array(numba.from_dtype(dtype), axes, "C" if in_order else "A")
+    return types.BaseTuple.from_types(tuple(map(_type_of, kind[1:])), None if kind[0] is tuple else kind[0])
 
 
-class _EntryMaker:
-    """Writes the entry function, parameter by parameter."""
+class _Entry:
+    """Writes the function that puts plain parameters together to what the kernel takes.
 
-    def __init__(self, known: dict[str, Any]) -> None:
-        self.known = known
-        self.names: list[str] = []
-        self.types: list[Any] = []
+    In the compiler's own words: a function in Python for the same took as long to compile as three kernels.
+    """
 
-    def argument(self, kind: Kind) -> str:
-        """Return what stands for an argument in the call of the kernel."""
-        if kind == "float":
-            return self._parameter(types.float64)
-        if kind == "bool":
-            return f"({self._parameter(types.int64)} != 0)"
-        if isinstance(kind, str):
-            return self._parameter(types.int64)
-        if isinstance(kind[0], np.dtype):
-            return self._array(*kind)
-        parts = ", ".join(self.argument(part) for part in kind[1:])
-        if kind[0] is tuple:
-            return f"({parts},)"
-        self.known[kind[0].__name__] = kind[0]
-        return f"{kind[0].__name__}({parts})"
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._parameters: Iterator[Any] = iter(())
 
-    def _array(self, dtype: Any, axes: int, in_order: object) -> str:
-        address = self._parameter(types.CPointer(numba.from_dtype(dtype)))
-        shape = ", ".join(self._parameter(types.int64) for _ in range(axes))
-        if in_order:
-            return f"carray({address}, ({shape},))"
-        strides = ", ".join(self._parameter(types.int64) for _ in range(axes))
-        return f"as_strided(carray({address}, (1,)), ({shape},), ({strides},))"
+    def written(self, kernel: Any) -> Any:
+        """Return a module with the entry: it is handed where the result goes, and returns numba's status."""
+        module = self._target.create_module(ENTRY)
+        plain = [part for each in kernel.argtypes for part in self._parameter_types(each)]
+        function = ir.Function(module, ir.FunctionType(_INT32, [_ADDRESS, *plain]), ENTRY)
+        builder = ir.IRBuilder(function.append_basic_block())
+        where, *rest = function.args
+        self._parameters = iter(rest)
+        arguments = [self._argument(builder, each) for each in kernel.argtypes]
+        callee = self._target.declare_function(module, kernel)
+        call = self._target.call_conv.call_function
+        status, result = call(builder, callee, kernel.restype, kernel.argtypes, arguments)
+        parts = (
+            [builder.extract_value(result, i) for i in range(len(kernel.restype.types))]
+            if isinstance(kernel.restype, types.BaseTuple)
+            else [] if isinstance(kernel.restype, types.NoneType) else [result]
+        )  # fmt: skip
+        for i, part in enumerate(parts):
+            places = builder.bitcast(where, part.type.as_pointer())
+            builder.store(part, builder.gep(places, [_INT32(i)]))
+        builder.ret(status.code)
+        return module
 
-    def _parameter(self, kind: Any) -> str:
-        self.names.append(f"p{len(self.names)}")
-        self.types.append(kind)
-        return self.names[-1]
+    def _parameter_types(self, of: Any) -> list[Any]:
+        """Return the types of `zeroframe.kernels._arguments.parameter_types`."""
+        if isinstance(of, types.Array):
+            return [_ADDRESS, *[_INT64] * (of.ndim if of.layout == "C" else 2 * of.ndim)]
+        if isinstance(of, types.BaseTuple):
+            return [part for own in of.types for part in self._parameter_types(own)]
+        return [ir.DoubleType() if of == types.float64 else _INT64]
+
+    def _argument(self, builder: Any, of: Any) -> Any:
+        """Return an argument of the kernel, made of the next parameters."""
+        if isinstance(of, types.Array):
+            return self._array(builder, of)
+        if isinstance(of, types.BaseTuple):
+            return self._target.make_tuple(builder, of, [self._argument(builder, own) for own in of.types])
+        value = next(self._parameters)
+        return builder.icmp_signed("!=", value, _INT64(0)) if of == types.boolean else value
+
+    def _array(self, builder: Any, of: Any) -> Any:
+        array = self._target.make_array(of)(self._target, builder)
+        address = builder.bitcast(next(self._parameters), array.data.type)
+        item_bytes = _INT64(self._target.get_abi_sizeof(self._target.get_data_type(of.dtype)))
+        shape = [next(self._parameters) for _ in range(of.ndim)]
+        if of.layout == "C":
+            strides = [item_bytes]
+            for length in reversed(shape[1:]):
+                strides.insert(0, builder.mul(strides[0], length))
+        else:
+            strides = [next(self._parameters) for _ in range(of.ndim)]
+        populate_array(array, address, shape, strides, item_bytes, None)
+        return array._getvalue()  # noqa: SLF001

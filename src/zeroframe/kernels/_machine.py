@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from zeroframe.kernels._arguments import Kind
 
-__all__ = ["MachineCode", "host", "load"]
+__all__ = ["ENTRY", "MachineCode", "host", "load"]
+
+#: The function in an object file that is called: with where the result goes, and the arguments as plain parameters.
+ENTRY = "zeroframe_entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,6 @@ class MachineCode:
     ----------
     name : str
         Of the kernel.
-    symbol : str
-        Name of the function in the object file.
     returns : str
         What it returns: 'q' for an integer, 'd' for a float, '?' for a bool; several of them for a tuple, none for
         nothing.
@@ -37,7 +38,6 @@ class MachineCode:
     """
 
     name: str
-    symbol: str
     returns: str
     is_tuple: bool
     object_code: bytes
@@ -82,13 +82,11 @@ def load(code: MachineCode, kinds: tuple[Kind, ...]) -> Callable[[tuple[Any, ...
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code.object_code))
     engine.finalize_object()
-    address = engine.get_function_address(code.symbol)
+    address = engine.get_function_address(ENTRY)
     if not address:
-        raise ValueError(f"no function {code.symbol} in its machine code")
-    # numba's own way to call: where the result goes, where an exception goes, the arguments; see its call conventions
-    prototype = ctypes.CFUNCTYPE(
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *(part for kind in kinds for part in parameter_types(kind))
-    )
+        raise ValueError(f"no function {ENTRY} in its machine code")
+    plain = [part for kind in kinds for part in parameter_types(kind)]
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, *plain)
     return _Call(engine, prototype(address), kinds, code)
 
 
@@ -104,13 +102,12 @@ class _Call:
         self._is_tuple = code.is_tuple
         self._name = code.name
         self._types = [ctypes.c_double if letter == "d" else ctypes.c_int64 for letter in code.returns]
-        # at least one: nothing is written as a null pointer
-        fields = [(f"part{i}", kind) for i, kind in enumerate(self._types or [ctypes.c_int64])]
+        fields = [(f"part{i}", kind) for i, kind in enumerate(self._types)]
         self._result = type("_Result", (ctypes.Structure,), {"_fields_": fields})
 
     def __call__(self, arguments: tuple[Any, ...]) -> Any:
-        result, error = self._result(), ctypes.c_void_p()
-        status = self._function(ctypes.byref(result), ctypes.byref(error), *parameters(arguments, self._kinds))
+        result = self._result()
+        status = self._function(ctypes.byref(result), *parameters(arguments, self._kinds))
         if status != 0:
             raise RuntimeError(f"the kernel {self._name} ended with status {status}")
         values = tuple(getattr(result, f"part{i}") for i in range(len(self._types)))

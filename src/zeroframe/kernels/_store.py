@@ -117,7 +117,6 @@ def _folders(source: Path) -> Iterator[Path]:
 def _pack(code: MachineCode, stamp: str) -> bytes:
     about = {
         "name": code.name,
-        "symbol": code.symbol,
         "returns": code.returns,
         "is_tuple": code.is_tuple,
         "stamp": stamp,
@@ -135,7 +134,7 @@ def _unpack(packed: bytes, stamp: str) -> MachineCode:
     about = json.loads(line)
     if about["stamp"] != stamp:
         raise _StaleError
-    return MachineCode(about["name"], about["symbol"], about["returns"], about["is_tuple"], object_code)
+    return MachineCode(about["name"], about["returns"], about["is_tuple"], object_code)
 
 
 def _write_whole(path: Path, packed: bytes) -> None:
