@@ -302,5 +302,5 @@ def test_bytes_are_swapped_and_summed():
     np.testing.assert_array_equal(out, words.byteswap())
     long_words = np.array([0x0102030405060708, 2**64 - 1], dtype=np.uint64)
     swapped = long_words.copy()
-    swap_bytes64(swapped, swapped)
+    swap_bytes64(swapped)
     np.testing.assert_array_equal(swapped, long_words.byteswap())

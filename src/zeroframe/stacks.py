@@ -182,7 +182,10 @@ class ImageOnDisk:
         if layout.bitpix == -8 * out.itemsize and (layout.bscale, layout.bzero) == (1.0, 0.0):
             read_band(self.frame, self.image, rows, out)
             words = out.reshape(-1).view(f"u{out.itemsize}")
-            (swap_bytes32 if out.itemsize == 4 else swap_bytes64)(words, words)
+            if out.itemsize == 4:
+                swap_bytes32(words, words)
+            else:
+                swap_bytes64(words)
             return
         stored = np.empty(out.shape, np.dtype(layout.dtype))
         read_band(self.frame, self.image, rows, stored)

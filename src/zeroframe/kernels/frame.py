@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate_native", "calibrate_swapped16", "read_floats32", "swap_bytes32", "swap_bytes64"]
 
+#: Words of a block that stays in the first-level cache.
+_BLOCK = 2048
+
 
 @kernel
 def calibrate_swapped16(
@@ -72,21 +75,34 @@ def calibrate_native(pixels: Array, row_level: Array, column_level: Array, y0: i
             target[x] = np.float64(source[x0 + x]) - (level + column_level[x0 + x])
 
 
-@kernel
 def swap_bytes32(words: Array, out: Array) -> int:
     """Write ``words`` (uint32, any shape flattened) to ``out`` with their bytes reversed; return their sum mod 2**64.
 
     The sum of the native words, folded, is the FITS data sum of the swapped bytes. ``out`` may be ``words``.
     """
-    total = np.uint64(0)
-    for i in range(words.size):
-        w = words[i]
-        total += np.uint64(w)
-        out[i] = (w >> 24) | ((w >> 8) & np.uint32(0xFF00)) | ((w << 8) & np.uint32(0xFF0000)) | (w << 24)
-    return int(total)
+    total: int = _swap_bytes32(words, out, np.empty(_BLOCK, np.uint32))
+    return total
 
 
 @kernel
+def _swap_bytes32(words: Array, out: Array, block: Array) -> int:
+    """Do it, by way of a block.
+
+    Where ``out`` is ``words`` a loop from one to the other would not become vector code: 28 us, not 3, for 160 kB.
+    """
+    total = np.uint64(0)
+    for start in range(0, words.size, block.size):
+        source = words[start : start + block.size]
+        target = out[start : start + block.size]
+        for i in range(source.size):
+            w = source[i]
+            total += np.uint64(w)
+            block[i] = (w >> 24) | ((w >> 8) & np.uint32(0xFF00)) | ((w << 8) & np.uint32(0xFF0000)) | (w << 24)
+        for i in range(source.size):
+            target[i] = block[i]
+    return int(total)
+
+
 def read_floats32(words: Array, out: Array) -> tuple[int, int]:
     """Write ``words``, float32 of a file seen as uint32, to ``out`` in native order; ``out`` may be ``words``.
 
@@ -97,25 +113,37 @@ def read_floats32(words: Array, out: Array) -> tuple[int, int]:
     not_finite : int
         How many of them are infinite or NaN.
     """
+    found: tuple[int, int] = _read_floats32(words, out, np.empty(_BLOCK, np.uint32))
+    return found
+
+
+@kernel
+def _read_floats32(words: Array, out: Array, block: Array) -> tuple[int, int]:
+    """Do it, by way of a block, as `_swap_bytes32` does."""
     total = np.uint64(0)
     not_finite = 0
-    for i in range(words.size):
-        w = words[i]
-        # shifted by a Python integer it would become int64, and keep what is shifted out
-        swapped = np.uint32((w >> 24) | ((w >> 8) & 0xFF00) | ((w << 8) & 0xFF0000) | (w << 24))
-        total += np.uint64(swapped)
-        not_finite += 1 if (swapped & np.uint32(0x7F800000)) == np.uint32(0x7F800000) else 0
-        out[i] = swapped
+    for start in range(0, words.size, block.size):
+        source = words[start : start + block.size]
+        target = out[start : start + block.size]
+        for i in range(source.size):
+            w = source[i]
+            # shifted by a Python integer it would become int64, and keep what is shifted out
+            swapped = np.uint32((w >> 24) | ((w >> 8) & 0xFF00) | ((w << 8) & 0xFF0000) | (w << 24))
+            total += np.uint64(swapped)
+            not_finite += 1 if (swapped & np.uint32(0x7F800000)) == np.uint32(0x7F800000) else 0
+            block[i] = swapped
+        for i in range(source.size):
+            target[i] = block[i]
     return int(total), not_finite
 
 
 @kernel
-def swap_bytes64(words: Array, out: Array) -> None:
-    """Write ``words`` (uint64, flattened) to ``out`` with their bytes reversed; ``out`` may be ``words``."""
+def swap_bytes64(words: Array) -> None:
+    """Reverse the bytes of ``words`` (uint64, flattened), in place."""
     low = np.uint64(0x00FF00FF00FF00FF)
     mid = np.uint64(0x0000FFFF0000FFFF)
     for i in range(words.size):
         w = words[i]
         w = ((w >> np.uint64(8)) & low) | ((w & low) << np.uint64(8))
         w = ((w >> np.uint64(16)) & mid) | ((w & mid) << np.uint64(16))
-        out[i] = (w >> np.uint64(32)) | (w << np.uint64(32))
+        words[i] = (w >> np.uint64(32)) | (w << np.uint64(32))
