@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from zeroframe._version import __version__
+from zeroframe.provenance import versions
 from zeroframe.report.data import Fact, InputFile
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ def input_file(frame: FrameOutcome, checksums: Mapping[Path, str], name: str = "
 
 def software_facts() -> tuple[Fact, ...]:
     """Return the versions of what the numbers were worked out with."""
-    found = [Fact("zeroframe", __version__), Fact("Python", f"{platform.python_version()} on {platform.platform()}")]
-    for part in _PARTS:
-        try:
-            found.append(Fact(part, version(part)))
-        except PackageNotFoundError:
-            found.append(Fact(part, "unknown"))
-    return tuple(found)
+    known = versions()
+    python = Fact("Python", f"{platform.python_version()} on {platform.platform()}")
+    return (Fact("zeroframe", known["zeroframe"]), python, *(Fact(part, known[part]) for part in _PARTS))

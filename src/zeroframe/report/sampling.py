@@ -15,6 +15,7 @@ from zeroframe.display import block_average
 from zeroframe.io import read_raw, scan
 from zeroframe.io.urls import UrlPath
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.medians import median_of_valid
 from zeroframe.quality import SampledStack, clipped_std
 from zeroframe.report.data import Histogram
 from zeroframe.stacks import ArrayStack, FileStack, ImageOnDisk, Stack, open_stack
@@ -248,7 +249,8 @@ def _medians(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     result = np.full(some.shape, np.nan)
     lines = image[some] if axis == 1 else image[:, some]
     if lines.size:
-        result[some] = np.nanmedian(lines, axis=axis)
+        whole = not np.isnan(lines).any()
+        result[some] = median_of_valid(lines, axis) if whole else np.nanmedian(lines, axis=axis)
     return result
 
 
@@ -320,11 +322,11 @@ def edge_profile(image: Stack, axis: int, first: int, last: int) -> NDArray[np.f
         rows = np.empty((last - first, nx), image.dtype)
         image.read_rows(0, slice(first, last), rows)
         return _clipped_means(rows[:, :: max(nx // _EDGE_LINES, 1)].T)
-    starts = np.unique(np.linspace(0, ny - 1, min(ny, _EDGE_LINES)).astype(int))
+    starts = list(dict.fromkeys(np.linspace(0, ny - 1, min(ny, _EDGE_LINES)).astype(int).tolist()))
     line = np.empty((1, nx), image.dtype)
     sampled = np.empty((len(starts), last - first))
     for number, start in enumerate(starts):
-        image.read_rows(0, slice(int(start), int(start) + 1), line)
+        image.read_rows(0, slice(start, start + 1), line)
         sampled[number] = line[0, first:last]
     return _clipped_means(sampled)
 
