@@ -4,8 +4,8 @@ numba turns a kernel into machine code, which is kept on disk (`zeroframe.kernel
 the machine code by llvmlite alone (`zeroframe.kernels._machine`): importing numba takes longer than the calibration of
 ten frames. What runs is in both cases the code of the store, called in the same way.
 
-For that a kernel may use what needs no help of numba while it runs: arrays, numbers, tuples of them, other kernels of
-the same module. It allocates nothing and raises nothing; work arrays are arguments.
+For that a kernel may use what needs no help of numba while it runs: arrays, numbers, tuples of them, other kernels. It
+allocates nothing and raises nothing; work arrays are arguments.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def kernel(function: F) -> F:
 
     Notes
     -----
-    Machine code is taken for valid while the file that defines the kernel is unchanged, whatever happens to kernels
-    in other files that it calls. So kernels that call each other stand in one module.
+    Machine code is taken for valid while this package of kernels and the file that defines the kernel are unchanged. So
+    a kernel may call others of its own file and of this package.
     """
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in {"", "0"}:
         return np.errstate(all="ignore")(function)

@@ -85,8 +85,14 @@ class _StaleError(Exception):
 
 @cache
 def _stamp(source: Path) -> str:
-    """Return what changes when machine code has to be made again."""
-    sources = [source, *sorted(Path(__file__).parent.glob("_*.py")), _version_file("numba"), _version_file("llvmlite")]
+    """Return what changes when machine code has to be made again.
+
+    Any change in this folder does that, for kernels call each other; one that stands elsewhere may call these.
+    """
+    kernels = Path(__file__).parent
+    sources = [*sorted(kernels.glob("*.py")), _version_file("numba"), _version_file("llvmlite")]
+    if source.parent != kernels:
+        sources.append(source)
     settings = [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT")]
     parts = [*(path.read_bytes() for path in sources), *map(str.encode, settings)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

@@ -28,20 +28,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.kernels._compile import kernel
+from zeroframe.kernels.rows import count_not_finite
 
 if TYPE_CHECKING:
     from zeroframe.kernels._compile import Array
 
 __all__ = ["divide_by_flat", "flat_level", "multiply_frame", "noise_of_level", "subtract_frame"]
-
-
-@kernel
-def _count_not_finite(row: Array) -> int:
-    """How many values of a row are not finite."""
-    count = 0
-    for x in range(row.size):
-        count += 0 if np.abs(row[x]) < np.inf else 1
-    return count
 
 
 def subtract_frame(
@@ -72,7 +64,7 @@ def _subtract_frame(
             own[x] = np.float64(a[x])
         for x in range(nx):
             target[x] = own[x] - scale * np.float64(b[x])
-        bad += _count_not_finite(target)
+        bad += count_not_finite(target)
         if out_sigma.size == 0:
             continue
         s = out_sigma[y]
@@ -169,7 +161,7 @@ def _divide_by_flat(
         for x in range(nx):
             own[x] *= inverse[x]
             target[x] = own[x]
-        bad += _count_not_finite(target)
+        bad += count_not_finite(target)
         if out_sigma.size > 0:
             _divided_sigma(own, inverse, usable, sigma, flat_sigma, y, 1.0 / norm, deviations, out_sigma[y])
     return bad, unusable
@@ -257,7 +249,7 @@ def _multiply_frame(pixels: Array, factor: float, out: Array, own: Array) -> int
             own[x] = factor * np.float64(a[x])
         for x in range(nx):
             target[x] = own[x]
-        bad += _count_not_finite(target)
+        bad += count_not_finite(target)
     return bad
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from zeroframe.kernels._compile import kernel
+from zeroframe.kernels.rows import count_not_finite
 
 if TYPE_CHECKING:
     from zeroframe.kernels._compile import Array
@@ -56,15 +57,6 @@ class LightNoise(NamedTuple):
 
 
 @kernel
-def _count_not_finite(row: Array) -> int:
-    """How many values of a row are not finite."""
-    count = 0
-    for x in range(row.size):
-        count += 0 if np.abs(row[x]) < np.inf else 1
-    return count
-
-
-@kernel
 def _subtract_row(own: Array, other: Array, scale: float) -> None:
     """Subtract ``scale * other`` from a row, in place."""
     for x in range(own.size):
@@ -94,7 +86,7 @@ def _subtract_planes(pixels: Array, bias: Array, dark: Array, scale: float, out:
             _subtract_row(own, dark[y], scale)
         for x in range(nx):
             target[x] = own[x]
-        bad += _count_not_finite(target)
+        bad += count_not_finite(target)
     return bad
 
 
@@ -233,7 +225,7 @@ def _reduce_light(
                 variance[x] *= factor * factor
         for x in range(nx):
             target[x] = own[x]
-        bad += _count_not_finite(target)
+        bad += count_not_finite(target)
         if out_sigma.size > 0:
             deviations = out_sigma[y]
             for x in range(nx):
