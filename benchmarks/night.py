@@ -33,7 +33,8 @@ NIGHT_FILES = tuple(
 )
 _OUTPUT = "out/ccd.037.0.fits"
 _READ_NOISE_E = 4.4
-#: The guide's way of clipping; frames that are cut short are no camera's, so the sections are given.
+#: The guide's way of clipping, and no look for cosmic rays, which the others do not take. Frames that are cut short are
+#: no camera's, so the sections are given.
 _RECIPE = f"""\
 [frames]
 overscan = "{BIASSEC}"
@@ -48,6 +49,9 @@ clip_spread = "mad"
 
 [flat]
 clip_spread = "mad"
+
+[steps]
+cosmic_rays = "none"
 """
 
 

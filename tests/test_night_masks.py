@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def raw(tmp_path_factory):
 def plain(raw, tmp_path_factory):
     """The night in electrons; cosmic rays are not looked for."""
     out = tmp_path_factory.mktemp("plain") / "out"
-    return out, carried_out(raw, out, RECIPES[NAME] + ELECTRONS)
+    return out, carried_out(raw, out, RECIPES[NAME] + ELECTRONS + 'cosmic_rays = "none"\n')
 
 
 def test_hot_pixels_stand_above_the_median_by_so_many_sigmas():
@@ -113,7 +114,7 @@ def test_saturated_pixels_are_masked(raw, tmp_path):
         pixels[0, 610] = 65535  # in the overscan
 
     night = changed(raw, tmp_path / "raw", [SCIENCE], saturate)
-    carried_out(night, tmp_path / "out", RECIPES[NAME])
+    carried_out(night, tmp_path / "out", RECIPES[NAME] + '[steps]\ncosmic_rays = "none"\n')
     found = calibrated(tmp_path / "out" / SCIENCE)
     assert found.header["NSATPIX"] == 15
     assert found.mask[100:103, 50:55].all()
@@ -149,8 +150,6 @@ def test_dead_pixels_are_masked_and_never_divide_by_nothing(raw, tmp_path):
 
 @pytest.mark.parametrize("how", ["median", "lacosmic"])
 def test_cosmic_rays_are_masked_and_pixels_stay_as_they_are(raw, plain, tmp_path, how):
-    if how == "lacosmic":
-        pytest.importorskip("astroscrappy")
     carried_out(raw, tmp_path, RECIPES[NAME] + ELECTRONS + f'cosmic_rays = "{how}"\n')
     before, after = calibrated(plain[0] / SCIENCE), calibrated(tmp_path / SCIENCE)
     np.testing.assert_array_equal(before.data, after.data)
@@ -165,8 +164,27 @@ def test_cosmic_rays_are_masked_and_pixels_stay_as_they_are(raw, plain, tmp_path
     assert (new & ~truth.cosmic_rays & sky).sum() < (0.1 if how == "median" else 1.0) * hit.sum()
 
 
+def test_cosmic_rays_where_no_noise_is_known(raw, plain, tmp_path):
+    """By the scatter of the pixels, which is said where an uncertainty was wanted."""
+    night = Path(shutil.copytree(raw, tmp_path / "raw"))
+    for number in (14, 15, 16):  # of flats, the gain would be measured
+        (night / f"ccd.{number:03d}.0.fits").unlink()
+    for path in night.rglob("*.fits"):
+        with fits.open(path, mode="update") as hdus:
+            del hdus[0].header["GAIN"]
+    result = carried_out(night, tmp_path / "out", RECIPES[NAME])
+    after = calibrated(tmp_path / "out" / SCIENCE)
+    (told,) = (each.outcome.reason for each in result.frames if each.frame.name == SCIENCE)
+    assert "cosmic rays are found by the scatter of the pixels" in told
+    assert after.sigma is None
+    hit = truth_of(CAMERAS[NAME], SCIENCE).cosmic_rays & ~calibrated(plain[0] / SCIENCE).mask
+    assert after.mask[hit].mean() > 0.8
+    assert after.header.comments["NCOSMIC"] == "pixels of cosmic rays, by lacosmic and scatter"
+    assert hit.sum() / 2 < after.header["NCOSMIC"] < 3 * hit.sum()
+
+
 def test_masks_can_be_left_out(raw, tmp_path):
-    text = RECIPES[NAME] + "[masks]\nhot_pixels = false\nbad_pixels = false\n"
+    text = RECIPES[NAME] + '[masks]\nhot_pixels = false\nbad_pixels = false\n[steps]\ncosmic_rays = "none"\n'
     assert not planned(raw, tmp_path / "out", text).masks
     assert not carried_out(raw, tmp_path / "out", text).masks
     assert not calibrated(tmp_path / "out" / SCIENCE).mask.any()

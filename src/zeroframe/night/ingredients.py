@@ -113,6 +113,8 @@ class Pantry:
                 remarks.append("the level of the bias is not known, and so not the photon noise: no uncertainty")
             else:
                 pedestal, noise = found, self._noise(frame, gain, read, bias, dark, flat)
+        if noise is None and steps.uncertainty and steps.cosmic_rays == "lacosmic":
+            remarks.append("cosmic rays are found by the scatter of the pixels")
         return Ingredients(bias, dark, flat, tuple(masks), pedestal, gain, read, noise, tuple(remarks))
 
     def _figures(self, frame: NightFrame) -> tuple[float | None, float | None, list[str]]:

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 CosmicRays = Literal["none", "lacosmic", "median"]
-#: How cosmic rays are taken out of science frames.
+#: How cosmic rays are found in science frames.
 COSMIC_RAYS: tuple[CosmicRays, ...] = ("none", "lacosmic", "median")
 Step = Literal["bias", "dark", "flat"]
 MaskKind = Literal["hot", "bad"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.kernels.reduction import LightNoise, mask_high, mask_high_swapped16, reduce_light
+from zeroframe.night.hits import mask_far_from_median, mask_sharp
 from zeroframe.sections import Section
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["mask_saturated", "reduce_frame", "say_steps"]
 
 _WHOLE = Section.parse("[*,*]")
-_COSMIC_SIGMAS = 5.0
 #: No noise is worked out.
 _NO_NOISE = LightNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -63,8 +63,9 @@ def reduce_frame(
         mask |= ~np.isfinite(pixels)
     header["NNOTFIN"] = (not_finite, "pixels without a value")
     if steps.cosmic_rays != "none":
-        found = _mask_cosmic_rays(frame, with_, pixels, sigma, mask, factor)
-        header["NCOSMIC"] = (found, f"pixels of cosmic rays, by {steps.cosmic_rays}")
+        find = mask_sharp if steps.cosmic_rays == "lacosmic" else mask_far_from_median
+        how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
+        header["NCOSMIC"] = (find(pixels, sigma, mask), f"pixels of cosmic rays, by {how}")
     header["NMASKED"] = (int(np.count_nonzero(mask)), "masked pixels")
     if with_.noise is not None:
         header["GAINUSED"] = (with_.gain_e_per_adu, "e-/ADU, of the photon noise")
@@ -118,32 +119,3 @@ def mask_saturated(raw: RawImage, frame: NightFrame, mask: NDArray[np.bool_]) ->
     if count and (rows.step < 0 or columns.step < 0):
         mask[:] = mask[:: rows.step, :: columns.step].copy()
     return count
-
-
-def _mask_cosmic_rays(
-    frame: NightFrame,
-    with_: Ingredients,
-    pixels: NDArray[Any],
-    sigma: NDArray[Any],
-    mask: NDArray[np.bool_],
-    factor: float,
-) -> int:
-    """Mask cosmic rays, in place; return how many pixels they are. Pixels stay as they were measured."""
-    from zeroframe.cosmic_rays import cosmicray_lacosmic, cosmicray_median
-
-    seen: NDArray[Any] = np.ma.MaskedArray(pixels, mask)
-    if frame.steps.cosmic_rays == "median":
-        _, found = cosmicray_median(seen, sigma if sigma.size else None, _COSMIC_SIGMAS)
-    else:
-        gain = with_.gain_e_per_adu or 1.0
-        limit = _saturation(frame)
-        _, found = cosmicray_lacosmic(
-            seen,
-            gain=gain / factor,
-            readnoise=(with_.read_noise_adu or 0.0) * gain,
-            satlevel=np.inf if limit is None else limit * gain,
-            gain_apply=False,
-        )
-    more = np.asarray(found, dtype=bool) & ~mask
-    mask |= more
-    return int(np.count_nonzero(more))

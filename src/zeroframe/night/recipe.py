@@ -167,7 +167,12 @@ class StepsRecipe:
     uncertainty: bool = field(default=True, metadata=key.flag("carry the standard deviation of each pixel to the end"))
     to_electrons: bool = field(default=False, metadata=key.flag("multiply science frames by the gain"))
     cosmic_rays: CosmicRays = field(
-        default="none", metadata=key.choice("how cosmic rays are found in science frames", COSMIC_RAYS)
+        default="lacosmic",
+        metadata=key.choice(
+            "how cosmic rays in science frames are found and masked: 'lacosmic' by their sharp edges, 'median' as what "
+            "stands far above its surroundings",
+            COSMIC_RAYS,
+        ),
     )
 
 
