@@ -42,6 +42,14 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+@pytest.fixture(scope="module")
+def recipe(request, tmp_path_factory):
+    """The text that a test module calls RECIPE, in a file: how its nights are reduced."""
+    path = tmp_path_factory.mktemp("recipe") / "night.toml"
+    path.write_text(request.module.RECIPE)
+    return path
+
+
 @pytest.fixture(scope="session")
 def two_workers(tmp_path_factory):
     """A Dask scheduler and two workers of one thread, for all tests that leave them alive: they take 2 s to start."""

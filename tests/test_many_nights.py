@@ -12,7 +12,7 @@ from night_headers import frame
 from nights import all_bytes
 from reliability import hashes
 from workbench import command, pixels_of, raw_pixels, write_raw
-from zeroframe.errors import NoFramesError, RawFolderError, UsageError
+from zeroframe.errors import NoFramesError, RawFolderError, UnsupportedError, UsageError
 from zeroframe.night.calendar import UNDATED, make_calendar
 from zeroframe.night.manifest import read_manifest
 from zeroframe.night.many import nights_of_list, nights_of_tree
@@ -255,13 +255,6 @@ def real_nights(raw: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    path = tmp_path_factory.mktemp("recipe") / "night.toml"
-    path.write_text(RECIPE)
-    return path
-
-
-@pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     return real_nights(tmp_path_factory.mktemp("nights") / "raw")
 
@@ -275,6 +268,46 @@ def done(raw, recipe, tmp_path_factory):
     assert run.code == 0, run.out + run.err
     assert hashes(raw / "n10") == before
     return out, run
+
+
+class TestOverscanThatOnlyPixelsShow:
+    """Of a camera that nobody knows; its frames have 20 columns without light on the right."""
+
+    def write(self, raw: Path, night: int, *kinds: str) -> None:
+        """Write two frames of each kind."""
+        for kind in kinds:
+            exposure_s, light = {"zero": (0.0, 0), "dark": (60.0, 0), "flat": (2.0, 20000), "object": (60.0, 500)}[kind]
+            for n in (1, 2):
+                pixels = raw_pixels(100 * night + 10 * len(kind) + n, (100, 120)).astype(float)
+                pixels[:, :100] += np.random.default_rng(light + n).normal(light, (light / 1.5) ** 0.5, (100, 100))
+                cards = {"IMAGETYP": kind, "EXPTIME": exposure_s, "DATE-OBS": when(night), "FILTER": "g", **CARDS}
+                path = raw / f"n{night}" / f"{kind}{n}.fits"
+                write_raw(path, np.rint(pixels).astype(np.uint16), **cards, OBJECT=f"{kind} {n}")
+
+    def sky_of(self, path: Path) -> tuple[float, tuple[int, ...]]:
+        image = pixels_of(path)
+        return float(np.median(image)), image.shape
+
+    def test_a_night_that_borrows_is_treated_as_the_one_that_lends(self, tmp_path):
+        """Frames of the sky alone do not show where light ends."""
+        raw, out = tmp_path / "raw", tmp_path / "out"
+        self.write(raw, 10, "zero", "dark", "flat", "object")
+        self.write(raw, 11, "object")
+        run = command("night", raw, "-o", out, "--by-night", "--no-report")
+        assert run.code == 0, run.out + run.err
+        for night in (10, 11):
+            level, shape = self.sky_of(out / f"2026-11-{night}" / "object1.fits")
+            assert shape == (100, 100)
+            assert level == pytest.approx(500, abs=1.5)
+
+    def test_a_night_without_biases(self, tmp_path):
+        raw, out = tmp_path / "raw", tmp_path / "out"
+        self.write(raw, 10, "dark", "flat", "object")
+        run = command("night", raw, "-o", out, "--no-report")
+        assert "overscan: [101:120,1:100] median" in run.out
+        level, shape = self.sky_of(out / "n10" / "object1.fits")
+        assert shape == (100, 100)
+        assert level == pytest.approx(500, abs=1.5)
 
 
 class TestCarriedOut:
@@ -342,6 +375,27 @@ class TestCarriedOut:
         assert "flat from 2026-11-13" in run.out
         assert not (tmp_path / "out").exists()
 
+    def test_a_dry_run_says_which_nights_would_not_be_well(self, raw, tmp_path):
+        night_of(tmp_path / "more", 20)  # a science frame, and nothing to calibrate it with
+        (tmp_path / "more" / "bad.fits").write_bytes(b"SIMPLE  =")
+        listed = tmp_path / "frames.txt"
+        names = [*raw.rglob("*.fits"), *(tmp_path / "more").rglob("*.fits")]
+        listed.write_text("".join(f"{name}\n" for name in names))
+        recipe = tmp_path / "night.toml"
+        recipe.write_text(RECIPE.replace("[1:30,:]", "[1:20,:]"))
+        run = command("night", listed, "-o", tmp_path / "out", "--by-night", "--recipe", recipe, "--dry-run")
+        verdicts = {
+            line.split("│")[1].strip(): line.split("│")[-2].strip()
+            for line in run.out.splitlines()[-12:]
+            if "│ 2" in line
+        }
+        assert verdicts == dict.fromkeys(["2026-11-10", "2026-11-11", "2026-11-13"], "can begin") | {
+            "2026-11-20": "not all would be well"
+        }
+        [refused] = [line for line in run.out.splitlines() if line.startswith("refused: undated: ")]
+        assert refused.endswith("no frame that can be used (no FITS file); give the folder that holds the raw night")
+        assert "undated: " + str(tmp_path / "more" / "bad.fits") + ": is cut off within the header" in run.out
+
     def test_a_bad_night_does_not_stop_the_others(self, raw, recipe, tmp_path):
         nights = tmp_path / "raw"
         for name in ("n10", "n13"):
@@ -400,6 +454,11 @@ class TestWhatIsRefused:
         listed.write_text("# nothing\n\n")
         with pytest.raises(UsageError, match="names no file"):
             read_manifest(listed)
+        listed.write_text("n1/a.fits\ns3://bucket/n1/b.fits\n")
+        with pytest.raises(UnsupportedError, match=r"s3://bucket/n1/b\.fits: is not on a disk, which --by-night needs"):
+            read_manifest(listed)
+        listed.write_text("file:///data/a.fits\n/data/a.fits\n")
+        assert read_manifest(listed) == (Path("/data/a.fits"),)
         table = tmp_path / "frames.csv"
         table.write_text("file,night\na,1\n")
         with pytest.raises(UsageError, match=r"has no column 'path' \(it has: file, night\)"):

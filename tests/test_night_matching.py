@@ -114,7 +114,10 @@ class TestReasons:
     def test_of_the_best(self):
         assert ranked("dark", [a_group("d")])["d"].reason == "same exposure: 300 s, taken the same night"
         other = ranked("dark", [a_group("d", exposure_s=600.0, night="2016-01-14")])["d"]
-        assert other.reason == "none has 300 s; 600 s scaled down by 0.5, taken 1 night away, none is nearer"
+        assert other.reason == "none has 300 s; 600 s scaled down by 0.5, taken 1 night away, none that fits is nearer"
+        warm = a_group("warm", temperature_c=(LIGHT.temperature_c or 0.0) + 20.0)
+        found = ranked("dark", [a_group("d", exposure_s=600.0), warm])
+        assert found["d"].reason.startswith("none that fits as well has 300 s; 600 s scaled down by 0.5")
         flat = a_group("f", Kind.FLAT, filter_name=" G' ")
         assert ranked("flat", [flat])["f"].reason.startswith("same filter:  G' , taken the same night")
 

@@ -168,6 +168,17 @@ class TestScaling:
         (choice,) = [each for each in made.choices if each.what == "dark"]
         assert not choice.certain
         assert "scaled by 1.67" in choice.value
+        assert choice.reason == "no dark of 100 s or longer: its noise grows by as much"
+
+    def test_a_dark_that_does_not_fit_is_not_said_to_be_missing(self, raw):
+        several(raw, 2, "b", "bias", CCD_TEMP=-20.0)
+        several(raw, 2, "cold", "dark", 60.0, CCD_TEMP=-20.0)
+        several(raw, 2, "warm", "dark", 100.0, CCD_TEMP=10.0)
+        frame(raw, "s.fits", "science", 100.0, CCD_TEMP=-20.0)
+        frame(raw, "t.fits", "science", 30.0, CCD_TEMP=-20.0)
+        down, up = told(plan(raw), "dark").splitlines()
+        assert down == "dark 60 s, -20 C scaled by 0.5 for 1 science frame: no dark of 30 s"
+        assert up.endswith(": no dark of 100 s or longer fits as well: its noise grows by as much")
 
     @pytest.mark.parametrize("line", ["largest_scale = 1.5", "scale = false", "largest_scale = 1"])
     def test_not_further_than_the_recipe_allows(self, raw, line):
@@ -224,7 +235,7 @@ class TestMissing:
 
     def test_nothing_at_all(self, raw):
         frame(raw, "t.fits", "focus")
-        with pytest.raises(NoFramesError, match=r"no frame that can be used \(1 other\)"):
+        with pytest.raises(NoFramesError, match=r"no frame that can be used \(1 other; 1 left alone: IMAGETYP"):
             plan(raw)
 
 
@@ -492,7 +503,7 @@ class TestFirstSteps:
         assert {str(each.recipe.trim) for each in made.frames if each.name != "guider.fits"} == {"[1:2048,1:4128]"}
         assert [each.what for each in made.choices if each.what.startswith("overscan of ")] == [
             "overscan of 24 frames, 2080 x 4128 pixels",
-            "overscan of 1 frames, 100 x 100 pixels",
+            "overscan of 1 frame, 100 x 100 pixels",
         ]
 
     def test_a_form_that_the_camera_cannot_be_is_refused(self, raw):

@@ -11,12 +11,15 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
 
+from bad_input import ODD_NAMES, REFUSED, everything, name_of
+from night_headers import frame, several, simulated_headers
 from nights import RECIPES, all_bytes, calibrated, carried_out, planned, small_night
 from reliability import Fork, hashes
-from workbench import command
-from zeroframe.errors import MemoryLimitError, OutputError, OutputExistsError
+from workbench import command, raw_pixels, write_raw
+from zeroframe.errors import MemoryLimitError, NoFramesError, OutputError, OutputExistsError
 from zeroframe.locking import folder_lock
 from zeroframe.night.session import begin_night
+from zeroframe.night.words import plan_tree
 
 NAME = "palomar-lfc"
 RECIPE = RECIPES[NAME]
@@ -37,13 +40,6 @@ def raw(tmp_path_factory):
 def part(tmp_path_factory):
     """What the science frame in g' needs."""
     return small_night(tmp_path_factory.mktemp("part") / "raw", one_filter=True)
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    path = tmp_path_factory.mktemp("recipe") / "night.toml"
-    path.write_text(RECIPE)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +137,16 @@ class TestFresh:
         assert said["this_run"]["all_is_well"] is True
         assert {each["state"] for each in said["this_run"]["frames"]} == {"done"}
 
+    def test_results_are_no_raw_frames(self, fresh, part, recipe, tmp_path):
+        """Calibrated again, they would look as if all were well."""
+        run = command("night", fresh[0], "-o", tmp_path / "again")
+        assert run.code == 2
+        assert "; 27 left alone: calibrated already by zeroframe, so not a raw frame); give the folder" in run.err
+        both = copied(part, tmp_path)
+        shutil.copytree(fresh[0], both / "results")
+        run = command("night", both, "-o", tmp_path / "out", "--recipe", recipe, "--dry-run")
+        assert "1 science; 33 left alone" in run.out
+
     def test_pixels_are_those_of_plain_numpy(self, fresh, raw):
         """Science frame, from the combined frames as they are in the files."""
         out, _ = fresh
@@ -193,6 +199,16 @@ class TestDryRun:
         assert "ccd.037.0.fits: science" in run.out
         assert "Nothing was written: 33 to make." in run.out
         assert not (tmp_path / "out").exists()
+
+    def test_no_line_is_cut_off(self, tmp_path):
+        raw, out, recipe = tmp_path / "raw", tmp_path / "out", tmp_path / "night.toml"
+        recipe.write_text('[frames]\noverscan = "none"\n')
+        several(raw, 5, "of_a_long_name_such_as_observatories_like_them_", "bias")
+        frame(raw, "s.fits", "science", 60.0)
+        tree = plan_tree(planned(raw, out, recipe.read_text())).lines()
+        assert max(map(len, tree)) > 160
+        run = command("night", raw, "-o", out, "--recipe", recipe, "--dry-run")
+        assert {line.strip() for line in tree} <= {line.lstrip("│├└─ ") for line in run.out.splitlines()}
 
     def test_says_what_is_in_the_way(self, fresh, raw, recipe, tmp_path):
         out = tmp_path / "out"
@@ -265,6 +281,39 @@ class TestResume:
             *("ccd.014.0.fits", "ccd.015.0.fits", "ccd.016.0.fits", "ccd.037.0.fits"),
         }
 
+    def test_a_raw_frame_that_has_been_mended(self, part, recipe, tmp_path):
+        """As its error advises; what was combined without it is named before anything is made."""
+        night, out = copied(part, tmp_path), tmp_path / "out"
+        path = night / "ccd.001.0.fits"
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-30000])
+        arguments = ("night", night, "-o", out, "--no-report", "--recipe", recipe)
+        assert command(*arguments).code == 1
+        before = all_bytes(out)
+        assert "1 to make" in command(*arguments, "--dry-run").out  # it would fail again
+        path.write_bytes(whole)
+        for more in ((), ("--dry-run",)):
+            run = command(*arguments, *more)
+            assert run.code == 2
+            said = (run.err or run.out[run.out.index("in the way: ") :]).splitlines()[0]
+            assert "combined_bias.fits: " in said  # and not what was made with it
+            assert "it was made without ccd.001.0.fits" in said
+        assert all_bytes(out) == before
+        assert command(*arguments, "--overwrite").code == 0
+        assert carried_out(part, tmp_path / "new", RECIPE).is_good
+        assert all_bytes(out) == all_bytes(tmp_path / "new")
+
+    def test_a_frame_of_another_sum_that_is_allowed_now(self, part, recipe, tmp_path):
+        night, out = copied(part, tmp_path), tmp_path / "out"
+        altered = bytearray((night / "ccd.001.0.fits").read_bytes())
+        altered[50_000] ^= 1
+        (night / "ccd.001.0.fits").write_bytes(altered)
+        arguments = ("night", night, "-o", out, "--no-report", "--recipe", recipe)
+        assert command(*arguments).code == 1
+        assert "ccd.001.0.fits" in command(*arguments).out
+        assert command(*arguments, "--ignore-checksums").code == 2
+        assert command(*arguments, "--ignore-checksums", "--overwrite").code == 0
+
     def test_another_recipe_refuses_to_replace(self, fresh, raw, tmp_path):
         out = tmp_path / "out"
         shutil.copytree(fresh[0], out)
@@ -297,10 +346,37 @@ class TestFailures:
         assert fits.getheader(out / "combined_flat_gp.fits")["NCOMBINE"] == 2
         assert (out / "ccd.037.0.fits").exists()
         assert command("verify", out).code == 1
+        said = command("explain", out / "ccd.015.0.fits").out
+        assert "ccd.015.0.fits is not there, because the last run could not make it: " in said
+        assert "is cut off: the data should have" in said
+        assert "there is no such file; check the name" in command("explain", out / "ccd.099.0.fits").err
         # a second run finds the same, and keeps what is there
         again = command("night", night, "-o", out, "--no-report", "--recipe", recipe)
         assert again.code == 1
         assert "16 calibrated, 4 combined" in again.out
+
+    def test_a_folder_of_everything(self, tmp_path):
+        """Headers that ask for terabytes cost nothing but their own frames."""
+        raw, out = tmp_path / "raw", tmp_path / "out"
+        raw.mkdir()
+        everything(raw)
+        for number in range(2):
+            write_raw(raw / f"d{number}.fits", raw_pixels(number, level=1010.0), IMAGETYP="dark", EXPTIME=60.0)
+        write_raw(raw / "s.fits", raw_pixels(7, level=1200.0), IMAGETYP="object", EXPTIME=60.0)
+        run = command("night", raw, "-o", out, "--no-report")
+        assert run.code == 1
+        states = {each["name"]: each for each in json.loads((out / "run.json").read_text())["this_run"]["frames"]}
+        assert {states[name]["state"] for name in ("s.fits", "d0.fits", "good0.fits", *ODD_NAMES)} == {"done"}
+        terabytes = name_of([*REFUSED].index("terabytes"))
+        assert "is cut off: the data should have 2,000,000,000,000 bytes and have" in states[terabytes]["reason"]
+
+    def test_a_frame_that_asks_for_terabytes_among_those_of_a_known_camera(self, tmp_path):
+        """It is not looked at to find an overscan."""
+        raw = simulated_headers("palomar-lfc", tmp_path / "raw")
+        (raw / "odd.fits").write_bytes(REFUSED["terabytes"][0])
+        run = command("night", raw, "-o", tmp_path / "out", "--dry-run")
+        assert run.code == 0, run.err
+        assert "camera of 24 frames, 2080 x 4128 pixels: Palomar 200-inch" in run.out
 
     @pytest.mark.parametrize("missing", ["leave", "fail"])
     def test_a_dark_that_cannot_be_made(self, part, tmp_path, missing):
@@ -354,6 +430,13 @@ class TestFailures:
         assert "all of its 3 frames were left out" in flat.combined.reason
         by_name = {each.frame.name: each for each in result.frames}
         assert by_name["ccd.037.0.fits"].lost == ("flat",)
+        for name, words in (
+            ("combined_flat_gp", "all of its 3 frames"),
+            ("bad_pixels_gp", "needs combined_flat_gp.fits"),
+        ):
+            said = command("explain", out / f"{name}.fits").out
+            assert said.startswith(f"{name}.fits is not there, because the last run could not make it: ")
+            assert words in said
 
 
 class TestMeans:
@@ -385,6 +468,8 @@ class TestMeans:
         assert all_bytes(out) == before
         levels = [each.outcome.level_adu for each in again.frames]
         assert levels == [each.outcome.level_adu for each in result.frames]
+        with pytest.raises(NoFramesError, match="27 left alone: calibrated already by zeroframe"):
+            planned(out, tmp_path / "again", "")
 
     def test_one_run_at_a_time(self, raw, tmp_path):
         out = tmp_path / "out"

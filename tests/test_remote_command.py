@@ -104,6 +104,25 @@ def puts(monkeypatch):
     return names
 
 
+@pytest.fixture
+def pixels(monkeypatch):
+    """Every URL of a frame that is fetched whole, or of which more is read at once than headers need."""
+    urls, real_range, real_fetched = [], Place.read_range, Place.fetched
+
+    def noted(self, name, start, stop):
+        if stop - start > 20_000 and name.endswith(".fits"):
+            urls.append(self.url_of(name))
+        return real_range(self, name, start, stop)
+
+    def noted_whole(self, name):
+        urls.extend([self.url_of(name)] if name.endswith(".fits") else [])
+        return real_fetched(self, name)
+
+    monkeypatch.setattr(Place, "read_range", noted)
+    monkeypatch.setattr(Place, "fetched", noted_whole)
+    return urls
+
+
 def bias(raw, out, *more):
     return command("bias", raw, "-o", out, *SECTIONS, *more)
 
@@ -394,12 +413,24 @@ class TestOtherCommands:
         assert run.code == 1
         assert f"left out: {made.url}/b2.fits: its data are not those it was written with" in run.out
 
-    def test_a_night(self, out, tmp_path):
+    def test_a_night_and_a_second_run_that_reads_no_pixel(self, out, tmp_path, puts, pixels):
         raw, far, more = self.night(out, tmp_path, COMBINED)
         run = command("night", f"{out.url}/raw", "-o", far.url, *more, "--no-report")
         assert (run.code, run.err) == (0, "")
+        pixels.clear()
         assert command("night", raw, "-o", tmp_path / "out", *more, "--no-report").code == 0
         assert hashes_there(far) == hashes_here(tmp_path / "out")
+        puts.clear()
+        assert command("night", f"{out.url}/raw", "-o", far.url, *more, "--no-report").code == 0
+        assert (set(puts), set(states_of(far)), pixels) == ({LOCK_NAME, "run.json"}, {"skipped"}, [])
+        assert command("night", f"{out.url}/raw", "-o", far.url, *more, "--check", "--dry-run").code == 0
+        assert len(set(pixels)) == len(COMBINED) + len(hashes_here(tmp_path / "out"))
+        altered = bytearray(UrlPath(far.url, "combined_bias.fits").read_bytes())
+        altered[-1] ^= 1
+        (tmp_path / "altered").write_bytes(altered)
+        far.put(tmp_path / "altered", "combined_bias.fits", overwrite=True)
+        run = command("night", f"{out.url}/raw", "-o", far.url, *more, "--dry-run")
+        assert f"in the way: {far.url}/combined_bias.fits: it has been changed since it was made" in run.out
         run = command("night", f"{out.url}/raw", "-o", far.url, "--by-night")
         assert run.code == 2
         assert f"{out.url}/raw: is not on a disk, which --by-night needs; give zeroframe night the URL of" in run.err

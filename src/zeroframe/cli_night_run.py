@@ -83,8 +83,8 @@ def carry_out_plan(
 
     if means.dry_run:
         return _dry_run(plan, means, screen), None
-    begun = begin_night(plan, mem_limit_bytes=means.limit, workers=means.workers, check=means.check, executor=executor)
-    with begun as session:
+    checks = {"check": means.check, "check_sums": means.check_sums}
+    with begin_night(plan, mem_limit_bytes=means.limit, workers=means.workers, executor=executor, **checks) as session:
         screen.night_found(plan)
         screen.choices(plan.choices)
         with screen.progress() as progress:
@@ -113,7 +113,7 @@ def _dry_run(plan: NightPlan, means: NightMeans, screen: NightScreen) -> int:
 
     screen.night_found(plan)
     screen.choices(plan.choices)
-    standings = examine_night(plan, check=means.check, workers=means.workers)
+    standings = examine_night(plan, check=means.check, check_sums=means.check_sums, workers=means.workers)
     screen.night_tree(plan, standings)
     return REFUSED if standings.refused and not plan.overwrite else OK
 

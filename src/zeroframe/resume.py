@@ -35,9 +35,11 @@ __all__ = [
     "Judged",
     "Standing",
     "Standings",
+    "as_listed",
     "carried_key",
     "differing_versions",
     "examine",
+    "listed_in_stores",
     "output_mark",
     "own_mark",
     "refuse_foreign",
@@ -134,17 +136,23 @@ def examine(
     Standings
     """
     record = (read_record(plan.out) if plan.out.is_dir() else None) or RunRecord()
-    listed = _listed({folder for job in plan.calibrate for folder in (job.source.parent, job.target.parent)})
+    listed = listed_in_stores({folder for job in plan.calibrate for folder in (job.source.parent, job.target.parent)})
     looks = [
-        _Look(job, _about(job, record), check, _listed_as(listed, job.source)[1], *_listed_as(listed, job.target))
+        _Look(job, _about(job, record), check, as_listed(listed, job.source)[1], *as_listed(listed, job.target))
         for job in plan.calibrate
     ]
     frames = map_threads(_look, looks, workers) if executor is None else _looked_elsewhere(executor, looks)
     return Standings(tuple(frames), _combined_standing(plan, frames, record, check=check), record)
 
 
-def _listed(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
-    """List those folders that are in a store: a thousand files a request, where looking at each takes one or two."""
+def listed_in_stores(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
+    """List those folders that are in a store: a thousand files a request, where looking at each takes one or two.
+
+    Returns
+    -------
+    dict
+        Of each such folder the stamps of its files, by name.
+    """
     listed: dict[Path, dict[str, str]] = {}
     for folder in folders:
         if isinstance(folder, UrlPath):
@@ -155,7 +163,7 @@ def _listed(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
     return listed
 
 
-def _listed_as(listed: Mapping[Path, Mapping[str, str]], path: Path) -> tuple[bool | None, str | None]:
+def as_listed(listed: Mapping[Path, Mapping[str, str]], path: Path) -> tuple[bool | None, str | None]:
     """Say whether a file of a store is there, and what stamp it has; both None for a file of a disk."""
     files = listed.get(path.parent)
     return (None, None) if files is None else (path.name in files, files.get(path.name))

@@ -13,9 +13,7 @@ from zeroframe.night.words import Branch, plan_tree
 from zeroframe.screen import Screen, harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.tree import Tree
+    from collections.abc import Iterator, Sequence
 
     from zeroframe.night.jobs import NightPlan
     from zeroframe.night.results import GroupOutcome, NightOutcome, NightResult
@@ -47,7 +45,8 @@ class NightScreen(Screen):
 
     def night_tree(self, plan: NightPlan, standings: NightStandings) -> None:
         """Show as a tree what a run would do."""
-        self._out.print(_tree(plan_tree(plan)), soft_wrap=True)
+        for line in _tree_lines(plan_tree(plan)):
+            self._out.print(line, soft_wrap=True)
         for standing in standings.refused:
             word = ("would be replaced", "yellow") if plan.overwrite else ("in the way", "red")
             self.line(f"{standing.target}: {standing.reason}", *word)
@@ -103,19 +102,12 @@ class NightScreen(Screen):
             self.line(f"{', '.join(words)}: made in the same way of the same frames, unchanged since", "kept", "cyan")
 
 
-def _tree(branch: Branch) -> Tree:
-    from rich.tree import Tree as RichTree
-
-    def text(one: Branch) -> str:
-        return f"[{_STYLES[one.mood]}]{escape(harmless(one.text))}[/]"
-
-    def hang(one: Branch, on: Tree) -> None:
-        for below in one.branches:
-            hang(below, on.add(text(below)))
-
-    tree = RichTree(text(branch), highlight=False)
-    hang(branch, tree)
-    return tree
+def _tree_lines(branch: Branch, before: str = "", below: str = "") -> Iterator[str]:
+    """Yield the lines of a tree, each as long as it is: Rich's own tree cuts them off at the edge of the screen."""
+    yield f"{before}[{_STYLES[branch.mood]}]{escape(harmless(branch.text))}[/]"
+    for number, one in enumerate(branch.branches, start=1):
+        hangs, goes_on = ("└── ", "    ") if number == len(branch.branches) else ("├── ", "│   ")
+        yield from _tree_lines(one, below + hangs, below + goes_on)
 
 
 def _groups_table(plan: NightPlan, result: NightResult) -> Table:

@@ -95,6 +95,13 @@ def _borrowed_words(plan: NightPlan) -> str:
     return "; ".join(f"{kind} from {listed(sorted(nights))}" for kind, nights in sorted(found.items()))
 
 
+def _verdict(each: Told, *, dry_run: bool) -> tuple[str, str]:
+    """Say how a night ended, and in which colour; of a dry run, how it would end as far as headers tell."""
+    if not dry_run or each.code != OK:
+        return _WORDS[each.code]
+    return ("not all would be well", "yellow") if each.incomplete or each.failed else ("can begin", "green")
+
+
 class NightsScreen(NightScreen):
     """One night after the other, and a summary."""
 
@@ -128,7 +135,8 @@ class NightsScreen(NightScreen):
 
     def night_failed(self, night: Night, error: Exception) -> None:
         """Say why a night was not carried out."""
-        self.line(str(error), night.name, "red")
+        for line in str(error).splitlines():
+            self.line(line.strip(), night.name, "red")
 
     def summary(self, told: Sequence[Told], out: Path, *, dry_run: bool) -> None:
         """Close with a line for each night, and a verdict."""
@@ -143,7 +151,7 @@ class NightsScreen(NightScreen):
         table.add_column("", overflow="fold")
         for each in told:
             figures = (each.frames, each.science, each.kept, each.incomplete, each.failed)
-            word, colour = _WORDS[each.code]
+            word, colour = _verdict(each, dry_run=dry_run)
             verdict = f"[{colour}]{word}[/]"
             row = (*(str(figure) for figure in figures), escape(harmless(each.borrowed)) or "–", f"{each.seconds:.1f}")
             table.add_row(escape(each.night), *row, verdict)
@@ -151,7 +159,7 @@ class NightsScreen(NightScreen):
         bad = [each.night for each in told if each.code != OK]
         for each in told:
             if each.problem:
-                self.line(f"{each.night}: {each.problem}", "refused", "red")
+                self.line(f"{each.night}: {each.problem.splitlines()[0]}", "refused", "red")
         if not dry_run:
             said = f"All is well with {len(told) - len(bad)} of {len(told)} nights" + (
                 "." if not bad else ", but not with "

@@ -82,8 +82,8 @@ def run_night(
     ClusterError
         When the cluster is lost; a second run goes on where this one ended.
     """
-    begun = begin_night(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check, executor=executor)
-    with begun as session:
+    means = {"mem_limit_bytes": mem_limit_bytes, "workers": workers}
+    with begin_night(plan, **means, check=check, check_sums=check_sums, executor=executor) as session:
         return carry_out_night(session, progress=progress, check_sums=check_sums)
 
 
@@ -287,12 +287,13 @@ def _all_there(session: NightSession) -> NightResult:
                 crc32=mark.crc32,
                 sources=mark.sources,
             )
-            groups.append(GroupOutcome(group, combined))
+            groups.append(GroupOutcome(group, combined, stamp=mark.stamp))
     for job in plan.masks:
         mark = standings.masks[job.name].mark
         if mark is not None:
             reason = f"{job.target}: {RIGHT_COMBINED}"
-            masks.append(MaskOutcome(job, "skipped", reason, key=mark.key, crc32=mark.crc32, bytes_out=mark.byte_count))
+            kept = MaskOutcome(job, "skipped", reason, key=mark.key, crc32=mark.crc32)
+            masks.append(replace(kept, bytes_out=mark.byte_count, stamp=mark.stamp))
     shapes = {each.frame.target: each.outcome.shape_yx for each in frames}
     shapes |= {each.group.target: each.combined.shape_yx for each in groups}
     refused = tuple(str(each.problem) for each in plan.refused)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import FrameError
-from zeroframe.recipes import wants_evidence
+from zeroframe.cameras import recognise
+from zeroframe.errors import FrameError, NoFramesError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ def look_at_pixels(
     Parameters
     ----------
     found : sequence of Found
-        Everything in the raw folder.
+        Everything in the raw folder; of one of many nights, with what it borrows: its own frames may tell too little.
     recipe : NightRecipe
         What was asked for.
     mem_limit_bytes, workers
@@ -34,14 +34,36 @@ def look_at_pixels(
     Returns
     -------
     OverscanInspection or None
-        None also where no frame can be read: each is named with what is wrong when it is calibrated.
+        None also where no frame can be read, as each is named with what is wrong when it is calibrated, and where they
+        are too small to look at.
     """
-    if recipe.frames.overscan is not None or not wants_evidence(found, recipe.frames.wishes()):
+    wishes = recipe.frames.wishes()
+    if recipe.frames.overscan is not None or wishes.camera is not None or wishes.names_sections:
+        return None
+    unknown = _of_unknown_cameras(found)
+    if not unknown:
         return None
     from zeroframe.inspection import inspect_overscan
 
     try:
-        usable = [item for item in found if item.problem is None]
-        return inspect_overscan(usable, mem_limit_bytes=mem_limit_bytes, workers=workers)
-    except FrameError:
+        return inspect_overscan(unknown, mem_limit_bytes=mem_limit_bytes, workers=workers)
+    except (FrameError, NoFramesError):
         return None
+
+
+def _of_unknown_cameras(found: Sequence[Found]) -> list[Found]:
+    """Return the raw frames whose camera is not recognised, by the first one of each form.
+
+    Where there are others, those about which something is odd are left out: one that is cut off may be of any size.
+    """
+    unknown: dict[object, bool] = {}
+    left: list[Found] = []
+    odd: list[Found] = []
+    for item in found:
+        if item.problem is not None or item.frame is None or item.facts is None or item.facts.combined:
+            continue
+        if item.form not in unknown:
+            unknown[item.form] = recognise(item.frame.cards, item.shape_yx or ()) is None
+        if unknown[item.form]:
+            (odd if item.frame.remarks else left).append(item)
+    return left or (odd if all(unknown.values()) else [])

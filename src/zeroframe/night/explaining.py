@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import NoFramesError
 from zeroframe.io import scan
+from zeroframe.io.urls import is_there
 from zeroframe.night.batches import frames_words
 from zeroframe.night.jobs import match_from_data
 from zeroframe.night.telling import listed
@@ -42,7 +43,7 @@ def explain_file(path: Path) -> list[str]:
     Parameters
     ----------
     path : pathlib.Path
-        A calibrated frame, a combined frame or a mask, where the run has put it.
+        A calibrated frame, a combined frame or a mask, where the run has put it, or would have.
 
     Returns
     -------
@@ -52,13 +53,14 @@ def explain_file(path: Path) -> list[str]:
     Raises
     ------
     FrameError
-        When the file cannot be read.
+        When the file cannot be read; or is not there, and the run does not say why.
     NoFramesError
         When there is no run.json of a night that knows it.
     """
+    if not is_there(path):
+        return _why_not_there(path)
     cards = scan(path).cards
-    out, record = _record_of(path)
-    name = path.absolute().relative_to(out.absolute()).as_posix()
+    name, record = _record_of(path)
     recipe = record.recipe
     said = [_standing(name, cards, record)]
     by_target = {str(frame["target"]): (raw, frame) for raw, frame in recipe["frames"].items()}
@@ -76,12 +78,27 @@ def explain_file(path: Path) -> list[str]:
     return [*filter(None, said), *_figures(cards)]
 
 
-def _record_of(path: Path) -> tuple[Path, RunRecord]:
-    """Return the folder of results that a file stands in, and its run.json."""
+def _why_not_there(path: Path) -> list[str]:
+    """Say why there is no such result, where the run tried to make it; raise `FrameError` where nobody knows."""
+    try:
+        name, record = _record_of(path)
+    except NoFramesError:
+        scan(path)  # says what is wrong with the name
+        raise
+    asked = {name, *(raw for raw, frame in record.recipe["frames"].items() if frame["target"] == name)}
+    ended = [each for sort in ("frames", "combined", "masks") for each in record.this_run.get(sort, [])]
+    reasons = [each["reason"] for each in ended if each["name"] in asked and each["state"] == "failed"]
+    if not reasons:
+        scan(path)
+    return [f"{name} is not there, because the last run could not make it: {reason}" for reason in reasons]
+
+
+def _record_of(path: Path) -> tuple[str, RunRecord]:
+    """Return how the run calls a file, by its path within the folder of results, and the run.json of that."""
     for folder in path.absolute().parents:
         record = read_record(folder) if (folder / RECORD_NAME).is_file() else None
         if record is not None and record.recipe.get("command") == "night":
-            return folder, record
+            return path.absolute().relative_to(folder.absolute()).as_posix(), record
     raise NoFramesError(
         f"{path}: no {RECORD_NAME} of a night beside it or above; give a file where `zeroframe night` has put it"
     )

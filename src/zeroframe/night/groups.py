@@ -19,6 +19,7 @@ from zeroframe.night.shelf import Plane
 from zeroframe.plan import CombineJob
 from zeroframe.provenance import KEY_CARD
 from zeroframe.quality import read_bands, sample_bands, sampled_level
+from zeroframe.resume import stamp_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -351,7 +352,8 @@ def combine_group(
         combined = replace(combined, reason=f"none of its {len(frames)} frames could be calibrated")
     elif not targets:
         combined = replace(combined, reason=f"all of its {len(there)} frames were left out")
-    return GroupOutcome(group, combined, flags, tuple(left_out), levels, said), told
+    stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
+    return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp), told
 
 
 def _told(each: NightOutcome, left_out: Mapping[Path, str]) -> NightOutcome:

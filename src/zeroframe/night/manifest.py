@@ -6,7 +6,8 @@ import csv
 import os
 from pathlib import Path
 
-from zeroframe.errors import UsageError
+from zeroframe.errors import UnsupportedError, UsageError
+from zeroframe.io.urls import UrlPath, as_path, is_url
 
 __all__ = ["read_manifest"]
 
@@ -31,6 +32,8 @@ def read_manifest(path: Path) -> tuple[Path, ...]:
     ------
     UsageError
         When the file cannot be read, has no such column, or names nothing.
+    UnsupportedError
+        When it names something in a store.
 
     Examples
     --------
@@ -50,7 +53,18 @@ def read_manifest(path: Path) -> tuple[Path, ...]:
     if not named:
         raise UsageError(f"{path} names no file; give a list with the path of one frame a line")
     folder = os.path.abspath(path.parent)  # noqa: PTH100 -- links stay as they are
-    return tuple(Path(each) for each in dict.fromkeys(os.path.normpath(os.path.join(folder, one)) for one in named))  # noqa: PTH118
+    on_disk = (_on_disk(one) if is_url(one) else one for one in named)
+    return tuple(Path(each) for each in dict.fromkeys(os.path.normpath(os.path.join(folder, one)) for one in on_disk))  # noqa: PTH118
+
+
+def _on_disk(url: str) -> str:
+    """Return the path that a ``file://`` URL means."""
+    path = as_path(url)
+    if isinstance(path, UrlPath):
+        raise UnsupportedError(
+            path, "is not on a disk, which --by-night needs", "give zeroframe night the URL of each night"
+        )
+    return str(path)
 
 
 def _lines(text: str) -> list[str]:

@@ -97,9 +97,10 @@ class ManyNights:
             As `zeroframe.night.planning.plan_night` does.
         """
         own = survey([Path(each) for each in night.files], workers=workers)
-        evidence = look_at_pixels(own, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-        planner = _Planner(self, night, own, evidence)
-        return planner.plan([*own, *self._borrowed(planner, night, workers)], self.recipe)
+        planner = _Planner(self, night, own)
+        found = [*own, *self._borrowed(planner, night, workers)]
+        evidence = look_at_pixels(found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
+        return planner.plan(found, self.recipe, evidence)
 
     def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[Found]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""
@@ -148,7 +149,6 @@ class _Planner:
     nights: ManyNights
     night: Night
     own: Sequence[Found]
-    evidence: OverscanInspection | None
 
     def __post_init__(self) -> None:
         self.lenders: dict[Path, Night] = {}
@@ -158,8 +158,10 @@ class _Planner:
         """Plan with frames of other nights, to see what is chosen."""
         return self.plan([*self.own, *lent], replace(self.nights.recipe, missing="leave"))
 
-    def plan(self, found: Sequence[Found], recipe: NightRecipe) -> NightPlan:
-        """Plan with all of these."""
+    def plan(
+        self, found: Sequence[Found], recipe: NightRecipe, evidence: OverscanInspection | None = None
+    ) -> NightPlan:
+        """Plan with all of these; what pixels say of the overscan changes nothing in who needs whom."""
         nights = self.nights
         folders = {item.path: self._folder(item.path) for item in found}
         raw_folders = tuple(sorted({path.parent for path in folders})) if nights.listed else ()
@@ -168,7 +170,7 @@ class _Planner:
             nights.raw,
             nights.out / self.night.name,
             recipe,
-            evidence=self.evidence,
+            evidence=evidence,
             overwrite=nights.overwrite,
             among=Among(nights.calendar.noon_s, folders, raw_folders),
         )

@@ -13,7 +13,7 @@ from zeroframe.io.writing import compression_of
 from zeroframe.night.masks import bad_pixels, hot_pixels
 from zeroframe.night.results import MaskOutcome
 from zeroframe.provenance import sign
-from zeroframe.resume import RIGHT_COMBINED
+from zeroframe.resume import RIGHT_COMBINED, stamp_of_result
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +57,8 @@ def make_mask(
     outcome = MaskOutcome(job, "done", "", found.count, found.mask.size, found.level, found.noise, found.limit, key)
     if right is not None and right.key == key:
         reason = f"{job.target}: {RIGHT_COMBINED}"
-        kept = replace(outcome, state="skipped", reason=reason, crc32=right.crc32, bytes_out=right.byte_count)
-        return kept, found.mask
+        crc32, size, stamp = right.crc32, right.byte_count, right.stamp
+        return replace(outcome, state="skipped", reason=reason, crc32=crc32, bytes_out=size, stamp=stamp), found.mask
     header = HeaderDraft()
     header["IMAGETYP"] = ("MASK", f"{job.what} pixels: 1 where the pixel is not to be believed")
     header["MASKOF"] = (job.source, "what it was made of")
@@ -77,4 +77,5 @@ def make_mask(
     written = write_fits(
         job.target, [part], compress=compression_of(job.target), overwrite=overwrite, on_bytes=crc.update
     )
-    return replace(outcome, crc32=crc.value, bytes_out=written), found.mask
+    stamp = stamp_of_result(job.target)
+    return replace(outcome, crc32=crc.value, bytes_out=written, stamp=stamp), found.mask

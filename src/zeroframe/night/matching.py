@@ -162,6 +162,7 @@ def rank_candidates(
         (_weigh(what, frame, overscan_and_trim, group, recipe) for group in groups), key=lambda each: each.order
     )
     best = weighed[0] if weighed and not weighed[0].problems else None
+    own = any(each.exposure_class == _SAME and each.group.traits.exposure_s is not None for each in weighed)
     return tuple(
         Candidate(
             name=each.group.name,
@@ -169,7 +170,7 @@ def rank_candidates(
             rank=rank,
             usable=not each.problems,
             scale=each.scale,
-            reason=_reason(what, frame, each, best),
+            reason=_reason(what, frame, each, best, own_exposure=own),
         )
         for rank, each in enumerate(weighed, start=1)
     )
@@ -225,12 +226,12 @@ def _exposure_reason(own_s: float, wanted_s: float, scale: float) -> str:
     return f"exposure {exposure_words(own_s)}, not {exposure_words(wanted_s)}: would be scaled by {scale:.3g}"
 
 
-def _reason(what: Step, frame: Traits, each: _Weighed, best: _Weighed | None) -> str:
-    """Say why a candidate is turned down, or why it is the best."""
+def _reason(what: Step, frame: Traits, each: _Weighed, best: _Weighed | None, *, own_exposure: bool) -> str:
+    """Say why a candidate is turned down, or why it is the best, be there a dark of the frame's own exposure or not."""
     if each.problems:
         return "; ".join(each.problems)
     if best is each or best is None:
-        return _why_best(what, frame, each)
+        return _why_best(what, frame, each, own_exposure=own_exposure)
     own, wanted = each.group.traits, best.group.traits
     if each.nights != best.nights:
         nights = nights_apart(frame, own)
@@ -246,7 +247,7 @@ def _reason(what: Step, frame: Traits, each: _Weighed, best: _Weighed | None) ->
     return f"as good as {best.group.label}, which is named first" if wanted else ""
 
 
-def _why_best(what: Step, frame: Traits, best: _Weighed) -> str:
+def _why_best(what: Step, frame: Traits, best: _Weighed, *, own_exposure: bool) -> str:
     traits = best.group.traits
     nights = nights_apart(frame, traits)
     said = []
@@ -254,16 +255,14 @@ def _why_best(what: Step, frame: Traits, best: _Weighed) -> str:
         said.append(f"same exposure: {exposure_words(traits.exposure_s)}")
     elif what == "dark":
         direction = "down" if best.exposure_class == _DOWN else "up"
-        said.append(
-            f"none has {exposure_words(frame.exposure_s)}; {exposure_words(traits.exposure_s)} scaled {direction} by "
-            f"{best.scale:.3g}"
-        )
+        none = f"none {'that fits as well ' if own_exposure else ''}has {exposure_words(frame.exposure_s)}"
+        said.append(f"{none}; {exposure_words(traits.exposure_s)} scaled {direction} by {best.scale:.3g}")
     elif what == "flat":
         said.append("same filter" if traits.filter_name is None else f"same filter: {traits.filter_name}")
     else:
         said.append("read in the same way")
     if nights is not None:
-        said.append(_nights_words(nights) + ("" if nights == 0 else ", none is nearer"))
+        said.append(_nights_words(nights) + ("" if nights == 0 else ", none that fits is nearer"))
     return ", ".join(said)
 
 

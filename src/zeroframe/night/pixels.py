@@ -21,6 +21,7 @@ from zeroframe.night.shelf import NO_PLANE
 from zeroframe.plan import CalibrateJob
 from zeroframe.provenance import sign_frame
 from zeroframe.quality import sampled_level
+from zeroframe.resume import stamp_of_result
 from zeroframe.saving import float_part
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class FrameMaker:
             self._kept.put(frame.target, pixels)
         outcome = FrameOutcome(
             frame.source, "done", "; ".join([*raw.remarks, *remarks]), frame.target,
-            bytes_out=written, source_mark=source, key=key, crc32=crc.value,
+            bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
         )  # fmt: skip
         return _told(outcome, quality, frame.shape_yx, header)
 
@@ -130,13 +131,15 @@ class FrameMaker:
         """Measure a frame that somebody else has just made, as if it had been made here; raises as `make` does."""
         outcome = FrameOutcome(
             frame.source, "done", "", frame.target,
-            bytes_out=mark.byte_count, source_mark=source, key=mark.key, crc32=mark.crc32,
+            bytes_out=mark.byte_count, source_mark=source, key=mark.key, crc32=mark.crc32, stamp=mark.stamp,
         )  # fmt: skip
         return self.recall(frame, outcome)
 
     def _read(self, frame: NightFrame) -> tuple[RawImage, FileMark]:
         """Read a raw frame, and what its file is; raises `FrameError` when it is not the one that was planned for."""
-        into = self._memory.empty(frame.layout.byte_count, np.uint8)
+        size = frame.layout.byte_count
+        # a header that asks for more is of a file that is cut off, and reading it says so
+        into = self._memory.empty(size, np.uint8) if size <= self._memory.limit_bytes else None
         raw = read_raw(frame.source, into=into, check_sums=self._check_sums, with_mark=True)
         same = raw.layout.shape_yx == frame.layout.shape_yx and (
             raw.layout == frame.layout or frame.layout.tile_compressed  # tiles are decoded to a layout of their own

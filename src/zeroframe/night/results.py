@@ -66,6 +66,8 @@ class GroupOutcome:
         Of flats: the level of each calibrated frame, by which it was divided.
     said : mapping
         What its header says in figures, as far as they are known: NOISEADU, GAINMEAS, GAINERR, FLATLEVL.
+    stamp : str
+        What a store says of the file; empty for one on a disk.
     """
 
     group: Group
@@ -74,6 +76,7 @@ class GroupOutcome:
     left_out: tuple[Path, ...] = ()
     levels: Mapping[Path, float] = field(default_factory=dict)
     said: Mapping[str, Any] = field(default_factory=dict)
+    stamp: str = ""
 
     @property
     def suspects(self) -> tuple[Flag, ...]:
@@ -102,8 +105,8 @@ class MaskOutcome:
         How many pixels are masked, and of how many.
     level, noise, limit : float
         What decided: see `zeroframe.night.masks.FoundMask`.
-    key, crc32, bytes_out
-        Of the file.
+    key, crc32, bytes_out, stamp
+        Of the file; the stamp is what a store says of it, and empty for one on a disk.
     """
 
     job: MaskJob
@@ -117,6 +120,7 @@ class MaskOutcome:
     key: str = ""
     crc32: int = 0
     bytes_out: int = 0
+    stamp: str = ""
 
     @property
     def is_there(self) -> bool:

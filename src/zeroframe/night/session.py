@@ -73,7 +73,7 @@ class NightSession:
     @property
     def frame_bytes(self) -> int:
         """How much memory the threads that calibrate frames take together."""
-        return self.threads * max((_work_bytes(frame) for frame in self.plan.frames), default=0)
+        return self.threads * max((_work_bytes(frame) for frame in _whole_frames(self.plan)), default=0)
 
     @property
     def right_report(self) -> bool:
@@ -104,16 +104,18 @@ class NightSession:
             if mark is not None:
                 inputs[each.frame.name] = mark
             if outcome.is_there and mark is not None:
-                marked = OutputMark(outcome.key, outcome.crc32, outcome.bytes_out, (each.frame.name,), mark.sha256)
+                made_of = (each.frame.name,), mark.sha256
+                marked = OutputMark(outcome.key, outcome.crc32, outcome.bytes_out, *made_of, outcome.stamp)
                 outputs[result_name(self.plan, each.frame.target)] = marked
         for one in result.groups:
             combined = one.combined
             if combined.is_there and combined.key is not None:
-                marked = OutputMark(combined.key, combined.crc32, combined.bytes_out, combined.sources)
+                sources = combined.sources
+                marked = OutputMark(combined.key, combined.crc32, combined.bytes_out, sources, stamp=one.stamp)
                 outputs[result_name(self.plan, one.group.target)] = marked
         for mask in result.masks:
             if mask.is_there:
-                marked = OutputMark(mask.key, mask.crc32, mask.bytes_out, (mask.job.source,))
+                marked = OutputMark(mask.key, mask.crc32, mask.bytes_out, (mask.job.source,), stamp=mask.stamp)
                 outputs[result_name(self.plan, mask.job.target)] = marked
         said = {**_run_said(result), "finished": iso_time(datetime.now(UTC))}
         self._write("finished", inputs, outputs, said | kept_report(self.plan.out, self.standings))
@@ -240,6 +242,7 @@ def begin_night(
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
     check: bool = False,
+    check_sums: bool = True,
     executor: Executor | None = None,
 ) -> Iterator[NightSession]:
     """Begin a run: nobody else may write into its folder until the block ends.
@@ -256,6 +259,8 @@ def begin_night(
         How many threads; by default as many as there are cores.
     check : bool
         Hash raw frames whose results are there, whatever their times say.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives will be refused.
     executor : concurrent.futures.Executor, optional
         Where results are looked at and made.
 
@@ -289,7 +294,7 @@ def begin_night(
         for folder in folders:
             make_folder(folder)
             remove_stale_parts(folder)
-        standings = examine_night(plan, check=check, workers=workers, executor=executor)
+        standings = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
         if not plan.overwrite:
             refuse_foreign(standings)
         session = NightSession(plan, standings, limit, workers, threads, started, time.perf_counter() - clock, executor)
@@ -320,12 +325,18 @@ def _plane_bytes(frame: NightFrame) -> int:
     return _image_bytes(frame) * (planes * (2 if steps.uncertainty else 1) + steps.uncertainty)
 
 
+def _whole_frames(plan: NightPlan) -> list[NightFrame]:
+    """Return the frames whose sizes can be believed: the header of one that is cut off may ask for any."""
+    odd = {item.path for item in plan.found if item.frame is not None and item.frame.remarks}
+    return [frame for frame in plan.frames if frame.source not in odd] or list(plan.frames)
+
+
 def _threads(plan: NightPlan, limit_bytes: int, workers: int | None) -> int:
     """Decide how many frames may be worked on at once."""
     if not plan.frames:
         return 1
-    planes = max(_plane_bytes(frame) for frame in plan.frames)
-    each = max(_work_bytes(frame) for frame in plan.frames)
+    planes = max(_plane_bytes(frame) for frame in _whole_frames(plan))
+    each = max(_work_bytes(frame) for frame in _whole_frames(plan))
     if planes + each > limit_bytes:
         needed = (planes + each) / 1e6 + 1
         raise MemoryLimitError(

@@ -61,6 +61,11 @@ class SpareMemory:
         self._lock = Lock()
 
     @property
+    def limit_bytes(self) -> int:
+        """How much may be lent and lie spare together."""
+        return self._limit
+
+    @property
     def held_bytes(self) -> int:
         """How much is lent and lies spare."""
         return self._held

@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from zeroframe.errors import FrameError
 from zeroframe.executing import map_jobs
 from zeroframe.frames import FrameOutcome
+from zeroframe.io import read_raw
 from zeroframe.io.urls import is_there
 from zeroframe.night.keys import frame_key, frame_uses, group_key, group_uses, mask_key
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import versions
 from zeroframe.record import RunRecord, read_record
-from zeroframe.resume import RIGHT, RIGHT_COMBINED, Standing, differing_versions, own_mark, source_mark, why_other
+from zeroframe.resume import (
+    RIGHT,
+    RIGHT_COMBINED,
+    Standing,
+    as_listed,
+    differing_versions,
+    listed_in_stores,
+    own_mark,
+    source_mark,
+    why_other,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +40,8 @@ __all__ = ["NightStandings", "examine_night", "result_name", "result_targets"]
 T = TypeVar("T")
 R = TypeVar("R")
 _MISSING = "is not there yet"
+_WITH_ANOTHER = "it was made with another"
+_SINCE = "what it is made of has changed since, or how"
 
 
 def result_name(plan: NightPlan, target: Path) -> str:
@@ -67,8 +80,9 @@ class NightStandings:
 
     @property
     def refused(self) -> tuple[Standing, ...]:
-        """What has something else in its place."""
-        return tuple(standing for standing in self.all if standing.verdict == "replace")
+        """What has something else in its place; last, what is other only because what it is made of is."""
+        there = [standing for standing in self.all if standing.verdict == "replace"]
+        return tuple(sorted(there, key=lambda standing: standing.reason.startswith((_WITH_ANOTHER, _SINCE))))
 
     @property
     def nothing_to_do(self) -> bool:
@@ -77,16 +91,25 @@ class NightStandings:
 
 
 def examine_night(
-    plan: NightPlan, *, check: bool = False, workers: int | None = None, executor: Executor | None = None
+    plan: NightPlan,
+    *,
+    check: bool = False,
+    check_sums: bool = True,
+    workers: int | None = None,
+    executor: Executor | None = None,
 ) -> NightStandings:
     """Look at what is in the folder of results.
+
+    Results on a disk are always read through; those of a store are believed where their stamps are what they were.
 
     Parameters
     ----------
     plan : NightPlan
         What is going to be done.
     check : bool
-        Hash raw frames whatever their times say.
+        Hash raw frames whatever their times say, and read results through that are in a store.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives will be refused.
     workers : int, optional
         How many threads.
     executor : concurrent.futures.Executor, optional
@@ -100,15 +123,22 @@ def examine_night(
     """
     record = (read_record(plan.out) if plan.out.is_dir() else None) or RunRecord()
     targets = result_targets(plan)
-    if not any(is_there(target) for target in targets):
+    listed = listed_in_stores({target.parent for target in targets})
+    if not any(_is_there(listed, target) for target in targets):
         frames, groups, masks = (
             {each.name: Standing(each.target, "make", _MISSING) for each in of}
             for of in (plan.frames, plan.groups, plan.masks)
         )
         return NightStandings(frames, groups, masks, record)
-    looked = _Look(plan, record, check=check, read=_reader(workers, executor))
+    listed |= listed_in_stores({frame.source.parent for frame in plan.frames})
+    looked = _Look(plan, record, listed, check=check, check_sums=check_sums, read=_reader(workers, executor))
     looked.look()
     return NightStandings(looked.frames, looked.groups, looked.masks, record)
+
+
+def _is_there(listed: Mapping[Path, Mapping[str, str]], path: Path) -> bool:
+    there = as_listed(listed, path)[0]
+    return is_there(path) if there is None else there
 
 
 class _Read(Protocol):
@@ -127,12 +157,15 @@ def _reader(workers: int | None, executor: Executor | None) -> _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A raw frame to be looked at, and what is known of it."""
+    """A raw frame to be looked at, what is known of it, and what is listed of it in a store."""
 
     path: Path
     name: str
     record: RunRecord
     check: bool
+    stamp: str | None
+    has_failed: bool
+    check_sums: bool
 
 
 def _about(frame: NightFrame, record: RunRecord) -> RunRecord:
@@ -143,40 +176,58 @@ def _about(frame: NightFrame, record: RunRecord) -> RunRecord:
 
 def _source_mark(source: _Source) -> FileMark | None:
     try:
-        return source_mark(source.path, source.name, source.record, check=source.check)
+        if source.has_failed:  # it may have been mended since; what still fails takes no part in what is combined
+            return read_raw(source.path, check_sums=source.check_sums, with_mark=True).mark
+        return source_mark(source.path, source.name, source.record, check=source.check, stamp=source.stamp)
     except FrameError:
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A result to be looked at."""
+    """A result to be looked at, and what is listed of it in a store."""
 
     target: Path
     key: str
     known: OutputMark | None
+    check: bool
+    stamp: str | None
 
 
 def _result_mark(result: _Result) -> OutputMark | str:
-    return own_mark(result.target, result.key, result.known)
+    return own_mark(result.target, result.key, result.known, check=result.check, stamp=result.stamp)
 
 
 class _Look:
     """Works out the key of every result in the order in which they are made, and compares."""
 
-    def __init__(self, plan: NightPlan, record: RunRecord, *, check: bool, read: _Read) -> None:
+    def __init__(
+        self,
+        plan: NightPlan,
+        record: RunRecord,
+        listed: Mapping[Path, Mapping[str, str]],
+        *,
+        check: bool,
+        check_sums: bool,
+        read: _Read,
+    ) -> None:
         self.frames: dict[str, Standing] = {}
         self.groups: dict[str, Standing] = {}
         self.masks: dict[str, Standing] = {}
-        self._plan, self._record, self._read = plan, record, read
+        self._plan, self._record, self._listed, self._check, self._read = plan, record, listed, check, read
         self._keys: dict[str, str] = {}
         self._frame_keys: dict[str, str] = {}
-        failed = record.failed
-        # what failed in the last run and is not there will fail again
+        # of what is not there and takes part in nothing else, nobody asks
+        asked = {frame.name for group in plan.groups for frame in group.frames}
+        there = {frame.name for frame in plan.frames if self._is_there(frame.target)}
+        failed = record.failed - there
         looks = [
-            _Source(frame.source, frame.name, _about(frame, record), check)
+            _Source(
+                *(frame.source, frame.name, _about(frame, record), check, as_listed(listed, frame.source)[1]),
+                *(frame.name in failed, check_sums),
+            )
             for frame in plan.frames
-            if frame.name not in failed or is_there(frame.target)
+            if frame.name in asked or frame.name in there
         ]
         marks: dict[str, FileMark | None] = dict.fromkeys(frame.name for frame in plan.frames)
         self._marks = marks | dict(zip([look.name for look in looks], read(_source_mark, looks), strict=True))
@@ -193,6 +244,12 @@ class _Look:
                 self._look_at_mask(job)
         self._look_at_frames(self._plan.science)
 
+    def _is_there(self, path: Path) -> bool:
+        return _is_there(self._listed, path)
+
+    def _result(self, target: Path, key: str) -> _Result:
+        return _Result(target, key, self._known(target), self._check, as_listed(self._listed, target)[1])
+
     def _known(self, target: Path) -> OutputMark | None:
         name = result_name(self._plan, target)
         return self._record.outputs.get(name) or self._record.earlier.get(name)
@@ -203,13 +260,13 @@ class _Look:
             used = {name: self._keys[name] for name in frame_uses(self._plan, frame) if name in self._keys}
             if mark is not None and all(name in used for name in frame.steps.needs):
                 self._frame_keys[frame.name] = frame_key(frame, mark.sha256, used)
-        there = [frame for frame in frames if frame.name in self._frame_keys and is_there(frame.target)]
-        looks = [_Result(frame.target, self._frame_keys[frame.name], self._known(frame.target)) for frame in there]
+        there = [frame for frame in frames if frame.name in self._frame_keys and self._is_there(frame.target)]
+        looks = [self._result(frame.target, self._frame_keys[frame.name]) for frame in there]
         marks = dict(zip([frame.name for frame in there], self._read(_result_mark, looks), strict=True))
         self.frames |= {frame.name: self._frame_standing(frame, marks.get(frame.name, "")) for frame in frames}
 
     def _frame_standing(self, frame: NightFrame, found: OutputMark | str) -> Standing:
-        if not is_there(frame.target):
+        if not self._is_there(frame.target):
             return Standing(frame.target, "make", _MISSING)
         source, key = self._marks[frame.name], self._frame_keys.get(frame.name)
         if source is None:
@@ -222,7 +279,7 @@ class _Look:
         mark = replace(found, sources=(frame.name,), source_sha256=source.sha256)
         right = FrameOutcome(
             frame.source, "skipped", f"{frame.target}: {RIGHT}", frame.target,
-            bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32,
+            bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32, stamp=mark.stamp,
         )  # fmt: skip
         return Standing(frame.target, "keep", RIGHT, right, mark)
 
@@ -231,7 +288,7 @@ class _Look:
         if not same or dict(self._record.versions) != dict(versions()):
             return why_other(frame.name, source, known, self._record)
         changed = [name for name in frame.steps.needs if self._stands_otherwise(name)]
-        return f"it was made with another {changed[0]}" if changed else "it was made with other options"
+        return f"{_WITH_ANOTHER} {changed[0]}" if changed else "it was made with other options"
 
     def _stands_otherwise(self, name: str) -> bool:
         standing = self.groups.get(name) or self.masks.get(name)
@@ -255,10 +312,10 @@ class _Look:
 
     def _standing(self, target: Path, key: str | None, sources: tuple[str, ...]) -> Standing:
         """Judge a combined frame or a mask."""
-        if not is_there(target):
+        if not self._is_there(target):
             return Standing(target, "make", _MISSING)
         known = self._known(target)
-        found = "none of its frames can be read" if key is None else own_mark(target, key, known)
+        found = "none of its frames can be read" if key is None else _result_mark(self._result(target, key))
         if isinstance(found, str):
             return Standing(target, "replace", found or self._why_other(known, sources))
         return Standing(target, "keep", RIGHT_COMBINED, mark=replace(found, sources=sources))
@@ -274,4 +331,4 @@ class _Look:
             first, *others = new or gone
             more = f" and {len(others)} more" if others else ""
             return f"it was made {'without' if new else 'with'} {first}{more}"
-        return "what it is made of has changed since, or how"
+        return _SINCE

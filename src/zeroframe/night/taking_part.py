@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from zeroframe.cameras import Camera, recognise
 from zeroframe.dialects import Kind
 from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError
+from zeroframe.night.batches import frames_words
 from zeroframe.night.jobs import Ignored, NightFrame, Steps
 from zeroframe.night.traits import moment_of, read_traits, split_nights
 from zeroframe.plan import Refused, target_path
+from zeroframe.provenance import KEY_CARD
 from zeroframe.recipes import Choice, FrameRecipe, choose_recipe, size_words
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ def take_roll(
     among = among or Among()
     usable, refused, ignored = sort_out(list(found.values()), recipe)
     if not usable:
-        raise NoFramesError(_nobody(raw, list(found.values()), refused))
+        raise NoFramesError(_nobody(raw, list(found.values()), refused, ignored))
     names = {id(item): name for name, item in found.items()}
     forms = _forms([item for item, _ in usable], recipe)
     firsts = _first_steps([item for item, _ in usable], forms, recipe, evidence)
@@ -201,6 +203,8 @@ def sort_out(
                 ignored.append(Ignored(item.path, item.problem.reason))
         elif item.facts is None or item.facts.combined:
             ignored.append(Ignored(item.path, "combined already, so not a raw frame"))
+        elif _is_result(item):
+            ignored.append(Ignored(item.path, "calibrated already by zeroframe, so not a raw frame"))
         elif said is Kind.DARK and item.facts.exposure_s is None:
             ignored.append(Ignored(item.path, "a dark, but its header does not say how long it was exposed"))
         elif wanted:
@@ -212,11 +216,18 @@ def sort_out(
     return usable, refused, ignored
 
 
-def _nobody(raw: Path, found: Sequence[Found], refused: Sequence[Refused]) -> str:
+def _is_result(item: Found) -> bool:
+    """Whether a frame is a result itself: calibrated twice, it would look as if all were well."""
+    return item.frame is not None and KEY_CARD in item.frame.cards_of(item.frame.image())
+
+
+def _nobody(raw: Path, found: Sequence[Found], refused: Sequence[Refused], ignored: Sequence[Ignored]) -> str:
     kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no FITS file"
+    reasons = Counter(each.reason for each in ignored).most_common(1)
+    left = "".join(f"; {count} left alone: {reason}" for reason, count in reasons)
     bad = "".join(f"\n  {each.problem}" for each in refused)
-    return f"{raw}: no frame that can be used ({listed}); give the folder that holds the raw night{bad}"
+    return f"{raw}: no frame that can be used ({listed}{left}); give the folder that holds the raw night{bad}"
 
 
 def _forms(items: Sequence[Found], recipe: NightRecipe) -> list[tuple[object, ...]]:
@@ -273,7 +284,7 @@ def _first_choices(
             continue
         shape_yx, binning_xy = form[0], form[1]
         size = size_words(shape_yx, binning_xy)  # type: ignore[arg-type]
-        whose = f" of {counts[form]} frames, {size}" if len(firsts) > 1 else ""
+        whose = f" of {frames_words(counts[form])}, {size}" if len(firsts) > 1 else ""
         told += [replace(choice, what=choice.what + whose) for choice in first.choices]
     return told
 

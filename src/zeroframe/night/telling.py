@@ -177,8 +177,17 @@ def _about_scaling(plan: NightPlan) -> Iterator[Choice]:
         value = f"{labels[dark]} scaled by {by} for {frames_words(len(frames), kind)}"
         exposures = sorted({frame.traits.exposure_s or 0.0 for frame in frames})
         wanted = exposure_words(exposures[0]) + (f" to {exposure_words(exposures[-1])}" if len(exposures) > 1 else "")
-        reason = f"no dark of {wanted}" + (", and no longer one: its noise grows by as much" if up else "")
+        reason = f"no dark of {wanted}" + (" or longer" if up else "")
+        reason += " fits as well" if _has_dark_of(plan, exposures, longer=up) else ""
+        reason += ": its noise grows by as much" if up else ""
         yield Choice("dark", value, reason, certain=not up)
+
+
+def _has_dark_of(plan: NightPlan, exposures_s: Sequence[float], *, longer: bool) -> bool:
+    """Whether there is a dark of one of these exposures, be it of another temperature or night."""
+    known = [group.traits.exposure_s or 0.0 for group in _groups(plan, Kind.DARK)]
+    same = plan.recipe.tolerances.same_exposure
+    return any(same(own_s, each_s) or (longer and own_s > each_s) for own_s in known for each_s in exposures_s)
 
 
 def _about_other_nights(plan: NightPlan) -> Iterator[Choice]:
@@ -191,7 +200,7 @@ def _about_other_nights(plan: NightPlan) -> Iterator[Choice]:
             if group is not None and nights:
                 used[match.what, group.label, nights].append(frame.name)
     for (what, label, nights), names in sorted(used.items()):
-        reason = f"taken {nights} night{'' if nights == 1 else 's'} away; there is none of their own night"
+        reason = f"taken {nights} night{'' if nights == 1 else 's'} away; none of their own night fits"
         yield Choice(f"{what} of another night", f"{label} for {listed(names)}", reason, certain=False)
 
 
