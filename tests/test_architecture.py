@@ -24,6 +24,7 @@ FLOORS = (
         "medians",
         "precision",
         "kernels",
+        "compiling_ahead",
     ),
     (
         *("dialects", "io", "headers"),

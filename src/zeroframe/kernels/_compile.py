@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from zeroframe.kernels._arguments import Kind
 
-__all__ = ["Array", "kernel"]
+__all__ = ["Array", "is_kept", "kernel"]
 
 #: Of any shape and dtype: which ones a kernel takes stands in its docstring.
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -74,6 +74,10 @@ class _Kernel:
                     _warn(said)
                 self._calls[kinds] = load(code, kinds)
             return self._calls[kinds]
+
+    def is_kept(self, arguments: tuple[Any, ...]) -> bool:
+        """Whether the machine code for arguments of these types is in the store."""
+        return Store(self._function, tuple(map(kind_of, arguments))).read() is not None
 
     def _compile(self, kinds: tuple[Kind, ...]) -> MachineCode:
         with _garbage_left_alone():
@@ -133,3 +137,8 @@ def kernel(function: F) -> F:
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in {"", "0"}:
         return np.errstate(all="ignore")(function)
     return cast("F", _Kernel(function))
+
+
+def is_kept(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    """Whether nothing has to be compiled to call a kernel with arguments of these types."""
+    return not isinstance(function, _Kernel) or function.is_kept(arguments)
