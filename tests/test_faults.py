@@ -79,6 +79,15 @@ class TestFolders:
         assert refused(command("bias", tmp_path / "raw", "-o", out), "no bias frame", "2 flat", "give the folder")
         assert not out.exists()
 
+    def test_results_are_no_raw_frames(self, raw, out, tmp_path):
+        assert command("bias", raw, "-o", out, "--no-combine").code == 0
+        said = refused(command("bias", out, "-o", tmp_path / "again"), "calibrated already", "zeroframe combine")
+        assert said
+        assert not (tmp_path / "again").exists()
+        shutil.copy(next(out.glob("*.fits")), raw / "result.fits")
+        run = command("bias", raw, "-o", tmp_path / "again", "--dry-run")
+        assert "left out: result.fits — calibrated already by zeroframe" in run.out
+
     def test_only_a_combined_bias(self, tmp_path, out):
         write_raw(tmp_path / "raw" / "c.fits", raw_pixels(1), COMBINED=True)
         assert refused(command("bias", tmp_path / "raw", "-o", out), "c.fits", "combined already")

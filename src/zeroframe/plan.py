@@ -224,9 +224,10 @@ def plan_bias(found: Sequence[Found], raw: Path, out: Path, wishes: BiasWishes) 
     ]
     biases = [item for item in found if item.facts is not None and item.facts.kind is Kind.BIAS and not item.problem]
     combined = [item for item in biases if item.facts is not None and item.facts.combined]
-    single = [item for item in biases if item not in combined]
+    made = [item for item in biases if item not in combined and item.is_result]
+    single = [item for item in biases if item not in combined and item not in made]
     if not single:
-        raise NoFramesError(_no_bias_sentence(raw, found, combined, unusable))
+        raise NoFramesError(_no_bias_sentence(raw, found, combined, made, unusable))
     usable, odd = same_form(single)
     recipe, camera, choices = choose_recipe(usable[0], wishes.recipe)
     jobs, clashes = _calibrate_jobs(usable, out, recipe, wishes)
@@ -239,15 +240,24 @@ def plan_bias(found: Sequence[Found], raw: Path, out: Path, wishes: BiasWishes) 
         if len(jobs) == 1:
             choices.append(Choice("combine", "one frame only", "the result is as noisy as that frame", certain=False))
     refused = (*unusable, *odd, *clashes)
-    told = (*kind_choices(single, combined), *choices)
+    told = (*kind_choices(single, combined, made), *choices)
     return BiasPlan(
         out, tuple(found), tuple(jobs), combine, refused, told, camera, wishes.overwrite, wishes.reject_outliers
     )
 
 
-def _no_bias_sentence(raw: Path, found: Sequence[Found], combined: Sequence[Found], unusable: Sequence[Refused]) -> str:
+def _no_bias_sentence(
+    raw: Path,
+    found: Sequence[Found],
+    combined: Sequence[Found],
+    made: Sequence[Found],
+    unusable: Sequence[Refused],
+) -> str:
     advice = "; give the folder that holds the raw biases"
     bad = "".join(f"\n  {refused.problem}" for refused in unusable)
+    if made:
+        what = f"{made[0].path.name}, which zeroframe has calibrated already"
+        return f"{raw}: no raw bias frame, only such as {what}{advice}, or combine these with zeroframe combine{bad}"
     if combined:
         return f"{raw}: no raw bias frame, only {combined[0].path.name}, which is combined already{advice}{bad}"
     kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)

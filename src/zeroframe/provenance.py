@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe._version import __version__
 from zeroframe.sections import Section
+from zeroframe.survey import KEY_CARD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +45,6 @@ __all__ = [
     "versions",
 ]
 
-#: Names the job that made a file; its value is the key.
-KEY_CARD = "ZFJOB"
 #: The mean level that was subtracted: with it the level of the raw frame is known from the calibrated one.
 LEVEL_CARD = "OVSCMEAN"
 #: What computes, compresses and writes: another version may give other bytes.

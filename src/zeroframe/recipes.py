@@ -266,13 +266,13 @@ def _header_choices(item: Found) -> list[Choice]:
     return [Choice("overscan", "not subtracted, nothing trimmed", reason, certain=False)]
 
 
-def kind_choices(single: Sequence[Found], combined: Sequence[Found]) -> list[Choice]:
+def kind_choices(single: Sequence[Found], combined: Sequence[Found], made: Sequence[Found]) -> list[Choice]:
     """Say where the kind or the unit of frames was guessed, and which frames were left out.
 
     Parameters
     ----------
-    single, combined : sequence of Found
-        The raw biases, and those that are combined ones already.
+    single, combined, made : sequence of Found
+        The raw biases, those that are combined ones already, and those that were calibrated already.
     """
     choices = []
     guessed = [item for item in single if item.facts is not None and not item.facts.kind_certain]
@@ -280,10 +280,9 @@ def kind_choices(single: Sequence[Found], combined: Sequence[Found]) -> list[Cho
         reason = f"no header word says so, only {guessed[0].facts.kind_reason}"
         value = f"{len(guessed)} of {len(single)} frames taken as bias"
         choices.append(Choice("kind", value, reason, certain=False))
-    if combined:
-        choices.append(
-            Choice("left out", _names([c.path.name for c in combined]), "combined already, so not raw frames")
-        )
+    for left_out, what in ((combined, "combined already"), (made, "calibrated already by zeroframe")):
+        if left_out:
+            choices.append(Choice("left out", _names([c.path.name for c in left_out]), f"{what}, so not raw frames"))
     exposed = [
         f"{item.path.name} ({item.facts.exposure_s:g} s)"
         for item in single

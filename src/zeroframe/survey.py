@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Found", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
+__all__ = ["KEY_CARD", "Found", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
 
+#: A header that has it is that of a result; it names the job that made it.
+KEY_CARD = "ZFJOB"
 #: A file with one of these names was meant as FITS, so it is named when its content is not.
 _FITS_SUFFIXES = (".fit", ".fits", ".fts", ".fz")
 _WRAPPING_SUFFIXES = (".gz", ".bz2")
@@ -67,6 +69,12 @@ class Found:
     def binning_xy(self) -> tuple[int, int]:
         """Binning that the header states; 1 x 1 where it states none."""
         return (self.facts.binning_xy if self.facts else None) or (1, 1)
+
+    @property
+    def is_result(self) -> bool:
+        """Whether zeroframe has made it: calibrated twice, it would look as if all were well."""
+        frame = self.frame if self.problem is None else None
+        return frame is not None and KEY_CARD in frame.cards_of(frame.image())
 
     @property
     def form(self) -> tuple[tuple[int, ...] | None, tuple[int, int], str]:

@@ -76,9 +76,8 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
 def dispatcher_of(function: Callable[..., Any]) -> Any:
     """Return the function in the form in which numba compiles it into others."""
     options = {"nopython": True, "error_model": "numpy", "_nrt": False}
-    # without the wrappers by which Python would call it, which take a third of the time, and without the search for
-    # expressions of whole arrays, which kernels do not have
-    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "no_rewrites": True}
+    # without the wrappers by which Python would call it: they take a third of the time
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return _Dispatcher(function, targetoptions=options)
 
 

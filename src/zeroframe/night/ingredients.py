@@ -120,7 +120,7 @@ class Pantry:
     def _figures(self, frame: NightFrame) -> tuple[float | None, float | None, list[str]]:
         """Gain and noise, as they were stated, else as they were measured on combined frames; and what is lost."""
         steps = frame.steps
-        if not (steps.uncertainty or steps.to_electrons or steps.cosmic_rays != "none"):
+        if not (steps.uncertainty or steps.to_electrons):
             return None, None, []
         gain = steps.gain_e_per_adu
         if gain is None:

@@ -100,7 +100,7 @@ def pedestal_group(plan: NightPlan, frame: NightFrame) -> Group | None:
 def frame_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
     """Return the names of all combined frames and masks that a calibrated frame is made with."""
     others = [gain_group(plan, frame), pedestal_group(plan, frame)]
-    if frame.steps.uncertainty or frame.steps.cosmic_rays != "none":
+    if frame.steps.uncertainty:
         others.append(noise_group(plan, frame))
     return tuple(dict.fromkeys([*frame.steps.needs, *(group.name for group in others if group is not None)]))
 

@@ -13,7 +13,6 @@ from zeroframe.night.batches import frames_words
 from zeroframe.night.jobs import Ignored, NightFrame, Steps
 from zeroframe.night.traits import moment_of, read_traits, split_nights
 from zeroframe.plan import Refused, target_path
-from zeroframe.provenance import KEY_CARD
 from zeroframe.recipes import Choice, FrameRecipe, choose_recipe, size_words
 
 if TYPE_CHECKING:
@@ -203,7 +202,7 @@ def sort_out(
                 ignored.append(Ignored(item.path, item.problem.reason))
         elif item.facts is None or item.facts.combined:
             ignored.append(Ignored(item.path, "combined already, so not a raw frame"))
-        elif _is_result(item):
+        elif item.is_result:
             ignored.append(Ignored(item.path, "calibrated already by zeroframe, so not a raw frame"))
         elif said is Kind.DARK and item.facts.exposure_s is None:
             ignored.append(Ignored(item.path, "a dark, but its header does not say how long it was exposed"))
@@ -214,11 +213,6 @@ def sort_out(
             reason = f"{item.facts.kind_reason}; to calibrate it, too, name '{named}' in steps.kinds of the recipe"
             ignored.append(Ignored(item.path, reason))
     return usable, refused, ignored
-
-
-def _is_result(item: Found) -> bool:
-    """Whether a frame is a result itself: calibrated twice, it would look as if all were well."""
-    return item.frame is not None and KEY_CARD in item.frame.cards_of(item.frame.image())
 
 
 def _nobody(raw: Path, found: Sequence[Found], refused: Sequence[Refused], ignored: Sequence[Ignored]) -> str:
