@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small frames, once: shows that the benchmark works")
-    parser.add_argument("--only", default=",".join(LETTERS), help="workloads, as A,B (of %(default)s)")
+    parser.add_argument("--only", default=",".join(LETTERS), help="workloads, as A,B 25 clipped (of %(default)s)")
     parser.add_argument("--peers", help="programs, as zeroframe,limit,IRAF; by default all that are installed")
     parser.add_argument("--repeat", type=int, help="rounds at most (5; 1 with --quick)")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds a program and workload (%(default)s)")
@@ -36,8 +36,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--from-json", type=Path, help="measure nothing, show the figures of an earlier run")
     parser.add_argument("--update", action="store_true", help="put what is measured into the figures of --json")
     given = parser.parse_args()
-    if set(given.only.split(",")) - set(LETTERS):
-        parser.error(f"--only takes {', '.join(LETTERS)}")
+    if {name.split(" ")[0] for name in given.only.split(",")} - set(LETTERS):
+        parser.error(f"--only takes {', '.join(LETTERS)}, or the whole name of a workload")
     partial = given.quick or given.peers or given.rows or given.only != ",".join(LETTERS)
     if given.write_docs and partial:
         parser.error("--write-docs is for a whole run: leave out --quick, --only, --peers and --rows")
@@ -64,7 +64,7 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
     path = given.json or work / "results.json"
     report["workloads"] = json.loads(path.read_text())["workloads"] if given.update else []
     for workload in workloads(work, size):
-        if workload.letter not in given.only.split(","):
+        if not {workload.letter, workload.key} & set(given.only.split(",")):
             continue
         _say(f"{workload.key}: {workload.title}")
         make_frames(work, size.rows, workload.needs)
