@@ -85,10 +85,16 @@ def carry_out_plan(
 
     if means.dry_run:
         return _dry_run(plan, means, screen), None
-    checks = {"check": means.check, "check_sums": means.check_sums}
     with (
         compiled_ahead("night") if executor is None else nullcontext(),
-        begin_night(plan, mem_limit_bytes=means.limit, workers=means.workers, executor=executor, **checks) as session,
+        begin_night(
+            plan,
+            mem_limit_bytes=means.limit,
+            workers=means.workers,
+            check=means.check,
+            check_sums=means.check_sums,
+            executor=executor,
+        ) as session,
     ):
         screen.night_found(plan)
         screen.choices(plan.choices)

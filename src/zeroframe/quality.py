@@ -38,6 +38,7 @@ __all__ = [
     "sample_bands",
     "sample_bytes",
     "sampled_level",
+    "spread_evenly",
 ]
 
 #: A sigma from 400 000 pixels is good to 0.11 %; more would only cost time. Long stacks are sampled more thinly,
@@ -310,6 +311,18 @@ def read_bands(
     return sample
 
 
+def spread_evenly(count: int, most: int) -> list[int]:
+    """Return at most so many of the numbers below ``count``, spread evenly from the first to the last.
+
+    Examples
+    --------
+    >>> spread_evenly(10, 4), spread_evenly(3, 8)
+    ([0, 3, 6, 9], [0, 1, 2])
+    """
+    numbers: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
+    return numbers
+
+
 def frame_pairs(frames: int) -> list[tuple[int, int]]:
     """Return which frames are compared with which to measure their noise.
 
@@ -323,9 +336,7 @@ def frame_pairs(frames: int) -> list[tuple[int, int]]:
     """
     if frames == 2:
         return [(0, 1)]
-    # not np.unique, which imports numpy.ma: that takes 7 ms
-    first = dict.fromkeys(np.linspace(0, frames - 1, min(frames, _MOST_PAIRS)).astype(int).tolist())
-    return [(i, (i + 1) % frames) for i in first]
+    return [(i, (i + 1) % frames) for i in spread_evenly(frames, _MOST_PAIRS)]
 
 
 def frame_noise(

@@ -199,14 +199,8 @@ class _Entry:
         callee = self._target.declare_function(module, kernel)
         call = self._target.call_conv.call_function
         status, result = call(builder, callee, kernel.restype, kernel.argtypes, arguments)
-        parts = (
-            [builder.extract_value(result, i) for i in range(len(kernel.restype.types))]
-            if isinstance(kernel.restype, types.BaseTuple)
-            else [] if isinstance(kernel.restype, types.NoneType) else [result]
-        )  # fmt: skip
-        for i, part in enumerate(parts):
-            places = builder.bitcast(where, part.type.as_pointer())
-            builder.store(part, builder.gep(places, [_INT32(i)]))
+        if not isinstance(kernel.restype, types.NoneType):
+            builder.store(result, builder.bitcast(where, result.type.as_pointer()))
         builder.ret(status.code)
         return module
 

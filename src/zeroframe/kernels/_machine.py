@@ -29,8 +29,7 @@ class MachineCode:
     name : str
         Of the kernel.
     returns : str
-        What it returns: 'q' for an integer, 'd' for a float, '?' for a bool; several of them for a tuple, none for
-        nothing.
+        What it returns: 'q' for an integer, 'd' for a float; several of them for a tuple, none for nothing.
     is_tuple : bool
         Whether it returns a tuple.
     object_code : bytes

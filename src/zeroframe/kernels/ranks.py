@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from zeroframe.kernels._compile import kernel
+from zeroframe.kernels.rows import reflected
 
 if TYPE_CHECKING:
     from zeroframe.kernels._compile import Array
@@ -25,14 +26,6 @@ _DIGITS = 6
 _BINS = 1 << _DIGIT_BITS
 #: Results of one tile along each axis, for boxes up to a quarter of it.
 _BLOCK = 64
-
-
-@kernel
-def _reflected(index: int, size: int) -> int:
-    """Index of a pixel beyond the edge, where the image is continued as its mirror image: (d c b a | a b c d)."""
-    while index < 0 or index >= size:
-        index = -index - 1 if index < 0 else 2 * size - 1 - index
-    return index
 
 
 @kernel
@@ -139,9 +132,9 @@ def _load_tile(
     tall, wide = ranks.shape
     count = 0
     for y in range(tall):
-        row = pixels[_reflected(top + y, ny)]
+        row = pixels[reflected(top + y, ny)]
         for x in range(wide):
-            value = np.float64(row[_reflected(left + x, nx)])
+            value = np.float64(row[reflected(left + x, nx)])
             ranks[y, x] = -1
             if np.abs(value) < np.inf:
                 values[count] = value + 0.0  # -0 is 0
@@ -312,9 +305,9 @@ def _box_medians(pixels: Array, places: Array, size: int, out: Array, values: Ar
     for i in range(places.shape[0]):
         count = 0
         for dy in range(size):
-            row = pixels[_reflected(places[i, 0] - size // 2 + dy, ny)]
+            row = pixels[reflected(places[i, 0] - size // 2 + dy, ny)]
             for dx in range(size):
-                value = np.float64(row[_reflected(places[i, 1] - size // 2 + dx, nx)])
+                value = np.float64(row[reflected(places[i, 1] - size // 2 + dx, nx)])
                 if np.abs(value) < np.inf:
                     values[count] = value
                     count += 1

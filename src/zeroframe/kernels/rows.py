@@ -1,4 +1,4 @@
-"""One row of an image: what several kernels ask of it."""
+"""One row or column of an image: what several kernels ask of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zeroframe.kernels._compile import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._compile import Array
 
-__all__ = ["count_not_finite"]
+__all__ = ["count_not_finite", "reflected"]
 
 
 @kernel
@@ -21,3 +21,11 @@ def count_not_finite(row: Array) -> int:
     for x in range(row.size):
         count += 0 if np.abs(row[x]) < np.inf else 1
     return count
+
+
+@kernel
+def reflected(index: int, size: int) -> int:
+    """Index of a pixel beyond the edge, where the image is continued as its mirror image: (d c b a | a b c d)."""
+    while index < 0 or index >= size:
+        index = -index - 1 if index < 0 else 2 * size - 1 - index
+    return index

@@ -15,6 +15,7 @@ import numpy as np
 
 from zeroframe.kernels._compile import kernel
 from zeroframe.kernels.few_medians import high, low, medians5, medians7, medians9
+from zeroframe.kernels.rows import reflected
 
 if TYPE_CHECKING:
     from zeroframe.kernels._compile import Array
@@ -97,14 +98,6 @@ def window() -> Window:
 
 
 @kernel
-def _reflected(index: int, size: int) -> int:
-    """Index of a pixel beyond the edge, where the image is continued as its mirror image: (d c b a | a b c d)."""
-    while index < 0 or index >= size:
-        index = -index - 1 if index < 0 else 2 * size - 1 - index
-    return index
-
-
-@kernel
 def _mean_around(frame: SkyFrame, plane: Array, shift: int, y: int, x: int, number: int, level: float) -> float:
     """Return the mean of what is neither masked nor hit among 5 x 5 pixels; where nothing is, the usual level."""
     ny, nx = frame.state.shape
@@ -163,9 +156,9 @@ def _load(frame: SkyFrame, top: int, left: int, seen: Window, number: int) -> No
     """Copy pixels, noise and mask of a window; beyond the edges the image is continued as its mirror image."""
     ny, nx = frame.state.shape
     for x in range(_SIDE):
-        seen.columns[x] = _reflected(left + x, nx)
+        seen.columns[x] = reflected(left + x, nx)
     for y in range(_SIDE):
-        row = _reflected(top + y, ny)
+        row = reflected(top + y, ny)
         if _load_row(frame, row, left, seen, y * _SIDE, number) > 0:
             _repair_row(frame, row, seen, y * _SIDE, number)
 
@@ -315,7 +308,7 @@ def _drop_sharp_light(frame: SkyFrame, top: int, left: int, seen: Window, limits
             place = y * _SIDE + x
             if hit[place] == 0:
                 continue
-            row, column, sigma = _reflected(top + y, ny), _reflected(left + x, nx), np.float64(noise[place])
+            row, column, sigma = reflected(top + y, ny), reflected(left + x, nx), np.float64(noise[place])
             needed = limits.line_contrast * np.float64(sharp[place]) * sigma
             if (
                 not _height(frame, row, column, 0, seen.line) > needed

@@ -120,6 +120,14 @@ def mad_block(block: Array, median: Array, mad: Array, work: Array) -> None:
 
 
 @kernel
+def _mean_std_of_sums(origin: float, total: float, squares: float, n: float) -> tuple[float, float]:
+    """Mean and standard deviation (divided by n), from sums of differences from a value near the mean."""
+    shift = total / n
+    variance = squares / n - shift * shift
+    return origin + shift, np.sqrt(variance if variance > 0.0 else 0.0)
+
+
+@kernel
 def mean_std_block(block: Array, origin: Array, mean: Array, std: Array) -> None:
     """Mean and standard deviation (divided by n) of columns, by sums of differences from a value near the mean."""
     frames, width = block.shape
@@ -132,10 +140,7 @@ def mean_std_block(block: Array, origin: Array, mean: Array, std: Array) -> None
             mean[p] += d
             std[p] += d * d
     for p in range(width):
-        shift = mean[p] / frames
-        variance = std[p] / frames - shift * shift
-        mean[p] = origin[p] + shift
-        std[p] = np.sqrt(variance if variance > 0.0 else 0.0)
+        mean[p], std[p] = _mean_std_of_sums(origin[p], mean[p], std[p], frames)
 
 
 @kernel
@@ -198,7 +203,4 @@ def clipped_mean_std_block(
             mean[p] += d
             std[p] += d * d
     for p in range(width):
-        shift = mean[p] / kept[p]
-        variance = std[p] / kept[p] - shift * shift
-        mean[p] = origin[p] + shift
-        std[p] = np.sqrt(variance if variance > 0.0 else 0.0)
+        mean[p], std[p] = _mean_std_of_sums(origin[p], mean[p], std[p], kept[p])

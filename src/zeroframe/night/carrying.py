@@ -82,8 +82,9 @@ def run_night(
     ClusterError
         When the cluster is lost; a second run goes on where this one ended.
     """
-    means = {"mem_limit_bytes": mem_limit_bytes, "workers": workers}
-    with begin_night(plan, **means, check=check, check_sums=check_sums, executor=executor) as session:
+    with begin_night(
+        plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check, check_sums=check_sums, executor=executor
+    ) as session:
         return carry_out_night(session, progress=progress, check_sums=check_sums)
 
 

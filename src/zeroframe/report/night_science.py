@@ -14,7 +14,7 @@ from zeroframe.night.batches import exposure_words, filter_key, frames_words
 from zeroframe.night.telling import lost_words
 from zeroframe.night.words import explain_frame
 from zeroframe.parallel import map_threads
-from zeroframe.quality import clipped_std, read_bands
+from zeroframe.quality import clipped_std, read_bands, spread_evenly
 from zeroframe.report.data import Blink, Column, Comparison, Decision, Remark, Section, Table, TableRow
 from zeroframe.report.figures import alike_pictures
 from zeroframe.report.night_glance import clock_words
@@ -128,7 +128,7 @@ def _stated_noise(path: Path) -> tuple[float, float]:
     if sigma is None:
         return float("nan"), float("nan")
     ny, nx = sigma.shape_yx
-    pairs = [slice(int(y), int(y) + 2) for y in np.unique(np.linspace(0, ny - 2, _PAIRS).astype(int))] if ny > 1 else []
+    pairs = [slice(y, y + 2) for y in spread_evenly(ny - 1, _PAIRS)]
     if not pairs or nx < 2:
         return float("nan"), float("nan")
     pixels, errors = (read_bands(image, 0, pairs).astype(np.float64) for image in (open_image(path), sigma))

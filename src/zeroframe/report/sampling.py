@@ -16,7 +16,7 @@ from zeroframe.io import read_raw, scan
 from zeroframe.io.urls import UrlPath
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.medians import median_of_valid
-from zeroframe.quality import SampledStack, clipped_std
+from zeroframe.quality import SampledStack, clipped_std, spread_evenly
 from zeroframe.report.data import Histogram
 from zeroframe.stacks import ArrayStack, FileStack, ImageOnDisk, Stack, open_stack
 
@@ -236,7 +236,7 @@ def sample_frame(path: Path, frames: int) -> FrameSample:
     valid[valid == 0] = np.nan
     thumbnail = total / valid
     most = min(_NOISE_PIXELS, _ALL_NOISE_BYTES // (frames * image.dtype.itemsize))
-    chosen = np.linspace(0, height - 1, min(max(most // nx, 1), height)).astype(int)
+    chosen = spread_evenly(height, max(most // nx, 1))
     pixels = bands[chosen, 0]
     with np.errstate(invalid="ignore"):  # infinities
         noise = clipped_std(np.diff(pixels, axis=1)) / float(np.sqrt(2.0)) if nx > 1 else float("nan")
@@ -322,7 +322,7 @@ def edge_profile(image: Stack, axis: int, first: int, last: int) -> NDArray[np.f
         rows = np.empty((last - first, nx), image.dtype)
         image.read_rows(0, slice(first, last), rows)
         return _clipped_means(rows[:, :: max(nx // _EDGE_LINES, 1)].T)
-    starts = list(dict.fromkeys(np.linspace(0, ny - 1, min(ny, _EDGE_LINES)).astype(int).tolist()))
+    starts = spread_evenly(ny, _EDGE_LINES)
     line = np.empty((1, nx), image.dtype)
     sampled = np.empty((len(starts), last - first))
     for number, start in enumerate(starts):
