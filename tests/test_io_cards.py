@@ -213,7 +213,11 @@ def test_real_headers_are_read_as_astropy_does(real_data: Path) -> None:
             ours.tostring()
             assert set(cards) == set(header), path
             for keyword in set(header):
-                expected = header[keyword]
+                try:
+                    expected = header[keyword]
+                except fits.VerifyError:  # text without quotes, say 15:58:11.37, which astropy reads after mending it
+                    header.cards[keyword].verify("silentfix")
+                    expected = header[keyword]
                 if keyword in ("COMMENT", "HISTORY", ""):
                     assert cards[keyword] == "\n".join(map(str, expected)), path
                     continue
