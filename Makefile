@@ -2,16 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 DEMO := demo
 
-.PHONY: help demo test check format coverage fuzz bench bench-quick clean
+.PHONY: help demo test test-oldest check format coverage fuzz changelog bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
 	@echo "make test      set up, then run every test"
+	@echo "make test-oldest  the same with the oldest versions of what zeroframe needs that pyproject.toml allows"
 	@echo "make check     set up, then check format, lint and types"
 	@echo "make coverage  the tests, then those of the kernels uncompiled, so that their lines count too"
 	@echo "make fuzz      the property tests with new examples, ten times as many"
+	@echo "make changelog gather newsfragments/ into CHANGELOG.md, for a release"
 	@echo "make bench     measure against other programs, and write docs/performance.md (an hour)"
 	@echo "make bench-quick  the same on small frames, so that the benchmark cannot rot"
 	@echo "make clean     remove what make has made"
@@ -41,6 +44,16 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# uv, since pip cannot choose the oldest versions; what those need in turn is of today
+$(OLDEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct -e '.[test]'
+	@touch $@
+
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile
+
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -64,6 +77,10 @@ coverage: $(VENV)/.installed-coverage
 fuzz: $(VENV)/.installed-test
 	ZEROFRAME_EXAMPLES=search $(BIN)/python -m pytest -q -m hypothesis tests
 
+changelog: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/towncrier build --yes
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --write-docs
 
@@ -71,4 +88,4 @@ bench-quick: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist
+	rm -rf $(VENV) $(OLDEST) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist
