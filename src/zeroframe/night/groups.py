@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.calibration_frames import FLAT_LEVEL_CARD, brightest_hundredth, level_of_flat
+from zeroframe.calibration_frames import FLAT_LEVEL_CARD, NO_PLANE, brightest_hundredth, level_of_flat
 from zeroframe.combine_jobs import Finished, Means, Origin, combine_job
 from zeroframe.dialects import Kind
 from zeroframe.frame_quality import Flag, flag_frames
@@ -197,7 +197,8 @@ class _GroupOrigin(Origin):
             "NCOMBINE": len(paths),
             "COMBMETH": self._group.spec.method,
         }
-        sigma = np.empty((0, 0), combined.data.dtype) if uncertainty is None else uncertainty
+        # as the file holds it: whoever reads it again, because memory was short, gets the same bits
+        sigma = NO_PLANE if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = Plane(done.data, sigma, mask, said)
         return done
 
