@@ -9,6 +9,7 @@ from astropy.io import fits
 from astropy.modeling.models import Polynomial1D
 from astropy.nddata import CCDData, StdDevUncertainty
 
+import naive_frames
 from test_calibration import assert_equal, peer
 from zeroframe.calibration import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
 from zeroframe.corrections import subtract_overscan, trim_image
@@ -89,9 +90,10 @@ def test_the_overscan_as_a_slice():
     assert_equal(ccd_process(ccd, oscan=ccd[:, 20:]), ccd_process(ccd, oscan="[21:24,:]"))
 
 
-def test_the_same_bits_as_the_verbs_one_by_one():
+def test_the_bits_of_the_verbs_one_by_one_rounded_once():
     ccd, used = raw(), masters("electron")
     one = trim_image(subtract_overscan(ccd, fits_section="[21:24,:]", median=True), "[1:20,:]")
+    one.data = one.data.astype(np.float64)
     one = gain_correct(create_deviation(one, gain=GAIN, readnoise=NOISE, disregard_nan=True), GAIN)
     one = subtract_dark(
         subtract_bias(one, used["master_bias"]),
@@ -102,8 +104,9 @@ def test_the_same_bits_as_the_verbs_one_by_one():
     )
     one = flat_correct(one, used["master_flat"])
     all_at_once = ccd_process(ccd, **CALLS["in_electrons"])
-    np.testing.assert_array_equal(all_at_once.data, one.data)
-    np.testing.assert_array_equal(all_at_once.uncertainty.array, one.uncertainty.array)
+    assert all_at_once.data.dtype == np.float32
+    np.testing.assert_array_equal(all_at_once.data, one.data.astype(np.float32))
+    np.testing.assert_array_equal(all_at_once.uncertainty.array, one.uncertainty.array.astype(np.float32))
     assert dict(all_at_once.meta) == dict(one.meta)
 
 
@@ -153,6 +156,32 @@ def test_pixels_below_zero_get_the_read_noise():
     words = {"error": True, "gain": GAIN, "readnoise": NOISE}
     np.testing.assert_allclose(ccd_process(ccd, **words).uncertainty.array, [[5.0, np.sqrt(16 + 25)]])
     assert np.isnan(peer("ccd_process", ccd, **words).uncertainty.array[0, 0])
+
+
+def test_a_level_that_is_no_light_is_said_and_a_pedestal_takes_it_away():
+    """ccdproc counts the level of a bias as light: 1000 ADU of it add 16 ADU of noise to every pixel."""
+    rng = np.random.default_rng(6)
+    light = CCDData(rng.normal(1010, 9, TRIMMED).astype(np.float32), unit="adu")
+    bias = CCDData(rng.normal(1000, 3, TRIMMED).astype(np.float32), unit="adu")
+    words = {"error": True, "gain": GAIN, "readnoise": NOISE, "gain_corrected": False, "master_bias": bias}
+    with pytest.warns(AssumptionWarning, match="counted as light") as said:
+        ccd_process(light, **words)
+    assert said[0].filename == __file__
+    found = ccd_process(light, **words, pedestal=bias)
+    expected = naive_frames.noise(light.data.astype(np.float64) - bias.data, 1.6, 5.0)
+    np.testing.assert_allclose(found.uncertainty.array, 1.6 * expected, rtol=1e-6)
+    alone = create_deviation(light, gain=GAIN, readnoise=NOISE, disregard_nan=True, pedestal=bias)
+    np.testing.assert_allclose(alone.uncertainty.array, expected, rtol=1e-6)
+    np.testing.assert_array_equal(alone.data, light.data)
+    below = int(np.sum(light.data < bias.data))
+    assert below
+    with pytest.warns(AssumptionWarning, match=f"{below} pixels are below zero"):
+        nan = create_deviation(light, gain=GAIN, readnoise=NOISE, pedestal=bias).uncertainty.array
+    np.testing.assert_array_equal(np.isnan(nan), light.data < bias.data)
+    with pytest.raises(UnitError, match="pedestal in electron"):
+        ccd_process(light, **words, pedestal=CCDData(bias.data, unit="electron"))
+    with pytest.raises(ArgumentError, match="pedestal must be a CCDData"):
+        ccd_process(light, **words, pedestal=3)
 
 
 def test_headers_and_add_keyword():

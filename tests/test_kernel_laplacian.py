@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import naive_rays
+from zeroframe.cosmic_ray_masks import mask_lacosmic, scatter_noise
 from zeroframe.kernels import few_medians
 from zeroframe.kernels.laplacian import SharpLimits, mark_cosmic_rays
-from zeroframe.night.hits import mask_sharp, scatter_noise
 
 READ_NOISE = 8.0
 USUAL = SharpLimits()
@@ -235,7 +235,7 @@ def test_noise_that_nobody_knows_is_measured_on_the_pixels():
     assert np.median(blocks) == pytest.approx(np.sqrt(400 + READ_NOISE**2), rel=0.05)
     assert np.abs(blocks / np.median(blocks) - 1).max() < 0.3
     found = mask.copy()
-    count = mask_sharp(pixels, np.empty((0, 0), np.float32), found)
+    count = mask_lacosmic(pixels, np.empty((0, 0), np.float32), found)
     assert count == (found & ~mask).sum()
     clear = (charge > 5 * np.sqrt(light + READ_NOISE**2)) & ~mask
     assert found[clear].mean() > 0.9
@@ -246,5 +246,5 @@ def test_noise_that_nobody_knows_is_measured_on_the_pixels():
 def test_where_no_noise_can_be_measured_nothing_is_found(pixels):
     mask = np.zeros(pixels.shape, bool)
     assert scatter_noise(pixels.astype(np.float32), mask).size == 0
-    assert mask_sharp(pixels.astype(np.float32), np.empty((0, 0), np.float32), mask) == 0
+    assert mask_lacosmic(pixels.astype(np.float32), np.empty((0, 0), np.float32), mask) == 0
     assert not mask.any()

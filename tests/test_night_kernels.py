@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 import naive_frames
-from zeroframe.kernels.reduction import (
-    LightNoise,
-    block_levels,
-    mask_high,
-    mask_high_swapped16,
-    odd_places,
-    reduce_light,
-    subtract_planes,
-)
+from zeroframe.kernels.calibrate import Factors, NoiseModel, calibrate_image
+from zeroframe.kernels.masks import block_levels, mask_high, mask_high_swapped16, odd_places
+from zeroframe.night.light import subtract_planes
 
 SHAPE = (7, 33)
 NONE = np.empty((0, 0), np.float32)
@@ -36,12 +30,12 @@ def test_light_is_reduced_as_by_hand(dtype, used, with_pedestal):
     values, errors = planes(dtype)
     none = np.empty((0, 0), dtype)
     values["x"][2, 5] = -40.0  # below the pedestal
-    noise = LightNoise(17.0, 1 / 1.5, 1003.0, 0.7, 0.3, 1.2)
+    noise = NoiseModel(17.0, 1 / 1.5, 1003.0, 0.7, 0.3, 1.2)
     pedestal = values["b"] if with_pedestal else none
     given = tuple(values[name] if name in used else none for name in "bdf")
     sigmas = tuple(errors[name] if name in used else none for name in "bdf")
     out, sigma = np.empty(SHAPE, dtype), np.empty(SHAPE, dtype)
-    bad = reduce_light(values["x"], given, sigmas, pedestal, 0.3, 1.5, noise, out, sigma)
+    bad = calibrate_image(values["x"], none, given, sigmas, pedestal, Factors(dark=0.3, result=1.5), noise, out, sigma)
     expected = naive_frames.light(
         values["x"],
         [values[name] if name in used else None for name in "bdf"],
@@ -58,20 +52,21 @@ def test_light_is_reduced_as_by_hand(dtype, used, with_pedestal):
 def test_in_place_gives_the_same_bits_and_counts_what_is_not_finite():
     values, errors = planes(np.float32)
     values["x"][1, 1], values["d"][2, 2] = np.nan, np.inf
-    noise = LightNoise(17.0, 0.9, 0.0, 1.0, 1.0, 1.0)
+    noise = NoiseModel(17.0, 0.9, 0.0, 1.0, 1.0, 1.0)
     arguments = (
-        tuple(values[name] for name in "bdf"), tuple(errors[name] for name in "bdf"), values["b"], 1.0, 1.1, noise
+        tuple(values[name] for name in "bdf"), tuple(errors[name] for name in "bdf"),
+        values["b"], Factors(result=1.1), noise,
     )  # fmt: skip
     out, sigma, in_place = np.empty(SHAPE, np.float32), np.empty(SHAPE, np.float32), values["x"].copy()
-    assert reduce_light(values["x"], *arguments, out, sigma) == 2
+    assert calibrate_image(values["x"], NONE, *arguments, out, sigma) == 2
     assert np.isnan(out[1, 1])
     assert not np.isfinite(out[2, 2])
     again = np.empty(SHAPE, np.float32)
-    reduce_light(in_place, *arguments, in_place, again)
+    calibrate_image(in_place, NONE, *arguments, in_place, again)
     np.testing.assert_array_equal(in_place, out)
     np.testing.assert_array_equal(again, sigma)
     without = np.empty(SHAPE, np.float32)
-    reduce_light(values["x"], *arguments, without, NONE)
+    calibrate_image(values["x"], NONE, *arguments, without, NONE)
     np.testing.assert_array_equal(without, out)
 
 
@@ -82,7 +77,7 @@ def test_planes_are_subtracted_as_by_hand():
         (values["b"], values["d"], x - b - 0.3 * d), (NONE, values["d"], x - 0.3 * d), (values["b"], NONE, x - b),
     ):  # fmt: skip
         out = values["x"].copy()
-        assert subtract_planes(out, bias, dark, 0.3, out) == 0
+        subtract_planes(out, bias, dark, 0.3)
         np.testing.assert_array_equal(out, expected.astype(np.float32))
 
 

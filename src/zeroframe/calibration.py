@@ -1,6 +1,6 @@
 """The verbs that take the camera out of a frame: bias, dark, flat, gain, and the noise that is left.
 
-Each checks what it is given, and hands arrays to `zeroframe.kernels.arithmetic`. Standard deviations are propagated as
+Each checks what it is given, and hands arrays to `zeroframe.kernels.calibrate`. Standard deviations are propagated as
 of uncorrelated errors, masks are joined, and what is not finite is masked. Results are float32, float64 where the frame
 is; the type of calibration frames does not matter.
 """
@@ -260,7 +260,8 @@ def flat_correct(
         Pixels of the flat below are taken as this.
     norm_value : float or Quantity, optional
         What counts as a flat of one. By default the mean of the flat's pixels that are above zero and not masked;
-        those of more than ten times the median take no part.
+        those of more than ten times what a hundredth of them exceeds take no part. A flat that was divided by its level
+        already, as FLATLEVL in its header says, counts as it is.
     add_keyword : bool, str, mapping or None
         True writes the card FLATCOR; False or None nothing; a text or mapping is written instead.
 
@@ -401,6 +402,7 @@ def create_deviation(
     readnoise: Quantity | None = None,
     disregard_nan: bool = False,  # noqa: FBT001 -- ccdproc's arguments
     *,
+    pedestal: CCDData | None = None,
     add_keyword: object = True,
 ) -> CCDData:
     """Take photon noise and read noise as the uncertainty of a frame.
@@ -408,7 +410,7 @@ def create_deviation(
     Parameters
     ----------
     ccd_data : CCDData
-        The frame without bias, which is not changed.
+        The frame, which is not changed; without bias, unless there is a ``pedestal``.
     gain : Quantity, optional
         From the unit of the frame to that of ``readnoise``; not needed where they are the same.
     readnoise : Quantity
@@ -416,20 +418,22 @@ def create_deviation(
     disregard_nan : bool
         Take pixels below zero, and those that are NaN, as zero: their uncertainty is the read noise. Otherwise it is
         NaN.
+    pedestal : CCDData, optional
+        What light is counted from, in each pixel: a combined bias that is still in the frame. It adds no error.
     add_keyword : bool, str, mapping or None
         True writes the card NOISEMOD; False or None nothing; a text or mapping is written instead.
 
     Returns
     -------
     CCDData
-        The same pixels, with ``sqrt(gain * data + readnoise**2) / gain`` as a `StdDevUncertainty`.
+        The same pixels, with ``sqrt(gain * (data - pedestal) + readnoise**2) / gain`` as a `StdDevUncertainty`.
 
     Raises
     ------
     ArgumentError
         When ``gain`` or ``readnoise`` is no quantity, or an argument is not known.
     UnitError
-        When gain times data is not in the unit of the read noise.
+        When gain times data is not in the unit of the read noise, or the pedestal not in that of the data.
 
     Warns
     -----
@@ -447,13 +451,15 @@ def create_deviation(
     array([[1.5, 2.5]])
     """
     planes = Planes(require_ccd(ccd_data, "ccd_data"))
-    cards = noise_step(planes, gain, readnoise, negative_is_zero=disregard_nan)
+    cards = noise_step(planes, gain, readnoise, negative_is_zero=disregard_nan, pedestal=pedestal)
     result = planes.result()
     add_keywords(result, cards, add_keyword)
     return result
 
 
-def noise_step(planes: Planes, gain: object, readnoise: object, *, negative_is_zero: bool) -> Cards:
+def noise_step(
+    planes: Planes, gain: object, readnoise: object, *, negative_is_zero: bool, pedestal: CCDData | None = None
+) -> Cards:
     """Give a frame that is worked on its uncertainty; return what its header says of it."""
     if not isinstance(readnoise, Quantity):
         raise ArgumentError(f"readnoise is {readnoise!r}; give it with its unit, such as 5 * u.electron")
@@ -471,7 +477,9 @@ def noise_step(planes: Planes, gain: object, readnoise: object, *, negative_is_z
         raise UsageError(f"gain is {used} and readnoise {readnoise}; the gain must be above zero, the noise not below")
     if gain is None and planes.unit == Unit("adu"):
         _warn("the frame is in adu and no gain is given: an ADU is taken for an electron")
-    below = planes.set_noise(gain_value, float(readnoise.value), negative_is_zero=negative_is_zero)
+    if pedestal is not None and require_ccd(pedestal, "pedestal").unit != planes.unit:
+        raise UnitError(f"the frame is in {planes.unit or 'no unit'} and the pedestal in {pedestal.unit or 'no unit'}")
+    below = planes.set_noise(gain_value, float(readnoise.value), negative_is_zero=negative_is_zero, pedestal=pedestal)
     if below and not negative_is_zero:
         _warn(
             f"{below} pixels are below zero and get NaN as their uncertainty; "

@@ -63,24 +63,25 @@ def _combining() -> _Stage:
 
 
 def _reducing() -> _Stage:
-    from zeroframe.kernels.reduction import LightNoise, mask_high_swapped16, reduce_light, subtract_planes
+    from zeroframe.kernels.calibrate import Factors, NoiseModel, calibrate_image
+    from zeroframe.kernels.masks import mask_high_swapped16
 
     one, mask = np.ones((1, 1), np.float32), np.zeros((1, 1), np.bool_)
     arguments = (np.zeros((1, 1), np.uint16), 0.0, 1.0, 0, 0, mask)
 
     def compile_all() -> None:
         mask_high_swapped16(*arguments)
-        subtract_planes(one, one, one, 1.0, one)
         three = (one, one, one)
-        reduce_light(one, three, three, one, 1.0, 1.0, LightNoise(1.0, 1.0, 1.0, 1.0, 1.0, 1.0), one, one)
+        noise = NoiseModel(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+        calibrate_image(one, one, three, three, one, Factors(), noise, one, one)
 
     return _Stage(compile_all, mask_high_swapped16, arguments)
 
 
 def _masking() -> _Stage:
-    from zeroframe.kernels.arithmetic import flat_level
+    from zeroframe.kernels.calibrate import flat_level
+    from zeroframe.kernels.masks import block_levels, odd_places
     from zeroframe.kernels.ranks import box_medians
-    from zeroframe.kernels.reduction import block_levels, odd_places
 
     one, level, places = np.ones((1, 1), np.float32), np.zeros((1, 1)), np.zeros((1, 2), np.int64)
 

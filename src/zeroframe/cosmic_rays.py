@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from astropy import units as u
 from astropy.nddata import CCDData
 
+from zeroframe.calibration_frames import NO_PLANE
 from zeroframe.ccd import require_ccd, with_data
-from zeroframe.errors import ArgumentError, UnitError, UsageError
-from zeroframe.filters import box_size, moving_percentiles
-from zeroframe.kernels.ranks import box_medians
+from zeroframe.cosmic_ray_masks import far_above_median, mask_lacosmic, mean_around, median_around
+from zeroframe.errors import ArgumentError, UnitError, UsageError, nearest_name
+from zeroframe.filters import box_size
+from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
+from zeroframe.kernels.laplacian import SharpLimits
 from zeroframe.planes import Planes, deviations_of, native_pixels
 from zeroframe.precision import float_dtype
 from zeroframe.verbs import checked_names, is_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 __all__ = ["cosmicray_lacosmic", "cosmicray_median"]
 
 Cleaned: TypeAlias = "tuple[NDArray[Any], NDArray[np.bool_]]"
+Finder = Literal["astroscrappy", "zeroframe"]
+
+#: What cosmic rays are replaced by is taken from a box of this side, as in astroscrappy.
+_CLEANING_BOX = 5
+_CLEANED_BY = {"medmask": median_around, "meanmask": mean_around}
+#: The program of our own takes medians along rows and columns, and no model of a star; these it cannot do otherwise.
+_ONLY_ASTROSCRAPPY = {
+    "sepmed": True, "fsmode": "median", "psfmodel": "gauss", "psffwhm": 2.5, "psfsize": 7, "psfk": None,
+    "psfbeta": 4.765, "verbose": False, "inbkg": None,
+}  # fmt: skip
+_MOST_PASSES = 200
 
 
 @checked_names
@@ -47,8 +64,10 @@ def cosmicray_lacosmic(
     gain_apply: bool = True,  # noqa: FBT001
     inbkg: NDArray[Any] | None = None,
     invar: NDArray[Any] | None = None,
+    *,
+    finder: Finder = "astroscrappy",
 ) -> CCDData | Cleaned:
-    """Find cosmic rays by their sharp edges: L.A.Cosmic, as Astro-SCRAPPY does it.
+    """Find cosmic rays by their sharp edges: L.A.Cosmic, by Astro-SCRAPPY or by the program that nights are reduced by.
 
     Parameters
     ----------
@@ -69,6 +88,12 @@ def cosmicray_lacosmic(
         As in `astroscrappy.detect_cosmics`.
     gain_apply : bool
         Whether the result is multiplied by the gain.
+    finder : {'astroscrappy', 'zeroframe'}
+        ``zeroframe`` finds what `zeroframe night` masks, some twenty times faster, and needs no other package: sharp
+        lines of spectra and the images of points, however sharp, are left alone. The noise is that of ``invar``, else
+        the frame's uncertainty, else that of ``gain`` and ``readnoise``. Of ``cleantype`` it knows ``medmask`` and
+        ``meanmask``; ``sepmed``, ``fsmode``, the arguments of the star's model, ``inbkg`` and ``verbose`` stay at their
+        defaults.
 
     Returns
     -------
@@ -79,7 +104,8 @@ def cosmicray_lacosmic(
     Raises
     ------
     UsageError
-        When astroscrappy is not installed, or ``pssl`` is given with ``inbkg`` or ``invar``.
+        When astroscrappy is not installed, ``pssl`` is given with ``inbkg`` or ``invar``, or the ``finder`` does not
+        know an argument.
     UnitError
         When the units of frame, gain and read noise do not fit together.
 
@@ -95,20 +121,23 @@ def cosmicray_lacosmic(
     >>> bool(cosmic[20, 20]), bool(cleaned[20, 20] < 120.0)
     (True, True)
     """
-    detect = _astroscrappy()
+    if finder not in get_args(Finder):
+        raise ArgumentError(
+            f"finder is {finder!r}, not 'astroscrappy' or 'zeroframe'{nearest_name(str(finder), get_args(Finder))}"
+        )
     if pssl != 0 and (inbkg is not None or invar is not None):
         raise UsageError("pssl and inbkg or invar contradict each other; put the sky into inbkg")
     frame = ccd if isinstance(ccd, CCDData) else None
     gain_used, noise_e = _gain_and_noise(frame, gain, readnoise)
     pixels, bad = _valid_pixels(ccd)
-    options = {
+    options: dict[str, Any] = {
         "sigclip": sigclip, "sigfrac": sigfrac, "objlim": objlim, "satlevel": satlevel, "niter": niter,
         "sepmed": sepmed, "cleantype": cleantype, "fsmode": fsmode, "psfmodel": psfmodel, "psffwhm": psffwhm,
         "psfsize": psfsize, "psfbeta": psfbeta, "verbose": verbose,
         "psfk": _single(psfk), "inbkg": _single(inbkg), "invar": _single(invar),
     }  # fmt: skip
-    shown = _filled(pixels, bad) + np.float32(pssl)
-    cosmic, cleaned = detect(shown, inmask=bad, gain=float(gain_used.value), readnoise=noise_e, **options)
+    shown = _Shown(pixels, bad, frame, pssl, float(gain_used.value), noise_e)
+    cosmic, cleaned = (_by_astroscrappy if finder == "astroscrappy" else _by_zeroframe)(shown, options)
     out = np.where(cosmic, cleaned - np.float32(pssl), pixels).astype(float_dtype(pixels.dtype), copy=False)
     if frame is None:
         return (out * out.dtype.type(gain_used.value) if gain_apply else out), cosmic
@@ -119,6 +148,84 @@ def cosmicray_lacosmic(
     result = planes.result()
     result.meta["COSMICS"] = f"L.A.Cosmic: {int(cosmic.sum())} pixels"
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What cosmic rays are looked for in: pixels, those of them that take no part, and what their noise is made of."""
+
+    pixels: NDArray[Any]
+    bad: NDArray[np.bool_]
+    frame: CCDData | None
+    sky: float
+    gain: float
+    read_noise_e: float
+
+
+def _by_astroscrappy(shown: _Shown, options: dict[str, Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Return the cosmic rays, and the pixels with something better in their place, the sky included."""
+    detect = _astroscrappy()
+    given = _filled(shown.pixels, shown.bad) + np.float32(shown.sky)
+    cosmic, cleaned = detect(given, inmask=shown.bad, gain=shown.gain, readnoise=shown.read_noise_e, **options)
+    return cosmic, cleaned
+
+
+def _by_zeroframe(shown: _Shown, options: dict[str, Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Do the same by the kernel of the night."""
+    clean, limits = _checked(options)
+    values = shown.pixels.astype(float_dtype(shown.pixels.dtype))
+    values += values.dtype.type(shown.sky)
+    masked = shown.bad.copy()
+    saturated = _saturated_stars(values, options["satlevel"] / shown.gain)
+    masked[tuple(saturated.T)] = True
+    before = masked.copy()
+    mask_lacosmic(values, _noise_of(shown, values, options["invar"]), masked, limits)
+    cosmic = masked & ~before
+    places = np.argwhere(cosmic)
+    cleaned = values.copy()
+    values[masked] = np.nan
+    better = clean(values, places, _CLEANING_BOX)
+    found = np.isfinite(better)
+    cleaned[tuple(places[found].T)] = better[found]
+    return cosmic, cleaned
+
+
+def _checked(options: dict[str, Any]) -> tuple[Callable[..., NDArray[np.float64]], SharpLimits]:
+    """Return how cosmic rays are replaced, and what they are; refuse what the kernel of the night does not know."""
+    for name, default in _ONLY_ASTROSCRAPPY.items():
+        if options[name] is not default and options[name] != default:
+            raise UsageError(f"finder='zeroframe' does not know {name}; leave it out, or take finder='astroscrappy'")
+    clean = _CLEANED_BY.get(options["cleantype"])
+    if clean is None:
+        raise UsageError(f"cleantype is {options['cleantype']!r}; finder='zeroframe' knows {' and '.join(_CLEANED_BY)}")
+    passes = box_size(options["niter"], "niter", 0)
+    if passes > _MOST_PASSES:
+        raise UsageError(f"niter is {passes}; finder='zeroframe' makes {_MOST_PASSES} passes at most")
+    return clean, SharpLimits(options["sigclip"], options["sigfrac"], options["objlim"], passes=passes)
+
+
+def _saturated_stars(values: NDArray[Any], limit: float) -> NDArray[np.int64]:
+    """Return the places of saturated pixels with light around them; a lone one is a cosmic ray. As in astroscrappy."""
+    with np.errstate(invalid="ignore"):
+        places = np.argwhere(values >= limit)
+    return places[median_around(values, places, _CLEANING_BOX) > limit / 10.0]
+
+
+def _noise_of(shown: _Shown, values: NDArray[Any], variance: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Return standard deviations as the kernel of the night takes them."""
+    if variance is not None:
+        if variance.shape != values.shape:
+            raise UsageError(f"invar has shape {variance.shape} and the frame {values.shape}; they must be equal")
+        return np.sqrt(variance)
+    sigma = None if shown.frame is None else deviations_of(shown.frame, np.dtype(np.float32))
+    if sigma is not None:
+        return sigma
+    noise = NO_NOISE._replace(read_variance=(shown.read_noise_e / shown.gain) ** 2, per_gain=1.0 / shown.gain)
+    made, none = np.empty(values.shape, np.float32), NO_PLANE
+    calibrate_image(
+        values, none, (none, none, none), (none, none, none), none, Factors(), noise, np.empty_like(values), made
+    )
+    return made
 
 
 def _astroscrappy() -> Any:  # noqa: ANN401 -- astroscrappy has no types
@@ -239,9 +346,7 @@ def cosmicray_median(
     values = pixels.astype(float_dtype(pixels.dtype))
     values[bad] = np.nan
     error = _error_image(ccd, error_image, values)
-    (level,) = moving_percentiles(values, (mbox, mbox), [50.0])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cosmic = (values - level) / error > thresh
+    cosmic = far_above_median(values, error, thresh, mbox)
     if gbox > 1:
         from scipy.ndimage import maximum_filter
 
@@ -250,8 +355,7 @@ def cosmicray_median(
     if rbox > 0:
         values[cosmic] = np.nan
         places = np.argwhere(cosmic)
-        medians = np.empty(len(places))
-        box_medians(values, places, rbox, medians)
+        medians = median_around(values, places, rbox)
         found = np.isfinite(medians)
         cleaned[tuple(places[found].T)] = medians[found]
     if not isinstance(ccd, CCDData):
@@ -262,10 +366,9 @@ def cosmicray_median(
     return result
 
 
-def _error_image(ccd: CCDData | NDArray[Any], error_image: object, values: NDArray[Any]) -> NDArray[Any] | float:
+def _error_image(ccd: CCDData | NDArray[Any], error_image: object, values: NDArray[Any]) -> NDArray[Any] | float | None:
     if error_image is None:
-        sigma = deviations_of(ccd, values.dtype) if isinstance(ccd, CCDData) else None
-        return float(np.nanstd(values, dtype=np.float64)) if sigma is None else sigma
+        return deviations_of(ccd, values.dtype) if isinstance(ccd, CCDData) else None
     if isinstance(error_image, np.ndarray):
         if error_image.shape != values.shape:
             raise UsageError(f"error_image has shape {error_image.shape} and the frame {values.shape}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from astropy.nddata import CCDData
 from zeroframe.calibration import bias_step, dark_step, flat_step, gain_step, noise_step
 from zeroframe.ccd import add_keywords, require_ccd
 from zeroframe.corrections import subtract_overscan, trim_image
-from zeroframe.errors import ArgumentError, UsageError
+from zeroframe.errors import ArgumentError, AssumptionWarning, UsageError
 from zeroframe.planes import Planes
 from zeroframe.verbs import Keyword, checked_names
 
@@ -44,6 +45,7 @@ def ccd_process(
     dark_scale: bool = False,  # noqa: FBT001
     gain_corrected: bool = True,  # noqa: FBT001
     *,
+    pedestal: CCDData | None = None,
     add_keyword: object = True,
 ) -> CCDData:
     """Calibrate one frame: overscan, trim, noise, mask, gain, bias, dark, flat; each where it is asked for.
@@ -75,6 +77,9 @@ def ccd_process(
         As in `zeroframe.subtract_dark`; ``exposure_key`` is its ``exposure_time``.
     gain_corrected : bool
         Whether the combined frames are in electrons, so that the gain is applied before them; otherwise after.
+    pedestal : CCDData, optional
+        What light is counted from when its noise is worked out, in the unit of the raw frame, of the trimmed shape: the
+        combined bias, where the overscan does not take the level of the bias away. By default zero, as in ccdproc.
     add_keyword : bool, str, mapping or None
         True writes the cards of every step; False or None nothing; a text or mapping is written instead.
 
@@ -90,6 +95,19 @@ def ccd_process(
     UsageError, UnitError
         As the single steps do.
 
+    Warns
+    -----
+    AssumptionWarning
+        As the single steps do; and when ``error`` is asked for and a bias is subtracted, but neither an overscan nor a
+        pedestal is there: the level of the bias then counts as light.
+
+    Notes
+    -----
+    All steps after overscan and trim are one pass over the pixels, rounded once: the result has the bits that a night
+    gives (``gain_corrected=False``, its combined bias as ``pedestal``). Verbs one after the other round each time.
+    Standard deviations of combined frames that say how they were made (NCOMBINE, COMBMETH) are brought to those of
+    their error; see docs/ccdproc.md.
+
     Examples
     --------
     >>> import numpy as np
@@ -100,13 +118,13 @@ def ccd_process(
     array([[60., 60.],
            [60., 60.]], dtype=float32)
     """
-    if error and (gain is None or readnoise is None):
-        raise UsageError("error=True needs gain and readnoise; give both")
+    if error:
+        _check_noise(gain, readnoise, bias_is_light=master_bias is not None and oscan is None and pedestal is None)
     say = add_keyword is True
     planes = _opened(ccd, oscan, trim, oscan_median, oscan_model, say)
     cards: dict[str, object] = {}
     if error:
-        cards |= noise_step(planes, gain, readnoise, negative_is_zero=True)
+        cards |= noise_step(planes, gain, readnoise, negative_is_zero=True, pedestal=pedestal)
     if bad_pixel_mask is not None:
         if not isinstance(bad_pixel_mask, np.ndarray):
             raise ArgumentError(f"bad_pixel_mask must be an array, not {type(bad_pixel_mask).__name__}")
@@ -132,6 +150,18 @@ def ccd_process(
     result = planes.result()
     add_keywords(result, cards, add_keyword)
     return result
+
+
+def _check_noise(gain: object, readnoise: object, *, bias_is_light: bool) -> None:
+    """Refuse a noise that lacks something; warn, in the name of the caller of the verb, where it will be too large."""
+    if gain is None or readnoise is None:
+        raise UsageError("error=True needs gain and readnoise; give both")
+    if bias_is_light:
+        warnings.warn(
+            "the level of the bias is counted as light in the uncertainty; give pedestal=master_bias, or oscan",
+            AssumptionWarning,
+            stacklevel=4,
+        )
 
 
 def _opened(

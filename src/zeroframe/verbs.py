@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from astropy.nddata import CCDData
 
-__all__ = ["Exposures", "Keyword", "checked_names", "frame_name", "is_number", "read_exposures"]
+__all__ = ["Exposures", "Keyword", "checked_names", "file_name_of", "frame_name", "is_number", "read_exposures"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,12 +72,20 @@ def frame_name(ccd: CCDData) -> str:
     >>> frame_name(CCDData(np.zeros((1, 1)), unit="adu", meta={"NCOMBINE": 25}))
     'combined from 25 frames'
     """
+    name = file_name_of(ccd)
+    if name:
+        return name
+    count = ccd.meta.get("NCOMBINE")
+    return f"combined from {count} frames" if isinstance(count, int) else "a frame in memory"
+
+
+def file_name_of(ccd: CCDData) -> str:
+    """Return the name of the file that a frame came from, as headers write it; empty where it is not known."""
     for word in ("FILENAME", "ORIGFILE"):
         name = ccd.meta.get(word)
         if isinstance(name, str) and name.strip():
             return name.strip().encode("unicode_escape").decode()[-_NAME_LENGTH:]
-    count = ccd.meta.get("NCOMBINE")
-    return f"combined from {count} frames" if isinstance(count, int) else "a frame in memory"
+    return ""
 
 
 class Keyword:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.calibration_frames import FLAT_LEVEL_CARD, NO_PLANE, brightest_hundredth, level_of_flat
 from zeroframe.combine_jobs import Finished, Means, Origin, combine_job
 from zeroframe.dialects import Kind
 from zeroframe.frame_quality import Flag, flag_frames
 from zeroframe.inspection.gain import gain_from_pairs
-from zeroframe.kernels.arithmetic import flat_level
 from zeroframe.night.keys import group_key
 from zeroframe.night.pixels import FIGURES
 from zeroframe.night.results import GroupOutcome, NightOutcome
@@ -42,9 +42,7 @@ _SATURATED_FLAT = 0.01
 _GAIN_PIXELS = 400_000
 _GAIN_BAND_ROWS = 16
 _LEVEL_PIXELS = 100_000
-_BRIGHT = 0.99
 _LIT = 0.5
-_BRIGHTER = 10.0
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,8 @@ class _GroupOrigin(Origin):
             "NCOMBINE": len(paths),
             "COMBMETH": self._group.spec.method,
         }
-        sigma = np.empty((0, 0), combined.data.dtype) if uncertainty is None else uncertainty
+        # as the file holds it: whoever reads it again, because memory was short, gets the same bits
+        sigma = NO_PLANE if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = Plane(done.data, sigma, mask, said)
         return done
 
@@ -266,32 +265,20 @@ def _lit_level(stack: Stack, index: int) -> float:
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         return float("nan")
-    lit = sample[sample >= _LIT * _bright(sample)]
+    lit = sample[sample >= _LIT * brightest_hundredth(sample)]
     return sampled_level(lit.reshape(1, -1))
 
 
-def _bright(values: NDArray[Any]) -> float:
-    """Return the value that a hundredth of others exceeds."""
-    place = min(int(_BRIGHT * values.size), values.size - 1)
-    return float(np.partition(values, place)[place])
-
-
 def _normalise(combined: Combined, uncertainty: NDArray[Any] | None) -> dict[str, tuple[Any, str]]:
-    """Divide a combined flat by the mean of its pixels, in place; hot ones far above all others take no part."""
+    """Divide a combined flat by its level, in place."""
     data = combined.data
-    step = max(1, int(np.sqrt(data.size / 1e5)))
-    sample = data[::step, ::step]
-    sample = sample[np.isfinite(sample) & (sample > 0)]
-    if not sample.size:
-        return {}
-    highest = _BRIGHTER * _bright(sample)
-    count, level = flat_level(data, np.empty((0, 0), bool), -np.inf, highest)
-    if not count:
+    level = level_of_flat(data)
+    if level is None:
         return {}
     data /= data.dtype.type(level)
     if uncertainty is not None:
         uncertainty /= uncertainty.dtype.type(level)
-    return {"FLATLEVL": (level, "level before it was divided by it"), "BUNIT": ("", "a ratio")}
+    return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio")}
 
 
 def combine_group(

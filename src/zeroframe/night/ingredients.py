@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.calibration_frames import NO_PLANE
 from zeroframe.errors import FrameError
-from zeroframe.kernels.reduction import LightNoise
+from zeroframe.kernels.calibrate import NoiseModel
 from zeroframe.night.keys import gain_group, noise_group, pedestal_group
-from zeroframe.night.shelf import NO_PLANE, Plane
 from zeroframe.overscan import collapse_axis
 from zeroframe.quality import sampled_level
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.night.jobs import Group, NightFrame, NightPlan
-    from zeroframe.night.shelf import Shelf
+    from zeroframe.night.shelf import Plane, Shelf
 
 __all__ = ["Ingredients", "Pantry", "stated_noise"]
 
@@ -42,7 +42,7 @@ class Ingredients:
         What light and dark current are counted from in each pixel; of shape (0, 0) where that is one level.
     gain_e_per_adu, read_noise_adu : float or None
         None where they are not known, or nobody asks for them.
-    noise : LightNoise or None
+    noise : NoiseModel or None
         None where no uncertainty is made.
     remarks : tuple of str
         What could not be done, and why.
@@ -55,7 +55,7 @@ class Ingredients:
     pedestal: NDArray[Any]
     gain_e_per_adu: float | None
     read_noise_adu: float | None
-    noise: LightNoise | None
+    noise: NoiseModel | None
     remarks: tuple[str, ...]
 
     @property
@@ -162,7 +162,7 @@ class Pantry:
 
     def _noise(
         self, frame: NightFrame, gain: float, read: float, bias: Plane | None, dark: Plane | None, flat: Plane | None
-    ) -> LightNoise:
+    ) -> NoiseModel:
         """Return what the noise of a frame is made of."""
         scale = 1.0 if frame.steps.dark_scale is None else frame.steps.dark_scale
         left = 1.0 - scale if dark is not None and self._dark_is_less_bias(frame) else 1.0
@@ -173,7 +173,7 @@ class Pantry:
         level = 0.0
         if frame.recipe.overscan is None and bias is None and dark is not None:
             level = sampled_level(dark.data)  # the dark holds the bias: what it has more in single pixels is current
-        return LightNoise(read**2, 1.0 / gain, level, *shares)
+        return NoiseModel(read**2, 1.0 / gain, level, *shares)
 
     def _dark_is_less_bias(self, frame: NightFrame) -> bool:
         """Whether the bias that is subtracted from a frame was subtracted from its dark, too."""

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.kernels.reduction import LightNoise, mask_high, mask_high_swapped16, reduce_light
-from zeroframe.night.hits import mask_far_from_median, mask_sharp
+from zeroframe.calibration_frames import NO_PLANE
+from zeroframe.cosmic_ray_masks import mask_lacosmic, mask_median
+from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
+from zeroframe.kernels.masks import mask_high, mask_high_swapped16
 from zeroframe.sections import Section
 
 if TYPE_CHECKING:
@@ -17,11 +19,17 @@ if TYPE_CHECKING:
     from zeroframe.night.ingredients import Ingredients
     from zeroframe.night.jobs import NightFrame
 
-__all__ = ["mask_saturated", "reduce_frame", "say_steps"]
+__all__ = ["mask_saturated", "reduce_frame", "say_steps", "subtract_planes"]
 
 _WHOLE = Section.parse("[*,*]")
-#: No noise is worked out.
-_NO_NOISE = LightNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def subtract_planes(pixels: NDArray[Any], bias: NDArray[Any], dark: NDArray[Any], scale: float) -> None:
+    """Subtract a bias, and a dark times ``scale``, from a frame, in place; of shape (0, 0) where there is none."""
+    none = NO_PLANE
+    calibrate_image(
+        pixels, none, (bias, dark, none), (none, none, none), none, Factors(dark=scale), NO_NOISE, pixels, none
+    )
 
 
 def reduce_frame(
@@ -55,15 +63,18 @@ def reduce_frame(
         header["BUNIT"] = ("electron", "")
         header["GAINCOR"] = (factor, "e-/ADU, multiplied by")
     scale = 1.0 if steps.dark_scale is None else steps.dark_scale
-    noise = _NO_NOISE if with_.noise is None else with_.noise
-    not_finite = reduce_light(pixels, with_.planes, with_.sigmas, with_.pedestal, scale, factor, noise, pixels, sigma)
+    factors = Factors(dark=scale, result=factor)
+    noise = NO_NOISE if with_.noise is None else with_.noise
+    not_finite = calibrate_image(
+        pixels, NO_PLANE, with_.planes, with_.sigmas, with_.pedestal, factors, noise, pixels, sigma
+    )
     for more in with_.masks:
         mask |= more
     if not_finite:
         mask |= ~np.isfinite(pixels)
     header["NNOTFIN"] = (not_finite, "pixels without a value")
     if steps.cosmic_rays != "none":
-        find = mask_sharp if steps.cosmic_rays == "lacosmic" else mask_far_from_median
+        find = mask_lacosmic if steps.cosmic_rays == "lacosmic" else mask_median
         how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
         header["NCOSMIC"] = (find(pixels, sigma, mask), f"pixels of cosmic rays, by {how}")
     header["NMASKED"] = (int(np.count_nonzero(mask)), "masked pixels")

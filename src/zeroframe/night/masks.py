@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.frame_quality import measure_frame
+from zeroframe.kernels.masks import block_levels, odd_places
 from zeroframe.kernels.ranks import box_medians
-from zeroframe.kernels.reduction import block_levels, odd_places
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:

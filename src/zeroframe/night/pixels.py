@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.calibration_frames import NO_PLANE
 from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError
 from zeroframe.frame_quality import FrameQuality, measure_frame
@@ -14,10 +15,8 @@ from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header, 
 from zeroframe.io import HeaderDraft, ImagePart, read_raw, write_fits
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
-from zeroframe.kernels.reduction import subtract_planes
 from zeroframe.night.keys import frame_key
-from zeroframe.night.light import mask_saturated, reduce_frame, say_steps
-from zeroframe.night.shelf import NO_PLANE
+from zeroframe.night.light import mask_saturated, reduce_frame, say_steps, subtract_planes
 from zeroframe.plan import CalibrateJob
 from zeroframe.provenance import sign_frame
 from zeroframe.quality import sampled_level
@@ -173,7 +172,7 @@ class FrameMaker:
         dark = NO_PLANE if steps.dark is None else self._pantry.fitting(frame, steps.dark).data
         if bias.size or dark.size:
             scale = 1.0 if steps.dark_scale is None else steps.dark_scale
-            subtract_planes(pixels, bias, dark, scale, pixels)
+            subtract_planes(pixels, bias, dark, scale)
 
 
 def _image_ext(frame: NightFrame) -> int:

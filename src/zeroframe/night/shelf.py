@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from math import pi, sqrt
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.calibration_frames import NO_PLANE, divisor_of, error_factor
 from zeroframe.errors import FrameError
 from zeroframe.io import read_raw, scan
 from zeroframe.stacks import ImageOnDisk
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["NO_PLANE", "Plane", "Shelf"]
-
-#: A plane that is not there, as kernels know it.
-NO_PLANE = np.empty((0, 0), np.float32)
+__all__ = ["Plane", "Shelf"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +50,8 @@ class Plane:
 
     @property
     def sigma_factor(self) -> float:
-        """What its standard deviations are multiplied by to be those of its error.
-
-        The file holds std / sqrt(n), with the std divided by n; the error of a mean of n values is sqrt(n / (n - 1))
-        times that, on average of the variance. That of a median is sqrt(pi / 2) sigma / sqrt(n).
-        """
-        frames = self.number("NCOMBINE") or 1.0
-        if frames < 2.0:
-            return 1.0
-        return sqrt(pi / 2.0) if self.cards.get("COMBMETH") == "median" else sqrt(frames / (frames - 1.0))
+        """What its standard deviations are multiplied by to be those of its error."""
+        return error_factor(self.cards)
 
     @property
     def byte_count(self) -> int:
@@ -160,7 +150,10 @@ class Shelf:
                 in_place = self._counts and self._uses[name] <= 0
                 if in_place:
                     self._planes.pop((name, None), None)
-                self._add(key, _divisor(plane, key[1], self._empty, in_place=in_place))
+                found = divisor_of(
+                    plane.data, plane.sigma, plane.mask, lowest=key[1], empty=self._empty, in_place=in_place
+                )
+                self._add(key, Plane(found.data, found.sigma, found.unusable, plane.cards))
             self._planes.move_to_end(key)
             return self._planes[key]
 
@@ -194,29 +187,3 @@ def _read(path: Path) -> Plane:
     sigma = read_raw(path, ext=sigmas[0].index).decode() if sigmas else NO_PLANE
     mask = None if found.mask is None else read_raw(path, ext=found.mask.index).decode() != 0
     return Plane(pixels if pixels.dtype.kind == "f" else pixels != 0, sigma, mask, found.frame.cards_of(found.image))
-
-
-def _divisor(flat: Plane, lowest: float, empty: Callable[..., NDArray[Any]], *, in_place: bool) -> Plane:
-    """Return a flat with 1 where it cannot be used; it is the same arrays where nothing has to be changed."""
-    data, sigma = flat.data, flat.sigma
-    unusable, below = empty(data.shape, np.bool_), empty(data.shape, np.bool_)
-    with np.errstate(invalid="ignore"):
-        np.greater(data, 0.0 if lowest <= 0 else -np.inf, out=unusable)
-        np.less(data, np.inf, out=below)
-        unusable &= below
-        np.logical_not(unusable, out=unusable)
-        np.less(data, lowest, out=below)
-    if flat.mask is not None:
-        unusable |= flat.mask
-    raised, spoilt = lowest > 0 and bool(below.any()), bool(unusable.any())
-    if raised or spoilt:
-        data = data if in_place else empty(data.shape, data.dtype)
-        np.maximum(flat.data, data.dtype.type(lowest) if raised else -np.inf, out=data)
-    if spoilt:
-        data[unusable] = 1.0
-        if sigma.size:
-            if not in_place:
-                sigma = empty(sigma.shape, sigma.dtype)
-                sigma[...] = flat.sigma
-            sigma[unusable] = 0.0
-    return Plane(data, sigma, unusable if spoilt else None, flat.cards)

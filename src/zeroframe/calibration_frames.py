@@ -1,0 +1,200 @@
+"""What combined frames are to the frames that they calibrate: the level of a flat, its usable pixels, errors of means.
+
+The night and the verbs on CCDData ask here, so that both give the same answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi, sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.kernels.calibrate import flat_level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "FLAT_LEVEL_CARD",
+    "NO_MASK",
+    "NO_PLANE",
+    "Divisor",
+    "brightest_hundredth",
+    "divisor_of",
+    "error_factor",
+    "level_of_flat",
+]
+
+#: A plane that is not there, and a mask, as kernels know them.
+NO_PLANE = np.empty((0, 0), np.float32)
+NO_MASK = np.empty((0, 0), np.bool_)
+#: What a flat says that was divided by its level: what that was.
+FLAT_LEVEL_CARD = "FLATLEVL"
+
+#: The level of a flat is first guessed on about so many pixels.
+_GUESS_PIXELS = 1e5
+#: Hot pixels stand this many times above the value that a hundredth of all exceeds.
+_BRIGHTER = 10.0
+_BRIGHT = 0.99
+
+
+def brightest_hundredth(values: NDArray[Any]) -> float:
+    """Return the value that a hundredth of others exceeds.
+
+    Examples
+    --------
+    >>> brightest_hundredth(np.arange(200.0))
+    198.0
+    """
+    place = min(int(_BRIGHT * values.size), values.size - 1)
+    return float(np.partition(values, place)[place])
+
+
+def level_of_flat(
+    flat: NDArray[Any], mask: NDArray[np.bool_] | None = None, *, lowest: float = -np.inf
+) -> float | None:
+    """Return the level of a flat: the mean of its usable pixels; hot ones far above all others take no part.
+
+    Parameters
+    ----------
+    flat : ndarray of float32 or float64, shape (ny, nx)
+        Usable is what is finite and above zero.
+    mask : ndarray of bool, optional
+        What is masked is not used.
+    lowest : float
+        Finite pixels below count as this.
+
+    Returns
+    -------
+    float or None
+        None where no pixel can be used.
+
+    Notes
+    -----
+    Far above is more than ten times the value that a hundredth of the usable pixels exceeds. The median would not do in
+    its place: of a spectrograph's flat most pixels may be dark.
+
+    Examples
+    --------
+    >>> flat = np.full((20, 20), 3.0)
+    >>> flat[0, :4] = 0.0, np.nan, -1.0, 1e9
+    >>> level_of_flat(flat)
+    3.0
+    """
+    step = max(1, int(np.sqrt(flat.size / _GUESS_PIXELS)))
+    sample = flat[::step, ::step]
+    usable = np.isfinite(sample) & (sample > 0)
+    if mask is not None:
+        usable &= ~mask[::step, ::step]
+    sample = sample[usable]
+    if not sample.size and lowest <= 0.0:
+        return None
+    bright = brightest_hundredth(sample) if sample.size else lowest
+    whole_mask = NO_MASK if mask is None else np.ascontiguousarray(mask)
+    count, level = flat_level(flat, whole_mask, float(lowest), _BRIGHTER * max(bright, lowest))
+    return level if count else None
+
+
+@dataclass(frozen=True, eq=False)
+class Divisor:
+    """A flat that every pixel can be divided by.
+
+    Attributes
+    ----------
+    data, sigma : ndarray of float, shape (ny, nx); of ``sigma`` also (0, 0)
+        Where the flat cannot be used, its level, without error: the pixel stays as it is.
+    unusable : ndarray of bool, or None
+        Where that is; None where it is nowhere.
+    """
+
+    data: NDArray[Any]
+    sigma: NDArray[Any]
+    unusable: NDArray[np.bool_] | None
+
+
+def divisor_of(
+    flat: NDArray[Any],
+    sigma: NDArray[Any],
+    mask: NDArray[np.bool_] | None,
+    *,
+    lowest: float = -np.inf,
+    level: float = 1.0,
+    empty: Callable[..., NDArray[Any]] = np.empty,
+    in_place: bool = False,
+) -> Divisor:
+    """Return a flat to divide by: no lower than ``lowest``, and its level where it cannot be used.
+
+    Parameters
+    ----------
+    flat : ndarray of float32 or float64, shape (ny, nx)
+        Of any level. It cannot be used where it is masked, not finite, or, unless ``lowest`` is above zero, not above
+        zero.
+    sigma : ndarray of float, shape (ny, nx) or (0, 0)
+        Its standard deviations.
+    mask : ndarray of bool, or None
+        What is masked.
+    lowest : float
+        Pixels below are taken as this.
+    level : float
+        What counts as a flat of one.
+    empty : callable
+        Makes memory, as `numpy.empty` does.
+    in_place : bool
+        Whether the arrays may be written to. Otherwise they stay, and are those of the result where nothing has to be
+        changed.
+
+    Examples
+    --------
+    >>> found = divisor_of(np.array([[2.0, 0.0, np.nan]]), NO_PLANE, None, level=2.0)
+    >>> found.data, found.unusable
+    (array([[2., 2., 2.]]), array([[False,  True,  True]]))
+    """
+    unusable, below = empty(flat.shape, np.bool_), empty(flat.shape, np.bool_)
+    with np.errstate(invalid="ignore"):
+        np.greater(flat, 0.0 if lowest <= 0 else -np.inf, out=unusable)
+        np.less(flat, np.inf, out=below)
+        unusable &= below
+        np.logical_not(unusable, out=unusable)
+        np.less(flat, lowest, out=below)
+    if mask is not None:
+        unusable |= mask
+    raised, spoilt = lowest > 0 and bool(below.any()), bool(unusable.any())
+    data = flat
+    if raised or spoilt:
+        data = flat if in_place else empty(flat.shape, flat.dtype)
+        np.maximum(flat, flat.dtype.type(lowest) if raised else -np.inf, out=data)
+    if spoilt:
+        data[unusable] = level
+        if sigma.size:
+            given = sigma
+            if not in_place:
+                sigma = empty(sigma.shape, sigma.dtype)
+                sigma[...] = given
+            sigma[unusable] = 0.0
+    return Divisor(data, sigma, unusable if spoilt else None)
+
+
+def error_factor(cards: Mapping[str, Any]) -> float:
+    """Return what the standard deviations of a combined frame are multiplied by to be those of its error.
+
+    A combined frame states std / sqrt(n), with the std divided by n; the error of a mean of n values is
+    sqrt(n / (n - 1)) times that, on average of the variance. That of a median is sqrt(pi / 2) sigma / sqrt(n).
+
+    Parameters
+    ----------
+    cards : mapping
+        Its header. Where NCOMBINE and COMBMETH do not say how it was made, its standard deviations are believed.
+
+    Examples
+    --------
+    >>> round(error_factor({"NCOMBINE": 3, "COMBMETH": "average"}), 3), error_factor({"NCOMBINE": 3})
+    (1.225, 1.0)
+    """
+    frames, method = cards.get("NCOMBINE"), cards.get("COMBMETH")
+    if not isinstance(frames, int | float) or isinstance(frames, bool) or method is None or frames < 2:
+        return 1.0
+    return sqrt(pi / 2.0) if method == "median" else sqrt(frames / (frames - 1.0))

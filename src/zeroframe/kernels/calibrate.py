@@ -1,0 +1,283 @@
+"""A frame in one pass: less its bias and dark, over its flat, times a factor, with its noise; the level of a flat.
+
+The night hands over everything at once, a verb the one plane that it is about: both get the bits of this one pass.
+
+All planes are float32 or float64, of shape (ny, nx), C order; a plane of shape (0, 0) is not there. Arithmetic is
+float64 in registers and rounded once, when ``out`` is written. What is not finite stays so, and is counted.
+Uncertainties are those of uncorrelated errors, to first order (e.g. Bevington & Robinson 2003, section 3.3). The
+interpreter's lock is released.
+
+A row is worked on several times while it is in the first-level cache, each time by a loop short enough to be compiled
+to vector code. What may be overwritten is copied to a row buffer first: the compiler then sees that nothing overlaps
+(in place 7 instead of 19 ms for 8.5 million pixels with uncertainty).
+"""
+
+# ruff: noqa: FURB136 -- conditional expressions become vector maxima, builtin max does not
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from zeroframe.kernels._compile import kernel
+from zeroframe.kernels.rows import count_not_finite
+
+if TYPE_CHECKING:
+    from zeroframe.kernels._compile import Array
+
+__all__ = ["NO_NOISE", "Factors", "NoiseModel", "calibrate_image", "flat_level"]
+
+
+class Factors(NamedTuple):
+    """What is multiplied by what; by 1.0 nothing changes, not even the last bit.
+
+    Attributes
+    ----------
+    pixels : float
+        The frame, before anything is subtracted: the gain, where bias and dark are in electrons.
+    bias, dark : float
+        What is subtracted.
+    flat : float
+        What counts as a flat of one.
+    result : float
+        What comes out: the gain, where bias and dark are in the unit of the frame.
+    """
+
+    pixels: float = 1.0
+    bias: float = 1.0
+    dark: float = 1.0
+    flat: float = 1.0
+    result: float = 1.0
+
+
+class NoiseModel(NamedTuple):
+    """What the noise of a frame is made of, in units of the frame times ``Factors.pixels``.
+
+    Attributes
+    ----------
+    read_variance : float
+        Of one pixel.
+    per_gain : float
+        1 / gain: what one unit of signal adds to the variance. 0: there is no photon noise.
+    level : float
+        Signal is counted from here, where there is no plane that says from where.
+    bias_share, dark_share, flat_share : float
+        What the standard deviations of bias, dark and flat are multiplied by.
+    """
+
+    read_variance: float
+    per_gain: float
+    level: float
+    bias_share: float
+    dark_share: float
+    flat_share: float
+
+
+#: Where no standard deviations are made, or those of the frame are known and nothing else has any.
+NO_NOISE = NoiseModel(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@kernel
+def _subtract_row(own: Array, other: Array, scale: float) -> None:
+    """Subtract ``scale * other`` from a row, in place."""
+    for x in range(own.size):
+        own[x] -= scale * np.float64(other[x])
+
+
+@kernel
+def _photon_variance(own: Array, noise: NoiseModel, variance: Array) -> None:
+    """Write read and photon noise of a row; what lies below the level has no photon noise."""
+    for x in range(own.size):
+        signal = own[x] - noise.level
+        variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
+
+
+@kernel
+def _photon_variance_above(own: Array, pedestal: Array, scale: float, noise: NoiseModel, variance: Array) -> None:
+    """Do the same, with a level of each pixel."""
+    for x in range(own.size):
+        signal = own[x] - scale * np.float64(pedestal[x])
+        variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
+
+
+@kernel
+def _add_variance(variance: Array, sigma: Array, scale: float) -> None:
+    """Add the square of ``scale * sigma`` to a row, in place."""
+    for x in range(variance.size):
+        added = scale * np.float64(sigma[x])
+        variance[x] += added * added
+
+
+@kernel
+def _divide_row(own: Array, variance: Array, flat: Array, norm: float, factor: float) -> None:
+    """Divide a row by the flat and multiply it by a factor, in place; its variance alike."""
+    for x in range(own.size):
+        inverse = norm / np.float64(flat[x])
+        own[x] *= inverse
+        variance[x] *= inverse * inverse
+        own[x] *= factor
+        variance[x] *= factor * factor
+
+
+@kernel
+def _add_flat_variance(own: Array, variance: Array, flat: Array, flat_sigma: Array, flat_share: float) -> None:
+    """Add what the error of the flat does to a row that was divided by it, in place."""
+    for x in range(own.size):
+        of_flat = own[x] * flat_share * np.float64(flat_sigma[x]) / np.float64(flat[x])
+        variance[x] += of_flat * of_flat
+
+
+def calibrate_image(
+    pixels: Array,
+    sigma: Array,
+    planes: tuple[Array, Array, Array],
+    sigmas: tuple[Array, Array, Array],
+    pedestal: Array,
+    factors: Factors,
+    noise: NoiseModel,
+    out: Array,
+    out_sigma: Array,
+) -> int:
+    """Write ``(pixels - bias - dark) / flat``, each times its factor, and its standard deviation.
+
+    Parameters
+    ----------
+    pixels : float
+        The frame, less its overscan and trimmed. ``out`` may be the same.
+    sigma : float
+        Its standard deviations, where they are known. ``out_sigma`` may be the same. Else they are made of ``noise``.
+    planes, sigmas : tuple of three
+        Bias, dark and flat, and their standard deviations. The flat is above zero everywhere.
+    pedestal : float
+        The level that light and dark current are counted from, in each pixel: photon noise is that of
+        ``pixels - pedestal``. Where there is none, ``noise.level`` is taken.
+    factors : Factors
+        What each of them is multiplied by.
+    noise : NoiseModel
+        Read and photon noise, and the shares that other errors have.
+    out, out_sigma : float
+        The results. Where ``out_sigma`` is of shape (0, 0), no noise is worked out.
+
+    Returns
+    -------
+    int
+        How many pixels of ``out`` are not finite.
+
+    Notes
+    -----
+    The variance of ``L - b - s (D - b)``, where the bias b was subtracted from light and dark, is that of
+    ``L - (1 - s) b - s D``: the bias is one frame, and its error drops out where the dark is not scaled. So its share
+    is 1 - s there, and that of the dark s. Errors are taken to first order, and that of the gain as none.
+    """
+    work = np.zeros((2, out.shape[1]))
+    return _calibrate_image(pixels, sigma, planes, sigmas, pedestal, factors, noise, out, out_sigma, work)
+
+
+@kernel
+def _calibrate_image(
+    pixels: Array,
+    sigma: Array,
+    planes: tuple[Array, Array, Array],
+    sigmas: tuple[Array, Array, Array],
+    pedestal: Array,
+    factors: Factors,
+    noise: NoiseModel,
+    out: Array,
+    out_sigma: Array,
+    work: Array,
+) -> int:
+    """Do it; ``work`` is two rows of float64 to work in."""
+    bias, dark, flat = planes
+    bias_sigma, dark_sigma, flat_sigma = sigmas
+    ny, nx = out.shape
+    own, variance = work[0], work[1]
+    bad = 0
+    for y in range(ny):
+        source, target = pixels[y], out[y]
+        for x in range(nx):
+            own[x] = factors.pixels * np.float64(source[x])
+        if out_sigma.size > 0:
+            # without photons the level is not looked at: 0 times an infinite pixel would be NaN
+            if noise.per_gain == 0.0:
+                variance[:] = noise.read_variance
+            elif pedestal.size > 0:
+                _photon_variance_above(own, pedestal[y], factors.pixels, noise, variance)
+            else:
+                _photon_variance(own, noise, variance)
+            if sigma.size > 0:
+                _add_variance(variance, sigma[y], factors.pixels)
+            if bias_sigma.size > 0:
+                _add_variance(variance, bias_sigma[y], noise.bias_share)
+            if dark_sigma.size > 0:
+                _add_variance(variance, dark_sigma[y], noise.dark_share)
+        if bias.size > 0:
+            _subtract_row(own, bias[y], factors.bias)
+        if dark.size > 0:
+            _subtract_row(own, dark[y], factors.dark)
+        if flat.size > 0:
+            _divide_row(own, variance, flat[y], factors.flat, factors.result)
+            if flat_sigma.size > 0:
+                _add_flat_variance(own, variance, flat[y], flat_sigma[y], noise.flat_share)
+        elif factors.result != 1.0:
+            for x in range(nx):
+                own[x] *= factors.result
+                variance[x] *= factors.result * factors.result
+        for x in range(nx):
+            target[x] = own[x]
+        bad += count_not_finite(target)
+        if out_sigma.size > 0:
+            deviations = out_sigma[y]
+            for x in range(nx):
+                deviations[x] = np.sqrt(variance[x])
+    return bad
+
+
+def flat_level(flat: Array, flat_mask: Array, lowest: float, highest: float) -> tuple[int, float]:
+    """Return (count, mean) of the flat's pixels that are usable and at most ``highest``.
+
+    Parameters
+    ----------
+    flat : float32 or float64, shape (ny, nx)
+        Usable is what is above zero and finite.
+    flat_mask : bool, shape (ny, nx) or (0, 0)
+        Pixels that are not used.
+    lowest : float
+        Numbers below are taken as this; -inf changes none.
+    highest : float
+        Numbers above take no part.
+
+    Notes
+    -----
+    Sums are taken column by column, as vectors.
+    """
+    nx = flat.shape[1]
+    counts, totals = np.zeros(nx, np.int64), np.zeros(nx)
+    _sum_columns(flat, flat_mask, lowest, highest, counts, totals)
+    count = int(counts.sum())
+    return count, float(totals.sum()) / count if count > 0 else np.nan
+
+
+@kernel
+def _sum_columns(flat: Array, flat_mask: Array, lowest: float, highest: float, counts: Array, totals: Array) -> None:
+    """Add up the usable pixels of each column, and count them."""
+    ny, nx = flat.shape
+    for y in range(ny):
+        f = flat[y]
+        if flat_mask.size == 0:
+            for x in range(nx):
+                value: float = np.float64(f[x])
+                finite = np.abs(value) < np.inf  # of what is not, minus infinity would be raised to the lowest
+                value = lowest if value < lowest else value
+                usable = finite and 0.0 < value <= highest
+                counts[x] += usable
+                totals[x] += value if usable else 0.0
+        else:
+            masked = flat_mask[y]
+            for x in range(nx):
+                value = np.float64(f[x])
+                finite = np.abs(value) < np.inf
+                value = lowest if value < lowest else value
+                usable = finite and 0.0 < value <= highest and not masked[x]
+                counts[x] += usable
+                totals[x] += value if usable else 0.0

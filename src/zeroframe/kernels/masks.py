@@ -1,0 +1,141 @@
+"""Masks of pixels: what is saturated, and what is unlike its neighbours.
+
+Arrays are C-contiguous and ``(ny, nx)``. What is not finite never reaches a limit, has no part in a level, and is odd.
+The interpreter's lock is released.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.kernels._compile import kernel
+
+if TYPE_CHECKING:
+    from zeroframe.kernels._compile import Array
+
+__all__ = ["block_levels", "mask_high", "mask_high_swapped16", "odd_places"]
+
+
+@kernel
+def mask_high_swapped16(pixels: Array, zero: float, limit: float, y0: int, x0: int, mask: Array) -> int:
+    """Set ``mask`` where a raw pixel reaches a limit; return how many pixels do.
+
+    Parameters
+    ----------
+    pixels : uint16, shape (ny, nx)
+        The bytes of the file seen as native uint16, as in `zeroframe.kernels.frame.calibrate_swapped16`.
+    zero : float
+        BZERO.
+    limit : float
+        In units of the raw frame.
+    y0, x0 : int
+        Where the trimmed image starts.
+    mask : bool, shape of the trimmed image
+        What is set already stays.
+    """
+    ny, nx = mask.shape
+    count = 0
+    whole = np.ceil(limit - zero)
+    if whole > 32767.0:
+        return 0
+    lowest = np.int64(whole) if whole > -32768.0 else np.int64(-32768)
+    for y in range(ny):
+        source, target = pixels[y0 + y], mask[y]
+        here = 0
+        for x in range(nx):
+            raw = source[x0 + x]
+            here += 1 if np.int32(np.int16((raw << 8) | (raw >> 8))) >= lowest else 0
+        if here > 0:
+            for x in range(nx):
+                raw = source[x0 + x]
+                if np.int32(np.int16((raw << 8) | (raw >> 8))) >= lowest:
+                    target[x] = True
+            count += here
+    return count
+
+
+@kernel
+def mask_high(pixels: Array, limit: float, y0: int, x0: int, mask: Array) -> int:
+    """Do the same for pixels of any native type that are decoded already."""
+    ny, nx = mask.shape
+    count = 0
+    for y in range(ny):
+        source, target = pixels[y0 + y], mask[y]
+        for x in range(nx):
+            if source[x0 + x] >= limit:
+                target[x] = True
+                count += 1
+    return count
+
+
+def block_levels(pixels: Array, size: int, out: Array) -> None:
+    """Write the median of every second pixel of every second row of each square block; NaN where none is finite.
+
+    Parameters
+    ----------
+    pixels : float, shape (ny, nx)
+        Not finite where left out.
+    size : int
+        Side of a block.
+    out : float64, shape (ceil(ny / size), ceil(nx / size))
+        Of an even number of pixels, the upper of the two in the middle.
+    """
+    _block_levels(pixels, size, out, np.empty(((size + 1) // 2) ** 2))
+
+
+@kernel
+def _block_levels(pixels: Array, size: int, out: Array, values: Array) -> None:
+    """Do it; ``values`` has room for those of one block."""
+    ny, nx = pixels.shape
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            count = 0
+            for y in range(i * size, min((i + 1) * size, ny), 2):
+                for x in range(j * size, min((j + 1) * size, nx), 2):
+                    value = np.float64(pixels[y, x])
+                    if np.abs(value) < np.inf:
+                        place = count
+                        while place > 0 and values[place - 1] > value:  # a handful of values: sorted as they come
+                            values[place] = values[place - 1]
+                            place -= 1
+                        values[place] = value
+                        count += 1
+            out[i, j] = values[count // 2] if count > 0 else np.nan
+
+
+@kernel
+def odd_places(pixels: Array, levels: Array, size: int, fraction: float, least: float, places: Array) -> int:
+    """Find the pixels that stand off the level of their block; return how many there are.
+
+    Parameters
+    ----------
+    pixels : float, shape (ny, nx)
+        The image.
+    levels : float64
+        From `block_levels`, with the same ``size``.
+    fraction, least : float
+        Odd is what stands off by more than this fraction of the level and by more than ``least``, or is not finite.
+    places : int64, shape (n, 2)
+        Filled with row and column of as many of them as there is room for.
+    """
+    ny, nx = pixels.shape
+    count = 0
+    for y in range(ny):
+        row = pixels[y]
+        for j in range(levels.shape[1]):
+            level = levels[y // size, j]
+            reach = max(fraction * np.abs(level), least)
+            first, last = j * size, min((j + 1) * size, nx)
+            here = 0
+            for x in range(first, last):
+                here += not np.abs(np.float64(row[x]) - level) <= reach
+            if here > 0:
+                for x in range(first, last):
+                    if not np.abs(np.float64(row[x]) - level) <= reach:
+                        if count < places.shape[0]:
+                            places[count, 0] = y
+                            places[count, 1] = x
+                        count += 1
+    return count
