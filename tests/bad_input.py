@@ -61,6 +61,14 @@ REFUSED = {
     "more than 64 bits": (header(*plain("9" * 19, "9" * 19)) + DATA, DamagedError),
     "negative size": (header(*plain("-20")) + DATA, HeaderError),
     "fraction of a pixel": (header(*plain("20.5")) + DATA, HeaderError),
+    "two sizes": (header(*plain("20", "12", "16", "NAXIS1  =                   99")) + DATA, HeaderError),
+    "two BITPIX": (header(*plain("20", "12", "16", "BITPIX  =                  -32")) + DATA, HeaderError),
+    "two BSCALE": (
+        header(*plain("20", "12", "16", "BSCALE  =                  1.0", "BSCALE  =                  2.0")) + DATA,
+        HeaderError,
+    ),
+    "BSCALE of nothing": (header(*plain("20", "12", "16", "BSCALE  =               1E-300")) + DATA, HeaderError),
+    "BZERO beyond float32": (header(*plain("20", "12", "16", "BZERO   =               1E+300")) + DATA, HeaderError),
     "size zero": (header(*plain("0")) + DATA, UnsupportedError),
     "BITPIX 7": (header(*plain(bitpix="7")) + DATA, HeaderError),
     "BITPIX -16": (header(*plain(bitpix="-16")) + DATA, HeaderError),
@@ -105,7 +113,7 @@ UNDERSTOOD = {
         NOT_NUMBERS,
     ),
     "non-ASCII cards": (header(*plain("20", "12", "16", "OBSERVER= 'Ångström'", "COMMENT \xff\xfe\x00")) + DATA, GOOD),
-    "duplicate cards": (header(*plain("20", "12", "16", "NAXIS1  =                   99")) + DATA, GOOD),
+    "duplicate cards that agree": (header(*plain("20", "12", "16", "NAXIS1  =                   20")) + DATA, GOOD),
     "HIERARCH": (header(*plain("20", "12", "16", "HIERARCH ESO DET CHIP1 NX = 99 / not NAXIS1")) + DATA, GOOD),
     "CONTINUE": (
         header(*plain("20", "12", "16", "COMMENT_= 'a long &'", "CONTINUE  'text &'", "CONTINUE  ''")) + DATA,

@@ -16,6 +16,7 @@ FLOORS = (
     (
         "_version",
         "errors",
+        "failures",
         "fragments",
         "sections",
         "memory",

@@ -173,7 +173,7 @@ def test_every_header_has_its_expectation():
 
 @pytest.mark.parametrize("name", CAMERAS)
 def test_real_headers(name):
-    expected = {"kind_certain": True, "combined": False, **CAMERAS[name]}
+    expected = {"kind_certain": True, "combined": False, "remarks": (), **CAMERAS[name]}
     facts = read_facts(header_of(name))
     doubts = expected.pop("doubts", ())
     assert len(facts.doubts) == len(doubts)

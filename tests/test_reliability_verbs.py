@@ -101,8 +101,7 @@ class TestList:
     @pytest.mark.parametrize("shape", ["table", "csv", "json"])
     def test_a_folder_of_everything(self, zoo, shape):
         run = in_a_process("ls", zoo, "--format", shape)
-        # a file of comma separated values holds names as they are
-        assert harmless(run, run.err if shape == "csv" else None)
+        assert harmless(run)
         assert run.code == 1
         for name in (*NO_FILES, *(name_of(number) for number, case in enumerate(REFUSED) if "header" in case)):
             assert str(zoo / name) in run.err, name
@@ -114,7 +113,8 @@ class TestList:
             assert listed["b\udcff.fits"]["kind"] == "bias"
         else:
             listed = {row["file"]: row for row in csv.DictReader(io.StringIO(run.out, newline=""))}
-        assert listed["new\nline.fits"]["kind"] == "bias"
+        # what others open holds no control character; JSON has escapes for them
+        assert listed["new\nline.fits" if shape == "json" else r"new\nline.fits"]["kind"] == "bias"
         assert listed["good1.fits"]["size"] == "20 x 12"
         for number, case in enumerate(CASES):
             if case in UNDERSTOOD:

@@ -57,7 +57,7 @@ from zeroframe.cli_options import (
 )
 from zeroframe.cli_report import can_write, report_threads, write_page
 from zeroframe.errors import FrameError, ZeroframeError, ZeroframeWarning
-from zeroframe.screen import Remarks, Screen, harmless, say
+from zeroframe.screen import Remarks, Screen, harmless_cell, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -452,10 +452,8 @@ def list_folder(
     elif output_format == "csv":
         import csv
 
-        rows = listing.rows
-        if sys.stdout.isatty():  # a person looks at it: names and header words must not steer the terminal
-            rows = tuple(tuple(harmless(one) if isinstance(one, str) else one for one in row) for row in rows)
-        csv.writer(sys.stdout, lineterminator="\n").writerows([listing.columns, *rows])
+        rows = [[harmless_cell(one) for one in row] for row in (listing.columns, *listing.rows)]
+        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
     else:
         Screen().listing(listing)
     for problem in listing.problems:

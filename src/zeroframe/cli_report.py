@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import ZeroframeError
+from zeroframe.failures import error_sentence
 from zeroframe.screen import say
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen,
             target, measured(shlex.join(["zeroframe", *sys.argv[1:]])), overwrite=overwrite or is_report(target)
         )
         add_report(out, target.name)
-    except ZeroframeError as error:
-        say(f"no report: {error}")
+    except Exception as error:  # noqa: BLE001 -- the results are there whatever becomes of the page
+        say(f"no report: {error if isinstance(error, ZeroframeError) else error_sentence(error, target)}")
         return False
     screen.line(str(target), "report", "cyan")
     return True

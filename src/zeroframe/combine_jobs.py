@@ -20,9 +20,8 @@ from zeroframe.errors import (
     NoFramesError,
     OutputError,
     OutputExistsError,
-    ZeroframeError,
 )
-from zeroframe.frames import error_sentence
+from zeroframe.failures import error_sentence
 from zeroframe.headers import combined_cards
 from zeroframe.input_sums import InputSums
 from zeroframe.io import HeaderDraft, scan, write_fits
@@ -201,9 +200,9 @@ def combine_job(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: Means
             if bad[-1] not in paths:
                 return CombinedOutcome(job.target, "failed", str(error))
             paths.remove(bad[-1])
-        except ClusterError:
+        except (ClusterError, Warning):
             raise
-        except (ZeroframeError, MemoryError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 -- its traceback is in the log, and other results are still made
             reason = str(error) if isinstance(error, MemoryLimitError) else error_sentence(error, job.target)
             return CombinedOutcome(job.target, "failed", reason, left_out=tuple(left_out))
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
@@ -29,6 +30,10 @@ _ZERO_CELSIUS_K = 273.15
 _NUMBER = re.compile(
     r"([+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eEdD][+-]?[0-9]{1,3})?)\s*([a-z]*\.?)", re.IGNORECASE
 )
+_SECONDS = ("s", "sec", "secs", "second", "seconds")
+_NOT_NUMBERS = frozenset(("nan", "+nan", "-nan"))
+_ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?![0-9])")
+_MOST_SHOWN, _MOST_BITS = 80, 1000
 _FACTORS = re.compile(r"([0-9]{1,3})(?:\s*[x, ]\s*([0-9]{1,3}))?", re.IGNORECASE)
 _EXTENSIONS = re.compile(r"\.(fits?|fts|gz|bz2|fz)$", re.IGNORECASE)
 
@@ -80,6 +85,9 @@ class FrameFacts:
         The header says that the frame was combined from others: it is not a raw one.
     doubts : tuple of str
         What the header says but could not be used, one sentence each.
+    remarks : tuple of str
+        Those of them that are said wherever the file is read: numbers and dates that cannot be, such as a gain of
+        1E-300 or an exposure of thousands of years, and cards that contradict each other.
     """
 
     kind: Kind | None
@@ -101,6 +109,7 @@ class FrameFacts:
     ccd_section: Section | None
     combined: bool
     doubts: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
@@ -126,21 +135,22 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
     False
     """
     reader = _Reader(cards)
+    reader.name_contradictions()
     kind, reason, certain, combined = _kind(reader, file_name)
     text, section = _tables()["text"], _tables()["section"]
     return FrameFacts(
         kind=kind,
         kind_reason=reason,
         kind_certain=certain,
-        exposure_s=_exposure(reader),
+        exposure_s=reader.number("exposure", _SECONDS),
         filter_name=_filter(reader),
         unit=_unit(reader),
-        gain_e_per_adu=_gain(reader),
-        read_noise_e=reader.number("read_noise", smallest=0.0),
+        gain_e_per_adu=reader.number("gain"),
+        read_noise_e=reader.number("read_noise"),
         temperature_c=_temperature(reader),
         binning_xy=_binning(reader),
         object_name=reader.first_text(text["object_name"]),
-        date_obs=reader.first_text(text["date_obs"]),
+        date_obs=_date_obs(reader),
         instrument=reader.first_text(text["instrument"]),
         bias_section=_section(reader, section["bias_section"]),
         trim_section=_section(reader, section["trim_section"]),
@@ -148,12 +158,21 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
         ccd_section=_section(reader, section["ccd_section"]),
         combined=combined or _is_combined(reader),
         doubts=tuple(reader.doubts),
+        remarks=tuple(reader.remarks),
     )
 
 
 @cache
 def _tables() -> dict[str, Any]:
     return tomllib.loads(files("zeroframe").joinpath("dialects.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def _words() -> frozenset[str]:
+    """Return the keywords that a fact is read from, but for free text."""
+    tables = _tables()
+    lists = [table["cards"] for table in tables.values() if isinstance(table, dict) and "cards" in table]
+    return frozenset(word for words in (*lists, *tables["section"].values()) for word in words)
 
 
 @cache
@@ -173,6 +192,11 @@ class _Reader:
     def __init__(self, cards: Mapping[str, object]) -> None:
         self.cards = cards
         self.doubts: list[str] = []
+        self.remarks: list[str] = []
+
+    def remark(self, sentence: str) -> None:
+        self.doubts.append(sentence)
+        self.remarks.append(sentence)
 
     def value(self, keyword: str) -> str | float | None:
         """Return a number, a text that says something, or None."""
@@ -182,7 +206,7 @@ class _Reader:
         if isinstance(value, str):
             value = value.strip()
             return None if value.casefold() in _undefined() else value
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return value if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value) else None
 
     def texts(self, keywords: Iterable[str]) -> Iterable[tuple[str, str]]:
         """Yield keyword and text of the cards that say something; numbers as they would be written."""
@@ -207,23 +231,61 @@ class _Reader:
         nx, ny = (_whole(self.value(f"{prefix}NAXIS{axis}")) for axis in (1, 2))
         return None if nx is None or ny is None else (ny, nx)
 
-    def number(self, table: str, *, smallest: float, largest: float = float("inf")) -> float | None:
-        """Return the first number between the bounds, `smallest` excluded."""
-        for keyword in self.present(_tables()[table]["cards"]):
+    def number(self, table: str, units: tuple[str, ...] = ()) -> float | None:
+        """Return the first number that is sensible; those that are not count as unknown.
+
+        The one place where numbers of headers are looked at that calibration counts with.
+        """
+        limits = _tables()[table]
+        for keyword in self.present(limits["cards"]):
             value = self.value(keyword)
             if value is None:
+                self._name_no_number(keyword, limits["called"])
                 continue
             if isinstance(value, str) and len(_NUMBER.findall(value)) > 1:
-                self.doubts.append(f"{keyword} = {value!r} holds several values, and which one is meant is not guessed")
+                self.doubts.append(
+                    f"{keyword} = {_shown(value)} holds several values, and which one is meant is not guessed"
+                )
                 return None
-            number = value if isinstance(value, int | float) else _number(value, units=())
-            if number is None or not isfinite(number):
-                self.doubts.append(f"{keyword} = {value!r} is not a number")
-            elif number > largest:
-                self.doubts.append(f"{keyword} = {value!r} is too large to be meant as {table.replace('_', ' ')}")
-            elif number > smallest:
-                return float(number)
+            number = _number(value, units) if isinstance(value, str) else float(value)
+            if number == 0 and not limits["zero_is_said"]:
+                continue
+            if number is not None and (number == 0 or limits["smallest"] <= number <= limits["largest"]):
+                return number
+            if number is not None and limits["largest"] < number <= limits.get("largest_setting", 0):
+                self.doubts.append(f"{keyword} = {_shown(value)} is too large to be meant as {limits['called']}")
+            else:
+                self.remark(f"{keyword} = {_shown(value)} is not {limits['called']}, and counts as unknown")
         return None
+
+    def _name_no_number(self, keyword: str, called: str) -> None:
+        """Name what is written where a number belongs and is none, such as NaN; 'unknown' and the like say so."""
+        said = self.cards.get(keyword)
+        word = said.strip().casefold() if isinstance(said, str) else ""
+        if word in _NOT_NUMBERS or (isinstance(said, int | float) and not _is_finite(said)):
+            self.remark(f"{keyword} = {_shown(said)} is not {called}, and counts as unknown")
+
+    def name_contradictions(self) -> None:
+        """Name all values of keywords that stand several times and say different things; the first one counts."""
+        if not isinstance(self.cards, Cards):
+            return
+        for keyword in sorted(self.cards.repeated & _words()):
+            values = self.cards.contradicting(keyword)
+            if values:
+                said = " and as ".join(map(_shown, values))
+                self.remark(f"{keyword} is given as {said}; the first of them is used")
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
+
+
+def _shown(value: object) -> str:
+    said = repr(value) if not isinstance(value, int) or value.bit_length() < _MOST_BITS else f"{value:#x}"
+    return said if len(said) <= _MOST_SHOWN else said[:_MOST_SHOWN] + " …"
 
 
 def _number(text: str, units: tuple[str, ...]) -> float | None:
@@ -233,16 +295,23 @@ def _number(text: str, units: tuple[str, ...]) -> float | None:
     return float(match[1].upper().replace("D", "E"))
 
 
-def _exposure(reader: _Reader) -> float | None:
-    for keyword in _tables()["exposure"]["cards"]:
-        value = reader.value(keyword)
-        if value is None:
-            continue
-        seconds = value if isinstance(value, int | float) else _number(value, ("s", "sec", "secs", "second", "seconds"))
-        if seconds is not None and isfinite(seconds) and seconds >= 0:
-            return float(seconds)
-        reader.doubts.append(f"{keyword} = {value!r} is not an exposure in seconds")
+def _date_obs(reader: _Reader) -> str | None:
+    """Return the date as it is written, unless it is one that cannot be."""
+    table = _tables()["date"]
+    for keyword, text in reader.texts(table["cards"]):
+        parts = _ISO_DATE.match(text)
+        if parts is None or (table["first_year"] <= int(parts[1]) <= table["last_year"] and _is_day(parts)):
+            return text
+        reader.remark(f"{keyword} = {_shown(text)} is not a date of a CCD, and counts as unknown")
     return None
+
+
+def _is_day(parts: re.Match[str]) -> bool:
+    try:
+        date(*(int(part) for part in parts.groups()))
+    except ValueError:  # the 31st of February
+        return False
+    return True
 
 
 def _filter(reader: _Reader) -> str | None:
@@ -269,12 +338,8 @@ def _unit(reader: _Reader) -> str | None:
     return None
 
 
-def _gain(reader: _Reader) -> float | None:
-    return reader.number("gain", smallest=0.0, largest=_tables()["gain"]["largest"])
-
-
 def _temperature(reader: _Reader) -> float | None:
-    number = reader.number("temperature", smallest=-_ZERO_CELSIUS_K)
+    number = reader.number("temperature")
     if number is None or number <= _tables()["temperature"]["kelvin_above"]:
         return number
     return round(number - _ZERO_CELSIUS_K, 6)
@@ -297,7 +362,7 @@ def _binning(reader: _Reader) -> tuple[int, int] | None:
 
 def _whole(value: str | float | None) -> int | None:
     number = _number(value, units=()) if isinstance(value, str) else value
-    return int(number) if number is not None and isfinite(number) and number >= 1 and number == int(number) else None
+    return int(number) if number is not None and _is_finite(number) and number >= 1 and number == int(number) else None
 
 
 def _section(reader: _Reader, keywords: list[str]) -> Section | None:

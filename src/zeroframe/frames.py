@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zeroframe.errors import FrameError, OutputError, ZeroframeError
+from zeroframe.errors import FrameError
+from zeroframe.failures import attempt
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.headers import trim_cards
 from zeroframe.io import HeaderDraft, RawImage, read_raw, write_fits
@@ -37,7 +38,6 @@ __all__ = [
     "FrameOutcome",
     "calibrate_pixels",
     "calibrated_header",
-    "error_sentence",
     "frame_bytes",
     "native_pixels",
 ]
@@ -97,17 +97,6 @@ class FrameOutcome:
     def is_there(self) -> bool:
         """Whether its calibrated frame is there and right, made now or before."""
         return self.state in {"done", "skipped", "left out"}
-
-
-def error_sentence(error: BaseException, path: Path) -> str:
-    """Return what an error says, with the file that it is about."""
-    if isinstance(error, (FrameError, OutputError)):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return f"{path}: there is not enough memory; use fewer --workers, or a smaller --mem-limit"
-    if isinstance(error, OSError):
-        return f"{path}: {error.strerror or error}; see to that and run again"
-    return f"{path}: {error}"
 
 
 def _is_fused(layout: ImageLayout) -> bool:
@@ -291,12 +280,9 @@ class Calibrator:
     def __call__(self, job: CalibrateJob) -> FrameOutcome:
         """Calibrate one frame and write it; what goes wrong with it stands in the outcome, and stops no other."""
         buffers = self._free.get()
-        try:
-            return self._calibrate(job, buffers)
-        except (ZeroframeError, MemoryError, OSError) as error:
-            return FrameOutcome(job.source, "failed", error_sentence(error, job.source), job.target)
-        finally:
-            self._free.put(buffers)
+        outcome = attempt(job.source, self._calibrate, job, buffers)
+        self._free.put(buffers)
+        return outcome if isinstance(outcome, FrameOutcome) else _failed(job, outcome)
 
     def _saturation(self, job: CalibrateJob) -> float | None:
         """Return the value of a saturated raw pixel: the camera's, else the most that the file can hold."""
@@ -347,18 +333,22 @@ class Calibrator:
     def recall(self, job: CalibrateJob, right: FrameOutcome) -> FrameOutcome:
         """Measure a frame that is there already and right, as if it had been calibrated now."""
         buffers = self._free.get()
-        try:
-            ny, nx = job.shape_yx
-            raw = read_raw(job.target, into=buffers.raw_of(ny * nx * decoded_float(job.layout).itemsize))
-            pixels = native_pixels(raw, buffers.pixels_of)
-            self._take_sample(job, pixels)
-            subtracted = raw.cards.get(LEVEL_CARD)
-            level = float(subtracted) if isinstance(subtracted, int | float) else 0.0
-            return _measured(right, pixels, level, self._saturation(job))
-        except (ZeroframeError, MemoryError, OSError) as error:
-            return FrameOutcome(job.source, "failed", error_sentence(error, job.target), job.target)
-        finally:
-            self._free.put(buffers)
+        outcome = attempt(job.target, self._recall, job, right, buffers)
+        self._free.put(buffers)
+        return outcome if isinstance(outcome, FrameOutcome) else _failed(job, outcome)
+
+    def _recall(self, job: CalibrateJob, right: FrameOutcome, buffers: _Buffers) -> FrameOutcome:
+        ny, nx = job.shape_yx
+        raw = read_raw(job.target, into=buffers.raw_of(ny * nx * decoded_float(job.layout).itemsize))
+        pixels = native_pixels(raw, buffers.pixels_of)
+        self._take_sample(job, pixels)
+        subtracted = raw.cards.get(LEVEL_CARD)
+        level = float(subtracted) if isinstance(subtracted, int | float) else 0.0
+        return _measured(right, pixels, level, self._saturation(job))
+
+
+def _failed(job: CalibrateJob, error: FrameError) -> FrameOutcome:
+    return FrameOutcome(job.source, "failed", str(error), job.target)
 
 
 def _measured(

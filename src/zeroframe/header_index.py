@@ -190,7 +190,7 @@ class HeaderIndex:
         """Turn a failure of the index into a warning, and use it no more."""
         try:
             yield
-        except (sqlite3.Error, OSError, ValueError, TypeError, LookupError) as error:
+        except (sqlite3.Error, OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             self.path = None
             if isinstance(error, OSError) or _is_out_of_reach(error):
                 what = f"cannot be used ({error}); headers are read from the files each time"
@@ -280,15 +280,32 @@ def _encoded(memory: FolderMemory) -> str:
 
 def _decoded(content: str) -> FolderMemory:
     said = json.loads(content)
-    names = said["names"]
-    forms = [tuple(form) for form in said["forms"]]
-    headers = HeaderColumns(
-        names,
-        names,
-        [forms[number] for number in _unpacked(said["form_of"], len(names))],
-        {keyword: _unpacked(column, len(names)) for keyword, column in said["columns"].items()},
-    )
-    return FolderMemory(headers, said["stamps"], said["others"])
+    names = _texts(said["names"])
+    forms = [tuple(_texts(form)) for form in said["forms"]]
+    columns = {keyword: _values(_unpacked(column, len(names))) for keyword, column in said["columns"].items()}
+    stamps, others = _texts(said["stamps"]), said["others"]
+    _texts(list(others.values()))
+    if len(stamps) != len(names) or not all(columns.keys() >= set(form) for form in forms):
+        raise ValueError("its parts do not fit together")
+    numbers = _unpacked(said["form_of"], len(names))
+    if not set(map(type, numbers)) <= {int}:
+        raise ValueError("it has something else where numbers belong")
+    headers = HeaderColumns(names, names, [forms[number] for number in numbers], columns)
+    return FolderMemory(headers, stamps, others)
+
+
+def _texts(said: Any) -> list[str]:  # noqa: ANN401 -- what JSON can say
+    """Return what is a list of texts; whoever may write to the file may have written something else."""
+    if not isinstance(said, list) or not set(map(type, said)) <= {str}:
+        raise ValueError("it has something else where texts belong")
+    return said
+
+
+def _values(said: list[Any]) -> list[Any]:
+    """Return what are values of cards."""
+    if not set(map(type, said)) <= {bool, int, float, str, type(None)}:
+        raise ValueError("it has something else where values of cards belong")
+    return said
 
 
 def _packed(column: Sequence[CardValue]) -> Any:  # noqa: ANN401 -- what JSON can say

@@ -10,6 +10,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, NoFramesError, NotFitsError, UnsupportedError
+from zeroframe.failures import attempt
 from zeroframe.header_columns import HeaderColumns, joined
 from zeroframe.header_index import FolderMemory, HeaderIndex, default_index, file_stamp
 from zeroframe.io import Cards, scan
@@ -268,12 +269,10 @@ class _Reader:
     def read(self, path: str) -> _Result:
         if len(self._parsed) > _MOST_PARSED:
             self._parsed = ParsedCards()
-        try:
-            return header_values(header_cards(path, self.ext), self._parsed)
-        except NotFitsError as error:
-            return error if self.meant(os.path.split(path)[1]) else None
-        except FrameError as error:
-            return error
+        values = attempt(path, lambda: header_values(header_cards(path, self.ext), self._parsed))
+        if isinstance(values, NotFitsError) and not self.meant(os.path.split(path)[1]):
+            return None
+        return values
 
 
 def _read_folder(

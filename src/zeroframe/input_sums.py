@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, HeaderWarning
+from zeroframe.failures import attempt
 from zeroframe.io.checksums import add_sums, data_sum
 from zeroframe.io.layout import padded
 from zeroframe.io.marks import file_crc32
@@ -89,12 +90,11 @@ class InputSums:
             self._words[path] = f"datasum {total}"
 
     def _read_through(self, path: Path) -> int | FrameError:
-        try:
-            if not self._check:
-                return file_crc32(path)[0]
-            checked = check_file(path)
-        except FrameError as error:
-            return error
+        if not self._check:
+            return attempt(path, lambda: file_crc32(path)[0])
+        checked = attempt(path, check_file, path)
+        if isinstance(checked, FrameError):
+            return checked
         _warn(path, checked.remarks)
         return checked.crc32
 

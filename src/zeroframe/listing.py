@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zeroframe.conditions import parse_where
 from zeroframe.dialects import FrameFacts, read_facts
 from zeroframe.errors import FrameError, NotFitsError, UsageError, nearest_name
+from zeroframe.failures import attempt
 from zeroframe.header_columns import HeaderColumns
 from zeroframe.header_reading import header_cards, header_values, is_named_as_fits, list_files, read_headers
 from zeroframe.io.urls import FAR_THREADS, UrlPath, as_path
@@ -18,6 +19,7 @@ from zeroframe.parallel import map_threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zeroframe.conditions import Condition
     from zeroframe.io.cards import CardValue
 
 __all__ = ["LISTED_COLUMNS", "Listing", "list_frames"]
@@ -83,11 +85,23 @@ def list_frames(
     headers, problems = _headers_of(folder)
     for name in (*names, *(keyword for keyword, made in conditions if not made.asks_for_missing)):
         _refuse_unknown(name, headers)
-    frames = [_Frame(headers, row) for row in range(len(headers))]
-    for keyword, made in conditions:
-        frames = [frame for frame in frames if made.test(frame.value(keyword))]
-    rows = tuple(tuple(frame.value(name) for name in names) for frame in frames)
-    return Listing(names, rows, tuple(problems))
+    rows = []
+    for row, path in enumerate(headers.paths):
+        cells = attempt(path, _cells, _Frame(headers, row), names, conditions)
+        if isinstance(cells, FrameError):
+            problems.append(cells)
+        elif cells is not None:
+            rows.append(cells)
+    return Listing(names, tuple(rows), tuple(problems))
+
+
+def _cells(
+    frame: _Frame, names: Sequence[str], conditions: Sequence[tuple[str, Condition]]
+) -> tuple[CardValue, ...] | None:
+    """Return what is shown of a file; None where it does not fulfil the conditions."""
+    if not all(made.test(frame.value(keyword)) for keyword, made in conditions):
+        return None
+    return tuple(frame.value(name) for name in names)
 
 
 def _headers_of(folder: str | os.PathLike[str]) -> tuple[HeaderColumns, list[FrameError]]:
@@ -108,12 +122,8 @@ def _headers_in_store(folder: UrlPath) -> tuple[HeaderColumns, list[FrameError]]
 
 
 def _header_in_store(path: UrlPath) -> dict[str, CardValue] | FrameError | None:
-    try:
-        return header_values(header_cards(path, 0))
-    except NotFitsError as error:
-        return error if is_named_as_fits(path.name) else None
-    except FrameError as error:
-        return error
+    values = attempt(path, lambda: header_values(header_cards(path, 0)))
+    return None if isinstance(values, NotFitsError) and not is_named_as_fits(path.name) else values
 
 
 class _Frame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from zeroframe.frame_quality import Flag
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.io.cards import CardValue
     from zeroframe.listing import Listing
     from zeroframe.plan import BiasPlan
     from zeroframe.quality import StackNoise
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
     from zeroframe.survey import Found
     from zeroframe.verification import Verified
 
-__all__ = ["Remarks", "Screen", "harmless", "say"]
+__all__ = ["Remarks", "Screen", "harmless", "harmless_cell", "say"]
 
+#: A cell that begins with one of these is run; the wide ones are folded to the others by some programs.
+_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
+_PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _MOST_ROWS = 40
 _WIDTH_OF_A_FILE = 160  # where nobody looks, lines are not folded to a terminal's width
 
@@ -48,6 +53,26 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def harmless_cell(value: CardValue) -> CardValue:
+    r"""Return a cell of a table as others may open it: no control characters, and nothing that a spreadsheet runs.
+
+    A spreadsheet takes a text for a formula that begins with ``=``, ``+``, ``-`` or ``@``; an apostrophe before it says
+    that it is a text. Numbers stay as they are.
+
+    Examples
+    --------
+    >>> [harmless_cell(each) for each in ("=HYPERLINK(1)", "-12:30:45", "-110.5", -110.5, "bias", "a\tb")]
+    ["'=HYPERLINK(1)", "'-12:30:45", '-110.5', -110.5, 'bias', 'a\\tb']
+    """
+    if not isinstance(value, str):
+        return value
+    text = harmless(value)
+    # spreadsheets pass over blanks, and over what is written out here as an escape, before they look for a formula
+    first = value.lstrip()[:1]
+    runs = (first in _FORMULA and first != "") or value[:1] in ("\t", "\r", "\n")
+    return f"'{text}" if runs and not _PLAIN_NUMBER.fullmatch(value) else text
 
 
 def say(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zeroframe.errors import MemoryLimitError, OutputError
 from zeroframe.frames import frame_bytes
 from zeroframe.io.atomic import remove_stale_parts
+from zeroframe.io.folders import make_folders
 from zeroframe.io.temporary import remove_stale_folders, temporary_folder
 from zeroframe.io.urls import FAR_THREADS, any_far, is_there
 from zeroframe.locking import folder_lock
@@ -294,7 +295,7 @@ def _share_memory(plan: BiasPlan, limit_bytes: int, workers: int | None) -> tupl
 def make_folder(folder: Path) -> None:
     """Make a folder for results where there is none; raises `OutputError` when that cannot be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise OutputError(folder, f"cannot be made ({error.strerror})", "choose another folder with -o") from error
 

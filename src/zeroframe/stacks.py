@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, OutputError, UnsupportedError
+from zeroframe.failures import blame
 from zeroframe.io import FrameFile, Hdu, ImageLayout, RawImage, read_band, read_raw, scan
 from zeroframe.io.checksums import add_sums
 from zeroframe.io.decoding import decoded_float
@@ -140,7 +141,7 @@ class ImageOnDisk:
         masks = [hdu for hdu in frame.hdus if hdu.name == "MASK" and hdu.layout is not None]
         found = cls(frame, image, layout, masks[0] if masks and masks[0].index != image.index else None)
         if found.mask is not None and found.mask.layout is not None:
-            _require_shape(f"the mask in {frame.path}", found.mask.layout.shape_yx, str(frame.path), layout.shape_yx)
+            _require_mask_of(frame, found.mask.layout.shape_yx, layout.shape_yx)
         return found
 
     @property
@@ -227,7 +228,8 @@ class FileStack:
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame, NaN where masked."""
-        self.images[index].read_rows(rows, out)
+        image = self.images[index]
+        blame(image.frame.path, image.read_rows, rows, out)
 
 
 class TalliedStack:
@@ -274,6 +276,13 @@ class TalliedStack:
             total = out.sum()
         if not np.isfinite(total):
             self._found.append((index, 0, int(out.size - np.count_nonzero(np.isfinite(out)))))
+
+
+def _require_mask_of(frame: FrameFile, mask: tuple[int, ...], image: tuple[int, ...]) -> None:
+    if mask != image:
+        size, image_size = (" x ".join(str(n) for n in reversed(each)) for each in (mask, image))
+        reason = f"its mask is {size} pixels, but its image is {image_size}"
+        raise MismatchError(frame.path, reason, "leave it out, or mend the extension MASK")
 
 
 def _require_shape(name: str, shape: tuple[int, ...], first_name: str, first: tuple[int, ...]) -> None:
@@ -324,7 +333,7 @@ def open_stack(
     """
     if not paths:
         raise NoFramesError("a stack needs at least one frame")
-    frames = [scan(path) for path in paths]
+    frames = [blame(path, scan, path) for path in paths]
     images = [ImageOnDisk.find(frame) for frame in frames]
     names = tuple(str(frame.path) for frame in frames)
     for name, image in zip(names, images, strict=True):
@@ -340,7 +349,9 @@ def open_stack(
             mask = read_raw(image.frame.path, ext=image.mask.index).decode() != 0
         return _spooled(pixels, spool_folder) if spools else pixels, mask
 
-    arrays, masks = zip(*map_threads(inflate, images, workers), strict=True)
+    arrays, masks = zip(
+        *map_threads(lambda image: blame(image.frame.path, inflate, image), images, workers), strict=True
+    )
     return ArrayStack(arrays, masks, names), frames
 
 

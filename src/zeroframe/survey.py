@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import FrameFacts, read_facts
-from zeroframe.errors import FrameError, NoFramesError, UnsupportedError
-from zeroframe.io import FrameFile, ImageLayout, looks_like_fits, scan
+from zeroframe.errors import FrameError, HeaderWarning, NoFramesError, UnsupportedError, ZeroframeWarning
+from zeroframe.failures import attempt
+from zeroframe.io import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far, as_path
 from zeroframe.parallel import map_threads
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
 
 __all__ = ["KEY_CARD", "Found", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
@@ -96,9 +98,18 @@ def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = Non
     -------
     list of Found
         In the order of ``paths``.
+
+    Warns
+    -----
+    HeaderWarning
+        When a header states a number that cannot be, such as an exposure of thousands of years.
     """
     named = [as_path(path) for path in paths]
-    return map_threads(_look, named, _threads(named, workers))
+    found = map_threads(_look, named, _threads(named, workers))
+    for item in found:
+        for remark in () if item.facts is None else item.facts.remarks:
+            warnings.warn(f"{item.path}: {remark}", HeaderWarning, stacklevel=2)
+    return found
 
 
 def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
@@ -126,7 +137,7 @@ def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None)
     NoFramesError
         When the folder is not there, is not a folder, or may not be read.
     """
-    return survey_files(_visible(_readable_folder(folder))[0], workers=workers)
+    return survey_files(_visible_in(_readable_folder(folder))[0], workers=workers)
 
 
 def survey_tree(
@@ -154,7 +165,14 @@ def survey_tree(
     Raises
     ------
     NoFramesError
-        When the folder or one within is not there, is not a folder, or may not be read.
+        When the folder is not there, is not a folder, or may not be read.
+
+    Warns
+    -----
+    ZeroframeWarning
+        When a folder within cannot be read; it is passed over.
+    HeaderWarning
+        As `survey` does.
     """
     return survey_files(list(tree_files(folder, leave_out=leave_out)), workers=workers)
 
@@ -179,8 +197,9 @@ def tree_files(folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.P
     """
     root = _readable_folder(folder)
     others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
+    listed = _visible_in(root)
     known = {_identity(path) for path in others} - {_identity(root)}
-    return _walk(root, known)
+    return _walk(root, listed, known)
 
 
 def _readable_folder(folder: str | os.PathLike[str]) -> Path:
@@ -200,17 +219,39 @@ def _identity(path: Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def _walk(folder: Path, known: set[object]) -> Iterator[Path]:
-    """Yield the visible files of a folder and of those within that are not known yet."""
-    known.add(_identity(folder))
-    files, folders = _visible(folder)
+def _walk(root: Path, listed: tuple[list[Path], list[Path]], known: set[object]) -> Iterator[Path]:
+    """Yield the visible files of a folder and of those within that are not known yet; say which cannot be read.
+
+    It does not call itself, so that folders may lie within each other as deep as the system allows.
+    """
+    known.add(_identity(root))
+    files, left = listed[0], listed[1][::-1]
     yield from files
-    for each in folders:
-        if _identity(each) not in known:
-            yield from _walk(each, known)
+    while left:
+        folder = left.pop()
+        try:
+            identity = _identity(folder)
+            if identity in known:
+                continue
+            known.add(identity)
+            files, folders = _listed(folder)
+        except OSError as error:
+            text = f"{folder}: cannot be read ({error.strerror}), so nothing in this folder takes part"
+            warnings.warn(text, ZeroframeWarning, stacklevel=2)
+            continue
+        yield from files
+        left += reversed(folders)
 
 
-def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
+def _visible_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return what `_listed` does; raise `NoFramesError` where the folder cannot be read."""
+    try:
+        return _listed(folder)
+    except OSError as error:
+        raise NoFramesError(f"{folder} cannot be read ({error.strerror}); give a folder that you may read") from error
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return files and folders, sorted by name, without hidden ones: such as the ._ that macOS leaves beside frames."""
     if isinstance(folder, UrlPath):
         from zeroframe.io.places import Place
@@ -218,14 +259,19 @@ def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
         place = Place(str(folder))
         within = [name for name in place.folders() if not name.startswith(".")]
         return [folder / file.name for file in place.listing()], [folder / name for name in within]
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise NoFramesError(f"{folder} cannot be read ({error.strerror}); give a folder that you may read") from error
     files, folders = list[Path](), list[Path]()
-    for path in paths:
-        (folders if path.is_dir() else files).append(path)
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if not entry.name.startswith("."):
+                (folders if _is_folder(entry) else files).append(folder / entry.name)
     return files, folders
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that cannot be followed: what is wrong with it is said when it is read
+        return False
 
 
 def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[Found]:
@@ -251,19 +297,35 @@ def _is_meant_as_fits(path: Path) -> bool:
     name = path.name.lower()
     for suffix in _WRAPPING_SUFFIXES:
         name = name.removesuffix(suffix)
-    return name.endswith(_FITS_SUFFIXES) or ((isinstance(path, UrlPath) or path.is_file()) and looks_like_fits(path))
+    if name.endswith(_FITS_SUFFIXES):
+        return True
+    try:
+        return (isinstance(path, UrlPath) or path.is_file()) and looks_like_fits(path)
+    except OSError:  # it may not be looked at, and its name does not say that it is a frame
+        return False
 
 
 def _look(path: Path) -> Found:
-    frame = None
-    try:
-        frame = scan(path)
-        image = frame.image()
-        # said here, so that no one who asks for two axes meets one
-        if image.layout is not None and (len(image.layout.shape_yx) != 2 or min(image.layout.shape_yx) < 1):
-            size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))
-            raise UnsupportedError(path, f"is an image of {size} pixels", "only images of two axes can be used")
-    except FrameError as problem:
-        facts = None if frame is None else read_facts(frame.cards, path.name)
-        return Found(path, frame, facts, problem)
-    return Found(path, frame, read_facts(frame.cards_of(image), path.name), None)
+    frame = attempt(path, scan, path)
+    if isinstance(frame, FrameError):
+        return Found(path, None, None, frame)
+    image = attempt(path, _image_of_two_axes, frame)
+    problem = image if isinstance(image, FrameError) else None
+    facts = attempt(path, _facts_of, frame, None if isinstance(image, FrameError) else image)
+    if isinstance(facts, FrameError):
+        return Found(path, frame, None, problem or facts)
+    return Found(path, frame, facts, problem)
+
+
+def _image_of_two_axes(frame: FrameFile) -> Hdu:
+    image = frame.image()
+    # said here, so that no one who asks for two axes meets one
+    if image.layout is not None and (len(image.layout.shape_yx) != 2 or min(image.layout.shape_yx) < 1):
+        size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))
+        raise UnsupportedError(frame.path, f"is an image of {size} pixels", "only images of two axes can be used")
+    return image
+
+
+def _facts_of(frame: FrameFile, image: Hdu | None) -> FrameFacts:
+    cards = frame.cards if image is None else frame.cards_of(image)
+    return read_facts(cards, frame.path.name)

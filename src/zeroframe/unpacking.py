@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from zeroframe.errors import DamagedError, OutputError, OutputExistsError, UnsafeArchiveError
 from zeroframe.io.atomic import write_all
+from zeroframe.io.folders import make_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,7 +181,7 @@ def _inner_path(archive: Path, member: tarfile.TarInfo, hidden: Path) -> PurePos
 def _write_member(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     """Write one file or folder, with permissions of our own."""
     with _writing(path):
-        (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
+        make_folders(path if member.isdir() else path.parent)
     if member.isdir():
         return
     free = shutil.disk_usage(path.parent).free

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from zeroframe.errors import FrameError, NoFramesError
+from zeroframe.failures import attempt
 from zeroframe.io import looks_like_fits
 from zeroframe.io.atomic import is_part
 from zeroframe.io.marks import file_mark
@@ -17,13 +18,15 @@ from zeroframe.record import RECORD_NAME, read_record, report_problem
 from zeroframe.resume import carried_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from zeroframe.io.marks import FileMark
     from zeroframe.record import OutputMark, RunRecord
 
 __all__ = ["Verified", "verify_folder"]
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,13 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
             "give the folder that was given to -o, or run again"
         )
     marks = {**record.earlier, **record.outputs}
-    found = map_threads(lambda name: _output_problem(out / name, marks[name]), list(marks), workers)
+    found = map_threads(lambda name: _problem(out / name, _output_problem, marks[name]), list(marks), workers)
     found_wrong = [each for each in (*found, report_problem(out, record)) if each]
     problems = _of_the_run(out, record) + found_wrong + _strangers(out, marks)
     inputs = 0
     if raw is not None:
         compared = map_threads(
-            lambda name: _input_problem(raw / name, record.inputs[name]), list(record.inputs), workers
+            lambda name: _problem(raw / name, _input_problem, record.inputs[name]), list(record.inputs), workers
         )
         problems += [each for each in compared if each]
         inputs = compared.count("")
@@ -100,6 +103,11 @@ def _of_the_run(out: Path, record: RunRecord) -> list[str]:
         found = record.this_run.get(part)
         said += found if isinstance(found, list) else []
     return [f"failed: {each['reason'] or each['name']}" for each in said if each["state"] == "failed"]
+
+
+def _problem(path: Path, look: Callable[[Path, M], str], mark: M) -> str:
+    """Return what is wrong with a file, be it that it cannot be looked at; empty where nothing is."""
+    return str(attempt(path, look, path, mark))
 
 
 def _output_problem(path: Path, mark: OutputMark) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError, MemoryLimitError
+from zeroframe.failures import attempt
 from zeroframe.inspection.profiles import SIDES, Side, clipped_block_means, column_medians, side_view
 from zeroframe.parallel import map_threads, worker_count
 
@@ -288,14 +289,7 @@ def take_samples(
     FrameError
         When no frame can be read.
     """
-
-    def attempt(source: Source) -> FrameSample | FrameError:
-        try:
-            return sample_frame(source, size)
-        except FrameError as problem:
-            return problem
-
-    taken = map_threads(attempt, sources, workers)
+    taken = map_threads(lambda source: attempt(source.whose, sample_frame, source, size), sources, workers)
     samples = [one for one in taken if isinstance(one, FrameSample)]
     problems = [one for one in taken if isinstance(one, FrameError)]
     if not samples:

@@ -72,6 +72,11 @@ class Source:
     found: Found | None = None
     pixels: Pixels | None = None
 
+    @property
+    def whose(self) -> str | Path:
+        """What an error names: the file, where it is one."""
+        return self.name if self.found is None else self.found.path
+
     def read(self) -> Pixels:
         """Return the pixels, undecoded."""
         if self.pixels is not None:

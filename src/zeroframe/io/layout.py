@@ -7,6 +7,7 @@ The words and their rules are those of the FITS standard 4.0: section 4.4.1 (BIT
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Hdu", "ImageLayout", "hdu_from_header", "padded"]
 
+_SIZES = re.compile(r"(?:BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS|XTENSION)\Z")
+_CODING = re.compile(
+    r"(?:BSCALE|BZERO|BLANK|THEAP|TFIELDS|ZIMAGE|ZBITPIX|ZNAXIS\d*|ZTILE\d+|ZCMPTYPE|ZQUANTIZ|ZDITHER0|ZMASKCMP|ZSCALE"
+    r"|ZZERO|ZBLANK|(?:ZNAME|ZVAL|TTYPE|TFORM|TSCAL|TZERO|TNULL|TDIM)\d+)\Z"
+)
+_MOST_COLUMNS = 999
+_LARGEST_SCALE = 1e30
 _BITPIX = (8, 16, 32, 64, -32, -64)
 _ADVICE = "the file does not follow the FITS standard: mend the header, or leave the file out"
 
@@ -132,6 +140,7 @@ def hdu_from_header(path: Path, index: int, header: bytes, data_offset: int) -> 
     """
     stored = Cards(header)
     reader = _CardReader(path, index, stored)
+    reader.refuse_contradictions(_SIZES)
     bitpix = reader.bitpix("BITPIX")
     sizes = reader.axes("NAXIS")
     groups = reader.integer("GCOUNT", 1) if index or stored.get("GROUPS") is True else 1
@@ -143,9 +152,11 @@ def hdu_from_header(path: Path, index: int, header: bytes, data_offset: int) -> 
     tiled = kind == "BINTABLE" and stored.get("ZIMAGE") is True
     cards, layout = stored, None
     if tiled:
+        reader.table_of_tiles(sizes, groups, data_bytes)
         cards = image_cards(stored)
         layout = reader.layout(reader.bitpix("ZBITPIX"), reader.axes("ZNAXIS"), data_offset, tiled=True)
     elif kind in ("IMAGE", "IUEIMAGE") and elements and not random_groups:
+        reader.one_image(groups, extra)
         layout = reader.layout(bitpix, sizes, data_offset, tiled=False)
     name = str(cards.get("EXTNAME") or ("" if index else "PRIMARY")).strip().upper()
     return Hdu(index, name, cards, layout, data_offset, data_bytes, stored)
@@ -175,6 +186,36 @@ class _CardReader:
             raise self.error(f"{keyword} = {value!r} is not one of 8, 16, 32, 64, -32, -64")
         return int(value)
 
+    def refuse_contradictions(self, kind: re.Pattern[str]) -> None:
+        """Refuse cards of a kind that stand several times and say different things: other programs take the last."""
+        for keyword in sorted(filter(kind.match, self.cards.repeated)):
+            values = self.cards.contradicting(keyword)
+            if values:
+                raise self.error(f"{keyword} is given as {' and as '.join(map(repr, values))}")
+
+    def one_image(self, groups: int, extra: int) -> None:
+        """Refuse counts that an image extension cannot have (standard, 7.1.1)."""
+        self.refuse_contradictions(_CODING)
+        if groups != 1:
+            raise self.error(f"GCOUNT = {groups} is not 1, which it has to be for an image")
+        if extra:
+            raise self.error(f"PCOUNT = {extra} is not 0, which it has to be for an image")
+
+    def table_of_tiles(self, sizes: tuple[int, ...], groups: int, data_bytes: int) -> None:
+        """Refuse what a table that holds an image cannot have (standard, 7.3.1 and 10.1)."""
+        self.refuse_contradictions(_CODING)
+        if groups != 1:
+            raise self.error(f"GCOUNT = {groups} is not 1, which it has to be for a table")
+        columns = self.integer("TFIELDS")
+        if not 1 <= columns <= _MOST_COLUMNS:
+            raise self.error(f"TFIELDS = {columns} is not between 1 and {_MOST_COLUMNS}")
+        if len(sizes) != 2:
+            raise self.error(f"NAXIS = {len(sizes)} is not 2, which it has to be for a table")
+        table = math.prod(sizes)
+        heap = self.integer("THEAP", table)
+        if not table <= heap <= data_bytes:
+            raise self.error(f"THEAP = {heap} is not between the table of {table} bytes and the end of its data")
+
     def axes(self, keyword: str) -> tuple[int, ...]:
         count = self.integer(keyword)
         if count > 999:
@@ -190,6 +231,10 @@ class _CardReader:
         bscale, bzero = self.real("BSCALE", 1.0), self.real("BZERO", 0.0)
         if bscale == 0:
             raise self.error("BSCALE = 0 would make every pixel the same")
+        if not 1 / _LARGEST_SCALE <= abs(bscale) <= _LARGEST_SCALE:
+            raise self.error(f"BSCALE = {bscale!r} makes values that float32 cannot hold")
+        if abs(bzero) > _LARGEST_SCALE:
+            raise self.error(f"BZERO = {bzero!r} makes values that float32 cannot hold")
         blank = self.cards.get("BLANK", self.cards.get("ZBLANK") if tiled else None)
         if bitpix < 0 or isinstance(blank, bool) or not isinstance(blank, int):
             blank = None  # has no meaning for floats (standard, 4.4.2.5)
@@ -199,7 +244,7 @@ class _CardReader:
         value = self.cards.get(keyword, default)
         try:
             number = float(default if value is None else value)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise self.error(f"{keyword} = {value!r} is not a number")

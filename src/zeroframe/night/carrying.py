@@ -10,8 +10,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from zeroframe.dialects import Kind
-from zeroframe.errors import ClusterError, FrameError, OutputError, ZeroframeError
-from zeroframe.frames import FrameOutcome, error_sentence
+from zeroframe.errors import FrameError, OutputError
+from zeroframe.failures import attempt
+from zeroframe.frames import FrameOutcome
 from zeroframe.night.crew import LocalCrew
 from zeroframe.night.keys import frame_key, frame_uses, group_uses, mask_key
 from zeroframe.night.results import GroupOutcome, MaskOutcome, NightOutcome, NightResult
@@ -181,13 +182,9 @@ class _Run:
 
     def _calibrate(self, frame: NightFrame, group: Group | None, _busy: int) -> None:
         """Calibrate a frame; what goes wrong with it stands in its outcome, and stops no other."""
-        try:
-            outcome = self._one(frame, group)
-        except ClusterError:
-            raise
-        except (ZeroframeError, MemoryError, OSError) as error:
-            failed = FrameOutcome(frame.source, "failed", error_sentence(error, frame.source), frame.target)
-            outcome = NightOutcome(frame, failed)
+        outcome = attempt(frame.source, self._one, frame, group)
+        if isinstance(outcome, FrameError):
+            outcome = NightOutcome(frame, FrameOutcome(frame.source, "failed", str(outcome), frame.target))
         self._frames[frame.name] = outcome
         if self._progress is not None:
             self._progress("calibrating", next(self._finished) / len(self._plan.frames))
@@ -230,7 +227,10 @@ class _Run:
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
         right = self._session.standings.groups[group.name].mark
         frames = [self._frames[frame.name] for frame in group.frames]
-        outcome, told = self._crew.combine(group, frames, used, right, busy)
+        made = attempt(group.target, self._crew.combine, group, frames, used, right, busy)
+        if isinstance(made, FrameError):
+            made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), frames
+        outcome, told = made
         self._groups[group.name] = outcome
         self._frames.update({each.frame.name: each for each in told})
         if outcome.combined.is_there and outcome.combined.key is not None:
@@ -246,14 +246,11 @@ class _Run:
             return
         source_key = self._keys[job.source]
         key, right = mask_key(job, source_key), self._session.standings.masks[job.name].mark
-        try:
-            self._masks[job.name] = self._crew.mask(job, key, source_key, right)
-        except ClusterError:
-            raise
-        except (ZeroframeError, MemoryError, OSError) as error:
-            self._masks[job.name] = MaskOutcome(job, "failed", error_sentence(error, job.target))
+        made = attempt(job.target, self._crew.mask, job, key, source_key, right)
+        if isinstance(made, FrameError):
+            self._masks[job.name] = MaskOutcome(job, "failed", str(made))
         else:
-            self._keys[job.name] = key
+            self._masks[job.name], self._keys[job.name] = made, key
 
 
 def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Crew:

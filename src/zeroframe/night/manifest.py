@@ -31,7 +31,7 @@ def read_manifest(path: Path) -> tuple[Path, ...]:
     Raises
     ------
     UsageError
-        When the file cannot be read, has no such column, or names nothing.
+        When the file cannot be read, has no such column, names nothing, or holds a character that no path can.
     UnsupportedError
         When it names something in a store.
 
@@ -49,6 +49,11 @@ def read_manifest(path: Path) -> tuple[Path, ...]:
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"{path} cannot be read ({said}); give a list with the path of one frame a line") from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise UsageError(
+            f"{path} has a NUL character in line {line}, which no path can hold; give a list that is plain text (UTF-8)"
+        )
     named = _column(text, path) if path.suffix.lower() == ".csv" else _lines(text)
     if not named:
         raise UsageError(f"{path} names no file; give a list with the path of one frame a line")
@@ -74,7 +79,12 @@ def _lines(text: str) -> list[str]:
 
 def _column(text: str, path: Path) -> list[str]:
     table = csv.DictReader(text.splitlines())
-    if _COLUMN not in (table.fieldnames or ()):
-        there = ", ".join(table.fieldnames or ()) or "none"
-        raise UsageError(f"{path} has no column {_COLUMN!r} (it has: {there}); name one so")
-    return [row[_COLUMN].strip() for row in table if row[_COLUMN] and row[_COLUMN].strip()]
+    try:
+        if _COLUMN not in (table.fieldnames or ()):
+            there = ", ".join(table.fieldnames or ()) or "none"
+            raise UsageError(f"{path} has no column {_COLUMN!r} (it has: {there}); name one so")
+        return [row[_COLUMN].strip() for row in table if row[_COLUMN] and row[_COLUMN].strip()]
+    except csv.Error as error:
+        raise UsageError(
+            f"{path} cannot be read as a table ({error} in line {table.line_num}); mend that line"
+        ) from error

@@ -24,6 +24,8 @@ __all__ = ["Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits",
 
 _SILENT = frozenset(("", "unknown", "undefined", "n/a", "none", "null"))
 _DAY_S = 86400.0
+#: What a camera's amplifier can be set to, in whatever unit.
+_SMALLEST_SETTING, _LARGEST_SETTING = 1e-3, 1e5
 _MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 _JD_OF_MJD_ZERO = 2400000.5
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](.+?)Z?)?")
@@ -151,6 +153,8 @@ def _gain_setting(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple
     value = cards.get("GAIN")
     if isinstance(value, bool) or not isinstance(value, int | float) or value == facts.gain_e_per_adu:
         return ()
+    if value and not _SMALLEST_SETTING <= abs(value) <= _LARGEST_SETTING:  # neither gain nor setting: it is unknown
+        return ()
     return (("gain setting", _text(value)),)
 
 
@@ -191,7 +195,11 @@ def _parsed(text: str) -> Moment | None:
 
 def _clock(text: str) -> float | None:
     match = _CLOCK.fullmatch(text.strip())
-    return None if match is None else 3600.0 * int(match[1]) + 60.0 * int(match[2]) + float(match[3] or 0)
+    if match is None:
+        return None
+    hours, minutes, seconds = int(match[1]), int(match[2]), float(match[3] or 0)
+    # 60.9 s in a leap second; what is beyond is no time of the day
+    return 3600.0 * hours + 60.0 * minutes + seconds if hours < 24 and minutes < 60 and seconds < 61 else None
 
 
 def _counted(cards: Mapping[str, object]) -> Moment | None:

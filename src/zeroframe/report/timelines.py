@@ -96,7 +96,9 @@ def draw_timeline(timeline: Timeline) -> DrawnTimeline:
 
 def _ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
     """Return round times, as (percent, words), that are not so near an edge that they would be cut."""
-    step = next((step for step in _STEPS_H if (high - low) / step <= _MOST_TICKS), _STEPS_H[-1])
+    # beyond the longest step whole days: however long an exposure is, the ticks stay as few
+    days = math.ceil((high - low) / _STEPS_H[-1] / _MOST_TICKS)
+    step = next((step for step in _STEPS_H if (high - low) / step <= _MOST_TICKS), _STEPS_H[-1] * days)
     times = [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
     placed = [(round(100.0 * (time - low) / (high - low), 3), _clock(time)) for time in times]
     return tuple((place, words) for place, words in placed if 3.0 <= place <= 97.0)
