@@ -33,7 +33,8 @@ from zeroframe.survey import survey, survey_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SHAPE_YX = (40, 60)
+#: Frames are larger than the blocks in which headers are read.
+SHAPE_YX = (100, 120)
 
 
 @dataclass
@@ -226,8 +227,8 @@ class TestCombine:
         def read() -> TalliedStack:
             stack = TalliedStack(FileStack(images, tuple(map(str, paths))))
             for index in range(len(paths)):
-                for start in (30, 0, 15):  # in any order
-                    out = np.empty((min(15, SHAPE_YX[0] - start), SHAPE_YX[1]), np.float32)
+                for start in (60, 0, 30, 90):  # in any order
+                    out = np.empty((min(30, SHAPE_YX[0] - start), SHAPE_YX[1]), np.float32)
                     stack.read_rows(index, slice(start, start + len(out)), out)
             return stack
 
