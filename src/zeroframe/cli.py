@@ -55,7 +55,7 @@ from zeroframe.cli_options import (
     path_or_url,
     section_of,
 )
-from zeroframe.cli_report import can_write, report_threads, write_page
+from zeroframe.cli_report import can_write, report_threads, watched, write_page
 from zeroframe.errors import FrameError, ZeroframeError, ZeroframeWarning
 from zeroframe.screen import Remarks, Screen, harmless_cell, say
 
@@ -246,7 +246,9 @@ def bias(
             )
         screen.bias_result(plan, result)
         reported = (
-            not report or session.right_report or _write_report(plan, result.read_from(session.near), screen, workers)
+            not report
+            or session.right_report
+            or _write_report(session, result.read_from(session.near), screen, workers)
         )
     return _bias_code(result) if reported else max(_bias_code(result), INCOMPLETE)
 
@@ -266,13 +268,21 @@ def _lacks_report(session: Session) -> bool:
     return can_write() and not session.right_report
 
 
-def _write_report(plan: BiasPlan, result: BiasResult, screen: Screen, workers: int | None) -> bool:
+def _write_report(session: Session, result: BiasResult, screen: Screen, workers: int | None) -> bool:
     """Write OUT/report.html and say so; return False where it should be there and cannot."""
+    from zeroframe.io.watching import Watch
+
+    plan = session.plan
+    watch = session.watch if session.executor is None else Watch()
+    there = [frame for frame in result.frames if frame.is_there]
+    files = [path for frame in there for path in (frame.source, frame.target) if path is not None]
+    files += [result.combined.target] if result.combined is not None and result.combined.is_there else []
 
     def measured(command: str) -> ReportData:
         from zeroframe.report import bias_report_data
 
-        return bias_report_data(plan, result, command=command, workers=report_threads(workers, plan.out))
+        threads = report_threads(workers, plan.out)
+        return watched(watch, files, lambda: bias_report_data(plan, result, command=command, workers=threads))
 
     return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.cli_options import INCOMPLETE, OK, REFUSED
-from zeroframe.cli_report import can_write, report_threads, write_page
+from zeroframe.cli_report import can_write, report_threads, watched, write_page
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from zeroframe.night.jobs import NightPlan
     from zeroframe.night.results import NightResult
+    from zeroframe.night.session import NightSession
     from zeroframe.report import ReportData
     from zeroframe.screen_night import NightScreen
 
@@ -102,20 +104,34 @@ def carry_out_plan(
             measure = means.report and can_write() and not session.right_report
             result = carry_out_night(session, progress=progress, check_sums=means.check_sums, measure=measure)
         screen.night_result(plan, result)
-        reported = not means.report or session.right_report or _write_report(plan, result, screen, means.workers)
+        reported = not means.report or session.right_report or _write_report(session, result, screen, means.workers)
     return (_night_code(result) if reported else max(_night_code(result), INCOMPLETE)), result
 
 
-def _write_report(plan: NightPlan, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
+def _write_report(session: NightSession, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
     """Write OUT/report.html and say so; return False where it should be there and cannot."""
+    from zeroframe.io.watching import Watch
+
+    plan = session.plan
+    watch = session.watch if session.executor is None else Watch()
 
     def measured(command: str) -> ReportData:
         from zeroframe.report import night_report_data
 
         threads = report_threads(workers, plan.raw, plan.out)
-        return night_report_data(plan, result, command=command, workers=threads)
+        return watched(
+            watch, _files_of(result), lambda: night_report_data(plan, result, command=command, workers=threads)
+        )
 
     return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
+
+
+def _files_of(result: NightResult) -> list[Path]:
+    """Return the files that a report may show: frames before and after, combined frames, masks."""
+    there = [each.frame for each in result.frames if each.outcome.is_there]
+    made = [each.group.target for each in result.groups if each.combined.is_there]
+    made += [each.job.target for each in result.masks if each.is_there]
+    return [path for frame in there for path in (frame.source, frame.target)] + made
 
 
 def _dry_run(plan: NightPlan, means: NightMeans, screen: NightScreen) -> int:

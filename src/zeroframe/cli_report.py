@@ -11,13 +11,14 @@ from zeroframe.failures import error_sentence
 from zeroframe.screen import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from zeroframe.io.watching import Watch
     from zeroframe.report import ReportData
     from zeroframe.screen import Screen
 
-__all__ = ["REPORT_NAME", "can_write", "report_threads", "write_page"]
+__all__ = ["REPORT_NAME", "can_write", "report_threads", "watched", "write_page"]
 
 REPORT_NAME = "report.html"
 _FAR_READERS = 4
@@ -43,6 +44,30 @@ def report_threads(workers: int | None, *folders: Path) -> int | None:
     from zeroframe.io.urls import any_far
 
     return min(workers or _FAR_READERS, _FAR_READERS) if any_far(*folders) else workers
+
+
+def watched(watch: Watch, paths: Iterable[Path], measured: Callable[[], ReportData]) -> ReportData:
+    """Return what a page shows of files, which must not change while they are read for it.
+
+    Parameters
+    ----------
+    watch : Watch
+        May have looked at some of them when they were calibrated, or made.
+    paths : iterable of pathlib.Path
+        The files.
+    measured : callable
+        Reads them, and returns what the page shows.
+
+    Raises
+    ------
+    FrameError
+        Which names the first file that is another now.
+    """
+    read = list(paths)
+    watch.look(read)
+    data = measured()
+    watch.check(read)
+    return data
 
 
 def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen, *, overwrite: bool) -> bool:

@@ -27,6 +27,7 @@ from zeroframe.input_sums import InputSums
 from zeroframe.io import HeaderDraft, scan, write_fits
 from zeroframe.io.marks import Crc32
 from zeroframe.io.urls import any_far, as_path, is_there
+from zeroframe.io.watching import Watch
 from zeroframe.io.writing import compression_of
 from zeroframe.memory import default_limit_bytes
 from zeroframe.plan import CombineJob, same_form
@@ -60,7 +61,7 @@ Progress = Callable[[str, float], None]
 class Means:
     """What work may use, and how it is followed; where copies of files of a store are on this disk.
 
-    ``empty`` makes arrays, as `numpy.empty` does.
+    ``empty`` makes arrays, as `numpy.empty` does. ``watch`` has looked at files that are used more than once.
     """
 
     overwrite: bool
@@ -70,6 +71,7 @@ class Means:
     executor: Executor | None = None
     copies: Mapping[Path, Path] = field(default_factory=dict)
     empty: Callable[..., NDArray[Any]] = np.empty
+    watch: Watch = field(default_factory=Watch)
 
     def report(self, what: str) -> Callable[[float], None] | None:
         """Return what is to be called with the fraction done of one step."""
@@ -220,6 +222,7 @@ def _combine_all(
 ) -> CombinedOutcome:
     """Judge, measure, combine, write; where the result is there already and right, it is not written again."""
     left = means.limit_bytes - sum(array.nbytes for array in kept.values())
+    means.watch.look(paths)
     with _opened(paths, kept, means, job.target.parent) as stack:
         return _combine_opened(job, paths, stack, replace(means, limit_bytes=left), origin, key)
 
@@ -288,6 +291,8 @@ def _written(
     origin: Origin,
 ) -> CombinedOutcome:
     """Write a combined frame; where it is there already and right, it is left as it is."""
+    header = HeaderDraft(scan(paths[0]).cards)
+    means.watch.check(paths)  # they are not read any more
     right = origin.right
     if right is not None and right.key == outcome.key:
         reason = f"{job.target}: {RIGHT_COMBINED}"
@@ -295,7 +300,6 @@ def _written(
     if right is not None and not means.overwrite:
         # it was right for the frames that were to be expected; now more or fewer of them could be calibrated
         raise OutputExistsError(job.target, "is there already: it was made of other frames", "replace with --overwrite")
-    header = HeaderDraft(scan(paths[0]).cards)
     rejection = "none" if outcome.clipping is None else outcome.clipping.rejection.describe()
     combined_cards(header, outcome.sources, method=job.spec.method, rejection=rejection)
     how = f"{job.spec.method} of {len(paths)} frames, rejection {rejection}"
@@ -314,6 +318,7 @@ def _written(
     crc = Crc32()
     with stored_in_place(parts) as stored:
         written = write_fits(job.target, stored, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update)
+    means.watch.renew(job.target)
     return replace(outcome, bytes_out=written, crc32=crc.value)
 
 
@@ -376,6 +381,8 @@ def run_combine(
         When no frame can be used.
     """
     _refuse_target(target, paths, overwrite=overwrite)
+    watch = Watch()
+    watch.look(paths)
     found = survey(list(dict.fromkeys(paths)), workers=workers)
     left_out = [str(item.problem) for item in found if item.problem is not None]
     usable = [item for item in found if item.problem is None]
@@ -393,7 +400,7 @@ def run_combine(
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
-    means = Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress)
+    means = Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     return replace(outcome, left_out=(*left_out, *outcome.left_out))

@@ -106,6 +106,7 @@ def carry_out(
         return _all_there(session)
     plan = session.plan
     means = Means(plan.overwrite, session.limit_bytes, session.workers, progress, session.executor)
+    means = means if means.executor is not None else replace(means, watch=session.watch)
     clock = _Clock()
     outcomes, kept, samples = _calibrate(session, means, check_sums=check_sums)
     outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
@@ -242,6 +243,8 @@ def _calibrate(
     def one(work: tuple[CalibrateJob, Standing]) -> FrameOutcome:
         job, standing = work
         outcome = calibrator(job) if standing.right is None else calibrator.recall(job, standing.right)
+        if outcome.state == "done":
+            means.watch.renew(job.target)
         if means.progress is not None:
             means.progress("calibrating", next(finished) / len(plan.calibrate))
         return outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,7 @@ from zeroframe.io.atomic import remove_stale_parts
 from zeroframe.io.folders import make_folders
 from zeroframe.io.temporary import remove_stale_folders, temporary_folder
 from zeroframe.io.urls import FAR_THREADS, any_far, is_there
+from zeroframe.io.watching import Watch
 from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
 from zeroframe.parallel import usable_cores
@@ -59,6 +60,8 @@ class Session:
         Where frames are calibrated and combined; None: on threads here.
     copies : pathlib.Path or None
         Folder of this disk, where copies of results stay that are put into a store until the run ends.
+    watch : Watch
+        Has looked at the results that are there, and looks at what is made on threads here.
     """
 
     plan: BiasPlan
@@ -71,6 +74,7 @@ class Session:
     examined_s: float
     executor: Executor | None = None
     copies: Path | None = None
+    watch: Watch = field(default_factory=Watch)
 
     @property
     def near(self) -> dict[Path, Path]:
@@ -247,12 +251,14 @@ def begin(
     with folder_lock(plan.out), here as (executor, copies):
         started, clock = datetime.now(UTC), time.perf_counter()
         remove_stale_parts(plan.out)
+        watch = Watch()
+        watch.look(job.target for job in plan.calibrate)
         standings = examine(plan, check=check, workers=threads, executor=executor)
         if not plan.overwrite:
             refuse_foreign(standings)
         keep = keep and executor is None and not any(standing.right for standing in standings.frames)
         examined_s = time.perf_counter() - clock
-        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies)
+        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies, watch)
         if any(standing.verdict != "keep" for standing in standings.all):
             session.write_begin()
         yield session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from zeroframe.failures import blame
 from zeroframe.io import FrameFile, Hdu, ImageLayout, RawImage, read_band, read_raw, scan
 from zeroframe.io.checksums import add_sums
 from zeroframe.io.decoding import decoded_float
+from zeroframe.io.marks import Crc32, joined_crc32
 from zeroframe.kernels.frame import calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
 from zeroframe.parallel import map_threads
 from zeroframe.precision import float_dtype
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -162,26 +163,38 @@ class ImageOnDisk:
         plain = layout.bitpix == -32 and (layout.bscale, layout.bzero) == (1.0, 0.0)
         return self.is_plain and self.mask is None and plain
 
-    def read_summed(self, rows: slice, out: NDArray[Any]) -> tuple[int, int]:
+    @property
+    def is_alone(self) -> bool:
+        """Whether the file is a header, this image as it stands, and what fills its last block: nothing else."""
+        return self.is_plain and len(self.frame.hdus) == 1 and not self.frame.remarks
+
+    def read_summed(
+        self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None = None
+    ) -> tuple[int, int]:
         """Fill ``out`` (float32) with rows; return the sum of the stored words, and how many are not finite."""
-        read_band(self.frame, self.image, rows, out)
+        self._read_stored(rows, out, on_bytes)
         words = out.reshape(-1).view(np.uint32)
         total, not_finite = read_floats32(words, words)
         return int(total), int(not_finite)
 
-    def read_rows(self, rows: slice, out: NDArray[Any]) -> None:
-        """Fill ``out`` with decoded rows of a plain file, NaN where masked."""
-        self._read_image_rows(rows, out)
+    def read_rows(self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None = None) -> None:
+        """Fill ``out`` with decoded rows of a plain file, NaN where masked; ``on_bytes`` is told the image's bytes."""
+        self._read_image_rows(rows, out, on_bytes)
         if self.mask is not None and self.mask.layout is not None:
             mask = np.empty(out.shape, np.dtype(self.mask.layout.dtype))
             read_band(self.frame, self.mask, rows, mask)
             out[mask != 0] = np.nan
 
-    def _read_image_rows(self, rows: slice, out: NDArray[Any]) -> None:
+    def _read_stored(self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None) -> None:
+        read_band(self.frame, self.image, rows, out)
+        if on_bytes is not None:
+            on_bytes(out.reshape(-1).view(np.uint8).data)
+
+    def _read_image_rows(self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None) -> None:
         """Decode by a kernel for the common types, else as whole files are decoded: to the same bits."""
         layout = self.layout
         if layout.bitpix == -8 * out.itemsize and (layout.bscale, layout.bzero) == (1.0, 0.0):
-            read_band(self.frame, self.image, rows, out)
+            self._read_stored(rows, out, on_bytes)
             words = out.reshape(-1).view(f"u{out.itemsize}")
             if out.itemsize == 4:
                 swap_bytes32(words, words)
@@ -189,7 +202,7 @@ class ImageOnDisk:
                 swap_bytes64(words)
             return
         stored = np.empty(out.shape, np.dtype(layout.dtype))
-        read_band(self.frame, self.image, rows, stored)
+        self._read_stored(rows, stored, on_bytes)
         if layout.bitpix == 16 and layout.bscale == 1.0 and layout.blank is None:
             ny, nx = out.shape
             calibrate_swapped16(stored.view(np.uint16), layout.bzero, np.zeros(ny), np.zeros(nx), 0, 0, out)
@@ -232,6 +245,16 @@ class FileStack:
         blame(image.frame.path, image.read_rows, rows, out)
 
 
+class _Piece(NamedTuple):
+    """Some rows of a frame that have been read: where they stood, and what was counted in them."""
+
+    start: int
+    byte_count: int
+    crc32: int
+    data_sum: int
+    not_finite: int
+
+
 class TalliedStack:
     """A stack of which it is counted, while each row of it is read once, what has been read.
 
@@ -246,36 +269,57 @@ class TalliedStack:
         self.shape_yx = stack.shape_yx
         self.dtype = stack.dtype
         self._stack = stack
-        images = stack.images if isinstance(stack, FileStack) and stack.dtype.itemsize == 4 else ()
-        self._summed = {index: image for index, image in enumerate(images) if image.is_summed}
-        self._found: list[tuple[int, int, int]] = []  # appending is safe from many threads
+        self._images = stack.images if isinstance(stack, FileStack) else ()
+        self._pieces: list[list[_Piece]] = [[] for _ in stack.names]  # appending is safe from many threads
 
     @property
     def masked(self) -> list[int]:
         """Values that are not finite, frame by frame."""
-        counts = [0] * len(self.names)
-        for index, _, not_finite in self._found:
-            counts[index] += not_finite
-        return counts
+        return [sum(piece.not_finite for piece in pieces) for pieces in self._pieces]
 
     def data_sum(self, index: int) -> int | None:
         """Sum over the stored data of a frame, as DATASUM has it, padding left out; None where it was not taken."""
-        if index not in self._summed:
+        image = self._summed(index)
+        return None if image is None else add_sums(*(piece.data_sum for piece in self._pieces[index]))
+
+    def data_crc32(self, index: int) -> tuple[int, int] | None:
+        """CRC-32 of the image of a frame as it was read, and its number of bytes.
+
+        None where it was not taken, as its file holds more than this image, or where not every row was read once.
+        """
+        image, pieces = self._alone(index), sorted(self._pieces[index])
+        ends = [piece.start + piece.byte_count for piece in pieces]
+        if image is None or [*(piece.start for piece in pieces), image.layout.byte_count] != [0, *ends]:
             return None
-        return add_sums(*(total for each, total, _ in self._found if each == index))
+        return joined_crc32((piece.crc32, piece.byte_count) for piece in pieces), image.layout.byte_count
+
+    def _alone(self, index: int) -> ImageOnDisk | None:
+        return self._images[index] if self._images and self._images[index].is_alone else None
+
+    def _summed(self, index: int) -> ImageOnDisk | None:
+        in_words = self._images and self.dtype.itemsize == 4 and self._images[index].is_summed
+        return self._images[index] if in_words else None
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""
-        image = self._summed.get(index)
-        if image is not None:
-            self._found.append((index, *image.read_summed(rows, out)))
-            return
-        self._stack.read_rows(index, rows, out)
-        # the sum of a band tells in a tenth of the time whether there is anything to count
-        with np.errstate(all="ignore"):
-            total = out.sum()
-        if not np.isfinite(total):
-            self._found.append((index, 0, int(out.size - np.count_nonzero(np.isfinite(out)))))
+        alone, summed = self._alone(index), self._summed(index)
+        crc, total, not_finite = Crc32(), 0, None
+        if summed is not None:
+            total, not_finite = summed.read_summed(rows, out, crc.update)
+        elif alone is not None:
+            alone.read_rows(rows, out, crc.update)
+        else:
+            self._stack.read_rows(index, rows, out)
+        row_bytes = 0 if alone is None else alone.layout.byte_count // self.shape_yx[0]
+        count = _not_finite(out) if not_finite is None else not_finite
+        self._pieces[index].append(_Piece(rows.start * row_bytes, len(out) * row_bytes, crc.value, total, count))
+
+
+def _not_finite(values: NDArray[Any]) -> int:
+    # the sum of a band tells in a tenth of the time whether there is anything to count
+    with np.errstate(all="ignore"):
+        total = values.sum()
+    return 0 if np.isfinite(total) else int(values.size - np.count_nonzero(np.isfinite(values)))
 
 
 def _require_mask_of(frame: FrameFile, mask: tuple[int, ...], image: tuple[int, ...]) -> None:

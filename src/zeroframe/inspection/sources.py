@@ -86,6 +86,9 @@ class Source:
         if self.found is None:
             raise UsageError(f"{self.name} has neither pixels nor a file")
         raw = read_raw(self.found.path)
+        known = self.found.frame
+        if known is None or raw.cards.text != known.cards_of(known.image()).text:  # by which it was chosen
+            raise FrameError(self.found.path, "was changed while frames were inspected", "run again")
         return Pixels(raw.pixels, raw.layout)
 
     @property

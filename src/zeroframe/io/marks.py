@@ -12,10 +12,10 @@ from zeroframe.io.sources import Source, open_source_descriptor, read_failed
 from zeroframe.io.urls import UrlPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["Crc32", "FileMark", "Fingerprint", "file_crc32", "file_mark", "file_stamp", "stamp_of"]
+__all__ = ["Crc32", "FileMark", "Fingerprint", "file_crc32", "file_mark", "file_stamp", "joined_crc32", "stamp_of"]
 
 _PIECE = 1 << 18  # stays in the second-level cache between reading and summing
 # A file that was changed in the last two seconds may be changed again without another time of modification: FAT counts
@@ -64,6 +64,28 @@ class Crc32:
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes."""
         self.value = self._crc32(data, self.value)
+
+
+def joined_crc32(pieces: Iterable[tuple[int, int]]) -> int:
+    """Return the CRC-32 of a whole from those of its pieces, which may have been read in any order.
+
+    Parameters
+    ----------
+    pieces : iterable of (int, int)
+        CRC-32 and number of bytes of each piece, in the order in which they stand in the whole.
+
+    Examples
+    --------
+    >>> from zlib import crc32
+    >>> hex(joined_crc32([(crc32(b"1234"), 4), (crc32(b"56789"), 5)]))
+    '0xcbf43926'
+    """
+    from isal import isal_zlib
+
+    joined = 0
+    for crc32, byte_count in pieces:
+        joined = isal_zlib.crc32_combine(joined, crc32, byte_count)
+    return joined
 
 
 class Fingerprint:

@@ -19,6 +19,7 @@ from zeroframe.io.sources import Source, open_source, open_source_descriptor, re
 from zeroframe.io.sums import compare_sums
 from zeroframe.io.tiles import decompress_tiles
 from zeroframe.io.urls import UrlPath
+from zeroframe.io.watching import is_unchanged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,8 +141,7 @@ def read_raw(
         mark = None if fingerprint is None else fingerprint.finish()
         after = source.status()
     chosen = frame.image(ext)
-    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    if not same or read is None or read[0] is not chosen:
+    if not is_unchanged(before, after) or read is None or read[0] is not chosen:
         raise FrameError(frame.path, "was changed while it was read", "run again")
     for remark in source.remarks:
         warnings.warn(f"{frame.path}: {remark}", HeaderWarning, stacklevel=2)

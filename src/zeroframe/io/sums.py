@@ -73,7 +73,8 @@ def check_file(path: str | os.PathLike[str]) -> CheckedFile:
                 source.remarks += compare_sums(source.path, hdu, _sum_of_data(source, hdu))
         if source.cut_off:
             raise DamagedError(source.path, f"its {source.encoding} data are cut off", _COPY_AGAIN)
-        return CheckedFile(crc.value, source.tell_rest(), summed, tuple(source.remarks))
+        byte_count = source.tell_rest()  # before the CRC is asked for: what was skipped is read here
+        return CheckedFile(crc.value, byte_count, summed, tuple(source.remarks))
 
 
 def _sum_of_data(source: Source, hdu: Hdu) -> int:

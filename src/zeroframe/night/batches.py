@@ -13,14 +13,16 @@ from zeroframe.dialects import Kind
 from zeroframe.recipes import size_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from zeroframe.night.jobs import NightFrame, Traits
     from zeroframe.night.recipe import Tolerances
 
-__all__ = ["Batch", "batches_of", "exposure_words", "filter_key", "frames_words"]
+__all__ = ["FILTER", "Batch", "batches_of", "exposure_words", "filter_key", "filter_of", "frames_words", "spelled"]
 
 T = TypeVar("T")
+#: What the filter is called among the sorts of names that are compared.
+FILTER = "filter"
 #: Figures of an exposure that a name does without.
 _EXPOSURE_FRACTION = 0.001
 
@@ -49,15 +51,33 @@ class Batch:
 
 
 @lru_cache(maxsize=1024)
+def spelled(name: str) -> str:
+    """Return a filter's name without blanks that mean nothing.
+
+    Examples
+    --------
+    >>> spelled(" Clear +  R ")
+    'Clear+R'
+    """
+    return re.sub(r"\s*\+\s*", "+", " ".join(name.split()))
+
+
+def filter_of(traits: Traits) -> str | None:
+    """Return the filter of a frame as it is compared: with its case where that tells it from another of the folder."""
+    if FILTER in traits.case_counts and traits.filter_name is not None:
+        return spelled(traits.filter_name)
+    return filter_key(traits.filter_name)
+
+
 def filter_key(name: str | None) -> str | None:
-    """Return a filter's name as it is compared.
+    """Return a filter's name as it is compared where case does not count.
 
     Examples
     --------
     >>> filter_key(" Clear +  R "), filter_key(None)
     ('clear+r', None)
     """
-    return None if name is None else re.sub(r"\s*\+\s*", "+", " ".join(name.split()).casefold())
+    return None if name is None else spelled(name).casefold()
 
 
 def exposure_words(seconds: float | None) -> str:
@@ -108,9 +128,7 @@ def batches_of(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances)
     if kind is Kind.DARK:
         found = _by_number(found, lambda traits: traits.exposure_s, tolerances.same_exposure)
     if kind is Kind.FLAT:
-        found = [
-            part for each in found for part in _by_key(each, lambda frame: (filter_key(frame.traits.filter_name),))
-        ]
+        found = [part for each in found for part in _by_key(each, lambda frame: (filter_of(frame.traits),))]
     batches = [Batch(kind, tuple(each), _common_traits([frame.traits for frame in each])) for each in found if each]
     return _named(sorted(batches, key=_order), tolerances)
 
@@ -168,7 +186,7 @@ def _order(batch: Batch) -> tuple[object, ...]:
         *(traits.shape_yx, traits.binning_xy, traits.unit, traits.settings),
         *(-1.0 if number is None else number for number in (traits.gain_e_per_adu, traits.exposure_s)),
         traits.temperature_c or 0.0,
-        filter_key(traits.filter_name) or "",
+        filter_of(traits) or "",
         batch.frames[0].name,
     )
 
@@ -184,7 +202,7 @@ def _named(batches: Sequence[Batch], tolerances: Tolerances) -> list[Batch]:
     for batch, words in zip(batches, sorts, strict=True):
         own = [batch.kind.value, *_own_words(batch)]
         apart = [words[sort] for sort in words if sort in varying]
-        label, stem = ", ".join([" ".join(own), *apart]), _slug([*own, *apart])
+        label, stem = ", ".join([" ".join(own), *apart]), _slug([*own, *apart, *_case_words(batch)])
         number = next(n for n in count(1) if (stem if n == 1 else f"{stem}_{n}").casefold() not in taken)
         if number > 1:
             label, stem = f"{label} ({number})", f"{stem}_{number}"
@@ -203,6 +221,19 @@ def _own_words(batch: Batch) -> list[str]:
     if batch.kind is Kind.FLAT and batch.traits.filter_name is not None:
         return [batch.traits.filter_name]
     return []
+
+
+def _case_words(batch: Batch) -> Iterator[str]:
+    """Yield the case of names that differ by it from others, since R and r are one name to many file systems.
+
+    It is said of each of them, so that what is called R in one folder is not called as r is in another.
+    """
+    traits = batch.traits
+    names = {**dict(traits.settings), **({} if traits.filter_name is None else {FILTER: traits.filter_name})}
+    for sort in traits.case_counts:
+        if sort != FILTER or batch.kind is Kind.FLAT:
+            name = names[sort]
+            yield "upper case" if name.isupper() else "lower case" if name.islower() else "mixed case"
 
 
 def _is_near(one: float, other: float) -> bool:

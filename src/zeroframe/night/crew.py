@@ -107,11 +107,12 @@ class LocalCrew:
         uses.update(job.source for job in plan.masks)
         self._memory = SpareMemory(session.limit_bytes)
         flat_uses = Counter(frame.steps.flat for frame in plan.frames if frame.steps.flat is not None)
-        self._shelf = Shelf(plan.out, session.limit_bytes // SHELF_SHARE, uses, flat_uses, self._memory.empty)
+        limit = session.limit_bytes // SHELF_SHARE
+        self._shelf = Shelf(plan.out, limit, uses, flat_uses, self._memory.empty, session.watch)
         room, self._share = _memory(session)
         self._kept = KeptPixels(room)
         pantry = Pantry(plan, self._shelf, keys)
-        self._maker = FrameMaker(pantry, self._kept, self._memory, check_sums=check_sums)
+        self._maker = FrameMaker(pantry, self._kept, self._memory, session.watch, check_sums=check_sums)
 
     @property
     def tasks_at_once(self) -> int:
@@ -144,7 +145,8 @@ class LocalCrew:
         pixels = self._kept.of(group)
         limit = self._share + sum(one.nbytes for one in pixels.values())
         workers = max(worker_count(self._session.workers) // min(busy, self._session.threads), 1)
-        means = Means(plan.overwrite, limit, workers, None, empty=self._memory.empty)
+        watch = self._session.watch
+        means = Means(plan.overwrite, limit, workers, None, empty=self._memory.empty, watch=watch)
         outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
         del pixels
         self._kept.release(group)
@@ -155,6 +157,7 @@ class LocalCrew:
         try:
             source = self._shelf.get(job.source).data
             outcome, mask = make_mask(job, key, source, right, overwrite=self._session.plan.overwrite)
+            self._session.watch.renew(job.target)
         finally:
             self._shelf.used([job.source])
         self._shelf.put(job.name, Plane(mask, np.empty((0, 0), np.float32), None, {}))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zeroframe.combine_jobs import Means
 from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExistsError
 from zeroframe.io.marks import file_mark
+from zeroframe.io.watching import Watch
 from zeroframe.memory import default_limit_bytes
 from zeroframe.night.crew import SHELF_SHARE
 from zeroframe.night.groups import combine_group
@@ -171,7 +172,7 @@ def calibrate_there(task: FrameTask) -> Made:
     """
     frame, plan = task.frame, task.plan
     pantry = Pantry(plan, _MINE.shelf(plan.out, task.used), task.used)
-    maker = FrameMaker(pantry, KeptPixels(0), _MINE.memory, check_sums=task.check_sums)
+    maker = FrameMaker(pantry, KeptPixels(0), _MINE.memory, Watch(), check_sums=task.check_sums)
     if task.right is not None:
         return maker.recall(frame, task.right)
     try:

@@ -71,6 +71,9 @@ class Traits:
         What else says how the sensor was read, in words and as written: ``('read-out mode', 'Fast')``.
     night : str or None
         Date of the evening on which the night began, as ``'2016-01-15'``.
+    case_counts : tuple of str
+        What of it is compared with its case, ``'filter'`` or sorts of settings: frames of the folder have names that
+        differ in nothing else, and are of two things (`zeroframe.night.spellings`).
     """
 
     shape_yx: tuple[int, int]
@@ -82,6 +85,7 @@ class Traits:
     gain_e_per_adu: float | None = None
     settings: tuple[tuple[str, str], ...] = ()
     night: str | None = None
+    case_counts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import date
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
-from zeroframe.night.batches import exposure_words, filter_key, frames_words
+from zeroframe.night.batches import exposure_words, filter_of, frames_words
 from zeroframe.night.jobs import Candidate, Match
 from zeroframe.recipes import size_words
 
@@ -103,8 +103,11 @@ def _unlike(frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[st
     if frame.unit != group.unit:
         yield f"in {group.unit}, not in {frame.unit}"
     own_settings, other_settings = dict(group.settings), dict(frame.settings)
+    case_counts = {*frame.case_counts, *group.case_counts}
     for sort, own_setting in own_settings.items():
-        if own_setting.casefold() != other_settings.get(sort, own_setting).casefold():
+        other_setting = other_settings.get(sort, own_setting)
+        same = own_setting.casefold() == other_setting.casefold()
+        if not same or (own_setting != other_setting and sort in case_counts):
             yield f"another {sort}: {own_setting}, not {other_settings[sort]}"
     own_gain, other_gain = group.gain_e_per_adu, frame.gain_e_per_adu
     if own_gain is not None and other_gain is not None and not tolerances.same_gain(own_gain, other_gain):
@@ -113,7 +116,7 @@ def _unlike(frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[st
 
 def _unlike_now(what: Step, frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[str]:
     """Yield in what the circumstances of two exposures differ too much."""
-    if what == "flat" and filter_key(frame.filter_name) != filter_key(group.filter_name):
+    if what == "flat" and filter_of(frame) != filter_of(group):
         if frame.filter_name is not None and group.filter_name is not None:
             yield f"another filter: {group.filter_name}, not {frame.filter_name}"
         else:

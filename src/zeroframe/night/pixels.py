@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.calibration_frames import NO_PLANE
-from zeroframe.dialects import Kind
+from zeroframe.dialects import Kind, read_facts
 from zeroframe.errors import FrameError
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
@@ -17,6 +17,7 @@ from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.night.keys import frame_key
 from zeroframe.night.light import mask_saturated, reduce_frame, say_steps, subtract_planes
+from zeroframe.night.traits import settings_of
 from zeroframe.plan import CalibrateJob
 from zeroframe.provenance import sign_frame
 from zeroframe.quality import sampled_level
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from zeroframe.io import RawImage
     from zeroframe.io.marks import FileMark
+    from zeroframe.io.watching import Watch
     from zeroframe.night.ingredients import Pantry
     from zeroframe.night.jobs import NightFrame
     from zeroframe.night.keeping import KeptPixels
@@ -67,12 +69,17 @@ class FrameMaker:
         Takes the pixels of frames that will be combined.
     memory : SpareMemory
         Lends memory for what is worked on.
+    watch : Watch
+        Looks at what is read and made.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
     """
 
-    def __init__(self, pantry: Pantry, kept: KeptPixels, memory: SpareMemory, *, check_sums: bool) -> None:
-        self._pantry, self._kept, self._memory, self._check_sums = pantry, kept, memory, check_sums
+    def __init__(
+        self, pantry: Pantry, kept: KeptPixels, memory: SpareMemory, watch: Watch, *, check_sums: bool
+    ) -> None:
+        self._pantry, self._kept, self._memory, self._watch = pantry, kept, memory, watch
+        self._check_sums = check_sums
 
     def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: bool) -> Made:
         """Calibrate one frame and write it.
@@ -109,6 +116,7 @@ class FrameMaker:
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
         parts = _parts(pixels, words, sigma, mask, header)
         written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
+        self._watch.renew(frame.target)
         if keep:
             self._kept.put(frame.target, pixels)
         outcome = FrameOutcome(
@@ -121,7 +129,9 @@ class FrameMaker:
         """Measure a frame that is there already and right, as if it had been calibrated now; raises as `make` does."""
         ny, nx = frame.shape_yx
         into = self._memory.empty(ny * nx * decoded_float(frame.layout).itemsize, np.uint8)
+        self._watch.look([frame.target])
         raw = read_raw(frame.target, ext=_image_ext(frame), into=into)
+        self._watch.check([frame.target])
         pixels = native_pixels(raw, lambda shape_yx: self._memory.empty(shape_yx, np.float32))
         ny, nx = pixels.shape
         return _told(right, measure_frame(pixels, empty=self._memory.empty), (ny, nx), raw.cards)
@@ -139,10 +149,14 @@ class FrameMaker:
         size = frame.layout.byte_count
         # a header that asks for more is of a file that is cut off, and reading it says so
         into = self._memory.empty(size, np.uint8) if size <= self._memory.limit_bytes else None
+        self._watch.look([frame.source])
         raw = read_raw(frame.source, into=into, check_sums=self._check_sums, with_mark=True)
         same = raw.layout.shape_yx == frame.layout.shape_yx and (
             raw.layout == frame.layout or frame.layout.tile_compressed  # tiles are decoded to a layout of their own
         )
+        # what the frame was matched by; another file of that name may have the same size
+        facts = read_facts(raw.cards, frame.source.name)
+        same = same and facts == frame.facts and settings_of(raw.cards, facts) == frame.traits.settings
         if raw.mark is None or not same:
             raise FrameError(frame.source, "was changed while the night was reduced", "run again")
         return raw, raw.mark

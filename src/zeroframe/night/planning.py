@@ -19,6 +19,7 @@ from zeroframe.night.choosing import Choosing, Fitting
 from zeroframe.night.jobs import Group, Incomplete, Match, NightFrame, NightPlan, Steps
 from zeroframe.night.mask_jobs import Masks, mask_names
 from zeroframe.night.matching import match_frame
+from zeroframe.night.spellings import with_case
 from zeroframe.night.taking_part import Among, take_roll
 from zeroframe.night.telling import lost_words, told_choices
 from zeroframe.plan import Refused, check_output_folder, target_path
@@ -83,7 +84,7 @@ def plan_night(
     named = _named(found, raw)
     roll = take_roll(named, raw, out, recipe, evidence, among)
     _check_output_folders(raw_folders, {frame.target.parent for frame in roll.frames})
-    frames, batches, clashes = _without_clashes(roll.frames, out, recipe)
+    frames, batches, clashes = _without_clashes(with_case(roll.frames), out, recipe)
     matcher = _Matcher(recipe, out, batches, [frame for frame in frames if frame.kind is not Kind.BIAS])
     groups = matcher.groups
     masks = Masks(recipe, out, groups)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ from zeroframe.frames import frame_bytes
 from zeroframe.io.atomic import remove_stale_parts
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.urls import is_there
+from zeroframe.io.watching import Watch
 from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
 from zeroframe.night.keys import frame_uses
@@ -59,6 +60,8 @@ class NightSession:
         How long it took to look at what is there.
     executor : concurrent.futures.Executor or None
         Where results are made; None: on threads here.
+    watch : Watch
+        Has looked at the results that are there, and looks at what is read and made on threads here.
     """
 
     plan: NightPlan
@@ -69,6 +72,7 @@ class NightSession:
     started: datetime
     examined_s: float
     executor: Executor | None = None
+    watch: Watch = field(default_factory=Watch)
 
     @property
     def frame_bytes(self) -> int:
@@ -294,10 +298,13 @@ def begin_night(
         for folder in folders:
             make_folder(folder)
             remove_stale_parts(folder)
+        watch = Watch()
+        watch.look(result_targets(plan))
         standings = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
         if not plan.overwrite:
             refuse_foreign(standings)
-        session = NightSession(plan, standings, limit, workers, threads, started, time.perf_counter() - clock, executor)
+        examined_s = time.perf_counter() - clock
+        session = NightSession(plan, standings, limit, workers, threads, started, examined_s, executor, watch)
         if not standings.nothing_to_do:
             session.write_begin()
         yield session

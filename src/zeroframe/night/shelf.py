@@ -12,6 +12,7 @@ import numpy as np
 from zeroframe.calibration_frames import NO_PLANE, divisor_of, error_factor
 from zeroframe.errors import FrameError
 from zeroframe.io import read_raw, scan
+from zeroframe.io.watching import Watch
 from zeroframe.stacks import ImageOnDisk
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Shelf:
         told so often, they are put away. Without both they stay as long as there is room.
     empty : callable, optional
         Makes memory for planes, as `numpy.empty` does.
+    watch : Watch, optional
+        Knows the files as they were when they were made.
     """
 
     def __init__(
@@ -82,8 +85,10 @@ class Shelf:
         uses: Mapping[str, int] | None = None,
         flat_uses: Mapping[str, int] | None = None,
         empty: Callable[..., NDArray[Any]] = np.empty,
+        watch: Watch | None = None,
     ) -> None:
         self._out = out
+        self._watch = watch or Watch()
         self._limit = limit_bytes
         self._empty = empty
         self._counts = uses is not None or flat_uses is not None
@@ -159,7 +164,10 @@ class Shelf:
 
     def _got(self, name: str) -> Plane:
         if (name, None) not in self._planes:
-            plane = _read(self._out / name)
+            path = self._out / name
+            self._watch.look([path])
+            plane = _read(path)
+            self._watch.check([path])  # image, errors and mask are of one file
             self._cards[name] = plane.cards
             self._add((name, None), plane)
         self._planes.move_to_end((name, None))

@@ -9,6 +9,7 @@ from zeroframe.dialects import Kind
 from zeroframe.night.batches import exposure_words, frames_words
 from zeroframe.night.keys import frame_uses
 from zeroframe.night.matching import nights_apart
+from zeroframe.night.spellings import Spellings
 from zeroframe.recipes import Choice, size_words
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def told_choices(plan: NightPlan, roll: Roll) -> tuple[Choice, ...]:
         Who takes part.
     """
     told = [*_about_kinds(plan), *_about_nights(plan, roll), *_about_forms(plan), *roll.choices]
-    told += [*_about_bias(plan), *_about_scaling(plan), *_about_other_nights(plan)]
+    told += [*_about_spellings(plan), *_about_bias(plan), *_about_scaling(plan), *_about_other_nights(plan)]
     return (*told, *_about_missing(plan), *_about_groups(plan), *_about_noise(plan), *_about_copies(roll))
 
 
@@ -121,9 +122,25 @@ def _about_forms(plan: NightPlan) -> Iterator[Choice]:
     if len(sizes) > 1:
         yield Choice("sizes", listed(f"{frames_words(n)} of {size}" for size, n in _by_count(sizes)), own_only)
     for sort in dict.fromkeys(sort for frame in plan.frames for sort, _ in frame.traits.settings):
-        values = Counter(value for frame in plan.frames for each, value in frame.traits.settings if each == sort)
+        values, names = Counter[str](), dict[str, str]()
+        for traits in (frame.traits for frame in plan.frames):
+            for value in (value for each, value in traits.settings if each == sort):
+                key = value if sort in traits.case_counts else value.casefold()
+                values[names.setdefault(key, value)] += 1
         if len(values) > 1:
             yield Choice(f"{sort}s", listed(f"{value} ({frames_words(n)})" for value, n in _by_count(values)), own_only)
+
+
+def _about_spellings(plan: NightPlan) -> Iterator[Choice]:
+    """Say of names that differ by case only whether they are taken for one."""
+    found = Spellings(plan.frames)
+    for (sort, _), names in found.two().items():
+        reason = "frames of one kind have both: they are told apart by their case"
+        yield Choice(sort, f"{' and '.join(names)} are {len(names)}", reason)
+    for (sort, _), kinds in found.one().items():
+        said = [f"{' and '.join(sorted(kinds[name]))} frames have {name}" for name in sorted(kinds)]
+        reason = f"{', '.join(said)}, and no kind has both; if they are not one, calibrate them in folders of their own"
+        yield Choice(sort, f"{' and '.join(sorted(kinds))} are taken for one", reason, certain=False)
 
 
 def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:

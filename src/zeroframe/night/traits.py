@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zeroframe.dialects import FrameFacts
     from zeroframe.survey import Found
 
-__all__ = ["Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "split_nights"]
+__all__ = ["Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "settings_of", "split_nights"]
 
 _SILENT = frozenset(("", "unknown", "undefined", "n/a", "none", "null"))
 _DAY_S = 86400.0
@@ -98,9 +98,22 @@ def read_traits(item: Found, night: str | None = None) -> Traits:
         filter_name=facts.filter_name,
         temperature_c=facts.temperature_c,
         gain_e_per_adu=facts.gain_e_per_adu,
-        settings=(*_settings(cards), *_gain_setting(cards, facts)),
+        settings=settings_of(cards, facts),
         night=night,
     )
+
+
+def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[str, str], ...]:
+    """Return what a header says of how the sensor was read, beyond its facts.
+
+    Examples
+    --------
+    >>> from zeroframe.dialects import read_facts
+    >>> cards = {"READOUTM": "Fast", "INSTRUME": "A"}
+    >>> settings_of(cards, read_facts(cards))
+    (('camera', 'A'), ('read-out mode', 'Fast'))
+    """
+    return (*_settings(cards), *_gain_setting(cards, facts))
 
 
 @cache

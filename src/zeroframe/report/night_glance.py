@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import Kind
-from zeroframe.night.batches import exposure_words, filter_key, frames_words
+from zeroframe.night.batches import exposure_words, filter_of, frames_words
 from zeroframe.night.keys import frame_uses
 from zeroframe.night.telling import listed, lost_words
 from zeroframe.night.traits import moment_of
@@ -82,7 +82,7 @@ def _sorts(view: NightView) -> Iterator[tuple[str, int, list[NightFrame]]]:
         yield group.label, _STYLES[group.kind], list(group.frames)
     by_filter: dict[tuple[Kind, str | None], list[NightFrame]] = defaultdict(list)
     for frame in view.plan.science:
-        by_filter[frame.kind, filter_key(frame.traits.filter_name)].append(frame)
+        by_filter[frame.kind, filter_of(frame.traits)].append(frame)
     for (kind, _), frames in by_filter.items():
         words = [kind.value] + ([frames[0].traits.filter_name] if frames[0].traits.filter_name else [])
         yield " ".join(words), _STYLES.get(kind, _OTHER_STYLE), frames

@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroframe.dialects import Kind
 from zeroframe.frame_quality import measure_rows
-from zeroframe.night.batches import exposure_words, filter_key, frames_words
+from zeroframe.night.batches import exposure_words, filter_of, frames_words
 from zeroframe.night.telling import lost_words
 from zeroframe.night.words import explain_frame
 from zeroframe.parallel import map_threads
@@ -215,7 +215,7 @@ def _of_each_filter(drawn: Sequence[NightOutcome]) -> list[NightOutcome]:
     """Return the first frame of each of some filters."""
     first: dict[str | None, NightOutcome] = {}
     for each in drawn:
-        first.setdefault(filter_key(each.frame.traits.filter_name), each)
+        first.setdefault(filter_of(each.frame.traits), each)
     return list(first.values())[:_MOST_LARGE]
 
 
