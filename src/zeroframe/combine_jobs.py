@@ -22,6 +22,7 @@ from zeroframe.errors import (
     OutputExistsError,
     ZeroframeError,
 )
+from zeroframe.events import log_outcome
 from zeroframe.frames import error_sentence
 from zeroframe.headers import combined_cards
 from zeroframe.input_sums import InputSums
@@ -397,6 +398,7 @@ def run_combine(
     means = Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
+    log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.errors import FrameError, OutputError, ZeroframeError
+from zeroframe.events import log_cause
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.headers import trim_cards
 from zeroframe.io import HeaderDraft, RawImage, read_raw, write_fits
@@ -100,7 +101,8 @@ class FrameOutcome:
 
 
 def error_sentence(error: BaseException, path: Path) -> str:
-    """Return what an error says, with the file that it is about."""
+    """Return what an error says, with the file that it is about; where it came about is logged."""
+    log_cause(error, path)
     if isinstance(error, (FrameError, OutputError)):
         return str(error)
     if isinstance(error, MemoryError):

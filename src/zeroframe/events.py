@@ -1,0 +1,42 @@
+"""What happens to files while a run goes on, told to the logger ``zeroframe`` for whoever listens."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import ZeroframeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["log_cause", "log_outcome"]
+
+_LOG = logging.getLogger("zeroframe")
+
+
+def log_outcome(path: Path, state: str, reason: str) -> None:
+    """Log how the work on one file has ended.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file: a raw frame, or a result that is made of others.
+    state : str
+        ``'done'``, ``'skipped'``, ``'left out'`` or ``'failed'``.
+    reason : str
+        A sentence that names the file, where there is more to say.
+    """
+    if state == "failed":
+        _LOG.error("failed: %s", reason or path)
+    else:
+        _LOG.info("%s: %s", state, path)
+
+
+def log_cause(error: BaseException, path: Path) -> None:
+    """Log where in the program an error came about that ended the work on one file.
+
+    Of errors that are raised on purpose, whose sentence says what is wrong, it is a detail.
+    """
+    level = logging.DEBUG if isinstance(error, ZeroframeError) else logging.ERROR
+    _LOG.log(level, "what ended the work on %s:", path, exc_info=error)
