@@ -16,6 +16,7 @@ FLOORS = (
     (
         "_version",
         "errors",
+        "events",
         "fragments",
         "sections",
         "memory",
@@ -50,6 +51,7 @@ FLOORS = (
         "run",
         "provenance",
         "record",
+        "record_form",
         "resume",
         "sessions",
         "verification",
