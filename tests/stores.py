@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import threading
 import urllib.request
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +16,7 @@ from zeroframe.io import places
 from zeroframe.io.places import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BUCKET = "bucket"
@@ -43,6 +46,66 @@ def store() -> Iterator[str]:
         files().mkdir(BUCKET)
         yield address
     server.stop()
+
+
+@contextmanager
+def between(address: str, harm: Callable[[str, str, bytes], bytes]) -> Iterator[None]:
+    """Put something between this machine and the store that hands everything on, but bodies of answers as it likes.
+
+    ``harm(method, path, body)`` returns a body of the same length. Checksums in the headers are dropped, which S3 gives
+    for no ranges either.
+    """
+    host = address.removeprefix("http://")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def hand_on(self) -> None:
+            asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            store = http.client.HTTPConnection(host)
+            store.request(self.command, self.path, asked, dict(self.headers))
+            answer = store.getresponse()
+            body = answer.read()
+            harmed = harm(self.command, self.path, body)
+            assert len(harmed) == len(body)
+            self.send_response_only(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in {"connection", "transfer-encoding"} and "checksum" not in name.lower():
+                    self.send_header(name, value)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(harmed)
+            self.close_connection = True
+            store.close()
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = hand_on  # noqa: N815 -- http.server's names
+
+        def log_message(self, *_: object) -> None:
+            """Be silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        files().clear_instance_cache()
+        places._filesystem.cache_clear()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+    files().clear_instance_cache()
+    places._filesystem.cache_clear()
+
+
+def flipped(body: bytes, at: int = -1) -> bytes:
+    """Return a body of which one bit is another; by default of the byte in its middle."""
+    if not body:
+        return body
+    at = len(body) // 2 if at < 0 else at
+    return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
 
 
 def ask(address: str, data: bytes = b"") -> None:

@@ -6,6 +6,7 @@ is used: the names below are loaded when they are first asked for.
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,9 @@ _HOME = {
     "wcs_project": "reprojection",
     "write_ccd": "saving",
 }
+
+# events are logged for whoever listens; without a listener nothing is printed
+logging.getLogger("zeroframe").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for

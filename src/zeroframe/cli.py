@@ -1,8 +1,8 @@
 """The commands: they parse, call, print, and return an exit code.
 
-Exit codes: 0, all is well; 1, something was done but not all of it, or a frame that does not
-seem to belong took part; 2, nothing was done, because the command could not
-be carried out as it was given; 130, interrupted (SIGINT); 143, terminated (SIGTERM).
+Exit codes: 0, everything asked for was made; 1, something was not made, or is likely wrong, as a result in which a
+frame took part that does not seem to belong; 2, nothing was done, because the command could not be carried out as it
+was given; 3, an error of ours, which nobody has foreseen; 130, interrupted (SIGINT); 143, terminated (SIGTERM).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from zeroframe._version import __version__
+from zeroframe.cli_logging import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli_night import add_night_commands
 from zeroframe.cli_options import (
     COMBINE,
@@ -27,6 +28,7 @@ from zeroframe.cli_options import (
     OK,
     REFUSED,
     TERMINATED,
+    UNFORESEEN,
     WRITE,
     Camera,
     Check,
@@ -56,8 +58,9 @@ from zeroframe.cli_options import (
     section_of,
 )
 from zeroframe.cli_report import can_write, report_threads, watched, write_page
+from zeroframe.cli_streams import LastingStream, lasting_streams
 from zeroframe.errors import FrameError, ZeroframeError, ZeroframeWarning
-from zeroframe.screen import Remarks, Screen, harmless_cell, say
+from zeroframe.screen import Screen, harmless_cell, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +74,9 @@ if TYPE_CHECKING:
     from zeroframe.survey import Found
 
 __all__ = ["app", "main"]
+
+#: Commands whose result is what they print: where that cannot be written, something was not made.
+_ARE_TEXT = frozenset(("explain", "inspect", "ls", "recipe", "verify"))
 
 app = typer.Typer(
     name="zeroframe",
@@ -97,14 +103,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if hasattr(sys.stdout, "reconfigure"):  # names of files may hold bytes that no encoding knows
         sys.stdout.reconfigure(errors="backslashreplace")
-    remarks = Remarks()
-    stop = _Stop()
-    with stop, warnings.catch_warnings():
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    call, stop = Call(given), _Stop()
+    with lasting_streams() as (out, _), stop, warnings.catch_warnings():
         warnings.simplefilter("always", ZeroframeWarning)
-        warnings.showwarning = remarks.show
-        code = _run(arguments, stop)
-    remarks.close()
+        with remarks_shown():
+            code = _run(call, stop)
+        out.flush()
+        code = max(code, _code_of_output(out, call))
     sys.exit(code)
+
+
+def _code_of_output(out: LastingStream, call: Call) -> int:
+    """Say what could not be printed; return the exit code for that."""
+    if not out.is_lost or out.failure is None:
+        return OK
+    made_nothing_else = call.command in _ARE_TEXT
+    if made_nothing_else or not out.was_closed:
+        say(f"zeroframe: standard output could not be written ({out.failure.strerror}); results in files are complete")
+    return INCOMPLETE if made_nothing_else else OK
 
 
 class _Stop:
@@ -127,21 +144,20 @@ class _Stop:
         raise KeyboardInterrupt
 
 
-def _run(arguments: Sequence[str] | None, stop: _Stop) -> int:
+def _run(call: Call, stop: _Stop) -> int:
     """Run a command; say what stands in its way in one sentence."""
     interrupted = False
     try:
-        given = None if arguments is None else list(arguments)
-        code = app(args=given, prog_name="zeroframe", standalone_mode=False)
+        code = app(args=list(call.arguments), prog_name="zeroframe", standalone_mode=False, obj=call)
     except ZeroframeError as error:
         say(f"zeroframe: {error}")
         return REFUSED
     except (KeyboardInterrupt, typer.Abort):
         interrupted = True
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- the last resort, which keeps the details
         # an option or a value that the parser does not take; typer has brought its own classes since 0.20
         if not hasattr(error, "format_message"):
-            raise
+            return _unforeseen(error, call)
         error.show()  # type: ignore[attr-defined]
         return REFUSED
     if interrupted or code == INTERRUPTED:
@@ -149,6 +165,16 @@ def _run(arguments: Sequence[str] | None, stop: _Stop) -> int:
         say(f"zeroframe: {what}; results that are there are whole, and none is half-written")
         return TERMINATED if stop.asked else INTERRUPTED
     return code or OK
+
+
+def _unforeseen(error: Exception, call: Call) -> int:
+    """Say in one sentence that the fault is ours, and where it can be read how it came about."""
+    details = write_details(error, call)
+    first = str(error).partition("\n")[0]
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    where = "no file could be written that says more" if details is None else f"the details are in {details}"
+    say(f"zeroframe: an unexpected error ended the command ({what}); this is a fault of zeroframe, and {where}")
+    return UNFORESEEN
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it
@@ -159,11 +185,22 @@ def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it
 
 @app.callback()
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option("--log-file", metavar="FILE", parser=local_path, help="Log what is done, at the end of FILE."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every event on standard error; log more of them.")
+    ] = False,
 ) -> None:
     """From a folder of raw CCD frames to calibrated frames and combined ones that can be trusted."""
+    call = context.find_object(Call)
+    if call is not None:
+        call.log_file, call.verbose = log_file, verbose
 
 
 @app.command(
@@ -525,3 +562,7 @@ def fetch(
     files = sum(path.is_file() for path in folder.rglob("*"))
     screen.line(f"{files} files of {name} in {folder}")
     return OK
+
+
+for _command in app.registered_commands:
+    _command.cls = LoggedCommand

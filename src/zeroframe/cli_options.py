@@ -27,6 +27,7 @@ __all__ = [
     "REFUSED",
     "SUBTRACT",
     "TERMINATED",
+    "UNFORESEEN",
     "WRITE",
     "Camera",
     "Check",
@@ -56,7 +57,8 @@ __all__ = [
     "section_of",
 ]
 
-OK, INCOMPLETE, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+#: 0, all was made and is well; 1, something was not made or is likely wrong; 2, nothing was done; 3, an error of ours.
+OK, INCOMPLETE, REFUSED, UNFORESEEN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
 

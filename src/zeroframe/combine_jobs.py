@@ -21,6 +21,7 @@ from zeroframe.errors import (
     OutputError,
     OutputExistsError,
 )
+from zeroframe.events import log_outcome
 from zeroframe.failures import error_sentence
 from zeroframe.headers import combined_cards
 from zeroframe.input_sums import InputSums
@@ -403,6 +404,7 @@ def run_combine(
     means = Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
+    log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
 
 

@@ -98,7 +98,9 @@ def blame(path: str | os.PathLike[str], do: Callable[P, R], *arguments: P.args, 
 
 
 def file_failure(error: Exception, path: str | os.PathLike[str]) -> FrameError:
-    """Return what an exception means for the file that was at work; the traceback of one of Python's goes to the log.
+    """Return what an exception means for the file that was at work; where it came about goes to the log.
+
+    Of errors that are raised on purpose, whose sentence says what is wrong, that is a detail (logging.DEBUG).
 
     Parameters
     ----------
@@ -116,13 +118,14 @@ def file_failure(error: Exception, path: str | os.PathLike[str]) -> FrameError:
     >>> print(file_failure(MemoryError(), "a.fits"))
     a.fits: there is not enough memory; use fewer --workers, or a smaller --mem-limit
     """
+    level = logging.DEBUG if isinstance(error, ZeroframeError) else logging.ERROR
+    _LOG.log(level, "%s: %s", path, type(error).__name__, exc_info=error)
     if isinstance(error, FrameError):
         return error
     if isinstance(error, OutputError):
         return FrameError(error.path, error.reason, error.advice)
     if isinstance(error, ZeroframeError):
         return FrameError(path, str(error))
-    _LOG.error("%s: %s", path, type(error).__name__, exc_info=error)
     if isinstance(error, MemoryError):
         return FrameError(path, "there is not enough memory", "use fewer --workers, or a smaller --mem-limit")
     if isinstance(error, OSError):

@@ -1,28 +1,43 @@
 """OUT/run.json: what was run, on what, how, and how each frame ended.
 
 What stands under ``this_run`` differs from run to run (times, places, what was skipped because it was there already).
-All else is the same for the same inputs, recipe and versions, and so are the bytes of the results.
+All else is the same for the same inputs, recipe and versions, and so are the bytes of the results. Each section has
+its SHA-256 there, under ``digests``, by which it is told later that somebody has changed it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroframe.errors import FrameError, ZeroframeWarning
+from zeroframe.errors import DamagedError, FrameError, ZeroframeWarning
 from zeroframe.io.atomic import atomic_file, write_all
 from zeroframe.io.marks import FileMark, file_crc32
+from zeroframe.record_form import MisformedError, require_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["RECORD_NAME", "OutputMark", "RunRecord", "add_report", "read_record", "report_problem", "write_record"]
+__all__ = [
+    "RECORD_NAME",
+    "OutputMark",
+    "RunRecord",
+    "add_report",
+    "known_record",
+    "read_record",
+    "report_problem",
+    "write_record",
+]
 
 RECORD_NAME = "run.json"
-_FORMAT = 1
+_FORMAT = 2
+#: Under ``this_run``, what follows from the rest.
+_MADE_ANEW = frozenset(("stamps_of_results", "digests"))
+_RUN_AGAIN = "run again, which writes it anew, or put the file back as it was"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,8 @@ class RunRecord:
         Results of earlier runs that stand in the folder, too.
     this_run : mapping
         What differs from run to run: ``frames`` with their states and reasons, ``seconds``, ``raw``.
+    altered : tuple of str
+        The sections that are not what they were when run.json was written.
     """
 
     state: Literal["finished", "unfinished"] = "unfinished"
@@ -83,6 +100,7 @@ class RunRecord:
     outputs: Mapping[str, OutputMark] = field(default_factory=dict)
     earlier: Mapping[str, OutputMark] = field(default_factory=dict)
     this_run: Mapping[str, Any] = field(default_factory=dict)
+    altered: tuple[str, ...] = ()
 
     @property
     def failed(self) -> frozenset[str]:
@@ -94,7 +112,7 @@ class RunRecord:
     def report(self) -> tuple[str, int, int] | None:
         """Name, CRC-32 and size of the report, where one was written."""
         said = self.this_run.get("report")
-        return None if said is None else (str(said["name"]), int(said["crc32"]), int(said["byte_count"]))
+        return None if said is None else (said["name"], said["crc32"], said["byte_count"])
 
     @property
     def was_good(self) -> bool:
@@ -117,18 +135,28 @@ def write_record(folder: Path, record: RunRecord) -> None:
     OutputError
         When it cannot be written.
     """
-    said = asdict(record)
+    said = asdict(replace(record, altered=()))
+    del said["altered"]
     stamps = {name: mark.pop("stamp") for name, mark in said["inputs"].items()}
     written = {
         name: stamp for of in ("outputs", "earlier") for name, mark in said[of].items() if (stamp := mark.pop("stamp"))
     }
     of_results = {"stamps_of_results": written} if written else {}
-    before = {name: value for name, value in record.this_run.items() if name != "stamps_of_results"}
+    before = {name: value for name, value in record.this_run.items() if name not in _MADE_ANEW}
     said["this_run"] = {**before, "stamps": stamps, **of_results}
+    said["this_run"]["digests"] = _digests(said)
     # names may hold bytes that no encoding knows; JSON says them as escapes
     text = json.dumps({"format": _FORMAT, **said}, indent=1) + "\n"
     with atomic_file(folder / RECORD_NAME, overwrite=True) as descriptor:
         write_all(descriptor, [text.encode("ascii")])
+
+
+def _digests(said: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of each section, whatever the order and the blanks in it."""
+    this_run = {name: value for name, value in said["this_run"].items() if name != "digests"}
+    sections = {name: section for name, section in {**said, "this_run": this_run}.items() if name != "format"}
+    texts = {name: json.dumps(section, sort_keys=True, separators=(",", ":")) for name, section in sections.items()}
+    return {name: hashlib.sha256(text.encode("ascii")).hexdigest() for name, text in texts.items()}
 
 
 def add_report(folder: Path, name: str) -> None:
@@ -179,45 +207,63 @@ def read_record(folder: Path) -> RunRecord | None:
     Returns
     -------
     RunRecord or None
-        None where there is none, or none that can be used.
+        None where there is none.
+
+    Raises
+    ------
+    DamagedError
+        When there is one that cannot be used; it names the place in it, what stands there, and what is expected.
+    """
+    path = folder / RECORD_NAME
+    try:
+        said = json.loads(path.read_bytes())
+        require_form(said)
+    except FileNotFoundError:
+        return None
+    except MisformedError as error:
+        raise DamagedError(path, f"cannot be used: {error}", _RUN_AGAIN) from error
+    except RecursionError as error:
+        raise DamagedError(path, "cannot be used: it is nested too deeply", _RUN_AGAIN) from error
+    except ValueError as error:  # what is no JSON, or no UTF-8
+        raise DamagedError(path, f"cannot be used: it is no JSON ({error})", _RUN_AGAIN) from error
+    except OSError as error:
+        raise DamagedError(path, f"cannot be used ({error.strerror})", "make it a file that may be read") from error
+    return _record_of(said)
+
+
+def known_record(folder: Path) -> RunRecord:
+    """Return what is known of earlier runs: what run.json says, or nothing.
 
     Warns
     -----
     ZeroframeWarning
         When there is one that cannot be used.
     """
-    path = folder / RECORD_NAME
     try:
-        said = json.loads(path.read_bytes())
-        return _record_of(said)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        what = f"{path}: cannot be used ({type(error).__name__}: {error}); results are judged by their headers alone"
+        return read_record(folder) or RunRecord()
+    except DamagedError as error:
+        what = f"{error.path}: {error.reason}; results are judged by their headers alone, and this run writes it anew"
         warnings.warn(what, ZeroframeWarning, stacklevel=2)
-        return None
+        return RunRecord()
 
 
 def _record_of(said: dict[str, Any]) -> RunRecord:
-    if said["format"] != _FORMAT:
-        raise ValueError(f"its format is {said['format']!r}, not {_FORMAT}")
+    """Build a record of what has its form."""
     stamps = said["this_run"]["stamps"]
     inputs = {name: FileMark(mark["sha256"], mark["byte_count"], stamps[name]) for name, mark in said["inputs"].items()}
-    written = dict(said["this_run"].get("stamps_of_results", {}))
+    written = said["this_run"].get("stamps_of_results", {})
     outputs, earlier = (
-        {name: _output_of(each, str(written.get(name, ""))) for name, each in said[word].items()}
+        {name: _output_of(each, written.get(name, "")) for name, each in said[word].items()}
         for word in ("outputs", "earlier")
     )
-    if said["state"] not in ("finished", "unfinished"):
-        raise ValueError(f"its state is {said['state']!r}")
-    record = RunRecord(
-        said["state"], dict(said["versions"]), dict(said["recipe"]), list(said["choices"]),
-        inputs, outputs, earlier, dict(said["this_run"]),
+    found, known = _digests(said), said["this_run"]["digests"]
+    altered = tuple(name for name in {**found, **known} if found.get(name) != known.get(name))
+    return RunRecord(
+        said["state"], said["versions"], said["recipe"], said["choices"], inputs, outputs, earlier, said["this_run"],
+        altered,
     )  # fmt: skip
-    record.failed, record.report  # noqa: B018 -- raise where what they are made of is not what it should be
-    return record
 
 
 def _output_of(said: dict[str, Any], stamp: str) -> OutputMark:
-    texts = (str(said["key"]), int(said["crc32"]), int(said["byte_count"]))
-    return OutputMark(*texts, tuple(map(str, said["sources"])), str(said["source_sha256"]), stamp)
+    whole = said["key"], said["crc32"], said["byte_count"]
+    return OutputMark(*whole, tuple(said["sources"]), said["source_sha256"], stamp)

@@ -19,7 +19,7 @@ from zeroframe.io.sums import check_file
 from zeroframe.io.urls import UrlPath, is_there
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import KEY_CARD, combine_key, frame_key, recorded_recipe, versions
-from zeroframe.record import OutputMark, RunRecord, read_record
+from zeroframe.record import OutputMark, RunRecord, known_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -135,7 +135,7 @@ def examine(
     -------
     Standings
     """
-    record = (read_record(plan.out) if plan.out.is_dir() else None) or RunRecord()
+    record = known_record(plan.out) if plan.out.is_dir() else RunRecord()
     listed = listed_in_stores({folder for job in plan.calibrate for folder in (job.source.parent, job.target.parent)})
     looks = [
         _Look(job, _about(job, record), check, as_listed(listed, job.source)[1], *as_listed(listed, job.target))

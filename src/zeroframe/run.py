@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.combine_jobs import Means, Origin, Progress, combine_job, stack_of
 from zeroframe.errors import OutputError
+from zeroframe.events import log_outcome
 from zeroframe.frame_jobs import FrameTask, calibrate_frames
 from zeroframe.frame_quality import Flag, flag_frames
 from zeroframe.frames import Calibrator, FrameOutcome, frame_bytes
@@ -121,6 +122,7 @@ def carry_out(
     if plan.combine is not None:
         origin = _FolderOrigin(plan, plan.combine, there, session.standings.combined)
         combined = combine_job(replace(plan.combine, sources=chosen), kept, replace(means, copies=session.near), origin)
+        log_outcome(combined.target, combined.state, combined.reason)
         mark = _mark_of(combined, session.standings.combined)
     noise = combined.noise if combined is not None else _noise_of(chosen, samples, means)
     clock.lap("combine")
@@ -184,6 +186,8 @@ def _all_there(session: Session) -> BiasResult:
         if each.right is not None and each.right.source_mark is not None
     ]
     outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
+    for frame in outcomes:
+        log_outcome(frame.source, frame.state, frame.reason)
     shapes = {frame.target: frame.shape_yx for frame in outcomes if frame.target is not None}
     combined = None
     mark = None if standings.combined is None else standings.combined.mark
@@ -228,7 +232,10 @@ def _calibrate(
             FrameTask(job, each.right, plan.overwrite, check_sums, saturation_adu, session.copies if near else None)
             for (job, each), near in zip(work, copies, strict=True)
         ]
-        return calibrate_frames(means.executor, tasks, means.report("calibrating")), {}, {}
+        outcomes = calibrate_frames(means.executor, tasks, means.report("calibrating"))
+        for outcome in outcomes:
+            log_outcome(outcome.source, outcome.state, outcome.reason)
+        return outcomes, {}, {}
     calibrator = Calibrator(
         threads=session.threads,
         keep=session.keep,
@@ -245,6 +252,7 @@ def _calibrate(
         outcome = calibrator(job) if standing.right is None else calibrator.recall(job, standing.right)
         if outcome.state == "done":
             means.watch.renew(job.target)
+        log_outcome(job.source, outcome.state, outcome.reason)
         if means.progress is not None:
             means.progress("calibrating", next(finished) / len(plan.calibrate))
         return outcome

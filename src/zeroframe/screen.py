@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -87,16 +87,8 @@ class Remarks:
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
 
-    def show(
-        self,
-        message: Warning | str,
-        category: type[Warning],  # noqa: ARG002 -- Python calls it so
-        filename: str,  # noqa: ARG002
-        lineno: int,  # noqa: ARG002
-        file: TextIO | None = None,  # noqa: ARG002
-        line: str | None = None,  # noqa: ARG002
-    ) -> None:
-        """Take the place of `warnings.showwarning`."""
+    def show(self, message: Warning | str, *_: object) -> None:
+        """Show one, unless the same was said of another file; what else Python knows of a warning is not for people."""
         subject, colon, clause = str(message).partition(": ")
         key = clause if colon else subject
         with self._lock:

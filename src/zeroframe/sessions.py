@@ -151,6 +151,7 @@ class Session:
     def _said(self) -> dict[str, Any]:
         return {
             "started": iso_time(self.started),
+            **({"raw": str(self.plan.found[0].path.parent.absolute())} if self.plan.found else {}),
             "out": str(self.plan.out.absolute()),
             "executor": str(self.executor) if self.is_elsewhere else "threads",
             "threads": self.threads,

@@ -11,14 +11,15 @@ from zeroframe.io import looks_like_fits
 from zeroframe.io.atomic import is_part
 from zeroframe.io.marks import file_mark
 from zeroframe.io.sums import check_file
-from zeroframe.io.urls import FAR_THREADS, any_far, is_there
+from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far, as_path, is_there
 from zeroframe.locking import LOCK_NAME
 from zeroframe.parallel import map_threads
 from zeroframe.record import RECORD_NAME, read_record, report_problem
 from zeroframe.resume import carried_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from zeroframe.io.marks import FileMark
@@ -50,7 +51,9 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     """Compare a folder of results, and the raw frames behind it, with run.json.
 
     Every result is read through: its CRC-32 has to be that of run.json, its DATASUM and CHECKSUM those of its own
-    headers, and its key that of the job. A report that the run wrote has to have its CRC-32.
+    headers, and its key that of the job. A report that the run wrote has to have its CRC-32, and each section of
+    run.json its SHA-256. Folders within are looked into, too, but for those with a run.json of their own, which hold
+    the results of another run, and the folder of the raw frames.
 
     Parameters
     ----------
@@ -68,7 +71,9 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     Raises
     ------
     NoFramesError
-        When there is no such folder, or no run.json in it that can be used.
+        When there is no such folder, or no run.json in it.
+    DamagedError
+        When there is a run.json that cannot be used.
     """
     if any_far(out, *([] if raw is None else [raw])):
         workers = workers or FAR_THREADS
@@ -77,13 +82,13 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     record = read_record(out)
     if record is None:
         raise NoFramesError(
-            f"{out / RECORD_NAME} is not there, or cannot be used, so there is nothing to compare with; "
+            f"{out / RECORD_NAME} is not there, so there is nothing to compare with; "
             "give the folder that was given to -o, or run again"
         )
     marks = {**record.earlier, **record.outputs}
     found = map_threads(lambda name: _problem(out / name, _output_problem, marks[name]), list(marks), workers)
     found_wrong = [each for each in (*found, report_problem(out, record)) if each]
-    problems = _of_the_run(out, record) + found_wrong + _strangers(out, marks)
+    problems = _of_the_record(out, record) + _of_the_run(out, record) + found_wrong + _strangers(out, record, raw)
     inputs = 0
     if raw is not None:
         compared = map_threads(
@@ -98,16 +103,28 @@ def _of_the_run(out: Path, record: RunRecord) -> list[str]:
     """Say how the run ended where it did not end well."""
     if record.state != "finished":
         return [f"{out}: the last run did not come to its end; run it again"]
-    said = list(record.this_run.get("frames", []))
+    said = [*record.this_run.get("frames", [])]
     for part in ("combined", "masks"):  # of a night, lists
-        found = record.this_run.get(part)
-        said += found if isinstance(found, list) else []
+        found = record.this_run.get(part) or []
+        said += found if isinstance(found, list) else [found]
     return [f"failed: {each['reason'] or each['name']}" for each in said if each["state"] == "failed"]
 
 
 def _problem(path: Path, look: Callable[[Path, M], str], mark: M) -> str:
     """Return what is wrong with a file, be it that it cannot be looked at; empty where nothing is."""
     return str(attempt(path, look, path, mark))
+
+
+def _of_the_record(out: Path, record: RunRecord) -> list[str]:
+    """Name what has been changed in run.json since it was written, and what in it contradicts itself."""
+    path = out / RECORD_NAME
+    problems = [f"{path}: {name} has been changed since it was written; run again" for name in record.altered]
+    for name, mark in record.outputs.items():
+        known = record.inputs.get(mark.sources[0]) if mark.source_sha256 and mark.sources else None
+        if known is not None and known.sha256 != mark.source_sha256:
+            what = f"inputs and outputs give two hashes of {mark.sources[0]}, of which {name} was made"
+            problems.append(f"{path}: {what}; run again")
+    return problems
 
 
 def _output_problem(path: Path, mark: OutputMark) -> str:
@@ -124,6 +141,8 @@ def _output_problem(path: Path, mark: OutputMark) -> str:
     if (checked.crc32, checked.byte_count) != (mark.crc32, mark.byte_count):
         why = "was made by another job" if key != mark.key else "has other bytes than were written, though valid sums"
         return f"{path}: has been altered ({why}); run again with --overwrite"
+    if key != mark.key:
+        return f"{path}: carries the key {key}, and {RECORD_NAME} says {mark.key}; run again"
     return ""
 
 
@@ -135,19 +154,34 @@ def _input_problem(path: Path, mark: FileMark) -> str:
     return "" if same else f"{path}: is not the raw frame that was calibrated; run again"
 
 
-def _strangers(out: Path, marks: Mapping[str, OutputMark]) -> list[str]:
-    """Name what the run has not made: frames, and what a dead run left behind. Other files are not our business.
-
-    Of the folders within, those are looked into that hold results.
-    """
+def _strangers(out: Path, record: RunRecord, raw: Path | None) -> list[str]:
+    """Name what the run has not made: frames, and what a dead run left behind. Other files are not our business."""
+    names = {*record.earlier, *record.outputs, RECORD_NAME, LOCK_NAME}
     problems = []
-    folders = {out, *((out / name).parent for name in marks)}
-    for path in sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir()):
-        name = path.relative_to(out).as_posix()
-        if name in marks or name in (RECORD_NAME, LOCK_NAME):
+    said = record.this_run.get("raw")
+    leave_out = {folder.resolve() for folder in (raw, None if said is None else as_path(said)) if folder is not None}
+    for path in _files_within(out, leave_out):
+        if path.relative_to(out).as_posix() in names:
             continue
         if is_part(path.name):
             problems.append(f"{path}: is left over from a run that has died; it is removed by the next run")
-        elif path.is_file() and looks_like_fits(path):
+        elif looks_like_fits(path):
             problems.append(f"{path}: was not made by this run; move it elsewhere, or run again")
     return problems
+
+
+def _files_within(folder: Path, leave_out: AbstractSet[Path]) -> Iterator[Path]:
+    """Yield the files of a folder and of those within, sorted; links to folders are not followed."""
+    if isinstance(folder, UrlPath):
+        from zeroframe.io.places import Place
+
+        place = Place(str(folder))
+        inner: list[Path] = [folder / name for name in place.folders()]
+        yield from (folder / file.name for file in place.listing(hidden=True))
+    else:
+        found = sorted(folder.iterdir())
+        inner = [path for path in found if path.is_dir() and not path.is_symlink()]
+        yield from (path for path in found if path.is_file())
+    for each in inner:
+        if each.resolve() not in leave_out and not is_there(each / RECORD_NAME):
+            yield from _files_within(each, leave_out)

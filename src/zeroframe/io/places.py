@@ -8,12 +8,13 @@ Nothing of fsspec is imported before a URL is named.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from zeroframe.errors import (
@@ -26,17 +27,23 @@ from zeroframe.errors import (
     UsageError,
     ZeroframeError,
 )
+from zeroframe.io.stated_sums import Stated, difference
 from zeroframe.io.temporary import temporary_folder
 from zeroframe.io.urls import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from zeroframe.io.urls import UrlPath
 
 __all__ = ["Fetched", "Place", "RemoteFile", "file_to_put"]
 
+_LOG = logging.getLogger(__name__)
+#: How the names of S3's directory buckets end, whose ETags say nothing of the bytes.
+_DIRECTORY_BUCKET = "--x-s3"
+#: So often a file is fetched before what comes is called damaged.
+_ATTEMPTS = 2
 #: Where a file that is put appears whole or not at all, and replaces another in one step.
 _PUTS_ARE_ATOMIC = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"))
 #: Where a file can be put on the condition that there is none.
@@ -63,12 +70,15 @@ class RemoteFile:
         In bytes.
     stamp : str
         What changes when it changes: its ETag, or when it was modified, and its size. Empty where nothing is known.
+    stated : Stated
+        What the store says of its bytes.
     """
 
     url: str
     name: str
     size: int
     stamp: str
+    stated: Stated
 
 
 class Place:
@@ -232,7 +242,7 @@ class Place:
         NotFitsError
             When it is empty.
         DamagedError
-            When fewer or more bytes come than it has.
+            When fewer or more bytes come than it has; or, twice, others, by its MD5, its ETag or its checksum.
         FrameError
             When it cannot be read, or changes meanwhile.
         OutputError
@@ -241,22 +251,48 @@ class Place:
         there = self.found(name)
         if not there.size:
             raise NotFitsError(there.url, "the file is empty (0 bytes)", "copy it again from where it came from")
+        differs = ""
+        for _ in range(_ATTEMPTS):
+            file = self._copied(there)
+            try:
+                self._require_whole(there, file.seek(0, os.SEEK_END))
+                differs = self._difference(file, there)
+                if not differs:
+                    descriptor = os.dup(file.fileno())
+                    os.lseek(descriptor, 0, os.SEEK_SET)
+                    return Fetched(descriptor, there.size, there.stamp)
+            finally:
+                file.close()
+            _LOG.warning("%s: other bytes came than are there (%s)", there.url, differs)
+        advice = "look at what stands between here and the store, or put the file there again from where it came from"
+        raise DamagedError(there.url, f"other bytes come than are there, {_ATTEMPTS} times ({differs})", advice)
+
+    def _copied(self, there: RemoteFile) -> BinaryIO:
+        """Copy a file into one without a name."""
         try:
-            with tempfile.TemporaryFile(prefix="zeroframe-") as file:
+            file = tempfile.TemporaryFile(prefix="zeroframe-")  # noqa: SIM115 -- the caller closes it
+            try:
                 for start in range(0, there.size, _PIECE):
-                    file.write(self.read_range(name, start, min(start + _PIECE, there.size)))
+                    file.write(self.read_range(there.name, start, min(start + _PIECE, there.size)))
                 file.flush()
-                size = file.tell()
-                descriptor = os.dup(file.fileno())
+            except BaseException:
+                file.close()
+                raise
         except OSError as error:
             raise _no_room(error) from error
-        try:
-            self._require_whole(there, size)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return Fetched(descriptor, size, there.stamp)
+        return cast("BinaryIO", file)
+
+    def _difference(self, file: BinaryIO, there: RemoteFile) -> str:
+        """Say in what a copy differs from what the store says of it; empty where nothing is known to differ."""
+        bucket, _, key = self._path(there.name).partition("/")
+
+        def head(**request: Any) -> Mapping[str, Any]:  # noqa: ANN401 -- whatever S3 takes
+            with _in_our_words(lambda reason, advice: FrameError(there.url, reason, advice)):
+                said: Mapping[str, Any] = self._files.call_s3("head_object", Bucket=bucket, Key=key, **request)
+            return said
+
+        speaks_s3 = self._protocol == "s3" and not bucket.endswith(_DIRECTORY_BUCKET)
+        return difference(file, there.stated, head if speaks_s3 else None)
 
     def _require_whole(self, there: RemoteFile, size: int) -> None:
         now = self.find(there.name)
@@ -316,7 +352,7 @@ class Place:
         there = self._file(entry)
         if there.size != size:
             raise OutputError(url, f"has {there.size:,} bytes and not the {size:,} that were sent", "run again")
-        if _etag(entry) != _file_md5(source) and not self.holds(source, name):
+        if there.stated.etag != _file_md5(source) and not self.holds(source, name):
             raise OutputError(url, "has other bytes than were sent", "run again with --overwrite")
         return there
 
@@ -359,12 +395,9 @@ class Place:
 
     def _file(self, entry: dict[str, Any]) -> RemoteFile:
         name, size = entry["name"].rsplit("/", 1)[-1], int(entry["size"] or 0)
-        changed = _etag(entry) or next((str(entry[word]) for word in _CHANGED if entry.get(word)), "")
-        return RemoteFile(self.url_of(name), name, size, f"{size}.{changed}" if changed else "")
-
-
-def _etag(entry: dict[str, Any]) -> str:
-    return str(entry.get("ETag") or entry.get("etag") or "").strip('"')
+        stated = Stated.of(entry)
+        changed = stated.etag or next((str(entry[word]) for word in _CHANGED if entry.get(word)), "")
+        return RemoteFile(self.url_of(name), name, size, f"{size}.{changed}" if changed else "", stated)
 
 
 def _file_md5(path: Path) -> str:

@@ -113,11 +113,23 @@ def _folders(source: Path) -> Iterator[Path]:
         yield Path(named)
         return
     yield source.parent / "__pycache__"
-    home = Path("~").expanduser()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    base = home / "Library" / "Caches" if sys.platform == "darwin" else Path(shared) if shared else home / ".cache"
+    base = _cache_folder()
+    if base is None:
+        return
     place = hashlib.sha256(os.fsencode(source.parent)).hexdigest()[:16]
     yield base / "zeroframe" / f"kernels-{place}"
+
+
+def _cache_folder() -> Path | None:
+    """Return the user's folder for caches; None for a user without a home, as in some containers."""
+    shared = os.environ.get("XDG_CACHE_HOME")
+    if shared and sys.platform != "darwin":
+        return Path(shared)
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
 
 
 def _pack(code: MachineCode, stamp: str) -> bytes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError, OutputError
+from zeroframe.events import log_outcome
 from zeroframe.failures import attempt
 from zeroframe.frames import FrameOutcome
 from zeroframe.night.crew import LocalCrew
@@ -186,6 +187,7 @@ class _Run:
         if isinstance(outcome, FrameError):
             outcome = NightOutcome(frame, FrameOutcome(frame.source, "failed", str(outcome), frame.target))
         self._frames[frame.name] = outcome
+        log_outcome(frame.source, outcome.outcome.state, outcome.outcome.reason)
         if self._progress is not None:
             self._progress("calibrating", next(self._finished) / len(self._plan.frames))
 
@@ -232,6 +234,7 @@ class _Run:
             made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), frames
         outcome, told = made
         self._groups[group.name] = outcome
+        log_outcome(group.target, outcome.combined.state, outcome.combined.reason)
         self._frames.update({each.frame.name: each for each in told})
         if outcome.combined.is_there and outcome.combined.key is not None:
             self._keys[group.name] = outcome.combined.key
@@ -251,6 +254,7 @@ class _Run:
             self._masks[job.name] = MaskOutcome(job, "failed", str(made))
         else:
             self._masks[job.name], self._keys[job.name] = made, key
+        log_outcome(job.target, self._masks[job.name].state, self._masks[job.name].reason)
 
 
 def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Crew:
@@ -270,6 +274,7 @@ def _all_there(session: NightSession) -> NightResult:
         if right is None or right.source_mark is None:
             continue
         outcome = replace(right, shape_yx=frame.shape_yx, bytes_in=right.source_mark.byte_count)
+        log_outcome(frame.source, outcome.state, outcome.reason)
         frames.append(NightOutcome(frame, outcome))
     for group in plan.groups:
         mark = standings.groups[group.name].mark
@@ -285,6 +290,7 @@ def _all_there(session: NightSession) -> NightResult:
                 crc32=mark.crc32,
                 sources=mark.sources,
             )
+            log_outcome(group.target, combined.state, combined.reason)
             groups.append(GroupOutcome(group, combined, stamp=mark.stamp))
     for job in plan.masks:
         mark = standings.masks[job.name].mark

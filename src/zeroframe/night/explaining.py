@@ -56,13 +56,15 @@ def explain_file(path: Path) -> list[str]:
         When the file cannot be read; or is not there, and the run does not say why.
     NoFramesError
         When there is no run.json of a night that knows it.
+    DamagedError
+        When there is a run.json that cannot be used.
     """
     if not is_there(path):
         return _why_not_there(path)
     cards = scan(path).cards
     name, record = _record_of(path)
     recipe = record.recipe
-    said = [_standing(name, cards, record)]
+    said = [_standing(name, cards, record), *_about_the_record(record)]
     by_target = {str(frame["target"]): (raw, frame) for raw, frame in recipe["frames"].items()}
     if name in by_target:
         raw, frame = by_target[name]
@@ -86,7 +88,7 @@ def _why_not_there(path: Path) -> list[str]:
         scan(path)  # says what is wrong with the name
         raise
     asked = {name, *(raw for raw, frame in record.recipe["frames"].items() if frame["target"] == name)}
-    ended = [each for sort in ("frames", "combined", "masks") for each in record.this_run.get(sort, [])]
+    ended = [each for sort in ("frames", "combined", "masks") for each in record.this_run.get(sort) or []]
     reasons = [each["reason"] for each in ended if each["name"] in asked and each["state"] == "failed"]
     if not reasons:
         scan(path)
@@ -112,6 +114,12 @@ def _standing(name: str, cards: Cards, record: RunRecord) -> str:
     if str(cards.get(KEY_CARD)) != mark.key:
         return f"Careful: {name} is not the file that the last run has made; see `zeroframe verify`."
     return ""
+
+
+def _about_the_record(record: RunRecord) -> list[str]:
+    """Say that somebody has changed run.json, where what is said here rests on it."""
+    changed = [name for name in record.altered if name in {"recipe", "outputs", "this_run"}]
+    return [f"Careful: {listed(changed)} in {RECORD_NAME} has been changed since it was written."] if changed else []
 
 
 def _of_this_run(raw: str, record: RunRecord) -> list[str]:

@@ -13,7 +13,7 @@ from zeroframe.io.urls import is_there
 from zeroframe.night.keys import frame_key, frame_uses, group_key, group_uses, mask_key
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import versions
-from zeroframe.record import RunRecord, read_record
+from zeroframe.record import RunRecord, known_record
 from zeroframe.resume import (
     RIGHT,
     RIGHT_COMBINED,
@@ -121,7 +121,7 @@ def examine_night(
         Keys are those that are to be expected. What a frame is made with may turn out otherwise, when a raw frame
         cannot be read; then the frame is judged again when its turn comes.
     """
-    record = (read_record(plan.out) if plan.out.is_dir() else None) or RunRecord()
+    record = known_record(plan.out) if plan.out.is_dir() else RunRecord()
     targets = result_targets(plan)
     listed = listed_in_stores({target.parent for target in targets})
     if not any(_is_there(listed, target) for target in targets):
