@@ -8,7 +8,10 @@ import hashlib
 import io
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 from collections import deque
@@ -17,12 +20,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
+import pooch
 import pytest
 from astropy.io import fits
 
-import zeroframe.download
+import zeroframe.downloading
 import zeroframe.unpacking
-from zeroframe.download import Connection, RemoteFile, check_url, download
+from zeroframe.downloading import Connection, RemoteFile, check_url, download
 from zeroframe.errors import (
     DamagedError,
     DownloadError,
@@ -86,16 +90,17 @@ class Server:
     """What the server has, how it behaves, and what it was asked."""
 
     content: bytes = b""
-    etag: str = '"one"'
-    ranges: bool = True
     checksum: str = ""
     record: bytes | None = None
     size: int | None = None
     redirect: str = ""
+    tells_length: bool = True
+    trickles: str = ""  # 'answer': the lines of the header, 'record' or 'file': their content, byte by byte
     drop_after: deque = field(default_factory=deque)  # bytes, one for each answer with the file
     statuses: deque = field(default_factory=deque)  # instead of the file
     seen: list = field(default_factory=list)
     url: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
 
     @property
     def file_requests(self):
@@ -130,23 +135,41 @@ class Handler(BaseHTTPRequestHandler):
         return self.send_content(state)
 
     def send_content(self, state):
-        content, headers, start = state.content, {"ETag": state.etag} if state.etag else {}, 0
-        wanted = self.headers.get("Range")
-        if wanted and state.ranges and self.headers.get("If-Range", state.etag) == state.etag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         drop = state.drop_after.popleft() if state.drop_after else None
-        self.answer(206 if start else 200, content[start:], headers, drop)
+        self.answer(200, state.content, drop=drop)
 
     def answer(self, status, content, headers=None, drop=None):
+        state = self.server.state
+        if state.trickles == "answer":
+            return self.trickle(b"HTTP/1.1 200 OK\r\nX-Never: ")
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        if state.tells_length:
+            self.send_header("Content-Length", str(len(content)))
+        else:
+            self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(content[:drop])
-        if drop is not None:
+        if state.trickles == ("record" if self.path.startswith("/api") else "file"):
+            return self.trickle(content)
+        try:
+            self.wfile.write(content[:drop])
+        except OSError:  # the other side has left
             self.close_connection = True
+        if drop is not None or not state.tells_length:
+            self.close_connection = True
+        return None
+
+    def trickle(self, begin):
+        """Send a byte now and then, as long as the other side listens, or a minute."""
+        self.close_connection = True
+        try:
+            for number in range(1200):
+                self.wfile.write(begin[number : number + 1] or b"x")
+                if self.server.state.stop.wait(0.05):
+                    return
+        except OSError:
+            return
 
 
 @pytest.fixture
@@ -157,6 +180,7 @@ def server(good_archive, monkeypatch):
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield http.state
+    http.state.stop.set()
     http.shutdown()
     http.server_close()
     thread.join()
@@ -201,69 +225,32 @@ def test_permissions_are_our_own(get):
     assert not (folder / FRAMES[0]).stat().st_mode & 0o111
 
 
-def test_a_dropped_connection_goes_on_where_it_stopped(server, get, frames):
+def test_a_dropped_connection_is_tried_again(server, get, frames):
     server.drop_after.extend([1000, 500])
     folder = get()
     assert listing(folder) == sorted(frames)
-    assert [headers.get("Range") for headers in server.file_requests] == [None, "bytes=1000-", "bytes=1500-"]
-    assert [headers.get("If-Range") for headers in server.file_requests] == [None, '"one"', '"one"']
+    assert len(server.file_requests) == 3
     assert get.pauses == [1.0, 2.0]
 
 
-def test_the_next_call_goes_on_too(server, get, frames):
+def test_connections_that_keep_breaking_leave_nothing(server, get, frames):
     server.drop_after.extend([700, 700, 700, 700])
-    with pytest.raises(DownloadError, match=r"given up after 4 attempts .*2800 of .*run the same command again"):
+    with pytest.raises(DownloadError, match=r"given up after 4 attempts"):
         get()
-    assert listing(get.folder) == [f"{LFC.archive}.part", f"{LFC.archive}.part.etag"]
-    reports = []
-    folder = get(progress=lambda *report: reports.append(report))
-    assert reports[0] == (2800, len(server.content))
-    assert server.file_requests[-1]["Range"] == "bytes=2800-"
-    assert listing(folder.parent) == [f"example-cryo-LFC/{name}" for name in sorted(frames)]
-
-
-@pytest.mark.parametrize("etag", ['"one"', ""])
-def test_a_server_without_ranges_starts_again(server, get, frames, etag):
-    server.ranges, server.etag = False, etag
-    server.drop_after.append(1000)
+    assert list(get.folder.iterdir()) == []
     assert listing(get()) == sorted(frames)
-    assert len(server.file_requests) == 2
 
 
-@pytest.mark.parametrize("honest", [True, False], ids=["If-Range", "ignores If-Range"])
-def test_a_file_that_has_changed_is_started_again(server, get, frames, honest):
-    server.drop_after.extend([900] * 4)
-    with pytest.raises(DownloadError):
-        get()
-    part = get.folder / f"{LFC.archive}.part"
-    part.write_bytes(b"x" * 2000)
-    if honest:
-        server.etag = '"two"'
-    else:
-        part.with_name(part.name + ".etag").write_text('W/"zero"')  # weak: not sent, but seen in the answer
-    server.seen.clear()
-    assert listing(get()) == sorted(frames)
-    assert server.file_requests[0]["Range"] == "bytes=2000-"
-
-
-@pytest.mark.parametrize("length", [3000, 10**6, None], ids=["shorter", "longer than the file", "complete"])
-def test_what_an_earlier_run_left_is_not_trusted_without_a_tag(server, get, frames, length):
-    server.etag = ""
-    get.folder.mkdir()
-    content = server.content if length is None else b"x" * length
-    (get.folder / f"{LFC.archive}.part").write_bytes(content)
-    assert listing(get()) == sorted(frames)
-    assert len(server.file_requests) == {3000: 2, 10**6: 1, None: 0}[length]
-
-
-def test_a_part_of_another_size_on_the_server_is_discarded(server, get, frames):
-    server.etag = ""
-    get.folder.mkdir()
-    (get.folder / f"{LFC.archive}.part").write_bytes(server.content[:100])
-    whole, server.content = server.content, server.content + b"more"
+@pytest.mark.parametrize("headers", [True, False], ids=["with its length", "without"])
+def test_a_file_that_is_longer_than_announced(server, get, frames, headers):
+    whole, server.content = server.content, server.content + bytes(1 << 20)
     server.size, server.checksum = len(whole), "md5:" + hashlib.md5(whole).hexdigest()
-    with pytest.raises(DownloadError, match=rf"answers 200 with {len(whole) + 4} bytes, but {len(whole)}"):
+    server.tells_length = headers
+    with pytest.raises(
+        DownloadError, match=rf"(answers 200 with {len(whole) + (1 << 20)} bytes|sends more), but {len(whole)} were"
+    ):
         get()
+    assert list(get.folder.iterdir()) == []
     server.content = whole
     assert listing(get()) == sorted(frames)
 
@@ -367,6 +354,105 @@ def test_pauses_grow_up_to_half_a_minute(server, get):
 def test_an_example_that_is_not_known(tmp_path):
     with pytest.raises(UsageError, match=r"there are palomar-lfc, apogee-cg16m; did you mean 'palomar-lfc'"):
         fetch("palomar-lcf", tmp_path)
+
+
+@pytest.mark.parametrize("what", ["answer", "record", "file"])
+def test_a_server_that_sends_byte_by_byte_is_left(server, get, tmp_path, what):
+    """The timeouts of sockets begin anew with each byte."""
+    server.trickles = what
+    patience = Connection(attempts=4, timeout_s=0.5, pause=get.pauses.append)
+    with pytest.raises(DownloadError, match=r"the server sent \d+ bytes in 0.5 s, which is too slow; try again later"):
+        fetch("palomar-lfc", get.folder, base_url=server.url, connection=patience)
+    assert get.pauses == []
+    assert list(get.folder.iterdir()) == []
+    left = [thread for thread in threading.enumerate() if thread.name == "download"]
+    assert not left or (what == "answer" and left[0].daemon)
+
+
+@pytest.mark.parametrize(("bytes_per_s", "is_left"), [(9_999, True), (10_001, False)])
+def test_how_slow_is_too_slow(monkeypatch, bytes_per_s, is_left):
+    """An hour of waiting, by a clock that goes on when somebody waits."""
+    now = [0.0]
+    monkeypatch.setattr(zeroframe.downloading.time, "monotonic", lambda: now[0])
+
+    def wait(seconds):
+        now[0] += seconds
+        return now[0] > 3600
+
+    watch = SimpleNamespace(arrived_bytes=lambda: int(bytes_per_s * now[0]))
+    arguments = SimpleNamespace(wait=wait), watch, RemoteFile("https://a.b/c", 10**9, None), None, Connection()
+    if is_left:
+        with pytest.raises(DownloadError, match=r"sent 2999\d\d bytes in 30 s, which is too slow"):
+            zeroframe.downloading._wait(*arguments)
+        assert now[0] == pytest.approx(30, abs=0.2)
+    else:
+        zeroframe.downloading._wait(*arguments)
+
+
+#: Fetches in a process of its own, and is killed when the folder has been renamed for the n-th time.
+KILLED = """
+import os, pathlib, sys
+from zeroframe import fetching
+rename, times = pathlib.Path.rename, int(sys.argv[3])
+def counted(path, target):
+    global times
+    times -= 1
+    if times == 0:
+        os.kill(os.getpid(), 9)
+    return rename(path, target)
+pathlib.Path.rename = counted
+fetching.fetch("palomar-lfc", sys.argv[1], base_url=sys.argv[2], overwrite=True)
+"""
+
+
+def killed(get, server, renames):
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED, str(get.folder), server.url, str(renames)],
+        env={**os.environ, "no_proxy": "*"},
+        check=False,
+    )
+    assert run.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("renames", [1, 2, 3], ids=["unpacked", "before the old one goes", "before the new one comes"])
+def test_what_a_killed_call_left_is_cleared_by_the_next(server, get, frames, renames):
+    folder = get()
+    (folder / "mine.txt").write_text("notes")
+    killed(get, server, renames)
+    assert len(list(get.folder.iterdir())) == (1 if renames == 3 else 2)
+    with pytest.raises(OutputExistsError, match="is there already"):
+        get()
+    assert (folder / "mine.txt").exists()  # nothing was lost
+    assert listing(get(overwrite=True)) == sorted(frames)
+    assert [path.name for path in get.folder.iterdir()] == ["example-cryo-LFC"]
+
+
+def test_what_was_left_of_a_download_is_cleared_by_the_next(server, get, frames):
+    server.trickles = "file"
+    code = "import sys, zeroframe; zeroframe.fetch('palomar-lfc', sys.argv[1], base_url=sys.argv[2])"
+    arguments = [sys.executable, "-c", code, str(get.folder), server.url]
+    with subprocess.Popen(arguments, env={**os.environ, "no_proxy": "*"}) as process:
+        while not server.file_requests:
+            server.stop.wait(0.05)
+        with pytest.raises(OutputError, match="another download is at work there; wait until it has ended"):
+            get()
+        process.kill()
+    assert listing(get.folder)  # a file of some hidden name
+    server.trickles = ""
+    assert listing(get()) == sorted(frames)
+    assert [path.name for path in get.folder.iterdir()] == ["example-cryo-LFC"]
+
+
+def test_without_pooch_it_is_said_what_to_install(get, monkeypatch):
+    monkeypatch.setattr(zeroframe.downloading, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"need pooch; install it with: pip install 'zeroframe\[examples\]'"):
+        get()
+
+
+def test_nothing_of_pooch_is_imported_before_it_is_needed():
+    code = "import sys, zeroframe.fetching; print({'pooch', 'requests', 'urllib3'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "set()\n"
 
 
 def test_a_folder_that_is_there_is_kept_unless_it_is_to_be_replaced(server, get, frames):
@@ -512,7 +598,7 @@ def test_damaged_archives(tmp_path, good_archive, damage):
 
 
 def test_a_full_disk_is_seen_before_it_is_full(server, get, monkeypatch):
-    monkeypatch.setattr(zeroframe.download.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    monkeypatch.setattr(zeroframe.downloading.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.raises(OutputError, match="are free; make room"):
         get()
     assert server.file_requests == []
@@ -523,19 +609,28 @@ def test_an_archive_is_kept_when_only_the_room_to_unpack_it_is_missing(server, g
     monkeypatch.setattr(zeroframe.unpacking.shutil, "disk_usage", lambda _: SimpleNamespace(free=free.pop(0)))
     with pytest.raises(OutputError, match="but 10 are free"):
         get()
-    assert [path.name for path in get.folder.iterdir()] == [LFC.archive]
+    assert listing(get.folder) == [f".example-cryo-LFC.part/{LFC.archive}"]
+    monkeypatch.undo()
+    monkeypatch.setenv("no_proxy", "*")
+    requests = len(server.file_requests)
+    get()
+    assert len(server.file_requests) == requests
+    assert [path.name for path in get.folder.iterdir()] == ["example-cryo-LFC"]
 
 
-@pytest.mark.parametrize("module", [zeroframe.download, zeroframe.unpacking], ids=["download", "unpacking"])
-def test_a_disk_that_fills_up_meanwhile_is_no_lost_connection(get, monkeypatch, module):
+@pytest.mark.parametrize("where", ["download", "unpacking"])
+def test_a_disk_that_fills_up_meanwhile_is_no_lost_connection(get, monkeypatch, where):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(module, "write_all", full)
+    if where == "download":
+        monkeypatch.setattr(pooch.core.shutil, "move", full)
+    else:
+        monkeypatch.setattr(zeroframe.unpacking, "write_all", full)
     with pytest.raises(OutputError, match="No space left"):
         get()
     assert get.pauses == []
-    assert not any(path.is_dir() for path in get.folder.iterdir())
+    assert listing(get.folder) == ([f".example-cryo-LFC.part/{LFC.archive}"] if where == "unpacking" else [])
 
 
 def test_a_folder_that_cannot_be_made(get, tmp_path):
@@ -546,7 +641,7 @@ def test_a_folder_that_cannot_be_made(get, tmp_path):
 
 def test_a_download_alone(server, tmp_path):
     url = f"{server.url}/records/{LFC.record}/files/{LFC.archive}?download=1"
-    remote = RemoteFile(url, len(server.content), "sha512", hashlib.sha512(server.content).hexdigest())
-    download(remote, tmp_path / "file")
+    checksum = f"sha512:{hashlib.sha512(server.content).hexdigest()}"
+    download(RemoteFile(url, len(server.content), checksum), tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == server.content
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -551,7 +551,7 @@ def fetch(
     ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there already.")] = False,
 ) -> int:
-    """Download the frames of the CCD Data Reduction Guide; a download that was interrupted goes on."""
+    """Download the frames of the CCD Data Reduction Guide, by pooch: pip install 'zeroframe[examples]'."""
     from zeroframe.fetching import fetch as fetch_example
 
     screen = Screen()

@@ -18,7 +18,7 @@ from zeroframe.io.folders import make_folders
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_target", "unpack_archive"]
+__all__ = ["unpack_archive"]
 
 _CHUNK_BYTES = 1 << 20
 _LONGEST_READ = 16 << 20
@@ -34,7 +34,6 @@ def unpack_archive(
     archive: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     *,
-    overwrite: bool = False,
     most_files: int = _MOST_FILES,
     most_bytes: int = _MOST_BYTES,
 ) -> list[Path]:
@@ -50,8 +49,6 @@ def unpack_archive(
         The archive.
     folder : path
         What shall be made of it.
-    overwrite : bool, optional
-        Replace a folder of that name, whole.
     most_files, most_bytes : int, optional
         More than that is refused: an archive of 1 kB can hold any number of zeros.
 
@@ -67,12 +64,13 @@ def unpack_archive(
     DamagedError
         When the archive cannot be read to its end.
     OutputExistsError
-        When the folder is there already and ``overwrite`` is false, or what is there is no folder.
+        When the folder is there already.
     OutputError
         When the system refuses to write, or the disk has no room.
     """
     archive, folder = Path(archive), Path(folder)
-    check_target(folder, overwrite=overwrite)
+    if os.path.lexists(folder):
+        raise OutputExistsError(folder, "is there already", "choose another place")
     hidden = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with _writing(hidden):
@@ -83,27 +81,11 @@ def unpack_archive(
                 _unpack_members(archive, members, hidden, most_files, most_bytes)
             _read_to_the_end(archive, bounded)
         with _writing(folder):
-            _rename(_whole(archive, hidden), folder)
+            _whole(archive, hidden).rename(folder)
     finally:
         if hidden.exists():
             shutil.rmtree(hidden)
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def check_target(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a target that may not be replaced.
-
-    Raises
-    ------
-    OutputExistsError
-        When the folder is there already and ``overwrite`` is false, or what is there is no folder.
-    """
-    if not os.path.lexists(folder):
-        return
-    if folder.is_symlink() or not folder.is_dir():
-        raise OutputExistsError(folder, "is there already, and is no folder", "move it away")
-    if not overwrite:
-        raise OutputExistsError(folder, "is there already", "choose another place, or ask for it to be overwritten")
 
 
 class _Bounded:
@@ -206,21 +188,6 @@ def _whole(archive: Path, hidden: Path) -> Path:
     if not entries:
         raise DamagedError(archive, "holds no files", _ADVICE)
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else hidden
-
-
-def _rename(source: Path, folder: Path) -> None:
-    """Put a folder in the place of another, which comes back if that fails."""
-    if not folder.is_dir():
-        source.rename(folder)
-        return
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.old")
-    folder.rename(aside)
-    try:
-        source.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside)
 
 
 @contextmanager
