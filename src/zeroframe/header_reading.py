@@ -269,7 +269,7 @@ class _Reader:
         if len(self._parsed) > _MOST_PARSED:
             self._parsed = ParsedCards()
         try:
-            return header_values(header_cards(path, self.ext), self._parsed)
+            return header_values(header_cards(path, self.ext).abridged(), self._parsed)
         except NotFitsError as error:
             return error if self.meant(os.path.split(path)[1]) else None
         except FrameError as error:

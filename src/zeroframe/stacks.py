@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -98,7 +99,7 @@ class ArrayStack:
         ny, nx = self.arrays[0].shape
         return ny, nx
 
-    @property
+    @cached_property  # asked for with each band that is read
     def dtype(self) -> np.dtype[Any]:
         """float64 where any frame needs it, else float32."""
         return _common_dtype([array.dtype for array in self.arrays])
@@ -220,7 +221,7 @@ class FileStack:
         ny, nx = self.images[0].layout.shape_yx
         return ny, nx
 
-    @property
+    @cached_property  # asked for with each band that is read
     def dtype(self) -> np.dtype[Any]:
         """float64 where any frame needs it, else float32."""
         return _common_dtype([image.dtype for image in self.images])
@@ -247,6 +248,7 @@ class TalliedStack:
         images = stack.images if isinstance(stack, FileStack) and stack.dtype.itemsize == 4 else ()
         self._summed = {index: image for index, image in enumerate(images) if image.is_summed}
         self._found: list[tuple[int, int, int]] = []  # appending is safe from many threads
+        self._totals: dict[int, int] = {}
 
     @property
     def masked(self) -> list[int]:
@@ -260,7 +262,12 @@ class TalliedStack:
         """Sum over the stored data of a frame, as DATASUM has it, padding left out; None where it was not taken."""
         if index not in self._summed:
             return None
-        return add_sums(*(total for each, total, _ in self._found if each == index))
+        if not self._totals:  # once for all frames: there are thousands, of many bands each
+            self._totals = dict.fromkeys(self._summed, 0)
+            for each, total, _ in self._found:
+                if each in self._totals:
+                    self._totals[each] = add_sums(self._totals[each], total)
+        return self._totals[index]
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from zeroframe.dialects import FrameFacts, read_facts
 from zeroframe.errors import FrameError, NoFramesError, UnsupportedError
 from zeroframe.io import FrameFile, ImageLayout, looks_like_fits, scan
+from zeroframe.io.scan import refuse_blown_up
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far, as_path
 from zeroframe.parallel import map_threads
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
+
+    from zeroframe.io import Hdu
 
 __all__ = ["KEY_CARD", "Found", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
 
@@ -254,11 +257,20 @@ def _is_meant_as_fits(path: Path) -> bool:
     return name.endswith(_FITS_SUFFIXES) or ((isinstance(path, UrlPath) or path.is_file()) and looks_like_fits(path))
 
 
+def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
+    """Refuse a small file of a huge image before anybody counts on its size; one of a store when it is read."""
+    if image.layout is None or isinstance(frame.path, UrlPath):
+        return
+    if frame.encoding != "plain" or image.layout.tile_compressed:
+        refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
+
+
 def _look(path: Path) -> Found:
     frame = None
     try:
-        frame = scan(path)
+        frame = scan(path).abridged()
         image = frame.image()
+        _refuse_unlikely(frame, image)
         # said here, so that no one who asks for two axes meets one
         if image.layout is not None and (len(image.layout.shape_yx) != 2 or min(image.layout.shape_yx) < 1):
             size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))
