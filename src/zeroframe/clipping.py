@@ -21,7 +21,7 @@ from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.medians import median_of_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,6 +49,11 @@ CLIP_SPREADS: dict[ClipSpread, str] = {
 #: Of fewer values none stands out.
 _FEWEST_FRAMES = 3
 _DRAWS = 20_000
+#: Of more than a thousand frames fewer pixels are drawn: the median and the MAD of so many values hardly scatter, and
+#: the time would grow with each frame (4,000 of them: 9 s, and 2 GB).
+_MOST_DRAWN = 20_000_000
+#: Numbers that are worked on at a time, in a few arrays.
+_DRAWN_AT_ONCE = 1 << 20
 _PIECE = 1 << 18
 
 
@@ -281,29 +286,53 @@ def gaussian_rate(frames: int, rejection: Rejection, noise_adu: float, *, whole_
     return sum(rates[k] for k in sides)
 
 
-def _drawn(random: np.random.Generator, frames: int, noise_adu: float | None) -> NDArray[np.float64]:
-    """Draw values of sigma 1; where a noise is given, as they are after rounding to whole numbers."""
-    values = random.standard_normal((_DRAWS, frames))
-    return values if noise_adu is None else np.rint(values * noise_adu + random.random((_DRAWS, 1))) / noise_adu
+def _drawn(random: np.random.Generator, frames: int, noise_adu: float | None) -> Iterator[NDArray[np.float64]]:
+    """Draw values of sigma 1, some pixels at a time; where a noise is given, as they are after rounding.
+
+    The numbers are those that are drawn all at once. What is added before they are rounded to whole numbers is drawn
+    after the last of them, so where they do not fit into memory at once they are gone through before, to come to it.
+    """
+    draws = min(_DRAWS, max(_MOST_DRAWN // frames, 1))
+    rows = max(_DRAWN_AT_ONCE // frames, 1)
+    sizes = [min(rows, draws - start) for start in range(0, draws, rows)]
+    if noise_adu is None:
+        yield from (random.standard_normal((size, frames)) for size in sizes)
+        return
+    if len(sizes) == 1:
+        values = random.standard_normal((draws, frames))
+        yield np.rint(values * noise_adu + random.random((draws, 1))) / noise_adu
+        return
+    ahead = np.random.default_rng()
+    ahead.bit_generator.state = random.bit_generator.state
+    scratch = np.empty((rows, frames))
+    for size in sizes:
+        ahead.standard_normal(out=scratch[:size])
+    for size, offsets in zip(sizes, np.split(ahead.random((draws, 1)), np.cumsum(sizes)[:-1]), strict=True):
+        values = random.standard_normal(out=scratch[:size])
+        yield np.rint(values * noise_adu + offsets) / noise_adu
+    random.bit_generator.state = ahead.bit_generator.state
 
 
 def _tail_rate(
     random: np.random.Generator, frames: int, k: float, floor: float, noise_adu: float | None, spread: object
 ) -> float:
     """Fraction of values beyond the upper limit that the others set."""
-    values = _drawn(random, frames, noise_adu)
     true_mean = 0.5 / noise_adu if noise_adu else 0.0
-    values[:, 0] = np.inf
-    values.sort(axis=1)
-    median = 0.5 * (values[:, (frames - 1) // 2] + values[:, frames // 2])
-    mad = median_of_valid(np.abs(values - median[:, None]))
-    width = np.full(_DRAWS, floor) if spread == "floor" else np.maximum(MAD_TO_SIGMA * mad, floor)
-    limits = median + k * width - true_mean
+    found = []
+    for values in _drawn(random, frames, noise_adu):
+        values[:, 0] = np.inf
+        values.sort(axis=1)
+        median = 0.5 * (values[:, (frames - 1) // 2] + values[:, frames // 2])
+        np.subtract(values, median[:, None], out=values)
+        mad = median_of_valid(np.abs(values, out=values))
+        width = np.full(len(values), floor) if spread == "floor" else np.maximum(MAD_TO_SIGMA * mad, floor)
+        found.append(median + k * width - true_mean)
+    limits = np.concatenate(found)
     if noise_adu:  # a whole number beyond the limit is half a step and more beyond it on average
         limits = (np.floor((limits + true_mean) * noise_adu) + 0.5) / noise_adu - true_mean
     # of whole numbers there are a few hundred limits among 20 000
-    found, place = np.unique(limits, return_inverse=True)
-    tails = np.array([0.5 * erfc(limit / sqrt(2.0)) for limit in found])
+    distinct, place = np.unique(limits, return_inverse=True)
+    tails = np.array([0.5 * erfc(limit / sqrt(2.0)) for limit in distinct])
     return float(np.mean(tails[place]))
 
 
@@ -311,6 +340,9 @@ def _drawn_std_rate(random: np.random.Generator, frames: int, k: float, floor: f
     """Fraction of drawn values beyond the upper limit."""
     if k >= frames / sqrt(frames - 1):
         return 0.0
-    values = _drawn(random, frames, noise_adu)
-    width = np.maximum(values.std(axis=1), floor)
-    return float(np.mean(values > (median_of_valid(values) + k * width)[:, None]))
+    beyond = drawn = 0
+    for values in _drawn(random, frames, noise_adu):
+        width = np.maximum(values.std(axis=1), floor)
+        beyond += int(np.count_nonzero(values > (median_of_valid(values) + k * width)[:, None]))
+        drawn += values.size
+    return beyond / drawn

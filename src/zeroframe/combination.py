@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -241,7 +242,7 @@ class ChosenStack:
             return FileStack(tuple(images[number] for number in numbers), tuple(names[number] for number in numbers))
         return cls(stack, tuple(numbers))
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """What each frame is called."""
         return tuple(self.stack.names[number] for number in self.numbers)

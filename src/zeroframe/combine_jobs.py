@@ -232,7 +232,8 @@ def _combine_opened(
     job: CombineJob, paths: Sequence[Path], stack: Stack, means: Means, origin: Origin, key: str | None
 ) -> CombinedOutcome:
     flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack, workers=means.workers)
-    chosen = [number for number, path in enumerate(paths) if path not in {flag.path for flag in outliers}]
+    odd = {flag.path for flag in outliers}
+    chosen = [number for number, path in enumerate(paths) if path not in odd]
     if not chosen:
         reason = "no frame belongs to the others; look at them, and combine those that you trust"
         return CombinedOutcome(job.target, "failed", reason, outliers=outliers)

@@ -269,7 +269,7 @@ class _Reader:
     def read(self, path: str) -> _Result:
         if len(self._parsed) > _MOST_PARSED:
             self._parsed = ParsedCards()
-        values = attempt(path, lambda: header_values(header_cards(path, self.ext), self._parsed))
+        values = attempt(path, lambda: header_values(header_cards(path, self.ext).abridged(), self._parsed))
         if isinstance(values, NotFitsError) and not self.meant(os.path.split(path)[1]):
             return None
         return values

@@ -111,7 +111,8 @@ class InputSums:
 
 def _is_streamed(frame: FrameFile) -> bool:
     """Whether all there is in a file is one image whose rows can be summed while they are read."""
-    return len(frame.hdus) == 1 and not frame.remarks and ImageOnDisk.find(frame).is_summed
+    whole = len(frame.hdus) == 1 and not frame.remarks and not frame.is_abridged
+    return whole and ImageOnDisk.find(frame).is_summed
 
 
 def _around(frame: FrameFile) -> tuple[bytes, bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -100,7 +101,7 @@ class ArrayStack:
         ny, nx = self.arrays[0].shape
         return ny, nx
 
-    @property
+    @cached_property  # asked for with each band that is read
     def dtype(self) -> np.dtype[Any]:
         """float64 where any frame needs it, else float32."""
         return _common_dtype([array.dtype for array in self.arrays])
@@ -234,7 +235,7 @@ class FileStack:
         ny, nx = self.images[0].layout.shape_yx
         return ny, nx
 
-    @property
+    @cached_property  # asked for with each band that is read
     def dtype(self) -> np.dtype[Any]:
         """float64 where any frame needs it, else float32."""
         return _common_dtype([image.dtype for image in self.images])

@@ -12,6 +12,7 @@ from zeroframe.dialects import FrameFacts, read_facts
 from zeroframe.errors import FrameError, HeaderWarning, NoFramesError, UnsupportedError, ZeroframeWarning
 from zeroframe.failures import attempt
 from zeroframe.io import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
+from zeroframe.io.scan import refuse_blown_up
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far, as_path
 from zeroframe.parallel import map_threads
 
@@ -305,8 +306,16 @@ def _is_meant_as_fits(path: Path) -> bool:
         return False
 
 
+def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
+    """Refuse a small file of a huge image before anybody counts on its size; one of a store when it is read."""
+    if image.layout is None or isinstance(frame.path, UrlPath):
+        return
+    if frame.encoding != "plain" or image.layout.tile_compressed:
+        refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
+
+
 def _look(path: Path) -> Found:
-    frame = attempt(path, scan, path)
+    frame = attempt(path, lambda: scan(path).abridged())
     if isinstance(frame, FrameError):
         return Found(path, None, None, frame)
     image = attempt(path, _image_of_two_axes, frame)
@@ -319,6 +328,7 @@ def _look(path: Path) -> Found:
 
 def _image_of_two_axes(frame: FrameFile) -> Hdu:
     image = frame.image()
+    _refuse_unlikely(frame, image)
     # said here, so that no one who asks for two axes meets one
     if image.layout is not None and (len(image.layout.shape_yx) != 2 or min(image.layout.shape_yx) < 1):
         size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))

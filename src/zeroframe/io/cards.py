@@ -9,6 +9,7 @@ The layout of a card is that of the FITS standard 4.0, section 4.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -17,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
-__all__ = ["BLOCK_SIZE", "CARD_SIZE", "CardValue", "Cards", "find_end"]
+__all__ = ["ABRIDGED_BYTES", "BLOCK_SIZE", "CARD_SIZE", "CardValue", "Cards", "find_end"]
 
 CardValue = bool | int | float | str | None
 
 CARD_SIZE = 80
 _KEYWORD_SIZE = 8
 BLOCK_SIZE = 2880
+#: A header longer than this is cut down before it is kept; those of cameras have 3 to 30 kB, the longest of ESO's 200.
+ABRIDGED_BYTES = 1 << 18
 
 _COMMENTARY = frozenset(("COMMENT", "HISTORY", ""))
 _INTEGER = re.compile(r"[+-]?\d{1,400}\Z", re.ASCII)
@@ -111,9 +114,10 @@ class Cards(Mapping[str, CardValue]):
         string = self._string = text[:end].replace(b"\0", b" ").decode("latin-1")
         size = -(-end // CARD_SIZE) * CARD_SIZE
         whole = text.ljust(size)
-        offsets, present, self._repeated = _index_of(
-            tuple(whole[place:size:CARD_SIZE] for place in range(_KEYWORD_SIZE))
-        )
+        letters = tuple(whole[place:size:CARD_SIZE] for place in range(_KEYWORD_SIZE))
+        # what is remembered of long headers, 100 bytes a card, would fill the memory
+        indexed = _index_of if size <= ABRIDGED_BYTES else _index_of.__wrapped__
+        offsets, present, self._repeated = indexed(letters)
         self._hierarch = "HIERARCH" in offsets
         if self._hierarch:
             present = {}
@@ -246,6 +250,29 @@ class Cards(Mapping[str, CardValue]):
                 valid.append(_rewritten(group[0], self._value_at(position * CARD_SIZE)))
             position = end
         return valid
+
+    def abridged(self) -> Cards:
+        """Return a header that may be kept for each of many files.
+
+        Returns
+        -------
+        Cards
+            The same where it has no more than `ABRIDGED_BYTES`. Else its first cards with a value, as many as fit, and
+            a line of COMMENT that says how many have been left out, and holds a digest of the whole.
+        """
+        if len(self.text) <= ABRIDGED_BYTES:
+            return self
+        kept: list[str] = []
+        lines = self.lines()
+        room = ABRIDGED_BYTES // CARD_SIZE - 3
+        takes = False
+        for line in lines:
+            takes = takes if line.startswith("CONTINUE") else line[:8].strip().upper() not in _COMMENTARY
+            if takes and len(kept) < room:
+                kept.append(line)
+        digest = hashlib.blake2b(self.text, digest_size=16).hexdigest()
+        kept.append(f"COMMENT {len(lines) - len(kept)} more cards; of all: {digest}".ljust(CARD_SIZE))
+        return Cards("".join([*kept, "END".ljust(CARD_SIZE)]).encode("latin-1"))
 
     def to_header(self) -> Header:
         """Return the cards as an astropy header that can be changed and written.

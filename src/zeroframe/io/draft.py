@@ -111,7 +111,9 @@ class HeaderDraft(MutableMapping[str, Any]):
         self._extend("COMMENT", [line])
 
     def _extend(self, name: str, lines: Iterable[str]) -> None:
-        place = max((place for place, each in enumerate(self._names, 1) if each == name), default=len(self._names))
+        names = self._names
+        # from the end, where lines of a combined frame's thousands of frames stand
+        place = next((place for place in range(len(names), 0, -1) if names[place - 1] == name), len(names))
         pieces = [
             line[start : start + _COMMENTARY_LENGTH]
             for line in lines

@@ -14,10 +14,10 @@ from zeroframe.io.checksums import add_sums, data_sum
 from zeroframe.io.decoding import decode_pixels
 from zeroframe.io.layout import Hdu, ImageLayout, padded
 from zeroframe.io.marks import FileMark, Fingerprint
-from zeroframe.io.scan import FrameFile, cut_off_clause, is_called, walk
+from zeroframe.io.scan import FrameFile, cut_off_clause, is_called, refuse_blown_up, walk
 from zeroframe.io.sources import Source, open_source, open_source_descriptor, read_failed
 from zeroframe.io.sums import compare_sums
-from zeroframe.io.tiles import decompress_tiles
+from zeroframe.io.tiles import check_tiles, decompress_tiles
 from zeroframe.io.urls import UrlPath
 from zeroframe.io.watching import is_unchanged
 
@@ -231,6 +231,10 @@ def _read_image(
     check_sums: bool,
 ) -> tuple[np.ndarray[Any, Any], ImageLayout]:
     """Read the data at which the source stands."""
+    if source.encoding != "plain" or layout.tile_compressed:
+        refuse_blown_up(source.path, source.file_size, max(layout.byte_count, hdu.data_bytes))
+    if layout.tile_compressed:
+        check_tiles(source.path, hdu, layout)
     if hdu.data_bytes > source.most_bytes - (hdu.data_offset if source.encoding == "plain" else 0):
         if source.encoding == "plain":
             raise _cut_off(source.path, hdu, source.file_size - hdu.data_offset)

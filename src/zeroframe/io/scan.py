@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import DamagedError, FrameError, HeaderError, UnsupportedError
-from zeroframe.io.cards import BLOCK_SIZE, CARD_SIZE, Cards, find_end
+from zeroframe.io.cards import ABRIDGED_BYTES, BLOCK_SIZE, CARD_SIZE, Cards, find_end
 from zeroframe.io.headers import inherited_cards
 from zeroframe.io.layout import Hdu, hdu_from_header, padded
 from zeroframe.io.sources import FIRST_READ, Encoding, Source, not_fits, open_source
@@ -17,9 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["FrameFile", "cut_off_clause", "is_called", "looks_like_fits", "scan", "walk"]
+__all__ = [
+    "FrameFile",
+    "cut_off_clause",
+    "is_called",
+    "looks_like_fits",
+    "refuse_blown_up",
+    "scan",
+    "walk",
+]
 
 _MOST_HEADER_BYTES = 4096 * BLOCK_SIZE  # 147,456 cards: beyond that the END card is missing
+# All headers of a file: 10,000 extensions, or three of the longest headers. A gzip file of 4 MB can hold a million.
+_MOST_BYTES_OF_HEADERS = 12_000 * BLOCK_SIZE
+# Pixels that are so much larger than their file are no picture of a camera, whose noise does not shrink, and from this
+# size on they are not unpacked.
+_UNLIKELY_RATIO, _UNLIKELY_BYTES = 200, 1 << 28
 _TEXT = bytes(range(32, 127)) + b"\0"
 _COMPANIONS = ("MASK", "UNCERT", "COUNTS")  # what CCDData and zeroframe write beside an image
 _COPY_AGAIN = "copy it again from where it came from"
@@ -39,12 +52,35 @@ class FrameFile:
         Every HDU in order; only the first when scanned with ``first_only``.
     remarks : tuple of str
         What is odd about the file, each a clause.
+    is_abridged : bool
+        Whether headers, and HDUs without the image, have been left out; see `abridged`.
     """
 
     path: Path
     encoding: Encoding
     hdus: tuple[Hdu, ...]
     remarks: tuple[str, ...] = ()
+    is_abridged: bool = False
+
+    def abridged(self) -> FrameFile:
+        """Return what may be kept for each of many files: the same, unless its headers are very long.
+
+        Returns
+        -------
+        FrameFile
+            Where all headers have more than twice `zeroframe.io.cards.ABRIDGED_BYTES`, those of the primary HDU and of
+            the one image alone, without lines of comments.
+        """
+        if sum(len(hdu.stored_cards.text) for hdu in self.hdus) <= 2 * ABRIDGED_BYTES:
+            return self
+        images = self._images()
+        kept = dict.fromkeys([self.hdus[0].index, *(hdu.index for hdu in images if len(images) == 1)])
+        hdus = tuple(
+            replace(hdu, cards=hdu.cards.abridged(), stored_cards=hdu.stored_cards.abridged())
+            for hdu in self.hdus
+            if hdu.index in kept
+        )
+        return replace(self, hdus=hdus, is_abridged=True)
 
     @property
     def cards(self) -> Cards:
@@ -202,8 +238,15 @@ def walk(source: Source) -> Iterator[Hdu]:
     NotFitsError, HeaderError, DamagedError
         As `scan` does.
     """
-    index = 0
+    index = of_headers = 0
     while header := _read_header(source, index):
+        of_headers += padded(len(header))
+        if of_headers > _MOST_BYTES_OF_HEADERS:
+            raise HeaderError(
+                source.path,
+                f"its headers have more than {_MOST_BYTES_OF_HEADERS:,} bytes, with {index} extensions so far",
+                "leave it out, or split it",
+            )
         hdu = hdu_from_header(source.path, index, header, source.position)
         yield hdu
         source.skip_to(hdu.end_offset)
@@ -215,6 +258,30 @@ def walk(source: Source) -> Iterator[Hdu]:
             source.remarks.append("the padding behind its last data is incomplete")
             return
         index += 1
+
+
+def refuse_blown_up(path: Path, file_bytes: int, image_bytes: int) -> None:
+    """Raise where an image is far larger than its file can hold of a real one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    file_bytes, image_bytes : int
+        Size of the file, and of the image when it is unpacked.
+
+    Raises
+    ------
+    UnsupportedError
+        When it has more than 256 MiB, and more than 200 times the size of the file. Real frames shrink to a half or a
+        quarter by their noise; a mask of this size, which may well shrink so much, can be unpacked by hand.
+    """
+    if image_bytes > _UNLIKELY_BYTES and image_bytes > _UNLIKELY_RATIO * file_bytes:
+        raise UnsupportedError(
+            path,
+            f"would unpack from {file_bytes:,} bytes to an image of {image_bytes:,}, as no frame of a camera does",
+            "leave it out, or unpack it with gunzip or funpack if it is right",
+        )
 
 
 def cut_off_clause(hdu: Hdu, found: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import DamagedError, HeaderError, UnsupportedError
 from zeroframe.io.cards import BLOCK_SIZE, CARD_SIZE
+from zeroframe.io.gzip_tiles import check_gzip_tiles, decode_gzip_image
 from zeroframe.io.headers import card_groups, is_structural
 from zeroframe.io.rice import decode_rice_image
 
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
     from zeroframe.io.layout import Hdu, ImageLayout
 
-__all__ = ["decompress_tiles"]
+__all__ = ["check_tiles", "decompress_tiles"]
 
 # Not HCOMPRESS_1 (and PLIO_1, which is for masks): astropy's decoder writes outside its memory for damaged tiles.
 _KINDS = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "NOCOMPRESS")
 # Tiles of one value shrink most: by 1032 in gzip, by 128 in Rice.
 _LARGEST_RATIO = 2048
+# Noise that is compressed all the same grows by a few percent, and by the descriptor of each tile.
+_LARGEST_GROWTH, _LEAST_TABLE_BYTES = 4, 1 << 24
 _NOT_SCALING = frozenset(("CHECKSUM", "DATASUM", "INHERIT", "LONGSTRN", "BSCALE", "BZERO"))
 _PRIMARY = "SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    0"
 
@@ -37,7 +40,7 @@ def decompress_tiles(path: Path, hdu: Hdu, stored: np.ndarray[Any, Any]) -> tupl
     path : pathlib.Path
         The file, for messages.
     hdu : Hdu
-        The table of tiles.
+        The table of tiles, which `check_tiles` has let pass.
     stored : ndarray of uint8
         Its data as stored, heap included.
 
@@ -50,20 +53,21 @@ def decompress_tiles(path: Path, hdu: Hdu, stored: np.ndarray[Any, Any]) -> tupl
 
     Raises
     ------
-    UnsupportedError
-        When the tiles are compressed in another way than by Rice or gzip.
     HeaderError
-        When the table does not fit the image it says it holds.
+        When the tiles do not make the image that the header says they hold.
     DamagedError
         When the tiles cannot be decompressed.
     """
     layout = hdu.layout
     if layout is None or not layout.tile_compressed:
         raise ValueError("not a tile-compressed image")
-    _check_kind(path, hdu)
-    _check_sizes(path, hdu, layout)
-    integers = decode_rice_image(path, hdu, layout, stored)
-    return (integers, layout) if integers is not None else _by_astropy(path, hdu, layout, stored.tobytes())
+    pixels = decode_rice_image(path, hdu, layout, stored)
+    if pixels is None:
+        pixels = decode_gzip_image(path, hdu, layout, stored)
+    if pixels is not None:
+        return pixels, layout
+    check_gzip_tiles(path, hdu, layout, stored)
+    return _by_astropy(path, hdu, layout, stored.tobytes())
 
 
 def _by_astropy(path: Path, hdu: Hdu, layout: ImageLayout, stored: bytes) -> tuple[np.ndarray[Any, Any], ImageLayout]:
@@ -100,6 +104,31 @@ def _blocks(*cards: str) -> bytes:
     return text.ljust(-(-len(text) // BLOCK_SIZE) * BLOCK_SIZE).encode("latin-1")
 
 
+def check_tiles(path: Path, hdu: Hdu, layout: ImageLayout) -> None:
+    """Refuse a table of tiles that cannot be decompressed, or does not fit the image, before it is read.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, for messages.
+    hdu : Hdu
+        The table of tiles.
+    layout : ImageLayout
+        Of the image.
+
+    Raises
+    ------
+    UnsupportedError
+        When the tiles are compressed in another way than by Rice or gzip.
+    HeaderError
+        When the table does not fit the image it says it holds.
+    DamagedError
+        When the image is larger than the table can hold, or far smaller.
+    """
+    _check_kind(path, hdu)
+    _check_sizes(path, hdu, layout)
+
+
 def _check_kind(path: Path, hdu: Hdu) -> None:
     kind = str(hdu.stored_cards.get("ZCMPTYPE"))
     if kind not in _KINDS:
@@ -129,5 +158,11 @@ def _check_sizes(path: Path, hdu: Hdu, layout: ImageLayout) -> None:
         raise DamagedError(
             path,
             f"says that {hdu.data_bytes:,} compressed bytes hold {layout.byte_count:,} of pixels, which cannot be",
+            "copy it again from where it came from",
+        )
+    if hdu.data_bytes > _LARGEST_GROWTH * layout.byte_count + _LEAST_TABLE_BYTES:
+        raise DamagedError(
+            path,
+            f"says that {hdu.data_bytes:,} compressed bytes hold only {layout.byte_count:,} of pixels, which cannot be",
             "copy it again from where it came from",
         )

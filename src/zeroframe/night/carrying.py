@@ -130,7 +130,7 @@ class _Run:
         self._frames: dict[str, NightOutcome] = {}
         self._groups: dict[str, GroupOutcome] = {}
         self._masks: dict[str, MaskOutcome] = {}
-        self._finished, self._combined = count(1), count(1)
+        self._finished, self._combined, self._total = count(1), count(1), len(self._plan.frames)
         self._seconds: dict[str, float] = {}
         self._lock = Lock()
 
@@ -189,7 +189,7 @@ class _Run:
         self._frames[frame.name] = outcome
         log_outcome(frame.source, outcome.outcome.state, outcome.outcome.reason)
         if self._progress is not None:
-            self._progress("calibrating", next(self._finished) / len(self._plan.frames))
+            self._progress("calibrating", next(self._finished) / self._total)
 
     def _one(self, frame: NightFrame, group: Group | None) -> NightOutcome:
         """Make one frame, or measure it where it is there already and right."""

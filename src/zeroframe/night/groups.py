@@ -113,8 +113,10 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
             flags.append(flag)
             left_out[flag.path] = flag.sentence
     if group.reject_outliers:
+        reasons: dict[Path, list[str]] = {}
         for flag in flags:
-            left_out[flag.path] = "; ".join(one.sentence for one in flags if one.path == flag.path)
+            reasons.setdefault(flag.path, []).append(flag.sentence)
+        left_out = {path: "; ".join(sentences) for path, sentences in reasons.items()}
     return left_out, tuple(flags)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,24 +102,57 @@ def run_tasks(tasks: Sequence[Task], threads: int, give_up: Callable[[], object]
     """
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         try:
-            _run_all(list(tasks), threads, pool)
+            _run_all(tasks, threads, pool)
         except BaseException:
             if give_up is not None:
                 give_up()
             raise
 
 
-def _run_all(waiting: list[Task], threads: int, pool: ThreadPoolExecutor) -> None:
-    done = set[object]()
-    running: dict[Future[object], object] = {}
-    while waiting or running:
-        ready = [task for task in waiting if task.needs <= done]
-        busy = len(running) + len(ready)
-        for task in ready[: threads - len(running)]:
-            waiting.remove(task)
+def _run_all(tasks: Sequence[Task], threads: int, pool: ThreadPoolExecutor) -> None:
+    queue = _Queue(tasks)
+    running: dict[Future[object], Hashable] = {}
+    while queue.waiting or queue.ready or running:
+        busy = len(running) + len(queue.ready)
+        for _ in range(min(threads - len(running), len(queue.ready))):
+            task = queue.take()
             running[pool.submit(task.do, busy)] = task.name
         if not running:
-            raise ValueError(f"these wait for what is never done: {[task.name for task in waiting]}")
+            raise ValueError(f"these wait for what is never done: {queue.names()}")
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            done.add(running.pop(future))
+            queue.done(running.pop(future))
             future.result()
+
+
+class _Queue:
+    """Tasks that have not begun; of many thousands, only those are looked at that a task which is done lets begin."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._tasks = tasks
+        self._followers: dict[Hashable, list[int]] = {}
+        self.waiting: dict[int, set[Hashable]] = {}
+        self.ready: list[int] = []  # a heap of places: the most urgent first
+        for place, task in enumerate(tasks):
+            if task.needs:
+                self.waiting[place] = set(task.needs)
+                for need in task.needs:
+                    self._followers.setdefault(need, []).append(place)
+            else:
+                self.ready.append(place)
+
+    def take(self) -> Task:
+        """Return the most urgent task that can begin."""
+        return self._tasks[heappop(self.ready)]
+
+    def done(self, name: Hashable) -> None:
+        """Note that a task is done, and who need not wait for it any more."""
+        for place in self._followers.pop(name, []):
+            left = self.waiting[place]
+            left.discard(name)
+            if not left:
+                del self.waiting[place]
+                heappush(self.ready, place)
+
+    def names(self) -> list[Hashable]:
+        """Return the names of those that wait."""
+        return [self._tasks[place].name for place in sorted(self.waiting)]
