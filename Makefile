@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help demo test check format coverage fuzz bench bench-quick clean
+.PHONY: help demo test test-njit check format coverage fuzz bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
 	@echo "make test      set up, then run every test"
+	@echo "make test-njit the tests of the kernels, compiled by numba's own dispatcher, as other versions of numba need it"
 	@echo "make check     set up, then check format, lint and types"
 	@echo "make coverage  the tests, then those of the kernels uncompiled, so that their lines count too"
 	@echo "make fuzz      the property tests with new examples, ten times as many"
@@ -63,6 +64,10 @@ coverage: $(VENV)/.installed-coverage
 # hypothesis with seeds of chance and ten times the examples; what it finds becomes an @example
 fuzz: $(VENV)/.installed-test
 	ZEROFRAME_EXAMPLES=search $(BIN)/python -m pytest -q -m hypothesis tests
+
+# the same tests once more, with what takes the place of our loader of compiled code where numba is another
+test-njit: $(VENV)/.installed-test
+	ZEROFRAME_KERNELS=njit $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/test_compiling.py tests/test_kernel_ways.py $(KERNEL_TESTS)
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --write-docs

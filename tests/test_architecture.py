@@ -24,7 +24,6 @@ FLOORS = (
         "medians",
         "precision",
         "kernels",
-        "compiling_ahead",
     ),
     (
         *("dialects", "io", "headers"),
