@@ -145,12 +145,15 @@ def _divide_by_flat(
         left_out = 0
         for x in range(nx):
             value: float = np.float64(f[x])
+            # NaN is not below anything, so it stays, and is not valid, as it is not above zero
             value = lowest if value < lowest else value
             valid = 0.0 < value < np.inf
             left_out += not valid
             usable[x] = valid
+            # once for the pixel and its two deviations; inf or NaN where it is not usable, which is put right below
             inverse[x] = norm / value
             own[x] = np.float64(a[x])
+        # apart, as it has branches: a row of a flat without a mask seldom has anything to put right
         if flat_mask.size > 0 or left_out > 0:
             for x in range(nx):
                 if not usable[x] or (flat_mask.size > 0 and flat_mask[y, x]):
@@ -194,7 +197,7 @@ def _divided_sigma(
         t = flat_sigma[y]
         for x in range(nx):
             product = divided[x] * (np.float64(t[x]) * per_norm)
-            of_flat = product if usable[x] else 0.0
+            of_flat = product if usable[x] else 0.0  # chosen, not branched: the deviation there may be NaN
             s[x] = np.sqrt(own[x] * own[x] + of_flat * of_flat) * inverse[x]
 
 
@@ -222,7 +225,7 @@ def _sum_columns(flat: Array, flat_mask: Array, lowest: float, highest: float, c
                 value = lowest if value < lowest else value
                 usable = 0.0 < value <= highest and value < np.inf
                 counts[x] += usable
-                totals[x] += value if usable else 0.0
+                totals[x] += value if usable else 0.0  # never value * usable: infinity times 0 is NaN
         else:
             masked = flat_mask[y]
             for x in range(nx):
@@ -277,6 +280,6 @@ def noise_of_level(pixels: Array, gain: float, read_noise: float, negative: floa
         for x in range(nx):
             electrons: float = gain * np.float64(a[x])
             below += electrons < 0.0
-            electrons = electrons if electrons >= 0.0 else negative
+            electrons = electrons if electrons >= 0.0 else negative  # NaN, too, is not at or above zero
             target[x] = np.sqrt(electrons + variance) / gain
     return below
