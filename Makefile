@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 DEMO := demo
 
-.PHONY: help demo test test-oldest check format coverage fuzz changelog bench bench-quick clean
+.PHONY: help demo test test-njit test-oldest check format coverage fuzz changelog bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
 	@echo "make test      set up, then run every test"
+	@echo "make test-njit the tests of the kernels, compiled by numba's own dispatcher, as other versions of numba need it"
 	@echo "make test-oldest  the same with the oldest versions of what zeroframe needs that pyproject.toml allows"
 	@echo "make check     set up, then check format, lint and types"
 	@echo "make coverage  the tests, then those of the kernels uncompiled, so that their lines count too"
@@ -80,6 +81,10 @@ fuzz: $(VENV)/.installed-test
 changelog: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	$(BIN)/towncrier build --yes
+
+# the same tests once more, with what takes the place of our loader of compiled code where numba is another
+test-njit: $(VENV)/.installed-test
+	ZEROFRAME_KERNELS=njit $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/test_compiling.py tests/test_kernel_ways.py $(KERNEL_TESTS)
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --write-docs

@@ -26,7 +26,6 @@ FLOORS = (
         "medians",
         "precision",
         "kernels",
-        "compiling_ahead",
     ),
     (
         *("dialects", "io", "headers"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -12,10 +13,12 @@ import numba
 import numpy as np
 import pytest
 
+from zeroframe.kernels import _compile
 from zeroframe.kernels._compile import kernel
 from zeroframe.provenance import versions
 
 compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+NJIT = os.environ.get("ZEROFRAME_KERNELS") == "njit"
 
 CODE = """
 import sys
@@ -48,8 +51,10 @@ def test_many_processes_at_once_with_an_empty_cache(tmp_path):
     assert [err for _, err in said] == [""] * 3
     assert {tuple(out.split()[:3]) for out, _ in said} == {("4", "2.0", "0.7071067811865476")}
     last, err = start(tmp_path).communicate("x")
-    assert last.split()[3:] == ["1", "False"], err  # loaded, without what only a compilation needs
-    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".zfk"]
+    # loaded, without what only a compilation needs; where numba does it all, it is there
+    assert last.split()[3:] == (["0", "True"] if NJIT else ["1", "False"]), err
+    kept = sorted(path.suffix for path in tmp_path.rglob("*") if path.is_file())
+    assert kept == ([".nbc", ".nbi"] if NJIT else [".zfk"])
 
 
 class Parts(NamedTuple):
@@ -90,15 +95,15 @@ def test_what_a_kernel_cannot_take_is_refused():
 
 
 @compiled_only
-def test_a_kernel_that_allocates_is_refused(folder):
-    """It would run where it was compiled, and nowhere else."""
+def test_a_kernel_that_allocates_is_left_to_numba(folder, monkeypatch):
+    """Our loader would run it where it was compiled, and nowhere else."""
+    monkeypatch.setattr(_compile, "_LOADER_FAILED", threading.Event())
 
     @kernel
     def total(count):
-        return np.zeros(count).sum()
+        return np.ones(count).sum()
 
-    with pytest.raises((TypeError, numba.core.errors.NumbaError)):
-        total(3)
+    assert total(3) == 3.0
     assert not list(folder.rglob("*.zfk"))
 
 
@@ -111,8 +116,9 @@ def test_a_kernel_that_raises_is_not_silent(folder):
         return value**0.5
 
     assert root(9.0) == 3.0
-    with pytest.raises(RuntimeError, match="root ended with status 1"):
+    with pytest.raises(ValueError if NJIT else RuntimeError) as said:
         root(-9.0)
+    assert str(said.value) == ("below zero" if NJIT else "the kernel root ended with status 1")
 
 
 @compiled_only
@@ -134,7 +140,7 @@ def test_another_source_is_compiled_again(folder):
             check=True,
             env={**os.environ},
         )
-        assert said.stdout.split() == [str(7 * factor), str(hits)]
+        assert said.stdout.split() == [str(7 * factor), "0" if NJIT else str(hits)]
 
 
 def test_versions_are_those_that_are_installed():

@@ -408,6 +408,7 @@ class TestCaches:
 
         if harm == "full":
             with small_disk(folder, 8):
+                folder.chmod(0o700)  # where others may write, nothing is kept
                 (folder / "filler").write_bytes(bytes(8192))
                 said, err = count()
                 assert said == ["2", "0"]

@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import warnings
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -245,7 +244,6 @@ def bias(
     What is in OUT already, made of the same frames in the same way, is kept: a run that was cut short can be run again.
     """
     from zeroframe.clipping import clip_spec
-    from zeroframe.compiling_ahead import compiled_ahead
     from zeroframe.plan import BiasWishes, check_output_folder, plan_bias
     from zeroframe.recipes import RecipeWishes, wants_evidence
     from zeroframe.run import carry_out
@@ -272,7 +270,6 @@ def bias(
     screen = Screen()
     with (
         executor_of(cluster, raw, out) as executor,
-        compiled_ahead("bias") if executor is None else nullcontext(),
         begin(plan, mem_limit_bytes=limit, workers=workers, check=check, executor=executor) as session,
     ):
         screen.found(plan)
@@ -371,7 +368,6 @@ def combine(
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
     from zeroframe.clipping import clip_spec
     from zeroframe.combine_jobs import run_combine
-    from zeroframe.compiling_ahead import compiled_ahead
     from zeroframe.io.urls import FAR_THREADS, any_far
 
     screen = Screen()
@@ -379,7 +375,7 @@ def combine(
     frames = expanded(frames)
     if any_far(*frames):
         workers = workers or FAR_THREADS
-    with compiled_ahead("combine"), screen.progress() as progress:
+    with screen.progress() as progress:
         outcome = run_combine(
             frames,
             output,

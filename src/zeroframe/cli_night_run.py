@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,14 +80,12 @@ def carry_out_plan(
     ZeroframeError
         When nothing could be begun.
     """
-    from zeroframe.compiling_ahead import compiled_ahead
     from zeroframe.night.carrying import carry_out_night
     from zeroframe.night.session import begin_night
 
     if means.dry_run:
         return _dry_run(plan, means, screen), None
     with (
-        compiled_ahead("night") if executor is None else nullcontext(),
         begin_night(
             plan,
             mem_limit_bytes=means.limit,

@@ -6,6 +6,10 @@ ten frames. What runs is in both cases the code of the store, called in the same
 
 For that a kernel may use what needs no help of numba while it runs: arrays, numbers, tuples of them, other kernels. It
 allocates nothing and raises nothing; work arrays are arguments.
+
+All of this leans on how numba works inside. Where that is different, in an older or a newer numba, numba's own
+dispatcher takes its place (`zeroframe.kernels._by_numba`): the same bits, 0.6 s later. ``ZEROFRAME_KERNELS=njit`` asks
+for it.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import os
 import threading
 import warnings
 from contextlib import contextmanager
-from functools import update_wrapper
+from functools import cache, update_wrapper
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -26,14 +30,18 @@ from zeroframe.kernels._store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from zeroframe.kernels._arguments import Kind
 
-__all__ = ["Array", "is_kept", "kernel"]
+__all__ = ["Array", "kernel"]
 
 #: Of any shape and dtype: which ones a kernel takes stands in its docstring.
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 F = TypeVar("F", bound="Callable[..., Any]")
+
+#: Set once our loader has failed where numba does not: each further kernel would be compiled in vain, and fail, too.
+_LOADER_FAILED = threading.Event()
 
 
 class _Kernel:
@@ -52,32 +60,64 @@ class _Kernel:
         self._calls: dict[tuple[Kind, ...], Callable[..., Any]] = {}
         self._lock = threading.Lock()
         self._dispatcher: Any = None
+        self._dispatchers_of_numba: dict[Path | None, Any] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         kinds = tuple(map(kind_of, arguments))
         call = self._calls.get(kinds)
         if call is None:
-            call = self._prepare(kinds)
+            call = self._prepare(arguments, kinds)
         return call(arguments)
 
-    def _prepare(self, kinds: tuple[Kind, ...]) -> Callable[..., Any]:
-        """Load the machine code for these types, or make it."""
+    def _prepare(self, arguments: tuple[Any, ...], kinds: tuple[Kind, ...]) -> Callable[..., Any]:
+        """Find what is called with arguments of these types."""
         with self._lock:
             if kinds not in self._calls:
-                store = Store(self._function, kinds)
-                code = store.read()
-                self.cache_hits += code is not None
-                if code is None:
-                    code = self._compile(kinds)
-                    store.write(code)
-                for said in store.troubles:
+                troubles: list[str] = []
+                call = None if _loader_is_off() else self._loaded(kinds, troubles)
+                if call is None:
+                    call = self._by_numba(arguments, troubles)
+                    _LOADER_FAILED.set()  # now that it was not the kernel that cannot be compiled
+                self._calls[kinds] = call
+                for said in troubles:
                     _warn(said)
-                self._calls[kinds] = load(code, kinds)
             return self._calls[kinds]
 
-    def is_kept(self, arguments: tuple[Any, ...]) -> bool:
-        """Whether the machine code for arguments of these types is in the store."""
-        return Store(self._function, tuple(map(kind_of, arguments))).read() is not None
+    def _loaded(self, kinds: tuple[Kind, ...], troubles: list[str]) -> Callable[..., Any] | None:
+        """Load the machine code for these types, or make it; None where this numba does not allow it."""
+        try:
+            store = Store(self._function, kinds)
+            code = store.read()
+            is_hit = code is not None
+            if code is None:
+                code = self._compile(kinds)
+                store.write(code)
+            call = load(code, kinds)
+        except Exception as error:  # noqa: BLE001 -- private parts of numba, which may be anything in another version
+            _tell_of_failure(self._function.__name__, error)
+            return None
+        self.cache_hits += is_hit
+        troubles += store.troubles
+        return call
+
+    def _by_numba(self, arguments: tuple[Any, ...], troubles: list[str]) -> Callable[..., Any]:
+        """Have numba compile and call the kernel."""
+        from zeroframe.kernels._by_numba import cache_folder, prepare
+
+        folder, why = cache_folder(self._function)
+        troubles += why
+        return prepare(self.dispatcher_of_numba, folder, arguments, troubles)
+
+    def dispatcher_of_numba(self, folder: Path | None) -> Any:
+        """Return numba's own dispatcher, which keeps its code in a folder."""
+        if folder not in self._dispatchers_of_numba:
+            from zeroframe.kernels._by_numba import dispatcher_of
+
+            known, used = self._function.__globals__, self._function.__code__.co_names
+            called = {name: known[name] for name in used if isinstance(known.get(name), _Kernel)}
+            theirs = {name: callee.dispatcher_of_numba(folder) for name, callee in called.items()}
+            self._dispatchers_of_numba[folder] = dispatcher_of(self._function, theirs, folder)
+        return self._dispatchers_of_numba[folder]
 
     def _compile(self, kinds: tuple[Kind, ...]) -> MachineCode:
         with _garbage_left_alone():
@@ -116,9 +156,34 @@ def _garbage_left_alone() -> Iterator[None]:
             gc.enable()
 
 
+@cache
 def _warn(what: str) -> None:
-    text = f"{what}; they are compiled at each start, in about a second each: set NUMBA_CACHE_DIR to another folder"
-    warnings.warn(text, UserWarning, stacklevel=5)
+    """Say it, once."""
+    warnings.warn(what, UserWarning, stacklevel=5)
+
+
+@cache
+def _njit_is_asked_for() -> bool:
+    wish = os.environ.get("ZEROFRAME_KERNELS", "")
+    if wish not in {"", "njit"}:
+        warnings.warn(
+            f"ZEROFRAME_KERNELS is {wish!r}, which is not known, and is ignored; it may be 'njit'",
+            UserWarning,
+            stacklevel=6,
+        )
+    return wish == "njit"
+
+
+def _loader_is_off() -> bool:
+    return _LOADER_FAILED.is_set() or _njit_is_asked_for()
+
+
+def _tell_of_failure(name: str, error: Exception) -> None:
+    import logging
+
+    logging.getLogger("zeroframe.kernels").debug(
+        "numba's own dispatcher calls the kernels from now on, as our loader failed with %s: %r", name, error
+    )
 
 
 def kernel(function: F) -> F:
@@ -132,13 +197,9 @@ def kernel(function: F) -> F:
     Notes
     -----
     Machine code is taken for valid while this package of kernels and the file that defines the kernel are unchanged. So
-    a kernel may call others of its own file and of this package.
+    a kernel may call others of its own file and of this package. It calls them by names of its module: numba's own
+    dispatcher finds them only there.
     """
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in {"", "0"}:
         return np.errstate(all="ignore")(function)
     return cast("F", _Kernel(function))
-
-
-def is_kept(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
-    """Whether nothing has to be compiled to call a kernel with arguments of these types."""
-    return not isinstance(function, _Kernel) or function.is_kept(arguments)

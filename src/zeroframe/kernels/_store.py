@@ -1,4 +1,9 @@
-"""Where machine code is kept: a file for each kernel and combination of types, in the first folder that can hold it."""
+"""Where machine code is kept: a file for each kernel and combination of types, in the first folder that can hold it.
+
+What is loaded is run. So nothing is loaded that another user could have written: a file and its folder have to belong
+to this user, to root, or to whoever owns this package and could change it as well, and nobody else may write to them,
+not even their group (as ssh asks of its keys). What is refused is said, and made anew elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,9 @@ import errno
 import hashlib
 import json
 import os
+import secrets
+import stat
 import sys
-import tempfile
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,11 +26,15 @@ if TYPE_CHECKING:
 
     from zeroframe.kernels._arguments import Kind
 
-__all__ = ["Store"]
+__all__ = ["Store", "folder_for_numba"]
 
 _MAGIC = b"zeroframe machine code 1\n"
 _SUFFIX = ".zfk"
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_ADVICE = "they are compiled at each start, in about a second each: set NUMBA_CACHE_DIR to another folder"
+
+#: Folders of which was said that what is in them is not loaded; each kernel would say it again.
+_REFUSED: set[Path] = set()
 
 
 class Store:
@@ -56,11 +66,17 @@ class Store:
         for folder in self._folders:
             path = folder / self._name
             try:
-                return _unpack(path.read_bytes(), self._stamp)
+                return _unpack(_read_own(path), self._stamp)
             except (FileNotFoundError, NotADirectoryError, _StaleError):
                 continue
+            except _ForeignError as error:
+                if folder not in _REFUSED:
+                    _REFUSED.add(folder)
+                    self.troubles.append(
+                        f"{error}: the compiled functions that are there are not loaded, but made again"
+                    )
             except (OSError, ValueError, LookupError) as error:
-                self.troubles.append(f"{path}: the cache of compiled functions cannot be read ({error})")
+                self.troubles.append(f"{path}: the cache of compiled functions cannot be read ({error}); {_ADVICE}")
         return None
 
     def write(self, code: MachineCode) -> None:
@@ -69,18 +85,104 @@ class Store:
         why = "no folder can hold the cache of compiled functions"
         for folder in self._folders:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                _make_folder(folder)
                 _write_whole(folder / self._name, packed)
+            except _ForeignError as error:
+                why = str(error)
             except OSError as error:
                 if error.errno not in _FORBIDDEN:
                     why = f"{folder / self._name}: the cache of compiled functions cannot be written ({error})"
             else:
                 return
-        self.troubles.append(why)
+        self.troubles.append(f"{why}; {_ADVICE}")
 
 
 class _StaleError(Exception):
     """Made of another source, or by another version."""
+
+
+class _ForeignError(Exception):
+    """A place that another user may have written to."""
+
+
+def folder_for_numba(source: Path, version: str) -> tuple[Path | None, tuple[str, ...]]:
+    """Return a folder in which numba itself may keep what it compiles of a file.
+
+    What numba keeps are pickles, which run what they say when they are loaded. As it makes folders and files with the
+    permissions of the day, all of them stand in a folder that nobody else may even enter. Its name changes with the
+    source of every kernel: numba looks at the file of a kernel only, and not at those of the kernels that it calls.
+
+    Parameters
+    ----------
+    source : Path
+        Where the kernel is defined.
+    version : str
+        Of numba.
+
+    Returns
+    -------
+    folder : Path or None
+        None where there is no place for it.
+    troubles : tuple of str
+        What speaks against folders, for people.
+    """
+    name = f"numba-{version}-{_stamp_of(tuple(_sources(source)))[:16]}"
+    return _first_private(tuple(base / name for base in _folders(source)))
+
+
+@cache
+def _first_private(folders: tuple[Path, ...]) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the first folder that can be written to and is closed to others, and what was wrong with those before."""
+    troubles: list[str] = []
+    why = "no folder can hold the cache of compiled functions"
+    for folder in folders:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_own(folder, 0o077)
+            for path in folder.rglob("*"):
+                _check_own(path, 0)
+            if os.access(folder, os.W_OK):
+                return folder, tuple(troubles)
+        except _ForeignError as error:
+            troubles.append(f"{error}: the compiled functions that are there are not loaded")
+        except OSError as error:
+            if error.errno not in _FORBIDDEN:
+                why = f"{folder}: the cache of compiled functions cannot be written ({error})"
+    return None, (*troubles, f"{why}; {_ADVICE}")
+
+
+def _read_own(path: Path) -> bytes:
+    """Read a file that nobody else could have written; a link is followed to no other."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        _check_own(path.parent, 0o022)
+        _check_status(path, os.fstat(descriptor), 0o022)
+        return file.read()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder for machine code, if it is not there; refuse one that others may write to."""
+    # Python's own folder beside the sources is for everybody who may read these; others are ours alone
+    folder.mkdir(mode=0o777 if folder.name == "__pycache__" else 0o700, parents=True, exist_ok=True)
+    _check_own(folder, 0o022)
+
+
+def _check_own(path: Path, forbidden: int) -> None:
+    _check_status(path, path.stat(), forbidden)
+
+
+def _check_status(path: Path, status: os.stat_result, forbidden: int) -> None:
+    """Refuse what belongs to somebody else, or grants somebody else what is forbidden."""
+    if not hasattr(os, "geteuid"):
+        return  # Windows: folders of a user are closed to others by lists that Python cannot read
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid not in _trusted_users() or mode & forbidden:
+        raise _ForeignError(f"{path}: another user could have written here (owner {status.st_uid}, mode {mode:04o})")
+
+
+@cache
+def _trusted_users() -> frozenset[int]:
+    return frozenset({0, os.geteuid(), Path(__file__).stat().st_uid})
 
 
 @cache
@@ -89,12 +191,19 @@ def _stamp(source: Path) -> str:
 
     Any change in this folder does that, for kernels call each other; one that stands elsewhere may call these.
     """
+    return _stamp_of((*_sources(source), _version_file("numba"), _version_file("llvmlite")))
+
+
+def _sources(source: Path) -> list[Path]:
+    """Return the files that machine code of one of them depends on."""
     kernels = Path(__file__).parent
-    sources = [*sorted(kernels.glob("*.py")), _version_file("numba"), _version_file("llvmlite")]
-    if source.parent != kernels:
-        sources.append(source)
+    return [*sorted(kernels.glob("*.py")), *([] if source.parent == kernels else [source])]
+
+
+@cache
+def _stamp_of(files: tuple[Path, ...]) -> str:
     settings = [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT")]
-    parts = [*(path.read_bytes() for path in sources), *map(str.encode, settings)]
+    parts = [*(path.read_bytes() for path in files), *map(str.encode, settings)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -156,12 +265,15 @@ def _unpack(packed: bytes, stamp: str) -> MachineCode:
 
 
 def _write_whole(path: Path, packed: bytes) -> None:
-    """Write under another name first: another process sees the whole file or none."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
+    """Write under another name first: another process sees the whole file or none.
+
+    Whoever shares the folder may read it: where root has made the machine code, others need not. Nobody else may write.
+    """
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
             file.write(packed)
-        Path(name).replace(path)
+        hidden.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        hidden.unlink(missing_ok=True)
         raise

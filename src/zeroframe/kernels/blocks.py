@@ -38,6 +38,7 @@ def block_sums(
     totals[:] = 0.0
     variances[:] = 0.0
     counts[:] = 0
+    # row by row, as pixels stand in memory: the sums of a row of blocks are few, and stay in the cache
     for i in range(totals.shape[0]):
         total, variance, count = totals[i], variances[i], counts[i]
         for y in range(i * by, (i + 1) * by):
@@ -45,6 +46,7 @@ def block_sums(
             for j in range(totals.shape[1]):
                 for x in range(j * bx, (j + 1) * bx):
                     value = np.float64(row[x])
+                    # NaN compares as false
                     if not np.abs(value) < np.inf or (mask.size > 0 and mask[y, x]):
                         continue
                     total[j] += value

@@ -271,7 +271,7 @@ def _sum_columns(flat: Array, flat_mask: Array, lowest: float, highest: float, c
                 value = lowest if value < lowest else value
                 usable = finite and 0.0 < value <= highest
                 counts[x] += usable
-                totals[x] += value if usable else 0.0
+                totals[x] += value if usable else 0.0  # never value * usable: infinity times 0 is NaN
         else:
             masked = flat_mask[y]
             for x in range(nx):

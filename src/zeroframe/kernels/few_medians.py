@@ -20,7 +20,7 @@ __all__ = ["high", "low", "medians5", "medians7", "medians9"]
 @kernel
 def low(a: float, b: float) -> float:
     """Return the lower of two numbers."""
-    return a if a < b else b
+    return a if a < b else b  # of a NaN and a number the second one; windows hold no NaN
 
 
 @kernel
@@ -36,18 +36,23 @@ def _middle3(a: float, b: float, c: float) -> float:
 
 @kernel
 def _middle5(a: float, b: float, c: float, d: float, e: float) -> float:
+    # of a to d the lowest and the highest are forgotten: two are left, and e
     return _middle3(high(low(a, b), low(c, d)), low(high(a, b), high(c, d)), e)
 
 
 @kernel
 def _middle7(a: float, b: float, c: float, d: float, e: float, f: float, g: float) -> float:
     below, above, under, over = low(a, b), high(a, b), low(c, d), high(c, d)
+    # of a to e the lowest and the highest are forgotten: the middle two of a to d are left, and of the other three
+    # (e, and those of a to d that were lowest and highest) the one in the middle
     rest = high(low(e, high(above, over)), low(below, under))
     return _middle5(high(below, under), low(above, over), rest, f, g)
 
 
 @kernel
 def _middle9(a: float, b: float, c: float, d: float, e: float, f: float, g: float, h: float, i: float) -> float:
+    # three groups of three, each sorted: the median of all is that of the highest of their lowest, the median of their
+    # medians, and the lowest of their highest
     least = high(high(low(low(a, b), c), low(low(d, e), f)), low(low(g, h), i))
     most = low(low(high(high(a, b), c), high(high(d, e), f)), high(high(g, h), i))
     return _middle3(least, _middle3(_middle3(a, b, c), _middle3(d, e, f), _middle3(g, h, i)), most)

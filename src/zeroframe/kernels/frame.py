@@ -55,11 +55,13 @@ def calibrate_swapped16(
             # both terms are exact in float32, so one rounding is left there, too; twice as fast as float64
             for x in range(nx):
                 raw = source[x0 + x]
+                # shifted as int64; of that int16 takes the lower 16 bits, and their sign
                 target[x] = np.float32(np.int16((raw << 8) | (raw >> 8))) - short
         else:
             for x in range(nx):
                 raw = source[x0 + x]
                 value = np.int16((raw << 8) | (raw >> 8))
+                # decoded first, and one level subtracted: in the order, and so to the bits, of `calibrate_native`
                 target[x] = (np.float64(value) + zero) - (row_level[y0 + y] + column_level[x0 + x])
 
 
@@ -96,7 +98,7 @@ def _swap_bytes32(words: Array, out: Array, block: Array) -> int:
         target = out[start : start + block.size]
         for i in range(source.size):
             w = source[i]
-            total += np.uint64(w)
+            total += np.uint64(w)  # does not overflow, and fits into int64, for less than 2**31 words
             block[i] = (w >> 24) | ((w >> 8) & np.uint32(0xFF00)) | ((w << 8) & np.uint32(0xFF0000)) | (w << 24)
         for i in range(source.size):
             target[i] = block[i]
@@ -130,6 +132,7 @@ def _read_floats32(words: Array, out: Array, block: Array) -> tuple[int, int]:
             # shifted by a Python integer it would become int64, and keep what is shifted out
             swapped = np.uint32((w >> 24) | ((w >> 8) & 0xFF00) | ((w << 8) & 0xFF0000) | (w << 24))
             total += np.uint64(swapped)
+            # all bits of the exponent set: infinity, or NaN
             not_finite += 1 if (swapped & np.uint32(0x7F800000)) == np.uint32(0x7F800000) else 0
             block[i] = swapped
         for i in range(source.size):
@@ -144,6 +147,7 @@ def swap_bytes64(words: Array) -> None:
     mid = np.uint64(0x0000FFFF0000FFFF)
     for i in range(words.size):
         w = words[i]
+        # neighbouring bytes change places, then pairs of them, then halves
         w = ((w >> np.uint64(8)) & low) | ((w & low) << np.uint64(8))
         w = ((w >> np.uint64(16)) & mid) | ((w & mid) << np.uint64(16))
         words[i] = (w >> np.uint64(32)) | (w << np.uint64(32))

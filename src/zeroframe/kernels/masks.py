@@ -37,6 +37,7 @@ def mask_high_swapped16(pixels: Array, zero: float, limit: float, y0: int, x0: i
     """
     ny, nx = mask.shape
     count = 0
+    # compared as integers; a limit that int16 does not reach is reached by no pixel, or by all
     whole = np.ceil(limit - zero)
     if whole > 32767.0:
         return 0
@@ -47,6 +48,7 @@ def mask_high_swapped16(pixels: Array, zero: float, limit: float, y0: int, x0: i
         for x in range(nx):
             raw = source[x0 + x]
             here += 1 if np.int32(np.int16((raw << 8) | (raw >> 8))) >= lowest else 0
+        # counting is vector code, setting is not; few rows have anything to set
         if here > 0:
             for x in range(nx):
                 raw = source[x0 + x]
@@ -130,7 +132,7 @@ def odd_places(pixels: Array, levels: Array, size: int, fraction: float, least: 
             first, last = j * size, min((j + 1) * size, nx)
             here = 0
             for x in range(first, last):
-                here += not np.abs(np.float64(row[x]) - level) <= reach
+                here += not np.abs(np.float64(row[x]) - level) <= reach  # NaN is odd: it compares as false
             if here > 0:
                 for x in range(first, last):
                     if not np.abs(np.float64(row[x]) - level) <= reach:

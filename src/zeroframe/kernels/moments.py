@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["clipped_mean_std", "level_rows"]
 
+#: A cut need not settle: each pass looks at all values, so that what one has cut may come back in the next.
 _MOST_PASSES = 50
 
 
@@ -58,7 +59,7 @@ def clipped_mean_std(values: Array, center: float, spread: float, cut: float) ->
             return 0, np.nan, np.nan
         shift = total / count
         mean = center + shift
-        std = np.sqrt(max(squares / count - shift * shift, 0.0))
+        std = np.sqrt(max(squares / count - shift * shift, 0.0))  # rounding may leave a little less than zero
         if count == before:
             break
         before = count

@@ -89,6 +89,7 @@ def _move(
             else:
                 bits[word] &= ~bit
             for k in range(words.size):
+                # how many are set below where the last search ended: the next one begins there
                 if word < words[k]:
                     below[k] += change
     return moved
@@ -109,6 +110,7 @@ def _find(rank: int, k: int, bits: Array, words: Array, below: Array) -> int:
         inside = _bits_set(bits[word])
     words[k] = word
     below[k] = before
+    # the lowest bit is taken away until the one that is wanted is the lowest; bits below it count its place
     left = bits[word]
     for _ in range(rank - before):
         left &= left - np.uint64(1)
@@ -140,6 +142,7 @@ def _load_tile(
                 values[count] = value + 0.0  # -0 is 0
                 order[count] = y * wide + x
                 count += 1
+    # keys whose order as whole numbers is that of the values: negative ones with all bits turned, others with the sign
     sign = np.uint64(1) << np.uint64(63)
     for i in range(count):
         bits = raw[i]
@@ -220,6 +223,7 @@ def _rank_filter(
             below[:] = 0
             high, broad = min(block, rows - top), min(block, nx - left)
             inside = _move(ranks, 0, height, 0, width, 1, bits, words, below)
+            # to and fro over the tile: from one pixel to the next one column of the box changes, or one row
             x = 0
             step = 1
             for y in range(high):

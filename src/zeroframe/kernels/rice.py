@@ -46,6 +46,7 @@ def _decode_tile(heap: Array, start: int, end: int, block: int, leading: Array, 
     bits = np.uint64(0)
     have = 0
     for first in range(0, out.size, block):
+        # filled up byte by byte, as long as one more fits
         while have <= 56 and position < end:
             bits |= np.uint64(heap[position]) << np.uint64(56 - have)
             position += 1
@@ -56,10 +57,11 @@ def _decode_tile(heap: Array, start: int, end: int, block: int, leading: Array, 
         if have < 0:
             return False
         stop = min(first + block, out.size)
-        if split < 0:
+        if split < 0:  # no bits at all: every difference of the block is zero
             for i in range(first, stop):
                 out[i] = last
             continue
+        # from some number of bits on, differences stand there whole, without runs of zeros
         plain = 8 * size if split >= raw_split else split
         for i in range(first, stop):
             folded = 0
@@ -71,7 +73,7 @@ def _decode_tile(heap: Array, start: int, end: int, block: int, leading: Array, 
                         position += 1
                         have += 8
                     run = int(leading[bits >> np.uint64(56)])
-                    if run >= have:
+                    if run >= have:  # these zeros stand behind the end of the tile
                         return False
                     zeros += run
                     if run < 8:
@@ -92,7 +94,7 @@ def _decode_tile(heap: Array, start: int, end: int, block: int, leading: Array, 
                 folded |= int(bits >> np.uint64(64 - plain))
                 bits <<= np.uint64(plain)
                 have -= plain
-            last += ~(folded >> 1) if folded & 1 else folded >> 1
+            last += ~(folded >> 1) if folded & 1 else folded >> 1  # 0, 1, 2, 3 are 0, -1, 1, -2
             last = _wrapped(last, size)
             out[i] = last
     return True

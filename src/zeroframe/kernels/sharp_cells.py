@@ -79,7 +79,7 @@ def _mark_around(active: Array, y: int, x: int, reach: int, shape: tuple[int, in
 @kernel
 def _rise(value: float) -> float:
     """Return what is above zero; NaN stays."""
-    return value if value > 0 else value - value
+    return value if value > 0 else value - value  # 0 of what is below zero; NaN of NaN and of -infinity
 
 
 @kernel
@@ -89,6 +89,7 @@ def _is_sharp(own: float, up: float, down: float, left: float, right: float, lim
     total = _rise(twice - up - left) + _rise(twice - up - right)
     total += _rise(twice - down - left) + _rise(twice - down - right)
     everything = own + up + down + left + right
+    # what cannot be told is looked at: the screen may let too much through, never too little
     return not (total <= limit and abs(everything) < np.inf)
 
 
@@ -119,6 +120,7 @@ def mark_sharp_cells(
         if y % size == 0:
             for x in range(nx):
                 if x % size == 0:
+                    # `_signal_to_noise` divides an eighth of the sum that `_is_sharp` takes by the noise
                     limit = 8.0 * sigma_clip * _least_around(least, y // size, x // size) * (1.0 - _ROUNDING)
                 row_limits[x] = limit
         own, up, down = pixels[y], pixels[max(y - 1, 0)], pixels[min(y + 1, ny - 1)]

@@ -173,7 +173,7 @@ def _signal_to_noise(own: Array, noise: Array, out: Array) -> None:
     up, left, middle, right = own[1:], own[_SIDE:], own[_SIDE + 1 :], own[_SIDE + 2 :]
     down, sigma, target = own[2 * _SIDE + 1 :], noise[_SIDE + 1 :], out[_SIDE + 1 :]
     for i in range(count):
-        twice, zero = middle[i] + middle[i], middle[i] - middle[i]
+        twice, zero = middle[i] + middle[i], middle[i] - middle[i]  # zero in the type of the pixels: no float64
         total = high(zero, twice - up[i] - left[i]) + high(zero, twice - up[i] - right[i])
         total += high(zero, twice - down[i] - left[i]) + high(zero, twice - down[i] - right[i])
         target[i] = np.float32(0.125) * total / sigma[i]
@@ -213,6 +213,7 @@ def _sharpness(seen: Window, sigma_clip: float) -> bool:
     for i in range(_SIZE):
         noise[i] = noise[i] if noise[i] > least else least
     _signal_to_noise(own, noise, sharp)
+    # less its median, which is not below zero as nothing of it is, it only becomes lower: most cells end here
     if not _any_above(sharp, sigma_clip):
         return False
     medians7(sharp, 1, work)

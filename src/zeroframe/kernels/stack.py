@@ -73,6 +73,7 @@ _FEW_TOUCHED = 8
 def _block_for(stack: Array) -> tuple[Array, Array, Array]:
     """Return memory for a block that stays in the first-level cache, for its counts, and for one of its columns."""
     frames, pixels = stack.shape
+    # whole cache lines: 32 pixels of float32 are two
     width = min(max(_BLOCK_BYTES // (frames * stack.itemsize) // 32 * 32, _NARROWEST), _WIDEST, pixels)
     return np.empty((frames, width), stack.dtype), np.empty(width, np.int32), np.empty(frames, stack.dtype)
 
@@ -166,6 +167,7 @@ def _stack_ordered(
             lowest, highest = block[0], block[frames - 1]
             for p in range(size):
                 rejects[p] |= (np.float64(lowest[p]) < low[p]) | (np.float64(highest[p]) > high[p])
+        # counted, not looked for: the loop becomes vector code
         touched = 0
         for p in range(size):
             touched += rejects[p]
@@ -207,7 +209,7 @@ def _average_column(stack: Array, factors: Array, pixel: int) -> tuple[int, floa
     for i in range(stack.shape[0]):
         x = np.float64(stack[i, pixel]) * factors[i]
         if np.abs(x) < np.inf:
-            origin = x if n == 0 else origin
+            origin = x if n == 0 else origin  # differences from the first value, so that no digits cancel
             d = x - origin
             n += 1
             total += d
@@ -245,6 +247,7 @@ def _sum_rows(stack: Array, factors: Array, start: int, size: int, sums: Array) 
             b = np.float64(row_b[p]) * factors[i + 1] - origin
             c = np.float64(row_c[p]) * factors[i + 2] - origin
             d = np.float64(row_d[p]) * factors[i + 3] - origin
+            # one after the other, as the loop below adds them: the same bits for any number of frames
             sums[_WIDEST + p] = sums[_WIDEST + p] + a + b + c + d
             sums[2 * _WIDEST + p] = sums[2 * _WIDEST + p] + a * a + b * b + c * c + d * d
     for i in range(fours, frames):
@@ -276,7 +279,7 @@ def _stack_average(
         for p in range(size):
             total = sums[_WIDEST + p]
             shift = total / frames
-            variance = sums[2 * _WIDEST + p] / frames - shift * shift
+            variance = sums[2 * _WIDEST + p] / frames - shift * shift  # rounding may leave less than zero
             out[start + p] = (sums[p] + shift) * to_result
             uncertainty[start + p] = np.sqrt(variance if variance > 0.0 else 0.0) * to_error
             counts[start + p] = frames
@@ -314,7 +317,7 @@ def _stack_reject(
         for i in range(frames):
             for p in range(size):
                 x = block[i, p]
-                stack[i, start + p] = x if x < np.inf else np.nan
+                stack[i, start + p] = x if x < np.inf else np.nan  # inf stands for what is masked
         sort_block(block, pairs)
         for p in range(size):
             n = valid[p]

@@ -48,6 +48,7 @@ def load_block(stack: Array, factors: Array, start: int, block: Array, valid: Ar
         else:
             for p in range(size):
                 row[p] = block.dtype.type(source[p] * factors[i])
+        # the last block of an image is filled up with its last pixel: all loops run over whole blocks
         for p in range(size, width):
             row[p] = row[size - 1]
         for p in range(width):
@@ -83,6 +84,7 @@ def sort_block(block: Array, pairs: Array) -> None:
 def median_block(block: Array, median: Array) -> None:
     """Medians of sorted columns, exact in float64."""
     frames, width = block.shape
+    # of an odd number both are the same; where a value is masked, and inf stands here, the pixel is worked out again
     upper = block[frames // 2]
     lower = block[(frames - 1) // 2]
     for p in range(width):
@@ -113,7 +115,7 @@ def mad_block(block: Array, median: Array, mad: Array, work: Array) -> None:
     """Median absolute deviations of sorted columns."""
     frames = block.shape[0]
     _kth_deviation_block(block, median, (frames + 1) // 2, mad)
-    if frames % 2 == 0:
+    if frames % 2 == 0:  # the mean of the two in the middle, as of any median
         _kth_deviation_block(block, median, frames // 2 + 1, work)
         for p in range(block.shape[1]):
             mad[p] = 0.5 * (mad[p] + work[p])
@@ -124,6 +126,7 @@ def _mean_std_of_sums(origin: float, total: float, squares: float, n: float) -> 
     """Mean and standard deviation (divided by n), from sums of differences from a value near the mean."""
     shift = total / n
     variance = squares / n - shift * shift
+    # rounding may leave a little less than zero where all values are the same
     return origin + shift, np.sqrt(variance if variance > 0.0 else 0.0)
 
 
@@ -167,6 +170,7 @@ def clipped_medians(block: Array, low: Array, high: Array, work: Array, median: 
         for p in range(width):
             lower[p] += 1.0 if np.float64(row[p]) < low[p] else 0.0
         for p in range(width):
+            # "&", as "and" would be a branch
             kept[p] += 1.0 if (np.float64(row[p]) >= low[p]) & (np.float64(row[p]) <= high[p]) else 0.0
     for p in range(width):
         first, n = lower[p], kept[p]

@@ -28,6 +28,7 @@ def _mad_sorted(values: Array, first: int, end: int, median: float) -> float:
     """Median absolute deviation of values[first:end], which are sorted."""
     n = end - first
     total = 0.0
+    # the two deviations in the middle, which are one and the same of an odd number; as `mad_block` finds them
     for k in ((n + 1) // 2, n // 2 + 1):
         smallest = np.inf
         for i in range(first, end - k + 1):
@@ -45,7 +46,7 @@ def _mean_std_sorted(values: Array, first: int, end: int, origin: float) -> tupl
     total = 0.0
     squares = 0.0
     for i in range(first, end):
-        d = np.float64(values[i]) - origin
+        d = np.float64(values[i]) - origin  # from a value near the mean, so that no digits cancel in the squares
         total += d
         squares += d * d
     shift = total / n
@@ -120,6 +121,8 @@ def keep_run(stack: Array, pixel: int, values: Array, first: int, end: int, n: i
     """Put NaN into one column of the stack for all but values[first:end] of its n sorted values."""
     low = values[first] if end > first else np.inf
     high = values[end - 1] if end > first else np.inf
+    # values equal to the lowest or the highest that is kept may have been dropped: as many are dropped here, those of
+    # the first frames
     ties_low = 0
     while first - ties_low > 0 and values[first - ties_low - 1] == low:
         ties_low += 1
