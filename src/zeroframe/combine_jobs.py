@@ -21,11 +21,13 @@ from zeroframe.errors import (
     OutputError,
     OutputExistsError,
     ZeroframeError,
+    ZeroframeWarning,
 )
 from zeroframe.frames import error_sentence
 from zeroframe.headers import combined_cards
 from zeroframe.input_sums import InputSums
 from zeroframe.io import HeaderDraft, scan, write_fits
+from zeroframe.io.atomic import remove_dead_parts
 from zeroframe.io.marks import Crc32
 from zeroframe.io.urls import any_far, as_path, is_there
 from zeroframe.io.watching import Watch
@@ -381,6 +383,7 @@ def run_combine(
     NoFramesError
         When no frame can be used.
     """
+    _tidy(target)
     _refuse_target(target, paths, overwrite=overwrite)
     watch = Watch()
     watch.look(paths)
@@ -405,6 +408,16 @@ def run_combine(
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
+
+
+def _tidy(target: Path) -> None:
+    """Remove what combinations that were killed left in the folder; where that cannot be, it is no reason to stop."""
+    if any_far(target) or not target.parent.is_dir():
+        return
+    try:
+        remove_dead_parts(target.parent)
+    except OutputError as error:
+        warnings.warn(str(error), ZeroframeWarning, stacklevel=3)
 
 
 def _refuse_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from zeroframe.dialects import Kind
-from zeroframe.errors import ClusterError, FrameError, OutputError, ZeroframeError
+from zeroframe.errors import ClusterError, FolderLostError, FrameError, OutputError, ZeroframeError
 from zeroframe.frames import FrameOutcome, error_sentence
 from zeroframe.night.crew import LocalCrew
 from zeroframe.night.keys import frame_key, frame_uses, group_uses, mask_key
@@ -112,6 +112,8 @@ def carry_out_night(
         result = _Run(session, progress, check_sums=check_sums).carry_out()
     try:
         session.write_end(result)
+    except FolderLostError:
+        raise
     except OutputError as error:
         problems = (*result.check.problems, str(error))
         return replace(result, check=replace(result.check, problems=problems))
@@ -163,7 +165,9 @@ class _Run:
     def _timed(self, kind: str, do: Callable[..., object], *arguments: object) -> None:
         """Carry out a task, and add up how long those of its kind took."""
         started = time.perf_counter()
+        self._session.check_folder()
         do(*arguments)
+        self._session.check_folder()
         with self._lock:
             self._seconds[str(kind)] = self._seconds.get(str(kind), 0.0) + time.perf_counter() - started
 
