@@ -15,7 +15,7 @@ import fcntl
 import os
 import socket
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -99,25 +99,28 @@ def folder_lock(folder: Path) -> Iterator[FolderLock]:
             yield FolderLock(folder)
         return
     descriptor, is_locked = _opened(folder, path)
-    with ExitStack() as until:
-        until.callback(_let_go, descriptor, path)
-        if not is_locked:
-            until.enter_context(_held_by_name(folder, folder / _HOLDER_NAME))
-        _say_who(descriptor)
-        yield FolderLock(folder, descriptor)
-
-
-def _let_go(descriptor: int, path: Path) -> None:
     try:
-        # removed while it is held, so that whoever opened it meanwhile sees that it is not the one in the folder;
-        # one that is another now is another run's
+        with nullcontext() if is_locked else _held_by_name(folder, folder / _HOLDER_NAME):
+            try:
+                _say_who(descriptor)
+                yield FolderLock(folder, descriptor)
+            finally:
+                _take_away(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _take_away(descriptor: int, path: Path) -> None:
+    """Remove the file while it is held, so that whoever opened it meanwhile sees that it is not the one in the folder.
+
+    One that is another now is another run's.
+    """
+    try:
         if _is_in_place(descriptor, path):
             path.unlink(missing_ok=True)
     except OSError as error:
         text = f"{path}: this lock file cannot be removed ({error.strerror}); it stops nobody, and may be removed"
         warnings.warn(text, ZeroframeWarning, stacklevel=4)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
