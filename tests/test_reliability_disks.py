@@ -166,7 +166,7 @@ class TestWithoutHardLinks:
         run = Fork(arguments)
         assert run.wait() == 0
         assert tidy(out, undisturbed)
-        for at in range(1, run.touches - 5, 1 if ALL_CASES else 21):
+        for at in range(1, run.touches - 5, 1 if ALL_CASES else 7):
             shutil.rmtree(out)
             killed = Fork(arguments, dies_at=at)
             assert killed.wait() == -signal.SIGKILL
