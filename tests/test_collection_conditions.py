@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench import raw_pixels, write_raw
+from zeroframe.collection import ImageFileCollection
 from zeroframe.conditions import condition, parse_where, select
-from zeroframe.errors import ArgumentError, UsageError
+from zeroframe.errors import ArgumentError, AssumptionWarning, UsageError
 from zeroframe.header_columns import HeaderColumns, joined
 from zeroframe.header_reading import header_values
 from zeroframe.header_table import header_table
@@ -170,3 +172,16 @@ def test_columns_keep_each_header(first, second, random):
     table = header_table(taken, taken.keywords)
     for keyword in taken.keywords:
         assert table[keyword].tolist() == [both[row].get(keyword) for row in rows]
+
+
+def test_filters_that_differ_by_case_are_said(tmp_path):
+    """Text is compared without regard to case, as ccdproc does it; but R and r are two filters."""
+    for name in ("R", "r", "V"):
+        write_raw(tmp_path / f"{ord(name)}.fits", raw_pixels(1), FILTER=name, OBJECT=f"m31{name}"[:3])
+    files = ImageFileCollection(tmp_path)
+    with pytest.warns(AssumptionWarning, match=r"filter = 'R' has found r, too; for R alone give a function"):
+        assert len(files.files_filtered(filter="R")) == 2
+    assert len(files.files_filtered(filter=lambda value: value == "R")) == 1
+    assert len(files.files_filtered(filter="v")) == 1
+    assert len(files.files_filtered(filter=["R", "r"])) == 2
+    assert len(files.files_filtered(object="M31")) == 3

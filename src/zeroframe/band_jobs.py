@@ -7,8 +7,6 @@ so for any banding.
 
 from __future__ import annotations
 
-import os
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +17,8 @@ import numpy as np
 from zeroframe.combining import Combined, CombineSpec, combine_stack
 from zeroframe.executing import map_jobs
 from zeroframe.io import Cards, ImagePart, read_raw, scan, write_fits
+from zeroframe.io.atomic import INFLATED
+from zeroframe.io.odd_disks import hidden_name
 from zeroframe.io.temporary import temporary_folder
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far
 from zeroframe.parallel import map_threads
@@ -294,4 +294,4 @@ def _spool(executor: Executor, folder: Path) -> Iterator[Path]:
 
 def _hidden(folder: Path, image: ImageOnDisk) -> Path:
     """Name a file as `zeroframe.io.atomic` names what has not got its name yet, so that it is known as a leftover."""
-    return folder.absolute() / f".{image.frame.path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.part"
+    return folder.absolute() / hidden_name(image.frame.path.name[:200], INFLATED)

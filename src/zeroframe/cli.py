@@ -315,6 +315,7 @@ def _write_report(session: Session, result: BiasResult, screen: Screen, workers:
     def measured(command: str) -> ReportData:
         from zeroframe.report import bias_report_data
 
+        session.check_folder()
         threads = report_threads(workers, plan.out)
         return watched(watch, files, lambda: bias_report_data(plan, result, command=command, workers=threads))
 

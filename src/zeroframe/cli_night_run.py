@@ -113,6 +113,7 @@ def _write_report(session: NightSession, result: NightResult, screen: NightScree
     watch = session.watch if session.executor is None else Watch()
 
     def measured(command: str) -> ReportData:
+        session.check_folder()
         from zeroframe.report import night_report_data
 
         threads = report_threads(workers, plan.raw, plan.out)

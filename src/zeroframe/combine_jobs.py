@@ -20,12 +20,14 @@ from zeroframe.errors import (
     NoFramesError,
     OutputError,
     OutputExistsError,
+    ZeroframeWarning,
 )
 from zeroframe.events import log_outcome
 from zeroframe.failures import error_sentence
 from zeroframe.headers import combined_cards
 from zeroframe.input_sums import InputSums
 from zeroframe.io import HeaderDraft, scan, write_fits
+from zeroframe.io.atomic import remove_dead_parts
 from zeroframe.io.marks import Crc32
 from zeroframe.io.urls import any_far, as_path, is_there
 from zeroframe.io.watching import Watch
@@ -382,6 +384,7 @@ def run_combine(
     NoFramesError
         When no frame can be used.
     """
+    _tidy(target)
     _refuse_target(target, paths, overwrite=overwrite)
     watch = Watch()
     watch.look(paths)
@@ -407,6 +410,16 @@ def run_combine(
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
+
+
+def _tidy(target: Path) -> None:
+    """Remove what combinations that were killed left in the folder; where that cannot be, it is no reason to stop."""
+    if any_far(target) or not target.parent.is_dir():
+        return
+    try:
+        remove_dead_parts(target.parent)
+    except OutputError as error:
+        warnings.warn(str(error), ZeroframeWarning, stacklevel=3)
 
 
 def _refuse_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> None:

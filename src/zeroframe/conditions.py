@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import ArgumentError, UsageError, nearest_name
+from zeroframe.errors import ArgumentError, AssumptionWarning, UsageError, nearest_name
 
 if TYPE_CHECKING:
     from zeroframe.header_columns import HeaderColumns
@@ -27,6 +28,8 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+#: How cards begin that name a filter.
+_FILTER_WORDS = ("filt", "insfilte", "wffband")
 _TRUTH = {True: ("t", "true"), False: ("f", "false")}
 # The quotes of filters such as g' stand within a word and do not begin a quotation.
 _WORD = r"""(?:"[^"]*"|'[^']*')(?=[\s,]|\Z)|[^\s,]+"""
@@ -144,7 +147,20 @@ def select(
             _refuse_unknown(headers, keyword, also_known)
         column = headers.column(keyword)
         rows = [row for row in rows if _fulfils(made, column[row], keyword, headers.paths[row])]
+        if keyword.lower().startswith(_FILTER_WORDS):
+            _say_spellings(keyword, value, [column[row] for row in rows])
     return rows
+
+
+def _say_spellings(keyword: str, wanted: object, found: Sequence[CardValue]) -> None:
+    """Say so where one name has found several filters that differ by case only: Cousins R and Sloan r are two."""
+    asked = [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list | tuple | set) else []
+    for name in [each.strip() for each in asked if isinstance(each, str)]:
+        texts = {value.strip() for value in found if isinstance(value, str)}
+        spelled = sorted(text for text in texts if text.casefold() == name.casefold() and text not in asked)
+        if name in texts and spelled:
+            text = f"{keyword} = {name!r} has found {', '.join(spelled)}, too; for {name} alone give a function: "
+            warnings.warn(f"{text}{keyword}=lambda value: value == {name!r}", AssumptionWarning, stacklevel=5)
 
 
 def parse_where(text: str) -> list[tuple[str, Condition]]:

@@ -17,6 +17,7 @@
     │   └── MismatchError                      valid, but it does not fit the other frames
     ├── OutputError                            a result cannot be written; names the file and what to do
     │   ├── OutputExistsError                  a file is there already and may not be replaced
+    │   ├── FolderLostError                    the folder of results was removed or replaced while a run wrote into it
     │   └── RawFolderError                     the result would be written into the raw data
     ├── DownloadError                          something cannot be downloaded, or is not as it should be
     ├── ClusterError                           a cluster cannot be used, or was lost while it worked
@@ -48,6 +49,7 @@ __all__ = [
     "ClusterError",
     "DamagedError",
     "DownloadError",
+    "FolderLostError",
     "FrameError",
     "HeaderError",
     "HeaderWarning",
@@ -137,6 +139,10 @@ class OutputError(_PathError):
 
 class OutputExistsError(OutputError):
     """A file is there already and may not be replaced."""
+
+
+class FolderLostError(OutputError):
+    """The folder of results was removed or replaced while a run wrote into it."""
 
 
 class RawFolderError(OutputError):

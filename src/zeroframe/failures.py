@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from zeroframe.errors import ClusterError, FrameError, OutputError, ZeroframeError
+from zeroframe.errors import ClusterError, FolderLostError, FrameError, OutputError, ZeroframeError
 
 if TYPE_CHECKING:
     import os
@@ -46,6 +46,8 @@ def attempt(
     ------
     ClusterError
         When the cluster is lost, which no file is to blame for.
+    FolderLostError
+        When the folder of results is gone, which ends the run.
     Warning
         When the person has turned warnings into errors.
 
@@ -58,7 +60,7 @@ def attempt(
     """
     try:
         return do(*arguments, **options)
-    except (ClusterError, Warning):
+    except (ClusterError, FolderLostError, Warning):
         raise
     except Exception as error:  # noqa: BLE001 -- a file may say anything, and must not stop the others
         return file_failure(error, path)

@@ -5,6 +5,7 @@ file says who is writing. Two runs cannot both make it where a store knows how t
 ``If-None-Match``); elsewhere two that begin within the same second can. When a run is killed its file stays. The next
 run on that machine sees that nobody has this number any more and goes on; on another machine it cannot tell, says so,
 and leaves it to the person. What is lost without the lock is time, and not results: each is put in its place whole.
+A disk without locks is treated as a store.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import fcntl
 import os
 import socket
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import FrameError, OutputError, OutputExistsError, ZeroframeWarning
+from zeroframe.errors import FolderLostError, FrameError, OutputError, OutputExistsError, ZeroframeWarning
 from zeroframe.io.atomic import atomic_file, output_error, write_all
 from zeroframe.io.urls import UrlPath
 
@@ -25,15 +27,52 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["LOCK_NAME", "folder_lock"]
+__all__ = ["LOCK_NAME", "FolderLock", "folder_lock"]
 
 LOCK_NAME = ".zeroframe.lock"
+#: Says who is writing, on a disk without locks.
+_HOLDER_NAME = ".zeroframe.holder"
 # What disks that know no locks answer.
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
 
 
+@dataclass(frozen=True, slots=True)
+class FolderLock:
+    """A folder of results that is held.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        It.
+    descriptor : int or None
+        Of the open file that is locked; None in a store.
+    """
+
+    folder: Path
+    descriptor: int | None = None
+
+    def check(self) -> None:
+        """See to it that what is written now is written into the folder that is held, and not into one of its name.
+
+        Raises
+        ------
+        FolderLostError
+            When the folder was removed or replaced, or its lock was taken away.
+        """
+        if self.descriptor is None:
+            return
+        try:
+            held = _is_in_place(self.descriptor, self.folder / LOCK_NAME)
+        except OSError as error:  # the disk is gone
+            reason = f"cannot be reached any more ({error.strerror})"
+            raise FolderLostError(self.folder, reason, "see to that and run again") from error
+        if not held:
+            reason = "was removed or replaced while results were written into it"
+            raise FolderLostError(self.folder, reason, "see who did that, and run again")
+
+
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[FolderLock]:
     """Hold the folder of results for one run.
 
     The lock is the system's (flock) on a file that is removed at the end. When the process dies, in whatever way, the
@@ -44,6 +83,11 @@ def folder_lock(folder: Path) -> Iterator[None]:
     folder : pathlib.Path
         Has to be there; or of a store.
 
+    Yields
+    ------
+    FolderLock
+        To be asked before anything is written.
+
     Raises
     ------
     OutputError
@@ -51,21 +95,36 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """
     path = folder / LOCK_NAME
     if isinstance(path, UrlPath):
-        with _lock_of_store(folder, path):
-            yield
+        with _held_by_name(folder, path):
+            yield FolderLock(folder)
         return
-    descriptor = _opened(folder, path)
+    descriptor, is_locked = _opened(folder, path)
     try:
-        _say_who(descriptor)
-        yield
+        with nullcontext() if is_locked else _held_by_name(folder, folder / _HOLDER_NAME):
+            try:
+                _say_who(descriptor)
+                yield FolderLock(folder, descriptor)
+            finally:
+                _take_away(descriptor, path)
     finally:
-        # removed while it is held, so that whoever opened it meanwhile sees that it is not the one in the folder
-        path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
+def _take_away(descriptor: int, path: Path) -> None:
+    """Remove the file while it is held, so that whoever opened it meanwhile sees that it is not the one in the folder.
+
+    One that is another now is another run's.
+    """
+    try:
+        if _is_in_place(descriptor, path):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        text = f"{path}: this lock file cannot be removed ({error.strerror}); it stops nobody, and may be removed"
+        warnings.warn(text, ZeroframeWarning, stacklevel=4)
+
+
 @contextmanager
-def _lock_of_store(folder: Path, path: UrlPath) -> Iterator[None]:
+def _held_by_name(folder: Path, path: Path) -> Iterator[None]:
     own = _holder()
     try:
         _put_holder(path, own, overwrite=False)
@@ -85,12 +144,12 @@ def _lock_of_store(folder: Path, path: UrlPath) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _put_holder(path: UrlPath, holder: str, *, overwrite: bool) -> None:
+def _put_holder(path: Path, holder: str, *, overwrite: bool) -> None:
     with atomic_file(path, overwrite=overwrite) as descriptor:
         write_all(descriptor, [holder.encode()])
 
 
-def _said_there(path: UrlPath) -> str:
+def _said_there(path: Path) -> str:
     try:
         return path.read_bytes()[:200].decode("ascii", "replace").strip()
     except (FileNotFoundError, FrameError):
@@ -115,7 +174,8 @@ def _holder() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}".encode("ascii", "replace").decode("ascii")
 
 
-def _opened(folder: Path, path: Path) -> int:
+def _opened(folder: Path, path: Path) -> tuple[int, bool]:
+    """Open the file that is locked; say whether it is, which some disks cannot do."""
     while True:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
@@ -135,16 +195,16 @@ def _opened(folder: Path, path: Path) -> int:
                 raise output_error(path, error) from error
             text = f"{folder}: this disk knows no locks; see to it that no other run writes there"
             warnings.warn(text, ZeroframeWarning, stacklevel=4)
-            return descriptor
+            return descriptor, False
         if _is_in_place(descriptor, path):
-            return descriptor
+            return descriptor, True
         os.close(descriptor)  # the run that held it has just ended and taken it away
 
 
 def _is_in_place(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate, count
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.combine_jobs import Means, Origin, Progress, combine_job, stack_of
-from zeroframe.errors import OutputError
+from zeroframe.errors import FolderLostError, OutputError
 from zeroframe.events import log_outcome
 from zeroframe.frame_jobs import FrameTask, calibrate_frames
 from zeroframe.frame_quality import Flag, flag_frames
@@ -120,6 +120,7 @@ def carry_out(
     clock.lap("calibrate")
     combined = mark = None
     if plan.combine is not None:
+        session.check_folder()
         origin = _FolderOrigin(plan, plan.combine, there, session.standings.combined)
         combined = combine_job(replace(plan.combine, sources=chosen), kept, replace(means, copies=session.near), origin)
         log_outcome(combined.target, combined.state, combined.reason)
@@ -171,6 +172,8 @@ def _recorded(
         said["left_out"] = list(combined.left_out)
     try:
         session.write_end(result.frames, mark, said, seconds, good=result.is_good)
+    except FolderLostError:
+        raise
     except OutputError as error:
         check = replace(result.check, problems=(*result.check.problems, str(error)))
         return replace(result, check=check)
@@ -249,10 +252,12 @@ def _calibrate(
 
     def one(work: tuple[CalibrateJob, Standing]) -> FrameOutcome:
         job, standing = work
+        session.check_folder()
         outcome = calibrator(job) if standing.right is None else calibrator.recall(job, standing.right)
         if outcome.state == "done":
             means.watch.renew(job.target)
         log_outcome(job.source, outcome.state, outcome.reason)
+        session.check_folder()
         if means.progress is not None:
             means.progress("calibrating", next(finished) / len(plan.calibrate))
         return outcome

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.frames import FrameOutcome
+    from zeroframe.locking import FolderLock
     from zeroframe.plan import BiasPlan
 
 __all__ = ["Session", "begin", "iso_time", "kept_report", "make_folder", "report_is_right"]
@@ -62,6 +63,8 @@ class Session:
         Folder of this disk, where copies of results stay that are put into a store until the run ends.
     watch : Watch
         Has looked at the results that are there, and looks at what is made on threads here.
+    lock : FolderLock or None
+        Of the folder of results.
     """
 
     plan: BiasPlan
@@ -75,6 +78,7 @@ class Session:
     executor: Executor | None = None
     copies: Path | None = None
     watch: Watch = field(default_factory=Watch)
+    lock: FolderLock | None = None
 
     @property
     def near(self) -> dict[Path, Path]:
@@ -130,6 +134,11 @@ class Session:
         inputs = {frame.source.name: frame.source_mark for frame in frames if frame.source_mark is not None}
         write_record(self.plan.out, self._record("finished", inputs, outputs, this_run))
 
+    def check_folder(self) -> None:
+        """See to it that the folder of results is the one in which the run began; raises `FolderLostError`."""
+        if self.lock is not None:
+            self.lock.check()
+
     @property
     def is_elsewhere(self) -> bool:
         """Whether frames are calibrated and combined by other processes."""
@@ -165,6 +174,7 @@ class Session:
         outputs: Mapping[str, OutputMark],
         this_run: Mapping[str, Any],
     ) -> RunRecord:
+        self.check_folder()
         plan, before = self.plan, self.standings.record
         replaced = {each.target.name for each in self.standings.all if each.verdict == "replace"}
         earlier = {
@@ -249,7 +259,7 @@ def begin(
     threads, keep = _share_memory(plan, limit, workers)
     make_folder(plan.out)
     here = _waiting(threads, plan.out) if far and executor is None else nullcontext((executor, None))
-    with folder_lock(plan.out), here as (executor, copies):
+    with folder_lock(plan.out) as lock, here as (executor, copies):
         started, clock = datetime.now(UTC), time.perf_counter()
         remove_stale_parts(plan.out)
         watch = Watch()
@@ -259,7 +269,9 @@ def begin(
             refuse_foreign(standings)
         keep = keep and executor is None and not any(standing.right for standing in standings.frames)
         examined_s = time.perf_counter() - clock
-        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies, watch)
+        session = Session(
+            plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies, watch, lock
+        )
         if any(standing.verdict != "keep" for standing in standings.all):
             session.write_begin()
         yield session

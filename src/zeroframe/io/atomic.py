@@ -6,22 +6,22 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
-import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import OutputError, OutputExistsError
+from zeroframe.io.odd_disks import hidden_name, is_of_dead, is_part, remove_reservation, rename_to_new
 from zeroframe.io.urls import UrlPath, as_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["atomic_file", "is_part", "output_error", "remove_stale_parts", "write_all"]
+__all__ = ["INFLATED", "atomic_file", "is_part", "output_error", "remove_dead_parts", "remove_stale_parts", "write_all"]
 
-_LONGEST_NAME = 255 - len(".") - len(".4194304-0123abcd.part")
-_HIDDEN_NAME = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
+#: In the hidden name of a file that its writer does not hold open while others read it.
+INFLATED = ".inflated"
+_MOST_BEGINNINGS = 20
 _MOST_BUFFERS = 1024  # IOV_MAX of Linux and macOS
 _ADVICE = {
     errno.ENOSPC: "make room on the disk and run again",
@@ -76,39 +76,48 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         with file_to_put(path, overwrite=overwrite) as descriptor:
             yield descriptor
         return
-    if not overwrite and os.path.lexists(path):
+    if not overwrite and os.path.lexists(path) and not _is_freed(path):
         raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE)
-    short = os.fsdecode(os.fsencode(path.name)[:_LONGEST_NAME])
-    hidden = path.with_name(f".{short}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor, hidden = _begun(path)
         try:
-            _mark_as_alive(descriptor)
-            try:
-                yield descriptor
-            finally:
-                os.close(descriptor)
+            yield descriptor
+            os.close(os.dup(descriptor))  # what a network disk cannot take it says when a file is closed
             _give_name(hidden, path, overwrite=overwrite)
         finally:
             with contextlib.suppress(FileNotFoundError):  # it has got its name
                 hidden.unlink()
+            os.close(descriptor)  # until now it was locked, so that nobody took it for left over
     except OSError as error:
         raise output_error(path, error) from error
 
 
-def is_part(name: str) -> bool:
-    """Say whether a file is one that has not got its name yet.
+def _is_freed(path: Path) -> bool:
+    """Remove the empty file by which a writer that has died had reserved this name; say whether nobody has it now."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.lstat().st_size == 0:
+            for name in _parts_in(path.parent):
+                if name.startswith(f".{path.name}."):
+                    _is_removed(path.with_name(name))
+    return not os.path.lexists(path)
 
-    Examples
-    --------
-    >>> is_part(".a.fits.4711-0123abcd.part"), is_part("a.fits")
-    (True, False)
-    """
-    return _HIDDEN_NAME.fullmatch(name) is not None
+
+def _begun(path: Path) -> tuple[int, Path]:
+    """Open a hidden file that is marked as one that somebody is writing."""
+    for _ in range(_MOST_BEGINNINGS):
+        hidden = path.with_name(hidden_name(path.name))
+        with contextlib.suppress(FileExistsError):  # another thread has drawn the same number
+            descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            if _is_marked_as_alive(descriptor, hidden):
+                return descriptor, hidden
+            os.close(descriptor)
+    raise OutputError(path, "cannot be written (its hidden file is removed again and again)", "see who does that")
 
 
 def remove_stale_parts(folder: Path) -> list[str]:
     """Remove hidden files of writers that have died; those of living ones are left to them.
+
+    It is for those who hold the lock of the folder.
 
     Parameters
     ----------
@@ -125,27 +134,58 @@ def remove_stale_parts(folder: Path) -> list[str]:
     OutputError
         When one of them may not be removed.
     """
-    removed = []
     if isinstance(folder, UrlPath):
         return _remove_parts_of_store(folder)
-    for name in sorted(os.listdir(folder)):  # noqa: PTH208 -- names, of which most are none of ours
-        if not is_part(name):
-            continue
-        path = folder / name
+    return [name for name in _parts_in(folder) if _is_removed(folder / name)]
+
+
+def remove_dead_parts(folder: Path) -> list[str]:
+    """Remove hidden files of writers that have died, without holding the lock of the folder; of a disk.
+
+    Those that a run reads which does not hold them open are left to whoever gets that lock.
+
+    Raises
+    ------
+    OutputError
+        When one of them may not be removed, or the folder not be read.
+    """
+    return [name for name in _parts_in(folder) if f"{INFLATED}." not in name and _is_removed(folder / name)]
+
+
+def _parts_in(folder: Path) -> list[str]:
+    try:
+        return sorted(filter(is_part, os.listdir(folder)))  # noqa: PTH208 -- names, of which most are none of ours
+    except OSError as error:
+        raise OutputError(folder, f"cannot be read ({error.strerror})", "choose another folder") from error
+
+
+def _is_removed(path: Path) -> bool:
+    """Remove a hidden file, and what it had reserved, if nobody is writing it."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-                removed.append(name)
-            finally:
-                os.close(descriptor)
-        except (BlockingIOError, FileNotFoundError):
-            continue  # somebody is still writing it, or has just finished
-        except OSError as error:
-            reason = f"is left over from a run that has died, and cannot be removed ({error.strerror})"
-            raise OutputError(path, reason, "remove it, and run again") from error
-    return removed
+            if not _is_left_over(descriptor, path.name):
+                return False
+            remove_reservation(path)
+            path.unlink()
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:  # somebody has just finished it
+        return False
+    except OSError as error:
+        reason = f"is left over from a run that has died, and cannot be removed ({error.strerror})"
+        raise OutputError(path, reason, "remove it, and run again") from error
+    return True
+
+
+def _is_left_over(descriptor: int, name: str) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a disk without locks
+        return is_of_dead(name)
+    return True
 
 
 def _remove_parts_of_store(folder: UrlPath) -> list[str]:
@@ -156,10 +196,18 @@ def _remove_parts_of_store(folder: UrlPath) -> list[str]:
     return [path.name for path in parts]
 
 
-def _mark_as_alive(descriptor: int) -> None:
-    """Lock the file that is being written, which the system undoes when the process dies."""
-    with contextlib.suppress(OSError):  # a disk without locks: then what a crash leaves there is left to the person
+def _is_marked_as_alive(descriptor: int, hidden: Path) -> bool:
+    """Lock the file that is being written, which the system undoes when the process dies.
+
+    False where somebody has taken it for left over in the moment before.
+    """
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a disk without locks: the name tells who is writing
+    return hidden.exists()
 
 
 def write_all(descriptor: int, buffers: Iterable[bytes | memoryview]) -> None:
@@ -197,15 +245,10 @@ def _give_name(hidden: Path, path: Path, *, overwrite: bool) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        _reserve(path)
-        hidden.replace(path)
-
-
-def _reserve(path: Path) -> None:
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-    except FileExistsError as error:
-        raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE) from error
+        try:
+            rename_to_new(hidden, path)
+        except FileExistsError as there:
+            raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE) from there
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

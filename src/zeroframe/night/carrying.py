@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from zeroframe.dialects import Kind
-from zeroframe.errors import FrameError, OutputError
+from zeroframe.errors import FolderLostError, FrameError, OutputError
 from zeroframe.events import log_outcome
 from zeroframe.failures import attempt
 from zeroframe.frames import FrameOutcome
@@ -114,6 +114,8 @@ def carry_out_night(
         result = _Run(session, progress, check_sums=check_sums).carry_out()
     try:
         session.write_end(result)
+    except FolderLostError:
+        raise
     except OutputError as error:
         problems = (*result.check.problems, str(error))
         return replace(result, check=replace(result.check, problems=problems))
@@ -165,7 +167,9 @@ class _Run:
     def _timed(self, kind: str, do: Callable[..., object], *arguments: object) -> None:
         """Carry out a task, and add up how long those of its kind took."""
         started = time.perf_counter()
+        self._session.check_folder()
         do(*arguments)
+        self._session.check_folder()
         with self._lock:
             self._seconds[str(kind)] = self._seconds.get(str(kind), 0.0) + time.perf_counter() - started
 

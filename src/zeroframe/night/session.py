@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.io.marks import FileMark
+    from zeroframe.locking import FolderLock
     from zeroframe.night.jobs import NightFrame, NightPlan
     from zeroframe.night.results import NightResult
     from zeroframe.night.standing import NightStandings
@@ -62,6 +63,8 @@ class NightSession:
         Where results are made; None: on threads here.
     watch : Watch
         Has looked at the results that are there, and looks at what is read and made on threads here.
+    lock : FolderLock or None
+        Of the folder of results.
     """
 
     plan: NightPlan
@@ -73,6 +76,7 @@ class NightSession:
     examined_s: float
     executor: Executor | None = None
     watch: Watch = field(default_factory=Watch)
+    lock: FolderLock | None = None
 
     @property
     def frame_bytes(self) -> int:
@@ -83,6 +87,11 @@ class NightSession:
     def right_report(self) -> bool:
         """Whether the report that is there was written of these results, and is what it was."""
         return report_is_right(self.plan.out, self.standings)
+
+    def check_folder(self) -> None:
+        """See to it that the folder of results is the one in which the run began; raises `FolderLostError`."""
+        if self.lock is not None:
+            self.lock.check()
 
     def write_begin(self) -> None:
         """Write that the run has begun: what is left of run.json when it is killed."""
@@ -131,6 +140,7 @@ class NightSession:
         outputs: Mapping[str, OutputMark],
         said: Mapping[str, Any],
     ) -> None:
+        self.check_folder()
         plan, before = self.plan, self.standings.record
         replaced = {result_name(plan, each.target) for each in self.standings.refused}
         earlier = {
@@ -292,7 +302,7 @@ def begin_night(
     limit = mem_limit_bytes or default_limit_bytes()
     threads = _threads(plan, limit, workers)
     make_folder(plan.out)
-    with folder_lock(plan.out):
+    with folder_lock(plan.out) as lock:
         started, clock = datetime.now(UTC), time.perf_counter()
         folders = sorted({plan.out, *(target.parent for target in result_targets(plan))})
         for folder in folders:
@@ -304,7 +314,7 @@ def begin_night(
         if not plan.overwrite:
             refuse_foreign(standings)
         examined_s = time.perf_counter() - clock
-        session = NightSession(plan, standings, limit, workers, threads, started, examined_s, executor, watch)
+        session = NightSession(plan, standings, limit, workers, threads, started, examined_s, executor, watch, lock)
         if not standings.nothing_to_do:
             session.write_begin()
         yield session
