@@ -74,9 +74,10 @@ coverage: $(VENV)/.installed-coverage
 	$(BIN)/python -m pytest -q --cov --cov-report=
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov --cov-append --cov-report=term:skip-covered $(KERNEL_TESTS)
 
-# hypothesis with seeds of chance and ten times the examples; what it finds becomes an @example
+# hypothesis with seeds of chance and ten times the examples, and 20,000 files of the grammar of tests/fits_grammar.py;
+# what they find becomes an @example, or a case of its own
 fuzz: $(VENV)/.installed-test
-	ZEROFRAME_EXAMPLES=search $(BIN)/python -m pytest -q -m hypothesis tests
+	ZEROFRAME_EXAMPLES=search $(BIN)/python -m pytest -q -m "hypothesis or fuzz" tests
 
 changelog: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'

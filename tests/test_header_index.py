@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -332,3 +333,52 @@ def test_slow_files_are_read_on_threads(folder, monkeypatch):
     headers, _ = read_headers(paths, index=HeaderIndex(None))
     assert list(headers.paths) == paths
     assert len(names) > 4
+
+
+def forged(content):
+    """What somebody may have written into the index who knows its form, and its CRC."""
+    said = json.loads(content)
+    count = len(said["names"])
+    keyword = next(iter(said["columns"]))
+    return {
+        "no parts": {},
+        "a list": [1, 2],
+        "a number": 7,
+        "names that are numbers": said | {"names": list(range(count))},
+        "names that are one text": said | {"names": "abc"},
+        "names of another number": said | {"names": [*said["names"], "more.fits"]},
+        "stamps that are none": said | {"stamps": [None] * count},
+        "too few stamps": said | {"stamps": []},
+        "others that are a list": said | {"others": ["a.txt"]},
+        "others that are numbers": said | {"others": {"a.txt": 5}},
+        "a form beyond the last": said | {"form_of": [99] * count},
+        "forms by text": said | {"form_of": ["0"] * count},
+        "a form without its columns": said | {"columns": {}},
+        "forms that are numbers": said | {"forms": [[1, 2]]},
+        "a column that is a number": said | {"columns": {**said["columns"], keyword: 5}},
+        "a column that is short": said | {"columns": {**said["columns"], keyword: []}},
+        "values that are lists": said | {"columns": {**said["columns"], keyword: [[1]] * count}},
+        "one value that is an object": said | {"columns": {**said["columns"], keyword: {"=": {"a": 1}}}},
+        "an empty object": said | {"columns": {**said["columns"], keyword: {}}},
+    }
+
+
+FORGED = list(forged('{"names": [], "columns": {"a": []}}'))
+
+
+@pytest.mark.parametrize("how", [*FORGED, "nested without end", "no text", "bytes"])
+def test_a_forged_index_is_not_believed(folder, index, how):
+    """Its sums are right, and what it says is not of its form: headers are read from the files."""
+    expected = look(folder, index)
+    key = (os.fsencode(folder.resolve()), "0")
+    with sqlite3.connect(index.path) as connection:
+        (content,) = connection.execute("SELECT content FROM folders").fetchone()
+        new = {"nested without end": "[" * 200_000, "no text": None, "bytes": content.encode()}.get(how)
+        if how in FORGED:
+            new = json.dumps(forged(content)[how], separators=(",", ":"))
+        crc = header_index._crc(key, new) if isinstance(new, str) else 0
+        connection.execute("UPDATE folders SET content = ?, crc = ?", (new, crc))
+    connection.close()
+    with pytest.warns(ZeroframeWarning, match=r"headers\.sqlite: the index of headers was damaged"):
+        assert look(folder, HeaderIndex(index.path)) == expected
+    assert look(folder, HeaderIndex(index.path)) == expected

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zeroframe.cli_night_run import carry_out_plan
 from zeroframe.cli_options import INCOMPLETE, OK, REFUSED, executor_of
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
+from zeroframe.failures import file_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,9 +89,10 @@ def _one(nights: ManyNights, night: Night, means: NightMeans, screen: NightsScre
         code, result = carry_out_plan(plan, means, screen, executor)
     except ClusterError:
         raise  # the others would fail, too
-    except ZeroframeError as error:
-        screen.night_failed(night, error)
-        return Told.of_failure(night, str(error))
+    except Exception as error:  # noqa: BLE001 -- one night must not stop the others
+        known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
+        screen.night_failed(night, known)
+        return Told.of_failure(night, str(known))
     return Told.of_night(night, plan, result, code, time.perf_counter() - started)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError
+from zeroframe.failures import attempt
 from zeroframe.io import scan
 from zeroframe.io.urls import FAR_THREADS, any_far, byte_count
 from zeroframe.parallel import map_threads
@@ -13,6 +14,8 @@ from zeroframe.parallel import map_threads
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from zeroframe.io import FrameFile, ImageLayout
 
 __all__ = ["FolderCheck", "check_files"]
 
@@ -77,15 +80,18 @@ class _Whole:
     byte_count: int
 
 
+def _looked_at(path: Path) -> tuple[FrameFile, ImageLayout | None, int]:
+    frame = scan(path)
+    return frame, frame.image().layout, byte_count(path)
+
+
 def _read_back(expected: tuple[Path, tuple[int, int]]) -> _Whole | str:
     """Look at one file; return what is wrong with it, where something is."""
     path, shape = expected
-    try:
-        frame = scan(path)
-        layout = frame.image().layout
-        size = byte_count(path)
-    except (FrameError, OSError) as error:
-        return str(error) if isinstance(error, FrameError) else f"{path}: {error.strerror}"
+    seen = attempt(path, _looked_at, path)
+    if isinstance(seen, FrameError):
+        return str(seen)
+    frame, layout, size = seen
     if layout is None or layout.shape_yx != shape:
         found = "nothing" if layout is None else " x ".join(str(n) for n in reversed(layout.shape_yx))
         return f"{path}: holds {found} and not {shape[1]} x {shape[0]} pixels; run again with --overwrite"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from zeroframe.errors import FrameError, OutputExistsError
 from zeroframe.executing import map_jobs
+from zeroframe.failures import attempt
 from zeroframe.frames import FrameOutcome
 from zeroframe.io import scan
 from zeroframe.io.marks import file_crc32, file_mark, stamp_of
@@ -141,7 +142,7 @@ def examine(
         _Look(job, _about(job, record), check, as_listed(listed, job.source)[1], *as_listed(listed, job.target))
         for job in plan.calibrate
     ]
-    frames = map_threads(_look, looks, workers) if executor is None else _looked_elsewhere(executor, looks)
+    frames = map_threads(_standing, looks, workers) if executor is None else _looked_elsewhere(executor, looks)
     return Standings(tuple(frames), _combined_standing(plan, frames, record, check=check), record)
 
 
@@ -189,6 +190,14 @@ def _about(job: CalibrateJob, record: RunRecord) -> RunRecord:
     return RunRecord(versions=record.versions, inputs=inputs, outputs={} if known is None else {target: known})
 
 
+def _standing(look: _Look) -> Standing:
+    """Look at a result; one that cannot be looked at is in the way."""
+    found = attempt(look.job.target, _look, look)
+    if isinstance(found, FrameError):
+        return Standing(look.job.target, "replace", f"it {found.reason}")
+    return found
+
+
 def _look(look: _Look) -> Standing:
     job, record = look.job, look.record
     if not (is_there(job.target) if look.is_there is None else look.is_there):
@@ -222,7 +231,7 @@ def _looked_elsewhere(executor: Executor, looks: Sequence[_Look]) -> list[Standi
             target=look.job.target,
             right=None if found.right is None else replace(found.right, source=look.job.source, target=look.job.target),
         )
-        for look, found in zip(looks, map_jobs(executor, _look, there), strict=True)
+        for look, found in zip(looks, map_jobs(executor, _standing, there), strict=True)
     ]
 
 

@@ -294,7 +294,10 @@ def _share_memory(plan: BiasPlan, limit_bytes: int, workers: int | None) -> tupl
     """Decide how many threads may work, and whether calibrated frames may stay in memory until they are combined."""
     if not plan.calibrate:
         return 1, False
-    needed = max(frame_bytes(job) for job in plan.calibrate)
+    # the header of a file that is cut off may ask for any size
+    odd = {item.path for item in plan.found if item.frame is not None and item.frame.remarks}
+    whole = [job for job in plan.calibrate if job.source not in odd] or plan.calibrate
+    needed = max(frame_bytes(job) for job in whole)
     if needed > limit_bytes:
         raise MemoryLimitError(
             f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is calibrated; raise it "

@@ -141,7 +141,8 @@ def choose_size(sources: Sequence[Source], limit_bytes: int, workers: int | None
     value_bytes = max(source.value_bytes for source in sources)
     size = SampleSize.full(sources[0].shape_yx)
     height = max(map(_bin_height, size.shape_yx))
-    reading = max(source.read_bytes for source in sources) + _READ_LINE * max(size.shape_yx)
+    whole = [source for source in sources if source.is_whole] or sources
+    reading = max(source.read_bytes for source in whole) + _READ_LINE * max(size.shape_yx)
     reading += 2 * value_bytes * max(size.zone_pixels.values())
     while True:
         kept = len(sources) * value_bytes * (sum(size.zone_pixels.values()) + size.band_pixels)
@@ -154,7 +155,7 @@ def choose_size(sources: Sequence[Source], limit_bytes: int, workers: int | None
         if height < 1 or fewer == size:
             ny, nx = size.shape_yx
             # with less no frame can be calibrated, so that less would only be refused later
-            needed = max(kept + max(reading, judging), max(source.read_bytes for source in sources) + 8 * ny * nx)
+            needed = max(kept + max(reading, judging), max(source.read_bytes for source in whole) + 8 * ny * nx)
             raise MemoryLimitError(
                 f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold what is looked at to find the overscan; "
                 f"raise it to {needed / 1e6 + 1:.0f} MB or more"

@@ -92,6 +92,12 @@ class Source:
         return Pixels(raw.pixels, raw.layout)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether nothing is odd about its file: the header of one that is cut off may ask for any size."""
+        frame = None if self.found is None else self.found.frame
+        return frame is None or not frame.remarks
+
+    @property
     def read_bytes(self) -> int:
         """How much memory reading it takes."""
         frame = None if self.found is None else self.found.frame

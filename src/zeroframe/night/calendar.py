@@ -10,7 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import Kind
-from zeroframe.errors import NoFramesError
+from zeroframe.errors import FrameError, NoFramesError
+from zeroframe.failures import attempt
 from zeroframe.night.taking_part import sort_out
 from zeroframe.night.traits import emptiest_hours, moment_of, split_nights
 from zeroframe.survey import survey_files
@@ -159,7 +160,9 @@ def _noted(
         kinds = {item.path: kind for item, kind in usable}
         wanted = {*kinds, *(each.path for each in refused)}
         for item in found:
-            yield _Noted(str(item.path), moment_of(item), kinds.get(item.path), item.path in wanted)
+            moment = attempt(item.path, moment_of, item)
+            known = None if isinstance(moment, FrameError) else moment  # its night, whichever that is, says why
+            yield _Noted(str(item.path), known, kinds.get(item.path), item.path in wanted)
 
 
 def _adopted(noted: Sequence[_Noted], nights: Sequence[str | None]) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from zeroframe.cameras import recognise
-from zeroframe.errors import FrameError, NoFramesError
+from zeroframe.errors import AssumptionWarning, FrameError, NoFramesError, ZeroframeError
+from zeroframe.failures import file_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +50,13 @@ def look_at_pixels(
     try:
         return inspect_overscan(unknown, mem_limit_bytes=mem_limit_bytes, workers=workers)
     except (FrameError, NoFramesError):
+        return None
+    except (ZeroframeError, Warning):
+        raise
+    except Exception as error:  # noqa: BLE001 -- without it the night is reduced all the same, and this is said
+        failed = file_failure(error, unknown[0].path.parent)
+        text = f"{failed.path}: the overscan was not looked for in the pixels, which {failed.reason}"
+        warnings.warn(text, AssumptionWarning, stacklevel=2)
         return None
 
 

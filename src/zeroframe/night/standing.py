@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zeroframe.errors import FrameError
 from zeroframe.executing import map_jobs
+from zeroframe.failures import attempt
 from zeroframe.frames import FrameOutcome
 from zeroframe.io import read_raw
 from zeroframe.io.urls import is_there
@@ -175,12 +176,14 @@ def _about(frame: NightFrame, record: RunRecord) -> RunRecord:
 
 
 def _source_mark(source: _Source) -> FileMark | None:
-    try:
-        if source.has_failed:  # it may have been mended since; what still fails takes no part in what is combined
-            return read_raw(source.path, check_sums=source.check_sums, with_mark=True).mark
-        return source_mark(source.path, source.name, source.record, check=source.check, stamp=source.stamp)
-    except FrameError:
-        return None
+    mark = attempt(source.path, _read_source_mark, source)
+    return None if isinstance(mark, FrameError) else mark  # calibrating it says what is wrong
+
+
+def _read_source_mark(source: _Source) -> FileMark | None:
+    if source.has_failed:  # it may have been mended since; what still fails takes no part in what is combined
+        return read_raw(source.path, check_sums=source.check_sums, with_mark=True).mark
+    return source_mark(source.path, source.name, source.record, check=source.check, stamp=source.stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,10 @@ class _Result:
 
 
 def _result_mark(result: _Result) -> OutputMark | str:
-    return own_mark(result.target, result.key, result.known, check=result.check, stamp=result.stamp)
+    mark = attempt(
+        result.target, own_mark, result.target, result.key, result.known, check=result.check, stamp=result.stamp
+    )
+    return f"it {mark.reason}" if isinstance(mark, FrameError) else mark
 
 
 class _Look:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zeroframe.cameras import Camera, recognise
 from zeroframe.dialects import Kind
 from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError
+from zeroframe.failures import attempt
 from zeroframe.night.batches import frames_words
 from zeroframe.night.jobs import Ignored, NightFrame, Steps
 from zeroframe.night.traits import moment_of, read_traits, split_nights
@@ -16,7 +17,7 @@ from zeroframe.plan import Refused, target_path
 from zeroframe.recipes import Choice, FrameRecipe, choose_recipe, size_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from zeroframe.inspection import OverscanInspection
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Among", "Roll", "sort_out", "take_roll"]
 
+M = TypeVar("M", bound="tuple[Found, *tuple[Any, ...]]")
+R = TypeVar("R")
 _CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 
 
@@ -126,10 +129,12 @@ def take_roll(
     """
     among = among or Among()
     usable, refused, ignored = sort_out(list(found.values()), recipe)
+    wishes = recipe.frames.wishes()
+    told = wishes.camera is not None or wishes.names_sections
+    usable, forms = _without_failures(usable, _form if told else _form_and_camera, refused)
     if not usable:
         raise NoFramesError(_nobody(raw, list(found.values()), refused, ignored))
     names = {id(item): name for name, item in found.items()}
-    forms = _forms([item for item, _ in usable], recipe)
     firsts = _first_steps([item for item, _ in usable], forms, recipe, evidence)
     camera = next(iter(firsts.values())).camera
     taking_part = []
@@ -139,20 +144,24 @@ def take_roll(
             refused.append(Refused(item.path, MismatchError(item.path, str(first.problem), "process it on its own")))
         else:
             taking_part.append((item, kind, names[id(item)], form))
-    moments = [moment_of(item) for item, *_ in taking_part]
+    taking_part, moments = _without_failures(taking_part, moment_of, refused)
     split = split_nights(moments, among.noon_s)
     targets = _Targets(out, among.folders, recipe)
-    frames = tuple(
-        _frame(item, kind, name, targets.of(item.path, name), night, recipe, firsts[form])
-        for (item, kind, name, form), night in zip(taking_part, split.nights, strict=True)
-    )
+    frames = []
+    for (item, kind, name, form), night in zip(taking_part, split.nights, strict=True):
+        target = targets.of(item.path, name)
+        frame = attempt(item.path, _frame, item, kind, name, target, night, recipe, firsts[form])
+        if isinstance(frame, FrameError):
+            refused.append(Refused(item.path, frame))
+        else:
+            frames.append(frame)
     clocks = {
         name: item
         for (item, kind, name, _), moment in zip(taking_part, moments, strict=True)
         if kind in _CALIBRATION and moment is not None and moment.seconds is not None
     }
     choices = tuple(_first_choices(firsts, Counter(form for *_, form in taking_part)))
-    return Roll(frames, tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
+    return Roll(tuple(frames), tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
 
 
 class _Targets:
@@ -224,12 +233,30 @@ def _nobody(raw: Path, found: Sequence[Found], refused: Sequence[Refused], ignor
     return f"{raw}: no frame that can be used ({listed}{left}); give the folder that holds the raw night{bad}"
 
 
-def _forms(items: Sequence[Found], recipe: NightRecipe) -> list[tuple[object, ...]]:
-    """Return what decides on overscan and trim: the size, and the camera where it is to be recognised."""
-    wishes = recipe.frames.wishes()
-    if wishes.camera is not None or wishes.names_sections:
-        return [item.form for item in items]
-    return [(*item.form, _camera_name(item)) for item in items]
+def _without_failures(
+    members: Sequence[M], look: Callable[[Found], R], refused: list[Refused]
+) -> tuple[list[M], list[R]]:
+    """Return what is found out of files, which come first in ``members``; refuse those of which that cannot be."""
+    kept, results = [], []
+    for member in members:
+        item = member[0]
+        result = attempt(item.path, look, item)
+        if isinstance(result, FrameError):
+            refused.append(Refused(item.path, result))
+        else:
+            kept.append(member)
+            results.append(result)
+    return kept, results
+
+
+def _form(item: Found) -> tuple[object, ...]:
+    """Return what decides on overscan and trim where camera or sections are asked for: the size."""
+    return item.form
+
+
+def _form_and_camera(item: Found) -> tuple[object, ...]:
+    """Return what decides on them where the camera is to be recognised."""
+    return (*item.form, _camera_name(item))
 
 
 def _camera_name(item: Found) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zeroframe.parallel import map_threads
 from zeroframe.report.data import Decision, Fact, Flag, Remark, ReportData, Section
 from zeroframe.report.figures import (
     calibration_blink,
@@ -19,7 +18,7 @@ from zeroframe.report.figures import (
 )
 from zeroframe.report.provenance import input_file, software_facts
 from zeroframe.report.rows import frame_rows
-from zeroframe.report.sampling import FrameSample, sample_frame, stack_of_samples
+from zeroframe.report.sampling import FrameSample, sample_frame, sample_frames, stack_of_samples
 from zeroframe.report.verdict import Measured, bias_figures, bias_verdict, unit_of
 
 if TYPE_CHECKING:
@@ -83,8 +82,9 @@ def bias_report_data(
         When a file cannot be read back.
     """
     usable = [frame for frame in result.frames if frame.target is not None and frame.is_there]
-    targets = [frame.target for frame in usable if frame.target is not None]
-    read = map_threads(lambda target: sample_frame(target, len(targets)), targets, workers)
+    by_target = sample_frames([frame.target for frame in usable if frame.target is not None], workers)
+    read = list(by_target.values())
+    usable = [frame for frame in usable if frame.target in by_target]
     samples = {frame.source: sample for frame, sample in zip(usable, read, strict=True)}
     curve = _noise_curve(plan, result, read, workers)
     flags_of = _flags_by_source(result, flags)

@@ -46,7 +46,8 @@ def stretch_limits(image: NDArray[Any]) -> tuple[float, float]:
     if valid.size == 0:
         return 0.0, 1.0
     low, high = (float(limit) for limit in np.percentile(valid, _STRETCH_PERCENT))
-    return (low, high) if low < high else (low - 0.5, high + 0.5)
+    room = max(0.5, float(np.spacing(abs(low))))  # of a number beyond 1e16 a half is nothing
+    return (low, high) if low < high else (low - room, high + room)
 
 
 def shades(image: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

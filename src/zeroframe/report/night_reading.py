@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.dialects import Kind
-from zeroframe.parallel import map_threads
 from zeroframe.quality import sampled_level
 from zeroframe.report.data import Flag
 from zeroframe.report.plots import number
-from zeroframe.report.sampling import sample_frame
+from zeroframe.report.sampling import sample_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +147,7 @@ def open_night(plan: NightPlan, result: NightResult, workers: int | None = None)
         for group in plan.groups
     }
     wanted = [each for some in shown.values() for each in some if each.outcome.is_there]
-    read = map_threads(lambda each: sample_frame(each.frame.target, len(wanted)), wanted, workers)
+    read = sample_frames([each.frame.target for each in wanted], workers)
     return NightView(
         plan=plan,
         result=result,
@@ -156,7 +155,7 @@ def open_night(plan: NightPlan, result: NightResult, workers: int | None = None)
         groups={each.group.name: each for each in result.groups},
         masks={each.job.source: each for each in result.masks},
         shown=shown,
-        samples={each.frame.name: sample for each, sample in zip(wanted, read, strict=True)},
+        samples={each.frame.name: read[each.frame.target] for each in wanted if each.frame.target in read},
         workers=workers,
     )
 

@@ -6,16 +6,20 @@ one for each thread.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.display import block_average
+from zeroframe.errors import FrameError, ZeroframeWarning
+from zeroframe.failures import attempt
 from zeroframe.io import read_raw, scan
 from zeroframe.io.urls import UrlPath
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.medians import median_of_valid
+from zeroframe.parallel import map_threads
 from zeroframe.quality import SampledStack, clipped_std, spread_evenly
 from zeroframe.report.data import Histogram
 from zeroframe.stacks import ArrayStack, FileStack, ImageOnDisk, Stack, open_stack
@@ -40,6 +44,7 @@ __all__ = [
     "preview",
     "preview_block",
     "sample_frame",
+    "sample_frames",
     "stack_of_samples",
     "thumbnail_shape",
 ]
@@ -243,6 +248,36 @@ def sample_frame(path: Path, frames: int) -> FrameSample:
     return FrameSample(thumbnail, _medians(thumbnail, 1), _medians(thumbnail, 0), pixels, noise)
 
 
+def sample_frames(paths: Sequence[Path], workers: int | None = None) -> dict[Path, FrameSample]:
+    """Read samples of calibrated frames, on threads.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        The files, which share the room on the page.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    dict of path to FrameSample
+        In the order of ``paths``.
+
+    Warns
+    -----
+    ZeroframeWarning
+        When one of them cannot be read; the page does without it.
+    """
+    read = map_threads(lambda path: attempt(path, sample_frame, path, len(paths)), paths, workers)
+    samples: dict[Path, FrameSample] = {}
+    for path, sample in zip(paths, read, strict=True):
+        if isinstance(sample, FrameError):
+            warnings.warn(f"{sample} (the report shows no pixels of it)", ZeroframeWarning, stacklevel=2)
+        else:
+            samples[path] = sample
+    return samples
+
+
 def _medians(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Medians of what is valid; NaN where nothing is."""
     some = np.isfinite(image).any(axis=axis)
@@ -283,6 +318,8 @@ def bins_for(pixels: NDArray[Any], middle: float, sigma: float, bins: int = _BIN
     >>> bins_for(np.array([0, 1, -1]), 0.2, 4.0), bins_for(np.array([0.1]), 0.0, 4.0)
     ((-24.5, 24.5, 49), (-24.0, 24.0, 48))
     """
+    # narrower bins than numbers of this size can tell apart would be none
+    sigma = max(sigma, float(np.spacing(abs(middle))) * bins)
     width = 2 * _SIGMAS * sigma / bins
     doubled = 2 * pixels[np.isfinite(pixels)]
     if not np.array_equal(doubled, np.rint(doubled)):
