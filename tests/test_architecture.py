@@ -33,7 +33,7 @@ FLOORS = (
     ),
     (
         *("cameras", "ccd", "overscan", "corrections", "saving"),
-        *("callables", "stacks", "combining", "combiner", "frame_combiner", "band_jobs"),
+        *("callables", "spooling", "stacks", "combining", "combiner", "frame_combiner", "band_jobs"),
         *("collection", "collection_*"),
         *("verbs", "planes", "calibration", "processing", "cosmic_rays"),
         *("defects", "filters", "blocks", "reprojection"),
