@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.combine_jobs import finishing_bytes
 from zeroframe.errors import MemoryLimitError
 from zeroframe.frames import frame_bytes
+from zeroframe.io import scan
 from zeroframe.io.decoding import decoded_float
+from zeroframe.io.urls import UrlPath
 from zeroframe.night.keeping import image_bytes, worth_keeping
 from zeroframe.night.pixels import calibrate_job
 from zeroframe.parallel import worker_count
@@ -72,16 +75,19 @@ def share_memory(plan: NightPlan, limit_bytes: int, workers: int | None) -> Memo
     Raises
     ------
     MemoryLimitError
-        When no frame fits, with what it is calibrated with, or a group cannot be combined. A single frame that is too
-        large for the limit fails alone; see `refuse_too_large`.
+        When a frame of the size that most have does not fit, with what it is calibrated with, or a group cannot be
+        combined. A frame of another size that is too large fails alone; see `refuse_too_large`.
     """
     frames = _whole_frames(plan)
     needed = {frame.name: _needed_bytes(frame) for frame in frames}
     fitting = [frame for frame in frames if needed[frame.name] <= limit_bytes]
-    if frames and not fitting:
+    shapes = Counter(frame.layout.shape_yx for frame in frames)
+    most_common = shapes.most_common(1)[0][0] if shapes else ()
+    usual = max((needed[frame.name] for frame in frames if frame.layout.shape_yx == most_common), default=0)
+    if usual > limit_bytes:
         raise MemoryLimitError(
             f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is calibrated with its "
-            f"bias, dark and flat; raise it to {min(needed.values()) / 1e6 + 1:.0f} MB or more"
+            f"bias, dark and flat; raise it to {usual / 1e6 + 1:.0f} MB or more"
         )
     combining = _combining_bytes(plan, {frame.name for frame in fitting}, limit_bytes)
     planes = max(map(_plane_bytes, fitting), default=0)
@@ -103,14 +109,21 @@ def refuse_too_large(frame: NightFrame, limit_bytes: int) -> None:
     Raises
     ------
     MemoryLimitError
-        Which names the frame.
+        Which names the frame; not for one whose file ends long before its pixels do: reading it says that.
     """
     needed = _needed_bytes(frame)
-    if needed > limit_bytes:
+    if needed > limit_bytes and not _is_cut_off(frame):
         raise MemoryLimitError(
             f"{frame.source}: the memory limit of {limit_bytes / 1e6:.1f} MB does not hold this frame while it is "
             f"calibrated; raise it to {needed / 1e6 + 1:.0f} MB or more, or leave the frame out"
         )
+
+
+def _is_cut_off(frame: NightFrame) -> bool:
+    found = scan(frame.source)
+    hdu = found.image()
+    size = 0 if isinstance(frame.source, UrlPath) else frame.source.stat().st_size
+    return found.encoding == "plain" and 0 < size < hdu.data_offset + hdu.data_bytes
 
 
 def _needed_bytes(frame: NightFrame) -> int:
