@@ -35,7 +35,7 @@ FLOORS = (
     (
         *("cameras", "ccd", "overscan", "corrections", "saving"),
         *("calibration_frames", "cosmic_ray_masks"),
-        *("callables", "stacks", "combining", "combiner", "frame_combiner", "band_jobs"),
+        *("callables", "spooling", "stacks", "combining", "combiner", "frame_combiner", "band_jobs"),
         *("collection", "collection_*"),
         *("verbs", "planes", "calibration", "processing", "cosmic_rays"),
         *("defects", "filters", "blocks", "reprojection"),

@@ -5,15 +5,24 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from zeroframe.combining import CombineSpec, combine_stack
-from zeroframe.errors import DamagedError, MismatchError, NoFramesError, OutputError, UnsupportedError
+from zeroframe.errors import (
+    DamagedError,
+    MemoryLimitError,
+    MismatchError,
+    NoFramesError,
+    OutputError,
+    UnsupportedError,
+)
 from zeroframe.io import read_raw
-from zeroframe.stacks import ArrayStack, FileStack, open_stack
+from zeroframe.spooling import SpooledStack
+from zeroframe.stacks import ArrayStack, FileStack, held_bytes, open_stack
 
 SHAPE = (17, 9)
 COUNT = 3
@@ -103,11 +112,40 @@ def test_compressed_frames_beyond_the_limit_go_to_temporary_files(tmp_path):
     spool = tmp_path / "spool"
     spool.mkdir()
     stack, _ = open_stack(paths, in_memory_bytes=100, spool_folder=spool)
-    assert all(isinstance(array, np.memmap) for array in stack.arrays)
-    assert not list(spool.iterdir())  # the files have no name, so nothing can be left behind
+    assert isinstance(stack, SpooledStack)
+    assert held_bytes(stack) == 0
+    assert not list(spool.iterdir())  # the file has no name, so nothing can be left behind
     np.testing.assert_array_equal(read_all(stack, slice(0, 17), np.float32), pixels)
+    np.testing.assert_array_equal(read_all(stack, slice(5, 9), np.float64), pixels[:, 5:9])
     kept, _ = open_stack(paths, in_memory_bytes=pixels.nbytes, spool_folder=spool)
-    assert not any(isinstance(array, np.memmap) for array in kept.arrays)
+    assert isinstance(kept, ArrayStack)
+    assert held_bytes(kept) == pixels.nbytes
+
+
+def test_masks_go_to_the_temporary_file_too(tmp_path):
+    pixels, mask = pixels_of(np.uint16)[1], np.random.default_rng(1).random(SHAPE) < 0.3
+    path = tmp_path / "masked.fits.gz"
+    parts = [fits.PrimaryHDU(pixels), fits.ImageHDU(mask.astype(np.uint8), name="MASK")]
+    fits.HDUList(parts).writeto(path)
+    stack, _ = open_stack([path, path], in_memory_bytes=0, spool_folder=tmp_path)
+    expected = np.where(mask, np.nan, pixels.astype(np.float32))
+    np.testing.assert_array_equal(read_all(stack, slice(2, 11), np.float32), [expected[2:11]] * 2)
+
+
+def test_a_thousand_temporary_frames_are_one_open_file(tmp_path):
+    paths = write_all(tmp_path, pixels_of(np.uint16), ".fits.gz")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    stack, _ = open_stack(paths * 300, in_memory_bytes=0, spool_folder=tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+    del stack
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_frame_that_cannot_be_unpacked_in_the_memory_there_is_is_not_read(tmp_path):
+    path = write_all(tmp_path, pixels_of(np.uint16), ".fits.gz")[0]
+    path.write_bytes(path.read_bytes()[:-40])  # reading it would say that it is cut off
+    with pytest.raises(MemoryLimitError, match="one frame while it is unpacked"):
+        open_stack([path], in_memory_bytes=0, limit_bytes=100)
 
 
 def test_no_room_for_temporary_files(tmp_path):

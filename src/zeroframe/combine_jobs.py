@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import numpy as np
 
 from zeroframe.band_jobs import shared_stack
 from zeroframe.combination import ChosenStack, Judge, combine_prepared, prepare
+from zeroframe.combining import require_room
 from zeroframe.errors import (
     AssumptionWarning,
     ClusterError,
@@ -39,7 +41,7 @@ from zeroframe.quality import sampled_level
 from zeroframe.results import CombinedOutcome
 from zeroframe.resume import RIGHT_COMBINED
 from zeroframe.saving import image_parts, stored_in_place
-from zeroframe.stacks import ArrayStack, Stack, TalliedStack, open_stack
+from zeroframe.stacks import ArrayStack, Stack, TalliedStack, held_bytes, open_stack
 from zeroframe.survey import survey
 
 if TYPE_CHECKING:
@@ -55,9 +57,13 @@ if TYPE_CHECKING:
     from zeroframe.dialects import Kind
     from zeroframe.record import OutputMark
 
-__all__ = ["Finished", "Means", "Origin", "Progress", "combine_job", "run_combine", "stack_of"]
+__all__ = ["Finished", "Means", "Origin", "Progress", "combine_job", "finishing_bytes", "run_combine", "stack_of"]
 
 Progress = Callable[[str, float], None]
+#: Of each pixel, where a mask is made of the counts, and the counts are cut down to a byte; and of the largest image in
+#: tiles, which noise may make larger than it is.
+_FINISHING_BYTES, _TILES_BYTES = 3, 5
+_OWN_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +88,40 @@ class Means:
         return None if progress is None else lambda fraction: progress(what, fraction)
 
 
-def stack_of(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], limit_bytes: int, spool: Path) -> Stack:
-    """Take the frames from memory where they are, else from their files."""
+def stack_of(
+    paths: Sequence[Path],
+    kept: Mapping[Path, NDArray[Any]],
+    means: Means,
+    job: CombineJob | None,
+    spool: Path,
+) -> Stack:
+    """Take the frames from memory where they are, else from their files; where they are combined, with room for that.
+
+    Raises
+    ------
+    MemoryLimitError
+        When the result does not fit, or not even one frame while it is unpacked; no pixel has been read then.
+    """
+    limit = means.limit_bytes
+
+    def kept_bytes(frames: int, shape_yx: tuple[int, int], dtype: np.dtype[Any]) -> int:
+        if job is None:
+            return limit // 4
+        return min(
+            limit // 4, require_room(frames, shape_yx, dtype, limit, beside_bytes=finishing_bytes(job, shape_yx))
+        )
+
     if kept:
         arrays = [kept[path] for path in paths]
         return ArrayStack(arrays, [None] * len(arrays), tuple(path.name for path in paths))
     folder = None if any_far(spool) else spool
-    return open_stack(paths, in_memory_bytes=limit_bytes // 4, spool_folder=folder)[0]
+    return open_stack(
+        paths,
+        in_memory_bytes=kept_bytes,
+        limit_bytes=limit,
+        spool_folder=folder,
+        workers=means.workers,
+    )[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +153,22 @@ class Finished:
 
 
 @contextmanager
-def _opened(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Means, spool: Path) -> Iterator[Stack]:
+def _opened(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Means, job: CombineJob) -> Iterator[Stack]:
+    spool = job.target.parent
     if means.executor is None:
-        yield stack_of(paths, kept, means.limit_bytes, spool)
+        yield stack_of(paths, kept, means, job, spool)
     else:
         with shared_stack(means.executor, paths, spool, means.copies) as stack:
             yield stack
+
+
+def finishing_bytes(job: CombineJob, shape_yx: tuple[int, int]) -> int:
+    """Return how much memory it takes to write a combined frame: for its mask, its counts, compressed tiles.
+
+    Some megabytes of it belong to what the program takes anyway.
+    """
+    each = _FINISHING_BYTES + (_TILES_BYTES if job.compress == "rice" else 0)
+    return max(math.prod(shape_yx) * each - _OWN_BYTES, 0)
 
 
 class Origin:
@@ -224,9 +267,9 @@ def _combine_all(
     key: str | None,
 ) -> CombinedOutcome:
     """Judge, measure, combine, write; where the result is there already and right, it is not written again."""
-    left = means.limit_bytes - sum(array.nbytes for array in kept.values())
     means.watch.look(paths)
-    with _opened(paths, kept, means, job.target.parent) as stack:
+    with _opened(paths, kept, means, job) as stack:
+        left = means.limit_bytes - held_bytes(stack) - finishing_bytes(job, stack.shape_yx)
         return _combine_opened(job, paths, stack, replace(means, limit_bytes=left), origin, key)
 
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from zeroframe.callables import Statistic, statistic_name
 from zeroframe.ccd import read_ccd, require_ccd, unit_of, wcs_of
-from zeroframe.combining import CENTERS, SPREADS, Combined, CombineSpec, Method, Rejection, combine_stack
+from zeroframe.combining import CENTERS, SPREADS, Combined, CombineSpec, Method, Rejection, combine_stack, require_room
 from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UnitError, UsageError, nearest_name
 from zeroframe.headers import combined_cards
 from zeroframe.memory import default_limit_bytes, parse_size
-from zeroframe.stacks import ArrayStack, Stack, open_stack
+from zeroframe.stacks import ArrayStack, Stack, held_bytes, open_stack
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -60,7 +60,13 @@ def _stack_of_paths(
     paths: Sequence[str | os.PathLike[str]], unit: str | Unit | None, limit_bytes: int, workers: int | None
 ) -> tuple[Stack, Header, Unit]:
     """Files as a stack, with the header that the result takes over."""
-    stack, scanned = open_stack(paths, in_memory_bytes=limit_bytes // 2, workers=workers)
+    half = limit_bytes // 2
+    stack, scanned = open_stack(
+        paths,
+        in_memory_bytes=lambda frames, shape_yx, dtype: min(half, require_room(frames, shape_yx, dtype, limit_bytes)),
+        limit_bytes=limit_bytes,
+        workers=workers,
+    )
     stated = [frame.cards.get("BUNIT") for frame in scanned]
     units = {value: unit_of(scanned[stated.index(value)].path, value, unit) for value in dict.fromkeys(stated)}
     for frame, value in zip(scanned, stated, strict=True):
@@ -232,9 +238,7 @@ def combine(
     if all(isinstance(frame, (str, os.PathLike)) for frame in frames):
         stack, meta, result_unit = _stack_of_paths(frames, unit, limit, workers)
         wcs = wcs_of(meta)
-        if isinstance(stack, ArrayStack):
-            kept = [*stack.arrays, *(mask for mask in stack.masks if mask is not None)]
-            held = sum(array.nbytes for array in kept if not isinstance(array, np.memmap))
+        held = held_bytes(stack)
     else:
         stack, template, result_unit = _stack_of_ccds([_opened(frame, unit) for frame in frames])
         meta, wcs = template.meta.copy(), template.wcs

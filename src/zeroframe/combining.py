@@ -39,7 +39,17 @@ if TYPE_CHECKING:
 
     from zeroframe.stacks import Stack
 
-__all__ = ["CENTERS", "SPREADS", "CombineSpec", "Combined", "Method", "Rejection", "clip_by_callables", "combine_stack"]
+__all__ = [
+    "CENTERS",
+    "SPREADS",
+    "CombineSpec",
+    "Combined",
+    "Method",
+    "Rejection",
+    "clip_by_callables",
+    "combine_stack",
+    "require_room",
+]
 
 Method = Literal["average", "median", "sum"]
 _STATISTICS = {"average": AVERAGE, "median": MEDIAN, "sum": SUM}
@@ -382,14 +392,55 @@ def _check_weights(weights: NDArray[Any] | None, spec: CombineSpec, shape: tuple
         raise UsageError("weights must be finite and not negative; a weight of zero leaves a value out")
 
 
+def require_room(
+    frames: int, shape_yx: tuple[int, int], dtype: np.dtype[Any], limit_bytes: int, *, beside_bytes: int = 0
+) -> int:
+    """Return what is left of the memory beside a result and a tile of the frames that are combined.
+
+    Parameters
+    ----------
+    frames : int
+        How many.
+    shape_yx : tuple of int
+        Of each.
+    dtype : dtype
+        What they are combined in.
+    limit_bytes : int
+        How much memory there is.
+    beside_bytes : int
+        What the caller needs of it while there is the result.
+
+    Returns
+    -------
+    int
+        Bytes, not negative.
+
+    Raises
+    ------
+    MemoryLimitError
+        Where `combine_stack` would raise it; here it is before anything is read.
+    """
+    _tile_rows(frames, shape_yx, dtype, limit_bytes, 1, copies=1, beside_bytes=beside_bytes)
+    ny, nx = shape_yx
+    tile = min(max(_TILE_BYTES, frames * nx * dtype.itemsize), frames * ny * nx * dtype.itemsize)
+    return max(limit_bytes - ny * nx * (2 * dtype.itemsize + 2) - beside_bytes - tile, 0)
+
+
 def _tile_rows(
-    frames: int, shape_yx: tuple[int, int], dtype: np.dtype[Any], limit_bytes: int, threads: int, *, copies: int
+    frames: int,
+    shape_yx: tuple[int, int],
+    dtype: np.dtype[Any],
+    limit_bytes: int,
+    threads: int,
+    *,
+    copies: int,
+    beside_bytes: int = 0,
 ) -> tuple[int, int]:
     """How many rows a tile has, and how many threads work on tiles, so that the limit holds."""
     ny, nx = shape_yx
     row_bytes = frames * nx * dtype.itemsize
     needed_bytes = row_bytes * copies
-    results_bytes = ny * nx * (2 * dtype.itemsize + 2)
+    results_bytes = ny * nx * (2 * dtype.itemsize + 2) + beside_bytes
     left = limit_bytes - results_bytes
     if left < needed_bytes:
         raise MemoryLimitError(

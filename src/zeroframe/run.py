@@ -287,7 +287,7 @@ def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means
     if samples.keys() >= set(paths) and len({samples[path].shape for path in paths}) == 1:
         stack = SampledStack(tuple(samples[path] for path in paths))
     else:
-        stack = stack_of(paths, {}, means.limit_bytes, paths[0].parent)
+        stack = stack_of(paths, {}, means, None, paths[0].parent)
     found = frame_noise(stack, workers=means.workers)
     return None if found is None else StackNoise(found.single, found.calibrated, None, None, float("nan"))
 

@@ -6,22 +6,23 @@ are never in memory all at once unless they were before.
 
 from __future__ import annotations
 
-import tempfile
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, OutputError, UnsupportedError
+from zeroframe.errors import ArgumentError, MemoryLimitError, MismatchError, NoFramesError, UnsupportedError
 from zeroframe.failures import blame
 from zeroframe.io import FrameFile, Hdu, ImageLayout, RawImage, read_band, read_raw, scan
 from zeroframe.io.checksums import add_sums
-from zeroframe.io.decoding import decoded_float
+from zeroframe.io.decoding import decode_pixels, decoded_float
 from zeroframe.io.marks import Crc32, joined_crc32
 from zeroframe.kernels.frame import calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
-from zeroframe.parallel import map_threads
+from zeroframe.parallel import map_threads, worker_count
 from zeroframe.precision import float_dtype
+from zeroframe.spooling import Spool, SpooledStack
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ArrayStack", "FileStack", "ImageOnDisk", "Stack", "TalliedStack", "open_stack"]
+__all__ = [
+    "ArrayStack",
+    "FileStack",
+    "ImageOnDisk",
+    "Stack",
+    "TalliedStack",
+    "held_bytes",
+    "open_stack",
+]
 
 
 class Stack(Protocol):
@@ -158,6 +167,18 @@ class ImageOnDisk:
         return self.frame.encoding == "plain" and not any(layout and layout.tile_compressed for layout in layouts)
 
     @property
+    def kept_bytes(self) -> int:
+        """How much memory its pixels and its mask take when they are inflated."""
+        value = decode_pixels(np.zeros((1, 1), self.layout.dtype), self.layout)
+        return math.prod(self.layout.shape_yx) * (value.itemsize + (self.mask is not None))
+
+    @property
+    def inflating_bytes(self) -> int:
+        """How much memory it takes to inflate it: as it is stored, and decoded; tiles stand there three times."""
+        stored = self.layout.byte_count
+        return self.kept_bytes + stored + (3 * self.image.data_bytes + stored if self.layout.tile_compressed else 0)
+
+    @property
     def is_summed(self) -> bool:
         """Whether the sum over its data can be taken while rows are read: each row is a whole number of words."""
         layout = self.layout
@@ -256,6 +277,13 @@ class _Piece(NamedTuple):
     not_finite: int
 
 
+def held_bytes(stack: Stack) -> int:
+    """Return how much memory the pixels of a stack take; 0 where they are in files."""
+    if not isinstance(stack, ArrayStack):
+        return 0
+    return sum(array.nbytes for array in (*stack.arrays, *stack.masks) if array is not None)
+
+
 class TalliedStack:
     """A stack of which it is counted, while each row of it is read once, what has been read.
 
@@ -343,7 +371,8 @@ def _require_shape(name: str, shape: tuple[int, ...], first_name: str, first: tu
 def open_stack(
     paths: Sequence[str | os.PathLike[str]],
     *,
-    in_memory_bytes: int,
+    in_memory_bytes: int | Callable[[int, tuple[int, int], np.dtype[Any]], int],
+    limit_bytes: int = 2**62,
     spool_folder: Path | None = None,
     workers: int | None = None,
 ) -> tuple[Stack, list[FrameFile]]:
@@ -353,11 +382,14 @@ def open_stack(
     ----------
     paths : sequence of path
         FITS files, uncompressed or compressed in any way that can be read.
-    in_memory_bytes : int
+    in_memory_bytes : int or callable
         Compressed frames are kept in memory where all of them together need no more than this; otherwise they are
-        inflated once into temporary files.
+        inflated once into one temporary file. A function is called with the number of frames, their shape and dtype,
+        and what it raises ends it before any pixel is read.
+    limit_bytes : int, optional
+        How much memory all of this may take: it decides how many are inflated at once.
     spool_folder : Path, optional
-        Where those temporary files go; by default the system's folder.
+        Where the temporary file goes; by default into the system's folder.
     workers : int, optional
         How many threads inflate.
 
@@ -373,8 +405,10 @@ def open_stack(
         When there is no path.
     FrameError
         When a file cannot be read, or its shape differs from that of the first.
+    MemoryLimitError
+        When one frame alone takes more than ``limit_bytes``.
     OutputError
-        When there is no room for temporary files.
+        When there is no room for the temporary file.
     """
     if not paths:
         raise NoFramesError("a stack needs at least one frame")
@@ -383,33 +417,35 @@ def open_stack(
     names = tuple(str(frame.path) for frame in frames)
     for name, image in zip(names, images, strict=True):
         _require_shape(name, image.layout.shape_yx, names[0], images[0].layout.shape_yx)
+    plain = FileStack(tuple(images), names)
+    if not isinstance(in_memory_bytes, int):
+        in_memory_bytes = in_memory_bytes(len(images), plain.shape_yx, plain.dtype)
     if all(image.is_plain for image in images):
-        return FileStack(tuple(images), names), frames
-    spools = sum(image.layout.byte_count for image in images) > in_memory_bytes
+        return plain, frames
+    largest = max(image.inflating_bytes for image in images)
+    if largest > limit_bytes:
+        raise MemoryLimitError(
+            f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is unpacked; raise it to "
+            f"{largest / 1e6 + 1:.0f} MB or more, or unpack the files first"
+        )
+    kept = sum(image.kept_bytes for image in images)
+    spools = kept > min(in_memory_bytes, limit_bytes - largest)
+    threads = min(worker_count(workers), (limit_bytes - (0 if spools else kept)) // largest)
 
-    def inflate(image: ImageOnDisk) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        pixels = read_raw(image.frame.path, ext=image.image.index).decode()
-        mask = None
-        if image.mask is not None:
-            mask = read_raw(image.frame.path, ext=image.mask.index).decode() != 0
-        return _spooled(pixels, spool_folder) if spools else pixels, mask
+    def inflated(image: ImageOnDisk) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        return blame(image.frame.path, _inflated, image)
 
-    arrays, masks = zip(
-        *map_threads(lambda image: blame(image.frame.path, inflate, image), images, workers), strict=True
-    )
-    return ArrayStack(arrays, masks, names), frames
+    if not spools:
+        arrays, masks = zip(*map_threads(inflated, images, threads), strict=True)
+        return ArrayStack(arrays, masks, names), frames
+    spool = Spool(spool_folder)
+    places = map_threads(lambda image: spool.put(*inflated(image)), images, threads)
+    return SpooledStack(spool, tuple(places), names, plain.shape_yx, plain.dtype), frames
 
 
-def _spooled(pixels: NDArray[Any], folder: Path | None) -> NDArray[Any]:
-    """Move pixels into a temporary file that has no name, and map it."""
-    where = tempfile.gettempdir() if folder is None else folder
-    try:
-        with tempfile.TemporaryFile(dir=where) as file:
-            pixels.tofile(file)
-            return np.memmap(file, dtype=pixels.dtype, mode="r", shape=pixels.shape)
-    except OSError as error:
-        raise OutputError(
-            where,
-            f"cannot hold the inflated frames ({error.strerror or error})",
-            "make room, set TMPDIR to another folder, or raise the memory limit",
-        ) from error
+def _inflated(image: ImageOnDisk) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return the pixels of a file, and its mask."""
+    pixels = read_raw(image.frame.path, ext=image.image.index).decode()
+    if image.mask is None:
+        return pixels, None
+    return pixels, read_raw(image.frame.path, ext=image.mask.index).decode() != 0

@@ -16,7 +16,7 @@ from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.quality import pair_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,7 +65,7 @@ def _rows(bands: NDArray[Any]) -> NDArray[Any]:
 
 
 def gain_from_pairs(
-    flats: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    flats: Iterable[tuple[NDArray[Any], NDArray[Any]]],
     biases: Sequence[NDArray[Any]],
     read_noise_adu: float,
     saturation_adu: float,
@@ -74,8 +74,8 @@ def gain_from_pairs(
 
     Parameters
     ----------
-    flats : sequence of pairs of ndarray, shape (bands, height, columns)
-        Samples of the image in flats of one filter.
+    flats : iterable of pairs of ndarray, shape (bands, height, columns)
+        Samples of the image in flats of one filter; gone through once.
     biases : sequence of ndarray, shape (bands, height, columns)
         Their mean is the zero of light.
     read_noise_adu : float
@@ -96,7 +96,7 @@ def gain_from_pairs(
     up, which lowers the variance of bright flats by some per cent (the brighter-fatter effect), and so raises the gain
     that is found.
     """
-    if not flats or not biases:
+    if not biases:
         return None
     zero = np.mean([_blocks(bias).mean(axis=1, dtype=np.float64) for bias in biases], axis=0)
     photon_adu2, signal_adu = [], []
@@ -104,6 +104,8 @@ def gain_from_pairs(
         excess, signal = _pair_blocks(first, second, zero, read_noise_adu, saturation_adu)
         photon_adu2.append(excess)
         signal_adu.append(signal)
+    if not photon_adu2:
+        return None
     excess, signal = np.concatenate(photon_adu2), np.concatenate(signal_adu)
     if excess.size == 0:
         return None
@@ -112,7 +114,7 @@ def gain_from_pairs(
     spread = MAD_TO_SIGMA * float(np.median(np.abs(gains - middle)))
     good = np.abs(gains - middle) <= _OUTLIER * spread if spread > 0 else np.ones(gains.size, dtype=np.bool_)
     gain = float(signal[good].sum() / excess[good].sum())
-    return Measured(gain, spread / float(np.sqrt(good.sum())), len(flats))
+    return Measured(gain, spread / float(np.sqrt(good.sum())), len(photon_adu2))
 
 
 def _block_size(columns: int) -> int:

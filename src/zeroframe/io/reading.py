@@ -231,10 +231,10 @@ def _read_image(
     check_sums: bool,
 ) -> tuple[np.ndarray[Any, Any], ImageLayout]:
     """Read the data at which the source stands."""
-    if source.encoding != "plain" or layout.tile_compressed:
-        refuse_blown_up(source.path, source.file_size, max(layout.byte_count, hdu.data_bytes))
     if layout.tile_compressed:
         check_tiles(source.path, hdu, layout)
+    if source.encoding != "plain" or layout.tile_compressed:
+        refuse_blown_up(source.path, source.file_size, max(layout.byte_count, hdu.data_bytes))
     if hdu.data_bytes > source.most_bytes - (hdu.data_offset if source.encoding == "plain" else 0):
         if source.encoding == "plain":
             raise _cut_off(source.path, hdu, source.file_size - hdu.data_offset)

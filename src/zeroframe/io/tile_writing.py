@@ -63,7 +63,7 @@ def tiled_buffers(path: Path, parts: Sequence[ImagePart]) -> Iterator[bytes | me
         yield bytes(padded(size) - size)
 
 
-def _rice(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], list[bytes]]:
+def _rice(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], list[bytes | memoryview]]:
     """Return the cards and the bytes of a table of Rice tiles, one a row, compressed by astropy."""
     from astropy.io import fits
 
@@ -83,7 +83,7 @@ def _rice(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], list
     ]
 
 
-def _gzip_2(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], list[bytes]]:
+def _gzip_2(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], list[bytes | memoryview]]:
     """Return the cards and the bytes of a table of GZIP_2 tiles, each of whole rows and about 64 KiB.
 
     GZIP_2 puts the first bytes of all pixels of a tile before the second ones and so on, then gzips them: the
@@ -92,24 +92,25 @@ def _gzip_2(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], li
     width = data.shape[-1]
     height = data.shape[-2] if data.ndim > 1 else 1
     rows = min(height, max(1, _TILE_BYTES // (width * form.dtype.itemsize)))
-    tiles = []
+    heap, sizes_of = bytearray(), list[int]()  # one piece that grows: the tiles are not in memory twice
     for plane in data.reshape(-1, height, width):
         for start in range(0, height, rows):
             stored = stored_bytes(plane[start : start + rows], form)
             octets = np.frombuffer(stored, np.uint8).reshape(-1, form.dtype.itemsize)
             compressor = gzip_compressor()
-            tiles.append(compressor.compress(octets.T.tobytes()) + compressor.flush())
-    sizes = np.array([len(tile) for tile in tiles], np.int64)
+            tile = compressor.compress(octets.T.tobytes()) + compressor.flush()
+            heap += tile
+            sizes_of.append(len(tile))
+    sizes = np.array(sizes_of, np.int64)
     letter, integer = ("P", ">i4") if sizes.sum() < 2**31 else ("Q", ">i8")
     descriptors = np.stack([sizes, np.cumsum(sizes) - sizes], axis=1).astype(integer)
-    heap = b"".join(tiles)
     tile_shape = [width, rows, *[1] * data.ndim][: data.ndim]
     cards = [
         card("XTENSION", "BINTABLE", "binary table extension"),
         card("BITPIX", 8, "array data type"),
         card("NAXIS", 2, "number of array dimensions"),
         card("NAXIS1", descriptors[0].nbytes, "width of table in bytes"),
-        card("NAXIS2", len(tiles), "number of rows in table"),
+        card("NAXIS2", len(sizes_of), "number of rows in table"),
         card("PCOUNT", len(heap), "size of the heap"),
         card("GCOUNT", 1, "number of groups"),
         card("TFIELDS", 1, "number of fields in each row"),
@@ -125,4 +126,4 @@ def _gzip_2(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], li
         *[card(f"ZTILE{axis}", size, "size of tiles") for axis, size in enumerate(tile_shape, 1)],
         card("ZCMPTYPE", "GZIP_2", "compression algorithm"),
     ]
-    return cards, [descriptors.tobytes(), heap]
+    return cards, [descriptors.tobytes(), memoryview(heap)]

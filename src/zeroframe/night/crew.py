@@ -10,10 +10,11 @@ import numpy as np
 from zeroframe.combine_jobs import Means
 from zeroframe.night.groups import combine_group
 from zeroframe.night.ingredients import Pantry
-from zeroframe.night.keeping import KeptPixels, image_bytes, worth_keeping
+from zeroframe.night.keeping import KeptPixels
 from zeroframe.night.keys import pixel_uses
 from zeroframe.night.mask_writing import make_mask
 from zeroframe.night.pixels import FrameMaker
+from zeroframe.night.sharing import refuse_too_large
 from zeroframe.night.shelf import Plane, Shelf
 from zeroframe.night.spare import SpareMemory
 from zeroframe.parallel import worker_count
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
     from zeroframe.night.session import NightSession
     from zeroframe.record import OutputMark
 
-__all__ = ["SHELF_SHARE", "Crew", "LocalCrew"]
-
-#: What of the memory that is allowed combined frames may take while others need them: one part of so many.
-SHELF_SHARE = 3
+__all__ = ["Crew", "LocalCrew"]
 
 
 class Crew(Protocol):
@@ -105,25 +103,25 @@ class LocalCrew:
         self._session, plan = session, session.plan
         uses = Counter(name for frame in plan.frames for name in pixel_uses(plan, frame))
         uses.update(job.source for job in plan.masks)
-        self._memory = SpareMemory(session.limit_bytes)
+        shares = session.shares
+        self._memory = SpareMemory(shares.limit_bytes)
         flat_uses = Counter(frame.steps.flat for frame in plan.frames if frame.steps.flat is not None)
-        limit = session.limit_bytes // SHELF_SHARE
-        self._shelf = Shelf(plan.out, limit, uses, flat_uses, self._memory.empty, session.watch)
-        room, self._share = _memory(session)
-        self._kept = KeptPixels(room)
+        self._shelf = Shelf(plan.out, shares.shelf_bytes, uses, flat_uses, self._memory.empty, session.watch)
+        self._kept = KeptPixels(shares.kept_bytes)
         pantry = Pantry(plan, self._shelf, keys)
         self._maker = FrameMaker(pantry, self._kept, self._memory, session.watch, check_sums=check_sums)
 
     @property
     def tasks_at_once(self) -> int:
         """As many as the memory limit allows."""
-        return self._session.threads
+        return self._session.shares.threads
 
     def calibrate(
         self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
     ) -> Made:
         """Make a frame; see `Crew.calibrate`."""
         plan = self._session.plan
+        refuse_too_large(frame, self._session.shares.limit_bytes)
         keep = group is not None and self._kept.claim(group)
         try:
             if right is not None:
@@ -143,8 +141,8 @@ class LocalCrew:
         """Combine a group, whose pixels leave memory; see `Crew.combine`."""
         plan = self._session.plan
         pixels = self._kept.of(group)
-        limit = self._share + sum(one.nbytes for one in pixels.values())
-        workers = max(worker_count(self._session.workers) // min(busy, self._session.threads), 1)
+        limit = self._session.shares.task_bytes + sum(one.nbytes for one in pixels.values())
+        workers = max(worker_count(self._session.workers) // min(busy, self._session.shares.threads), 1)
         watch = self._session.watch
         means = Means(plan.overwrite, limit, workers, None, empty=self._memory.empty, watch=watch)
         outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
@@ -165,15 +163,3 @@ class LocalCrew:
 
     def give_up(self) -> None:
         """Nothing waits here: what runs ends by itself."""
-
-
-def _memory(session: NightSession) -> tuple[int, int]:
-    """Divide the memory: how much calibrated frames may take until they are combined, and each thread for its work."""
-    frames = [frame for group in session.plan.groups for frame in group.frames]
-    kept = sum(sum(map(image_bytes, group.frames)) for group in session.plan.groups if worth_keeping(group.frames))
-    left = session.limit_bytes * (SHELF_SHARE - 1) // SHELF_SHARE
-    # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
-    largest = max((frame.shape_yx[0] * frame.shape_yx[1] for frame in frames), default=0)
-    working = max(session.frame_bytes, session.threads * (16 * largest + (64 << 20)))
-    room = min(kept, max(left - working, 0))
-    return room, (left - room) // session.threads

@@ -16,7 +16,6 @@ from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExist
 from zeroframe.io.marks import file_mark
 from zeroframe.io.watching import Watch
 from zeroframe.memory import default_limit_bytes
-from zeroframe.night.crew import SHELF_SHARE
 from zeroframe.night.groups import combine_group
 from zeroframe.night.ingredients import Pantry
 from zeroframe.night.keeping import KeptPixels
@@ -24,6 +23,7 @@ from zeroframe.night.keys import frame_key, frame_uses, group_key
 from zeroframe.night.mask_writing import make_mask
 from zeroframe.night.pixels import FrameMaker
 from zeroframe.night.results import GroupOutcome
+from zeroframe.night.sharing import SHELF_SHARE
 from zeroframe.night.shelf import Shelf
 from zeroframe.night.spare import SpareMemory
 from zeroframe.parallel import usable_cores

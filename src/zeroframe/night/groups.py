@@ -217,8 +217,12 @@ class _GroupOrigin(Origin):
             read = frame.steps.read_noise_e / gain
         if read is None:
             return None
-        light = np.maximum(combined.data, 0.0) if gain is not None and self._level_is_zero(path) else 0.0
-        noise: NDArray[Any] = np.sqrt(read**2 + light / (gain or 1.0) + np.zeros_like(combined.data))
+        noise: NDArray[Any] = np.zeros_like(combined.data)
+        if gain is not None and self._level_is_zero(path):
+            np.maximum(combined.data, 0.0, out=noise)
+            noise /= gain
+        noise += read**2
+        np.sqrt(noise, out=noise)
         return noise
 
     def _level_is_zero(self, path: Path) -> bool:
@@ -251,10 +255,14 @@ def _gain_of(stack: Stack, read_noise_adu: float, frames: Sequence[NightOutcome]
     bands = [slice(band.start + top, band.start + top + _GAIN_BAND_ROWS)
              for band in bands for top in range(0, height - _GAIN_BAND_ROWS + 1, _GAIN_BAND_ROWS)] or bands  # fmt: skip
     height = bands[0].stop - bands[0].start
-    samples = [read_bands(stack, index, bands).reshape(len(bands), height, nx) for index in range(len(frames))]
-    pairs = [(samples[index], samples[index + 1]) for index in range(0, len(samples) - 1, 2)]
+    zero = np.zeros((len(bands), height, nx), stack.dtype)
+    # read when their turn comes: there may be thousands
+    pairs = (
+        (read_bands(stack, index, bands).reshape(zero.shape), read_bands(stack, index + 1, bands).reshape(zero.shape))
+        for index in range(0, len(frames) - 1, 2)
+    )
     # saturated pixels are not finite, and blocks with such are left out
-    return gain_from_pairs(pairs, [np.zeros_like(samples[0])], read_noise_adu, np.inf)
+    return gain_from_pairs(pairs, [zero], read_noise_adu, np.inf)
 
 
 def _lit_level(stack: Stack, index: int) -> float:

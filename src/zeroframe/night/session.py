@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroframe.errors import MemoryLimitError, UsageError
-from zeroframe.frames import frame_bytes
+from zeroframe.errors import UsageError
 from zeroframe.io.atomic import remove_stale_parts
-from zeroframe.io.decoding import decoded_float
 from zeroframe.io.urls import is_there
 from zeroframe.io.watching import Watch
 from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
 from zeroframe.night.keys import frame_uses
-from zeroframe.night.pixels import calibrate_job
+from zeroframe.night.sharing import MemoryShares, share_memory
 from zeroframe.night.standing import examine_night, result_name, result_targets
-from zeroframe.parallel import worker_count
 from zeroframe.provenance import as_data, versions
 from zeroframe.record import OutputMark, RunRecord, write_record
 from zeroframe.resume import refuse_foreign
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
 
     from zeroframe.io.marks import FileMark
     from zeroframe.locking import FolderLock
-    from zeroframe.night.jobs import NightFrame, NightPlan
+    from zeroframe.night.jobs import NightPlan
     from zeroframe.night.results import NightResult
     from zeroframe.night.standing import NightStandings
 
@@ -49,12 +46,10 @@ class NightSession:
         What is to be done.
     standings : NightStandings
         What of it is there already.
-    limit_bytes : int
-        How much memory may be used.
+    shares : MemoryShares
+        How much memory may be used, and for what.
     workers : int or None
         How many threads were asked for.
-    threads : int
-        How many frames may be calibrated at once.
     started : datetime.datetime
         When.
     examined_s : float
@@ -69,19 +64,13 @@ class NightSession:
 
     plan: NightPlan
     standings: NightStandings
-    limit_bytes: int
+    shares: MemoryShares
     workers: int | None
-    threads: int
     started: datetime
     examined_s: float
     executor: Executor | None = None
     watch: Watch = field(default_factory=Watch)
     lock: FolderLock | None = None
-
-    @property
-    def frame_bytes(self) -> int:
-        """How much memory the threads that calibrate frames take together."""
-        return self.threads * max((_work_bytes(frame) for frame in _whole_frames(self.plan)), default=0)
 
     @property
     def right_report(self) -> bool:
@@ -152,8 +141,8 @@ class NightSession:
             "started": iso_time(self.started),
             "raw": str(plan.raw.absolute()),
             "out": str(plan.out.absolute()),
-            "threads": self.threads,
-            "memory_limit": self.limit_bytes,
+            "threads": self.shares.threads,
+            "memory_limit": self.shares.limit_bytes,
             "executor": "threads" if self.executor is None else str(self.executor),
             **said,
         }
@@ -285,7 +274,7 @@ def begin_night(
     Raises
     ------
     MemoryLimitError
-        When not even one frame fits, with what it is calibrated with.
+        When not even one frame fits, with what it is calibrated with, or a group cannot be combined.
     OutputError
         When a folder for the results cannot be made, or another run is writing there.
     OutputExistsError
@@ -300,7 +289,7 @@ def begin_night(
             f"{plan.raw}, {plan.out}: other processes may be elsewhere; plan the night with absolute paths"
         )
     limit = mem_limit_bytes or default_limit_bytes()
-    threads = _threads(plan, limit, workers)
+    shares = share_memory(plan, limit, workers)
     make_folder(plan.out)
     with folder_lock(plan.out) as lock:
         started, clock = datetime.now(UTC), time.perf_counter()
@@ -314,50 +303,10 @@ def begin_night(
         if not plan.overwrite:
             refuse_foreign(standings)
         examined_s = time.perf_counter() - clock
-        session = NightSession(plan, standings, limit, workers, threads, started, examined_s, executor, watch, lock)
+        session = NightSession(plan, standings, shares, workers, started, examined_s, executor, watch, lock)
         if not standings.nothing_to_do:
             session.write_begin()
         yield session
         if executor is not None:
             for folder in folders:
                 remove_stale_parts(folder)  # of workers that have died while others went on
-
-
-def _image_bytes(frame: NightFrame) -> int:
-    ny, nx = frame.shape_yx
-    return int(ny * nx * decoded_float(frame.layout).itemsize)
-
-
-def _work_bytes(frame: NightFrame) -> int:
-    """Return how much memory one thread needs to calibrate a frame."""
-    image = _image_bytes(frame)
-    noise = 2 * image if frame.steps.uncertainty else 0
-    return frame_bytes(calibrate_job(frame)) + noise + image // 4
-
-
-def _plane_bytes(frame: NightFrame) -> int:
-    """Return how much memory takes what a frame is calibrated with."""
-    steps = frame.steps
-    planes = sum(name is not None for name in (steps.bias, steps.dark, steps.flat))
-    return _image_bytes(frame) * (planes * (2 if steps.uncertainty else 1) + steps.uncertainty)
-
-
-def _whole_frames(plan: NightPlan) -> list[NightFrame]:
-    """Return the frames whose sizes can be believed: the header of one that is cut off may ask for any."""
-    odd = {item.path for item in plan.found if item.frame is not None and item.frame.remarks}
-    return [frame for frame in plan.frames if frame.source not in odd] or list(plan.frames)
-
-
-def _threads(plan: NightPlan, limit_bytes: int, workers: int | None) -> int:
-    """Decide how many frames may be worked on at once."""
-    if not plan.frames:
-        return 1
-    planes = max(_plane_bytes(frame) for frame in _whole_frames(plan))
-    each = max(_work_bytes(frame) for frame in _whole_frames(plan))
-    if planes + each > limit_bytes:
-        needed = (planes + each) / 1e6 + 1
-        raise MemoryLimitError(
-            f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is calibrated with its "
-            f"bias, dark and flat; raise it to {needed:.0f} MB or more"
-        )
-    return int(min(worker_count(workers), len(plan.frames), max((limit_bytes - planes) // 2 // each, 1)))

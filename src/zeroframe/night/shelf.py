@@ -13,6 +13,7 @@ from zeroframe.calibration_frames import NO_PLANE, divisor_of, error_factor
 from zeroframe.errors import FrameError
 from zeroframe.io import read_raw, scan
 from zeroframe.io.watching import Watch
+from zeroframe.kernels.frame import swap_bytes32
 from zeroframe.stacks import ImageOnDisk
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from zeroframe.io import Hdu
 
 __all__ = ["Plane", "Shelf"]
 
@@ -166,7 +169,7 @@ class Shelf:
         if (name, None) not in self._planes:
             path = self._out / name
             self._watch.look([path])
-            plane = _read(path)
+            plane = _read(path, self._empty)
             self._watch.check([path])  # image, errors and mask are of one file
             self._cards[name] = plane.cards
             self._add((name, None), plane)
@@ -184,14 +187,25 @@ def _number(cards: Mapping[str, Any], word: str) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _read(path: Path) -> Plane:
+def _read(path: Path, empty: Callable[..., NDArray[Any]]) -> Plane:
     """Read a combined frame or a mask."""
     found = ImageOnDisk.find(scan(path))
-    image = read_raw(path, ext=found.image.index)
-    pixels = image.decode()
+    pixels = _read_image(path, found.image, empty)
     if pixels.shape != found.layout.shape_yx:
         raise FrameError(path, "was changed while the night was reduced", "run again")
     sigmas = [hdu for hdu in found.frame.hdus if hdu.name == "UNCERT"]
-    sigma = read_raw(path, ext=sigmas[0].index).decode() if sigmas else NO_PLANE
-    mask = None if found.mask is None else read_raw(path, ext=found.mask.index).decode() != 0
+    sigma = _read_image(path, sigmas[0], empty) if sigmas else NO_PLANE
+    mask = None if found.mask is None else _read_image(path, found.mask, empty) != 0
     return Plane(pixels if pixels.dtype.kind == "f" else pixels != 0, sigma, mask, found.frame.cards_of(found.image))
+
+
+def _read_image(path: Path, hdu: Hdu, empty: Callable[..., NDArray[Any]]) -> NDArray[Any]:
+    """Read one image of a file; float32, as most are, in its own bytes, and into memory that is used again."""
+    size = 0 if hdu.layout is None else hdu.layout.byte_count
+    into = empty(size, np.uint8)
+    raw = read_raw(path, ext=hdu.index, into=into)
+    if raw.pixels.dtype != ">f4" or not np.shares_memory(raw.pixels, into):
+        return raw.decode()
+    words = raw.pixels.reshape(-1).view(np.uint32)
+    swap_bytes32(words, words)
+    return raw.pixels.view(np.float32)
