@@ -1,10 +1,7 @@
 """One run in a folder at a time.
 
-On a disk the system sees to that, and lets go of the folder when a run dies. A store has no such locks: there a small
-file says who is writing. Two runs cannot both make it where a store knows how to refuse the second (S3 does, with
-``If-None-Match``); elsewhere two that begin within the same second can. When a run is killed its file stays. The next
-run on that machine sees that nobody has this number any more and goes on; on another machine it cannot tell, says so,
-and leaves it to the person. What is lost without the lock is time, and not results: each is put in its place whole.
+On a disk the system sees to that, and lets go of the folder when a run dies. A store has no such locks: see
+`zeroframe.store_lock`. What is lost without the lock is time, and not results: each is put in its place whole.
 """
 
 from __future__ import annotations
@@ -15,25 +12,39 @@ import os
 import socket
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from zeroframe.errors import FrameError, OutputError, OutputExistsError, ZeroframeWarning
-from zeroframe.io.atomic import atomic_file, output_error, write_all
+from zeroframe.errors import OutputError, ZeroframeWarning
+from zeroframe.io.atomic import output_error
 from zeroframe.io.urls import UrlPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["LOCK_NAME", "folder_lock"]
+__all__ = ["LOCK_NAME", "HeldLock", "folder_lock"]
 
 LOCK_NAME = ".zeroframe.lock"
 # What disks that know no locks answer.
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
 
 
+class HeldLock(Protocol):
+    """A lock that this run has taken."""
+
+    def require(self) -> None:
+        """Raise `OutputError` when it is not held any more."""
+
+
+class _HeldBySystem:
+    """A lock that is held as long as the process lives."""
+
+    def require(self) -> None:
+        """Do nothing."""
+
+
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[HeldLock]:
     """Hold the folder of results for one run.
 
     The lock is the system's (flock) on a file that is removed at the end. When the process dies, in whatever way, the
@@ -44,71 +55,32 @@ def folder_lock(folder: Path) -> Iterator[None]:
     folder : pathlib.Path
         Has to be there; or of a store.
 
+    Yields
+    ------
+    HeldLock
+        One of a store may be lost to another run, where this one has given no sign of life for a while.
+
     Raises
     ------
     OutputError
         When another run holds it, or the folder may not be written to.
     """
     path = folder / LOCK_NAME
-    if isinstance(path, UrlPath):
-        with _lock_of_store(folder, path):
-            yield
+    if isinstance(folder, UrlPath):
+        from zeroframe.io.places import Place
+        from zeroframe.store_lock import store_lock
+
+        with store_lock(Place(str(folder)), LOCK_NAME) as held:
+            yield held
         return
     descriptor = _opened(folder, path)
     try:
         _say_who(descriptor)
-        yield
+        yield _HeldBySystem()
     finally:
         # removed while it is held, so that whoever opened it meanwhile sees that it is not the one in the folder
         path.unlink(missing_ok=True)
         os.close(descriptor)
-
-
-@contextmanager
-def _lock_of_store(folder: Path, path: UrlPath) -> Iterator[None]:
-    own = _holder()
-    try:
-        _put_holder(path, own, overwrite=False)
-    except OutputExistsError as error:
-        holder = _said_there(path)
-        if not _has_died(holder):
-            reason = f"another run of zeroframe ({holder}) is writing there, or was killed there"
-            advice = f"wait until it has ended; if it has been killed, remove {path} and run again"
-            raise OutputError(folder, reason, advice) from error
-        _put_holder(path, own, overwrite=True)
-    except OutputError as error:
-        raise OutputError(folder, error.reason, error.advice) from error
-    try:
-        yield
-    finally:
-        if _said_there(path) == own:
-            path.unlink(missing_ok=True)
-
-
-def _put_holder(path: UrlPath, holder: str, *, overwrite: bool) -> None:
-    with atomic_file(path, overwrite=overwrite) as descriptor:
-        write_all(descriptor, [holder.encode()])
-
-
-def _said_there(path: UrlPath) -> str:
-    try:
-        return path.read_bytes()[:200].decode("ascii", "replace").strip()
-    except (FileNotFoundError, FrameError):
-        return "somebody"  # it has ended just now
-
-
-def _has_died(holder: str) -> bool:
-    """Say whether a run was on this machine, and its process is there no more."""
-    number, _, host = holder.removeprefix("process ").partition(" on ")
-    if host != socket.gethostname() or not number.isdigit():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
 
 
 def _holder() -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.frames import FrameOutcome
+    from zeroframe.locking import HeldLock
     from zeroframe.plan import BiasPlan
 
 __all__ = ["Session", "begin", "iso_time", "kept_report", "make_folder", "report_is_right"]
@@ -56,6 +57,8 @@ class Session:
         How long it took to look at what is there.
     executor : concurrent.futures.Executor or None
         Where frames are calibrated and combined; None: on threads here.
+    held : HeldLock or None
+        Of the folder of results.
     copies : pathlib.Path or None
         Folder of this disk, where copies of results stay that are put into a store until the run ends.
     """
@@ -70,6 +73,7 @@ class Session:
     examined_s: float
     executor: Executor | None = None
     copies: Path | None = None
+    held: HeldLock | None = None
 
     @property
     def near(self) -> dict[Path, Path]:
@@ -106,7 +110,7 @@ class Session:
         Raises
         ------
         OutputError
-            When it cannot be written.
+            When it cannot be written, or another run has taken over the folder.
         """
         outputs = {
             frame.target.name: output_mark(frame) for frame in frames if frame.is_there and frame.target is not None
@@ -123,6 +127,8 @@ class Session:
             **kept_report(self.plan.out, self.standings),
         }
         inputs = {frame.source.name: frame.source_mark for frame in frames if frame.source_mark is not None}
+        if self.held is not None:
+            self.held.require()
         write_record(self.plan.out, self._record("finished", inputs, outputs, this_run))
 
     @property
@@ -244,7 +250,7 @@ def begin(
     threads, keep = _share_memory(plan, limit, workers)
     make_folder(plan.out)
     here = _waiting(threads, plan.out) if far and executor is None else nullcontext((executor, None))
-    with folder_lock(plan.out), here as (executor, copies):
+    with folder_lock(plan.out) as held, here as (executor, copies):
         started, clock = datetime.now(UTC), time.perf_counter()
         remove_stale_parts(plan.out)
         standings = examine(plan, check=check, workers=threads, executor=executor)
@@ -252,7 +258,8 @@ def begin(
             refuse_foreign(standings)
         keep = keep and executor is None and not any(standing.right for standing in standings.frames)
         examined_s = time.perf_counter() - clock
-        session = Session(plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies)
+        about = (plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies)
+        session = Session(*about, held)
         if any(standing.verdict != "keep" for standing in standings.all):
             session.write_begin()
         yield session

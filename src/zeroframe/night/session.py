@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.io.marks import FileMark
+    from zeroframe.locking import HeldLock
     from zeroframe.night.jobs import NightFrame, NightPlan
     from zeroframe.night.results import NightResult
     from zeroframe.night.standing import NightStandings
@@ -59,6 +60,8 @@ class NightSession:
         How long it took to look at what is there.
     executor : concurrent.futures.Executor or None
         Where results are made; None: on threads here.
+    held : HeldLock or None
+        Of the folder of results.
     """
 
     plan: NightPlan
@@ -69,6 +72,7 @@ class NightSession:
     started: datetime
     examined_s: float
     executor: Executor | None = None
+    held: HeldLock | None = None
 
     @property
     def frame_bytes(self) -> int:
@@ -95,7 +99,7 @@ class NightSession:
         Raises
         ------
         OutputError
-            When it cannot be written.
+            When it cannot be written, or another run has taken over the folder.
         """
         outputs: dict[str, OutputMark] = {}
         inputs: dict[str, FileMark] = {}
@@ -117,6 +121,8 @@ class NightSession:
             if mask.is_there:
                 marked = OutputMark(mask.key, mask.crc32, mask.bytes_out, (mask.job.source,), stamp=mask.stamp)
                 outputs[result_name(self.plan, mask.job.target)] = marked
+        if self.held is not None:
+            self.held.require()
         said = {**_run_said(result), "finished": iso_time(datetime.now(UTC))}
         self._write("finished", inputs, outputs, said | kept_report(self.plan.out, self.standings))
 
@@ -288,7 +294,7 @@ def begin_night(
     limit = mem_limit_bytes or default_limit_bytes()
     threads = _threads(plan, limit, workers)
     make_folder(plan.out)
-    with folder_lock(plan.out):
+    with folder_lock(plan.out) as held:
         started, clock = datetime.now(UTC), time.perf_counter()
         folders = sorted({plan.out, *(target.parent for target in result_targets(plan))})
         for folder in folders:
@@ -297,7 +303,8 @@ def begin_night(
         standings = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
         if not plan.overwrite:
             refuse_foreign(standings)
-        session = NightSession(plan, standings, limit, workers, threads, started, time.perf_counter() - clock, executor)
+        examined_s = time.perf_counter() - clock
+        session = NightSession(plan, standings, limit, workers, threads, started, examined_s, executor, held)
         if not standings.nothing_to_do:
             session.write_begin()
         yield session
