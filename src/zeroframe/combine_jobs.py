@@ -25,7 +25,7 @@ from zeroframe.errors import (
 from zeroframe.events import log_outcome
 from zeroframe.frames import error_sentence
 from zeroframe.headers import combined_cards
-from zeroframe.input_sums import InputSums
+from zeroframe.input_sums import InputSums, require_sums
 from zeroframe.io import HeaderDraft, scan, write_fits
 from zeroframe.io.marks import Crc32
 from zeroframe.io.urls import any_far, as_path, is_there
@@ -37,7 +37,7 @@ from zeroframe.quality import sampled_level
 from zeroframe.results import CombinedOutcome
 from zeroframe.resume import RIGHT_COMBINED
 from zeroframe.saving import image_parts, stored_in_place
-from zeroframe.stacks import ArrayStack, Stack, TalliedStack, open_stack
+from zeroframe.stacks import ArrayStack, FileStack, Stack, TalliedStack, open_stack
 from zeroframe.survey import survey
 
 if TYPE_CHECKING:
@@ -151,6 +151,10 @@ class Origin:
     def check(self, paths: Sequence[Path], stack: TalliedStack) -> None:
         """Look at what has been read of the frames; raise `FrameError` where one of them is damaged."""
 
+    def check_rows(self, stack: Stack) -> None:
+        """Look at what came of frames in a store row by row; raise `FrameError` as `check` does."""
+        require_sums(stack)
+
     def seen(self, stack: Stack, paths: Sequence[Path]) -> Stack:  # noqa: ARG002
         """Return the frames as they are compared and combined."""
         return stack
@@ -182,6 +186,10 @@ class _FilesOrigin(Origin):
 
     def check(self, paths: Sequence[Path], stack: TalliedStack) -> None:
         self._sums.compare(paths, stack)
+
+    def check_rows(self, stack: Stack) -> None:
+        if self._sums.check:
+            require_sums(stack)
 
     @property
     def judge(self) -> Judge:
@@ -235,6 +243,7 @@ def _combine_opened(
         reason = "no frame belongs to the others; look at them, and combine those that you trust"
         return CombinedOutcome(job.target, "failed", reason, outliers=outliers)
     paths = [paths[number] for number in chosen]
+    opened = stack
     stack = origin.seen(ChosenStack.of(stack, chosen), paths)
     kind, gain = origin.common(paths)
     # in this order, so that the sample and the result are not in memory at once
@@ -248,6 +257,9 @@ def _combine_opened(
         workers=means.workers,
         empty=means.empty,
     )
+    for image in opened.images if isinstance(opened, FileStack) else ():
+        if image.sums is not None:
+            image.sums.begin()
     masked = origin.masked(paths)
     tallied = stack if masked is not None else TalliedStack(stack)
     combined, clipping = combine_prepared(
@@ -260,6 +272,7 @@ def _combine_opened(
         executor=means.executor,
         empty=means.empty,
     )
+    origin.check_rows(opened)
     if isinstance(tallied, TalliedStack):
         origin.check(paths, tallied)
     finished = origin.finished(combined, prepared, paths)

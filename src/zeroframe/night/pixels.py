@@ -12,6 +12,7 @@ from zeroframe.errors import FrameError
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.io import HeaderDraft, ImagePart, read_raw, write_fits
+from zeroframe.io.checksums import header_crc32
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.kernels.reduction import subtract_planes
@@ -146,6 +147,8 @@ class FrameMaker:
         )
         if raw.mark is None or not same:
             raise FrameError(frame.source, "was changed while the night was reduced", "run again")
+        if frame.header_crc32 not in (None, header_crc32(raw.cards)):
+            raise FrameError(frame.source, "has another header than the night was planned by", "run again")
         return raw, raw.mark
 
     def _reduced(
