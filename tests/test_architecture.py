@@ -29,7 +29,7 @@ FLOORS = (
     ),
     (
         *("dialects", "io", "headers"),
-        *("header_*", "conditions", "listing", "survey", "readback", "locking"),
+        *("header_*", "conditions", "listing", "survey", "readback", "locking", "store_lock"),
         *("display", "downloading", "unpacking", "fetching"),
     ),
     (

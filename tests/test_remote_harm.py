@@ -8,6 +8,8 @@ import hashlib
 import io
 import itertools
 import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,15 @@ pytest.importorskip("s3fs", reason="needs what reaches S3: pip install 'zerofram
 
 from stores import BUCKET, between, files, flipped, hashes_here, send, store
 from workbench import command, raw_pixels, small_folder, write_raw
+from zeroframe.band_jobs import combine_in_bands, shared_stack
+from zeroframe.combining import CombineSpec, combine_stack
 from zeroframe.errors import DamagedError
-from zeroframe.io import read_raw
+from zeroframe.input_sums import require_sums
+from zeroframe.io import ImagePart, read_raw, write_fits
 from zeroframe.io.places import Place
 from zeroframe.io.stated_sums import Stated, difference
 from zeroframe.io.urls import UrlPath
+from zeroframe.stacks import RowSums, open_stack
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 SECTIONS = ("--overscan", "[17:20,:]", "--trim", "[1:16,:]", "--no-report")
@@ -116,11 +122,12 @@ class TestWholeObjects:
         assert run.code == 1
         assert f"{place.url}/out/b1.fits: has other bytes than were sent" in run.out
 
-    def test_an_object_of_several_parts(self, server, place):
-        content = np.random.default_rng(1).integers(0, 256, 11 * MIB, dtype=np.uint8).tobytes()
-        self.put_in_parts(place, "a", content, (5 * MIB, 5 * MIB, MIB))
-        self.put_in_parts(place, "odd", content, (5 * MIB, 6 * MIB))
-        self.put_in_parts(place, "uneven", content, (5 * MIB, 11 * MIB // 2, MIB // 2))
+    def test_an_object_of_several_parts(self, server, place, monkeypatch):
+        monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+        content = np.random.default_rng(1).integers(0, 256, 1100, dtype=np.uint8).tobytes()
+        self.put_in_parts(place, "a", content, (500, 500, 100))
+        self.put_in_parts(place, "odd", content, (500, 600))
+        self.put_in_parts(place, "uneven", content, (500, 550, 50))
         for name, parts in (("a", 3), ("odd", 2), ("uneven", 3)):
             assert place.find(name).stated.etag.endswith(f"-{parts}")
             assert UrlPath(place.url, name).read_bytes() == content
@@ -140,6 +147,103 @@ class TestWholeObjects:
             )  # fmt: skip
             parts.append({"PartNumber": number, "ETag": made["ETag"]})
         files().call_s3("complete_multipart_upload", **where, UploadId=upload, MultipartUpload={"Parts": parts})
+
+
+class TestRanges:
+    """Headers, and rows of frames that are combined, are read by ranges of bytes, of which a store states no sum."""
+
+    def at_first(self, old, new):
+        """Put another word into what comes of b2.fits first, which is when its header is read."""
+        seen = itertools.count()
+
+        def harm(method, path, body):
+            hit = method == "GET" and path.endswith("b2.fits") and next(seen) == 0
+            return body.replace(old, new) if hit else body
+
+        return harm
+
+    def test_a_header_that_came_otherwise_when_biases_were_planned(self, server, place, tmp_path):
+        small_folder(tmp_path / "raw", 3, GAIN=1.5)
+        send(tmp_path / "raw", Place(f"{place.url}/raw"))
+        with between(server, self.at_first(b"GAIN    =                  1.5", b"GAIN    =                  1.4")):
+            run = command("bias", f"{place.url}/raw", "-o", tmp_path / "out", *SECTIONS)
+        assert run.code == 1, run.out + run.err
+        assert f"{place.url}/raw/b2.fits: has another header than was read before; run again" in run.out
+
+    def test_a_header_that_came_otherwise_when_a_night_was_planned(self, server, place, tmp_path):
+        for name in ("b1", "b2", "b3"):
+            write_raw(tmp_path / "raw" / f"{name}.fits", raw_pixels(int(name[1])), EXPTIME=30.0, IMAGETYP="dark")
+        send(tmp_path / "raw", Place(f"{place.url}/raw"))
+        (tmp_path / "night.toml").write_text('[frames]\noverscan = "[17:20,:]"\ntrim = "[1:16,:]"\n')
+        more = ("--recipe", tmp_path / "night.toml", "--no-report")
+        with between(server, self.at_first(b"EXPTIME =                 30.0", b"EXPTIME =                 31.0")):
+            run = command("night", f"{place.url}/raw", "-o", tmp_path / "out", *more)
+        assert run.code == 1, run.out + run.err
+        assert f"{place.url}/raw/b2.fits: has another header than the night was planned by; run again" in run.out
+
+    @pytest.mark.parametrize("bands", ["here", "in bands"])
+    def test_rows_that_came_otherwise(self, server, place, tmp_path, bands):
+        """Their sums, in whatever pieces they were read, add up to the DATASUM of the frame."""
+        folder = tmp_path / "frames"
+        folder.mkdir()
+        for number in (1, 2, 3):
+            write_fits(folder / f"b{number}.fits", [ImagePart(raw_pixels(number, (70, 31)).astype(np.float32))])
+        send(folder, place)
+        paths = [UrlPath(place.url, f"b{number}.fits") for number in (1, 2, 3)]
+
+        def harm(method, path, body):  # rows, but not the header
+            return flipped(body) if path.endswith("b2.fits") and not body.startswith(b"SIMPLE") else body
+
+        def combined():
+            if bands == "here":
+                stack = open_stack(paths, in_memory_bytes=0)[0]
+                found = combine_stack(stack, CombineSpec(), mem_limit_bytes=40_000)
+                require_sums(stack)
+                return found
+            with ThreadPoolExecutor(2) as pool, shared_stack(pool, paths, UrlPath(place.url)) as stack:
+                found = combine_in_bands(pool, stack, CombineSpec(), band_bytes=1)
+                require_sums(stack)
+                return found
+
+        expected = combine_stack(open_stack(sorted(folder.iterdir()), in_memory_bytes=0)[0], CombineSpec())
+        assert combined().data.tobytes() == expected.data.tobytes()
+        with (
+            between(server, harm),
+            pytest.raises(DamagedError, match=f"{place.url}/b2.fits: its data are not those it was written with"),
+        ):
+            combined()
+
+    def test_a_run_that_combines_rows_in_the_store(self, server, place, tmp_path, monkeypatch):
+        """As where there is no room for copies: the frame is left out and named, and no wrong image is made."""
+        small_folder(tmp_path / "raw", 3)
+        full = shutil.disk_usage("/")._replace(free=0)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+
+        def harm(method, path, body):
+            rows = method == "GET" and path.endswith("/out/b2.fits") and not body.startswith(b"SIMPLE")
+            return flipped(body) if rows and len(body) > 64 else body
+
+        with between(server, harm):
+            run = command("bias", tmp_path / "raw", "-o", f"{place.url}/out", *SECTIONS)
+        assert run.code == 1, run.out + run.err
+        assert f"left out: {place.url}/out/b2.fits: its data are not those it was written with" in run.out
+        small_folder(tmp_path / "two", 1)
+        shutil.copy(tmp_path / "raw" / "b3.fits", tmp_path / "two" / "b3.fits")
+        assert command("bias", tmp_path / "two", "-o", tmp_path / "here", *SECTIONS).code == 0
+        found = read_raw(UrlPath(place.url, "out/combined_bias.fits"), ext=0).decode()
+        np.testing.assert_array_equal(found, read_raw(tmp_path / "here" / "combined_bias.fits", ext=0).decode())
+
+    def test_sums_of_rows_that_were_not_all_read_or_twice_say_nothing(self):
+        sums = RowSums()
+        for rows in ((0, 4, 10), (6, 9, 30)):
+            sums.add(*rows)
+        assert sums.total(9) is None
+        sums.add(4, 6, 20)
+        assert (sums.total(9), sums.total(8)) == (60, None)
+        sums.add(4, 6, 20)
+        assert sums.total(9) is None
+        sums.begin()
+        assert sums.total(0) == 0
 
 
 class TestSums:

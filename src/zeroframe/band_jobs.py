@@ -22,7 +22,7 @@ from zeroframe.io.odd_disks import hidden_name
 from zeroframe.io.temporary import temporary_folder
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far
 from zeroframe.parallel import map_threads
-from zeroframe.stacks import ArrayStack, FileStack, ImageOnDisk
+from zeroframe.stacks import ArrayStack, FileStack, ImageOnDisk, RowSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from zeroframe.stacks import Stack
 
 __all__ = [
+    "BandResult",
     "BandTask",
     "InflateTask",
     "band_rows",
@@ -71,6 +72,22 @@ class BandTask:
     stop: int
 
 
+@dataclass(frozen=True, slots=True)
+class BandResult:
+    """A band that was combined.
+
+    Attributes
+    ----------
+    combined : Combined
+        Of shape ``(stop - start, nx)``.
+    sums : tuple of tuple of (int, int, int)
+        Of each frame in a store what `zeroframe.stacks.RowSums` has found.
+    """
+
+    combined: Combined
+    sums: tuple[tuple[tuple[int, int, int], ...], ...]
+
+
 @dataclass(frozen=True)
 class _RowsOfStack:
     """Some rows of a stack, which look like a stack of smaller frames."""
@@ -95,7 +112,7 @@ class _RowsOfStack:
         self.stack.read_rows(index, slice(self.start + rows.start, self.start + rows.stop), out)
 
 
-def combine_band(task: BandTask) -> Combined:
+def combine_band(task: BandTask) -> BandResult:
     """Combine some rows of a stack, on this thread; only these rows are read.
 
     Parameters
@@ -105,8 +122,7 @@ def combine_band(task: BandTask) -> Combined:
 
     Returns
     -------
-    Combined
-        Of shape ``(stop - start, nx)``.
+    BandResult
 
     Raises
     ------
@@ -118,7 +134,14 @@ def combine_band(task: BandTask) -> Combined:
     rows: Stack = _RowsOfStack(task.stack, task.start, task.stop)
     if any_far(*(image.frame.path for image in task.stack.images)):
         rows = _asked_at_once(rows)
-    return combine_stack(rows, task.spec, workers=1)
+    combined = combine_stack(rows, task.spec, workers=1)
+    return BandResult(combined, tuple(_sums_in(task, image) for image in task.stack.images))
+
+
+def _sums_in(task: BandTask, image: ImageOnDisk) -> tuple[tuple[int, int, int], ...]:
+    """Return what was found in the rows of a band; threads of one process find what belongs to other bands, too."""
+    found = set() if image.sums is None else set(image.sums.found)
+    return tuple(each for each in found if task.start <= each[0] < task.stop)
 
 
 def _asked_at_once(rows: Stack) -> Stack:
@@ -187,8 +210,11 @@ def combine_in_bands(
     parts = map_jobs(executor, combine_band, tasks, progress=progress)
     data, uncertainty = (np.empty((ny, nx), stack.dtype) for _ in range(2))
     result = Combined(data, uncertainty, np.empty((ny, nx), np.uint16))
-    for task, part in zip(tasks, parts, strict=True):
-        rows = slice(task.start, task.stop)
+    for task, band in zip(tasks, parts, strict=True):
+        rows, part = slice(task.start, task.stop), band.combined
+        for image, found in zip(stack.images, band.sums, strict=True):
+            if image.sums is not None:
+                image.sums.found += found
         result.data[rows], result.uncertainty[rows], result.counts[rows] = part.data, part.uncertainty, part.counts
     return result
 
@@ -201,7 +227,8 @@ def _bare(image: ImageOnDisk) -> ImageOnDisk:
 
     frame = replace(image.frame, path=image.frame.path.absolute(), hdus=())
     mask = None if image.mask is None else without_cards(image.mask)
-    return ImageOnDisk(frame, without_cards(image.image), image.layout, mask)
+    sums = None if image.sums is None else RowSums()
+    return ImageOnDisk(frame, without_cards(image.image), image.layout, mask, sums)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from zeroframe.errors import (
 from zeroframe.events import log_outcome
 from zeroframe.failures import error_sentence
 from zeroframe.headers import combined_cards
-from zeroframe.input_sums import InputSums
+from zeroframe.input_sums import InputSums, require_sums
 from zeroframe.io import HeaderDraft, scan, write_fits
 from zeroframe.io.atomic import remove_dead_parts
 from zeroframe.io.marks import Crc32
@@ -41,7 +41,7 @@ from zeroframe.quality import sampled_level
 from zeroframe.results import CombinedOutcome
 from zeroframe.resume import RIGHT_COMBINED
 from zeroframe.saving import image_parts, stored_in_place
-from zeroframe.stacks import ArrayStack, Stack, TalliedStack, held_bytes, open_stack
+from zeroframe.stacks import ArrayStack, FileStack, Stack, TalliedStack, held_bytes, open_stack
 from zeroframe.survey import survey
 
 if TYPE_CHECKING:
@@ -197,6 +197,10 @@ class Origin:
     def check(self, paths: Sequence[Path], stack: TalliedStack) -> None:
         """Look at what has been read of the frames; raise `FrameError` where one of them is damaged."""
 
+    def check_rows(self, stack: Stack) -> None:
+        """Look at what came of frames in a store row by row; raise `FrameError` as `check` does."""
+        require_sums(stack)
+
     def seen(self, stack: Stack, paths: Sequence[Path]) -> Stack:  # noqa: ARG002
         """Return the frames as they are compared and combined."""
         return stack
@@ -228,6 +232,10 @@ class _FilesOrigin(Origin):
 
     def check(self, paths: Sequence[Path], stack: TalliedStack) -> None:
         self._sums.compare(paths, stack)
+
+    def check_rows(self, stack: Stack) -> None:
+        if self._sums.check:
+            require_sums(stack)
 
     @property
     def judge(self) -> Judge:
@@ -283,6 +291,7 @@ def _combine_opened(
         reason = "no frame belongs to the others; look at them, and combine those that you trust"
         return CombinedOutcome(job.target, "failed", reason, outliers=outliers)
     paths = [paths[number] for number in chosen]
+    opened = stack
     stack = origin.seen(ChosenStack.of(stack, chosen), paths)
     kind, gain = origin.common(paths)
     # in this order, so that the sample and the result are not in memory at once
@@ -296,6 +305,9 @@ def _combine_opened(
         workers=means.workers,
         empty=means.empty,
     )
+    for image in opened.images if isinstance(opened, FileStack) else ():
+        if image.sums is not None:
+            image.sums.begin()
     masked = origin.masked(paths)
     tallied = stack if masked is not None else TalliedStack(stack)
     combined, clipping = combine_prepared(
@@ -308,6 +320,7 @@ def _combine_opened(
         executor=means.executor,
         empty=means.empty,
     )
+    origin.check_rows(opened)
     if isinstance(tallied, TalliedStack):
         origin.check(paths, tallied)
     finished = origin.finished(combined, prepared, paths)

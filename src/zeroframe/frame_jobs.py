@@ -40,6 +40,8 @@ class FrameTask:
         As for `zeroframe.frames.Calibrator`.
     copies : Path or None
         Folder of this disk in which a copy of a result stays that is put into a store.
+    header : int or None
+        CRC-32 of the header by which it was decided what is done.
     """
 
     job: CalibrateJob
@@ -48,6 +50,7 @@ class FrameTask:
     check_sums: bool = True
     saturation_adu: float | None = None
     copies: Path | None = None
+    header: int | None = None
 
 
 class _Mine(threading.local):
@@ -95,7 +98,7 @@ def _calibrated(task: FrameTask) -> FrameOutcome:
     calibrator, job = _MINE.for_task(task), task.job
     if task.right is not None:
         return calibrator.recall(job, task.right)
-    outcome = calibrator(job) if task.copies is None else _copied(calibrator, task, task.copies)
+    outcome = calibrator(job, task.header) if task.copies is None else _copied(calibrator, task, task.copies)
     if outcome.state == "failed" and not task.overwrite:
         right = _made_already(job)
         return outcome if right is None else calibrator.recall(job, right)
@@ -105,7 +108,7 @@ def _calibrated(task: FrameTask) -> FrameOutcome:
 def _copied(calibrator: Calibrator, task: FrameTask, folder: Path) -> FrameOutcome:
     """Calibrate a frame on this disk, and put a copy into its place in a store."""
     job, near = task.job, folder / task.job.target.name
-    outcome = calibrator(replace(job, target=near))
+    outcome = calibrator(replace(job, target=near), task.header)
     far = replace(outcome, target=job.target, reason=outcome.reason.replace(str(near), str(job.target)))
     if outcome.state != "done" or not isinstance(job.target, UrlPath):
         return far

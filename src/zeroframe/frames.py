@@ -13,6 +13,7 @@ from zeroframe.failures import attempt
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.headers import trim_cards
 from zeroframe.io import HeaderDraft, RawImage, read_raw, write_fits
+from zeroframe.io.checksums import header_crc32
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, swap_bytes32
@@ -277,10 +278,18 @@ class Calibrator:
         for _ in range(threads):
             self._free.put(_Buffers())
 
-    def __call__(self, job: CalibrateJob) -> FrameOutcome:
-        """Calibrate one frame and write it; what goes wrong with it stands in the outcome, and stops no other."""
+    def __call__(self, job: CalibrateJob, header: int | None = None) -> FrameOutcome:
+        """Calibrate one frame and write it; what goes wrong with it stands in the outcome, and stops no other.
+
+        Parameters
+        ----------
+        job : CalibrateJob
+            What is done.
+        header : int, optional
+            CRC-32 of the header by which that was decided.
+        """
         buffers = self._free.get()
-        outcome = attempt(job.source, self._calibrate, job, buffers)
+        outcome = attempt(job.source, self._calibrate, job, buffers, header)
         self._free.put(buffers)
         return outcome if isinstance(outcome, FrameOutcome) else _failed(job, outcome)
 
@@ -291,7 +300,7 @@ class Calibrator:
             return self._saturation_adu
         return layout.bzero + (255.0 if layout.bitpix == 8 else 32767.0)
 
-    def _calibrate(self, job: CalibrateJob, buffers: _Buffers) -> FrameOutcome:
+    def _calibrate(self, job: CalibrateJob, buffers: _Buffers, header_before: int | None) -> FrameOutcome:
         raw = read_raw(
             job.source, into=buffers.raw_of(job.layout.byte_count), check_sums=self._check_sums, with_mark=True
         )
@@ -299,6 +308,8 @@ class Calibrator:
         same = raw.layout.shape_yx == job.layout.shape_yx and (raw.layout == job.layout or job.layout.tile_compressed)
         if raw.mark is None or not same:
             raise FrameError(job.source, "was changed while the frames were calibrated", "run again")
+        if header_before not in (None, header_crc32(raw.cards)):
+            raise FrameError(job.source, "has another header than was read before", "run again")
         dtype = decoded_float(job.layout)
         fresh = self._keep or dtype != np.float32
         pixels = np.empty(job.shape_yx, dtype) if fresh else buffers.pixels_of(job.shape_yx)

@@ -13,17 +13,17 @@ from zeroframe.io.marks import Crc32, file_crc32, joined_crc32
 from zeroframe.io.reading import read_bytes
 from zeroframe.io.sums import check_file, compare_sums
 from zeroframe.parallel import map_threads
-from zeroframe.stacks import ImageOnDisk
+from zeroframe.stacks import FileStack, ImageOnDisk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from zeroframe.io import FrameFile
-    from zeroframe.stacks import TalliedStack
+    from zeroframe.stacks import Stack, TalliedStack
     from zeroframe.survey import Found
 
-__all__ = ["InputSums"]
+__all__ = ["InputSums", "require_sums"]
 
 
 class InputSums:
@@ -45,6 +45,8 @@ class InputSums:
 
     Attributes
     ----------
+    check : bool
+        As it was given.
     sound : tuple of pathlib.Path
         Files that can be used, as far as it is known.
     damaged : tuple of str
@@ -52,7 +54,7 @@ class InputSums:
     """
 
     def __init__(self, items: Sequence[Found], *, check: bool, workers: int | None) -> None:
-        self._check = check
+        self.check = check
         self._frames = {item.path: item.frame for item in items if item.frame is not None}
         self._crc32: dict[Path, int] = {}
         self.damaged: tuple[str, ...] = ()
@@ -94,19 +96,38 @@ class InputSums:
             whole = joined_crc32([_piece(before), read, _piece(behind)])
             if not before.startswith(frame.hdus[0].stored_cards.text) or whole != self._crc32.get(path, whole):
                 raise FrameError(path, "was changed while it was read", "run again")
-            if self._check and total is not None and path not in self._crc32:
+            if self.check and total is not None and path not in self._crc32:
                 said = compare_sums(path, frame.hdus[0], add_sums(total, data_sum(behind)))
                 _warn(path, (*frame.remarks, *said))
             self._crc32[path] = whole
 
     def _read_through(self, path: Path) -> int | FrameError:
-        if not self._check:
+        if not self.check:
             return attempt(path, lambda: file_crc32(path)[0])
         checked = attempt(path, check_file, path)
         if isinstance(checked, FrameError):
             return checked
         _warn(path, checked.remarks)
         return checked.crc32
+
+
+def require_sums(stack: Stack) -> None:
+    """Compare what was read, row by row, of files in a store with the sums in their headers.
+
+    Parameters
+    ----------
+    stack : Stack
+        As it was opened. Of files whose rows were not all read, each once, nothing is known, and nothing is said.
+
+    Raises
+    ------
+    DamagedError
+        Which names the first file of which other bytes came than were written.
+    """
+    for image in stack.images if isinstance(stack, FileStack) else ():
+        total = None if image.sums is None else image.sums.total(image.layout.shape_yx[0])
+        if total is not None:
+            compare_sums(image.frame.path, image.image, total)
 
 
 def _is_streamed(frame: FrameFile) -> bool:

@@ -1,11 +1,10 @@
 """One run in a folder at a time.
 
-On a disk the system sees to that, and lets go of the folder when a run dies. A store has no such locks: there a small
-file says who is writing. Two runs cannot both make it where a store knows how to refuse the second (S3 does, with
-``If-None-Match``); elsewhere two that begin within the same second can. When a run is killed its file stays. The next
-run on that machine sees that nobody has this number any more and goes on; on another machine it cannot tell, says so,
-and leaves it to the person. What is lost without the lock is time, and not results: each is put in its place whole.
-A disk without locks is treated as a store.
+On a disk the system sees to that, and lets go of the folder when a run dies. A store has no such locks: see
+`zeroframe.store_lock`. On a disk without locks a small file says who is writing: two that begin within the same second
+may both make it; when a run is killed its file stays, and the next run on that machine sees that nobody has this number
+any more and goes on; on another machine it cannot tell, says so, and leaves it to the person. What is lost without the
+lock is time, and not results: each is put in its place whole.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ import socket
 import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from zeroframe.errors import FolderLostError, FrameError, OutputError, OutputExistsError, ZeroframeWarning
+from zeroframe.errors import FolderLostError, OutputError, OutputExistsError, ZeroframeWarning
 from zeroframe.io.atomic import atomic_file, output_error, write_all
 from zeroframe.io.urls import UrlPath
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["LOCK_NAME", "FolderLock", "folder_lock"]
+__all__ = ["LOCK_NAME", "FolderLock", "HeldLock", "folder_lock"]
 
 LOCK_NAME = ".zeroframe.lock"
 #: Says who is writing, on a disk without locks.
@@ -36,20 +35,27 @@ _HOLDER_NAME = ".zeroframe.holder"
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
 
 
+class HeldLock(Protocol):
+    """A folder of results that this run holds."""
+
+    def check(self) -> None:
+        """Raise `FolderLostError` when it is not held any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class FolderLock:
-    """A folder of results that is held.
+    """A folder of results on a disk that is held.
 
     Attributes
     ----------
     folder : pathlib.Path
         It.
-    descriptor : int or None
-        Of the open file that is locked; None in a store.
+    descriptor : int
+        Of the open file that is locked.
     """
 
     folder: Path
-    descriptor: int | None = None
+    descriptor: int
 
     def check(self) -> None:
         """See to it that what is written now is written into the folder that is held, and not into one of its name.
@@ -59,8 +65,6 @@ class FolderLock:
         FolderLostError
             When the folder was removed or replaced, or its lock was taken away.
         """
-        if self.descriptor is None:
-            return
         try:
             held = _is_in_place(self.descriptor, self.folder / LOCK_NAME)
         except OSError as error:  # the disk is gone
@@ -72,7 +76,7 @@ class FolderLock:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[FolderLock]:
+def folder_lock(folder: Path) -> Iterator[HeldLock]:
     """Hold the folder of results for one run.
 
     The lock is the system's (flock) on a file that is removed at the end. When the process dies, in whatever way, the
@@ -85,8 +89,9 @@ def folder_lock(folder: Path) -> Iterator[FolderLock]:
 
     Yields
     ------
-    FolderLock
-        To be asked before anything is written.
+    HeldLock
+        To be asked before anything is written. One of a store may be lost to another run, where this one has given no
+        sign of life for a while.
 
     Raises
     ------
@@ -94,9 +99,12 @@ def folder_lock(folder: Path) -> Iterator[FolderLock]:
         When another run holds it, or the folder may not be written to.
     """
     path = folder / LOCK_NAME
-    if isinstance(path, UrlPath):
-        with _held_by_name(folder, path):
-            yield FolderLock(folder)
+    if isinstance(folder, UrlPath):
+        from zeroframe.io.places import Place
+        from zeroframe.store_lock import store_lock
+
+        with store_lock(Place(str(folder)), LOCK_NAME) as held:
+            yield held
         return
     descriptor, is_locked = _opened(folder, path)
     try:
@@ -152,7 +160,7 @@ def _put_holder(path: Path, holder: str, *, overwrite: bool) -> None:
 def _said_there(path: Path) -> str:
     try:
         return path.read_bytes()[:200].decode("ascii", "replace").strip()
-    except (FileNotFoundError, FrameError):
+    except FileNotFoundError:
         return "somebody"  # it has ended just now
 
 

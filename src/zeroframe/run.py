@@ -14,6 +14,7 @@ from zeroframe.events import log_outcome
 from zeroframe.frame_jobs import FrameTask, calibrate_frames
 from zeroframe.frame_quality import Flag, flag_frames
 from zeroframe.frames import Calibrator, FrameOutcome, frame_bytes
+from zeroframe.io.checksums import header_crc32
 from zeroframe.io.decoding import decoded_float
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import KEY_CARD, combine_key
@@ -229,10 +230,15 @@ def _calibrate(
     plan = session.plan
     saturation_adu = None if plan.camera is None else plan.camera.saturation_adu
     work = list(zip(plan.calibrate, session.standings.frames, strict=True))
+    headers = {item.path: header_crc32(item.frame.cards) for item in plan.found if item.frame is not None}
     if means.executor is not None:
         copies = _copied(session)
         tasks = [
-            FrameTask(job, each.right, plan.overwrite, check_sums, saturation_adu, session.copies if near else None)
+            FrameTask(
+                *(job, each.right, plan.overwrite, check_sums, saturation_adu),
+                session.copies if near else None,
+                headers.get(job.source),
+            )
             for (job, each), near in zip(work, copies, strict=True)
         ]
         outcomes = calibrate_frames(means.executor, tasks, means.report("calibrating"))
@@ -253,7 +259,10 @@ def _calibrate(
     def one(work: tuple[CalibrateJob, Standing]) -> FrameOutcome:
         job, standing = work
         session.check_folder()
-        outcome = calibrator(job) if standing.right is None else calibrator.recall(job, standing.right)
+        if standing.right is None:
+            outcome = calibrator(job, headers.get(job.source))
+        else:
+            outcome = calibrator.recall(job, standing.right)
         if outcome.state == "done":
             means.watch.renew(job.target)
         log_outcome(job.source, outcome.state, outcome.reason)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.frames import FrameOutcome
-    from zeroframe.locking import FolderLock
+    from zeroframe.locking import HeldLock
     from zeroframe.plan import BiasPlan
 
 __all__ = ["Session", "begin", "iso_time", "kept_report", "make_folder", "report_is_right"]
@@ -59,6 +59,8 @@ class Session:
         How long it took to look at what is there.
     executor : concurrent.futures.Executor or None
         Where frames are calibrated and combined; None: on threads here.
+    lock : HeldLock or None
+        Of the folder of results.
     copies : pathlib.Path or None
         Folder of this disk, where copies of results stay that are put into a store until the run ends.
     watch : Watch
@@ -78,7 +80,7 @@ class Session:
     executor: Executor | None = None
     copies: Path | None = None
     watch: Watch = field(default_factory=Watch)
-    lock: FolderLock | None = None
+    lock: HeldLock | None = None
 
     @property
     def near(self) -> dict[Path, Path]:
@@ -115,7 +117,7 @@ class Session:
         Raises
         ------
         OutputError
-            When it cannot be written.
+            When it cannot be written, or another run has taken over the folder.
         """
         outputs = {
             frame.target.name: output_mark(frame) for frame in frames if frame.is_there and frame.target is not None

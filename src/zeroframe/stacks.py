@@ -7,7 +7,7 @@ are never in memory all at once unless they were before.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -19,6 +19,7 @@ from zeroframe.io import FrameFile, Hdu, ImageLayout, RawImage, read_band, read_
 from zeroframe.io.checksums import add_sums
 from zeroframe.io.decoding import decode_pixels, decoded_float
 from zeroframe.io.marks import Crc32, joined_crc32
+from zeroframe.io.urls import any_far
 from zeroframe.kernels.frame import calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
 from zeroframe.parallel import map_threads, worker_count
 from zeroframe.precision import float_dtype
@@ -35,6 +36,7 @@ __all__ = [
     "ArrayStack",
     "FileStack",
     "ImageOnDisk",
+    "RowSums",
     "Stack",
     "TalliedStack",
     "held_bytes",
@@ -123,6 +125,35 @@ class ArrayStack:
             out[mask[rows]] = np.nan
 
 
+class RowSums:
+    """Sums over the stored words of rows that were read of an image, by which the whole can be compared with DATASUM.
+
+    A range of bytes of an object has no sum that a store would state; but the sums of all rows, in whatever pieces they
+    were read, add up to that of the image. It can be pickled, and rows may be added from many threads.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int, int]] = []
+
+    def add(self, start: int, stop: int, total: int) -> None:
+        """Note the sum over some rows."""
+        self.found.append((start, stop, total))
+
+    def begin(self) -> None:
+        """Forget what was read before."""
+        self.found.clear()
+
+    def total(self, rows: int) -> int | None:
+        """Return the sum over all rows; None where they were not read, each once."""
+        at, sums = 0, []
+        for start, stop, total in sorted(self.found):
+            if start != at:
+                return None
+            at = stop
+            sums.append(total)
+        return add_sums(*sums) if at == rows else None
+
+
 @dataclass(frozen=True)
 class ImageOnDisk:
     """One image in a file, with the mask that stands in its extension MASK.
@@ -135,12 +166,15 @@ class ImageOnDisk:
         The image; the mask, None where there is none.
     layout : ImageLayout
         Of the image.
+    sums : RowSums or None
+        Of one in a store, what has been read of it, where that can be summed.
     """
 
     frame: FrameFile
     image: Hdu
     layout: ImageLayout
     mask: Hdu | None
+    sums: RowSums | None = field(default=None, compare=False)
 
     @classmethod
     def find(cls, frame: FrameFile) -> ImageOnDisk:
@@ -153,7 +187,7 @@ class ImageOnDisk:
         found = cls(frame, image, layout, masks[0] if masks and masks[0].index != image.index else None)
         if found.mask is not None and found.mask.layout is not None:
             _require_mask_of(frame, found.mask.layout.shape_yx, layout.shape_yx)
-        return found
+        return replace(found, sums=RowSums()) if any_far(frame.path) and found.is_summed else found
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -197,10 +231,15 @@ class ImageOnDisk:
         self._read_stored(rows, out, on_bytes)
         words = out.reshape(-1).view(np.uint32)
         total, not_finite = read_floats32(words, words)
+        if self.sums is not None:
+            self.sums.add(rows.start, rows.stop, int(total))
         return int(total), int(not_finite)
 
     def read_rows(self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None = None) -> None:
         """Fill ``out`` with decoded rows of a plain file, NaN where masked; ``on_bytes`` is told the image's bytes."""
+        if self.sums is not None and out.itemsize == 4:
+            self.read_summed(rows, out, on_bytes)
+            return
         self._read_image_rows(rows, out, on_bytes)
         if self.mask is not None and self.mask.layout is not None:
             mask = np.empty(out.shape, np.dtype(self.mask.layout.dtype))

@@ -7,7 +7,13 @@ over the whole HDU 0xFFFFFFFF.
 
 from __future__ import annotations
 
-__all__ = ["add_sums", "data_sum", "encode_checksum"]
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from zeroframe.io.cards import Cards
+
+__all__ = ["add_sums", "data_sum", "encode_checksum", "header_crc32"]
 
 _CHUNK_WORDS = 16384  # 64 KiB: stays in the first-level cache; 8 GB/s, over the whole array at once 3 GB/s
 _ZERO = ord("0")
@@ -58,6 +64,11 @@ def data_sum(data: bytes | memoryview) -> int:
         native[: chunk.size] = chunk
         total += int(native[: chunk.size].sum(dtype=np.uint64))
     return add_sums(total)
+
+
+def header_crc32(cards: Cards) -> int:
+    """Return what tells a header from others: the CRC-32 of its text."""
+    return crc32(cards.text)
 
 
 def encode_checksum(total: int) -> str:

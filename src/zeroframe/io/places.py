@@ -356,6 +356,38 @@ class Place:
             raise OutputError(url, "has other bytes than were sent", "run again with --overwrite")
         return there
 
+    def replace_note(self, there: RemoteFile, content: bytes) -> None:
+        """Put a few bytes in the place of others, on the condition that those have not been replaced meanwhile.
+
+        S3 holds to that condition; of other stores, and those that do not know it, it is only asked just before.
+
+        Parameters
+        ----------
+        there : RemoteFile
+            What is replaced.
+        content : bytes
+            All that stands there afterwards.
+
+        Raises
+        ------
+        OutputExistsError
+            When something else is there by now, or nothing.
+        OutputError
+            When it cannot be written.
+        """
+        conditions = [{"IfMatch": f'"{there.stated.etag}"'}] if self._protocol in _KNOWS_CREATE else []
+        for condition in (*conditions, dict[str, str]()):
+            if self.find(there.name) != there:
+                raise OutputExistsError(there.url, *_EXISTS)
+            try:
+                with _in_our_words(lambda reason, advice: OutputError(there.url, reason, advice)):
+                    self._files.pipe_file(self._path(there.name), content, **condition)
+            except OutputError:
+                if not condition:
+                    raise
+                continue  # it has been replaced, or this store refuses requests with conditions
+            return
+
     def remove(self, name: str, *, missing_ok: bool = False) -> None:
         """Remove a file.
 

@@ -251,6 +251,8 @@ class NightFrame:
         The value of a saturated raw pixel, where the camera's is known.
     compress : {'none', 'gzip', 'rice'}
         Of what is written.
+    header_crc32 : int or None
+        Of the header by which the night was planned; None where nobody compares it with that of the frame.
     """
 
     name: str
@@ -265,6 +267,7 @@ class NightFrame:
     matches: tuple[Match, ...] = ()
     saturation_adu: float | None = None
     compress: Compression = "none"
+    header_crc32: int | None = None
 
     @property
     def shape_yx(self) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from zeroframe.errors import FrameError
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.io import HeaderDraft, ImagePart, read_raw, write_fits
+from zeroframe.io.checksums import header_crc32
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.night.keys import frame_key
@@ -159,6 +160,8 @@ class FrameMaker:
         same = same and facts == frame.facts and settings_of(raw.cards, facts) == frame.traits.settings
         if raw.mark is None or not same:
             raise FrameError(frame.source, "was changed while the night was reduced", "run again")
+        if frame.header_crc32 not in (None, header_crc32(raw.cards)):
+            raise FrameError(frame.source, "has another header than the night was planned by", "run again")
         return raw, raw.mark
 
     def _reduced(

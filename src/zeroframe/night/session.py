@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.io.marks import FileMark
-    from zeroframe.locking import FolderLock
+    from zeroframe.locking import HeldLock
     from zeroframe.night.jobs import NightPlan
     from zeroframe.night.results import NightResult
     from zeroframe.night.standing import NightStandings
@@ -58,7 +58,7 @@ class NightSession:
         Where results are made; None: on threads here.
     watch : Watch
         Has looked at the results that are there, and looks at what is read and made on threads here.
-    lock : FolderLock or None
+    lock : HeldLock or None
         Of the folder of results.
     """
 
@@ -70,7 +70,7 @@ class NightSession:
     examined_s: float
     executor: Executor | None = None
     watch: Watch = field(default_factory=Watch)
-    lock: FolderLock | None = None
+    lock: HeldLock | None = None
 
     @property
     def right_report(self) -> bool:
@@ -97,7 +97,7 @@ class NightSession:
         Raises
         ------
         OutputError
-            When it cannot be written.
+            When it cannot be written, or another run has taken over the folder.
         """
         outputs: dict[str, OutputMark] = {}
         inputs: dict[str, FileMark] = {}

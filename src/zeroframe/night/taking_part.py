@@ -10,6 +10,7 @@ from zeroframe.cameras import Camera, recognise
 from zeroframe.dialects import Kind
 from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError
 from zeroframe.failures import attempt
+from zeroframe.io.checksums import header_crc32
 from zeroframe.night.batches import frames_words
 from zeroframe.night.jobs import Ignored, NightFrame, Steps
 from zeroframe.night.traits import moment_of, read_traits, split_nights
@@ -331,6 +332,7 @@ def _frame(
         traits=read_traits(item, night),
         saturation_adu=None if first.camera is None else first.camera.saturation_adu,
         compress=recipe.compress,
+        header_crc32=None if item.frame is None else header_crc32(item.frame.cards),
     )
 
 
