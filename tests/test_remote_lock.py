@@ -265,7 +265,7 @@ class TestLost:
         def slow(session, **options):
             put(out, other)
             files().pipe_file(f"{out.url}/run.json", b"of the other")
-            until(lambda: session.held._lost, "it is seen")
+            until(lambda: session.lock._lost, "it is seen")
             return real(session, **options)
 
         monkeypatch.setattr(sys.modules[where], name, slow)

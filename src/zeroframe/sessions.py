@@ -59,13 +59,11 @@ class Session:
         How long it took to look at what is there.
     executor : concurrent.futures.Executor or None
         Where frames are calibrated and combined; None: on threads here.
-    lock : HeldLock or None
-        Of the folder of results.
     copies : pathlib.Path or None
         Folder of this disk, where copies of results stay that are put into a store until the run ends.
     watch : Watch
         Has looked at the results that are there, and looks at what is made on threads here.
-    lock : FolderLock or None
+    lock : HeldLock or None
         Of the folder of results.
     """
 
