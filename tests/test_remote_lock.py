@@ -271,7 +271,7 @@ class TestLost:
         monkeypatch.setattr(sys.modules[where], name, slow)
         run = command(kind, raw, "-o", out.url, *more)
         assert run.code == 1, run.out + run.err
-        assert f"read back: {out.url}: another run of zeroframe (" in run.out
+        assert f"zeroframe: {out.url}: another run of zeroframe (" in run.err
         assert UrlPath(out.url, "run.json").read_bytes() == b"of the other"
         assert held(out)["token"] == other.token
 

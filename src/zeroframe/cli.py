@@ -58,7 +58,7 @@ from zeroframe.cli_options import (
 )
 from zeroframe.cli_report import can_write, report_threads, watched, write_page
 from zeroframe.cli_streams import LastingStream, lasting_streams
-from zeroframe.errors import FrameError, ZeroframeError, ZeroframeWarning
+from zeroframe.errors import FolderLostError, FrameError, ZeroframeError, ZeroframeWarning
 from zeroframe.screen import Screen, harmless_cell, say
 
 if TYPE_CHECKING:
@@ -148,6 +148,9 @@ def _run(call: Call, stop: _Stop) -> int:
     interrupted = False
     try:
         code = app(args=list(call.arguments), prog_name="zeroframe", standalone_mode=False, obj=call)
+    except FolderLostError as error:  # some results were made before
+        say(f"zeroframe: {error}")
+        return INCOMPLETE
     except ZeroframeError as error:
         say(f"zeroframe: {error}")
         return REFUSED
