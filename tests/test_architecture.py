@@ -28,7 +28,7 @@ FLOORS = (
     ),
     (
         *("dialects", "io", "headers"),
-        *("header_*", "conditions", "listing", "survey", "readback", "locking"),
+        *("header_*", "conditions", "listing", "survey", "readback", "locking", "own_results"),
         *("display", "download", "unpacking", "fetching"),
     ),
     (

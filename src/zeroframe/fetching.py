@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from zeroframe.download import Connection, RemoteFile, check_url, download
-from zeroframe.errors import DownloadError, FrameError, OutputError, UsageError, nearest_name
+from zeroframe.errors import DownloadError, FrameError, OutputError, OutputExistsError, UsageError, nearest_name
 from zeroframe.unpacking import check_target, unpack_archive
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
 
 __all__ = ["EXAMPLES", "ExampleData", "fetch"]
@@ -71,7 +72,8 @@ def fetch(
     directory : path, optional
         Where the folder shall stand; made if it is not there.
     overwrite : bool, optional
-        Replace a folder that is there already, whole.
+        Replace a folder that is there already, whole, where it holds nothing but what the archive does: files that
+        were added or changed are never removed.
     progress : callable, optional
         Called with the bytes that have arrived and the bytes of the whole.
     base_url : str, optional
@@ -90,7 +92,7 @@ def fetch(
     UsageError
         When there is no such example, or ``base_url`` could be tampered with.
     OutputExistsError
-        When the folder is there already; nothing has been downloaded then.
+        When the folder is there already; nothing has been downloaded then. Or it holds files of somebody else.
     DownloadError
         When the archive is not to be had, or its checksum is wrong.
     UnsafeArchiveError
@@ -111,14 +113,30 @@ def fetch(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(directory, f"cannot be made ({error.strerror})", "choose another folder") from error
+    if os.path.lexists(archive):  # somebody else's, who keeps it
+        _require_announced(archive, remote)
+        unpack_archive(archive, folder, overwrite=overwrite)
+        return folder
     download(remote, archive, progress=progress, connection=connection)
     try:
         unpack_archive(archive, folder, overwrite=overwrite)
-    except FrameError:
+    except (FrameError, OutputExistsError):
         archive.unlink()  # its checksum is right, so that downloading it again would not help
         raise
     archive.unlink()
     return folder
+
+
+def _require_announced(archive: Path, remote: RemoteFile) -> None:
+    """Take an archive that is there already only where it is the one that would be downloaded; it is never replaced."""
+    try:
+        with archive.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.new(remote.algorithm, usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise OutputExistsError(archive, f"is there already ({error.strerror})", "move it away") from error
+    if found != remote.digest:
+        reason = f"is there already, and is not what would be downloaded (its {remote.algorithm} is another)"
+        raise OutputExistsError(archive, reason, "move it away")
 
 
 def _announced(example: ExampleData, base_url: str, connection: Connection) -> RemoteFile:

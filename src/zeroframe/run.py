@@ -105,7 +105,7 @@ def carry_out(
     if session.standings.record.was_good and session.standings.nothing_to_do and not measure:
         return _all_there(session)
     plan = session.plan
-    means = Means(plan.overwrite, session.limit_bytes, session.workers, progress, session.executor)
+    means = Means(False, session.limit_bytes, session.workers, progress, session.executor)
     clock = _Clock()
     outcomes, kept, samples = _calibrate(session, means, check_sums=check_sums)
     outcomes += [FrameOutcome(refused.path, "failed", str(refused.problem)) for refused in plan.refused]
@@ -119,7 +119,9 @@ def carry_out(
     combined = mark = None
     if plan.combine is not None:
         origin = _FolderOrigin(plan, plan.combine, there, session.standings.combined)
-        combined = combine_job(replace(plan.combine, sources=chosen), kept, replace(means, copies=session.near), origin)
+        replaces = session.may_replace(plan.combine.target)
+        near = replace(means, copies=session.near, overwrite=replaces)
+        combined = combine_job(replace(plan.combine, sources=chosen), kept, near, origin)
         mark = _mark_of(combined, session.standings.combined)
     noise = combined.noise if combined is not None else _noise_of(chosen, samples, means)
     clock.lap("combine")
@@ -224,14 +226,16 @@ def _calibrate(
     if means.executor is not None:
         copies = _copied(session)
         tasks = [
-            FrameTask(job, each.right, plan.overwrite, check_sums, saturation_adu, session.copies if near else None)
+            FrameTask(
+                *(job, each.right, session.may_replace(job.target)),
+                *(check_sums, saturation_adu, session.copies if near else None),
+            )
             for (job, each), near in zip(work, copies, strict=True)
         ]
         return calibrate_frames(means.executor, tasks, means.report("calibrating")), {}, {}
     calibrator = Calibrator(
         threads=session.threads,
         keep=session.keep,
-        overwrite=plan.overwrite,
         check_sums=check_sums,
         saturation_adu=saturation_adu,
         # of many frames only some pairs are compared, which are read again
@@ -241,7 +245,10 @@ def _calibrate(
 
     def one(work: tuple[CalibrateJob, Standing]) -> FrameOutcome:
         job, standing = work
-        outcome = calibrator(job) if standing.right is None else calibrator.recall(job, standing.right)
+        if standing.right is None:
+            outcome = calibrator(job, session.may_replace(job.target))
+        else:
+            outcome = calibrator.recall(job, standing.right)
         if means.progress is not None:
             means.progress("calibrating", next(finished) / len(plan.calibrate))
         return outcome

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from zeroframe.quality import StackNoise
     from zeroframe.recipes import Choice
     from zeroframe.results import BiasResult, CombinedOutcome
-    from zeroframe.resume import Standings
+    from zeroframe.resume import Standing, Standings
     from zeroframe.survey import Found
     from zeroframe.verification import Verified
 
-__all__ = ["Remarks", "Screen", "harmless", "say"]
+__all__ = ["Remarks", "Screen", "harmless", "say", "would_stop"]
 
 _MOST_ROWS = 40
 _WIDTH_OF_A_FILE = 160  # where nobody looks, lines are not folded to a terminal's width
@@ -48,6 +48,13 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def would_stop(standings: Sequence[Standing]) -> str:
+    """Return what is said where a run would stop; --overwrite is advised only where it replaces results of our own."""
+    strange = any(standing.verdict == "refuse" for standing in standings)
+    what = "move away what zeroframe has not made" if strange else "add --overwrite"
+    return f"; a run would stop here: {what}, or choose another folder"
 
 
 def say(text: str) -> None:
@@ -210,8 +217,9 @@ class Screen:
         from rich.tree import Tree
 
         tree = Tree(escape(harmless(f"{plan.out}{os.sep}")), highlight=False)
-        styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red"}
-        words = {"make": "make", "keep": "keep", "replace": "replace" if plan.overwrite else "refuse"}
+        replace = ("replace", "yellow") if plan.overwrite else ("refuse", "red")
+        styles = {"make": "green", "keep": "dim", "replace": replace[1], "refuse": "red"}
+        words = {"make": "make", "keep": "keep", "replace": replace[0], "refuse": "refuse"}
         sources = [job.source.name for job in plan.calibrate]
         for standing, source in zip(standings.frames, sources, strict=True):
             text = f"{standing.target.name} (of {source}): {standing.reason}"
@@ -225,7 +233,7 @@ class Screen:
         self._out.print(tree, soft_wrap=True)
         counts = Counter(words[standing.verdict] for standing in standings.all)
         said = ", ".join(f"{number} to {word}" for word, number in counts.items())
-        advice = "; a run would stop here: add --overwrite, or choose another folder" if counts["refuse"] else ""
+        advice = would_stop(standings.all) if counts["refuse"] else ""
         self.line(f"Nothing was written: {said}{advice}.")
 
     def verified(self, verified: Verified) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import FrameFacts, read_facts
-from zeroframe.errors import FrameError, NoFramesError, UnsupportedError
+from zeroframe.errors import FrameError, NoFramesError, RawFolderError, UnsupportedError
 from zeroframe.io import FrameFile, ImageLayout, looks_like_fits, scan
+from zeroframe.io.inputs import Identity, identities_above
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far, as_path
 from zeroframe.parallel import map_threads
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-__all__ = ["KEY_CARD", "Found", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
+__all__ = ["KEY_CARD", "Found", "folder_files", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
 
 #: A header that has it is that of a result; it names the job that made it.
 KEY_CARD = "ZFJOB"
@@ -106,13 +107,17 @@ def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
     return FAR_THREADS if workers is None and any_far(*paths) else workers
 
 
-def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None) -> list[Found]:
+def survey_folder(
+    folder: str | os.PathLike[str], *, output: Path | None = None, workers: int | None = None
+) -> list[Found]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
 
     Parameters
     ----------
     folder : path
         The folder, or its URL.
+    output : pathlib.Path, optional
+        Where results go.
     workers : int, optional
         How many threads.
 
@@ -125,14 +130,26 @@ def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None)
     ------
     NoFramesError
         When the folder is not there, is not a folder, or may not be read.
+    RawFolderError
+        When ``output`` lies inside one of the folders within, which may be links or mounts.
     """
-    return survey_files(_visible(_readable_folder(folder))[0], workers=workers)
+    files, folders = _visible(_readable_folder(folder))
+    outside = _Outside.of(output)
+    for each in folders:
+        outside.check(each)
+    return survey_files(files, workers=workers)
+
+
+def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the visible files of a folder, FITS or not, sorted by name; raises `NoFramesError` as `survey_folder`."""
+    return _visible(_readable_folder(folder))[0]
 
 
 def survey_tree(
     folder: str | os.PathLike[str],
     *,
     leave_out: Sequence[str | os.PathLike[str]] = (),
+    output: Path | None = None,
     workers: int | None = None,
 ) -> list[Found]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
@@ -142,7 +159,9 @@ def survey_tree(
     folder : path
         The folder. Links to folders are followed; a folder that is reached twice is entered once.
     leave_out : sequence of path
-        Folders that are not entered, whatever they are called there: such as that of the results.
+        Folders that are not entered, whatever they are called there.
+    output : pathlib.Path, optional
+        Where results go, which must lie outside.
     workers : int, optional
         How many threads.
 
@@ -155,16 +174,23 @@ def survey_tree(
     ------
     NoFramesError
         When the folder or one within is not there, is not a folder, or may not be read.
+    RawFolderError
+        When ``output`` lies inside the folder, or inside one that is reached by a link or mount within.
     """
-    return survey_files(list(tree_files(folder, leave_out=leave_out)), workers=workers)
+    return survey_files(list(tree_files(folder, leave_out=leave_out, output=output)), workers=workers)
 
 
-def tree_files(folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.PathLike[str]] = ()) -> Iterator[Path]:
+def tree_files(
+    folder: str | os.PathLike[str],
+    *,
+    leave_out: Sequence[str | os.PathLike[str]] = (),
+    output: Path | None = None,
+) -> Iterator[Path]:
     """Yield the files of a folder and of those within, folder after folder; none of them is opened.
 
     Parameters
     ----------
-    folder, leave_out
+    folder, leave_out, output
         As for `survey_tree`.
 
     Yields
@@ -174,13 +200,13 @@ def tree_files(folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.P
 
     Raises
     ------
-    NoFramesError
+    NoFramesError, RawFolderError
         As `survey_tree` does.
     """
     root = _readable_folder(folder)
     others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
     known = {_identity(path) for path in others} - {_identity(root)}
-    return _walk(root, known)
+    return _walk(root, known, _Outside.of(output))
 
 
 def _readable_folder(folder: str | os.PathLike[str]) -> Path:
@@ -200,14 +226,34 @@ def _identity(path: Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def _walk(folder: Path, known: set[object]) -> Iterator[Path]:
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """The folder of results and those above it, by device and inode: none of them may be met within raw data."""
+
+    output: Path | None
+    above: frozenset[Identity]
+
+    @classmethod
+    def of(cls, output: Path | None) -> _Outside:
+        if output is None or isinstance(output, UrlPath):
+            return cls(output, frozenset())
+        return cls(output, frozenset(found for found, _ in identities_above(output)))
+
+    def check(self, folder: Path) -> None:
+        if self.above and self.output is not None and _identity(folder) in self.above:
+            reason = f"lies inside the raw data, which {folder} leads to, and raw data are never written to"
+            raise RawFolderError(self.output, reason, "choose another folder with -o")
+
+
+def _walk(folder: Path, known: set[object], outside: _Outside) -> Iterator[Path]:
     """Yield the visible files of a folder and of those within that are not known yet."""
+    outside.check(folder)
     known.add(_identity(folder))
     files, folders = _visible(folder)
     yield from files
     for each in folders:
         if _identity(each) not in known:
-            yield from _walk(each, known)
+            yield from _walk(each, known, outside)
 
 
 def _visible(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -50,7 +50,7 @@ def unpack_archive(
     folder : path
         What shall be made of it.
     overwrite : bool, optional
-        Replace a folder of that name, whole.
+        Replace a folder of that name, whole, where it holds nothing but what the archive does, or the beginnings of it.
     most_files, most_bytes : int, optional
         More than that is refused: an archive of 1 kB can hold any number of zeros.
 
@@ -66,7 +66,8 @@ def unpack_archive(
     DamagedError
         When the archive cannot be read to its end.
     OutputExistsError
-        When the folder is there already and ``overwrite`` is false, or what is there is no folder.
+        When the folder is there already and ``overwrite`` is false, or what is there is no folder, or holds a file that
+        is not from the archive.
     OutputError
         When the system refuses to write, or the disk has no room.
     """
@@ -81,8 +82,10 @@ def unpack_archive(
             with tarfile.open(fileobj=bounded, mode="r:") as members:
                 _unpack_members(archive, members, hidden, most_files, most_bytes)
             _read_to_the_end(archive, bounded)
+        whole = _whole(archive, hidden)
+        _refuse_others(folder, whole)
         with _writing(folder):
-            _rename(_whole(archive, hidden), folder)
+            _rename(whole, folder)
     finally:
         if hidden.exists():
             shutil.rmtree(hidden)
@@ -205,6 +208,27 @@ def _whole(archive: Path, hidden: Path) -> Path:
     if not entries:
         raise DamagedError(archive, "holds no files", _ADVICE)
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else hidden
+
+
+def _refuse_others(folder: Path, whole: Path) -> None:
+    """Refuse to remove what is not in the archive, byte by byte; what is cut off is of no use to anybody."""
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if path.is_symlink() or not path.is_file() or not _begins_as(path, whole / path.relative_to(folder)):
+            reason = f"holds {path.relative_to(folder)}, which is not from the archive, or has been changed"
+            raise OutputExistsError(folder, reason, "move the folder away")
+
+
+def _begins_as(path: Path, other: Path) -> bool:
+    """Say whether all that is in one file stands at the beginning of the other."""
+    if not other.is_file():
+        return False
+    with path.open("rb") as file, other.open("rb") as whole:
+        while piece := file.read(_CHUNK_BYTES):
+            if whole.read(len(piece)) != piece:
+                return False
+    return True
 
 
 def _rename(source: Path, folder: Path) -> None:

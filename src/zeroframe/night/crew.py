@@ -127,7 +127,7 @@ class LocalCrew:
         try:
             if right is not None:
                 return self._maker.recall(frame, right)
-            return self._maker.make(frame, used, keep=keep, overwrite=plan.overwrite)
+            return self._maker.make(frame, used, keep=keep, overwrite=self._session.may_replace(frame.target))
         finally:
             self._shelf.used(pixel_uses(plan, frame), frame.steps.flat)
 
@@ -144,7 +144,8 @@ class LocalCrew:
         pixels = self._kept.of(group)
         limit = self._share + sum(one.nbytes for one in pixels.values())
         workers = max(worker_count(self._session.workers) // min(busy, self._session.threads), 1)
-        means = Means(plan.overwrite, limit, workers, None, empty=self._memory.empty)
+        replaces = self._session.may_replace(group.target)
+        means = Means(replaces, limit, workers, None, empty=self._memory.empty)
         outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
         del pixels
         self._kept.release(group)
@@ -154,7 +155,8 @@ class LocalCrew:
         """Make a mask; see `Crew.mask`."""
         try:
             source = self._shelf.get(job.source).data
-            outcome, mask = make_mask(job, key, source, right, overwrite=self._session.plan.overwrite)
+            replaces = self._session.may_replace(job.target)
+            outcome, mask = make_mask(job, key, source, right, overwrite=replaces)
         finally:
             self._shelf.used([job.source])
         self._shelf.put(job.name, Plane(mask, np.empty((0, 0), np.float32), None, {}))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from zeroframe.io import RawImage
     from zeroframe.io.marks import FileMark
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.night.ingredients import Pantry
     from zeroframe.night.jobs import NightFrame
     from zeroframe.night.keeping import KeptPixels
@@ -75,7 +76,7 @@ class FrameMaker:
     def __init__(self, pantry: Pantry, kept: KeptPixels, memory: SpareMemory, *, check_sums: bool) -> None:
         self._pantry, self._kept, self._memory, self._check_sums = pantry, kept, memory, check_sums
 
-    def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: bool) -> Made:
+    def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: Overwrite) -> Made:
         """Calibrate one frame and write it.
 
         Parameters
@@ -86,8 +87,8 @@ class FrameMaker:
             Names and keys of what it is made with.
         keep : bool
             Whether its pixels stay in memory.
-        overwrite : bool
-            Whether a file that is there already may be replaced.
+        overwrite : bool or Replaceable
+            What of a file that is there may be replaced.
 
         Raises
         ------
