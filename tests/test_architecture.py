@@ -29,7 +29,7 @@ FLOORS = (
     ),
     (
         *("dialects", "io", "headers"),
-        *("header_*", "conditions", "listing", "survey", "readback", "locking", "store_lock"),
+        *("header_*", "conditions", "listing", "survey", "readback", "locking", "store_lock", "own_results"),
         *("display", "downloading", "unpacking", "fetching"),
     ),
     (

@@ -453,7 +453,8 @@ def test_running_again_over_it_gives_the_same_bytes(tmp_path):
     assert command(*arguments).code == 0
     first = bytes_in(tmp_path / "out")
     for path in (tmp_path / "out").iterdir():
-        path.write_bytes(b"altered")
+        content = path.read_bytes()  # cut off, so that what stands at its begin still says whose it is
+        path.write_bytes(content[: max(len(content) // 2, 3000)])
     assert command(*arguments, "--overwrite", "--workers", 1).code == 0
     assert bytes_in(tmp_path / "out") == first
 

@@ -48,7 +48,7 @@ def raw(tmp_path_factory):
 def here(raw, tmp_path_factory):
     """The calibrated frames as this process makes them."""
     plan = plan_of(raw, tmp_path_factory.mktemp("here"))
-    calibrator = Calibrator(threads=1, keep=False, overwrite=False)
+    calibrator = Calibrator(threads=1, keep=False)
     assert {calibrator(job).state for job in plan.calibrate} == {"done"}
     return plan.out
 

@@ -210,9 +210,15 @@ class TestRefused:
 
     def test_target_is_there(self, frames, target):
         target.write_text("mine")
+        for more in ((), ("--overwrite",)):
+            run = command("combine", *frames, "-o", target, *more)
+            assert self.refused(run, target, "is there already, and is not replaced", "not made by zeroframe combine")
+            assert target.read_text() == "mine"
+        target.unlink()
+        assert command("combine", *frames, "-o", target).code == 0
         assert self.refused(command("combine", *frames, "-o", target), target, "is there already", "--overwrite")
-        assert target.read_text() == "mine"
-        assert command("combine", *frames, "-o", target, "--overwrite").code == 0
+        assert command("combine", *frames[1:], "-o", target, "--overwrite").code == 0
+        assert header_of(target)["NCOMBINE"] == len(frames) - 1
 
     @pytest.mark.parametrize("linked", [False, True])
     def test_target_is_one_of_the_frames(self, frames, tmp_path, linked):

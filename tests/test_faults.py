@@ -287,20 +287,23 @@ class TestOutput:
     def test_a_file_of_that_name(self, raw, out):
         out.mkdir()
         (out / "b2.fits").write_text("mine")
-        assert refused(command("bias", raw, "-o", out), out / "b2.fits", "is there already", "--overwrite")
-        assert names_in(out) == ["b2.fits"]
-        assert (out / "b2.fits").read_text() == "mine"
-        assert command("bias", raw, "-o", out, "--overwrite").code == 0
+        for more in ((), ("--overwrite",)):
+            run = command("bias", raw, "-o", out, *more)
+            assert refused(run, out / "b2.fits", "is there already", "it was not made by zeroframe", "move it away")
+            assert names_in(out) == ["b2.fits"]
+            assert (out / "b2.fits").read_text() == "mine"
+        (out / "b2.fits").unlink()
+        assert command("bias", raw, "-o", out).code == 0
         np.testing.assert_array_equal(pixels_of(out / "b2.fits"), fits.getdata(raw / "b2.fits"))
 
-    def test_a_link_to_the_raw_frame_is_replaced_and_not_followed(self, raw, out):
+    def test_a_link_to_the_raw_frame_is_neither_replaced_nor_followed(self, raw, out):
         out.mkdir()
         (out / "b1.fits").symlink_to(raw / "b1.fits")
         before = (raw / "b1.fits").read_bytes()
-        assert command("bias", raw, "-o", out).code == 2
-        assert command("bias", raw, "-o", out, "--overwrite").code == 0
+        assert refused(command("bias", raw, "-o", out), out / "b1.fits", "is there already")
+        assert refused(command("bias", raw, "-o", out, "--overwrite"), out / "b1.fits", "one of the files that results")
         assert (raw / "b1.fits").read_bytes() == before
-        assert not (out / "b1.fits").is_symlink()
+        assert (out / "b1.fits").is_symlink()
 
     def test_a_folder_of_that_name(self, raw, out):
         (out / "b2.fits").mkdir(parents=True)

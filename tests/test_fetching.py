@@ -462,8 +462,19 @@ def test_a_folder_that_is_there_is_kept_unless_it_is_to_be_replaced(server, get,
     with pytest.raises(OutputExistsError, match="is there already"):
         get()
     assert len(server.seen) == requests
-    assert (folder / "mine.txt").exists()
+    with pytest.raises(OutputExistsError, match=r"holds mine\.txt, which is not from the archive"):
+        get(overwrite=True)
+    assert (folder / "mine.txt").read_text() == "notes"
+    (folder / "mine.txt").unlink()
+    changed = folder / min(frames)
+    changed.write_bytes(b"x" + changed.read_bytes()[1:])
+    with pytest.raises(OutputExistsError, match=r"which is not from the archive, or has been changed"):
+        get(overwrite=True)
+    assert changed.read_bytes()[:1] == b"x"
+    changed.write_bytes(frames[changed.name][:100])  # cut off
+    sorted(folder.iterdir())[1].unlink()
     assert listing(get(overwrite=True)) == sorted(frames)
+    assert changed.read_bytes() == frames[changed.name]
     assert [path.name for path in get.folder.iterdir()] == ["example-cryo-LFC"]
 
 

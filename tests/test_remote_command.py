@@ -468,6 +468,8 @@ class TestRefused:
             (RAW, "s3://nowhere/out", "s3://nowhere/out: there is no bucket 'nowhere'; make it, or check its name"),
             (RAW, RAW, "is the raw folder, and raw data are never written to; choose another folder"),
             (RAW, f"{RAW}/out", f"lies inside the raw folder {RAW}, and raw data are never written to"),
+            (RAW, "S3A://bucket//raw/./out", f"lies inside the raw folder {RAW}, and raw data are never written to"),
+            (RAW, "s3://bucket/x/../raw", f"lies inside the raw folder {RAW}, and raw data are never written to"),
             (RAW, "memory://out", "memory://out: files are seen half-written there"),
             ("file://server/raw", "x", "names a file of the machine 'server'; write file:///folder"),
             ("nonsense://raw", "x", "nonsense://raw cannot be reached"),
@@ -480,6 +482,26 @@ class TestRefused:
         assert words in run.err
         assert len(run.err.splitlines()) == 1
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["b2.fits", "run.json"])
+    def test_what_is_none_of_our_results_is_kept(self, made, raw, tmp_path, name):
+        content = (raw / "b2.fits").read_bytes() if name == "b2.fits" else b'{"mine": 1}'
+        (tmp_path / "mine").write_bytes(content)
+        made.put(tmp_path / "mine", name, overwrite=True)
+        run = bias(RAW, made.url, "--clip", "3", "--overwrite")
+        assert run.code == 2
+        assert f"{made.url}/{name}: is there already" in run.err
+        assert "move it away" in run.err
+        assert UrlPath(made.url, name).read_bytes() == content
+
+    def test_combine_replaces_what_it_has_made_and_nothing_else(self, made):
+        frames = [f"{made.url}/b1.fits", f"{made.url}/b2.fits"]
+        before = UrlPath(made.url, "b3.fits").read_bytes()
+        run = command("combine", *frames, "-o", f"{made.url}/b3.fits", "--overwrite")
+        assert (run.code, "it was not made by zeroframe combine" in run.err) == (2, True)
+        assert UrlPath(made.url, "b3.fits").read_bytes() == before
+        own = command("combine", *frames, "-o", f"{made.url}/./b1.fits".replace("bucket/", "bucket//"), "--overwrite")
+        assert (own.code, "is one of the frames to be combined" in own.err) == (2, True)
 
     def test_without_permission(self, server, out, raw, tmp_path):
         def allow(actions):

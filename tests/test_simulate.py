@@ -433,7 +433,13 @@ def test_existing_files_are_kept_unless_told(tmp_path):
     (tmp_path / "ccd.002.0.fits").write_text("mine")
     with pytest.raises(OutputExistsError, match=r"ccd\.002\.0\.fits"):
         simulate_biases(LFC, tmp_path, frames=3)
+    with pytest.raises(OutputExistsError, match=r"ccd\.002\.0\.fits: .* it was not made by zeroframe simulate"):
+        simulate_biases(LFC, tmp_path, frames=3, overwrite=True)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+    (tmp_path / "ccd.002.0.fits").unlink()
+    simulate_biases(LFC, tmp_path, frames=3)
+    with pytest.raises(OutputExistsError, match=r"is there already; .* ask for it to be overwritten"):
+        simulate_biases(LFC, tmp_path, frames=3)
     simulate_biases(LFC, tmp_path, frames=3, overwrite=True)
     assert fits.getheader(tmp_path / "ccd.002.0.fits")["IMAGETYP"] == "BIAS"
 

@@ -19,6 +19,7 @@ from zeroframe.executing import map_jobs
 from zeroframe.io import Cards, ImagePart, read_raw, scan, write_fits
 from zeroframe.io.atomic import INFLATED
 from zeroframe.io.odd_disks import hidden_name
+from zeroframe.io.replacing import Replaceable
 from zeroframe.io.temporary import temporary_folder
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far
 from zeroframe.parallel import map_threads
@@ -259,7 +260,8 @@ def inflate_frame(task: InflateTask) -> ImageOnDisk:
     if image.mask is not None:
         mask = read_raw(image.frame.path, ext=image.mask.index).decode() != 0
         parts.append(ImagePart(mask.astype(np.uint8), name="MASK"))
-    write_fits(task.target, parts, overwrite=True)  # there already where a worker died when it had written it
+    # there already where a worker died when it had written it
+    write_fits(task.target, parts, overwrite=Replaceable.of(task.target) or False)
     return _bare(ImageOnDisk.find(scan(task.target)))
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003 -- typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
@@ -263,7 +263,7 @@ def bias(
         overscan_order,
     )
     spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
-    found = survey_folder(raw, workers=workers)
+    found = survey_folder(raw, output=out, workers=workers)
     if wants_evidence(found, recipe):
         recipe = replace(recipe, evidence=_look_at_pixels(found, limit, workers))
     wishes = BiasWishes(recipe, spec, compress, combine, overwrite, clip_spread, reject_outliers)
@@ -322,19 +322,19 @@ def _write_report(session: Session, result: BiasResult, screen: Screen, workers:
         threads = report_threads(workers, plan.out)
         return watched(watch, files, lambda: bias_report_data(plan, result, command=command, workers=threads))
 
-    return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
+    return write_page(plan.out, measured, screen)
 
 
 def _dry_run(plan: BiasPlan, *, check: bool, workers: int | None) -> int:
     """Show what would be done; return the code with which it would be refused."""
-    from zeroframe.resume import examine
+    from zeroframe.resume import examine, would_be_refused
 
     screen = Screen()
     screen.found(plan)
     screen.choices(plan.choices)
     standings = examine(plan, check=check, workers=workers)
     screen.what_would_be_done(plan, standings)
-    return REFUSED if standings.refused and not plan.overwrite else OK
+    return REFUSED if would_be_refused(standings, overwrite=plan.overwrite) else OK
 
 
 def _bias_code(result: BiasResult) -> int:
@@ -431,19 +431,24 @@ def inspect(
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
-    from zeroframe.plan import check_output_folder
+    from zeroframe.io.inputs import Inputs
+    from zeroframe.plan import check_output_folder, refuse_among
+    from zeroframe.survey import folder_files
 
-    for target in (write, plot):
-        if target is not None:
-            check_output_folder(raw, target.parent)
+    targets = [target for target in (write, plot) if target is not None]
+    for target in targets:
+        check_output_folder(raw, target.parent)
+    frames = folder_files(raw) if targets else []
+    refuse_among(Inputs.of(frames), {target.parent for target in targets})
+    inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen()
     result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
     screen.inspection(result)
     if plot is not None:
-        write_plot(result, plot, overwrite=overwrite)
+        write_plot(result, plot, overwrite=overwrite, inputs=inputs)
         screen.line(str(plot), "plot", "cyan")
     if write is not None:
-        profile = write_camera(result, write, overwrite=overwrite)
+        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs)
         screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
     return OK
 

@@ -119,7 +119,7 @@ def _planned(
     from zeroframe.survey import survey_tree
 
     check_output_folder(raw, out)
-    found = survey_tree(raw, leave_out=[out], workers=workers)
+    found = survey_tree(raw, output=out, workers=workers)
     evidence = look_at_pixels(found, recipe, mem_limit_bytes=limit, workers=workers)
     return plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite)
 
@@ -156,9 +156,10 @@ def recipe(
         sys.stdout.write(text)
         return OK
     from zeroframe.io.atomic import atomic_file, write_all
+    from zeroframe.own_results import RECIPE
     from zeroframe.screen_night import NightScreen
 
-    with atomic_file(output, overwrite=overwrite) as descriptor:
+    with atomic_file(output, overwrite=RECIPE.permission(output, overwrite=overwrite)) as descriptor:
         write_all(descriptor, [text.encode()])
     NightScreen().line(str(output), "recipe", "cyan")
     return OK

@@ -121,7 +121,7 @@ def _write_report(session: NightSession, result: NightResult, screen: NightScree
             watch, _files_of(result), lambda: night_report_data(plan, result, command=command, workers=threads)
         )
 
-    return write_page(plan.out, measured, screen, overwrite=plan.overwrite)
+    return write_page(plan.out, measured, screen)
 
 
 def _files_of(result: NightResult) -> list[Path]:
@@ -135,12 +135,13 @@ def _files_of(result: NightResult) -> list[Path]:
 def _dry_run(plan: NightPlan, means: NightMeans, screen: NightScreen) -> int:
     """Show what would be done; return the code with which it would be refused."""
     from zeroframe.night.standing import examine_night
+    from zeroframe.resume import would_be_refused
 
     screen.night_found(plan)
     screen.choices(plan.choices)
     standings = examine_night(plan, check=means.check, check_sums=means.check_sums, workers=means.workers)
     screen.night_tree(plan, standings)
-    return REFUSED if standings.refused and not plan.overwrite else OK
+    return REFUSED if would_be_refused(standings, overwrite=plan.overwrite) else OK
 
 
 def _night_code(result: NightResult) -> int:

@@ -70,8 +70,8 @@ def watched(watch: Watch, paths: Iterable[Path], measured: Callable[[], ReportDa
     return data
 
 
-def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen, *, overwrite: bool) -> bool:
-    """Write OUT/report.html and say so.
+def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen) -> bool:
+    """Write OUT/report.html and say so; a file of that name that is no report of ours is kept.
 
     Parameters
     ----------
@@ -81,14 +81,13 @@ def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen,
         Called with the command line; returns what the page shows.
     screen : Screen
         Where it is said.
-    overwrite : bool
-        Whether a file of that name that is no report may be replaced.
 
     Returns
     -------
     bool
         False where it should be there and cannot.
     """
+    from zeroframe.io.replacing import Replaceable
     from zeroframe.record import add_report
     from zeroframe.report import is_report, write_report
 
@@ -97,9 +96,8 @@ def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen,
         say("note: no report.html, which needs jinja2; install it: pip install 'zeroframe[report]', or say --no-report")
         return True
     try:
-        write_report(
-            target, measured(shlex.join(["zeroframe", *sys.argv[1:]])), overwrite=overwrite or is_report(target)
-        )
+        replaces = (Replaceable.of(target) or False) if is_report(target) else False
+        write_report(target, measured(shlex.join(["zeroframe", *sys.argv[1:]])), overwrite=replaces)
         add_report(out, target.name)
     except Exception as error:  # noqa: BLE001 -- the results are there whatever becomes of the page
         say(f"no report: {error if isinstance(error, ZeroframeError) else error_sentence(error, target)}")

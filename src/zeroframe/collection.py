@@ -16,11 +16,14 @@ from zeroframe.errors import FrameError, UsageError, ZeroframeWarning, nearest_n
 from zeroframe.header_columns import HeaderColumns
 from zeroframe.header_reading import is_named_as_fits, list_files, read_headers
 from zeroframe.header_table import header_table, sort_key, wanted_keywords
+from zeroframe.io.inputs import NO_INPUTS, Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from astropy.table import Table
+
+    from zeroframe.io.replacing import Overwrite
 
 __all__ = ["ImageFileCollection"]
 
@@ -308,7 +311,8 @@ class ImageFileCollection:
         save_location : str or path, optional
             The folder for the copies, which must be there.
         overwrite : bool, optional
-            Replace what is there: with neither of the two above, the files of the collection themselves.
+            Replace what is there: with neither of the two above, the files of the collection themselves. With one of
+            them, files of the collection are never replaced, whatever name or link leads to them.
         return_fname : bool, optional
             Hand out pairs with the name of the file, without its folder.
         regex_match, **cards
@@ -330,7 +334,9 @@ class ImageFileCollection:
         save = partial(self._save_part, "header", ext, scaled=not do_not_scale_image_data)
         saving = Saving(save_with_name, save_location, overwrite)
         chosen = self._selected(cards, regex_match=regex_match)
-        return _loop(chosen.paths, lambda path: read_header(path, ext), save, saving, named=return_fname)
+        return _loop(
+            chosen.paths, lambda path: read_header(path, ext), save, saving, self._inputs(saving), named=return_fname
+        )
 
     def data(
         self,
@@ -369,7 +375,12 @@ class ImageFileCollection:
         saving = Saving(save_with_name, save_location, overwrite)
         chosen = self._selected(cards, regex_match=regex_match)
         return _loop(
-            chosen.paths, lambda path: read_data(path, self._ext, scaled=scaled), save, saving, named=return_fname
+            chosen.paths,
+            lambda path: read_data(path, self._ext, scaled=scaled),
+            save,
+            saving,
+            self._inputs(saving),
+            named=return_fname,
         )
 
     def hdus(
@@ -407,7 +418,12 @@ class ImageFileCollection:
         saving = Saving(save_with_name, save_location, overwrite)
         chosen = self._selected(cards, regex_match=regex_match)
         return _loop(
-            chosen.paths, lambda path: read_hdu(path, self._ext, scaled=scaled), save, saving, named=return_fname
+            chosen.paths,
+            lambda path: read_hdu(path, self._ext, scaled=scaled),
+            save,
+            saving,
+            self._inputs(saving),
+            named=return_fname,
         )
 
     def ccds(
@@ -452,12 +468,14 @@ class ImageFileCollection:
         """
         saving = Saving(save_with_name, save_location, overwrite)
         chosen = self._selected(cards, regex_match=regex_match)
-        if overwrite and any(_is_same(saving.target(path), path) for path in chosen.paths):
+        if saving.is_in_place:
             raise UsageError(
                 "overwrite=True would replace the files of the collection by calibrated ones; give save_location or "
                 "save_with_name"
             )
-        return _loop(chosen.paths, CcdReader(self._ext, ccd_kwargs), _save_ccd, saving, named=return_fname)
+        return _loop(
+            chosen.paths, CcdReader(self._ext, ccd_kwargs), _save_ccd, saving, self._inputs(saving), named=return_fname
+        )
 
     def _restrict_to(self, chosen: HeaderColumns) -> None:
         """Keep these files, known by their paths, and the columns of the table."""
@@ -488,10 +506,14 @@ class ImageFileCollection:
         path: str,
         target: Path,
         *,
-        overwrite: bool,
+        overwrite: Overwrite,
         scaled: bool,
     ) -> None:
         save_part(path, ext, part, item, target, overwrite=overwrite, scaled=scaled)
+
+    def _inputs(self, saving: Saving) -> Inputs:
+        """Return the files of the collection, also those that a loop leaves out, where something may be replaced."""
+        return Inputs.of(map(Path, self._headers.paths)) if saving.overwrite else NO_INPUTS
 
     def _read(self) -> None:
         """Find the files and read their headers."""
@@ -543,11 +565,15 @@ def _loop(
     read: Callable[[str], Any],
     save: Callable[..., None],
     saving: Saving,
+    inputs: Inputs,
     *,
     named: bool,
 ) -> Iterator[Any]:
     """Check what can be checked now, and return the loop."""
     saving.check()
+    if saving.overwrite:  # without it nothing that is there is replaced
+        for target in filter(None, map(saving.target, paths)):
+            saving.replaces(target, inputs)
 
     def items() -> Iterator[Any]:
         for path in paths:
@@ -555,14 +581,10 @@ def _loop(
             yield (item, Path(path).name) if named else item
             target = saving.target(path)
             if target is not None:
-                save(item, path, target, overwrite=saving.overwrite)
+                save(item, path, target, overwrite=saving.replaces(target, inputs))
 
     return items()
 
 
-def _save_ccd(item: Any, _: str, target: Path, *, overwrite: bool) -> None:  # noqa: ANN401 -- a CCDData
+def _save_ccd(item: Any, _: str, target: Path, *, overwrite: Overwrite) -> None:  # noqa: ANN401 -- a CCDData
     save_ccd(item, target, overwrite=overwrite)
-
-
-def _is_same(target: Path | None, path: str) -> bool:
-    return target is not None and target.resolve() == Path(path).resolve()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zeroframe.errors import ArgumentError, AssumptionWarning, OutputError, UsageError
 from zeroframe.header_reading import chosen_hdu, header_cards
 from zeroframe.io import scan
+from zeroframe.own_results import apart_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from astropy.nddata import CCDData
 
     from zeroframe.io import FrameFile, Hdu
+    from zeroframe.io.inputs import Inputs
+    from zeroframe.io.replacing import Overwrite
 
 __all__ = ["CcdReader", "Saving", "read_data", "read_hdu", "read_header", "save_ccd", "save_part"]
 
@@ -39,7 +42,8 @@ class Saving:
     location : str or path
         The folder; empty for that of the file.
     overwrite : bool
-        Whether files that are there may be replaced, the file itself among them.
+        Whether files that are there may be replaced: the file itself only where neither name nor location is given,
+        other files of the collection never.
 
     Examples
     --------
@@ -63,6 +67,21 @@ class Saving:
         """
         if os.fspath(self.location) and not Path(self.location).is_dir():
             raise OutputError(self.location, "is not a folder that is there", "make it first")
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the files themselves are to be changed."""
+        return self.overwrite and not self.with_name and not os.fspath(self.location)
+
+    def replaces(self, target: Path, inputs: Inputs) -> Overwrite:
+        """Return what of a target may be replaced.
+
+        Raises
+        ------
+        OutputExistsError
+            When it is a file of the collection, by whatever name or link.
+        """
+        return True if self.is_in_place else apart_from(inputs, target, overwrite=self.overwrite)
 
     def target(self, path: str) -> Path | None:
         """Return where the item of a file is saved; None where it is not."""
@@ -163,7 +182,7 @@ class CcdReader:
         return unit_of(path, bunit, unit)
 
 
-def save_ccd(ccd: CCDData, target: Path, *, overwrite: bool) -> None:
+def save_ccd(ccd: CCDData, target: Path, *, overwrite: Overwrite) -> None:
     """Write a CCDData, compressed as the name of the file says."""
     from zeroframe.saving import write_ccd
 
@@ -181,7 +200,7 @@ def save_part(
     item: Any,  # noqa: ANN401 -- what `part` says
     target: Path,
     *,
-    overwrite: bool,
+    overwrite: Overwrite,
     scaled: bool,
 ) -> None:
     """Write a copy of a file with one part replaced; its other HDUs are kept.
@@ -198,8 +217,8 @@ def save_part(
         What takes its place.
     target : Path
         The new file, which may be the file itself. It appears whole or not at all.
-    overwrite : bool
-        Whether ``target`` may be there.
+    overwrite : bool or Replaceable
+        What of ``target`` may be replaced.
     scaled : bool
         False keeps stored numbers, BSCALE and BZERO as they are.
 

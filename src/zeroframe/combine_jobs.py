@@ -30,11 +30,13 @@ from zeroframe.headers import combined_cards
 from zeroframe.input_sums import InputSums, require_sums
 from zeroframe.io import HeaderDraft, scan, write_fits
 from zeroframe.io.atomic import remove_dead_parts
+from zeroframe.io.inputs import Inputs
 from zeroframe.io.marks import Crc32
-from zeroframe.io.urls import any_far, as_path, is_there
+from zeroframe.io.urls import any_far, as_path
 from zeroframe.io.watching import Watch
 from zeroframe.io.writing import compression_of
 from zeroframe.memory import default_limit_bytes
+from zeroframe.own_results import COMBINED_FRAME
 from zeroframe.plan import CombineJob, same_form
 from zeroframe.provenance import sign_combined
 from zeroframe.quality import sampled_level
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from zeroframe.combination import Prepared
     from zeroframe.combining import Combined, CombineSpec
     from zeroframe.dialects import Kind
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.record import OutputMark
 
 __all__ = ["Finished", "Means", "Origin", "Progress", "combine_job", "finishing_bytes", "run_combine", "stack_of"]
@@ -70,10 +73,11 @@ _OWN_BYTES = 32 << 20
 class Means:
     """What work may use, and how it is followed; where copies of files of a store are on this disk.
 
-    ``empty`` makes arrays, as `numpy.empty` does. ``watch`` has looked at files that are used more than once.
+    ``overwrite`` says what of the file that is written may be replaced; ``empty`` makes arrays, as `numpy.empty` does.
+    ``watch`` has looked at files that are used more than once.
     """
 
-    overwrite: bool
+    overwrite: Overwrite
     limit_bytes: int
     workers: int | None
     progress: Progress | None
@@ -422,7 +426,7 @@ def run_combine(
     reject_outliers : bool
         Whether frames that do not belong to the others are left out.
     overwrite : bool
-        Whether a file that is there already may be replaced.
+        Whether a combined frame that is there already may be replaced: one that zeroframe has written, and no other.
     mem_limit_bytes, workers, progress, check_sums
         As for `run_bias`.
 
@@ -434,14 +438,14 @@ def run_combine(
     Raises
     ------
     OutputExistsError
-        When ``target`` is there already and ``overwrite`` is False, or is one of the frames.
+        When ``target`` is there already and ``overwrite`` is False, is one of the frames, or is none of our own.
     OutputError
         When its folder is not there.
     NoFramesError
         When no frame can be used.
     """
     _tidy(target)
-    _refuse_target(target, paths, overwrite=overwrite)
+    replaces = _replaced_target(target, paths, overwrite=overwrite)
     watch = Watch()
     watch.look(paths)
     found = survey(list(dict.fromkeys(paths)), workers=workers)
@@ -461,7 +465,7 @@ def run_combine(
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
-    means = Means(overwrite, mem_limit_bytes or default_limit_bytes(), workers, progress, watch=watch)
+    means = Means(replaces, mem_limit_bytes or default_limit_bytes(), workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     log_outcome(target, outcome.state, outcome.reason)
@@ -478,12 +482,12 @@ def _tidy(target: Path) -> None:
         warnings.warn(str(error), ZeroframeWarning, stacklevel=3)
 
 
-def _refuse_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Refuse to write over a file of the input, or over one that is there already."""
-    alike = [path for path in paths if any_far(path) == any_far(target)]
-    if target.exists() and any(path.exists() and path.samefile(target) for path in alike):
+def _replaced_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> Overwrite:
+    """Return what of the target may be replaced; never a file of the input, nor one that we have not combined."""
+    inputs = Inputs.of(paths)
+    if inputs.holds(target):
         raise OutputExistsError(target, "is one of the frames to be combined", "choose another file with -o")
-    if is_there(target) and not overwrite:
-        raise OutputExistsError(target, "is there already", "choose another file with -o, or add --overwrite")
+    replaces = COMBINED_FRAME.permission(target, inputs, overwrite=overwrite)
     if not any_far(target) and not target.parent.is_dir():
         raise OutputError(target, f"the folder {target.parent} is not there", "make it, or choose another file with -o")
+    return replaces

@@ -16,7 +16,10 @@ from zeroframe.ccd import read_ccd, require_ccd, unit_of, wcs_of
 from zeroframe.combining import CENTERS, SPREADS, Combined, CombineSpec, Method, Rejection, combine_stack, require_room
 from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UnitError, UsageError, nearest_name
 from zeroframe.headers import combined_cards
+from zeroframe.io.inputs import Inputs
+from zeroframe.io.urls import as_path
 from zeroframe.memory import default_limit_bytes, parse_size
+from zeroframe.own_results import apart_from
 from zeroframe.stacks import ArrayStack, Stack, held_bytes, open_stack
 
 if TYPE_CHECKING:
@@ -190,7 +193,7 @@ def combine(
     combine_uncertainty_function : str or callable, optional
         The spread that the uncertainty is made from, as for ``sigma_clip_dev_func``.
     overwrite_output : bool
-        Whether an existing ``output_file`` may be replaced.
+        Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
     unit : str or Unit, optional
         Unit of the files; overrides BUNIT.
     sigma_clip_iterations : int
@@ -216,6 +219,8 @@ def combine(
         When a value cannot be used.
     FrameError
         When a file cannot be read or does not fit the others.
+    OutputExistsError
+        When there is an ``output_file`` that may not be replaced.
 
     Examples
     --------
@@ -233,6 +238,10 @@ def combine(
     frames = _frame_list(img_list)
     if not frames:
         raise NoFramesError("there is nothing to combine: the list of frames is empty")
+    named = [as_path(frame) for frame in frames if isinstance(frame, (str, os.PathLike))]
+    replaces = output_file is not None and apart_from(
+        Inputs.of(named), as_path(output_file), overwrite=overwrite_output
+    )
     limit = default_limit_bytes() if mem_limit is None else parse_size(mem_limit)
     held = 0
     if all(isinstance(frame, (str, os.PathLike)) for frame in frames):
@@ -271,5 +280,5 @@ def combine(
     if output_file is not None:
         from zeroframe.saving import write_ccd
 
-        write_ccd(result, output_file, overwrite=overwrite_output)
+        write_ccd(result, output_file, overwrite=replaces)
     return result

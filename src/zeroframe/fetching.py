@@ -16,7 +16,7 @@ from urllib.parse import quote
 from zeroframe.downloading import Connection, RemoteFile, check_url, download
 from zeroframe.errors import DownloadError, FrameError, OutputError, OutputExistsError, UsageError, nearest_name
 from zeroframe.io.atomic import output_error
-from zeroframe.unpacking import unpack_archive
+from zeroframe.unpacking import refuse_others, unpack_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +76,8 @@ def fetch(
     directory : path, optional
         Where the folder shall stand; made if it is not there.
     overwrite : bool, optional
-        Replace a folder that is there already, whole.
+        Replace a folder that is there already, whole, where it holds nothing but what the archive does: files that
+        were added or changed are never removed.
     progress : callable, optional
         Called with the bytes that have arrived and the bytes of the whole.
     base_url : str, optional
@@ -95,7 +96,7 @@ def fetch(
     UsageError
         When there is no such example, when ``base_url`` could be tampered with, or when pooch is not installed.
     OutputExistsError
-        When the folder is there already; nothing has been downloaded then.
+        When the folder is there already; nothing has been downloaded then. Or it holds files of somebody else.
     DownloadError
         When the archive is not to be had, comes too slowly, or its checksum is wrong.
     UnsafeArchiveError
@@ -117,7 +118,8 @@ def fetch(
         download(remote, archive, progress=progress, connection=connection)
         try:
             unpack_archive(archive, work / "new")
-        except FrameError:
+            refuse_others(folder, work / "new")
+        except (FrameError, OutputExistsError):
             archive.unlink()  # its checksum is right, so that downloading it again would not help
             raise
         _put(work / "new", folder, work / "old")

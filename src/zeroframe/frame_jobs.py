@@ -12,8 +12,9 @@ from zeroframe.frames import Calibrator, FrameOutcome
 from zeroframe.io.marks import file_mark
 from zeroframe.io.sums import check_file
 from zeroframe.io.urls import UrlPath
+from zeroframe.own_results import carried_key
 from zeroframe.provenance import frame_key
-from zeroframe.resume import carried_key, stamp_of_result
+from zeroframe.resume import stamp_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.errors import JobLostError
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.plan import CalibrateJob
 
 __all__ = ["FrameTask", "calibrate_frame", "calibrate_frames"]
@@ -36,7 +38,9 @@ class FrameTask:
         What is done. Its paths mean the same file to everyone.
     right : FrameOutcome or None
         Of a result that is there already and right: it is only measured.
-    overwrite, check_sums, saturation_adu
+    overwrite : bool or Replaceable
+        As for `zeroframe.io.write_fits`.
+    check_sums, saturation_adu
         As for `zeroframe.frames.Calibrator`.
     copies : Path or None
         Folder of this disk in which a copy of a result stays that is put into a store.
@@ -46,7 +50,7 @@ class FrameTask:
 
     job: CalibrateJob
     right: FrameOutcome | None = None
-    overwrite: bool = False
+    overwrite: Overwrite = False
     check_sums: bool = True
     saturation_adu: float | None = None
     copies: Path | None = None
@@ -56,18 +60,14 @@ class FrameTask:
 class _Mine(threading.local):
     """The calibrator of one thread, with its buffers: in fresh memory a frame takes 90 ms more."""
 
-    settings: tuple[bool, bool, float | None] | None = None
+    settings: tuple[bool, float | None] | None = None
     calibrator: Calibrator
 
     def for_task(self, task: FrameTask) -> Calibrator:
-        settings = (task.overwrite, task.check_sums, task.saturation_adu)
+        settings = (task.check_sums, task.saturation_adu)
         if self.settings != settings:
             self.calibrator = Calibrator(
-                threads=1,
-                keep=False,
-                overwrite=task.overwrite,
-                check_sums=task.check_sums,
-                saturation_adu=task.saturation_adu,
+                threads=1, keep=False, check_sums=task.check_sums, saturation_adu=task.saturation_adu
             )
             self.settings = settings
         return self.calibrator
@@ -98,8 +98,11 @@ def _calibrated(task: FrameTask) -> FrameOutcome:
     calibrator, job = _MINE.for_task(task), task.job
     if task.right is not None:
         return calibrator.recall(job, task.right)
-    outcome = calibrator(job, task.header) if task.copies is None else _copied(calibrator, task, task.copies)
-    if outcome.state == "failed" and not task.overwrite:
+    if task.copies is None:
+        outcome = calibrator(job, task.overwrite, task.header)
+    else:
+        outcome = _copied(calibrator, task, task.copies)
+    if outcome.state == "failed":
         right = _made_already(job)
         return outcome if right is None else calibrator.recall(job, right)
     return outcome
@@ -108,7 +111,7 @@ def _calibrated(task: FrameTask) -> FrameOutcome:
 def _copied(calibrator: Calibrator, task: FrameTask, folder: Path) -> FrameOutcome:
     """Calibrate a frame on this disk, and put a copy into its place in a store."""
     job, near = task.job, folder / task.job.target.name
-    outcome = calibrator(replace(job, target=near), task.header)
+    outcome = calibrator(replace(job, target=near), header=task.header)
     far = replace(outcome, target=job.target, reason=outcome.reason.replace(str(near), str(job.target)))
     if outcome.state != "done" or not isinstance(job.target, UrlPath):
         return far

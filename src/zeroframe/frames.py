@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from zeroframe.io import ImageLayout
     from zeroframe.io.marks import FileMark
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.plan import CalibrateJob
     from zeroframe.recipes import FrameRecipe
 
@@ -249,8 +250,6 @@ class Calibrator:
         Whether calibrated pixels stay in memory, in ``kept`` by their target.
     sample : bool
         Whether the rows on which frames are compared to measure their noise do, in ``samples``.
-    overwrite : bool
-        Whether files that are there already may be replaced.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
     saturation_adu : float, optional
@@ -262,7 +261,6 @@ class Calibrator:
         *,
         threads: int,
         keep: bool,
-        overwrite: bool,
         check_sums: bool = True,
         saturation_adu: float | None = None,
         sample: bool = False,
@@ -271,25 +269,26 @@ class Calibrator:
         self.samples: dict[Path, NDArray[Any]] = {}
         self._keep = keep
         self._sample = sample
-        self._overwrite = overwrite
         self._check_sums = check_sums
         self._saturation_adu = saturation_adu
         self._free: SimpleQueue[_Buffers] = SimpleQueue()
         for _ in range(threads):
             self._free.put(_Buffers())
 
-    def __call__(self, job: CalibrateJob, header: int | None = None) -> FrameOutcome:
+    def __call__(self, job: CalibrateJob, overwrite: Overwrite = False, header: int | None = None) -> FrameOutcome:
         """Calibrate one frame and write it; what goes wrong with it stands in the outcome, and stops no other.
 
         Parameters
         ----------
         job : CalibrateJob
             What is done.
+        overwrite : bool or Replaceable
+            What of a file that is there may be replaced, as for `zeroframe.io.write_fits`.
         header : int, optional
             CRC-32 of the header by which that was decided.
         """
         buffers = self._free.get()
-        outcome = attempt(job.source, self._calibrate, job, buffers, header)
+        outcome = attempt(job.source, self._calibrate, job, buffers, overwrite, header)
         self._free.put(buffers)
         return outcome if isinstance(outcome, FrameOutcome) else _failed(job, outcome)
 
@@ -300,7 +299,9 @@ class Calibrator:
             return self._saturation_adu
         return layout.bzero + (255.0 if layout.bitpix == 8 else 32767.0)
 
-    def _calibrate(self, job: CalibrateJob, buffers: _Buffers, header_before: int | None) -> FrameOutcome:
+    def _calibrate(
+        self, job: CalibrateJob, buffers: _Buffers, overwrite: Overwrite, header_before: int | None
+    ) -> FrameOutcome:
         raw = read_raw(
             job.source, into=buffers.raw_of(job.layout.byte_count), check_sums=self._check_sums, with_mark=True
         )
@@ -321,7 +322,7 @@ class Calibrator:
         # only float32 is swapped here
         words = buffers.words_of(job.shape_yx) if dtype == np.float32 else pixels
         part = float_part(pixels, words, header)
-        written = write_fits(job.target, [part], compress=job.compress, overwrite=self._overwrite, on_bytes=crc.update)
+        written = write_fits(job.target, [part], compress=job.compress, overwrite=overwrite, on_bytes=crc.update)
         if self._keep:
             self.kept[job.target] = pixels
         self._take_sample(job, pixels)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 import sys
 import time
 import warnings
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe._version import __version__
 from zeroframe.errors import ZeroframeWarning
 from zeroframe.header_columns import HeaderColumns
+from zeroframe.io import looks_like_fits
 from zeroframe.io.marks import file_stamp
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ class HeaderIndex:
         ZeroframeWarning
             When the index cannot be written.
         """
-        if self.path is None:
+        if self.path is None or self.path.parent.resolve() == Path(folder):  # which may hold raw frames
             return
         key = (os.fsencode(folder), ext)
         content = _encoded(memory)
@@ -170,6 +172,7 @@ class HeaderIndex:
 
     @contextmanager
     def _connected(self, path: Path) -> Iterator[sqlite3.Connection]:
+        _refuse_strange(path)
         connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
         try:
             # What a power failure takes is read again from the files.
@@ -192,7 +195,7 @@ class HeaderIndex:
             yield
         except (sqlite3.Error, OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             self.path = None
-            if isinstance(error, OSError) or _is_out_of_reach(error):
+            if isinstance(error, OSError) or _is_out_of_reach(error) or looks_like_fits(path):
                 what = f"cannot be used ({error}); headers are read from the files each time"
             else:
                 for suffix in ("", "-journal", "-wal", "-shm"):
@@ -247,6 +250,19 @@ def default_index() -> HeaderIndex:
     """Return the user's index."""
     folder = cache_folder()
     return HeaderIndex(None if folder is None else folder / "headers.sqlite")
+
+
+def _refuse_strange(path: Path) -> None:
+    """Raise `OSError` for what no index has ever been: a link, or a file that has another name, too.
+
+    The file is not opened: closing it would undo the locks that other threads have on it (POSIX).
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise FileExistsError("it is a link, which is left alone")
 
 
 def _is_out_of_reach(error: Exception) -> bool:

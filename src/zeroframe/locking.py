@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import socket
+import stat
 import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from zeroframe.errors import FolderLostError, OutputError, OutputExistsError, ZeroframeWarning
 from zeroframe.io.atomic import atomic_file, output_error, write_all
+from zeroframe.io.replacing import Overwrite, Replaceable
 from zeroframe.io.urls import UrlPath
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ __all__ = ["LOCK_NAME", "FolderLock", "HeldLock", "folder_lock"]
 LOCK_NAME = ".zeroframe.lock"
 #: Says who is writing, on a disk without locks.
 _HOLDER_NAME = ".zeroframe.holder"
+_LONGEST_HOLDER = 400  # bytes: a number, and the name of a machine
 # What disks that know no locks answer.
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
 
@@ -142,7 +145,7 @@ def _held_by_name(folder: Path, path: Path) -> Iterator[None]:
             reason = f"another run of zeroframe ({holder}) is writing there, or was killed there"
             advice = f"wait until it has ended; if it has been killed, remove {path} and run again"
             raise OutputError(folder, reason, advice) from error
-        _put_holder(path, own, overwrite=True)
+        _put_holder(path, own, overwrite=Replaceable.of(path) or False)
     except OutputError as error:
         raise OutputError(folder, error.reason, error.advice) from error
     try:
@@ -152,7 +155,7 @@ def _held_by_name(folder: Path, path: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _put_holder(path: Path, holder: str, *, overwrite: bool) -> None:
+def _put_holder(path: Path, holder: str, *, overwrite: Overwrite) -> None:
     with atomic_file(path, overwrite=overwrite) as descriptor:
         write_all(descriptor, [holder.encode()])
 
@@ -205,8 +208,19 @@ def _opened(folder: Path, path: Path) -> tuple[int, bool]:
             warnings.warn(text, ZeroframeWarning, stacklevel=4)
             return descriptor, False
         if _is_in_place(descriptor, path):
+            _refuse_strange(descriptor, path)
             return descriptor, True
         os.close(descriptor)  # the run that held it has just ended and taken it away
+
+
+def _refuse_strange(descriptor: int, path: Path) -> None:
+    """Refuse a file that no run has written, or that has another name, too: it would be written to, and removed."""
+    status = os.fstat(descriptor)
+    said = os.pread(descriptor, _LONGEST_HOLDER, 0)
+    ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size < _LONGEST_HOLDER
+    if not ours or not (not said or said.startswith(b"process ")):
+        os.close(descriptor)
+        raise OutputError(path, "is no lock that a run has left", "move it away, or choose another folder with -o")
 
 
 def _is_in_place(descriptor: int, path: Path) -> bool:

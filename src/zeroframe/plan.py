@@ -15,11 +15,12 @@ from zeroframe.errors import (
     OutputError,
     RawFolderError,
 )
+from zeroframe.io.inputs import Inputs, RawFolders
 from zeroframe.io.urls import any_far
 from zeroframe.recipes import Choice, FrameRecipe, RecipeWishes, choose_recipe, kind_choices, size_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from zeroframe.cameras import Camera
@@ -35,6 +36,8 @@ __all__ = [
     "Refused",
     "check_output_folder",
     "plan_bias",
+    "refuse_among",
+    "refuse_within",
     "same_form",
     "target_path",
 ]
@@ -43,6 +46,8 @@ _SUFFIX = {"none": ".fits", "gzip": ".fits.gz", "rice": ".fits.fz"}
 #: Endings that are taken off a raw frame's name before the new one is put on.
 _OLD_SUFFIXES = (".gz", ".bz2", ".fz", ".fits", ".fit", ".fts")
 _COMBINED_NAME = "combined_bias"
+_NEVER = "raw data are never written to"
+_ELSEWHERE = "choose another folder with -o"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +184,55 @@ def check_output_folder(raw: Path, out: Path) -> None:
     OutputError
         When ``out`` is a file.
     """
-    real = out.resolve()
-    known_by_name = any_far(raw, out)
-    for folder in (real, *real.parents):
-        same = False if known_by_name else raw.exists() and folder.exists() and folder.samefile(raw)
-        if folder == raw.resolve() or same:
-            where = "is the raw folder" if folder == real else f"lies inside the raw folder {raw}"
-            raise RawFolderError(out, f"{where}, and raw data are never written to", "choose another folder with -o")
+    refuse_within([raw], [out])
     if out.exists() and not out.is_dir():
         raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
+
+
+def refuse_within(raw_folders: Iterable[Path], folders: Iterable[Path]) -> None:
+    """Refuse to write into folders of raw data, or into folders within them, by whatever name, link or mount.
+
+    Parameters
+    ----------
+    raw_folders, folders : iterable of pathlib.Path
+        Of raw data, and of results; the latter need not be there.
+
+    Raises
+    ------
+    RawFolderError
+        Which names the first.
+    """
+    known = RawFolders.of(raw_folders)
+    for folder in sorted(folders):
+        raw = known.around(folder)
+        if raw is not None:
+            same = folder == raw if any_far(folder) else folder.exists() and raw.exists() and folder.samefile(raw)
+            where = "is the raw folder" if same else f"lies inside the raw folder {raw}"
+            raise RawFolderError(folder, f"{where}, and {_NEVER}", _ELSEWHERE)
+
+
+def refuse_among(inputs: Inputs, folders: Iterable[Path]) -> None:
+    """Refuse to write into folders in which raw frames really lie: links to them may stand in the raw folder.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The raw frames.
+    folders : iterable of pathlib.Path
+        Of results; they need not be there.
+
+    Raises
+    ------
+    RawFolderError
+        Which names the first.
+    """
+    for folder in sorted(folders):
+        path = inputs.lying_in(folder)
+        if path is not None:
+            raise RawFolderError(folder, f"is where {path} really lies, and {_NEVER}", _ELSEWHERE)
+        link = inputs.hard_link_in(folder)
+        if link is not None:
+            raise RawFolderError(folder, f"holds a raw frame ({link.name}, by a hard link), and {_NEVER}", _ELSEWHERE)
 
 
 def plan_bias(found: Sequence[Found], raw: Path, out: Path, wishes: BiasWishes) -> BiasPlan:
@@ -210,13 +255,14 @@ def plan_bias(found: Sequence[Found], raw: Path, out: Path, wishes: BiasWishes) 
     Raises
     ------
     RawFolderError
-        When ``out`` is, or is inside, the raw folder.
+        When ``out`` is, or is inside, the raw folder, or a folder in which raw frames really lie.
     NoFramesError
         When there is no bias frame.
     SectionError, CameraError, MismatchError, UnsupportedError, UsageError
         When sections or the camera do not fit the frames.
     """
     check_output_folder(raw, out)
+    refuse_among(Inputs.of(item.path for item in found), [out])
     unusable = [
         Refused(item.path, item.problem)
         for item in found

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zeroframe.errors import DamagedError, FrameError, ZeroframeWarning
 from zeroframe.io.atomic import atomic_file, write_all
 from zeroframe.io.marks import FileMark, file_crc32
+from zeroframe.own_results import writable_record
 from zeroframe.record_form import MisformedError, require_form
 
 if TYPE_CHECKING:
@@ -115,6 +116,15 @@ class RunRecord:
         return None if said is None else (said["name"], said["crc32"], said["byte_count"])
 
     @property
+    def begun(self) -> frozenset[str]:
+        """Names of results that a run has set out to make, and that may be there without a mark of theirs."""
+        return frozenset(map(str, self.this_run.get("begun", ())))
+
+    def knows(self, name: str) -> bool:
+        """Say whether a result of that name is one of this folder's runs."""
+        return name in self.outputs or name in self.earlier or name in self.begun
+
+    @property
     def was_good(self) -> bool:
         """Whether the run came to its end, and all was well."""
         return self.state == "finished" and self.this_run.get("all_is_well") is True
@@ -132,6 +142,8 @@ def write_record(folder: Path, record: RunRecord) -> None:
 
     Raises
     ------
+    OutputExistsError
+        When another file of that name is there, which is kept.
     OutputError
         When it cannot be written.
     """
@@ -147,7 +159,8 @@ def write_record(folder: Path, record: RunRecord) -> None:
     said["this_run"]["digests"] = _digests(said)
     # names may hold bytes that no encoding knows; JSON says them as escapes
     text = json.dumps({"format": _FORMAT, **said}, indent=1) + "\n"
-    with atomic_file(folder / RECORD_NAME, overwrite=True) as descriptor:
+    path = folder / RECORD_NAME
+    with atomic_file(path, overwrite=writable_record(path)) as descriptor:
         write_all(descriptor, [text.encode("ascii")])
 
 

@@ -14,13 +14,14 @@ from zeroframe.errors import FrameError, OutputExistsError
 from zeroframe.executing import map_jobs
 from zeroframe.failures import attempt
 from zeroframe.frames import FrameOutcome
-from zeroframe.io import scan
+from zeroframe.io.inputs import Inputs
 from zeroframe.io.marks import file_crc32, file_mark, stamp_of
 from zeroframe.io.sums import check_file
 from zeroframe.io.urls import UrlPath, is_there
+from zeroframe.own_results import FolderResults, carried_key, record_state
 from zeroframe.parallel import map_threads
-from zeroframe.provenance import KEY_CARD, combine_key, frame_key, recorded_recipe, versions
-from zeroframe.record import OutputMark, RunRecord, known_record
+from zeroframe.provenance import combine_key, frame_key, recorded_recipe, versions
+from zeroframe.record import RECORD_NAME, OutputMark, RunRecord, known_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +38,7 @@ __all__ = [
     "Standing",
     "Standings",
     "as_listed",
+    "bias_results",
     "carried_key",
     "differing_versions",
     "examine",
@@ -44,9 +46,12 @@ __all__ = [
     "output_mark",
     "own_mark",
     "refuse_foreign",
+    "refuse_strange",
     "source_mark",
     "stamp_of_result",
+    "stranger",
     "why_other",
+    "would_be_refused",
 ]
 
 RIGHT = "made of the same raw frame in the same way, and unchanged since"
@@ -61,8 +66,9 @@ class Standing:
     ----------
     target : pathlib.Path
         The result.
-    verdict : {'make', 'keep', 'replace'}
-        ``'replace'`` where something else is in its place, which takes ``--overwrite``.
+    verdict : {'make', 'keep', 'replace', 'refuse'}
+        ``'replace'`` where another result of ours is in its place, which takes ``--overwrite``; ``'refuse'`` where
+        something is that is none of ours, and is never replaced.
     reason : str
         Why, as a clause about the target.
     right : FrameOutcome or None
@@ -72,7 +78,7 @@ class Standing:
     """
 
     target: Path
-    verdict: Literal["make", "keep", "replace"]
+    verdict: Literal["make", "keep", "replace", "refuse"]
     reason: str
     right: FrameOutcome | None = None
     mark: OutputMark | None = None
@@ -104,7 +110,7 @@ class Standings:
     @property
     def refused(self) -> tuple[Standing, ...]:
         """What has something else in its place."""
-        return tuple(standing for standing in self.all if standing.verdict == "replace")
+        return tuple(standing for standing in self.all if standing.verdict in {"replace", "refuse"})
 
     @property
     def nothing_to_do(self) -> bool:
@@ -143,7 +149,27 @@ def examine(
         for job in plan.calibrate
     ]
     frames = map_threads(_standing, looks, workers) if executor is None else _looked_elsewhere(executor, looks)
-    return Standings(tuple(frames), _combined_standing(plan, frames, record, check=check), record)
+    combined = _combined_standing(plan, frames, record, check=check)
+    if any(each is not None and each.verdict == "replace" for each in (*frames, combined)):
+        results = bias_results(plan, record)
+        frames = [stranger(standing, results) for standing in frames]
+        combined = None if combined is None else stranger(combined, results)
+    return Standings(tuple(frames), combined, record)
+
+
+def bias_results(plan: BiasPlan, record: RunRecord) -> FolderResults:
+    """Return which files in the folder of results are ours; looking at the raw frames takes 2 us a frame."""
+    inputs = Inputs.of(item.path for item in plan.found)
+    return FolderResults(inputs, lambda target: record.knows(target.name), record_state(plan.out / RECORD_NAME))
+
+
+def stranger(standing: Standing, results: FolderResults) -> Standing:
+    """Tell a file that is none of our results, and so is never replaced, from one that may be."""
+    reason = results.strange(standing.target) if standing.verdict == "replace" else ""
+    if not reason:
+        return standing
+    said = reason if standing.reason in reason else f"{standing.reason}, and {reason}"
+    return replace(standing, verdict="refuse", reason=said)
 
 
 def listed_in_stores(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
@@ -251,10 +277,31 @@ def refuse_foreign(standings: Judged) -> None:
     OutputExistsError
         Which names the first, and says what it is.
     """
-    there = standings.refused
+    _refuse(standings.refused, "choose another folder with -o, or replace with --overwrite")
+
+
+def refuse_strange(standings: Judged) -> None:
+    """Raise when a file that is none of our results stands in the place of one: it is never replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        Which names the first, and says what it is.
+    """
+    strange = [standing for standing in standings.refused if standing.verdict == "refuse"]
+    _refuse(
+        strange, "move it away, or choose another folder with -o; --overwrite replaces only what zeroframe has made"
+    )
+
+
+def would_be_refused(standings: Judged, *, overwrite: bool) -> bool:
+    """Say whether a run would stop at what is there."""
+    return any(not overwrite or standing.verdict == "refuse" for standing in standings.refused)
+
+
+def _refuse(there: Sequence[Standing], advice: str) -> None:
     if there:
         more = "" if len(there) == 1 else f" (and {len(there) - 1} more of this run)"
-        advice = "choose another folder with -o, or replace with --overwrite"
         raise OutputExistsError(there[0].target, f"is there already{more}: {there[0].reason}", advice)
 
 
@@ -324,20 +371,6 @@ def stamp_of_result(target: Path) -> str:
         return stamp_of(target) or ""
     except FrameError:
         return ""
-
-
-def carried_key(path: Path) -> str | None:
-    """Return the key that a result carries; None where it carries none.
-
-    Raises
-    ------
-    FrameError
-        When its headers cannot be read.
-    """
-    frame = scan(path)
-    # of a tile-compressed result the header stands in the extension
-    keys = [hdu.cards.get(KEY_CARD) for hdu in frame.hdus[:2]]
-    return next((str(key) for key in keys if key is not None), None)
 
 
 def why_other(name: str, source: FileMark, known: OutputMark | None, record: RunRecord) -> str:

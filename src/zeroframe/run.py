@@ -107,7 +107,7 @@ def carry_out(
     if session.standings.record.was_good and session.standings.nothing_to_do and not measure:
         return _all_there(session)
     plan = session.plan
-    means = Means(plan.overwrite, session.limit_bytes, session.workers, progress, session.executor)
+    means = Means(False, session.limit_bytes, session.workers, progress, session.executor)
     means = means if means.executor is not None else replace(means, watch=session.watch)
     clock = _Clock()
     outcomes, kept, samples = _calibrate(session, means, check_sums=check_sums)
@@ -123,7 +123,9 @@ def carry_out(
     if plan.combine is not None:
         session.check_folder()
         origin = _FolderOrigin(plan, plan.combine, there, session.standings.combined)
-        combined = combine_job(replace(plan.combine, sources=chosen), kept, replace(means, copies=session.near), origin)
+        replaces = session.may_replace(plan.combine.target)
+        near = replace(means, copies=session.near, overwrite=replaces)
+        combined = combine_job(replace(plan.combine, sources=chosen), kept, near, origin)
         log_outcome(combined.target, combined.state, combined.reason)
         mark = _mark_of(combined, session.standings.combined)
     noise = combined.noise if combined is not None else _noise_of(chosen, samples, means)
@@ -235,7 +237,7 @@ def _calibrate(
         copies = _copied(session)
         tasks = [
             FrameTask(
-                *(job, each.right, plan.overwrite, check_sums, saturation_adu),
+                *(job, each.right, session.may_replace(job.target), check_sums, saturation_adu),
                 session.copies if near else None,
                 headers.get(job.source),
             )
@@ -248,7 +250,6 @@ def _calibrate(
     calibrator = Calibrator(
         threads=session.threads,
         keep=session.keep,
-        overwrite=plan.overwrite,
         check_sums=check_sums,
         saturation_adu=saturation_adu,
         # of many frames only some pairs are compared, which are read again
@@ -260,7 +261,7 @@ def _calibrate(
         job, standing = work
         session.check_folder()
         if standing.right is None:
-            outcome = calibrator(job, headers.get(job.source))
+            outcome = calibrator(job, session.may_replace(job.target), headers.get(job.source))
         else:
             outcome = calibrator.recall(job, standing.right)
         if outcome.state == "done":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.io.cards import Cards
+    from zeroframe.io.replacing import Overwrite
 
 __all__ = ["float_part", "image_parts", "stored_in_place", "write_ccd"]
 
@@ -151,7 +152,7 @@ def _comment(line: str) -> HeaderDraft:
 
 
 def write_ccd(
-    ccd: CCDData, path: str | os.PathLike[str], *, compress: Compression = "none", overwrite: bool = False
+    ccd: CCDData, path: str | os.PathLike[str], *, compress: Compression = "none", overwrite: Overwrite = False
 ) -> int:
     """Write a frame with its mask, uncertainty and counts, so that ``CCDData.read`` reads it back.
 
@@ -163,8 +164,8 @@ def write_ccd(
         The file; the suffix is the caller's.
     compress : {'none', 'gzip', 'rice'}
         As in `zeroframe.io.write_fits`.
-    overwrite : bool
-        Whether an existing file may be replaced.
+    overwrite : bool or Replaceable
+        Whether an existing file may be replaced; as in `zeroframe.io.write_fits`.
 
     Returns
     -------

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from zeroframe.quality import StackNoise
     from zeroframe.recipes import Choice
     from zeroframe.results import BiasResult, CombinedOutcome
-    from zeroframe.resume import Standings
+    from zeroframe.resume import Standing, Standings
     from zeroframe.survey import Found
     from zeroframe.verification import Verified
 
-__all__ = ["Remarks", "Screen", "harmless", "harmless_cell", "say"]
+__all__ = ["Remarks", "Screen", "harmless", "harmless_cell", "say", "would_stop"]
 
 #: A cell that begins with one of these is run; the wide ones are folded to the others by some programs.
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
@@ -73,6 +73,13 @@ def harmless_cell(value: CardValue) -> CardValue:
     first = value.lstrip()[:1]
     runs = (first in _FORMULA and first != "") or value[:1] in ("\t", "\r", "\n")
     return f"'{text}" if runs and not _PLAIN_NUMBER.fullmatch(value) else text
+
+
+def would_stop(standings: Sequence[Standing]) -> str:
+    """Return what is said where a run would stop; --overwrite is advised only where it replaces results of our own."""
+    strange = any(standing.verdict == "refuse" for standing in standings)
+    what = "move away what zeroframe has not made" if strange else "add --overwrite"
+    return f"; a run would stop here: {what}, or choose another folder"
 
 
 def say(text: str) -> None:
@@ -227,8 +234,9 @@ class Screen:
         from rich.tree import Tree
 
         tree = Tree(escape(harmless(f"{plan.out}{os.sep}")), highlight=False)
-        styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red"}
-        words = {"make": "make", "keep": "keep", "replace": "replace" if plan.overwrite else "refuse"}
+        replace = ("replace", "yellow") if plan.overwrite else ("refuse", "red")
+        styles = {"make": "green", "keep": "dim", "replace": replace[1], "refuse": "red"}
+        words = {"make": "make", "keep": "keep", "replace": replace[0], "refuse": "refuse"}
         sources = [job.source.name for job in plan.calibrate]
         for standing, source in zip(standings.frames, sources, strict=True):
             text = f"{standing.target.name} (of {source}): {standing.reason}"
@@ -242,7 +250,7 @@ class Screen:
         self._out.print(tree, soft_wrap=True)
         counts = Counter(words[standing.verdict] for standing in standings.all)
         said = ", ".join(f"{number} to {word}" for word, number in counts.items())
-        advice = "; a run would stop here: add --overwrite, or choose another folder" if counts["refuse"] else ""
+        advice = would_stop(standings.all) if counts["refuse"] else ""
         self.line(f"Nothing was written: {said}{advice}.")
 
     def verified(self, verified: Verified) -> None:

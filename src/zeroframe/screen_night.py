@@ -10,7 +10,7 @@ from rich.table import Table
 
 from zeroframe.night.telling import listed
 from zeroframe.night.words import Branch, plan_tree
-from zeroframe.screen import Screen, harmless
+from zeroframe.screen import Screen, harmless, would_stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,13 +48,13 @@ class NightScreen(Screen):
         for line in _tree_lines(plan_tree(plan)):
             self._out.print(line, soft_wrap=True)
         for standing in standings.refused:
-            word = ("would be replaced", "yellow") if plan.overwrite else ("in the way", "red")
+            goes = plan.overwrite and standing.verdict == "replace"
+            word = ("would be replaced", "yellow") if goes else ("in the way", "red")
             self.line(f"{standing.target}: {standing.reason}", *word)
         counts = Counter(standing.verdict for standing in standings.all)
-        words = {"make": "make", "keep": "keep", "replace": "replace" if plan.overwrite else "refuse"}
-        said = ", ".join(f"{number} to {words[verdict]}" for verdict, number in counts.items())
-        stop = bool(standings.refused) and not plan.overwrite
-        advice = "; a run would stop here: add --overwrite, or choose another folder" if stop else ""
+        counts["refuse"] += 0 if plan.overwrite else counts.pop("replace", 0)
+        said = ", ".join(f"{number} to {verdict}" for verdict, number in counts.items() if number)
+        advice = would_stop(standings.all) if counts["refuse"] else ""
         self.line(f"Nothing was written: {said}{advice}.")
 
     def night_result(self, plan: NightPlan, result: NightResult) -> None:

@@ -18,10 +18,11 @@ from zeroframe.io.urls import FAR_THREADS, any_far, is_there
 from zeroframe.io.watching import Watch
 from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
+from zeroframe.own_results import require_own_record
 from zeroframe.parallel import usable_cores
 from zeroframe.provenance import as_data, recorded_recipe, versions
-from zeroframe.record import OutputMark, RunRecord, report_problem, write_record
-from zeroframe.resume import Standings, examine, output_mark, refuse_foreign
+from zeroframe.record import RECORD_NAME, OutputMark, RunRecord, report_problem, write_record
+from zeroframe.resume import Standings, bias_results, examine, output_mark, refuse_foreign, refuse_strange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.frames import FrameOutcome
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.locking import HeldLock
+    from zeroframe.own_results import FolderResults
     from zeroframe.plan import BiasPlan
 
-__all__ = ["Session", "begin", "iso_time", "kept_report", "make_folder", "report_is_right"]
+__all__ = ["Session", "begin", "begun_names", "iso_time", "kept_report", "make_folder", "report_is_right"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Session:
         Has looked at the results that are there, and looks at what is made on threads here.
     lock : HeldLock or None
         Of the folder of results.
+    results : FolderResults or None
+        Which files that are there may be replaced; None: none.
     """
 
     plan: BiasPlan
@@ -79,6 +84,7 @@ class Session:
     copies: Path | None = None
     watch: Watch = field(default_factory=Watch)
     lock: HeldLock | None = None
+    results: FolderResults | None = None
 
     @property
     def near(self) -> dict[Path, Path]:
@@ -139,6 +145,10 @@ class Session:
         if self.lock is not None:
             self.lock.check()
 
+    def may_replace(self, target: Path) -> Overwrite:
+        """Return what of a result may be replaced now: nothing, unless that was asked for and it is one of ours."""
+        return False if self.results is None else self.results.replaceable(target)
+
     @property
     def is_elsewhere(self) -> bool:
         """Whether frames are calibrated and combined by other processes."""
@@ -176,14 +186,40 @@ class Session:
     ) -> RunRecord:
         self.check_folder()
         plan, before = self.plan, self.standings.record
-        replaced = {each.target.name for each in self.standings.all if each.verdict == "replace"}
+        replaced = {each.target.name for each in self.standings.refused}
         earlier = {
             name: mark
             for name, mark in {**before.earlier, **before.outputs}.items()
             if name not in outputs and name not in replaced and is_there(plan.out / name)
         }
+        targets = {each.target.name for each in self.standings.all}
+        begun = begun_names(plan.out, before, targets, {*outputs, *earlier}, state)
         choices = [as_data(choice) for choice in plan.choices]
-        return RunRecord(state, versions(), recorded_recipe(plan), choices, inputs, outputs, earlier, this_run)
+        said = {**this_run, "begun": begun}
+        return RunRecord(state, versions(), recorded_recipe(plan), choices, inputs, outputs, earlier, said)
+
+
+def begun_names(out: Path, before: RunRecord, targets: set[str], known: set[str], state: str) -> list[str]:
+    """Return the names of results that are ours, though no mark of them stands in run.json.
+
+    A run that is killed leaves such, and one in which a frame failed whose earlier result is still there.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder of results.
+    before : RunRecord
+        Of earlier runs.
+    targets : set of str
+        What this run makes.
+    known : set of str
+        Those of which marks stand in run.json.
+    state : {'finished', 'unfinished'}
+        When the run begins, all that it is going to make count.
+    """
+    ours = (before.begun | before.outputs.keys() | before.earlier.keys() | targets) - known
+    begins = targets if state == "unfinished" else set[str]()
+    return sorted(name for name in ours if name in begins or is_there(out / name))
 
 
 class _Looked(Protocol):
@@ -250,7 +286,8 @@ def begin(
     OutputError
         When the folder for the results cannot be made, or another run is writing there.
     OutputExistsError
-        When something else is in the place of a result, and may not be overwritten.
+        When something else is in the place of a result, and may not be overwritten: a file that is none of our results
+        never may.
     """
     limit = mem_limit_bytes or default_limit_bytes()
     far = any_far(plan.out, *(job.source for job in plan.calibrate[:1]))
@@ -265,13 +302,16 @@ def begin(
         watch = Watch()
         watch.look(job.target for job in plan.calibrate)
         standings = examine(plan, check=check, workers=threads, executor=executor)
+        refuse_strange(standings)
+        require_own_record(plan.out / RECORD_NAME, among_ours=any(each.verdict == "keep" for each in standings.all))
         if not plan.overwrite:
             refuse_foreign(standings)
         keep = keep and executor is None and not any(standing.right for standing in standings.frames)
         examined_s = time.perf_counter() - clock
-        session = Session(
-            plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies, watch, lock
-        )
+        # before run.json is written, which says which files are ours
+        results = bias_results(plan, standings.record) if plan.overwrite else None
+        about = (plan, standings, limit, workers, threads, keep, started, examined_s, executor, copies)
+        session = Session(*about, watch, lock, results)
         if any(standing.verdict != "keep" for standing in standings.all):
             session.write_begin()
         yield session

@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import FrameFacts, read_facts
-from zeroframe.errors import FrameError, HeaderWarning, NoFramesError, UnsupportedError, ZeroframeWarning
+from zeroframe.errors import (
+    FrameError,
+    HeaderWarning,
+    NoFramesError,
+    RawFolderError,
+    UnsupportedError,
+    ZeroframeWarning,
+)
 from zeroframe.failures import attempt
 from zeroframe.io import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
+from zeroframe.io.inputs import Identity, identities_above
 from zeroframe.io.scan import refuse_blown_up
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far, as_path
 from zeroframe.parallel import map_threads
@@ -19,7 +27,7 @@ from zeroframe.parallel import map_threads
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["KEY_CARD", "Found", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
+__all__ = ["KEY_CARD", "Found", "folder_files", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
 
 #: A header that has it is that of a result; it names the job that made it.
 KEY_CARD = "ZFJOB"
@@ -118,13 +126,17 @@ def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
     return FAR_THREADS if workers is None and any_far(*paths) else workers
 
 
-def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None) -> list[Found]:
+def survey_folder(
+    folder: str | os.PathLike[str], *, output: Path | None = None, workers: int | None = None
+) -> list[Found]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
 
     Parameters
     ----------
     folder : path
         The folder, or its URL.
+    output : pathlib.Path, optional
+        Where results go.
     workers : int, optional
         How many threads.
 
@@ -137,14 +149,26 @@ def survey_folder(folder: str | os.PathLike[str], *, workers: int | None = None)
     ------
     NoFramesError
         When the folder is not there, is not a folder, or may not be read.
+    RawFolderError
+        When ``output`` lies inside one of the folders within, which may be links or mounts.
     """
-    return survey_files(_visible_in(_readable_folder(folder))[0], workers=workers)
+    files, folders = _visible_in(_readable_folder(folder))
+    outside = _Outside.of(output)
+    for each in folders:
+        outside.check(each)
+    return survey_files(files, workers=workers)
+
+
+def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the visible files of a folder, FITS or not, sorted by name; raises `NoFramesError` as `survey_folder`."""
+    return _visible_in(_readable_folder(folder))[0]
 
 
 def survey_tree(
     folder: str | os.PathLike[str],
     *,
     leave_out: Sequence[str | os.PathLike[str]] = (),
+    output: Path | None = None,
     workers: int | None = None,
 ) -> list[Found]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
@@ -154,7 +178,9 @@ def survey_tree(
     folder : path
         The folder. Links to folders are followed; a folder that is reached twice is entered once.
     leave_out : sequence of path
-        Folders that are not entered, whatever they are called there: such as that of the results.
+        Folders that are not entered, whatever they are called there.
+    output : pathlib.Path, optional
+        Where results go, which must lie outside.
     workers : int, optional
         How many threads.
 
@@ -167,6 +193,8 @@ def survey_tree(
     ------
     NoFramesError
         When the folder is not there, is not a folder, or may not be read.
+    RawFolderError
+        When ``output`` lies inside the folder, or inside one that is reached by a link or mount within.
 
     Warns
     -----
@@ -175,15 +203,20 @@ def survey_tree(
     HeaderWarning
         As `survey` does.
     """
-    return survey_files(list(tree_files(folder, leave_out=leave_out)), workers=workers)
+    return survey_files(list(tree_files(folder, leave_out=leave_out, output=output)), workers=workers)
 
 
-def tree_files(folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.PathLike[str]] = ()) -> Iterator[Path]:
+def tree_files(
+    folder: str | os.PathLike[str],
+    *,
+    leave_out: Sequence[str | os.PathLike[str]] = (),
+    output: Path | None = None,
+) -> Iterator[Path]:
     """Yield the files of a folder and of those within, folder after folder; none of them is opened.
 
     Parameters
     ----------
-    folder, leave_out
+    folder, leave_out, output
         As for `survey_tree`.
 
     Yields
@@ -193,14 +226,14 @@ def tree_files(folder: str | os.PathLike[str], *, leave_out: Sequence[str | os.P
 
     Raises
     ------
-    NoFramesError
+    NoFramesError, RawFolderError
         As `survey_tree` does.
     """
     root = _readable_folder(folder)
     others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
     listed = _visible_in(root)
     known = {_identity(path) for path in others} - {_identity(root)}
-    return _walk(root, listed, known)
+    return _walk(root, listed, known, _Outside.of(output))
 
 
 def _readable_folder(folder: str | os.PathLike[str]) -> Path:
@@ -220,11 +253,31 @@ def _identity(path: Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def _walk(root: Path, listed: tuple[list[Path], list[Path]], known: set[object]) -> Iterator[Path]:
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """The folder of results and those above it, by device and inode: none of them may be met within raw data."""
+
+    output: Path | None
+    above: frozenset[Identity]
+
+    @classmethod
+    def of(cls, output: Path | None) -> _Outside:
+        if output is None or isinstance(output, UrlPath):
+            return cls(output, frozenset())
+        return cls(output, frozenset(found for found, _ in identities_above(output)))
+
+    def check(self, folder: Path) -> None:
+        if self.above and self.output is not None and _identity(folder) in self.above:
+            reason = f"lies inside the raw data, which {folder} leads to, and raw data are never written to"
+            raise RawFolderError(self.output, reason, "choose another folder with -o")
+
+
+def _walk(root: Path, listed: tuple[list[Path], list[Path]], known: set[object], outside: _Outside) -> Iterator[Path]:
     """Yield the visible files of a folder and of those within that are not known yet; say which cannot be read.
 
     It does not call itself, so that folders may lie within each other as deep as the system allows.
     """
+    outside.check(root)
     known.add(_identity(root))
     files, left = listed[0], listed[1][::-1]
     yield from files
@@ -234,6 +287,7 @@ def _walk(root: Path, listed: tuple[list[Path], list[Path]], known: set[object])
             identity = _identity(folder)
             if identity in known:
                 continue
+            outside.check(folder)
             known.add(identity)
             files, folders = _listed(folder)
         except OSError as error:

@@ -190,6 +190,40 @@ def _whole(archive: Path, hidden: Path) -> Path:
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else hidden
 
 
+def refuse_others(folder: Path, whole: Path) -> None:
+    """Refuse to remove what is not in an archive, byte by byte; what is cut off is of no use to anybody.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        What is there, and would be replaced.
+    whole : pathlib.Path
+        The archive, unpacked.
+
+    Raises
+    ------
+    OutputExistsError
+        Which names the first file that is not from the archive, or has been changed.
+    """
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if path.is_symlink() or not path.is_file() or not _begins_as(path, whole / path.relative_to(folder)):
+            reason = f"holds {path.relative_to(folder)}, which is not from the archive, or has been changed"
+            raise OutputExistsError(folder, reason, "move the folder away")
+
+
+def _begins_as(path: Path, other: Path) -> bool:
+    """Say whether all that is in one file stands at the beginning of the other."""
+    if not other.is_file():
+        return False
+    with path.open("rb") as file, other.open("rb") as whole:
+        while piece := file.read(_CHUNK_BYTES):
+            if whole.read(len(piece)) != piece:
+                return False
+    return True
+
+
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """Say what the system refuses to write."""

@@ -13,9 +13,9 @@ from zeroframe.io.marks import file_mark
 from zeroframe.io.sums import check_file
 from zeroframe.io.urls import FAR_THREADS, UrlPath, any_far, as_path, is_there
 from zeroframe.locking import LOCK_NAME
+from zeroframe.own_results import carried_key
 from zeroframe.parallel import map_threads
 from zeroframe.record import RECORD_NAME, read_record, report_problem
-from zeroframe.resume import carried_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,9 +6,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zeroframe._version import __version__
 from zeroframe.cameras import Camera, camera_to_toml
 from zeroframe.errors import CameraError, UsageError
 from zeroframe.io.atomic import atomic_file, write_all
+from zeroframe.io.inputs import NO_INPUTS, Inputs
+from zeroframe.own_results import INSPECTION, INSPECTION_MARK
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["write_camera", "write_plot"]
 
 
-def write_camera(result: OverscanInspection, path: str | os.PathLike[str], *, overwrite: bool = False) -> Camera:
+def write_camera(
+    result: OverscanInspection,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    inputs: Inputs = NO_INPUTS,
+) -> Camera:
     """Write what was found as a camera profile, which ``--camera`` takes.
 
     Parameters
@@ -28,7 +37,9 @@ def write_camera(result: OverscanInspection, path: str | os.PathLike[str], *, ov
     path : path-like
         Ends in ``.toml``; the camera is called as the file.
     overwrite : bool, optional
-        Replace a file of that name.
+        Replace a profile of that name that an inspection has written.
+    inputs : Inputs, optional
+        Files that are never replaced, such as the raw frames.
 
     Returns
     -------
@@ -39,6 +50,8 @@ def write_camera(result: OverscanInspection, path: str | os.PathLike[str], *, ov
     ------
     CameraError
         When the path does not end in ``.toml``, or nothing was proven.
+    OutputExistsError
+        When another file is there, which is kept.
     OutputError
         When the file cannot be written.
     """
@@ -48,12 +61,20 @@ def write_camera(result: OverscanInspection, path: str | os.PathLike[str], *, ov
     if result.decision == "not proven":
         raise CameraError(f"{target} was not written: {result.verdict}")
     camera = result.to_camera(target.stem)
-    with atomic_file(target, overwrite=overwrite) as descriptor:
-        write_all(descriptor, [camera_to_toml(camera).encode()])
+    replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
+    text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
+    with atomic_file(target, overwrite=replaces) as descriptor:
+        write_all(descriptor, [text.encode()])
     return camera
 
 
-def write_plot(result: OverscanInspection, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def write_plot(
+    result: OverscanInspection,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    inputs: Inputs = NO_INPUTS,
+) -> None:
     """Write the figure of an inspection.
 
     Parameters
@@ -63,12 +84,16 @@ def write_plot(result: OverscanInspection, path: str | os.PathLike[str], *, over
     path : path-like
         Ends in ``.png``, ``.pdf`` or ``.svg``.
     overwrite : bool, optional
-        Replace a file of that name.
+        Replace a figure of that name that an inspection has written.
+    inputs : Inputs, optional
+        Files that are never replaced, such as the raw frames.
 
     Raises
     ------
     UsageError
         When the name ends in something else.
+    OutputExistsError
+        When another file is there, which is kept.
     OutputError
         When the file cannot be written.
     """
@@ -76,7 +101,9 @@ def write_plot(result: OverscanInspection, path: str | os.PathLike[str], *, over
     form = target.suffix.lower().removeprefix(".")
     if form not in {"png", "pdf", "svg"}:
         raise UsageError(f"{target}: a figure needs a name that ends in .png, .pdf or .svg")
+    replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
     content = BytesIO()
-    result.plot().savefig(content, format=form, dpi=120)
-    with atomic_file(target, overwrite=overwrite) as descriptor:
+    said = {"Software" if form == "png" else "Creator": f"zeroframe {__version__}, {INSPECTION_MARK}"}
+    result.plot().savefig(content, format=form, dpi=120, metadata=said)
+    with atomic_file(target, overwrite=replaces) as descriptor:
         write_all(descriptor, [content.getvalue()])

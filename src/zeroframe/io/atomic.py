@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import OutputError, OutputExistsError
 from zeroframe.io.odd_disks import hidden_name, is_of_dead, is_part, remove_reservation, rename_to_new
+from zeroframe.io.replacing import Overwrite, Replaceable
 from zeroframe.io.urls import UrlPath, as_path
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ _ADVICE = {
     errno.EMFILE: "raise the limit on open files (ulimit -n) and run again",
 }
 _EXISTS = "there is a file of that name already"
-_EXISTS_ADVICE = "choose another name, or say overwrite"
+_EXISTS_ADVICE = "choose another name, or overwrite it if it is a result that you need no longer"
 # What file systems without hard links answer (FAT, some network disks).
 _NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL))
 
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[int]:
+def atomic_file(path: str | os.PathLike[str], *, overwrite: Overwrite = False) -> Iterator[int]:
     """Open a hidden file beside `path` for writing; give it that name when the block ends well.
 
     Whatever ends the block otherwise, the hidden file is removed and what stood at `path` is untouched. Nothing is
@@ -54,8 +55,9 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     ----------
     path : path-like
         The name that the file shall have. Its folder must be there.
-    overwrite : bool
-        Replace a file of that name. Without it a file that appears there meanwhile is kept as well.
+    overwrite : bool or Replaceable
+        False: a file of that name is kept, one that appears there meanwhile, too. True: it is replaced, whatever it is.
+        Else only the file that was looked at is replaced: what has taken its place meanwhile is kept.
 
     Yields
     ------
@@ -65,7 +67,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     Raises
     ------
     OutputExistsError
-        When there is a file of that name and `overwrite` is false.
+        When there is a file of that name that may not be replaced.
     OutputError
         When the system refuses to write, say because the disk is full.
     """
@@ -77,7 +79,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
             yield descriptor
         return
     if not overwrite and os.path.lexists(path) and not _is_freed(path):
-        raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE)
+        raise _exists_error(path)
     try:
         descriptor, hidden = _begun(path)
         try:
@@ -234,21 +236,28 @@ def write_all(descriptor: int, buffers: Iterable[bytes | memoryview]) -> None:
             waiting[0] = waiting[0][written:]
 
 
-def _give_name(hidden: Path, path: Path, *, overwrite: bool) -> None:
-    if overwrite:
+def _give_name(hidden: Path, path: Path, *, overwrite: Overwrite) -> None:
+    # looked at here, microseconds before: between planning and this there are hours
+    if overwrite is True or (isinstance(overwrite, Replaceable) and overwrite.is_still(path)):
         hidden.replace(path)
         return
     try:
         path.hardlink_to(hidden)  # fails where a file of that name has appeared; renaming would replace it
     except FileExistsError as error:
-        raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE) from error
+        raise _exists_error(path) from error
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         try:
             rename_to_new(hidden, path)
         except FileExistsError as there:
-            raise OutputExistsError(path, _EXISTS, _EXISTS_ADVICE) from there
+            raise _exists_error(path) from there
+
+
+def _exists_error(path: Path) -> OutputError:
+    if path.is_dir() and not path.is_symlink():
+        return output_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    return OutputExistsError(path, _EXISTS, _EXISTS_ADVICE)
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

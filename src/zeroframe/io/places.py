@@ -27,6 +27,7 @@ from zeroframe.errors import (
     UsageError,
     ZeroframeError,
 )
+from zeroframe.io.replacing import Overwrite, Replaceable
 from zeroframe.io.stated_sums import Stated, difference
 from zeroframe.io.temporary import temporary_folder
 from zeroframe.io.urls import is_url
@@ -53,7 +54,7 @@ _THEIRS = frozenset(("botocore", "aiobotocore", "aiohttp", "s3fs", "gcsfs", "adl
 #: How stores that have no ETag call the time when a file was changed.
 _CHANGED = ("LastModified", "last_modified", "mtime", "updated", "created")
 _PIECE = 8 << 20
-_EXISTS = "there is a file of that name already", "choose another place, or say --overwrite"
+_EXISTS = "there is a file of that name already", "choose another place, or move it away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +302,7 @@ class Place:
         if size != there.size:
             raise DamagedError(there.url, f"gave {size:,} of its {there.size:,} bytes", "run again")
 
-    def put(self, source: Path, name: str, *, overwrite: bool = False) -> RemoteFile:
+    def put(self, source: Path, name: str, *, overwrite: Overwrite = False) -> RemoteFile:
         """Copy a file of a disk to this place, whole or not at all, and look whether it has arrived.
 
         Parameters
@@ -310,8 +311,8 @@ class Place:
             The file.
         name : str
             What it is called there.
-        overwrite : bool
-            Replace a file of that name.
+        overwrite : bool or Replaceable
+            Replace a file of that name, or only the one that was looked at.
 
         Returns
         -------
@@ -321,7 +322,7 @@ class Place:
         Raises
         ------
         OutputExistsError
-            When there is a file of that name and `overwrite` is false.
+            When there is a file of that name that may not be replaced.
         OutputError
             When it cannot be written, what has arrived are other bytes, or files do not appear whole in such places.
         """
@@ -329,9 +330,12 @@ class Place:
         if self._protocol not in _PUTS_ARE_ATOMIC:
             advice = "choose a place of S3, Google Cloud or Azure, or a folder of a disk"
             raise OutputError(url, "files are seen half-written there, so that no results go there", advice)
-        if not overwrite and self.find(name) is not None:
-            raise OutputExistsError(url, *_EXISTS)
-        condition = {"mode": "create"} if not overwrite and self._protocol in _KNOWS_CREATE else {}
+        replaces = overwrite is True
+        if overwrite is not True and (there := self.find(name)) is not None:
+            replaces = isinstance(overwrite, Replaceable) and bool(there.stamp) and overwrite.stamp == there.stamp
+            if not replaces:
+                raise OutputExistsError(url, *_EXISTS)
+        condition = {"mode": "create"} if not replaces and self._protocol in _KNOWS_CREATE else {}
         try:
             with _in_our_words(lambda reason, advice: OutputError(url, reason, advice)):
                 self._files.put_file(str(source), self._path(name), **condition)
@@ -453,16 +457,16 @@ class Fetched(NamedTuple):
 
 
 @contextmanager
-def file_to_put(path: UrlPath, *, overwrite: bool) -> Iterator[int]:
+def file_to_put(path: UrlPath, *, overwrite: Overwrite) -> Iterator[int]:
     """Open a file of this disk for writing; put it in its place when the block ends well.
 
     Parameters
     ----------
     path : UrlPath
         The name that it shall have.
-    overwrite : bool
-        Replace a file of that name. Without it one that appears there meanwhile is kept, too, where the store can be
-        asked to (S3).
+    overwrite : bool or Replaceable
+        Replace a file of that name, or only the one that was looked at. Without it one that appears there meanwhile is
+        kept, too, where the store can be asked to (S3).
 
     Yields
     ------
@@ -472,7 +476,7 @@ def file_to_put(path: UrlPath, *, overwrite: bool) -> Iterator[int]:
     Raises
     ------
     OutputExistsError
-        When there is a file of that name and `overwrite` is false.
+        When there is a file of that name that may not be replaced.
     OutputError
         When it cannot be put there, what has arrived are other bytes, or this disk is full.
     """

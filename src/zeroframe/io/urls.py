@@ -58,7 +58,7 @@ def as_path(name: str | os.PathLike[str]) -> Path:
 
     parts = urlsplit(text)
     scheme = parts.scheme.lower()
-    if scheme != "file":
+    if scheme not in {"file", "local"}:  # as fsspec calls them
         return UrlPath(f"{_SAME.get(scheme, scheme)}{text[len(scheme) :]}")
     if parts.netloc not in {"", "localhost"}:
         raise UsageError(f"{text} names a file of the machine {parts.netloc!r}; write file:///folder for one of this")

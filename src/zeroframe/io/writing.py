@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from zeroframe.io.cards import Cards
     from zeroframe.io.draft import HeaderDraft
+    from zeroframe.io.replacing import Overwrite
 
 __all__ = ["Compression", "ImagePart", "compression_of", "write_fits"]
 
@@ -79,7 +80,7 @@ def write_fits(
     parts: Sequence[ImagePart],
     *,
     compress: Compression = "none",
-    overwrite: bool = False,
+    overwrite: Overwrite = False,
     on_bytes: Callable[[bytes | memoryview], object] | None = None,
 ) -> int:
     """Write images into one FITS file, the first into the primary HDU.
@@ -96,8 +97,8 @@ def write_fits(
         ``'gzip'``: the whole file at level 1. ``'rice'``: tiles in a binary table behind an empty primary HDU, as fpack
         writes them. Nothing is lost: integers of up to 32 bits by Rice, floats and 64-bit integers by GZIP_2 (bytes
         shuffled, not quantised).
-    overwrite : bool
-        Replace a file of that name.
+    overwrite : bool or Replaceable
+        Replace a file of that name; as for `zeroframe.io.atomic.atomic_file`.
     on_bytes : callable, optional
         Called with each piece of the file before it is written, in order; for checksums of the file.
 
@@ -111,7 +112,7 @@ def write_fits(
     ArgumentError, UsageError
         When the data are of another dtype, a header cannot be written, or `compress` is not known.
     OutputExistsError
-        When there is a file of that name and `overwrite` is false.
+        When there is a file of that name that may not be replaced.
     OutputError
         When the system refuses to write, say because the disk is full.
 

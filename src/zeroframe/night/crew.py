@@ -126,7 +126,7 @@ class LocalCrew:
         try:
             if right is not None:
                 return self._maker.recall(frame, right)
-            return self._maker.make(frame, used, keep=keep, overwrite=plan.overwrite)
+            return self._maker.make(frame, used, keep=keep, overwrite=self._session.may_replace(frame.target))
         finally:
             self._shelf.used(pixel_uses(plan, frame), frame.steps.flat)
 
@@ -143,8 +143,8 @@ class LocalCrew:
         pixels = self._kept.of(group)
         limit = self._session.shares.task_bytes + sum(one.nbytes for one in pixels.values())
         workers = max(worker_count(self._session.workers) // min(busy, self._session.shares.threads), 1)
-        watch = self._session.watch
-        means = Means(plan.overwrite, limit, workers, None, empty=self._memory.empty, watch=watch)
+        replaces, watch = self._session.may_replace(group.target), self._session.watch
+        means = Means(replaces, limit, workers, None, empty=self._memory.empty, watch=watch)
         outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
         del pixels
         self._kept.release(group)
@@ -154,7 +154,8 @@ class LocalCrew:
         """Make a mask; see `Crew.mask`."""
         try:
             source = self._shelf.get(job.source).data
-            outcome, mask = make_mask(job, key, source, right, overwrite=self._session.plan.overwrite)
+            replaces = self._session.may_replace(job.target)
+            outcome, mask = make_mask(job, key, source, right, overwrite=replaces)
             self._session.watch.renew(job.target)
         finally:
             self._shelf.used([job.source])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.frames import FrameOutcome
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.night.jobs import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.night.pixels import Made
     from zeroframe.night.results import MaskOutcome, NightOutcome
@@ -67,6 +68,8 @@ class FrameTask:
         Of a result that is there already and right: it is only measured.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
+    overwrite : bool or Replaceable
+        What of a file that is there may be replaced.
     """
 
     frame: NightFrame
@@ -74,6 +77,7 @@ class FrameTask:
     used: Mapping[str, str]
     right: FrameOutcome | None
     check_sums: bool
+    overwrite: Overwrite = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +96,8 @@ class GroupTask:
         Names and keys of the combined frames that the noise of a frame is known from.
     right : OutputMark or None
         Of the combined frame that is there already.
-    overwrite : bool
-        Whether a file that is there already may be replaced.
+    overwrite : bool or Replaceable
+        What of a file that is there may be replaced.
     """
 
     group: Group
@@ -101,7 +105,7 @@ class GroupTask:
     out: Path
     used: Mapping[str, str]
     right: OutputMark | None
-    overwrite: bool
+    overwrite: Overwrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class MaskTask:
     source_key: str
     out: Path
     right: OutputMark | None
-    overwrite: bool
+    overwrite: Overwrite
 
 
 class _Mine(threading.local):
@@ -176,7 +180,7 @@ def calibrate_there(task: FrameTask) -> Made:
     if task.right is not None:
         return maker.recall(frame, task.right)
     try:
-        return maker.make(frame, task.used, keep=False, overwrite=plan.overwrite)
+        return maker.make(frame, task.used, keep=False, overwrite=task.overwrite)
     except OutputExistsError:
         source = file_mark(frame.source)
         mark = own_mark(frame.target, frame_key(frame, source.sha256, task.used), None)
@@ -204,7 +208,7 @@ def combine_there(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
     outcome, told = combine_group(
         task.group, task.frames, {}, means, task.out, new_shelf(task.out), task.used, task.right
     )
-    if outcome.combined.is_there or task.overwrite or task.right is not None:
+    if outcome.combined.is_there or (task.right is not None and not task.overwrite):
         return outcome, told
     keys = {
         each.outcome.target.relative_to(task.out).as_posix(): each.outcome.key
@@ -217,7 +221,7 @@ def combine_there(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
         return outcome, told
     if not isinstance(mark, OutputMark):
         return outcome, told
-    again, told = combine_there(replace(task, right=mark))
+    again, told = combine_there(replace(task, right=mark, overwrite=False))
     return replace(again, combined=replace(again.combined, state="done", reason="")), told
 
 
@@ -265,6 +269,7 @@ class FarCrew:
 
     def __init__(self, session: NightSession, executor: Executor, *, check_sums: bool) -> None:
         self._plan, self._executor, self._check_sums = session.plan, executor, check_sums
+        self._may_replace = session.may_replace
         self._waiting: set[Future[Any]] = set()
         self._given_up = False
         self._lock = threading.Lock()
@@ -282,7 +287,8 @@ class FarCrew:
         right: FrameOutcome | None,
     ) -> Made:
         """Make a frame; see `Crew.calibrate`."""
-        return self._do(calibrate_there, FrameTask(frame, bare_plan(self._plan, frame), used, right, self._check_sums))
+        bare, replaces = bare_plan(self._plan, frame), self._may_replace(frame.target)
+        return self._do(calibrate_there, FrameTask(frame, bare, used, right, self._check_sums, replaces))
 
     def combine(
         self,
@@ -293,15 +299,16 @@ class FarCrew:
         busy: int,  # noqa: ARG002 -- a worker has its core for itself
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Combine a group; see `Crew.combine`."""
-        plan = self._plan
+        out, replaces = self._plan.out, self._may_replace(group.target)
         try:
-            return self._do(combine_there, GroupTask(group, tuple(frames), plan.out, used, right, plan.overwrite))
+            return self._do(combine_there, GroupTask(group, tuple(frames), out, used, right, replaces))
         except JobLostError as error:
             return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(frames)
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
         """Make a mask; see `Crew.mask`."""
-        return self._do(mask_there, MaskTask(job, key, source_key, self._plan.out, right, self._plan.overwrite))
+        replaces = self._may_replace(job.target)
+        return self._do(mask_there, MaskTask(job, key, source_key, self._plan.out, right, replaces))
 
     def give_up(self) -> None:
         """Cancel what waits."""

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import Kind
+from zeroframe.errors import OutputError
+from zeroframe.io.inputs import Inputs
 from zeroframe.night.calendar import make_calendar
 from zeroframe.night.evidence import look_at_pixels
 from zeroframe.night.keys import noise_group
 from zeroframe.night.planning import plan_night
 from zeroframe.night.taking_part import Among
-from zeroframe.plan import check_output_folder
+from zeroframe.plan import check_output_folder, refuse_among, refuse_within
 from zeroframe.survey import survey, tree_files
 
 if TYPE_CHECKING:
@@ -73,6 +75,11 @@ class ManyNights:
     listed: bool = False
 
     @cached_property
+    def _inputs(self) -> Inputs:
+        nights = (*self.calendar.nights, *self.calendar.idle)
+        return Inputs.of(Path(path) for night in nights for path in night.files)
+
+    @cached_property
     def _by_day(self) -> dict[int, Night]:
         return {night.day: night for night in (*self.calendar.nights, *self.calendar.idle) if night.day is not None}
 
@@ -100,7 +107,10 @@ class ManyNights:
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
         evidence = look_at_pixels(found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-        return planner.plan(found, self.recipe, evidence)
+        plan = planner.plan(found, self.recipe, evidence)
+        # what one night writes may lie where the frames of another one do
+        refuse_among(self._inputs, {plan.out, *(frame.target.parent for frame in plan.frames)})
+        return plan
 
     def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[Found]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""
@@ -254,7 +264,7 @@ def nights_of_tree(
         When results would be written into the raw folder.
     """
     check_output_folder(raw, out)
-    calendar = make_calendar(tree_files(raw), recipe, workers=workers)
+    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers)
     return ManyNights(calendar, raw, out, recipe, overwrite)
 
 
@@ -282,7 +292,8 @@ def nights_of_list(
         When results would be written into a folder that one of them is in.
     """
     folders = sorted({path.parent for path in paths})
-    for folder in folders:
-        check_output_folder(folder, out)
+    refuse_within(folders, [out])
+    if out.exists() and not out.is_dir():
+        raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
     calendar = make_calendar(paths, recipe, read=survey, workers=workers)
     return ManyNights(calendar, Path(os.path.commonpath(folders)), out, recipe, overwrite, listed=True)

@@ -18,6 +18,7 @@ from zeroframe.resume import RIGHT_COMBINED, stamp_of_result
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.night.jobs import MaskJob
     from zeroframe.record import OutputMark
 
@@ -25,7 +26,7 @@ __all__ = ["make_mask"]
 
 
 def make_mask(
-    job: MaskJob, key: str, combined: NDArray[np.floating], right: OutputMark | None, *, overwrite: bool
+    job: MaskJob, key: str, combined: NDArray[np.floating], right: OutputMark | None, *, overwrite: Overwrite
 ) -> tuple[MaskOutcome, NDArray[np.bool_]]:
     """Make a mask and write it; one that is there already and right is only measured.
 
@@ -39,8 +40,8 @@ def make_mask(
         The combined frame of which it is made.
     right : OutputMark or None
         Of the mask that is there already.
-    overwrite : bool
-        Whether a file that is there already may be replaced.
+    overwrite : bool or Replaceable
+        What of a file that is there may be replaced.
 
     Returns
     -------

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from zeroframe.io import RawImage
     from zeroframe.io.marks import FileMark
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.io.watching import Watch
     from zeroframe.night.ingredients import Pantry
     from zeroframe.night.jobs import NightFrame
@@ -82,7 +83,7 @@ class FrameMaker:
         self._pantry, self._kept, self._memory, self._watch = pantry, kept, memory, watch
         self._check_sums = check_sums
 
-    def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: bool) -> Made:
+    def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: Overwrite) -> Made:
         """Calibrate one frame and write it.
 
         Parameters
@@ -93,8 +94,8 @@ class FrameMaker:
             Names and keys of what it is made with.
         keep : bool
             Whether its pixels stay in memory.
-        overwrite : bool
-            Whether a file that is there already may be replaced.
+        overwrite : bool or Replaceable
+            What of a file that is there may be replaced.
 
         Raises
         ------

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.dialects import Kind
 from zeroframe.errors import MismatchError, OutputError
+from zeroframe.io.inputs import Inputs
 from zeroframe.night.batches import Batch, batches_of, exposure_words, frames_words
 from zeroframe.night.choosing import Choosing, Fitting
 from zeroframe.night.jobs import Group, Incomplete, Match, NightFrame, NightPlan, Steps
@@ -22,7 +23,7 @@ from zeroframe.night.matching import match_frame
 from zeroframe.night.spellings import with_case
 from zeroframe.night.taking_part import Among, take_roll
 from zeroframe.night.telling import lost_words, told_choices
-from zeroframe.plan import Refused, check_output_folder, target_path
+from zeroframe.plan import Refused, refuse_among, refuse_within, target_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,17 +74,21 @@ def plan_night(
     Raises
     ------
     RawFolderError
-        When results would be written into the raw folder.
+        When results would be written into the raw folder, or where raw frames really lie.
     NoFramesError
         When there is no frame that can be used.
     CameraError, SectionError, MismatchError, UnsupportedError, UsageError
         When camera or sections do not fit most of the frames.
     """
     raw_folders = (among.raw_folders if among is not None else ()) or (raw,)
-    _check_output_folders(raw_folders, [out])
+    refuse_within(raw_folders, [out])
+    if out.exists() and not out.is_dir():
+        raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
     named = _named(found, raw)
     roll = take_roll(named, raw, out, recipe, evidence, among)
-    _check_output_folders(raw_folders, {frame.target.parent for frame in roll.frames})
+    folders = {out, *(frame.target.parent for frame in roll.frames)}
+    refuse_within(raw_folders, folders)
+    refuse_among(Inputs.of(item.path for item in found), folders)
     frames, batches, clashes = _without_clashes(with_case(roll.frames), out, recipe)
     matcher = _Matcher(recipe, out, batches, [frame for frame in frames if frame.kind is not Kind.BIAS])
     groups = matcher.groups
@@ -117,12 +122,6 @@ def _named(found: Sequence[Found], raw: Path) -> dict[str, Found]:
     """Return files by their names relative to the raw folder, with forward slashes, in order."""
     items = {item.path.relative_to(raw).as_posix(): item for item in found}
     return {name: items[name] for name in sorted(items)}
-
-
-def _check_output_folders(raw_folders: Iterable[Path], folders: Iterable[Path]) -> None:
-    for folder in sorted(folders):
-        for raw in raw_folders:
-            check_output_folder(raw, folder)
 
 
 def _without_clashes(

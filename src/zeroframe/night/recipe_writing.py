@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.night.recipe_keys import key_of_field
+from zeroframe.own_results import RECIPE_MARK
 
 if TYPE_CHECKING:
     from zeroframe.night.recipe import NightRecipe
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["recipe_text"]
 
 _HEAD = (
-    "How zeroframe reduces a night. Keys that are taken out are at their defaults; those behind a # have none, and are "
+    f"{RECIPE_MARK} Keys that are taken out are at their defaults; those behind a # have none, and are "
     "left to the camera, the headers and the pixels."
 )
 _WIDTH = 100

@@ -16,11 +16,12 @@ from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
 from zeroframe.night.keys import frame_uses
 from zeroframe.night.sharing import MemoryShares, share_memory
-from zeroframe.night.standing import examine_night, result_name, result_targets
+from zeroframe.night.standing import examine_night, night_results, result_name, result_targets
+from zeroframe.own_results import require_own_record
 from zeroframe.provenance import as_data, versions
-from zeroframe.record import OutputMark, RunRecord, write_record
-from zeroframe.resume import refuse_foreign
-from zeroframe.sessions import iso_time, kept_report, make_folder, report_is_right
+from zeroframe.record import RECORD_NAME, OutputMark, RunRecord, write_record
+from zeroframe.resume import refuse_foreign, refuse_strange
+from zeroframe.sessions import begun_names, iso_time, kept_report, make_folder, report_is_right
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.io.marks import FileMark
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.locking import HeldLock
     from zeroframe.night.jobs import NightPlan
     from zeroframe.night.results import NightResult
     from zeroframe.night.standing import NightStandings
+    from zeroframe.own_results import FolderResults
 
 __all__ = ["NightSession", "begin_night", "recorded_night"]
 
@@ -60,6 +63,8 @@ class NightSession:
         Has looked at the results that are there, and looks at what is read and made on threads here.
     lock : HeldLock or None
         Of the folder of results.
+    results : FolderResults or None
+        Which files that are there may be replaced; None: none.
     """
 
     plan: NightPlan
@@ -71,6 +76,11 @@ class NightSession:
     executor: Executor | None = None
     watch: Watch = field(default_factory=Watch)
     lock: HeldLock | None = None
+    results: FolderResults | None = None
+
+    def may_replace(self, target: Path) -> Overwrite:
+        """Return what of a result may be replaced now: nothing, unless that was asked for and it is one of ours."""
+        return False if self.results is None else self.results.replaceable(target)
 
     @property
     def right_report(self) -> bool:
@@ -148,6 +158,8 @@ class NightSession:
         }
         if "seconds" in said:
             this_run["seconds"] = {"look": round(self.examined_s, 3), **said["seconds"]}
+        targets = {result_name(plan, target) for target in result_targets(plan)}
+        this_run["begun"] = begun_names(plan.out, before, targets, {*outputs, *earlier}, state)
         choices = [as_data(choice) for choice in plan.choices]
         record = RunRecord(state, versions(), recorded_night(plan), choices, inputs, outputs, earlier, this_run)
         write_record(plan.out, record)
@@ -278,7 +290,8 @@ def begin_night(
     OutputError
         When a folder for the results cannot be made, or another run is writing there.
     OutputExistsError
-        When something else is in the place of a result, and may not be overwritten.
+        When something else is in the place of a result, and may not be overwritten: a file that is none of our results
+        never may.
     UsageError
         When there is an executor, and the plan names files relative to the folder that this process is in.
     ClusterError
@@ -300,10 +313,14 @@ def begin_night(
         watch = Watch()
         watch.look(result_targets(plan))
         standings = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
+        refuse_strange(standings)
+        require_own_record(plan.out / RECORD_NAME, among_ours=any(each.verdict == "keep" for each in standings.all))
         if not plan.overwrite:
             refuse_foreign(standings)
-        examined_s = time.perf_counter() - clock
-        session = NightSession(plan, standings, shares, workers, started, examined_s, executor, watch, lock)
+        # before run.json is written, which says which files are ours
+        results = night_results(plan, standings.record) if plan.overwrite else None
+        looked_s = time.perf_counter() - clock
+        session = NightSession(plan, standings, shares, workers, started, looked_s, executor, watch, lock, results)
         if not standings.nothing_to_do:
             session.write_begin()
         yield session

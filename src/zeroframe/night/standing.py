@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zeroframe.errors import FrameError
@@ -10,11 +11,13 @@ from zeroframe.executing import map_jobs
 from zeroframe.failures import attempt
 from zeroframe.frames import FrameOutcome
 from zeroframe.io import read_raw
+from zeroframe.io.inputs import Inputs
 from zeroframe.io.urls import is_there
 from zeroframe.night.keys import frame_key, frame_uses, group_key, group_uses, mask_key
+from zeroframe.own_results import FolderResults, record_state
 from zeroframe.parallel import map_threads
 from zeroframe.provenance import versions
-from zeroframe.record import RunRecord, known_record
+from zeroframe.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.resume import (
     RIGHT,
     RIGHT_COMBINED,
@@ -24,6 +27,7 @@ from zeroframe.resume import (
     listed_in_stores,
     own_mark,
     source_mark,
+    stranger,
     why_other,
 )
 
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from zeroframe.night.jobs import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.record import OutputMark
 
-__all__ = ["NightStandings", "examine_night", "result_name", "result_targets"]
+__all__ = ["NightStandings", "examine_night", "night_results", "result_name", "result_targets"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -82,7 +86,7 @@ class NightStandings:
     @property
     def refused(self) -> tuple[Standing, ...]:
         """What has something else in its place; last, what is other only because what it is made of is."""
-        there = [standing for standing in self.all if standing.verdict == "replace"]
+        there = [standing for standing in self.all if standing.verdict in {"replace", "refuse"}]
         return tuple(sorted(there, key=lambda standing: standing.reason.startswith((_WITH_ANOTHER, _SINCE))))
 
     @property
@@ -134,7 +138,29 @@ def examine_night(
     listed |= listed_in_stores({frame.source.parent for frame in plan.frames})
     looked = _Look(plan, record, listed, check=check, check_sums=check_sums, read=_reader(workers, executor))
     looked.look()
-    return NightStandings(looked.frames, looked.groups, looked.masks, record)
+    standings = NightStandings(looked.frames, looked.groups, looked.masks, record)
+    return _with_strangers(plan, standings) if standings.refused else standings
+
+
+def night_results(plan: NightPlan, record: RunRecord) -> FolderResults:
+    """Return which files in the folder of results are ours; looking at the raw frames takes 2 us a frame."""
+    inputs = Inputs.of(item.path for item in plan.found)
+    knows = partial(_knows, plan, record)
+    return FolderResults(inputs, knows, record_state(plan.out / RECORD_NAME))
+
+
+def _knows(plan: NightPlan, record: RunRecord, target: Path) -> bool:
+    return record.knows(result_name(plan, target))
+
+
+def _with_strangers(plan: NightPlan, standings: NightStandings) -> NightStandings:
+    """Tell files that are none of our results, and so are never replaced, from those that may be."""
+    results = night_results(plan, standings.record)
+    frames, groups, masks = (
+        {name: stranger(standing, results) for name, standing in of.items()}
+        for of in (standings.frames, standings.groups, standings.masks)
+    )
+    return NightStandings(frames, groups, masks, standings.record)
 
 
 def _is_there(listed: Mapping[Path, Mapping[str, str]], path: Path) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
+    from zeroframe.io.replacing import Overwrite
     from zeroframe.report.data import ReportData
 
 __all__ = ["can_write_reports", "is_report", "render_report", "write_report"]
@@ -96,7 +97,7 @@ def render_report(data: ReportData) -> str:
     )
 
 
-def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: bool = False) -> int:
+def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: Overwrite = False) -> int:
     """Write a report as one HTML file, whole or not at all.
 
     Parameters
@@ -105,8 +106,8 @@ def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: b
         The file.
     data : ReportData
         What is shown.
-    overwrite : bool
-        Whether a file that is there already may be replaced.
+    overwrite : bool or Replaceable
+        What of a file that is there already may be replaced, as for `zeroframe.io.write_fits`.
 
     Returns
     -------

@@ -7,7 +7,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
-from zeroframe.errors import OutputExistsError, UsageError
+from zeroframe.errors import UsageError
+from zeroframe.own_results import SIMULATED_FRAME
 from zeroframe.parallel import map_threads, usable_cores
 from zeroframe.simulate.frame import SimulatedFrame, simulate_frame
 from zeroframe.simulate.sensor import sensor_truth
@@ -16,6 +17,8 @@ from zeroframe.simulate.specs import FrameSpec, SimulatedCamera, simulated_camer
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
+
+    from zeroframe.io.replacing import Overwrite
 
 __all__ = ["bias_specs", "night_specs", "simulate_biases", "simulate_night"]
 
@@ -110,7 +113,7 @@ def simulate_biases(
     seed : int, optional
         The seed, not negative.
     overwrite : bool, optional
-        Replace files of the same names.
+        Replace simulated frames of the same names; other files are never replaced.
     progress : callable, optional
         Called with the path of each frame when it is written: by the thread that wrote it, never by two at once.
 
@@ -126,7 +129,7 @@ def simulate_biases(
     UsageError
         When fewer than one frame is asked for, or the seed is negative.
     OutputExistsError
-        When a file is there already; nothing has been written then.
+        When a file is there already that may not be replaced; nothing has been written then.
     OutputError
         When a file cannot be written.
     """
@@ -167,7 +170,7 @@ def simulate_night(
     UsageError
         When the camera lacks a filter of the night, or the seed is negative.
     OutputExistsError
-        When a file is there already; nothing has been written then.
+        When a file is there already that may not be replaced; nothing has been written then.
     OutputError
         When a file cannot be written.
     """
@@ -190,8 +193,7 @@ def _write_folder(
     if seed < 0:
         raise UsageError(f"the seed is {seed}; give a number that is not negative")
     paths = [directory / (spec.file_name + (".gz" if gzip else "")) for spec in specs]
-    if not overwrite:
-        _refuse_existing(paths)
+    replaces = {path: SIMULATED_FRAME.permission(path, overwrite=overwrite) for path in paths}
     # Frames that see light need the response of their filter, and only of that.
     filters = {spec.filter_name for spec in specs if spec.is_lit}
     sensor = sensor_truth(camera, seed, filter_names=[camera.filter_light(name).name for name in filters])
@@ -202,7 +204,7 @@ def _write_folder(
 
     def make(index: int) -> None:
         frame = simulate_frame(camera, specs[index], seed, index=index, sensor=sensor)
-        _write_raw(paths[index], frame, gzip=gzip, overwrite=overwrite)
+        _write_raw(paths[index], frame, gzip=gzip, overwrite=replaces[paths[index]])
         if progress is not None:
             with one_at_a_time:
                 progress(paths[index])
@@ -211,14 +213,7 @@ def _write_folder(
     return paths
 
 
-def _refuse_existing(paths: Sequence[Path]) -> None:
-    """Raise for the first file that is there already."""
-    for path in paths:
-        if path.exists():
-            raise OutputExistsError(path, "is there already", "choose another folder, or ask for it to be overwritten")
-
-
-def _write_raw(path: Path, frame: SimulatedFrame, *, gzip: bool, overwrite: bool) -> None:
+def _write_raw(path: Path, frame: SimulatedFrame, *, gzip: bool, overwrite: Overwrite) -> None:
     """Write one frame as the camera would: 16-bit whole numbers with BZERO 32768."""
     from zeroframe.io import ImagePart, write_fits
 
