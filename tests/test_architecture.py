@@ -19,6 +19,7 @@ FLOORS = (
         "fragments",
         "sections",
         "memory",
+        "small_files",
         "parallel",
         "executing",
         "medians",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zeroframe.errors import FrameError, ZeroframeWarning
 from zeroframe.io.atomic import atomic_file, write_all
 from zeroframe.io.marks import FileMark, file_crc32
+from zeroframe.small_files import RECORD_BYTES, read_small_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -188,7 +189,7 @@ def read_record(folder: Path) -> RunRecord | None:
     """
     path = folder / RECORD_NAME
     try:
-        said = json.loads(path.read_bytes())
+        said = json.loads(read_small_file(path, RECORD_BYTES))
         return _record_of(said)
     except FileNotFoundError:
         return None
