@@ -6,6 +6,8 @@ import gzip
 import os
 import resource
 import struct
+import sys
+import threading
 import zlib
 from collections import Counter
 
@@ -395,6 +397,40 @@ class TestManyFrames:
         run_tasks(tasks, 1)
         assert done == [*frames, "combine"]
         assert compared["hash"] < 20 * len(frames)
+
+    def test_twice_the_frames_are_twice_the_calls(self, tmp_path):
+        """Calls of Python's functions are counted, which no other work on the machine changes."""
+        raw = tmp_path / "raw"
+        for number in range(400):
+            write_raw(raw / f"b{number:03}.fits", raw_pixels(number, (8, 12)), BUNIT="adu", IMAGETYP="bias")
+        recipe = tmp_path / "night.toml"
+        recipe.write_text('[frames]\noverscan = "none"\ntrim = "[*,*]"\n')
+
+        def calls(count, *arguments):
+            few = tmp_path / f"raw{count}{arguments[0]}"
+            few.mkdir()
+            for path in sorted(raw.iterdir())[:count]:
+                (few / path.name).hardlink_to(path)
+            counted = Counter()
+
+            def count_one(_, event, __):
+                if event == "call":
+                    counted[event] += 1
+
+            threading.setprofile(count_one)
+            sys.setprofile(count_one)
+            try:
+                run = command(arguments[0], few, "-o", tmp_path / f"out{count}{arguments[0]}", *arguments[1:])
+            finally:
+                sys.setprofile(None)
+                threading.setprofile(None)
+            assert run.code in {0, 1}, run.out + run.err
+            return counted["call"]
+
+        for arguments in (("bias", "--trim", "[*,*]"), ("night", "--recipe", recipe)):
+            calls(20, *arguments)  # imports, and what is compiled
+            hundred, two_hundred, four_hundred = (calls(count, *arguments) for count in (100, 200, 400))
+            assert four_hundred - two_hundred < 2.2 * (two_hundred - hundred), arguments[0]
 
 
 #: `gaussian_rate` at 3 sigma and a noise of 4.3 ADU, with all numbers drawn at once.
