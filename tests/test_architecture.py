@@ -21,6 +21,7 @@ FLOORS = (
         "fragments",
         "sections",
         "memory",
+        "small_files",
         "parallel",
         "executing",
         "medians",

@@ -6,6 +6,8 @@ import gzip
 import os
 import resource
 import struct
+import sys
+import threading
 import zlib
 from collections import Counter
 
@@ -22,6 +24,7 @@ from zeroframe.errors import DamagedError, FrameError, HeaderError, UnsupportedE
 from zeroframe.io import ImagePart, read_raw, scan, write_fits
 from zeroframe.io.cards import ABRIDGED_BYTES, Cards
 from zeroframe.night.scheduling import Task, run_tasks
+from zeroframe.small_files import RECORD_BYTES
 from zeroframe.survey import survey
 
 GIGABYTE = 10**9
@@ -256,6 +259,51 @@ class TestHeaders:
         np.testing.assert_array_equal(read_raw(path).decode(), raw_pixels(1).astype(np.int16))
 
 
+class TestFilesOfText:
+    @pytest.fixture
+    def endless(self, tmp_path):
+        """Three gigabytes that take no room on the disk."""
+        path = tmp_path / "endless.toml"
+        path.touch()
+        os.truncate(path, 3 * 10**9)
+        return path
+
+    def test_a_camera_a_recipe_and_a_list_of_gigabytes(self, tmp_path, endless):
+        raw = with_two_good(tmp_path / "raw")
+        listed = endless.rename(endless.with_suffix(".txt"))
+        endless.symlink_to(listed)
+        for arguments in (
+            ("bias", raw, "-o", tmp_path / "out", "--camera", endless),
+            ("night", raw, "-o", tmp_path / "out", "--recipe", endless),
+            ("night", listed, "-o", tmp_path / "out", "--by-night"),
+        ):
+            run = in_a_process(*arguments)
+            assert run.code == 2, run.out + run.err
+            assert "bytes that such a file may have" in " ".join(run.err.split()), run.err
+            assert run.peak_bytes < PROGRAM_BYTES + 100e6, arguments
+
+    def test_a_run_json_of_gigabytes(self, tmp_path, endless):
+        raw, out = with_two_good(tmp_path / "raw"), tmp_path / "out"
+        arguments = ("bias", raw, "-o", out, "--trim", "[*,*]", "--no-report")
+        assert command(*arguments).code == 0
+        (out / "run.json").unlink()
+        endless.rename(out / "run.json")
+        run = in_a_process(*arguments)
+        assert "cannot be used" in run.err, run.out + run.err
+        assert run.code in {0, 1}
+        assert run.peak_bytes < PROGRAM_BYTES + 300e6
+
+    def test_a_run_json_of_many_frames_is_read(self, tmp_path):
+        """Twenty thousand frames are far from the limit."""
+        raw, out = with_two_good(tmp_path / "raw"), tmp_path / "out"
+        recipe = tmp_path / "night.toml"
+        recipe.write_text('[frames]\noverscan = "none"\ntrim = "[*,*]"\n')
+        run = command("night", raw, "-o", out, "--recipe", recipe, "--no-report")
+        assert run.code in {0, 1}, run.out + run.err
+        each = (out / "run.json").stat().st_size / 2  # some of it does not grow with the frames
+        assert each * 20_000 < RECORD_BYTES
+
+
 class TestTheLimit:
     def test_a_night(self, tmp_path):
         """Planes that do not fit into their share are read for each frame: into memory that is used again."""
@@ -349,6 +397,40 @@ class TestManyFrames:
         run_tasks(tasks, 1)
         assert done == [*frames, "combine"]
         assert compared["hash"] < 20 * len(frames)
+
+    def test_twice_the_frames_are_twice_the_calls(self, tmp_path):
+        """Calls of Python's functions are counted, which no other work on the machine changes."""
+        raw = tmp_path / "raw"
+        for number in range(400):
+            write_raw(raw / f"b{number:03}.fits", raw_pixels(number, (8, 12)), BUNIT="adu", IMAGETYP="bias")
+        recipe = tmp_path / "night.toml"
+        recipe.write_text('[frames]\noverscan = "none"\ntrim = "[*,*]"\n')
+
+        def calls(count, *arguments):
+            few = tmp_path / f"raw{count}{arguments[0]}"
+            few.mkdir()
+            for path in sorted(raw.iterdir())[:count]:
+                (few / path.name).hardlink_to(path)
+            counted = Counter()
+
+            def count_one(_, event, __):
+                if event == "call":
+                    counted[event] += 1
+
+            threading.setprofile(count_one)
+            sys.setprofile(count_one)
+            try:
+                run = command(arguments[0], few, "-o", tmp_path / f"out{count}{arguments[0]}", *arguments[1:])
+            finally:
+                sys.setprofile(None)
+                threading.setprofile(None)
+            assert run.code in {0, 1}, run.out + run.err
+            return counted["call"]
+
+        for arguments in (("bias", "--trim", "[*,*]"), ("night", "--recipe", recipe)):
+            calls(20, *arguments)  # imports, and what is compiled
+            hundred, two_hundred, four_hundred = (calls(count, *arguments) for count in (100, 200, 400))
+            assert four_hundred - two_hundred < 2.2 * (two_hundred - hundred), arguments[0]
 
 
 #: `gaussian_rate` at 3 sigma and a noise of 4.3 ADU, with all numbers drawn at once.

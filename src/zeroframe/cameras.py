@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from zeroframe.dialects import read_facts
 from zeroframe.errors import CameraError, SectionError, nearest_name
 from zeroframe.sections import Section
+from zeroframe.small_files import SETTINGS_BYTES, read_small_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -230,7 +231,7 @@ def load_camera(name_or_path: str | Path) -> Camera:
     """
     if str(name_or_path).lower().endswith(".toml"):
         try:
-            return _parse(Path(name_or_path).read_bytes(), str(name_or_path))
+            return _parse(read_small_file(Path(name_or_path), SETTINGS_BYTES), str(name_or_path))
         except OSError as error:
             raise CameraError(f"{name_or_path}: the camera file cannot be read ({error.strerror})") from error
     name = str(name_or_path)

@@ -18,6 +18,7 @@ from zeroframe.io.atomic import atomic_file, write_all
 from zeroframe.io.marks import FileMark, file_crc32
 from zeroframe.own_results import writable_record
 from zeroframe.record_form import MisformedError, require_form
+from zeroframe.small_files import RECORD_BYTES, read_small_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -229,7 +230,7 @@ def read_record(folder: Path) -> RunRecord | None:
     """
     path = folder / RECORD_NAME
     try:
-        said = json.loads(path.read_bytes())
+        said = json.loads(read_small_file(path, RECORD_BYTES))
         require_form(said)
     except FileNotFoundError:
         return None

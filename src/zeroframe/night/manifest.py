@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zeroframe.errors import UnsupportedError, UsageError
 from zeroframe.io.urls import UrlPath, as_path, is_url
+from zeroframe.small_files import LIST_BYTES, read_small_file
 
 __all__ = ["read_manifest"]
 
@@ -45,7 +46,7 @@ def read_manifest(path: Path) -> tuple[Path, ...]:
     ['a/1.fits', '/data/2.fits']
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_small_file(path, LIST_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UsageError(f"{path} cannot be read ({said}); give a list with the path of one frame a line") from error

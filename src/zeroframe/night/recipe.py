@@ -14,6 +14,7 @@ from zeroframe.night import recipe_keys as key
 from zeroframe.night.jobs import COSMIC_RAYS, CosmicRays
 from zeroframe.overscan import Fit
 from zeroframe.recipes import RecipeWishes
+from zeroframe.small_files import SETTINGS_BYTES, read_small_file
 
 if TYPE_CHECKING:
     from zeroframe.combining import CombineSpec
@@ -312,7 +313,7 @@ def load_recipe(path: str | Path) -> NightRecipe:
         When it cannot be read, is no TOML, or holds a key or a value that is not known; the file and the key are named.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_small_file(Path(path), SETTINGS_BYTES)
     except OSError as error:
         raise UsageError(
             f"{path}: the recipe cannot be read ({error.strerror}); `zeroframe recipe` writes one"

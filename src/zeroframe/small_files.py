@@ -1,0 +1,45 @@
+"""Text files that a person writes, and run.json: read whole, but never more of them than they can sensibly have."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["LIST_BYTES", "RECORD_BYTES", "SETTINGS_BYTES", "read_small_file"]
+
+#: A camera or a recipe; a list of half a million frames; what run.json says of 30,000 (1.5 to 4 kB each).
+SETTINGS_BYTES, LIST_BYTES, RECORD_BYTES = 1 << 20, 1 << 26, 1 << 27
+
+
+def read_small_file(path: Path, most_bytes: int) -> bytes:
+    """Return what stands in a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; something endless, such as /dev/zero, is read no further either.
+    most_bytes : int
+        How many bytes it may have.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read, or has more bytes (EFBIG).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = Path(folder, "a.toml").write_text("a = 1")
+    ...     read_small_file(Path(folder, "a.toml"), 100)
+    b'a = 1'
+    """
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than the {most_bytes:,} bytes that such a file may have")
+    return content
