@@ -373,14 +373,17 @@ class TestReport:
         assert len(drawn.ticks) <= 8
 
     @pytest.mark.parametrize("level", [0.0, 1e4, 1e20, 3e38])
-    def test_pictures_and_histograms_of_a_constant(self, level):
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_pictures_and_histograms_of_a_constant(self, level, dtype):
         from zeroframe.report.images import shades, stretch_limits
         from zeroframe.report.sampling import bins_for, histogram_of
 
-        pixels = np.full((3, 4), level) * np.array([1.0, 1.0, 1.0 + 1e-16, 1.0])
+        pixels = np.full((3, 4), level, dtype)
         low, high = stretch_limits(pixels)
         assert shades(pixels, low, high).shape == (3, 4)
-        assert sum(histogram_of(pixels + 0.1, *bins_for(pixels + 0.1, level, 1e-12)).counts) == 12
+        # neither whole nor half numbers
+        pixels[0, 0] = level * 1.0000003 + 0.1
+        assert sum(histogram_of(pixels, *bins_for(pixels, level, 1e-12)).counts) == 12
 
 
 #: Where one file of several is handled: command, what is broken there.

@@ -318,10 +318,10 @@ def bins_for(pixels: NDArray[Any], middle: float, sigma: float, bins: int = _BIN
     >>> bins_for(np.array([0, 1, -1]), 0.2, 4.0), bins_for(np.array([0.1]), 0.0, 4.0)
     ((-24.5, 24.5, 49), (-24.0, 24.0, 48))
     """
-    # narrower bins than numbers of this size can tell apart would be none
-    sigma = max(sigma, float(np.spacing(abs(middle))) * bins)
+    # bins narrower than float32 can tell numbers of this size apart would be none
+    sigma = max(sigma, abs(middle) * float(np.finfo(np.float32).eps) * bins / _SIGMAS)
     width = 2 * _SIGMAS * sigma / bins
-    doubled = 2 * pixels[np.isfinite(pixels)]
+    doubled = 2 * pixels[np.isfinite(pixels)].astype(np.float64)
     if not np.array_equal(doubled, np.rint(doubled)):
         return middle - _SIGMAS * sigma, middle + _SIGMAS * sigma, bins
     width = max(round(width), 1)
