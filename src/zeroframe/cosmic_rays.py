@@ -193,7 +193,8 @@ def _by_zeroframe(shown: _Shown, options: dict[str, Any]) -> tuple[NDArray[np.bo
 def _checked(options: dict[str, Any]) -> tuple[Callable[..., NDArray[np.float64]], SharpLimits]:
     """Return how cosmic rays are replaced, and what they are; refuse what the kernel of the night does not know."""
     for name, default in _ONLY_ASTROSCRAPPY.items():
-        if options[name] is not default and options[name] != default:
+        given = options[name] is not None if default is None else options[name] != default
+        if given:
             raise UsageError(f"finder='zeroframe' does not know {name}; leave it out, or take finder='astroscrappy'")
     clean = _CLEANED_BY.get(options["cleantype"])
     if clean is None:
