@@ -16,7 +16,7 @@ from zeroframe.errors import ArgumentError, UnitError, UsageError, nearest_name
 from zeroframe.filters import box_size
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.laplacian import SharpLimits
-from zeroframe.planes import Planes, deviations_of, native_pixels
+from zeroframe.planes import Planes, deviations_of, kernel_pixels
 from zeroframe.precision import float_dtype
 from zeroframe.verbs import checked_names, is_number
 
@@ -273,7 +273,7 @@ def _valid_pixels(ccd: CCDData | NDArray[Any]) -> tuple[NDArray[Any], NDArray[np
         mask, data = np.ma.getmaskarray(ccd) if isinstance(ccd, np.ma.MaskedArray) else None, np.ma.getdata(ccd)
     else:
         raise ArgumentError(f"ccd must be a CCDData or an array with two axes, not {type(ccd).__name__}")
-    pixels = native_pixels(data)
+    pixels = kernel_pixels(data)
     bad = np.zeros(pixels.shape, bool) if mask is None else np.array(np.broadcast_to(mask, pixels.shape), dtype=bool)
     if pixels.dtype.kind == "f":
         bad |= ~np.isfinite(pixels)

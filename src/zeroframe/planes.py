@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from astropy.units import Unit
     from numpy.typing import NDArray
 
-__all__ = ["Planes", "deviations_of", "native_pixels", "uncertainty_of"]
+__all__ = ["Planes", "deviations_of", "kernel_pixels", "uncertainty_of"]
 
 #: Which power of a standard deviation each kind of uncertainty holds.
 _POWERS = {StdDevUncertainty: 1, VarianceUncertainty: 2, InverseVariance: -2}
@@ -31,7 +31,7 @@ _POWERS = {StdDevUncertainty: 1, VarianceUncertainty: 2, InverseVariance: -2}
 _ONE = 1e-5
 
 
-def native_pixels(data: NDArray[Any], *, floating: bool = False) -> NDArray[Any]:
+def kernel_pixels(data: NDArray[Any], *, floating: bool = False) -> NDArray[Any]:
     """Return pixels as a contiguous array of a type that kernels know; not copied where it is one.
 
     Parameters
@@ -48,7 +48,7 @@ def native_pixels(data: NDArray[Any], *, floating: bool = False) -> NDArray[Any]
 
     Examples
     --------
-    >>> native_pixels(np.zeros(2, ">f4")).dtype.isnative, native_pixels(np.zeros(2, "u2"), floating=True).dtype
+    >>> kernel_pixels(np.zeros(2, ">f4")).dtype.isnative, kernel_pixels(np.zeros(2, "u2"), floating=True).dtype
     (True, dtype('float32'))
     """
     if data.dtype.kind not in "biuf":
@@ -182,7 +182,7 @@ class Planes:
         self.ccd = ccd
         self.unit: Unit = ccd.unit
         self._dtype = float_dtype(np.asarray(ccd.data).dtype)
-        self._pixels = native_pixels(np.asarray(ccd.data))
+        self._pixels = kernel_pixels(np.asarray(ccd.data))
         self._sigma = deviations_of(ccd, self._dtype)
         self._kind: type[Any] | None = None if ccd.uncertainty is None else type(ccd.uncertainty)
         self._owned = owned
@@ -304,7 +304,7 @@ class Planes:
                 f"{name} has shape {other.shape} and the frame {self._pixels.shape} (ny, nx); "
                 "trim both to the same section"
             )
-        pixels = native_pixels(np.asarray(other.data), floating=True)
+        pixels = kernel_pixels(np.asarray(other.data), floating=True)
         sigma = deviations_of(other, pixels.dtype, name)
         file_name = file_name_of(other)
         if sigma is None:
