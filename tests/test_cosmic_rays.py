@@ -290,6 +290,99 @@ def test_lacosmic_mistakes(call, error, match):
         call()
 
 
+# --- cosmicray_lacosmic, by the kernel of the night ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16])
+def test_our_lacosmic_finds_what_astroscrappy_finds(dtype, monkeypatch):
+    data = sky(dtype=dtype)
+    theirs = cosmicray_lacosmic(data, gain=1.7, readnoise=5.0)
+    monkeypatch.setitem(sys.modules, "astroscrappy", None)  # it is not needed
+    before = data.copy()
+    cleaned, cosmic = cosmicray_lacosmic(data, gain=1.7, readnoise=5.0, finder="zeroframe")
+    hit = np.zeros(data.shape, bool)
+    for cy, cx, length in ((5, 5, 1), (30, 40, 3), (50, 10, 2), (12, 44, 1)):
+        hit[cy, cx : cx + length] = True
+    assert cosmic[hit].all()
+    assert theirs[1][hit].all()
+    assert cosmic.sum() <= hit.sum() + 5  # a neighbour here and there stands above the noise
+    np.testing.assert_array_equal(data, before)
+    assert cleaned.dtype == theirs[0].dtype
+    np.testing.assert_allclose(cleaned[~cosmic], 1.7 * data[~cosmic].astype(cleaned.dtype), rtol=1e-6)
+    # means of 5 x 5 pixels around, as theirs are
+    np.testing.assert_allclose(cleaned[hit], theirs[0][hit], atol=1.7 * 8)
+
+
+def test_our_lacosmic_replaces_by_means_and_medians_of_good_pixels():
+    data = sky()
+    mask = bad_pixels(data.shape, 0.02)
+    mask[2:8, 2:9] = False
+    ccd = CCDData(data, unit=ADU, mask=mask, uncertainty=StdDevUncertainty(np.full(data.shape, 8.0)))
+    for cleantype, replaced in (("meanmask", np.mean), ("medmask", np.median)):
+        found = cosmicray_lacosmic(ccd, cleantype=cleantype, gain_apply=False, finder="zeroframe")
+        assert found.mask[5, 5]
+        around = found.mask[3:8, 3:8]
+        values = data[3:8, 3:8][~around]
+        assert values.size >= 20
+        if values.size % 2 == 0 and cleantype == "medmask":
+            expected = np.sort(values)[values.size // 2]
+        else:
+            expected = replaced(values)
+        assert found.data[5, 5] == pytest.approx(expected, rel=1e-12)
+        assert found.unit == ADU
+        np.testing.assert_array_equal(found.data[~found.mask], data[~found.mask])
+        assert found.mask[mask].all()
+        assert found.meta["COSMICS"] == f"L.A.Cosmic: {(found.mask & ~mask).sum()} pixels"
+
+
+def test_the_noise_that_our_lacosmic_sees():
+    """A variance, else the frame's own uncertainty of any kind, else gain and read noise."""
+    data = sky()
+    wide = {"finder": "zeroframe", "gain_apply": False}
+    own = cosmicray_lacosmic(
+        CCDData(data, unit=ADU, uncertainty=VarianceUncertainty(np.full(data.shape, 64.0))), **wide
+    )
+    given = cosmicray_lacosmic(data, invar=np.full(data.shape, 64.0, np.float32), **wide)[1]
+    np.testing.assert_array_equal(own.mask, given)
+    # of a noise of 2000 ADU nothing stands out
+    loud = CCDData(data, unit=ADU, uncertainty=StdDevUncertainty(np.full(data.shape, 2000.0)))
+    assert not cosmicray_lacosmic(loud, **wide).mask.any()
+    assert not cosmicray_lacosmic(data, readnoise=2000.0, **wide)[1].any()
+    assert cosmicray_lacosmic(loud, invar=np.full(data.shape, 64.0), **wide).mask.sum() == given.sum()
+    # the sky that was subtracted has its noise: 400 ADU of it, but for which weaker spikes would be found
+    low = data - 400.0
+    low[40, 10] += 50.0
+    assert not cosmicray_lacosmic(low, readnoise=1.0, pssl=400.0, **wide)[1][40, 10]
+    assert cosmicray_lacosmic(low, readnoise=1.0, **wide)[1][40, 10]
+
+
+def test_saturated_stars_take_no_part_in_our_lacosmic():
+    data = np.random.default_rng(1).normal(400, 8, (60, 50))
+    data[20:27, 20:27] += 40000.0
+    data[50, 40] = 60000.0
+    cleaned, cosmic = cosmicray_lacosmic(data, satlevel=40000.0, finder="zeroframe")
+    assert not cosmic[18:29, 18:29].any()
+    assert cosmic[50, 40]  # a lone pixel is no star
+    np.testing.assert_array_equal(cleaned[18:29, 18:29], data[18:29, 18:29])
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "match"),
+    [
+        ({"finder": "zerofram"}, ArgumentError, "did you mean 'zeroframe'"),
+        ({"finder": "zeroframe", "sepmed": False}, UsageError, "does not know sepmed"),
+        ({"finder": "zeroframe", "psfk": np.ones((3, 3))}, UsageError, "does not know psfk"),
+        ({"finder": "zeroframe", "inbkg": np.ones((60, 50))}, UsageError, "does not know inbkg"),
+        ({"finder": "zeroframe", "cleantype": "idw"}, UsageError, "knows medmask and meanmask"),
+        ({"finder": "zeroframe", "niter": 201}, UsageError, "200 passes"),
+        ({"finder": "zeroframe", "invar": np.ones((2, 2))}, UsageError, "invar has shape"),
+    ],
+)
+def test_mistakes_with_our_lacosmic(words, error, match):
+    with pytest.raises(error, match=match):
+        cosmicray_lacosmic(sky(), **words)
+
+
 def test_without_astroscrappy_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "astroscrappy", None)
     with pytest.raises(UsageError, match=r"pip install 'zeroframe\[cosmic\]'"):

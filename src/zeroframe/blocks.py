@@ -14,7 +14,7 @@ from zeroframe.ccd import masked_values, require_ccd
 from zeroframe.errors import ArgumentError, SectionError, UsageError
 from zeroframe.headers import set_card, trim_cards
 from zeroframe.kernels.blocks import block_sums
-from zeroframe.planes import deviations_of, native_pixels, uncertainty_of
+from zeroframe.planes import deviations_of, kernel_pixels, uncertainty_of
 from zeroframe.precision import float_dtype
 from zeroframe.sections import Section
 from zeroframe.verbs import checked_names
@@ -192,7 +192,7 @@ def _summed(
     frame: CCDData, by: int, bx: int, *, average: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64] | None]:
     """Return sums or means of blocks, their mask and standard deviations."""
-    pixels = native_pixels(np.asarray(frame.data))
+    pixels = kernel_pixels(np.asarray(frame.data))
     sigma = deviations_of(frame, float_dtype(pixels.dtype))
     mask = np.empty((0, 0), bool)
     if frame.mask is not None:

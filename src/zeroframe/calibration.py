@@ -39,7 +39,7 @@ _BIAS_SUBTRACTED = frozenset(("ZEROCOR", "SUBBIAS", "SUBTRACT_BIAS"))
 #: Exposures that differ by no more than this fraction are the same.
 _SAME_EXPOSURE = 0.01
 
-Cards = dict[str, object]
+StepCards = dict[str, object]
 
 
 @checked_names
@@ -86,7 +86,7 @@ def subtract_bias(ccd: CCDData, master: CCDData, *, add_keyword: object = True) 
     return result
 
 
-def bias_step(planes: Planes, master: CCDData) -> Cards:
+def bias_step(planes: Planes, master: CCDData) -> StepCards:
     """Subtract a bias from a frame that is worked on; return what its header says of it."""
     master = require_ccd(master, "master")
     planes.subtract(master, _factor_between(planes, master, "bias"), "the bias")
@@ -186,7 +186,7 @@ def subtract_dark(
     return result
 
 
-def dark_step(planes: Planes, master: CCDData | None, *, scale: bool, **exposures: Any) -> Cards:  # noqa: ANN401
+def dark_step(planes: Planes, master: CCDData | None, *, scale: bool, **exposures: Any) -> StepCards:  # noqa: ANN401
     """Subtract a dark from a frame that is worked on; return what its header says of it."""
     dark = require_ccd(master, "master")
     unit_factor = _factor_between(planes, dark, "dark")
@@ -297,7 +297,7 @@ def flat_correct(
     return result
 
 
-def flat_step(planes: Planes, flat: CCDData, min_value: object, norm_value: object = None) -> Cards:
+def flat_step(planes: Planes, flat: CCDData, min_value: object, norm_value: object = None) -> StepCards:
     """Divide a frame that is worked on by a flat; return what its header says of it."""
     flat = require_ccd(flat, "flat")
     lowest = -np.inf if min_value is None else _number_in(min_value, flat.unit, "min_value")
@@ -371,7 +371,7 @@ def gain_correct(
     return result
 
 
-def gain_step(planes: Planes, gain: object, gain_unit: object = None) -> Cards:
+def gain_step(planes: Planes, gain: object, gain_unit: object = None) -> StepCards:
     """Multiply a frame that is worked on by the gain; return what its header says of it."""
     if isinstance(gain, Keyword):
         gain = gain.value_from(planes.ccd.meta)
@@ -459,7 +459,7 @@ def create_deviation(
 
 def noise_step(
     planes: Planes, gain: object, readnoise: object, *, negative_is_zero: bool, pedestal: CCDData | None = None
-) -> Cards:
+) -> StepCards:
     """Give a frame that is worked on its uncertainty; return what its header says of it."""
     if not isinstance(readnoise, Quantity):
         raise ArgumentError(f"readnoise is {readnoise!r}; give it with its unit, such as 5 * u.electron")

@@ -11,7 +11,7 @@ from zeroframe.errors import ArgumentError, SectionError, UsageError
 from zeroframe.headers import trim_cards
 from zeroframe.kernels.frame import calibrate_native
 from zeroframe.overscan import Fit, LevelMethod, OverscanSpec, collapse_axis, frame_levels
-from zeroframe.planes import native_pixels
+from zeroframe.planes import kernel_pixels
 from zeroframe.precision import float_dtype
 from zeroframe.sections import Section
 
@@ -121,7 +121,7 @@ def subtract_overscan(
             column_level = _fit_model(model, column_level)
     data = np.asarray(ccd.data)
     out = np.empty((ny, nx), float_dtype(data.dtype))
-    calibrate_native(native_pixels(data), row_level, column_level, 0, 0, out)
+    calibrate_native(kernel_pixels(data), row_level, column_level, 0, 0, out)
     result = with_data(ccd, out)
     words = where if model is None else f"{where} {type(model).__name__}"
     add_keywords(result, {"OVERSCAN": f"{words} {spec.describe().removeprefix(str(section)).strip()}"}, add_keyword)

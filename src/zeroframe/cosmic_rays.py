@@ -16,7 +16,7 @@ from zeroframe.errors import ArgumentError, UnitError, UsageError, nearest_name
 from zeroframe.filters import box_size
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.laplacian import SharpLimits
-from zeroframe.planes import Planes, deviations_of, native_pixels
+from zeroframe.planes import Planes, deviations_of, kernel_pixels
 from zeroframe.precision import float_dtype
 from zeroframe.verbs import checked_names, is_number
 
@@ -193,7 +193,8 @@ def _by_zeroframe(shown: _Shown, options: dict[str, Any]) -> tuple[NDArray[np.bo
 def _checked(options: dict[str, Any]) -> tuple[Callable[..., NDArray[np.float64]], SharpLimits]:
     """Return how cosmic rays are replaced, and what they are; refuse what the kernel of the night does not know."""
     for name, default in _ONLY_ASTROSCRAPPY.items():
-        if options[name] is not default and options[name] != default:
+        given = options[name] is not None if default is None else options[name] != default
+        if given:
             raise UsageError(f"finder='zeroframe' does not know {name}; leave it out, or take finder='astroscrappy'")
     clean = _CLEANED_BY.get(options["cleantype"])
     if clean is None:
@@ -272,7 +273,7 @@ def _valid_pixels(ccd: CCDData | NDArray[Any]) -> tuple[NDArray[Any], NDArray[np
         mask, data = np.ma.getmaskarray(ccd) if isinstance(ccd, np.ma.MaskedArray) else None, np.ma.getdata(ccd)
     else:
         raise ArgumentError(f"ccd must be a CCDData or an array with two axes, not {type(ccd).__name__}")
-    pixels = native_pixels(data)
+    pixels = kernel_pixels(data)
     bad = np.zeros(pixels.shape, bool) if mask is None else np.array(np.broadcast_to(mask, pixels.shape), dtype=bool)
     if pixels.dtype.kind == "f":
         bad |= ~np.isfinite(pixels)

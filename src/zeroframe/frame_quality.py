@@ -60,12 +60,8 @@ class FrameQuality:
     ----------
     level_adu : float
         Mean level, outliers left out.
-    level_mad_adu : float
-        1.4826 times the median absolute deviation of the pixels: noise and pattern together.
     noise_adu : float
         Noise of a pixel against its neighbours, with what is common to a row or to a column taken out.
-    row_structure_adu, column_structure_adu : float
-        How much the means of rows (of columns) scatter beyond what the noise gives them.
     saturated, non_finite : int
         How many pixels, of all that were looked at.
     pixels : int
@@ -75,24 +71,11 @@ class FrameQuality:
     """
 
     level_adu: float
-    level_mad_adu: float
     noise_adu: float
-    row_structure_adu: float
-    column_structure_adu: float
     saturated: int
     non_finite: int
     pixels: int
     cells_adu: NDArray[np.float32]
-
-    @property
-    def row_profile_adu(self) -> NDArray[np.float32]:
-        """Level along y, from the first row to the last."""
-        return np.asarray(self.cells_adu.mean(axis=1), dtype=np.float32)
-
-    @property
-    def column_profile_adu(self) -> NDArray[np.float32]:
-        """Level along x, from the first column to the last."""
-        return np.asarray(self.cells_adu.mean(axis=0), dtype=np.float32)
 
 
 def measure_frame(
@@ -112,7 +95,7 @@ def measure_frame(
     Returns
     -------
     FrameQuality
-        Levels, noise and structure from up to 256 rows; saturated and not finite pixels counted on all.
+        Level, noise and map from up to 256 rows; saturated and not finite pixels counted on all.
 
     Examples
     --------
@@ -172,10 +155,7 @@ def _measured(sample: NDArray[Any], level: float) -> FrameQuality:
     np.clip(sample, -reach, reach, out=sample)
     return FrameQuality(
         level_adu=level,
-        level_mad_adu=spread,
         noise_adu=noise,
-        row_structure_adu=_beyond_noise(sample.mean(axis=2).ravel(), noise, sample.shape[2]),
-        column_structure_adu=_beyond_noise(sample.mean(axis=(0, 1)), noise, sample.shape[0] * sample.shape[1]),
         saturated=0,
         non_finite=0,
         pixels=sample.size,
@@ -193,11 +173,6 @@ def _pixel_noise(sample: NDArray[Any]) -> float:
     even = sample[:, 0 : height - 1 : 2, : width - 1 : step] - sample[:, 1::2, : width - 1 : step]
     odd = sample[:, 0 : height - 1 : 2, 1::step] - sample[:, 1::2, 1::step]
     return clipped_std(even - odd[..., : even.shape[-1]]) / 2.0
-
-
-def _beyond_noise(means: NDArray[Any], noise: float, pixels: int) -> float:
-    """Scatter of means of so many pixels, less what their noise gives them."""
-    return float(np.sqrt(max(float(np.var(means, dtype=np.float64)) - noise**2 / pixels, 0.0)))
 
 
 def _cells(sample: NDArray[Any]) -> NDArray[np.float32]:

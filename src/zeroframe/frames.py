@@ -41,6 +41,8 @@ __all__ = [
     "calibrate_pixels",
     "calibrated_header",
     "frame_bytes",
+    "is_fused",
+    "kept_ranges",
     "native_pixels",
 ]
 
@@ -101,9 +103,21 @@ class FrameOutcome:
         return self.state in {"done", "skipped", "left out"}
 
 
-def _is_fused(layout: ImageLayout) -> bool:
+def is_fused(layout: ImageLayout) -> bool:
     """Whether the pixels need no decoding before the kernel."""
     return layout.bitpix == 16 and layout.bscale == 1.0 and layout.blank is None and not layout.tile_compressed
+
+
+def kept_ranges(trim: Section | None, shape_yx: tuple[int, ...]) -> tuple[range, range]:
+    """Return the rows and columns of a raw frame that are kept, in the order of the trimmed image.
+
+    Examples
+    --------
+    >>> kept_ranges(Section.parse("[3:1,*]"), (2, 4))
+    (range(0, 2), range(2, -1, -1))
+    """
+    rows, columns = (_WHOLE if trim is None else trim).slices_yx(shape_yx)
+    return range(shape_yx[0])[rows], range(shape_yx[1])[columns]
 
 
 def frame_bytes(job: CalibrateJob) -> int:
@@ -112,7 +126,7 @@ def frame_bytes(job: CalibrateJob) -> int:
     stored = job.layout.byte_count
     pixels = int(np.prod(job.layout.shape_yx))
     out = ny * nx * decoded_float(job.layout).itemsize
-    decoded = 0 if _is_fused(job.layout) else 8 * pixels
+    decoded = 0 if is_fused(job.layout) else 8 * pixels
     compressed = out if job.compress == "rice" else 0
     return stored * (2 if job.layout.tile_compressed else 1) + decoded + 2 * out + compressed
 
@@ -147,10 +161,9 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> f
         slices = recipe.overscan.section.slices_yx((ny, nx))
         strip = RawImage(raw.path, raw.cards, raw.layout, raw.pixels[slices]).decode()
         row_level, column_level = frame_levels(strip, recipe.overscan, (ny, nx))
-    trim = _WHOLE if recipe.trim is None else recipe.trim
-    rows, columns = (range(n)[part] for n, part in zip((ny, nx), trim.slices_yx((ny, nx)), strict=True))
+    rows, columns = kept_ranges(recipe.trim, (ny, nx))
     y0, x0 = min(rows[0], rows[-1]), min(columns[0], columns[-1])
-    if _is_fused(raw.layout):
+    if is_fused(raw.layout):
         calibrate_swapped16(raw.pixels.view(np.uint16), raw.layout.bzero, row_level, column_level, y0, x0, out)
     else:
         calibrate_native(np.ascontiguousarray(raw.decode()), row_level, column_level, y0, x0, out)

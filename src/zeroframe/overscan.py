@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -30,8 +30,8 @@ __all__ = [
 
 LevelMethod = Literal["median", "mean", "clipped"]
 Fit = Literal["chebyshev", "legendre", "spline"]
-LEVEL_METHODS = ("median", "mean", "clipped")
-FIT_NAMES = ("chebyshev", "legendre", "spline")
+LEVEL_METHODS: tuple[LevelMethod, ...] = get_args(LevelMethod)
+FIT_NAMES: tuple[Fit, ...] = get_args(Fit)
 
 #: A strip may fall short of the image by this fraction at its ends (LFC's header misses one row of 4128).
 _MISSING_FRACTION = 0.1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 
-from zeroframe.calibration_frames import FLAT_LEVEL_CARD, divisor_of, error_factor, level_of_flat
+from zeroframe.calibration_frames import FLAT_LEVEL_CARD, NO_MASK, divisor_of, error_factor, level_of_flat
 from zeroframe.errors import ArgumentError, UnitError, UsageError
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.precision import float_dtype
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from astropy.units import Unit
     from numpy.typing import NDArray
 
-__all__ = ["Planes", "deviations_of", "native_pixels", "uncertainty_of"]
+__all__ = ["Planes", "deviations_of", "kernel_pixels", "uncertainty_of"]
 
 #: Which power of a standard deviation each kind of uncertainty holds.
 _POWERS = {StdDevUncertainty: 1, VarianceUncertainty: 2, InverseVariance: -2}
@@ -31,7 +31,7 @@ _POWERS = {StdDevUncertainty: 1, VarianceUncertainty: 2, InverseVariance: -2}
 _ONE = 1e-5
 
 
-def native_pixels(data: NDArray[Any], *, floating: bool = False) -> NDArray[Any]:
+def kernel_pixels(data: NDArray[Any], *, floating: bool = False) -> NDArray[Any]:
     """Return pixels as a contiguous array of a type that kernels know; not copied where it is one.
 
     Parameters
@@ -48,7 +48,7 @@ def native_pixels(data: NDArray[Any], *, floating: bool = False) -> NDArray[Any]
 
     Examples
     --------
-    >>> native_pixels(np.zeros(2, ">f4")).dtype.isnative, native_pixels(np.zeros(2, "u2"), floating=True).dtype
+    >>> kernel_pixels(np.zeros(2, ">f4")).dtype.isnative, kernel_pixels(np.zeros(2, "u2"), floating=True).dtype
     (True, dtype('float32'))
     """
     if data.dtype.kind not in "biuf":
@@ -182,7 +182,7 @@ class Planes:
         self.ccd = ccd
         self.unit: Unit = ccd.unit
         self._dtype = float_dtype(np.asarray(ccd.data).dtype)
-        self._pixels = native_pixels(np.asarray(ccd.data))
+        self._pixels = kernel_pixels(np.asarray(ccd.data))
         self._sigma = deviations_of(ccd, self._dtype)
         self._kind: type[Any] | None = None if ccd.uncertainty is None else type(ccd.uncertainty)
         self._owned = owned
@@ -195,7 +195,7 @@ class Planes:
         """Note that nothing is to be done."""
         self._bias = self._dark = self._flat = self._pedestal = _NOTHING
         self._factors, self._noise = Factors(), NO_NOISE
-        self._makes_noise = self._negative_is_nan = False
+        self._makes_noise, self._without_noise = False, NO_MASK
 
     def subtract(self, other: CCDData, scale: float, name: str) -> None:
         """Subtract ``scale`` times another frame, whose unit is taken for that of this one.
@@ -250,8 +250,15 @@ class Planes:
             self._kind = kind  # it has no part in the uncertainty but this
         self._noise = NO_NOISE._replace(read_variance=(read_noise / gain) ** 2, per_gain=1.0 / gain)
         self._sigma, self._kind = None, StdDevUncertainty
-        self._makes_noise, self._negative_is_nan = True, not negative_is_zero
-        return 0 if negative_is_zero else int(np.count_nonzero(self._light() < 0.0))
+        self._makes_noise = True
+        if negative_is_zero:
+            return 0
+        light = self._light()
+        without = ~(light >= 0.0)
+        if not without.any():
+            return 0
+        self._without_noise = without
+        return int(np.count_nonzero(light < 0.0))
 
     def add_mask(self, mask: NDArray[Any]) -> None:
         """Mask more pixels."""
@@ -297,7 +304,7 @@ class Planes:
                 f"{name} has shape {other.shape} and the frame {self._pixels.shape} (ny, nx); "
                 "trim both to the same section"
             )
-        pixels = native_pixels(np.asarray(other.data), floating=True)
+        pixels = kernel_pixels(np.asarray(other.data), floating=True)
         sigma = deviations_of(other, pixels.dtype, name)
         file_name = file_name_of(other)
         if sigma is None:
@@ -330,7 +337,6 @@ class Planes:
         changed = self._is_begun
         if not changed and not self._makes_noise:
             return
-        dark_side = ~(self._light() >= 0.0) if self._negative_is_nan else None
         others, none = self._others(), np.empty((0, 0), self._dtype)
         sigma = none if self._sigma is None else self._sigma
         source, out = self._source_and_target()
@@ -349,8 +355,8 @@ class Planes:
             out,
             out_sigma,
         )
-        if dark_side is not None:
-            out_sigma[dark_side] = np.nan
+        if self._without_noise.size:
+            out_sigma[self._without_noise] = np.nan
         self._sigma = out_sigma if out_sigma.size else None
         if changed:
             self._pixels, self._owned = out, True

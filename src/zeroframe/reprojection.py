@@ -11,7 +11,7 @@ from astropy.nddata import CCDData
 
 from zeroframe.ccd import add_keywords, require_ccd
 from zeroframe.errors import ArgumentError, UsageError, nearest_name
-from zeroframe.planes import deviations_of, native_pixels, uncertainty_of
+from zeroframe.planes import deviations_of, kernel_pixels, uncertainty_of
 from zeroframe.precision import float_dtype
 from zeroframe.verbs import checked_names
 
@@ -129,7 +129,7 @@ def _project(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64] | None]:
     """Return pixels, mask and variances on the new coordinates."""
     reproject = _reproject_interp()
-    pixels = native_pixels(np.asarray(frame.data)).astype(np.float64)
+    pixels = kernel_pixels(np.asarray(frame.data)).astype(np.float64)
     bad = ~np.isfinite(pixels)
     if bad.any():  # splines would carry it over the whole image
         pixels[bad] = np.median(pixels[~bad]) if not bad.all() else 0.0

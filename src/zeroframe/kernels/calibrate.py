@@ -7,9 +7,9 @@ float64 in registers and rounded once, when ``out`` is written. What is not fini
 Uncertainties are those of uncorrelated errors, to first order (e.g. Bevington & Robinson 2003, section 3.3). The
 interpreter's lock is released.
 
-A row is worked on several times while it is in the first-level cache, each time by a loop short enough to be compiled
-to vector code. What may be overwritten is copied to a row buffer first: the compiler then sees that nothing overlaps
-(in place 7 instead of 19 ms for 8.5 million pixels with uncertainty).
+Part of a row is worked on several times while it is in the first-level cache, each time by a loop short enough to be
+compiled to vector code. What may be overwritten is copied to a buffer first: the compiler then sees that nothing
+overlaps (in place 7 instead of 19 ms for 8.5 million pixels with uncertainty).
 """
 
 # ruff: noqa: FURB136 -- conditional expressions become vector maxima, builtin max does not
@@ -78,6 +78,11 @@ class NoiseModel(NamedTuple):
 NO_NOISE = NoiseModel(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
+#: Pixels of a row that are worked on at once: two float64 of each, and what up to nine planes have there, stay in the
+#: first-level cache. With whole rows of 2048 a full pass over 4.2 million pixels took 14.7 ms, with parts 4.9 ms.
+_PART = 128
+
+
 @kernel
 def _subtract_row(own: Array, other: Array, scale: float) -> None:
     """Subtract ``scale * other`` from a row, in place."""
@@ -99,6 +104,14 @@ def _photon_variance_above(own: Array, pedestal: Array, scale: float, noise: Noi
     for x in range(own.size):
         signal = own[x] - scale * np.float64(pedestal[x])
         variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
+
+
+@kernel
+def _own_variance(sigma: Array, scale: float, variance: Array) -> None:
+    """Write the square of ``scale * sigma``."""
+    for x in range(variance.size):
+        scaled = scale * np.float64(sigma[x])
+        variance[x] = scaled * scaled
 
 
 @kernel
@@ -170,7 +183,7 @@ def calibrate_image(
     ``L - (1 - s) b - s D``: the bias is one frame, and its error drops out where the dark is not scaled. So its share
     is 1 - s there, and that of the dark s. Errors are taken to first order, and that of the gain as none.
     """
-    work = np.zeros((2, out.shape[1]))
+    work = np.zeros((2, _PART))
     return _calibrate_image(pixels, sigma, planes, sigmas, pedestal, factors, noise, out, out_sigma, work)
 
 
@@ -187,49 +200,50 @@ def _calibrate_image(
     out_sigma: Array,
     work: Array,
 ) -> int:
-    """Do it; ``work`` is two rows of float64 to work in."""
+    """Do it; ``work`` is two parts of a row of float64 to work in."""
     bias, dark, flat = planes
     bias_sigma, dark_sigma, flat_sigma = sigmas
     ny, nx = out.shape
-    own, variance = work[0], work[1]
     bad = 0
     for y in range(ny):
-        source, target = pixels[y], out[y]
-        for x in range(nx):
-            own[x] = factors.pixels * np.float64(source[x])
-        if out_sigma.size > 0:
-            # without photons the level is not looked at: 0 times an infinite pixel would be NaN
-            if noise.per_gain == 0.0:
-                variance[:] = noise.read_variance
-            elif pedestal.size > 0:
-                _photon_variance_above(own, pedestal[y], factors.pixels, noise, variance)
-            else:
-                _photon_variance(own, noise, variance)
-            if sigma.size > 0:
-                _add_variance(variance, sigma[y], factors.pixels)
-            if bias_sigma.size > 0:
-                _add_variance(variance, bias_sigma[y], noise.bias_share)
-            if dark_sigma.size > 0:
-                _add_variance(variance, dark_sigma[y], noise.dark_share)
-        if bias.size > 0:
-            _subtract_row(own, bias[y], factors.bias)
-        if dark.size > 0:
-            _subtract_row(own, dark[y], factors.dark)
-        if flat.size > 0:
-            _divide_row(own, variance, flat[y], factors.flat, factors.result)
-            if flat_sigma.size > 0:
-                _add_flat_variance(own, variance, flat[y], flat_sigma[y], noise.flat_share)
-        elif factors.result != 1.0:
-            for x in range(nx):
-                own[x] *= factors.result
-                variance[x] *= factors.result * factors.result
-        for x in range(nx):
-            target[x] = own[x]
-        bad += count_not_finite(target)
-        if out_sigma.size > 0:
-            deviations = out_sigma[y]
-            for x in range(nx):
-                deviations[x] = np.sqrt(variance[x])
+        for start in range(0, nx, _PART):
+            x = slice(start, min(start + _PART, nx))
+            source, target = pixels[y, x], out[y, x]
+            own, variance = work[0, : target.size], work[1, : target.size]
+            for i in range(own.size):
+                own[i] = factors.pixels * np.float64(source[i])
+            if out_sigma.size > 0:
+                if sigma.size > 0:
+                    _own_variance(sigma[y, x], factors.pixels, variance)
+                elif noise.per_gain == 0.0:  # the level is not looked at: 0 times an infinite pixel would be NaN
+                    variance[:] = noise.read_variance
+                elif pedestal.size > 0:
+                    _photon_variance_above(own, pedestal[y, x], factors.pixels, noise, variance)
+                else:
+                    _photon_variance(own, noise, variance)
+                if bias_sigma.size > 0:
+                    _add_variance(variance, bias_sigma[y, x], noise.bias_share)
+                if dark_sigma.size > 0:
+                    _add_variance(variance, dark_sigma[y, x], noise.dark_share)
+            if bias.size > 0:
+                _subtract_row(own, bias[y, x], factors.bias)
+            if dark.size > 0:
+                _subtract_row(own, dark[y, x], factors.dark)
+            if flat.size > 0:
+                _divide_row(own, variance, flat[y, x], factors.flat, factors.result)
+                if flat_sigma.size > 0:
+                    _add_flat_variance(own, variance, flat[y, x], flat_sigma[y, x], noise.flat_share)
+            elif factors.result != 1.0:
+                for i in range(own.size):
+                    own[i] *= factors.result
+                    variance[i] *= factors.result * factors.result
+            for i in range(own.size):
+                target[i] = own[i]
+            bad += count_not_finite(target)
+            if out_sigma.size > 0:
+                deviations = out_sigma[y, x]
+                for i in range(own.size):
+                    deviations[i] = np.sqrt(variance[i])
     return bad
 
 

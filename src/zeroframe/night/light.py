@@ -8,9 +8,9 @@ import numpy as np
 
 from zeroframe.calibration_frames import NO_PLANE
 from zeroframe.cosmic_ray_masks import mask_lacosmic, mask_median
+from zeroframe.frames import is_fused, kept_ranges
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.masks import mask_high, mask_high_swapped16
-from zeroframe.sections import Section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from zeroframe.night.jobs import NightFrame
 
 __all__ = ["mask_saturated", "reduce_frame", "say_steps", "subtract_planes"]
-
-_WHOLE = Section.parse("[*,*]")
 
 
 def subtract_planes(pixels: NDArray[Any], bias: NDArray[Any], dark: NDArray[Any], scale: float) -> None:
@@ -118,13 +116,10 @@ def mask_saturated(raw: RawImage, frame: NightFrame, mask: NDArray[np.bool_]) ->
     limit = _saturation(frame)
     if limit is None:
         return 0
-    trim = _WHOLE if frame.recipe.trim is None else frame.recipe.trim
-    ny, nx = raw.layout.shape_yx
-    rows, columns = (range(n)[part] for n, part in zip((ny, nx), trim.slices_yx((ny, nx)), strict=True))
+    rows, columns = kept_ranges(frame.recipe.trim, raw.layout.shape_yx)
     y0, x0 = min(rows[0], rows[-1]), min(columns[0], columns[-1])
-    layout = raw.layout
-    if layout.bitpix == 16 and layout.bscale == 1.0 and layout.blank is None and not layout.tile_compressed:
-        count = mask_high_swapped16(raw.pixels.view(np.uint16), layout.bzero, limit, y0, x0, mask)
+    if is_fused(raw.layout):
+        count = mask_high_swapped16(raw.pixels.view(np.uint16), raw.layout.bzero, limit, y0, x0, mask)
     else:
         count = mask_high(np.ascontiguousarray(raw.decode()), limit, y0, x0, mask)
     if count and (rows.step < 0 or columns.step < 0):
