@@ -96,8 +96,8 @@ def between(address: str, harm: Callable[[str, str, bytes], bytes]) -> Iterator[
             server.shutdown()
             server.server_close()
             thread.join()
-    files().clear_instance_cache()
-    places._filesystem.cache_clear()
+            files().clear_instance_cache()
+            places._filesystem.cache_clear()
 
 
 def flipped(body: bytes, at: int = -1) -> bytes:

@@ -13,7 +13,6 @@ import re
 import shlex
 import stat
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from typer.core import TyperCommand
 
 from zeroframe._version import __version__
 from zeroframe.errors import OutputError, RawFolderError, ZeroframeError
-from zeroframe.io.atomic import output_error
 from zeroframe.screen import Remarks, harmless, say
 
 if TYPE_CHECKING:
@@ -122,6 +120,8 @@ class _LogFile(logging.StreamHandler):  # type: ignore[type-arg]
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 -- its name in logging
         """Say that the log ends here."""
+        from zeroframe.io.atomic import output_error
+
         if not self._has_failed:
             self._has_failed = True
             say(f"note: {output_error(self._path, _current_os_error())}; the work goes on without the log")
@@ -142,6 +142,8 @@ def _current_os_error() -> OSError:
 
 def _opened(path: Path) -> int:
     """Open a log to write at its end; raises `OutputError`, also where the file is there and is no log of ours."""
+    from zeroframe.io.atomic import output_error
+
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, 0o666)
@@ -278,6 +280,8 @@ def write_details(error: BaseException, call: Call) -> Path | None:
 def _places_for_details(call: Call) -> Iterator[Path]:
     if call.out is not None and call.raw is not None and _takes_a_log(call.out, call.raw):
         yield call.out / LOG_NAME
+    import tempfile
+
     try:
         descriptor, name = tempfile.mkstemp(prefix="zeroframe-", suffix=".log")
     except OSError:
