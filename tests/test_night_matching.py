@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from night_headers import frame, plan, several
 from zeroframe.combining import CombineSpec
 from zeroframe.dialects import Kind, read_facts
+from zeroframe.errors import HeaderWarning
 from zeroframe.io import ImageLayout
 from zeroframe.night.batches import batches_of, filter_key
 from zeroframe.night.jobs import Group, Match, NightFrame, Steps, Traits, match_from_data
@@ -273,7 +274,6 @@ class TestTraits:
             ({"DATE_OBS": "2016-01-16"}, ("2016-01-16", None)),
             ({"MJD_OBS": 57403.0625}, ("2016-01-16", 5400.0)),
             ({"JD": 2457403.5625}, ("2016-01-16", 5400.0)),
-            ({"DATE_OBS": "2016-02-31"}, None),
             ({"DATE_OBS": "yesterday"}, None),
             ({"JD": 0.0}, None),
             ({}, None),
@@ -286,6 +286,17 @@ class TestTraits:
         else:
             assert moment.day.isoformat() == expected[0]
             assert moment.seconds == (None if expected[1] is None else pytest.approx(expected[1], abs=0.01))
+
+    @pytest.mark.parametrize("day", ["2016-02-31", "0001-01-01", "9999-12-31T23:59:59"])
+    def test_a_day_that_cannot_be_is_no_time_and_is_named(self, tmp_path, day):
+        with pytest.warns(HeaderWarning, match=f"DATE-OBS = '{day}' is not a date of a CCD, and counts as unknown"):
+            item = self.item(tmp_path, DATE_OBS=day)
+        assert moment_of(item) is None
+
+    @pytest.mark.parametrize("clock", ["25:00:00", "12:60:00", "12:00:61", "99:99:99"])
+    def test_a_clock_that_cannot_be_leaves_the_day(self, tmp_path, clock):
+        moment = moment_of(self.item(tmp_path, DATE_OBS=f"2016-01-16T{clock}"))
+        assert (moment.day.isoformat(), moment.seconds) == ("2016-01-16", None)
 
     @pytest.mark.parametrize("offset_h", range(-12, 13, 3))
     def test_nights_anywhere_on_earth(self, offset_h):
