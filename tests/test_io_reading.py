@@ -298,7 +298,7 @@ def test_sizes_that_cannot_be_are_refused_before_memory_is_taken(tmp_path: Path,
     path.write_bytes(WRAPPINGS[wrapping](path.read_bytes()))
     tracemalloc.start()
     try:
-        with pytest.raises(DamagedError, match=r"12,000,000,000,000 bytes"):
+        with pytest.raises((DamagedError, UnsupportedError), match=r"12,000,000,000,000"):
             read_raw(path)
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:

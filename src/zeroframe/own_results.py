@@ -20,7 +20,7 @@ from zeroframe.io import looks_like_fits, scan
 from zeroframe.io.inputs import NO_INPUTS, Inputs
 from zeroframe.io.replacing import Overwrite, Replaceable
 from zeroframe.io.urls import UrlPath, is_there
-from zeroframe.small_files import RECORD_BYTES
+from zeroframe.small_files import RECORD_BYTES, read_beginning
 from zeroframe.survey import KEY_CARD
 
 if TYPE_CHECKING:
@@ -158,8 +158,7 @@ def record_state(path: Path) -> RecordState:
         return "absent"
     if not isinstance(path, UrlPath) and (_kept_apart(path) or path.lstat().st_nlink > 1 or looks_like_fits(path)):
         return "strange"
-    with path.open("rb") as file:
-        content = file.read(RECORD_BYTES + 1)  # of a larger one, the beginning tells whether it was ours
+    content = read_beginning(path, RECORD_BYTES + 1)  # of a larger one, the beginning tells whether it was ours
     if not content.strip(b"\0"):
         return "lost"
     try:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LIST_BYTES", "RECORD_BYTES", "SETTINGS_BYTES", "read_small_file"]
+__all__ = ["LIST_BYTES", "RECORD_BYTES", "SETTINGS_BYTES", "read_beginning", "read_small_file"]
 
 #: A camera or a recipe; a list of half a million frames; what run.json says of 30,000 (1.5 to 4 kB each).
 SETTINGS_BYTES, LIST_BYTES, RECORD_BYTES = 1 << 20, 1 << 26, 1 << 27
+_PIECE_BYTES = 1 << 20
 
 
 def read_small_file(path: Path, most_bytes: int) -> bytes:
@@ -38,8 +39,17 @@ def read_small_file(path: Path, most_bytes: int) -> bytes:
     ...     read_small_file(Path(folder, "a.toml"), 100)
     b'a = 1'
     """
-    with path.open("rb") as file:
-        content = file.read(most_bytes + 1)
+    content = read_beginning(path, most_bytes + 1)
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than the {most_bytes:,} bytes that such a file may have")
     return content
+
+
+def read_beginning(path: Path, most_bytes: int) -> bytes:
+    """Return what stands at the beginning of a file, at most so many bytes; raises `OSError` when it cannot be read."""
+    content = bytearray()
+    with path.open("rb") as file:
+        # piece by piece: asked for all at once, Python takes memory for so many bytes, however few there are
+        while piece := file.read(min(_PIECE_BYTES, most_bytes - len(content))):
+            content += piece
+    return bytes(content)

@@ -183,6 +183,10 @@ class ImageOnDisk:
         layout = image.layout
         if layout is None or len(layout.shape_yx) != 2:
             raise UnsupportedError(frame.path, "holds an image that has not two axes", "leave it out")
+        if layout.tile_compressed:
+            from zeroframe.io.tiles import check_tiles
+
+            check_tiles(frame.path, image, layout)  # before anybody counts on the sizes that it says
         masks = [hdu for hdu in frame.hdus if hdu.name == "MASK" and hdu.layout is not None]
         found = cls(frame, image, layout, masks[0] if masks and masks[0].index != image.index else None)
         if found.mask is not None and found.mask.layout is not None:

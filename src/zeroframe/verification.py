@@ -172,16 +172,22 @@ def _strangers(out: Path, record: RunRecord, raw: Path | None) -> list[str]:
 
 def _files_within(folder: Path, leave_out: AbstractSet[Path]) -> Iterator[Path]:
     """Yield the files of a folder and of those within, sorted; links to folders are not followed."""
+    left = [folder]
+    while left:  # not by calling itself: folders may lie within each other as deep as the system allows
+        files, inner = _listed(left.pop())
+        yield from files
+        left += [
+            each for each in reversed(inner) if each.resolve() not in leave_out and not is_there(each / RECORD_NAME)
+        ]
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of a folder, and the folders in it that are no links."""
     if isinstance(folder, UrlPath):
         from zeroframe.io.places import Place
 
         place = Place(str(folder))
-        inner: list[Path] = [folder / name for name in place.folders()]
-        yield from (folder / file.name for file in place.listing(hidden=True))
-    else:
-        found = sorted(folder.iterdir())
-        inner = [path for path in found if path.is_dir() and not path.is_symlink()]
-        yield from (path for path in found if path.is_file())
-    for each in inner:
-        if each.resolve() not in leave_out and not is_there(each / RECORD_NAME):
-            yield from _files_within(each, leave_out)
+        return [folder / file.name for file in place.listing(hidden=True)], [folder / name for name in place.folders()]
+    found = sorted(folder.iterdir())
+    folders = [path for path in found if path.is_dir() and not path.is_symlink()]
+    return [path for path in found if path.is_file()], folders
