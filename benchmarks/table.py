@@ -50,7 +50,7 @@ IN_THE_WAY = """\
 - *C* is *A 25* and *B 25* with one start. Results are written, which takes new pages for 0.85 GB, and read once more
   to be combined; keeping them in memory takes as many new pages again, and was slower.
 - *F first run*: numba takes half a second to be ready; then the kernel that clips stacks is compiled, eighteen
-  functions, in which types are found and code is written by Python. Another process compiles the others meanwhile.
+  functions, in which types are found and code is written by Python; then the others, one after the other.
 - New pages: where the results of an earlier round have just been deleted the system may give out memory that is new to
   it, and on a virtual machine that can be ten times slower from one round to the next; the columns *from … to* tell.
 """

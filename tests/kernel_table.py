@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import pkgutil
 import sys
 
+import numba
 import numpy as np
 
 import zeroframe.kernels
@@ -18,6 +20,10 @@ from zeroframe.kernels import arithmetic, blocks, columns, frame, laplacian, mom
 from zeroframe.kernels import stack as stacks
 from zeroframe.kernels._compile import _Kernel
 
+#: Whether our loader has to work with the numba that is installed; with others numba's own dispatcher is enough.
+LOADER_KNOWS_NUMBA = (0, 62) <= tuple(map(int, numba.__version__.split(".")[:2])) < (0, 70)
+#: Whether kernels are called by numba's own dispatcher.
+NJIT = os.environ.get("ZEROFRAME_KERNELS") == "njit" or not LOADER_KNOWS_NUMBA
 NY, NX = 61, 83
 NONE = np.zeros((0, 0), np.float32)
 #: Rejections, by name; each with every statistic.

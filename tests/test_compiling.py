@@ -13,12 +13,12 @@ import numba
 import numpy as np
 import pytest
 
+from kernel_table import NJIT
 from zeroframe.kernels import _compile
 from zeroframe.kernels._compile import kernel
 from zeroframe.provenance import versions
 
 compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
-NJIT = os.environ.get("ZEROFRAME_KERNELS") == "njit"
 
 CODE = """
 import sys
