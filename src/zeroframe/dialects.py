@@ -238,9 +238,12 @@ class _Reader:
         """
         limits = _tables()[table]
         for keyword in self.present(limits["cards"]):
+            said = self.cards.get(keyword)
+            if said is None:  # nearly always
+                continue
             value = self.value(keyword)
             if value is None:
-                self._name_no_number(keyword, limits["called"])
+                self._name_no_number(keyword, said, limits["called"])
                 continue
             if isinstance(value, str) and len(_NUMBER.findall(value)) > 1:
                 self.doubts.append(
@@ -258,16 +261,15 @@ class _Reader:
                 self.remark(f"{keyword} = {_shown(value)} is not {limits['called']}, and counts as unknown")
         return None
 
-    def _name_no_number(self, keyword: str, called: str) -> None:
+    def _name_no_number(self, keyword: str, said: object, called: str) -> None:
         """Name what is written where a number belongs and is none, such as NaN; 'unknown' and the like say so."""
-        said = self.cards.get(keyword)
         word = said.strip().casefold() if isinstance(said, str) else ""
         if word in _NOT_NUMBERS or (isinstance(said, int | float) and not _is_finite(said)):
             self.remark(f"{keyword} = {_shown(said)} is not {called}, and counts as unknown")
 
     def name_contradictions(self) -> None:
         """Name all values of keywords that stand several times and say different things; the first one counts."""
-        if not isinstance(self.cards, Cards):
+        if not isinstance(self.cards, Cards) or not self.cards.repeated:  # nearly always
             return
         for keyword in sorted(self.cards.repeated & _words()):
             values = self.cards.contradicting(keyword)

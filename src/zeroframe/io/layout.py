@@ -193,6 +193,8 @@ class _CardReader:
 
     def refuse_contradictions(self, kind: re.Pattern[str]) -> None:
         """Refuse cards of a kind that stand several times and say different things: other programs take the last."""
+        if not self.cards.repeated:  # nearly always
+            return
         for keyword in sorted(filter(kind.match, self.cards.repeated)):
             values = self.cards.contradicting(keyword)
             if values:
