@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 import zeroframe.kernels
-from zeroframe.kernels import arithmetic, blocks, columns, frame, laplacian, moments, networks, ranks, reduction, rice
+from zeroframe.kernels import blocks, calibrate, columns, frame, laplacian, masks, moments, networks, ranks, rice
 from zeroframe.kernels import stack as stacks
 from zeroframe.kernels._compile import _Kernel
 
@@ -57,18 +57,9 @@ def raw_words(shape=(NY, NX)):
     return np.random.default_rng(9).integers(0, 65536, shape, np.uint16)
 
 
-def arithmetic_of(dtype):
-    a, s, b, t = image(1, dtype), image(2, dtype), image(3, dtype), image(4, dtype)
-    out, error, mask = np.zeros_like(a), np.zeros_like(a), np.zeros(a.shape, np.bool_)
-    empty, no_mask = NONE.astype(dtype), np.zeros((0, 0), np.bool_)
-    yield arithmetic.subtract_frame(a, s, b, t, 0.37, out, error), out.copy(), error.copy()
-    yield arithmetic.subtract_frame(a, empty, b, empty, 1.0, out, empty), out.copy()
-    yield arithmetic.divide_by_flat(a, s, b, t, mask_of(5), 3.0, 1003.3, out, error, mask), out.copy(), error, mask
-    yield arithmetic.divide_by_flat(a, empty, b, empty, no_mask, -np.inf, 1.1, out, empty, mask), out.copy(), mask
-    yield arithmetic.flat_level(b, mask_of(5), 0.5, 5000.0), arithmetic.flat_level(b, no_mask, -np.inf, np.inf)
-    yield arithmetic.multiply_frame(a, 1.7, out), out.copy()
-    yield arithmetic.noise_of_level(a, 1.3, 4.4, 0.0, out), out.copy()
-    yield arithmetic.noise_of_level(a, 1.3, 4.4, np.nan, out), out
+def flats_of(dtype):
+    flat, no_mask = image(3, dtype), np.zeros((0, 0), np.bool_)
+    yield calibrate.flat_level(flat, mask_of(5), 0.5, 5000.0), calibrate.flat_level(flat, no_mask, -np.inf, np.inf)
 
 
 def frames_of(dtype):
@@ -130,24 +121,26 @@ def ranks_of(dtype):
     yield (widths,)
 
 
-def reduction_of(dtype):
+def calibrated_of(dtype):
     light, bias, dark, flat = image(41, dtype), image(42, dtype), image(43, dtype), image(44, dtype, odd=False)
-    none, pedestal, noise = NONE.astype(dtype), image(45, dtype), reduction.LightNoise(16.0, 0.6, 3.0, 0.4, 1.2, 0.9)
+    none, pedestal, own = NONE.astype(dtype), image(45, dtype), image(46, dtype)
+    photons = calibrate.NoiseModel(16.0, 0.6, 3.0, 0.4, 1.2, 0.9)
+    alone = photons._replace(per_gain=0.0)
+    factors = calibrate.Factors(1.1, 1.0, 0.3, 1003.3, 1.4)
     out, error = np.zeros_like(light), np.zeros_like(light)
-    yield reduction.subtract_planes(light, bias, dark, 0.3, out), out.copy()
-    yield reduction.subtract_planes(light, none, none, 1.0, out), out.copy()
     for planes, level in (((bias, dark, flat), pedestal), ((bias, none, none), none), ((none, dark, flat), none)):
-        yield (
-            reduction.reduce_light(light, planes, planes, level, 0.3, 1.4, noise, out, error), out.copy(), error.copy()
-        )  # fmt: skip
-    yield reduction.reduce_light(light, (none,) * 3, (none,) * 3, none, 1.0, 2.0, noise, out, none), out
+        for sigma, noise in ((none, photons), (none, alone), (own, photons)):
+            bad = calibrate.calibrate_image(light, sigma, planes, planes, level, factors, noise, out, error)
+            yield bad, out.copy(), error.copy()
+    nothing = ((none,) * 3, (none,) * 3, none)
+    yield calibrate.calibrate_image(light, none, *nothing, calibrate.Factors(), photons, out, none), out
     mask = np.zeros((NY - 5, NX - 7), np.bool_)
-    yield reduction.mask_high_swapped16(raw_words(), 32768.0, 61000.5, 2, 3, mask), mask.copy()
-    yield reduction.mask_high_swapped16(raw_words(), 0.0, -40000.0, 2, 3, mask), mask.copy()
-    yield reduction.mask_high(light, 1009.0, 2, 3, mask), mask
+    yield masks.mask_high_swapped16(raw_words(), 32768.0, 61000.5, 2, 3, mask), mask.copy()
+    yield masks.mask_high_swapped16(raw_words(), 0.0, -40000.0, 2, 3, mask), mask.copy()
+    yield masks.mask_high(light, 1009.0, 2, 3, mask), mask
     levels, places = np.zeros((-(-NY // 8), -(-NX // 8))), np.zeros((20, 2), np.int64)
-    reduction.block_levels(light, 8, levels)
-    yield reduction.odd_places(light, levels, 8, 0.004, 2.0, places), levels, places
+    masks.block_levels(light, 8, levels)
+    yield masks.odd_places(light, levels, 8, 0.004, 2.0, places), levels, places
 
 
 def rays_of(dtype):
@@ -193,7 +186,7 @@ def stacks_of(dtype, frames):
 #: What is called, by name; each yields tuples of numbers and arrays.
 TABLE = {
     **{f"{make.__name__} {dtype.__name__}": (make, dtype)
-       for make in (arithmetic_of, frames_of, sums_and_columns, moments_of, ranks_of, reduction_of, rays_of)
+       for make in (flats_of, frames_of, sums_and_columns, moments_of, ranks_of, calibrated_of, rays_of)
        for dtype in (np.float32, np.float64)},
     **{f"stacks {dtype.__name__} {frames}": (stacks_of, dtype, frames)
        for dtype in (np.float32, np.float64) for frames in (3, 10)},

@@ -203,7 +203,7 @@ class TestWithoutHardLinks:
         target.touch()
         run = shim("recipe", "-o", target, NO_LINKS=1)
         assert run.returncode == 2
-        assert "there is a file of that name already" in run.stderr
+        assert "is there already, and is not replaced: it was not made by zeroframe recipe" in run.stderr
         assert target.stat().st_size == 0
 
     @pytest.mark.parametrize("at_once", [True, False])

@@ -329,12 +329,12 @@ class TestWriting:
             assert len(names_in(out)) == 4
 
     def test_not_even_room_for_run_json(self, raw, out):
-        """That the record is missing is said, and counts as not well."""
+        """Where run.json cannot be written, nothing is done."""
         out.mkdir()
         (out / "run.json").mkdir()
         run = command(*bias_arguments(raw, out))
         assert run.code == 2
-        assert f"{out / 'run.json'}: cannot be written" in run.err
+        assert f"{out / 'run.json'}: is there already, and is none that zeroframe has written; move it away" in run.err
         assert names_in(out) == []
 
     def test_read_only_out(self, raw, out):

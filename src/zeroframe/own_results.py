@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import FrameError, OutputExistsError
 from zeroframe.io import looks_like_fits, scan
+from zeroframe.io.atomic import is_freed
 from zeroframe.io.inputs import NO_INPUTS, Inputs
 from zeroframe.io.replacing import Overwrite, Replaceable
 from zeroframe.io.urls import UrlPath, is_there
@@ -282,7 +283,7 @@ class SingleResult:
         OutputExistsError
             When the file that is there may not be replaced; that it can be is said of our own only.
         """
-        if not is_there(target):
+        if not is_there(target) or (not isinstance(target, UrlPath) and is_freed(target)):
             return False
         reason = _strange_reason(target, inputs)
         if not reason and not self.is_ours(target):

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["INFLATED", "atomic_file", "is_part", "output_error", "remove_dead_parts", "remove_stale_parts", "write_all"]
+__all__ = [
+    "INFLATED",
+    "atomic_file",
+    "is_freed",
+    "is_part",
+    "output_error",
+    "remove_dead_parts",
+    "remove_stale_parts",
+    "write_all",
+]
 
 #: In the hidden name of a file that its writer does not hold open while others read it.
 INFLATED = ".inflated"
@@ -78,7 +87,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: Overwrite = False) -
         with file_to_put(path, overwrite=overwrite) as descriptor:
             yield descriptor
         return
-    if not overwrite and os.path.lexists(path) and not _is_freed(path):
+    if not overwrite and os.path.lexists(path) and not is_freed(path):
         raise _exists_error(path)
     try:
         descriptor, hidden = _begun(path)
@@ -94,7 +103,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: Overwrite = False) -
         raise output_error(path, error) from error
 
 
-def _is_freed(path: Path) -> bool:
+def is_freed(path: Path) -> bool:
     """Remove the empty file by which a writer that has died had reserved this name; say whether nobody has it now."""
     with contextlib.suppress(FileNotFoundError):
         if path.lstat().st_size == 0:

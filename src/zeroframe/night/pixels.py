@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.calibration_frames import NO_PLANE
-from zeroframe.dialects import Kind, read_facts
+from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
@@ -18,7 +18,6 @@ from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.night.keys import frame_key
 from zeroframe.night.light import mask_saturated, reduce_frame, say_steps, subtract_planes
-from zeroframe.night.traits import settings_of
 from zeroframe.plan import CalibrateJob
 from zeroframe.provenance import sign_frame
 from zeroframe.quality import sampled_level
@@ -156,9 +155,6 @@ class FrameMaker:
         same = raw.layout.shape_yx == frame.layout.shape_yx and (
             raw.layout == frame.layout or frame.layout.tile_compressed  # tiles are decoded to a layout of their own
         )
-        # what the frame was matched by; another file of that name may have the same size
-        facts = read_facts(raw.cards, frame.source.name)
-        same = same and facts == frame.facts and settings_of(raw.cards, facts) == frame.traits.settings
         if raw.mark is None or not same:
             raise FrameError(frame.source, "was changed while the night was reduced", "run again")
         if frame.header_crc32 not in (None, header_crc32(raw.cards)):
