@@ -475,7 +475,8 @@ class TestRefused:
             ("nonsense://raw", "x", "nonsense://raw cannot be reached"),
         ],
     )
-    def test_in_one_sentence(self, server, tmp_path, monkeypatch, raw_url, out_url, words):
+    @pytest.mark.usefixtures("server")
+    def test_in_one_sentence(self, tmp_path, monkeypatch, raw_url, out_url, words):
         monkeypatch.chdir(tmp_path)
         run = bias(raw_url, out_url)
         assert run.code == 2
