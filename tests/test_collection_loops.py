@@ -243,3 +243,16 @@ def test_damaged_pixels_are_named(folder):
     path.write_bytes(path.read_bytes()[:2900])
     with pytest.raises(DamagedError, match=r"f1\.fits"):
         list(files.data())
+
+
+@pytest.mark.parametrize("loop", ["hdus", "data", "ccds"])
+def test_a_file_that_is_cut_off_is_named(tmp_path, loop):
+    """Whatever reads it: numpy's own error would say nothing of the file."""
+    path = tmp_path / "cut.fits"
+    fits.PrimaryHDU(np.arange(140, dtype=np.uint16).reshape(10, 14)).writeto(path)
+    path.write_bytes(path.read_bytes()[: 2880 + 120])
+    files = ImageFileCollection(filenames=[str(path)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy's, of a file that is too short
+        with pytest.raises(DamagedError, match=r"cut\.fits"):
+            list(getattr(files, loop)(**({"ccd_kwargs": {"unit": "adu"}} if loop == "ccds" else {})))

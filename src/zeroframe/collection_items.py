@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroframe.errors import ArgumentError, AssumptionWarning, OutputError, UsageError
+from zeroframe.errors import ArgumentError, AssumptionWarning, DamagedError, OutputError, UsageError
 from zeroframe.header_reading import chosen_hdu, header_cards
 from zeroframe.io import scan
 from zeroframe.own_results import apart_from
@@ -115,12 +115,15 @@ def read_data(path: str, ext: int | str, *, scaled: bool = True) -> np.ndarray[A
 
 
 def read_hdu(path: str, ext: int | str, *, scaled: bool = True) -> Any:  # noqa: ANN401 -- an HDU of astropy
-    """Return one HDU of astropy, independent of the file."""
+    """Return one HDU of astropy, independent of the file; raises `DamagedError` where its data are cut off."""
     from astropy.io import fits
 
     index = chosen_hdu(scan(path), ext).index
     with fits.open(path, memmap=False, do_not_scale_image_data=not scaled) as hdus:
-        return hdus[index].copy()
+        try:
+            return hdus[index].copy()
+        except ValueError as error:  # numpy's, of which nobody would know what file it is about
+            raise DamagedError(path, f"its data cannot be read ({error})", "copy the file again") from error
 
 
 class CcdReader:
