@@ -49,6 +49,44 @@ __all__ = [
 LEVEL_CARD = "OVSCMEAN"
 #: What computes, compresses and writes: another version may give other bytes.
 _LIBRARIES = ("astropy", "isal", "numba", "numpy", "scipy")
+#: Source files, within the package, whose code can change the bytes of a result: what reads and decodes, calibrates,
+#: judges, combines and writes. What decides beforehand (recipe, camera, selection, matching) is not among them, because
+#: all that it decides stands in the key itself; nor is what only shows results.
+_MAKERS = (
+    "kernels/*.py",
+    "io/*.py",
+    "band_jobs.py",
+    "callables.py",
+    "clipping.py",
+    "combination.py",
+    "combine_jobs.py",
+    "combining.py",
+    "cosmic_rays.py",
+    "dialects.py",
+    "dialects.toml",
+    "filters.py",
+    "frame_quality.py",
+    "frames.py",
+    "headers.py",
+    "inspection/gain.py",
+    "medians.py",
+    "night/groups.py",
+    "night/hits.py",
+    "night/ingredients.py",
+    "night/keys.py",
+    "night/light.py",
+    "night/mask_writing.py",
+    "night/masks.py",
+    "night/pixels.py",
+    "night/shelf.py",
+    "overscan.py",
+    "precision.py",
+    "provenance.py",
+    "quality.py",
+    "saving.py",
+    "sections.py",
+    "stacks.py",
+)
 _KEY_LETTERS = 32
 _LONGEST_LINE = 72
 #: Lines of our own, which hold for one file only.
@@ -110,7 +148,7 @@ def key_of(data: object) -> str:
 
 @cache
 def versions() -> Mapping[str, str]:
-    """Return the versions of what the bytes of results depend on: zeroframe, its source code, the libraries.
+    """Return the versions of what the bytes of results depend on: zeroframe, the source that makes them, the libraries.
 
     Examples
     --------
@@ -137,10 +175,10 @@ def _version_of(package: str) -> str:
 
 
 def _code() -> str:
-    """Return a hash of the package's source, in 3 ms: releases are not the only changes while it is developed."""
+    """Return a hash of the source that makes results: releases are not the only changes while it is developed."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.toml")]):
+    for path in sorted({path for pattern in _MAKERS for path in folder.glob(pattern)}):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:_KEY_LETTERS]
 
