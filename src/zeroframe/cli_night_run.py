@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.cli_options import INCOMPLETE, OK, REFUSED
 from zeroframe.cli_report import can_write, report_threads, write_page
+from zeroframe.dialects import Kind
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -86,7 +87,7 @@ def carry_out_plan(
     if means.dry_run:
         return _dry_run(plan, means, screen), None
     with (
-        compiled_ahead("night") if executor is None else nullcontext(),
+        compiled_ahead("bias" if _is_of_biases(plan) else "night") if executor is None else nullcontext(),
         begin_night(
             plan,
             mem_limit_bytes=means.limit,
@@ -102,8 +103,13 @@ def carry_out_plan(
             measure = means.report and can_write() and not session.right_report
             result = carry_out_night(session, progress=progress, check_sums=means.check_sums, measure=measure)
         screen.night_result(plan, result)
-        reported = not means.report or session.right_report or _write_report(plan, result, screen, means.workers)
+        shown = result.read_from(session.copies)
+        reported = not means.report or session.right_report or _write_report(plan, shown, screen, means.workers)
     return (_night_code(result) if reported else max(_night_code(result), INCOMPLETE)), result
+
+
+def _is_of_biases(plan: NightPlan) -> bool:
+    return all(frame.kind is Kind.BIAS for frame in plan.frames)
 
 
 def _write_report(plan: NightPlan, result: NightResult, screen: NightScreen, workers: int | None) -> bool:

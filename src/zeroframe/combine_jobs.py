@@ -118,7 +118,8 @@ class Finished:
 @contextmanager
 def _opened(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Means, spool: Path) -> Iterator[Stack]:
     if means.executor is None:
-        yield stack_of(paths, kept, means.limit_bytes, spool)
+        nearest = [means.copies.get(path, path) for path in paths]
+        yield stack_of(paths if kept else nearest, kept, means.limit_bytes, spool)
     else:
         with shared_stack(means.executor, paths, spool, means.copies) as stack:
             yield stack
@@ -360,7 +361,7 @@ def run_combine(
     overwrite : bool
         Whether a file that is there already may be replaced.
     mem_limit_bytes, workers, progress, check_sums
-        As for `run_bias`.
+        As for `zeroframe.night.carrying.run_night`.
 
     Returns
     -------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zeroframe.night.jobs import NightFrame, Traits
     from zeroframe.night.recipe import Tolerances
 
-__all__ = ["Batch", "batches_of", "exposure_words", "filter_key", "frames_words"]
+__all__ = ["Batch", "batches_of", "exposure_words", "filter_key", "frames_words", "one_batch"]
 
 T = TypeVar("T")
 #: Figures of an exposure that a name does without.
@@ -113,6 +113,13 @@ def batches_of(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances)
         ]
     batches = [Batch(kind, tuple(each), _common_traits([frame.traits for frame in each])) for each in found if each]
     return _named(sorted(batches, key=_order), tolerances)
+
+
+def one_batch(kind: Kind, frames: Iterable[NightFrame]) -> Batch:
+    """Put all frames together, as the only ones of their kind."""
+    found = sorted(frames, key=lambda frame: frame.name)
+    traits = _common_traits([frame.traits for frame in found])
+    return Batch(kind, tuple(found), traits, kind.value, f"combined_{kind.value}")
 
 
 def _form(frame: NightFrame) -> tuple[object, ...]:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from zeroframe.combine_jobs import Means
-from zeroframe.night.groups import combine_group
+from zeroframe.night.groups import combine_group, compare_group
 from zeroframe.night.ingredients import Pantry
 from zeroframe.night.keeping import KeptPixels, image_bytes, worth_keeping
 from zeroframe.night.keys import pixel_uses
 from zeroframe.night.mask_writing import make_mask
 from zeroframe.night.pixels import FrameMaker
+from zeroframe.night.session import is_alone
 from zeroframe.night.shelf import Plane, Shelf
 from zeroframe.night.spare import SpareMemory
 from zeroframe.parallel import worker_count
+from zeroframe.quality import noise_bands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from zeroframe.frames import FrameOutcome
     from zeroframe.night.jobs import Group, MaskJob, NightFrame
@@ -81,6 +85,11 @@ class Crew(Protocol):
             How many tasks share the cores.
         """
 
+    def compare(
+        self, group: Group, frames: Sequence[NightOutcome], busy: int
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Judge frames that are not combined, as `zeroframe.night.groups.compare_group` does; see `combine`."""
+
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
         """Make a mask, as `zeroframe.night.mask_writing.make_mask` does; ``source_key`` is of what it is made of."""
 
@@ -111,7 +120,14 @@ class LocalCrew:
         room, self._share = _memory(session)
         self._kept = KeptPixels(room)
         pantry = Pantry(plan, self._shelf, keys)
-        self._maker = FrameMaker(pantry, self._kept, self._memory, check_sums=check_sums)
+        self._maker = FrameMaker(
+            pantry,
+            self._kept,
+            self._memory,
+            check_sums=check_sums,
+            sampled=_sampled(session),
+            copies=session.copies,
+        )
 
     @property
     def tasks_at_once(self) -> int:
@@ -142,13 +158,34 @@ class LocalCrew:
         """Combine a group, whose pixels leave memory; see `Crew.combine`."""
         plan = self._session.plan
         pixels = self._kept.of(group)
-        limit = self._share + sum(one.nbytes for one in pixels.values())
-        workers = max(worker_count(self._session.workers) // min(busy, self._session.threads), 1)
-        means = Means(plan.overwrite, limit, workers, None, empty=self._memory.empty)
+        means = self._means(group, busy, sum(one.nbytes for one in pixels.values()))
+        if self._session.waiting is not None and not group.scaled_by_level and not pixels:
+            means = replace(means, executor=self._session.waiting)
         outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
         del pixels
         self._kept.release(group)
         return outcome, told
+
+    def compare(
+        self, group: Group, frames: Sequence[NightOutcome], busy: int
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Judge frames that are not combined, of which samples are in memory; see `Crew.compare`."""
+        return compare_group(group, frames, self._maker.samples, self._means(group, busy))
+
+    def _means(self, group: Group, busy: int, kept_bytes: int = 0) -> Means:
+        """Return what one of so many tasks may use, beside what it finds in memory."""
+        session = self._session
+        workers = max(worker_count(session.workers) // min(busy, session.threads), 1)
+        nearest = {frame.target: session.copies.get(frame.target) for frame in group.frames}
+        copies = {target: near for target, near in nearest.items() if near is not None and near.exists()}
+        return Means(
+            session.plan.overwrite,
+            self._share + kept_bytes,
+            workers,
+            None,
+            copies=copies,
+            empty=self._memory.empty,
+        )
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
         """Make a mask; see `Crew.mask`."""
@@ -164,13 +201,30 @@ class LocalCrew:
         """Nothing waits here: what runs ends by itself."""
 
 
+def _sampled(session: NightSession) -> frozenset[Path]:
+    """Return the frames of which rows stay in memory to tell their noise: those not combined, if there is room.
+
+    Of many frames only some pairs are compared, which are read again.
+    """
+    frames = [frame for group in session.plan.uncombined for frame in group.frames]
+    room = sum(map(_sample_bytes, frames)) <= session.limit_bytes // 8
+    return frozenset(frame.target for frame in frames) if room else frozenset()
+
+
+def _sample_bytes(frame: NightFrame) -> int:
+    ny, nx = frame.shape_yx
+    rows = sum(band.stop - band.start for band in noise_bands(ny, nx))
+    return int(image_bytes(frame) // ny * rows)
+
+
 def _memory(session: NightSession) -> tuple[int, int]:
     """Divide the memory: how much calibrated frames may take until they are combined, and each thread for its work."""
     frames = [frame for group in session.plan.groups for frame in group.frames]
     kept = sum(sum(map(image_bytes, group.frames)) for group in session.plan.groups if worth_keeping(group.frames))
-    left = session.limit_bytes * (SHELF_SHARE - 1) // SHELF_SHARE
+    alone = is_alone(session.plan)
+    left = session.limit_bytes if alone else session.limit_bytes * (SHELF_SHARE - 1) // SHELF_SHARE
     # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
     largest = max((frame.shape_yx[0] * frame.shape_yx[1] for frame in frames), default=0)
     working = max(session.frame_bytes, session.threads * (16 * largest + (64 << 20)))
     room = min(kept, max(left - working, 0))
-    return room, (left - room) // session.threads
+    return room, (left - room) // (1 if alone else session.threads)

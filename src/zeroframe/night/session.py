@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from zeroframe.dialects import Kind
 from zeroframe.errors import MemoryLimitError, UsageError
 from zeroframe.frames import frame_bytes
 from zeroframe.io.atomic import remove_stale_parts
 from zeroframe.io.decoding import decoded_float
-from zeroframe.io.urls import is_there
+from zeroframe.io.temporary import remove_stale_folders, temporary_folder
+from zeroframe.io.urls import FAR_THREADS, any_far, is_there
 from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
 from zeroframe.night.keys import frame_uses
-from zeroframe.night.pixels import calibrate_job
 from zeroframe.night.standing import examine_night, result_name, result_targets
 from zeroframe.parallel import worker_count
 from zeroframe.provenance import as_data, versions
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from zeroframe.night.results import NightResult
     from zeroframe.night.standing import NightStandings
 
-__all__ = ["NightSession", "begin_night", "recorded_night"]
+__all__ = ["NightSession", "begin_night", "is_alone", "recorded_night"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class NightSession:
         How long it took to look at what is there.
     executor : concurrent.futures.Executor or None
         Where results are made; None: on threads here.
+    waiting : concurrent.futures.ThreadPoolExecutor or None
+        Threads here that wait for a store together: more than there are cores, as far as the memory allows.
+    copies : mapping of path to path
+        Where results that are put into a store are on this disk until the run ends.
     """
 
     plan: NightPlan
@@ -69,6 +76,8 @@ class NightSession:
     started: datetime
     examined_s: float
     executor: Executor | None = None
+    waiting: Executor | None = None
+    copies: Mapping[Path, Path] = field(default_factory=dict)
 
     @property
     def frame_bytes(self) -> int:
@@ -118,6 +127,10 @@ class NightSession:
                 marked = OutputMark(mask.key, mask.crc32, mask.bytes_out, (mask.job.source,), stamp=mask.stamp)
                 outputs[result_name(self.plan, mask.job.target)] = marked
         said = {**_run_said(result), "finished": iso_time(datetime.now(UTC))}
+        said["frames"] += [
+            {"name": _name_within(self.plan.raw, one.path), "state": "failed", "reason": str(one.problem), "lost": []}
+            for one in self.plan.refused
+        ]
         self._write("finished", inputs, outputs, said | kept_report(self.plan.out, self.standings))
 
     def _write(
@@ -215,6 +228,7 @@ def recorded_night(plan: NightPlan) -> dict[str, Any]:
             "clip_spread": group.clip_spread,
             "scaled_by_level": group.scaled_by_level,
             "includes_bias": group.includes_bias,
+            "reject_outliers": group.reject_outliers,
         }
         for group in plan.groups
     }
@@ -286,9 +300,14 @@ def begin_night(
             f"{plan.raw}, {plan.out}: other processes may be elsewhere; plan the night with absolute paths"
         )
     limit = mem_limit_bytes or default_limit_bytes()
+    far = any_far(plan.out, *(frame.source for frame in plan.frames[:1]))
+    if far:
+        workers = workers or FAR_THREADS
     threads = _threads(plan, limit, workers)
     make_folder(plan.out)
-    with folder_lock(plan.out):
+    nobody: tuple[Executor | None, Mapping[Path, Path]] = None, {}
+    here = _waiting(plan, threads) if far and executor is None else nullcontext(nobody)
+    with folder_lock(plan.out), here as (waiting, copies):
         started, clock = datetime.now(UTC), time.perf_counter()
         folders = sorted({plan.out, *(target.parent for target in result_targets(plan))})
         for folder in folders:
@@ -297,13 +316,37 @@ def begin_night(
         standings = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
         if not plan.overwrite:
             refuse_foreign(standings)
-        session = NightSession(plan, standings, limit, workers, threads, started, time.perf_counter() - clock, executor)
+        examined_s = time.perf_counter() - clock
+        session = NightSession(
+            *(plan, standings, limit, workers, threads, started, examined_s, executor, waiting, copies)
+        )
         if not standings.nothing_to_do:
             session.write_begin()
         yield session
         if executor is not None:
             for folder in folders:
                 remove_stale_parts(folder)  # of workers that have died while others went on
+
+
+@contextmanager
+def _waiting(plan: NightPlan, threads: int) -> Iterator[tuple[Executor | None, Mapping[Path, Path]]]:
+    """Start threads that wait for a store together, and make a folder for copies of what is put there.
+
+    Copies stay of as many results as fit into half of what is free there.
+    """
+    remove_stale_folders()
+    with ThreadPoolExecutor(threads, "zeroframe") as pool, temporary_folder() as folder:
+        if not any_far(plan.out):
+            yield pool, {}
+            return
+        room = shutil.disk_usage(folder).free // 2
+        copies: dict[Path, Path] = {}
+        for number, frame in enumerate(plan.frames):
+            room -= _work_bytes(frame)
+            if room < 0:
+                break
+            copies[frame.target] = folder / f"{number}-{frame.target.name}"
+        yield pool, copies
 
 
 def _image_bytes(frame: NightFrame) -> int:
@@ -315,7 +358,8 @@ def _work_bytes(frame: NightFrame) -> int:
     """Return how much memory one thread needs to calibrate a frame."""
     image = _image_bytes(frame)
     noise = 2 * image if frame.steps.uncertainty else 0
-    return frame_bytes(calibrate_job(frame)) + noise + image // 4
+    mask = 0 if frame.kind is Kind.BIAS else image // 4
+    return frame_bytes(frame.layout, frame.shape_yx, frame.compress) + noise + mask
 
 
 def _plane_bytes(frame: NightFrame) -> int:
@@ -339,8 +383,21 @@ def _threads(plan: NightPlan, limit_bytes: int, workers: int | None) -> int:
     each = max(_work_bytes(frame) for frame in _whole_frames(plan))
     if planes + each > limit_bytes:
         needed = (planes + each) / 1e6 + 1
+        with_ = " with its bias, dark and flat" if planes else ""
         raise MemoryLimitError(
-            f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is calibrated with its "
-            f"bias, dark and flat; raise it to {needed:.0f} MB or more"
+            f"the memory limit of {limit_bytes / 1e6:.1f} MB does not hold one frame while it is calibrated{with_}; "
+            f"raise it to {needed:.0f} MB or more"
         )
-    return int(min(worker_count(workers), len(plan.frames), max((limit_bytes - planes) // 2 // each, 1)))
+    shares = 1 if is_alone(plan) else 2
+    return int(min(worker_count(workers), len(plan.frames), max((limit_bytes - planes) // shares // each, 1)))
+
+
+def is_alone(plan: NightPlan) -> bool:
+    """Say whether frames are calibrated for one group only: nothing is combined meanwhile, and nothing after it.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What is going to be done.
+    """
+    return len(plan.groups) + len(plan.science) <= 1
