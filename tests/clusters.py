@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reliability import small_night
-from zeroframe.frame_jobs import calibrate_frame
+from zeroframe.night.far_crew import calibrate_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from zeroframe.frame_jobs import FrameTask
-    from zeroframe.frames import FrameOutcome
+    from zeroframe.night.far_crew import FrameTask
+    from zeroframe.night.pixels import Made
 
 TESTS = Path(__file__).resolve().parent
 #: Workers find zeroframe, and the jobs of this module.
@@ -129,13 +129,13 @@ def until(condition, what: str) -> None:
         time.sleep(0.02)
 
 
-def calibrate_and_die_once(task: FrameTask) -> FrameOutcome:
+def calibrate_and_die_once(task: FrameTask) -> Made:
     """Calibrate a frame; the first time that this is done in a folder, die before anyone is told of it."""
-    outcome = calibrate_frame(task)
+    made = calibrate_there(task)
     try:
-        (task.job.target.parent.parent / "has died").touch(exist_ok=False)
+        (task.frame.target.parent.parent / "has died").touch(exist_ok=False)
     except FileExistsError:
-        return outcome
+        return made
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("is dead")
 

@@ -11,11 +11,14 @@ import numpy as np
 from astropy.io import fits
 
 from workbench import SMALL_LFC, files_in, write_files
+from zeroframe.frames import FrameOutcome
+from zeroframe.night import asking
 from zeroframe.night.carrying import run_night
 from zeroframe.night.jobs import NightPlan
 from zeroframe.night.planning import plan_night
-from zeroframe.night.recipe import parse_recipe
-from zeroframe.night.results import NightResult
+from zeroframe.night.recipe import NightRecipe, parse_recipe
+from zeroframe.night.results import GroupOutcome, NightResult
+from zeroframe.night.shorthands import recipe_for
 from zeroframe.simulate import (
     SIMULATED_CAMERAS,
     SimulatedCamera,
@@ -105,3 +108,24 @@ def all_bytes(folder: Path) -> dict[str, bytes]:
     told = {"run.json", "report.html"}
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in told]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def bias_plan(raw: Path, out: Path, *, overwrite: bool = False, **said: object) -> NightPlan:
+    """Plan a folder of biases, as `zeroframe bias` does; ``said`` are its options."""
+    return asking.planned("bias", raw, out, recipe_for("bias", NightRecipe(), said), overwrite=overwrite)
+
+
+def bias_run(raw: Path, out: Path, **said: object) -> NightResult:
+    """Plan a folder of biases, and carry it out."""
+    return run_night(bias_plan(raw, out, **said))
+
+
+def only_group(result: NightResult) -> GroupOutcome:
+    """Return the one group of a run."""
+    (group,) = result.all_groups
+    return group
+
+
+def outcomes(result: NightResult) -> list[FrameOutcome]:
+    """Return how the frames of a run ended."""
+    return [each.outcome for each in result.frames]

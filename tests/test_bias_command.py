@@ -281,7 +281,7 @@ class TestWhatIsInTheFolder:
         run = command("bias", tmp_path, "-o", tmp_path.parent / "out_of_names")
         assert run.code == 0
         assert "kind (uncertain): 1 of 1 frames taken as bias" in run.out
-        assert "combine (uncertain): one frame only" in run.out
+        assert "combine (uncertain): bias — one frame only" in run.out
 
     def test_long_exposure_is_doubted(self, tmp_path):
         write_raw(tmp_path / "raw" / "b.fits", raw_pixels(1), EXPTIME=300.0)

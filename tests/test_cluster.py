@@ -17,23 +17,21 @@ import pytest
 pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
 
 from clusters import GivingUp, calibrate_and_die_once, cluster, die, fail, slow_night, tasks_of_scheduler, until
-from reliability import ALL_CASES, hashes
+from nights import bias_plan
+from reliability import ALL_CASES, bias_arguments, hashes, results
+from workbench import command
 from zeroframe.band_jobs import band_rows, combine_in_bands, shared_stack
 from zeroframe.cluster import on_cluster
 from zeroframe.combining import CombineSpec, Rejection, combine_stack
-from zeroframe.errors import ClusterError, DamagedError, JobLostError, UsageError
+from zeroframe.errors import ClusterError, DamagedError, JobLostError, OutputExistsError, UsageError
 from zeroframe.executing import map_jobs
-from zeroframe.frame_jobs import FrameTask, calibrate_frame, calibrate_frames
-from zeroframe.frames import Calibrator
-from zeroframe.plan import BiasWishes, plan_bias
-from zeroframe.recipes import RecipeWishes
-from zeroframe.resume import examine
-from zeroframe.sections import Section
+from zeroframe.night.carrying import run_night
+from zeroframe.night.far_crew import FrameTask, bare_plan, calibrate_there
+from zeroframe.night.standing import examine_night
 from zeroframe.stacks import open_stack
-from zeroframe.survey import survey_folder
 
 FRAMES = 8
-WISHES = BiasWishes(RecipeWishes(overscan=Section.parse("[608:632,:]"), trim=Section.parse("[1:600,:]")))
+SECTIONS = {"overscan": "[608:632,:]", "trim": "[1:600,:]"}
 SPEC = CombineSpec(rejection=Rejection(sigma_low=5, sigma_high=5, floor_adu=4.0))
 # Dask's own processes and threads are not ours to mend
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -48,8 +46,7 @@ def raw(tmp_path_factory):
 def here(raw, tmp_path_factory):
     """The calibrated frames as this process makes them."""
     plan = plan_of(raw, tmp_path_factory.mktemp("here"))
-    calibrator = Calibrator(threads=1, keep=False)
-    assert {calibrator(job).state for job in plan.calibrate} == {"done"}
+    assert {calibrate_there(task).outcome.state for task in tasks_of(plan)} == {"done"}
     return plan.out
 
 
@@ -61,11 +58,17 @@ def executor(two_workers):
 
 def plan_of(raw, out, compress="none"):
     out.mkdir(parents=True, exist_ok=True)
-    return plan_bias(survey_folder(raw), raw, out, replace(WISHES, compress=compress))
+    return bias_plan(raw, out, compress=compress, combine=False, **SECTIONS)
 
 
-def tasks_of(plan, **more):
-    return [FrameTask(job, **more) for job in plan.calibrate]
+def tasks_of(plan, standings=None):
+    right = {frame.name: None if standings is None else standings[frame.name].right for frame in plan.frames}
+    return [FrameTask(frame, bare_plan(plan, frame), {}, right[frame.name], True) for frame in plan.frames]
+
+
+def calibrated_on(executor, tasks, progress=None):
+    """Calibrate frames as jobs; return how they ended."""
+    return [made.outcome for made in map_jobs(executor, calibrate_there, tasks, progress=progress)]
 
 
 def connect(address, **more):
@@ -81,24 +84,24 @@ def paths_in(folder):
 class TestTheSameBytes:
     def test_calibrated_frames(self, executor, raw, here, tmp_path):
         plan, told = plan_of(raw, tmp_path / "out"), []
-        outcomes = calibrate_frames(executor, tasks_of(plan), told.append)
-        assert [outcome.source for outcome in outcomes] == [job.source for job in plan.calibrate]
+        outcomes = calibrated_on(executor, tasks_of(plan), told.append)
+        assert [outcome.source for outcome in outcomes] == [frame.source for frame in plan.frames]
         assert {outcome.state for outcome in outcomes} == {"done"}
         assert told == [number / FRAMES for number in range(1, FRAMES + 1)]
         assert hashes(plan.out) == hashes(here)
 
     def test_relative_paths(self, executor, raw, here, tmp_path, monkeypatch):
         monkeypatch.chdir(raw.parent)
-        plan = plan_of(Path(raw.name), tmp_path / "out")
-        outcomes = calibrate_frames(executor, tasks_of(plan))
-        assert not outcomes[0].source.is_absolute()
-        assert hashes(plan.out) == hashes(here)
+        with pytest.raises(UsageError, match="plan the night with absolute paths"):
+            run_night(plan_of(Path(raw.name), tmp_path / "out"), executor=executor)
+        address = executor._client.scheduler.address
+        run = command(*bias_arguments(Path(raw.name), tmp_path / "out", "--no-combine", "--cluster", address))
+        assert run.code == 0, run.out + run.err
+        assert results(tmp_path / "out") == hashes(here)
 
     def test_what_is_there_is_only_measured(self, executor, raw, here):
-        standings = examine(plan_of(raw, here)).frames
-        tasks = [FrameTask(job, each.right) for job, each in zip(plan_of(raw, here).calibrate, standings, strict=True)]
-        before = hashes(here)
-        outcomes = calibrate_frames(executor, tasks)
+        plan, before = plan_of(raw, here), hashes(here)
+        outcomes = calibrated_on(executor, tasks_of(plan, examine_night(plan).frames))
         assert {outcome.state for outcome in outcomes} == {"skipped"}
         assert all(outcome.quality is not None for outcome in outcomes)
         assert hashes(here) == before
@@ -117,7 +120,7 @@ class TestTheSameBytes:
     @pytest.mark.parametrize("compress", ["rice", *(["gzip"] if ALL_CASES else [])])
     def test_compressed_frames_are_inflated_once_and_nothing_is_left(self, executor, raw, here, tmp_path, compress):
         plan = plan_of(raw, tmp_path / "out", compress)
-        calibrate_frames(executor, tasks_of(plan))
+        calibrated_on(executor, tasks_of(plan))
         before = hashes(plan.out)
         expected = combine_stack(open_stack(paths_in(here), in_memory_bytes=0)[0], SPEC)
         with shared_stack(executor, paths_in(plan.out), plan.out) as stack:
@@ -148,7 +151,7 @@ class TestWhoDies:
     def test_a_worker_in_mid_run(self, raw, here, tmp_path):
         plan = plan_of(raw, tmp_path / "out")
         with cluster(tmp_path / "dask") as running, on_cluster(running.address) as executor:
-            outcomes = calibrate_frames(executor, tasks_of(plan), lambda _: running.workers[0].kill())
+            outcomes = calibrated_on(executor, tasks_of(plan), lambda _: running.workers[0].kill())
             assert [worker.poll() is None for worker in running.workers] == [False, True]
         assert {outcome.state for outcome in outcomes} == {"done"}
         assert {name: digest for name, digest in hashes(plan.out).items() if not name.endswith(".part")} == hashes(here)
@@ -158,14 +161,13 @@ class TestWhoDies:
         plan = plan_of(raw, tmp_path / "out")
         with cluster(tmp_path / "one") as running, on_cluster(running.address) as executor:
             with pytest.raises(ClusterError, match=r"connection to the scheduler at tcp://.* was lost.*run again"):
-                calibrate_frames(executor, tasks_of(plan), lambda _: running.scheduler.kill())
+                calibrated_on(executor, tasks_of(plan), lambda _: running.scheduler.kill())
             with pytest.raises(ClusterError, match="was lost"):
                 executor.submit(abs, 1)
-        standings = examine(plan).frames
-        assert "keep" in {standing.verdict for standing in standings}
-        tasks = [FrameTask(job, each.right) for job, each in zip(plan.calibrate, standings, strict=True)]
+        standings = examine_night(plan).frames
+        assert "keep" in {standing.verdict for standing in standings.values()}
         with on_cluster(two_workers.address) as executor:
-            outcomes = calibrate_frames(executor, tasks)
+            outcomes = calibrated_on(executor, tasks_of(plan, standings))
         assert {outcome.state for outcome in outcomes} <= {"done", "skipped"}
         assert {name: digest for name, digest in hashes(plan.out).items() if not name.endswith(".part")} == hashes(here)
 
@@ -176,9 +178,9 @@ class TestWhoDies:
             cluster(tmp_path / "dask", workers=3, **once_more) as running,
             on_cluster(running.address) as executor,
         ):
-            outcomes = map_jobs(executor, calibrate_and_die_once, tasks_of(plan))
+            made = map_jobs(executor, calibrate_and_die_once, tasks_of(plan))
             assert (tmp_path / "has died").exists()
-            assert {outcome.state for outcome in outcomes} == {"done"}
+            assert {each.outcome.state for each in made} == {"done"}
             assert hashes(plan.out) == hashes(here)
             with pytest.raises(JobLostError, match="2 workers died while they worked on it"):
                 map_jobs(executor, die, [None])
@@ -200,22 +202,24 @@ class TestWhoDies:
 class TestWhatIsSaid:
     def test_a_frame_that_cannot_be_read(self, executor, raw, tmp_path):
         plan = plan_of(raw, tmp_path / "out")
-        missing = replace(plan.calibrate[0], source=tmp_path / "missing.fits")
-        outcomes = calibrate_frames(executor, [FrameTask(missing), FrameTask(plan.calibrate[1])])
+        (group,) = plan.uncombined
+        missing = replace(group.frames[0], source=tmp_path / "missing.fits")
+        plan = replace(plan, uncombined=(replace(group, frames=(missing, group.frames[1])),))
+        outcomes = [each.outcome for each in run_night(plan, executor=executor).frames]
         assert [outcome.state for outcome in outcomes] == ["failed", "done"]
         assert outcomes[0].reason == f"{missing.source}: there is no such file; check the name"
 
     def test_a_result_of_something_else_is_not_taken_for_ones_own(self, executor, raw, here, tmp_path):
         plan = plan_of(raw, tmp_path / "out")
         other = paths_in(here)[1].read_bytes()
-        plan.calibrate[0].target.write_bytes(other)
+        plan.frames[0].target.write_bytes(other)
         changed = bytearray(paths_in(here)[1].read_bytes())
         changed[-3000] ^= 1
-        plan.calibrate[1].target.write_bytes(changed)
-        outcomes = calibrate_frames(executor, tasks_of(plan)[:2])
-        assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
-        assert all("there is a file of that name already" in outcome.reason for outcome in outcomes)
-        assert plan.calibrate[0].target.read_bytes() == other
+        plan.frames[1].target.write_bytes(changed)
+        for task in tasks_of(plan)[:2]:
+            with pytest.raises(OutputExistsError, match="there is a file of that name already"):
+                executor.submit(calibrate_there, task).result()
+        assert plan.frames[0].target.read_bytes() == other
 
     def test_the_error_of_a_job(self, executor):
         with pytest.raises(LookupError, match="seven"):
@@ -261,7 +265,7 @@ class TestWhatIsSaid:
 def test_processes_on_this_machine(raw, here, tmp_path):
     plan = plan_of(raw, tmp_path / "out")
     with on_cluster("local:1") as executor:
-        calibrate_frames(executor, tasks_of(plan))
+        calibrated_on(executor, tasks_of(plan))
     assert hashes(plan.out) == hashes(here)
 
 
@@ -308,13 +312,13 @@ class TestAnyExecutor:
     def test_a_frame_job_on_a_thread(self, raw, here, tmp_path):
         plan = plan_of(raw, tmp_path / "out")
         with ThreadPoolExecutor(2) as pool:
-            calibrate_frames(pool, tasks_of(plan))
+            calibrated_on(pool, tasks_of(plan))
         assert hashes(plan.out) == hashes(here)
-        assert calibrate_frame(FrameTask(plan.calibrate[0])).state == "done"  # its own result, there already
+        assert calibrate_there(tasks_of(plan)[0]).outcome.state == "done"  # its own result, there already
 
 
 def test_nothing_of_dask_is_imported_without_being_asked_for():
-    names = ("cli", "run", "frame_jobs", "band_jobs", "executing", "cluster", "night.carrying", "night.far_crew")
+    names = ("cli", "cli_night_run", "band_jobs", "executing", "cluster", "night.carrying", "night.far_crew")
     modules = ", ".join(f"zeroframe.{name}" for name in names)
     code = f"import sys, {modules}; print(*({{'dask', 'distributed', 'tornado'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

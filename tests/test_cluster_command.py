@@ -11,13 +11,10 @@ import pytest
 pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
 
 from clusters import cluster, slow_night, when_first_is_there
+from nights import bias_plan
 from reliability import ALL_CASES, bias_arguments, hashes, results, small_night
 from workbench import command
-from zeroframe.plan import BiasWishes, plan_bias
-from zeroframe.recipes import RecipeWishes
-from zeroframe.run import run_bias
-from zeroframe.sections import Section
-from zeroframe.survey import survey_folder
+from zeroframe.night.carrying import run_night
 
 FRAMES = 10
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -112,9 +109,8 @@ def test_a_cluster_that_is_not_there(raw, tmp_path):
 
 
 def test_any_other_executor(raw, here, tmp_path):
-    wishes = BiasWishes(RecipeWishes(overscan=Section.parse("[608:632,:]"), trim=Section.parse("[1:600,:]")))
-    plan = plan_bias(survey_folder(raw), raw, tmp_path / "out", wishes)
+    plan = bias_plan(raw, tmp_path / "out", overscan="[608:632,:]", trim="[1:600,:]")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert run_bias(plan, executor=pool).is_good
+        assert run_night(plan, executor=pool).is_good
     assert results(tmp_path / "out") == here
     assert not any(name.endswith(".part") for name in hashes(tmp_path / "out"))

@@ -205,7 +205,7 @@ class TestFrames:
         run = command("bias", raw, "-o", out)
         assert run.code == 2
         assert run.out.count("failed: ") == 3
-        assert "not combined: no frame was left to combine" in run.out
+        assert "not combined: combined_bias.fits: none of its 3 frames could be calibrated" in run.out
         assert names_in(out) == []
 
     def test_no_valid_pixel_in_the_overscan(self, raw, out):

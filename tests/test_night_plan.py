@@ -11,10 +11,11 @@ from night_headers import frame, plan, several, simulated_headers, told
 from zeroframe.dialects import Kind
 from zeroframe.errors import CameraError, MismatchError, NoFramesError, OutputError, RawFolderError
 from zeroframe.inspection import inspect_overscan
+from zeroframe.night.evidence import look_at_pixels
 from zeroframe.night.planning import plan_night
 from zeroframe.night.recipe import NightRecipe, parse_recipe
+from zeroframe.night.shorthands import recipe_for
 from zeroframe.night.words import explain_frame, plan_tree
-from zeroframe.recipes import wants_evidence
 from zeroframe.survey import survey_tree
 
 
@@ -308,7 +309,7 @@ class TestSorts:
         frame(raw, "z001.fits", None)
         frame(raw, "z002.fits", None, 2.0)
         made = plan(raw)
-        assert "guessed for 2 frames: 2 as bias" in told(made, "kind")
+        assert "2 of 2 frames taken as bias" in told(made, "kind")
         assert "z002.fits (2 s)" in told(made, "exposure")
         assert "bias: one frame only" not in told(made, "combine")
 
@@ -461,8 +462,15 @@ class TestRealFrames:
     def test_what_the_pixels_show_of_a_camera_that_is_not_known(self, real_data, tmp_path):
         folder, recipe = real_data / "kpno-spectrograph", NightRecipe()
         found = survey_tree(folder)
-        assert wants_evidence(found, recipe.frames.wishes())
-        evidence = inspect_overscan(folder)
+        evidence = look_at_pixels(found, recipe)
+        assert evidence.verdict == inspect_overscan(folder).verdict
+        assert look_at_pixels(found, recipe_for("bias", recipe, {})).verdict == evidence.verdict
+        for said in ({"camera": "palomar-lfc"}, {"overscan": "none"}, {"trim": "[1:5,:]"}):
+            assert look_at_pixels(found, recipe_for("night", recipe, said)) is None
+        assert (
+            look_at_pixels([each for each in found if each.facts.kind is Kind.FLAT], recipe_for("bias", recipe, {}))
+            is None
+        )
         made = plan_night(found, folder, tmp_path / "out", recipe, evidence=evidence)
         assert {each.recipe.overscan for each in made.frames} == {evidence.recommended}
         assert {each.recipe.trim for each in made.frames} == {evidence.trim}

@@ -118,7 +118,7 @@ class TestValidation:
             ("[bias]\nclip = -1", r"bias.clip = -1 cannot be used"),
             ("[bias]\nclip = nan", r"bias.clip = nan cannot be used"),
             ("[bias]\nclip = inf", r"bias.clip = inf cannot be used"),
-            ("[bias]\nmethod = 'sum'", r"expected is 'average' or 'median'"),
+            ("[bias]\nmethod = 'mean'", r"expected is 'average' or 'median' or 'sum'"),
             ("[masks]\nhot_sigmas = 0.5", r"expected is a number of at least 1"),
             ("[steps]\ndark = 1", r"steps.dark = 1 cannot be used; expected is true or false"),
             ("[steps]\nkinds = 'science'", r"steps.kinds = 'science' cannot be used; expected is a list"),

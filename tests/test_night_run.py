@@ -230,7 +230,7 @@ class TestResume:
         times = {path: path.stat().st_mtime_ns for path in out.rglob("*.fits")}
         run = command("night", raw, "-o", out, "--recipe", recipe)
         assert run.code == 0
-        assert "24 calibrated, 6 combined, 3 mask" in run.out
+        assert "24 calibrated frames, 6 combined frames and 3 masks" in run.out
         assert all_bytes(out) == before
         assert {path: path.stat().st_mtime_ns for path in out.rglob("*.fits")} == times
 
@@ -353,7 +353,7 @@ class TestFailures:
         # a second run finds the same, and keeps what is there
         again = command("night", night, "-o", out, "--no-report", "--recipe", recipe)
         assert again.code == 1
-        assert "16 calibrated, 4 combined" in again.out
+        assert "16 calibrated frames and 4 combined frames" in again.out
 
     def test_a_folder_of_everything(self, tmp_path):
         """Headers that ask for terabytes cost nothing but their own frames."""

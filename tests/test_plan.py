@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nights import bias_plan
 from workbench import raw_pixels, small_folder, write_raw
 from zeroframe.cameras import Amplifier, Camera, camera_to_toml
 from zeroframe.errors import (
@@ -20,12 +21,16 @@ from zeroframe.errors import (
     UnsupportedError,
     UsageError,
 )
+from zeroframe.night.jobs import Steps
+from zeroframe.night.planning import plan_night
+from zeroframe.night.recipe import NightRecipe
+from zeroframe.night.standing import examine_night
 from zeroframe.overscan import OverscanSpec
-from zeroframe.plan import BiasWishes, check_output_folder, plan_bias, same_form, target_path
+from zeroframe.plan import check_output_folder, same_form, target_path
 from zeroframe.recipes import FrameRecipe, RecipeWishes, choose_recipe
-from zeroframe.resume import examine, refuse_foreign
+from zeroframe.resume import refuse_foreign
 from zeroframe.sections import Section
-from zeroframe.survey import survey, survey_folder
+from zeroframe.survey import survey, survey_folder, survey_tree
 
 LFC = {"INSTRUME": "LFC", "DETECTOR": "SITe SI002 x 6", "CHIPID": 0}
 
@@ -41,8 +46,9 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-def plan(raw, out, **wishes):
-    return plan_bias(survey_folder(raw), raw, out, BiasWishes(**wishes))
+def plan(raw, out, **said):
+    """Plan without a look at pixels: what is not said is not done."""
+    return bias_plan(raw, out, **{"overscan": "none", **said})
 
 
 def section(text):
@@ -69,7 +75,7 @@ class TestTargets:
     def test_second_of_two_with_one_target_is_refused(self, raw, out):
         write_raw(raw / "B1.fit", raw_pixels(8))
         made = plan(raw, out)
-        assert [job.source.name for job in made.calibrate] == ["B1.fit", "b2.fits", "b3.fits"]
+        assert [frame.source.name for frame in made.frames] == ["B1.fit", "b2.fits", "b3.fits"]
         (refused,) = made.refused
         assert refused.path == raw / "b1.fits"
         assert isinstance(refused.problem, OutputError)
@@ -109,27 +115,40 @@ class TestPlan:
         assert not out.exists()
 
     def test_jobs(self, raw, out):
-        made = plan(raw, out, recipe=RecipeWishes(overscan=section("[17:20,:]"), trim=section("[16:1,*]")))
-        assert [job.target for job in made.calibrate] == [out / f"b{n}.fits" for n in (1, 2, 3)]
-        assert {job.shape_yx for job in made.calibrate} == {(12, 16)}
+        made = plan(raw, out, overscan="[17:20,:]", trim="[16:1,*]")
+        assert [frame.target for frame in made.frames] == [out / f"b{n}.fits" for n in (1, 2, 3)]
+        assert {frame.shape_yx for frame in made.frames} == {(12, 16)}
         recipe = FrameRecipe(OverscanSpec(section("[17:20,1:12]"), None, "median"), section("[16:1,1:12]"))
-        assert {job.recipe for job in made.calibrate} == {recipe}
-        assert made.combine.sources == tuple(job.target for job in made.calibrate)
-        assert made.combine.target == out / "combined_bias.fits"
-        assert (made.combine.spec.method, made.combine.spec.rejection.sigma_high) == ("average", 5.0)
+        assert {frame.recipe for frame in made.frames} == {recipe}
+        assert {frame.steps for frame in made.frames} == {Steps()}
+        (group,) = made.groups
+        assert group.frames == made.frames
+        assert group.target == out / "combined_bias.fits"
+        assert (group.spec.method, group.spec.rejection.sigma_high) == ("average", 5.0)
+        assert (made.masks, made.science, made.uncombined) == ((), (), ())
+
+    def test_all_become_one_whatever_their_night_temperature_and_gain(self, tmp_path, out):
+        """As `zeroframe bias` always did; a night divides them."""
+        for number, (night, degrees) in enumerate([("2024-03-14", -10.0), ("2024-03-15", -20.0)]):
+            cards = {"DATE-OBS": f"{night}T22:00:00", "CCD-TEMP": degrees, "GAIN": 1.0 + number}
+            write_raw(tmp_path / "raw" / f"b{number}.fits", raw_pixels(number), **cards)
+        (group,) = plan(tmp_path / "raw", out).groups
+        assert (group.name, len(group.frames)) == ("combined_bias.fits", 2)
+        found = survey_tree(tmp_path / "raw")
+        assert len(plan_night(found, tmp_path / "raw", out, NightRecipe()).groups) == 2
 
     def test_existing_results(self, raw, out):
         out.mkdir()
         (out / "b1.fits").touch()
         (out / "b3.fits").touch()
         with pytest.raises(OutputExistsError, match=r"b1.fits: is there already \(and 1 more of this run\): it "):
-            refuse_foreign(examine(plan(raw, out)))
+            refuse_foreign(examine_night(plan(raw, out)))
         assert plan(raw, out, overwrite=True).overwrite
-        assert plan(raw, out, compress="gzip").calibrate[0].target == out / "b1.fits.gz"
+        assert plan(raw, out, compress="gzip").frames[0].target == out / "b1.fits.gz"
 
     def test_no_biases(self, tmp_path, out):
         write_raw(tmp_path / "raw" / "f.fits", raw_pixels(1), IMAGETYP="flat")
-        with pytest.raises(NoFramesError, match="1 FITS files \\(1 flat\\)"):
+        with pytest.raises(NoFramesError, match=r"no bias frame that can be used \(1 flat\)"):
             plan(tmp_path / "raw", out)
 
     def test_unusable_files_of_another_kind_are_not_our_business(self, raw, out):

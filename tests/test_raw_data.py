@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
+from zeroframe.run import run_bias
 
 from night_headers import frame
 from reliability import bias_arguments
@@ -30,7 +31,6 @@ from zeroframe.night.many import nights_of_list
 from zeroframe.night.planning import plan_night
 from zeroframe.night.recipe import NightRecipe
 from zeroframe.plan import BiasWishes, plan_bias
-from zeroframe.run import run_bias
 from zeroframe.survey import survey_folder, survey_tree
 
 BOTH = pytest.mark.parametrize("more", [(), ("--overwrite",)], ids=["as it is", "overwrite"])

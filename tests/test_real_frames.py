@@ -7,13 +7,9 @@ import pytest
 from astropy.io import fits
 from astropy.stats import sigma_clip
 
+from nights import bias_run, only_group, outcomes
 from workbench import command, naive_clipped_mean, names_in, pixels_of
-from zeroframe.clipping import clip_spec
-from zeroframe.plan import BiasWishes, plan_bias
-from zeroframe.recipes import RecipeWishes
-from zeroframe.run import run_bias
 from zeroframe.sections import Section
-from zeroframe.survey import survey_folder
 
 
 def by_hand(path):
@@ -30,9 +26,7 @@ def by_hand(path):
 
 def run(folder, out, **sections):
     """With the recipe of the notebooks: their clip can be done again by hand."""
-    recipe = RecipeWishes(**{name: Section.parse(text) for name, text in sections.items()})
-    wishes = BiasWishes(recipe, clip_spec("average", 5.0, "mad"), clip_spread="mad")
-    return run_bias(plan_bias(survey_folder(folder), folder, out, wishes))
+    return bias_run(folder, out, clip_spread="mad", **sections)
 
 
 def clipped_mean(values):
@@ -54,8 +48,10 @@ def read_noise(stack):
 def compare(result, raw, image):
     """Levels and read noise against numpy: raw frames, and the part of them that is image."""
     levels = [clipped_mean(pixels[image]) for pixels in raw]
-    assert [frame.raw_level_adu for frame in result.frames] == pytest.approx(levels, abs=0.15)
-    assert result.noise.single == pytest.approx(read_noise(np.stack([pixels[image] for pixels in raw])), rel=0.01)
+    assert [frame.raw_level_adu for frame in outcomes(result)] == pytest.approx(levels, abs=0.15)
+    assert only_group(result).combined.noise.single == pytest.approx(
+        read_noise(np.stack([pixels[image] for pixels in raw])), rel=0.01
+    )
     return levels
 
 
@@ -63,7 +59,7 @@ def test_kpno_zeros_with_overscan(real_data, tmp_path):
     folder = real_data / "kpno-spectrograph"
     result = run(folder, tmp_path / "out", overscan="[106:133,:]", trim="[1:101,:]")
     assert result.is_good
-    names = [frame.source.name for frame in result.frames]
+    names = [frame.source.name for frame in outcomes(result)]
     assert names == [f"sp{number:04d}.fits" for number in range(1, 11)]
     raw = [by_hand(folder / name) for name in names]
     image = np.s_[:, :101]
@@ -80,7 +76,8 @@ def test_kpno_zeros_with_overscan(real_data, tmp_path):
     assert same.mean() > 0.999
     np.testing.assert_allclose(pixels_of(combined)[same], expected[same], atol=1e-5)
     # the noise of ten frames, between what they should give and a tenth more
-    assert 1.0 < result.noise.combined / result.noise.expected < 1.1
+    noise = only_group(result).combined.noise
+    assert 1.0 < noise.combined / noise.expected < 1.1
 
 
 def test_kpno_by_command_names_the_others(real_data, tmp_path):
@@ -93,7 +90,7 @@ def test_kpno_by_command_names_the_others(real_data, tmp_path):
     )
     for words in (*said, "overscan: [104:133,1:1024] median", "trim: [1:101,1:1024]"):
         assert words in run.out
-    assert "left alone: 2 arc, 4 flat, 9 science." in run.out
+    assert "15 left alone (2 arc, 4 flat, 9 science)" in run.out
     assert len(names_in(tmp_path / "out")) == 11
 
 
@@ -104,9 +101,9 @@ def test_sbig_without_overscan(real_data, tmp_path, name, frames):
     result = run(folder, tmp_path / "out")
     assert result.is_good
     assert len(result.frames) == frames
-    raw = [by_hand(frame.source) for frame in result.frames]
+    raw = [by_hand(frame.source) for frame in outcomes(result)]
     compare(result, raw, np.s_[:, :])
-    for frame, pixels in zip(result.frames, raw, strict=True):
+    for frame, pixels in zip(outcomes(result), raw, strict=True):
         np.testing.assert_array_equal(pixels_of(frame.target), pixels)
     said = command("bias", folder, "-o", tmp_path / "again")
     assert said.code == 0
@@ -115,9 +112,9 @@ def test_sbig_without_overscan(real_data, tmp_path, name, frames):
 
 def test_lco_tile_compressed(real_data, tmp_path):
     """What ccdproc ends with exit 0 on, having written nothing."""
-    result = run(real_data / "lco-bias", tmp_path / "out")
+    result = run(real_data / "lco-bias", tmp_path / "out", overscan="none")
     assert result.is_good
-    (frame,) = result.frames
+    (frame,) = outcomes(result)
     assert frame.target.name == "coj1m011-fl08-20151216-0049-b00.fits"
     assert frame.shape_yx == (1024, 1040)
     with fits.open(frame.source) as hdus:
@@ -143,7 +140,7 @@ def test_saao_left_overscan(real_data, tmp_path):
     strip = Section.parse(header["BIASSEC"]).slices_yx(pixels.shape)
     kept = Section.parse(header["TRIMSEC"]).slices_yx(pixels.shape)
     level = np.median(pixels[strip], axis=1)
-    np.testing.assert_allclose(pixels_of(result.frames[0].target), (pixels - level[:, None])[kept], atol=1e-3)
+    np.testing.assert_allclose(pixels_of(result.frames[0].frame.target), (pixels - level[:, None])[kept], atol=1e-3)
 
 
 def test_broken_ones_do_not_stop_the_others(real_data, tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from nights import bias_plan
 from reliability import (
     ALL_CASES,
     ENVIRONMENT,
@@ -34,6 +35,7 @@ from workbench import SMALL_SECTIONS, command, names_in, raw_pixels, write_raw
 from zeroframe.errors import FrameError
 from zeroframe.io import read_raw
 from zeroframe.io.marks import file_mark
+from zeroframe.night.carrying import run_night
 
 #: Fails or changes files while they are read: the only way to have a disk fail at a given byte without a driver for it.
 SHIM = r"""
@@ -224,10 +226,11 @@ class TestReading:
         assert failed(run, victim, "cannot be read (Input/output error)", "check the disk")
         assert names_in(out) == ["ccd.001.0.fits", "ccd.003.0.fits", "combined_bias.fits"]
         assert hashes(raw) == before
+        there = hashes(out)
         run = command(*bias_arguments(raw, out))  # now it can be read
-        assert run.code == 1
-        assert "not combined: " in run.out
-        assert "is there already: it was made of other frames; replace with --overwrite" in run.out
+        assert run.code == 2
+        assert f"combined_bias.fits: is there already: it was made without {victim.name.removesuffix('.gz')}" in run.err
+        assert hashes(out) == there
         assert command(*bias_arguments(raw, out, "--overwrite")).code == 0
 
     @pytest.mark.parametrize("packed", [False, True])
@@ -265,16 +268,12 @@ class TestReading:
                 read_raw(path)
 
     def test_a_file_that_is_cut_between_planning_and_reading(self, raw, out):
-        from zeroframe.plan import BiasWishes, plan_bias
-        from zeroframe.run import run_bias
-        from zeroframe.survey import survey_folder
-
-        plan = plan_bias(survey_folder(raw), raw, out, BiasWishes())
+        plan = bias_plan(raw, out)
         victim = sorted(raw.iterdir())[2]
         os.truncate(victim, 100_000)
-        result = run_bias(plan)
-        assert [frame.state for frame in result.frames] == ["done", "done", "failed"]
-        assert "is cut off" in result.frames[2].reason
+        result = run_night(plan)
+        assert [each.outcome.state for each in result.frames] == ["done", "done", "failed"]
+        assert "is cut off" in result.frames[2].outcome.reason
         assert not result.is_good
 
     def test_raw_files_are_opened_read_only(self, raw, out, tmp_path):

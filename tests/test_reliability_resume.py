@@ -103,11 +103,14 @@ class TestProvenance:
         for name, mark in said["outputs"].items():
             checked = check_file(out / name)
             assert (checked.crc32, checked.byte_count) == (mark["crc32"], mark["byte_count"])
-        assert said["recipe"]["frames"]["trim"] == "[1:600,1:400]"
-        assert said["recipe"]["combine"]["spec"]["rejection"]["sigma_high"] == 5.0
+        frames, groups = said["recipe"]["frames"], said["recipe"]["groups"]
+        assert set(frames) == {path.name for path in raw.iterdir()}
+        assert {frame["recipe"]["trim"] for frame in frames.values()} == {"[1:600,1:400]"}
+        assert groups["combined_bias.fits"]["frames"] == sorted(frames)
+        assert groups["combined_bias.fits"]["spec"]["rejection"]["sigma_high"] == 5.0
         assert {"zeroframe", "code", "numpy", "numba"} <= set(said["versions"])
         assert {choice["what"] for choice in said["choices"]} >= {"overscan", "trim"}
-        assert {"calibrate", "combine"} <= set(said["this_run"]["seconds"])
+        assert {"look", "bias", "read_back"} <= set(said["this_run"]["seconds"])
 
     def test_only_this_run_differs_between_runs(self, raw, tmp_path):
         for name in ("a", "b"):
@@ -135,7 +138,7 @@ class TestResume:
         before = times(out)
         run = bias(raw, out)
         assert run.code == 0, run.out + run.err
-        assert f"kept: {FRAMES} calibrated frames and the combined frame" in run.out
+        assert f"kept: {FRAMES} calibrated frames and 1 combined frame" in run.out
         assert "All is well." in run.out
         assert (results(out), times(out)) == (first, before)
         assert set(states(out).values()) == {"skipped"}
@@ -245,8 +248,8 @@ class TestResume:
     def test_another_version(self, raw, out, monkeypatch):
         bias(raw, out)
         now = {**said_of(out)["versions"], "numpy": "0.1"}
-        monkeypatch.setattr("zeroframe.provenance.versions", lambda: now)
-        monkeypatch.setattr("zeroframe.resume.versions", lambda: now)
+        for module in ("resume", "night.keys", "night.standing"):
+            monkeypatch.setattr(f"zeroframe.{module}.versions", lambda: now)
         run = bias(raw, out)
         assert run.code == 2
         assert "it was made by another version (numpy" in run.err

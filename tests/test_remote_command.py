@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -18,19 +17,22 @@ pytest.importorskip("moto", reason="needs a store that speaks S3: pip install 'z
 pytest.importorskip("s3fs", reason="needs what reaches S3: pip install 'zeroframe[remote]'")
 
 from clusters import cluster, until
-from nights import RECIPES
+from nights import RECIPES, bias_plan
 from nights import small_night as whole_night
 from reliability import ALL_CASES, ENVIRONMENT
 from stores import ask, files, hashes_here, hashes_there, send, store
 from workbench import command, small_folder
-from zeroframe.frame_jobs import FrameTask, calibrate_frame
+from zeroframe.errors import OutputExistsError
+from zeroframe.io.marks import file_crc32
 from zeroframe.io.places import Place
 from zeroframe.io.urls import UrlPath
 from zeroframe.locking import LOCK_NAME, folder_lock
-from zeroframe.plan import BiasWishes, plan_bias
-from zeroframe.recipes import RecipeWishes
-from zeroframe.sections import Section
-from zeroframe.survey import survey
+from zeroframe.night.far_crew import FrameTask, bare_plan, calibrate_there
+from zeroframe.night.ingredients import Pantry
+from zeroframe.night.keeping import KeptPixels
+from zeroframe.night.pixels import FrameMaker
+from zeroframe.night.shelf import Shelf
+from zeroframe.night.spare import SpareMemory
 
 RAW = "s3://bucket/raw"
 FRAMES = 3
@@ -206,28 +208,33 @@ class TestBytes:
 class TestJobs:
     def task(self, raw, out):
         """Plan the first frame as a job for others."""
-        recipe = RecipeWishes(overscan=Section.parse("[17:20,:]"), trim=Section.parse("[1:16,:]"))
-        found = survey([UrlPath(raw, "b1.fits")])
-        plan = plan_bias(found, UrlPath(raw), UrlPath(out.url), BiasWishes(recipe))
-        return FrameTask(plan.calibrate[0])
+        plan = bias_plan(UrlPath(raw), UrlPath(out.url), overscan="[17:20,:]", trim="[1:16,:]")
+        frame = plan.frames[0]
+        return FrameTask(frame, bare_plan(plan, frame), {}, None, True)
 
     def test_one_that_is_repeated_finds_its_own_result(self, out):
         task = self.task(RAW, out)
-        first, second = calibrate_frame(task), calibrate_frame(task)
+        first, second = calibrate_there(task).outcome, calibrate_there(task).outcome
         assert (first.state, second.state) == ("done", "done")
         assert (first.crc32, first.stamp) == (second.crc32, second.stamp)
         assert first.stamp == out.find("b1.fits").stamp
 
     @pytest.mark.parametrize("copied", [False, True])
     def test_the_result_of_something_else_is_kept(self, out, tmp_path, copied):
-        task = replace(self.task(RAW, out), copies=tmp_path if copied else None)
+        task = self.task(RAW, out)
+        frame, plan = task.frame, task.plan
+        copies = {frame.target: tmp_path / "b1.fits"} if copied else {}
+        pantry = Pantry(plan, Shelf(plan.out, 1), {})
+        maker = FrameMaker(pantry, KeptPixels(0), SpareMemory(10**9), check_sums=True, copies=copies)
         files().pipe_file(f"{out.url}/b1.fits", b"mine")
-        outcome = calibrate_frame(task)
-        assert outcome.state == "failed"
-        assert outcome.reason.startswith(f"{out.url}/b1.fits: there is a file of that name already")
+        with pytest.raises(OutputExistsError, match="there is a file of that name already") as caught:
+            maker.make(frame, {}, keep=False, overwrite=False)
+        assert str(caught.value).startswith(f"{out.url}/b1.fits: ")
         assert UrlPath(out.url, "b1.fits").read_bytes() == b"mine"
         assert list(tmp_path.iterdir()) == []
-        assert calibrate_frame(replace(task, overwrite=True)).state == "done"
+        made = maker.make(frame, {}, keep=False, overwrite=True)
+        assert made.outcome.state == "done"
+        assert made.outcome.crc32 == file_crc32(frame.target)[0]
 
     def test_nothing_is_left_on_this_disk(self, out, tmp_path, monkeypatch):
         (tmp_path / "tmp").mkdir()

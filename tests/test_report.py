@@ -16,26 +16,27 @@ import pytest
 
 import zeroframe.report.page as page_module
 from browser import Browser, find_browser
+from nights import bias_plan, only_group
 from workbench import write_raw
 from zeroframe.errors import OutputExistsError, ZeroframeError
 from zeroframe.excess import Excess, NoisePart
 from zeroframe.fragments import facts_html, table_html, verdict_html
 from zeroframe.frame_quality import Flag as QualityFlag
 from zeroframe.inspection.inspecting import inspect_overscan
-from zeroframe.plan import BiasWishes, plan_bias
-from zeroframe.recipes import RecipeWishes
-from zeroframe.report import ReportData, bias_report_data, can_write_reports, is_report, render_report, write_report
+from zeroframe.night.carrying import run_night
+from zeroframe.night.planning import plan_night
+from zeroframe.night.recipe import NightRecipe
+from zeroframe.night.shorthands import recipe_for
+from zeroframe.report import ReportData, can_write_reports, is_report, night_report_data, render_report, write_report
 from zeroframe.report.data import Curve, Flag, FrameRow, KeyFigure, Plot, Remark, Section, Verdict
 from zeroframe.report.images import NO_PIXEL, png_bytes, shades, stretch_limits
 from zeroframe.report.plots import HEIGHT, WIDTH, draw_plot, ticks
 from zeroframe.report.sampling import bins_for, histogram_of, open_image, preview, sample_frame
-from zeroframe.run import run_bias
-from zeroframe.sections import Section as PixelSection
 from zeroframe.simulate import simulate_biases
 from zeroframe.survey import survey_folder
 
 SHAPE_YX = (180, 120)
-OVERSCAN, TRIM = PixelSection.parse("[106:120,*]"), PixelSection.parse("[1:100,*]")
+OVERSCAN, TRIM = "[106:120,*]", "[1:100,*]"
 EVIL_NAMES = (
     "<script>alert(1)<script>.fits",
     "\"><img src=x onerror='alert(2)'>.fits",
@@ -52,9 +53,26 @@ def raw_frame(number, light=0.0, noise=4.0, level=1000.0):
     return np.rint(random.normal(level + number + pattern + light * image, noise, SHAPE_YX)).astype(np.uint16)
 
 
-def run_folder(raw, out, **wishes):
-    plan = plan_bias(survey_folder(raw), raw, out, BiasWishes(RecipeWishes(overscan=OVERSCAN, trim=TRIM), **wishes))
-    return plan, run_bias(plan)
+def run_folder(raw, out, **said):
+    plan = bias_plan(raw, out, **{"overscan": OVERSCAN, "trim": TRIM, **said})
+    return plan, run_night(plan)
+
+
+def unseen(raw, out):
+    """Plan a folder of which nothing is said, and no pixel is looked at."""
+    return plan_night(survey_folder(raw), raw, out, recipe_for("bias", NightRecipe(), {}))
+
+
+def of_biases(data):
+    """Return the section of the biases."""
+    (section,) = [section for section in data.sections if section.title == "Bias"]
+    return section
+
+
+def rows_of(data):
+    """Return the rows of the one table of frames."""
+    (table,) = of_biases(data).frame_tables
+    return table.frames
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +94,17 @@ def evil(tmp_path_factory):
     ]
     (raw / "damaged <i>.fits").write_bytes(paths[0].read_bytes()[:5000])
     plan, result = run_folder(raw, raw.parent / "out")
+    group = only_group(result)
     inspection = inspect_overscan(
         {"bias": [raw_frame(n) for n in range(4)], "flat": [raw_frame(n, light=9000.0) for n in (8, 9)]}
     )
-    return bias_report_data(
-        plan,
-        result,
+    flag = QualityFlag(
+        paths[1], "<b>leak</b>", 40.0, 2.0, "columns 1 to 3 are 40 ADU high </td><script>alert(5)</script>"
+    )
+    return night_report_data(
+        replace(plan, evidence=inspection),
+        replace(result, groups=(replace(group, flags=(flag,)),)),
         command="zeroframe bias '<script>alert(4)</script>'",
-        inspection=inspection,
-        flags=[
-            QualityFlag(
-                paths[1], "<b>leak</b>", 40.0, 2.0, "columns 1 to 3 are 40 ADU high </td><script>alert(5)</script>"
-            )
-        ],
-        checksums={paths[0]: "sha256:" + "0f" * 32},
     )
 
 
@@ -113,10 +128,10 @@ class Elements(HTMLParser):
 
 class TestContent:
     def test_verdict_comes_first(self, plain):
-        page = render_report(bias_report_data(*plain, command="zeroframe bias raw -o out"))
+        page = render_report(night_report_data(*plain, command="zeroframe bias raw -o out"))
         text = Elements(page).text
         assert "All is well: 6 biases calibrated and combined." in text
-        assert text.index("All is well: 6 biases", 400) < text.index("read noise") < text.index("Frames")
+        assert text.index("All is well: 6 biases", 400) < text.index("read noise") < text.index("6 frames of bias")
         for words in (
             "Raw", "Calibrated", "Single", "Combined", "Noise against the number of frames", "σ/√n",
             "[106:120,1:180] median", "as asked for", "b0.fits", "zeroframe bias raw -o out", "numpy", "6 input files",
@@ -125,18 +140,18 @@ class TestContent:
             assert words in text
 
     def test_the_same_data_give_the_same_page(self, plain):
-        assert render_report(bias_report_data(*plain)) == render_report(bias_report_data(*plain, workers=1))
+        assert render_report(night_report_data(*plain)) == render_report(night_report_data(*plain, workers=1))
 
     def test_noise_against_number(self, plain):
-        plots = {plot.title: plot for plot in bias_report_data(*plain).sections[0].plots}
+        plots = {plot.title: plot for plot in of_biases(night_report_data(*plain)).plots}
         measured, expected, _ = plots["Noise against the number of frames"].curves
         assert measured.x == expected.x == (1.0, 2.0, 3.0, 4.0, 6.0)
         assert measured.y[0] == pytest.approx(4.1, abs=0.2)
-        assert measured.y[-1] == plain[1].noise.combined
+        assert measured.y[-1] == only_group(plain[1]).combined.noise.combined
         assert np.all(np.abs(np.array(measured.y) / expected.y - 1) < 0.2)
 
     def test_frames_have_level_noise_and_lines(self, plain):
-        rows = bias_report_data(*plain).sections[0].frames
+        rows = rows_of(night_report_data(*plain))
         assert [row.name for row in rows] == [f"b{n}.fits" for n in range(6)]
         for number, row in enumerate(rows):
             assert row.raw_level == pytest.approx(1000 + number, abs=1.5)
@@ -154,8 +169,8 @@ class TestContent:
     def test_a_guess_asks_for_a_look(self, tmp_path):
         for number in range(3):
             write_raw(tmp_path / "raw" / f"b{number}.fits", raw_frame(number), BIASSEC="[101:120,1:180]")
-        plan = plan_bias(survey_folder(tmp_path / "raw"), tmp_path / "raw", tmp_path / "out", BiasWishes())
-        data = bias_report_data(plan, run_bias(plan))
+        plan = unseen(tmp_path / "raw", tmp_path / "out")
+        data = night_report_data(plan, run_night(plan))
         assert (data.verdict.tone, data.verdict.headline) == (
             "note",
             "3 biases calibrated and combined; one thing to look at.",
@@ -163,7 +178,7 @@ class TestContent:
         assert "BIASSEC [101:120,1:180] may be wrong" in data.verdict.remarks[0].text
 
     def test_inspection_brings_profiles_and_sentences(self, evil):
-        section = evil.sections[0]
+        section = of_biases(evil)
         strip = next(plot for plot in section.plots if plot.title == "Overscan, right")
         chosen = next(span for span in strip.spans if span.tone == "good")
         assert chosen.label == "chosen: columns 104–120"
@@ -174,25 +189,27 @@ class TestContent:
         plan, result = plain
         part = NoisePart("rows", 0.9, "rows: their levels differ between frames, 2.2 ADU in each")
         excess = Excess(1.4, 1.0, (part,), 2.0)
-        data = bias_report_data(plan, replace(result, combined=replace(result.combined, excess=excess)))
+        group = only_group(result)
+        noisy = replace(group, combined=replace(group.combined, excess=excess))
+        data = night_report_data(plan, replace(result, groups=(noisy,)))
         assert data.verdict.tone == "note"
         assert "40 % above σ/√6 = 1" in data.verdict.remarks[0].text
         assert "What remains: rows: their levels differ" in data.verdict.remarks[0].text
 
     @pytest.mark.parametrize("compress", ["gzip", "rice"])
     def test_compressed_results_look_the_same(self, plain, tmp_path, compress):
-        raw = plain[0].calibrate[0].source.parent
-        data = bias_report_data(*run_folder(raw, tmp_path / "out", compress=compress))
-        usual = bias_report_data(*plain)
-        for ours, theirs in zip(data.sections[0].blinks, usual.sections[0].blinks, strict=True):
+        raw = plain[0].raw
+        data = night_report_data(*run_folder(raw, tmp_path / "out", compress=compress))
+        usual = night_report_data(*plain)
+        for ours, theirs in zip(of_biases(data).blinks, of_biases(usual).blinks, strict=True):
             for one, other in zip(ours.pictures, theirs.pictures, strict=True):
                 np.testing.assert_array_equal(one.shades, other.shades)
 
     def test_one_frame_and_no_combination(self, tmp_path):
         write_raw(tmp_path / "raw" / "only.fits", raw_frame(1))
-        data = bias_report_data(*run_folder(tmp_path / "raw", tmp_path / "out", combine=False))
+        data = night_report_data(*run_folder(tmp_path / "raw", tmp_path / "out", combine=False))
         assert data.verdict.headline == "All is well: 1 bias calibrated."
-        assert [plot.title for plot in data.sections[0].plots] == [
+        assert [plot.title for plot in of_biases(data).plots] == [
             "Overscan of one raw frame",
             "Distribution of pixels",
         ]
@@ -202,22 +219,22 @@ class TestContent:
         raw = tmp_path / "raw"
         for number in range(2):
             write_raw(raw / f"b{number}.fits", raw_frame(number))
-        plan = plan_bias(survey_folder(raw), raw, tmp_path / "out", BiasWishes())
+        plan = bias_plan(raw, tmp_path / "out")
         for path in raw.iterdir():
             path.write_bytes(path.read_bytes()[:6000])
-        data = bias_report_data(plan, run_bias(plan))
+        data = night_report_data(plan, run_night(plan))
         assert data.verdict.headline == "Not all is well: 0 of 2 biases calibrated."
         assert "cut off" in render_report(data)
 
     def test_what_was_there_already(self, plain, tmp_path):
-        raw = plain[0].calibrate[0].source.parent
+        raw = plain[0].raw
         plan, _ = run_folder(raw, tmp_path / "out")
-        again = run_bias(plan)
-        assert {frame.state for frame in again.frames} == {"skipped"}
-        data = bias_report_data(plan, again)
+        again = run_night(plan)
+        assert {each.outcome.state for each in again.frames} == {"skipped"}
+        data = night_report_data(plan, again)
         assert data.verdict.headline == "All is well: 6 biases calibrated and combined."
         assert data.figures[0].note == "6 were there already"
-        assert all(abs(row.level) < 1.5 for row in data.sections[0].frames)
+        assert all(abs(row.level) < 1.5 for row in rows_of(data))
         assert "Noise against the number of frames" in render_report(data)
 
     def test_infinities_and_holes(self, tmp_path):
@@ -225,21 +242,18 @@ class TestContent:
             pixels = raw_frame(number).astype(np.float32)
             pixels[20:40], pixels[50 + number, 10:14] = np.nan, (np.inf, -np.inf, np.inf, -np.inf)
             write_raw(tmp_path / "raw" / f"b{number}.fits", pixels)
-        plan = plan_bias(survey_folder(tmp_path / "raw"), tmp_path / "raw", tmp_path / "out", BiasWishes())
-        data = bias_report_data(plan, run_bias(plan))
-        shown = data.sections[0].blinks[0].pictures[0].shades
+        plan = unseen(tmp_path / "raw", tmp_path / "out")
+        data = night_report_data(plan, run_night(plan))
+        shown = of_biases(data).blinks[0].pictures[0].shades
         assert (shown[20:40] == NO_PIXEL).all()
         page = re.sub(r'src="data:[^"]*"', "", render_report(data))
         assert re.findall(r"\b(?:nan|inf)\b", page, re.IGNORECASE) == []
 
     def test_flipped_frames_lie_on_the_raw_one(self, tmp_path):
         write_raw(tmp_path / "raw" / "b.fits", raw_frame(1))
-        plan = plan_bias(
-            survey_folder(tmp_path / "raw"), tmp_path / "raw", tmp_path / "out",
-            BiasWishes(RecipeWishes(overscan=OVERSCAN, trim=PixelSection.parse("[100:11,180:1]"))),
-        )  # fmt: skip
-        target = run_bias(plan).frames[0].target
-        place = plan.calibrate[0].recipe.trim.slices_yx(SHAPE_YX)
+        plan, result = run_folder(tmp_path / "raw", tmp_path / "out", trim="[100:11,180:1]")
+        target = result.frames[0].frame.target
+        place = plan.frames[0].recipe.trim.slices_yx(SHAPE_YX)
         shown = preview(open_image(target), SHAPE_YX, place)
         raw = raw_frame(1).astype(float)
         level = np.median(raw[:, 105:], axis=1, keepdims=True)
@@ -353,7 +367,7 @@ class TestEscaping:
             write_raw(tmp_path / "raw" / odd, raw_frame(1))
         except OSError:
             pytest.skip("this file system takes no such name")
-        data = bias_report_data(*run_folder(tmp_path / "raw", tmp_path / "out"))
+        data = night_report_data(*run_folder(tmp_path / "raw", tmp_path / "out"))
         write_report(tmp_path / "report.html", data)
         assert "odd\\udcff.fits" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -403,22 +417,28 @@ class TestWriting:
         """Four frames, taken again and again: what a page of 25 costs."""
         simulate_biases("palomar-lfc", tmp_path / "raw", frames=4, seed=1)
         raw, out = tmp_path / "raw", tmp_path / "out"
-        plan = plan_bias(survey_folder(raw), raw, out, BiasWishes())
-        result = run_bias(plan)
-        frames = []
+        plan = bias_plan(raw, out)
+        result = run_night(plan)
+        group = only_group(result)
+        ended = []
         for number in range(25):
-            frame = result.frames[number % 4]
-            links = [path.with_name(f"n{number}.fits") for path in (frame.source, frame.target)]
-            for link, path in zip(links, (frame.source, frame.target), strict=True):
+            each = result.frames[number % 4]
+            files = (each.frame.source, each.frame.target)
+            links = [path.with_name(f"n{number}.fits") for path in files]
+            for link, path in zip(links, files, strict=True):
                 link.symlink_to(path)
-            frames.append(replace(frame, source=links[0], target=links[1]))
+            named = {"source": links[0], "target": links[1]}
+            frame = replace(each.frame, name=links[0].name, **named)
+            ended.append(replace(each, frame=frame, outcome=replace(each.outcome, **named)))
+        group = replace(group, group=replace(group.group, frames=tuple(each.frame for each in ended)))
+        plan = replace(plan, groups=(group.group,))
         start = time.process_time()  # of the processor, so that other work on the machine does not count
-        data = bias_report_data(plan, replace(result, frames=tuple(frames)))
+        data = night_report_data(plan, replace(result, frames=tuple(ended), groups=(group,)))
         size = write_report(tmp_path / "report.html", data)
         seconds = time.process_time() - start
         shutil.rmtree(raw)
         shutil.rmtree(out)
-        assert len(data.sections[0].frames) == 25
+        assert len(rows_of(data)) == 25
         assert size < 3_000_000
         assert seconds < 5.0
 
@@ -532,10 +552,11 @@ class TestInBrowser:
         )
 
     def test_prints(self, opened):
-        opened.value("document.querySelectorAll('details').length")
+        before = opened.value("document.querySelectorAll('details[open]').length")
+        assert before < opened.value("document.querySelectorAll('details').length")
         printed = opened.pdf()
         assert printed.startswith(b"%PDF")
-        assert opened.value("document.querySelectorAll('details[open]').length") == 0
+        assert opened.value("document.querySelectorAll('details[open]').length") == before
         assert opened.complaints == []
 
     def test_without_script_all_is_shown(self, browser, evil, tmp_path):

@@ -8,19 +8,14 @@ from math import pi, sqrt
 import numpy as np
 import pytest
 
+from nights import bias_run, only_group, outcomes
 from workbench import SMALL_LFC, pixels_of
-from zeroframe.combining import CombineSpec
-from zeroframe.plan import BiasWishes, plan_bias
+from zeroframe.night.results import NightResult
 from zeroframe.quality import clipped_std
-from zeroframe.recipes import RecipeWishes
-from zeroframe.results import BiasResult
-from zeroframe.run import run_bias
-from zeroframe.sections import Section
 from zeroframe.simulate import bias_specs, sensor_truth, simulate_biases, simulate_frame
-from zeroframe.survey import survey_folder
 
 SEED = 7
-ROWS = RecipeWishes(overscan=Section.parse("[608:632,:]"), trim=Section.parse("[1:600,:]"))
+ROWS = {"overscan": "[608:632,:]", "trim": "[1:600,:]"}
 #: Read noise of 4 ADU, and that of rounding to whole numbers.
 NOISE_ADU = sqrt(SMALL_LFC.read_noise_adu**2 + 1 / 12)
 #: The median of n values of a normal distribution scatters as sigma * sqrt(pi / 2 / n).
@@ -33,7 +28,7 @@ class Night:
 
     frames: int
     error_adu: np.ndarray
-    result: BiasResult
+    result: NightResult
     hit: np.ndarray
     mad_error_adu: np.ndarray
     plain_error_adu: np.ndarray
@@ -50,15 +45,10 @@ def night(request, tmp_path_factory):
     frames = request.param
     folder = tmp_path_factory.mktemp(f"night{frames}")
     simulate_biases(SMALL_LFC, folder / "raw", frames=frames, seed=SEED)
-    found = survey_folder(folder / "raw")
     errors, results = [], []
     sensor = sensor_truth(SMALL_LFC, SEED, filter_names=[])
-    for out, wishes in (
-        ("out", BiasWishes(ROWS)),
-        ("mad", BiasWishes(ROWS, clip_spread="mad")),
-        ("plain", BiasWishes(ROWS, CombineSpec())),
-    ):
-        results.append(run_bias(plan_bias(found, folder / "raw", folder / out, wishes)))
+    for out, said in (("out", {}), ("mad", {"clip_spread": "mad"}), ("plain", {"clip": 0.0})):
+        results.append(bias_run(folder / "raw", folder / out, **ROWS, **said))
         assert results[-1].is_good
         errors.append(true_error(pixels_of(folder / out / "combined_bias.fits"), sensor.fixed_pattern_adu))
     hit = np.zeros(SMALL_LFC.image_shape_yx, bool)
@@ -87,14 +77,14 @@ def test_clipping_as_in_the_notebooks_costs_noise(night):
 
 
 def test_floor_is_the_noise_of_a_calibrated_frame(night):
-    clipping = night.result.combined.clipping
+    clipping = only_group(night.result).combined.clipping
     assert clipping.rejection.floor_adu == pytest.approx(CALIBRATED_ADU, rel=0.02)
     assert clipping.spread == "noise"
 
 
 def test_little_more_is_rejected_than_cosmic_rays(night):
     """A cosmic ray stands in one frame of each pixel that it hits, and a Gaussian gives next to nothing."""
-    clipping = night.result.combined.clipping
+    clipping = only_group(night.result).combined.clipping
     assert clipping.values == night.frames * night.hit.size
     assert clipping.expected < 5
     assert night.hit.sum() <= clipping.rejected <= night.hit.sum() + 10
@@ -111,7 +101,7 @@ def test_cosmic_rays_are_gone(night):
 
 
 def test_read_noise_is_measured(night):
-    noise = night.result.noise
+    noise = only_group(night.result).combined.noise
     assert noise.single == pytest.approx(NOISE_ADU, rel=0.02)
     assert noise.calibrated == pytest.approx(CALIBRATED_ADU, rel=0.02)
     assert noise.expected == pytest.approx(CALIBRATED_ADU / sqrt(night.frames), rel=0.02)
@@ -119,18 +109,20 @@ def test_read_noise_is_measured(night):
 
 def test_noise_of_the_combined_frame_is_measured(night):
     """Without knowing the pattern, the measurement finds the noise that the truth shows."""
-    assert night.result.noise.combined == pytest.approx(clipped_std(night.error_adu), rel=0.03)
+    assert only_group(night.result).combined.noise.combined == pytest.approx(clipped_std(night.error_adu), rel=0.03)
 
 
 def test_scatter_with_the_pattern(night):
     pattern = sensor_truth(SMALL_LFC, SEED, filter_names=[]).fixed_pattern_adu
     expected = sqrt(clipped_std(pattern) ** 2 + clipped_std(night.error_adu) ** 2)
-    assert night.result.noise.scatter == pytest.approx(expected, rel=0.02)
+    assert only_group(night.result).combined.noise.scatter == pytest.approx(expected, rel=0.02)
 
 
 def test_bias_level(night):
     sensor = sensor_truth(SMALL_LFC, SEED, filter_names=[])
-    for index, (spec, frame) in enumerate(zip(bias_specs(SMALL_LFC, night.frames), night.result.frames, strict=True)):
+    for index, (spec, frame) in enumerate(
+        zip(bias_specs(SMALL_LFC, night.frames), outcomes(night.result), strict=True)
+    ):
         truth = simulate_frame(SMALL_LFC, spec, SEED, index=index, sensor=sensor).truth
         assert frame.raw_level_adu == pytest.approx(truth.level_adu, abs=0.15)
         assert frame.level_adu == pytest.approx(0.0, abs=0.15)
@@ -142,7 +134,8 @@ def test_result_reads_as_a_verdict_in_a_notebook(night):
     page = result._repr_html_()
     assert "All is well." in page
     assert f"{len(result.frames)} of {len(result.frames)} frames calibrated" in page
-    failed = replace(result.frames[0], state="failed", reason="<script>alert(1)</script>")
+    bad = replace(result.frames[0].outcome, state="failed", reason="<script>alert(1)</script>")
+    failed = replace(result.frames[0], outcome=bad)
     page = replace(result, frames=(failed, *result.frames[1:]))._repr_html_()
     assert "Not all is well." in page
     assert "&lt;script&gt;" in page

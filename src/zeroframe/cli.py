@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -21,7 +20,6 @@ from zeroframe._version import __version__
 from zeroframe.cli_logging import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli_night import add_night_commands
 from zeroframe.cli_options import (
-    COMBINE,
     INCOMPLETE,
     INTERRUPTED,
     OK,
@@ -30,47 +28,28 @@ from zeroframe.cli_options import (
     UNFORESEEN,
     WRITE,
     Camera,
-    Check,
     Clip,
-    Cluster,
-    Compress,
-    DryRun,
     IgnoreChecksums,
     MemLimit,
     Method,
-    Out,
-    Overscan,
-    OverscanFit,
-    OverscanMethod,
-    OverscanOrder,
     Overwrite,
     RejectOutliers,
-    Report,
     Spread,
-    Trim,
     Workers,
     bytes_of,
-    executor_of,
     expanded,
     local_path,
     path_or_url,
-    section_of,
 )
-from zeroframe.cli_report import can_write, report_threads, watched, write_page
 from zeroframe.cli_streams import LastingStream, lasting_streams
-from zeroframe.errors import FolderLostError, FrameError, ZeroframeError, ZeroframeWarning
+from zeroframe.errors import FolderLostError, ZeroframeError, ZeroframeWarning
 from zeroframe.screen import Screen, harmless_cell, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    from zeroframe.inspection import OverscanInspection
-    from zeroframe.plan import BiasPlan
-    from zeroframe.report import ReportData
-    from zeroframe.results import BiasResult, CombinedOutcome
-    from zeroframe.sessions import Session
-    from zeroframe.survey import Found
+    from zeroframe.results import CombinedOutcome
 
 __all__ = ["app", "main"]
 
@@ -203,144 +182,6 @@ def _options(
     call = context.find_object(Call)
     if call is not None:
         call.log_file, call.verbose = log_file, verbose
-
-
-@app.command(
-    epilog="For example: zeroframe bias RAW -o OUT --overscan '\\[2056:2080,:]' --trim '\\[1:2048,:]'",
-)
-def bias(
-    raw: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RAW", parser=path_or_url, help="Folder with the raw frames, or its URL; it is never written to."
-        ),
-    ],
-    out: Out,
-    camera: Camera = None,
-    overscan: Overscan = None,
-    trim: Trim = None,
-    overscan_method: OverscanMethod = None,
-    overscan_fit: OverscanFit = None,
-    overscan_order: OverscanOrder = None,
-    method: Method = "average",
-    clip: Clip = 5.0,
-    clip_spread: Spread = "noise",
-    reject_outliers: RejectOutliers = False,
-    combine: Annotated[
-        bool, typer.Option("--combine/--no-combine", help="Combine them at all.", rich_help_panel=COMBINE)
-    ] = True,
-    compress: Compress = "none",
-    overwrite: Overwrite = False,
-    dry_run: DryRun = False,
-    check: Check = False,
-    ignore_checksums: IgnoreChecksums = False,
-    report: Report = True,
-    mem_limit: MemLimit = None,
-    workers: Workers = None,
-    cluster: Cluster = None,
-) -> int:
-    """Calibrate the biases of a folder, and combine them into OUT/combined_bias.fits.
-
-    Without --camera, --overscan and --trim a known camera is recognised by its header; of any other the pixels of a few
-    frames decide (see zeroframe inspect). A header's BIASSEC is never simply believed.
-
-    What is in OUT already, made of the same frames in the same way, is kept: a run that was cut short can be run again.
-    """
-    from zeroframe.clipping import clip_spec
-    from zeroframe.plan import BiasWishes, check_output_folder, plan_bias
-    from zeroframe.recipes import RecipeWishes, wants_evidence
-    from zeroframe.run import carry_out
-    from zeroframe.sessions import begin
-    from zeroframe.survey import survey_folder
-
-    check_output_folder(raw, out)
-    recipe = RecipeWishes(
-        camera,
-        section_of(overscan, "--overscan"),
-        section_of(trim, "--trim"),
-        overscan_method,
-        overscan_fit,
-        overscan_order,
-    )
-    spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
-    found = survey_folder(raw, output=out, workers=workers)
-    if wants_evidence(found, recipe):
-        recipe = replace(recipe, evidence=_look_at_pixels(found, limit, workers))
-    wishes = BiasWishes(recipe, spec, compress, combine, overwrite, clip_spread, reject_outliers)
-    plan = plan_bias(found, raw, out, wishes)
-    if dry_run:
-        return _dry_run(plan, check=check, workers=workers)
-    screen = Screen()
-    with (
-        executor_of(cluster, raw, out) as executor,
-        begin(plan, mem_limit_bytes=limit, workers=workers, check=check, executor=executor) as session,
-    ):
-        screen.found(plan)
-        screen.choices(plan.choices)
-        with screen.progress() as progress:
-            result = carry_out(
-                session, progress=progress, check_sums=not ignore_checksums, measure=report and _lacks_report(session)
-            )
-        screen.bias_result(plan, result)
-        reported = (
-            not report
-            or session.right_report
-            or _write_report(session, result.read_from(session.near), screen, workers)
-        )
-    return _bias_code(result) if reported else max(_bias_code(result), INCOMPLETE)
-
-
-def _look_at_pixels(found: Sequence[Found], limit: int | None, workers: int | None) -> OverscanInspection | None:
-    """Return what the pixels of a few frames say of the overscan; None where none of them can be read."""
-    from zeroframe.inspection import inspect_overscan
-
-    try:
-        usable = [item for item in found if item.problem is None]
-        return inspect_overscan(usable, mem_limit_bytes=limit, workers=workers)
-    except FrameError:
-        return None  # each of the frames is named with what is wrong when it is calibrated
-
-
-def _lacks_report(session: Session) -> bool:
-    return can_write() and not session.right_report
-
-
-def _write_report(session: Session, result: BiasResult, screen: Screen, workers: int | None) -> bool:
-    """Write OUT/report.html and say so; return False where it should be there and cannot."""
-    from zeroframe.io.watching import Watch
-
-    plan = session.plan
-    watch = session.watch if session.executor is None else Watch()
-    there = [frame for frame in result.frames if frame.is_there]
-    files = [path for frame in there for path in (frame.source, frame.target) if path is not None]
-    files += [result.combined.target] if result.combined is not None and result.combined.is_there else []
-
-    def measured(command: str) -> ReportData:
-        from zeroframe.report import bias_report_data
-
-        session.check_folder()
-        threads = report_threads(workers, plan.out)
-        return watched(watch, files, lambda: bias_report_data(plan, result, command=command, workers=threads))
-
-    return write_page(plan.out, measured, screen)
-
-
-def _dry_run(plan: BiasPlan, *, check: bool, workers: int | None) -> int:
-    """Show what would be done; return the code with which it would be refused."""
-    from zeroframe.resume import examine, would_be_refused
-
-    screen = Screen()
-    screen.found(plan)
-    screen.choices(plan.choices)
-    standings = examine(plan, check=check, workers=workers)
-    screen.what_would_be_done(plan, standings)
-    return REFUSED if would_be_refused(standings, overwrite=plan.overwrite) else OK
-
-
-def _bias_code(result: BiasResult) -> int:
-    if result.is_good:
-        return OK
-    return INCOMPLETE if result.done else REFUSED
 
 
 add_night_commands(app)

@@ -1,9 +1,8 @@
-"""The commands for a whole night: ``night``, ``explain`` and ``recipe``."""
+"""The commands that carry out a plan, ``bias``, ``dark``, ``flat`` and ``night``; and ``explain`` and ``recipe``."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,34 +10,58 @@ import typer
 
 from zeroframe.cli_night_run import NightMeans, carry_out_plan
 from zeroframe.cli_options import (
+    COMBINE,
     OK,
     SUBTRACT,
     WRITE,
     Camera,
     Check,
+    ClipAsked,
     Cluster,
+    CompressAsked,
     DryRun,
     IgnoreChecksums,
     MemLimit,
+    MethodAsked,
     Out,
+    Overscan,
+    OverscanFit,
+    OverscanMethod,
+    OverscanOrder,
     Overwrite,
+    RejectAsked,
     Report,
+    SpreadAsked,
+    Trim,
     Workers,
     bytes_of,
     executor_of,
     local_path,
     path_or_url,
+    section_of,
 )
 
 if TYPE_CHECKING:
-    from zeroframe.night.jobs import NightPlan
+    from collections.abc import Callable, Mapping
+
     from zeroframe.night.recipe import NightRecipe
 
-__all__ = ["add_night_commands", "explain", "night", "recipe"]
+__all__ = ["add_night_commands", "explain", "recipe"]
 
+Raw = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RAW", parser=path_or_url, help="Folder with the raw frames, or its URL; it is never written to."
+    ),
+]
 Recipe = Annotated[
     Path | None,
-    typer.Option("--recipe", metavar="FILE", help="How: night.toml; see zeroframe recipe.", rich_help_panel=SUBTRACT),
+    typer.Option(
+        "--recipe", metavar="FILE", help="Settings file: night.toml; see zeroframe recipe.", rich_help_panel=SUBTRACT
+    ),
+]
+Combine = Annotated[
+    bool | None, typer.Option("--combine/--no-combine", help="Combine the calibrated frames.", rich_help_panel=COMBINE)
 ]
 ByNight = Annotated[
     bool,
@@ -48,86 +71,134 @@ ByNight = Annotated[
 
 def add_night_commands(app: typer.Typer) -> None:
     """Put the commands of this module among those of the program."""
-    app.command(epilog="For example: zeroframe night RAW -o OUT --dry-run")(night)
+    for name, (what, example) in _COMMANDS.items():
+        app.command(name, help=f"{what}\n\n{_ALL_OF_THEM}", epilog=f"For example: {example}")(_command(name))
     app.command(epilog="For example: zeroframe explain OUT/ccd.037.0.fits")(explain)
     app.command(epilog="For example: zeroframe recipe > night.toml")(recipe)
 
 
-def night(
-    raw: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RAW", parser=path_or_url, help="Folder with the raw frames, or its URL; it is never written to."
+#: What each command does, and an example.
+_COMMANDS = {
+    "bias": (
+        (
+            "Calibrate the biases of a folder, and combine them into OUT/combined_bias.fits.\n\n"
+            "Other frames are left alone, and folders within RAW are not entered."
         ),
-    ],
-    out: Out,
-    camera: Camera = None,
-    recipe: Recipe = None,
-    overwrite: Overwrite = False,
-    dry_run: DryRun = False,
-    check: Check = False,
-    ignore_checksums: IgnoreChecksums = False,
-    report: Report = True,
-    by_night: ByNight = False,
-    mem_limit: MemLimit = None,
-    workers: Workers = None,
-    cluster: Cluster = None,
+        "zeroframe bias RAW -o OUT --overscan '\\[2056:2080,:]' --trim '\\[1:2048,:]'",
+    ),
+    "dark": (
+        (
+            "Calibrate the darks of a folder with its biases, and combine those of one exposure.\n\n"
+            "Other frames are left alone, and folders within RAW are not entered."
+        ),
+        "zeroframe dark RAW -o OUT",
+    ),
+    "flat": (
+        (
+            "Calibrate the flats of a folder with its biases and darks, and combine those of one filter.\n\n"
+            "Other frames are left alone, and folders within RAW are not entered."
+        ),
+        "zeroframe flat RAW -o OUT",
+    ),
+    "night": (
+        (
+            "Calibrate all frames of a night with the biases, darks and flats that belong to them.\n\n"
+            "Which frames belong together is decided by their headers, before any pixel is touched: --dry-run shows "
+            "it. Folders within RAW are entered, and found again in OUT."
+        ),
+        "zeroframe night RAW -o OUT --dry-run",
+    ),
+}
+_ALL_OF_THEM = (
+    "Without --camera, --overscan and --trim a known camera is recognised by its header; of any other the pixels of a "
+    "few frames decide (see zeroframe inspect). A header's BIASSEC is never simply believed.\n\n"
+    "With --by-night RAW holds many nights, or is a list of frames. Each night goes into a folder of its own, as "
+    "OUT/2026-11-20, and borrows what it lacks from the nearest night that has it.\n\n"
+    "What is in OUT already, made of the same frames in the same way, is kept: a run that was cut short can be run "
+    "again."
+)
+
+
+def _command(job: str) -> Callable[..., int]:
+    """Return one of the commands: they differ in the frames that take part."""
+
+    def run(
+        raw: Raw,
+        out: Out,
+        camera: Camera = None,
+        overscan: Overscan = None,
+        trim: Trim = None,
+        overscan_method: OverscanMethod = None,
+        overscan_fit: OverscanFit = None,
+        overscan_order: OverscanOrder = None,
+        method: MethodAsked = None,
+        clip: ClipAsked = None,
+        clip_spread: SpreadAsked = None,
+        reject_outliers: RejectAsked = None,
+        combine: Combine = None,
+        recipe: Recipe = None,
+        compress: CompressAsked = None,
+        overwrite: Overwrite = False,
+        dry_run: DryRun = False,
+        check: Check = False,
+        ignore_checksums: IgnoreChecksums = False,
+        report: Report = True,
+        by_night: ByNight = False,
+        mem_limit: MemLimit = None,
+        workers: Workers = None,
+        cluster: Cluster = None,
+    ) -> int:
+        said = {
+            "camera": camera,
+            "overscan": section_of(overscan, "--overscan"),
+            "trim": section_of(trim, "--trim"),
+            "overscan_method": overscan_method,
+            "overscan_fit": overscan_fit,
+            "overscan_order": overscan_order,
+            "method": method,
+            "clip": clip,
+            "clip_spread": clip_spread,
+            "reject_outliers": reject_outliers,
+            "combine": combine,
+            "compress": compress,
+        }
+        on = None if dry_run else cluster
+        means = NightMeans(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on)
+        return _carried_out(job, raw, out, _recipe_of(job, recipe, said), means, by_night=by_night, overwrite=overwrite)
+
+    return run
+
+
+def _carried_out(
+    job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightMeans, *, by_night: bool, overwrite: bool
 ) -> int:
-    """Calibrate all frames of a night with the biases, darks and flats that belong to them.
-
-    Which frames belong together is decided by their headers, before any pixel is touched: --dry-run shows it. Folders
-    within RAW are entered, and found again in OUT.
-
-    With --by-night RAW holds many nights, or is a list of frames. Each night goes into a folder of its own, as
-    OUT/2026-11-20, and borrows what it lacks from the nearest night that has it.
-
-    What is in OUT already, made of the same frames in the same way, is kept: a run that was cut short can be run again.
-    """
-    from zeroframe.io.urls import FAR_THREADS, any_far
+    from zeroframe.night.asking import planned
     from zeroframe.screen_night import NightScreen
 
-    asked = _recipe_of(recipe, camera)
-    on = None if dry_run else cluster
-    if any_far(raw, out):
-        workers = workers or FAR_THREADS
-    means = NightMeans(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on)
-    if on is not None:  # its processes may be in other folders
+    if means.cluster is not None:  # its processes may be in other folders
         raw, out = raw.absolute(), out.absolute()
     if by_night:
         from zeroframe.cli_nights import carry_out_nights
 
-        return carry_out_nights(raw, out, asked, means, overwrite=overwrite)
-    plan = _planned(raw, out, asked, overwrite=overwrite, limit=means.limit, workers=workers)
-    with executor_of(on, raw, out) as executor:
+        return carry_out_nights(raw, out, recipe, means, overwrite=overwrite)
+    plan = planned(*(job, raw, out, recipe), overwrite=overwrite, mem_limit_bytes=means.limit, workers=means.workers)
+    with executor_of(means.cluster, raw, out) as executor:
         return carry_out_plan(plan, means, NightScreen(), executor)[0]
 
 
-def _recipe_of(path: Path | None, camera: str | None) -> NightRecipe:
+def _recipe_of(job: str, path: Path | None, said: Mapping[str, object]) -> NightRecipe:
     from zeroframe.night.recipe import NightRecipe, load_recipe
+    from zeroframe.night.shorthands import recipe_for
 
-    asked = NightRecipe() if path is None else load_recipe(path)
-    return asked if camera is None else replace(asked, frames=replace(asked.frames, camera=camera))
-
-
-def _planned(
-    raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, limit: int | None, workers: int | None
-) -> NightPlan:
-    """Survey the raw folder, look at pixels where only they can tell, and plan."""
-    from zeroframe.night.evidence import look_at_pixels
-    from zeroframe.night.planning import plan_night
-    from zeroframe.plan import check_output_folder
-    from zeroframe.survey import survey_tree
-
-    check_output_folder(raw, out)
-    found = survey_tree(raw, output=out, workers=workers)
-    evidence = look_at_pixels(found, recipe, mem_limit_bytes=limit, workers=workers)
-    return plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite)
+    return recipe_for(job, NightRecipe() if path is None else load_recipe(path), said)
 
 
 def explain(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", parser=path_or_url, help="A result of zeroframe night, where it was put."),
+        typer.Argument(
+            metavar="FILE", parser=path_or_url, help="A result of zeroframe night or bias, where it was put."
+        ),
     ],
 ) -> int:
     """Say which bias, dark and flat a result was made with, why, and what was the next best."""
@@ -147,7 +218,7 @@ def recipe(
     ] = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """Write a recipe for zeroframe night with every default in it, to be changed."""
+    """Write a recipe for zeroframe night or bias with every default in it, to be changed."""
     from zeroframe.night.recipe import NightRecipe
     from zeroframe.night.recipe_writing import recipe_text
 

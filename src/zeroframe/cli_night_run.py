@@ -101,7 +101,8 @@ def carry_out_plan(
             measure = means.report and can_write() and not session.right_report
             result = carry_out_night(session, progress=progress, check_sums=means.check_sums, measure=measure)
         screen.night_result(plan, result)
-        reported = not means.report or session.right_report or _write_report(session, result, screen, means.workers)
+        shown = result.read_from(session.copies)
+        reported = not means.report or session.right_report or _write_report(session, shown, screen, means.workers)
     return (_night_code(result) if reported else max(_night_code(result), INCOMPLETE)), result
 
 

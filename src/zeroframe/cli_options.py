@@ -32,21 +32,25 @@ __all__ = [
     "Camera",
     "Check",
     "Clip",
+    "ClipAsked",
     "Cluster",
-    "Compress",
+    "CompressAsked",
     "DryRun",
     "IgnoreChecksums",
     "MemLimit",
     "Method",
+    "MethodAsked",
     "Out",
     "Overscan",
     "OverscanFit",
     "OverscanMethod",
     "OverscanOrder",
     "Overwrite",
+    "RejectAsked",
     "RejectOutliers",
     "Report",
     "Spread",
+    "SpreadAsked",
     "Trim",
     "Workers",
     "bytes_of",
@@ -118,15 +122,13 @@ Clip = Annotated[
     float,
     typer.Option(metavar="K", help="Reject what is K spreads from the median; 0: nothing.", rich_help_panel=COMBINE),
 ]
+_SPREADS = (
+    "noise (by default): 1.4826 MAD, but no less than the noise of the frames; mad: as in the notebooks; std: standard "
+    "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip."
+)
 Spread = Annotated[
     Literal["noise", "mad", "std", "ccd"],
-    typer.Option(
-        "--clip-spread",
-        metavar="HOW",
-        help="noise: 1.4826 MAD, but no less than the noise of the frames; mad: as in the notebooks; std: standard "
-        "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip.",
-        rich_help_panel=COMBINE,
-    ),
+    typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
 ]
 RejectOutliers = Annotated[
     bool,
@@ -134,9 +136,34 @@ RejectOutliers = Annotated[
         "--reject-outliers", help="Leave out frames that do not belong to the others.", rich_help_panel=COMBINE
     ),
 ]
-Compress = Annotated[
-    Literal["none", "gzip", "rice"],
-    typer.Option(metavar="HOW", help="none, gzip (.fits.gz) or rice (.fits.fz).", rich_help_panel=WRITE),
+MethodAsked = Annotated[
+    Literal["average", "median", "sum"] | None,
+    typer.Option("--method", metavar="HOW", help="average (by default), median or sum.", rich_help_panel=COMBINE),
+]
+ClipAsked = Annotated[
+    float | None,
+    typer.Option(
+        "--clip",
+        metavar="K",
+        help="Reject what is K spreads from the median (by default 5); 0: nothing.",
+        rich_help_panel=COMBINE,
+    ),
+]
+SpreadAsked = Annotated[
+    Literal["noise", "mad", "std", "ccd"] | None,
+    typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
+]
+RejectAsked = Annotated[
+    bool | None,
+    typer.Option(
+        "--reject-outliers/--keep-outliers",
+        help="Leave out frames that do not belong to the others.",
+        rich_help_panel=COMBINE,
+    ),
+]
+CompressAsked = Annotated[
+    Literal["none", "gzip", "rice"] | None,
+    typer.Option("--compress", metavar="HOW", help="none, gzip (.fits.gz) or rice (.fits.fz).", rich_help_panel=WRITE),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace results that are there already.", rich_help_panel=WRITE)

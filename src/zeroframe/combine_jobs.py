@@ -160,7 +160,8 @@ class Finished:
 def _opened(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Means, job: CombineJob) -> Iterator[Stack]:
     spool = job.target.parent
     if means.executor is None:
-        yield stack_of(paths, kept, means, job, spool)
+        nearest = [means.copies.get(path, path) for path in paths]
+        yield stack_of(paths if kept else nearest, kept, means, job, spool)
     else:
         with shared_stack(means.executor, paths, spool, means.copies) as stack:
             yield stack
@@ -428,7 +429,7 @@ def run_combine(
     overwrite : bool
         Whether a combined frame that is there already may be replaced: one that zeroframe has written, and no other.
     mem_limit_bytes, workers, progress, check_sums
-        As for `run_bias`.
+        As for `zeroframe.night.carrying.run_night`.
 
     Returns
     -------

@@ -1,41 +1,34 @@
-"""From headers and wishes to a list of jobs, as plain data; no pixel is read here."""
+"""Where results go, which frames can be combined at all, and what a combination is; no pixel is read here."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroframe.clipping import ClipSpread, clip_spec
-from zeroframe.dialects import Kind
 from zeroframe.errors import (
     FrameError,
     MismatchError,
-    NoFramesError,
     OutputError,
     RawFolderError,
 )
 from zeroframe.io.inputs import Inputs, RawFolders
 from zeroframe.io.urls import any_far
-from zeroframe.recipes import Choice, FrameRecipe, RecipeWishes, choose_recipe, kind_choices, size_words
+from zeroframe.recipes import size_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from zeroframe.cameras import Camera
+    from zeroframe.clipping import ClipSpread
     from zeroframe.combining import CombineSpec
-    from zeroframe.io import Compression, ImageLayout
+    from zeroframe.io import Compression
     from zeroframe.survey import Found
 
 __all__ = [
-    "BiasPlan",
-    "BiasWishes",
-    "CalibrateJob",
     "CombineJob",
     "Refused",
     "check_output_folder",
-    "plan_bias",
     "refuse_among",
     "refuse_within",
     "same_form",
@@ -45,27 +38,8 @@ __all__ = [
 _SUFFIX = {"none": ".fits", "gzip": ".fits.gz", "rice": ".fits.fz"}
 #: Endings that are taken off a raw frame's name before the new one is put on.
 _OLD_SUFFIXES = (".gz", ".bz2", ".fz", ".fits", ".fit", ".fts")
-_COMBINED_NAME = "combined_bias"
 _NEVER = "raw data are never written to"
 _ELSEWHERE = "choose another folder with -o"
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrateJob:
-    """One raw frame, stored as ``layout`` says, that becomes one calibrated frame."""
-
-    source: Path
-    target: Path
-    recipe: FrameRecipe
-    layout: ImageLayout
-    compress: Compression = "none"
-
-    @property
-    def shape_yx(self) -> tuple[int, int]:
-        """Shape of the calibrated frame."""
-        shape = self.layout.shape_yx if self.recipe.trim is None else self.recipe.trim.shape_yx(self.layout.shape_yx)
-        ny, nx = shape
-        return ny, nx
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,75 +62,6 @@ class Refused:
 
     path: Path
     problem: FrameError | OutputError
-
-
-@dataclass(frozen=True, slots=True)
-class BiasWishes:
-    """What the caller asked for.
-
-    Parameters
-    ----------
-    recipe : RecipeWishes
-        What is done to each frame.
-    spec : CombineSpec
-        How the frames are combined; by default averaged, clipped at 5.
-    compress : {'none', 'gzip', 'rice'}
-        Of what is written.
-    combine : bool
-        Whether they are combined at all.
-    overwrite : bool
-        Whether files that are there already may be replaced.
-    clip_spread : {'noise', 'mad', 'std', 'ccd'}
-        What deviations are counted in when they are clipped; by default 1.4826 MAD, but no less than the noise of the
-        frames. ``mad`` is as in the notebooks.
-    reject_outliers : bool
-        Whether frames that do not belong to the others are left out of the combination.
-    """
-
-    recipe: RecipeWishes = field(default_factory=RecipeWishes)
-    spec: CombineSpec = field(default_factory=lambda: clip_spec("average", 5.0))
-    compress: Compression = "none"
-    combine: bool = True
-    overwrite: bool = False
-    clip_spread: ClipSpread = "noise"
-    reject_outliers: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BiasPlan:
-    """All that is going to be done to a folder of biases.
-
-    Attributes
-    ----------
-    out : pathlib.Path
-        Where results go.
-    found : tuple of Found
-        Everything in the folder.
-    calibrate : tuple of CalibrateJob
-        In the order of their names.
-    combine : CombineJob or None
-        None where it was not asked for.
-    refused : tuple of Refused
-        Frames that ought to take part and cannot.
-    choices : tuple of Choice
-        What was decided, and why.
-    camera : Camera or None
-        The camera whose profile is used.
-    overwrite : bool
-        Whether files that are there already may be replaced.
-    reject_outliers : bool
-        Whether frames that do not belong to the others are left out of the combination.
-    """
-
-    out: Path
-    found: tuple[Found, ...]
-    calibrate: tuple[CalibrateJob, ...]
-    combine: CombineJob | None
-    refused: tuple[Refused, ...]
-    choices: tuple[Choice, ...]
-    camera: Camera | None
-    overwrite: bool
-    reject_outliers: bool = False
 
 
 def target_path(out: Path, source: Path, compress: Compression) -> Path:
@@ -235,86 +140,6 @@ def refuse_among(inputs: Inputs, folders: Iterable[Path]) -> None:
             raise RawFolderError(folder, f"holds a raw frame ({link.name}, by a hard link), and {_NEVER}", _ELSEWHERE)
 
 
-def plan_bias(found: Sequence[Found], raw: Path, out: Path, wishes: BiasWishes) -> BiasPlan:
-    """Plan a folder of biases.
-
-    Parameters
-    ----------
-    found : sequence of Found
-        Everything in the folder, from `zeroframe.survey.survey_folder`.
-    raw, out : pathlib.Path
-        Where the frames are, and where results go.
-    wishes : BiasWishes
-        What was asked for.
-
-    Returns
-    -------
-    BiasPlan
-        Nothing is done yet.
-
-    Raises
-    ------
-    RawFolderError
-        When ``out`` is, or is inside, the raw folder, or a folder in which raw frames really lie.
-    NoFramesError
-        When there is no bias frame.
-    SectionError, CameraError, MismatchError, UnsupportedError, UsageError
-        When sections or the camera do not fit the frames.
-    """
-    check_output_folder(raw, out)
-    refuse_among(Inputs.of(item.path for item in found), [out])
-    unusable = [
-        Refused(item.path, item.problem)
-        for item in found
-        if item.problem is not None and (item.facts is None or item.facts.kind is Kind.BIAS)
-    ]
-    biases = [item for item in found if item.facts is not None and item.facts.kind is Kind.BIAS and not item.problem]
-    combined = [item for item in biases if item.facts is not None and item.facts.combined]
-    made = [item for item in biases if item not in combined and item.is_result]
-    single = [item for item in biases if item not in combined and item not in made]
-    if not single:
-        raise NoFramesError(_no_bias_sentence(raw, found, combined, made, unusable))
-    usable, odd = same_form(single)
-    recipe, camera, choices = choose_recipe(usable[0], wishes.recipe)
-    jobs, clashes = _calibrate_jobs(usable, out, recipe, wishes)
-    combine = None
-    if wishes.combine:
-        target = out / (_COMBINED_NAME + _SUFFIX[wishes.compress])
-        combine = CombineJob(
-            tuple(job.target for job in jobs), target, wishes.spec, wishes.compress, wishes.clip_spread
-        )
-        if len(jobs) == 1:
-            choices.append(Choice("combine", "one frame only", "the result is as noisy as that frame", certain=False))
-    refused = (*unusable, *odd, *clashes)
-    told = (*kind_choices(single, combined, made), *choices)
-    return BiasPlan(
-        out, tuple(found), tuple(jobs), combine, refused, told, camera, wishes.overwrite, wishes.reject_outliers
-    )
-
-
-def _no_bias_sentence(
-    raw: Path,
-    found: Sequence[Found],
-    combined: Sequence[Found],
-    made: Sequence[Found],
-    unusable: Sequence[Refused],
-) -> str:
-    advice = "; give the folder that holds the raw biases"
-    bad = "".join(f"\n  {refused.problem}" for refused in unusable)
-    if made:
-        what = f"{made[0].path.name}, which zeroframe has calibrated already"
-        return f"{raw}: no raw bias frame, only such as {what}{advice}, or combine these with zeroframe combine{bad}"
-    if combined:
-        return f"{raw}: no raw bias frame, only {combined[0].path.name}, which is combined already{advice}{bad}"
-    kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)
-    if kinds:
-        listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        return f"{raw}: no bias frame that can be used among {kinds.total()} FITS files ({listed}){advice}{bad}"
-    if unusable:
-        return f"{raw}: no frame that can be used{advice}{bad}"
-    return f"{raw}: no FITS file in it{advice}"
-
-
 def same_form(items: Sequence[Found]) -> tuple[list[Found], list[Refused]]:
     """Keep the frames of the size, binning and unit that most have, and refuse the others.
 
@@ -338,23 +163,3 @@ def same_form(items: Sequence[Found]) -> tuple[list[Found], list[Refused]]:
         reason = f"is {own}, but most of the frames are {usual}"
         refused.append(Refused(item.path, MismatchError(item.path, reason, "process it in a folder of its own")))
     return [item for item in items if item.form == most], refused
-
-
-def _calibrate_jobs(
-    usable: Sequence[Found], out: Path, recipe: FrameRecipe, wishes: BiasWishes
-) -> tuple[list[CalibrateJob], list[Refused]]:
-    """One job a frame; of two frames that would be written to one file, the second is refused."""
-    taken = {_COMBINED_NAME + _SUFFIX[wishes.compress]: "the combined frame"} if wishes.combine else {}
-    jobs: list[CalibrateJob] = []
-    clashes: list[Refused] = []
-    for item in usable:
-        target = target_path(out, item.path, wishes.compress)
-        # file systems that ignore case would let the second overwrite the first
-        key = target.name.casefold()
-        if key in taken:
-            reason = f"would be written to {target}, which is taken by {taken[key]}"
-            clashes.append(Refused(item.path, OutputError(item.path, reason, "rename this raw frame")))
-        else:
-            taken[key] = item.path.name
-            jobs.append(CalibrateJob(item.path, target, recipe, item.layout, wishes.compress))
-    return jobs, clashes

@@ -29,16 +29,13 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
     from zeroframe.io.marks import FileMark
-    from zeroframe.plan import BiasPlan, CalibrateJob, CombineJob
+    from zeroframe.recipes import FrameRecipe
 
 __all__ = [
     "KEY_CARD",
     "LEVEL_CARD",
     "as_data",
-    "combine_key",
-    "frame_key",
     "key_of",
-    "recorded_recipe",
     "sign",
     "sign_combined",
     "sign_frame",
@@ -49,12 +46,48 @@ __all__ = [
 LEVEL_CARD = "OVSCMEAN"
 #: What computes, compresses and writes: another version may give other bytes.
 _LIBRARIES = ("astropy", "isal", "numba", "numpy", "scipy")
+#: Source files, within the package, whose code can change the bytes of a result: what reads and decodes, calibrates,
+#: judges, combines and writes. What decides beforehand (recipe, camera, selection, matching) is not among them, because
+#: all that it decides stands in the key itself; nor is what only shows results.
+_MAKERS = (
+    "kernels/*.py",
+    "io/*.py",
+    "band_jobs.py",
+    "callables.py",
+    "clipping.py",
+    "combination.py",
+    "combine_jobs.py",
+    "combining.py",
+    "cosmic_rays.py",
+    "dialects.py",
+    "dialects.toml",
+    "filters.py",
+    "frame_quality.py",
+    "frames.py",
+    "headers.py",
+    "inspection/gain.py",
+    "medians.py",
+    "night/groups.py",
+    "night/hits.py",
+    "night/ingredients.py",
+    "night/keys.py",
+    "night/light.py",
+    "night/mask_writing.py",
+    "night/masks.py",
+    "night/pixels.py",
+    "night/shelf.py",
+    "overscan.py",
+    "precision.py",
+    "provenance.py",
+    "quality.py",
+    "saving.py",
+    "sections.py",
+    "stacks.py",
+)
 _KEY_LETTERS = 32
 _LONGEST_LINE = 72
 #: Lines of our own, which hold for one file only.
 _OWN_LINES = re.compile(r"zeroframe |sha256 [0-9a-f]{64}$|IMCMB\d+ ")
-#: Of a plan: what says nothing about how frames are combined.
-_NOT_OPTIONS = frozenset(("out", "found", "calibrate", "combine", "refused", "choices", "camera", "overwrite"))
 
 
 def as_data(value: object) -> Any:  # noqa: ANN401 -- what JSON can say
@@ -110,7 +143,7 @@ def key_of(data: object) -> str:
 
 @cache
 def versions() -> Mapping[str, str]:
-    """Return the versions of what the bytes of results depend on: zeroframe, its source code, the libraries.
+    """Return the versions of what the bytes of results depend on: zeroframe, the source that makes them, the libraries.
 
     Examples
     --------
@@ -137,88 +170,38 @@ def _version_of(package: str) -> str:
 
 
 def _code() -> str:
-    """Return a hash of the package's source, in 3 ms: releases are not the only changes while it is developed."""
+    """Return a hash of the source that makes results: releases are not the only changes while it is developed."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.toml")]):
+    for path in sorted({path for pattern in _MAKERS for path in folder.glob(pattern)}):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:_KEY_LETTERS]
 
 
-def frame_key(job: CalibrateJob, source_sha256: str) -> str:
-    """Return the key of a calibrated frame.
-
-    Parameters
-    ----------
-    job : CalibrateJob
-        What is done.
-    source_sha256 : str
-        Hash of the raw file.
-    """
-    return key_of({"job": as_data(job), "source": source_sha256, "versions": dict(versions())})
-
-
-def combine_key(plan: BiasPlan, job: CombineJob, frame_keys: Mapping[str, str], left_out: Sequence[str] = ()) -> str:
-    """Return the key of a combined frame.
-
-    Parameters
-    ----------
-    plan : BiasPlan
-        Which may say more about how frames are combined.
-    job : CombineJob
-        What is done; its sources are not looked at.
-    frame_keys : mapping of str to str
-        Names and keys of the calibrated frames, in order.
-    left_out : sequence of str
-        Names of those that turned out to be unreadable.
-    """
-    frames = [[name, key] for name, key in frame_keys.items()]
-    said = {"frames": frames, "left_out": list(left_out), "versions": dict(versions())}
-    return key_of({**said, **_how_combined(plan, job)})
-
-
-def _how_combined(plan: BiasPlan, job: CombineJob) -> dict[str, Any]:
-    """Return all that is said of the combination but its frames."""
-    what = {each.name: as_data(getattr(job, each.name)) for each in fields(job) if each.name != "sources"}
-    options = {each.name: as_data(getattr(plan, each.name)) for each in fields(plan) if each.name not in _NOT_OPTIONS}
-    return {**what, **options}
-
-
-def recorded_recipe(plan: BiasPlan) -> dict[str, Any]:
-    """Return what is done, as plain data."""
-    combine = None if plan.combine is None else _how_combined(plan, plan.combine)
-    first = plan.calibrate[0] if plan.calibrate else None
-    return {
-        "frames": None if first is None else as_data(first.recipe),
-        "combine": combine,
-        "compress": None if first is None else first.compress,
-        "camera": None if plan.camera is None else plan.camera.name,
-    }
-
-
-def sign_frame(header: Header, job: CalibrateJob, mark: FileMark, key: str, subtracted: float) -> None:
+def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark, key: str, subtracted: float) -> None:
     """Say in the header of a calibrated frame by what program, how and from what it was made; it is changed in place.
 
     Parameters
     ----------
     header : astropy.io.fits.Header
         Without a date: the same job gives the same bytes on any day.
-    job : CalibrateJob
-        What was done.
+    source : pathlib.Path
+        The raw file.
+    recipe : FrameRecipe
+        What was done first: overscan and trim.
     mark : FileMark
         Of the raw file.
     key : str
-        From `frame_key`.
+        Of the job, from `zeroframe.night.keys.frame_key`.
     subtracted : float
         Mean level of the overscan, in units of the data.
     """
-    recipe = job.recipe
     if recipe.overscan is not None:
         header[LEVEL_CARD] = (subtracted, "mean level of the overscan")
     done = [] if recipe.overscan is None else [f"overscan {recipe.overscan.describe()} subtracted"]
     done += [] if recipe.trim is None else [f"trimmed to {recipe.trim}"]
     lines = [f"zeroframe {__version__}: {each}" for each in done or ["nothing subtracted, nothing trimmed"]]
-    lines += [f"zeroframe made this of {_ascii(job.source.name)}", f"sha256 {mark.sha256}"]
+    lines += [f"zeroframe made this of {_ascii(source.name)}", f"sha256 {mark.sha256}"]
     sign(header, key, lines)
 
 
@@ -234,7 +217,7 @@ def sign_combined(header: Header, how: str, sources: Sequence[str], key: str | N
     sources : sequence of str
         What is known of each frame, in the order of its IMCMB cards.
     key : str or None
-        From `combine_key`.
+        Of the job, from `zeroframe.night.keys.group_key`.
     """
     if LEVEL_CARD in header:
         del header[LEVEL_CARD]

@@ -6,21 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.cameras import Amplifier, Camera, load_camera, recognise
-from zeroframe.dialects import Kind
 from zeroframe.errors import MismatchError, SectionError, UnsupportedError, UsageError
 from zeroframe.overscan import Fit, LevelMethod, OverscanSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from zeroframe.inspection import OverscanInspection
     from zeroframe.sections import Section
     from zeroframe.survey import Found
 
-__all__ = ["Choice", "FrameRecipe", "RecipeWishes", "choose_recipe", "kind_choices", "size_words", "wants_evidence"]
-
-_LONG_FOR_A_BIAS_S = 1.0
-_MOST_NAMES = 5
+__all__ = ["Choice", "FrameRecipe", "RecipeWishes", "choose_recipe", "size_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +135,6 @@ def choose_recipe(item: Found, wishes: RecipeWishes) -> tuple[FrameRecipe, Camer
     return recipe, camera, choices
 
 
-def wants_evidence(found: Sequence[Found], wishes: RecipeWishes) -> bool:
-    """Say whether only the pixels can tell what to do: no camera and no section given, and no camera recognised."""
-    known = [item for item in found if item.facts is not None and not item.problem and not item.facts.combined]
-    biases = [item for item in known if item.facts is not None and item.facts.kind is Kind.BIAS]
-    if not biases or wishes.camera is not None or wishes.names_sections:
-        return False
-    return _choose_camera(biases[0], wishes)[0] is None
-
-
 def _amplifier_seen(item: Found, wishes: RecipeWishes) -> Amplifier:
     """Overscan and trim as the pixels show them; none where sections were spelled out, or the size is another one."""
     seen = wishes.evidence
@@ -264,42 +251,3 @@ def _header_choices(item: Found) -> list[Choice]:
         "look at the pixels, then give --overscan and --trim, or --camera"
     )
     return [Choice("overscan", "not subtracted, nothing trimmed", reason, certain=False)]
-
-
-def kind_choices(single: Sequence[Found], combined: Sequence[Found], made: Sequence[Found]) -> list[Choice]:
-    """Say where the kind or the unit of frames was guessed, and which frames were left out.
-
-    Parameters
-    ----------
-    single, combined, made : sequence of Found
-        The raw biases, those that are combined ones already, and those that were calibrated already.
-    """
-    choices = []
-    guessed = [item for item in single if item.facts is not None and not item.facts.kind_certain]
-    if guessed and guessed[0].facts is not None:
-        reason = f"no header word says so, only {guessed[0].facts.kind_reason}"
-        value = f"{len(guessed)} of {len(single)} frames taken as bias"
-        choices.append(Choice("kind", value, reason, certain=False))
-    for left_out, what in ((combined, "combined already"), (made, "calibrated already by zeroframe")):
-        if left_out:
-            choices.append(Choice("left out", _names([c.path.name for c in left_out]), f"{what}, so not raw frames"))
-    exposed = [
-        f"{item.path.name} ({item.facts.exposure_s:g} s)"
-        for item in single
-        if item.facts is not None and (item.facts.exposure_s or 0.0) > _LONG_FOR_A_BIAS_S
-    ]
-    if exposed:
-        choices.append(
-            Choice("exposure", _names(exposed), "called bias, but exposed for more than a second", certain=False)
-        )
-    unitless = [item for item in single if item.facts is not None and item.facts.unit is None]
-    if unitless:
-        value = f"adu for {len(unitless)} of {len(single)} frames"
-        choices.append(Choice("unit", value, "assumed: their headers have no BUNIT"))
-    return choices
-
-
-def _names(names: Sequence[str]) -> str:
-    """Join the first few of many names."""
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,24 +1,19 @@
-"""What a run of a folder gave: every frame in whatever state it ended, and the combined frame."""
+"""How a combination ended."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from zeroframe.fragments import verdict_html
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from zeroframe.clipping import Clipping
     from zeroframe.excess import Excess
     from zeroframe.frame_quality import Flag
-    from zeroframe.frames import FrameOutcome
     from zeroframe.quality import StackNoise
-    from zeroframe.readback import FolderCheck
 
-__all__ = ["BiasResult", "CombinedOutcome"]
+__all__ = ["CombinedOutcome"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +24,7 @@ class CombinedOutcome:
     ----------
     target : pathlib.Path
         What is written.
-    state : {'done', 'skipped', 'failed'}
+    state : {'done', 'skipped', 'failed', 'not asked for'}
         ``reason`` says why it is not done; what is skipped is there and right.
     frames : int
         How many were combined.
@@ -50,12 +45,12 @@ class CombinedOutcome:
     excess : Excess or None
         The noise against one frame's over the root of their number, and what remains where it is more.
     flags : tuple of Flag
-        Frames that do not seem to belong and were combined all the same; of a folder of biases they stand in the
-        `BiasResult`.
+        Frames that do not seem to belong and were combined all the same; of a group of a plan they stand in its
+        `zeroframe.night.results.GroupOutcome`.
     outliers : tuple of Flag
         Frames that were left out for that, as was asked for.
     key : str or None
-        Of the job, from `zeroframe.provenance.combine_key`.
+        Of the job, from `zeroframe.night.keys.group_key`.
     crc32 : int
         Of the file.
     sources : tuple of str
@@ -63,7 +58,7 @@ class CombinedOutcome:
     """
 
     target: Path
-    state: Literal["done", "skipped", "failed"]
+    state: Literal["done", "skipped", "failed", "not asked for"]
     reason: str = ""
     frames: int = 0
     bytes_out: int = 0
@@ -89,69 +84,3 @@ class CombinedOutcome:
     def is_good(self) -> bool:
         """Whether it is there, of all frames, and none of them seems not to belong."""
         return self.is_there and not self.left_out and not self.flags
-
-
-@dataclass(frozen=True, slots=True)
-class BiasResult:
-    """What a run did.
-
-    Attributes
-    ----------
-    frames : tuple of FrameOutcome
-        Every frame that ought to take part, in whatever state it ended.
-    combined : CombinedOutcome or None
-        None where it was not asked for.
-    noise : StackNoise or None
-        Of the calibrated frames; None where there are not two.
-    check : FolderCheck
-        The calibrated frames as they were read back; the combined one stands in its problems only, and so does a
-        run.json that could not be written.
-    flags : tuple of Flag
-        Frames that do not seem to belong to the others, whether they were left out or not.
-    """
-
-    frames: tuple[FrameOutcome, ...]
-    combined: CombinedOutcome | None
-    noise: StackNoise | None
-    check: FolderCheck
-    flags: tuple[Flag, ...] = ()
-
-    @property
-    def done(self) -> tuple[FrameOutcome, ...]:
-        """The frames whose calibrated frame is there, made now or before."""
-        return tuple(frame for frame in self.frames if frame.is_there)
-
-    @property
-    def skipped(self) -> tuple[FrameOutcome, ...]:
-        """The frames that were there already."""
-        return tuple(frame for frame in self.frames if frame.state == "skipped")
-
-    @property
-    def suspects(self) -> tuple[Flag, ...]:
-        """Flags of the frames that were not left out."""
-        kept = {frame.source for frame in self.frames if frame.state != "left out"}
-        return tuple(flag for flag in self.flags if flag.path in kept)
-
-    @property
-    def is_good(self) -> bool:
-        """Whether every frame was done and belongs or was left out, and the folder read back is as it should be."""
-        combined = self.combined is None or self.combined.is_good
-        whole = combined and not self.check.problems and len(self.done) == len(self.frames)
-        return whole and not self.suspects
-
-    def read_from(self, copies: Mapping[Path, Path]) -> BiasResult:
-        """Return the same, with calibrated frames where copies of them are that are read more quickly."""
-        frames = [
-            frame if frame.target is None else replace(frame, target=copies.get(frame.target, frame.target))
-            for frame in self.frames
-        ]
-        return replace(self, frames=tuple(frames))
-
-    def _repr_html_(self) -> str:
-        """Return the verdict for a notebook."""
-        said = [f"{len(self.done)} of {len(self.frames)} frames calibrated", *self.check.problems]
-        said += [frame.reason for frame in self.frames if frame.state == "failed"]
-        said += [flag.sentence for flag in self.flags]
-        return verdict_html(
-            "good" if self.is_good else "bad", "All is well." if self.is_good else "Not all is well.", said
-        )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 import re
 import sys
 from collections import Counter
@@ -16,8 +14,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from zeroframe.dialects import Kind
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -25,15 +21,27 @@ if TYPE_CHECKING:
     from zeroframe.inspection import OverscanInspection
     from zeroframe.io.cards import CardValue
     from zeroframe.listing import Listing
-    from zeroframe.plan import BiasPlan
     from zeroframe.quality import StackNoise
     from zeroframe.recipes import Choice
-    from zeroframe.results import BiasResult, CombinedOutcome
-    from zeroframe.resume import Standing, Standings
-    from zeroframe.survey import Found
+    from zeroframe.results import CombinedOutcome
+    from zeroframe.resume import Standing
     from zeroframe.verification import Verified
 
-__all__ = ["Remarks", "Screen", "harmless", "harmless_cell", "say", "would_stop"]
+__all__ = [
+    "Remarks",
+    "Screen",
+    "combined_rows",
+    "figure_text",
+    "harmless",
+    "harmless_cell",
+    "megabytes",
+    "noise_rows",
+    "plural",
+    "result_table",
+    "say",
+    "size_text",
+    "would_stop",
+]
 
 #: A cell that begins with one of these is run; the wide ones are folded to the others by some programs.
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
@@ -111,16 +119,18 @@ class Remarks:
                 say(f"note: the same of {number - 1} more: {clause}")
 
 
-def _size(shape_yx: tuple[int, ...] | None) -> str:
+def size_text(shape_yx: tuple[int, ...] | None) -> str:
     """Write a shape as people say it, x first."""
     return " x ".join(str(n) for n in reversed(shape_yx or ())) or "?"
 
 
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
+    """Write a number of bytes in MB."""
     return f"{size / 1e6:.1f}" if size < 1e8 else f"{size / 1e6:.0f}"
 
 
-def _figure(value: float | None, digits: int = 2) -> str:
+def figure_text(value: float | None, digits: int = 2) -> str:
+    """Write a figure; a dash where it is not known."""
     return "–" if value is None or value != value else f"{value + 0.0:.{digits}f}"
 
 
@@ -152,10 +162,10 @@ class Screen:
                     strip.side + (" *" if strip is result.chosen else ""),
                     escape(str(strip.section)),
                     escape(str(strip.usable or "–")),
-                    _figure(strip.read_noise_adu),
-                    _figure(strip.row_noise_adu),
-                    _figure(None if drift is None else drift.drift_before_adu),
-                    _figure(None if drift is None else drift.drift_after_adu),
+                    figure_text(strip.read_noise_adu),
+                    figure_text(strip.row_noise_adu),
+                    figure_text(None if drift is None else drift.drift_before_adu),
+                    figure_text(None if drift is None else drift.drift_after_adu),
                 )
             self._out.print(table)
         self.line(", ".join(f"{len(names)} {kind}" for kind, names in result.used.items()), "looked at", "cyan")
@@ -202,26 +212,6 @@ class Screen:
 
             yield report
 
-    def found(self, plan: BiasPlan) -> None:
-        """Show the biases of a folder, and what else is there."""
-        biases = [item for item in plan.found if item.facts is not None and item.facts.kind is Kind.BIAS]
-        table = Table(title=f"{_plural(len(biases), 'bias frame')} found", title_justify="left", title_style="bold")
-        for name in ("file", "is a bias by"):
-            table.add_column(name, overflow="fold")
-        for name in ("exposure s", "size x, y"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for item in biases[:_MOST_ROWS]:
-            facts = item.facts
-            exposure = "–" if facts is None or facts.exposure_s is None else f"{facts.exposure_s:g}"
-            reason = "" if facts is None else facts.kind_reason.replace(f" '{item.path.name}'", "")
-            table.add_row(escape(harmless(item.path.name)), escape(harmless(reason)), exposure, _size(item.shape_yx))
-        if len(biases) > _MOST_ROWS:
-            table.add_row(f"… and {len(biases) - _MOST_ROWS} more", "", "", "")
-        self._out.print(table)
-        others = _others(plan.found)
-        if others:
-            self.line(f"Also in the folder, and left alone: {others}.")
-
     def choices(self, choices: Sequence[Choice]) -> None:
         """Say what was chosen and why, guesses in another colour."""
         for choice in choices:
@@ -229,69 +219,13 @@ class Screen:
             label = choice.what + ("" if choice.certain else " (uncertain)")
             self.line(f"{choice.value} — {choice.reason}", label, style)
 
-    def what_would_be_done(self, plan: BiasPlan, standings: Standings) -> None:
-        """Show as a tree what a run would make, keep and replace, and why."""
-        from rich.tree import Tree
-
-        tree = Tree(escape(harmless(f"{plan.out}{os.sep}")), highlight=False)
-        replace = ("replace", "yellow") if plan.overwrite else ("refuse", "red")
-        styles = {"make": "green", "keep": "dim", "replace": replace[1], "refuse": "red"}
-        words = {"make": "make", "keep": "keep", "replace": replace[0], "refuse": "refuse"}
-        sources = [job.source.name for job in plan.calibrate]
-        for standing, source in zip(standings.frames, sources, strict=True):
-            text = f"{standing.target.name} (of {source}): {standing.reason}"
-            tree.add(f"[{styles[standing.verdict]}]{words[standing.verdict]:7}[/] {escape(harmless(text))}")
-        for refused in plan.refused:
-            tree.add(f"[red]failed [/] {escape(harmless(str(refused.problem)))}")
-        if standings.combined is not None and plan.combine is not None:
-            last = standings.combined
-            text = f"{last.target.name} (of {len(plan.combine.sources)} frames): {last.reason}"
-            tree.add(f"[{styles[last.verdict]}]{words[last.verdict]:7}[/] {escape(harmless(text))}")
-        self._out.print(tree, soft_wrap=True)
-        counts = Counter(words[standing.verdict] for standing in standings.all)
-        said = ", ".join(f"{number} to {word}" for word, number in counts.items())
-        advice = would_stop(standings.all) if counts["refuse"] else ""
-        self.line(f"Nothing was written: {said}{advice}.")
-
     def verified(self, verified: Verified) -> None:
         """Say what was found in a folder of results."""
         for problem in verified.problems:
             self.line(problem, "problem", "red")
-        raw = f", and {_plural(verified.inputs, 'raw frame')}" if verified.inputs else ""
-        whole = f"{_plural(verified.outputs, 'result')}{raw}: as when the run ended."
+        raw = f", and {plural(verified.inputs, 'raw frame')}" if verified.inputs else ""
+        whole = f"{plural(verified.outputs, 'result')}{raw}: as when the run ended."
         self.line(whole, "verified", "red" if verified.problems else "green")
-
-    def bias_result(self, plan: BiasPlan, result: BiasResult) -> None:
-        """Close with what came out, against what went in."""
-        for frame in result.frames:
-            if frame.state not in {"done", "skipped"}:
-                self.line(frame.reason, frame.state, "red")
-        self._skipped(result)
-        self._suspects(result.suspects)
-        if result.combined is not None:
-            self._combined_problems(result.combined)
-        for problem in result.check.problems:
-            self.line(problem, "read back", "red")
-        table = _result_table(f"Result in {plan.out}")
-        table.add_row("frames in, done", f"{len(result.frames)}, {len(result.done)}")
-        if result.done:
-            _frame_rows(table, plan, result)
-        if result.combined is not None and result.combined.is_there:
-            self._clipping(result.combined)
-            _combined_rows(table, result.combined)
-        if result.noise is not None:
-            _noise_rows(table, result.noise, result.combined)
-        self._out.print(table)
-        self._verdict(result.is_good)
-
-    def _skipped(self, result: BiasResult) -> None:
-        """Say what was there already."""
-        combined = result.combined
-        names = [_plural(len(result.skipped), "calibrated frame")] if result.skipped else []
-        names += ["the combined frame"] if combined is not None and combined.state == "skipped" else []
-        if names:
-            said = f"{' and '.join(names)}, made in the same way of the same raw frames and unchanged since"
-            self.line(said, "kept", "cyan")
 
     def combine_result(self, outcome: CombinedOutcome) -> None:
         """Say what a combination gave."""
@@ -300,12 +234,12 @@ class Screen:
             return
         self._suspects(outcome.flags)
         self._clipping(outcome)
-        table = _result_table(f"Result in {outcome.target}")
-        table.add_row("size x, y", _size(outcome.shape_yx))
-        table.add_row("level", _figure(outcome.level))
-        _combined_rows(table, outcome)
+        table = result_table(f"Result in {outcome.target}")
+        table.add_row("size x, y", size_text(outcome.shape_yx))
+        table.add_row("level", figure_text(outcome.level))
+        combined_rows(table, outcome)
         if outcome.noise is not None:
-            _noise_rows(table, outcome.noise, outcome)
+            noise_rows(table, outcome.noise, outcome)
         self._out.print(table)
         self._verdict(outcome.is_good)
 
@@ -323,7 +257,7 @@ class Screen:
         for flag in flags:
             self.line(f"{flag.path}: {flag.sentence}", "does not belong", "bold red")
         if flags:
-            number = _plural(len({flag.path for flag in flags}), "frame")
+            number = plural(len({flag.path for flag in flags}), "frame")
             self.line(f"{number} of these took part; --reject-outliers leaves them out", "careful", "bold red")
 
     def _clipping(self, outcome: CombinedOutcome) -> None:
@@ -333,60 +267,38 @@ class Screen:
             reason = "" if clipping.floor is None else f" — {clipping.floor.reason}"
             self.line(clipping.rejection.describe() + reason, "rejection", "cyan")
         if excess is not None and excess.is_worth_telling:
-            ideal = f"the {_figure(excess.ideal_adu, 3)} of one frame's pixels / √{outcome.frames}"
+            ideal = f"the {figure_text(excess.ideal_adu, 3)} of one frame's pixels / √{outcome.frames}"
             self.line(
-                f"{_figure(excess.combined_adu, 3)} ADU, {_figure(excess.ratio)} times {ideal}", "noise", "yellow"
+                f"{figure_text(excess.combined_adu, 3)} ADU, {figure_text(excess.ratio)} times {ideal}",
+                "noise",
+                "yellow",
             )
             for part in excess.parts:
-                self.line(f"  {part.sentence}: {_figure(part.noise_adu, 3)} of it")
+                self.line(f"  {part.sentence}: {figure_text(part.noise_adu, 3)} of it")
 
     def _verdict(self, is_good: bool) -> None:  # noqa: FBT001
         verdict = "All is well." if is_good else "Not all is well: see the lines above."
         self._out.print(f"[bold {'green' if is_good else 'red'}]{verdict}[/]")
 
 
-def _plural(number: int, what: str) -> str:
+def plural(number: int, what: str) -> str:
+    """Return how many of something there are, in words."""
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _others(found: Sequence[Found]) -> str:
-    """Count the files that are not biases, by their kind."""
-    kinds = Counter(
-        "of unknown kind" if item.facts.kind is None else str(item.facts.kind)
-        for item in found
-        if item.facts is not None and item.facts.kind is not Kind.BIAS
-    )
-    return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-
-
-def _result_table(title: str) -> Table:
+def result_table(title: str) -> Table:
+    """Return the table that closes a run: what, and its figure."""
     table = Table(title=escape(harmless(title)), title_justify="left", title_style="bold", show_header=False)
     table.add_column("what")
     table.add_column("figure", justify="right", overflow="fold")
     return table
 
 
-def _frame_rows(table: Table, plan: BiasPlan, result: BiasResult) -> None:
-    done, check = result.done, result.check
-    table.add_row("frames out, read back", str(check.files))
-    table.add_row("size x, y", ", ".join(_size(shape) for shape in check.shapes_yx))
-    table.add_row("type", ", ".join(check.dtypes))
-    table.add_row("MB in", _megabytes(sum(frame.bytes_in for frame in done)))
-    table.add_row("MB out", _megabytes(check.byte_count))
-    levels = [frame.raw_level_adu for frame in done]
-    if not any(math.isfinite(level) for level in levels):
-        return  # frames that were kept have not been measured again
-    table.add_row("bias level, ADU", _figure(sum(levels) / len(levels)))
-    table.add_row("… lowest, highest frame", f"{_figure(min(levels))}, {_figure(max(levels))}")
-    if plan.calibrate[0].recipe.overscan is not None:
-        after = [frame.level_adu for frame in done]
-        table.add_row("… less its overscan", f"{_figure(min(after))}, {_figure(max(after))}")
-
-
-def _combined_rows(table: Table, combined: CombinedOutcome) -> None:
+def combined_rows(table: Table, combined: CombinedOutcome) -> None:
+    """Say of a combined frame what it was made of, and what was rejected."""
     table.add_row("combined", escape(harmless(combined.target.name)))
     table.add_row("… of frames", str(combined.frames))
-    table.add_row("… MB, with uncertainty and counts", _megabytes(combined.bytes_out))
+    table.add_row("… MB, with uncertainty and counts", megabytes(combined.bytes_out))
     clipping = combined.clipping
     if clipping is None:
         return
@@ -396,18 +308,19 @@ def _combined_rows(table: Table, combined: CombinedOutcome) -> None:
         share = 100 * clipping.rejected / max(clipping.values, 1)
         table.add_row("… values rejected", f"{clipping.rejected} = {share:.3g} %")
     if clipping.rejection.clips and clipping.expected is not None:
-        table.add_row("… a Gaussian would give", _figure(clipping.expected, 0 if clipping.expected >= 10 else 1))
+        table.add_row("… a Gaussian would give", figure_text(clipping.expected, 0 if clipping.expected >= 10 else 1))
     if any(clipping.masked):
         table.add_row("… values masked", str(sum(clipping.masked)))
 
 
-def _noise_rows(table: Table, noise: StackNoise, combined: CombinedOutcome | None) -> None:
+def noise_rows(table: Table, noise: StackNoise, combined: CombinedOutcome | None, what: str = "read noise") -> None:
+    """Say how noisy one frame is, and the combined one; ``what`` is what such noise is called."""
     if noise.single is None:
-        table.add_row("read noise", "needs two frames")
+        table.add_row(what, "needs two frames")
         return
-    table.add_row("read noise of one frame, ADU", _figure(noise.single, 3))
-    table.add_row("… with the noise of its row levels", _figure(noise.calibrated, 3))
+    table.add_row(f"{what} of one frame, ADU", figure_text(noise.single, 3))
+    table.add_row("… with the noise of its row levels", figure_text(noise.calibrated, 3))
     if combined is not None and combined.is_there:
-        table.add_row("read noise of the combined, ADU", _figure(noise.combined, 3))
-        table.add_row(f"… expected: one frame's / √{combined.frames}", _figure(noise.expected, 3))
-        table.add_row("… with its fixed pattern", _figure(noise.scatter, 3))
+        table.add_row(f"{what} of the combined, ADU", figure_text(noise.combined, 3))
+        table.add_row(f"… expected: one frame's / √{combined.frames}", figure_text(noise.expected, 3))
+        table.add_row("… with its fixed pattern", figure_text(noise.scatter, 3))

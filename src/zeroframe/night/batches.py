@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from zeroframe.night.jobs import NightFrame, Traits
     from zeroframe.night.recipe import Tolerances
 
-__all__ = ["FILTER", "Batch", "batches_of", "exposure_words", "filter_key", "filter_of", "frames_words", "spelled"]
+__all__ = [
+    "FILTER",
+    "Batch",
+    "batches_of",
+    "exposure_words",
+    "filter_key",
+    "filter_of",
+    "frames_words",
+    "one_batch",
+    "spelled",
+]
 
 T = TypeVar("T")
 #: What the filter is called among the sorts of names that are compared.
@@ -131,6 +141,13 @@ def batches_of(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances)
         found = [part for each in found for part in _by_key(each, lambda frame: (filter_of(frame.traits),))]
     batches = [Batch(kind, tuple(each), _common_traits([frame.traits for frame in each])) for each in found if each]
     return _named(sorted(batches, key=_order), tolerances)
+
+
+def one_batch(kind: Kind, frames: Iterable[NightFrame]) -> Batch:
+    """Put all frames together, as the only ones of their kind."""
+    found = sorted(frames, key=lambda frame: frame.name)
+    traits = _common_traits([frame.traits for frame in found])
+    return Batch(kind, tuple(found), traits, kind.value, f"combined_{kind.value}")
 
 
 def _form(frame: NightFrame) -> tuple[object, ...]:

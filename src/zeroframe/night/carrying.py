@@ -14,6 +14,7 @@ from zeroframe.errors import FolderLostError, FrameError, OutputError
 from zeroframe.events import log_outcome
 from zeroframe.failures import attempt
 from zeroframe.frames import FrameOutcome
+from zeroframe.io.urls import any_far
 from zeroframe.night.crew import LocalCrew
 from zeroframe.night.keys import frame_key, frame_uses, group_uses, mask_key
 from zeroframe.night.results import GroupOutcome, MaskOutcome, NightOutcome, NightResult
@@ -36,9 +37,11 @@ __all__ = ["carry_out_night", "run_night"]
 _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 #: Before the name of a raw frame, where it stands beside the names of results: it may be the same.
 _RAW = "raw "
+#: Before the name of a group whose frames are compared and not combined.
+_COMPARED = "compared "
 #: Seconds of a core for images of 4128 x 2048 pixels: a frame that will be combined, one that is not, a combination and
-#: each of its frames, a mask.
-_FRAME_S, _SCIENCE_S, _COMBINE_S, _COMBINED_FRAME_S, _MASK_S = 0.1, 0.25, 0.35, 0.03, 0.08
+#: each of its frames, a mask, a comparison.
+_FRAME_S, _SCIENCE_S, _COMBINE_S, _COMBINED_FRAME_S, _MASK_S, _COMPARE_S = 0.1, 0.25, 0.35, 0.03, 0.08, 0.03
 
 
 def run_night(
@@ -131,6 +134,7 @@ class _Run:
         self._crew = _crew_of(session, self._keys, check_sums=check_sums)
         self._frames: dict[str, NightOutcome] = {}
         self._groups: dict[str, GroupOutcome] = {}
+        self._uncombined: dict[str, GroupOutcome] = {}
         self._masks: dict[str, MaskOutcome] = {}
         self._finished, self._combined, self._total = count(1), count(1), len(self._plan.frames)
         self._seconds: dict[str, float] = {}
@@ -156,6 +160,11 @@ class _Run:
                 if job.source == group.name:
                     mask = partial(self._timed, group.kind, self._mask, job)
                     tasks.append(Task(job.name, frozenset([group.name]), mask, _MASK_S))
+        for group in plan.uncombined:
+            tasks += [self._frame_task(frame, group, made) for frame in group.frames]
+            needs = {_RAW + frame.name for frame in group.frames}
+            compare = partial(self._timed, group.kind, self._compare, group)
+            tasks.append(Task(_COMPARED + group.name, frozenset(needs), compare, _COMPARE_S))
         return urgent_first(tasks + [self._frame_task(frame, None, made) for frame in plan.science])
 
     def _frame_task(self, frame: NightFrame, group: Group | None, made: set[str]) -> Task:
@@ -183,7 +192,8 @@ class _Run:
         check = check_files(shapes)
         seconds = {**self._seconds, "read_back": time.perf_counter() - started}
         refused = tuple(str(each.problem) for each in plan.refused)
-        return NightResult(frames, refused, plan.incomplete, groups, masks, check, seconds)
+        uncombined = tuple(self._uncombined[group.name] for group in plan.uncombined)
+        return NightResult(frames, refused, plan.incomplete, groups, masks, check, seconds, uncombined)
 
     def _calibrate(self, frame: NightFrame, group: Group | None, _busy: int) -> None:
         """Calibrate a frame; what goes wrong with it stands in its outcome, and stops no other."""
@@ -245,6 +255,13 @@ class _Run:
         if self._progress is not None:
             self._progress("combining", next(self._combined) / len(self._plan.groups))
 
+    def _compare(self, group: Group, busy: int) -> None:
+        """Judge the frames of a group that are not combined, and measure their noise."""
+        frames = [self._frames[frame.name] for frame in group.frames]
+        outcome, told = self._crew.compare(group, frames, busy)
+        self._uncombined[group.name] = outcome
+        self._frames.update({each.frame.name: each for each in told})
+
     def _mask(self, job: MaskJob, _busy: int) -> None:
         """Make a mask, or measure it again where it is there already and right."""
         if job.source not in self._keys:
@@ -303,6 +320,16 @@ def _all_there(session: NightSession) -> NightResult:
             kept = MaskOutcome(job, "skipped", reason, key=mark.key, crc32=mark.crc32)
             masks.append(replace(kept, bytes_out=mark.byte_count, stamp=mark.stamp))
     shapes = {each.frame.target: each.outcome.shape_yx for each in frames}
-    shapes |= {each.group.target: each.combined.shape_yx for each in groups}
+    if not any_far(plan.out):  # the stamps of a store are what they were, and headers stand all over a combined frame
+        shapes |= {each.group.target: each.combined.shape_yx for each in groups}
     refused = tuple(str(each.problem) for each in plan.refused)
-    return NightResult(tuple(frames), refused, plan.incomplete, tuple(groups), tuple(masks), check_files(shapes))
+    uncombined = tuple(GroupOutcome(group, CombinedOutcome(group.target, "not asked for")) for group in plan.uncombined)
+    return NightResult(
+        tuple(frames),
+        refused,
+        plan.incomplete,
+        tuple(groups),
+        tuple(masks),
+        check_files(shapes),
+        uncombined=uncombined,
+    )

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from zeroframe.combine_jobs import Means
-from zeroframe.night.groups import combine_group
+from zeroframe.night.groups import combine_group, compare_group
 from zeroframe.night.ingredients import Pantry
-from zeroframe.night.keeping import KeptPixels
+from zeroframe.night.keeping import KeptPixels, image_bytes
 from zeroframe.night.keys import pixel_uses
 from zeroframe.night.mask_writing import make_mask
 from zeroframe.night.pixels import FrameMaker
-from zeroframe.night.sharing import refuse_too_large
+from zeroframe.night.sharing import is_alone, refuse_too_large
 from zeroframe.night.shelf import Plane, Shelf
 from zeroframe.night.spare import SpareMemory
 from zeroframe.parallel import worker_count
+from zeroframe.quality import noise_bands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from zeroframe.frames import FrameOutcome
     from zeroframe.night.jobs import Group, MaskJob, NightFrame
@@ -79,6 +82,11 @@ class Crew(Protocol):
             How many tasks share the cores.
         """
 
+    def compare(
+        self, group: Group, frames: Sequence[NightOutcome], busy: int
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Judge frames that are not combined, as `zeroframe.night.groups.compare_group` does; see `combine`."""
+
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
         """Make a mask, as `zeroframe.night.mask_writing.make_mask` does; ``source_key`` is of what it is made of."""
 
@@ -109,7 +117,15 @@ class LocalCrew:
         self._shelf = Shelf(plan.out, shares.shelf_bytes, uses, flat_uses, self._memory.empty, session.watch)
         self._kept = KeptPixels(shares.kept_bytes)
         pantry = Pantry(plan, self._shelf, keys)
-        self._maker = FrameMaker(pantry, self._kept, self._memory, session.watch, check_sums=check_sums)
+        self._maker = FrameMaker(
+            pantry,
+            self._kept,
+            self._memory,
+            session.watch,
+            check_sums=check_sums,
+            sampled=_sampled(session),
+            copies=session.copies,
+        )
 
     @property
     def tasks_at_once(self) -> int:
@@ -141,14 +157,35 @@ class LocalCrew:
         """Combine a group, whose pixels leave memory; see `Crew.combine`."""
         plan = self._session.plan
         pixels = self._kept.of(group)
-        limit = self._session.shares.task_bytes + sum(one.nbytes for one in pixels.values())
-        workers = max(worker_count(self._session.workers) // min(busy, self._session.shares.threads), 1)
-        replaces, watch = self._session.may_replace(group.target), self._session.watch
-        means = Means(replaces, limit, workers, None, empty=self._memory.empty, watch=watch)
+        means = self._means(group, busy, sum(one.nbytes for one in pixels.values()))
+        if self._session.waiting is not None and not group.scaled_by_level and not pixels:
+            means = replace(means, executor=self._session.waiting)
         outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
         del pixels
         self._kept.release(group)
         return outcome, told
+
+    def compare(
+        self, group: Group, frames: Sequence[NightOutcome], busy: int
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Judge frames that are not combined, of which samples are in memory; see `Crew.compare`."""
+        return compare_group(group, frames, self._maker.samples, self._means(group, busy))
+
+    def _means(self, group: Group, busy: int, kept_bytes: int = 0) -> Means:
+        """Return what one of so many tasks may use, beside what it finds in memory."""
+        session = self._session
+        shares = session.shares
+        workers = max(worker_count(session.workers) // min(busy, shares.threads), 1)
+        # where one group is all that is combined, nothing else is at work meanwhile
+        own = shares.task_bytes * (shares.threads if is_alone(session.plan) else 1)
+        nearest = {frame.target: session.copies.get(frame.target) for frame in group.frames}
+        copies = {target: near for target, near in nearest.items() if near is not None and near.exists()}
+        return Means(
+            *(session.may_replace(group.target), own + kept_bytes, workers, None),
+            copies=copies,
+            empty=self._memory.empty,
+            watch=session.watch,
+        )
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
         """Make a mask; see `Crew.mask`."""
@@ -164,3 +201,19 @@ class LocalCrew:
 
     def give_up(self) -> None:
         """Nothing waits here: what runs ends by itself."""
+
+
+def _sampled(session: NightSession) -> frozenset[Path]:
+    """Return the frames of which rows stay in memory to tell their noise: those not combined, if there is room.
+
+    Of many frames only some pairs are compared, which are read again.
+    """
+    frames = [frame for group in session.plan.uncombined for frame in group.frames]
+    room = sum(map(_sample_bytes, frames)) <= session.shares.limit_bytes // 8
+    return frozenset(frame.target for frame in frames) if room else frozenset()
+
+
+def _sample_bytes(frame: NightFrame) -> int:
+    ny, nx = frame.shape_yx
+    rows = sum(band.stop - band.start for band in noise_bands(ny, nx))
+    return int(image_bytes(frame) // ny * rows)

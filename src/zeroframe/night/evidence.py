@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zeroframe.cameras import recognise
 from zeroframe.errors import AssumptionWarning, FrameError, NoFramesError, ZeroframeError
 from zeroframe.failures import file_failure
+from zeroframe.night.taking_part import takes_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def look_at_pixels(
     if recipe.frames.overscan is not None or wishes.camera is not None or wishes.names_sections:
         return None
     unknown = _of_unknown_cameras(found)
-    if not unknown:
+    if not any(takes_part(item, recipe) for item in unknown):
         return None
     from zeroframe.inspection import inspect_overscan
 

@@ -16,7 +16,7 @@ from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExist
 from zeroframe.io.marks import file_mark
 from zeroframe.io.watching import Watch
 from zeroframe.memory import default_limit_bytes
-from zeroframe.night.groups import combine_group
+from zeroframe.night.groups import combine_group, compare_group
 from zeroframe.night.ingredients import Pantry
 from zeroframe.night.keeping import KeptPixels
 from zeroframe.night.keys import frame_key, frame_uses, group_key
@@ -270,6 +270,7 @@ class FarCrew:
     def __init__(self, session: NightSession, executor: Executor, *, check_sums: bool) -> None:
         self._plan, self._executor, self._check_sums = session.plan, executor, check_sums
         self._may_replace = session.may_replace
+        self._means = Means(False, session.shares.limit_bytes, session.workers, None)
         self._waiting: set[Future[Any]] = set()
         self._given_up = False
         self._lock = threading.Lock()
@@ -296,14 +297,30 @@ class FarCrew:
         frames: Sequence[NightOutcome],
         used: Mapping[str, str],
         right: OutputMark | None,
-        busy: int,  # noqa: ARG002 -- a worker has its core for itself
+        busy: int,
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Combine a group; see `Crew.combine`."""
+        """Combine a group, on one worker while others have work; when there is no other, on all, by bands of rows.
+
+        Then noise is measured and the result written from here. Flats are scaled as they are read, which a band is not.
+        See `Crew.combine`.
+        """
         out, replaces = self._plan.out, self._may_replace(group.target)
+        if busy == 1 and not group.scaled_by_level:
+            means = replace(self._means, overwrite=replaces, executor=self._executor)
+            return combine_group(group, frames, {}, means, out, new_shelf(out), used, right)
         try:
             return self._do(combine_there, GroupTask(group, tuple(frames), out, used, right, replaces))
         except JobLostError as error:
             return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(frames)
+
+    def compare(
+        self,
+        group: Group,
+        frames: Sequence[NightOutcome],
+        busy: int,  # noqa: ARG002 -- a worker has its core for itself
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Judge frames that are not combined, from here; see `Crew.compare`."""
+        return compare_group(group, frames, {}, self._means)
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
         """Make a mask; see `Crew.mask`."""
@@ -357,6 +374,6 @@ def bare_plan(plan: NightPlan, frame: NightFrame) -> NightPlan:
         if group.name in used
     ]
     nothing: dict[str, tuple[Any, ...]] = dict.fromkeys(
-        ("found", "science", "masks", "refused", "incomplete", "ignored", "choices"), ()
+        ("found", "science", "masks", "refused", "incomplete", "ignored", "choices", "uncombined"), ()
     )
-    return replace(plan, groups=tuple(groups), camera=None, **nothing)  # type: ignore[arg-type]
+    return replace(plan, groups=tuple(groups), camera=None, evidence=None, **nothing)  # type: ignore[arg-type]

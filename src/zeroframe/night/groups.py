@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.calibration_frames import FLAT_LEVEL_CARD, NO_PLANE, brightest_hundredth, level_of_flat
-from zeroframe.combine_jobs import Finished, Means, Origin, combine_job
+from zeroframe.combine_jobs import Finished, Means, Origin, combine_job, stack_of
 from zeroframe.dialects import Kind
 from zeroframe.frame_quality import Flag, flag_frames
 from zeroframe.inspection.gain import gain_from_pairs
@@ -18,7 +18,8 @@ from zeroframe.night.results import GroupOutcome, NightOutcome
 from zeroframe.night.shelf import Plane
 from zeroframe.plan import CombineJob
 from zeroframe.provenance import KEY_CARD
-from zeroframe.quality import read_bands, sample_bands, sampled_level
+from zeroframe.quality import SampledStack, StackNoise, frame_noise, read_bands, sample_bands, sampled_level
+from zeroframe.results import CombinedOutcome
 from zeroframe.resume import stamp_of_result
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from zeroframe.record import OutputMark
     from zeroframe.stacks import Stack
 
-__all__ = ["ScaledStack", "combine_group", "left_out_frames"]
+__all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts.
 _SATURATED_FLAT = 0.01
@@ -351,6 +352,51 @@ def combine_group(
         combined = replace(combined, reason=f"all of its {len(there)} frames were left out")
     stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp), told
+
+
+def compare_group(
+    group: Group, frames: Sequence[NightOutcome], samples: Mapping[Path, NDArray[Any]], means: Means
+) -> tuple[GroupOutcome, list[NightOutcome]]:
+    """Judge the frames of a group that are not to be combined, and measure their noise.
+
+    Parameters
+    ----------
+    group : Group
+        What belongs together.
+    frames : sequence of NightOutcome
+        Its frames, in whatever state they ended.
+    samples : mapping of path to ndarray
+        Rows of calibrated frames that stayed in memory, by target; where some are missing, files are read.
+    means : Means
+        What may be used.
+
+    Returns
+    -------
+    GroupOutcome
+    list of NightOutcome
+        The frames again; those that do not belong are ``left out`` where that was asked for.
+    """
+    there = [each for each in frames if each.outcome.is_there]
+    left_out, flags = left_out_frames(group, there)
+    told = [_told(each, left_out) for each in frames]
+    chosen = [each.frame.target for each in told if each.outcome.is_there and each.outcome.state != "left out"]
+    noise = _noise_of(chosen, samples, means)
+    return GroupOutcome(
+        group, CombinedOutcome(group.target, "not asked for", noise=noise), flags, tuple(left_out)
+    ), told
+
+
+def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means: Means) -> StackNoise | None:
+    if len(paths) < 2:
+        return None
+    stack: Stack
+    if samples.keys() >= set(paths) and len({samples[path].shape for path in paths}) == 1:
+        stack = SampledStack(tuple(samples[path] for path in paths))
+    else:
+        nearest = [means.copies.get(path, path) for path in paths]
+        stack = stack_of(nearest, {}, means, None, nearest[0].parent)
+    found = frame_noise(stack, workers=means.workers)
+    return None if found is None else StackNoise(found.single, found.calibrated, None, None, float("nan"))
 
 
 def _told(each: NightOutcome, left_out: Mapping[Path, str]) -> NightOutcome:

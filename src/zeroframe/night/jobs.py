@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zeroframe.clipping import ClipSpread
     from zeroframe.combining import CombineSpec
     from zeroframe.dialects import FrameFacts, Kind
+    from zeroframe.inspection import OverscanInspection
     from zeroframe.io import Compression, ImageLayout
     from zeroframe.night.recipe import NightRecipe
     from zeroframe.plan import Refused
@@ -270,6 +271,14 @@ class NightFrame:
     header_crc32: int | None = None
 
     @property
+    def saturated_at_adu(self) -> float | None:
+        """The value of a saturated raw pixel: the camera's, else the most that the file can hold."""
+        layout = self.layout
+        if self.saturation_adu is not None or layout.bitpix not in {8, 16} or layout.bscale != 1.0:
+            return self.saturation_adu
+        return layout.bzero + (255.0 if layout.bitpix == 8 else 32767.0)
+
+    @property
     def shape_yx(self) -> tuple[int, int]:
         """Shape of the calibrated frame."""
         shape = self.layout.shape_yx if self.recipe.trim is None else self.recipe.trim.shape_yx(self.layout.shape_yx)
@@ -391,6 +400,9 @@ class NightPlan:
         Everything in the raw folder and the folders within.
     groups : tuple of Group
         In the order in which they must be made: biases, darks, flats.
+    uncombined : tuple of Group
+        Calibration frames that belong together, and are calibrated but not combined, as the recipe asks for; nothing is
+        made with them.
     science : tuple of NightFrame
         Frames that are calibrated and not combined, in the order of their names: science, arcs, others.
     masks : tuple of MaskJob
@@ -409,6 +421,8 @@ class NightPlan:
         What was asked for.
     overwrite : bool
         Whether files that are there already may be replaced.
+    evidence : OverscanInspection or None
+        What the pixels say of a camera that is not known, where they were looked at.
     """
 
     raw: Path
@@ -424,6 +438,8 @@ class NightPlan:
     camera: Camera | None
     recipe: NightRecipe
     overwrite: bool = False
+    uncombined: tuple[Group, ...] = ()
+    evidence: OverscanInspection | None = None
 
     @property
     def frames(self) -> tuple[NightFrame, ...]:
@@ -431,7 +447,7 @@ class NightPlan:
         return tuple(self._each())
 
     def _each(self) -> Iterator[NightFrame]:
-        for group in self.groups:
+        for group in (*self.groups, *self.uncombined):
             yield from group.frames
         yield from self.science
 

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 #: Of a frame: what is done to it, and nothing that only says why.
-_DOINGS = ("recipe", "steps", "layout", "kind", "saturation_adu", "compress")
+_DOINGS = ("recipe", "steps", "layout", "kind", "saturated_at_adu", "compress")
 _GROUP_DOINGS = ("kind", "spec", "clip_spread", "scaled_by_level", "reject_outliers", "includes_bias", "compress")
 
 

@@ -93,14 +93,6 @@ def say_steps(frame: NightFrame, header: HeaderDraft) -> None:
         header["FLATCOR"] = (steps.flat, "divided by")
 
 
-def _saturation(frame: NightFrame) -> float | None:
-    """Return the value of a saturated raw pixel: the camera's, else the most that the file can hold."""
-    layout = frame.layout
-    if frame.saturation_adu is not None or layout.bitpix not in {8, 16} or layout.bscale != 1.0:
-        return frame.saturation_adu
-    return layout.bzero + (255.0 if layout.bitpix == 8 else 32767.0)
-
-
 def mask_saturated(raw: RawImage, frame: NightFrame, mask: NDArray[np.bool_]) -> int:
     """Mask the saturated pixels of a trimmed frame, in place; return how many there are.
 
@@ -113,7 +105,7 @@ def mask_saturated(raw: RawImage, frame: NightFrame, mask: NDArray[np.bool_]) ->
     mask : ndarray of bool
         Of the shape of the trimmed frame.
     """
-    limit = _saturation(frame)
+    limit = frame.saturated_at_adu
     if limit is None:
         return 0
     rows, columns = kept_ranges(frame.recipe.trim, raw.layout.shape_yx)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from zeroframe.calibration_frames import NO_PLANE
 from zeroframe.dialects import Kind
-from zeroframe.errors import FrameError
+from zeroframe.errors import FrameError, OutputError
 from zeroframe.frame_quality import FrameQuality, measure_frame
 from zeroframe.frames import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.io import HeaderDraft, ImagePart, read_raw, write_fits
@@ -18,20 +19,21 @@ from zeroframe.io.decoding import decoded_float
 from zeroframe.io.marks import Crc32
 from zeroframe.night.keys import frame_key
 from zeroframe.night.light import mask_saturated, reduce_frame, say_steps, subtract_planes
-from zeroframe.plan import CalibrateJob
 from zeroframe.provenance import sign_frame
-from zeroframe.quality import sampled_level
+from zeroframe.quality import noise_bands, sampled_level
 from zeroframe.resume import stamp_of_result
 from zeroframe.saving import float_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from zeroframe.io import RawImage
     from zeroframe.io.marks import FileMark
     from zeroframe.io.replacing import Overwrite
+    from zeroframe.io.urls import UrlPath
     from zeroframe.io.watching import Watch
     from zeroframe.night.ingredients import Pantry
     from zeroframe.night.jobs import NightFrame
@@ -39,11 +41,12 @@ if TYPE_CHECKING:
     from zeroframe.night.spare import SpareMemory
     from zeroframe.record import OutputMark
 
-__all__ = ["FIGURES", "FrameMaker", "Made", "calibrate_job"]
+__all__ = ["FIGURES", "FrameMaker", "Made"]
 
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
 FIGURES = ("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN")
 _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+_NO_COPIES: Mapping[Path, Path] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,6 @@ class Made:
 
     outcome: FrameOutcome
     said: Mapping[str, Any]
-
-
-def calibrate_job(frame: NightFrame) -> CalibrateJob:
-    """Return the first half of what is done to a frame: overscan and trim."""
-    return CalibrateJob(frame.source, frame.target, frame.recipe, frame.layout, frame.compress)
 
 
 class FrameMaker:
@@ -74,13 +72,26 @@ class FrameMaker:
         Looks at what is read and made.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
+    sampled : frozenset of path, optional
+        Files of calibrated frames of which the rows stay in ``samples`` that tell their noise.
+    copies : mapping of path to path, optional
+        Where a result is written on this disk before it is put into a store; there it stays.
     """
 
     def __init__(
-        self, pantry: Pantry, kept: KeptPixels, memory: SpareMemory, watch: Watch, *, check_sums: bool
+        self,
+        pantry: Pantry,
+        kept: KeptPixels,
+        memory: SpareMemory,
+        watch: Watch,
+        *,
+        check_sums: bool,
+        sampled: frozenset[Path] = frozenset(),
+        copies: Mapping[Path, Path] = _NO_COPIES,
     ) -> None:
         self._pantry, self._kept, self._memory, self._watch = pantry, kept, memory, watch
-        self._check_sums = check_sums
+        self._check_sums, self._sampled, self._copies = check_sums, sampled, copies
+        self.samples: dict[Path, NDArray[Any]] = {}
 
     def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: Overwrite) -> Made:
         """Calibrate one frame and write it.
@@ -111,12 +122,17 @@ class FrameMaker:
         mask, sigma, remarks = self._reduced(frame, raw, pixels, header)
         say_steps(frame, header)
         key = frame_key(frame, source.sha256, used)
-        sign_frame(header, calibrate_job(frame), source, key, subtracted)
-        quality = measure_frame(pixels, empty=self._memory.empty)
+        sign_frame(header, frame.source, frame.recipe, source, key, subtracted)
+        quality = self._measured(frame, pixels, subtracted, header)
         crc = Crc32()
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
         parts = _parts(pixels, words, sigma, mask, header)
-        written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
+        near = self._copies.get(frame.target)
+        if near is None:
+            written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
+        else:
+            written = write_fits(near, parts, compress=frame.compress, on_bytes=crc.update)
+            _put(near, frame.target, overwrite=overwrite)
         self._watch.renew(frame.target)
         if keep:
             self._kept.put(frame.target, pixels)
@@ -134,6 +150,7 @@ class FrameMaker:
         raw = read_raw(frame.target, ext=_image_ext(frame), into=into)
         self._watch.check([frame.target])
         pixels = native_pixels(raw, lambda shape_yx: self._memory.empty(shape_yx, np.float32))
+        self._take_sample(frame, pixels)
         ny, nx = pixels.shape
         return _told(right, measure_frame(pixels, empty=self._memory.empty), (ny, nx), raw.cards)
 
@@ -144,6 +161,22 @@ class FrameMaker:
             bytes_out=mark.byte_count, source_mark=source, key=mark.key, crc32=mark.crc32, stamp=mark.stamp,
         )  # fmt: skip
         return self.recall(frame, outcome)
+
+    def _measured(
+        self, frame: NightFrame, pixels: NDArray[Any], subtracted: float, header: HeaderDraft
+    ) -> FrameQuality:
+        """Measure a calibrated frame; of a bias, also how many of its pixels are saturated, which it keeps."""
+        self._take_sample(frame, pixels)
+        saturation = frame.saturated_at_adu if frame.kind is Kind.BIAS else None
+        saturated_at = None if saturation is None else saturation - subtracted
+        quality = measure_frame(pixels, saturated_at=saturated_at, empty=self._memory.empty)
+        if frame.kind is Kind.BIAS:
+            header["NSATPIX"] = (quality.saturated, "saturated pixels")
+        return quality
+
+    def _take_sample(self, frame: NightFrame, pixels: NDArray[Any]) -> None:
+        if frame.target in self._sampled:
+            self.samples[frame.target] = np.concatenate([pixels[band] for band in noise_bands(*pixels.shape)])
 
     def _read(self, frame: NightFrame) -> tuple[RawImage, FileMark]:
         """Read a raw frame, and what its file is; raises `FrameError` when it is not the one that was planned for."""
@@ -165,9 +198,11 @@ class FrameMaker:
         self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], header: HeaderDraft
     ) -> tuple[NDArray[np.bool_] | None, NDArray[Any] | None, tuple[str, ...]]:
         """Do what is done after overscan and trim; return mask, standard deviations, and what could not be done."""
+        if frame.kind is Kind.BIAS:
+            return None, None, ()
         mask = self._memory.empty(frame.shape_yx, np.bool_)
         mask[:] = False
-        saturated = 0 if frame.kind is Kind.BIAS else mask_saturated(raw, frame, mask)
+        saturated = mask_saturated(raw, frame, mask)
         header["NSATPIX"] = (saturated, "saturated pixels")
         if frame.kind in _COMBINED_KINDS:
             self._prepare(frame, pixels)
@@ -187,6 +222,17 @@ class FrameMaker:
         if bias.size or dark.size:
             scale = 1.0 if steps.dark_scale is None else steps.dark_scale
             subtract_planes(pixels, bias, dark, scale)
+
+
+def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
+    """Put a copy of a file into its place in a store; where that cannot be, the copy goes, too."""
+    from zeroframe.io.places import Place
+
+    try:
+        Place.of(cast("UrlPath", target)).put(near, target.name, overwrite=overwrite)
+    except (FrameError, OutputError):
+        near.unlink()
+        raise
 
 
 def _image_ext(frame: NightFrame) -> int:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import Kind
-from zeroframe.errors import MismatchError, OutputError
+from zeroframe.errors import MismatchError, OutputError, UsageError
 from zeroframe.io.inputs import Inputs
-from zeroframe.night.batches import Batch, batches_of, exposure_words, frames_words
+from zeroframe.night.batches import Batch, batches_of, exposure_words, frames_words, one_batch
 from zeroframe.night.choosing import Choosing, Fitting
 from zeroframe.night.jobs import Group, Incomplete, Match, NightFrame, NightPlan, Steps
+from zeroframe.night.keys import pixel_uses
 from zeroframe.night.mask_jobs import Masks, mask_names
 from zeroframe.night.matching import match_frame
 from zeroframe.night.spellings import with_case
@@ -26,11 +27,11 @@ from zeroframe.night.telling import lost_words, told_choices
 from zeroframe.plan import Refused, refuse_among, refuse_within, target_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from zeroframe.inspection import OverscanInspection
     from zeroframe.night.jobs import Step
-    from zeroframe.night.recipe import NightRecipe
+    from zeroframe.night.recipe import BiasRecipe, DarkRecipe, FlatRecipe, NightRecipe
     from zeroframe.survey import Found
 
 __all__ = ["plan_night"]
@@ -105,17 +106,37 @@ def plan_night(
         out=out,
         found=tuple(named.values()),
         groups=tuple(groups),
+        uncombined=tuple(matcher.uncombined),
         science=tuple(science),
         masks=masks.jobs,
         refused=tuple(sorted(refused, key=lambda each: each.path.relative_to(raw).as_posix())),
-        incomplete=tuple(_incomplete([*(frame for group in groups for frame in group.frames), *science])),
+        incomplete=tuple(_incomplete([*_frames_of([*groups, *matcher.uncombined]), *science])),
         ignored=roll.ignored,
         choices=(),
         camera=roll.camera,
         recipe=recipe,
         overwrite=overwrite,
+        evidence=evidence,
     )
+    _refuse_sums(plan)
     return replace(plan, choices=told_choices(plan, roll))
+
+
+def _frames_of(groups: Iterable[Group]) -> Iterator[NightFrame]:
+    for group in groups:
+        yield from group.frames
+
+
+def _refuse_sums(plan: NightPlan) -> None:
+    """Raise `UsageError` where the pixels of a sum would be taken for those of one frame."""
+    used = {name for frame in plan.frames for name in pixel_uses(plan, frame)}
+    for group in plan.groups:
+        if group.spec.method == "sum" and group.name in used:
+            what = f"{group.kind.value}.method = 'sum'"
+            raise UsageError(
+                f"{what}: the sum of {frames_words(len(group.frames))} cannot be subtracted from one frame; "
+                "use 'average' or 'median'"
+            )
 
 
 def _named(found: Sequence[Found], raw: Path) -> dict[str, Found]:
@@ -133,13 +154,12 @@ def _without_clashes(
         batches = [
             batch
             for kind in _COMBINED_KINDS
-            for batch in batches_of(kind, [frame for frame in left if frame.kind is kind], recipe.tolerances)
+            for batch in _batches_of(kind, [frame for frame in left if frame.kind is kind], recipe)
         ]
-        targets = [_target(out, batch.stem, recipe) for batch in batches]
-        targets += [
-            _target(out, stem, recipe) for batch in batches for stem in mask_names(batch.kind, batch.stem, recipe)
-        ]
-        taken = {_folded(target): "a combined frame or mask" for target in targets}
+        combined = [batch for batch in batches if _how(recipe, batch.kind).combine]
+        taken = {_folded(_target(out, batch.stem, recipe)): "the combined frame" for batch in combined}
+        masks = [stem for batch in combined for stem in mask_names(batch.kind, batch.stem, recipe)]
+        taken |= {_folded(_target(out, stem, recipe)): "a mask" for stem in masks}
         kept, clashes = [], []
         for frame in left:
             place = _folded(frame.target)
@@ -155,6 +175,12 @@ def _without_clashes(
         left, refused = kept, [*refused, *clashes]
 
 
+def _batches_of(kind: Kind, frames: Sequence[NightFrame], recipe: NightRecipe) -> list[Batch]:
+    if kind is Kind.BIAS and recipe.bias.together:
+        return [one_batch(kind, frames)] if frames else []
+    return batches_of(kind, frames, recipe.tolerances)
+
+
 def _folded(target: Path) -> str:
     """Return a path as file systems see it that ignore case."""
     return str(target).casefold()
@@ -162,6 +188,13 @@ def _folded(target: Path) -> str:
 
 def _target(out: Path, stem: str, recipe: NightRecipe) -> Path:
     return target_path(out, Path(f"{stem}.fits"), recipe.compress)
+
+
+def _how(recipe: NightRecipe, kind: Kind) -> BiasRecipe | DarkRecipe | FlatRecipe:
+    """Return how the frames of one kind are combined."""
+    if kind is Kind.BIAS:
+        return recipe.bias
+    return recipe.dark if kind is Kind.DARK else recipe.flat
 
 
 class _Matcher:
@@ -173,7 +206,9 @@ class _Matcher:
         self._out = out
         of_kind = {kind: [batch for batch in batches if batch.kind is kind] for kind in _COMBINED_KINDS}
         lit = [frame for frame in needy if frame.kind in {Kind.FLAT, Kind.SCIENCE, Kind.ARC}]
-        self._biases = [self._group(batch, batch.frames, includes_bias=True) for batch in of_kind[Kind.BIAS]]
+        self.uncombined: list[Group] = []
+        biases = [self._group(batch, batch.frames, includes_bias=True) for batch in of_kind[Kind.BIAS]]
+        self._biases = self._combined(biases)
         self._bias = Choosing("bias", self._biases, recipe)
         served = self._served(lit, of_kind[Kind.DARK])
         self._with_own_dark = {
@@ -182,11 +217,12 @@ class _Matcher:
             for frame in fitting
             if self._has_exposure_of(frame, batch)
         }
-        self._darks = [self._dark_group(*each) for each in zip(of_kind[Kind.DARK], served, strict=True)]
+        darks = [self._dark_group(*each) for each in zip(of_kind[Kind.DARK], served, strict=True)]
+        self._darks = self._combined(darks)
         self._dark = Choosing("dark", self._darks, recipe)
         self._dark_named = {group.name: group for group in self._darks}
         flats = [self._flat_group(batch) for batch in of_kind[Kind.FLAT]]
-        self._flats = [group for group in flats if group is not None]
+        self._flats = self._combined([group for group in flats if group is not None])
         self._flat = Choosing("flat", self._flats, recipe)
 
     @property
@@ -194,8 +230,13 @@ class _Matcher:
         """In the order in which they are made."""
         return [*self._biases, *self._darks, *self._flats]
 
+    def _combined(self, groups: Sequence[Group]) -> list[Group]:
+        """Return the groups that are combined; the others are kept apart."""
+        self.uncombined += [group for group in groups if not _how(self.recipe, group.kind).combine]
+        return [group for group in groups if _how(self.recipe, group.kind).combine]
+
     def _group(self, batch: Batch, frames: Iterable[NightFrame], *, includes_bias: bool) -> Group:
-        how = {Kind.BIAS: self.recipe.bias, Kind.DARK: self.recipe.dark, Kind.FLAT: self.recipe.flat}[batch.kind]
+        how = _how(self.recipe, batch.kind)
         target = _target(self._out, batch.stem, self.recipe)
         return Group(
             kind=batch.kind,

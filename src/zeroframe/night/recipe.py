@@ -42,8 +42,7 @@ __all__ = [
 BiasPolicy = Literal["auto", "always", "never"]
 Missing = Literal["leave", "fail"]
 Borrow = Literal["both", "earlier", "none"]
-#: A sum of calibration frames is of no use, so it cannot be asked for here.
-_Statistic = Literal["average", "median"]
+_Statistic = Literal["average", "median", "sum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,11 @@ class _CombineRecipe:
     """How the frames of one kind are combined."""
 
     method: _Statistic = field(
-        default="average", metadata=key.choice("what is made of the values that are left", get_args(_Statistic))
+        default="average",
+        metadata=key.choice(
+            "what is made of the values that are left; a sum is never subtracted from other frames",
+            get_args(_Statistic),
+        ),
     )
     clip: float = field(
         default=5.0, metadata=key.number("reject what lies further than so many sigmas from the median; 0: nothing")
@@ -110,6 +113,9 @@ class _CombineRecipe:
         ),
     )
     reject_outliers: bool = field(default=False, metadata=key.flag("leave out frames that do not belong to the others"))
+    combine: bool = field(
+        default=True, metadata=key.flag("combine them; false: they are calibrated only, and nothing is made with them")
+    )
 
     @property
     def spec(self) -> CombineSpec:
@@ -119,7 +125,15 @@ class _CombineRecipe:
 
 @dataclass(frozen=True, slots=True)
 class BiasRecipe(_CombineRecipe):
-    """How biases are combined."""
+    """How biases are combined, and which of them together."""
+
+    together: bool = field(
+        default=False,
+        metadata=key.flag(
+            "all that have the size, binning and unit of most become one combined bias, whatever their night, "
+            "temperature, gain or read-out, and others are refused; zeroframe bias does so"
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +165,7 @@ class StepsRecipe:
     kinds: tuple[str, ...] = field(
         default=("science", "arc"),
         metadata=key.choices(
-            "which frames are calibrated beside biases, darks and flats. Arcs are never divided by a flat; 'other' are "
+            "which frames are calibrated beside the calibration frames. Arcs are never divided by a flat; 'other' are "
             "such as focus or test; 'unknown' are those whose kind no header says, taken as science",
             ("science", "arc", "other", "unknown"),
         ),
@@ -275,6 +289,13 @@ class NightRecipe:
     (1.0, True)
     """
 
+    kinds: tuple[str, ...] = field(
+        default=("bias", "dark", "flat"),
+        metadata=key.choices(
+            "which calibration frames take part; all others are left alone. Science frames stand in steps.kinds",
+            ("bias", "dark", "flat"),
+        ),
+    )
     missing: Missing = field(
         default="leave",
         metadata=key.choice(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.fragments import verdict_html
@@ -50,14 +50,14 @@ class NightOutcome:
 
 @dataclass(frozen=True, slots=True)
 class GroupOutcome:
-    """How one combined frame ended.
+    """How the frames of a group ended, and their combined frame.
 
     Attributes
     ----------
     group : Group
-        What was to be combined.
+        What belongs together.
     combined : CombinedOutcome
-        How that ended.
+        How the combination ended; of frames that are not to be combined, with their noise only.
     flags : tuple of Flag
         Frames of the group that do not seem to belong to the others, whether they were left out or not.
     left_out : tuple of path
@@ -85,8 +85,8 @@ class GroupOutcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether it is there, of all frames that were meant for it, and all of them belong."""
-        return self.combined.is_good and not self.suspects
+        """Whether it is there, of all frames that were meant for it, if it was asked for, and all of them belong."""
+        return (self.combined.is_good or self.combined.state == "not asked for") and not self.suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,8 @@ class NightResult:
         Every combined frame.
     masks : tuple of MaskOutcome
         Every mask.
+    uncombined : tuple of GroupOutcome
+        Calibration frames that belong together and were not to be combined.
     check : FolderCheck
         All results as they were read back; a run.json that could not be written stands in its problems.
     seconds : mapping of str to float
@@ -157,6 +159,12 @@ class NightResult:
     masks: tuple[MaskOutcome, ...]
     check: FolderCheck
     seconds: Mapping[str, float] = field(default_factory=dict)
+    uncombined: tuple[GroupOutcome, ...] = ()
+
+    @property
+    def all_groups(self) -> tuple[GroupOutcome, ...]:
+        """Every group, combined or not."""
+        return (*self.groups, *self.uncombined)
 
     @property
     def done(self) -> tuple[NightOutcome, ...]:
@@ -168,24 +176,43 @@ class NightResult:
         """The frames that were there already."""
         return tuple(each for each in self.frames if each.outcome.state == "skipped")
 
+    def read_from(self, copies: Mapping[Path, Path]) -> NightResult:
+        """Return the same, with calibrated frames where copies of them are that are read more quickly."""
+        there = {target: near for target, near in copies.items() if near.exists()}
+        frames = [
+            replace(each, frame=replace(each.frame, target=there.get(each.frame.target, each.frame.target)))
+            for each in self.frames
+        ]
+        return replace(self, frames=tuple(frames)) if there else self
+
     @property
     def failed(self) -> tuple[str, ...]:
         """One sentence for everything that could not be made."""
-        said = [each.outcome.reason for each in self.frames if each.outcome.state == "failed"]
-        said += [f"{each.group.name}: {each.combined.reason}" for each in self.groups if not each.combined.is_there]
-        said += [each.reason for each in self.masks if not each.is_there]
-        return (*self.refused, *said)
+        masks = [each.reason for each in self.masks if not each.is_there]
+        return (*self.refused, *self.failed_frames, *self.failed_groups, *masks)
+
+    @property
+    def failed_frames(self) -> tuple[str, ...]:
+        """One sentence for each frame that could not be calibrated."""
+        return tuple(each.outcome.reason for each in self.frames if each.outcome.state == "failed")
+
+    @property
+    def failed_groups(self) -> tuple[str, ...]:
+        """One sentence for each group that could not be combined."""
+        failed = [each for each in self.groups if not each.combined.is_there]
+        reasons = [(each.group, each.combined.reason) for each in failed]
+        return tuple(said if str(group.target) in said else f"{group.name}: {said}" for group, said in reasons)
 
     @property
     def is_good(self) -> bool:
         """Whether everything was done to every frame that ought to be, and the folder read back is as it should be."""
-        made = all(each.is_good for each in self.frames) and all(each.is_good for each in self.groups)
+        made = all(each.is_good for each in self.frames) and all(each.is_good for each in self.all_groups)
         return made and not (self.failed or self.incomplete or self.check.problems)
 
     def _repr_html_(self) -> str:
         """Return the verdict for a notebook."""
         said = [f"{len(self.done)} of {len(self.frames)} frames calibrated", *self.failed, *self.check.problems]
-        said += [flag.sentence for each in self.groups for flag in each.suspects]
+        said += [flag.sentence for each in self.all_groups for flag in each.suspects]
         return verdict_html(
             "good" if self.is_good else "bad", "All is well." if self.is_good else "Not all is well.", said
         )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import UsageError
 from zeroframe.io.atomic import remove_stale_parts
-from zeroframe.io.urls import is_there
+from zeroframe.io.temporary import remove_stale_folders, temporary_folder
+from zeroframe.io.urls import FAR_THREADS, any_far, is_there
 from zeroframe.io.watching import Watch
 from zeroframe.locking import folder_lock
 from zeroframe.memory import default_limit_bytes
+from zeroframe.night.keeping import image_bytes
 from zeroframe.night.keys import frame_uses
 from zeroframe.night.sharing import MemoryShares, share_memory
 from zeroframe.night.standing import examine_night, night_results, result_name, result_targets
@@ -59,6 +63,10 @@ class NightSession:
         How long it took to look at what is there.
     executor : concurrent.futures.Executor or None
         Where results are made; None: on threads here.
+    waiting : concurrent.futures.ThreadPoolExecutor or None
+        Threads here that wait for a store together: more than there are cores, as far as the memory allows.
+    copies : mapping of path to path
+        Where results that are put into a store are on this disk until the run ends.
     watch : Watch
         Has looked at the results that are there, and looks at what is read and made on threads here.
     lock : HeldLock or None
@@ -74,6 +82,8 @@ class NightSession:
     started: datetime
     examined_s: float
     executor: Executor | None = None
+    waiting: Executor | None = None
+    copies: Mapping[Path, Path] = field(default_factory=dict)
     watch: Watch = field(default_factory=Watch)
     lock: HeldLock | None = None
     results: FolderResults | None = None
@@ -130,6 +140,10 @@ class NightSession:
                 marked = OutputMark(mask.key, mask.crc32, mask.bytes_out, (mask.job.source,), stamp=mask.stamp)
                 outputs[result_name(self.plan, mask.job.target)] = marked
         said = {**_run_said(result), "finished": iso_time(datetime.now(UTC))}
+        said["frames"] += [
+            {"name": _name_within(self.plan.raw, one.path), "state": "failed", "reason": str(one.problem), "lost": []}
+            for one in self.plan.refused
+        ]
         self._write("finished", inputs, outputs, said | kept_report(self.plan.out, self.standings))
 
     def _write(
@@ -230,6 +244,7 @@ def recorded_night(plan: NightPlan) -> dict[str, Any]:
             "clip_spread": group.clip_spread,
             "scaled_by_level": group.scaled_by_level,
             "includes_bias": group.includes_bias,
+            "reject_outliers": group.reject_outliers,
         }
         for group in plan.groups
     }
@@ -302,9 +317,14 @@ def begin_night(
             f"{plan.raw}, {plan.out}: other processes may be elsewhere; plan the night with absolute paths"
         )
     limit = mem_limit_bytes or default_limit_bytes()
+    far = any_far(plan.out, *(frame.source for frame in plan.frames[:1]))
+    if far:
+        workers = workers or FAR_THREADS
     shares = share_memory(plan, limit, workers)
     make_folder(plan.out)
-    with folder_lock(plan.out) as lock:
+    nobody: tuple[Executor | None, Mapping[Path, Path]] = None, {}
+    here = _waiting(plan, shares.threads) if far and executor is None else nullcontext(nobody)
+    with folder_lock(plan.out) as lock, here as (waiting, copies):
         started, clock = datetime.now(UTC), time.perf_counter()
         folders = sorted({plan.out, *(target.parent for target in result_targets(plan))})
         for folder in folders:
@@ -320,10 +340,32 @@ def begin_night(
         # before run.json is written, which says which files are ours
         results = night_results(plan, standings.record) if plan.overwrite else None
         looked_s = time.perf_counter() - clock
-        session = NightSession(plan, standings, shares, workers, started, looked_s, executor, watch, lock, results)
+        about = (plan, standings, shares, workers, started, looked_s, executor, waiting, copies)
+        session = NightSession(*about, watch, lock, results)
         if not standings.nothing_to_do:
             session.write_begin()
         yield session
         if executor is not None:
             for folder in folders:
                 remove_stale_parts(folder)  # of workers that have died while others went on
+
+
+@contextmanager
+def _waiting(plan: NightPlan, threads: int) -> Iterator[tuple[Executor | None, Mapping[Path, Path]]]:
+    """Start threads that wait for a store together, and make a folder for copies of what is put there.
+
+    Copies stay of as many results as fit into half of what is free there.
+    """
+    remove_stale_folders()
+    with ThreadPoolExecutor(threads, "zeroframe") as pool, temporary_folder() as folder:
+        if not any_far(plan.out):
+            yield pool, {}
+            return
+        room = shutil.disk_usage(folder).free // 2
+        copies: dict[Path, Path] = {}
+        for number, frame in enumerate(plan.frames):
+            room -= 3 * image_bytes(frame)  # with its standard deviations and its mask
+            if room < 0:
+                break
+            copies[frame.target] = folder / f"{number}-{frame.target.name}"
+        yield pool, copies

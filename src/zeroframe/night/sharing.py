@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.combine_jobs import finishing_bytes
+from zeroframe.dialects import Kind
 from zeroframe.errors import MemoryLimitError
 from zeroframe.frames import frame_bytes
 from zeroframe.io import scan
 from zeroframe.io.decoding import decoded_float
 from zeroframe.io.urls import UrlPath
 from zeroframe.night.keeping import image_bytes, worth_keeping
-from zeroframe.night.pixels import calibrate_job
 from zeroframe.parallel import worker_count
 from zeroframe.plan import CombineJob
 
 if TYPE_CHECKING:
     from zeroframe.night.jobs import Group, NightFrame, NightPlan
 
-__all__ = ["SHELF_SHARE", "MemoryShares", "refuse_too_large", "share_memory"]
+__all__ = ["SHELF_SHARE", "MemoryShares", "is_alone", "refuse_too_large", "share_memory"]
 
 #: What combined frames may take while others need them, where there is room: one part of so many.
 SHELF_SHARE = 3
@@ -135,7 +135,8 @@ def _work_bytes(frame: NightFrame) -> int:
     image = image_bytes(frame)
     noise = 2 * image if frame.steps.uncertainty else 0
     sharp = _MEDIAN_IMAGES * image if frame.steps.cosmic_rays == "median" else 0
-    return frame_bytes(calibrate_job(frame)) + noise + sharp + image // 4
+    mask = 0 if frame.kind is Kind.BIAS else image // 4
+    return frame_bytes(frame.layout, frame.shape_yx, frame.compress) + noise + sharp + mask
 
 
 def _plane_bytes(frame: NightFrame) -> int:
@@ -177,3 +178,14 @@ def _whole_frames(plan: NightPlan) -> list[NightFrame]:
     """Return the frames whose sizes can be believed: the header of one that is cut off may ask for any."""
     odd = {item.path for item in plan.found if item.frame is not None and item.frame.remarks}
     return [frame for frame in plan.frames if frame.source not in odd] or list(plan.frames)
+
+
+def is_alone(plan: NightPlan) -> bool:
+    """Say whether frames are calibrated for one group only: nothing is combined meanwhile, and nothing after it.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What is going to be done.
+    """
+    return len(plan.groups) + len(plan.science) <= 1

@@ -16,7 +16,7 @@ from zeroframe.io.urls import is_there
 from zeroframe.night.keys import frame_key, frame_uses, group_key, group_uses, mask_key
 from zeroframe.own_results import FolderResults, record_state
 from zeroframe.parallel import map_threads
-from zeroframe.provenance import versions
+from zeroframe.provenance import as_data, versions
 from zeroframe.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.resume import (
     RIGHT,
@@ -46,6 +46,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 _MISSING = "is not there yet"
 _WITH_ANOTHER = "it was made with another"
+_OTHERWISE = "it was made with other options"
+#: What run.json says of how a group is combined.
+_RECORDED_OF_GROUP = ("spec", "clip_spread", "reject_outliers")
 _SINCE = "what it is made of has changed since, or how"
 
 
@@ -274,6 +277,8 @@ class _Look:
             self._look_at_group(group)
             for job in masks.get(group.name, ()):
                 self._look_at_mask(job)
+        for group in self._plan.uncombined:
+            self._look_at_frames(group.frames)
         self._look_at_frames(self._plan.science)
 
     def _is_there(self, path: Path) -> bool:
@@ -320,7 +325,7 @@ class _Look:
         if not same or dict(self._record.versions) != dict(versions()):
             return why_other(frame.name, source, known, self._record)
         changed = [name for name in frame.steps.needs if self._stands_otherwise(name)]
-        return f"{_WITH_ANOTHER} {changed[0]}" if changed else "it was made with other options"
+        return f"{_WITH_ANOTHER} {changed[0]}" if changed else _OTHERWISE
 
     def _stands_otherwise(self, name: str) -> bool:
         standing = self.groups.get(name) or self.masks.get(name)
@@ -335,28 +340,39 @@ class _Look:
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
         if keys:
             self._keys[group.name] = group_key(group, keys, used)
-        self.groups[group.name] = self._standing(group.target, self._keys.get(group.name), tuple(keys))
+        key, changed = self._keys.get(group.name), self._combined_otherwise(group)
+        self.groups[group.name] = self._standing(group.target, key, tuple(keys), changed=changed)
 
     def _look_at_mask(self, job: MaskJob) -> None:
         if job.source in self._keys:
             self._keys[job.name] = mask_key(job, self._keys[job.source])
-        self.masks[job.name] = self._standing(job.target, self._keys.get(job.name), (job.source,))
+        self.masks[job.name] = self._standing(job.target, self._keys.get(job.name), (job.source,), changed=False)
 
-    def _standing(self, target: Path, key: str | None, sources: tuple[str, ...]) -> Standing:
-        """Judge a combined frame or a mask."""
+    def _combined_otherwise(self, group: Group) -> bool:
+        """Whether run.json says that this combined frame was made with other options."""
+        said = self._record.recipe.get("groups")
+        known = said.get(group.name) if isinstance(said, dict) else None
+        return isinstance(known, dict) and any(
+            known.get(name) != as_data(getattr(group, name)) for name in _RECORDED_OF_GROUP
+        )
+
+    def _standing(self, target: Path, key: str | None, sources: tuple[str, ...], *, changed: bool) -> Standing:
+        """Judge a combined frame or a mask; say whether the options for it have changed."""
         if not self._is_there(target):
             return Standing(target, "make", _MISSING)
         known = self._known(target)
         found = "none of its frames can be read" if key is None else _result_mark(self._result(target, key))
         if isinstance(found, str):
-            return Standing(target, "replace", found or self._why_other(known, sources))
+            return Standing(target, "replace", found or self._why_other(known, sources, changed=changed))
         return Standing(target, "keep", RIGHT_COMBINED, mark=replace(found, sources=sources))
 
-    def _why_other(self, known: OutputMark | None, sources: tuple[str, ...]) -> str:
+    def _why_other(self, known: OutputMark | None, sources: tuple[str, ...], *, changed: bool) -> str:
         if known is None:
             return "it was made of other frames, with other options or by another version"
         if dict(self._record.versions) != dict(versions()):
             return f"it was made by another version ({differing_versions(self._record)})"
+        if changed:
+            return _OTHERWISE
         new = [name for name in sources if name not in known.sources]
         gone = [name for name in known.sources if name not in sources]
         if new or gone:

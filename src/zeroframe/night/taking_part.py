@@ -14,7 +14,7 @@ from zeroframe.io.checksums import header_crc32
 from zeroframe.night.batches import frames_words
 from zeroframe.night.jobs import Ignored, NightFrame, Steps
 from zeroframe.night.traits import moment_of, read_traits, split_nights
-from zeroframe.plan import Refused, target_path
+from zeroframe.plan import Refused, same_form, target_path
 from zeroframe.recipes import Choice, FrameRecipe, choose_recipe, size_words
 
 if TYPE_CHECKING:
@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from zeroframe.recipes import RecipeWishes
     from zeroframe.survey import Found
 
-__all__ = ["Among", "Roll", "sort_out", "take_roll"]
+__all__ = ["CALIBRATED_ALREADY", "COMBINED_ALREADY", "Among", "Roll", "sort_out", "take_roll", "takes_part"]
 
 M = TypeVar("M", bound="tuple[Found, *tuple[Any, ...]]")
 R = TypeVar("R")
 _CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+COMBINED_ALREADY = "combined already, so not a raw frame"
+CALIBRATED_ALREADY = "calibrated already by zeroframe, so not a raw frame"
+_MADE = (COMBINED_ALREADY, CALIBRATED_ALREADY)
+_PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +136,11 @@ def take_roll(
     usable, refused, ignored = sort_out(list(found.values()), recipe)
     wishes = recipe.frames.wishes()
     told = wishes.camera is not None or wishes.names_sections
-    usable, forms = _without_failures(usable, _form if told else _form_and_camera, refused)
+    usable, _ = _without_failures(usable, _form, refused)
+    together = _put_together(usable, refused) if recipe.bias.together and usable else []
+    usable, forms = _without_failures(usable, _form if told else _form_and_camera(together), refused)
     if not usable:
-        raise NoFramesError(_nobody(raw, list(found.values()), refused, ignored))
+        raise NoFramesError(_nobody(raw, list(found.values()), refused, ignored, recipe))
     names = {id(item): name for name, item in found.items()}
     firsts = _first_steps([item for item, _ in usable], forms, recipe, evidence)
     camera = next(iter(firsts.values())).camera
@@ -204,34 +210,53 @@ def sort_out(
     usable, refused, ignored = [], [], []
     for item in found:
         said = item.facts.kind if item.facts is not None else None
-        wanted = said in _CALIBRATION or (said or "unknown") in recipe.steps.kinds
+        named, wanted = _is_wanted(said, recipe)
         if item.problem is not None:
             if item.facts is None or wanted:
                 refused.append(Refused(item.path, item.problem))
             else:
                 ignored.append(Ignored(item.path, item.problem.reason))
         elif item.facts is None or item.facts.combined:
-            ignored.append(Ignored(item.path, "combined already, so not a raw frame"))
+            ignored.append(Ignored(item.path, COMBINED_ALREADY))
         elif item.is_result:
-            ignored.append(Ignored(item.path, "calibrated already by zeroframe, so not a raw frame"))
+            ignored.append(Ignored(item.path, CALIBRATED_ALREADY))
         elif said is Kind.DARK and item.facts.exposure_s is None:
             ignored.append(Ignored(item.path, "a dark, but its header does not say how long it was exposed"))
         elif wanted:
             usable.append((item, said or Kind.SCIENCE))
         else:
-            named = "unknown" if said is None else said.value
-            reason = f"{item.facts.kind_reason}; to calibrate it, too, name '{named}' in steps.kinds of the recipe"
+            kinds = "kinds" if said in _CALIBRATION else "steps.kinds"
+            reason = f"{item.facts.kind_reason}; to calibrate it, too, name '{named}' in {kinds} of the recipe"
             ignored.append(Ignored(item.path, reason))
     return usable, refused, ignored
 
 
-def _nobody(raw: Path, found: Sequence[Found], refused: Sequence[Refused], ignored: Sequence[Ignored]) -> str:
+def takes_part(item: Found, recipe: NightRecipe) -> bool:
+    """Say whether a file is of a kind that the recipe names; whether it can be used is another question."""
+    return item.facts is not None and _is_wanted(item.facts.kind, recipe)[1]
+
+
+def _is_wanted(kind: Kind | None, recipe: NightRecipe) -> tuple[str, bool]:
+    """Return what a recipe calls a kind, and whether frames of that kind take part."""
+    named = "unknown" if kind is None else kind.value
+    return named, named in (recipe.kinds if kind in _CALIBRATION else recipe.steps.kinds)
+
+
+def _nobody(
+    raw: Path, found: Sequence[Found], refused: Sequence[Refused], ignored: Sequence[Ignored], recipe: NightRecipe
+) -> str:
     kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no FITS file"
-    reasons = Counter(each.reason for each in ignored).most_common(1)
+    only = recipe.kinds[0] if len(recipe.kinds) == 1 and not recipe.steps.kinds else None
+    reasons = Counter(each.reason for each in ignored if only is None or each.reason in _MADE).most_common(1)
     left = "".join(f"; {count} left alone: {reason}" for reason, count in reasons)
+    advice = f"give the folder that holds the raw {'night' if only is None else _PLURALS[only]}"
+    for reason, _ in reasons:
+        left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
+        advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""
     bad = "".join(f"\n  {each.problem}" for each in refused)
-    return f"{raw}: no frame that can be used ({listed}{left}); give the folder that holds the raw night{bad}"
+    what = "" if only is None else f"{only} "
+    return f"{raw}: no {what}frame that can be used ({listed}{left}); {advice}{bad}"
 
 
 def _without_failures(
@@ -250,14 +275,27 @@ def _without_failures(
     return kept, results
 
 
+def _put_together(usable: list[tuple[Found, Kind]], refused: list[Refused]) -> list[Found]:
+    """Return the biases of the size that most have, which are combined in any case; the others leave ``usable``."""
+    biases, odd = same_form([item for item, kind in usable if kind is Kind.BIAS])
+    refused += odd
+    left_out = {id(each.path) for each in odd}
+    usable[:] = [(item, kind) for item, kind in usable if id(item.path) not in left_out]
+    return biases
+
+
 def _form(item: Found) -> tuple[object, ...]:
     """Return what decides on overscan and trim where camera or sections are asked for: the size."""
     return item.form
 
 
-def _form_and_camera(item: Found) -> tuple[object, ...]:
-    """Return what decides on them where the camera is to be recognised."""
-    return (*item.form, _camera_name(item))
+def _form_and_camera(together: Sequence[Found]) -> Callable[[Found], tuple[object, ...]]:
+    """Return what tells size and camera of a file, where the camera is to be recognised.
+
+    What is combined together in any case has the camera of its first frame.
+    """
+    alike = {id(item): together[0] for item in together}
+    return lambda item: (*item.form, _camera_name(alike.get(id(item), item)))
 
 
 def _camera_name(item: Found) -> str | None:

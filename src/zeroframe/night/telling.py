@@ -10,6 +10,7 @@ from zeroframe.night.batches import exposure_words, frames_words
 from zeroframe.night.keys import frame_uses
 from zeroframe.night.matching import nights_apart
 from zeroframe.night.spellings import Spellings
+from zeroframe.night.taking_part import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.recipes import Choice, size_words
 
 if TYPE_CHECKING:
@@ -80,9 +81,14 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
     guessed = [frame for frame in plan.frames if not frame.facts.kind_certain]
     if guessed:
         taken = Counter(frame.kind.value for frame in guessed)
-        words = ", ".join(f"{number} as {kind}" for kind, number in sorted(taken.items()))
+        total = f"{len(plan.frames)} frames"
+        words = ", ".join(f"{number} of {total} taken as {kind}" for kind, number in sorted(taken.items()))
         reason = f"no header word says so, only {guessed[0].facts.kind_reason} and the like"
-        yield Choice("kind", f"guessed for {frames_words(len(guessed))}: {words}", reason, certain=False)
+        yield Choice("kind", words, reason, certain=False)
+    for words in (COMBINED_ALREADY, CALIBRATED_ALREADY):
+        made = [each.path.relative_to(plan.raw).as_posix() for each in plan.ignored if each.reason == words]
+        if made:
+            yield Choice("left out", listed(made), words)
     unitless = [frame for frame in plan.frames if frame.facts.unit is None]
     if unitless:
         value = f"adu for {len(unitless)} of {frames_words(len(plan.frames))}"
@@ -244,7 +250,7 @@ def _about_groups(plan: NightPlan) -> Iterator[Choice]:
         yield Choice("combine", listed(alone), reason, certain=False)
     needed = {name for frame in plan.frames for name in frame_uses(plan, frame)} | {job.source for job in plan.masks}
     idle = [group.label for group in plan.groups if group.name not in needed]
-    if idle:
+    if idle and plan.science:
         yield Choice("not used", listed(idle), "combined all the same, but no frame needs it")
 
 

@@ -1,6 +1,6 @@
 """The page that shows why a result can be trusted: measurements as plain data, and one self-contained HTML file.
 
-`data` holds what the page shows; `bias` fills it from a run over biases, `night` from a night; `page` writes it. Images
+`data` holds what the page shows; `night` fills it from a run; `page` writes it. Images
 and diagrams are PNG and SVG with nothing but numpy and zlib: drawn by matplotlib, the same figures would
 cost 0.8 s for its import and 50 kB each, would be blurred when zoomed, and would not follow the colours of the page.
 """
@@ -11,14 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zeroframe.report.bias import bias_report_data
     from zeroframe.report.data import ReportData
     from zeroframe.report.night import night_report_data
     from zeroframe.report.page import can_write_reports, is_report, render_report, write_report
 
 __all__ = [
     "ReportData",
-    "bias_report_data",
     "can_write_reports",
     "is_report",
     "night_report_data",
@@ -28,7 +26,6 @@ __all__ = [
 
 _LAZY = {
     "ReportData": "data",
-    "bias_report_data": "bias",
     "can_write_reports": "page",
     "is_report": "page",
     "night_report_data": "night",

@@ -10,6 +10,7 @@ from zeroframe.report.night_bias import bias_section
 from zeroframe.report.night_darks import dark_section
 from zeroframe.report.night_flats import flat_section
 from zeroframe.report.night_glance import glance_section, moments_of
+from zeroframe.report.night_group import group_figures, only_group, title_words
 from zeroframe.report.night_reading import open_night
 from zeroframe.report.night_science import measure_lights, science_section
 from zeroframe.report.night_verdict import night_figures, night_verdict
@@ -60,7 +61,7 @@ def night_report_data(
         When a file cannot be read back.
     """
     view = open_night(plan, result, workers)
-    moments, lights = moments_of(view), measure_lights(view)
+    moments, lights, only = moments_of(view), measure_lights(view), only_group(view)
     kinds = (
         bias_section(view),
         dark_section(view),
@@ -70,10 +71,10 @@ def night_report_data(
     sections = (glance_section(view, moments), *(section for section in kinds if section is not None))
     decisions = tuple(Decision(c.what, c.value, c.reason, c.certain) for c in plan.choices)
     return ReportData(
-        title="A night calibrated",
+        title=title_words(plan),
         subtitle=_subtitle(plan, result),
         verdict=night_verdict(view, lights, decisions, sections),
-        figures=night_figures(view, lights),
+        figures=night_figures(view, lights) if only is None else group_figures(view, only),
         sections=sections,
         decisions=decisions,
         provenance=_provenance(result, command, facts),
@@ -92,7 +93,7 @@ def _subtitle(plan: NightPlan, result: NightResult) -> str:
 def _provenance(result: NightResult, command: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
     found = [Fact("command", command)] if command else []
     ways: dict[str, list[str]] = {}
-    for each in result.groups:
+    for each in result.groups:  # those that are not to be combined are not among them
         spec, clipping = each.group.spec, each.combined.clipping
         rejection = spec.rejection if clipping is None else clipping.rejection
         ways.setdefault(f"{spec.method}, rejection: {rejection.describe()}", []).append(each.group.label)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.dialects import Kind
-from zeroframe.report.data import Column, Section, Table
+from zeroframe.report.data import Column, Remark, Section, Table
 from zeroframe.report.figures import (
     calibration_blink,
     combination_blinks,
@@ -17,6 +17,7 @@ from zeroframe.report.figures import (
     noise_curve,
     noise_plot,
     overscan_plot,
+    strip_plots,
 )
 from zeroframe.report.night_combined import (
     combined_pictures,
@@ -26,8 +27,9 @@ from zeroframe.report.night_combined import (
     noise_words,
     rows_of,
 )
+from zeroframe.report.night_group import only_group
 from zeroframe.report.night_reading import figure_words, level_words, unit_words
-from zeroframe.report.sampling import sample_frame, stack_of_samples
+from zeroframe.report.sampling import PREVIEW_PIXELS, sample_frame, stack_of_samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +56,7 @@ def bias_section(view: NightView) -> Section | None:
     return Section(
         "Bias",
         unit,
-        (*group_remarks(view, groups, unit, "biases"), *left),
+        (*_seen(view), *group_remarks(view, groups, unit, "biases"), *left),
         (*blinks, *pictures),
         plots,
         tables=(_bias_table(view, groups, unit),),
@@ -69,16 +71,19 @@ def _bias_figures(view: NightView, each: GroupOutcome, unit: str) -> tuple[tuple
         return (), ()
     odd = {flag.path for flag in each.flags}
     frame = next((one.frame for one in there if one.frame.source not in odd), there[0].frame)
-    combined = each.combined
-    blinks = [calibration_blink(frame.source, frame.target, frame.recipe, unit, _PIXELS)]
-    plots: list[Plot | None] = [overscan_plot(frame.source, frame.recipe, unit)]
+    combined, size = each.combined, _PIXELS if only_group(view) is None else PREVIEW_PIXELS
+    blinks = [calibration_blink(frame.source, frame.target, frame.recipe, unit, size)]
+    plots: list[Plot | None] = [] if view.plan.evidence is None else [*strip_plots(view.plan.evidence)]
+    if not plots:
+        plots.append(overscan_plot(frame.source, frame.recipe, unit))
     samples = [view.samples[one.frame.name] for one in there if one.frame.name in view.samples]
     if combined.is_there and combined.frames > 1:
-        subtracted = any(one.frame.steps.bias == each.group.name for one in view.result.frames)
-        pictures = combination_blinks(frame.target, combined.target, combined.frames, unit, _PIXELS)
+        kept = any(other.group.includes_bias for other in view.groups_of(Kind.DARK))
+        subtracted = not kept or any(one.frame.steps.bias == each.group.name for one in view.result.frames)
+        pictures = combination_blinks(frame.target, combined.target, combined.frames, unit, size)
         blinks += pictures if subtracted else [replace(blink, caption=_unused(blink.caption)) for blink in pictures]
-    spec = each.group.spec
-    if len(samples) > 1 and spec.method != "sum" and spec.rejection.drop_low + spec.rejection.drop_high == 0:
+    spec, made = each.group.spec, combined.state != "not asked for"
+    if made and len(samples) > 1 and spec.method != "sum" and spec.rejection.drop_low + spec.rejection.drop_high == 0:
         used = spec if combined.clipping is None else replace(spec, rejection=combined.clipping.rejection)
         whole = combined.noise if combined.frames == len(samples) else None
         curve = noise_curve(stack_of_samples(samples), used, whole, view.workers)
@@ -91,6 +96,11 @@ def _bias_figures(view: NightView, each: GroupOutcome, unit: str) -> tuple[tuple
         pixels = sample_frame(combined.target, 1).pixels if combined.is_there and combined.frames > 1 else None
         plots.append(histogram_plot(samples[0].pixels, pixels, unit))
     return tuple(blinks), tuple(plot for plot in plots if plot is not None)
+
+
+def _seen(view: NightView) -> list[Remark]:
+    """Return what the pixels say of the overscan, where they were looked at."""
+    return [] if view.plan.evidence is None else [Remark(sentence) for sentence in view.plan.evidence.sentences]
 
 
 def _unused(caption: str) -> str:

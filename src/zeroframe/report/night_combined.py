@@ -11,8 +11,8 @@ from zeroframe.report.data import FrameTable, Remark, TableRow
 from zeroframe.report.night_figures import combined_blink, small_image
 from zeroframe.report.night_reading import figure_words, frame_flags
 from zeroframe.report.plots import percent
+from zeroframe.report.remarks import noise_and_ideal, noise_remarks
 from zeroframe.report.rows import frame_rows
-from zeroframe.report.verdict import noise_and_ideal, noise_remarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def group_remarks(view: NightView, groups: Sequence[GroupOutcome], unit: str, ki
     """
     found = []
     for each in groups:
-        if not each.combined.is_there:
+        if each.combined.state == "failed":
             found.append(Remark(f"{each.group.label}: {view.short(each.combined.reason)}", "bad"))
         found += [Remark(f"{each.group.label}: {view.short(text)}", "bad") for text in each.combined.left_out]
         found += [
@@ -125,6 +125,8 @@ def rows_of(view: NightView, each: GroupOutcome) -> tuple[FrameRow, ...]:
 
 def combined_row(each: GroupOutcome, cells: tuple[str, ...]) -> TableRow:
     """Return the row of a combined frame: what it is called, of how many frames, and the cells that are given."""
+    if each.combined.state == "not asked for":
+        return TableRow((each.group.label, "not combined", *cells), "neutral")
     if not each.combined.is_there:
         return TableRow((each.group.label, "not made", *("–" for _ in cells)), "bad")
     frames = len(each.group.frames)

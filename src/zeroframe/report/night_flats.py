@@ -13,7 +13,7 @@ from zeroframe.report.night_combined import MOST_PICTURES, combined_row, frame_t
 from zeroframe.report.night_figures import combined_blink, flat_levels_plot, flat_range, small_image
 from zeroframe.report.night_reading import unit_words
 from zeroframe.report.plots import number, percent
-from zeroframe.report.verdict import noise_and_ideal
+from zeroframe.report.remarks import noise_and_ideal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -78,7 +78,7 @@ def moments_of(view: NightView) -> dict[Path, Moment]:
 
 def _sorts(view: NightView) -> Iterator[tuple[str, int, list[NightFrame]]]:
     """Yield frames of one sort, with its name and colour: as they are combined, and science by filter."""
-    for group in view.plan.groups:
+    for group in (*view.plan.groups, *view.plan.uncombined):
         yield group.label, _STYLES[group.kind], list(group.frames)
     by_filter: dict[tuple[Kind, str | None], list[NightFrame]] = defaultdict(list)
     for frame in view.plan.science:
@@ -137,8 +137,9 @@ def _overview(view: NightView) -> Table:
         *(Column("became", is_long=True), Column("used for", is_long=True)),
     )
     uses = _uses(view)
-    rows = [_group_row(view, group, series(uses[group.name]) or "–") for group in view.plan.groups]
-    for label, _, frames in list(_sorts(view))[len(view.plan.groups) :]:
+    groups = (*view.plan.groups, *view.plan.uncombined)
+    rows = [_group_row(view, group, series(uses[group.name]) or "–") for group in groups]
+    for label, _, frames in list(_sorts(view))[len(groups) :]:
         ends = [view.frames[frame.name] for frame in frames if frame.name in view.frames]
         there = [each for each in ends if each.outcome.is_there]
         good = sum(each.is_good for each in ends)
@@ -161,7 +162,9 @@ def _overview(view: NightView) -> Table:
 def _group_row(view: NightView, group: Group, used: str) -> TableRow:
     outcome = view.groups.get(group.name)
     combined = None if outcome is None else outcome.combined
-    if combined is None or not combined.is_there:
+    if combined is not None and combined.state == "not asked for":
+        became, tone = "calibrated, not combined", "neutral"
+    elif combined is None or not combined.is_there:
         became, tone = "not made", "bad"
     else:
         became = group.name if combined.frames == len(group.frames) else f"{group.name}, of {combined.frames} of them"

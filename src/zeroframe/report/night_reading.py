@@ -65,9 +65,8 @@ class NightView:
 
     def groups_of(self, kind: Kind) -> list[GroupOutcome]:
         """Return the groups of one kind, in the order of the plan."""
-        return [
-            self.groups[group.name] for group in self.plan.groups if group.kind is kind and group.name in self.groups
-        ]
+        groups = (*self.plan.groups, *self.plan.uncombined)
+        return [self.groups[group.name] for group in groups if group.kind is kind and group.name in self.groups]
 
     def pictured(self, groups: Sequence[GroupOutcome], most: int) -> list[GroupOutcome]:
         """Return those of which there is a combined frame, so many at most: those that most frames were made with."""
@@ -140,11 +139,11 @@ def open_night(plan: NightPlan, result: NightResult, workers: int | None = None)
         When a file cannot be read back.
     """
     frames = {each.frame.name: each for each in result.frames}
-    odd = {flag.path for group in result.groups for flag in group.flags}
-    room = max(_ALL_ROWS // max(len(plan.groups), 1), _FEWEST_ROWS)
+    odd = {flag.path for group in result.all_groups for flag in group.flags}
+    groups = (*plan.groups, *plan.uncombined)
+    room = max(_ALL_ROWS // max(len(groups), 1), _FEWEST_ROWS)
     shown = {
-        group.name: _chosen([frames[f.name] for f in group.frames if f.name in frames], odd, room)
-        for group in plan.groups
+        group.name: _chosen([frames[f.name] for f in group.frames if f.name in frames], odd, room) for group in groups
     }
     wanted = [each for some in shown.values() for each in some if each.outcome.is_there]
     read = sample_frames([each.frame.target for each in wanted], workers)
@@ -152,7 +151,7 @@ def open_night(plan: NightPlan, result: NightResult, workers: int | None = None)
         plan=plan,
         result=result,
         frames=frames,
-        groups={each.group.name: each for each in result.groups},
+        groups={each.group.name: each for each in result.all_groups},
         masks={each.job.source: each for each in result.masks},
         shown=shown,
         samples={each.frame.name: read[each.frame.target] for each in wanted if each.frame.target in read},

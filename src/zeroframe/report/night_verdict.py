@@ -13,9 +13,10 @@ from zeroframe.night.batches import frames_words
 from zeroframe.night.telling import listed
 from zeroframe.report.data import KeyFigure, Remark, Verdict
 from zeroframe.report.night_darks import dark_current, gain_of
+from zeroframe.report.night_group import done_words, only_group, only_remarks
 from zeroframe.report.night_reading import figure_words, series, unit_words
 from zeroframe.report.plots import number, percent
-from zeroframe.report.verdict import noise_remarks, some_remarks
+from zeroframe.report.remarks import noise_remarks, some_remarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,11 +62,13 @@ def night_verdict(
         if remark.tone == "note" and remark.text not in look
     ]
     look += _odd_noises(lights)
-    done = _what_was_done(view)
+    only = only_group(view)
+    done = _what_was_done(view) if only is None else done_words(view, only)
     remarks = (
         *some_remarks(bad, "bad", "below"),
         *some_remarks(look, "note", "below"),
         *_what_speaks_for_it(view, lights),
+        *([] if only is None else only_remarks(only, decisions)),
     )
     if bad or (not view.result.is_good and not look):
         return Verdict("bad", f"Not all is well: {done}.", remarks)
