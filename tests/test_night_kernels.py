@@ -8,7 +8,7 @@ import pytest
 import naive_frames
 from zeroframe.kernels.calibrate import Factors, NoiseModel, calibrate_image
 from zeroframe.kernels.masks import block_levels, mask_high, mask_high_swapped16, odd_places
-from zeroframe.night.light import subtract_planes
+from zeroframe.nights.light import subtract_planes
 
 SHAPE = (7, 33)
 NONE = np.empty((0, 0), np.float32)

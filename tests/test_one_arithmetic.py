@@ -16,7 +16,7 @@ from nights import CAMERAS, RECIPES, SEED, carried_out, small_night
 from workbench import SMALL_SECTIONS, command
 from zeroframe.calibration_frames import level_of_flat
 from zeroframe.errors import AssumptionWarning
-from zeroframe.night.shelf import Shelf
+from zeroframe.nights.shelf import Shelf
 from zeroframe.simulate import simulate_biases
 
 #: Cosmic rays are left in, so that masks are those of the other steps; they have tests of their own below.

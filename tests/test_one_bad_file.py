@@ -24,7 +24,7 @@ from workbench import command, raw_pixels, write_raw
 from zeroframe.errors import DamagedError, FrameError, HeaderError, HeaderWarning, UsageError, ZeroframeWarning
 from zeroframe.failures import attempt, blame, file_failure
 from zeroframe.io import scan
-from zeroframe.night.manifest import read_manifest
+from zeroframe.nights.manifest import read_manifest
 from zeroframe.survey import survey, survey_tree
 
 KINDS = ("bias", "dark", "flat", "object")
@@ -392,9 +392,9 @@ PLACES = [
     ("bias", "zeroframe.survey.read_facts"),
     ("bias", "zeroframe.frames.calibrated_header"),
     ("night", "zeroframe.survey.read_facts"),
-    ("night", "zeroframe.night.pixels.calibrated_header"),
-    ("night", "zeroframe.night.taking_part.moment_of"),
-    ("night", "zeroframe.night.taking_part.read_traits"),
+    ("night", "zeroframe.nights.pixels.calibrated_header"),
+    ("night", "zeroframe.nights.taking_part.moment_of"),
+    ("night", "zeroframe.nights.taking_part.read_traits"),
     ("combine", "zeroframe.survey.read_facts"),
     ("combine", "zeroframe.input_sums.check_file"),
     ("inspect", "zeroframe.survey.read_facts"),

@@ -27,11 +27,11 @@ from zeroframe.io.inputs import Inputs, RawFolders, url_parts
 from zeroframe.io.replacing import Replaceable
 from zeroframe.io.urls import UrlPath, as_path
 from zeroframe.locking import LOCK_NAME
-from zeroframe.night.many import nights_of_list
-from zeroframe.night.planning import plan_night
-from zeroframe.night.recipe import NightRecipe
-from zeroframe.plan import BiasWishes, plan_bias
+from zeroframe.nights.many import nights_of_list
+from zeroframe.nights.planning import plan_night
+from zeroframe.nights.recipe import NightRecipe
 from zeroframe.survey import survey_folder, survey_tree
+from zeroframe.targets import BiasWishes, plan_bias
 
 BOTH = pytest.mark.parametrize("more", [(), ("--overwrite",)], ids=["as it is", "overwrite"])
 SMALL_NIGHT = '[frames]\noverscan = "none"\ntrim = "[1:20,:]"\n'

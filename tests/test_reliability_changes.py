@@ -25,8 +25,8 @@ from zeroframe.input_sums import InputSums
 from zeroframe.inspection import inspect_overscan
 from zeroframe.io import ImagePart, read_raw, scan, write_fits
 from zeroframe.io.watching import Watch
-from zeroframe.night.carrying import run_night
-from zeroframe.night.shelf import Shelf
+from zeroframe.nights.carrying import run_night
+from zeroframe.nights.shelf import Shelf
 from zeroframe.stacks import FileStack, ImageOnDisk, TalliedStack
 from zeroframe.survey import survey, survey_folder
 

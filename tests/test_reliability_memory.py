@@ -23,7 +23,7 @@ from zeroframe.combining import Rejection
 from zeroframe.errors import DamagedError, FrameError, HeaderError, UnsupportedError
 from zeroframe.io import ImagePart, read_raw, scan, write_fits
 from zeroframe.io.cards import ABRIDGED_BYTES, Cards
-from zeroframe.night.scheduling import Task, run_tasks
+from zeroframe.nights.scheduling import Task, run_tasks
 from zeroframe.small_files import RECORD_BYTES
 from zeroframe.survey import survey
 

@@ -256,9 +256,9 @@ class TestLost:
                 path.unlink()
             (tmp_path / "night.toml").write_text(RECIPES["palomar-lfc"])
             more = ("--recipe", tmp_path / "night.toml", "--no-report")
-            from zeroframe.night.carrying import carry_out_night as real
+            from zeroframe.nights.carrying import carry_out_night as real
 
-            where, name = "zeroframe.night.carrying", "carry_out_night"
+            where, name = "zeroframe.nights.carrying", "carry_out_night"
         monkeypatch.setattr(store_lock, "BEAT_S", SHORT_S)
         other = elsewhere()
 

@@ -433,11 +433,11 @@ class TestUnforeseen:
         assert run.err.endswith("and no file could be written that says more\n")
 
     def test_its_own_folder_of_raw_frames_takes_no_log(self, raw, monkeypatch):
-        import zeroframe.plan
+        import zeroframe.targets
 
         before = set(raw.iterdir())
-        monkeypatch.setattr(zeroframe.plan, "plan_bias", lambda *_, **__: 1 / 0)
-        real = zeroframe.plan.check_output_folder
+        monkeypatch.setattr(zeroframe.targets, "plan_bias", lambda *_, **__: 1 / 0)
+        real = zeroframe.targets.check_output_folder
         calls = []
 
         def late(*arguments):
@@ -445,7 +445,7 @@ class TestUnforeseen:
             if len(calls) > 1:
                 real(*arguments)
 
-        monkeypatch.setattr(zeroframe.plan, "check_output_folder", late)
+        monkeypatch.setattr(zeroframe.targets, "check_output_folder", late)
         assert command("bias", raw, "-o", raw, *SECTIONS).code == 3
         assert len(calls) > 1
         assert set(raw.iterdir()) == before

@@ -273,8 +273,8 @@ def inspect(
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
     from zeroframe.io.inputs import Inputs
-    from zeroframe.plan import check_output_folder, refuse_among
     from zeroframe.survey import folder_files
+    from zeroframe.targets import check_output_folder, refuse_among
 
     targets = [target for target in (write, plot) if target is not None]
     for target in targets:

@@ -189,7 +189,7 @@ def _logged(call: Call) -> Iterator[None]:
 def _refuse_raw_folder(log_file: Path, raw: Path | None) -> None:
     if raw is None or not raw.is_dir():
         return
-    from zeroframe.plan import check_output_folder
+    from zeroframe.targets import check_output_folder
 
     try:
         check_output_folder(raw, log_file.absolute().parent)
@@ -293,7 +293,7 @@ def _places_for_details(call: Call) -> Iterator[Path]:
 def _takes_a_log(out: Path, raw: Path) -> bool:
     """Say whether there is a folder for results on a disk that is not that of the raw frames."""
     from zeroframe.io.urls import UrlPath
-    from zeroframe.plan import check_output_folder
+    from zeroframe.targets import check_output_folder
 
     if isinstance(out, UrlPath) or not out.is_dir() or (out / LOG_NAME).is_symlink():
         return False

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from zeroframe.night.jobs import NightPlan
-    from zeroframe.night.results import NightResult
-    from zeroframe.night.session import NightSession
+    from zeroframe.nights.jobs import NightPlan
+    from zeroframe.nights.results import NightResult
+    from zeroframe.nights.session import NightSession
     from zeroframe.report import ReportData
     from zeroframe.screen_night import NightScreen
 
@@ -80,8 +80,8 @@ def carry_out_plan(
     ZeroframeError
         When nothing could be begun.
     """
-    from zeroframe.night.carrying import carry_out_night
-    from zeroframe.night.session import begin_night
+    from zeroframe.nights.carrying import carry_out_night
+    from zeroframe.nights.session import begin_night
 
     if means.dry_run:
         return _dry_run(plan, means, screen), None
@@ -135,7 +135,7 @@ def _files_of(result: NightResult) -> list[Path]:
 
 def _dry_run(plan: NightPlan, means: NightMeans, screen: NightScreen) -> int:
     """Show what would be done; return the code with which it would be refused."""
-    from zeroframe.night.standing import examine_night
+    from zeroframe.nights.standing import examine_night
     from zeroframe.resume import would_be_refused
 
     screen.night_found(plan)

@@ -37,7 +37,6 @@ from zeroframe.io.watching import Watch
 from zeroframe.io.writing import compression_of
 from zeroframe.memory import default_limit_bytes
 from zeroframe.own_results import COMBINED_FRAME
-from zeroframe.plan import CombineJob, same_form
 from zeroframe.provenance import sign_combined
 from zeroframe.quality import sampled_level
 from zeroframe.results import CombinedOutcome
@@ -45,6 +44,7 @@ from zeroframe.resume import RIGHT_COMBINED
 from zeroframe.saving import image_parts, stored_in_place
 from zeroframe.stacks import ArrayStack, FileStack, Stack, TalliedStack, held_bytes, open_stack
 from zeroframe.survey import survey
+from zeroframe.targets import CombineJob, same_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -429,7 +429,7 @@ def run_combine(
     overwrite : bool
         Whether a combined frame that is there already may be replaced: one that zeroframe has written, and no other.
     mem_limit_bytes, workers, progress, check_sums
-        As for `zeroframe.night.carrying.run_night`.
+        As for `zeroframe.nights.carrying.run_night`.
 
     Returns
     -------
