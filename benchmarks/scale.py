@@ -102,8 +102,8 @@ def _found(path: Path, header: bytes) -> Found:
 
 def _planned(found: list[Found], raw: Path, out: Path) -> int:
     """Plan a night; return how many jobs it has."""
-    from zeroframe.night.planning import plan_night
-    from zeroframe.night.recipe import parse_recipe
+    from zeroframe.nights.planning import plan_night
+    from zeroframe.nights.recipe import parse_recipe
 
     plan = plan_night(found, raw, out, parse_recipe('[frames]\ncamera = "palomar-lfc"'))
     return len(plan.science) + sum(len(group.frames) + 1 for group in plan.groups)

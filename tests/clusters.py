@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reliability import small_night
-from zeroframe.night.far_crew import calibrate_there
+from zeroframe.nights.far_crew import calibrate_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from zeroframe.night.far_crew import FrameTask
-    from zeroframe.night.pixels import Made
+    from zeroframe.nights.far_crew import FrameTask
+    from zeroframe.nights.pixels import Made
 
 TESTS = Path(__file__).resolve().parent
 #: Workers find zeroframe, and the jobs of this module.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from zeroframe.night.jobs import NightPlan
-from zeroframe.night.planning import plan_night
-from zeroframe.night.recipe import NightRecipe, parse_recipe
+from zeroframe.nights.jobs import NightPlan
+from zeroframe.nights.planning import plan_night
+from zeroframe.nights.recipe import NightRecipe, parse_recipe
 from zeroframe.simulate import night_specs
 from zeroframe.simulate.headers import frame_header
 from zeroframe.simulate.specs import simulated_camera

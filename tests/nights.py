@@ -12,13 +12,13 @@ from astropy.io import fits
 
 from workbench import SMALL_LFC, files_in, write_files
 from zeroframe.frames import FrameOutcome
-from zeroframe.night import asking
-from zeroframe.night.carrying import run_night
-from zeroframe.night.jobs import NightPlan
-from zeroframe.night.planning import plan_night
-from zeroframe.night.recipe import NightRecipe, parse_recipe
-from zeroframe.night.results import GroupOutcome, NightResult
-from zeroframe.night.shorthands import recipe_for
+from zeroframe.nights import asking
+from zeroframe.nights.carrying import run_night
+from zeroframe.nights.jobs import NightPlan
+from zeroframe.nights.planning import plan_night
+from zeroframe.nights.recipe import NightRecipe, parse_recipe
+from zeroframe.nights.results import GroupOutcome, NightResult
+from zeroframe.nights.shorthands import recipe_for
 from zeroframe.simulate import (
     SIMULATED_CAMERAS,
     SimulatedCamera,

@@ -41,7 +41,7 @@ FLOORS = (
     ("inspection", "quality", "frame_quality", "clipping", "excess", "combination"),
     (
         "recipes",
-        "plan",
+        "targets",
         "frames",
         "results",
         "combine_jobs",
@@ -51,7 +51,7 @@ FLOORS = (
         "resume",
         "sessions",
         "verification",
-        "night",
+        "nights",
     ),
     ("report", "simulate", "cluster"),
     ("screen", "screen_*", "cli", "cli_*", "__init__", "__main__"),

@@ -25,9 +25,9 @@ from zeroframe.cluster import on_cluster
 from zeroframe.combining import CombineSpec, Rejection, combine_stack
 from zeroframe.errors import ClusterError, DamagedError, JobLostError, OutputExistsError, UsageError
 from zeroframe.executing import map_jobs
-from zeroframe.night.carrying import run_night
-from zeroframe.night.far_crew import FrameTask, bare_plan, calibrate_there
-from zeroframe.night.standing import examine_night
+from zeroframe.nights.carrying import run_night
+from zeroframe.nights.far_crew import FrameTask, bare_plan, calibrate_there
+from zeroframe.nights.standing import examine_night
 from zeroframe.stacks import open_stack
 
 FRAMES = 8
@@ -318,7 +318,7 @@ class TestAnyExecutor:
 
 
 def test_nothing_of_dask_is_imported_without_being_asked_for():
-    names = ("cli", "cli_night_run", "band_jobs", "executing", "cluster", "night.carrying", "night.far_crew")
+    names = ("cli", "cli_night_run", "band_jobs", "executing", "cluster", "nights.carrying", "nights.far_crew")
     modules = ", ".join(f"zeroframe.{name}" for name in names)
     code = f"import sys, {modules}; print(*({{'dask', 'distributed', 'tornado'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import pytest
 import naive_rays
 from zeroframe.kernels import few_medians
 from zeroframe.kernels.laplacian import SharpLimits, mark_cosmic_rays
-from zeroframe.night.hits import mask_sharp, scatter_noise
+from zeroframe.nights.hits import mask_sharp, scatter_noise
 
 READ_NOISE = 8.0
 USUAL = SharpLimits()

@@ -17,17 +17,17 @@ from zeroframe.provenance import _MAKERS
 
 PACKAGE = Path(zeroframe.__file__).parent
 #: What begins to make a frame, a combined frame or a mask; all that these need may change bytes, but for the others.
-BEGINNINGS = ("night/pixels.py", "night/ingredients.py", "night/groups.py", "night/mask_writing.py")
+BEGINNINGS = ("nights/pixels.py", "nights/ingredients.py", "nights/groups.py", "nights/mask_writing.py")
 #: What the makers need that can change no byte of a result, and why.
 OTHERS = {
     "its text stands in every header, and in the key": {"_version.py"},
     "sentences, and marks that are compared": {"errors.py", "fragments.py", "record.py", "resume.py"},
     "where and by how many it is done": {"executing.py", "memory.py", "parallel.py"},
     "what is decided beforehand, which stands in the key": {
-        *("cameras.py", "plan.py", "recipes.py", "survey.py"),
-        *("night/batches.py", "night/jobs.py", "night/matching.py"),
+        *("cameras.py", "targets.py", "recipes.py", "survey.py"),
+        *("nights/batches.py", "nights/jobs.py", "nights/matching.py"),
     },
-    "what is told of a result beside it": {"excess.py", "night/results.py", "results.py"},
+    "what is told of a result beside it": {"excess.py", "nights/results.py", "results.py"},
     "of verbs, and of files that are combined without a key": {"ccd.py", "input_sums.py", "planes.py", "verbs.py"},
 }
 
@@ -63,11 +63,11 @@ def code_of(package):
 def test_what_shows_results_does_not_count_and_what_makes_them_does(tmp_path):
     package = copy_of_the_package(tmp_path)
     code = code_of(package)
-    for name in ("report/timelines.py", "report/page.py", "cli.py", "cli_night.py", "screen.py", "night/planning.py"):
+    for name in ("report/timelines.py", "report/page.py", "cli.py", "cli_night.py", "screen.py", "nights/planning.py"):
         add_a_remark(package / name)
     assert code_of(package) == code
     seen = {code}
-    for name in ("kernels/stack.py", "io/writing.py", "frames.py", "night/groups.py", "combining.py", "dialects.toml"):
+    for name in ("kernels/stack.py", "io/writing.py", "frames.py", "nights/groups.py", "combining.py", "dialects.toml"):
         add_a_remark(package / name)
         seen.add(code_of(package))
     assert len(seen) == 7

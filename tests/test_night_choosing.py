@@ -9,9 +9,9 @@ import pytest
 
 from test_night_matching import LIGHT, a_frame, a_group
 from zeroframe.dialects import Kind
-from zeroframe.night.choosing import Choosing, Fitting
-from zeroframe.night.matching import match_frame, why_not_together
-from zeroframe.night.recipe import NightRecipe
+from zeroframe.nights.choosing import Choosing, Fitting
+from zeroframe.nights.matching import match_frame, why_not_together
+from zeroframe.nights.recipe import NightRecipe
 from zeroframe.recipes import FrameRecipe
 from zeroframe.sections import Section
 

@@ -15,12 +15,12 @@ from night_headers import frame, plan, several
 from zeroframe.combining import CombineSpec
 from zeroframe.dialects import Kind, read_facts
 from zeroframe.io import ImageLayout
-from zeroframe.night.batches import batches_of, filter_key
-from zeroframe.night.jobs import Group, Match, NightFrame, Steps, Traits, match_from_data
-from zeroframe.night.matching import match_frame, rank_candidates, why_not_together
-from zeroframe.night.recipe import DarkRecipe, NightRecipe, Tolerances
-from zeroframe.night.traits import Moment, moment_of, read_traits, split_nights
-from zeroframe.night.words import explain_frame
+from zeroframe.nights.batches import batches_of, filter_key
+from zeroframe.nights.jobs import Group, Match, NightFrame, Steps, Traits, match_from_data
+from zeroframe.nights.matching import match_frame, rank_candidates, why_not_together
+from zeroframe.nights.recipe import DarkRecipe, NightRecipe, Tolerances
+from zeroframe.nights.traits import Moment, moment_of, read_traits, split_nights
+from zeroframe.nights.words import explain_frame
 from zeroframe.provenance import as_data
 from zeroframe.recipes import FrameRecipe
 from zeroframe.survey import survey

@@ -11,9 +11,9 @@ from astropy.io import fits
 
 from nights import RECIPES, carried_out, planned, small_night
 from zeroframe.io import ImagePart, write_fits
-from zeroframe.night import crew
-from zeroframe.night.shelf import Plane, Shelf
-from zeroframe.night.spare import SpareMemory
+from zeroframe.nights import crew
+from zeroframe.nights.shelf import Plane, Shelf
+from zeroframe.nights.spare import SpareMemory
 from zeroframe.saving import stored_in_place
 
 MEGABYTE = 1 << 20

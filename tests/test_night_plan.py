@@ -11,11 +11,11 @@ from night_headers import frame, plan, several, simulated_headers, told
 from zeroframe.dialects import Kind
 from zeroframe.errors import CameraError, MismatchError, NoFramesError, OutputError, RawFolderError
 from zeroframe.inspection import inspect_overscan
-from zeroframe.night.evidence import look_at_pixels
-from zeroframe.night.planning import plan_night
-from zeroframe.night.recipe import NightRecipe, parse_recipe
-from zeroframe.night.shorthands import recipe_for
-from zeroframe.night.words import explain_frame, plan_tree
+from zeroframe.nights.evidence import look_at_pixels
+from zeroframe.nights.planning import plan_night
+from zeroframe.nights.recipe import NightRecipe, parse_recipe
+from zeroframe.nights.shorthands import recipe_for
+from zeroframe.nights.words import explain_frame, plan_tree
 from zeroframe.survey import survey_tree
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroframe.errors import UsageError
-from zeroframe.night.recipe import NightRecipe, Tolerances, load_recipe, parse_recipe
-from zeroframe.night.recipe_keys import key_of_field
-from zeroframe.night.recipe_writing import recipe_text
+from zeroframe.nights.recipe import NightRecipe, Tolerances, load_recipe, parse_recipe
+from zeroframe.nights.recipe_keys import key_of_field
+from zeroframe.nights.recipe_writing import recipe_text
 from zeroframe.sections import Section
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "night.md"

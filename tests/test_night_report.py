@@ -16,7 +16,7 @@ from test_report import Elements
 from workbench import SMALL_LFC
 from zeroframe.dialects import Kind
 from zeroframe.frame_quality import measure_frame
-from zeroframe.night.carrying import run_night
+from zeroframe.nights.carrying import run_night
 from zeroframe.report import ReportData, night_report_data, render_report, write_report
 from zeroframe.report.data import (
     Bar,

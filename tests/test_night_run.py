@@ -18,8 +18,8 @@ from reliability import Fork, hashes
 from workbench import command, raw_pixels, write_raw
 from zeroframe.errors import MemoryLimitError, NoFramesError, OutputError, OutputExistsError
 from zeroframe.locking import folder_lock
-from zeroframe.night.session import begin_night
-from zeroframe.night.words import plan_tree
+from zeroframe.nights.session import begin_night
+from zeroframe.nights.words import plan_tree
 
 NAME = "palomar-lfc"
 RECIPE = RECIPES[NAME]

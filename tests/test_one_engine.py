@@ -14,8 +14,8 @@ from nights import small_night as whole_night
 from reliability import small_night
 from workbench import SMALL_SECTIONS, command, pixels_of, raw_pixels, small_folder, write_raw
 from zeroframe.errors import UsageError
-from zeroframe.night.recipe import NightRecipe, parse_recipe
-from zeroframe.night.shorthands import SHORTHANDS, recipe_for, with_shorthands
+from zeroframe.nights.recipe import NightRecipe, parse_recipe
+from zeroframe.nights.shorthands import SHORTHANDS, recipe_for, with_shorthands
 
 FRAMES = 3
 

@@ -21,16 +21,16 @@ from zeroframe.errors import (
     UnsupportedError,
     UsageError,
 )
-from zeroframe.night.jobs import Steps
-from zeroframe.night.planning import plan_night
-from zeroframe.night.recipe import NightRecipe
-from zeroframe.night.standing import examine_night
+from zeroframe.nights.jobs import Steps
+from zeroframe.nights.planning import plan_night
+from zeroframe.nights.recipe import NightRecipe
+from zeroframe.nights.standing import examine_night
 from zeroframe.overscan import OverscanSpec
-from zeroframe.plan import check_output_folder, same_form, target_path
 from zeroframe.recipes import FrameRecipe, RecipeWishes, choose_recipe
 from zeroframe.resume import refuse_foreign
 from zeroframe.sections import Section
 from zeroframe.survey import survey, survey_folder, survey_tree
+from zeroframe.targets import check_output_folder, same_form, target_path
 
 LFC = {"INSTRUME": "LFC", "DETECTOR": "SITe SI002 x 6", "CHIPID": 0}
 

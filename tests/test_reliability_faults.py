@@ -35,7 +35,7 @@ from workbench import SMALL_SECTIONS, command, names_in, raw_pixels, write_raw
 from zeroframe.errors import FrameError
 from zeroframe.io import read_raw
 from zeroframe.io.marks import file_mark
-from zeroframe.night.carrying import run_night
+from zeroframe.nights.carrying import run_night
 
 #: Fails or changes files while they are read: the only way to have a disk fail at a given byte without a driver for it.
 SHIM = r"""

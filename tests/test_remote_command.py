@@ -27,12 +27,12 @@ from zeroframe.io.marks import file_crc32
 from zeroframe.io.places import Place
 from zeroframe.io.urls import UrlPath
 from zeroframe.locking import LOCK_NAME, folder_lock
-from zeroframe.night.far_crew import FrameTask, bare_plan, calibrate_there
-from zeroframe.night.ingredients import Pantry
-from zeroframe.night.keeping import KeptPixels
-from zeroframe.night.pixels import FrameMaker
-from zeroframe.night.shelf import Shelf
-from zeroframe.night.spare import SpareMemory
+from zeroframe.nights.far_crew import FrameTask, bare_plan, calibrate_there
+from zeroframe.nights.ingredients import Pantry
+from zeroframe.nights.keeping import KeptPixels
+from zeroframe.nights.pixels import FrameMaker
+from zeroframe.nights.shelf import Shelf
+from zeroframe.nights.spare import SpareMemory
 
 RAW = "s3://bucket/raw"
 FRAMES = 3

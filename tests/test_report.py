@@ -23,10 +23,10 @@ from zeroframe.excess import Excess, NoisePart
 from zeroframe.fragments import facts_html, table_html, verdict_html
 from zeroframe.frame_quality import Flag as QualityFlag
 from zeroframe.inspection.inspecting import inspect_overscan
-from zeroframe.night.carrying import run_night
-from zeroframe.night.planning import plan_night
-from zeroframe.night.recipe import NightRecipe
-from zeroframe.night.shorthands import recipe_for
+from zeroframe.nights.carrying import run_night
+from zeroframe.nights.planning import plan_night
+from zeroframe.nights.recipe import NightRecipe
+from zeroframe.nights.shorthands import recipe_for
 from zeroframe.report import ReportData, can_write_reports, is_report, night_report_data, render_report, write_report
 from zeroframe.report.data import Curve, Flag, FrameRow, KeyFigure, Plot, Remark, Section, Verdict
 from zeroframe.report.images import NO_PIXEL, png_bytes, shades, stretch_limits

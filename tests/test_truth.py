@@ -10,7 +10,7 @@ import pytest
 
 from nights import bias_run, only_group, outcomes
 from workbench import SMALL_LFC, pixels_of
-from zeroframe.night.results import NightResult
+from zeroframe.nights.results import NightResult
 from zeroframe.quality import clipped_std
 from zeroframe.simulate import bias_specs, sensor_truth, simulate_biases, simulate_frame
 

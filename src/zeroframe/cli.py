@@ -233,7 +233,7 @@ def inspect(
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
-    from zeroframe.plan import check_output_folder
+    from zeroframe.targets import check_output_folder
 
     for target in (write, plot):
         if target is not None:

@@ -44,7 +44,7 @@ from zeroframe.cli_options import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zeroframe.night.recipe import NightRecipe
+    from zeroframe.nights.recipe import NightRecipe
 
 __all__ = ["add_night_commands", "explain", "recipe"]
 
@@ -172,7 +172,7 @@ def _command(job: str) -> Callable[..., int]:
 def _carried_out(
     job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightMeans, *, by_night: bool, overwrite: bool
 ) -> int:
-    from zeroframe.night.asking import planned
+    from zeroframe.nights.asking import planned
     from zeroframe.screen_night import NightScreen
 
     if means.cluster is not None:  # its processes may be in other folders
@@ -187,8 +187,8 @@ def _carried_out(
 
 
 def _recipe_of(job: str, path: Path | None, said: Mapping[str, object]) -> NightRecipe:
-    from zeroframe.night.recipe import NightRecipe, load_recipe
-    from zeroframe.night.shorthands import recipe_for
+    from zeroframe.nights.recipe import NightRecipe, load_recipe
+    from zeroframe.nights.shorthands import recipe_for
 
     return recipe_for(job, NightRecipe() if path is None else load_recipe(path), said)
 
@@ -202,7 +202,7 @@ def explain(
     ],
 ) -> int:
     """Say which bias, dark and flat a result was made with, why, and what was the next best."""
-    from zeroframe.night.explaining import explain_file
+    from zeroframe.nights.explaining import explain_file
     from zeroframe.screen_night import NightScreen
 
     NightScreen().sentences(explain_file(file))
@@ -219,8 +219,8 @@ def recipe(
     overwrite: Overwrite = False,
 ) -> int:
     """Write a recipe for zeroframe night or bias with every default in it, to be changed."""
-    from zeroframe.night.recipe import NightRecipe
-    from zeroframe.night.recipe_writing import recipe_text
+    from zeroframe.nights.recipe import NightRecipe
+    from zeroframe.nights.recipe_writing import recipe_text
 
     text = recipe_text(NightRecipe())
     if output is None:

@@ -13,8 +13,8 @@ from zeroframe.dialects import Kind
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from zeroframe.night.jobs import NightPlan
-    from zeroframe.night.results import NightResult
+    from zeroframe.nights.jobs import NightPlan
+    from zeroframe.nights.results import NightResult
     from zeroframe.report import ReportData
     from zeroframe.screen_night import NightScreen
 
@@ -81,8 +81,8 @@ def carry_out_plan(
         When nothing could be begun.
     """
     from zeroframe.compiling_ahead import compiled_ahead
-    from zeroframe.night.carrying import carry_out_night
-    from zeroframe.night.session import begin_night
+    from zeroframe.nights.carrying import carry_out_night
+    from zeroframe.nights.session import begin_night
 
     if means.dry_run:
         return _dry_run(plan, means, screen), None
@@ -126,7 +126,7 @@ def _write_report(plan: NightPlan, result: NightResult, screen: NightScreen, wor
 
 def _dry_run(plan: NightPlan, means: NightMeans, screen: NightScreen) -> int:
     """Show what would be done; return the code with which it would be refused."""
-    from zeroframe.night.standing import examine_night
+    from zeroframe.nights.standing import examine_night
 
     screen.night_found(plan)
     screen.choices(plan.choices)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.cli_night_run import NightMeans
-    from zeroframe.night.calendar import Night
-    from zeroframe.night.many import ManyNights
-    from zeroframe.night.recipe import NightRecipe
+    from zeroframe.nights.calendar import Night
+    from zeroframe.nights.many import ManyNights
+    from zeroframe.nights.recipe import NightRecipe
     from zeroframe.screen_nights import NightsScreen, Told
 
 __all__ = ["carry_out_nights"]
@@ -70,8 +70,8 @@ def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightMean
 
 
 def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, workers: int | None) -> ManyNights:
-    from zeroframe.night.manifest import read_manifest
-    from zeroframe.night.many import nights_of_list, nights_of_tree
+    from zeroframe.nights.manifest import read_manifest
+    from zeroframe.nights.many import nights_of_list, nights_of_tree
 
     if raw.is_file():
         return nights_of_list(read_manifest(raw), out, recipe, overwrite=overwrite, workers=workers)

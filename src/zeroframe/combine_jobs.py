@@ -30,7 +30,6 @@ from zeroframe.io.marks import Crc32
 from zeroframe.io.urls import any_far, as_path, is_there
 from zeroframe.io.writing import compression_of
 from zeroframe.memory import default_limit_bytes
-from zeroframe.plan import CombineJob, same_form
 from zeroframe.provenance import sign_combined
 from zeroframe.quality import sampled_level
 from zeroframe.results import CombinedOutcome
@@ -38,6 +37,7 @@ from zeroframe.resume import RIGHT_COMBINED
 from zeroframe.saving import image_parts, stored_in_place
 from zeroframe.stacks import ArrayStack, Stack, TalliedStack, open_stack
 from zeroframe.survey import survey
+from zeroframe.targets import CombineJob, same_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -361,7 +361,7 @@ def run_combine(
     overwrite : bool
         Whether a file that is there already may be replaced.
     mem_limit_bytes, workers, progress, check_sums
-        As for `zeroframe.night.carrying.run_night`.
+        As for `zeroframe.nights.carrying.run_night`.
 
     Returns
     -------

@@ -64,7 +64,7 @@ class FrameOutcome:
     source_mark : FileMark or None
         What the raw file was when it was read.
     key : str
-        Of the job, from `zeroframe.night.keys.frame_key`.
+        Of the job, from `zeroframe.nights.keys.frame_key`.
     crc32 : int
         Of the calibrated file.
     stamp : str

@@ -67,15 +67,15 @@ _MAKERS = (
     "headers.py",
     "inspection/gain.py",
     "medians.py",
-    "night/groups.py",
-    "night/hits.py",
-    "night/ingredients.py",
-    "night/keys.py",
-    "night/light.py",
-    "night/mask_writing.py",
-    "night/masks.py",
-    "night/pixels.py",
-    "night/shelf.py",
+    "nights/groups.py",
+    "nights/hits.py",
+    "nights/ingredients.py",
+    "nights/keys.py",
+    "nights/light.py",
+    "nights/mask_writing.py",
+    "nights/masks.py",
+    "nights/pixels.py",
+    "nights/shelf.py",
     "overscan.py",
     "precision.py",
     "provenance.py",
@@ -192,7 +192,7 @@ def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark
     mark : FileMark
         Of the raw file.
     key : str
-        Of the job, from `zeroframe.night.keys.frame_key`.
+        Of the job, from `zeroframe.nights.keys.frame_key`.
     subtracted : float
         Mean level of the overscan, in units of the data.
     """
@@ -217,7 +217,7 @@ def sign_combined(header: Header, how: str, sources: Sequence[str], key: str | N
     sources : sequence of str
         What is known of each frame, in the order of its IMCMB cards.
     key : str or None
-        Of the job, from `zeroframe.night.keys.group_key`.
+        Of the job, from `zeroframe.nights.keys.group_key`.
     """
     if LEVEL_CARD in header:
         del header[LEVEL_CARD]

@@ -46,11 +46,11 @@ class CombinedOutcome:
         The noise against one frame's over the root of their number, and what remains where it is more.
     flags : tuple of Flag
         Frames that do not seem to belong and were combined all the same; of a group of a plan they stand in its
-        `zeroframe.night.results.GroupOutcome`.
+        `zeroframe.nights.results.GroupOutcome`.
     outliers : tuple of Flag
         Frames that were left out for that, as was asked for.
     key : str or None
-        Of the job, from `zeroframe.night.keys.group_key`.
+        Of the job, from `zeroframe.nights.keys.group_key`.
     crc32 : int
         Of the file.
     sources : tuple of str

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from zeroframe.dialects import Kind
-from zeroframe.night.telling import listed
-from zeroframe.night.words import Branch, plan_tree
+from zeroframe.nights.telling import listed
+from zeroframe.nights.words import Branch, plan_tree
 from zeroframe.screen import (
     Screen,
     combined_rows,
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from zeroframe.frames import FrameOutcome
-    from zeroframe.night.jobs import Group, NightFrame, NightPlan
-    from zeroframe.night.results import GroupOutcome, NightOutcome, NightResult
-    from zeroframe.night.standing import NightStandings
+    from zeroframe.nights.jobs import Group, NightFrame, NightPlan
+    from zeroframe.nights.results import GroupOutcome, NightOutcome, NightResult
+    from zeroframe.nights.standing import NightStandings
 
 __all__ = ["NightScreen", "only_group"]
 

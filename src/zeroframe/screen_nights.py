@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from zeroframe.cli_options import INCOMPLETE, OK, REFUSED
-from zeroframe.night.batches import frames_words
-from zeroframe.night.calendar import UNDATED
-from zeroframe.night.many import BORROWED
-from zeroframe.night.telling import listed
+from zeroframe.nights.batches import frames_words
+from zeroframe.nights.calendar import UNDATED
+from zeroframe.nights.many import BORROWED
+from zeroframe.nights.telling import listed
 from zeroframe.screen import harmless
 from zeroframe.screen_night import NightScreen
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zeroframe.night.calendar import Calendar, Night
-    from zeroframe.night.jobs import NightPlan
-    from zeroframe.night.results import NightResult
+    from zeroframe.nights.calendar import Calendar, Night
+    from zeroframe.nights.jobs import NightPlan
+    from zeroframe.nights.results import NightResult
 
 __all__ = ["NightsScreen", "Told"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zeroframe.night.batches import frames_words
+from zeroframe.nights.batches import frames_words
 from zeroframe.report.data import Decision, Fact, ReportData
 from zeroframe.report.night_bias import bias_section
 from zeroframe.report.night_darks import dark_section
@@ -19,8 +19,8 @@ from zeroframe.report.provenance import input_file, software_facts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.night.jobs import NightPlan
-    from zeroframe.night.results import NightResult
+    from zeroframe.nights.jobs import NightPlan
+    from zeroframe.nights.results import NightResult
 
 __all__ = ["night_report_data"]
 

@@ -34,7 +34,7 @@ from zeroframe.report.sampling import PREVIEW_PIXELS, sample_frame, stack_of_sam
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.night.results import GroupOutcome
+    from zeroframe.nights.results import GroupOutcome
     from zeroframe.report.data import Blink, Plot
     from zeroframe.report.night_reading import NightView
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zeroframe.night.batches import frames_words
+from zeroframe.nights.batches import frames_words
 from zeroframe.parallel import map_threads
 from zeroframe.report.data import FrameTable, Remark, TableRow
 from zeroframe.report.night_figures import combined_blink, small_image
@@ -17,7 +17,7 @@ from zeroframe.report.rows import frame_rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.night.results import GroupOutcome
+    from zeroframe.nights.results import GroupOutcome
     from zeroframe.report.data import Blink, FrameRow
     from zeroframe.report.night_reading import NightView
 

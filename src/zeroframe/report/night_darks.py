@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.dialects import Kind
-from zeroframe.night.batches import exposure_words
+from zeroframe.nights.batches import exposure_words
 from zeroframe.report.data import Column, Remark, Section, Table
 from zeroframe.report.night_combined import combined_pictures, combined_row, frame_table, group_remarks, noise_words
 from zeroframe.report.night_figures import above_plot
@@ -19,8 +19,8 @@ from zeroframe.report.plots import number, percent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.night.jobs import Group
-    from zeroframe.night.results import GroupOutcome
+    from zeroframe.nights.jobs import Group
+    from zeroframe.nights.results import GroupOutcome
     from zeroframe.report.night_reading import NightView
 
 __all__ = ["DarkCurrent", "dark_current", "dark_section", "gain_of"]

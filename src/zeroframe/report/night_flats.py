@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zeroframe.night.results import GroupOutcome, NightOutcome
+    from zeroframe.nights.results import GroupOutcome, NightOutcome
     from zeroframe.report.night_reading import NightView
 
 __all__ = ["flat_section"]

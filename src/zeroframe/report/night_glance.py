@@ -7,10 +7,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from zeroframe.dialects import Kind
-from zeroframe.night.batches import exposure_words, filter_key, frames_words
-from zeroframe.night.keys import frame_uses
-from zeroframe.night.telling import listed, lost_words
-from zeroframe.night.traits import moment_of
+from zeroframe.nights.batches import exposure_words, filter_key, frames_words
+from zeroframe.nights.keys import frame_uses
+from zeroframe.nights.telling import listed, lost_words
+from zeroframe.nights.traits import moment_of
 from zeroframe.report.data import Bar, Column, Lane, Remark, Section, Table, TableRow, Timeline
 from zeroframe.report.night_reading import series
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from zeroframe.night.jobs import Group, NightFrame
-    from zeroframe.night.results import NightOutcome
-    from zeroframe.night.traits import Moment
+    from zeroframe.nights.jobs import Group, NightFrame
+    from zeroframe.nights.results import NightOutcome
+    from zeroframe.nights.traits import Moment
     from zeroframe.report.night_reading import NightView
 
 __all__ = ["clock_words", "glance_section", "missing_rows", "moments_of"]
@@ -60,7 +60,7 @@ def clock_words(moment: Moment | None) -> str:
     Examples
     --------
     >>> from datetime import date
-    >>> from zeroframe.night.traits import Moment
+    >>> from zeroframe.nights.traits import Moment
     >>> clock_words(Moment(date(2016, 1, 16), 9720.0)), clock_words(None)
     ('2016-01-16 02:42 UT', '')
     """

@@ -13,8 +13,8 @@ from zeroframe.report.remarks import TOO_NOISY, noise_and_ideal, rejected_remark
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zeroframe.night.jobs import NightPlan
-    from zeroframe.night.results import GroupOutcome
+    from zeroframe.nights.jobs import NightPlan
+    from zeroframe.nights.results import GroupOutcome
     from zeroframe.report.data import Decision, Tone
     from zeroframe.report.night_reading import NightView
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.frame_quality import Flag as QualityFlag
-    from zeroframe.night.jobs import Group, NightFrame, NightPlan
-    from zeroframe.night.results import GroupOutcome, MaskOutcome, NightOutcome, NightResult
+    from zeroframe.nights.jobs import Group, NightFrame, NightPlan
+    from zeroframe.nights.results import GroupOutcome, MaskOutcome, NightOutcome, NightResult
     from zeroframe.report.sampling import FrameSample
 
 __all__ = ["NightView", "figure_words", "frame_flags", "level_words", "open_night", "series", "unit_words"]

@@ -10,9 +10,9 @@ import numpy as np
 
 from zeroframe.dialects import Kind
 from zeroframe.frame_quality import measure_rows
-from zeroframe.night.batches import exposure_words, filter_key, frames_words
-from zeroframe.night.telling import lost_words
-from zeroframe.night.words import explain_frame
+from zeroframe.nights.batches import exposure_words, filter_key, frames_words
+from zeroframe.nights.telling import lost_words
+from zeroframe.nights.words import explain_frame
 from zeroframe.parallel import map_threads
 from zeroframe.quality import clipped_std, read_bands, spread_evenly
 from zeroframe.report.data import Blink, Column, Comparison, Decision, Remark, Section, Table, TableRow
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from zeroframe.night.jobs import NightFrame
-    from zeroframe.night.results import NightOutcome
-    from zeroframe.night.traits import Moment
+    from zeroframe.nights.jobs import NightFrame
+    from zeroframe.nights.results import NightOutcome
+    from zeroframe.nights.traits import Moment
     from zeroframe.report.data import Picture
     from zeroframe.report.night_reading import NightView
 

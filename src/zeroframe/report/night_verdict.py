@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.dialects import Kind
-from zeroframe.night.batches import frames_words
-from zeroframe.night.telling import listed
+from zeroframe.nights.batches import frames_words
+from zeroframe.nights.telling import listed
 from zeroframe.report.data import KeyFigure, Remark, Verdict
 from zeroframe.report.night_darks import dark_current, gain_of
 from zeroframe.report.night_group import done_words, only_group, only_remarks
@@ -21,7 +21,7 @@ from zeroframe.report.remarks import noise_remarks, some_remarks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zeroframe.night.results import NightOutcome
+    from zeroframe.nights.results import NightOutcome
     from zeroframe.report.data import Decision, Section, Tone
     from zeroframe.report.night_reading import NightView
     from zeroframe.report.night_science import LightFigures

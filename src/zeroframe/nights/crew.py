@@ -1,0 +1,230 @@
+"""Who makes the frames, combined frames and masks of a night: here, threads that share memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from zeroframe.combine_jobs import Means
+from zeroframe.nights.groups import combine_group, compare_group
+from zeroframe.nights.ingredients import Pantry
+from zeroframe.nights.keeping import KeptPixels, image_bytes, worth_keeping
+from zeroframe.nights.keys import pixel_uses
+from zeroframe.nights.mask_writing import make_mask
+from zeroframe.nights.pixels import FrameMaker
+from zeroframe.nights.session import is_alone
+from zeroframe.nights.shelf import Plane, Shelf
+from zeroframe.nights.spare import SpareMemory
+from zeroframe.parallel import worker_count
+from zeroframe.quality import noise_bands
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from zeroframe.frames import FrameOutcome
+    from zeroframe.nights.jobs import Group, MaskJob, NightFrame
+    from zeroframe.nights.pixels import Made
+    from zeroframe.nights.results import GroupOutcome, MaskOutcome, NightOutcome
+    from zeroframe.nights.session import NightSession
+    from zeroframe.record import OutputMark
+
+__all__ = ["SHELF_SHARE", "Crew", "LocalCrew"]
+
+#: What of the memory that is allowed combined frames may take while others need them: one part of so many.
+SHELF_SHARE = 3
+
+
+class Crew(Protocol):
+    """Whoever makes results of one night; what can be made first is for others to know."""
+
+    @property
+    def tasks_at_once(self) -> int:
+        """How many may be asked for at once, each from a thread of its own."""
+
+    def calibrate(
+        self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
+    ) -> Made:
+        """Make a frame, or measure it where it is there already and right.
+
+        Parameters
+        ----------
+        frame : NightFrame
+            What is done.
+        group : Group or None
+            In which it will be combined.
+        used : mapping of str to str
+            Names and keys of what it is made with.
+        right : FrameOutcome or None
+            Of a result that is there already.
+
+        Raises
+        ------
+        ZeroframeError, MemoryError, OSError
+            When it cannot be read, calibrated or written.
+        """
+
+    def combine(
+        self,
+        group: Group,
+        frames: Sequence[NightOutcome],
+        used: Mapping[str, str],
+        right: OutputMark | None,
+        busy: int,
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Combine the frames of a group, as `zeroframe.nights.groups.combine_group` does.
+
+        Parameters
+        ----------
+        group, frames, used, right
+            As there.
+        busy : int
+            How many tasks share the cores.
+        """
+
+    def compare(
+        self, group: Group, frames: Sequence[NightOutcome], busy: int
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Judge frames that are not combined, as `zeroframe.nights.groups.compare_group` does; see `combine`."""
+
+    def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
+        """Make a mask, as `zeroframe.nights.mask_writing.make_mask` does; ``source_key`` is of what it is made of."""
+
+    def give_up(self) -> None:
+        """Let those return soon who wait for a result that nobody wants any more."""
+
+
+class LocalCrew:
+    """Threads of this process, which share combined frames and use memory again that others have done with.
+
+    Parameters
+    ----------
+    session : NightSession
+        What is done, and what may be used.
+    keys : mapping of str to str
+        Keys of the combined frames and masks that are there, by name; it grows.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+    """
+
+    def __init__(self, session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> None:
+        self._session, plan = session, session.plan
+        uses = Counter(name for frame in plan.frames for name in pixel_uses(plan, frame))
+        uses.update(job.source for job in plan.masks)
+        self._memory = SpareMemory(session.limit_bytes)
+        flat_uses = Counter(frame.steps.flat for frame in plan.frames if frame.steps.flat is not None)
+        self._shelf = Shelf(plan.out, session.limit_bytes // SHELF_SHARE, uses, flat_uses, self._memory.empty)
+        room, self._share = _memory(session)
+        self._kept = KeptPixels(room)
+        pantry = Pantry(plan, self._shelf, keys)
+        self._maker = FrameMaker(
+            pantry,
+            self._kept,
+            self._memory,
+            check_sums=check_sums,
+            sampled=_sampled(session),
+            copies=session.copies,
+        )
+
+    @property
+    def tasks_at_once(self) -> int:
+        """As many as the memory limit allows."""
+        return self._session.threads
+
+    def calibrate(
+        self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
+    ) -> Made:
+        """Make a frame; see `Crew.calibrate`."""
+        plan = self._session.plan
+        keep = group is not None and self._kept.claim(group)
+        try:
+            if right is not None:
+                return self._maker.recall(frame, right)
+            return self._maker.make(frame, used, keep=keep, overwrite=plan.overwrite)
+        finally:
+            self._shelf.used(pixel_uses(plan, frame), frame.steps.flat)
+
+    def combine(
+        self,
+        group: Group,
+        frames: Sequence[NightOutcome],
+        used: Mapping[str, str],
+        right: OutputMark | None,
+        busy: int,
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Combine a group, whose pixels leave memory; see `Crew.combine`."""
+        plan = self._session.plan
+        pixels = self._kept.of(group)
+        means = self._means(group, busy, sum(one.nbytes for one in pixels.values()))
+        if self._session.waiting is not None and not group.scaled_by_level and not pixels:
+            means = replace(means, executor=self._session.waiting)
+        outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
+        del pixels
+        self._kept.release(group)
+        return outcome, told
+
+    def compare(
+        self, group: Group, frames: Sequence[NightOutcome], busy: int
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Judge frames that are not combined, of which samples are in memory; see `Crew.compare`."""
+        return compare_group(group, frames, self._maker.samples, self._means(group, busy))
+
+    def _means(self, group: Group, busy: int, kept_bytes: int = 0) -> Means:
+        """Return what one of so many tasks may use, beside what it finds in memory."""
+        session = self._session
+        workers = max(worker_count(session.workers) // min(busy, session.threads), 1)
+        nearest = {frame.target: session.copies.get(frame.target) for frame in group.frames}
+        copies = {target: near for target, near in nearest.items() if near is not None and near.exists()}
+        return Means(
+            session.plan.overwrite,
+            self._share + kept_bytes,
+            workers,
+            None,
+            copies=copies,
+            empty=self._memory.empty,
+        )
+
+    def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
+        """Make a mask; see `Crew.mask`."""
+        try:
+            source = self._shelf.get(job.source).data
+            outcome, mask = make_mask(job, key, source, right, overwrite=self._session.plan.overwrite)
+        finally:
+            self._shelf.used([job.source])
+        self._shelf.put(job.name, Plane(mask, np.empty((0, 0), np.float32), None, {}))
+        return outcome
+
+    def give_up(self) -> None:
+        """Nothing waits here: what runs ends by itself."""
+
+
+def _sampled(session: NightSession) -> frozenset[Path]:
+    """Return the frames of which rows stay in memory to tell their noise: those not combined, if there is room.
+
+    Of many frames only some pairs are compared, which are read again.
+    """
+    frames = [frame for group in session.plan.uncombined for frame in group.frames]
+    room = sum(map(_sample_bytes, frames)) <= session.limit_bytes // 8
+    return frozenset(frame.target for frame in frames) if room else frozenset()
+
+
+def _sample_bytes(frame: NightFrame) -> int:
+    ny, nx = frame.shape_yx
+    rows = sum(band.stop - band.start for band in noise_bands(ny, nx))
+    return int(image_bytes(frame) // ny * rows)
+
+
+def _memory(session: NightSession) -> tuple[int, int]:
+    """Divide the memory: how much calibrated frames may take until they are combined, and each thread for its work."""
+    frames = [frame for group in session.plan.groups for frame in group.frames]
+    kept = sum(sum(map(image_bytes, group.frames)) for group in session.plan.groups if worth_keeping(group.frames))
+    alone = is_alone(session.plan)
+    left = session.limit_bytes if alone else session.limit_bytes * (SHELF_SHARE - 1) // SHELF_SHARE
+    # combining needs its results, 10 bytes a pixel, some tiles, and a sample to measure the noise
+    largest = max((frame.shape_yx[0] * frame.shape_yx[1] for frame in frames), default=0)
+    working = max(session.frame_bytes, session.threads * (16 * largest + (64 << 20)))
+    room = min(kept, max(left - working, 0))
+    return room, (left - room) // (1 if alone else session.threads)
