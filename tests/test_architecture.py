@@ -57,7 +57,7 @@ FLOORS = (
         "verification",
         "nights",
     ),
-    ("report", "simulate", "cluster"),
+    ("report", "simulate", "cluster", "reduction", "reduced"),
     ("screen", "screen_*", "cli", "cli_*", "__init__", "__main__"),
 )
 #: What no module of these rooms may need to be imported.

@@ -1,5 +1,6 @@
 """zeroframe: raw CCD frames in, calibrated and combined frames out, with the reasons shown.
 
+The jobs are functions, `bias`, `dark`, `flat` and `night`, which do what the commands do, and `plan`, which shows it.
 The verbs have ccdproc's names, so that notebooks run with ``import zeroframe as ccdp``. Nothing is imported before it
 is used: the names below are loaded when they are first asked for.
 """
@@ -23,10 +24,39 @@ if TYPE_CHECKING:
     from zeroframe.cosmic_rays import cosmicray_lacosmic, cosmicray_median
     from zeroframe.defects import ccdmask
     from zeroframe.display import show_image
+    from zeroframe.errors import (
+        ArgumentError,
+        AssumptionWarning,
+        CameraError,
+        ClusterError,
+        DamagedError,
+        DownloadError,
+        FrameError,
+        HeaderError,
+        HeaderWarning,
+        JobLostError,
+        MemoryLimitError,
+        MismatchError,
+        NoFramesError,
+        NotFitsError,
+        OutputError,
+        OutputExistsError,
+        RawFolderError,
+        SectionError,
+        UnitError,
+        UnsafeArchiveError,
+        UnsupportedError,
+        UsageError,
+        ZeroframeError,
+        ZeroframeWarning,
+    )
     from zeroframe.fetching import fetch
     from zeroframe.frame_combiner import Combiner
     from zeroframe.inspection import inspect_overscan
+    from zeroframe.nights.recipe import NightRecipe, load_recipe
     from zeroframe.processing import ccd_process
+    from zeroframe.reduced import Forecast, Reduction
+    from zeroframe.reduction import bias, dark, flat, night, plan
     from zeroframe.reprojection import wcs_project
     from zeroframe.saving import write_ccd
     from zeroframe.sections import Section
@@ -34,12 +64,40 @@ if TYPE_CHECKING:
     from zeroframe.verbs import Keyword
 
 __all__ = [
+    "ArgumentError",
+    "AssumptionWarning",
     "Camera",
+    "CameraError",
+    "ClusterError",
     "Combiner",
+    "DamagedError",
+    "DownloadError",
+    "Forecast",
+    "FrameError",
+    "HeaderError",
+    "HeaderWarning",
     "ImageFileCollection",
+    "JobLostError",
     "Keyword",
+    "MemoryLimitError",
+    "MismatchError",
+    "NightRecipe",
+    "NoFramesError",
+    "NotFitsError",
+    "OutputError",
+    "OutputExistsError",
+    "RawFolderError",
+    "Reduction",
     "Section",
+    "SectionError",
+    "UnitError",
+    "UnsafeArchiveError",
+    "UnsupportedError",
+    "UsageError",
+    "ZeroframeError",
+    "ZeroframeWarning",
     "__version__",
+    "bias",
     "block_average",
     "block_reduce",
     "block_replicate",
@@ -50,11 +108,16 @@ __all__ = [
     "cosmicray_lacosmic",
     "cosmicray_median",
     "create_deviation",
+    "dark",
     "fetch",
+    "flat",
     "flat_correct",
     "gain_correct",
     "inspect_overscan",
     "load_camera",
+    "load_recipe",
+    "night",
+    "plan",
     "read_ccd",
     "show_image",
     "simulate_biases",
@@ -68,11 +131,39 @@ __all__ = [
 ]
 
 _HOME = {
+    "ArgumentError": "errors",
+    "AssumptionWarning": "errors",
     "Camera": "cameras",
+    "CameraError": "errors",
+    "ClusterError": "errors",
     "Combiner": "frame_combiner",
+    "DamagedError": "errors",
+    "DownloadError": "errors",
+    "Forecast": "reduced",
+    "FrameError": "errors",
+    "HeaderError": "errors",
+    "HeaderWarning": "errors",
     "ImageFileCollection": "collection",
+    "JobLostError": "errors",
     "Keyword": "verbs",
+    "MemoryLimitError": "errors",
+    "MismatchError": "errors",
+    "NightRecipe": "nights.recipe",
+    "NoFramesError": "errors",
+    "NotFitsError": "errors",
+    "OutputError": "errors",
+    "OutputExistsError": "errors",
+    "RawFolderError": "errors",
+    "Reduction": "reduced",
     "Section": "sections",
+    "SectionError": "errors",
+    "UnitError": "errors",
+    "UnsafeArchiveError": "errors",
+    "UnsupportedError": "errors",
+    "UsageError": "errors",
+    "ZeroframeError": "errors",
+    "ZeroframeWarning": "errors",
+    "bias": "reduction",
     "block_average": "blocks",
     "block_reduce": "blocks",
     "block_replicate": "blocks",
@@ -83,11 +174,16 @@ _HOME = {
     "cosmicray_lacosmic": "cosmic_rays",
     "cosmicray_median": "cosmic_rays",
     "create_deviation": "calibration",
+    "dark": "reduction",
     "fetch": "fetching",
+    "flat": "reduction",
     "flat_correct": "calibration",
     "gain_correct": "calibration",
     "inspect_overscan": "inspection",
     "load_camera": "cameras",
+    "load_recipe": "nights.recipe",
+    "night": "reduction",
+    "plan": "reduction",
     "read_ccd": "ccd",
     "show_image": "display",
     "simulate_biases": "simulate",

@@ -1,0 +1,354 @@
+"""The jobs as functions: `bias`, `dark`, `flat` and `night` carry out a plan, `plan` shows what they would do.
+
+They do what the commands of the same names do, to the same bytes. Options are those of the commands; those that say how
+frames are treated are shorthands for keys of the recipe, and stand over it where both are given.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+
+from zeroframe.errors import UsageError, ZeroframeError, nearest_name
+from zeroframe.io.urls import any_far, as_path
+from zeroframe.memory import parse_size
+from zeroframe.nights.shorthands import JOBS, SHORTHANDS, recipe_for
+from zeroframe.reduced import Forecast, Reduction
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
+
+    from zeroframe.nights.jobs import NightPlan
+    from zeroframe.nights.recipe import NightRecipe
+    from zeroframe.nights.results import NightResult
+    from zeroframe.sections import Section
+
+__all__ = ["Job", "Options", "PlanOptions", "bias", "dark", "flat", "night", "plan"]
+
+Job = Literal["bias", "dark", "flat", "night"]
+F = TypeVar("F", bound="Callable[..., Any]")
+#: More readers than this would each hold a frame of a store whole.
+_FAR_READERS = 4
+
+
+class PlanOptions(TypedDict, total=False):
+    """What is done to frames, and where work may be kept; what is left out is left to the recipe.
+
+    Attributes
+    ----------
+    recipe : NightRecipe or path
+        What is done in full, as ``night.toml`` says it; by default all at its defaults.
+    camera : str
+        Name of a camera, or path of a profile.
+    overscan, trim : str or Section
+        As ``"[2056:2080,:]"``; ``overscan="none"``: none is subtracted.
+    overscan_method : {'median', 'mean', 'clipped'}
+    overscan_fit : {'chebyshev', 'legendre', 'spline'}
+    overscan_order : int
+        How the level of the overscan is taken.
+    combine : bool
+        Whether frames are combined.
+    method : {'average', 'median', 'sum'}
+    clip : float
+    clip_spread : {'noise', 'mad', 'std', 'ccd'}
+    reject_outliers : bool
+        How they are combined.
+    compress : {'none', 'gzip', 'rice'}
+        How results are written.
+    overwrite : bool
+        Whether files that are there already may be replaced.
+    check : bool
+        Read raw frames again even if their times are the same.
+    ignore_checksums : bool
+        Use frames whose data do not have the sum of their header.
+    mem_limit : str or int
+        As ``"2G"``, or in bytes; by default half of what is free.
+    workers : int
+        Threads; by default one for each core.
+    """
+
+    recipe: NightRecipe | str | os.PathLike[str] | None
+    camera: str | None
+    overscan: str | Section | None
+    trim: str | Section | None
+    overscan_method: Literal["median", "mean", "clipped"] | None
+    overscan_fit: Literal["chebyshev", "legendre", "spline"] | None
+    overscan_order: int | None
+    combine: bool | None
+    method: Literal["average", "median", "sum"] | None
+    clip: float | None
+    clip_spread: Literal["noise", "mad", "std", "ccd"] | None
+    reject_outliers: bool | None
+    compress: Literal["none", "gzip", "rice"] | None
+    overwrite: bool
+    check: bool
+    ignore_checksums: bool
+    mem_limit: str | int | None
+    workers: int | None
+
+
+class Options(PlanOptions, total=False):
+    """The same, and how a run is followed and shown.
+
+    Attributes
+    ----------
+    report : bool
+        Write OUT/report.html (by default); left out where jinja2 is not installed.
+    progress : callable
+        Called with what is being done and the fraction done so far, from any thread.
+    executor : concurrent.futures.Executor
+        Where results are made, instead of on threads here: see `zeroframe.nights.carrying.run_night`.
+    """
+
+    report: bool
+    progress: Callable[[str, float], None] | None
+    executor: Executor | None
+
+
+def _with_options(table: type[Any]) -> Callable[[F], F]:
+    """Show the options of a function one by one, where a notebook or `help` asks for its signature."""
+
+    def show(function: F) -> F:
+        known = {name: one for base in reversed(table.__mro__[:-2] or (table,)) for name, one in _hints(base).items()}
+        plain = [one for one in inspect.signature(function).parameters.values() if one.kind is not one.VAR_KEYWORD]
+        shown = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=hint)
+            for name, hint in known.items()
+        ]
+        result = inspect.signature(function).return_annotation
+        function.__signature__ = inspect.Signature([*plain, *shown], return_annotation=result)  # type: ignore[attr-defined]
+        return function
+
+    return show
+
+
+def _hints(table: type[Any]) -> Mapping[str, Any]:
+    return {name: getattr(hint, "__forward_arg__", hint) for name, hint in table.__annotations__.items()}
+
+
+_DEFAULTS = {"overwrite": False, "check": False, "ignore_checksums": False, "report": True}
+
+
+@_with_options(Options)
+def bias(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Unpack[Options]) -> Reduction:
+    """Calibrate the biases of a folder, and combine them into ``combined_bias.fits``.
+
+    Other frames are left alone, and folders within are not entered. What is in ``out`` already, made of the same frames
+    in the same way, is kept.
+
+    Parameters
+    ----------
+    raw : path
+        Folder with the raw frames, or its URL; it is never written to.
+    out : path
+        Folder for the results, or its URL.
+    **options
+        See `PlanOptions` and `Options`.
+
+    Returns
+    -------
+    Reduction
+        One bad frame does not stop the others: what went wrong stands in its ``problems``.
+
+    Raises
+    ------
+    NoFramesError
+        When there is no bias in the folder.
+    RawFolderError, OutputError, OutputExistsError
+        When ``out`` lies within the raw folder, cannot be written to, or something else is in the place of a result.
+    UsageError, SectionError, CameraError
+        When an option cannot be used.
+    MemoryLimitError
+        When not even one frame fits.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> raw.mkdir()
+    >>> random = np.random.default_rng(1)
+    >>> for number in range(5):
+    ...     pixels = np.rint(random.normal(1000.0, 4.0, (100, 120))).astype(np.uint16)
+    ...     header = fits.Header({"IMAGETYP": "bias", "BUNIT": "adu"})
+    ...     fits.writeto(raw / f"b{number}.fits", pixels, header)
+
+    >>> made = bias(raw, out, overscan="[101:120,:]", trim="[1:100,:]", report=False)
+    >>> made
+    <Reduction: 5 bias frames calibrated, 1 combined frame made; all is well>
+    >>> combined = made.combined[0].read()
+    >>> combined.shape, str(combined.unit), made.combined[0].frames
+    ((100, 100), 'adu', 5)
+    >>> figures = made.figures["combined_bias.fits"]
+    >>> sorted(figures)[:3]
+    ['expected_noise_adu', 'level_adu', 'noise_adu']
+    >>> bool(figures["noise_adu"] < 1.1 * figures["expected_noise_adu"])
+    True
+    >>> folder.cleanup()
+    """
+    return _carried_out("bias", raw, out, options)
+
+
+@_with_options(Options)
+def dark(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Unpack[Options]) -> Reduction:
+    """Calibrate the darks of a folder with its biases, and combine those of one exposure.
+
+    Parameters, what is returned and what is raised are those of `bias`; options that say how frames are combined are
+    about the darks.
+    """
+    return _carried_out("dark", raw, out, options)
+
+
+@_with_options(Options)
+def flat(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Unpack[Options]) -> Reduction:
+    """Calibrate the flats of a folder with its biases and darks, and combine those of one filter.
+
+    Parameters, what is returned and what is raised are those of `bias`; options that say how frames are combined are
+    about the flats.
+    """
+    return _carried_out("flat", raw, out, options)
+
+
+@_with_options(Options)
+def night(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Unpack[Options]) -> Reduction:
+    """Calibrate all frames of a night with the biases, darks and flats that belong to them.
+
+    Folders within ``raw`` are entered. Which frames belong together is decided by their headers; `plan` shows it before
+    a pixel is touched. Parameters, what is returned and what is raised are those of `bias`; options that say how frames
+    are combined are about biases, darks and flats.
+
+    Examples
+    --------
+    >>> made = night("raw", "calibrated", recipe="night.toml")  # doctest: +SKIP
+    >>> [frame.name for frame in made.frames if frame.kind == "science"]  # doctest: +SKIP
+    ['ccd.037.0.fits', 'ccd.043.0.fits']
+    """
+    return _carried_out("night", raw, out, options)
+
+
+@_with_options(PlanOptions)
+def plan(
+    raw: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    job: Job = "night",
+    **options: Unpack[PlanOptions],
+) -> Forecast:
+    """Show what a job would do, and write nothing.
+
+    Parameters
+    ----------
+    raw, out : path
+        Where the frames are, and where results would go.
+    job : {'night', 'bias', 'dark', 'flat'}
+        Which of the functions of this module.
+    **options
+        Those that would be given to it: see `PlanOptions`.
+
+    Returns
+    -------
+    Forecast
+        What would be made, kept and replaced, and why; as text, a tree.
+
+    Raises
+    ------
+    ZeroframeError
+        As the job itself would, but for what is in the place of a result: that stands in ``to_replace``.
+    """
+    from zeroframe.nights.standing import examine_night
+
+    planned, _ = _planned(job, raw, out, options)
+    standings = examine_night(
+        planned,
+        check=options.get("check", False),
+        check_sums=not options.get("ignore_checksums", False),
+        workers=options.get("workers"),
+    )
+    return Forecast(planned, standings)
+
+
+def _planned(
+    job: str, raw: str | os.PathLike[str], out: str | os.PathLike[str], options: Mapping[str, Any]
+) -> tuple[NightPlan, int | None]:
+    """Return the plan of a job, and its limit of memory in bytes."""
+    from zeroframe.nights.asking import planned
+
+    known = {**PlanOptions.__annotations__, **Options.__annotations__}
+    for name in options:
+        if name not in known:
+            raise UsageError(f"the option {name} is not known{nearest_name(name, known)}")
+    if job not in JOBS:
+        raise UsageError(f"job = {job!r} cannot be used; expected is one of {', '.join(JOBS)}")
+    frames, results = as_path(raw), as_path(out)
+    if options.get("executor") is not None:  # its processes may be in other folders
+        frames, results = frames.absolute(), results.absolute()
+    limit = options.get("mem_limit")
+    limit_bytes = parse_size(limit) if isinstance(limit, str) else limit
+    said = {name: options[name] for name in SHORTHANDS if name in options}
+    found = planned(
+        job,
+        frames,
+        results,
+        recipe_for(job, _recipe(options.get("recipe")), said),
+        overwrite=options.get("overwrite", False),
+        mem_limit_bytes=limit_bytes,
+        workers=options.get("workers"),
+    )
+    return found, limit_bytes
+
+
+def _recipe(asked: NightRecipe | str | os.PathLike[str] | None) -> NightRecipe:
+    from zeroframe.nights.recipe import NightRecipe, load_recipe
+
+    if isinstance(asked, NightRecipe):
+        return asked
+    return NightRecipe() if asked is None else load_recipe(str(asked))
+
+
+def _carried_out(
+    job: str, raw: str | os.PathLike[str], out: str | os.PathLike[str], options: Mapping[str, Any]
+) -> Reduction:
+    from zeroframe.nights.carrying import carry_out_night
+    from zeroframe.nights.session import begin_night
+
+    planned, limit_bytes = _planned(job, raw, out, options)
+    check_sums = not options.get("ignore_checksums", False)
+    with begin_night(
+        planned,
+        mem_limit_bytes=limit_bytes,
+        workers=options.get("workers"),
+        check=options.get("check", False),
+        check_sums=check_sums,
+        executor=options.get("executor"),
+    ) as session:
+        result = carry_out_night(session, progress=options.get("progress"), check_sums=check_sums, measure=True)
+        shown = result.read_from(session.copies)
+        if options.get("report", True) and not session.right_report:
+            problem = _reported(job, planned, shown, options)
+            if problem:
+                return Reduction(planned, result, (problem,))
+    return Reduction(planned, result)
+
+
+def _reported(job: str, planned: NightPlan, result: NightResult, options: Mapping[str, Any]) -> str:
+    """Write OUT/report.html, where that can be; return what is in the way, if something is."""
+    from zeroframe.record import add_report
+    from zeroframe.report import can_write_reports, is_report, night_report_data, write_report
+
+    if not can_write_reports():
+        return ""
+    target, workers = planned.out / "report.html", options.get("workers")
+    if any_far(planned.raw, planned.out):
+        workers = min(workers or _FAR_READERS, _FAR_READERS)
+    command = f"zeroframe.{job}({str(planned.raw)!r}, {str(planned.out)!r}, …)"
+    try:
+        data = night_report_data(planned, result, command=command, workers=workers)
+        write_report(target, data, overwrite=planned.overwrite or is_report(target))
+        add_report(planned.out, target.name)
+    except ZeroframeError as error:
+        return f"no report: {error}"
+    return ""
