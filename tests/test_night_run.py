@@ -353,7 +353,7 @@ class TestFailures:
         # a second run finds the same, and keeps what is there
         again = command("night", night, "-o", out, "--no-report", "--recipe", recipe)
         assert again.code == 1
-        assert "16 calibrated frames and 4 combined frames" in again.out
+        assert "16 calibrated frames, 4 combined frames" in again.out
 
     def test_a_folder_of_everything(self, tmp_path):
         """Headers that ask for terabytes cost nothing but their own frames."""

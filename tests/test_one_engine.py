@@ -164,6 +164,19 @@ class TestNotCombined:
         assert left.code == 0
         assert said_of(tmp_path / "left")["this_run"]["frames"][4]["state"] == "left out"
         assert not list(tmp_path.glob("*/combined_bias.fits"))
+        said = command("explain", tmp_path / "out" / "b0.fits")
+        assert "b0.fits: no bias, dark or flat is used for it, and it is not combined, as was asked for." in said.out
+
+    def test_by_night_there_is_one_for_each(self, tmp_path):
+        for night in ("2024-03-14", "2024-03-15"):
+            for number in range(3):
+                cards = {"DATE-OBS": f"{night}T2{number}:00:00"}
+                write_raw(tmp_path / "raw" / f"{night}-{number}.fits", raw_pixels(number), **cards)
+        made = run("bias", tmp_path / "raw", tmp_path / "out", "--by-night", "--trim", "[*,*]")
+        assert made.code == 0, made.out + made.err
+        assert [path.parent.name for path in sorted(tmp_path.glob("out/*/combined_bias.fits"))] == [
+            *("2024-03-14", "2024-03-15")
+        ]
 
     def test_by_the_recipe_nothing_is_made_with_them(self, night_raw, tmp_path):
         recipe = tmp_path / "night.toml"

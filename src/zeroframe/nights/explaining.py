@@ -69,7 +69,11 @@ def explain_file(path: Path) -> list[str]:
     if name in by_target:
         raw, frame = by_target[name]
         said += [f"{name} is a {frame['kind']} frame, calibrated from {raw}."]
-        said += explain_frame(name, [match_from_data(match) for match in frame["matches"]])
+        matches = [match_from_data(match) for match in frame["matches"]]
+        if matches or any(raw in group["frames"] for group in recipe["groups"].values()):
+            said += explain_frame(name, matches)
+        else:
+            said += [f"{name}: no bias, dark or flat is used for it, and it is not combined, as was asked for."]
         said += _of_this_run(raw, record)
         said += _masks(frame, recipe)
     elif name in recipe["groups"]:
@@ -102,7 +106,7 @@ def _record_of(path: Path) -> tuple[str, RunRecord]:
         if record is not None and record.recipe.get("command") == "night":
             return path.absolute().relative_to(folder.absolute()).as_posix(), record
     raise NoFramesError(
-        f"{path}: no {RECORD_NAME} of a night beside it or above; give a file where `zeroframe night` has put it"
+        f"{path}: no {RECORD_NAME} of a night beside it or above; give a file where zeroframe has put it"
     )
 
 
