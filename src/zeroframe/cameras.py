@@ -31,7 +31,6 @@ import tomllib
 from dataclasses import dataclass, fields, replace
 from fnmatch import translate
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
@@ -199,7 +198,7 @@ def camera_names() -> list[str]:
 
 @cache
 def _built_in_names() -> tuple[str, ...]:
-    entries = files("zeroframe").joinpath("profiles").iterdir()
+    entries = Path(__file__).with_name("profiles").iterdir()
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in entries if entry.name.endswith(".toml")))
 
 
@@ -245,7 +244,7 @@ def load_camera(name_or_path: str | Path) -> Camera:
 
 @cache
 def _built_in(name: str) -> Camera:
-    profile = files("zeroframe").joinpath("profiles", f"{name}.toml")
+    profile = Path(__file__).with_name("profiles") / f"{name}.toml"
     return _parse(profile.read_bytes(), f"profiles/{name}.toml")
 
 

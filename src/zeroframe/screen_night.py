@@ -12,7 +12,6 @@ from rich.table import Table
 
 from zeroframe.dialects import Kind
 from zeroframe.nights.telling import listed
-from zeroframe.nights.words import Branch, plan_tree
 from zeroframe.screen import (
     Screen,
     combined_rows,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from zeroframe.nights.jobs import Group, NightFrame, NightPlan
     from zeroframe.nights.results import GroupOutcome, NightOutcome, NightResult
     from zeroframe.nights.standing import NightStandings
+    from zeroframe.nights.words import Branch
 
 __all__ = ["NightScreen", "only_group"]
 
@@ -72,6 +72,8 @@ class NightScreen(Screen):
             for line in _standing_lines(plan, standings, words):
                 self._out.print(line, soft_wrap=True)
         else:
+            from zeroframe.nights.words import plan_tree
+
             for line in _tree_lines(plan_tree(plan)):
                 self._out.print(line, soft_wrap=True)
             for standing in standings.refused:

@@ -13,7 +13,6 @@ from zeroframe.nights.groups import combine_group, compare_group
 from zeroframe.nights.ingredients import Pantry
 from zeroframe.nights.keeping import KeptPixels, image_bytes
 from zeroframe.nights.keys import pixel_uses
-from zeroframe.nights.mask_writing import make_mask
 from zeroframe.nights.pixels import FrameMaker
 from zeroframe.nights.sharing import is_alone, refuse_too_large
 from zeroframe.nights.shelf import Plane, Shelf
@@ -189,6 +188,8 @@ class LocalCrew:
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
         """Make a mask; see `Crew.mask`."""
+        from zeroframe.nights.mask_writing import make_mask
+
         try:
             source = self._shelf.get(job.source).data
             replaces = self._session.may_replace(job.target)

@@ -11,7 +11,6 @@ from zeroframe.calibration_frames import FLAT_LEVEL_CARD, NO_PLANE, brightest_hu
 from zeroframe.combine_jobs import Finished, Means, Origin, combine_job, stack_of
 from zeroframe.dialects import Kind
 from zeroframe.frame_quality import Flag, flag_frames
-from zeroframe.inspection.gain import gain_from_pairs
 from zeroframe.nights.keys import group_key
 from zeroframe.nights.pixels import FIGURES
 from zeroframe.nights.results import GroupOutcome, NightOutcome
@@ -248,6 +247,8 @@ class _GroupOrigin(Origin):
 
 def _gain_of(stack: Stack, read_noise_adu: float, frames: Sequence[NightOutcome]) -> Measured | None:
     """Return the gain from neighbouring flats, in bands spread over them; their bias has been subtracted."""
+    from zeroframe.inspection.gain import gain_from_pairs
+
     if len(frames) < 2:
         return None
     ny, nx = stack.shape_yx

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.calibration_frames import NO_PLANE
-from zeroframe.cosmic_ray_masks import mask_lacosmic, mask_median
 from zeroframe.frames import is_fused, kept_ranges
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.masks import mask_high, mask_high_swapped16
@@ -72,6 +71,8 @@ def reduce_frame(
         mask |= ~np.isfinite(pixels)
     header["NNOTFIN"] = (not_finite, "pixels without a value")
     if steps.cosmic_rays != "none":
+        from zeroframe.cosmic_ray_masks import mask_lacosmic, mask_median
+
         find = mask_lacosmic if steps.cosmic_rays == "lacosmic" else mask_median
         how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
         header["NCOSMIC"] = (find(pixels, sigma, mask), f"pixels of cosmic rays, by {how}")

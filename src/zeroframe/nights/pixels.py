@@ -116,14 +116,17 @@ class FrameMaker:
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
         subtracted = calibrate_pixels(raw, frame.recipe, pixels)
         header = calibrated_header(raw, frame.recipe)
-        level = sampled_level(pixels) + subtracted
+        # nothing more is done to a bias
+        quality = self._measured_bias(frame, pixels, subtracted) if frame.kind is Kind.BIAS else None
+        level = (sampled_level(pixels) if quality is None else quality.level_adu) + subtracted
         if np.isfinite(level):  # a frame without a valid pixel has none
             header["RAWLEVEL"] = (level, "mean level of the raw image")
-        mask, sigma, remarks = self._reduced(frame, raw, pixels, header)
+        mask, sigma, remarks = self._reduced(frame, raw, pixels, header, quality)
+        quality = quality or measure_frame(pixels, empty=self._memory.empty)
+        self._take_sample(frame, pixels)
         say_steps(frame, header)
         key = frame_key(frame, source.sha256, used)
         sign_frame(header, frame.source, frame.recipe, source, key, subtracted)
-        quality = self._measured(frame, pixels, subtracted, header)
         crc = Crc32()
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
         parts = _parts(pixels, words, sigma, mask, header)
@@ -162,17 +165,10 @@ class FrameMaker:
         )  # fmt: skip
         return self.recall(frame, outcome)
 
-    def _measured(
-        self, frame: NightFrame, pixels: NDArray[Any], subtracted: float, header: HeaderDraft
-    ) -> FrameQuality:
-        """Measure a calibrated frame; of a bias, also how many of its pixels are saturated, which it keeps."""
-        self._take_sample(frame, pixels)
-        saturation = frame.saturated_at_adu if frame.kind is Kind.BIAS else None
-        saturated_at = None if saturation is None else saturation - subtracted
-        quality = measure_frame(pixels, saturated_at=saturated_at, empty=self._memory.empty)
-        if frame.kind is Kind.BIAS:
-            header["NSATPIX"] = (quality.saturated, "saturated pixels")
-        return quality
+    def _measured_bias(self, frame: NightFrame, pixels: NDArray[Any], subtracted: float) -> FrameQuality:
+        """Measure a calibrated bias, and count its saturated pixels, which it keeps."""
+        saturated_at = None if frame.saturated_at_adu is None else frame.saturated_at_adu - subtracted
+        return measure_frame(pixels, saturated_at=saturated_at, empty=self._memory.empty)
 
     def _take_sample(self, frame: NightFrame, pixels: NDArray[Any]) -> None:
         if frame.target in self._sampled:
@@ -195,10 +191,16 @@ class FrameMaker:
         return raw, raw.mark
 
     def _reduced(
-        self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], header: HeaderDraft
+        self,
+        frame: NightFrame,
+        raw: RawImage,
+        pixels: NDArray[Any],
+        header: HeaderDraft,
+        bias: FrameQuality | None,
     ) -> tuple[NDArray[np.bool_] | None, NDArray[Any] | None, tuple[str, ...]]:
         """Do what is done after overscan and trim; return mask, standard deviations, and what could not be done."""
-        if frame.kind is Kind.BIAS:
+        if bias is not None:
+            header["NSATPIX"] = (bias.saturated, "saturated pixels")
             return None, None, ()
         mask = self._memory.empty(frame.shape_yx, np.bool_)
         mask[:] = False

@@ -7,8 +7,8 @@ import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
-from importlib.resources import files
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.io import Cards
@@ -118,7 +118,7 @@ def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[s
 
 @cache
 def _tables() -> dict[str, Any]:
-    return tomllib.loads(files("zeroframe.nights").joinpath("traits.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name("traits.toml").read_text(encoding="utf-8"))
 
 
 @cache
