@@ -48,7 +48,9 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        place = traceback.extract_tb(error.__traceback__)[-1] if error is not None else None
+        if error is None or record.levelno < logging.ERROR:
+            return  # what is told of a run, and of what was foreseen
+        place = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
         where = f" in {Path(place.filename).name}:{place.lineno}" if place else ""
         self.told.append(f"{record.getMessage()}: {error}{where}"[:300])
 

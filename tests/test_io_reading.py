@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import time
 import tracemalloc
 import warnings
@@ -506,3 +507,13 @@ def test_raw_image_carries_the_primary_header(real_data: Path) -> None:
     assert raw.cards["GAIN"] == "[2.01, 1.99, 2.05, 2.02]"
     assert raw.cards["NAXIS"] == 3
     assert "ZIMAGE" not in raw.cards
+
+
+def test_a_mask_that_stands_before_its_image(tmp_path: Path) -> None:
+    path = tmp_path / "x.fits"
+    image = fits.ImageHDU(np.arange(6, dtype=np.int16).reshape(2, 3))
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros((2, 3), np.uint8), name="MASK"), image]).writeto(path)
+    raw = read_raw(path, with_mark=True)
+    assert raw.decode().tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert raw.mark is not None
+    assert raw.mark.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -67,8 +67,8 @@ def data_sum(data: bytes | memoryview) -> int:
 
 
 def header_crc32(cards: Cards) -> int:
-    """Return what tells a header from others: the CRC-32 of its text."""
-    return crc32(cards.text)
+    """Return what tells a header from others: the CRC-32 of its text, or of what is kept of one that is very long."""
+    return crc32(cards.abridged().text)
 
 
 def encode_checksum(total: int) -> str:

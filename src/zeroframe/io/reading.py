@@ -141,6 +141,9 @@ def read_raw(
         mark = None if fingerprint is None else fingerprint.finish()
         after = source.status()
     chosen = frame.image(ext)
+    if ext is None and is_unchanged(before, after) and (read is None or read[0] is not chosen):
+        # a mask stands before its image: which of several is the image is known when all headers are
+        return read_raw(path, ext=chosen.index, into=into, check_sums=check_sums, with_mark=with_mark)
     if not is_unchanged(before, after) or read is None or read[0] is not chosen:
         raise FrameError(frame.path, "was changed while it was read", "run again")
     for remark in source.remarks:
