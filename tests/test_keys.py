@@ -31,7 +31,7 @@ OTHERS = {
         *("nights/batches.py", "nights/jobs.py", "nights/matching.py"),
     },
     "what is told of a result beside it": {"excess.py", "nights/results.py", "results.py"},
-    "of verbs, and of files that are combined without a key": {"ccd.py", "input_sums.py", "planes.py", "verbs.py"},
+    "of verbs, and of files that are combined without a key": {"ccd.py", "input_sums.py", "verbs.py"},
 }
 
 

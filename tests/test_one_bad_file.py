@@ -390,7 +390,7 @@ class TestReport:
 #: Where one file of several is handled: command, what is broken there.
 PLACES = [
     ("bias", "zeroframe.survey.read_facts"),
-    ("bias", "zeroframe.frames.calibrated_header"),
+    ("bias", "zeroframe.nights.pixels.calibrated_header"),
     ("night", "zeroframe.survey.read_facts"),
     ("night", "zeroframe.nights.pixels.calibrated_header"),
     ("night", "zeroframe.nights.taking_part.moment_of"),

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
-from zeroframe.run import run_bias
 
 from night_headers import frame
 from reliability import bias_arguments
@@ -27,11 +26,12 @@ from zeroframe.io.inputs import Inputs, RawFolders, url_parts
 from zeroframe.io.replacing import Replaceable
 from zeroframe.io.urls import UrlPath, as_path
 from zeroframe.locking import LOCK_NAME
+from zeroframe.nights.carrying import run_night
 from zeroframe.nights.many import nights_of_list
 from zeroframe.nights.planning import plan_night
 from zeroframe.nights.recipe import NightRecipe
+from zeroframe.nights.shorthands import recipe_for
 from zeroframe.survey import survey_folder, survey_tree
-from zeroframe.targets import BiasWishes, plan_bias
 
 BOTH = pytest.mark.parametrize("more", [(), ("--overwrite",)], ids=["as it is", "overwrite"])
 SMALL_NIGHT = '[frames]\noverscan = "none"\ntrim = "[1:20,:]"\n'
@@ -223,12 +223,13 @@ class TestFilesThatAreNotOurs:
 
     def test_a_hard_link_that_comes_after_the_plan(self, archive, tmp_path):
         out = tmp_path / "out"
-        plan = plan_bias(survey_folder(archive), archive, out, BiasWishes(overwrite=True))
+        recipe = recipe_for("bias", NightRecipe(), {})
+        plan = plan_night(survey_folder(archive), archive, out, recipe, overwrite=True)
         out.mkdir()
         os.link(archive / "b1.fits", out / "b2.fits")
         before = sealed(archive, out)
         with pytest.raises(OutputExistsError, match="by a link or another name"):
-            run_bias(plan)
+            run_night(plan)
         assert (broken(before), names_in(out)) == ([], ["b2.fits"])
 
     @BOTH

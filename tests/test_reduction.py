@@ -172,10 +172,20 @@ class TestWhatGoesWrong:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "ccd.001.0.fits").write_text("mine")
         shown = zeroframe.plan(raw, tmp_path / "out", "bias", **SECTIONS)
-        assert list(shown.to_replace) == [tmp_path / "out" / "ccd.001.0.fits"]
+        assert (list(shown.in_the_way), shown.to_replace) == ([tmp_path / "out" / "ccd.001.0.fits"], {})
+        for overwrite in (False, True):
+            with pytest.raises(zeroframe.OutputExistsError, match="is there already"):
+                zeroframe.bias(raw, tmp_path / "out", overwrite=overwrite, **SECTIONS)
+        assert (tmp_path / "out" / "ccd.001.0.fits").read_text() == "mine"
+
+    def test_a_result_of_another_recipe(self, raw, tmp_path):
+        assert zeroframe.bias(raw, tmp_path / "out", report=False, **SECTIONS).is_good
+        others = {**SECTIONS, "trim": "[1:500,:]"}
+        shown = zeroframe.plan(raw, tmp_path / "out", "bias", **others)
+        assert tmp_path / "out" / "ccd.001.0.fits" in shown.to_replace
         with pytest.raises(zeroframe.OutputExistsError, match="is there already"):
-            zeroframe.bias(raw, tmp_path / "out", **SECTIONS)
-        assert zeroframe.bias(raw, tmp_path / "out", overwrite=True, report=False, **SECTIONS).is_good
+            zeroframe.bias(raw, tmp_path / "out", **others)
+        assert zeroframe.bias(raw, tmp_path / "out", overwrite=True, report=False, **others).is_good
 
     def test_nothing_to_work_on(self, tmp_path):
         with pytest.raises(zeroframe.NoFramesError, match="is not there"):

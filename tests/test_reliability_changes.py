@@ -356,7 +356,7 @@ class TestNight:
         result = run_night(plan)
         (outcome,) = [each.outcome for each in result.frames if each.frame.name == science.name]
         assert outcome.state == "failed"
-        assert "has another header than the night was planned by" in outcome.reason
+        assert "has another header than was read before" in outcome.reason
         assert not science.target.exists()
 
     def test_a_raw_frame_that_changes_while_the_report_is_written(self, whole, tmp_path):

@@ -248,7 +248,7 @@ class TestResume:
     def test_another_version(self, raw, out, monkeypatch):
         bias(raw, out)
         now = {**said_of(out)["versions"], "numpy": "0.1"}
-        for module in ("resume", "night.keys", "night.standing"):
+        for module in ("resume", "nights.keys", "nights.standing"):
             monkeypatch.setattr(f"zeroframe.{module}.versions", lambda: now)
         run = bias(raw, out)
         assert run.code == 2

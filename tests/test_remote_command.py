@@ -26,6 +26,7 @@ from zeroframe.errors import OutputExistsError
 from zeroframe.io.marks import file_crc32
 from zeroframe.io.places import Place
 from zeroframe.io.urls import UrlPath
+from zeroframe.io.watching import Watch
 from zeroframe.locking import LOCK_NAME, folder_lock
 from zeroframe.nights.far_crew import FrameTask, bare_plan, calibrate_there
 from zeroframe.nights.ingredients import Pantry
@@ -225,7 +226,7 @@ class TestJobs:
         frame, plan = task.frame, task.plan
         copies = {frame.target: tmp_path / "b1.fits"} if copied else {}
         pantry = Pantry(plan, Shelf(plan.out, 1), {})
-        maker = FrameMaker(pantry, KeptPixels(0), SpareMemory(10**9), check_sums=True, copies=copies)
+        maker = FrameMaker(pantry, KeptPixels(0), SpareMemory(10**9), Watch(), check_sums=True, copies=copies)
         files().pipe_file(f"{out.url}/b1.fits", b"mine")
         with pytest.raises(OutputExistsError, match="there is a file of that name already") as caught:
             maker.make(frame, {}, keep=False, overwrite=False)

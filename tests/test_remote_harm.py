@@ -179,7 +179,7 @@ class TestRanges:
         with between(server, self.at_first(b"EXPTIME =                 30.0", b"EXPTIME =                 31.0")):
             run = command("night", f"{place.url}/raw", "-o", tmp_path / "out", *more)
         assert run.code == 1, run.out + run.err
-        assert f"{place.url}/raw/b2.fits: has another header than the night was planned by; run again" in run.out
+        assert f"{place.url}/raw/b2.fits: has another header than was read before; run again" in run.out
 
     @pytest.mark.parametrize("bands", ["here", "in bands"])
     def test_rows_that_came_otherwise(self, server, place, tmp_path, bands):

@@ -362,12 +362,10 @@ class TestUnforeseen:
 
     @pytest.fixture
     def broken(self, monkeypatch):
-        import zeroframe.run
-
         def fail(*_, **__):
             raise RuntimeError("the unforeseen\nof two lines")
 
-        monkeypatch.setattr(zeroframe.run, "carry_out", fail)
+        monkeypatch.setattr("zeroframe.nights.carrying.carry_out_night", fail)
 
     @pytest.mark.usefixtures("broken")
     def test_it_is_one_sentence_and_the_details_are_beside_the_results(self, raw, tmp_path):
@@ -436,7 +434,7 @@ class TestUnforeseen:
         import zeroframe.targets
 
         before = set(raw.iterdir())
-        monkeypatch.setattr(zeroframe.targets, "plan_bias", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr("zeroframe.nights.asking.plan_night", lambda *_, **__: 1 / 0)
         real = zeroframe.targets.check_output_folder
         calls = []
 
@@ -446,6 +444,7 @@ class TestUnforeseen:
                 real(*arguments)
 
         monkeypatch.setattr(zeroframe.targets, "check_output_folder", late)
+        monkeypatch.setattr("zeroframe.nights.asking.check_output_folder", late)
         assert command("bias", raw, "-o", raw, *SECTIONS).code == 3
         assert len(calls) > 1
         assert set(raw.iterdir()) == before

@@ -60,7 +60,6 @@ _MAKERS = (
     "combine_jobs.py",
     "combining.py",
     "cosmic_ray_masks.py",
-    "cosmic_rays.py",
     "dialects.py",
     "dialects.toml",
     "filters.py",

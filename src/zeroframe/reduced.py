@@ -289,6 +289,11 @@ class Forecast:
         """What is in the place of a result, and why it is not that: without ``overwrite``, the job would stop."""
         return {each.target: each.reason for each in self._of("replace")}
 
+    @property
+    def in_the_way(self) -> dict[Path, str]:
+        """What is in the place of a result and none of ours, and why: it is never replaced, and the job would stop."""
+        return {each.target: each.reason for each in self._of("refuse")}
+
     def _of(self, verdict: str) -> Iterator[Standing]:
         return (each for each in self.standings.all if each.verdict == verdict)
 
@@ -319,7 +324,7 @@ class Forecast:
 
     def _repr_html_(self) -> str:
         """Return what would be done for a notebook: a verdict, the choices, and the tree."""
-        tone: Literal["good", "note"] = "note" if self.to_replace or self.problems else "good"
+        tone: Literal["good", "note"] = "note" if self.to_replace or self.in_the_way or self.problems else "good"
         told = verdict_html(tone, self._headline()[:1].upper() + self._headline()[1:] + ".", self.problems)
         chosen = table_html(("what", "choice", "why"), [(each.what, each.value, each.reason) for each in self.choices])
         return f"{told}{chosen}<pre>{safe_html(self)}</pre>"

@@ -178,7 +178,7 @@ def _frames_table(frames: Sequence[NightFrame]) -> Table:
 
 def _standing_lines(plan: NightPlan, standings: NightStandings, words: Mapping[str, str]) -> Iterator[str]:
     """Yield a line for each result of a group: whether it would be made, kept or replaced, and why."""
-    styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red"}
+    styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red", "refuse": "red"}
     yield escape(harmless(f"{plan.out}{os.sep}"))
     told = [(standings.frames[frame.name], f"of {frame.name}") for frame in plan.frames]
     told += [(standings.groups[group.name], f"of {plural(len(group.frames), 'frame')}") for group in plan.groups]

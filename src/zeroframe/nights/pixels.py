@@ -187,7 +187,7 @@ class FrameMaker:
         if raw.mark is None or not same:
             raise FrameError(frame.source, "was changed while the night was reduced", "run again")
         if frame.header_crc32 not in (None, header_crc32(raw.cards)):
-            raise FrameError(frame.source, "has another header than the night was planned by", "run again")
+            raise FrameError(frame.source, "has another header than was read before", "run again")
         return raw, raw.mark
 
     def _reduced(
