@@ -417,7 +417,7 @@ def killed(get, server, renames):
 @pytest.mark.parametrize("renames", [1, 2, 3], ids=["unpacked", "before the old one goes", "before the new one comes"])
 def test_what_a_killed_call_left_is_cleared_by_the_next(server, get, frames, renames):
     folder = get()
-    cut = sorted(path for path in folder.rglob("*") if path.is_file())[0]
+    cut = min(path for path in folder.rglob("*") if path.is_file())
     cut.write_bytes(cut.read_bytes()[:100])  # what was unpacked in part may be replaced, and is known again
     killed(get, server, renames)
     assert len(list(get.folder.iterdir())) == (1 if renames == 3 else 2)
