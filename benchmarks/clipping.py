@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.clipping import ClipSpread, clip_spec, gaussian_rate, noise_floor, with_floor
-from zeroframe.combining import CombineSpec, combine_stack
-from zeroframe.quality import clipped_std, frame_noise, sampled_level
+from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.simulate import SIMULATED_CAMERAS, bias_specs, sensor_truth, simulate_frame
-from zeroframe.stacks import ArrayStack
+from zeroframe.stacks.clipping import ClipSpread, clip_spec, gaussian_rate, noise_floor, with_floor
+from zeroframe.stacks.combine import CombineSpec, combine_stack
+from zeroframe.stacks.noise import frame_noise
+from zeroframe.stacks.stack import ArrayStack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from benchmarks.night import NIGHT_FILES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.io import Compression
+    from zeroframe.fits import Compression
     from zeroframe.simulate import SimulatedFrame
 
 __all__ = ["folder_of", "make_frames", "paths_of"]
@@ -78,7 +78,7 @@ def _make_one(kind: str, number: int, rows: int, index: int, path: Path) -> None
     """Write one frame; `write_fits` renames it into place when it is whole."""
     import numpy as np
 
-    from zeroframe.io import ImagePart, write_fits
+    from zeroframe.fits import ImagePart, write_fits
 
     if kind == "headers":
         _write_many_cards(path, index)
@@ -125,7 +125,7 @@ def _write_many_cards(path: Path, index: int) -> None:
 
 
 def _main(work: Path, rows: int, needs: Sequence[str]) -> None:
-    from zeroframe.parallel import map_threads
+    from zeroframe.workers import map_threads
 
     for need in needs:
         kind, _, number = need.partition(":")

@@ -165,7 +165,7 @@ def _write(path: Path, kind: str, number: int, shape_yx: tuple[int, int]) -> Non
     """Write one frame; its rows repeat, so that the largest take a second."""
     import numpy as np
 
-    from zeroframe.io import ImagePart, write_fits
+    from zeroframe.fits import ImagePart, write_fits
 
     ny, nx = shape_yx
     rows = min(ny, _NOISE_ROWS)

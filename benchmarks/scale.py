@@ -21,14 +21,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroframe.dialects import read_facts
-from zeroframe.executing import map_jobs
-from zeroframe.header_columns import HeaderColumns
-from zeroframe.header_index import FolderMemory, HeaderIndex
-from zeroframe.header_reading import ParsedCards, header_values
-from zeroframe.io import FrameFile
-from zeroframe.io.layout import hdu_from_header
-from zeroframe.survey import Found
+from zeroframe.fits import FrameFile
+from zeroframe.fits.layout import hdu_from_header
+from zeroframe.headers.columns import HeaderColumns
+from zeroframe.headers.dialects import read_facts
+from zeroframe.headers.index import FolderMemory, HeaderIndex
+from zeroframe.headers.reading import ParsedCards, header_values
+from zeroframe.headers.survey import Found
+from zeroframe.workers import map_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,8 +102,8 @@ def _found(path: Path, header: bytes) -> Found:
 
 def _planned(found: list[Found], raw: Path, out: Path) -> int:
     """Plan a night; return how many jobs it has."""
-    from zeroframe.nights.planning import plan_night
-    from zeroframe.nights.recipe import parse_recipe
+    from zeroframe.planning.planning import plan_night
+    from zeroframe.planning.recipe import parse_recipe
 
     plan = plan_night(found, raw, out, parse_recipe('[frames]\ncamera = "palomar-lfc"'))
     return len(plan.science) + sum(len(group.frames) + 1 for group in plan.groups)

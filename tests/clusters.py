@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reliability import small_night
-from zeroframe.nights.far_crew import calibrate_there
+from zeroframe.run.cluster import calibrate_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from zeroframe.nights.far_crew import FrameTask
-    from zeroframe.nights.pixels import Made
+    from zeroframe.run.cluster import FrameTask
+    from zeroframe.run.frame import Made
 
 TESTS = Path(__file__).resolve().parent
 #: Workers find zeroframe, and the jobs of this module.

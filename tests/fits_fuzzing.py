@@ -64,7 +64,7 @@ def write_good(folder: Path) -> None:
 
 def _command(*arguments: object) -> tuple[int | None, str]:
     """Return the exit code, None where an exception came through, and all that was written."""
-    from zeroframe.cli import main
+    from zeroframe.cli.main import main
 
     said = io.StringIO()
     try:

@@ -16,9 +16,12 @@ import numba
 import numpy as np
 
 import zeroframe.kernels
-from zeroframe.kernels import blocks, calibrate, columns, frame, laplacian, masks, moments, networks, ranks, rice
+from zeroframe.kernels import blocks, calibrate, columns, masks, moments, ranks, rice
+from zeroframe.kernels import lacosmic as laplacian
+from zeroframe.kernels import raw as frame
+from zeroframe.kernels import sorting as networks
 from zeroframe.kernels import stack as stacks
-from zeroframe.kernels._compile import _Kernel
+from zeroframe.kernels._jit import _Kernel
 
 #: Whether our loader has to work with the numba that is installed; with others numba's own dispatcher is enough.
 LOADER_KNOWS_NUMBA = (0, 62) <= tuple(map(int, numba.__version__.split(".")[:2])) < (0, 70)

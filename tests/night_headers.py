@@ -6,13 +6,13 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from zeroframe.nights.jobs import NightPlan
-from zeroframe.nights.planning import plan_night
-from zeroframe.nights.recipe import NightRecipe, parse_recipe
+from zeroframe.headers.survey import survey_tree
+from zeroframe.planning.plan import NightPlan
+from zeroframe.planning.planning import plan_night
+from zeroframe.planning.recipe import NightRecipe, parse_recipe
 from zeroframe.simulate import night_specs
 from zeroframe.simulate.headers import frame_header
 from zeroframe.simulate.specs import simulated_camera
-from zeroframe.survey import survey_tree
 
 WORDS = {"bias": "zero", "dark": "dark", "flat": "flat", "science": "object", "arc": "comp", "other": "focus"}
 

@@ -11,14 +11,15 @@ import numpy as np
 from astropy.io import fits
 
 from workbench import SMALL_LFC, files_in, write_files
-from zeroframe.frames import FrameOutcome
-from zeroframe.nights import asking
-from zeroframe.nights.carrying import run_night
-from zeroframe.nights.jobs import NightPlan
-from zeroframe.nights.planning import plan_night
-from zeroframe.nights.recipe import NightRecipe, parse_recipe
-from zeroframe.nights.results import GroupOutcome, NightResult
-from zeroframe.nights.shorthands import recipe_for
+from zeroframe.frames.raw import FrameOutcome
+from zeroframe.headers.survey import survey_tree
+from zeroframe.planning import asking
+from zeroframe.planning.plan import NightPlan
+from zeroframe.planning.planning import plan_night
+from zeroframe.planning.recipe import NightRecipe, parse_recipe
+from zeroframe.planning.shorthands import recipe_for
+from zeroframe.run.engine import run_night
+from zeroframe.run.outcomes import GroupOutcome, NightResult
 from zeroframe.simulate import (
     SIMULATED_CAMERAS,
     SimulatedCamera,
@@ -27,7 +28,6 @@ from zeroframe.simulate import (
     simulate_frame,
     simulate_night,
 )
-from zeroframe.survey import survey_tree
 
 #: A CG16M of 300 x 400 image pixels, without its overscan, which is of no use.
 SMALL_CG16M: SimulatedCamera = replace(SIMULATED_CAMERAS["apogee-cg16m"], image_shape_yx=(300, 400))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workbench import SMALL_LFC, SMALL_SECTIONS, files_in, write_files
-from zeroframe.cli import main
+from zeroframe.cli.main import main
 from zeroframe.simulate import simulate_biases
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ PROGRAM = (sys.executable, "-m", "zeroframe")
 #: begun by vfork), but not in VmHWM.
 MEASURED = """
 import os, re, sys, time
-from zeroframe.cli import main
+from zeroframe.cli.main import main
 try:
     main(sys.argv[2:])
 finally:
@@ -79,7 +79,7 @@ _TOUCHES = frozenset(("open", "os.link", "os.rename", "os.remove", "os.mkdir", "
 SLOWED = """
 import sys, time
 sys.addaudithook(lambda event, _: time.sleep(0.1) if event == "os.link" else None)
-from zeroframe.cli import main
+from zeroframe.cli.main import main
 main(sys.argv[1:])
 """
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from zeroframe.io import places
-from zeroframe.io.places import Place
+from zeroframe.fits.store import objects as places
+from zeroframe.fits.store.objects import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,8 +26,8 @@ from workbench import (
     small_folder,
     write_raw,
 )
-from zeroframe.cameras import camera_to_toml, load_camera
-from zeroframe.io import ImagePart, write_fits
+from zeroframe.fits import ImagePart, write_fits
+from zeroframe.headers.cameras import camera_to_toml, load_camera
 from zeroframe.simulate import simulate_biases
 
 LFC_NAMES = [f"ccd.{number:03d}.0.fits" for number in range(1, 7)]

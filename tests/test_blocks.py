@@ -12,9 +12,9 @@ from astropy.wcs import WCS, Sip
 
 import naive_frames
 from test_calibration import peer
-from zeroframe.blocks import block_average, block_reduce, block_replicate
-from zeroframe.dialects import read_facts
 from zeroframe.errors import ArgumentError, UsageError
+from zeroframe.headers.dialects import read_facts
+from zeroframe.verbs.blocks import block_average, block_reduce, block_replicate
 
 SHAPE = (13, 18)
 

@@ -13,10 +13,10 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, UnknownU
 from astropy.wcs import WCS
 
 import naive_frames
-from zeroframe.calibration import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
 from zeroframe.errors import ArgumentError, AssumptionWarning, UnitError, UsageError
-from zeroframe.planes import Planes
-from zeroframe.verbs import Keyword
+from zeroframe.verbs.arguments import Keyword
+from zeroframe.verbs.calibration import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
+from zeroframe.verbs.working_frame import Planes
 
 NY, NX = 12, 17
 ADU, E = u.adu, u.electron

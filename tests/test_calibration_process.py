@@ -11,10 +11,10 @@ from astropy.nddata import CCDData, StdDevUncertainty
 
 import naive_frames
 from test_calibration import assert_equal, peer
-from zeroframe.calibration import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
-from zeroframe.corrections import subtract_overscan, trim_image
 from zeroframe.errors import ArgumentError, AssumptionWarning, UnitError, UsageError
-from zeroframe.processing import ccd_process
+from zeroframe.verbs.calibration import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
+from zeroframe.verbs.overscan import subtract_overscan, trim_image
+from zeroframe.verbs.process import ccd_process
 
 NY, NX = 20, 24
 TRIMMED = (NY, 20)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from test_dialects import header_of
-from zeroframe.cameras import Amplifier, Camera, camera_names, camera_to_toml, load_camera, recognise
 from zeroframe.errors import CameraError
-from zeroframe.sections import AxisRange, Section
+from zeroframe.headers.cameras import Amplifier, Camera, camera_names, camera_to_toml, load_camera, recognise
+from zeroframe.headers.sections import AxisRange, Section
 
 MINIMAL = 'name = "mine"\n[[amplifier]]\n'
 

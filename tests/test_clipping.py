@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from workbench import command, floor_of, header_of, pixels_of, raw_pixels, small_folder, write_raw
-from zeroframe.clipping import CLIP_SPREADS, NoiseFloor, clip_spec, gaussian_rate, noise_floor, with_floor
-from zeroframe.combination import ChosenStack, combine_prepared, prepare
-from zeroframe.combining import CombineSpec, Rejection, combine_stack
-from zeroframe.dialects import Kind
 from zeroframe.errors import UsageError
-from zeroframe.excess import explain_excess
-from zeroframe.quality import FrameNoise, SampledStack, clipped_std, frame_noise, frame_pairs, measure_noise
-from zeroframe.stacks import ArrayStack
+from zeroframe.frames.statistics import clipped_std
+from zeroframe.headers.dialects import Kind
+from zeroframe.stacks.clipping import CLIP_SPREADS, NoiseFloor, clip_spec, gaussian_rate, noise_floor, with_floor
+from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
+from zeroframe.stacks.measured import ChosenStack, combine_prepared, prepare
+from zeroframe.stacks.noise import FrameNoise, SampledStack, frame_noise, frame_pairs, measure_noise
+from zeroframe.stacks.noise_budget import explain_excess
+from zeroframe.stacks.stack import ArrayStack
 
 SHAPE = (400, 500)
 SIGMA = 4.0

@@ -20,15 +20,15 @@ from clusters import GivingUp, calibrate_and_die_once, cluster, die, fail, slow_
 from nights import bias_plan
 from reliability import ALL_CASES, bias_arguments, hashes, results
 from workbench import command
-from zeroframe.band_jobs import band_rows, combine_in_bands, shared_stack
-from zeroframe.cluster import on_cluster
-from zeroframe.combining import CombineSpec, Rejection, combine_stack
 from zeroframe.errors import ClusterError, DamagedError, JobLostError, OutputExistsError, UsageError
-from zeroframe.executing import map_jobs
-from zeroframe.nights.carrying import run_night
-from zeroframe.nights.far_crew import FrameTask, bare_plan, calibrate_there
-from zeroframe.nights.standing import examine_night
-from zeroframe.stacks import open_stack
+from zeroframe.run.cluster import FrameTask, bare_plan, calibrate_there
+from zeroframe.run.dask import on_cluster
+from zeroframe.run.engine import run_night
+from zeroframe.run.status import examine_night
+from zeroframe.stacks.bands import band_rows, combine_in_bands, shared_stack
+from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
+from zeroframe.stacks.stack import open_stack
+from zeroframe.workers import map_jobs
 
 FRAMES = 8
 SECTIONS = {"overscan": "[608:632,:]", "trim": "[1:600,:]"}
@@ -241,7 +241,7 @@ class TestWhatIsSaid:
             connect(two_workers.address, folders=(tmp_path, tmp_path / "nowhere"))
 
     def test_another_version_here_than_there(self, two_workers, monkeypatch):
-        from zeroframe.cluster import connecting, executor
+        from zeroframe.run.dask import connecting, executor
 
         ours = {**connecting.versions(), "numpy": "0.9"}
         monkeypatch.setattr(connecting, "versions", lambda: ours)
@@ -318,7 +318,7 @@ class TestAnyExecutor:
 
 
 def test_nothing_of_dask_is_imported_without_being_asked_for():
-    names = ("cli", "cli_night_run", "band_jobs", "executing", "cluster", "nights.carrying", "nights.far_crew")
+    names = ("cli.main", "cli.calibrate", "stacks.bands", "workers", "run.dask", "run.engine", "run.cluster")
     modules = ", ".join(f"zeroframe.{name}" for name in names)
     code = f"import sys, {modules}; print(*({{'dask', 'distributed', 'tornado'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

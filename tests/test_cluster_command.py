@@ -14,7 +14,7 @@ from clusters import cluster, slow_night, when_first_is_there
 from nights import bias_plan
 from reliability import ALL_CASES, bias_arguments, hashes, results, small_night
 from workbench import command
-from zeroframe.nights.carrying import run_night
+from zeroframe.run.engine import run_night
 
 FRAMES = 10
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")

@@ -22,11 +22,11 @@ from test_many_nights import RECIPE as MANY
 from test_many_nights import real_nights
 from workbench import command
 from zeroframe.errors import ClusterError, FrameError, JobLostError, UsageError
-from zeroframe.nights import far_crew
-from zeroframe.nights.carrying import run_night
-from zeroframe.nights.far_crew import FrameTask, GroupTask, bare_plan, calibrate_there, combine_there
-from zeroframe.nights.keys import frame_uses, gain_group, noise_group, pedestal_group
-from zeroframe.nights.results import NightOutcome
+from zeroframe.planning.uses import frame_uses, gain_group, noise_group, pedestal_group
+from zeroframe.run import cluster as far_crew
+from zeroframe.run.cluster import FrameTask, GroupTask, bare_plan, calibrate_there, combine_there
+from zeroframe.run.engine import run_night
+from zeroframe.run.outcomes import NightOutcome
 
 RECIPE = RECIPES["palomar-lfc"]
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")

@@ -12,9 +12,9 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from zeroframe.collection import ImageFileCollection
 from zeroframe.errors import NoFramesError, UsageError, ZeroframeWarning
-from zeroframe.io import ImagePart, write_fits
+from zeroframe.fits import ImagePart, write_fits
+from zeroframe.verbs.collection import ImageFileCollection
 
 
 @pytest.fixture(autouse=True)
@@ -337,7 +337,7 @@ def test_the_second_look_opens_no_file(night, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a file was read though it has not changed")
 
-    monkeypatch.setattr("zeroframe.header_reading.scan", refuse)
+    monkeypatch.setattr("zeroframe.headers.reading.scan", refuse)
     second = ImageFileCollection(night)
     assert second.summary.colnames == first.summary.colnames
     for name in first.summary.colnames:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from zeroframe.collection import ImageFileCollection
 from zeroframe.simulate import SIMULATED_CAMERAS, simulate_night
+from zeroframe.verbs.collection import ImageFileCollection
 
 Theirs = ccdproc.ImageFileCollection
 

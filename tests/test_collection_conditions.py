@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench import raw_pixels, write_raw
-from zeroframe.collection import ImageFileCollection
-from zeroframe.conditions import condition, parse_where, select
 from zeroframe.errors import ArgumentError, AssumptionWarning, UsageError
-from zeroframe.header_columns import HeaderColumns, joined
-from zeroframe.header_reading import header_values
-from zeroframe.header_table import header_table
-from zeroframe.io import Cards
+from zeroframe.fits import Cards
+from zeroframe.headers.columns import HeaderColumns, joined
+from zeroframe.headers.query import condition, parse_where, select
+from zeroframe.headers.reading import header_values
+from zeroframe.headers.table import header_table
+from zeroframe.verbs.collection import ImageFileCollection
 
 VALUES = [None, True, False, 0, 60, 60.0, -1.5, "BIAS", "bias  ", "60", " 60.0", "2024-01-02", "T", "", "!x", "nan"]
 

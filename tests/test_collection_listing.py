@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from zeroframe.errors import NoFramesError, UsageError
-from zeroframe.listing import LISTED_COLUMNS, Listing, list_frames
+from zeroframe.headers.listing import LISTED_COLUMNS, Listing, list_frames
 from zeroframe.simulate import SIMULATED_CAMERAS, simulate_night
 
 
@@ -78,7 +78,7 @@ def test_what_is_uncertain_is_said(tmp_path):
 
 def test_it_needs_neither_astropy_nor_numba_nor_numpy(night):
     code = (
-        "import sys; from zeroframe.listing import list_frames; list_frames(sys.argv[1], where='exptime>0')\n"
+        "import sys; from zeroframe.headers.listing import list_frames; list_frames(sys.argv[1], where='exptime>0')\n"
         "print(sorted({'astropy', 'numba', 'numpy'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -13,8 +13,8 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 
-from zeroframe.collection import ImageFileCollection
 from zeroframe.errors import ArgumentError, AssumptionWarning, DamagedError, OutputError, OutputExistsError, UsageError
+from zeroframe.verbs.collection import ImageFileCollection
 
 
 @pytest.fixture(autouse=True)
@@ -185,7 +185,7 @@ def test_a_copy_that_fails_leaves_nothing(folder, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zeroframe.io.atomic.os.writev", full)
+    monkeypatch.setattr("zeroframe.fits.atomic.os.writev", full)
     with pytest.raises(OutputError, match="No space left"):
         list(ImageFileCollection(folder).headers(save_location=out))
     assert list(out.iterdir()) == []

@@ -15,8 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from zeroframe.combiner import combine
-from zeroframe.combining import Combined, CombineSpec, Rejection, _tile_rows, combine_stack
 from zeroframe.errors import (
     ArgumentError,
     AssumptionWarning,
@@ -27,7 +25,9 @@ from zeroframe.errors import (
     UnitError,
     UsageError,
 )
-from zeroframe.stacks import ArrayStack
+from zeroframe.stacks.combine import Combined, CombineSpec, Rejection, _tile_rows, combine_stack
+from zeroframe.stacks.stack import ArrayStack
+from zeroframe.verbs.combine import combine
 
 NOTEBOOK = {
     "method": "average",

@@ -20,7 +20,7 @@ from workbench import (
     small_folder,
     write_raw,
 )
-from zeroframe.io import ImagePart, write_fits
+from zeroframe.fits import ImagePart, write_fits
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from kernel_table import NJIT
-from zeroframe.kernels import _compile
-from zeroframe.kernels._compile import kernel
-from zeroframe.provenance import versions
+from zeroframe.kernels import _jit as _compile
+from zeroframe.kernels._jit import kernel
+from zeroframe.run.keys import versions
 
 compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -127,8 +127,7 @@ def test_another_source_is_compiled_again(folder):
     for factor, hits in ((2, 0), (3, 0), (3, 1)):
         path = folder / "own.py"
         path.write_text(
-            "from zeroframe.kernels._compile import kernel\n\n\n@kernel\ndef times(value):\n"
-            f"    return value * {factor}\n",
+            f"from zeroframe.kernels._jit import kernel\n\n\n@kernel\ndef times(value):\n    return value * {factor}\n",
             encoding="utf-8",
         )
         code = "import own; print(own.times(7), own.times.cache_hits)"

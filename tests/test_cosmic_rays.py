@@ -11,9 +11,9 @@ from astropy import units as u
 from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 
 import naive_frames
-from zeroframe.cosmic_rays import cosmicray_lacosmic, cosmicray_median
 from zeroframe.errors import ArgumentError, UnitError, UsageError
-from zeroframe.filters import box_size, moving_percentiles
+from zeroframe.frames.rank_filters import box_size, moving_percentiles
+from zeroframe.verbs.cosmic_rays import cosmicray_lacosmic, cosmicray_median
 
 E, ADU = u.electron, u.adu
 

@@ -7,8 +7,8 @@ import pytest
 from astropy.nddata import CCDData
 
 import naive_frames
-from zeroframe.defects import ccdmask
 from zeroframe.errors import ArgumentError, UsageError
+from zeroframe.verbs.ccdmask import ccdmask
 
 
 def ratio(shape=(60, 47), dtype=np.float64, seed=0):

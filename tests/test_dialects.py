@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from zeroframe.dialects import FrameFacts, Kind, read_facts
-from zeroframe.sections import Section
+from zeroframe.headers.dialects import FrameFacts, Kind, read_facts
+from zeroframe.headers.sections import Section
 
 HEADERS = Path(__file__).with_name("headers")
 

@@ -12,8 +12,8 @@ from astropy.nddata import CCDData
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroframe.display import block_average, show_image, style_path
 from zeroframe.errors import ArgumentError, UsageError, ZeroframeError
+from zeroframe.verbs.display import block_average, show_image, style_path
 
 mpl.use("agg")
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -224,7 +224,7 @@ def test_squares_have_whole_sides(ratio):
 
 
 def test_matplotlib_is_imported_when_it_is_needed_and_asked_for_when_it_is_missing(monkeypatch):
-    code = "import sys, zeroframe.display; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, zeroframe.verbs.display; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ZeroframeError, match=r"pip install 'zeroframe\[report\]'"):

@@ -24,9 +24,11 @@ import pooch
 import pytest
 from astropy.io import fits
 
-import zeroframe.downloading
-import zeroframe.unpacking
-from zeroframe.downloading import Connection, RemoteFile, check_url, download
+import zeroframe.cli.download
+import zeroframe.cli.unpacking
+from zeroframe.cli.download import Connection, RemoteFile, check_url, download
+from zeroframe.cli.examples import EXAMPLES, fetch
+from zeroframe.cli.unpacking import unpack_archive
 from zeroframe.errors import (
     DamagedError,
     DownloadError,
@@ -36,8 +38,6 @@ from zeroframe.errors import (
     UsageError,
     ZeroframeError,
 )
-from zeroframe.fetching import EXAMPLES, fetch
-from zeroframe.unpacking import unpack_archive
 
 LFC = EXAMPLES["palomar-lfc"]
 FRAMES = ("ccd.001.0.fits", "ccd.002.0.fits", "darks/ccd.013.0.fits")
@@ -373,7 +373,7 @@ def test_a_server_that_sends_byte_by_byte_is_left(server, get, tmp_path, what):
 def test_how_slow_is_too_slow(monkeypatch, bytes_per_s, is_left):
     """An hour of waiting, by a clock that goes on when somebody waits."""
     now = [0.0]
-    monkeypatch.setattr(zeroframe.downloading.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(zeroframe.cli.download.time, "monotonic", lambda: now[0])
 
     def wait(seconds):
         now[0] += seconds
@@ -383,16 +383,16 @@ def test_how_slow_is_too_slow(monkeypatch, bytes_per_s, is_left):
     arguments = SimpleNamespace(wait=wait), watch, RemoteFile("https://a.b/c", 10**9, None), None, Connection()
     if is_left:
         with pytest.raises(DownloadError, match=r"sent 2999\d\d bytes in 30 s, which is too slow"):
-            zeroframe.downloading._wait(*arguments)
+            zeroframe.cli.download._wait(*arguments)
         assert now[0] == pytest.approx(30, abs=0.2)
     else:
-        zeroframe.downloading._wait(*arguments)
+        zeroframe.cli.download._wait(*arguments)
 
 
 #: Fetches in a process of its own, and is killed when the folder has been renamed for the n-th time.
 KILLED = """
 import os, pathlib, sys
-from zeroframe import fetching
+from zeroframe.cli import examples as fetching
 rename, times = pathlib.Path.rename, int(sys.argv[3])
 def counted(path, target):
     global times
@@ -445,13 +445,13 @@ def test_what_was_left_of_a_download_is_cleared_by_the_next(server, get, frames)
 
 
 def test_without_pooch_it_is_said_what_to_install(get, monkeypatch):
-    monkeypatch.setattr(zeroframe.downloading, "find_spec", lambda _: None)
+    monkeypatch.setattr(zeroframe.cli.download, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"need pooch; install it with: pip install 'zeroframe\[examples\]'"):
         get()
 
 
 def test_nothing_of_pooch_is_imported_before_it_is_needed():
-    code = "import sys, zeroframe.fetching; print({'pooch', 'requests', 'urllib3'} & set(sys.modules))"
+    code = "import sys, zeroframe.cli.examples; print({'pooch', 'requests', 'urllib3'} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said == "set()\n"
 
@@ -610,7 +610,7 @@ def test_damaged_archives(tmp_path, good_archive, damage):
 
 
 def test_a_full_disk_is_seen_before_it_is_full(server, get, monkeypatch):
-    monkeypatch.setattr(zeroframe.downloading.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    monkeypatch.setattr(zeroframe.cli.download.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.raises(OutputError, match="are free; make room"):
         get()
     assert server.file_requests == []
@@ -618,7 +618,7 @@ def test_a_full_disk_is_seen_before_it_is_full(server, get, monkeypatch):
 
 def test_an_archive_is_kept_when_only_the_room_to_unpack_it_is_missing(server, get, monkeypatch):
     free = [10**9, 10**9, 10]
-    monkeypatch.setattr(zeroframe.unpacking.shutil, "disk_usage", lambda _: SimpleNamespace(free=free.pop(0)))
+    monkeypatch.setattr(zeroframe.cli.unpacking.shutil, "disk_usage", lambda _: SimpleNamespace(free=free.pop(0)))
     with pytest.raises(OutputError, match="but 10 are free"):
         get()
     assert listing(get.folder) == [f".example-cryo-LFC.part/{LFC.archive}"]
@@ -638,7 +638,7 @@ def test_a_disk_that_fills_up_meanwhile_is_no_lost_connection(get, monkeypatch, 
     if where == "download":
         monkeypatch.setattr(pooch.core.shutil, "move", full)
     else:
-        monkeypatch.setattr(zeroframe.unpacking, "write_all", full)
+        monkeypatch.setattr(zeroframe.cli.unpacking, "write_all", full)
     with pytest.raises(OutputError, match="No space left"):
         get()
     assert get.pauses == []

@@ -10,12 +10,13 @@ import pytest
 
 from reliability import ALL_CASES
 from workbench import SMALL_LFC, command, header_of, pixels_of, raw_pixels, small_folder, write_raw
-from zeroframe.cameras import load_camera
-from zeroframe.dialects import read_facts
-from zeroframe.frame_quality import Flag, flag_frames, measure_frame, measure_rows
-from zeroframe.io import ImagePart, read_raw, write_fits
+from zeroframe.fits import ImagePart, read_raw, write_fits
+from zeroframe.frames.quality import Flag, flag_frames, measure_frame
+from zeroframe.headers.cameras import load_camera
+from zeroframe.headers.dialects import read_facts
 from zeroframe.simulate import SIMULATED_CAMERAS, bias_specs, sensor_truth, simulate_biases, simulate_frame
-from zeroframe.stacks import ArrayStack
+from zeroframe.stacks.measured import measure_rows
+from zeroframe.stacks.stack import ArrayStack
 
 LFC = replace(SMALL_LFC, image_shape_yx=(256, 300))
 CG16M = replace(SIMULATED_CAMERAS["apogee-cg16m"], image_shape_yx=(256, 300))

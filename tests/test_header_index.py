@@ -17,11 +17,12 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zeroframe import header_index, header_reading
 from zeroframe.errors import ZeroframeWarning
-from zeroframe.header_columns import HeaderColumns
-from zeroframe.header_index import FolderMemory, HeaderIndex, cache_folder, default_index, file_stamp
-from zeroframe.header_reading import read_headers
+from zeroframe.headers import index as header_index
+from zeroframe.headers import reading as header_reading
+from zeroframe.headers.columns import HeaderColumns
+from zeroframe.headers.index import FolderMemory, HeaderIndex, cache_folder, default_index, file_stamp
+from zeroframe.headers.reading import read_headers
 
 LONG_AGO = (1.5e9, 1.5e9)
 
@@ -254,7 +255,7 @@ def test_many_threads_and_processes_at_once(tmp_path):
     path = tmp_path / "headers.sqlite"
     code = (
         "import sys, warnings; from pathlib import Path; warnings.simplefilter('error')\n"
-        "from zeroframe.header_index import *; from zeroframe.header_columns import HeaderColumns\n"
+        "from zeroframe.headers.index import *; from zeroframe.headers.columns import HeaderColumns\n"
         "index = HeaderIndex(Path(sys.argv[1]))\n"
         "for number in range(20):\n"
         "    folder = f'/data/{sys.argv[2]}/{number % 5}'\n"

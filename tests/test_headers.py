@@ -9,8 +9,8 @@ from astropy.wcs import WCS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroframe.headers import combined_cards, trim_cards
-from zeroframe.sections import Section
+from zeroframe.headers.result_cards import combined_cards, trim_cards
+from zeroframe.headers.sections import Section
 
 LFC = {"BIASSEC": "[2049:2080,1:4127]", "CCDSEC": "[1:2048,1:4128]"}
 LFC_SHAPE = (4128, 2080)

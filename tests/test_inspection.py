@@ -11,17 +11,17 @@ import pytest
 from astropy.nddata import CCDData
 from astropy.table import Table
 
-from zeroframe.cameras import camera_to_toml, load_camera
 from zeroframe.errors import ArgumentError, CameraError, FrameError, NoFramesError, OutputExistsError, UsageError
+from zeroframe.fits import ImagePart, write_fits
+from zeroframe.headers.cameras import camera_to_toml, load_camera
+from zeroframe.headers.survey import survey_folder
 from zeroframe.inspection import inspect_overscan, write_camera, write_plot
 from zeroframe.inspection.gain import gain_from_pairs, read_noise_from_pairs
 from zeroframe.inspection.leak import measure_leak, row_level_noise
 from zeroframe.inspection.profiles import clipped_column_means, side_view, strip_noise
 from zeroframe.inspection.strips import find_edge
 from zeroframe.inspection.tracking import measure_tracking
-from zeroframe.io import ImagePart, write_fits
 from zeroframe.simulate import SIMULATED_CAMERAS, FrameSpec, night_specs, sensor_truth, simulate_frame
-from zeroframe.survey import survey_folder
 
 LFC = replace(SIMULATED_CAMERAS["palomar-lfc"], image_shape_yx=(320, 350))
 CG16M = replace(SIMULATED_CAMERAS["apogee-cg16m"], image_shape_yx=(320, 350))

@@ -12,10 +12,10 @@ from astropy.nddata import CCDData
 
 from workbench import command, names_in
 from zeroframe.errors import MemoryLimitError, UsageError
+from zeroframe.fits import ImagePart, read_raw, write_fits
 from zeroframe.inspection import inspect_overscan
 from zeroframe.inspection.samples import SampleSize
 from zeroframe.inspection.sources import Pixels, Source, gather_sources
-from zeroframe.io import ImagePart, read_raw, write_fits
 
 NY, NX, WIDTH, GAIN = 1100, 900, 40, 1.6
 KINDS = ("zero", "zero", "zero", "flat", "flat")

@@ -14,8 +14,8 @@ from astropy.io import fits
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zeroframe.io import Cards
-from zeroframe.io.cards import find_end
+from zeroframe.fits import Cards
+from zeroframe.fits.cards import find_end
 
 
 def header_bytes(*cards: str | bytes) -> bytes:
@@ -231,5 +231,5 @@ def test_real_headers_are_read_as_astropy_does(real_data: Path) -> None:
 
 
 def test_headers_need_neither_numpy_nor_astropy() -> None:
-    code = "import sys, zeroframe.io; sys.exit(any(m in sys.modules for m in ('numpy', 'astropy', 'numba', 'isal')))"
+    code = "import sys, zeroframe.fits; sys.exit(any(m in sys.modules for m in ('numpy', 'astropy', 'numba', 'isal')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,7 +11,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroframe.io import Cards, HeaderDraft
+from zeroframe.fits import Cards, HeaderDraft
 
 START = """\
 SIMPLE  =                    T / a comment of the standard
@@ -138,7 +138,7 @@ def test_a_run_that_writes_plain_files_needs_no_astropy(tmp_path):
         hdu.header["IMAGETYP"] = "BIAS"
         hdu.writeto(raw / f"b{number}.fits")
     code = (
-        "import sys; from zeroframe.cli import main\n"
+        "import sys; from zeroframe.cli.main import main\n"
         "try:\n"
         f"    main(['bias', {str(raw)!r}, '-o', sys.argv[1], '--overscan', '[50:60,:]', '--trim', '[1:49,:]',"
         " '--no-report'])\n"

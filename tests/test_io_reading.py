@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bad_input import bomb
 from zeroframe.errors import DamagedError, FrameError, HeaderError, HeaderWarning, UnsupportedError, UsageError
-from zeroframe.io import ImagePart, RawImage, read_band, read_raw, scan, write_fits
+from zeroframe.fits import ImagePart, RawImage, read_band, read_raw, scan, write_fits
 
 DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress}

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zeroframe.errors import DamagedError
-from zeroframe.io import read_raw, scan
-from zeroframe.io.rice import decode_rice_image
+from zeroframe.fits import read_raw, scan
+from zeroframe.fits.tiles_rice import decode_rice_image
 
 
 def write(path, pixels, **options):

@@ -16,9 +16,9 @@ import pytest
 from astropy.io import fits
 
 from zeroframe.errors import DamagedError, FrameError, HeaderError, NotFitsError, UnsupportedError
-from zeroframe.io import looks_like_fits, scan
-from zeroframe.io.scan import walk
-from zeroframe.io.sources import open_source
+from zeroframe.fits import looks_like_fits, scan
+from zeroframe.fits.scan import walk
+from zeroframe.fits.streams import open_source
 
 
 def header(*cards: str) -> bytes:

@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroframe.errors import ArgumentError, OutputError, OutputExistsError, UsageError
-from zeroframe.io import ImagePart, read_raw, scan, write_fits
-from zeroframe.io.atomic import atomic_file, write_all
-from zeroframe.io.building import card
-from zeroframe.io.checksums import add_sums, data_sum, encode_checksum
+from zeroframe.fits import ImagePart, read_raw, scan, write_fits
+from zeroframe.fits.atomic import atomic_file, write_all
+from zeroframe.fits.building import card
+from zeroframe.fits.checksums import add_sums, data_sum, encode_checksum
 
 COMPRESSIONS = ("none", "gzip", "rice")
 DTYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", "?")
@@ -239,7 +239,9 @@ def test_cards_that_are_not_valid_are_mended(tmp_path: Path) -> None:
 def test_existing_files_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "x.fits"
     path.write_text("precious")
-    with pytest.raises(OutputExistsError, match=r"x\.fits: there is a file of that name already; .* overwrite"):
+    with pytest.raises(
+        OutputExistsError, match=r"x\.fits: there is a file of that name already; choose another name, or move it away"
+    ):
         write_fits(path, [ImagePart(image_of("f4"))])
     assert path.read_text() == "precious"
     link = tmp_path / "link.fits"
@@ -372,7 +374,7 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
 
 def test_killed_while_writing(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from zeroframe.io.atomic import atomic_file, write_all\n"
+        "import os, sys; from zeroframe.fits.atomic import atomic_file, write_all\n"
         "with atomic_file(sys.argv[1]) as d:\n    write_all(d, [b'half'])\n    os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "x.fits"], check=False)

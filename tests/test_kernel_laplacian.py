@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import naive_rays
-from zeroframe.cosmic_ray_masks import mask_lacosmic, scatter_noise
-from zeroframe.kernels import few_medians
-from zeroframe.kernels.laplacian import SharpLimits, mark_cosmic_rays
+from zeroframe.frames.cosmic_rays import mask_lacosmic, scatter_noise
+from zeroframe.kernels import small_medians as few_medians
+from zeroframe.kernels.lacosmic import SharpLimits, mark_cosmic_rays
 
 READ_NOISE = 8.0
 USUAL = SharpLimits()

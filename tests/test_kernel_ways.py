@@ -14,10 +14,10 @@ import numba
 import numpy as np
 import pytest
 
-import zeroframe.kernels._compile as compiling
+import zeroframe.kernels._jit as compiling
 from kernel_table import LOADER_KNOWS_NUMBA, NJIT
 from zeroframe.kernels import _store
-from zeroframe.kernels._compile import _Kernel
+from zeroframe.kernels._jit import _Kernel
 from zeroframe.kernels.moments import clipped_mean_std
 from zeroframe.kernels.rows import count_not_finite
 
@@ -27,13 +27,13 @@ loader_only = pytest.mark.skipif(NJIT, reason="the loader is switched off, or do
 TABLE = Path(__file__).with_name("kernel_table.py")
 #: How a numba may differ that the loader does not understand.
 FAILURES = {
-    "cannot be imported": "import sys; sys.modules['zeroframe.kernels._compiling'] = None",
+    "cannot be imported": "import sys; sys.modules['zeroframe.kernels._build'] = None",
     "fails while it compiles": """
-import zeroframe.kernels._compiling as compiling
+import zeroframe.kernels._build as compiling
 compiling._optimise = lambda *_: 1 / 0
 """,
     "fails while it loads": """
-import zeroframe.kernels._compile as compile_
+import zeroframe.kernels._jit as compile_
 compile_.load = lambda *_: 1 / 0
 """,
 }

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from zeroframe.kernels.frame import calibrate_native, calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
-from zeroframe.kernels.networks import sorting_pairs
+from zeroframe.kernels.raw import calibrate_native, calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
+from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.kernels.stack import (
     AVERAGE,
     MAD_TO_SIGMA,

@@ -13,25 +13,25 @@ import pytest
 
 import zeroframe
 from reliability import PROGRAM, bias_arguments, results, small_night
-from zeroframe.provenance import _MAKERS
+from zeroframe.run.keys import _MAKERS
 
 PACKAGE = Path(zeroframe.__file__).parent
 #: What begins to make a frame, a combined frame or a mask; all that these need may change bytes, but for the others.
-BEGINNINGS = ("nights/pixels.py", "nights/ingredients.py", "nights/groups.py", "nights/mask_writing.py")
+BEGINNINGS = ("run/cache.py", "run/calibrations.py", "run/combined.py", "run/frame.py", "run/mask.py")
 #: What the makers need that can change no byte of a result, and why.
 OTHERS = {
     "its text stands in every header, and in the key": {"_version.py"},
     "sentences, the log, and marks that are compared": {
-        *("errors.py", "events.py", "failures.py", "fragments.py", "own_results.py", "record.py", "record_form.py"),
-        *("resume.py", "small_files.py"),
+        *("errors.py", "html.py", "headers/own_results.py", "run/record.py", "run/record_form.py"),
+        "run/result_files.py",
     },
-    "where and by how many it is done": {"executing.py", "memory.py", "parallel.py"},
+    "where and by how many it is done": {"memory.py", "workers.py"},
     "what is decided beforehand, which stands in the key": {
-        *("cameras.py", "targets.py", "recipes.py", "survey.py"),
-        *("nights/batches.py", "nights/jobs.py", "nights/matching.py"),
+        *("headers/cameras.py", "planning/targets.py", "planning/first_steps.py", "headers/survey.py"),
+        *("planning/grouping.py", "planning/plan.py", "planning/matching.py"),
     },
-    "what is told of a result beside it": {"excess.py", "nights/results.py", "results.py"},
-    "of verbs, and of files that are combined without a key": {"ccd.py", "input_sums.py", "verbs.py"},
+    "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},
+    "of verbs, and of files that are combined without a key": {"verbs/ccddata.py", "run/input_sums.py"},
 }
 
 
@@ -55,22 +55,36 @@ def program(package, *arguments):
 
 def code_of(package):
     """Return the hash of the code of a copy of the package, as results and run.json carry it."""
-    said = "import zeroframe.provenance as p; print(p.__file__, p.versions()['code'])"
+    said = "import zeroframe.run.keys as p; print(p.__file__, p.versions()['code'])"
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
     run = subprocess.run([sys.executable, "-c", said], env=environment, capture_output=True, text=True, check=True)
     file, code = run.stdout.split()
-    assert Path(file) == package / "provenance.py"
+    assert Path(file) == package / "run/keys.py"
     return code
 
 
 def test_what_shows_results_does_not_count_and_what_makes_them_does(tmp_path):
     package = copy_of_the_package(tmp_path)
     code = code_of(package)
-    for name in ("report/timelines.py", "report/page.py", "cli.py", "cli_night.py", "screen.py", "nights/planning.py"):
+    for name in (
+        "report/draw/timelines.py",
+        "report/page.py",
+        "cli/main.py",
+        "cli/night.py",
+        "cli/console.py",
+        "planning/planning.py",
+    ):
         add_a_remark(package / name)
     assert code_of(package) == code
     seen = {code}
-    for name in ("kernels/stack.py", "io/writing.py", "frames.py", "nights/groups.py", "combining.py", "dialects.toml"):
+    for name in (
+        "kernels/stack.py",
+        "fits/write.py",
+        "frames/raw.py",
+        "run/combined.py",
+        "stacks/combine.py",
+        "headers/dialects.toml",
+    ):
         add_a_remark(package / name)
         seen.add(code_of(package))
     assert len(seen) == 7
@@ -82,7 +96,7 @@ def test_a_remark_on_the_report_keeps_results_and_one_on_a_kernel_does_not(tmp_p
     assert program(package, *bias_arguments(raw, out)).returncode == 0
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.fits")}
     digests = results(out)
-    for name in ("report/timelines.py", "cli.py"):
+    for name in ("report/draw/timelines.py", "cli/main.py"):
         add_a_remark(package / name)
     run = program(package, *bias_arguments(raw, out))
     assert run.returncode == 0, run.stdout + run.stderr
@@ -126,7 +140,9 @@ def test_all_that_makers_need_counts_or_is_known_not_to_matter():
     counted = {path.relative_to(PACKAGE).as_posix() for pattern in _MAKERS for path in PACKAGE.glob(pattern)}
     others = set().union(*OTHERS.values())
     assert needed - counted == others
-    assert {name for name in counted - needed if not name.startswith(("io/", "kernels/"))} == {"dialects.toml"}
+    assert {
+        name for name in counted - needed if not name.startswith(("fits/", "kernels/")) and "__init__" not in name
+    } == {"headers/dialects.toml"}
 
 
 @pytest.mark.parametrize("pattern", _MAKERS)

@@ -10,7 +10,7 @@ import pytest
 
 from test_faults import small_disk
 from zeroframe.errors import OutputError, ZeroframeWarning
-from zeroframe.locking import LOCK_NAME, folder_lock
+from zeroframe.run.lock import LOCK_NAME, folder_lock
 
 
 def answering(monkeypatch, number):

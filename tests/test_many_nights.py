@@ -13,13 +13,13 @@ from nights import all_bytes
 from reliability import hashes
 from workbench import command, pixels_of, raw_pixels, write_raw
 from zeroframe.errors import NoFramesError, RawFolderError, UnsupportedError, UsageError
-from zeroframe.nights.calendar import UNDATED, make_calendar
-from zeroframe.nights.manifest import read_manifest
-from zeroframe.nights.many import nights_of_list, nights_of_tree
-from zeroframe.nights.planning import plan_night
-from zeroframe.nights.recipe import parse_recipe
-from zeroframe.nights.traits import Moment, emptiest_hours, split_nights
-from zeroframe.survey import survey_tree, tree_files
+from zeroframe.headers.survey import survey_tree, tree_files
+from zeroframe.planning.calendar import UNDATED, make_calendar
+from zeroframe.planning.manifest import read_manifest
+from zeroframe.planning.nights import nights_of_list, nights_of_tree
+from zeroframe.planning.planning import plan_night
+from zeroframe.planning.recipe import parse_recipe
+from zeroframe.planning.traits import Moment, emptiest_hours, split_nights
 
 CARDS = {"GAIN": 1.5, "RDNOISE": 6.0}
 #: For frames of 30 x 40 pixels.
@@ -77,7 +77,7 @@ class TestCalendar:
         for night in range(1, 6):
             night_of(tmp_path, night, "bias", "flat")
         whole = make_calendar(tree_files(tmp_path), parse_recipe(""))
-        monkeypatch.setattr("zeroframe.nights.calendar._CHUNK", 3)
+        monkeypatch.setattr("zeroframe.planning.calendar._CHUNK", 3)
         assert make_calendar(tree_files(tmp_path), parse_recipe("")) == whole
 
     def test_files_that_say_nothing_belong_to_the_others_of_their_folder(self, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from zeroframe import memory
 from zeroframe.errors import UsageError
 from zeroframe.memory import available_bytes, default_limit_bytes, parse_size
-from zeroframe.parallel import map_threads, usable_cores, worker_count
+from zeroframe.workers import map_threads, usable_cores, worker_count
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from test_night_matching import LIGHT, a_frame, a_group
-from zeroframe.dialects import Kind
-from zeroframe.nights.choosing import Choosing, Fitting
-from zeroframe.nights.matching import match_frame, why_not_together
-from zeroframe.nights.recipe import NightRecipe
-from zeroframe.recipes import FrameRecipe
-from zeroframe.sections import Section
+from zeroframe.frames.steps import FrameRecipe
+from zeroframe.headers.dialects import Kind
+from zeroframe.headers.sections import Section
+from zeroframe.planning.matching import match_frame, why_not_together
+from zeroframe.planning.matching_memo import Choosing, Fitting
+from zeroframe.planning.recipe import NightRecipe
 
 KINDS = {"bias": Kind.BIAS, "dark": Kind.DARK, "flat": Kind.FLAT}
 RECIPE = NightRecipe()

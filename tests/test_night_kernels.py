@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import naive_frames
+from zeroframe.frames.science import subtract_planes
 from zeroframe.kernels.calibrate import Factors, NoiseModel, calibrate_image
 from zeroframe.kernels.masks import block_levels, mask_high, mask_high_swapped16, odd_places
-from zeroframe.nights.light import subtract_planes
 
 SHAPE = (7, 33)
 NONE = np.empty((0, 0), np.float32)

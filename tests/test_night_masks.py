@@ -11,7 +11,7 @@ from astropy.io import fits
 
 import naive_frames
 from nights import CAMERAS, RECIPES, calibrated, carried_out, planned, sensor_of, small_night, truth_of
-from zeroframe.nights.masks import bad_pixels, hot_pixels
+from zeroframe.frames.bad_pixels import bad_pixels, hot_pixels
 
 NAME = "palomar-lfc"
 SCIENCE = "ccd.037.0.fits"

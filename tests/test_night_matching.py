@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from night_headers import frame, plan, several
-from zeroframe.combining import CombineSpec
-from zeroframe.dialects import Kind, read_facts
 from zeroframe.errors import HeaderWarning
-from zeroframe.io import ImageLayout
-from zeroframe.nights.batches import batches_of, filter_key
-from zeroframe.nights.jobs import Group, Match, NightFrame, Steps, Traits, match_from_data
-from zeroframe.nights.matching import match_frame, rank_candidates, why_not_together
-from zeroframe.nights.recipe import DarkRecipe, NightRecipe, Tolerances
-from zeroframe.nights.traits import Moment, moment_of, read_traits, split_nights
-from zeroframe.nights.words import explain_frame
-from zeroframe.provenance import as_data
-from zeroframe.recipes import FrameRecipe
-from zeroframe.survey import survey
+from zeroframe.fits import ImageLayout
+from zeroframe.frames.steps import FrameRecipe, Steps
+from zeroframe.headers.dialects import Kind, read_facts
+from zeroframe.headers.survey import survey
+from zeroframe.planning.grouping import batches_of, filter_key
+from zeroframe.planning.matching import match_frame, rank_candidates, why_not_together
+from zeroframe.planning.plan import Group, Match, NightFrame, Traits, match_from_data
+from zeroframe.planning.recipe import DarkRecipe, NightRecipe, Tolerances
+from zeroframe.planning.traits import Moment, moment_of, read_traits, split_nights
+from zeroframe.planning.words import explain_frame
+from zeroframe.run.keys import as_data
+from zeroframe.stacks.combine import CombineSpec
 
 LIGHT = Traits((12, 20), exposure_s=300.0, filter_name="g'", temperature_c=-20.0, night="2016-01-15")
 LAYOUT = ImageLayout(

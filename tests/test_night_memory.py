@@ -10,11 +10,12 @@ import pytest
 from astropy.io import fits
 
 from nights import RECIPES, carried_out, planned, small_night
-from zeroframe.io import ImagePart, write_fits
-from zeroframe.nights import crew
-from zeroframe.nights.shelf import Plane, Shelf
-from zeroframe.nights.spare import SpareMemory
-from zeroframe.saving import stored_in_place
+from zeroframe.fits import ImagePart, write_fits
+from zeroframe.frames.steps import Plane
+from zeroframe.run import threads as crew
+from zeroframe.run.buffers import SpareMemory
+from zeroframe.run.cache import Shelf
+from zeroframe.verbs.saving import stored_in_place
 
 MEGABYTE = 1 << 20
 NAME = "palomar-lfc"

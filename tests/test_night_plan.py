@@ -8,15 +8,15 @@ import random
 import pytest
 
 from night_headers import frame, plan, several, simulated_headers, told
-from zeroframe.dialects import Kind
 from zeroframe.errors import CameraError, MismatchError, NoFramesError, OutputError, RawFolderError
+from zeroframe.headers.dialects import Kind
+from zeroframe.headers.survey import survey_tree
 from zeroframe.inspection import inspect_overscan
-from zeroframe.nights.evidence import look_at_pixels
-from zeroframe.nights.planning import plan_night
-from zeroframe.nights.recipe import NightRecipe, parse_recipe
-from zeroframe.nights.shorthands import recipe_for
-from zeroframe.nights.words import explain_frame, plan_tree
-from zeroframe.survey import survey_tree
+from zeroframe.planning.detect import look_at_pixels
+from zeroframe.planning.planning import plan_night
+from zeroframe.planning.recipe import NightRecipe, parse_recipe
+from zeroframe.planning.shorthands import recipe_for
+from zeroframe.planning.words import explain_frame, plan_tree
 
 
 @pytest.fixture

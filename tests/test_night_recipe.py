@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroframe.errors import UsageError
-from zeroframe.nights.recipe import NightRecipe, Tolerances, load_recipe, parse_recipe
-from zeroframe.nights.recipe_keys import key_of_field
-from zeroframe.nights.recipe_writing import recipe_text
-from zeroframe.sections import Section
+from zeroframe.headers.sections import Section
+from zeroframe.planning.recipe import NightRecipe, Tolerances, load_recipe, parse_recipe
+from zeroframe.planning.recipe_fields import key_of_field
+from zeroframe.planning.recipe_text import recipe_text
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "night.md"
 

@@ -14,9 +14,9 @@ from browser import Browser, find_browser
 from nights import RECIPES, SMALL_CG16M, calibrated, planned, sensor_of, small_night
 from test_report import Elements
 from workbench import SMALL_LFC
-from zeroframe.dialects import Kind
-from zeroframe.frame_quality import measure_frame
-from zeroframe.nights.carrying import run_night
+from zeroframe.frames.quality import measure_frame
+from zeroframe.headers.dialects import Kind
+from zeroframe.headers.sections import Section as PixelSection
 from zeroframe.report import ReportData, night_report_data, render_report, write_report
 from zeroframe.report.data import (
     Bar,
@@ -33,14 +33,14 @@ from zeroframe.report.data import (
     Timeline,
     Verdict,
 )
-from zeroframe.report.images import NO_PIXEL
-from zeroframe.report.night_darks import DarkCurrent, dark_current
-from zeroframe.report.night_figures import flat_range, pixels_above
-from zeroframe.report.night_reading import open_night
-from zeroframe.report.night_science import measure_lights
-from zeroframe.report.sampling import TrimmedImage, open_extension, open_image, preview
-from zeroframe.report.timelines import draw_timeline
-from zeroframe.sections import Section as PixelSection
+from zeroframe.report.draw.combined import flat_range, pixels_above
+from zeroframe.report.draw.images import NO_PIXEL
+from zeroframe.report.draw.sampling import TrimmedImage, open_extension, open_image, preview
+from zeroframe.report.draw.timelines import draw_timeline
+from zeroframe.report.sections.darks import DarkCurrent, dark_current
+from zeroframe.report.sections.reading import open_night
+from zeroframe.report.sections.science import measure_lights
+from zeroframe.run.engine import run_night
 
 LFC, CG16M = "palomar-lfc", "apogee-cg16m"
 EVIL_NAME = "<img src=x onerror='alert(2)'>.fits"

@@ -17,9 +17,9 @@ from nights import RECIPES, all_bytes, calibrated, carried_out, planned, small_n
 from reliability import Fork, hashes
 from workbench import command, raw_pixels, write_raw
 from zeroframe.errors import MemoryLimitError, NoFramesError, OutputError, OutputExistsError
-from zeroframe.locking import folder_lock
-from zeroframe.nights.session import begin_night
-from zeroframe.nights.words import plan_tree
+from zeroframe.planning.words import plan_tree
+from zeroframe.run.lock import folder_lock
+from zeroframe.run.session import begin_night
 
 NAME = "palomar-lfc"
 RECIPE = RECIPES[NAME]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nights import RECIPES, carried_out, planned, small_night
-from zeroframe.nights.keeping import KeptPixels, image_bytes
-from zeroframe.nights.scheduling import Task, run_tasks, urgent_first
+from zeroframe.run.pixel_cache import KeptPixels, image_bytes
+from zeroframe.run.schedule import Task, run_tasks, urgent_first
 
 NAME = "palomar-lfc"
 TABLE = {"flat": ("f1", "f2"), "f1": ("dark",), "f2": ("dark",), "dark": ("d1", "d2"), "d1": (), "d2": ()}

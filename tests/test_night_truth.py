@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from nights import CAMERAS, RECIPES, SEED, Calibrated, calibrated, carried_out, sensor_of, small_night, truth_of
 from reliability import ALL_CASES
-from zeroframe.nights.results import NightResult
+from zeroframe.run.outcomes import NightResult
 from zeroframe.simulate import (
     SIMULATED_CAMERAS,
     FrameSpec,

@@ -14,9 +14,9 @@ from astropy.nddata import CCDData
 import zeroframe as ccdp
 from nights import CAMERAS, RECIPES, SEED, carried_out, small_night
 from workbench import SMALL_SECTIONS, command
-from zeroframe.calibration_frames import level_of_flat
 from zeroframe.errors import AssumptionWarning
-from zeroframe.nights.shelf import Shelf
+from zeroframe.frames.calibration_frames import level_of_flat
+from zeroframe.run.cache import Shelf
 from zeroframe.simulate import simulate_biases
 
 #: Cosmic rays are left in, so that masks are those of the other steps; they have tests of their own below.

@@ -22,10 +22,10 @@ from fits_fuzzing import GOOD, look, write_good
 from reliability import ENVIRONMENT, in_a_process
 from workbench import command, raw_pixels, write_raw
 from zeroframe.errors import DamagedError, FrameError, HeaderError, HeaderWarning, UsageError, ZeroframeWarning
-from zeroframe.failures import attempt, blame, file_failure
-from zeroframe.io import scan
-from zeroframe.nights.manifest import read_manifest
-from zeroframe.survey import survey, survey_tree
+from zeroframe.fits import scan
+from zeroframe.fits.failures import attempt, blame, file_failure
+from zeroframe.headers.survey import survey, survey_tree
+from zeroframe.planning.manifest import read_manifest
 
 KINDS = ("bias", "dark", "flat", "object")
 
@@ -368,7 +368,7 @@ class TestReport:
     @pytest.mark.parametrize("hours", [1e-6, 0.5, 30.0, 2777.8, 8.3e7, 1e15])
     def test_the_axis_has_few_ticks_however_long_it_is(self, hours):
         from zeroframe.report.data import Bar, Lane, Timeline
-        from zeroframe.report.timelines import draw_timeline
+        from zeroframe.report.draw.timelines import draw_timeline
 
         drawn = draw_timeline(Timeline("t", "a", (Lane("x", 0, (Bar(23.0, hours, "b"), Bar(25.0, 0.5, "c"))),)))
         assert len(drawn.ticks) <= 8
@@ -376,8 +376,8 @@ class TestReport:
     @pytest.mark.parametrize("level", [0.0, 1e4, 1e20, 3e38])
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_pictures_and_histograms_of_a_constant(self, level, dtype):
-        from zeroframe.report.images import shades, stretch_limits
-        from zeroframe.report.sampling import bins_for, histogram_of
+        from zeroframe.report.draw.images import shades, stretch_limits
+        from zeroframe.report.draw.sampling import bins_for, histogram_of
 
         pixels = np.full((3, 4), level, dtype)
         low, high = stretch_limits(pixels)
@@ -389,20 +389,20 @@ class TestReport:
 
 #: Where one file of several is handled: command, what is broken there.
 PLACES = [
-    ("bias", "zeroframe.survey.read_facts"),
-    ("bias", "zeroframe.nights.pixels.calibrated_header"),
-    ("night", "zeroframe.survey.read_facts"),
-    ("night", "zeroframe.nights.pixels.calibrated_header"),
-    ("night", "zeroframe.nights.taking_part.moment_of"),
-    ("night", "zeroframe.nights.taking_part.read_traits"),
-    ("combine", "zeroframe.survey.read_facts"),
-    ("combine", "zeroframe.input_sums.check_file"),
-    ("inspect", "zeroframe.survey.read_facts"),
-    ("inspect", "zeroframe.io.read_raw"),
-    ("ls", "zeroframe.header_reading.header_cards"),
-    ("ls", "zeroframe.listing.read_facts"),
-    ("verify", "zeroframe.verification.check_file"),
-    ("verify", "zeroframe.verification.file_mark"),
+    ("bias", "zeroframe.headers.survey.read_facts"),
+    ("bias", "zeroframe.run.frame.calibrated_header"),
+    ("night", "zeroframe.headers.survey.read_facts"),
+    ("night", "zeroframe.run.frame.calibrated_header"),
+    ("night", "zeroframe.planning.select.moment_of"),
+    ("night", "zeroframe.planning.select.read_traits"),
+    ("combine", "zeroframe.headers.survey.read_facts"),
+    ("combine", "zeroframe.run.input_sums.check_file"),
+    ("inspect", "zeroframe.headers.survey.read_facts"),
+    ("inspect", "zeroframe.fits.read_raw"),
+    ("ls", "zeroframe.headers.reading.header_cards"),
+    ("ls", "zeroframe.headers.listing.read_facts"),
+    ("verify", "zeroframe.run.verify.check_file"),
+    ("verify", "zeroframe.run.verify.file_mark"),
 ]
 
 
@@ -493,7 +493,7 @@ class TestFailures:
                 attempt("a.fits", warnings.warn, "look", ZeroframeWarning)
 
     def test_nothing_is_printed_without_a_handler(self):
-        code = "from zeroframe.failures import attempt; print(attempt('a.fits', int, 'x'))"
+        code = "from zeroframe.fits.failures import attempt; print(attempt('a.fits', int, 'x'))"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True)
         assert run.stderr == ""
         assert run.stdout.startswith("a.fits: cannot be used (ValueError")

@@ -14,8 +14,8 @@ from nights import small_night as whole_night
 from reliability import small_night
 from workbench import SMALL_SECTIONS, command, pixels_of, raw_pixels, small_folder, write_raw
 from zeroframe.errors import UsageError
-from zeroframe.nights.recipe import NightRecipe, parse_recipe
-from zeroframe.nights.shorthands import SHORTHANDS, recipe_for, with_shorthands
+from zeroframe.planning.recipe import NightRecipe, parse_recipe
+from zeroframe.planning.shorthands import SHORTHANDS, recipe_for, with_shorthands
 
 FRAMES = 3
 
@@ -195,9 +195,8 @@ class TestKinds:
         recipe = tmp_path / "night.toml"
         recipe.write_text(RECIPES["palomar-lfc"])
         made = run("dark", night_raw, tmp_path / "out", "--recipe", recipe)
-        assert made.code == 0, made.out + made.err
-        kinds = {group["kind"] for group in said_of(tmp_path / "out")["recipe"]["groups"].values()}
-        assert kinds == {"bias"}  # darks of this night lie in a folder within, which is not entered
+        assert made.code == 2  # darks of this night lie in a folder within, which is not entered
+        assert "no dark frame that can be used (6 bias); folders within are not entered" in made.err
         made = run("dark", night_raw / "darks", tmp_path / "darks", "--recipe", recipe)
         assert made.code == 0, made.out + made.err
         said = said_of(tmp_path / "darks")["recipe"]

@@ -11,11 +11,11 @@ from astropy.modeling.models import Chebyshev1D, Gaussian1D, Polynomial1D
 from astropy.nddata import CCDData, StdDevUncertainty
 
 import naive
-from zeroframe.corrections import subtract_overscan, trim_image
 from zeroframe.errors import ArgumentError, AssumptionWarning, SectionError, UsageError
-from zeroframe.kernels.frame import calibrate_swapped16
-from zeroframe.overscan import OverscanSpec, collapse_axis, frame_levels, strip_levels
-from zeroframe.sections import Section
+from zeroframe.frames.overscan import OverscanSpec, collapse_axis, frame_levels, strip_levels
+from zeroframe.headers.sections import Section
+from zeroframe.kernels.raw import calibrate_swapped16
+from zeroframe.verbs.overscan import subtract_overscan, trim_image
 
 NY, NX = 40, 60
 

@@ -9,7 +9,6 @@ import pytest
 
 from nights import bias_plan
 from workbench import raw_pixels, small_folder, write_raw
-from zeroframe.cameras import Amplifier, Camera, camera_to_toml
 from zeroframe.errors import (
     CameraError,
     MismatchError,
@@ -21,16 +20,17 @@ from zeroframe.errors import (
     UnsupportedError,
     UsageError,
 )
-from zeroframe.nights.jobs import Steps
-from zeroframe.nights.planning import plan_night
-from zeroframe.nights.recipe import NightRecipe
-from zeroframe.nights.standing import examine_night
-from zeroframe.overscan import OverscanSpec
-from zeroframe.recipes import FrameRecipe, RecipeWishes, choose_recipe
-from zeroframe.resume import refuse_foreign
-from zeroframe.sections import Section
-from zeroframe.survey import survey, survey_folder, survey_tree
-from zeroframe.targets import check_output_folder, same_form, target_path
+from zeroframe.frames.overscan import OverscanSpec
+from zeroframe.frames.steps import FrameRecipe, Steps
+from zeroframe.headers.cameras import Amplifier, Camera, camera_to_toml
+from zeroframe.headers.sections import Section
+from zeroframe.headers.survey import survey, survey_folder, survey_tree
+from zeroframe.planning.first_steps import RecipeWishes, choose_recipe
+from zeroframe.planning.planning import plan_night
+from zeroframe.planning.recipe import NightRecipe
+from zeroframe.planning.targets import check_output_folder, same_form, target_path
+from zeroframe.run.result_files import refuse_foreign
+from zeroframe.run.status import examine_night
 
 LFC = {"INSTRUME": "LFC", "DETECTOR": "SITe SI002 x 6", "CHIPID": 0}
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zeroframe.combining import CombineSpec, Rejection
-from zeroframe.quality import SampledStack, clipped_std, measure_noise, pair_noise, sample_bands, sampled_level
-from zeroframe.stacks import ArrayStack
+from zeroframe.frames.statistics import clipped_std, pair_noise, sampled_level
+from zeroframe.stacks.combine import CombineSpec, Rejection
+from zeroframe.stacks.noise import SampledStack, measure_noise, sample_bands
+from zeroframe.stacks.stack import ArrayStack
 
 AVERAGE = CombineSpec()
 CLIPPED = CombineSpec(rejection=Rejection(sigma_low=5, sigma_high=5))

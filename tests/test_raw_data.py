@@ -21,17 +21,17 @@ from workbench import command, names_in, raw_pixels, small_folder, write_raw
 from zeroframe import ImageFileCollection
 from zeroframe import combine as combine_ccds
 from zeroframe.errors import OutputError, OutputExistsError, RawFolderError
-from zeroframe.io.atomic import atomic_file, write_all
-from zeroframe.io.inputs import Inputs, RawFolders, url_parts
-from zeroframe.io.replacing import Replaceable
-from zeroframe.io.urls import UrlPath, as_path
-from zeroframe.locking import LOCK_NAME
-from zeroframe.nights.carrying import run_night
-from zeroframe.nights.many import nights_of_list
-from zeroframe.nights.planning import plan_night
-from zeroframe.nights.recipe import NightRecipe
-from zeroframe.nights.shorthands import recipe_for
-from zeroframe.survey import survey_folder, survey_tree
+from zeroframe.fits.atomic import atomic_file, write_all
+from zeroframe.fits.inputs import Inputs, RawFolders, url_parts
+from zeroframe.fits.replacing import Replaceable
+from zeroframe.fits.store.names import UrlPath, as_path
+from zeroframe.headers.survey import survey_folder, survey_tree
+from zeroframe.planning.nights import nights_of_list
+from zeroframe.planning.planning import plan_night
+from zeroframe.planning.recipe import NightRecipe
+from zeroframe.planning.shorthands import recipe_for
+from zeroframe.run.engine import run_night
+from zeroframe.run.lock import LOCK_NAME
 
 BOTH = pytest.mark.parametrize("more", [(), ("--overwrite",)], ids=["as it is", "overwrite"])
 SMALL_NIGHT = '[frames]\noverscan = "none"\ntrim = "[1:20,:]"\n'
@@ -205,6 +205,38 @@ class TestMounts:
             refused("bias", raw, "-o", archive, "--overwrite", words=("is the raw folder",))
             refused("bias", raw, "-o", archive / "a" / "b", words=("lies inside the raw folder",))
         assert broken(before) == []
+
+
+class TestRecordsOfSomebodyElse:
+    """A run.json that no run of ours has written is kept, whatever it looks like."""
+
+    @BOTH
+    @pytest.mark.parametrize(
+        "content",
+        ['{"format": "fits", "telescope": "mine"}', '{"format": 3, "my": "settings"', '{"format": 3, "a": 1}'],
+    )
+    def test_in_a_folder_without_results(self, archive, tmp_path, recipe_file, more, content):
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "run.json").write_text(content)
+        before = sealed(archive, out)
+        words = ("run.json: is there already, and is none that zeroframe has written",)
+        refused("bias", archive, "-o", out, "--recipe", recipe_file, *more, words=words)
+        refused("night", archive, "-o", out, "--recipe", recipe_file, *more, words=words)
+        assert broken(before) == []
+
+
+class TestLogs:
+    def test_an_empty_file_may_be_a_frame(self, archive, tmp_path):
+        (archive / "b9.fits").touch()
+        before = sealed(archive)
+        refused("--log-file", archive / "b9.fits", "ls", archive, words=("b9.fits",))
+        refused(
+            "--log-file", archive / "b9.fits", "recipe", "-o", tmp_path / "r.toml", words=("is no log of zeroframe",)
+        )
+        refused("--log-file", archive / "new.log", "ls", archive, words=("would be written into the raw folder",))
+        assert broken(before) == []
+        assert "new.log" not in names_in(archive)
 
 
 class TestFilesThatAreNotOurs:

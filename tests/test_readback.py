@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from zeroframe.readback import check_files
+from zeroframe.run.checks import check_files
 
 SHAPE = (12, 20)
 

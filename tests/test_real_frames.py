@@ -9,7 +9,7 @@ from astropy.stats import sigma_clip
 
 from nights import bias_run, only_group, outcomes
 from workbench import command, naive_clipped_mean, names_in, pixels_of
-from zeroframe.sections import Section
+from zeroframe.headers.sections import Section
 
 
 def by_hand(path):

@@ -14,8 +14,8 @@ from nights import RECIPES, small_night
 from test_unattended import SECTIONS
 from workbench import bytes_in, command, raw_pixels, small_folder, write_raw
 from zeroframe.errors import DamagedError
-from zeroframe.record import _record_of, read_record, write_record
-from zeroframe.record_form import MisformedError, require_form
+from zeroframe.run.record import _record_of, read_record, write_record
+from zeroframe.run.record_form import MisformedError, require_form
 
 RECIPE = RECIPES["palomar-lfc"]
 #: Of what a value is made where a test puts something else in its place.
@@ -261,7 +261,7 @@ class TestVerify:
         assert said[0] == f"{out / 'run.json'}: {words}; run again"
 
     def test_a_hash_that_was_changed_and_summed_again(self, out):
-        from zeroframe.record import _digests
+        from zeroframe.run.record import _digests
 
         said = changed(said_in(out), ("inputs", "b1.fits", "sha256"), "0" * 64)
         said = changed(said, ("outputs", "b2.fits", "key"), "0" * 32)

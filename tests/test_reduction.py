@@ -293,3 +293,19 @@ class TestNames:
         assert {"raw", "out", "overscan", "trim", "clip", "recipe", "compress", "overwrite"} <= set(shown)
         assert ("report" in shown) is (name != "plan")
         assert shown["overscan"].default is None
+
+
+class TestJobsOfAKind:
+    """`dark` and `flat` are asked for darks and flats: what these need is not enough."""
+
+    @pytest.mark.parametrize("job", ["dark", "flat"])
+    def test_no_frame_of_that_kind(self, raw, tmp_path, job):
+        words = f"no {job} frame that can be used \\(.*bias.*\\); folders within are not entered: give the folder that"
+        with pytest.raises(zeroframe.NoFramesError, match=words):
+            getattr(zeroframe, job)(raw, tmp_path / "out", **SECTIONS)
+        assert not (tmp_path / "out").exists()
+
+    def test_a_forecast_is_drawn_line_by_line(self, raw, tmp_path):
+        shown = zeroframe.plan(raw, tmp_path / "out", "bias", **SECTIONS)._repr_html_()
+        assert "\\n" not in shown
+        assert shown.count("\n") >= 2

@@ -21,14 +21,14 @@ from nights import small_night as whole_night
 from reliability import bias_arguments, small_night
 from workbench import command, header_of, names_in, pixels_of, raw_pixels, write_raw
 from zeroframe.errors import FrameError
-from zeroframe.input_sums import InputSums
+from zeroframe.fits import ImagePart, read_raw, scan, write_fits
+from zeroframe.fits.watching import Watch
+from zeroframe.headers.survey import survey, survey_folder
 from zeroframe.inspection import inspect_overscan
-from zeroframe.io import ImagePart, read_raw, scan, write_fits
-from zeroframe.io.watching import Watch
-from zeroframe.nights.carrying import run_night
-from zeroframe.nights.shelf import Shelf
-from zeroframe.stacks import FileStack, ImageOnDisk, TalliedStack
-from zeroframe.survey import survey, survey_folder
+from zeroframe.run.cache import Shelf
+from zeroframe.run.engine import run_night
+from zeroframe.run.input_sums import InputSums
+from zeroframe.stacks.stack import FileStack, ImageOnDisk, TalliedStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,9 +20,9 @@ from reliability import results as results_of
 from reliability import small_night as small_biases
 from workbench import command, names_in, raw_pixels, small_folder, write_raw
 from zeroframe.errors import FolderLostError, OutputError, OutputExistsError, ZeroframeWarning
-from zeroframe.io.atomic import INFLATED, atomic_file, remove_dead_parts, remove_stale_parts
-from zeroframe.io.odd_disks import hidden_name, is_of_dead, is_part, rename_to_new
-from zeroframe.locking import LOCK_NAME, folder_lock
+from zeroframe.fits.atomic import INFLATED, atomic_file, remove_dead_parts, remove_stale_parts
+from zeroframe.fits.odd_disks import hidden_name, is_of_dead, is_part, rename_to_new
+from zeroframe.run.lock import LOCK_NAME, folder_lock
 
 #: A disk without hard links, without renames that do not replace, without locks; and a process that is killed just
 #: before its n-th rename, or at the first removal of a file of some name that it may not remove.
@@ -209,7 +209,7 @@ class TestWithoutHardLinks:
     @pytest.mark.parametrize("at_once", [True, False])
     def test_what_is_there_is_never_replaced(self, tmp_path, monkeypatch, at_once):
         if not at_once:
-            monkeypatch.setattr("zeroframe.io.odd_disks._renamed_at_once", lambda *_: False)
+            monkeypatch.setattr("zeroframe.fits.odd_disks._renamed_at_once", lambda *_: False)
         (tmp_path / "mine").write_text("mine")
         (tmp_path / "new").write_text("new")
         with pytest.raises(FileExistsError):
@@ -359,7 +359,7 @@ class TestHiddenFiles:
 _WRITES = """
 import os, sys
 from pathlib import Path
-from zeroframe.io.atomic import atomic_file
+from zeroframe.fits.atomic import atomic_file
 with atomic_file(Path(sys.argv[1])) as descriptor:
     os.write(descriptor, b"living")
     print("writing", flush=True)

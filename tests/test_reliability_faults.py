@@ -33,9 +33,9 @@ from reliability import (
 )
 from workbench import SMALL_SECTIONS, command, names_in, raw_pixels, write_raw
 from zeroframe.errors import FrameError
-from zeroframe.io import read_raw
-from zeroframe.io.marks import file_mark
-from zeroframe.nights.carrying import run_night
+from zeroframe.fits import read_raw
+from zeroframe.fits.fingerprint import file_mark
+from zeroframe.run.engine import run_night
 
 #: Fails or changes files while they are read: the only way to have a disk fail at a given byte without a driver for it.
 SHIM = r"""
@@ -290,7 +290,7 @@ class TestReading:
             "        if any(inside(each) for each in arguments if not isinstance(each, int)):\n"
             "            opened.append((event, -1))\n"
             "sys.addaudithook(spy)\n"
-            "from zeroframe.cli import main\n"
+            "from zeroframe.cli.main import main\n"
             "try:\n"
             "    main(sys.argv[1:])\n"
             "finally:\n"

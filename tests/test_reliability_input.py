@@ -17,7 +17,7 @@ from bad_input import DATA, GOOD, NO_FILES, ODD_NAMES, REFUSED, UNDERSTOOD, ever
 from reliability import ALL_CASES, in_a_process
 from workbench import command, names_in, raw_pixels, write_raw
 from zeroframe.errors import FrameError, HeaderWarning
-from zeroframe.io import ImagePart, read_raw, scan, write_fits
+from zeroframe.fits import ImagePart, read_raw, scan, write_fits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,14 +18,14 @@ from astropy.io import fits
 from bad_input import cards, header, plain
 from reliability import ALL_CASES, in_a_process
 from workbench import command, names_in, raw_pixels, write_raw
-from zeroframe.clipping import gaussian_rate
-from zeroframe.combining import Rejection
 from zeroframe.errors import DamagedError, FrameError, HeaderError, UnsupportedError
-from zeroframe.io import ImagePart, read_raw, scan, write_fits
-from zeroframe.io.cards import ABRIDGED_BYTES, Cards
-from zeroframe.nights.scheduling import Task, run_tasks
-from zeroframe.small_files import RECORD_BYTES
-from zeroframe.survey import survey
+from zeroframe.fits import ImagePart, read_raw, scan, write_fits
+from zeroframe.fits.cards import ABRIDGED_BYTES, Cards
+from zeroframe.fits.small_files import RECORD_BYTES
+from zeroframe.headers.survey import survey
+from zeroframe.run.schedule import Task, run_tasks
+from zeroframe.stacks.clipping import gaussian_rate
+from zeroframe.stacks.combine import Rejection
 
 GIGABYTE = 10**9
 EMPTY = header("SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    0")

@@ -19,8 +19,6 @@ pytest.importorskip("s3fs", reason="needs what reaches S3: pip install 'zerofram
 
 from stores import files, hashes_here, hashes_there, send, store
 from workbench import pixels_of, raw_pixels, small_folder, write_raw
-from zeroframe.band_jobs import combine_in_bands, shared_stack
-from zeroframe.combining import CombineSpec, combine_stack
 from zeroframe.errors import (
     DamagedError,
     FrameError,
@@ -31,14 +29,17 @@ from zeroframe.errors import (
     UnsupportedError,
     UsageError,
 )
-from zeroframe.io import ImagePart, places, read_raw, scan, write_fits
-from zeroframe.io.atomic import remove_stale_parts
-from zeroframe.io.marks import file_crc32, file_mark, stamp_of
-from zeroframe.io.places import Place
-from zeroframe.io.ranges import scan_by_ranges
-from zeroframe.io.urls import UrlPath, as_path, byte_count, is_there, is_url
-from zeroframe.stacks import open_stack
-from zeroframe.survey import survey, survey_folder, survey_tree
+from zeroframe.fits import ImagePart, read_raw, scan, write_fits
+from zeroframe.fits.atomic import remove_stale_parts
+from zeroframe.fits.fingerprint import file_crc32, file_mark, stamp_of
+from zeroframe.fits.store import objects as places
+from zeroframe.fits.store.names import UrlPath, as_path, byte_count, is_there, is_url
+from zeroframe.fits.store.objects import Place
+from zeroframe.fits.store.ranges import scan_by_ranges
+from zeroframe.headers.survey import survey, survey_folder, survey_tree
+from zeroframe.stacks.bands import combine_in_bands, shared_stack
+from zeroframe.stacks.combine import CombineSpec, combine_stack
+from zeroframe.stacks.stack import open_stack
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -314,7 +315,7 @@ class TestFiles:
         assert remove_stale_parts(path_in(place, "nowhere")) == []
 
     def test_folders_of_those_who_were_killed_are_removed(self, spool):
-        from zeroframe.io.temporary import remove_stale_folders, temporary_folder
+        from zeroframe.fits.store.spool import remove_stale_folders, temporary_folder
 
         old, young = (Path(tempfile.mkdtemp(prefix="zeroframe-way-", dir=spool)) for _ in range(2))
         foreign = spool / "zeroframe-other"
@@ -453,9 +454,10 @@ class TestRows:
 def test_nothing_of_fsspec_is_imported_without_a_url(tmp_path):
     small_folder(tmp_path / "raw", 2)
     code = (
-        "import sys; from zeroframe.cli import main\n"
+        "import sys; from zeroframe.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
-        "finally: print(*({'fsspec', 's3fs', 'botocore', 'aiohttp', 'zeroframe.io.places'} & set(sys.modules)))"
+        "finally: print(*({'fsspec', 's3fs', 'botocore', 'aiohttp', 'zeroframe.fits.store.objects'}"
+        " & set(sys.modules)))"
     )
     arguments = [
         "bias",

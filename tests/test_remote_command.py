@@ -23,17 +23,17 @@ from reliability import ALL_CASES, ENVIRONMENT
 from stores import ask, files, hashes_here, hashes_there, send, store
 from workbench import command, small_folder
 from zeroframe.errors import OutputExistsError
-from zeroframe.io.marks import file_crc32
-from zeroframe.io.places import Place
-from zeroframe.io.urls import UrlPath
-from zeroframe.io.watching import Watch
-from zeroframe.locking import LOCK_NAME, folder_lock
-from zeroframe.nights.far_crew import FrameTask, bare_plan, calibrate_there
-from zeroframe.nights.ingredients import Pantry
-from zeroframe.nights.keeping import KeptPixels
-from zeroframe.nights.pixels import FrameMaker
-from zeroframe.nights.shelf import Shelf
-from zeroframe.nights.spare import SpareMemory
+from zeroframe.fits.fingerprint import file_crc32
+from zeroframe.fits.store.names import UrlPath
+from zeroframe.fits.store.objects import Place
+from zeroframe.fits.watching import Watch
+from zeroframe.run.buffers import SpareMemory
+from zeroframe.run.cache import Shelf
+from zeroframe.run.calibrations import Pantry
+from zeroframe.run.cluster import FrameTask, bare_plan, calibrate_there
+from zeroframe.run.frame import FrameMaker
+from zeroframe.run.lock import LOCK_NAME, folder_lock
+from zeroframe.run.pixel_cache import KeptPixels
 
 RAW = "s3://bucket/raw"
 FRAMES = 3
@@ -330,8 +330,8 @@ class TestSecondRun:
     def test_a_run_that_is_killed(self, out, here):
         slowed = (
             "import sys, time\n"
-            "from zeroframe.io.places import Place\n"
-            "from zeroframe.cli import main\n"
+            "from zeroframe.fits.store.objects import Place\n"
+            "from zeroframe.cli.main import main\n"
             "put = Place.put\n"
             "Place.put = lambda self, source, name, **more: (time.sleep(0.3), put(self, source, name, **more))[1]\n"
             "main(sys.argv[1:])"
@@ -531,7 +531,7 @@ class TestRefused:
 
     @pytest.mark.usefixtures("raw")
     def test_without_credentials(self, monkeypatch, tmp_path):
-        from zeroframe.io import places
+        from zeroframe.fits.store import objects as places
 
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(name)
@@ -551,7 +551,7 @@ class TestRefused:
         assert len(run.err.splitlines()) == 1
 
     def test_what_is_needed_is_not_installed(self, monkeypatch, tmp_path):
-        from zeroframe.io import places
+        from zeroframe.fits.store import objects as places
 
         places._filesystem.cache_clear()
         monkeypatch.setitem(sys.modules, "fsspec", None)

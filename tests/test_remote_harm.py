@@ -20,15 +20,15 @@ pytest.importorskip("s3fs", reason="needs what reaches S3: pip install 'zerofram
 
 from stores import BUCKET, between, files, flipped, hashes_here, send, store
 from workbench import command, raw_pixels, small_folder, write_raw
-from zeroframe.band_jobs import combine_in_bands, shared_stack
-from zeroframe.combining import CombineSpec, combine_stack
 from zeroframe.errors import DamagedError
-from zeroframe.input_sums import require_sums
-from zeroframe.io import ImagePart, read_raw, write_fits
-from zeroframe.io.places import Place
-from zeroframe.io.stated_sums import Stated, difference
-from zeroframe.io.urls import UrlPath
-from zeroframe.stacks import RowSums, open_stack
+from zeroframe.fits import ImagePart, read_raw, write_fits
+from zeroframe.fits.store.names import UrlPath
+from zeroframe.fits.store.objects import Place
+from zeroframe.fits.store.stated_sums import Stated, difference
+from zeroframe.run.input_sums import require_sums
+from zeroframe.stacks.bands import combine_in_bands, shared_stack
+from zeroframe.stacks.combine import CombineSpec, combine_stack
+from zeroframe.stacks.stack import RowSums, open_stack
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 SECTIONS = ("--overscan", "[17:20,:]", "--trim", "[1:16,:]", "--no-report")
@@ -84,7 +84,9 @@ class TestWholeObjects:
         with between(server, once("b1.fits")):
             found = read_raw(UrlPath(place.url, "b1.fits"))
         np.testing.assert_array_equal(found.decode(), read_raw(path).decode())
-        assert [record.levelname for record in caplog.records if record.name == "zeroframe.io.places"] == ["WARNING"]
+        assert [record.levelname for record in caplog.records if record.name == "zeroframe.fits.store.objects"] == [
+            "WARNING"
+        ]
 
     def test_a_run_names_the_frame_and_makes_the_others(self, server, place, tmp_path):
         raw = tmp_path / "raw"

@@ -24,12 +24,12 @@ from nights import RECIPES, small_night
 from reliability import ENVIRONMENT
 from stores import BUCKET, files, store
 from workbench import command, small_folder
-from zeroframe import store_lock
 from zeroframe.errors import OutputError, ZeroframeWarning
-from zeroframe.io.places import Place
-from zeroframe.io.urls import UrlPath
-from zeroframe.locking import LOCK_NAME, folder_lock
-from zeroframe.store_lock import LEASE_BEATS, Holder
+from zeroframe.fits.store.names import UrlPath
+from zeroframe.fits.store.objects import Place
+from zeroframe.run import store_lock
+from zeroframe.run.lock import LOCK_NAME, folder_lock
+from zeroframe.run.store_lock import LEASE_BEATS, Holder
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 SECTIONS = ("--overscan", "[17:20,:]", "--trim", "[1:16,:]", "--no-report")
@@ -253,7 +253,7 @@ class TestLost:
                 path.unlink()
             (tmp_path / "night.toml").write_text(RECIPES["palomar-lfc"])
             more = ("--recipe", tmp_path / "night.toml", "--no-report")
-        from zeroframe.nights.carrying import carry_out_night as real
+        from zeroframe.run.engine import carry_out_night as real
 
         monkeypatch.setattr(store_lock, "BEAT_S", SHORT_S)
         other = elsewhere()
@@ -264,7 +264,7 @@ class TestLost:
             until(lambda: session.lock._lost, "it is seen")
             return real(session, **options)
 
-        monkeypatch.setattr("zeroframe.nights.carrying.carry_out_night", slow)
+        monkeypatch.setattr("zeroframe.run.engine.carry_out_night", slow)
         run = command(kind, raw, "-o", out.url, *more)
         assert run.code == 1, run.out + run.err
         assert f"zeroframe: {out.url}: another run of zeroframe (" in run.err
@@ -312,10 +312,10 @@ class TestContainers:
     #: Takes the lock, says so, and waits.
     HOLD = (
         "import sys, time\n"
-        "from zeroframe import store_lock\n"
+        "from zeroframe.run import store_lock\n"
         "store_lock.BEAT_S = float(sys.argv[2])\n"
-        "from zeroframe.io.urls import UrlPath\n"
-        "from zeroframe.locking import folder_lock\n"
+        "from zeroframe.fits.store.names import UrlPath\n"
+        "from zeroframe.run.lock import folder_lock\n"
         "import os; assert os.getpid() == 1, os.getpid()\n"
         "with folder_lock(UrlPath(sys.argv[1])):\n"
         "    print('held', flush=True)\n"

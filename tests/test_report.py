@@ -19,21 +19,21 @@ from browser import Browser, find_browser
 from nights import bias_plan, only_group
 from workbench import write_raw
 from zeroframe.errors import OutputExistsError, ZeroframeError
-from zeroframe.excess import Excess, NoisePart
-from zeroframe.fragments import facts_html, table_html, verdict_html
-from zeroframe.frame_quality import Flag as QualityFlag
+from zeroframe.frames.quality import Flag as QualityFlag
+from zeroframe.headers.survey import survey_folder
+from zeroframe.html import facts_html, table_html, verdict_html
 from zeroframe.inspection.inspecting import inspect_overscan
-from zeroframe.nights.carrying import run_night
-from zeroframe.nights.planning import plan_night
-from zeroframe.nights.recipe import NightRecipe
-from zeroframe.nights.shorthands import recipe_for
+from zeroframe.planning.planning import plan_night
+from zeroframe.planning.recipe import NightRecipe
+from zeroframe.planning.shorthands import recipe_for
 from zeroframe.report import ReportData, can_write_reports, is_report, night_report_data, render_report, write_report
 from zeroframe.report.data import Curve, Flag, FrameRow, KeyFigure, Plot, Remark, Section, Verdict
-from zeroframe.report.images import NO_PIXEL, png_bytes, shades, stretch_limits
-from zeroframe.report.plots import HEIGHT, WIDTH, draw_plot, ticks
-from zeroframe.report.sampling import bins_for, histogram_of, open_image, preview, sample_frame
+from zeroframe.report.draw.images import NO_PIXEL, png_bytes, shades, stretch_limits
+from zeroframe.report.draw.plots import HEIGHT, WIDTH, draw_plot, ticks
+from zeroframe.report.draw.sampling import bins_for, histogram_of, open_image, preview, sample_frame
+from zeroframe.run.engine import run_night
 from zeroframe.simulate import simulate_biases
-from zeroframe.survey import survey_folder
+from zeroframe.stacks.noise_budget import Excess, NoisePart
 
 SHAPE_YX = (180, 120)
 OVERSCAN, TRIM = "[106:120,*]", "[1:100,*]"

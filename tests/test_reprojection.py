@@ -12,9 +12,9 @@ from astropy.io import fits
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty
 from astropy.wcs import WCS
 
-from zeroframe.ccd import wcs_of
 from zeroframe.errors import ArgumentError, UsageError
-from zeroframe.reprojection import wcs_project
+from zeroframe.verbs.ccddata import wcs_of
+from zeroframe.verbs.reproject import wcs_project
 
 SHAPE = (31, 37)
 

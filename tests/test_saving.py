@@ -8,9 +8,9 @@ from astropy.io import fits
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 from astropy.wcs import WCS
 
-from zeroframe.ccd import read_ccd, unit_of, with_data
 from zeroframe.errors import ArgumentError, AssumptionWarning, OutputExistsError, UnitError, UsageError
-from zeroframe.saving import image_parts, write_ccd
+from zeroframe.verbs.ccddata import read_ccd, unit_of, with_data
+from zeroframe.verbs.saving import image_parts, write_ccd
 
 SUFFIXES = {"none": ".fits", "gzip": ".fits.gz", "rice": ".fits.fz"}
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from workbench import command, write_raw
+from zeroframe.cli.console import Remarks, Screen, harmless, say
 from zeroframe.errors import HeaderWarning
-from zeroframe.io import ImagePart, write_fits
-from zeroframe.screen import Remarks, Screen, harmless, say
+from zeroframe.fits import ImagePart, write_fits
 from zeroframe.simulate import SIMULATED_CAMERAS, FrameSpec, sensor_truth, simulate_frame
 
 LFC = replace(SIMULATED_CAMERAS["palomar-lfc"], image_shape_yx=(320, 350))

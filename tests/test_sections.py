@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from zeroframe.errors import SectionError
-from zeroframe.sections import AxisRange, Section
+from zeroframe.headers.sections import AxisRange, Section
 
 SIZES = st.integers(1, 12)
 

@@ -15,11 +15,11 @@ from isal import igzip
 
 from conftest import SEEDS
 from notebook_cells import code_cells, printed_tables, run_cells
-from zeroframe.display import style_path
-from zeroframe.io import ImagePart, write_fits
-from zeroframe.parallel import map_threads
+from zeroframe.fits import ImagePart, write_fits
 from zeroframe.simulate import night_specs, sensor_truth, simulate_frame, simulated_camera
 from zeroframe.simulate.headers import frame_header
+from zeroframe.verbs.display import style_path
+from zeroframe.workers import map_threads
 
 mpl.use("agg")
 NEW, OLD = SEEDS / "000_b2bc1839e760e618.txt", SEEDS / "002_591b120dc134270f.txt"

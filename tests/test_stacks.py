@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from zeroframe.combining import CombineSpec, combine_stack
 from zeroframe.errors import (
     DamagedError,
     MemoryLimitError,
@@ -20,9 +19,10 @@ from zeroframe.errors import (
     OutputError,
     UnsupportedError,
 )
-from zeroframe.io import read_raw
-from zeroframe.spooling import SpooledStack
-from zeroframe.stacks import ArrayStack, FileStack, held_bytes, open_stack
+from zeroframe.fits import read_raw
+from zeroframe.stacks.combine import CombineSpec, combine_stack
+from zeroframe.stacks.spool import SpooledStack
+from zeroframe.stacks.stack import ArrayStack, FileStack, held_bytes, open_stack
 
 SHAPE = (17, 9)
 COUNT = 3

@@ -11,9 +11,9 @@ import pytest
 from astropy.io import fits
 
 from workbench import raw_pixels, small_folder, write_raw
-from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError, NoFramesError, NotFitsError, UnsupportedError
-from zeroframe.survey import survey, survey_folder
+from zeroframe.headers.dialects import Kind
+from zeroframe.headers.survey import survey, survey_folder
 
 
 def names(found):

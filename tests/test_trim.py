@@ -10,9 +10,9 @@ from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
-from zeroframe.ccd import read_ccd
-from zeroframe.corrections import trim_image
 from zeroframe.errors import ArgumentError, SectionError
+from zeroframe.verbs.ccddata import read_ccd
+from zeroframe.verbs.overscan import trim_image
 
 NY, NX = 12, 20
 CARDS = {

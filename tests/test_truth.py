@@ -10,8 +10,8 @@ import pytest
 
 from nights import bias_run, only_group, outcomes
 from workbench import SMALL_LFC, pixels_of
-from zeroframe.nights.results import NightResult
-from zeroframe.quality import clipped_std
+from zeroframe.frames.statistics import clipped_std
+from zeroframe.run.outcomes import NightResult
 from zeroframe.simulate import bias_specs, sensor_truth, simulate_biases, simulate_frame
 
 SEED = 7

@@ -132,12 +132,12 @@ def test_what_a_library_prints_by_itself_gets_into_no_result(raw, expected, tmp_
     noisy = (
         "import os, sys\n"
         "from zeroframe.__main__ import main\n"
-        "import zeroframe.io.atomic as atomic\n"
+        "import zeroframe.fits.atomic as atomic\n"
         "real = atomic.write_all\n"
         "def write_all(*more):\n"
         "    real(*more)\n"
         "    os.write(1, b'noise'); os.write(2, b'noise')\n"
-        "import zeroframe.io.writing as writing, zeroframe.record as record\n"
+        "import zeroframe.fits.write as writing, zeroframe.run.record as record\n"
         "writing.write_all = record.write_all = write_all\n"
         "main()"
     )
@@ -174,7 +174,7 @@ class TestSurroundings:
         child = (
             "import os\n"
             "from pathlib import Path\n"
-            "from zeroframe.header_index import cache_folder\n"
+            "from zeroframe.headers.index import cache_folder\n"
             "from zeroframe.kernels import _store\n"
             "os.setgid(54321); os.setuid(54321)\n"
             "for name in ('HOME', 'ZEROFRAME_CACHE', 'XDG_CACHE_HOME', 'NUMBA_CACHE_DIR'): os.environ.pop(name, None)\n"
@@ -307,15 +307,15 @@ class TestLog:
     @needs_full
     def test_a_log_that_cannot_be_written_on(self, raw, tmp_path, monkeypatch):
         """As on a full disk; the file itself can be opened."""
-        import zeroframe.cli_logging
+        import zeroframe.cli.log_file
 
-        log, real = tmp_path / "a.log", zeroframe.cli_logging._opened
+        log, real = tmp_path / "a.log", zeroframe.cli.log_file._opened
 
         def full(path):
             os.close(real(path))
             return os.open(FULL, os.O_WRONLY)
 
-        monkeypatch.setattr(zeroframe.cli_logging, "_opened", full)
+        monkeypatch.setattr(zeroframe.cli.log_file, "_opened", full)
         run = command("--log-file", log, "bias", raw, "-o", tmp_path / "out", *SECTIONS, "--no-report")
         assert run.code == 0, run.err
         assert run.err == (
@@ -365,7 +365,7 @@ class TestUnforeseen:
         def fail(*_, **__):
             raise RuntimeError("the unforeseen\nof two lines")
 
-        monkeypatch.setattr("zeroframe.nights.carrying.carry_out_night", fail)
+        monkeypatch.setattr("zeroframe.run.engine.carry_out_night", fail)
 
     @pytest.mark.usefixtures("broken")
     def test_it_is_one_sentence_and_the_details_are_beside_the_results(self, raw, tmp_path):
@@ -408,9 +408,9 @@ class TestUnforeseen:
         assert (out / "zeroframe.log").read_text() == "mine"
 
     def test_a_command_without_results(self, raw, monkeypatch):
-        import zeroframe.listing
+        import zeroframe.headers.listing
 
-        monkeypatch.setattr(zeroframe.listing, "list_frames", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(zeroframe.headers.listing, "list_frames", lambda *_, **__: 1 / 0)
         before = set(raw.iterdir())
         run = command("ls", raw)
         assert (run.code, run.out) == (3, "")
@@ -422,20 +422,20 @@ class TestUnforeseen:
     def test_nowhere_to_write(self, raw, monkeypatch):
         import tempfile
 
-        import zeroframe.listing
+        import zeroframe.headers.listing
 
-        monkeypatch.setattr(zeroframe.listing, "list_frames", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(zeroframe.headers.listing, "list_frames", lambda *_, **__: 1 / 0)
         monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
         run = command("ls", raw)
         assert run.code == 3
         assert run.err.endswith("and no file could be written that says more\n")
 
     def test_its_own_folder_of_raw_frames_takes_no_log(self, raw, monkeypatch):
-        import zeroframe.targets
+        import zeroframe.planning.targets
 
         before = set(raw.iterdir())
-        monkeypatch.setattr("zeroframe.nights.asking.plan_night", lambda *_, **__: 1 / 0)
-        real = zeroframe.targets.check_output_folder
+        monkeypatch.setattr("zeroframe.planning.asking.plan_night", lambda *_, **__: 1 / 0)
+        real = zeroframe.planning.targets.check_output_folder
         calls = []
 
         def late(*arguments):
@@ -443,8 +443,8 @@ class TestUnforeseen:
             if len(calls) > 1:
                 real(*arguments)
 
-        monkeypatch.setattr(zeroframe.targets, "check_output_folder", late)
-        monkeypatch.setattr("zeroframe.nights.asking.check_output_folder", late)
+        monkeypatch.setattr(zeroframe.planning.targets, "check_output_folder", late)
+        monkeypatch.setattr("zeroframe.planning.asking.check_output_folder", late)
         assert command("bias", raw, "-o", raw, *SECTIONS).code == 3
         assert len(calls) > 1
         assert set(raw.iterdir()) == before

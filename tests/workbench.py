@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from zeroframe.cli import main
+from zeroframe.cli.main import main
 from zeroframe.simulate import SIMULATED_CAMERAS, SimulatedCamera
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ def timed(work: Callable[[], object], prepare: Callable[[], object] = lambda: No
 
 def calibrate() -> list[float]:
     """The command that calibrates a folder, in a warm process; the files of the run before are removed first."""
-    from zeroframe.cli import main
+    from zeroframe.cli.main import main
 
     def work() -> None:
         sections = ["--overscan", "[2056:2080,*]", "--trim", "[1:2048,*]"]
@@ -58,9 +58,9 @@ def verb() -> list[float]:
 
 def arrays() -> list[float]:
     """The numerical half alone: arrays in memory to a combined array."""
-    from zeroframe.combining import CombineSpec, Rejection, combine_stack
-    from zeroframe.io import read_raw
-    from zeroframe.stacks import ArrayStack
+    from zeroframe.fits import read_raw
+    from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
+    from zeroframe.stacks.stack import ArrayStack
 
     paths = sorted(FOLDER.glob("*.fits"))
     pixels = [np.ascontiguousarray(read_raw(path).decode()) for path in paths]

@@ -14,16 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe._version import __version__
 
 if TYPE_CHECKING:
-    from zeroframe.blocks import block_average, block_reduce, block_replicate
-    from zeroframe.calibration import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
-    from zeroframe.cameras import Camera, camera_names, load_camera
-    from zeroframe.ccd import read_ccd
-    from zeroframe.collection import ImageFileCollection
-    from zeroframe.combiner import combine
-    from zeroframe.corrections import subtract_overscan, trim_image
-    from zeroframe.cosmic_rays import cosmicray_lacosmic, cosmicray_median
-    from zeroframe.defects import ccdmask
-    from zeroframe.display import show_image
+    from zeroframe.cli.examples import fetch
     from zeroframe.errors import (
         ArgumentError,
         AssumptionWarning,
@@ -51,18 +42,27 @@ if TYPE_CHECKING:
         ZeroframeError,
         ZeroframeWarning,
     )
-    from zeroframe.fetching import fetch
-    from zeroframe.frame_combiner import Combiner
+    from zeroframe.headers.cameras import Camera, camera_names, load_camera
+    from zeroframe.headers.sections import Section
     from zeroframe.inspection import inspect_overscan
-    from zeroframe.nights.recipe import NightRecipe, load_recipe
-    from zeroframe.processing import ccd_process
-    from zeroframe.reduced import Forecast, Reduction
+    from zeroframe.planning.recipe import NightRecipe, load_recipe
     from zeroframe.reduction import bias, dark, flat, night, plan
-    from zeroframe.reprojection import wcs_project
-    from zeroframe.saving import write_ccd
-    from zeroframe.sections import Section
+    from zeroframe.run.reduced import Forecast, Reduction
     from zeroframe.simulate import simulate_biases, simulate_night
-    from zeroframe.verbs import Keyword
+    from zeroframe.verbs.arguments import Keyword
+    from zeroframe.verbs.blocks import block_average, block_reduce, block_replicate
+    from zeroframe.verbs.calibration import create_deviation, flat_correct, gain_correct, subtract_bias, subtract_dark
+    from zeroframe.verbs.ccddata import read_ccd
+    from zeroframe.verbs.ccdmask import ccdmask
+    from zeroframe.verbs.collection import ImageFileCollection
+    from zeroframe.verbs.combine import combine
+    from zeroframe.verbs.combiner import Combiner
+    from zeroframe.verbs.cosmic_rays import cosmicray_lacosmic, cosmicray_median
+    from zeroframe.verbs.display import show_image
+    from zeroframe.verbs.overscan import subtract_overscan, trim_image
+    from zeroframe.verbs.process import ccd_process
+    from zeroframe.verbs.reproject import wcs_project
+    from zeroframe.verbs.saving import write_ccd
 
 __all__ = [
     "ArgumentError",
@@ -135,30 +135,30 @@ __all__ = [
 _HOME = {
     "ArgumentError": "errors",
     "AssumptionWarning": "errors",
-    "Camera": "cameras",
+    "Camera": "headers.cameras",
     "CameraError": "errors",
     "ClusterError": "errors",
-    "Combiner": "frame_combiner",
+    "Combiner": "verbs.combiner",
     "DamagedError": "errors",
     "DownloadError": "errors",
     "FolderLostError": "errors",
-    "Forecast": "reduced",
+    "Forecast": "run.reduced",
     "FrameError": "errors",
     "HeaderError": "errors",
     "HeaderWarning": "errors",
-    "ImageFileCollection": "collection",
+    "ImageFileCollection": "verbs.collection",
     "JobLostError": "errors",
-    "Keyword": "verbs",
+    "Keyword": "verbs.arguments",
     "MemoryLimitError": "errors",
     "MismatchError": "errors",
-    "NightRecipe": "nights.recipe",
+    "NightRecipe": "planning.recipe",
     "NoFramesError": "errors",
     "NotFitsError": "errors",
     "OutputError": "errors",
     "OutputExistsError": "errors",
     "RawFolderError": "errors",
-    "Reduction": "reduced",
-    "Section": "sections",
+    "Reduction": "run.reduced",
+    "Section": "headers.sections",
     "SectionError": "errors",
     "UnitError": "errors",
     "UnsafeArchiveError": "errors",
@@ -167,36 +167,36 @@ _HOME = {
     "ZeroframeError": "errors",
     "ZeroframeWarning": "errors",
     "bias": "reduction",
-    "block_average": "blocks",
-    "block_reduce": "blocks",
-    "block_replicate": "blocks",
-    "camera_names": "cameras",
-    "ccd_process": "processing",
-    "ccdmask": "defects",
-    "combine": "combiner",
-    "cosmicray_lacosmic": "cosmic_rays",
-    "cosmicray_median": "cosmic_rays",
-    "create_deviation": "calibration",
+    "block_average": "verbs.blocks",
+    "block_reduce": "verbs.blocks",
+    "block_replicate": "verbs.blocks",
+    "camera_names": "headers.cameras",
+    "ccd_process": "verbs.process",
+    "ccdmask": "verbs.ccdmask",
+    "combine": "verbs.combine",
+    "cosmicray_lacosmic": "verbs.cosmic_rays",
+    "cosmicray_median": "verbs.cosmic_rays",
+    "create_deviation": "verbs.calibration",
     "dark": "reduction",
-    "fetch": "fetching",
+    "fetch": "cli.examples",
     "flat": "reduction",
-    "flat_correct": "calibration",
-    "gain_correct": "calibration",
+    "flat_correct": "verbs.calibration",
+    "gain_correct": "verbs.calibration",
     "inspect_overscan": "inspection",
-    "load_camera": "cameras",
-    "load_recipe": "nights.recipe",
+    "load_camera": "headers.cameras",
+    "load_recipe": "planning.recipe",
     "night": "reduction",
     "plan": "reduction",
-    "read_ccd": "ccd",
-    "show_image": "display",
+    "read_ccd": "verbs.ccddata",
+    "show_image": "verbs.display",
     "simulate_biases": "simulate",
     "simulate_night": "simulate",
-    "subtract_bias": "calibration",
-    "subtract_dark": "calibration",
-    "subtract_overscan": "corrections",
-    "trim_image": "corrections",
-    "wcs_project": "reprojection",
-    "write_ccd": "saving",
+    "subtract_bias": "verbs.calibration",
+    "subtract_dark": "verbs.calibration",
+    "subtract_overscan": "verbs.overscan",
+    "trim_image": "verbs.overscan",
+    "wcs_project": "verbs.reproject",
+    "write_ccd": "verbs.saving",
 }
 
 # events are logged for whoever listens; without a listener nothing is printed

@@ -18,13 +18,13 @@ def main() -> None:
     again and again by default; and numpy's library of linear algebra starts a thread for each core, which waits in a
     busy loop: nothing here uses it on more than small systems of equations.
     """
-    from zeroframe.cli_streams import fill_descriptors
+    from zeroframe.cli.streams import fill_descriptors
 
     fill_descriptors()  # before any file is opened that stays open
     gc.set_threshold(100_000)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _keep_freed_memory()
-    from zeroframe.cli import main as run
+    from zeroframe.cli.main import main as run
 
     run()
 

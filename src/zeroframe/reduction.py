@@ -10,20 +10,20 @@ import inspect
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
-from zeroframe.io.urls import any_far, as_path
+from zeroframe.fits.store.names import any_far, as_path
 from zeroframe.memory import parse_size
-from zeroframe.nights.shorthands import JOBS, SHORTHANDS, recipe_for
-from zeroframe.reduced import Forecast, Reduction
+from zeroframe.planning.shorthands import JOBS, SHORTHANDS, recipe_for
+from zeroframe.run.reduced import Forecast, Reduction
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
 
-    from zeroframe.nights.jobs import NightPlan
-    from zeroframe.nights.recipe import NightRecipe
-    from zeroframe.nights.results import NightResult
-    from zeroframe.sections import Section
+    from zeroframe.headers.sections import Section
+    from zeroframe.planning.plan import NightPlan
+    from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.run.outcomes import NightResult
 
 __all__ = ["Job", "Options", "PlanOptions", "bias", "dark", "flat", "night", "plan"]
 
@@ -99,7 +99,7 @@ class Options(PlanOptions, total=False):
     progress : callable
         Called with what is being done and the fraction done so far, from any thread.
     executor : concurrent.futures.Executor
-        Where results are made, instead of on threads here: see `zeroframe.nights.carrying.run_night`.
+        Where results are made, instead of on threads here: see `zeroframe.run.engine.run_night`.
     """
 
     report: bool
@@ -259,7 +259,7 @@ def plan(
     ZeroframeError
         As the job itself would, but for what is in the place of a result: that stands in ``to_replace``.
     """
-    from zeroframe.nights.standing import examine_night
+    from zeroframe.run.status import examine_night
 
     planned, _ = _planned(job, raw, out, options)
     standings = examine_night(
@@ -275,7 +275,7 @@ def _planned(
     job: str, raw: str | os.PathLike[str], out: str | os.PathLike[str], options: Mapping[str, Any]
 ) -> tuple[NightPlan, int | None]:
     """Return the plan of a job, and its limit of memory in bytes."""
-    from zeroframe.nights.asking import planned
+    from zeroframe.planning.asking import planned
 
     known = {**PlanOptions.__annotations__, **Options.__annotations__}
     for name in options:
@@ -302,7 +302,7 @@ def _planned(
 
 
 def _recipe(asked: NightRecipe | str | os.PathLike[str] | None) -> NightRecipe:
-    from zeroframe.nights.recipe import NightRecipe, load_recipe
+    from zeroframe.planning.recipe import NightRecipe, load_recipe
 
     if isinstance(asked, NightRecipe):
         return asked
@@ -312,8 +312,8 @@ def _recipe(asked: NightRecipe | str | os.PathLike[str] | None) -> NightRecipe:
 def _carried_out(
     job: str, raw: str | os.PathLike[str], out: str | os.PathLike[str], options: Mapping[str, Any]
 ) -> Reduction:
-    from zeroframe.nights.carrying import carry_out_night
-    from zeroframe.nights.session import begin_night
+    from zeroframe.run.engine import carry_out_night
+    from zeroframe.run.session import begin_night
 
     planned, limit_bytes = _planned(job, raw, out, options)
     check_sums = not options.get("ignore_checksums", False)
@@ -336,8 +336,8 @@ def _carried_out(
 
 def _reported(job: str, planned: NightPlan, result: NightResult, options: Mapping[str, Any]) -> str:
     """Write OUT/report.html, where that can be; return what is in the way, if something is."""
-    from zeroframe.record import add_report
     from zeroframe.report import can_write_reports, is_report, night_report_data, write_report
+    from zeroframe.run.record import add_report
 
     if not can_write_reports():
         return ""

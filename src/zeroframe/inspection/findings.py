@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zeroframe.dialects import Kind
+from zeroframe.headers.dialects import Kind
+from zeroframe.headers.sections import Section
 from zeroframe.inspection.leak import LeakProfile, measure_leak, row_level_noise
 from zeroframe.inspection.profiles import (
     Side,
@@ -21,7 +22,6 @@ from zeroframe.inspection.samples import LIT, MOST_SAMPLED, FrameSample, bins_of
 from zeroframe.inspection.strips import light_at_edge
 from zeroframe.inspection.tracking import Tracking, measure_tracking
 from zeroframe.inspection.verdict import KIND_WORDS, adu
-from zeroframe.sections import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

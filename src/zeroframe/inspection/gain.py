@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.statistics import pair_noise
 from zeroframe.kernels.stack import MAD_TO_SIGMA
-from zeroframe.quality import pair_noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.cameras import Camera, load_camera
-from zeroframe.dialects import Kind
 from zeroframe.errors import SectionError
+from zeroframe.frames.overscan import OverscanSpec
+from zeroframe.headers.cameras import Camera, load_camera
+from zeroframe.headers.dialects import Kind
+from zeroframe.headers.sections import Section
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
 from zeroframe.inspection.gain import Measured, gain_from_pairs, read_noise_from_pairs
 from zeroframe.inspection.profiles import SIDES, Side
@@ -20,8 +22,6 @@ from zeroframe.inspection.sources import Source, choose_sources, gather_sources
 from zeroframe.inspection.strips import edge_signals, find_widths, structure_ratio
 from zeroframe.inspection.verdict import Evidence, adu, choose_strip, decide, write_sentences
 from zeroframe.memory import default_limit_bytes
-from zeroframe.overscan import OverscanSpec
-from zeroframe.sections import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.statistics import clipped_std
 from zeroframe.kernels.stack import MAD_TO_SIGMA
-from zeroframe.medians import median_of_valid
-from zeroframe.quality import clipped_std
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

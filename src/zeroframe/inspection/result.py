@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroframe.cameras import Amplifier, Camera
+from zeroframe.headers.cameras import Amplifier, Camera
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from zeroframe.frames.overscan import OverscanSpec
+    from zeroframe.headers.sections import Section
     from zeroframe.inspection.gain import Measured
     from zeroframe.inspection.profiles import Side
     from zeroframe.inspection.tracking import Tracking
-    from zeroframe.overscan import OverscanSpec
-    from zeroframe.sections import Section
 
 __all__ = ["Decision", "OverscanInspection", "StripCurves", "StripFinding"]
 

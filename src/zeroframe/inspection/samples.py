@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.dialects import Kind
 from zeroframe.errors import FrameError, MemoryLimitError
-from zeroframe.failures import attempt
+from zeroframe.fits.failures import attempt
+from zeroframe.headers.dialects import Kind
 from zeroframe.inspection.profiles import SIDES, Side, clipped_block_means, column_medians, side_view
-from zeroframe.parallel import map_threads, worker_count
+from zeroframe.workers import map_threads, worker_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

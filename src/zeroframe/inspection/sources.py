@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.dialects import FrameFacts, Kind, read_facts
 from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
-from zeroframe.io.urls import as_path
-from zeroframe.survey import Found, survey, survey_folder
+from zeroframe.fits.store.names import as_path
+from zeroframe.headers.dialects import FrameFacts, Kind, read_facts
+from zeroframe.headers.survey import Found, survey, survey_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zeroframe.io import ImageLayout
+    from zeroframe.fits import ImageLayout
 
 __all__ = ["Pixels", "Source", "choose_sources", "gather_sources"]
 
@@ -49,7 +49,7 @@ class Pixels:
         """Return the values of some rows and columns, native, NaN where they are masked or not finite."""
         part = self.stored[rows, columns]
         if self.layout is not None:
-            from zeroframe.io.decoding import decode_pixels
+            from zeroframe.fits.decode import decode_pixels
 
             part = decode_pixels(part, self.layout)
         part = part.astype(part.dtype.newbyteorder("="), copy=False)
@@ -81,7 +81,7 @@ class Source:
         """Return the pixels, undecoded."""
         if self.pixels is not None:
             return self.pixels
-        from zeroframe.io import read_raw
+        from zeroframe.fits import read_raw
 
         if self.found is None:
             raise UsageError(f"{self.name} has neither pixels nor a file")
@@ -111,7 +111,7 @@ class Source:
     @property
     def value_bytes(self) -> int:
         """How much memory a decoded pixel takes."""
-        from zeroframe.io.decoding import decode_pixels
+        from zeroframe.fits.decode import decode_pixels
 
         if self.pixels is not None:
             return self.pixels.part(slice(1), slice(1)).itemsize

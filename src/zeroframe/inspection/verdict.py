@@ -6,15 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroframe.dialects import Kind
+from zeroframe.headers.dialects import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from zeroframe.headers.sections import Section
     from zeroframe.inspection.gain import Measured
     from zeroframe.inspection.profiles import Side
     from zeroframe.inspection.result import Decision, StripFinding
-    from zeroframe.sections import Section
 
 __all__ = ["KIND_WORDS", "Evidence", "adu", "choose_strip", "decide", "write_sentences"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe._version import __version__
-from zeroframe.cameras import Camera, camera_to_toml
 from zeroframe.errors import CameraError, UsageError
-from zeroframe.io.atomic import atomic_file, write_all
-from zeroframe.io.inputs import NO_INPUTS, Inputs
-from zeroframe.own_results import INSPECTION, INSPECTION_MARK
+from zeroframe.fits.atomic import atomic_file, write_all
+from zeroframe.fits.inputs import NO_INPUTS, Inputs
+from zeroframe.headers.cameras import Camera, camera_to_toml
+from zeroframe.headers.own_results import INSPECTION, INSPECTION_MARK
 
 if TYPE_CHECKING:
     import os

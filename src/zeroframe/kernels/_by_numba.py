@@ -1,6 +1,6 @@
 """Kernels compiled and called by numba's own dispatcher, which only its public parts are needed for.
 
-It takes the place of `zeroframe.kernels._compiling` where that cannot work: to the same bits, with numba imported at
+It takes the place of `zeroframe.kernels._build` where that cannot work: to the same bits, with numba imported at
 each start.
 """
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.kernels._compile import kernel
+from zeroframe.kernels._jit import kernel
 
 if TYPE_CHECKING:
-    from zeroframe.kernels._compile import Array
+    from zeroframe.kernels._jit import Array
 
 __all__ = ["block_sums"]
 

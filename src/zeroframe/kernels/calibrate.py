@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from zeroframe.kernels._compile import kernel
+from zeroframe.kernels._jit import kernel
 from zeroframe.kernels.rows import count_not_finite
 
 if TYPE_CHECKING:
-    from zeroframe.kernels._compile import Array
+    from zeroframe.kernels._jit import Array
 
 __all__ = ["NO_NOISE", "Factors", "NoiseModel", "calibrate_image", "flat_level"]
 

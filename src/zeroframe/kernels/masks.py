@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.kernels._compile import kernel
+from zeroframe.kernels._jit import kernel
 
 if TYPE_CHECKING:
-    from zeroframe.kernels._compile import Array
+    from zeroframe.kernels._jit import Array
 
 __all__ = ["block_levels", "mask_high", "mask_high_swapped16", "odd_places"]
 
@@ -25,7 +25,7 @@ def mask_high_swapped16(pixels: Array, zero: float, limit: float, y0: int, x0: i
     Parameters
     ----------
     pixels : uint16, shape (ny, nx)
-        The bytes of the file seen as native uint16, as in `zeroframe.kernels.frame.calibrate_swapped16`.
+        The bytes of the file seen as native uint16, as in `zeroframe.kernels.raw.calibrate_swapped16`.
     zero : float
         BZERO.
     limit : float

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from zeroframe.kernels._compile import kernel
+from zeroframe.kernels._jit import kernel
 from zeroframe.kernels.rows import reflected
 
 if TYPE_CHECKING:
-    from zeroframe.kernels._compile import Array
+    from zeroframe.kernels._jit import Array
 
 __all__ = ["block_half_widths", "box_medians", "rank_filter"]
 

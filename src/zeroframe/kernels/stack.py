@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.kernels._compile import kernel
+from zeroframe.kernels._jit import kernel
 from zeroframe.kernels.stack_blocks import (
     clip_limits,
     clipped_mean_std_block,
@@ -44,7 +44,7 @@ from zeroframe.kernels.stack_columns import keep_run, reduce_sorted, survivors
 from zeroframe.kernels.stack_limits import AVERAGE, MAD_TO_SIGMA, MEDIAN, NO_LIMITS, SUM, Limits
 
 if TYPE_CHECKING:
-    from zeroframe.kernels._compile import Array
+    from zeroframe.kernels._jit import Array
 
 __all__ = [
     "AVERAGE",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.kernels._compile import kernel
+from zeroframe.kernels._jit import kernel
 from zeroframe.kernels.stack_limits import spread_with_floor
 
 if TYPE_CHECKING:
-    from zeroframe.kernels._compile import Array
+    from zeroframe.kernels._jit import Array
     from zeroframe.kernels.stack_limits import Limits
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zeroframe.kernels._compile import kernel
+from zeroframe.kernels._jit import kernel
 
 __all__ = ["AVERAGE", "MAD_TO_SIGMA", "MEDIAN", "NO_LIMITS", "SUM", "Limits", "spread_with_floor"]
 
@@ -20,7 +20,7 @@ MAD_TO_SIGMA = 1.482602218505602
 
 
 class Limits(NamedTuple):
-    """What is rejected from the values of one pixel, in this order; see `zeroframe.combining.Rejection`."""
+    """What is rejected from the values of one pixel, in this order; see `zeroframe.stacks.combine.Rejection`."""
 
     value_low: float
     value_high: float

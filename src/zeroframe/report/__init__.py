@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zeroframe.report.build import night_report_data
     from zeroframe.report.data import ReportData
-    from zeroframe.report.night import night_report_data
     from zeroframe.report.page import can_write_reports, is_report, render_report, write_report
 
 __all__ = [
@@ -28,7 +28,7 @@ _LAZY = {
     "ReportData": "data",
     "can_write_reports": "page",
     "is_report": "page",
-    "night_report_data": "night",
+    "night_report_data": "build",
     "render_report": "page",
     "write_report": "page",
 }

@@ -10,19 +10,19 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import ZeroframeError
-from zeroframe.fragments import visible
-from zeroframe.io.atomic import atomic_file, write_all
-from zeroframe.io.urls import as_path
-from zeroframe.report.images import png_uri
-from zeroframe.report.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
-from zeroframe.report.timelines import draw_timeline
+from zeroframe.fits.atomic import atomic_file, write_all
+from zeroframe.fits.store.names import as_path
+from zeroframe.html import visible
+from zeroframe.report.draw.images import png_uri
+from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
+from zeroframe.report.draw.timelines import draw_timeline
 
 if TYPE_CHECKING:
     import os
 
     from jinja2 import Template
 
-    from zeroframe.io.replacing import Overwrite
+    from zeroframe.fits.replacing import Overwrite
     from zeroframe.report.data import ReportData
 
 __all__ = ["can_write_reports", "is_report", "render_report", "write_report"]
@@ -107,7 +107,7 @@ def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: O
     data : ReportData
         What is shown.
     overwrite : bool or Replaceable
-        What of a file that is there already may be replaced, as for `zeroframe.io.write_fits`.
+        What of a file that is there already may be replaced, as for `zeroframe.fits.write_fits`.
 
     Returns
     -------

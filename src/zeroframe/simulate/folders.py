@@ -8,17 +8,17 @@ from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import UsageError
-from zeroframe.own_results import SIMULATED_FRAME
-from zeroframe.parallel import map_threads, usable_cores
+from zeroframe.headers.own_results import SIMULATED_FRAME
 from zeroframe.simulate.frame import SimulatedFrame, simulate_frame
 from zeroframe.simulate.sensor import sensor_truth
 from zeroframe.simulate.specs import FrameSpec, SimulatedCamera, simulated_camera
+from zeroframe.workers import map_threads, usable_cores
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from zeroframe.io.replacing import Overwrite
+    from zeroframe.fits.replacing import Overwrite
 
 __all__ = ["bias_specs", "night_specs", "simulate_biases", "simulate_night"]
 
@@ -215,7 +215,7 @@ def _write_folder(
 
 def _write_raw(path: Path, frame: SimulatedFrame, *, gzip: bool, overwrite: Overwrite) -> None:
     """Write one frame as the camera would: 16-bit whole numbers with BZERO 32768."""
-    from zeroframe.io import ImagePart, write_fits
+    from zeroframe.fits import ImagePart, write_fits
 
     part = ImagePart(frame.pixels, frame.header)
     write_fits(path, [part], compress="gzip" if gzip else "none", overwrite=overwrite)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from zeroframe._version import __version__
-from zeroframe.sections import Section
+from zeroframe.headers.sections import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,151 @@
+"""What `zeroframe night` does with one plan, be it of one night or of one of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
+from zeroframe.cli.page import can_write, report_threads, watched, write_page
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from zeroframe.cli.console_night import NightScreen
+    from zeroframe.planning.plan import NightPlan
+    from zeroframe.report import ReportData
+    from zeroframe.run.outcomes import NightResult
+    from zeroframe.run.session import NightSession
+
+__all__ = ["NightMeans", "carry_out_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class NightMeans:
+    """The options of the command that say how, and not what.
+
+    Attributes
+    ----------
+    dry_run : bool
+        Show what would be done, and write nothing.
+    check : bool
+        Read raw frames again even if their times are the same.
+    check_sums : bool
+        Refuse frames whose data have not the sum of their header.
+    report : bool
+        Write report.html.
+    limit : int or None
+        Bytes of memory.
+    workers : int or None
+        Threads.
+    cluster : str or None
+        Address of a Dask cluster.
+    """
+
+    dry_run: bool = False
+    check: bool = False
+    check_sums: bool = True
+    report: bool = True
+    limit: int | None = None
+    workers: int | None = None
+    cluster: str | None = None
+
+
+def carry_out_plan(
+    plan: NightPlan, means: NightMeans, screen: NightScreen, executor: Executor | None
+) -> tuple[int, NightResult | None]:
+    """Carry out a plan, say what comes of it, and write the report.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What is to be done.
+    means : NightMeans
+        How.
+    screen : NightScreen
+        Where it is said.
+    executor : concurrent.futures.Executor or None
+        Where results are made, instead of on threads here.
+
+    Returns
+    -------
+    code : int
+        The exit code.
+    result : NightResult or None
+        None of a dry run.
+
+    Raises
+    ------
+    ZeroframeError
+        When nothing could be begun.
+    """
+    from zeroframe.run.engine import carry_out_night
+    from zeroframe.run.session import begin_night
+
+    if means.dry_run:
+        return _dry_run(plan, means, screen), None
+    with (
+        begin_night(
+            plan,
+            mem_limit_bytes=means.limit,
+            workers=means.workers,
+            check=means.check,
+            check_sums=means.check_sums,
+            executor=executor,
+        ) as session,
+    ):
+        screen.night_found(plan)
+        screen.choices(plan.choices)
+        with screen.progress() as progress:
+            measure = means.report and can_write() and not session.right_report
+            result = carry_out_night(session, progress=progress, check_sums=means.check_sums, measure=measure)
+        screen.night_result(plan, result)
+        shown = result.read_from(session.copies)
+        reported = not means.report or session.right_report or _write_report(session, shown, screen, means.workers)
+    return (_night_code(result) if reported else max(_night_code(result), INCOMPLETE)), result
+
+
+def _write_report(session: NightSession, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
+    """Write OUT/report.html and say so; return False where it should be there and cannot."""
+    from zeroframe.fits.watching import Watch
+
+    plan = session.plan
+    watch = session.watch if session.executor is None else Watch()
+
+    def measured(command: str) -> ReportData:
+        session.check_folder()
+        from zeroframe.report import night_report_data
+
+        threads = report_threads(workers, plan.raw, plan.out)
+        return watched(
+            watch, _files_of(result), lambda: night_report_data(plan, result, command=command, workers=threads)
+        )
+
+    return write_page(plan.out, measured, screen)
+
+
+def _files_of(result: NightResult) -> list[Path]:
+    """Return the files that a report may show: frames before and after, combined frames, masks."""
+    there = [each.frame for each in result.frames if each.outcome.is_there]
+    made = [each.group.target for each in result.groups if each.combined.is_there]
+    made += [each.job.target for each in result.masks if each.is_there]
+    return [path for frame in there for path in (frame.source, frame.target)] + made
+
+
+def _dry_run(plan: NightPlan, means: NightMeans, screen: NightScreen) -> int:
+    """Show what would be done; return the code with which it would be refused."""
+    from zeroframe.run.result_files import would_be_refused
+    from zeroframe.run.status import examine_night
+
+    screen.night_found(plan)
+    screen.choices(plan.choices)
+    standings = examine_night(plan, check=means.check, check_sums=means.check_sums, workers=means.workers)
+    screen.night_tree(plan, standings)
+    return REFUSED if would_be_refused(standings, overwrite=plan.overwrite) else OK
+
+
+def _night_code(result: NightResult) -> int:
+    if result.is_good:
+        return OK
+    return INCOMPLETE if result.done else REFUSED

@@ -1,0 +1,167 @@
+"""What a person sees of many nights in the terminal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from zeroframe.cli.console import harmless
+from zeroframe.cli.console_night import NightScreen
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
+from zeroframe.planning.calendar import UNDATED
+from zeroframe.planning.decisions import listed
+from zeroframe.planning.grouping import frames_words
+from zeroframe.planning.nights import BORROWED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zeroframe.planning.calendar import Calendar, Night
+    from zeroframe.planning.plan import NightPlan
+    from zeroframe.run.outcomes import NightResult
+
+__all__ = ["NightsScreen", "Told"]
+
+_WORDS = {OK: ("well", "green"), INCOMPLETE: ("not all is well", "red"), REFUSED: ("refused", "bold red")}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the summary says of one night.
+
+    Attributes
+    ----------
+    night : str
+        Its name.
+    code : int
+        Its exit code.
+    frames, science : int
+        How many frames were calibrated or were there already, and how many of them are not combined.
+    kept : int
+        How many of them were there already.
+    incomplete, failed : int
+        How many lack a bias, dark or flat, and how many things could not be made.
+    borrowed : str
+        What was borrowed from which nights, in words.
+    seconds : float
+        How long it took.
+    problem : str
+        Why nothing was done.
+    """
+
+    night: str
+    code: int
+    frames: int = 0
+    science: int = 0
+    kept: int = 0
+    incomplete: int = 0
+    failed: int = 0
+    borrowed: str = ""
+    seconds: float = 0.0
+    problem: str = ""
+
+    @classmethod
+    def of_failure(cls, night: Night, problem: str) -> Told:
+        """Tell of a night of which nothing was done."""
+        return cls(night.name, REFUSED, failed=night.wanted, problem=problem)
+
+    @classmethod
+    def of_night(cls, night: Night, plan: NightPlan, result: NightResult | None, code: int, seconds: float) -> Told:
+        """Tell how a night ended, or what would be done."""
+        borrowed = _borrowed_words(plan)
+        if result is None:
+            science = len(plan.science)
+            counts = (len(plan.frames), science, 0, len(plan.incomplete), len(plan.refused))
+            return cls(night.name, code, *counts, borrowed=borrowed, seconds=seconds)
+        names = {frame.name for frame in plan.science}
+        science = sum(each.frame.name in names for each in result.done)
+        lost = sum(bool(each.lost) for each in result.done)
+        counts = (len(result.done), science, len(result.skipped), len(result.incomplete) + lost, len(result.failed))
+        return cls(night.name, code, *counts, borrowed=borrowed, seconds=seconds)
+
+
+def _borrowed_words(plan: NightPlan) -> str:
+    """Say what a night has borrowed: ``flat from 2026-11-18``."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for group in plan.groups:
+        within = group.frames[0].target.relative_to(plan.out).parts
+        if within[0] == BORROWED:
+            found[group.kind.value].add(within[1])
+    return "; ".join(f"{kind} from {listed(sorted(nights))}" for kind, nights in sorted(found.items()))
+
+
+def _verdict(each: Told, *, dry_run: bool) -> tuple[str, str]:
+    """Say how a night ended, and in which colour; of a dry run, how it would end as far as headers tell."""
+    if not dry_run or each.code != OK:
+        return _WORDS[each.code]
+    return ("not all would be well", "yellow") if each.incomplete or each.failed else ("can begin", "green")
+
+
+class NightsScreen(NightScreen):
+    """One night after the other, and a summary."""
+
+    def calendar(self, calendar: Calendar, raw: Path) -> None:
+        """Say which nights there are."""
+        names = [night.name for night in calendar.nights if night.name != UNDATED]
+        span = f": {names[0]} to {names[-1]}" if len(names) > 1 else ""
+        number = len(calendar.nights)
+        frames = frames_words(sum(night.wanted for night in calendar.nights))
+        said = f"{number} night{'' if number == 1 else 's'}{span}, {frames}"
+        self.line(said, f"found in {raw}", "bold")
+        if calendar.noon_s is not None and not calendar.certain:
+            minutes = round(calendar.noon_s / 60) % (24 * 60)
+            noon = f"{minutes // 60:02d}:{minutes % 60:02d} UT"
+            said = f"divided at {noon}, about which least is exposed; at every hour of the day something was exposed"
+            self.line(said, "nights", "yellow")
+        for night in calendar.nights:
+            if night.name == UNDATED:
+                words = f"{frames_words(night.wanted)}: no header says when, nor do others in the same folder"
+                self.line(f"{words}; they are taken for one night that borrows nothing", UNDATED, "yellow")
+        if calendar.idle:
+            self.line(
+                f"{listed(night.name for night in calendar.idle)}: no frame of a kind that is wanted",
+                "left alone",
+                "dim",
+            )
+
+    def night_begins(self, night: Night, number: str) -> None:
+        """Begin the lines of a night."""
+        self._out.print(f"\n[bold]{escape(night.name)}[/] ({number})")
+
+    def night_failed(self, night: Night, error: Exception) -> None:
+        """Say why a night was not carried out."""
+        for line in str(error).splitlines():
+            self.line(line.strip(), night.name, "red")
+
+    def summary(self, told: Sequence[Told], out: Path, *, dry_run: bool) -> None:
+        """Close with a line for each night, and a verdict."""
+        title = f"Nights that would go to {out}" if dry_run else f"Nights in {out}"
+        self._out.print()
+        table = Table(title=escape(harmless(title)), title_justify="left", title_style="bold")
+        table.add_column("night", no_wrap=True)
+        for name in ("frames", "science", "kept", "incomplete", "failed"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("borrowed", overflow="fold")
+        table.add_column("seconds", justify="right", no_wrap=True)
+        table.add_column("", overflow="fold")
+        for each in told:
+            figures = (each.frames, each.science, each.kept, each.incomplete, each.failed)
+            word, colour = _verdict(each, dry_run=dry_run)
+            verdict = f"[{colour}]{word}[/]"
+            row = (*(str(figure) for figure in figures), escape(harmless(each.borrowed)) or "–", f"{each.seconds:.1f}")
+            table.add_row(escape(each.night), *row, verdict)
+        self._out.print(table)
+        bad = [each.night for each in told if each.code != OK]
+        for each in told:
+            if each.problem:
+                self.line(f"{each.night}: {each.problem.splitlines()[0]}", "refused", "red")
+        if not dry_run:
+            said = f"All is well with {len(told) - len(bad)} of {len(told)} nights" + (
+                "." if not bad else ", but not with "
+            )
+            self._out.print(f"[bold {'red' if bad else 'green'}]{said}{listed(bad)}{'.' if bad else ''}[/]")

@@ -1,0 +1,429 @@
+"""The commands: they parse, call, print, and return an exit code.
+
+Exit codes: 0, everything asked for was made; 1, something was not made, or is likely wrong, as a result in which a
+frame took part that does not seem to belong; 2, nothing was done, because the command could not be carried out as it
+was given; 3, an error of ours, which nobody has foreseen; 130, interrupted (SIGINT); 143, terminated (SIGTERM).
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import warnings
+from copy import copy
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+from zeroframe._version import __version__
+from zeroframe.cli.console import Screen, harmless_cell, say
+from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
+from zeroframe.cli.night import add_night_commands
+from zeroframe.cli.options import (
+    INCOMPLETE,
+    INTERRUPTED,
+    OK,
+    REFUSED,
+    TERMINATED,
+    UNFORESEEN,
+    WRITE,
+    Camera,
+    Clip,
+    IgnoreChecksums,
+    MemLimit,
+    Method,
+    Overwrite,
+    RejectOutliers,
+    Spread,
+    Workers,
+    bytes_of,
+    expanded,
+    local_path,
+    path_or_url,
+)
+from zeroframe.cli.streams import LastingStream, lasting_streams
+from zeroframe.errors import FolderLostError, ZeroframeError, ZeroframeWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    from zeroframe.run.combined_outcome import CombinedOutcome
+
+__all__ = ["app", "main"]
+
+#: Commands whose result is what they print: where that cannot be written, something was not made.
+_ARE_TEXT = frozenset(("explain", "inspect", "ls", "recipe", "verify"))
+
+app = typer.Typer(
+    name="zeroframe",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those that the program was called with.
+
+    Raises
+    ------
+    SystemExit
+        Always.
+    """
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may hold bytes that no encoding knows
+        sys.stdout.reconfigure(errors="backslashreplace")
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    call, stop = Call(given), _Stop()
+    with lasting_streams() as (out, _), stop, warnings.catch_warnings():
+        warnings.simplefilter("always", ZeroframeWarning)
+        with remarks_shown():
+            code = _run(call, stop)
+        out.flush()
+        code = max(code, _code_of_output(out, call))
+    sys.exit(code)
+
+
+def _code_of_output(out: LastingStream, call: Call) -> int:
+    """Say what could not be printed; return the exit code for that."""
+    if not out.is_lost or out.failure is None:
+        return OK
+    made_nothing_else = call.command in _ARE_TEXT
+    if made_nothing_else or not out.was_closed:
+        say(f"zeroframe: standard output could not be written ({out.failure.strerror}); results in files are complete")
+    return INCOMPLETE if made_nothing_else else OK
+
+
+class _Stop:
+    """While it is entered, SIGTERM ends a command as Ctrl-C does: what is half-written is removed."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._ask)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        raise KeyboardInterrupt
+
+
+def _run(call: Call, stop: _Stop) -> int:
+    """Run a command; say what stands in its way in one sentence."""
+    interrupted = False
+    try:
+        given = list(call.arguments)
+        chosen = _app_for(given[0] if given else "")
+        code = chosen(args=given, prog_name="zeroframe", standalone_mode=False, obj=call)
+    except FolderLostError as error:  # some results were made before
+        say(f"zeroframe: {error}")
+        return INCOMPLETE
+    except ZeroframeError as error:
+        say(f"zeroframe: {error}")
+        return REFUSED
+    except (KeyboardInterrupt, typer.Abort):
+        interrupted = True
+    except Exception as error:  # noqa: BLE001 -- the last resort, which keeps the details
+        # an option or a value that the parser does not take; typer has brought its own classes since 0.20
+        if not hasattr(error, "format_message"):
+            return _unforeseen(error, call)
+        error.show()  # type: ignore[attr-defined]
+        return REFUSED
+    if interrupted or code == INTERRUPTED:
+        what = "terminated" if stop.asked else "interrupted"
+        say(f"zeroframe: {what}; results that are there are whole, and none is half-written")
+        return TERMINATED if stop.asked else INTERRUPTED
+    return code or OK
+
+
+def _unforeseen(error: Exception, call: Call) -> int:
+    """Say in one sentence that the fault is ours, and where it can be read how it came about."""
+    details = write_details(error, call)
+    first = str(error).partition("\n")[0]
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    where = "no file could be written that says more" if details is None else f"the details are in {details}"
+    say(f"zeroframe: an unexpected error ended the command ({what}); this is a fault of zeroframe, and {where}")
+    return UNFORESEEN
+
+
+@cache
+def _app_for(name: str) -> typer.Typer:
+    """Return the program with the one command that is called: to build the options of all takes 30 ms at each start."""
+    chosen = [each for each in app.registered_commands if name == (each.name or getattr(each.callback, "__name__", ""))]
+    if not chosen:
+        return app
+    one = copy(app)
+    one.registered_commands = chosen
+    return one
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it
+    if value:
+        sys.stdout.write(f"zeroframe {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option("--log-file", metavar="FILE", parser=local_path, help="Log what is done, at the end of FILE."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every event on standard error; log more of them.")
+    ] = False,
+) -> None:
+    """From a folder of raw CCD frames to calibrated frames and combined ones that can be trusted."""
+    call = context.find_object(Call)
+    if call is not None:
+        call.log_file, call.verbose = log_file, verbose
+
+
+add_night_commands(app)
+
+
+@app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
+def combine(
+    frames: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FRAMES...", parser=path_or_url, help="Calibrated frames of one size and unit, or their URLs."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=path_or_url, help="What is written.", rich_help_panel=WRITE
+        ),
+    ],
+    method: Method = "average",
+    clip: Clip = 5.0,
+    clip_spread: Spread = "noise",
+    reject_outliers: RejectOutliers = False,
+    overwrite: Overwrite = False,
+    ignore_checksums: IgnoreChecksums = False,
+    mem_limit: MemLimit = None,
+    workers: Workers = None,
+) -> int:
+    """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
+    from zeroframe.fits.store.names import FAR_THREADS, any_far
+    from zeroframe.run.combine_files import run_combine
+    from zeroframe.stacks.clipping import clip_spec
+
+    screen = Screen()
+    spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
+    frames = expanded(frames)
+    if any_far(*frames):
+        workers = workers or FAR_THREADS
+    with screen.progress() as progress:
+        outcome = run_combine(
+            frames,
+            output,
+            spec,
+            clip_spread=clip_spread,
+            reject_outliers=reject_outliers,
+            overwrite=overwrite,
+            mem_limit_bytes=limit,
+            workers=workers,
+            progress=progress,
+            check_sums=not ignore_checksums,
+        )
+    screen.combine_result(outcome)
+    return _combine_code(outcome)
+
+
+def _combine_code(outcome: CombinedOutcome) -> int:
+    if outcome.state != "done":
+        return REFUSED
+    return OK if outcome.is_good else INCOMPLETE
+
+
+@app.command(epilog="For example: zeroframe inspect RAW --write my-camera.toml --plot overscan.png")
+def inspect(
+    raw: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RAW",
+            parser=path_or_url,
+            help="Folder with biases, and flats or science frames beside them, or its URL.",
+        ),
+    ],
+    camera: Camera = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write", metavar="FILE", parser=local_path, help="A profile for --camera: my.toml.", rich_help_panel=WRITE
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", parser=local_path, help="What it rests on: overscan.png.", rich_help_panel=WRITE
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    mem_limit: MemLimit = None,
+    workers: Workers = None,
+) -> int:
+    """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
+    from zeroframe.fits.inputs import Inputs
+    from zeroframe.headers.survey import folder_files
+    from zeroframe.inspection import inspect_overscan, write_camera, write_plot
+    from zeroframe.planning.targets import check_output_folder, refuse_among
+
+    targets = [target for target in (write, plot) if target is not None]
+    for target in targets:
+        check_output_folder(raw, target.parent)
+    frames = folder_files(raw) if targets else []
+    refuse_among(Inputs.of(frames), {target.parent for target in targets})
+    inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
+    screen = Screen()
+    result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
+    screen.inspection(result)
+    if plot is not None:
+        write_plot(result, plot, overwrite=overwrite, inputs=inputs)
+        screen.line(str(plot), "plot", "cyan")
+    if write is not None:
+        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs)
+        screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
+    return OK
+
+
+@app.command(epilog="For example: zeroframe verify OUT --raw RAW")
+def verify(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", parser=path_or_url, help="Folder with the results of a run, or its URL.")
+    ],
+    raw: Annotated[
+        Path | None,
+        typer.Option(metavar="RAW", parser=path_or_url, help="Folder with the raw frames, to be compared, too."),
+    ] = None,
+    workers: Workers = None,
+) -> int:
+    """Say what in a folder of results has been altered, is missing, or was not made by the run."""
+    from zeroframe.run.verify import verify_folder
+
+    screen = Screen()
+    verified = verify_folder(out, raw, workers=workers)
+    screen.verified(verified)
+    return INCOMPLETE if verified.problems else OK
+
+
+@app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")
+def list_folder(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", parser=path_or_url, help="Folder with frames, or its URL; subfolders are not entered."
+        ),
+    ],
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="What is shown, as 'file,kind,exptime': ours, or any card.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="CONDITIONS", help="Which frames, as 'imagetyp=bias exptime>0'.")
+    ] = None,
+    output_format: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="How it is shown.")
+    ] = "table",
+) -> int:
+    """Show what is in a folder, from the headers alone."""
+    from zeroframe.headers.listing import list_frames
+
+    names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
+    listing = list_frames(folder, columns=names, where=where)
+    if output_format == "json":
+        import json
+
+        frames = [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]
+        sys.stdout.write(json.dumps(frames, indent=1) + "\n")
+    elif output_format == "csv":
+        import csv
+
+        rows = [[harmless_cell(one) for one in row] for row in (listing.columns, *listing.rows)]
+        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+    else:
+        Screen().listing(listing)
+    for problem in listing.problems:
+        say(f"note: {problem}")
+    return INCOMPLETE if listing.problems else OK
+
+
+@app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
+def simulate(
+    camera: Annotated[str, typer.Argument(metavar="CAMERA", help="palomar-lfc or apogee-cg16m.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", parser=local_path, help="Folder for the raw frames.")],
+    frames: Annotated[int, typer.Option(min=1, metavar="N", help="How many biases.")] = 6,
+    night: Annotated[
+        bool, typer.Option("--night", help="A whole night: biases, darks, flats and science frames.")
+    ] = False,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Write .fits.gz.")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same frames.")] = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace frames that are there already.")] = False,
+) -> int:
+    """Make raw frames whose truth is known, to try things on."""
+    from zeroframe.simulate import night_specs, simulate_biases, simulate_night
+
+    screen = Screen()
+    total = len(night_specs(camera)) if night else frames
+    written: list[Path] = []
+    with screen.progress() as progress:
+
+        def report(path: Path) -> None:
+            written.append(path)
+            progress("simulating", len(written) / total)
+
+        if night:
+            paths = simulate_night(camera, directory, gzip=gzip, seed=seed, overwrite=overwrite, progress=report)
+        else:
+            paths = simulate_biases(
+                camera, directory, frames=frames, gzip=gzip, seed=seed, overwrite=overwrite, progress=report
+            )
+    what = "raw frames of a night" if night else "raw biases"
+    screen.line(f"{len(paths)} {what} of {camera} in {directory}: {paths[0].name} to {paths[-1].name}")
+    return OK
+
+
+@app.command(epilog="For example: zeroframe fetch palomar-lfc .")
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="EXAMPLE", help="palomar-lfc or apogee-cg16m.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", parser=local_path, help="Where the folder of the example is put.")
+    ],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there already.")] = False,
+) -> int:
+    r"""Download the frames of the CCD Data Reduction Guide, by pooch: pip install 'zeroframe\[examples]'."""
+    from zeroframe.cli.examples import fetch as fetch_example
+
+    screen = Screen()
+    with screen.progress() as progress:
+        folder = fetch_example(
+            name, directory, overwrite=overwrite, progress=lambda done, total: progress("downloading", done / total)
+        )
+    files = sum(path.is_file() for path in folder.rglob("*"))
+    screen.line(f"{files} files of {name} in {folder}")
+    return OK
+
+
+for _command in app.registered_commands:
+    _command.cls = LoggedCommand

@@ -1,0 +1,236 @@
+"""The commands that carry out a plan, ``bias``, ``dark``, ``flat`` and ``night``; and ``explain`` and ``recipe``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zeroframe.cli.calibrate import NightMeans, carry_out_plan
+from zeroframe.cli.options import (
+    COMBINE,
+    OK,
+    SUBTRACT,
+    WRITE,
+    Camera,
+    Check,
+    ClipAsked,
+    Cluster,
+    CompressAsked,
+    DryRun,
+    IgnoreChecksums,
+    MemLimit,
+    MethodAsked,
+    Out,
+    Overscan,
+    OverscanFit,
+    OverscanMethod,
+    OverscanOrder,
+    Overwrite,
+    RejectAsked,
+    Report,
+    SpreadAsked,
+    Trim,
+    Workers,
+    bytes_of,
+    executor_of,
+    local_path,
+    path_or_url,
+    section_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from zeroframe.planning.recipe import NightRecipe
+
+__all__ = ["add_night_commands", "explain", "recipe"]
+
+Raw = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RAW", parser=path_or_url, help="Folder with the raw frames, or its URL; it is never written to."
+    ),
+]
+Recipe = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe", metavar="FILE", help="Settings file: night.toml; see zeroframe recipe.", rich_help_panel=SUBTRACT
+    ),
+]
+Combine = Annotated[
+    bool | None, typer.Option("--combine/--no-combine", help="Combine the calibrated frames.", rich_help_panel=COMBINE)
+]
+ByNight = Annotated[
+    bool,
+    typer.Option("--by-night", help="RAW is a tree, or a list of frames, of many nights.", rich_help_panel=SUBTRACT),
+]
+
+
+def add_night_commands(app: typer.Typer) -> None:
+    """Put the commands of this module among those of the program."""
+    for name, (what, example) in _COMMANDS.items():
+        app.command(name, help=f"{what}\n\n{_ALL_OF_THEM}", epilog=f"For example: {example}")(_command(name))
+    app.command(epilog="For example: zeroframe explain OUT/ccd.037.0.fits")(explain)
+    app.command(epilog="For example: zeroframe recipe > night.toml")(recipe)
+
+
+#: What each command does, and an example.
+_COMMANDS = {
+    "bias": (
+        (
+            "Calibrate the biases of a folder, and combine them into OUT/combined_bias.fits.\n\n"
+            "Other frames are left alone, and folders within RAW are not entered."
+        ),
+        "zeroframe bias RAW -o OUT --overscan '\\[2056:2080,:]' --trim '\\[1:2048,:]'",
+    ),
+    "dark": (
+        (
+            "Calibrate the darks of a folder with its biases, and combine those of one exposure.\n\n"
+            "Other frames are left alone, and folders within RAW are not entered."
+        ),
+        "zeroframe dark RAW -o OUT",
+    ),
+    "flat": (
+        (
+            "Calibrate the flats of a folder with its biases and darks, and combine those of one filter.\n\n"
+            "Other frames are left alone, and folders within RAW are not entered."
+        ),
+        "zeroframe flat RAW -o OUT",
+    ),
+    "night": (
+        (
+            "Calibrate all frames of a night with the biases, darks and flats that belong to them.\n\n"
+            "Which frames belong together is decided by their headers, before any pixel is touched: --dry-run shows "
+            "it. Folders within RAW are entered, and found again in OUT."
+        ),
+        "zeroframe night RAW -o OUT --dry-run",
+    ),
+}
+_ALL_OF_THEM = (
+    "Without --camera, --overscan and --trim a known camera is recognised by its header; of any other the pixels of a "
+    "few frames decide (see zeroframe inspect). A header's BIASSEC is never simply believed.\n\n"
+    "With --by-night RAW holds many nights, or is a list of frames. Each night goes into a folder of its own, as "
+    "OUT/2026-11-20, and borrows what it lacks from the nearest night that has it.\n\n"
+    "What is in OUT already, made of the same frames in the same way, is kept: a run that was cut short can be run "
+    "again."
+)
+
+
+def _command(job: str) -> Callable[..., int]:
+    """Return one of the commands: they differ in the frames that take part."""
+
+    def run(
+        raw: Raw,
+        out: Out,
+        camera: Camera = None,
+        overscan: Overscan = None,
+        trim: Trim = None,
+        overscan_method: OverscanMethod = None,
+        overscan_fit: OverscanFit = None,
+        overscan_order: OverscanOrder = None,
+        method: MethodAsked = None,
+        clip: ClipAsked = None,
+        clip_spread: SpreadAsked = None,
+        reject_outliers: RejectAsked = None,
+        combine: Combine = None,
+        recipe: Recipe = None,
+        compress: CompressAsked = None,
+        overwrite: Overwrite = False,
+        dry_run: DryRun = False,
+        check: Check = False,
+        ignore_checksums: IgnoreChecksums = False,
+        report: Report = True,
+        by_night: ByNight = False,
+        mem_limit: MemLimit = None,
+        workers: Workers = None,
+        cluster: Cluster = None,
+    ) -> int:
+        said = {
+            "camera": camera,
+            "overscan": section_of(overscan, "--overscan"),
+            "trim": section_of(trim, "--trim"),
+            "overscan_method": overscan_method,
+            "overscan_fit": overscan_fit,
+            "overscan_order": overscan_order,
+            "method": method,
+            "clip": clip,
+            "clip_spread": clip_spread,
+            "reject_outliers": reject_outliers,
+            "combine": combine,
+            "compress": compress,
+        }
+        on = None if dry_run else cluster
+        means = NightMeans(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on)
+        return _carried_out(job, raw, out, _recipe_of(job, recipe, said), means, by_night=by_night, overwrite=overwrite)
+
+    return run
+
+
+def _carried_out(
+    job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightMeans, *, by_night: bool, overwrite: bool
+) -> int:
+    from zeroframe.cli.console_night import NightScreen
+    from zeroframe.planning.asking import planned
+
+    if means.cluster is not None:  # its processes may be in other folders
+        raw, out = raw.absolute(), out.absolute()
+    if by_night:
+        from zeroframe.cli.nights import carry_out_nights
+
+        return carry_out_nights(raw, out, recipe, means, overwrite=overwrite)
+    plan = planned(*(job, raw, out, recipe), overwrite=overwrite, mem_limit_bytes=means.limit, workers=means.workers)
+    with executor_of(means.cluster, raw, out) as executor:
+        return carry_out_plan(plan, means, NightScreen(), executor)[0]
+
+
+def _recipe_of(job: str, path: Path | None, said: Mapping[str, object]) -> NightRecipe:
+    from zeroframe.planning.recipe import NightRecipe, load_recipe
+    from zeroframe.planning.shorthands import recipe_for
+
+    return recipe_for(job, NightRecipe() if path is None else load_recipe(path), said)
+
+
+def explain(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", parser=path_or_url, help="A result of zeroframe night or bias, where it was put."
+        ),
+    ],
+) -> int:
+    """Say which bias, dark and flat a result was made with, why, and what was the next best."""
+    from zeroframe.cli.console_night import NightScreen
+    from zeroframe.run.explain import explain_file
+
+    NightScreen().sentences(explain_file(file))
+    return OK
+
+
+def recipe(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=local_path, help="Where it is written.", rich_help_panel=WRITE
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Write a recipe for zeroframe night or bias with every default in it, to be changed."""
+    from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.planning.recipe_text import recipe_text
+
+    text = recipe_text(NightRecipe())
+    if output is None:
+        sys.stdout.write(text)
+        return OK
+    from zeroframe.cli.console_night import NightScreen
+    from zeroframe.fits.atomic import atomic_file, write_all
+    from zeroframe.headers.own_results import RECIPE
+
+    with atomic_file(output, overwrite=RECIPE.permission(output, overwrite=overwrite)) as descriptor:
+        write_all(descriptor, [text.encode()])
+    NightScreen().line(str(output), "recipe", "cyan")
+    return OK

@@ -1,0 +1,103 @@
+"""``zeroframe night --by-night``: many nights, one after the other."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from zeroframe.cli.calibrate import carry_out_plan
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, executor_of
+from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
+from zeroframe.fits.failures import file_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from zeroframe.cli.calibrate import NightMeans
+    from zeroframe.cli.console_nights import NightsScreen, Told
+    from zeroframe.planning.calendar import Night
+    from zeroframe.planning.nights import ManyNights
+    from zeroframe.planning.recipe import NightRecipe
+
+__all__ = ["carry_out_nights"]
+
+
+def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightMeans, *, overwrite: bool) -> int:
+    """Plan and carry out every night of a tree or a list; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    raw : pathlib.Path
+        A folder, or a file that names frames.
+    out : pathlib.Path
+        Holds a folder for each night.
+    recipe : NightRecipe
+        What was asked for.
+    means : NightMeans
+        How it is done.
+    overwrite : bool
+        Whether files that are there already may be replaced.
+
+    Returns
+    -------
+    int
+        The exit code: that of all nights where they agree, else that something is incomplete.
+
+    Raises
+    ------
+    ZeroframeError
+        When there are no nights, or the cluster is lost.
+    """
+    from zeroframe.cli.console_nights import NightsScreen
+    from zeroframe.fits.store.names import UrlPath
+
+    for folder in (raw, out):
+        if isinstance(folder, UrlPath):
+            raise UnsupportedError(
+                folder, "is not on a disk, which --by-night needs", "give zeroframe night the URL of each night"
+            )
+    screen = NightsScreen()
+    nights = _found(raw, out, recipe, overwrite=overwrite, workers=means.workers)
+    screen.calendar(nights.calendar, raw)
+    told = []
+    with executor_of(means.cluster, nights.raw, out) as executor:
+        for number, night in enumerate(nights.calendar.nights, start=1):
+            screen.night_begins(night, f"{number} of {len(nights.calendar.nights)}")
+            told.append(_one(nights, night, means, screen, executor))
+    screen.summary(told, out, dry_run=means.dry_run)
+    return _code_of(told)
+
+
+def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, workers: int | None) -> ManyNights:
+    from zeroframe.planning.manifest import read_manifest
+    from zeroframe.planning.nights import nights_of_list, nights_of_tree
+
+    if raw.is_file():
+        return nights_of_list(read_manifest(raw), out, recipe, overwrite=overwrite, workers=workers)
+    return nights_of_tree(raw, out, recipe, overwrite=overwrite, workers=workers)
+
+
+def _one(nights: ManyNights, night: Night, means: NightMeans, screen: NightsScreen, executor: Executor | None) -> Told:
+    """Carry out one night; keep no more of it than a line of the summary."""
+    from zeroframe.cli.console_nights import Told
+
+    started = time.perf_counter()
+    try:
+        plan = nights.plan(night, mem_limit_bytes=means.limit, workers=means.workers)
+        code, result = carry_out_plan(plan, means, screen, executor)
+    except ClusterError:
+        raise  # the others would fail, too
+    except Exception as error:  # noqa: BLE001 -- one night must not stop the others
+        known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
+        screen.night_failed(night, known)
+        return Told.of_failure(night, str(known))
+    return Told.of_night(night, plan, result, code, time.perf_counter() - started)
+
+
+def _code_of(told: Sequence[Told]) -> int:
+    codes = {each.code for each in told}
+    if codes <= {OK}:
+        return OK
+    return REFUSED if codes == {REFUSED} else INCOMPLETE

@@ -1,0 +1,250 @@
+"""What several commands share: options, exit codes, and how an option's text becomes a value."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError
+from zeroframe.headers.sections import Section
+from zeroframe.memory import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
+__all__ = [
+    "COMBINE",
+    "INCOMPLETE",
+    "INTERRUPTED",
+    "MEANS",
+    "OK",
+    "REFUSED",
+    "SUBTRACT",
+    "TERMINATED",
+    "UNFORESEEN",
+    "WRITE",
+    "Camera",
+    "Check",
+    "Clip",
+    "ClipAsked",
+    "Cluster",
+    "CompressAsked",
+    "DryRun",
+    "IgnoreChecksums",
+    "MemLimit",
+    "Method",
+    "MethodAsked",
+    "Out",
+    "Overscan",
+    "OverscanFit",
+    "OverscanMethod",
+    "OverscanOrder",
+    "Overwrite",
+    "RejectAsked",
+    "RejectOutliers",
+    "Report",
+    "Spread",
+    "SpreadAsked",
+    "Trim",
+    "Workers",
+    "bytes_of",
+    "executor_of",
+    "expanded",
+    "local_path",
+    "path_or_url",
+    "section_of",
+]
+
+#: 0, all was made and is well; 1, something was not made or is likely wrong; 2, nothing was done; 3, an error of ours.
+OK, INCOMPLETE, REFUSED, UNFORESEEN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
+
+
+def path_or_url(text: str) -> Path:
+    """Return the path that an argument names, be it of a disk or the URL of a store."""
+    from zeroframe.fits.store.names import as_path
+
+    try:
+        return as_path(text)
+    except UsageError as error:
+        raise NoFramesError(str(error)) from error  # which the parser of arguments does not take for its own
+
+
+def local_path(text: str) -> Path:
+    """Return the path that an argument names; raises `UnsupportedError` where it is the URL of a store."""
+    from zeroframe.fits.store.names import UrlPath
+
+    path = path_or_url(text)
+    if isinstance(path, UrlPath):
+        raise UnsupportedError(path, "is not on a disk, which this command needs", "copy it to a folder of a disk")
+    return path
+
+
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", metavar="OUT", parser=path_or_url, help="Folder for the results, or its URL (s3://…).",
+        rich_help_panel=WRITE,
+    ),
+]  # fmt: skip
+Camera = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A known camera, or a profile of your own: my.toml.", rich_help_panel=SUBTRACT),
+]
+Overscan = Annotated[str | None, typer.Option(metavar="SECTION", help="As \\[2056:2080,:].", rich_help_panel=SUBTRACT)]
+Trim = Annotated[
+    str | None, typer.Option(metavar="SECTION", help="What is kept, as \\[1:2048,:].", rich_help_panel=SUBTRACT)
+]
+OverscanMethod = Annotated[
+    Literal["median", "mean", "clipped"] | None,
+    typer.Option(metavar="HOW", help="Level of each row: median, mean or clipped (mean).", rich_help_panel=SUBTRACT),
+]
+OverscanFit = Annotated[
+    Literal["chebyshev", "legendre", "spline"] | None,
+    typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=SUBTRACT),
+]
+OverscanOrder = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),
+]
+Method = Annotated[
+    Literal["average", "median", "sum"],
+    typer.Option(metavar="HOW", help="average, median or sum.", rich_help_panel=COMBINE),
+]
+Clip = Annotated[
+    float,
+    typer.Option(metavar="K", help="Reject what is K spreads from the median; 0: nothing.", rich_help_panel=COMBINE),
+]
+_SPREADS = (
+    "noise (by default): 1.4826 MAD, but no less than the noise of the frames; mad: as in the notebooks; std: standard "
+    "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip."
+)
+Spread = Annotated[
+    Literal["noise", "mad", "std", "ccd"],
+    typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
+]
+RejectOutliers = Annotated[
+    bool,
+    typer.Option(
+        "--reject-outliers", help="Leave out frames that do not belong to the others.", rich_help_panel=COMBINE
+    ),
+]
+MethodAsked = Annotated[
+    Literal["average", "median", "sum"] | None,
+    typer.Option("--method", metavar="HOW", help="average (by default), median or sum.", rich_help_panel=COMBINE),
+]
+ClipAsked = Annotated[
+    float | None,
+    typer.Option(
+        "--clip",
+        metavar="K",
+        help="Reject what is K spreads from the median (by default 5); 0: nothing.",
+        rich_help_panel=COMBINE,
+    ),
+]
+SpreadAsked = Annotated[
+    Literal["noise", "mad", "std", "ccd"] | None,
+    typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
+]
+RejectAsked = Annotated[
+    bool | None,
+    typer.Option(
+        "--reject-outliers/--keep-outliers",
+        help="Leave out frames that do not belong to the others.",
+        rich_help_panel=COMBINE,
+    ),
+]
+CompressAsked = Annotated[
+    Literal["none", "gzip", "rice"] | None,
+    typer.Option("--compress", metavar="HOW", help="none, gzip (.fits.gz) or rice (.fits.fz).", rich_help_panel=WRITE),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results that are there already.", rich_help_panel=WRITE)
+]
+MemLimit = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="As 2G; by default half of what is free.", rich_help_panel=MEANS),
+]
+IgnoreChecksums = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-checksums", help="Use frames whose data have not the sum of their header.", rich_help_panel=MEANS
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=MEANS),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Dask cluster: tcp://scheduler:8786, or local:4 (processes).", rich_help_panel=MEANS
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.", rich_help_panel=WRITE)
+]
+Report = Annotated[
+    bool,
+    typer.Option("--report/--no-report", help="Write OUT/report.html, which shows why.", rich_help_panel=WRITE),
+]
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="Read raw frames again even if their times are the same.", rich_help_panel=WRITE),
+]
+
+
+def section_of(text: str | None, option: str) -> Section | None:
+    """Return the section that an option names; raises `SectionError`, which names the option."""
+    try:
+        return None if text is None else Section.parse(text)
+    except SectionError as error:
+        raise SectionError(f"{option}: {error}") from error
+
+
+@contextmanager
+def executor_of(cluster: str | None, raw: Path, out: Path) -> Iterator[Executor | None]:
+    """Connect to the cluster that an option names, whose workers must see both folders; None where none is named."""
+    if cluster is None:
+        yield None
+        return
+    from zeroframe.run.dask import on_cluster
+    from zeroframe.run.sessions import make_folder
+
+    make_folder(out)
+    with on_cluster(cluster, folders=(raw, out)) as executor:
+        yield executor
+
+
+def expanded(paths: list[Path]) -> list[Path]:
+    """Return paths, those URLs that end in a pattern, which no shell expands, replaced by the files that it fits.
+
+    Raises
+    ------
+    NoFramesError
+        When it fits none.
+    """
+    from zeroframe.fits.store.names import UrlPath
+
+    found: list[Path] = []
+    for path in paths:
+        if not (isinstance(path, UrlPath) and re.search(r"[*?\[]", path.name)):
+            found.append(path)
+            continue
+        fitting = [each for each in path.parent.iterdir() if fnmatchcase(each.name, path.name)]
+        if not fitting:
+            raise NoFramesError(f"{path} fits no file; see what is there with zeroframe ls {path.parent}")
+        found += fitting
+    return found
+
+
+def bytes_of(text: str | None) -> int | None:
+    """Return the size in memory that an option names; raises `UsageError`."""
+    return None if text is None else parse_size(text)

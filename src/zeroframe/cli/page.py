@@ -1,0 +1,106 @@
+"""The page that a run leaves behind, for every command that writes one."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from zeroframe.cli.console import say
+from zeroframe.errors import ZeroframeError
+from zeroframe.fits.failures import error_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from zeroframe.cli.console import Screen
+    from zeroframe.fits.watching import Watch
+    from zeroframe.report import ReportData
+
+__all__ = ["REPORT_NAME", "can_write", "report_threads", "watched", "write_page"]
+
+REPORT_NAME = "report.html"
+_FAR_READERS = 4
+
+
+def can_write() -> bool:
+    """Say whether what is needed for it is installed."""
+    from zeroframe.report import can_write_reports
+
+    return can_write_reports()
+
+
+def report_threads(workers: int | None, *folders: Path) -> int | None:
+    """Return how many threads read for a page: each holds a frame of a store whole, and waits for it most of the time.
+
+    Parameters
+    ----------
+    workers : int or None
+        What was asked for.
+    folders : pathlib.Path
+        Where the frames are.
+    """
+    from zeroframe.fits.store.names import any_far
+
+    return min(workers or _FAR_READERS, _FAR_READERS) if any_far(*folders) else workers
+
+
+def watched(watch: Watch, paths: Iterable[Path], measured: Callable[[], ReportData]) -> ReportData:
+    """Return what a page shows of files, which must not change while they are read for it.
+
+    Parameters
+    ----------
+    watch : Watch
+        May have looked at some of them when they were calibrated, or made.
+    paths : iterable of pathlib.Path
+        The files.
+    measured : callable
+        Reads them, and returns what the page shows.
+
+    Raises
+    ------
+    FrameError
+        Which names the first file that is another now.
+    """
+    read = list(paths)
+    watch.look(read)
+    data = measured()
+    watch.check(read)
+    return data
+
+
+def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen) -> bool:
+    """Write OUT/report.html and say so; a file of that name that is no report of ours is kept.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder of results.
+    measured : callable
+        Called with the command line; returns what the page shows.
+    screen : Screen
+        Where it is said.
+
+    Returns
+    -------
+    bool
+        False where it should be there and cannot.
+    """
+    from zeroframe.fits.replacing import Replaceable
+    from zeroframe.report import is_report, write_report
+    from zeroframe.run.record import add_report
+
+    target = out / REPORT_NAME
+    if not can_write():
+        say("note: no report.html, which needs jinja2; install it: pip install 'zeroframe[report]', or say --no-report")
+        return True
+    try:
+        replaces = (Replaceable.of(target) or False) if is_report(target) else False
+        write_report(target, measured(shlex.join(["zeroframe", *sys.argv[1:]])), overwrite=replaces)
+        add_report(out, target.name)
+    except Exception as error:  # noqa: BLE001 -- the results are there whatever becomes of the page
+        say(f"no report: {error if isinstance(error, ZeroframeError) else error_sentence(error, target)}")
+        return False
+    screen.line(str(target), "report", "cyan")
+    return True

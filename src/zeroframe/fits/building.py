@@ -1,0 +1,153 @@
+"""The header blocks of an HDU that is about to be written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zeroframe.fits.astropy_headers import card_groups, is_structural
+from zeroframe.fits.cards import CARD_SIZE, Cards
+from zeroframe.fits.checksums import add_sums, data_sum, encode_checksum
+from zeroframe.fits.header import HeaderDraft
+from zeroframe.fits.layout import padded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from astropy.io.fits import Header
+
+__all__ = ["card", "described_cards", "finished_header", "mandatory_cards"]
+
+_UNSIGNED_COMMENT = "offset of the integers' sign convention"
+
+
+def card(keyword: str, value: bool | float | str, comment: str = "") -> str:  # noqa: FBT001 - a value, not a flag
+    """Return one card in fixed format.
+
+    Parameters
+    ----------
+    keyword : str
+        At most eight characters.
+    value : bool, int, float or str
+        A string of at most 68 characters.
+    comment : str
+        Cut where the card ends.
+
+    Returns
+    -------
+    str
+        80 characters.
+
+    Examples
+    --------
+    >>> card("NAXIS", 2).rstrip()
+    'NAXIS   =                    2'
+    >>> card("EXTNAME", "SCI").rstrip()
+    "EXTNAME = 'SCI     '"
+    """
+    if isinstance(value, bool):
+        text = f"{'T' if value else 'F':>20}"
+    elif isinstance(value, str):
+        quoted = value.replace("'", "''")
+        text = f"'{quoted:8}'"
+    else:
+        text = f"{value:>20}"
+    line = f"{keyword:8}= {text:20}" + (f" / {comment}" if comment else "")
+    if len(line.partition(" / ")[0].rstrip()) > CARD_SIZE:
+        raise ValueError(f"{keyword} = {value!r} does not fit a card")
+    return line[:CARD_SIZE].ljust(CARD_SIZE)
+
+
+def mandatory_cards(
+    bitpix: int, shape: tuple[int, ...], bzero: int, *, primary: bool, extend: bool = False
+) -> list[str]:
+    """Return the cards that describe an image, in the order that the standard asks for (section 4.4.1).
+
+    Parameters
+    ----------
+    bitpix : int
+        As stored.
+    shape : tuple of int
+        As numpy has it; empty for an HDU without data.
+    bzero : int
+        Offset of the sign convention, 0 for none.
+    primary, extend : bool
+        Whether it is the primary HDU, and whether extensions follow it.
+    """
+    lines = [
+        card("SIMPLE", True, "conforms to FITS standard") if primary else card("XTENSION", "IMAGE", "Image extension")
+    ]
+    lines += [card("BITPIX", bitpix, "array data type"), card("NAXIS", len(shape), "number of array dimensions")]
+    lines += [card(f"NAXIS{axis}", size) for axis, size in enumerate(shape[::-1], 1)]
+    if not primary:
+        lines += [card("PCOUNT", 0, "number of parameters"), card("GCOUNT", 1, "number of groups")]
+    elif extend:
+        lines.append(card("EXTEND", True, "extensions follow"))
+    return lines + offset_cards(bzero)
+
+
+def offset_cards(bzero: int) -> list[str]:
+    """Return BSCALE and BZERO where integers of the other sign are stored."""
+    return [card("BSCALE", 1), card("BZERO", bzero, _UNSIGNED_COMMENT)] if bzero else []
+
+
+def described_cards(header: Header | HeaderDraft | Cards | None, name: str = "") -> list[str]:
+    """Return the cards of a header that describe the exposure and not how it was stored.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header, HeaderDraft, Cards or None
+        The header of the image. What describes its storage is left out, BLANK and checksums included.
+    name : str
+        EXTNAME, in place of that in the header; empty for none.
+
+    Returns
+    -------
+    list of str
+        Cards of 80 characters, or a multiple of it for long strings.
+
+    Raises
+    ------
+    ValueError
+        When a card cannot be written.
+    """
+    lines = [card("EXTNAME", name, "name of this extension")] if name else []
+    if header is None:
+        return lines
+    if isinstance(header, HeaderDraft):
+        own = header.lines()
+    elif isinstance(header, Cards):
+        own = header.valid_lines()
+    else:
+        text = header.tostring(sep="", endcard=False, padding=False)
+        own = Cards(
+            text.encode("latin-1")
+        ).valid_lines()  # astropy warns of cards that are not valid, but hands them on
+    kept = [
+        text for keyword, text in card_groups(own) if not (is_structural(keyword) or (name and keyword == "EXTNAME"))
+    ]
+    while kept and not kept[-1].strip():
+        kept.pop()
+    return lines + kept
+
+
+def finished_header(cards: Iterable[str], datasum: int) -> bytes:
+    """Return header blocks with DATASUM and CHECKSUM added.
+
+    Parameters
+    ----------
+    cards : iterable of str
+        All other cards, in order, without END.
+    datasum : int
+        Sum over the data of the HDU, padding included.
+
+    Returns
+    -------
+    bytes
+        A multiple of 2880. No date is in it: the same HDU always has the same header.
+    """
+    zeros = card("CHECKSUM", "0" * 16, "HDU checksum")
+    body = "".join([*cards, card("DATASUM", str(datasum), "data unit checksum")])
+    size = padded(len(body) + 2 * CARD_SIZE)
+    blank = (body + zeros + "END").ljust(size).encode("ascii")
+    checksum = encode_checksum(add_sums(data_sum(blank), datasum))
+    return (body + zeros.replace("0" * 16, checksum) + "END").ljust(size).encode("ascii")

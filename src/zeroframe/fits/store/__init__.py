@@ -1,0 +1,1 @@
+"""Object stores: names, objects, ranges of bytes, copies on this disk."""

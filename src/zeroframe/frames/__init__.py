@@ -1,0 +1,1 @@
+"""One frame, on arrays: overscan, trim, bias, dark, flat, noise, cosmic rays, bad pixels, quality."""

@@ -1,0 +1,184 @@
+"""Cosmic rays in one frame, on arrays: found by their sharp edges, or as what stands far above its surroundings.
+
+The night masks what is found; the verbs on CCDData replace it, too.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.kernels.lacosmic import SharpLimits, mark_cosmic_rays
+from zeroframe.kernels.ranks import block_half_widths, box_medians
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["far_above_median", "mask_lacosmic", "mask_median", "mean_around", "median_around", "scatter_noise"]
+
+_MEDIAN_SIGMAS = 5.0
+_MEDIAN_BOX = 11
+#: Noise is measured in blocks of ``1 << 6`` rows and columns, on every eighth row.
+_BLOCK_SHIFT = 6
+_EVERY = 8
+#: Between these percentiles lie two sigmas of a normal distribution.
+_LOW_PERCENT, _HIGH_PERCENT = 15.8655, 84.1345
+
+
+def mask_lacosmic(
+    pixels: NDArray[Any],
+    sigma: NDArray[Any],
+    mask: NDArray[np.bool_],
+    limits: SharpLimits = SharpLimits(),  # noqa: B008 -- a tuple, which nobody can change
+) -> int:
+    """Mask what is too sharp for a star (L.A.Cosmic), in place; return how many pixels that are.
+
+    Parameters
+    ----------
+    pixels : ndarray of float, shape (ny, nx)
+        The frame.
+    sigma : ndarray of float, shape (ny, nx) or (0, 0)
+        Standard deviations. Where there are none, the noise is that of pixels against their neighbours.
+    mask : ndarray of bool, shape (ny, nx)
+        What is masked is not looked at, and its neighbours neither.
+    limits : SharpLimits
+        What a cosmic ray is.
+
+    Notes
+    -----
+    See `zeroframe.kernels.lacosmic.mark_cosmic_rays`.
+    """
+    noise, shift = (sigma, 0) if sigma.size else (scatter_noise(pixels, mask), _BLOCK_SHIFT)
+    if not noise.size:
+        return 0
+    return mark_cosmic_rays(pixels, noise, shift, mask.view(np.uint8), limits)
+
+
+def scatter_noise(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Measure the noise of each block of 64 x 64 pixels on how they bend along rows; of shape (0, 0) where none can be.
+
+    The sigma of ``a - 2 b + c`` of neighbours is sqrt(6) times that of a pixel. Where an image is sharp, it bends more
+    than its noise does: the result is too large there, and never too small.
+
+    Examples
+    --------
+    >>> sky = np.random.default_rng(0).normal(100.0, 3.0, (128, 128)).astype(np.float32)
+    >>> noise = scatter_noise(sky, np.zeros(sky.shape, bool))
+    >>> noise.shape, bool(np.allclose(noise, 3.0, rtol=0.15))
+    ((2, 2), True)
+    """
+    ny, nx = pixels.shape
+    some = np.where(mask[::_EVERY], np.nan, pixels[::_EVERY]).astype(np.float32)
+    if nx < 3:  # neighbours on both sides
+        return np.empty((0, 0), np.float32)
+    with np.errstate(invalid="ignore"):
+        bend = some[:, 1:-1] * np.float32(-2.0)
+        bend += some[:, :-2]
+        bend += some[:, 2:]
+        bend /= np.float32(sqrt(6.0))
+    side = 1 << _BLOCK_SHIFT
+    blocks = np.full((-(-ny // side), -(-nx // side)), np.nan)
+    measured = blocks[:, : -(-bend.shape[1] // side)]
+    found = np.empty(measured.shape)
+    block_half_widths(bend, side // _EVERY, side, _LOW_PERCENT, _HIGH_PERCENT, found)
+    measured[:] = found
+    known = blocks > 0.0  # not where nothing is valid, nor where all pixels are the same
+    if not known.any():
+        return np.empty((0, 0), np.float32)
+    blocks[~known] = np.median(blocks[known])
+    return blocks.astype(np.float32)
+
+
+def mask_median(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[np.bool_]) -> int:
+    """Mask what lies far above the median of 11 x 11 pixels, in place; return how many pixels that are.
+
+    Parameters
+    ----------
+    pixels, sigma, mask
+        As of `mask_lacosmic`; where there is no ``sigma``, the standard deviation of all pixels counts.
+    """
+    values = np.where(mask | ~np.isfinite(pixels), pixels.dtype.type(np.nan), pixels)
+    more = far_above_median(values, sigma if sigma.size else None, _MEDIAN_SIGMAS, _MEDIAN_BOX) & ~mask
+    mask |= more
+    return int(np.count_nonzero(more))
+
+
+def far_above_median(
+    values: NDArray[Any], sigma: NDArray[Any] | float | None, sigmas: float, box: int
+) -> NDArray[np.bool_]:
+    """Return where pixels stand more than so many standard deviations above the median of their surroundings.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (ny, nx)
+        NaN where left out.
+    sigma : ndarray of float, float, or None
+        Standard deviations; None takes that of all pixels.
+    sigmas : float
+        How many of them.
+    box : int
+        Side of the box that the median is taken in.
+
+    Examples
+    --------
+    >>> sky = np.full((15, 15), 100.0)
+    >>> sky[7, 7] = 900.0
+    >>> np.argwhere(far_above_median(sky, 10.0, 5.0, 5)).tolist()
+    [[7, 7]]
+    """
+    from zeroframe.frames.rank_filters import moving_percentiles  # which needs astropy's units, as few nights do
+
+    error = float(np.nanstd(values, dtype=np.float64)) if sigma is None else sigma
+    (level,) = moving_percentiles(values, (box, box), [50.0])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: NDArray[np.bool_] = (values - level) / error > sigmas
+    return found
+
+
+def median_around(values: NDArray[Any], places: NDArray[np.int64], box: int) -> NDArray[np.float64]:
+    """Return the median of the box around each of some pixels; of an even number, the upper of the two in the middle.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (ny, nx)
+        NaN where left out. Beyond the edges the image is mirrored.
+    places : ndarray of int64, shape (n, 2)
+        Row and column of each.
+    box : int
+        Side of the box.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        NaN where all of the box is left out.
+    """
+    medians = np.empty(len(places))
+    box_medians(values, places, box, medians)
+    return medians
+
+
+def mean_around(values: NDArray[Any], places: NDArray[np.int64], box: int) -> NDArray[np.float64]:
+    """Return the mean of the box around each of some pixels, in float64; otherwise as `median_around`.
+
+    Examples
+    --------
+    >>> mean_around(np.array([[1.0, np.nan, 4.0]]), np.array([[0, 1]]), 3)
+    array([2.5])
+    """
+    ny, nx = values.shape
+    reach = np.arange(box) - box // 2
+    rows = _mirrored(places[:, 0, None] + reach, ny)
+    columns = _mirrored(places[:, 1, None] + reach, nx)
+    around = values[rows[:, :, None], columns[:, None, :]].astype(np.float64)
+    valid = np.isfinite(around)
+    total = np.where(valid, around, 0.0).sum(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / valid.sum(axis=(1, 2)))
+
+
+def _mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return the places of pixels beyond the edge in the image that is mirrored there: (c b a | a b c | c b a)."""
+    folded = index % (2 * size)
+    return np.minimum(folded, 2 * size - 1 - folded)

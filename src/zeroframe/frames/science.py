@@ -1,0 +1,119 @@
+"""A science frame in memory: bias, dark, flat and gain taken out, its noise worked out, its pixels masked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.frames.calibration_frames import NO_PLANE
+from zeroframe.frames.raw import is_fused, kept_ranges
+from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
+from zeroframe.kernels.masks import mask_high, mask_high_swapped16
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zeroframe.fits import HeaderDraft, RawImage
+    from zeroframe.frames.steps import CalibratedFrame, Ingredients
+
+__all__ = ["mask_saturated", "reduce_frame", "say_steps", "subtract_planes"]
+
+
+def subtract_planes(pixels: NDArray[Any], bias: NDArray[Any], dark: NDArray[Any], scale: float) -> None:
+    """Subtract a bias, and a dark times ``scale``, from a frame, in place; of shape (0, 0) where there is none."""
+    none = NO_PLANE
+    calibrate_image(
+        pixels, none, (bias, dark, none), (none, none, none), none, Factors(dark=scale), NO_NOISE, pixels, none
+    )
+
+
+def reduce_frame(
+    frame: CalibratedFrame,
+    with_: Ingredients,
+    pixels: NDArray[Any],
+    mask: NDArray[np.bool_],
+    sigma: NDArray[Any],
+    header: HeaderDraft,
+) -> None:
+    """Do all that is done to a science frame after overscan and trim.
+
+    Parameters
+    ----------
+    frame : CalibratedFrame
+        What is done.
+    with_ : Ingredients
+        With what.
+    pixels : ndarray of float, shape (ny, nx)
+        Worked on in place.
+    mask : ndarray of bool, shape (ny, nx)
+        What is saturated; what else is masked is added, in place.
+    sigma : ndarray of float, shape (ny, nx) or (0, 0)
+        Filled with standard deviations, where ``with_`` tells the noise.
+    header : HeaderDraft
+        Told what was done, in place.
+    """
+    steps, factor = frame.steps, 1.0
+    if steps.to_electrons and with_.gain_e_per_adu is not None:
+        factor = with_.gain_e_per_adu
+        header["BUNIT"] = ("electron", "")
+        header["GAINCOR"] = (factor, "e-/ADU, multiplied by")
+    scale = 1.0 if steps.dark_scale is None else steps.dark_scale
+    factors = Factors(dark=scale, result=factor)
+    noise = NO_NOISE if with_.noise is None else with_.noise
+    not_finite = calibrate_image(
+        pixels, NO_PLANE, with_.planes, with_.sigmas, with_.pedestal, factors, noise, pixels, sigma
+    )
+    for more in with_.masks:
+        mask |= more
+    if not_finite:
+        mask |= ~np.isfinite(pixels)
+    header["NNOTFIN"] = (not_finite, "pixels without a value")
+    if steps.cosmic_rays != "none":
+        from zeroframe.frames.cosmic_rays import mask_lacosmic, mask_median
+
+        find = mask_lacosmic if steps.cosmic_rays == "lacosmic" else mask_median
+        how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
+        header["NCOSMIC"] = (find(pixels, sigma, mask), f"pixels of cosmic rays, by {how}")
+    header["NMASKED"] = (int(np.count_nonzero(mask)), "masked pixels")
+    if with_.noise is not None:
+        header["GAINUSED"] = (with_.gain_e_per_adu, "e-/ADU, of the photon noise")
+        header["RNOISADU"] = (with_.read_noise_adu, "ADU, noise of one pixel without light")
+
+
+def say_steps(frame: CalibratedFrame, header: HeaderDraft) -> None:
+    """Say in a header in IRAF's words what is done."""
+    steps = frame.steps
+    if steps.bias is not None:
+        header["ZEROCOR"] = (steps.bias, "subtracted")
+    if steps.dark is not None:
+        scaled = "" if steps.dark_scale is None else f" x {steps.dark_scale:.6g}"
+        header["DARKCOR"] = (f"{steps.dark}{scaled}", "subtracted")
+    if steps.flat is not None:
+        header["FLATCOR"] = (steps.flat, "divided by")
+
+
+def mask_saturated(raw: RawImage, frame: CalibratedFrame, mask: NDArray[np.bool_]) -> int:
+    """Mask the saturated pixels of a trimmed frame, in place; return how many there are.
+
+    Parameters
+    ----------
+    raw : RawImage
+        The frame as it stands in the file.
+    frame : CalibratedFrame
+        What is trimmed, and where it is saturated: by default at the most that its numbers can hold.
+    mask : ndarray of bool
+        Of the shape of the trimmed frame.
+    """
+    limit = frame.saturated_at_adu
+    if limit is None:
+        return 0
+    rows, columns = kept_ranges(frame.recipe.trim, raw.layout.shape_yx)
+    y0, x0 = min(rows[0], rows[-1]), min(columns[0], columns[-1])
+    if is_fused(raw.layout):
+        count = mask_high_swapped16(raw.pixels.view(np.uint16), raw.layout.bzero, limit, y0, x0, mask)
+    else:
+        count = mask_high(np.ascontiguousarray(raw.decode()), limit, y0, x0, mask)
+    if count and (rows.step < 0 or columns.step < 0):
+        mask[:] = mask[:: rows.step, :: columns.step].copy()
+    return count

@@ -1,0 +1,1 @@
+"""What headers mean: sections, dialects, cameras, tables of folders, queries."""

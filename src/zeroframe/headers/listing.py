@@ -1,0 +1,185 @@
+"""The frames of a folder as rows: what they are, by whatever words their headers use, and any of their cards."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import FrameError, NotFitsError, UsageError, nearest_name
+from zeroframe.fits.failures import attempt
+from zeroframe.fits.store.names import FAR_THREADS, UrlPath, as_path
+from zeroframe.headers.columns import HeaderColumns
+from zeroframe.headers.dialects import FrameFacts, read_facts
+from zeroframe.headers.query import parse_where
+from zeroframe.headers.reading import header_cards, header_values, is_named_as_fits, list_files, read_headers
+from zeroframe.workers import map_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zeroframe.fits.cards import CardValue
+    from zeroframe.headers.query import Condition
+
+__all__ = ["LISTED_COLUMNS", "Listing", "list_frames"]
+
+#: The columns that are ours. Any other name is a card; so is one of these in capitals, as ``FILTER``.
+LISTED_COLUMNS = ("file", "kind", "exposure", "filter", "size", "object", "date", "uncertain")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Frames in rows.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names.
+    rows : tuple of tuple
+        One a file; None where nothing is known.
+    problems : tuple of FrameError
+        Files that cannot be read.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[CardValue, ...], ...]
+    problems: tuple[FrameError, ...]
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        from zeroframe.html import table_html
+
+        return table_html(self.columns, self.rows)
+
+
+def list_frames(
+    folder: str | os.PathLike[str], *, columns: Sequence[str] | None = None, where: str | None = None
+) -> Listing:
+    """Return what is in a folder; nothing but headers is read, and those only when they are new.
+
+    Parameters
+    ----------
+    folder : path
+        The folder, or its URL; subfolders are not entered.
+    columns : sequence of str, optional
+        Our own columns, which are the default: ``file``, ``kind`` (bias, dark, flat, science, ...), ``exposure`` in
+        seconds, ``filter``, ``size`` in pixels (x x y), ``object``, ``date`` and ``uncertain``, which says what was
+        guessed or could not be used. Any other name is a card; in capitals, so are these (``FILTER``).
+    where : str, optional
+        Conditions on either, as ``'kind=bias exptime>0'``; see `zeroframe.headers.query.parse_where`.
+
+    Returns
+    -------
+    Listing
+
+    Raises
+    ------
+    UsageError
+        When a card is in no header, or ``where`` cannot be understood.
+    NoFramesError
+        When the folder is not there.
+    """
+    conditions = parse_where(where) if where else []
+    names = tuple(columns or LISTED_COLUMNS)
+    headers, problems = _headers_of(folder)
+    for name in (*names, *(keyword for keyword, made in conditions if not made.asks_for_missing)):
+        _refuse_unknown(name, headers)
+    rows = []
+    for row, path in enumerate(headers.paths):
+        cells = attempt(path, _cells, _Frame(headers, row), names, conditions)
+        if isinstance(cells, FrameError):
+            problems.append(cells)
+        elif cells is not None:
+            rows.append(cells)
+    return Listing(names, tuple(rows), tuple(problems))
+
+
+def _cells(
+    frame: _Frame, names: Sequence[str], conditions: Sequence[tuple[str, Condition]]
+) -> tuple[CardValue, ...] | None:
+    """Return what is shown of a file; None where it does not fulfil the conditions."""
+    if not all(made.test(frame.value(keyword)) for keyword, made in conditions):
+        return None
+    return tuple(frame.value(name) for name in names)
+
+
+def _headers_of(folder: str | os.PathLike[str]) -> tuple[HeaderColumns, list[FrameError]]:
+    place = as_path(folder)
+    if isinstance(place, UrlPath):
+        return _headers_in_store(place)
+    return read_headers([os.path.join(folder, name) for name in list_files(folder)])  # noqa: PTH118 -- thousands
+
+
+def _headers_in_store(folder: UrlPath) -> tuple[HeaderColumns, list[FrameError]]:
+    """Read the headers of a store, some kilobytes of each file; no index remembers them."""
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    read = dict(zip(paths, map_threads(_header_in_store, paths, FAR_THREADS), strict=True))
+    found = {str(path): header for path, header in read.items() if isinstance(header, dict)}
+    return HeaderColumns.of(list(found), list(found.values())), [
+        problem for problem in read.values() if isinstance(problem, FrameError)
+    ]
+
+
+def _header_in_store(path: UrlPath) -> dict[str, CardValue] | FrameError | None:
+    values = attempt(path, lambda: header_values(header_cards(path, 0)))
+    return None if isinstance(values, NotFitsError) and not is_named_as_fits(path.name) else values
+
+
+class _Frame:
+    """One file, whose facts are found out when they are asked for."""
+
+    def __init__(self, headers: HeaderColumns, row: int) -> None:
+        self._headers = headers
+        self._row = row
+
+    @cached_property
+    def _facts(self) -> FrameFacts:
+        cards = {keyword.upper(): value for keyword, value in self._headers.header(self._row).items()}
+        return read_facts(cards, self._headers.names[self._row])
+
+    def _card(self, keyword: str) -> CardValue:
+        return self._headers.column(keyword)[self._row]
+
+    def value(self, name: str) -> CardValue:
+        if name == "file":
+            return os.path.split(self._headers.paths[self._row])[1]
+        if name not in LISTED_COLUMNS:
+            return self._card(name)
+        facts = self._facts
+        return {
+            "kind": lambda: None if facts.kind is None else facts.kind.value,
+            "exposure": lambda: facts.exposure_s,
+            "filter": lambda: facts.filter_name,
+            "size": self._size,
+            "object": lambda: facts.object_name,
+            "date": lambda: facts.date_obs,
+            "uncertain": self._uncertain,
+        }[name]()
+
+    def _size(self) -> str | None:
+        axes = self._card("naxis")
+        if not isinstance(axes, int) or axes < 1:
+            return None
+        sizes = [self._card(f"naxis{axis}") for axis in range(1, axes + 1)]
+        while len(sizes) > 2 and sizes[-1] == 1:
+            sizes.pop()
+        return " x ".join(map(str, sizes))
+
+    def _uncertain(self) -> str | None:
+        facts = self._facts
+        said = list(facts.doubts)
+        if facts.kind is None:
+            said.insert(0, facts.kind_reason)
+        elif not facts.kind_certain:
+            said.insert(0, f"the kind is from {facts.kind_reason}")
+        if facts.combined:
+            said.append("not a raw frame: it was combined from others")
+        return "; ".join(said) or None
+
+
+def _refuse_unknown(name: str, headers: HeaderColumns) -> None:
+    if not len(headers) or name in LISTED_COLUMNS or headers.has(name):
+        return
+    known = [*LISTED_COLUMNS, *headers.keywords]
+    raise UsageError(f"{name!r} is neither a card of these headers nor a column of ours{nearest_name(name, known)}")

@@ -1,0 +1,226 @@
+"""Headers of results: what was done in IRAF's words, and sections and coordinates made true for the trimmed image.
+
+Words follow IRAF's ccdred (OVERSCAN, TRIM, ZEROCOR, NCOMBINE, IMCMBnnn; ccdproc and imcombine help pages), coordinates
+the FITS standard (4.0, section 8) and the LTV/LTM convention of IRAF's physical coordinates.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import MutableMapping, Sequence
+from typing import Any, TypeAlias
+
+from zeroframe.errors import SectionError
+from zeroframe.fits.header import HeaderDraft
+from zeroframe.headers.sections import AxisRange, Section
+
+__all__ = ["combined_cards", "set_card", "trim_cards"]
+
+#: An astropy Header, or any other mapping that a CCDData has as its metadata.
+Metadata: TypeAlias = MutableMapping[str, Any]
+
+#: Sections that tell where something stands in this image; CCDSEC and DETSEC tell where its data stand on the sensor.
+_IMAGE_SECTIONS = ("BIASSEC", "TRIMSEC", "DATASEC", "AMPSEC")
+_SENSOR_SECTIONS = ("CCDSEC", "DETSEC")
+_MOST_NAMES = 999
+
+
+def set_card(header: Metadata, word: str, value: object, comment: str = "") -> None:
+    """Set a card; the comment is kept where the metadata are a FITS header.
+
+    Examples
+    --------
+    >>> plain = {}
+    >>> set_card(plain, "NCOMBINE", 3, "number of frames combined")
+    >>> plain
+    {'NCOMBINE': 3}
+    """
+    header[word] = (value, comment) if comment and _takes_comments(header) else value
+
+
+def _takes_comments(header: Metadata) -> bool:
+    """Whether it is a FITS header: ours, or astropy's, which is not there before astropy has been imported."""
+    fits = sys.modules.get("astropy.io.fits")
+    return isinstance(header, HeaderDraft if fits is None else (HeaderDraft, fits.Header))
+
+
+def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) -> None:
+    """Make the cards of a header true for an image that was cut out of a larger one; the header is changed in place.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header or mapping
+        Of the larger image.
+    section : Section
+        What was cut out, in coordinates of the larger image; an axis that is read backwards was flipped.
+    shape_yx : tuple of int
+        Shape of the larger image.
+
+    Notes
+    -----
+    BIASSEC, TRIMSEC, DATASEC are cut and shifted, and removed where nothing of them is left. CCDSEC and DETSEC follow
+    the data that they describe: DATASEC, else TRIMSEC, else the whole image, else the corner of their size, whichever
+    fits their size in whole (binned) pixels; where none does, they are removed. CRPIX moves with the pixels; LTV
+    records the shift. NAXIS1 and NAXIS2 are set where they are there.
+
+    Examples
+    --------
+    >>> from astropy.io.fits import Header
+    >>> header = Header({"BIASSEC": "[2049:2080,1:4127]", "CCDSEC": "[1:2048,1:4128]", "DATASEC": "[1:2048,1:4128]"})
+    >>> trim_cards(header, Section.parse("[101:2048,*]"), (4128, 2080))
+    >>> header["DATASEC"], header["CCDSEC"], header["LTV1"], "BIASSEC" in header
+    ('[1:1948,1:4128]', '[101:2048,1:4128]', -100.0, False)
+    """
+    cut = section.resolve(shape_yx)
+    stands = {word: _image_section(header, word, shape_yx) for word in _IMAGE_SECTIONS}
+    for word in _SENSOR_SECTIONS:
+        _trim_sensor_section(header, word, stands, cut, shape_yx)
+    for word, where in stands.items():
+        left = None if where is None else _moved(where, cut, shape_yx)
+        if left is not None:
+            set_card(header, word, str(left))
+        elif word in header:
+            del header[word]
+    new_shape = cut.shape_yx(shape_yx)
+    for axis, part in enumerate(cut.ranges, start=1):
+        first, last = part.ends()
+        _shift_axis(header, axis, min(first, last) - 1, new_shape[-axis], flipped=part.flipped)
+        if f"NAXIS{axis}" in header:
+            set_card(header, f"NAXIS{axis}", new_shape[-axis])
+
+
+def _rising(section: Section) -> Section:
+    """Return the same pixels in rising order."""
+    return Section(tuple(AxisRange(min(part.ends()), max(part.ends())) for part in section.ranges))
+
+
+def _moved(where: Section, cut: Section, shape_yx: tuple[int, ...]) -> Section | None:
+    """Where pixels of the larger image stand in the one that was cut out of it; None where they do not."""
+    plain = _rising(cut)
+    left = where.intersect(plain)
+    if left is None:
+        return None
+    left = left.shift(*(1 - part.ends()[0] for part in plain.ranges))
+    flips = [part.flipped for part in cut.ranges] + [False]
+    return left.flip(cut.shape_yx(shape_yx), x=flips[0], y=flips[1])
+
+
+def _image_section(header: Metadata, word: str, shape_yx: tuple[int, ...]) -> Section | None:
+    """Read a section of this image, in rising order; None where there is none that can be read and fits."""
+    value = header.get(word)
+    if not isinstance(value, str):
+        return None
+    try:
+        return _rising(Section.parse(value).resolve(shape_yx))
+    except SectionError:
+        return None
+
+
+def _trim_sensor_section(
+    header: Metadata, word: str, stands: dict[str, Section | None], cut: Section, shape_yx: tuple[int, ...]
+) -> None:
+    """Cut a section in sensor coordinates by as much as was cut from the data it describes."""
+    value = header.get(word)
+    if value is None:
+        return
+    try:
+        sensor = Section.parse(str(value))
+        data = _described_data(sensor, stands, shape_yx) if sensor.resolved else None
+    except SectionError:
+        data = None
+    kept = None if data is None else data.intersect(_rising(cut))
+    if data is None or kept is None:
+        del header[word]
+        return
+    parts = []
+    for drawn, before, after, taken in zip(sensor.ranges, data.ranges, kept.ranges, cut.ranges, strict=True):
+        (first, last), scale = drawn.ends(), _binning(drawn, before)
+        sign = 1 if last >= first else -1
+        first += sign * scale * (after.ends()[0] - before.ends()[0])
+        last -= sign * scale * (before.ends()[1] - after.ends()[1])
+        parts.append(AxisRange(last, first) if taken.flipped else AxisRange(first, last))
+    set_card(header, word, str(Section(tuple(parts))))
+
+
+def _described_data(sensor: Section, stands: dict[str, Section | None], shape_yx: tuple[int, ...]) -> Section | None:
+    """Where in the image the data stand that a section of the sensor describes."""
+    if len(sensor.ranges) != len(shape_yx):
+        return None
+    whole = Section.parse(f"[{','.join('*' * len(shape_yx))}]").resolve(shape_yx)
+    corner = Section(tuple(AxisRange(1, abs(b - a) + 1) for a, b in (part.ends() for part in sensor.ranges)))
+    bias = stands["BIASSEC"]
+    candidates = [stands["DATASEC"], stands["TRIMSEC"], whole]
+    if corner.intersect(whole) == corner and (bias is None or bias.intersect(corner) is None):
+        candidates.append(corner)
+    for data in candidates:
+        if data is not None and all(_binning(a, b) for a, b in zip(sensor.ranges, data.ranges, strict=True)):
+            return data
+    return None
+
+
+def _binning(sensor: AxisRange, data: AxisRange) -> int:
+    """How many pixels of the sensor are one of the image; 0 where it is no whole number."""
+    (a, b), (first, last) = sensor.ends(), data.ends()
+    factor, rest = divmod(abs(b - a) + 1, last - first + 1)
+    return 0 if rest else factor
+
+
+def _shift_axis(header: Metadata, axis: int, offset: int, size: int, *, flipped: bool) -> None:
+    """Move reference pixels along one axis, and record the shift as IRAF does."""
+    for word in [str(word) for word in header if re.fullmatch(rf"CRPIX{axis}[A-Z]?", str(word))]:
+        moved = _number(header[word], None)
+        if moved is not None:
+            moved -= offset
+            set_card(header, word, size + 1 - moved if flipped else moved)
+        if flipped:
+            _negate_axis(header, axis, word[len(f"CRPIX{axis}") :])
+    ltv = (_number(header.get(f"LTV{axis}"), 0.0) or 0.0) - offset
+    if flipped:
+        ltv = size + 1 - ltv
+        scale = _number(header.get(f"LTM{axis}_{axis}"), 1.0) or 1.0
+        set_card(header, f"LTM{axis}_{axis}", -scale)
+    if ltv != 0.0 or f"LTV{axis}" in header:
+        set_card(header, f"LTV{axis}", ltv)
+
+
+def _number(value: object, default: float | None) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else default
+
+
+def _negate_axis(header: Metadata, axis: int, version: str) -> None:
+    """Turn around one pixel axis of a world coordinate system."""
+    matrix = [str(word) for word in header if re.fullmatch(rf"(CD|PC)\d_{axis}{version}", str(word))]
+    for word in matrix or [f"CDELT{axis}{version}"]:
+        value = _number(header.get(word), None)
+        if value is not None:
+            set_card(header, word, -value)
+
+
+def combined_cards(header: Metadata, names: Sequence[str], *, method: str, rejection: str) -> None:
+    """Say in a header that the frame was combined, from what and how; the header is changed in place.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header or mapping
+        Of the combined frame.
+    names : sequence of str
+        What was combined; up to 999 stand in IMCMB001 …. What is not ASCII is written as an escape.
+    method, rejection : str
+        How, in words.
+
+    Examples
+    --------
+    >>> header = {}
+    >>> combined_cards(header, ["b1.fits", "b2.fits"], method="average", rejection="none")
+    >>> header["NCOMBINE"], header["IMCMB002"]
+    (2, 'b2.fits')
+    """
+    for word in [word for word in header if re.fullmatch(r"IMCMB\d{3}", str(word))]:
+        del header[word]
+    set_card(header, "COMBINED", True, "combined from several frames")
+    set_card(header, "NCOMBINE", len(names), "number of frames combined")
+    set_card(header, "COMBMETH", method, "how values were combined")
+    set_card(header, "COMBREJ", rejection)
+    for number, name in enumerate(names[:_MOST_NAMES], start=1):
+        set_card(header, f"IMCMB{number:03d}", name.encode("unicode_escape").decode())

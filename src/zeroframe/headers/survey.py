@@ -1,0 +1,395 @@
+"""What is in a folder: every FITS file with what its header says, every other file that looks like one with why not."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import (
+    FrameError,
+    HeaderWarning,
+    NoFramesError,
+    RawFolderError,
+    UnsupportedError,
+    ZeroframeWarning,
+)
+from zeroframe.fits import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
+from zeroframe.fits.failures import attempt
+from zeroframe.fits.inputs import Identity, identities_above
+from zeroframe.fits.scan import refuse_blown_up
+from zeroframe.fits.store.names import FAR_THREADS, UrlPath, any_far, as_path
+from zeroframe.headers.dialects import FrameFacts, read_facts
+from zeroframe.workers import map_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["KEY_CARD", "Found", "folder_files", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
+
+#: A header that has it is that of a result; it names the job that made it.
+KEY_CARD = "ZFJOB"
+#: A file with one of these names was meant as FITS, so it is named when its content is not.
+_FITS_SUFFIXES = (".fit", ".fits", ".fts", ".fz")
+_WRAPPING_SUFFIXES = (".gz", ".bz2")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file of a folder.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where it is.
+    frame : FrameFile or None
+        Its headers; None where they cannot be read.
+    facts : FrameFacts or None
+        What they say.
+    problem : FrameError or None
+        Why it cannot be used; its headers may still be readable (several images in one file).
+    """
+
+    path: Path
+    frame: FrameFile | None
+    facts: FrameFacts | None
+    problem: FrameError | None
+
+    @property
+    def layout(self) -> ImageLayout:
+        """How its image is stored.
+
+        Raises
+        ------
+        FrameError
+            When it cannot be used.
+        """
+        layout = None if self.frame is None or self.problem is not None else self.frame.image().layout
+        if layout is None:
+            raise self.problem or UnsupportedError(self.path, "holds no image", "leave it out")
+        return layout
+
+    @property
+    def shape_yx(self) -> tuple[int, ...] | None:
+        """Shape of its image; None where it has none that can be used."""
+        return None if self.problem is not None else self.layout.shape_yx
+
+    @property
+    def binning_xy(self) -> tuple[int, int]:
+        """Binning that the header states; 1 x 1 where it states none."""
+        return (self.facts.binning_xy if self.facts else None) or (1, 1)
+
+    @property
+    def is_result(self) -> bool:
+        """Whether zeroframe has made it: calibrated twice, it would look as if all were well."""
+        frame = self.frame if self.problem is None else None
+        return frame is not None and KEY_CARD in frame.cards_of(frame.image())
+
+    @property
+    def form(self) -> tuple[tuple[int, ...] | None, tuple[int, int], str]:
+        """What frames must have in common to be combined: size, binning, unit (adu where none is stated)."""
+        return self.shape_yx, self.binning_xy, (self.facts.unit if self.facts else None) or "adu"
+
+
+def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = None) -> list[Found]:
+    """Read the headers of files.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        The files.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of Found
+        In the order of ``paths``.
+
+    Warns
+    -----
+    HeaderWarning
+        When a header states a number that cannot be, such as an exposure of thousands of years.
+    """
+    named = [as_path(path) for path in paths]
+    found = map_threads(_look, named, _threads(named, workers))
+    for item in found:
+        for remark in () if item.facts is None else item.facts.remarks:
+            warnings.warn(f"{item.path}: {remark}", HeaderWarning, stacklevel=2)
+    return found
+
+
+def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
+    """More threads than there are cores, where most of the time is spent waiting for a store."""
+    return FAR_THREADS if workers is None and any_far(*paths) else workers
+
+
+def survey_folder(
+    folder: str | os.PathLike[str], *, output: Path | None = None, workers: int | None = None
+) -> list[Found]:
+    """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
+
+    Parameters
+    ----------
+    folder : path
+        The folder, or its URL.
+    output : pathlib.Path, optional
+        Where results go.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of Found
+        Sorted by name. Hidden files, and files that are neither FITS nor named so, are left out.
+
+    Raises
+    ------
+    NoFramesError
+        When the folder is not there, is not a folder, or may not be read.
+    RawFolderError
+        When ``output`` lies inside one of the folders within, which may be links or mounts.
+    """
+    files, folders = _visible_in(_readable_folder(folder))
+    outside = _Outside.of(output)
+    for each in folders:
+        outside.check(each)
+    return survey_files(files, workers=workers)
+
+
+def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the visible files of a folder, FITS or not, sorted by name; raises `NoFramesError` as `survey_folder`."""
+    return _visible_in(_readable_folder(folder))[0]
+
+
+def survey_tree(
+    folder: str | os.PathLike[str],
+    *,
+    leave_out: Sequence[str | os.PathLike[str]] = (),
+    output: Path | None = None,
+    workers: int | None = None,
+) -> list[Found]:
+    """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
+
+    Parameters
+    ----------
+    folder : path
+        The folder. Links to folders are followed; a folder that is reached twice is entered once.
+    leave_out : sequence of path
+        Folders that are not entered, whatever they are called there.
+    output : pathlib.Path, optional
+        Where results go, which must lie outside.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of Found
+        Sorted by folder and name. Hidden files and folders, and files that are neither FITS nor named so, are left out.
+
+    Raises
+    ------
+    NoFramesError
+        When the folder is not there, is not a folder, or may not be read.
+    RawFolderError
+        When ``output`` lies inside the folder, or inside one that is reached by a link or mount within.
+
+    Warns
+    -----
+    ZeroframeWarning
+        When a folder within cannot be read; it is passed over.
+    HeaderWarning
+        As `survey` does.
+    """
+    return survey_files(list(tree_files(folder, leave_out=leave_out, output=output)), workers=workers)
+
+
+def tree_files(
+    folder: str | os.PathLike[str],
+    *,
+    leave_out: Sequence[str | os.PathLike[str]] = (),
+    output: Path | None = None,
+) -> Iterator[Path]:
+    """Yield the files of a folder and of those within, folder after folder; none of them is opened.
+
+    Parameters
+    ----------
+    folder, leave_out, output
+        As for `survey_tree`.
+
+    Yields
+    ------
+    pathlib.Path
+        Also of what is no FITS file.
+
+    Raises
+    ------
+    NoFramesError, RawFolderError
+        As `survey_tree` does.
+    """
+    root = _readable_folder(folder)
+    others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
+    listed = _visible_in(root)
+    known = {_identity(path) for path in others} - {_identity(root)}
+    return _walk(root, listed, known, _Outside.of(output))
+
+
+def _readable_folder(folder: str | os.PathLike[str]) -> Path:
+    root = as_path(folder)
+    if isinstance(root, UrlPath):
+        return root  # whether it is there is told when it is listed
+    if not root.is_dir():
+        what = "is not a folder" if root.exists() else "is not there"
+        raise NoFramesError(f"{root} {what}; give the folder that holds the raw frames")
+    return root
+
+
+def _identity(path: Path) -> object:
+    if isinstance(path, UrlPath):
+        return path
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """The folder of results and those above it, by device and inode: none of them may be met within raw data."""
+
+    output: Path | None
+    above: frozenset[Identity]
+
+    @classmethod
+    def of(cls, output: Path | None) -> _Outside:
+        if output is None or isinstance(output, UrlPath):
+            return cls(output, frozenset())
+        return cls(output, frozenset(found for found, _ in identities_above(output)))
+
+    def check(self, folder: Path) -> None:
+        if self.above and self.output is not None and _identity(folder) in self.above:
+            reason = f"lies inside the raw data, which {folder} leads to, and raw data are never written to"
+            raise RawFolderError(self.output, reason, "choose another folder with -o")
+
+
+def _walk(root: Path, listed: tuple[list[Path], list[Path]], known: set[object], outside: _Outside) -> Iterator[Path]:
+    """Yield the visible files of a folder and of those within that are not known yet; say which cannot be read.
+
+    It does not call itself, so that folders may lie within each other as deep as the system allows.
+    """
+    outside.check(root)
+    known.add(_identity(root))
+    files, left = listed[0], listed[1][::-1]
+    yield from files
+    while left:
+        folder = left.pop()
+        try:
+            identity = _identity(folder)
+            if identity in known:
+                continue
+            outside.check(folder)
+            known.add(identity)
+            files, folders = _listed(folder)
+        except OSError as error:
+            text = f"{folder}: cannot be read ({error.strerror}), so nothing in this folder takes part"
+            warnings.warn(text, ZeroframeWarning, stacklevel=2)
+            continue
+        yield from files
+        left += reversed(folders)
+
+
+def _visible_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return what `_listed` does; raise `NoFramesError` where the folder cannot be read."""
+    try:
+        return _listed(folder)
+    except OSError as error:
+        raise NoFramesError(f"{folder} cannot be read ({error.strerror}); give a folder that you may read") from error
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return files and folders, sorted by name, without hidden ones: such as the ._ that macOS leaves beside frames."""
+    if isinstance(folder, UrlPath):
+        from zeroframe.fits.store.objects import Place
+
+        place = Place(str(folder))
+        within = [name for name in place.folders() if not name.startswith(".")]
+        return [folder / file.name for file in place.listing()], [folder / name for name in within]
+    files, folders = list[Path](), list[Path]()
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if not entry.name.startswith("."):
+                (folders if _is_folder(entry) else files).append(folder / entry.name)
+    return files, folders
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that cannot be followed: what is wrong with it is said when it is read
+        return False
+
+
+def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[Found]:
+    """Read the headers of those files that are FITS or are named so; of the others nothing is said.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        The files.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of Found
+        In the order of ``paths``.
+    """
+    meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
+    return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers)
+
+
+def _is_meant_as_fits(path: Path) -> bool:
+    name = path.name.lower()
+    for suffix in _WRAPPING_SUFFIXES:
+        name = name.removesuffix(suffix)
+    if name.endswith(_FITS_SUFFIXES):
+        return True
+    try:
+        return (isinstance(path, UrlPath) or path.is_file()) and looks_like_fits(path)
+    except OSError:  # it may not be looked at, and its name does not say that it is a frame
+        return False
+
+
+def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
+    """Refuse a small file of a huge image before anybody counts on its size; one of a store when it is read."""
+    if image.layout is None or isinstance(frame.path, UrlPath):
+        return
+    if frame.encoding != "plain" or image.layout.tile_compressed:
+        refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
+
+
+def _look(path: Path) -> Found:
+    frame = attempt(path, lambda: scan(path).abridged())
+    if isinstance(frame, FrameError):
+        return Found(path, None, None, frame)
+    image = attempt(path, _image_of_two_axes, frame)
+    problem = image if isinstance(image, FrameError) else None
+    facts = attempt(path, _facts_of, frame, None if isinstance(image, FrameError) else image)
+    if isinstance(facts, FrameError):
+        return Found(path, frame, None, problem or facts)
+    return Found(path, frame, facts, problem)
+
+
+def _image_of_two_axes(frame: FrameFile) -> Hdu:
+    image = frame.image()
+    _refuse_unlikely(frame, image)
+    # said here, so that no one who asks for two axes meets one
+    if image.layout is not None and (len(image.layout.shape_yx) != 2 or min(image.layout.shape_yx) < 1):
+        size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))
+        raise UnsupportedError(frame.path, f"is an image of {size} pixels", "only images of two axes can be used")
+    return image
+
+
+def _facts_of(frame: FrameFile, image: Hdu | None) -> FrameFacts:
+    cards = frame.cards if image is None else frame.cards_of(image)
+    return read_facts(cards, frame.path.name)

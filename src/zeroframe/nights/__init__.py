@@ -1,1 +1,0 @@
-"""The whole night: which frames there are, which belong together, and what is done to each."""

@@ -1,0 +1,1 @@
+"""From headers to a plan: recipe, selection, groups, matching, masks, many nights."""

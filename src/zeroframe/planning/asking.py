@@ -1,0 +1,71 @@
+"""From a folder to a plan: its headers read, its pixels looked at where only they can tell, and all decided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import NoFramesError
+from zeroframe.headers.survey import survey_folder, survey_tree
+from zeroframe.planning.detect import look_at_pixels
+from zeroframe.planning.planning import plan_night
+from zeroframe.planning.targets import check_output_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zeroframe.planning.plan import NightPlan
+    from zeroframe.planning.recipe import NightRecipe
+
+__all__ = ["planned"]
+
+
+def planned(
+    job: str,
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
+    *,
+    overwrite: bool = False,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+) -> NightPlan:
+    """Plan what is to be done to a folder.
+
+    Parameters
+    ----------
+    job : {'bias', 'dark', 'flat', 'night'}
+        Only for a night folders within are entered.
+    raw, out : pathlib.Path
+        Where the frames are, and where results go.
+    recipe : NightRecipe
+        What is asked for, as `zeroframe.planning.shorthands.recipe_for` returns it.
+    overwrite : bool, optional
+        Whether files that are there already may be replaced.
+    mem_limit_bytes, workers
+        As for `zeroframe.inspection.inspect_overscan`.
+
+    Returns
+    -------
+    NightPlan
+        Nothing is done yet.
+
+    Raises
+    ------
+    ZeroframeError
+        As `zeroframe.planning.planning.plan_night` does; and when the folder cannot be read.
+    """
+    check_output_folder(raw, out)
+    look = survey_tree if job == "night" else survey_folder
+    found = look(raw, output=out, workers=workers)
+    evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
+    plan = plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite)
+    if job != "night" and not any(frame.kind == job for frame in plan.frames):
+        # what such frames need may be there, and would be made without a word on what was asked for
+        kinds = Counter(frame.kind.value for frame in plan.frames)
+        listed = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        raise NoFramesError(
+            f"{raw}: no {job} frame that can be used ({listed}); folders within are not entered: give the folder that "
+            f"holds the raw {job}s, or use zeroframe night"
+        )
+    return plan

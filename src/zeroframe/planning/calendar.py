@@ -1,0 +1,189 @@
+"""Which files belong to which night; of each of a million, what is remembered is its name, its kind and its night."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import FrameError, NoFramesError
+from zeroframe.fits.failures import attempt
+from zeroframe.headers.dialects import Kind
+from zeroframe.headers.survey import survey_files
+from zeroframe.planning.select import sort_out
+from zeroframe.planning.traits import emptiest_hours, moment_of, split_nights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from zeroframe.headers.survey import Found
+    from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.planning.traits import Moment
+
+__all__ = ["UNDATED", "Calendar", "Night", "make_calendar"]
+
+#: What the night is called of frames of which nothing says when they were taken.
+UNDATED = "undated"
+#: So many headers are held at once.
+_CHUNK = 1000
+#: With less idle time than this, the day cannot be told from a break in the night.
+_SHORTEST_DAY_S = 3 * 3600.0
+_CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """The files of one night.
+
+    Attributes
+    ----------
+    name : str
+        Date of the evening, as ``'2016-01-15'``; `UNDATED` where that is not known.
+    files : tuple of str
+        All of them, sorted.
+    wanted : int
+        How many of them take part, or ought to and cannot.
+    folder : str
+        The innermost folder that holds all that take part.
+    calibrations : mapping of Kind to tuple of str
+        Which of them are biases, darks and flats that can be used.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    wanted: int
+    folder: str
+    calibrations: Mapping[Kind, tuple[str, ...]]
+
+    @property
+    def day(self) -> int | None:
+        """Number of its day; None where its date is not known."""
+        return None if self.name == UNDATED else date.fromisoformat(self.name).toordinal()
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """All nights.
+
+    Attributes
+    ----------
+    nights : tuple of Night
+        Those of which a frame takes part, or ought to, in the order of their dates; frames without a date come last.
+    idle : tuple of Night
+        Those with nothing that is wanted.
+    noon_s : float or None
+        The time of day, in seconds since midnight UT, at which one night ends and the next begins; None where no header
+        has a time of day.
+    certain : bool
+        Whether nothing is exposed for hours about that time on any day.
+    """
+
+    nights: tuple[Night, ...]
+    idle: tuple[Night, ...]
+    noon_s: float | None
+    certain: bool
+
+
+@dataclass(slots=True)
+class _Noted:
+    """One file."""
+
+    path: str
+    moment: Moment | None
+    kind: Kind | None
+    wanted: bool
+
+
+def make_calendar(
+    paths: Iterable[Path],
+    recipe: NightRecipe,
+    *,
+    read: Callable[..., list[Found]] = survey_files,
+    workers: int | None = None,
+) -> Calendar:
+    """Read the headers of files, and tell nights apart.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+        Files.
+    recipe : NightRecipe
+        Which says what takes part.
+    read : callable
+        `zeroframe.headers.survey.survey_files` passes over what is no FITS file; `zeroframe.headers.survey.survey` says
+        what is wrong.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    Calendar
+        A file of which nothing says when it was taken belongs to the night of the others in its folder, if that is one.
+
+    Raises
+    ------
+    NoFramesError
+        When there is no FITS file, or a folder cannot be read.
+    """
+    noted = list(_noted(paths, recipe, read, workers))
+    if not noted:
+        raise NoFramesError("there is no FITS file; give the folder that holds the nights, or a list of their files")
+    moments = [each.moment for each in noted]
+    split = split_nights(moments)
+    noon_s, certain = split.noon_s, split.noon_s is None or split.idle_s >= _SHORTEST_DAY_S
+    if not certain:
+        noon_s = emptiest_hours(moments)
+        split = split_nights(moments, noon_s)
+    by_name: dict[str, list[_Noted]] = defaultdict(list)
+    for each, name in zip(noted, _adopted(noted, split.nights), strict=True):
+        by_name[name].append(each)
+    nights = [_night(name, members) for name, members in by_name.items()]
+    nights.sort(key=lambda night: (night.day is None, night.name))
+    return Calendar(
+        tuple(night for night in nights if night.wanted),
+        tuple(night for night in nights if not night.wanted),
+        noon_s,
+        certain,
+    )
+
+
+def _noted(
+    paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[Found]], workers: int | None
+) -> Iterator[_Noted]:
+    left = iter(paths)
+    while chunk := list(islice(left, _CHUNK)):
+        found = read(chunk, workers=workers)
+        usable, refused, _ = sort_out(found, recipe)
+        kinds = {item.path: kind for item, kind in usable}
+        wanted = {*kinds, *(each.path for each in refused)}
+        for item in found:
+            moment = attempt(item.path, moment_of, item)
+            known = None if isinstance(moment, FrameError) else moment  # its night, whichever that is, says why
+            yield _Noted(str(item.path), known, kinds.get(item.path), item.path in wanted)
+
+
+def _adopted(noted: Sequence[_Noted], nights: Sequence[str | None]) -> list[str]:
+    """Return the night of each file; of one that says nothing, that of its folder."""
+    of_folder: dict[str, set[str]] = defaultdict(set)
+    folders = [os.path.dirname(each.path) for each in noted]  # noqa: PTH120 -- a Path takes 5 us
+    for folder, night in zip(folders, nights, strict=True):
+        if night is not None:
+            of_folder[folder].add(night)
+    lone = {folder: next(iter(names)) for folder, names in of_folder.items() if len(names) == 1}
+    return [night or lone.get(folder, UNDATED) for folder, night in zip(folders, nights, strict=True)]
+
+
+def _night(name: str, members: Sequence[_Noted]) -> Night:
+    folders = {os.path.dirname(each.path) for each in members if each.wanted}  # noqa: PTH120
+    folders = folders or {os.path.dirname(each.path) for each in members}  # noqa: PTH120
+    return Night(
+        name=name,
+        files=tuple(sorted(each.path for each in members)),
+        wanted=sum(each.wanted for each in members),
+        folder=os.path.commonpath(folders),
+        calibrations={kind: tuple(sorted(each.path for each in members if each.kind is kind)) for kind in _CALIBRATION},
+    )

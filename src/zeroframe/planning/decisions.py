@@ -1,0 +1,276 @@
+"""What a plan says of itself before pixels are touched: what was decided, what is doubtful, what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from zeroframe.headers.dialects import Kind
+from zeroframe.planning.first_steps import Choice, size_words
+from zeroframe.planning.grouping import exposure_words, frames_words
+from zeroframe.planning.matching import nights_apart
+from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
+from zeroframe.planning.spellings import Spellings
+from zeroframe.planning.uses import frame_uses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from zeroframe.planning.plan import Group, Match, NightFrame, NightPlan, Step
+    from zeroframe.planning.select import Roll
+
+__all__ = ["listed", "lost_words", "told_choices"]
+
+_MOST_NAMES = 5
+_LONG_FOR_A_BIAS_S = 1.0
+#: With less idle time than this, the day cannot be told from a break in the night.
+_SHORTEST_DAY_S = 3 * 3600.0
+_LOST: dict[Step, str] = {
+    "bias": "its level and structure stay in",
+    "dark": "dark current and hot pixels stay in",
+    "flat": "vignetting, dust and pixel response stay in",
+}
+#: Said where there is not a single one: it may be on purpose.
+_UNWANTED: dict[Step, str] = {
+    "bias": "; if none is wanted, say so by steps.bias = 'never' in the recipe",
+    "dark": "; if none is wanted, say so by steps.dark = false in the recipe",
+    "flat": "; if none is wanted, say so by steps.flat = false in the recipe",
+}
+
+
+def lost_words(what: Step) -> str:
+    """Return what stays in a frame that goes without.
+
+    Examples
+    --------
+    >>> lost_words("dark")
+    'dark current and hot pixels stay in'
+    """
+    return _LOST[what]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join the first few of many names.
+
+    Examples
+    --------
+    >>> listed("abcdefg")
+    'a, b, c, d, e and 2 more'
+    """
+    names = list(names)
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def told_choices(plan: NightPlan, roll: Roll) -> tuple[Choice, ...]:
+    """Return everything that was decided, and why: frames first, then what is done to them, then what is missing.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        Whose own choices are not looked at.
+    roll : Roll
+        Who takes part.
+    """
+    told = [*_about_kinds(plan), *_about_nights(plan, roll), *_about_forms(plan), *roll.choices]
+    told += [*_about_spellings(plan), *_about_bias(plan), *_about_scaling(plan), *_about_other_nights(plan)]
+    return (*told, *_about_missing(plan), *_about_groups(plan), *_about_noise(plan), *_about_copies(roll))
+
+
+def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
+    guessed = [frame for frame in plan.frames if not frame.facts.kind_certain]
+    if guessed:
+        taken = Counter(frame.kind.value for frame in guessed)
+        total = f"{len(plan.frames)} frames"
+        words = ", ".join(f"{number} of {total} taken as {kind}" for kind, number in sorted(taken.items()))
+        reason = f"no header word says so, only {guessed[0].facts.kind_reason} and the like"
+        yield Choice("kind", words, reason, certain=False)
+    for words in (COMBINED_ALREADY, CALIBRATED_ALREADY):
+        made = [each.path.relative_to(plan.raw).as_posix() for each in plan.ignored if each.reason == words]
+        if made:
+            yield Choice("left out", listed(made), words)
+    unitless = [frame for frame in plan.frames if frame.facts.unit is None]
+    if unitless:
+        value = f"adu for {len(unitless)} of {frames_words(len(plan.frames))}"
+        yield Choice("unit", value, "assumed: their headers have no BUNIT")
+    long = [
+        f"{frame.name} ({exposure_words(frame.facts.exposure_s)})"
+        for frame in plan.frames
+        if frame.kind is Kind.BIAS and (frame.facts.exposure_s or 0.0) > _LONG_FOR_A_BIAS_S
+    ]
+    if long:
+        yield Choice("exposure", listed(long), "called bias, but exposed for more than a second", certain=False)
+
+
+def _about_nights(plan: NightPlan, roll: Roll) -> Iterator[Choice]:
+    counts = Counter(frame.traits.night for frame in plan.frames if frame.traits.night is not None)
+    if len(counts) < 2:
+        return
+    value = f"{len(counts)}: " + listed(f"{night} ({frames_words(counts[night])})" for night in sorted(counts))
+    if roll.split.noon_s is None:
+        reason = "their headers have the date only, and a night may have two; calibration of the same date comes first"
+        yield Choice("nights", value, reason, certain=False)
+        return
+    minutes = round(roll.split.noon_s / 60) % (24 * 60)
+    noon = f"{minutes // 60:02d}:{minutes % 60:02d} UT"
+    hours = roll.split.idle_s / 3600
+    reason = (
+        f"one ends and the next begins at {noon}, amid {hours:.1f} hours in which nothing is exposed on any day; "
+        "calibration of the same night comes first"
+    )
+    yield Choice("nights", value, reason, certain=roll.split.idle_s >= _SHORTEST_DAY_S)
+
+
+def _about_forms(plan: NightPlan) -> Iterator[Choice]:
+    """Say where frames of several sorts lie in one folder."""
+    own_only = "each is calibrated with its own kind only"
+    sizes = Counter(size_words(frame.traits.shape_yx, frame.traits.binning_xy) for frame in plan.frames)
+    if len(sizes) > 1:
+        yield Choice("sizes", listed(f"{frames_words(n)} of {size}" for size, n in _by_count(sizes)), own_only)
+    for sort in dict.fromkeys(sort for frame in plan.frames for sort, _ in frame.traits.settings):
+        values, names = Counter[str](), dict[str, str]()
+        for traits in (frame.traits for frame in plan.frames):
+            for value in (value for each, value in traits.settings if each == sort):
+                key = value if sort in traits.case_counts else value.casefold()
+                values[names.setdefault(key, value)] += 1
+        if len(values) > 1:
+            yield Choice(f"{sort}s", listed(f"{value} ({frames_words(n)})" for value, n in _by_count(values)), own_only)
+
+
+def _about_spellings(plan: NightPlan) -> Iterator[Choice]:
+    """Say of names that differ by case only whether they are taken for one."""
+    found = Spellings(plan.frames)
+    for (sort, _), names in found.two().items():
+        reason = "frames of one kind have both: they are told apart by their case"
+        yield Choice(sort, f"{' and '.join(names)} are {len(names)}", reason)
+    for (sort, _), kinds in found.one().items():
+        said = [f"{' and '.join(sorted(kinds[name]))} frames have {name}" for name in sorted(kinds)]
+        reason = f"{', '.join(said)}, and no kind has both; if they are not one, calibrate them in folders of their own"
+        yield Choice(sort, f"{' and '.join(sorted(kinds))} are taken for one", reason, certain=False)
+
+
+def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _groups(plan: NightPlan, kind: Kind) -> list[Group]:
+    return [group for group in plan.groups if group.kind is kind]
+
+
+def _lit(plan: NightPlan) -> list[NightFrame]:
+    """Return the frames that saw light: flats, and what is not combined."""
+    return [*(frame for group in _groups(plan, Kind.FLAT) for frame in group.frames), *plan.science]
+
+
+def _match(frame: NightFrame, what: Step) -> Match | None:
+    return next((match for match in frame.matches if match.what == what), None)
+
+
+def _about_bias(plan: NightPlan) -> Iterator[Choice]:
+    """Say of the darks whether they keep their bias, and of the other frames what that means."""
+    darks = _groups(plan, Kind.DARK)
+    for includes_bias in (True, False):
+        some = [group for group in darks if group.includes_bias is includes_bias]
+        reasons = defaultdict(list)
+        for group in some:
+            match = _match(group.frames[0], "bias")
+            reasons["" if match is None else match.reason].append(group.label)
+        for reason, labels in reasons.items():
+            if includes_bias:
+                yield Choice("bias", f"stays in {listed(labels)}", reason, certain="never scaled" not in reason)
+            else:
+                yield Choice("bias", f"subtracted from {listed(labels)}", reason)
+    subtracted = Counter(frame.kind.value for frame in _lit(plan) if frame.steps.bias is not None)
+    if subtracted:
+        words = ", ".join(frames_words(number, kind) for kind, number in sorted(subtracted.items()))
+        yield Choice("bias", f"subtracted from {words}", "no dark that still holds it is subtracted from them")
+
+
+def _about_scaling(plan: NightPlan) -> Iterator[Choice]:
+    """Say which darks are scaled, by how much, for what."""
+    labels = {group.name: group.label for group in plan.groups}
+    scaled: dict[tuple[str, str, bool], list[NightFrame]] = defaultdict(list)
+    for frame in _lit(plan):
+        if frame.steps.dark is not None and frame.steps.dark_scale is not None:
+            scaled[frame.steps.dark, frame.kind.value, frame.steps.dark_scale > 1].append(frame)
+    for (dark, kind, up), frames in sorted(scaled.items()):
+        scales = sorted(frame.steps.dark_scale or 0.0 for frame in frames)
+        low, high = f"{scales[0]:.3g}", f"{scales[-1]:.3g}"
+        by = low if low == high else f"{low} to {high}"
+        value = f"{labels[dark]} scaled by {by} for {frames_words(len(frames), kind)}"
+        exposures = sorted({frame.traits.exposure_s or 0.0 for frame in frames})
+        wanted = exposure_words(exposures[0]) + (f" to {exposure_words(exposures[-1])}" if len(exposures) > 1 else "")
+        reason = f"no dark of {wanted}" + (" or longer" if up else "")
+        reason += " fits as well" if _has_dark_of(plan, exposures, longer=up) else ""
+        reason += ": its noise grows by as much" if up else ""
+        yield Choice("dark", value, reason, certain=not up)
+
+
+def _has_dark_of(plan: NightPlan, exposures_s: Sequence[float], *, longer: bool) -> bool:
+    """Whether there is a dark of one of these exposures, be it of another temperature or night."""
+    known = [group.traits.exposure_s or 0.0 for group in _groups(plan, Kind.DARK)]
+    same = plan.recipe.tolerances.same_exposure
+    return any(same(own_s, each_s) or (longer and own_s > each_s) for own_s in known for each_s in exposures_s)
+
+
+def _about_other_nights(plan: NightPlan) -> Iterator[Choice]:
+    groups = {group.name: group for group in plan.groups}
+    used: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    for frame in plan.frames:
+        for match in frame.matches:
+            group = None if match.chosen is None else groups[match.chosen]
+            nights = None if group is None else nights_apart(frame.traits, group.traits)
+            if group is not None and nights:
+                used[match.what, group.label, nights].append(frame.name)
+    for (what, label, nights), names in sorted(used.items()):
+        reason = f"taken {nights} night{'' if nights == 1 else 's'} away; none of their own night fits"
+        yield Choice(f"{what} of another night", f"{label} for {listed(names)}", reason, certain=False)
+
+
+def _about_missing(plan: NightPlan) -> Iterator[Choice]:
+    """Say what is missing, once for all frames that miss it for the same reason."""
+    missing: dict[tuple[Step, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    totals = Counter(frame.kind.value for frame in plan.frames)
+    for frame in _lit(plan):
+        for match in frame.matches:
+            if match.is_missing:
+                advice = "" if match.candidates else _UNWANTED[match.what]
+                missing[match.what, match.reason + advice][frame.kind.value].append(frame.name)
+    for (what, reason), by_kind in missing.items():
+        whom = [
+            f"{len(names)} of {frames_words(totals[kind], kind)} ({listed(names)})" for kind, names in by_kind.items()
+        ]
+        yield Choice(f"no {what}", f"for {' and '.join(whom)}: {lost_words(what)}", reason, certain=False)
+
+
+def _about_groups(plan: NightPlan) -> Iterator[Choice]:
+    alone = [group.label for group in plan.groups if len(group.frames) == 1]
+    if alone:
+        reason = "one frame only: as noisy as that frame, and cosmic rays stay in"
+        yield Choice("combine", listed(alone), reason, certain=False)
+    needed = {name for frame in plan.frames for name in frame_uses(plan, frame)} | {job.source for job in plan.masks}
+    idle = [group.label for group in plan.groups if group.name not in needed]
+    if idle and plan.science:
+        yield Choice("not used", listed(idle), "combined all the same, but no frame needs it")
+
+
+def _about_noise(plan: NightPlan) -> Iterator[Choice]:
+    """Say which gain and read noise the uncertainties rest on."""
+    wanting = [frame for frame in plan.science if frame.steps.uncertainty or frame.steps.to_electrons]
+    if not wanting:
+        return
+    known = {(frame.steps.gain_e_per_adu, frame.steps.read_noise_e) for frame in wanting}
+    for gain, noise in sorted(known, key=str):
+        said = ["gain " + ("to be measured" if gain is None else f"{gain:.4g} e-/ADU")]
+        said += ["read noise " + ("to be measured" if noise is None else f"{noise:.4g} e-")]
+        certain = gain is not None
+        reason = "as recipe, camera or header say" if certain else "neither recipe nor camera nor header says it"
+        yield Choice("noise", ", ".join(said), reason, certain)
+
+
+def _about_copies(roll: Roll) -> Iterator[Choice]:
+    pairs: Sequence[tuple[str, str]] = roll.copies
+    if pairs:
+        value = listed(f"{copy} and {original}" for original, copy in pairs)
+        reason = "have one header, letter by letter: if they are one frame, it counts twice; take one away"
+        yield Choice("copies", value, reason, certain=False)

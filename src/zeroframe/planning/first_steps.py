@@ -1,0 +1,238 @@
+"""What is done to frames: from what was asked for and what is known of the camera, and every choice is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import MismatchError, SectionError, UnsupportedError, UsageError
+from zeroframe.frames.overscan import Fit, LevelMethod, OverscanSpec
+from zeroframe.frames.steps import FrameRecipe
+from zeroframe.headers.cameras import Amplifier, Camera, load_camera, recognise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zeroframe.headers.sections import Section
+    from zeroframe.headers.survey import Found
+    from zeroframe.inspection import OverscanInspection
+
+__all__ = ["Choice", "RecipeWishes", "choose_recipe", "size_words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something that was decided: what, how, and why; ``certain`` is False where it was a guess."""
+
+    what: str
+    value: str
+    reason: str
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeWishes:
+    """What the caller asked to be done to each frame; None leaves it to what is known of the camera.
+
+    Parameters
+    ----------
+    camera : str, optional
+        Name of a camera, or path of a profile.
+    overscan, trim : Section, optional
+        Override those of the camera.
+    overscan_method, overscan_fit, overscan_order
+        As in `OverscanSpec`.
+    evidence : OverscanInspection, optional
+        What the pixels say of a camera that is not known.
+    """
+
+    camera: str | None = None
+    overscan: Section | None = None
+    trim: Section | None = None
+    overscan_method: LevelMethod | None = None
+    overscan_fit: Fit | None = None
+    overscan_order: int | None = None
+    evidence: OverscanInspection | None = None
+
+    @property
+    def names_sections(self) -> bool:
+        """Whether the caller spelled out what to do."""
+        return self.overscan is not None or self.trim is not None
+
+
+def size_words(shape_yx: tuple[int, ...] | None, binning_xy: tuple[int, int] = (1, 1)) -> str:
+    """Say a size as people do, x first.
+
+    Examples
+    --------
+    >>> size_words((4128, 2080)), size_words((2064, 1040), (2, 2))
+    ('2080 x 4128 pixels', '1040 x 2064 pixels binned 2 x 2')
+    """
+    size = " x ".join(str(n) for n in reversed(shape_yx or ()))
+    return f"{size} pixels" + ("" if binning_xy == (1, 1) else f" binned {binning_xy[0]} x {binning_xy[1]}")
+
+
+def choose_recipe(item: Found, wishes: RecipeWishes) -> tuple[FrameRecipe, Camera | None, list[Choice]]:
+    """Decide on overscan and trim for frames like this one: what was asked for, else what is known of the camera.
+
+    What the header says of its sections is shown, and not believed.
+
+    Parameters
+    ----------
+    item : Found
+        One of the frames, which all have its size.
+    wishes : RecipeWishes
+        What was asked for.
+
+    Returns
+    -------
+    recipe : FrameRecipe
+        Its sections have been checked against the size of the frame.
+    camera : Camera or None
+        The camera whose profile was used.
+    choices : list of Choice
+        What was decided, and why.
+
+    Raises
+    ------
+    SectionError
+        When a section lies outside the frame.
+    CameraError
+        When the camera that was asked for is not known.
+    MismatchError
+        When frames of that camera have another size.
+    UnsupportedError
+        When it has several amplifiers.
+    UsageError
+        When it was said how to take the overscan's level, and no overscan is subtracted.
+    """
+    camera, choices = _choose_camera(item, wishes)
+    amplifier = _amplifier_seen(item, wishes) if camera is None else _amplifier_for(camera, item)
+    trim = amplifier.trim if wishes.trim is None else wishes.trim
+    recipe = FrameRecipe(_overscan_spec(amplifier, item, wishes), _checked(trim, "trim", item))
+    if camera is None and not wishes.names_sections:
+        return recipe, None, [*choices, *_unknown_camera_choices(recipe, item, wishes)]
+    profile = "none asked for" if camera is None else f"profile of {camera.name}"
+    reason = "as asked for" if wishes.overscan is not None else (amplifier.overscan_reason or profile)
+    value = "not subtracted" if recipe.overscan is None else recipe.overscan.describe()
+    choices.append(Choice("overscan", value, reason))
+    choices.append(Choice("trim", str(recipe.trim or "none"), profile if wishes.trim is None else "as asked for"))
+    return recipe, camera, choices
+
+
+def _amplifier_seen(item: Found, wishes: RecipeWishes) -> Amplifier:
+    """Overscan and trim as the pixels show them; none where sections were spelled out, or the size is another one."""
+    seen = wishes.evidence
+    if seen is None or wishes.names_sections or seen.shape_yx != item.shape_yx:
+        return Amplifier()
+    trim = seen.trim if seen.strips else None
+    if seen.recommended is None:
+        return Amplifier(trim=trim, overscan_reason=seen.verdict)
+    spec = seen.recommended
+    return Amplifier(
+        overscan=spec.section,
+        overscan_axis=1 if spec.axis is None else spec.axis,
+        overscan_method=spec.method,
+        overscan_reason=seen.verdict,
+        trim=trim,
+    )
+
+
+def _unknown_camera_choices(recipe: FrameRecipe, item: Found, wishes: RecipeWishes) -> list[Choice]:
+    """Say what was chosen for a camera that is not known: by its pixels, or nothing."""
+    seen = wishes.evidence
+    if seen is None or seen.shape_yx != item.shape_yx:
+        return _header_choices(item)
+    certain = seen.decision != "not proven"
+    value = "not subtracted" if recipe.overscan is None else recipe.overscan.describe()
+    looked = ", ".join(f"{len(names)} {kind}" for kind, names in seen.used.items())
+    stated = "" if recipe.overscan is not None else _stated_sections(item)
+    reason = seen.verdict + (f"; the header's {stated} are not believed without proof" if stated else "")
+    return [
+        Choice("camera", "not known", f"looked at the pixels of {looked} instead"),
+        Choice("overscan", value, reason, certain),
+        Choice(
+            "trim", str(recipe.trim or "none"), "what the pixels show" if recipe.trim else "no strip is proven", certain
+        ),
+    ]
+
+
+def _choose_camera(item: Found, wishes: RecipeWishes) -> tuple[Camera | None, list[Choice]]:
+    """Return the camera that was named, else one that the header gives away; none where sections were spelled out."""
+    if wishes.camera is not None:
+        camera = load_camera(wishes.camera)
+        return camera, [Choice("camera", camera.title or camera.name, "as asked for")]
+    cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
+    found = None if wishes.names_sections else recognise(cards, item.shape_yx or ())
+    if found is None:
+        return None, []
+    words = [
+        f"{card} = {cards.get(card)!r}" for card in dict.fromkeys(card for card, _ in found.match) if card in cards
+    ]
+    reason = f"recognised by {', '.join(words)} and {size_words(item.shape_yx)}"
+    return found, [Choice("camera", found.title or found.name, reason)]
+
+
+def _amplifier_for(camera: Camera, item: Found) -> Amplifier:
+    """Return the one amplifier of a camera, binned as the frame is."""
+    if len(camera.amplifiers) != 1:
+        reason = f"the camera {camera.name} has {len(camera.amplifiers)} amplifiers, and only one can be used yet"
+        raise UnsupportedError(item.path, reason, "give --overscan and --trim instead of the camera")
+    if camera.shape_yx is not None:
+        factors_yx = item.binning_xy[::-1]
+        # where the size is no multiple of the binning, some cameras keep the last part of a pixel and some drop it
+        fits = all(
+            actual in {full // factor, -(-full // factor)}
+            for actual, full, factor in zip(item.shape_yx or (), camera.shape_yx, factors_yx, strict=True)
+        )
+        if not fits:
+            own = size_words(item.shape_yx, item.binning_xy)
+            reason = f"is {own}, but frames of camera {camera.name} are {size_words(camera.shape_yx)} unbinned"
+            raise MismatchError(item.path, reason, "choose another camera, or give --overscan and --trim")
+    return camera.for_binning(item.binning_xy).amplifiers[0]
+
+
+def _overscan_spec(amplifier: Amplifier, item: Found, wishes: RecipeWishes) -> OverscanSpec | None:
+    """How the overscan is subtracted; None where it is not."""
+    asked = wishes.overscan is not None
+    section = _checked(wishes.overscan if asked else amplifier.overscan, "overscan", item)
+    if section is None:
+        if (wishes.overscan_method, wishes.overscan_fit, wishes.overscan_order) != (None, None, None):
+            raise UsageError(
+                "it was said how to take the level of the overscan, and there is none; give --overscan too"
+            )
+        return None
+    if wishes.overscan_order is not None and wishes.overscan_fit is None:
+        raise UsageError("--overscan-order belongs to a fit; give --overscan-fit too")
+    method = wishes.overscan_method or ("median" if asked else amplifier.overscan_method)
+    axis = None if asked else amplifier.overscan_axis
+    order = 1 if wishes.overscan_order is None else wishes.overscan_order
+    return OverscanSpec(section, axis, method, wishes.overscan_fit, order)
+
+
+def _checked(section: Section | None, what: str, item: Found) -> Section | None:
+    """Return the section with every end a number, if it lies in the frame."""
+    if section is None:
+        return None
+    try:
+        return section.resolve(item.shape_yx or ())
+    except SectionError as error:
+        raise SectionError(f"{item.path}: {what}: {error}; give --{what} as it stands in this frame") from error
+
+
+def _stated_sections(item: Found) -> str:
+    """Return the sections that the header names, in words."""
+    cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
+    return " and ".join(f"{word} {cards.get(word)}" for word in ("BIASSEC", "TRIMSEC") if "[" in str(cards.get(word)))
+
+
+def _header_choices(item: Found) -> list[Choice]:
+    """Say what is not done, and which sections of the header were not believed."""
+    stated = _stated_sections(item)
+    if not stated:
+        return [Choice("overscan", "none", "the camera is not known, and the header names no overscan")]
+    reason = (
+        f"the camera is not known, and the header's {stated} may be wrong, as such cards often are; "
+        "look at the pixels, then give --overscan and --trim, or --camera"
+    )
+    return [Choice("overscan", "not subtracted, nothing trimmed", reason, certain=False)]

@@ -1,0 +1,97 @@
+"""Which masks are made, of which combined frames, and for which science frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zeroframe.headers.dialects import Kind
+from zeroframe.planning.matching import nights_apart
+from zeroframe.planning.matching_memo import Fitting
+from zeroframe.planning.plan import MaskJob
+from zeroframe.planning.targets import target_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zeroframe.planning.plan import Group, NightFrame
+    from zeroframe.planning.recipe import NightRecipe
+
+__all__ = ["Masks", "mask_names"]
+
+_WORDS = {Kind.DARK: "hot_pixels", Kind.FLAT: "bad_pixels"}
+
+
+def mask_names(kind: Kind, stem: str, recipe: NightRecipe) -> tuple[str, ...]:
+    """Return what the mask of a combined frame is called, if there is to be one.
+
+    Parameters
+    ----------
+    kind : Kind
+        Of the combined frame.
+    stem : str
+        Its file name, without an ending.
+    recipe : NightRecipe
+        Which says whether there are masks.
+
+    Returns
+    -------
+    tuple of str
+        One name without an ending, or none.
+
+    Examples
+    --------
+    >>> from zeroframe.planning.recipe import NightRecipe
+    >>> mask_names(Kind.DARK, "combined_dark_300s", NightRecipe())
+    ('hot_pixels_300s',)
+    """
+    wanted = {Kind.DARK: recipe.masks.hot_pixels, Kind.FLAT: recipe.masks.bad_pixels}.get(kind, False)
+    return (stem.replace(f"combined_{kind.value}", _WORDS[kind], 1),) if wanted else ()
+
+
+class Masks:
+    """The masks of a night; those that no frame needs are not made.
+
+    Parameters
+    ----------
+    recipe : NightRecipe
+        With the thresholds.
+    out : pathlib.Path
+        Where results go.
+    groups : sequence of Group
+        All combined frames.
+    """
+
+    def __init__(self, recipe: NightRecipe, out: Path, groups: Sequence[Group]) -> None:
+        self._recipe = recipe
+        self._darks = Fitting("dark", [group for group in groups if group.kind is Kind.DARK], recipe.tolerances)
+        self._jobs = {group.name: self._job(group, out) for group in groups if group.kind is not Kind.BIAS}
+        self._used: set[str] = set()
+
+    @property
+    def jobs(self) -> tuple[MaskJob, ...]:
+        """Those that have been asked for, in the order of their combined frames."""
+        return tuple(job for name, job in self._jobs.items() if job is not None and name in self._used)
+
+    def of(self, frame: NightFrame, flat: str | None) -> tuple[str, ...]:
+        """Return the names of the masks of a frame: hot pixels of the longest dark that fits, bad ones of its flat."""
+        darks = self._darks.of(frame)
+        hot = min(darks, key=lambda dark: self._order(frame, dark)).name if darks else None
+        sources = [source for source in (hot, flat) if source is not None]
+        jobs = [self._jobs.get(source) for source in sources]
+        self._used.update(job.source for job in jobs if job is not None)
+        return tuple(job.name for job in jobs if job is not None)
+
+    @staticmethod
+    def _order(frame: NightFrame, dark: Group) -> tuple[int, float]:
+        return nights_apart(frame.traits, dark.traits) or 0, -(dark.traits.exposure_s or 0.0)
+
+    def _job(self, group: Group, out: Path) -> MaskJob | None:
+        names = mask_names(group.kind, Path(group.name).name.partition(".fits")[0], self._recipe)
+        if not names:
+            return None
+        thresholds = self._recipe.masks
+        target = target_path(out, Path(f"{names[0]}.fits"), group.compress)
+        if group.kind is Kind.DARK:
+            return MaskJob("hot", target.name, group.name, target, thresholds.hot_sigmas)
+        return MaskJob("bad", target.name, group.name, target, thresholds.bad_sigmas, thresholds.bad_fraction)

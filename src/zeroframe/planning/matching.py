@@ -1,0 +1,297 @@
+"""Which combined frame is used for a frame, and why not the others.
+
+Every combined frame of the right kind is a candidate. One that does not belong (another size, filter, temperature …) is
+never used; of the others the nearest night comes first, then for darks the exposure: the same one, else one to be
+scaled down, else one to be scaled up, and of those to be scaled that which adds least noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from math import inf, sqrt
+from typing import TYPE_CHECKING
+
+from zeroframe.planning.first_steps import size_words
+from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
+from zeroframe.planning.plan import Candidate, Match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from zeroframe.frames.steps import FrameRecipe
+    from zeroframe.planning.plan import Group, Step, Traits
+    from zeroframe.planning.recipe import NightRecipe, Tolerances
+
+__all__ = ["match_frame", "nights_apart", "rank_candidates", "why_not_together"]
+
+_MOST_NAMED = 3
+#: More would swell the record of many nights, and nobody reads them.
+_MOST_KEPT = 12
+#: Classes of darks, best first.
+_SAME, _DOWN, _UP = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A candidate, with what it is ranked by: smaller is better."""
+
+    group: Group
+    problems: tuple[str, ...]
+    nights: float
+    exposure_class: int
+    degrees: int
+    noise: float
+    scale: float | None
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        standing = (self.nights, self.exposure_class, self.degrees, self.noise)
+        return len(self.problems), *standing, self.group.label, self.group.name
+
+
+def nights_apart(one: Traits, other: Traits) -> int | None:
+    """Return how many nights lie between two exposures; None where that is not known.
+
+    Examples
+    --------
+    >>> from zeroframe.planning.plan import Traits
+    >>> nights_apart(Traits((1, 1), night="2016-01-15"), Traits((1, 1), night="2016-01-18"))
+    3
+    """
+    if one.night is None or other.night is None:
+        return None
+    if one.night == other.night:  # nearly always, and dates take 2 us to read
+        return 0
+    return abs((date.fromisoformat(one.night) - date.fromisoformat(other.night)).days)
+
+
+def why_not_together(what: Step, frame: Traits, group: Traits, tolerances: Tolerances) -> list[str]:
+    """Return why a combined frame does not belong to a frame, exposure left aside; empty where it does.
+
+    What one of the two headers does not say is no reason.
+
+    Parameters
+    ----------
+    what : {'bias', 'dark', 'flat'}
+        The kind of combined frame.
+    frame, group : Traits
+        Of the frame, and of the combined one.
+    tolerances : Tolerances
+        How far they may differ.
+
+    Returns
+    -------
+    list of str
+        Clauses such as ``"another filter: i', not g'"``.
+    """
+    problems = list(_unlike_now(what, frame, group, tolerances))
+    return problems if _read_out(frame) == _read_out(group) else [*_unlike(frame, group, tolerances), *problems]
+
+
+def _read_out(traits: Traits) -> tuple[object, ...]:
+    return traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.gain_e_per_adu
+
+
+def _unlike(frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[str]:
+    """Yield in what two frames were read differently."""
+    if frame.binning_xy != group.binning_xy:
+        own, other = (f"{x} x {y}" for x, y in (group.binning_xy, frame.binning_xy))
+        yield f"binned {own}, not {other}"
+    elif frame.shape_yx != group.shape_yx:
+        yield f"{size_words(group.shape_yx)}, not {size_words(frame.shape_yx)}"
+    if frame.unit != group.unit:
+        yield f"in {group.unit}, not in {frame.unit}"
+    own_settings, other_settings = dict(group.settings), dict(frame.settings)
+    case_counts = {*frame.case_counts, *group.case_counts}
+    for sort, own_setting in own_settings.items():
+        other_setting = other_settings.get(sort, own_setting)
+        same = own_setting.casefold() == other_setting.casefold()
+        if not same or (own_setting != other_setting and sort in case_counts):
+            yield f"another {sort}: {own_setting}, not {other_settings[sort]}"
+    own_gain, other_gain = group.gain_e_per_adu, frame.gain_e_per_adu
+    if own_gain is not None and other_gain is not None and not tolerances.same_gain(own_gain, other_gain):
+        yield f"another gain: {own_gain:.4g}, not {other_gain:.4g} e-/ADU"
+
+
+def _unlike_now(what: Step, frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[str]:
+    """Yield in what the circumstances of two exposures differ too much."""
+    if what == "flat" and filter_of(frame) != filter_of(group):
+        if frame.filter_name is not None and group.filter_name is not None:
+            yield f"another filter: {group.filter_name}, not {frame.filter_name}"
+        else:
+            known = group.filter_name or frame.filter_name
+            yield f"its filter is {known}, and that of the {'frame' if group.filter_name else 'flat'} is not known"
+    own_c, other_c = group.temperature_c, frame.temperature_c
+    if what != "flat" and own_c is not None and other_c is not None:
+        same = tolerances.same_bias_temperature if what == "bias" else tolerances.same_temperature
+        if not same(own_c, other_c):
+            yield f"at {own_c:.1f} C, not {other_c:.1f} C"
+    nights = nights_apart(frame, group)
+    if nights:
+        most = {"bias": tolerances.bias_nights, "dark": tolerances.dark_nights, "flat": tolerances.flat_nights}[what]
+        if nights > most:
+            yield f"{_nights_words(nights)}, more than {most:g}"
+
+
+def _nights_words(nights: int) -> str:
+    return "taken the same night" if nights == 0 else f"taken {nights} night{'' if nights == 1 else 's'} away"
+
+
+def rank_candidates(
+    what: Step, frame: Traits, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
+) -> tuple[Candidate, ...]:
+    """Return all combined frames of a kind, best first, each with why it is chosen or turned down.
+
+    Parameters
+    ----------
+    what : {'bias', 'dark', 'flat'}
+        The kind.
+    frame : Traits
+        Of the frame that one is looked for.
+    overscan_and_trim : FrameRecipe
+        What is done to that frame first; a combined frame must have had the same.
+    groups : sequence of Group
+        All of that kind, in any order.
+    recipe : NightRecipe
+        With the tolerances, and how far darks may be scaled.
+
+    Returns
+    -------
+    tuple of Candidate
+        Only the first can be chosen, and only if it is usable.
+    """
+    weighed = sorted(
+        (_weigh(what, frame, overscan_and_trim, group, recipe) for group in groups), key=lambda each: each.order
+    )
+    best = weighed[0] if weighed and not weighed[0].problems else None
+    own = any(each.exposure_class == _SAME and each.group.traits.exposure_s is not None for each in weighed)
+    return tuple(
+        Candidate(
+            name=each.group.name,
+            label=each.group.label,
+            rank=rank,
+            usable=not each.problems,
+            scale=each.scale,
+            reason=_reason(what, frame, each, best, own_exposure=own),
+        )
+        for rank, each in enumerate(weighed, start=1)
+    )
+
+
+def _weigh(what: Step, frame: Traits, overscan_and_trim: FrameRecipe, group: Group, recipe: NightRecipe) -> _Weighed:
+    traits = group.traits
+    problems = why_not_together(what, frame, traits, recipe.tolerances)
+    if not problems and overscan_and_trim != group.frames[0].recipe:
+        problems.append("its overscan or trim is another one")
+    nights = nights_apart(frame, traits)
+    # a difference that is not known ranks behind one that is small
+    degrees = 1
+    if frame.temperature_c is not None and traits.temperature_c is not None:
+        degrees = round(abs(frame.temperature_c - traits.temperature_c))
+    sort, noise, scale = _SAME, 1.0, None
+    if what == "dark":
+        sort, noise, scale, scaling = _exposure(group, frame, recipe)
+        problems += scaling
+    return _Weighed(
+        group,
+        tuple(problems),
+        0.5 if nights is None else nights,
+        sort,
+        degrees,
+        noise / sqrt(len(group.frames)),
+        scale,
+    )
+
+
+def _exposure(group: Group, frame: Traits, recipe: NightRecipe) -> tuple[int, float, float | None, list[str]]:
+    """Return the class of a dark, by what its noise would be multiplied, it itself, and what forbids that."""
+    own_s, wanted_s = group.traits.exposure_s, frame.exposure_s
+    if wanted_s is None or own_s is None:
+        whose = "frame" if wanted_s is None else "dark"
+        return _SAME, 1.0, None, [f"the exposure of the {whose} is not known"]
+    if recipe.tolerances.same_exposure(own_s, wanted_s):
+        return _SAME, 1.0, None, []
+    scale = wanted_s / own_s if own_s > 0 else inf
+    sort, used = _DOWN if scale <= 1 else _UP, scale if scale < inf else None
+    if group.includes_bias:
+        exposures = f"exposure {exposure_words(own_s)}, not {exposure_words(wanted_s)}"
+        return sort, scale, None, [f"{exposures}: it still holds its bias, so it is never scaled"]
+    words = _exposure_reason(own_s, wanted_s, scale)
+    if not recipe.dark.scale:
+        return sort, scale, used, [f"{words}, and the recipe has dark.scale = false"]
+    if scale > max(1.0, recipe.dark.largest_scale):
+        return sort, scale, used, [f"{words}, more than dark.largest_scale = {recipe.dark.largest_scale:g}"]
+    return sort, scale, used, []
+
+
+def _exposure_reason(own_s: float, wanted_s: float, scale: float) -> str:
+    return f"exposure {exposure_words(own_s)}, not {exposure_words(wanted_s)}: would be scaled by {scale:.3g}"
+
+
+def _reason(what: Step, frame: Traits, each: _Weighed, best: _Weighed | None, *, own_exposure: bool) -> str:
+    """Say why a candidate is turned down, or why it is the best, be there a dark of the frame's own exposure or not."""
+    if each.problems:
+        return "; ".join(each.problems)
+    if best is each or best is None:
+        return _why_best(what, frame, each, own_exposure=own_exposure)
+    own, wanted = each.group.traits, best.group.traits
+    if each.nights != best.nights:
+        nights = nights_apart(frame, own)
+        return "when it was taken is not known" if nights is None else _nights_words(nights)
+    if each.exposure_class != best.exposure_class or (each.noise != best.noise and each.scale is not None):
+        words = _exposure_reason(own.exposure_s or 0.0, frame.exposure_s or 0.0, each.scale or 1.0)
+        return words + ("" if each.exposure_class != best.exposure_class else f", noisier than {best.group.label}")
+    if each.degrees != best.degrees:
+        known = own.temperature_c is not None and frame.temperature_c is not None
+        return f"at {own.temperature_c:.1f} C, further off" if known else "its temperature is not known"
+    if each.noise != best.noise:
+        return f"made of {frames_words(len(each.group.frames))}, not {len(best.group.frames)}"
+    return f"as good as {best.group.label}, which is named first" if wanted else ""
+
+
+def _why_best(what: Step, frame: Traits, best: _Weighed, *, own_exposure: bool) -> str:
+    traits = best.group.traits
+    nights = nights_apart(frame, traits)
+    said = []
+    if what == "dark" and best.scale is None:
+        said.append(f"same exposure: {exposure_words(traits.exposure_s)}")
+    elif what == "dark":
+        direction = "down" if best.exposure_class == _DOWN else "up"
+        none = f"none {'that fits as well ' if own_exposure else ''}has {exposure_words(frame.exposure_s)}"
+        said.append(f"{none}; {exposure_words(traits.exposure_s)} scaled {direction} by {best.scale:.3g}")
+    elif what == "flat":
+        said.append("same filter" if traits.filter_name is None else f"same filter: {traits.filter_name}")
+    else:
+        said.append("read in the same way")
+    if nights is not None:
+        said.append(_nights_words(nights) + ("" if nights == 0 else ", none that fits is nearer"))
+    return ", ".join(said)
+
+
+def match_frame(
+    what: Step, frame: Traits, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
+) -> Match:
+    """Choose the combined frame for one step of a frame that needs it.
+
+    Parameters
+    ----------
+    what, frame, overscan_and_trim, groups, recipe
+        As in `rank_candidates`.
+
+    Returns
+    -------
+    Match
+        Whose ``chosen`` is None where none can be used; with the best twelve candidates.
+    """
+    ranked = rank_candidates(what, frame, overscan_and_trim, groups, recipe)
+    candidates = ranked[:_MOST_KEPT]
+    if not candidates:
+        return Match(what, None, None, needed=True, reason=f"there is no {what} in the folder")
+    best = candidates[0]
+    if best.usable:
+        return Match(what, best.name, best.scale, True, best.reason, candidates)
+    named = [f"{each.label}: {each.reason}" for each in candidates[:_MOST_NAMED]]
+    more = len(ranked) - len(named)
+    reason = "; ".join(named) + (f"; and {more} more" if more else "")
+    return Match(what, None, None, needed=True, reason=reason, candidates=candidates)

@@ -1,0 +1,405 @@
+"""How a night is to be reduced, as data: ``night.toml``, where every key has a default, a comment and a check."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from zeroframe.errors import SectionError, UsageError, nearest_name
+from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
+from zeroframe.frames.overscan import Fit
+from zeroframe.frames.steps import COSMIC_RAYS, CosmicRays
+from zeroframe.headers.cameras import OverscanMethod
+from zeroframe.planning import recipe_fields as key
+from zeroframe.planning.first_steps import RecipeWishes
+from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
+
+if TYPE_CHECKING:
+    from zeroframe.fits import Compression
+    from zeroframe.headers.sections import Section
+    from zeroframe.inspection import OverscanInspection
+    from zeroframe.stacks.combine import CombineSpec
+
+__all__ = [
+    "BiasPolicy",
+    "BiasRecipe",
+    "Borrow",
+    "DarkRecipe",
+    "FlatRecipe",
+    "FramesRecipe",
+    "MaskRecipe",
+    "Missing",
+    "NightRecipe",
+    "NightsRecipe",
+    "StepsRecipe",
+    "Tolerances",
+    "load_recipe",
+    "parse_recipe",
+]
+
+BiasPolicy = Literal["auto", "always", "never"]
+Missing = Literal["leave", "fail"]
+Borrow = Literal["both", "earlier", "none"]
+_Statistic = Literal["average", "median", "sum"]
+
+
+@dataclass(frozen=True, slots=True)
+class FramesRecipe:
+    """What is known of every frame: camera, overscan, trim, gain. None leaves it to camera, pixels and headers."""
+
+    camera: str | None = field(
+        default=None,
+        metadata=key.name(
+            "name of a camera, or path of a profile; without it, cameras are recognised or pixels looked at",
+            "a name such as 'palomar-lfc', or a path that ends in .toml",
+            "palomar-lfc",
+        ),
+    )
+    overscan: Section | Literal["none"] | None = field(
+        default=None,
+        metadata=key.section(
+            "overscan that is subtracted, or 'none'; with a section here, no camera is recognised",
+            "[2056:2080,:]",
+            or_none=True,
+        ),
+    )
+    overscan_method: OverscanMethod | None = field(
+        default=None,
+        metadata=key.choice("how the overscan of a row becomes its level", get_args(OverscanMethod), "median"),
+    )
+    overscan_fit: Fit | None = field(
+        default=None, metadata=key.choice("function that is fitted to the levels", get_args(Fit), "chebyshev")
+    )
+    overscan_order: int | None = field(default=None, metadata=key.whole("order of that function", 3))
+    trim: Section | None = field(
+        default=None,
+        metadata=key.section("part of the frame that is kept; with it, no camera is recognised", "[1:2048,:]"),
+    )
+    gain_e_per_adu: float | None = field(
+        default=None, metadata=key.positive("electrons per ADU, instead of what camera or header say", 1.5)
+    )
+    read_noise_e: float | None = field(
+        default=None, metadata=key.positive("electrons, instead of what camera or header say or is measured", 8.0)
+    )
+
+    def wishes(self, evidence: OverscanInspection | None = None) -> RecipeWishes:
+        """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
+        overscan = None if self.overscan == "none" else self.overscan
+        method, fit = self.overscan_method, self.overscan_fit
+        return RecipeWishes(self.camera, overscan, self.trim, method, fit, self.overscan_order, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _CombineRecipe:
+    """How the frames of one kind are combined."""
+
+    method: _Statistic = field(
+        default="average",
+        metadata=key.choice(
+            "what is made of the values that are left; a sum is never subtracted from other frames",
+            get_args(_Statistic),
+        ),
+    )
+    clip: float = field(
+        default=5.0, metadata=key.number("reject what lies further than so many sigmas from the median; 0: nothing")
+    )
+    clip_spread: ClipSpread = field(
+        default="noise",
+        metadata=key.choice(
+            "what sigma is. " + "; ".join(f"'{word}': {meaning}" for word, meaning in CLIP_SPREADS.items()),
+            tuple(CLIP_SPREADS),
+        ),
+    )
+    reject_outliers: bool = field(default=False, metadata=key.flag("leave out frames that do not belong to the others"))
+    combine: bool = field(
+        default=True, metadata=key.flag("combine them; false: they are calibrated only, and nothing is made with them")
+    )
+
+    @property
+    def spec(self) -> CombineSpec:
+        """The same for `zeroframe.stacks.combine`."""
+        return clip_spec(self.method, self.clip, self.clip_spread)
+
+
+@dataclass(frozen=True, slots=True)
+class BiasRecipe(_CombineRecipe):
+    """How biases are combined, and which of them together."""
+
+    together: bool = field(
+        default=False,
+        metadata=key.flag(
+            "all that have the size, binning and unit of most become one combined bias, whatever their night, "
+            "temperature, gain or read-out, and others are refused; zeroframe bias does so"
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DarkRecipe(_CombineRecipe):
+    """How darks are combined, and how far they may be scaled."""
+
+    scale: bool = field(
+        default=True, metadata=key.flag("a dark of another exposure may be scaled, if its bias was subtracted")
+    )
+    largest_scale: float = field(
+        default=2.0,
+        metadata=key.number("the most that a dark is multiplied by, and its noise with it; 1: only scaled down"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FlatRecipe(_CombineRecipe):
+    """How flats are combined, each divided by its own level, and used."""
+
+    min_value: float = field(
+        default=0.1, metadata=key.number("a flat, brought to a level of 1, counts as no lower than this")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StepsRecipe:
+    """What is done to frames after overscan and trim."""
+
+    kinds: tuple[str, ...] = field(
+        default=("science", "arc"),
+        metadata=key.choices(
+            "which frames are calibrated beside the calibration frames. Arcs are never divided by a flat; 'other' are "
+            "such as focus or test; 'unknown' are those whose kind no header says, taken as science",
+            ("science", "arc", "other", "unknown"),
+        ),
+    )
+    bias: BiasPolicy = field(
+        default="auto",
+        metadata=key.choice(
+            "whether a bias is subtracted; 'auto' leaves it in darks that every frame has of its own exposure",
+            get_args(BiasPolicy),
+        ),
+    )
+    dark: bool = field(default=True, metadata=key.flag("subtract a dark"))
+    flat: bool = field(default=True, metadata=key.flag("divide by a flat"))
+    uncertainty: bool = field(default=True, metadata=key.flag("carry the standard deviation of each pixel to the end"))
+    to_electrons: bool = field(default=False, metadata=key.flag("multiply science frames by the gain"))
+    cosmic_rays: CosmicRays = field(
+        default="lacosmic",
+        metadata=key.choice(
+            "how cosmic rays in science frames are found and masked: 'lacosmic' by their sharp edges, 'median' as what "
+            "stands far above its surroundings",
+            COSMIC_RAYS,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRecipe:
+    """Which pixels are not believed in any science frame."""
+
+    hot_pixels: bool = field(default=True, metadata=key.flag("make a mask of hot pixels from the longest dark"))
+    hot_sigmas: float = field(
+        default=20.0,
+        metadata=key.number("hot: so many sigmas (1.4826 MAD) of the combined dark above its median", 1.0),
+    )
+    bad_pixels: bool = field(default=True, metadata=key.flag("make a mask of bad pixels from each flat"))
+    bad_sigmas: float = field(
+        default=10.0,
+        metadata=key.number("bad: so many sigmas of the combined flat off the median of its surroundings", 1.0),
+    )
+    bad_fraction: float = field(
+        default=0.2, metadata=key.number("bad: and by this fraction of that median; what is less, the flat corrects")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerances:
+    """How far frames may differ and still belong together: all of them stand here."""
+
+    exposure_s: float = field(
+        default=0.05, metadata=key.number("exposures are the same that differ by no more than so many seconds")
+    )
+    exposure_fraction: float = field(
+        default=0.01, metadata=key.number("or by no more than this fraction of the longer one")
+    )
+    temperature_c: float = field(
+        default=1.0,
+        metadata=key.number(
+            "degrees between a dark and what it is subtracted from, or between darks that are combined"
+        ),
+    )
+    bias_temperature_c: float = field(default=5.0, metadata=key.number("the same for biases"))
+    gain_fraction: float = field(
+        default=0.01, metadata=key.number("fraction by which the gains that headers state may differ")
+    )
+    bias_nights: float = field(
+        default=30.0, metadata=key.number("nights between a bias and what it is subtracted from")
+    )
+    dark_nights: float = field(default=30.0, metadata=key.number("the same for darks"))
+    flat_nights: float = field(default=7.0, metadata=key.number("the same for flats: dust moves"))
+
+    def same_exposure(self, one_s: float, other_s: float) -> bool:
+        """Say whether two exposures are the same.
+
+        Examples
+        --------
+        >>> Tolerances().same_exposure(60.001, 60.002), Tolerances().same_exposure(300.0, 290.0)
+        (True, False)
+        """
+        return _within(one_s, other_s, max(self.exposure_s, self.exposure_fraction * max(one_s, other_s)))
+
+    def same_gain(self, one: float, other: float) -> bool:
+        """Say whether two gains are the same."""
+        return _within(one, other, self.gain_fraction * max(one, other))
+
+    def same_temperature(self, one_c: float, other_c: float) -> bool:
+        """Say whether two temperatures are the same for darks."""
+        return _within(one_c, other_c, self.temperature_c)
+
+    def same_bias_temperature(self, one_c: float, other_c: float) -> bool:
+        """Say whether two temperatures are the same for biases."""
+        return _within(one_c, other_c, self.bias_temperature_c)
+
+
+def _within(one: float, other: float, limit: float) -> bool:
+    """Whether numbers as they are written differ by no more than a limit: in the computer 1.1 - 1.0 is above 0.1."""
+    return abs(one - other) <= limit * (1 + 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class NightsRecipe:
+    """What nights that are reduced one after the other (``--by-night``) lend each other."""
+
+    borrow: Borrow = field(
+        default="both",
+        metadata=key.choice(
+            "where a night borrows the biases, darks and flats that it lacks: nearest night first, from those of "
+            "'both' sides or only 'earlier' ones, so that what is done stays as it is when nights are added",
+            get_args(Borrow),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NightRecipe:
+    r"""How a night is to be reduced.
+
+    Examples
+    --------
+    >>> recipe = parse_recipe("[dark]\nlargest_scale = 1")
+    >>> recipe.dark.largest_scale, recipe.bias == NightRecipe().bias
+    (1.0, True)
+    """
+
+    kinds: tuple[str, ...] = field(
+        default=("bias", "dark", "flat"),
+        metadata=key.choices(
+            "which calibration frames take part; all others are left alone. Science frames stand in steps.kinds",
+            ("bias", "dark", "flat"),
+        ),
+    )
+    missing: Missing = field(
+        default="leave",
+        metadata=key.choice(
+            "a frame for which no bias, dark or flat fits: 'leave' it calibrated as far as that goes, or 'fail' it",
+            get_args(Missing),
+        ),
+    )
+    compress: Compression = field(
+        default="none", metadata=key.choice("how what is written is compressed", ("none", "gzip", "rice"))
+    )
+    frames: FramesRecipe = field(default_factory=FramesRecipe)
+    bias: BiasRecipe = field(default_factory=BiasRecipe)
+    dark: DarkRecipe = field(default_factory=DarkRecipe)
+    flat: FlatRecipe = field(default_factory=FlatRecipe)
+    steps: StepsRecipe = field(default_factory=StepsRecipe)
+    masks: MaskRecipe = field(default_factory=MaskRecipe)
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    nights: NightsRecipe = field(default_factory=NightsRecipe)
+
+
+def load_recipe(path: str | Path) -> NightRecipe:
+    """Read a ``night.toml``.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    NightRecipe
+
+    Raises
+    ------
+    UsageError
+        When it cannot be read, is no TOML, or holds a key or a value that is not known; the file and the key are named.
+    """
+    try:
+        content = read_small_file(Path(path), SETTINGS_BYTES)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the recipe cannot be read ({error.strerror}); `zeroframe recipe` writes one"
+        ) from error
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: this is not a TOML file ({error})") from error
+    return parse_recipe(text, str(path))
+
+
+def parse_recipe(text: str, where: str = "the recipe") -> NightRecipe:
+    r"""Read the text of a ``night.toml``; keys that it does not have are at their defaults.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    where : str, optional
+        What messages call it.
+
+    Returns
+    -------
+    NightRecipe
+
+    Raises
+    ------
+    UsageError
+        As of `load_recipe`.
+
+    Examples
+    --------
+    >>> parse_recipe("[flat]\nmin_valeu = 0.5")
+    Traceback (most recent call last):
+    zeroframe.errors.UsageError: the recipe: the key 'flat.min_valeu' is not known; did you mean 'min_value'?
+    """
+    try:
+        said = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: this is not a TOML file ({error})") from error
+    return cast("NightRecipe", _read_table(NightRecipe, said, where, ""))
+
+
+def _read_table(table: type[Any], said: dict[str, object], where: str, prefix: str) -> object:
+    """Build a table of the recipe from what TOML gave."""
+    known = {one.name: one for one in fields(table)}
+    values: dict[str, object] = {}
+    for name, value in said.items():
+        if name not in known:
+            hint = nearest_name(name, known) or f"; known are {', '.join(known)}"
+            raise UsageError(f"{where}: the key '{prefix}{name}' is not known{hint}")
+        described, inner = key.key_of_field(known[name]), known[name].default_factory
+        if described is not None:
+            values[name] = _read_key(described, value, f"{where}: {prefix}{name}")
+        elif isinstance(value, dict) and inner is not MISSING:
+            values[name] = _read_table(cast("type[Any]", inner), value, where, f"{prefix}{name}.")
+        else:
+            raise UsageError(f"{where}: {name} = {value!r} cannot be used; expected is a table [{name}]")
+    return table(**values)
+
+
+def _read_key(described: key.Key, value: object, what: str) -> object:
+    try:
+        return described.read(value)
+    except SectionError as error:
+        raise UsageError(f"{what}: {error}; expected is {described.expected}") from error
+    except ValueError as error:
+        raise UsageError(f"{what} = {value!r} cannot be used; expected is {described.expected}") from error

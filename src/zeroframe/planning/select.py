@@ -1,0 +1,391 @@
+"""Which files of a folder take part in a night, and what is done to each of them first."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError
+from zeroframe.fits.checksums import header_crc32
+from zeroframe.fits.failures import attempt
+from zeroframe.frames.steps import FrameRecipe, Steps
+from zeroframe.headers.cameras import Camera, recognise
+from zeroframe.headers.dialects import Kind
+from zeroframe.planning.first_steps import Choice, choose_recipe, size_words
+from zeroframe.planning.grouping import frames_words
+from zeroframe.planning.plan import Ignored, NightFrame
+from zeroframe.planning.targets import Refused, same_form, target_path
+from zeroframe.planning.traits import moment_of, read_traits, split_nights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from zeroframe.headers.survey import Found
+    from zeroframe.inspection import OverscanInspection
+    from zeroframe.planning.first_steps import RecipeWishes
+    from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.planning.traits import NightSplit
+
+__all__ = ["CALIBRATED_ALREADY", "COMBINED_ALREADY", "Among", "Roll", "sort_out", "take_roll", "takes_part"]
+
+M = TypeVar("M", bound="tuple[Found, *tuple[Any, ...]]")
+R = TypeVar("R")
+_CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+COMBINED_ALREADY = "combined already, so not a raw frame"
+CALIBRATED_ALREADY = "calibrated already by zeroframe, so not a raw frame"
+_MADE = (COMBINED_ALREADY, CALIBRATED_ALREADY)
+_PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """What is known of a night that is one of many; nothing, of one that stands alone.
+
+    Attributes
+    ----------
+    noon_s : float or None
+        The time of day, in seconds since midnight UT, at which one night ends and the next begins.
+    folders : mapping of path to path
+        Of raw files, the folder within OUT in which their results go; by default that which it has within RAW.
+    raw_folders : tuple of path
+        Folders into which nothing may be written, where that is not RAW as a whole.
+    """
+
+    noon_s: float | None = None
+    folders: Mapping[Path, Path] = field(default_factory=dict)
+    raw_folders: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Who takes part.
+
+    Attributes
+    ----------
+    frames : tuple of NightFrame
+        In the order of their names; nothing but overscan and trim is done to them yet.
+    refused : tuple of Refused
+        Those that ought to take part and cannot.
+    ignored : tuple of Ignored
+        Those that are left alone.
+    choices : tuple of Choice
+        On camera, overscan and trim.
+    camera : Camera or None
+        That of most frames.
+    split : NightSplit
+        The nights, in the order of the frames.
+    copies : tuple of (str, str)
+        Names of calibration frames whose headers are the same, letter by letter.
+    """
+
+    frames: tuple[NightFrame, ...]
+    refused: tuple[Refused, ...]
+    ignored: tuple[Ignored, ...]
+    choices: tuple[Choice, ...]
+    camera: Camera | None
+    split: NightSplit
+    copies: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What is done first to frames of one form and camera; or why that cannot be said."""
+
+    recipe: FrameRecipe
+    camera: Camera | None
+    choices: Sequence[Choice]
+    problem: FrameError | CameraError | SectionError | None = None
+
+
+def take_roll(
+    found: Mapping[str, Found],
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
+    evidence: OverscanInspection | None,
+    among: Among | None = None,
+) -> Roll:
+    """Say who takes part.
+
+    Parameters
+    ----------
+    found : mapping of str to Found
+        Everything in the raw folder by its name, relative to that folder and with forward slashes, in order.
+    raw, out : pathlib.Path
+        Where the frames are, and where results go.
+    recipe : NightRecipe
+        What was asked for.
+    evidence : OverscanInspection or None
+        What the pixels say of a camera that is not known.
+    among : Among, optional
+        Of one of many nights.
+
+    Returns
+    -------
+    Roll
+
+    Raises
+    ------
+    NoFramesError
+        When nobody takes part.
+    CameraError, SectionError, MismatchError, UnsupportedError, UsageError
+        When camera or sections do not fit most of the frames.
+    """
+    among = among or Among()
+    usable, refused, ignored = sort_out(list(found.values()), recipe)
+    wishes = recipe.frames.wishes()
+    told = wishes.camera is not None or wishes.names_sections
+    usable, _ = _without_failures(usable, _form, refused)
+    together = _put_together(usable, refused) if recipe.bias.together and usable else []
+    usable, forms = _without_failures(usable, _form if told else _form_and_camera(together), refused)
+    if not usable:
+        raise NoFramesError(_nobody(raw, list(found.values()), refused, ignored, recipe))
+    names = {id(item): name for name, item in found.items()}
+    firsts = _first_steps([item for item, _ in usable], forms, recipe, evidence)
+    camera = next(iter(firsts.values())).camera
+    taking_part = []
+    for (item, kind), form in zip(usable, forms, strict=True):
+        first = firsts[form]
+        if first.problem is not None:
+            refused.append(Refused(item.path, MismatchError(item.path, str(first.problem), "process it on its own")))
+        else:
+            taking_part.append((item, kind, names[id(item)], form))
+    taking_part, moments = _without_failures(taking_part, moment_of, refused)
+    split = split_nights(moments, among.noon_s)
+    targets = _Targets(out, among.folders, recipe)
+    frames = []
+    for (item, kind, name, form), night in zip(taking_part, split.nights, strict=True):
+        target = targets.of(item.path, name)
+        frame = attempt(item.path, _frame, item, kind, name, target, night, recipe, firsts[form])
+        if isinstance(frame, FrameError):
+            refused.append(Refused(item.path, frame))
+        else:
+            frames.append(frame)
+    clocks = {
+        name: item
+        for (item, kind, name, _), moment in zip(taking_part, moments, strict=True)
+        if kind in _CALIBRATION and moment is not None and moment.seconds is not None
+    }
+    choices = tuple(_first_choices(firsts, Counter(form for *_, form in taking_part)))
+    return Roll(tuple(frames), tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
+
+
+class _Targets:
+    """Where results go; of each folder, its path is made once."""
+
+    def __init__(self, out: Path, folders: Mapping[Path, Path], recipe: NightRecipe) -> None:
+        self._out, self._folders, self._compress = out, folders, recipe.compress
+        self._made: dict[str, Path] = {}
+
+    def of(self, path: Path, name: str) -> Path:
+        if self._folders:
+            folder = self._folders.get(path)
+            if folder is not None:
+                return target_path(self._out / folder, path, self._compress)
+        parent = name.rpartition("/")[0]
+        if parent not in self._made:
+            self._made[parent] = self._out / parent
+        return target_path(self._made[parent], path, self._compress)
+
+
+def sort_out(
+    found: Sequence[Found], recipe: NightRecipe
+) -> tuple[list[tuple[Found, Kind]], list[Refused], list[Ignored]]:
+    """Tell frames that take part, with what they are for, those that cannot, and those that are left alone.
+
+    Parameters
+    ----------
+    found : sequence of Found
+        Any files.
+    recipe : NightRecipe
+        Which names the kinds that are wanted.
+
+    Returns
+    -------
+    usable : list of (Found, Kind)
+    refused : list of Refused
+    ignored : list of Ignored
+    """
+    usable, refused, ignored = [], [], []
+    for item in found:
+        said = item.facts.kind if item.facts is not None else None
+        named, wanted = _is_wanted(said, recipe)
+        if item.problem is not None:
+            if item.facts is None or wanted:
+                refused.append(Refused(item.path, item.problem))
+            else:
+                ignored.append(Ignored(item.path, item.problem.reason))
+        elif item.facts is None or item.facts.combined:
+            ignored.append(Ignored(item.path, COMBINED_ALREADY))
+        elif item.is_result:
+            ignored.append(Ignored(item.path, CALIBRATED_ALREADY))
+        elif said is Kind.DARK and item.facts.exposure_s is None:
+            ignored.append(Ignored(item.path, "a dark, but its header does not say how long it was exposed"))
+        elif wanted:
+            usable.append((item, said or Kind.SCIENCE))
+        else:
+            kinds = "kinds" if said in _CALIBRATION else "steps.kinds"
+            reason = f"{item.facts.kind_reason}; to calibrate it, too, name '{named}' in {kinds} of the recipe"
+            ignored.append(Ignored(item.path, reason))
+    return usable, refused, ignored
+
+
+def takes_part(item: Found, recipe: NightRecipe) -> bool:
+    """Say whether a file is of a kind that the recipe names; whether it can be used is another question."""
+    return item.facts is not None and _is_wanted(item.facts.kind, recipe)[1]
+
+
+def _is_wanted(kind: Kind | None, recipe: NightRecipe) -> tuple[str, bool]:
+    """Return what a recipe calls a kind, and whether frames of that kind take part."""
+    named = "unknown" if kind is None else kind.value
+    return named, named in (recipe.kinds if kind in _CALIBRATION else recipe.steps.kinds)
+
+
+def _nobody(
+    raw: Path, found: Sequence[Found], refused: Sequence[Refused], ignored: Sequence[Ignored], recipe: NightRecipe
+) -> str:
+    kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)
+    listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no FITS file"
+    only = recipe.kinds[0] if len(recipe.kinds) == 1 and not recipe.steps.kinds else None
+    reasons = Counter(each.reason for each in ignored if only is None or each.reason in _MADE).most_common(1)
+    left = "".join(f"; {count} left alone: {reason}" for reason, count in reasons)
+    advice = f"give the folder that holds the raw {'night' if only is None else _PLURALS[only]}"
+    for reason, _ in reasons:
+        left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
+        advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""
+    bad = "".join(f"\n  {each.problem}" for each in refused)
+    what = "" if only is None else f"{only} "
+    return f"{raw}: no {what}frame that can be used ({listed}{left}); {advice}{bad}"
+
+
+def _without_failures(
+    members: Sequence[M], look: Callable[[Found], R], refused: list[Refused]
+) -> tuple[list[M], list[R]]:
+    """Return what is found out of files, which come first in ``members``; refuse those of which that cannot be."""
+    kept, results = [], []
+    for member in members:
+        item = member[0]
+        result = attempt(item.path, look, item)
+        if isinstance(result, FrameError):
+            refused.append(Refused(item.path, result))
+        else:
+            kept.append(member)
+            results.append(result)
+    return kept, results
+
+
+def _put_together(usable: list[tuple[Found, Kind]], refused: list[Refused]) -> list[Found]:
+    """Return the biases of the size that most have, which are combined in any case; the others leave ``usable``."""
+    biases, odd = same_form([item for item, kind in usable if kind is Kind.BIAS])
+    refused += odd
+    left_out = {id(each.path) for each in odd}
+    usable[:] = [(item, kind) for item, kind in usable if id(item.path) not in left_out]
+    return biases
+
+
+def _form(item: Found) -> tuple[object, ...]:
+    """Return what decides on overscan and trim where camera or sections are asked for: the size."""
+    return item.form
+
+
+def _form_and_camera(together: Sequence[Found]) -> Callable[[Found], tuple[object, ...]]:
+    """Return what tells size and camera of a file, where the camera is to be recognised.
+
+    What is combined together in any case has the camera of its first frame.
+    """
+    alike = {id(item): together[0] for item in together}
+    return lambda item: (*item.form, _camera_name(alike.get(id(item), item)))
+
+
+def _camera_name(item: Found) -> str | None:
+    camera = None if item.frame is None else recognise(item.frame.cards, item.shape_yx or ())
+    return None if camera is None else camera.name
+
+
+def _first_steps(
+    items: Sequence[Found],
+    forms: Sequence[tuple[object, ...]],
+    recipe: NightRecipe,
+    evidence: OverscanInspection | None,
+) -> Mapping[tuple[object, ...], _First]:
+    """Decide on overscan and trim for each form of frame, that of most frames first."""
+    wishes = recipe.frames.wishes(evidence)
+    by_form: dict[tuple[object, ...], list[Found]] = defaultdict(list)
+    for item, form in zip(items, forms, strict=True):
+        by_form[form].append(item)
+    firsts: dict[tuple[object, ...], _First] = {}
+    for form, alike in sorted(by_form.items(), key=lambda pair: (-len(pair[1]), str(pair[0]))):
+        try:
+            firsts[form] = _first_step(alike[0], recipe, wishes)
+        except (FrameError, CameraError, SectionError) as error:
+            if not firsts:
+                raise
+            firsts[form] = _First(FrameRecipe(), None, (), error)
+    return firsts
+
+
+def _first_step(item: Found, recipe: NightRecipe, wishes: RecipeWishes) -> _First:
+    chosen, camera, choices = choose_recipe(item, wishes)
+    if recipe.frames.overscan == "none":
+        chosen = replace(chosen, overscan=None)
+        others = [choice for choice in choices if choice.what != "overscan"]
+        choices = [*others, Choice("overscan", "not subtracted", "as asked for")]
+    return _First(chosen, camera, choices)
+
+
+def _first_choices(
+    firsts: Mapping[tuple[object, ...], _First], counts: Mapping[tuple[object, ...], int]
+) -> list[Choice]:
+    """Say what was decided, of each form where there are several."""
+    told = []
+    for form, first in firsts.items():
+        if first.problem is not None:
+            continue
+        shape_yx, binning_xy = form[0], form[1]
+        size = size_words(shape_yx, binning_xy)  # type: ignore[arg-type]
+        whose = f" of {frames_words(counts[form])}, {size}" if len(firsts) > 1 else ""
+        told += [replace(choice, what=choice.what + whose) for choice in first.choices]
+    return told
+
+
+def _frame(
+    item: Found, kind: Kind, name: str, target: Path, night: str | None, recipe: NightRecipe, first: _First
+) -> NightFrame:
+    facts = item.facts
+    if facts is None:
+        raise ValueError(f"{item.path}: a frame without facts takes no part")
+    amplifier = None if first.camera is None else first.camera.amplifiers[0]
+    gains = (recipe.frames.gain_e_per_adu, amplifier.gain_e_per_adu if amplifier else None, facts.gain_e_per_adu)
+    noises = (recipe.frames.read_noise_e, amplifier.read_noise_e if amplifier else None, facts.read_noise_e)
+    return NightFrame(
+        name=name,
+        source=item.path,
+        target=target,
+        kind=kind,
+        recipe=first.recipe,
+        steps=Steps(gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises)),
+        layout=item.layout,
+        facts=facts,
+        traits=read_traits(item, night),
+        saturation_adu=None if first.camera is None else first.camera.saturation_adu,
+        compress=recipe.compress,
+        header_crc32=None if item.frame is None else header_crc32(item.frame.cards),
+    )
+
+
+def _first_of(values: Sequence[float | None]) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _copies(items: Mapping[str, Found]) -> tuple[tuple[str, str], ...]:
+    """Return pairs of files with one header that says when they were taken: to all appearance the same frame twice."""
+    first: dict[bytes, str] = {}
+    pairs = []
+    for name, item in items.items():
+        if item.frame is not None:
+            original = first.setdefault(item.frame.cards.text, name)
+            if original != name:
+                pairs.append((original, name))
+    return tuple(pairs)

@@ -1,0 +1,119 @@
+"""Shorthands for keys of a recipe: what a command line or a notebook says of a job in a word."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from zeroframe.errors import SectionError, UsageError, nearest_name
+from zeroframe.headers.sections import Section
+from zeroframe.planning.recipe import BiasRecipe, FramesRecipe, NightRecipe
+from zeroframe.planning.recipe_fields import key_of_field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from dataclasses import Field
+
+__all__ = ["JOBS", "SHORTHANDS", "recipe_for", "with_shorthands"]
+
+#: What is said of every frame, of how frames are combined, and of the whole.
+_OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order")
+_OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
+_OF_ALL = ("compress",)
+SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_ALL)
+#: Of each job: which calibration frames take part, and of which of them a shorthand says how they are combined.
+JOBS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "bias": (("bias",), ("bias",)),
+    "dark": (("bias", "dark"), ("dark",)),
+    "flat": (("bias", "dark", "flat"), ("flat",)),
+    "night": (("bias", "dark", "flat"), ("bias", "dark", "flat")),
+}
+
+
+def recipe_for(job: str, recipe: NightRecipe, said: Mapping[str, Any]) -> NightRecipe:
+    """Return the recipe of a job: biases, darks or flats alone, with what they need, or a whole night.
+
+    Parameters
+    ----------
+    job : {'bias', 'dark', 'flat', 'night'}
+        What is wanted. Of all but a night, nothing but calibration frames takes part.
+    recipe : NightRecipe
+        What was asked for in full.
+    said : mapping
+        Shorthands by name; None where nothing is said.
+
+    Returns
+    -------
+    NightRecipe
+
+    Raises
+    ------
+    UsageError
+        When a shorthand is not known, or its value cannot be used.
+
+    Examples
+    --------
+    >>> recipe = recipe_for("bias", NightRecipe(), {"trim": "[1:2048,:]", "clip": 3.0, "method": None})
+    >>> recipe.kinds, recipe.steps.kinds, str(recipe.frames.trim), recipe.bias.clip, recipe.dark.clip
+    (('bias',), (), '[1:2048,:]', 3.0, 5.0)
+    """
+    kinds, combined = JOBS[job]
+    if job != "night":
+        recipe = replace(recipe, kinds=kinds, steps=replace(recipe.steps, kinds=()))
+    if job == "bias":
+        recipe = replace(recipe, bias=replace(recipe.bias, together=True))
+    return with_shorthands(recipe, combined, said)
+
+
+def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str, Any]) -> NightRecipe:
+    """Return a recipe with the keys changed that shorthands name.
+
+    Parameters
+    ----------
+    recipe : NightRecipe
+        What was asked for in full.
+    kinds : sequence of {'bias', 'dark', 'flat'}
+        Of which it is said how they are combined.
+    said : mapping
+        Shorthands by name, of `SHORTHANDS`; None where nothing is said.
+
+    Returns
+    -------
+    NightRecipe
+
+    Raises
+    ------
+    UsageError
+        When a shorthand is not known, or its value cannot be used.
+    """
+    for name in said:
+        if name not in SHORTHANDS:
+            raise UsageError(f"{name} is not known{nearest_name(name, SHORTHANDS) or ''}")
+    known = {name: value for name, value in said.items() if value is not None}
+    frames = _read(FramesRecipe, known, _OF_FRAMES)
+    combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
+    changed = {kind: replace(getattr(recipe, kind), **combined) for kind in kinds} if combined else {}
+    return replace(
+        recipe,
+        frames=replace(recipe.frames, **frames) if frames else recipe.frames,
+        **changed,
+        **_read(NightRecipe, known, _OF_ALL),
+    )
+
+
+def _read(table: type[Any], said: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return values as a table of the recipe holds them."""
+    known = {one.name: one for one in fields(table)}
+    return {name: _value(known[name], said[name]) for name in names if name in said}
+
+
+def _value(one: Field[Any], value: object) -> object:
+    key = key_of_field(one)
+    if key is None or isinstance(value, Section):
+        return value
+    try:
+        return key.read(value)
+    except SectionError as error:
+        raise UsageError(f"{one.name}: {error}; expected is {key.expected}") from error
+    except ValueError as error:
+        raise UsageError(f"{one.name} = {value!r} cannot be used; expected is {key.expected}") from error

@@ -1,0 +1,103 @@
+"""What the result of a job depends on, and its key: see `zeroframe.run.keys` for what a key is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zeroframe.headers.dialects import Kind
+from zeroframe.planning.matching import nights_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zeroframe.planning.plan import Group, NightFrame, NightPlan
+
+__all__ = ["frame_uses", "gain_group", "group_uses", "noise_group", "pedestal_group", "pixel_uses"]
+
+
+def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> list[Group]:
+    """Return the groups whose frames were read as this one, overscan and all; those of the nearest night come first."""
+    wanted = frame.traits
+    alike = [
+        group
+        for group in plan.groups
+        if group.kind is kind
+        and len(group.frames) >= fewest
+        and (group.traits.shape_yx, group.traits.binning_xy, group.traits.settings)
+        == (wanted.shape_yx, wanted.binning_xy, wanted.settings)
+        and group.frames[0].recipe == frame.recipe
+    ]
+    return sorted(alike, key=lambda group: nights_apart(wanted, group.traits) or 0) if len(alike) > 1 else alike
+
+
+def _preferred(frame: NightFrame, what: str, groups: Sequence[Group]) -> Group | None:
+    """Return the group that is matched to the frame, or would be; else the first."""
+    names = {group.name: group for group in groups}
+    for match in frame.matches:
+        if match.what == what:
+            ranked = [match.chosen, *(one.name for one in match.candidates if one.usable)]
+            for name in ranked:
+                if name in names:
+                    return names[name]
+    return groups[0] if groups else None
+
+
+def noise_group(plan: NightPlan, frame: NightFrame) -> Group | None:
+    """Return the group of two biases or more, else of short darks, whose pairs tell the noise of frames like this one.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        The night.
+    frame : NightFrame
+        A dark, flat or science frame. Biases tell their own noise.
+
+    Returns
+    -------
+    Group or None
+        Frames of the same form, with the same overscan subtracted.
+    """
+    if frame.kind is Kind.BIAS:
+        return None
+    biases = _alike(plan, Kind.BIAS, frame)
+    if biases:
+        return _preferred(frame, "bias", biases)
+    darks = _alike(plan, Kind.DARK, frame) if frame.kind is not Kind.DARK else []
+    nearest = nights_apart(frame.traits, darks[0].traits) if darks else None
+    darks = [group for group in darks if nights_apart(frame.traits, group.traits) == nearest]
+    return min(darks, key=lambda group: group.traits.exposure_s or 0.0, default=None)
+
+
+def gain_group(plan: NightPlan, frame: NightFrame) -> Group | None:
+    """Return the group of two flats or more whose pairs tell the gain of a frame, where nothing else does."""
+    if frame.steps.gain_e_per_adu is not None or not (frame.steps.uncertainty or frame.steps.to_electrons):
+        return None
+    return _preferred(frame, "flat", _alike(plan, Kind.FLAT, frame))
+
+
+def pedestal_group(plan: NightPlan, frame: NightFrame) -> Group | None:
+    """Return the biases from which the light of a frame is counted where its dark, or nothing, takes the bias away."""
+    if not frame.steps.uncertainty or frame.steps.bias is not None:
+        return None
+    return _preferred(frame, "bias", _alike(plan, Kind.BIAS, frame, fewest=1))
+
+
+def frame_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
+    """Return the names of all combined frames and masks that a calibrated frame is made with."""
+    others = [gain_group(plan, frame), pedestal_group(plan, frame)]
+    if frame.steps.uncertainty:
+        others.append(noise_group(plan, frame))
+    return tuple(dict.fromkeys([*frame.steps.needs, *(group.name for group in others if group is not None)]))
+
+
+def pixel_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
+    """Return the names of those combined frames and masks, beside the flat, whose pixels are used as they are."""
+    steps, pedestal = frame.steps, pedestal_group(plan, frame)
+    names = (steps.bias, steps.dark, *steps.masks, None if pedestal is None else pedestal.name)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def group_uses(plan: NightPlan, group: Group) -> tuple[str, ...]:
+    """Return the names of the combined frames that a combined frame is made with, beside its own frames."""
+    known = noise_group(plan, group.frames[0])
+    return () if known is None or known.name == group.name else (known.name,)

@@ -1,0 +1,103 @@
+"""The report of a night: from the plan and what came of it to what the page shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zeroframe.planning.grouping import frames_words
+from zeroframe.report.data import Decision, Fact, ReportData
+from zeroframe.report.sections.bias import bias_section
+from zeroframe.report.sections.darks import dark_section
+from zeroframe.report.sections.flats import flat_section
+from zeroframe.report.sections.glance import glance_section, moments_of
+from zeroframe.report.sections.group import group_figures, only_group, title_words
+from zeroframe.report.sections.provenance import input_file, software_facts
+from zeroframe.report.sections.reading import open_night
+from zeroframe.report.sections.science import measure_lights, science_section
+from zeroframe.report.sections.verdict import night_figures, night_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zeroframe.planning.plan import NightPlan
+    from zeroframe.run.outcomes import NightResult
+
+__all__ = ["night_report_data"]
+
+
+def night_report_data(
+    plan: NightPlan,
+    result: NightResult,
+    *,
+    command: str = "",
+    facts: Sequence[Fact] = (),
+    workers: int | None = None,
+) -> ReportData:
+    """Gather what the page of a night shows.
+
+    Pixels are read back from the raw and calibrated files, in bands: samples of frames that were combined, the combined
+    frames and some science frames whole.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What was to be done.
+    result : NightResult
+        What was done.
+    command : str
+        The command line.
+    facts : sequence of Fact
+        More of the provenance.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    ReportData
+
+    Raises
+    ------
+    FrameError
+        When a file cannot be read back.
+    """
+    view = open_night(plan, result, workers)
+    moments, lights, only = moments_of(view), measure_lights(view), only_group(view)
+    kinds = (
+        bias_section(view),
+        dark_section(view),
+        flat_section(view),
+        science_section(view, lights, moments),
+    )
+    sections = (glance_section(view, moments), *(section for section in kinds if section is not None))
+    decisions = tuple(Decision(c.what, c.value, c.reason, c.certain) for c in plan.choices)
+    return ReportData(
+        title=title_words(plan),
+        subtitle=_subtitle(plan, result),
+        verdict=night_verdict(view, lights, decisions, sections),
+        figures=night_figures(view, lights) if only is None else group_figures(view, only),
+        sections=sections,
+        decisions=decisions,
+        provenance=_provenance(result, command, facts),
+        inputs=tuple(input_file(each.outcome, {}, each.frame.name) for each in result.frames),
+    )
+
+
+def _subtitle(plan: NightPlan, result: NightResult) -> str:
+    words = [plan.camera.title or plan.camera.name] if plan.camera is not None else []
+    nights = sorted({frame.traits.night for frame in plan.frames if frame.traits.night is not None})
+    if nights:
+        words.append(f"night of {nights[0]}" if len(nights) == 1 else f"{len(nights)} nights from {nights[0]} on")
+    return " · ".join([*words, frames_words(len(result.frames)), f"from {plan.raw}", f"to {plan.out}"])
+
+
+def _provenance(result: NightResult, command: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    found = [Fact("command", command)] if command else []
+    ways: dict[str, list[str]] = {}
+    for each in result.groups:  # those that are not to be combined are not among them
+        spec, clipping = each.group.spec, each.combined.clipping
+        rejection = spec.rejection if clipping is None else clipping.rejection
+        ways.setdefault(f"{spec.method}, rejection: {rejection.describe()}", []).append(each.group.label)
+    found += [Fact(f"combined: {', '.join(labels)}", way) for way, labels in ways.items()]
+    times = ", ".join(f"{name.replace('_', ' ')} {seconds:.1f} s" for name, seconds in result.seconds.items())
+    found += [Fact("time", times)] if times else []
+    return (*found, *software_facts(), *facts)

@@ -1,0 +1,256 @@
+"""The verdict on a night: what a person reads first, and the few numbers that sum it up."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.headers.dialects import Kind
+from zeroframe.planning.decisions import listed
+from zeroframe.planning.grouping import frames_words
+from zeroframe.report.data import KeyFigure, Remark, Verdict
+from zeroframe.report.draw.plots import number, percent
+from zeroframe.report.sections.darks import dark_current, gain_of
+from zeroframe.report.sections.group import done_words, only_group, only_remarks
+from zeroframe.report.sections.reading import figure_words, series, unit_words
+from zeroframe.report.sections.remarks import noise_remarks, some_remarks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from zeroframe.report.data import Decision, Section, Tone
+    from zeroframe.report.sections.reading import NightView
+    from zeroframe.report.sections.science import LightFigures
+    from zeroframe.run.outcomes import NightOutcome
+
+__all__ = ["night_figures", "night_verdict"]
+
+
+def night_verdict(
+    view: NightView,
+    lights: Mapping[str, LightFigures],
+    decisions: Sequence[Decision],
+    sections: Sequence[Section],
+) -> Verdict:
+    """Say first what went wrong, then what is to be looked at, then what speaks for the result.
+
+    Parameters
+    ----------
+    view : NightView
+        The night.
+    lights : mapping of str to LightFigures
+        Of the science frames.
+    decisions : sequence of Decision
+        Those that are not certain are to be looked at.
+    sections : sequence of Section
+        Remarks of theirs that ask for a look count.
+
+    Returns
+    -------
+    Verdict
+    """
+    bad = _what_is_wrong(view)
+    look = [f"{d.what}: {d.value} — {d.reason}" for d in decisions if not d.certain and not _is_missing(d)]
+    look += _odd_frames(view)
+    look += [
+        remark.text
+        for section in sections
+        for remark in section.remarks
+        if remark.tone == "note" and remark.text not in look
+    ]
+    look += _odd_noises(lights)
+    only = only_group(view)
+    done = _what_was_done(view) if only is None else done_words(view, only)
+    remarks = (
+        *some_remarks(bad, "bad", "below"),
+        *some_remarks(look, "note", "below"),
+        *_what_speaks_for_it(view, lights),
+        *([] if only is None else only_remarks(only, decisions)),
+    )
+    if bad or (not view.result.is_good and not look):
+        return Verdict("bad", f"Not all is well: {done}.", remarks)
+    if look:
+        things = "one thing" if len(look) == 1 else f"{len(look)} things"
+        return Verdict("note", f"{done}; {things} to look at.", remarks)
+    return Verdict("good", f"All is well: {done}.", remarks)
+
+
+def _is_missing(decision: Decision) -> bool:
+    """Whether a decision says what is told of the frames that lack it, too."""
+    return decision.what in {"no bias", "no dark", "no flat"}
+
+
+def _what_is_wrong(view: NightView) -> list[str]:
+    """Return a sentence for everything that failed, and one for all frames that lack the same."""
+    result = view.result
+    bad = [view.short(text) for text in result.failed]
+    bad += [f"{each.group.label}: {view.short(text)}" for each in result.groups for text in each.combined.left_out]
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for each in result.incomplete:
+        lacking.setdefault((" and ".join(each.missing), each.reason), []).append(each.name)
+    for one in result.frames:
+        if one.lost:
+            why = "which could not be made"
+            lacking.setdefault((" and ".join(one.lost), why), []).append(one.frame.name)
+    for (what, reason), names in lacking.items():
+        said = reason if reason.startswith("no ") else f"without {what}, {reason}"
+        bad.append(f"{listed(names)}: {said}")
+    return [*bad, *result.check.problems]
+
+
+def _odd_frames(view: NightView) -> list[str]:
+    """Return a sentence for all frames that were doubtful in the same way though they were done."""
+    reasons: dict[str, list[str]] = {}
+    for each in view.result.frames:
+        if each.outcome.state == "done" and each.outcome.reason:
+            reasons.setdefault(view.short(each.outcome.reason), []).append(each.frame.name)
+    return [f"{listed(names)}: {reason}" for reason, names in reasons.items()]
+
+
+def _odd_noises(lights: Mapping[str, LightFigures]) -> list[str]:
+    odd = {name: one.noise_ratio for name, one in lights.items() if abs(one.noise_ratio - 1) > 0.15}
+    if not odd:
+        return []
+    ends = sorted(odd.values())
+    said = " to ".join(dict.fromkeys(figure_words(end) for end in (ends[0], ends[-1])))
+    return [f"{listed(odd)}: the noise is {said} times the uncertainty that is stated"]
+
+
+def _what_was_done(view: NightView) -> str:
+    lights, short = _lights(view), _short(view)
+    there = sum(each.outcome.is_there for each in lights)
+    asked = len(lights) + view.refused_lights
+    combined = sum(each.combined.is_there for each in view.result.groups)
+    made = f"; {combined} combined frame{'' if combined == 1 else 's'} made" if view.plan.groups else ""
+    if not lights:
+        count = len(view.result.done)
+        return f"{frames_words(count)} calibrated{made}"
+    kind = "science" if all(each.frame.kind is Kind.SCIENCE for each in lights) else ""
+    said = frames_words(there, kind) if there == asked else f"{there} of {frames_words(asked, kind)}"
+    steps = Counter(
+        name
+        for each in lights
+        if each.outcome.is_there
+        for name in ("bias", "dark", "flat")
+        if getattr(each.frame.steps, name) is not None
+    )
+    lacks = "" if not short else ", not in full" if short == there else f", {short} of them not in full"
+    whole = [name for name in ("bias", "dark", "flat") if there and steps[name] == there]
+    return f"{said} calibrated{' with ' + series(whole) if whole else ''}{lacks}{made}"
+
+
+def _what_speaks_for_it(view: NightView, lights: Mapping[str, LightFigures]) -> list[Remark]:
+    found: list[Remark] = []
+    ratios = [one.noise_ratio for one in lights.values() if math.isfinite(one.noise_ratio)]
+    if ratios:
+        low, high = min(ratios), max(ratios)
+        ends = " to ".join(dict.fromkeys(figure_words(end) for end in (low, high)))
+        text = f"The noise of the science frames is {ends} times the uncertainty that stands in the files."
+        found.append(Remark(text, "good" if max(abs(low - 1), abs(high - 1)) <= 0.15 else "neutral"))
+    for each in view.groups_of(Kind.BIAS)[:1]:
+        unit = unit_words(each.group.frames[0])
+        told = noise_remarks(each.combined, each.combined.noise, unit, f"combined {each.group.label}")
+        found += [remark for remark in told if remark.tone == "good"]
+    return found
+
+
+def night_figures(view: NightView, lights: Mapping[str, LightFigures]) -> tuple[KeyFigure, ...]:
+    """Sum up the night in a handful of numbers."""
+    return tuple(
+        figure
+        for figure in (
+            _science_figure(view),
+            _combined_figure(view),
+            _read_noise_figure(view),
+            _dark_figure(view),
+            _hot_figure(view),
+            _flat_figure(view),
+            _noise_figure(lights),
+        )
+        if figure is not None
+    )
+
+
+def _science_figure(view: NightView) -> KeyFigure | None:
+    lights = _lights(view)
+    total = len(lights) + view.refused_lights
+    if not total:
+        return None
+    failed, short = total - sum(each.outcome.is_there for each in lights), _short(view)
+    told = [f"{failed} failed"] if failed else []
+    told += [f"{short} {'lacks' if short == 1 else 'lack'} something"] if short else []
+    return KeyFigure("science frames", str(total), ", ".join(told) or "all calibrated", "bad" if told else "good")
+
+
+def _lights(view: NightView) -> list[NightOutcome]:
+    return [view.frames[frame.name] for frame in view.plan.science if frame.name in view.frames]
+
+
+def _short(view: NightView) -> int:
+    """Count the science frames that are there, and lack something."""
+    lacking = {each.name for each in view.plan.incomplete}
+    return sum(each.outcome.is_there and (each.frame.name in lacking or bool(each.lost)) for each in _lights(view))
+
+
+def _combined_figure(view: NightView) -> KeyFigure | None:
+    if not view.result.groups:
+        return None
+    there = [each for each in view.result.groups if each.combined.is_there]
+    counts = Counter(each.group.kind.value for each in there)
+    plural = {"bias": "biases"}
+    said = ", ".join(f"{n} {kind if n == 1 else plural.get(kind, kind + 's')}" for kind, n in counts.items())
+    missing = len(view.result.groups) - len(there)
+    note = f"{said}; {missing} not made" if missing else said
+    return KeyFigure("combined frames", str(len(there)), note, "bad" if missing else "good")
+
+
+def _read_noise_figure(view: NightView) -> KeyFigure | None:
+    for each in (*view.groups_of(Kind.BIAS), *view.groups_of(Kind.DARK)):
+        noise = each.combined.noise
+        if noise is not None and noise.calibrated is not None:
+            gain, unit = gain_of(view, each.group), unit_words(each.group.frames[0])
+            note = f"on pairs of {each.group.label}" if gain is None else f"{number(noise.calibrated * gain, 3)} e⁻"
+            return KeyFigure("noise of a frame without light", f"{figure_words(noise.calibrated)} {unit}", note)
+    return None
+
+
+def _dark_figure(view: NightView) -> KeyFigure | None:
+    """Return the dark current of the darks that tell it best: the longest."""
+    darks = sorted(view.groups_of(Kind.DARK), key=lambda each: -(each.group.traits.exposure_s or 0.0))
+    for each in darks:
+        current = dark_current(view, each.group)
+        if current is not None:
+            return KeyFigure("dark current", current.words(), f"from {each.group.label}")
+    return None
+
+
+def _hot_figure(view: NightView) -> KeyFigure | None:
+    masks = [mask for mask in view.result.masks if mask.job.what == "hot" and mask.pixels]
+    if not masks:
+        return None
+    mask = max(masks, key=lambda each: each.count)
+    note = f"{percent(mask.count / mask.pixels)} of them, in {view.label(mask.job.source)}"
+    return KeyFigure("hot pixels", f"{mask.count:,}", note)
+
+
+def _flat_figure(view: NightView) -> KeyFigure | None:
+    levels = {each.group.label: view.levels_of(each.group) for each in view.groups_of(Kind.FLAT)}
+    means = [float(np.mean(some)) for some in levels.values() if some]
+    if not means:
+        return None
+    groups = view.groups_of(Kind.FLAT)
+    value = " to ".join(dict.fromkeys(f"{float(f'{mean:.3g}'):,.0f}" for mean in (min(means), max(means))))
+    note = listed(dict.fromkeys(each.group.traits.filter_name or "no filter" for each in groups))
+    return KeyFigure("level of the flats", f"{value} {unit_words(groups[0].group.frames[0])}", note)
+
+
+def _noise_figure(lights: Mapping[str, LightFigures]) -> KeyFigure | None:
+    ratios = sorted(one.noise_ratio for one in lights.values() if math.isfinite(one.noise_ratio))
+    if not ratios:
+        return None
+    middle = ratios[len(ratios) // 2]
+    tone: Tone = "note" if abs(middle - 1) > 0.15 else "good"
+    return KeyFigure("noise / stated uncertainty", figure_words(middle), "of the science frames; 1 is right", tone)

@@ -1,0 +1,1 @@
+"""A plan carried out: engine, session, what exists and is up to date, results, record, verify, explain."""

@@ -1,0 +1,170 @@
+"""Combined frames and masks of a night while others need them: in memory as far as that is allowed, else from disk."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.errors import FrameError
+from zeroframe.fits import read_raw, scan
+from zeroframe.fits.watching import Watch
+from zeroframe.frames.calibration_frames import NO_PLANE, divisor_of
+from zeroframe.frames.steps import Plane, _number
+from zeroframe.kernels.raw import swap_bytes32
+from zeroframe.stacks.stack import ImageOnDisk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zeroframe.fits import Hdu
+
+__all__ = ["Shelf"]
+
+
+class Shelf:
+    """Planes by their names; those that were not used for longest are put away when there are too many.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder that holds the files.
+    limit_bytes : int
+        How much memory planes may take; one may always be there.
+    uses, flat_uses : mapping of str to int, optional
+        How often the pixels of each will be asked for, as they are and as a flat to divide by; when `used` has been
+        told so often, they are put away. Without both they stay as long as there is room.
+    empty : callable, optional
+        Makes memory for planes, as `numpy.empty` does.
+    watch : Watch, optional
+        Knows the files as they were when they were made.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        limit_bytes: int,
+        uses: Mapping[str, int] | None = None,
+        flat_uses: Mapping[str, int] | None = None,
+        empty: Callable[..., NDArray[Any]] = np.empty,
+        watch: Watch | None = None,
+    ) -> None:
+        self._out = out
+        self._watch = watch or Watch()
+        self._limit = limit_bytes
+        self._empty = empty
+        self._counts = uses is not None or flat_uses is not None
+        self._uses, self._flat_uses = Counter(uses or {}), Counter(flat_uses or {})
+        self._cards: dict[str, Mapping[str, Any]] = {}
+        self._planes: OrderedDict[tuple[str, float | None], Plane] = OrderedDict()
+        self._lock = Lock()
+
+    def put(self, name: str, plane: Plane) -> None:
+        """Keep a plane that has just been made; of one whose pixels nobody will ask for, only what its header says."""
+        with self._lock:
+            self._cards[name] = plane.cards
+            if not self._counts or self._uses[name] > 0 or self._flat_uses[name] > 0:
+                self._add((name, None), plane)
+
+    def used(self, names: Iterable[str], flat: str | None = None) -> None:
+        """Note that somebody who would ask for these planes, and this flat, will not ask for them again."""
+        with self._lock:
+            if not self._counts:
+                return
+            self._uses.subtract(names)
+            self._flat_uses.subtract([] if flat is None else [flat])
+            divisors = {name for name, lowest in self._planes if lowest is not None}
+            for name, lowest in list(self._planes):
+                as_it_is = lowest is None and self._uses[name] > 0
+                as_flat = self._flat_uses[name] > 0 and (lowest is not None or name not in divisors)
+                if not as_it_is and not as_flat:
+                    del self._planes[name, lowest]
+
+    def number(self, name: str, word: str) -> float | None:
+        """Return what the header of a combined frame says, where it is a number; its pixels are not needed for that.
+
+        Raises
+        ------
+        FrameError
+            When the file cannot be read.
+        """
+        with self._lock:
+            if name not in self._cards:
+                found = ImageOnDisk.find(scan(self._out / name))
+                self._cards[name] = found.frame.cards_of(found.image)
+            return _number(self._cards[name], word)
+
+    def get(self, name: str) -> Plane:
+        """Return a plane, from its file where it is not in memory.
+
+        Raises
+        ------
+        FrameError
+            When the file cannot be read.
+        """
+        with self._lock:
+            return self._got(name)
+
+    def flat(self, name: str, lowest: float | None) -> Plane:
+        """Return a flat to divide by: no lower than ``lowest``, and 1, without error, where it cannot be used.
+
+        Where nobody will ask for the flat as it is, it is made in its place.
+        """
+        with self._lock:
+            key = (name, -np.inf if lowest is None else lowest)
+            if key not in self._planes:
+                plane = self._got(name)
+                in_place = self._counts and self._uses[name] <= 0
+                if in_place:
+                    self._planes.pop((name, None), None)
+                found = divisor_of(
+                    plane.data, plane.sigma, plane.mask, lowest=key[1], empty=self._empty, in_place=in_place
+                )
+                self._add(key, Plane(found.data, found.sigma, found.unusable, plane.cards))
+            self._planes.move_to_end(key)
+            return self._planes[key]
+
+    def _got(self, name: str) -> Plane:
+        if (name, None) not in self._planes:
+            path = self._out / name
+            self._watch.look([path])
+            plane = _read(path, self._empty)
+            self._watch.check([path])  # image, errors and mask are of one file
+            self._cards[name] = plane.cards
+            self._add((name, None), plane)
+        self._planes.move_to_end((name, None))
+        return self._planes[name, None]
+
+    def _add(self, key: tuple[str, float | None], plane: Plane) -> None:
+        self._planes[key] = plane
+        while len(self._planes) > 1 and sum(one.byte_count for one in self._planes.values()) > self._limit:
+            self._planes.popitem(last=False)
+
+
+def _read(path: Path, empty: Callable[..., NDArray[Any]]) -> Plane:
+    """Read a combined frame or a mask."""
+    found = ImageOnDisk.find(scan(path))
+    pixels = _read_image(path, found.image, empty)
+    if pixels.shape != found.layout.shape_yx:
+        raise FrameError(path, "was changed while the night was reduced", "run again")
+    sigmas = [hdu for hdu in found.frame.hdus if hdu.name == "UNCERT"]
+    sigma = _read_image(path, sigmas[0], empty) if sigmas else NO_PLANE
+    mask = None if found.mask is None else _read_image(path, found.mask, empty) != 0
+    return Plane(pixels if pixels.dtype.kind == "f" else pixels != 0, sigma, mask, found.frame.cards_of(found.image))
+
+
+def _read_image(path: Path, hdu: Hdu, empty: Callable[..., NDArray[Any]]) -> NDArray[Any]:
+    """Read one image of a file; float32, as most are, in its own bytes, and into memory that is used again."""
+    size = 0 if hdu.layout is None else hdu.layout.byte_count
+    into = empty(size, np.uint8)
+    raw = read_raw(path, ext=hdu.index, into=into)
+    if raw.pixels.dtype != ">f4" or not np.shares_memory(raw.pixels, into):
+        return raw.decode()
+    words = raw.pixels.reshape(-1).view(np.uint32)
+    swap_bytes32(words, words)
+    return raw.pixels.view(np.float32)

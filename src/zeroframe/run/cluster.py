@@ -1,0 +1,379 @@
+"""A crew elsewhere: processes of any `concurrent.futures.Executor`, which read and write where the files are.
+
+A job is one frame, one combined frame or one mask. It is told what is done, and with what, by name and key; pixels
+never travel. A process keeps the combined frames that it has read for the next frame, each under its key.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExistsError
+from zeroframe.fits.fingerprint import file_mark
+from zeroframe.fits.watching import Watch
+from zeroframe.memory import default_limit_bytes
+from zeroframe.planning.uses import frame_uses
+from zeroframe.run.budget import SHELF_SHARE
+from zeroframe.run.buffers import SpareMemory
+from zeroframe.run.cache import Shelf
+from zeroframe.run.calibrations import Pantry
+from zeroframe.run.combine_files import Means
+from zeroframe.run.combined import combine_group, compare_group
+from zeroframe.run.combined_outcome import CombinedOutcome
+from zeroframe.run.frame import FrameMaker
+from zeroframe.run.keys import KEY_CARD, frame_key, group_key
+from zeroframe.run.mask import make_mask
+from zeroframe.run.outcomes import GroupOutcome
+from zeroframe.run.pixel_cache import KeptPixels
+from zeroframe.run.record import OutputMark
+from zeroframe.run.result_files import own_mark
+from zeroframe.workers import usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor, Future
+    from pathlib import Path
+
+    from zeroframe.fits.replacing import Overwrite
+    from zeroframe.frames.raw import FrameOutcome
+    from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
+    from zeroframe.run.frame import Made
+    from zeroframe.run.outcomes import MaskOutcome, NightOutcome
+    from zeroframe.run.session import NightSession
+
+__all__ = ["FarCrew", "FrameTask", "GroupTask", "MaskTask", "calibrate_there", "combine_there", "mask_there"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+#: So many jobs of a night are with the executor at once, each followed by a thread that sleeps.
+_MOST_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTask:
+    """What another process needs to know to calibrate a frame: some ten kilobytes.
+
+    Attributes
+    ----------
+    frame : NightFrame
+        What is done. Its paths mean the same file to everyone.
+    plan : NightPlan
+        Of the night, what of it matters to this frame.
+    used : mapping of str to str
+        Names and keys of what it is made with.
+    right : FrameOutcome or None
+        Of a result that is there already and right: it is only measured.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+    overwrite : bool or Replaceable
+        What of a file that is there may be replaced.
+    """
+
+    frame: NightFrame
+    plan: NightPlan
+    used: Mapping[str, str]
+    right: FrameOutcome | None
+    check_sums: bool
+    overwrite: Overwrite = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTask:
+    """What another process needs to know to combine a group.
+
+    Attributes
+    ----------
+    group : Group
+        How.
+    frames : tuple of NightOutcome
+        Its frames, as they ended.
+    out : pathlib.Path
+        The folder of results.
+    used : mapping of str to str
+        Names and keys of the combined frames that the noise of a frame is known from.
+    right : OutputMark or None
+        Of the combined frame that is there already.
+    overwrite : bool or Replaceable
+        What of a file that is there may be replaced.
+    """
+
+    group: Group
+    frames: tuple[NightOutcome, ...]
+    out: Path
+    used: Mapping[str, str]
+    right: OutputMark | None
+    overwrite: Overwrite
+
+
+@dataclass(frozen=True, slots=True)
+class MaskTask:
+    """What another process needs to know to make a mask: see `zeroframe.run.mask.make_mask`."""
+
+    job: MaskJob
+    key: str
+    source_key: str
+    out: Path
+    right: OutputMark | None
+    overwrite: Overwrite
+
+
+class _Mine(threading.local):
+    """What one thread of a worker keeps: memory, and combined frames."""
+
+    def __init__(self) -> None:
+        self.memory = SpareMemory(default_limit_bytes() // usable_cores())
+        self._out: Path | None = None
+        self._shelf: Shelf
+
+    def shelf(self, out: Path, used: Mapping[str, str]) -> Shelf:
+        """Return combined frames and masks of a folder, those that are used being those that are meant.
+
+        Raises
+        ------
+        FrameError
+            When a file is not the one that this run has made.
+        """
+        if self._out == out and not any(self._other(name, key) for name, key in used.items()):
+            return self._shelf
+        self._out, self._shelf = out, new_shelf(out)
+        for name, key in used.items():
+            if self._other(name, key):
+                self._out = None
+                raise FrameError(out / name, "is not the one that this run has made", "see who else writes there")
+        return self._shelf
+
+    def _other(self, name: str, key: str) -> bool:
+        return str(self._shelf.get(name).cards.get(KEY_CARD)) != key
+
+
+_MINE = _Mine()
+
+
+def new_shelf(out: Path) -> Shelf:
+    """Return an empty shelf that leaves room for the other workers of a machine."""
+    return Shelf(out, default_limit_bytes() // SHELF_SHARE // usable_cores())
+
+
+def calibrate_there(task: FrameTask) -> Made:
+    """Calibrate one frame and write it; where the same was done already by a worker that died, it is measured.
+
+    Parameters
+    ----------
+    task : FrameTask
+        What is done.
+
+    Returns
+    -------
+    Made
+
+    Raises
+    ------
+    ZeroframeError, MemoryError, OSError
+        When it cannot be read, calibrated or written.
+    """
+    frame, plan = task.frame, task.plan
+    pantry = Pantry(plan, _MINE.shelf(plan.out, task.used), task.used)
+    maker = FrameMaker(pantry, KeptPixels(0), _MINE.memory, Watch(), check_sums=task.check_sums)
+    if task.right is not None:
+        return maker.recall(frame, task.right)
+    try:
+        return maker.make(frame, task.used, keep=False, overwrite=task.overwrite)
+    except OutputExistsError:
+        source = file_mark(frame.source)
+        mark = own_mark(frame.target, frame_key(frame, source.sha256, task.used), None)
+        if not isinstance(mark, OutputMark):
+            raise
+        return maker.remember(frame, source, mark)
+
+
+def combine_there(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
+    """Combine a group and write it, in tiles that are read from the files of its frames.
+
+    Parameters
+    ----------
+    task : GroupTask
+        What is done.
+
+    Returns
+    -------
+    GroupOutcome
+    list of NightOutcome
+        As of `zeroframe.run.combined.combine_group`.
+    """
+    # the noise is wanted of what is used, and nothing is kept of the result
+    means = Means(task.overwrite, default_limit_bytes() // usable_cores(), 1, None)
+    outcome, told = combine_group(
+        task.group, task.frames, {}, means, task.out, new_shelf(task.out), task.used, task.right
+    )
+    if outcome.combined.is_there or (task.right is not None and not task.overwrite):
+        return outcome, told
+    keys = {
+        each.outcome.target.relative_to(task.out).as_posix(): each.outcome.key
+        for each in task.frames
+        if each.outcome.is_there and each.outcome.target is not None
+    }
+    try:
+        mark = own_mark(task.group.target, group_key(task.group, keys, task.used), None)
+    except FileNotFoundError:  # it failed for another reason
+        return outcome, told
+    if not isinstance(mark, OutputMark):
+        return outcome, told
+    again, told = combine_there(replace(task, right=mark, overwrite=False))
+    return replace(again, combined=replace(again.combined, state="done", reason="")), told
+
+
+def mask_there(task: MaskTask) -> MaskOutcome:
+    """Make a mask and write it.
+
+    Parameters
+    ----------
+    task : MaskTask
+        What is done.
+
+    Returns
+    -------
+    MaskOutcome
+
+    Raises
+    ------
+    ZeroframeError, OSError
+        When the combined frame cannot be read, or the mask not be written.
+    """
+    job = task.job
+    combined = _MINE.shelf(task.out, {job.source: task.source_key}).get(job.source).data
+    try:
+        return make_mask(job, task.key, combined, task.right, overwrite=task.overwrite)[0]
+    except OutputExistsError:
+        mark = own_mark(job.target, task.key, None)
+        if not isinstance(mark, OutputMark):
+            raise
+        outcome, _ = make_mask(job, task.key, combined, mark, overwrite=False)
+        return replace(outcome, state="done", reason="")
+
+
+class FarCrew:
+    """Jobs on an executor.
+
+    Parameters
+    ----------
+    session : NightSession
+        What is done; its plan names all files absolutely.
+    executor : concurrent.futures.Executor
+        Its processes see the files under the same names.
+    check_sums : bool
+        As of `LocalCrew`.
+    """
+
+    def __init__(self, session: NightSession, executor: Executor, *, check_sums: bool) -> None:
+        self._plan, self._executor, self._check_sums = session.plan, executor, check_sums
+        self._may_replace = session.may_replace
+        self._means = Means(False, session.shares.limit_bytes, session.workers, None)
+        self._waiting: set[Future[Any]] = set()
+        self._given_up = False
+        self._lock = threading.Lock()
+
+    @property
+    def tasks_at_once(self) -> int:
+        """More than a cluster has workers, so that none has to wait for what comes next."""
+        return _MOST_WAITING
+
+    def calibrate(
+        self,
+        frame: NightFrame,
+        group: Group | None,  # noqa: ARG002 -- nothing is kept in memory
+        used: Mapping[str, str],
+        right: FrameOutcome | None,
+    ) -> Made:
+        """Make a frame; see `Crew.calibrate`."""
+        bare, replaces = bare_plan(self._plan, frame), self._may_replace(frame.target)
+        return self._do(calibrate_there, FrameTask(frame, bare, used, right, self._check_sums, replaces))
+
+    def combine(
+        self,
+        group: Group,
+        frames: Sequence[NightOutcome],
+        used: Mapping[str, str],
+        right: OutputMark | None,
+        busy: int,
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Combine a group, on one worker while others have work; when there is no other, on all, by bands of rows.
+
+        Then noise is measured and the result written from here. Flats are scaled as they are read, which a band is not.
+        See `Crew.combine`.
+        """
+        out, replaces = self._plan.out, self._may_replace(group.target)
+        if busy == 1 and not group.scaled_by_level:
+            means = replace(self._means, overwrite=replaces, executor=self._executor)
+            return combine_group(group, frames, {}, means, out, new_shelf(out), used, right)
+        try:
+            return self._do(combine_there, GroupTask(group, tuple(frames), out, used, right, replaces))
+        except JobLostError as error:
+            return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(frames)
+
+    def compare(
+        self,
+        group: Group,
+        frames: Sequence[NightOutcome],
+        busy: int,  # noqa: ARG002 -- a worker has its core for itself
+    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Judge frames that are not combined, from here; see `Crew.compare`."""
+        return compare_group(group, frames, {}, self._means)
+
+    def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
+        """Make a mask; see `Crew.mask`."""
+        replaces = self._may_replace(job.target)
+        return self._do(mask_there, MaskTask(job, key, source_key, self._plan.out, right, replaces))
+
+    def give_up(self) -> None:
+        """Cancel what waits."""
+        with self._lock:
+            self._given_up = True
+            waiting = list(self._waiting)
+        for future in waiting:
+            future.cancel()
+
+    def _do(self, function: Callable[[T], R], task: T) -> R:
+        reason = "jobs were given up by what carries them out; run again: what is done is kept"
+        with self._lock:
+            if self._given_up:
+                raise ClusterError(reason)
+            future = self._executor.submit(function, task)
+            self._waiting.add(future)
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise ClusterError(reason) from error
+        finally:
+            with self._lock:
+                self._waiting.discard(future)
+
+
+def bare_plan(plan: NightPlan, frame: NightFrame) -> NightPlan:
+    """Leave of a plan what a process needs to know that calibrates one frame: the groups that it uses, but for frames.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        The night.
+    frame : NightFrame
+        One of its frames.
+
+    Returns
+    -------
+    NightPlan
+        `zeroframe.planning.uses` finds the same groups in it for this frame: of each, two frames are left, which are
+        enough to see that there are several and what is done to all of them.
+    """
+    used = set(frame_uses(plan, frame))
+    groups = [
+        replace(group, frames=tuple(replace(one, matches=()) for one in group.frames[:2]))
+        for group in plan.groups
+        if group.name in used
+    ]
+    nothing: dict[str, tuple[Any, ...]] = dict.fromkeys(
+        ("found", "science", "masks", "refused", "incomplete", "ignored", "choices", "uncombined"), ()
+    )
+    return replace(plan, groups=tuple(groups), camera=None, evidence=None, **nothing)  # type: ignore[arg-type]

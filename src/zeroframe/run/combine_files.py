@@ -1,0 +1,494 @@
+"""Frames that are combined into one file: judged, measured, combined, written."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.errors import (
+    AssumptionWarning,
+    ClusterError,
+    FrameError,
+    MemoryLimitError,
+    NoFramesError,
+    OutputError,
+    OutputExistsError,
+    ZeroframeWarning,
+)
+from zeroframe.fits import HeaderDraft, scan, write_fits
+from zeroframe.fits.atomic import remove_dead_parts
+from zeroframe.fits.events import log_outcome
+from zeroframe.fits.failures import error_sentence
+from zeroframe.fits.fingerprint import Crc32
+from zeroframe.fits.inputs import Inputs
+from zeroframe.fits.store.names import any_far, as_path
+from zeroframe.fits.watching import Watch
+from zeroframe.fits.write import compression_of
+from zeroframe.frames.statistics import sampled_level
+from zeroframe.headers.own_results import COMBINED_FRAME
+from zeroframe.headers.result_cards import combined_cards
+from zeroframe.headers.survey import survey
+from zeroframe.memory import default_limit_bytes
+from zeroframe.planning.targets import CombineJob, same_form
+from zeroframe.run.combined_outcome import CombinedOutcome
+from zeroframe.run.input_sums import InputSums, require_sums
+from zeroframe.run.keys import sign_combined
+from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.stacks.bands import shared_stack
+from zeroframe.stacks.combine import require_room
+from zeroframe.stacks.measured import ChosenStack, Judge, combine_prepared, prepare
+from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, TalliedStack, held_bytes, open_stack
+from zeroframe.verbs.saving import image_parts, stored_in_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zeroframe.fits.replacing import Overwrite
+    from zeroframe.headers.dialects import Kind
+    from zeroframe.run.record import OutputMark
+    from zeroframe.stacks.clipping import ClipSpread
+    from zeroframe.stacks.combine import Combined, CombineSpec
+    from zeroframe.stacks.measured import Prepared
+
+__all__ = ["Finished", "Means", "Origin", "Progress", "combine_job", "finishing_bytes", "run_combine", "stack_of"]
+
+Progress = Callable[[str, float], None]
+#: Of each pixel, where a mask is made of the counts, and the counts are cut down to a byte; and of the largest image in
+#: tiles, which noise may make larger than it is.
+_FINISHING_BYTES, _TILES_BYTES = 3, 5
+_OWN_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What work may use, and how it is followed; where copies of files of a store are on this disk.
+
+    ``overwrite`` says what of the file that is written may be replaced; ``empty`` makes arrays, as `numpy.empty` does.
+    ``watch`` has looked at files that are used more than once.
+    """
+
+    overwrite: Overwrite
+    limit_bytes: int
+    workers: int | None
+    progress: Progress | None
+    executor: Executor | None = None
+    copies: Mapping[Path, Path] = field(default_factory=dict)
+    empty: Callable[..., NDArray[Any]] = np.empty
+    watch: Watch = field(default_factory=Watch)
+
+    def report(self, what: str) -> Callable[[float], None] | None:
+        """Return what is to be called with the fraction done of one step."""
+        progress = self.progress
+        return None if progress is None else lambda fraction: progress(what, fraction)
+
+
+def stack_of(
+    paths: Sequence[Path],
+    kept: Mapping[Path, NDArray[Any]],
+    means: Means,
+    job: CombineJob | None,
+    spool: Path,
+) -> Stack:
+    """Take the frames from memory where they are, else from their files; where they are combined, with room for that.
+
+    Raises
+    ------
+    MemoryLimitError
+        When the result does not fit, or not even one frame while it is unpacked; no pixel has been read then.
+    """
+    limit = means.limit_bytes
+
+    def kept_bytes(frames: int, shape_yx: tuple[int, int], dtype: np.dtype[Any]) -> int:
+        if job is None:
+            return limit // 4
+        return min(
+            limit // 4, require_room(frames, shape_yx, dtype, limit, beside_bytes=finishing_bytes(job, shape_yx))
+        )
+
+    if kept:
+        arrays = [kept[path] for path in paths]
+        return ArrayStack(arrays, [None] * len(arrays), tuple(path.name for path in paths))
+    folder = None if any_far(spool) else spool
+    return open_stack(
+        paths,
+        in_memory_bytes=kept_bytes,
+        limit_bytes=limit,
+        spool_folder=folder,
+        workers=means.workers,
+    )[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A combined frame as it is written.
+
+    Attributes
+    ----------
+    data : ndarray of float, shape (ny, nx)
+        The image.
+    uncertainty : ndarray of float or None
+        Its standard deviations; None where nothing is known of them.
+    mask : ndarray of bool or None
+        Where nothing was left; None where something was left everywhere.
+    counts : ndarray of uint16
+        How many frames each pixel used.
+    cards : mapping of str to (value, comment)
+        What more its header says.
+    stale : tuple of str
+        Cards of a single frame, which are not true of the combined one.
+    """
+
+    data: NDArray[Any]
+    uncertainty: NDArray[Any] | None
+    mask: NDArray[Any] | None
+    counts: NDArray[Any]
+    cards: Mapping[str, tuple[Any, str]]
+    stale: tuple[str, ...] = ()
+
+
+@contextmanager
+def _opened(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Means, job: CombineJob) -> Iterator[Stack]:
+    spool = job.target.parent
+    if means.executor is None:
+        nearest = [means.copies.get(path, path) for path in paths]
+        yield stack_of(paths if kept else nearest, kept, means, job, spool)
+    else:
+        with shared_stack(means.executor, paths, spool, means.copies) as stack:
+            yield stack
+
+
+def finishing_bytes(job: CombineJob, shape_yx: tuple[int, int]) -> int:
+    """Return how much memory it takes to write a combined frame: for its mask, its counts, compressed tiles.
+
+    Some megabytes of it belong to what the program takes anyway.
+    """
+    each = _FINISHING_BYTES + (_TILES_BYTES if job.compress == "rice" else 0)
+    return max(math.prod(shape_yx) * each - _OWN_BYTES, 0)
+
+
+class Origin:
+    """From what a combined frame is made; here what holds of most."""
+
+    def key(self, unreadable: Sequence[Path]) -> str | None:  # noqa: ARG002
+        """Return the key of the job, where it has one."""
+        return None
+
+    def name(self, path: Path) -> str:
+        """Return how the header of the combined frame calls one of its frames."""
+        return path.name
+
+    def words(self, paths: Sequence[Path]) -> list[str]:
+        """Return what stands of each frame in the header of the combined one."""
+        raise NotImplementedError
+
+    def masked(self, paths: Sequence[Path]) -> tuple[int, ...] | None:  # noqa: ARG002
+        """Return how many pixels of each frame are not finite, where that has been counted."""
+        return None
+
+    def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
+        """Return kind and gain of the frames, as far as clipping wants to know them."""
+        return (None, None) if self.judge is None else self.judge.common(paths)
+
+    def check(self, paths: Sequence[Path], stack: TalliedStack) -> None:
+        """Look at what has been read of the frames; raise `FrameError` where one of them is damaged."""
+
+    def check_rows(self, stack: Stack) -> None:
+        """Look at what came of frames in a store row by row; raise `FrameError` as `check` does."""
+        require_sums(stack)
+
+    def seen(self, stack: Stack, paths: Sequence[Path]) -> Stack:  # noqa: ARG002
+        """Return the frames as they are compared and combined."""
+        return stack
+
+    def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:  # noqa: ARG002
+        """Return the combined frame as it is written."""
+        return Finished(combined.data, combined.uncertainty, combined.mask, combined.counts, {})
+
+    @property
+    def right(self) -> OutputMark | None:
+        """Of the combined frame that is there already."""
+        return None
+
+    @property
+    def judge(self) -> Judge | None:
+        """By what frames are judged that have not been yet."""
+        return None
+
+
+class _FilesOrigin(Origin):
+    """Any files, with their sums."""
+
+    def __init__(self, sums: InputSums, judge: Judge) -> None:
+        self._sums = sums
+        self._judge = judge
+
+    def words(self, paths: Sequence[Path]) -> list[str]:
+        return [self._sums.word(path) for path in paths]
+
+    def check(self, paths: Sequence[Path], stack: TalliedStack) -> None:
+        self._sums.compare(paths, stack)
+
+    def check_rows(self, stack: Stack) -> None:
+        if self._sums.check:
+            require_sums(stack)
+
+    @property
+    def judge(self) -> Judge:
+        return self._judge
+
+
+def combine_job(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: Means, origin: Origin) -> CombinedOutcome:
+    """Combine frames and write the result; a frame whose pixels cannot be read is left out, and the others go on."""
+    paths = list(job.sources)
+    bad: list[Path] = []
+    left_out: list[str] = []
+    while paths:
+        try:
+            outcome = _combine_all(job, paths, kept, means, origin, origin.key(bad))
+        except FrameError as error:
+            bad.append(as_path(error.path))
+            left_out.append(str(error))
+            if bad[-1] not in paths:
+                return CombinedOutcome(job.target, "failed", str(error))
+            paths.remove(bad[-1])
+        except (ClusterError, Warning):
+            raise
+        except Exception as error:  # noqa: BLE001 -- its traceback is in the log, and other results are still made
+            reason = str(error) if isinstance(error, MemoryLimitError) else error_sentence(error, job.target)
+            return CombinedOutcome(job.target, "failed", reason, left_out=tuple(left_out))
+        else:
+            return replace(outcome, left_out=tuple(left_out))
+    return CombinedOutcome(job.target, "failed", "no frame was left to combine", left_out=tuple(left_out))
+
+
+def _combine_all(
+    job: CombineJob,
+    paths: Sequence[Path],
+    kept: Mapping[Path, NDArray[Any]],
+    means: Means,
+    origin: Origin,
+    key: str | None,
+) -> CombinedOutcome:
+    """Judge, measure, combine, write; where the result is there already and right, it is not written again."""
+    means.watch.look(paths)
+    with _opened(paths, kept, means, job) as stack:
+        left = means.limit_bytes - held_bytes(stack) - finishing_bytes(job, stack.shape_yx)
+        return _combine_opened(job, paths, stack, replace(means, limit_bytes=left), origin, key)
+
+
+def _combine_opened(
+    job: CombineJob, paths: Sequence[Path], stack: Stack, means: Means, origin: Origin, key: str | None
+) -> CombinedOutcome:
+    flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack, workers=means.workers)
+    odd = {flag.path for flag in outliers}
+    chosen = [number for number, path in enumerate(paths) if path not in odd]
+    if not chosen:
+        reason = "no frame belongs to the others; look at them, and combine those that you trust"
+        return CombinedOutcome(job.target, "failed", reason, outliers=outliers)
+    paths = [paths[number] for number in chosen]
+    opened = stack
+    stack = origin.seen(ChosenStack.of(stack, chosen), paths)
+    kind, gain = origin.common(paths)
+    # in this order, so that the sample and the result are not in memory at once
+    prepared = prepare(
+        stack,
+        job.spec,
+        job.clip_spread,
+        kind=kind,
+        gain_e_per_adu=gain,
+        mem_limit_bytes=means.limit_bytes,
+        workers=means.workers,
+        empty=means.empty,
+    )
+    for image in opened.images if isinstance(opened, FileStack) else ():
+        if image.sums is not None:
+            image.sums.begin()
+    masked = origin.masked(paths)
+    tallied = stack if masked is not None else TalliedStack(stack)
+    combined, clipping = combine_prepared(
+        tallied,
+        prepared,
+        masked=masked,
+        mem_limit_bytes=means.limit_bytes,
+        workers=means.workers,
+        progress=means.report("combining"),
+        executor=means.executor,
+        empty=means.empty,
+    )
+    origin.check_rows(opened)
+    if isinstance(tallied, TalliedStack):
+        origin.check(paths, tallied)
+    finished = origin.finished(combined, prepared, paths)
+    outcome = CombinedOutcome(
+        job.target,
+        "done",
+        frames=len(paths),
+        shape_yx=stack.shape_yx,
+        level=sampled_level(finished.data),
+        noise=prepared.noise,
+        rejected=clipping.rejected + sum(clipping.masked),
+        clipping=clipping,
+        excess=prepared.excess,
+        flags=flags,
+        outliers=outliers,
+        key=key,
+        sources=tuple(origin.name(path) for path in paths),
+    )
+    return _written(job, outcome, finished, paths, means, origin)
+
+
+def _written(
+    job: CombineJob,
+    outcome: CombinedOutcome,
+    finished: Finished,
+    paths: Sequence[Path],
+    means: Means,
+    origin: Origin,
+) -> CombinedOutcome:
+    """Write a combined frame; where it is there already and right, it is left as it is."""
+    header = HeaderDraft(scan(paths[0]).cards)
+    means.watch.check(paths)  # they are not read any more
+    right = origin.right
+    if right is not None and right.key == outcome.key:
+        reason = f"{job.target}: {RIGHT_COMBINED}"
+        return replace(outcome, state="skipped", reason=reason, bytes_out=right.byte_count, crc32=right.crc32)
+    if right is not None and not means.overwrite:
+        # it was right for the frames that were to be expected; now more or fewer of them could be calibrated
+        raise OutputExistsError(job.target, "is there already: it was made of other frames", "replace with --overwrite")
+    rejection = "none" if outcome.clipping is None else outcome.clipping.rejection.describe()
+    combined_cards(header, outcome.sources, method=job.spec.method, rejection=rejection)
+    how = f"{job.spec.method} of {len(paths)} frames, rejection {rejection}"
+    for word in finished.stale:
+        if word in header:
+            del header[word]
+    header.update(finished.cards)
+    sign_combined(header, how, origin.words(paths), outcome.key)
+    parts = image_parts(
+        finished.data,
+        header,
+        uncertainty=finished.uncertainty,
+        mask=finished.mask,
+        counts=_short_counts(finished.counts, len(paths), means.empty),
+    )
+    crc = Crc32()
+    with stored_in_place(parts) as stored:
+        written = write_fits(job.target, stored, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update)
+    means.watch.renew(job.target)
+    return replace(outcome, bytes_out=written, crc32=crc.value)
+
+
+def _short_counts(
+    counts: NDArray[np.uint16], frames: int, empty: Callable[..., NDArray[Any]]
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Return counts in one byte each where that can hold the number of frames: half as much is written."""
+    if frames > np.iinfo(np.uint8).max:
+        return counts
+    short = empty(counts.shape, np.uint8)
+    np.copyto(short, counts, casting="unsafe")
+    return short
+
+
+def run_combine(
+    paths: Sequence[Path],
+    target: Path,
+    spec: CombineSpec,
+    *,
+    clip_spread: ClipSpread = "noise",
+    reject_outliers: bool = False,
+    overwrite: bool = False,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    check_sums: bool = True,
+) -> CombinedOutcome:
+    """Combine files into one file.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        The frames. One that cannot be used, or is not of the size and unit that most have, is left out and named.
+        Frames that are combined already are left out where others are not.
+    target : pathlib.Path
+        What is written; compressed where its name ends in ``.gz`` or ``.fz``.
+    spec : CombineSpec
+        How.
+    clip_spread : {'noise', 'mad', 'std', 'ccd'}
+        What deviations are counted in when values are clipped.
+    reject_outliers : bool
+        Whether frames that do not belong to the others are left out.
+    overwrite : bool
+        Whether a combined frame that is there already may be replaced: one that zeroframe has written, and no other.
+    mem_limit_bytes, workers, progress, check_sums
+        As for `zeroframe.run.engine.run_night`.
+
+    Returns
+    -------
+    CombinedOutcome
+        With one sentence in ``left_out`` for each frame that was meant to take part and did not.
+
+    Raises
+    ------
+    OutputExistsError
+        When ``target`` is there already and ``overwrite`` is False, is one of the frames, or is none of our own.
+    OutputError
+        When its folder is not there.
+    NoFramesError
+        When no frame can be used.
+    """
+    _tidy(target)
+    replaces = _replaced_target(target, paths, overwrite=overwrite)
+    watch = Watch()
+    watch.look(paths)
+    found = survey(list(dict.fromkeys(paths)), workers=workers)
+    left_out = [str(item.problem) for item in found if item.problem is not None]
+    usable = [item for item in found if item.problem is None]
+    single = [item for item in usable if item.facts is not None and not item.facts.combined]
+    if single and len(single) < len(usable):
+        names = ", ".join(str(item.path) for item in usable if item not in single)
+        text = f"{names}: combined already, so not combined with single frames"
+        warnings.warn(text, AssumptionWarning, stacklevel=2)
+        usable = single
+    if not usable:
+        raise NoFramesError("; ".join(left_out) or "there is nothing to combine; name some frames")
+    usable, odd = same_form(usable)
+    left_out += [str(refused.problem) for refused in odd]
+    sums = InputSums(usable, check=check_sums, workers=workers)
+    left_out += sums.damaged
+    if not sums.sound:
+        raise NoFramesError("; ".join(left_out))
+    means = Means(replaces, mem_limit_bytes or default_limit_bytes(), workers, progress, watch=watch)
+    job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
+    outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
+    log_outcome(target, outcome.state, outcome.reason)
+    return replace(outcome, left_out=(*left_out, *outcome.left_out))
+
+
+def _tidy(target: Path) -> None:
+    """Remove what combinations that were killed left in the folder; where that cannot be, it is no reason to stop."""
+    if any_far(target) or not target.parent.is_dir():
+        return
+    try:
+        remove_dead_parts(target.parent)
+    except OutputError as error:
+        warnings.warn(str(error), ZeroframeWarning, stacklevel=3)
+
+
+def _replaced_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> Overwrite:
+    """Return what of the target may be replaced; never a file of the input, nor one that we have not combined."""
+    inputs = Inputs.of(paths)
+    if inputs.holds(target):
+        raise OutputExistsError(target, "is one of the frames to be combined", "choose another file with -o")
+    replaces = COMBINED_FRAME.permission(target, inputs, overwrite=overwrite)
+    if not any_far(target) and not target.parent.is_dir():
+        raise OutputError(target, f"the folder {target.parent} is not there", "make it, or choose another file with -o")
+    return replaces

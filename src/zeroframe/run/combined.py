@@ -1,0 +1,408 @@
+"""Frames of one kind that become a combined frame: judged, brought to one level where they are flats, combined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_PLANE, brightest_hundredth, level_of_flat
+from zeroframe.frames.quality import Flag, flag_frames
+from zeroframe.frames.statistics import sampled_level
+from zeroframe.frames.steps import Plane
+from zeroframe.headers.dialects import Kind
+from zeroframe.planning.targets import CombineJob
+from zeroframe.run.combine_files import Finished, Means, Origin, combine_job, stack_of
+from zeroframe.run.combined_outcome import CombinedOutcome
+from zeroframe.run.frame import FIGURES
+from zeroframe.run.keys import KEY_CARD, group_key
+from zeroframe.run.outcomes import GroupOutcome, NightOutcome
+from zeroframe.run.result_files import stamp_of_result
+from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands, sample_bands
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zeroframe.inspection.gain import Measured
+    from zeroframe.planning.plan import Group
+    from zeroframe.run.cache import Shelf
+    from zeroframe.run.record import OutputMark
+    from zeroframe.stacks.combine import Combined
+    from zeroframe.stacks.measured import Prepared
+    from zeroframe.stacks.stack import Stack
+
+__all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
+
+#: A flat of which more than this fraction is saturated says nothing about its brightest parts.
+_SATURATED_FLAT = 0.01
+_GAIN_PIXELS = 400_000
+_GAIN_BAND_ROWS = 16
+_LEVEL_PIXELS = 100_000
+_LIT = 0.5
+
+
+@dataclass(frozen=True)
+class ScaledStack:
+    """A stack of which each frame is multiplied by a factor.
+
+    Attributes
+    ----------
+    stack : Stack
+        The frames.
+    factors : tuple of float
+        One for each.
+    """
+
+    stack: Stack
+    factors: tuple[float, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each frame is called."""
+        return self.stack.names
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of each frame."""
+        return self.stack.shape_yx
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the stack."""
+        return self.stack.dtype
+
+    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` with rows of one frame."""
+        self.stack.read_rows(index, rows, out)
+        out *= out.dtype.type(self.factors[index])
+
+
+def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[Path, str], tuple[Flag, ...]]:
+    """Tell which calibrated frames of a group are not combined, and why.
+
+    Parameters
+    ----------
+    group : Group
+        How they are combined.
+    frames : sequence of NightOutcome
+        Those that are there.
+
+    Returns
+    -------
+    left_out : dict of path to str
+        Raw files, with the reason.
+    flags : tuple of Flag
+        Everything that is odd.
+    """
+    qualities = {each.frame.source: each.outcome.quality for each in frames if each.outcome.quality is not None}
+    facts = {each.frame.source: each.frame.facts for each in frames}
+    first = group.frames[0]
+    subtracted = first.recipe.overscan is not None or first.steps.bias is not None
+    flags = [
+        flag
+        for flag in flag_frames(qualities, facts, level_subtracted=subtracted)
+        if not (group.kind is Kind.FLAT and flag.what == "saturated")
+    ]
+    left_out: dict[Path, str] = {}
+    if group.kind is Kind.FLAT:
+        for flag in _saturated_flats(qualities):
+            flags.append(flag)
+            left_out[flag.path] = flag.sentence
+    if group.reject_outliers:
+        reasons: dict[Path, list[str]] = {}
+        for flag in flags:
+            reasons.setdefault(flag.path, []).append(flag.sentence)
+        left_out = {path: "; ".join(sentences) for path, sentences in reasons.items()}
+    return left_out, tuple(flags)
+
+
+def _saturated_flats(qualities: Mapping[Path, Any]) -> list[Flag]:
+    """Flag flats by how much of them is saturated, whatever the others are like."""
+    shares = {path: quality.saturated / quality.pixels for path, quality in qualities.items()}
+    limit = _SATURATED_FLAT
+    return [
+        Flag(
+            path, "saturated", share, limit, f"{100 * share:.3g} % of this flat is saturated (limit {100 * limit:g} %)"
+        )
+        for path, share in shares.items()
+        if share > limit
+    ]
+
+
+class _GroupOrigin(Origin):
+    """The calibrated frames of a group; they have been judged."""
+
+    def __init__(
+        self,
+        group: Group,
+        frames: Mapping[Path, NightOutcome],
+        out: Path,
+        used: Mapping[str, str],
+        noise_adu: float | None,
+        right: OutputMark | None,
+    ) -> None:
+        self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
+        self._right = right
+        self.plane: Plane | None = None
+        self.levels: dict[Path, float] = {}
+        self._stack: Stack | None = None
+
+    def key(self, unreadable: Sequence[Path]) -> str:
+        # of all frames that are there: which of them are left out follows from their pixels
+        keys = {self.name(path): each.outcome.key for path, each in self._frames.items()}
+        return group_key(self._group, keys, self._used, [self.name(path) for path in unreadable])
+
+    def name(self, path: Path) -> str:
+        return path.relative_to(self._out).as_posix()
+
+    def words(self, paths: Sequence[Path]) -> list[str]:
+        return [f"{KEY_CARD} {self._frames[path].outcome.key}" for path in paths]
+
+    def masked(self, paths: Sequence[Path]) -> tuple[int, ...]:
+        qualities = [self._frames[path].outcome.quality for path in paths]
+        return tuple(0 if quality is None else quality.non_finite for quality in qualities)
+
+    def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
+        steps = self._frames[paths[0]].frame.steps
+        return self._group.kind, steps.gain_e_per_adu or self._group.traits.gain_e_per_adu
+
+    def seen(self, stack: Stack, paths: Sequence[Path]) -> Stack:
+        self._stack = stack
+        if not self._group.scaled_by_level:
+            return stack
+        levels = [_lit_level(stack, index) for index in range(len(paths))]
+        self.levels = dict(zip(paths, levels, strict=True))
+        usual = float(np.median(levels))
+        if not all(level > 0 for level in levels):
+            return stack
+        return ScaledStack(stack, tuple(usual / level for level in levels))
+
+    def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
+        cards: dict[str, tuple[Any, str]] = {}
+        noise = prepared.noise.calibrated
+        if noise is not None and np.isfinite(noise) and self._group.kind is not Kind.FLAT:
+            cards["NOISEADU"] = (noise, "ADU, noise of a pixel of one frame, from pairs")
+        uncertainty: NDArray[Any] | None = combined.uncertainty
+        if len(paths) == 1:
+            uncertainty = self._noise_of_one(combined, paths[0])
+        if self._group.kind is Kind.FLAT:
+            cards |= self._gain_cards(paths)
+        if self._group.scaled_by_level:
+            cards |= _normalise(combined, uncertainty)
+        mask = combined.mask if int(combined.counts.min()) == 0 else None
+        done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
+        said = {word: value for word, (value, _) in cards.items()} | {
+            "NCOMBINE": len(paths),
+            "COMBMETH": self._group.spec.method,
+        }
+        # as the file holds it: whoever reads it again, because memory was short, gets the same bits
+        sigma = NO_PLANE if uncertainty is None else uncertainty.astype(np.float32, copy=False)
+        self.plane = Plane(done.data, sigma, mask, said)
+        return done
+
+    @property
+    def right(self) -> OutputMark | None:
+        return self._right
+
+    def _noise_of_one(self, combined: Combined, path: Path) -> NDArray[Any] | None:
+        """Return the noise of a lone frame, which its scatter cannot tell; None where nothing else does."""
+        frame = self._frames[path].frame
+        gain = frame.steps.gain_e_per_adu or frame.traits.gain_e_per_adu
+        read = self._noise_adu
+        if read is None and frame.steps.read_noise_e is not None and gain is not None:
+            read = frame.steps.read_noise_e / gain
+        if read is None:
+            return None
+        noise: NDArray[Any] = np.zeros_like(combined.data)
+        if gain is not None and self._level_is_zero(path):
+            np.maximum(combined.data, 0.0, out=noise)
+            noise /= gain
+        noise += read**2
+        np.sqrt(noise, out=noise)
+        return noise
+
+    def _level_is_zero(self, path: Path) -> bool:
+        """Whether what is left in a frame is light or dark current."""
+        frame = self._frames[path].frame
+        return self._group.kind is not Kind.BIAS and (
+            frame.recipe.overscan is not None or not self._group.includes_bias
+        )
+
+    def _gain_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
+        """Measure the gain on pairs of flats, where the noise of a frame is known."""
+        found = None
+        if self._noise_adu is not None and self._stack is not None and self._level_is_zero(paths[0]):
+            found = _gain_of(self._stack, self._noise_adu, [self._frames[path] for path in paths])
+        if found is None or not 0 < found.value < np.inf:
+            return {}
+        cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
+        if np.isfinite(found.error):
+            cards["GAINERR"] = (found.error, "e-/ADU, its standard error")
+        return cards
+
+
+def _gain_of(stack: Stack, read_noise_adu: float, frames: Sequence[NightOutcome]) -> Measured | None:
+    """Return the gain from neighbouring flats, in bands spread over them; their bias has been subtracted."""
+    from zeroframe.inspection.gain import gain_from_pairs
+
+    if len(frames) < 2:
+        return None
+    ny, nx = stack.shape_yx
+    bands = sample_bands(ny, nx, _GAIN_PIXELS)
+    height = min(band.stop - band.start for band in bands)
+    bands = [slice(band.start + top, band.start + top + _GAIN_BAND_ROWS)
+             for band in bands for top in range(0, height - _GAIN_BAND_ROWS + 1, _GAIN_BAND_ROWS)] or bands  # fmt: skip
+    height = bands[0].stop - bands[0].start
+    zero = np.zeros((len(bands), height, nx), stack.dtype)
+    # read when their turn comes: there may be thousands
+    pairs = (
+        (read_bands(stack, index, bands).reshape(zero.shape), read_bands(stack, index + 1, bands).reshape(zero.shape))
+        for index in range(0, len(frames) - 1, 2)
+    )
+    # saturated pixels are not finite, and blocks with such are left out
+    return gain_from_pairs(pairs, [zero], read_noise_adu, np.inf)
+
+
+def _lit_level(stack: Stack, index: int) -> float:
+    """Return the mean level of the brighter pixels of a flat, outliers left out.
+
+    Those count that hold at least half as much as the brightest hundredth: nearly all of a flat of the sky or a screen,
+    and of a spectrograph's what the slit lights. Between them lies scattered light, which says little.
+    """
+    sample = read_bands(stack, index, sample_bands(*stack.shape_yx, _LEVEL_PIXELS))
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return float("nan")
+    lit = sample[sample >= _LIT * brightest_hundredth(sample)]
+    return sampled_level(lit.reshape(1, -1))
+
+
+def _normalise(combined: Combined, uncertainty: NDArray[Any] | None) -> dict[str, tuple[Any, str]]:
+    """Divide a combined flat by its level, in place."""
+    data = combined.data
+    level = level_of_flat(data)
+    if level is None:
+        return {}
+    data /= data.dtype.type(level)
+    if uncertainty is not None:
+        uncertainty /= uncertainty.dtype.type(level)
+    return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio")}
+
+
+def combine_group(
+    group: Group,
+    frames: Sequence[NightOutcome],
+    kept: Mapping[Path, NDArray[Any]],
+    means: Means,
+    out: Path,
+    shelf: Shelf,
+    used: Mapping[str, str],
+    right: OutputMark | None,
+) -> tuple[GroupOutcome, list[NightOutcome]]:
+    """Combine the frames of a group that are there, and write the result.
+
+    Parameters
+    ----------
+    group : Group
+        What is combined, and how.
+    frames : sequence of NightOutcome
+        Its frames, in whatever state they ended.
+    kept : mapping of path to ndarray
+        Pixels that stayed in memory, by target.
+    means : Means
+        What may be used.
+    out : pathlib.Path
+        The folder of results.
+    shelf : Shelf
+        Takes the result for those who need it.
+    used : mapping of str to str
+        Names and keys of the combined frames that the noise of a frame is known from.
+    right : OutputMark or None
+        Of the combined frame that is there already.
+
+    Returns
+    -------
+    GroupOutcome
+    list of NightOutcome
+        The frames again; those that were not combined are ``left out``.
+    """
+    there = [each for each in frames if each.outcome.is_there]
+    left_out, flags = left_out_frames(group, there)
+    told = [_told(each, left_out) for each in frames]
+    chosen = [each for each in told if each.outcome.is_there and each.outcome.state != "left out"]
+    targets = tuple(each.frame.target for each in chosen)
+    job = CombineJob(targets, group.target, group.spec, group.compress, group.clip_spread)
+    noise_adu = shelf.number(next(iter(used)), "NOISEADU") if used else None
+    # the key is that of all frames that are there
+    by_target = {each.frame.target: each for each in told if each.outcome.is_there}
+    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right)
+    pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
+    combined = combine_job(job, pixels, means, origin)
+    if combined.is_there and origin.plane is not None:
+        shelf.put(group.name, origin.plane)
+    sources = {each.frame.target: each.frame.source for each in chosen}
+    levels = {sources[path]: level for path, level in origin.levels.items()}
+    said = {} if origin.plane is None else dict(origin.plane.cards)
+    if not there:
+        combined = replace(combined, reason=f"none of its {len(frames)} frames could be calibrated")
+    elif not targets:
+        combined = replace(combined, reason=f"all of its {len(there)} frames were left out")
+    stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
+    return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp), told
+
+
+def compare_group(
+    group: Group, frames: Sequence[NightOutcome], samples: Mapping[Path, NDArray[Any]], means: Means
+) -> tuple[GroupOutcome, list[NightOutcome]]:
+    """Judge the frames of a group that are not to be combined, and measure their noise.
+
+    Parameters
+    ----------
+    group : Group
+        What belongs together.
+    frames : sequence of NightOutcome
+        Its frames, in whatever state they ended.
+    samples : mapping of path to ndarray
+        Rows of calibrated frames that stayed in memory, by target; where some are missing, files are read.
+    means : Means
+        What may be used.
+
+    Returns
+    -------
+    GroupOutcome
+    list of NightOutcome
+        The frames again; those that do not belong are ``left out`` where that was asked for.
+    """
+    there = [each for each in frames if each.outcome.is_there]
+    left_out, flags = left_out_frames(group, there)
+    told = [_told(each, left_out) for each in frames]
+    chosen = [each.frame.target for each in told if each.outcome.is_there and each.outcome.state != "left out"]
+    noise = _noise_of(chosen, samples, means)
+    return GroupOutcome(
+        group, CombinedOutcome(group.target, "not asked for", noise=noise), flags, tuple(left_out)
+    ), told
+
+
+def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means: Means) -> StackNoise | None:
+    if len(paths) < 2:
+        return None
+    stack: Stack
+    if samples.keys() >= set(paths) and len({samples[path].shape for path in paths}) == 1:
+        stack = SampledStack(tuple(samples[path] for path in paths))
+    else:
+        nearest = [means.copies.get(path, path) for path in paths]
+        stack = stack_of(nearest, {}, means, None, nearest[0].parent)
+    found = frame_noise(stack, workers=means.workers)
+    return None if found is None else StackNoise(found.single, found.calibrated, None, None, float("nan"))
+
+
+def _told(each: NightOutcome, left_out: Mapping[Path, str]) -> NightOutcome:
+    reason = left_out.get(each.frame.source)
+    if reason is None or not each.outcome.is_there:
+        return each
+    outcome = replace(each.outcome, state="left out", reason=f"{each.frame.source}: {reason}")
+    return replace(each, outcome=outcome)

@@ -1,0 +1,336 @@
+"""Carry out the plan of a night: biases, darks, flats, masks, science frames, each from what was made before."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from threading import Lock
+from typing import TYPE_CHECKING, cast
+
+from zeroframe.errors import FolderLostError, FrameError, OutputError
+from zeroframe.fits.events import log_outcome
+from zeroframe.fits.failures import attempt
+from zeroframe.fits.store.names import any_far
+from zeroframe.frames.raw import FrameOutcome
+from zeroframe.headers.dialects import Kind
+from zeroframe.planning.uses import frame_uses, group_uses
+from zeroframe.run.checks import check_files
+from zeroframe.run.combined_outcome import CombinedOutcome
+from zeroframe.run.keys import frame_key, mask_key
+from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
+from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.run.schedule import Task, run_tasks, urgent_first
+from zeroframe.run.session import NightSession, begin_night
+from zeroframe.run.threads import LocalCrew
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
+
+    from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan, Step
+    from zeroframe.run.combine_files import Progress
+    from zeroframe.run.threads import Crew
+
+__all__ = ["carry_out_night", "run_night"]
+
+_COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+#: Before the name of a raw frame, where it stands beside the names of results: it may be the same.
+_RAW = "raw "
+#: Before the name of a group whose frames are compared and not combined.
+_COMPARED = "compared "
+#: Seconds of a core for images of 4128 x 2048 pixels: a frame that will be combined, one that is not, a combination and
+#: each of its frames, a mask, a comparison.
+_FRAME_S, _SCIENCE_S, _COMBINE_S, _COMBINED_FRAME_S, _MASK_S, _COMPARE_S = 0.1, 0.25, 0.35, 0.03, 0.08, 0.03
+
+
+def run_night(
+    plan: NightPlan,
+    *,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    check: bool = False,
+    check_sums: bool = True,
+    executor: Executor | None = None,
+) -> NightResult:
+    """Carry out the plan of a night; what is there already and right is not made again.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What is to be done.
+    mem_limit_bytes : int, optional
+        By default half of the memory that is available.
+    workers : int, optional
+        How many threads; by default as many as there are cores.
+    progress : callable, optional
+        Called with what is being done and the fraction done so far, from any thread.
+    check : bool
+        Hash raw frames whose results are there, whatever their times say.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+    executor : concurrent.futures.Executor, optional
+        Where frames, combined frames and masks are made, instead of on threads here: a `ProcessPoolExecutor`, or that
+        of a Dask cluster (see `zeroframe.run.dask.on_cluster`). Its processes see all files under the same names, so
+        those of the plan have to be absolute; results have the same bytes.
+
+    Returns
+    -------
+    NightResult
+        One bad frame does not stop the others.
+
+    Raises
+    ------
+    MemoryLimitError, OutputError, OutputExistsError
+        As `zeroframe.run.session.begin_night` does.
+    ClusterError
+        When the cluster is lost; a second run goes on where this one ended.
+    """
+    with begin_night(
+        plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check, check_sums=check_sums, executor=executor
+    ) as session:
+        return carry_out_night(session, progress=progress, check_sums=check_sums)
+
+
+def carry_out_night(
+    session: NightSession, *, progress: Progress | None = None, check_sums: bool = True, measure: bool = False
+) -> NightResult:
+    """Carry out the plan of a run that has begun.
+
+    Parameters
+    ----------
+    session : NightSession
+        From `zeroframe.run.session.begin_night`.
+    progress, check_sums
+        As for `run_night`.
+    measure : bool
+        Measure everything again where all results are there and right; else nothing is said of their levels and noise.
+
+    Returns
+    -------
+    NightResult
+    """
+    if session.standings.record.was_good and session.standings.nothing_to_do and not measure:
+        result = _all_there(session)
+    else:
+        result = _Run(session, progress, check_sums=check_sums).carry_out()
+    try:
+        session.write_end(result)
+    except FolderLostError:
+        raise
+    except OutputError as error:
+        problems = (*result.check.problems, str(error))
+        return replace(result, check=replace(result.check, problems=problems))
+    return result
+
+
+class _Run:
+    """One run: every frame, combined frame and mask is made as soon as there is what it needs."""
+
+    def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
+        self._session, self._plan, self._progress = session, session.plan, progress
+        self._keys: dict[str, str] = {}
+        self._crew = _crew_of(session, self._keys, check_sums=check_sums)
+        self._frames: dict[str, NightOutcome] = {}
+        self._groups: dict[str, GroupOutcome] = {}
+        self._uncombined: dict[str, GroupOutcome] = {}
+        self._masks: dict[str, MaskOutcome] = {}
+        self._finished, self._combined, self._total = count(1), count(1), len(self._plan.frames)
+        self._seconds: dict[str, float] = {}
+        self._lock = Lock()
+
+    def carry_out(self) -> NightResult:
+        """Do everything, each from a thread."""
+        run_tasks(self._tasks(), self._crew.tasks_at_once, self._crew.give_up)
+        return self._result()
+
+    def _tasks(self) -> list[Task]:
+        """Return what is to be done, the most urgent first."""
+        plan = self._plan
+        made = {group.name for group in plan.groups} | {job.name for job in plan.masks}
+        tasks = []
+        for group in plan.groups:
+            tasks += [self._frame_task(frame, group, made) for frame in group.frames]
+            needs = {_RAW + frame.name for frame in group.frames} | made.intersection(group_uses(plan, group))
+            combine = partial(self._timed, group.kind, self._combine, group)
+            cost = _COMBINE_S + _COMBINED_FRAME_S * len(group.frames)
+            tasks.append(Task(group.name, frozenset(needs), combine, cost))
+            for job in plan.masks:
+                if job.source == group.name:
+                    mask = partial(self._timed, group.kind, self._mask, job)
+                    tasks.append(Task(job.name, frozenset([group.name]), mask, _MASK_S))
+        for group in plan.uncombined:
+            tasks += [self._frame_task(frame, group, made) for frame in group.frames]
+            needs = {_RAW + frame.name for frame in group.frames}
+            compare = partial(self._timed, group.kind, self._compare, group)
+            tasks.append(Task(_COMPARED + group.name, frozenset(needs), compare, _COMPARE_S))
+        return urgent_first(tasks + [self._frame_task(frame, None, made) for frame in plan.science])
+
+    def _frame_task(self, frame: NightFrame, group: Group | None, made: set[str]) -> Task:
+        needs = frozenset(made.intersection(frame_uses(self._plan, frame)))
+        kind = "science" if group is None else group.kind
+        cost = _SCIENCE_S if group is None else _FRAME_S
+        return Task(_RAW + frame.name, needs, partial(self._timed, kind, self._calibrate, frame, group), cost)
+
+    def _timed(self, kind: str, do: Callable[..., object], *arguments: object) -> None:
+        """Carry out a task, and add up how long those of its kind took."""
+        started = time.perf_counter()
+        self._session.check_folder()
+        do(*arguments)
+        self._session.check_folder()
+        with self._lock:
+            self._seconds[str(kind)] = self._seconds.get(str(kind), 0.0) + time.perf_counter() - started
+
+    def _result(self) -> NightResult:
+        plan, started = self._plan, time.perf_counter()
+        frames = tuple(self._frames[frame.name] for frame in plan.frames)
+        groups = tuple(self._groups[group.name] for group in plan.groups)
+        masks = tuple(self._masks[job.name] for job in plan.masks)
+        shapes = {each.frame.target: each.outcome.shape_yx for each in frames if each.outcome.is_there}
+        shapes |= {each.group.target: each.combined.shape_yx for each in groups if each.combined.is_there}
+        check = check_files(shapes)
+        seconds = {**self._seconds, "read_back": time.perf_counter() - started}
+        refused = tuple(str(each.problem) for each in plan.refused)
+        uncombined = tuple(self._uncombined[group.name] for group in plan.uncombined)
+        return NightResult(frames, refused, plan.incomplete, groups, masks, check, seconds, uncombined)
+
+    def _calibrate(self, frame: NightFrame, group: Group | None, _busy: int) -> None:
+        """Calibrate a frame; what goes wrong with it stands in its outcome, and stops no other."""
+        outcome = attempt(frame.source, self._one, frame, group)
+        if isinstance(outcome, FrameError):
+            outcome = NightOutcome(frame, FrameOutcome(frame.source, "failed", str(outcome), frame.target))
+        self._frames[frame.name] = outcome
+        log_outcome(frame.source, outcome.outcome.state, outcome.outcome.reason)
+        if self._progress is not None:
+            self._progress("calibrating", next(self._finished) / self._total)
+
+    def _one(self, frame: NightFrame, group: Group | None) -> NightOutcome:
+        """Make one frame, or measure it where it is there already and right."""
+        ready, lost = self._ready(frame)
+        used = {name: self._keys[name] for name in frame_uses(self._plan, ready) if name in self._keys}
+        right = self._session.standings.frames[frame.name].right
+        mark = None if right is None else right.source_mark
+        if right is not None and (mark is None or frame_key(ready, mark.sha256, used) != right.key):
+            right = None
+        made = self._crew.calibrate(ready, group, used, right)
+        return NightOutcome(ready, made.outcome, made.said, lost)
+
+    def _ready(self, frame: NightFrame) -> tuple[NightFrame, tuple[Step, ...]]:
+        """Return a frame with the steps that can be done, and those that cannot.
+
+        Raises
+        ------
+        FrameError
+            When it cannot do without: it is to be combined itself, or the recipe says so.
+        """
+        steps = frame.steps
+        named = {"bias": steps.bias, "dark": steps.dark, "flat": steps.flat}
+        lost = tuple(step for step, name in named.items() if name is not None and name not in self._keys)
+        masks = tuple(name for name in steps.masks if name in self._keys)
+        if lost and (frame.kind in _COMBINED_KINDS or self._plan.recipe.missing == "fail"):
+            names = ", ".join(str(named[step]) for step in lost)
+            raise FrameError(frame.source, f"needs {names}, which could not be made", "see why that failed")
+        if not lost and masks == steps.masks:
+            return frame, ()
+        without = replace(steps, masks=masks, **dict.fromkeys(lost))  # type: ignore[arg-type]
+        if "dark" in lost:
+            without = replace(without, dark_scale=None)
+        return replace(frame, steps=without), cast("tuple[Step, ...]", lost)
+
+    def _combine(self, group: Group, busy: int) -> None:
+        """Combine a group."""
+        used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
+        right = self._session.standings.groups[group.name].mark
+        frames = [self._frames[frame.name] for frame in group.frames]
+        made = attempt(group.target, self._crew.combine, group, frames, used, right, busy)
+        if isinstance(made, FrameError):
+            made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), frames
+        outcome, told = made
+        self._groups[group.name] = outcome
+        log_outcome(group.target, outcome.combined.state, outcome.combined.reason)
+        self._frames.update({each.frame.name: each for each in told})
+        if outcome.combined.is_there and outcome.combined.key is not None:
+            self._keys[group.name] = outcome.combined.key
+        if self._progress is not None:
+            self._progress("combining", next(self._combined) / len(self._plan.groups))
+
+    def _compare(self, group: Group, busy: int) -> None:
+        """Judge the frames of a group that are not combined, and measure their noise."""
+        frames = [self._frames[frame.name] for frame in group.frames]
+        outcome, told = self._crew.compare(group, frames, busy)
+        self._uncombined[group.name] = outcome
+        self._frames.update({each.frame.name: each for each in told})
+
+    def _mask(self, job: MaskJob, _busy: int) -> None:
+        """Make a mask, or measure it again where it is there already and right."""
+        if job.source not in self._keys:
+            reason = f"{job.name}: needs {job.source}, which could not be made"
+            self._masks[job.name] = MaskOutcome(job, "failed", reason)
+            return
+        source_key = self._keys[job.source]
+        key, right = mask_key(job, source_key), self._session.standings.masks[job.name].mark
+        made = attempt(job.target, self._crew.mask, job, key, source_key, right)
+        if isinstance(made, FrameError):
+            self._masks[job.name] = MaskOutcome(job, "failed", str(made))
+        else:
+            self._masks[job.name], self._keys[job.name] = made, key
+        log_outcome(job.target, self._masks[job.name].state, self._masks[job.name].reason)
+
+
+def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Crew:
+    if session.executor is None:
+        return LocalCrew(session, keys, check_sums=check_sums)
+    from zeroframe.run.cluster import FarCrew
+
+    return FarCrew(session, session.executor, check_sums=check_sums)
+
+
+def _all_there(session: NightSession) -> NightResult:
+    """Say that all results are there already; only their headers are read."""
+    plan, standings = session.plan, session.standings
+    frames, groups, masks = [], [], []
+    for frame in plan.frames:
+        right = standings.frames[frame.name].right
+        if right is None or right.source_mark is None:
+            continue
+        outcome = replace(right, shape_yx=frame.shape_yx, bytes_in=right.source_mark.byte_count)
+        log_outcome(frame.source, outcome.state, outcome.reason)
+        frames.append(NightOutcome(frame, outcome))
+    for group in plan.groups:
+        mark = standings.groups[group.name].mark
+        if mark is not None:
+            combined = CombinedOutcome(
+                group.target,
+                "skipped",
+                f"{group.target}: {RIGHT_COMBINED}",
+                frames=len(mark.sources),
+                bytes_out=mark.byte_count,
+                shape_yx=group.frames[0].shape_yx,
+                key=mark.key,
+                crc32=mark.crc32,
+                sources=mark.sources,
+            )
+            log_outcome(group.target, combined.state, combined.reason)
+            groups.append(GroupOutcome(group, combined, stamp=mark.stamp))
+    for job in plan.masks:
+        mark = standings.masks[job.name].mark
+        if mark is not None:
+            reason = f"{job.target}: {RIGHT_COMBINED}"
+            kept = MaskOutcome(job, "skipped", reason, key=mark.key, crc32=mark.crc32)
+            masks.append(replace(kept, bytes_out=mark.byte_count, stamp=mark.stamp))
+    shapes = {each.frame.target: each.outcome.shape_yx for each in frames}
+    if not any_far(plan.out):  # the stamps of a store are what they were, and headers stand all over a combined frame
+        shapes |= {each.group.target: each.combined.shape_yx for each in groups}
+    refused = tuple(str(each.problem) for each in plan.refused)
+    uncombined = tuple(GroupOutcome(group, CombinedOutcome(group.target, "not asked for")) for group in plan.uncombined)
+    return NightResult(
+        tuple(frames),
+        refused,
+        plan.incomplete,
+        tuple(groups),
+        tuple(masks),
+        check_files(shapes),
+        uncombined=uncombined,
+    )

@@ -1,0 +1,281 @@
+"""One frame of a night from its raw file to its calibrated one: read once, worked on in memory, written once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from zeroframe.errors import FrameError, OutputError
+from zeroframe.fits import HeaderDraft, ImagePart, read_raw, write_fits
+from zeroframe.fits.checksums import header_crc32
+from zeroframe.fits.decode import decoded_float
+from zeroframe.fits.fingerprint import Crc32
+from zeroframe.frames.calibration_frames import NO_PLANE
+from zeroframe.frames.quality import FrameQuality, measure_frame
+from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
+from zeroframe.frames.science import mask_saturated, reduce_frame, say_steps, subtract_planes
+from zeroframe.frames.statistics import sampled_level
+from zeroframe.headers.dialects import Kind
+from zeroframe.run.keys import frame_key, sign_frame
+from zeroframe.run.result_files import stamp_of_result
+from zeroframe.stacks.noise import noise_bands
+from zeroframe.verbs.saving import float_part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zeroframe.fits import RawImage
+    from zeroframe.fits.fingerprint import FileMark
+    from zeroframe.fits.replacing import Overwrite
+    from zeroframe.fits.store.names import UrlPath
+    from zeroframe.fits.watching import Watch
+    from zeroframe.planning.plan import NightFrame
+    from zeroframe.run.buffers import SpareMemory
+    from zeroframe.run.calibrations import Pantry
+    from zeroframe.run.pixel_cache import KeptPixels
+    from zeroframe.run.record import OutputMark
+
+__all__ = ["FIGURES", "FrameMaker", "Made"]
+
+#: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
+FIGURES = ("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN")
+_COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
+_NO_COPIES: Mapping[Path, Path] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A frame that is there, and what its header says of it in figures."""
+
+    outcome: FrameOutcome
+    said: Mapping[str, Any]
+
+
+class FrameMaker:
+    """Calibrates frames of a night, on as many threads as ask for it.
+
+    Parameters
+    ----------
+    pantry : Pantry
+        What they are calibrated with.
+    kept : KeptPixels
+        Takes the pixels of frames that will be combined.
+    memory : SpareMemory
+        Lends memory for what is worked on.
+    watch : Watch
+        Looks at what is read and made.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+    sampled : frozenset of path, optional
+        Files of calibrated frames of which the rows stay in ``samples`` that tell their noise.
+    copies : mapping of path to path, optional
+        Where a result is written on this disk before it is put into a store; there it stays.
+    """
+
+    def __init__(
+        self,
+        pantry: Pantry,
+        kept: KeptPixels,
+        memory: SpareMemory,
+        watch: Watch,
+        *,
+        check_sums: bool,
+        sampled: frozenset[Path] = frozenset(),
+        copies: Mapping[Path, Path] = _NO_COPIES,
+    ) -> None:
+        self._pantry, self._kept, self._memory, self._watch = pantry, kept, memory, watch
+        self._check_sums, self._sampled, self._copies = check_sums, sampled, copies
+        self.samples: dict[Path, NDArray[Any]] = {}
+
+    def make(self, frame: NightFrame, used: Mapping[str, str], *, keep: bool, overwrite: Overwrite) -> Made:
+        """Calibrate one frame and write it.
+
+        Parameters
+        ----------
+        frame : NightFrame
+            What is done.
+        used : mapping of str to str
+            Names and keys of what it is made with.
+        keep : bool
+            Whether its pixels stay in memory.
+        overwrite : bool or Replaceable
+            What of a file that is there may be replaced.
+
+        Raises
+        ------
+        ZeroframeError, MemoryError, OSError
+            When it cannot be read, calibrated or written.
+        """
+        raw, source = self._read(frame)
+        pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
+        subtracted = calibrate_pixels(raw, frame.recipe, pixels)
+        header = calibrated_header(raw, frame.recipe)
+        # nothing more is done to a bias
+        quality = self._measured_bias(frame, pixels, subtracted) if frame.kind is Kind.BIAS else None
+        level = (sampled_level(pixels) if quality is None else quality.level_adu) + subtracted
+        if np.isfinite(level):  # a frame without a valid pixel has none
+            header["RAWLEVEL"] = (level, "mean level of the raw image")
+        mask, sigma, remarks = self._reduced(frame, raw, pixels, header, quality)
+        quality = quality or measure_frame(pixels, empty=self._memory.empty)
+        self._take_sample(frame, pixels)
+        say_steps(frame, header)
+        key = frame_key(frame, source.sha256, used)
+        sign_frame(header, frame.source, frame.recipe, source, key, subtracted)
+        crc = Crc32()
+        words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
+        parts = _parts(pixels, words, sigma, mask, header)
+        near = self._copies.get(frame.target)
+        if near is None:
+            written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
+        else:
+            written = write_fits(near, parts, compress=frame.compress, on_bytes=crc.update)
+            _put(near, frame.target, overwrite=overwrite)
+        self._watch.renew(frame.target)
+        if keep:
+            self._kept.put(frame.target, pixels)
+        outcome = FrameOutcome(
+            frame.source, "done", "; ".join([*raw.remarks, *remarks]), frame.target,
+            bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
+        )  # fmt: skip
+        return _told(outcome, quality, frame.shape_yx, header)
+
+    def recall(self, frame: NightFrame, right: FrameOutcome) -> Made:
+        """Measure a frame that is there already and right, as if it had been calibrated now; raises as `make` does."""
+        ny, nx = frame.shape_yx
+        into = self._memory.empty(ny * nx * decoded_float(frame.layout).itemsize, np.uint8)
+        self._watch.look([frame.target])
+        raw = read_raw(frame.target, ext=_image_ext(frame), into=into)
+        self._watch.check([frame.target])
+        pixels = native_pixels(raw, lambda shape_yx: self._memory.empty(shape_yx, np.float32))
+        self._take_sample(frame, pixels)
+        ny, nx = pixels.shape
+        return _told(right, measure_frame(pixels, empty=self._memory.empty), (ny, nx), raw.cards)
+
+    def remember(self, frame: NightFrame, source: FileMark, mark: OutputMark) -> Made:
+        """Measure a frame that somebody else has just made, as if it had been made here; raises as `make` does."""
+        outcome = FrameOutcome(
+            frame.source, "done", "", frame.target,
+            bytes_out=mark.byte_count, source_mark=source, key=mark.key, crc32=mark.crc32, stamp=mark.stamp,
+        )  # fmt: skip
+        return self.recall(frame, outcome)
+
+    def _measured_bias(self, frame: NightFrame, pixels: NDArray[Any], subtracted: float) -> FrameQuality:
+        """Measure a calibrated bias, and count its saturated pixels, which it keeps."""
+        saturated_at = None if frame.saturated_at_adu is None else frame.saturated_at_adu - subtracted
+        return measure_frame(pixels, saturated_at=saturated_at, empty=self._memory.empty)
+
+    def _take_sample(self, frame: NightFrame, pixels: NDArray[Any]) -> None:
+        if frame.target in self._sampled:
+            self.samples[frame.target] = np.concatenate([pixels[band] for band in noise_bands(*pixels.shape)])
+
+    def _read(self, frame: NightFrame) -> tuple[RawImage, FileMark]:
+        """Read a raw frame, and what its file is; raises `FrameError` when it is not the one that was planned for."""
+        size = frame.layout.byte_count
+        # a header that asks for more is of a file that is cut off, and reading it says so
+        into = self._memory.empty(size, np.uint8) if size <= self._memory.limit_bytes else None
+        self._watch.look([frame.source])
+        raw = read_raw(frame.source, into=into, check_sums=self._check_sums, with_mark=True)
+        same = raw.layout.shape_yx == frame.layout.shape_yx and (
+            raw.layout == frame.layout or frame.layout.tile_compressed  # tiles are decoded to a layout of their own
+        )
+        if raw.mark is None or not same:
+            raise FrameError(frame.source, "was changed while the night was reduced", "run again")
+        if frame.header_crc32 not in (None, header_crc32(raw.cards)):
+            raise FrameError(frame.source, "has another header than was read before", "run again")
+        return raw, raw.mark
+
+    def _reduced(
+        self,
+        frame: NightFrame,
+        raw: RawImage,
+        pixels: NDArray[Any],
+        header: HeaderDraft,
+        bias: FrameQuality | None,
+    ) -> tuple[NDArray[np.bool_] | None, NDArray[Any] | None, tuple[str, ...]]:
+        """Do what is done after overscan and trim; return mask, standard deviations, and what could not be done."""
+        if bias is not None:
+            header["NSATPIX"] = (bias.saturated, "saturated pixels")
+            return None, None, ()
+        mask = self._memory.empty(frame.shape_yx, np.bool_)
+        mask[:] = False
+        saturated = mask_saturated(raw, frame, mask)
+        header["NSATPIX"] = (saturated, "saturated pixels")
+        if frame.kind in _COMBINED_KINDS:
+            self._prepare(frame, pixels)
+            if saturated:
+                pixels[mask] = np.nan  # not measured: such a pixel takes no part in the combination
+            return None, None, ()
+        with_ = self._pantry.gather(frame)
+        sigma = NO_PLANE if with_.noise is None else self._memory.empty(frame.shape_yx, np.float32)
+        reduce_frame(frame, with_, pixels, mask, sigma, header)
+        return mask, sigma if sigma.size else None, with_.remarks
+
+    def _prepare(self, frame: NightFrame, pixels: NDArray[Any]) -> None:
+        """Subtract from a frame that will be combined what its steps say."""
+        steps = frame.steps
+        bias = NO_PLANE if steps.bias is None else self._pantry.fitting(frame, steps.bias).data
+        dark = NO_PLANE if steps.dark is None else self._pantry.fitting(frame, steps.dark).data
+        if bias.size or dark.size:
+            scale = 1.0 if steps.dark_scale is None else steps.dark_scale
+            subtract_planes(pixels, bias, dark, scale)
+
+
+def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
+    """Put a copy of a file into its place in a store; where that cannot be, the copy goes, too."""
+    from zeroframe.fits.store.objects import Place
+
+    try:
+        Place.of(cast("UrlPath", target)).put(near, target.name, overwrite=overwrite)
+    except (FrameError, OutputError):
+        near.unlink()
+        raise
+
+
+def _image_ext(frame: NightFrame) -> int:
+    """Return where in the calibrated file the image stands: tiles are a table behind an empty primary HDU."""
+    return 1 if frame.compress == "rice" else 0
+
+
+def _parts(
+    pixels: NDArray[Any],
+    words: NDArray[Any],
+    sigma: NDArray[Any] | None,
+    mask: NDArray[np.bool_] | None,
+    header: HeaderDraft,
+) -> list[ImagePart]:
+    """Return the pixels, the mask and the standard deviations as they go into the file.
+
+    ``words`` is memory for the pixels as they are stored: that of the pixels themselves where they are not wanted any
+    more. The standard deviations are used up.
+    """
+    parts = [float_part(pixels, words, header)]
+    if mask is not None and mask.any():
+        said = HeaderDraft()
+        said.add_comment("1 where the pixel of the primary image is masked")
+        parts.append(ImagePart(mask.view(np.uint8), said, "MASK"))
+    if sigma is not None:
+        said = HeaderDraft()
+        said["UTYPE"] = ("StdDevUncertainty", "standard deviation of the primary image")
+        said["BUNIT"] = header["BUNIT"]
+        parts.append(float_part(sigma, sigma, said, "UNCERT"))
+    return parts
+
+
+def _told(outcome: FrameOutcome, quality: FrameQuality, shape_yx: tuple[int, int], cards: Mapping[str, Any]) -> Made:
+    """Complete an outcome by what was measured on the calibrated pixels, and what the header says of the raw ones."""
+    said = {word: cards[word] for word in (*FIGURES, "BUNIT") if word in cards}
+    complete = replace(
+        outcome,
+        bytes_in=0 if outcome.source_mark is None else outcome.source_mark.byte_count,
+        shape_yx=shape_yx,
+        raw_level_adu=float(said.get("RAWLEVEL", np.nan)),
+        level_adu=quality.level_adu,
+        quality=replace(quality, saturated=int(said.get("NSATPIX", 0))),
+    )
+    return Made(complete, said)

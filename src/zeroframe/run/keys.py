@@ -1,0 +1,295 @@
+"""From what, how and by what a result was made: its key, its words in the header, and the versions that matter.
+
+The key of a result is a hash of everything that its bytes depend on: the content of what goes in, what is done to it,
+and the versions of what does it. Two jobs with one key give the same bytes, so a file that carries the key of a job,
+and has not been changed, need not be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroframe._version import __version__
+from zeroframe.headers.sections import Section
+from zeroframe.headers.survey import KEY_CARD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from astropy.io.fits import Header
+
+    from zeroframe.fits.fingerprint import FileMark
+    from zeroframe.frames.steps import FrameRecipe
+    from zeroframe.planning.plan import Group, MaskJob, NightFrame
+
+__all__ = [
+    "KEY_CARD",
+    "LEVEL_CARD",
+    "as_data",
+    "frame_key",
+    "group_key",
+    "key_of",
+    "mask_key",
+    "sign",
+    "sign_combined",
+    "sign_frame",
+    "versions",
+]
+
+#: The mean level that was subtracted: with it the level of the raw frame is known from the calibrated one.
+LEVEL_CARD = "OVSCMEAN"
+#: What computes, compresses and writes: another version may give other bytes.
+_LIBRARIES = ("astropy", "isal", "numba", "numpy", "scipy")
+#: Source files, within the package, whose code can change the bytes of a result: what reads and decodes, calibrates,
+#: judges, combines and writes. What decides beforehand (recipe, camera, selection, matching) is not among them, because
+#: all that it decides stands in the key itself; nor is what only shows results.
+_MAKERS = (
+    "kernels/*.py",
+    "fits/*.py",
+    "fits/store/*.py",
+    "frames/*.py",
+    "stacks/bands.py",
+    "stacks/clipping.py",
+    "stacks/combine.py",
+    "stacks/functions.py",
+    "stacks/measured.py",
+    "stacks/noise.py",
+    "stacks/spool.py",
+    "stacks/stack.py",
+    "headers/dialects.py",
+    "headers/dialects.toml",
+    "headers/result_cards.py",
+    "headers/sections.py",
+    "inspection/gain.py",
+    "planning/uses.py",
+    "run/cache.py",
+    "run/calibrations.py",
+    "run/combine_files.py",
+    "run/combined.py",
+    "run/frame.py",
+    "run/keys.py",
+    "run/mask.py",
+    "verbs/saving.py",
+)
+_KEY_LETTERS = 32
+_LONGEST_LINE = 72
+#: Lines of our own, which hold for one file only.
+_OWN_LINES = re.compile(r"zeroframe |sha256 [0-9a-f]{64}$|IMCMB\d+ ")
+
+
+def as_data(value: object) -> Any:  # noqa: ANN401 -- what JSON can say
+    """Return a value as plain data: what JSON can say.
+
+    Parameters
+    ----------
+    value : object
+        Of dataclasses, mappings, sequences, sections, paths (of which the name stays), numbers and texts.
+
+    Returns
+    -------
+    object
+        A function of the caller's own is never the same as another, because it cannot be told what it does.
+
+    Examples
+    --------
+    >>> as_data({"trim": Section.parse("[1:5,*]"), "to": Path("out/a.fits"), "k": (1, 2.5, None)})
+    {'trim': '[1:5,:]', 'to': 'a.fits', 'k': [1, 2.5, None]}
+    """
+    if isinstance(value, Section):
+        return str(value)
+    if isinstance(value, Enum):
+        return as_data(value.value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else repr(value)
+    if isinstance(value, Path):
+        return value.name
+    if is_dataclass(value):
+        return {each.name: as_data(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_data(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_data(each) for each in value]
+    if callable(value):
+        return f"{getattr(value, '__qualname__', value)} {secrets.token_hex(8)}"
+    raise TypeError(f"{value!r} cannot be written as plain data")
+
+
+def key_of(data: object) -> str:
+    """Return a hash of plain data, 32 hexadecimal digits.
+
+    Examples
+    --------
+    >>> key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_KEY_LETTERS]
+
+
+@cache
+def versions() -> Mapping[str, str]:
+    """Return the versions of what the bytes of results depend on: zeroframe, the source that makes them, the libraries.
+
+    Examples
+    --------
+    >>> sorted(versions())
+    ['astropy', 'code', 'isal', 'numba', 'numpy', 'scipy', 'zeroframe']
+    """
+    return {"zeroframe": __version__, "code": _code(), **{name: _version_of(name) for name in _LIBRARIES}}
+
+
+def _version_of(package: str) -> str:
+    """Return the version of an installed package: from the name of the folder beside it that tells about it.
+
+    importlib.metadata, which knows more ways to install a package, is asked only where that is not so: importing it
+    takes 0.03 s.
+    """
+    spec = find_spec(package)
+    beside = Path(spec.origin).parents[1] if spec is not None and spec.origin is not None else Path()
+    found = [path.name for path in beside.glob(f"{package}-*.dist-info")]
+    if len(found) == 1:
+        return found[0].removeprefix(f"{package}-").removesuffix(".dist-info")
+    from importlib.metadata import version
+
+    return version(package)
+
+
+def _code() -> str:
+    """Return a hash of the source that makes results: releases are not the only changes while it is developed."""
+    folder = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in _MAKERS for path in folder.glob(pattern)}):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:_KEY_LETTERS]
+
+
+def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark, key: str, subtracted: float) -> None:
+    """Say in the header of a calibrated frame by what program, how and from what it was made; it is changed in place.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Without a date: the same job gives the same bytes on any day.
+    source : pathlib.Path
+        The raw file.
+    recipe : FrameRecipe
+        What was done first: overscan and trim.
+    mark : FileMark
+        Of the raw file.
+    key : str
+        Of the job, from `zeroframe.planning.uses.frame_key`.
+    subtracted : float
+        Mean level of the overscan, in units of the data.
+    """
+    if recipe.overscan is not None:
+        header[LEVEL_CARD] = (subtracted, "mean level of the overscan")
+    done = [] if recipe.overscan is None else [f"overscan {recipe.overscan.describe()} subtracted"]
+    done += [] if recipe.trim is None else [f"trimmed to {recipe.trim}"]
+    lines = [f"zeroframe {__version__}: {each}" for each in done or ["nothing subtracted, nothing trimmed"]]
+    lines += [f"zeroframe made this of {_ascii(source.name)}", f"sha256 {mark.sha256}"]
+    sign(header, key, lines)
+
+
+def sign_combined(header: Header, how: str, sources: Sequence[str], key: str | None) -> None:
+    """Say in the header of a combined frame by what program, how and from what it was made; it is changed in place.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        Begun as that of the first frame.
+    how : str
+        In words.
+    sources : sequence of str
+        What is known of each frame, in the order of its IMCMB cards.
+    key : str or None
+        Of the job, from `zeroframe.planning.uses.group_key`.
+    """
+    if LEVEL_CARD in header:
+        del header[LEVEL_CARD]
+    lines = [f"zeroframe {__version__}: {how}"]
+    lines += [f"IMCMB{number:03d} {said}" for number, said in enumerate(sources, start=1)]
+    sign(header, key, lines)
+
+
+def sign(header: Header, key: str | None, lines: Sequence[str]) -> None:
+    """Put a key and lines of history in place of those that a header has; it is changed in place."""
+    others = [line for line in header.get("HISTORY", ()) if not _OWN_LINES.match(line)]
+    header.remove("HISTORY", ignore_missing=True, remove_all=True)
+    if KEY_CARD in header:
+        del header[KEY_CARD]
+    if key is not None:
+        header[KEY_CARD] = (key, "key of the job in run.json")
+    for line in [*others, *lines]:
+        header.add_history(line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 3] + "...")
+
+
+def _ascii(name: str) -> str:
+    return name.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+#: Of a frame: what is done to it, and nothing that only says why.
+_DOINGS = ("recipe", "steps", "layout", "kind", "saturated_at_adu", "compress")
+
+
+_GROUP_DOINGS = ("kind", "spec", "clip_spread", "scaled_by_level", "reject_outliers", "includes_bias", "compress")
+
+
+def frame_key(frame: NightFrame, source_sha256: str, used: Mapping[str, str]) -> str:
+    """Return the key of a calibrated frame.
+
+    Parameters
+    ----------
+    frame : NightFrame
+        What is done.
+    source_sha256 : str
+        Hash of the raw file.
+    used : mapping of str to str
+        Names and keys of the combined frames and masks that it is made with.
+    """
+    done = {name: as_data(getattr(frame, name)) for name in _DOINGS}
+    done["target"] = frame.target.name
+    return _key("frame", done, used, source=source_sha256)
+
+
+def group_key(
+    group: Group, frame_keys: Mapping[str, str], used: Mapping[str, str], left_out: Sequence[str] = ()
+) -> str:
+    """Return the key of a combined frame.
+
+    Parameters
+    ----------
+    group : Group
+        How frames are combined.
+    frame_keys : mapping of str to str
+        Names and keys of the calibrated frames, in order.
+    used : mapping of str to str
+        Names and keys of the combined frames that it is made with.
+    left_out : sequence of str
+        Names of frames that turned out to be unreadable.
+    """
+    done = {name: as_data(getattr(group, name)) for name in _GROUP_DOINGS}
+    done["gain"] = group.frames[0].steps.gain_e_per_adu
+    frames = [[name, key] for name, key in frame_keys.items()]
+    return _key("combined", done, used, frames=frames, left_out=list(left_out))
+
+
+def mask_key(job: MaskJob, source_key: str) -> str:
+    """Return the key of a mask; ``source_key`` is that of the combined frame."""
+    done = {"what": job.what, "sigmas": job.sigmas, "fraction": job.fraction}
+    return _key("mask", done, {job.source: source_key})
+
+
+def _key(what: str, done: Mapping[str, Any], used: Mapping[str, str], **more: object) -> str:
+    return key_of({what: dict(done), "used": dict(used), "versions": dict(versions()), **more})

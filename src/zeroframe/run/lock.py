@@ -1,0 +1,240 @@
+"""One run in a folder at a time.
+
+On a disk the system sees to that, and lets go of the folder when a run dies. A store has no such locks: see
+`zeroframe.run.store_lock`. On a disk without locks a small file says who is writing: two that begin within the same
+second may both make it; when a run is killed its file stays, and the next run on that machine sees that nobody has this
+number any more and goes on; on another machine it cannot tell, says so, and leaves it to the person. What is lost
+without the lock is time, and not results: each is put in its place whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import warnings
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from zeroframe.errors import FolderLostError, OutputError, OutputExistsError, ZeroframeWarning
+from zeroframe.fits.atomic import atomic_file, output_error, write_all
+from zeroframe.fits.replacing import Overwrite, Replaceable
+from zeroframe.fits.store.names import UrlPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["LOCK_NAME", "FolderLock", "HeldLock", "folder_lock"]
+
+LOCK_NAME = ".zeroframe.lock"
+#: Says who is writing, on a disk without locks.
+_HOLDER_NAME = ".zeroframe.holder"
+_LONGEST_HOLDER = 400  # bytes: a number, and the name of a machine
+# What disks that know no locks answer.
+_NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
+
+
+class HeldLock(Protocol):
+    """A folder of results that this run holds."""
+
+    def check(self) -> None:
+        """Raise `FolderLostError` when it is not held any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLock:
+    """A folder of results on a disk that is held.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        It.
+    descriptor : int
+        Of the open file that is locked.
+    """
+
+    folder: Path
+    descriptor: int
+
+    def check(self) -> None:
+        """See to it that what is written now is written into the folder that is held, and not into one of its name.
+
+        Raises
+        ------
+        FolderLostError
+            When the folder was removed or replaced, or its lock was taken away.
+        """
+        try:
+            held = _is_in_place(self.descriptor, self.folder / LOCK_NAME)
+        except OSError as error:  # the disk is gone
+            reason = f"cannot be reached any more ({error.strerror})"
+            raise FolderLostError(self.folder, reason, "see to that and run again") from error
+        if not held:
+            reason = "was removed or replaced while results were written into it"
+            raise FolderLostError(self.folder, reason, "see who did that, and run again")
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[HeldLock]:
+    """Hold the folder of results for one run.
+
+    The lock is the system's (flock) on a file that is removed at the end. When the process dies, in whatever way, the
+    system lets go of it: the file may stay, the lock does not.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Has to be there; or of a store.
+
+    Yields
+    ------
+    HeldLock
+        To be asked before anything is written. One of a store may be lost to another run, where this one has given no
+        sign of life for a while.
+
+    Raises
+    ------
+    OutputError
+        When another run holds it, or the folder may not be written to.
+    """
+    path = folder / LOCK_NAME
+    if isinstance(folder, UrlPath):
+        from zeroframe.fits.store.objects import Place
+        from zeroframe.run.store_lock import store_lock
+
+        with store_lock(Place(str(folder)), LOCK_NAME) as held:
+            yield held
+        return
+    descriptor, is_locked = _opened(folder, path)
+    try:
+        with nullcontext() if is_locked else _held_by_name(folder, folder / _HOLDER_NAME):
+            try:
+                _say_who(descriptor)
+                yield FolderLock(folder, descriptor)
+            finally:
+                _take_away(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _take_away(descriptor: int, path: Path) -> None:
+    """Remove the file while it is held, so that whoever opened it meanwhile sees that it is not the one in the folder.
+
+    One that is another now is another run's.
+    """
+    try:
+        if _is_in_place(descriptor, path):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        text = f"{path}: this lock file cannot be removed ({error.strerror}); it stops nobody, and may be removed"
+        warnings.warn(text, ZeroframeWarning, stacklevel=4)
+
+
+@contextmanager
+def _held_by_name(folder: Path, path: Path) -> Iterator[None]:
+    own = _holder()
+    try:
+        _put_holder(path, own, overwrite=False)
+    except OutputExistsError as error:
+        holder = _said_there(path)
+        if not _has_died(holder):
+            reason = f"another run of zeroframe ({holder}) is writing there, or was killed there"
+            advice = f"wait until it has ended; if it has been killed, remove {path} and run again"
+            raise OutputError(folder, reason, advice) from error
+        _put_holder(path, own, overwrite=Replaceable.of(path) or False)
+    except OutputError as error:
+        raise OutputError(folder, error.reason, error.advice) from error
+    try:
+        yield
+    finally:
+        if _said_there(path) == own:
+            path.unlink(missing_ok=True)
+
+
+def _put_holder(path: Path, holder: str, *, overwrite: Overwrite) -> None:
+    with atomic_file(path, overwrite=overwrite) as descriptor:
+        write_all(descriptor, [holder.encode()])
+
+
+def _said_there(path: Path) -> str:
+    try:
+        return path.read_bytes()[:200].decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return "somebody"  # it has ended just now
+
+
+def _has_died(holder: str) -> bool:
+    """Say whether a run was on this machine, and its process is there no more."""
+    number, _, host = holder.removeprefix("process ").partition(" on ")
+    if host != socket.gethostname() or not number.isdigit():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
+def _holder() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}".encode("ascii", "replace").decode("ascii")
+
+
+def _opened(folder: Path, path: Path) -> tuple[int, bool]:
+    """Open the file that is locked; say whether it is, which some disks cannot do."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            raise output_error(path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 200, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            who = f" ({holder})" if holder else ""
+            reason = f"another run of zeroframe{who} is writing there"
+            raise OutputError(folder, reason, "wait until it has ended, or choose another folder with -o") from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                os.close(descriptor)
+                raise output_error(path, error) from error
+            text = f"{folder}: this disk knows no locks; see to it that no other run writes there"
+            warnings.warn(text, ZeroframeWarning, stacklevel=4)
+            return descriptor, False
+        if _is_in_place(descriptor, path):
+            _refuse_strange(descriptor, path)
+            return descriptor, True
+        os.close(descriptor)  # the run that held it has just ended and taken it away
+
+
+def _refuse_strange(descriptor: int, path: Path) -> None:
+    """Refuse a file that no run has written, or that has another name, too: it would be written to, and removed."""
+    status = os.fstat(descriptor)
+    said = os.pread(descriptor, _LONGEST_HOLDER, 0)
+    ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size < _LONGEST_HOLDER
+    if not ours or not (not said or said.startswith(b"process ")):
+        os.close(descriptor)
+        raise OutputError(path, "is no lock that a run has left", "move it away, or choose another folder with -o")
+
+
+def _is_in_place(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _say_who(descriptor: int) -> None:
+    """Write down who holds it, for the sentence that the other run says; a full disk is no reason to stop."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{_holder()}\n".encode(), 0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise

@@ -1,0 +1,82 @@
+"""Making the mask of a combined frame and writing it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.fits import HeaderDraft, ImagePart, write_fits
+from zeroframe.fits.fingerprint import Crc32
+from zeroframe.fits.write import compression_of
+from zeroframe.frames.bad_pixels import bad_pixels, hot_pixels
+from zeroframe.run.keys import sign
+from zeroframe.run.outcomes import MaskOutcome
+from zeroframe.run.result_files import RIGHT_COMBINED, stamp_of_result
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zeroframe.fits.replacing import Overwrite
+    from zeroframe.planning.plan import MaskJob
+    from zeroframe.run.record import OutputMark
+
+__all__ = ["make_mask"]
+
+
+def make_mask(
+    job: MaskJob, key: str, combined: NDArray[np.floating], right: OutputMark | None, *, overwrite: Overwrite
+) -> tuple[MaskOutcome, NDArray[np.bool_]]:
+    """Make a mask and write it; one that is there already and right is only measured.
+
+    Parameters
+    ----------
+    job : MaskJob
+        What is made.
+    key : str
+        That of the mask.
+    combined : ndarray of float, shape (ny, nx)
+        The combined frame of which it is made.
+    right : OutputMark or None
+        Of the mask that is there already.
+    overwrite : bool or Replaceable
+        What of a file that is there may be replaced.
+
+    Returns
+    -------
+    outcome : MaskOutcome
+    mask : ndarray of bool, shape (ny, nx)
+        True where a pixel is not to be believed.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    found = hot_pixels(combined, job.sigmas) if job.what == "hot" else bad_pixels(combined, job.sigmas, job.fraction)
+    outcome = MaskOutcome(job, "done", "", found.count, found.mask.size, found.level, found.noise, found.limit, key)
+    if right is not None and right.key == key:
+        reason = f"{job.target}: {RIGHT_COMBINED}"
+        crc32, size, stamp = right.crc32, right.byte_count, right.stamp
+        return replace(outcome, state="skipped", reason=reason, crc32=crc32, bytes_out=size, stamp=stamp), found.mask
+    header = HeaderDraft()
+    header["IMAGETYP"] = ("MASK", f"{job.what} pixels: 1 where the pixel is not to be believed")
+    header["MASKOF"] = (job.source, "what it was made of")
+    header["NMASKED"] = (found.count, "masked pixels")
+    for word, value, comment in (
+        ("MSIGMAS", job.sigmas, "standard deviations that decided"),
+        ("MFRACT", job.fraction, "and fraction"),
+        ("MNOISE", found.noise, "one standard deviation"),
+        ("MLEVEL", found.level, "level of the combined frame"),
+    ):
+        if np.isfinite(value):
+            header[word] = (value, comment)
+    sign(header, key, [f"mask of {job.what} pixels of {job.source}"])
+    crc = Crc32()
+    part = ImagePart(found.mask.view(np.uint8), header)
+    written = write_fits(
+        job.target, [part], compress=compression_of(job.target), overwrite=overwrite, on_bytes=crc.update
+    )
+    stamp = stamp_of_result(job.target)
+    return replace(outcome, crc32=crc.value, bytes_out=written, stamp=stamp), found.mask

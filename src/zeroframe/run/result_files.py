@@ -1,0 +1,231 @@
+"""What of a plan is there already and right, and what has to be made; nothing is written here.
+
+A result is right when it carries the key of its job (`zeroframe.run.keys`) and has not been changed since: its CRC-32
+is that of run.json, or, after a run that was killed, its DATASUM and CHECKSUM are those of its own header.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from zeroframe.errors import FrameError, OutputExistsError
+from zeroframe.fits.fingerprint import file_crc32, file_mark, stamp_of
+from zeroframe.fits.store.names import UrlPath
+from zeroframe.fits.verify import check_file
+from zeroframe.headers.own_results import FolderResults, carried_key
+from zeroframe.run.keys import versions
+from zeroframe.run.record import OutputMark, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from zeroframe.fits.fingerprint import FileMark
+    from zeroframe.frames.raw import FrameOutcome
+
+__all__ = [
+    "RIGHT",
+    "RIGHT_COMBINED",
+    "Judged",
+    "Standing",
+    "as_listed",
+    "carried_key",
+    "differing_versions",
+    "listed_in_stores",
+    "own_mark",
+    "refuse_foreign",
+    "refuse_strange",
+    "source_mark",
+    "stamp_of_result",
+    "stranger",
+    "why_other",
+    "would_be_refused",
+]
+
+RIGHT = "made of the same raw frame in the same way, and unchanged since"
+RIGHT_COMBINED = "made of the same frames in the same way, and unchanged since"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a result stands before the run.
+
+    Attributes
+    ----------
+    target : pathlib.Path
+        The result.
+    verdict : {'make', 'keep', 'replace', 'refuse'}
+        ``'replace'`` where another result of ours is in its place, which takes ``--overwrite``; ``'refuse'`` where
+        something is that is none of ours, and is never replaced.
+    reason : str
+        Why, as a clause about the target.
+    right : FrameOutcome or None
+        Of a calibrated frame that is kept, before it is measured.
+    mark : OutputMark or None
+        Of a result that is kept.
+    """
+
+    target: Path
+    verdict: Literal["make", "keep", "replace", "refuse"]
+    reason: str
+    right: FrameOutcome | None = None
+    mark: OutputMark | None = None
+
+
+def stranger(standing: Standing, results: FolderResults) -> Standing:
+    """Tell a file that is none of our results, and so is never replaced, from one that may be."""
+    reason = results.strange(standing.target) if standing.verdict == "replace" else ""
+    if not reason:
+        return standing
+    said = reason if standing.reason in reason else f"{standing.reason}, and {reason}"
+    return replace(standing, verdict="refuse", reason=said)
+
+
+def listed_in_stores(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
+    """List those folders that are in a store: a thousand files a request, where looking at each takes one or two.
+
+    Returns
+    -------
+    dict
+        Of each such folder the stamps of its files, by name.
+    """
+    listed: dict[Path, dict[str, str]] = {}
+    for folder in folders:
+        if isinstance(folder, UrlPath):
+            from zeroframe.fits.store.objects import Place
+
+            place = Place(str(folder))
+            listed[folder] = {file.name: file.stamp for file in place.listing()} if place.is_there() else {}
+    return listed
+
+
+def as_listed(listed: Mapping[Path, Mapping[str, str]], path: Path) -> tuple[bool | None, str | None]:
+    """Say whether a file of a store is there, and what stamp it has; both None for a file of a disk."""
+    files = listed.get(path.parent)
+    return (None, None) if files is None else (path.name in files, files.get(path.name))
+
+
+class Judged(Protocol):
+    """Results that have been looked at."""
+
+    @property
+    def refused(self) -> tuple[Standing, ...]:
+        """What has something else in its place."""
+
+
+def refuse_foreign(standings: Judged) -> None:
+    """Raise when something stands in the place of a result.
+
+    Raises
+    ------
+    OutputExistsError
+        Which names the first, and says what it is.
+    """
+    _refuse(standings.refused, "choose another folder with -o, or replace with --overwrite")
+
+
+def refuse_strange(standings: Judged) -> None:
+    """Raise when a file that is none of our results stands in the place of one: it is never replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        Which names the first, and says what it is.
+    """
+    strange = [standing for standing in standings.refused if standing.verdict == "refuse"]
+    _refuse(
+        strange, "move it away, or choose another folder with -o; --overwrite replaces only what zeroframe has made"
+    )
+
+
+def would_be_refused(standings: Judged, *, overwrite: bool) -> bool:
+    """Say whether a run would stop at what is there."""
+    return any(not overwrite or standing.verdict == "refuse" for standing in standings.refused)
+
+
+def _refuse(there: Sequence[Standing], advice: str) -> None:
+    if there:
+        more = "" if len(there) == 1 else f" (and {len(there) - 1} more of this run)"
+        raise OutputExistsError(there[0].target, f"is there already{more}: {there[0].reason}", advice)
+
+
+def source_mark(path: Path, name: str, record: RunRecord, *, check: bool, stamp: str | None = None) -> FileMark:
+    """Return the mark of a raw frame, which run.json calls ``name``; it is read where its stamp is another, or none.
+
+    Where ``stamp`` is given, it is that of the file as it has just been listed.
+
+    Raises
+    ------
+    FrameError
+        When it cannot be read.
+    """
+    known = record.inputs.get(name)
+    # where it is not there, reading it will say why
+    if not check and known is not None and known.stamp and known.stamp == (stamp or stamp_of(path)):
+        return known
+    return file_mark(path)
+
+
+def own_mark(
+    target: Path, key: str, known: OutputMark | None, *, check: bool = False, stamp: str | None = None
+) -> OutputMark | str:
+    """Return the mark of a result that is right; else why not, in words, or empty where it is of another job.
+
+    One of a store is believed where its stamp, which is ``stamp`` as it has just been listed, is what it was when it
+    was put there, and ``check`` is not asked for.
+    """
+    if isinstance(target, UrlPath):
+        stamp = stamp or stamp_of(target)
+        if not check and known is not None and known.key == key and known.stamp and known.stamp == stamp:
+            return known
+    elif not stat.S_ISREG(target.lstat().st_mode):
+        return "it is a link" if target.is_symlink() else "it is not a file"
+    try:
+        if known is not None and known.key == key:
+            crc32, byte_count = file_crc32(target)
+            same = (crc32, byte_count) == (known.crc32, known.byte_count)
+            return replace(known, stamp=stamp or "") if same else "it has been changed since it was made"
+        made_by = carried_key(target)
+        if made_by is None:
+            return "it was not made by this command"
+        if made_by != key:
+            return ""
+        checked = check_file(target)
+    except FrameError as error:
+        return f"it is damaged ({error.reason})" if known is not None else f"it cannot be used: {error.reason}"
+    if checked.remarks or not checked.summed:
+        return "it has been changed since it was made"
+    return OutputMark(key, checked.crc32, checked.byte_count, stamp=stamp or "")
+
+
+def stamp_of_result(target: Path) -> str:
+    """Return what a store says of a result that has just been put there; empty for one on a disk.
+
+    Where the store does not answer it is empty, too: then the next run reads the result through.
+    """
+    if not isinstance(target, UrlPath):
+        return ""
+    try:
+        return stamp_of(target) or ""
+    except FrameError:
+        return ""
+
+
+def why_other(name: str, source: FileMark, known: OutputMark | None, record: RunRecord) -> str:
+    """Say in what the job differs that made a file."""
+    if known is not None and known.source_sha256 and known.source_sha256 != source.sha256:
+        return f"it was made of another {name}: that file has changed since"
+    if known is not None and dict(record.versions) != dict(versions()):
+        return f"it was made by another version ({differing_versions(record)})"
+    if known is not None:
+        return "it was made with other options"
+    return "it was made of another raw frame, with other options or by another version"
+
+
+def differing_versions(record: RunRecord) -> str:
+    """Name the versions of a run that are others now."""
+    now = versions()
+    parts = [f"{name} {old}" for name, old in record.versions.items() if now.get(name) != old]
+    return ", ".join(parts)

@@ -1,0 +1,193 @@
+"""Whether a folder of results is as it was made: nothing altered, nothing missing, nothing strange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from zeroframe.errors import FrameError, NoFramesError
+from zeroframe.fits import looks_like_fits
+from zeroframe.fits.atomic import is_part
+from zeroframe.fits.failures import attempt
+from zeroframe.fits.fingerprint import file_mark
+from zeroframe.fits.store.names import FAR_THREADS, UrlPath, any_far, as_path, is_there
+from zeroframe.fits.verify import check_file
+from zeroframe.headers.own_results import carried_key
+from zeroframe.run.lock import LOCK_NAME
+from zeroframe.run.record import RECORD_NAME, read_record, report_problem
+from zeroframe.workers import map_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from zeroframe.fits.fingerprint import FileMark
+    from zeroframe.run.record import OutputMark, RunRecord
+
+__all__ = ["Verified", "verify_folder"]
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found.
+
+    Attributes
+    ----------
+    outputs, inputs : int
+        How many results, and how many raw frames, are as they were.
+    problems : tuple of str
+        One sentence for each file that is not.
+    """
+
+    outputs: int
+    inputs: int
+    problems: tuple[str, ...]
+
+
+def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = None) -> Verified:
+    """Compare a folder of results, and the raw frames behind it, with run.json.
+
+    Every result is read through: its CRC-32 has to be that of run.json, its DATASUM and CHECKSUM those of its own
+    headers, and its key that of the job. A report that the run wrote has to have its CRC-32, and each section of
+    run.json its SHA-256. Folders within are looked into, too, but for those with a run.json of their own, which hold
+    the results of another run, and the folder of the raw frames.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The results.
+    raw : pathlib.Path, optional
+        The raw frames; their SHA-256 is compared where it is given.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    Verified
+
+    Raises
+    ------
+    NoFramesError
+        When there is no such folder, or no run.json in it.
+    DamagedError
+        When there is a run.json that cannot be used.
+    """
+    if any_far(out, *([] if raw is None else [raw])):
+        workers = workers or FAR_THREADS
+    if not out.is_dir():
+        raise NoFramesError(f"{out} is not a folder; give the one that was given to -o")
+    record = read_record(out)
+    if record is None:
+        raise NoFramesError(
+            f"{out / RECORD_NAME} is not there, so there is nothing to compare with; "
+            "give the folder that was given to -o, or run again"
+        )
+    marks = {**record.earlier, **record.outputs}
+    found = map_threads(lambda name: _problem(out / name, _output_problem, marks[name]), list(marks), workers)
+    found_wrong = [each for each in (*found, report_problem(out, record)) if each]
+    problems = _of_the_record(out, record) + _of_the_run(out, record) + found_wrong + _strangers(out, record, raw)
+    inputs = 0
+    if raw is not None:
+        compared = map_threads(
+            lambda name: _problem(raw / name, _input_problem, record.inputs[name]), list(record.inputs), workers
+        )
+        problems += [each for each in compared if each]
+        inputs = compared.count("")
+    return Verified(found.count(""), inputs, tuple(problems))
+
+
+def _of_the_run(out: Path, record: RunRecord) -> list[str]:
+    """Say how the run ended where it did not end well."""
+    if record.state != "finished":
+        return [f"{out}: the last run did not come to its end; run it again"]
+    said = [*record.this_run.get("frames", [])]
+    for part in ("combined", "masks"):  # of a night, lists
+        found = record.this_run.get(part) or []
+        said += found if isinstance(found, list) else [found]
+    return [f"failed: {each['reason'] or each['name']}" for each in said if each["state"] == "failed"]
+
+
+def _problem(path: Path, look: Callable[[Path, M], str], mark: M) -> str:
+    """Return what is wrong with a file, be it that it cannot be looked at; empty where nothing is."""
+    return str(attempt(path, look, path, mark))
+
+
+def _of_the_record(out: Path, record: RunRecord) -> list[str]:
+    """Name what has been changed in run.json since it was written, and what in it contradicts itself."""
+    path = out / RECORD_NAME
+    problems = [f"{path}: {name} has been changed since it was written; run again" for name in record.altered]
+    for name, mark in record.outputs.items():
+        known = record.inputs.get(mark.sources[0]) if mark.source_sha256 and mark.sources else None
+        if known is not None and known.sha256 != mark.source_sha256:
+            what = f"inputs and outputs give two hashes of {mark.sources[0]}, of which {name} was made"
+            problems.append(f"{path}: {what}; run again")
+    return problems
+
+
+def _output_problem(path: Path, mark: OutputMark) -> str:
+    """Return what is wrong with a result; empty where nothing is."""
+    if not is_there(path):
+        return f"{path}: is missing; run again"
+    try:
+        checked = check_file(path)
+        key = carried_key(path)
+    except FrameError as error:
+        return f"{path}: has been altered ({error.reason}); run again with --overwrite"
+    if checked.remarks:
+        return f"{path}: has been altered ({'; '.join(checked.remarks)}); run again with --overwrite"
+    if (checked.crc32, checked.byte_count) != (mark.crc32, mark.byte_count):
+        why = "was made by another job" if key != mark.key else "has other bytes than were written, though valid sums"
+        return f"{path}: has been altered ({why}); run again with --overwrite"
+    if key != mark.key:
+        return f"{path}: carries the key {key}, and {RECORD_NAME} says {mark.key}; run again"
+    return ""
+
+
+def _input_problem(path: Path, mark: FileMark) -> str:
+    try:
+        same = file_mark(path).sha256 == mark.sha256
+    except FrameError as error:
+        return f"{path}: {error.reason}; its results cannot be made again"
+    return "" if same else f"{path}: is not the raw frame that was calibrated; run again"
+
+
+def _strangers(out: Path, record: RunRecord, raw: Path | None) -> list[str]:
+    """Name what the run has not made: frames, and what a dead run left behind. Other files are not our business."""
+    names = {*record.earlier, *record.outputs, RECORD_NAME, LOCK_NAME}
+    problems = []
+    said = record.this_run.get("raw")
+    leave_out = {folder.resolve() for folder in (raw, None if said is None else as_path(said)) if folder is not None}
+    for path in _files_within(out, leave_out):
+        if path.relative_to(out).as_posix() in names:
+            continue
+        if is_part(path.name):
+            problems.append(f"{path}: is left over from a run that has died; it is removed by the next run")
+        elif looks_like_fits(path):
+            problems.append(f"{path}: was not made by this run; move it elsewhere, or run again")
+    return problems
+
+
+def _files_within(folder: Path, leave_out: AbstractSet[Path]) -> Iterator[Path]:
+    """Yield the files of a folder and of those within, sorted; links to folders are not followed."""
+    left = [folder]
+    while left:  # not by calling itself: folders may lie within each other as deep as the system allows
+        files, inner = _listed(left.pop())
+        yield from files
+        left += [
+            each for each in reversed(inner) if each.resolve() not in leave_out and not is_there(each / RECORD_NAME)
+        ]
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of a folder, and the folders in it that are no links."""
+    if isinstance(folder, UrlPath):
+        from zeroframe.fits.store.objects import Place
+
+        place = Place(str(folder))
+        return [folder / file.name for file in place.listing(hidden=True)], [folder / name for name in place.folders()]
+    found = sorted(folder.iterdir())
+    folders = [path for path in found if path.is_dir() and not path.is_symlink()]
+    return [path for path in found if path.is_file()], folders

@@ -1,0 +1,1 @@
+"""Many frames: read by rows, rejected, combined, their noise."""

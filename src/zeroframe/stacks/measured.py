@@ -1,0 +1,276 @@
+"""A stack combined with its noise measured before: clipping knows it, and the result is held against it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.frames.quality import FrameQuality, _bands, _count_extremes, _measured, flag_frames
+from zeroframe.frames.statistics import sampled_level
+from zeroframe.stacks.bands import combine_in_bands
+from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
+from zeroframe.stacks.combine import combine_stack
+from zeroframe.stacks.noise import SampledStack, frame_noise, measure_noise, read_bands, sample_bands, sample_bytes
+from zeroframe.stacks.noise_budget import explain_excess
+from zeroframe.stacks.stack import FileStack, TalliedStack
+from zeroframe.workers import map_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from zeroframe.frames.quality import Flag
+    from zeroframe.headers.dialects import FrameFacts, Kind
+    from zeroframe.headers.survey import Found
+    from zeroframe.stacks.clipping import ClipSpread
+    from zeroframe.stacks.combine import Combined, CombineSpec
+    from zeroframe.stacks.noise import StackNoise
+    from zeroframe.stacks.noise_budget import Excess
+    from zeroframe.stacks.stack import Stack
+
+#: A header with one of these is that of a frame whose level was subtracted.
+_LEVEL_WORDS = ("OVERSCAN", "ZEROCOR")
+_LEVEL_PIXELS = 100_000
+
+__all__ = ["ChosenStack", "Judge", "Prepared", "combine_prepared", "measure_rows", "prepare"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of a stack before it is combined.
+
+    Attributes
+    ----------
+    spec : CombineSpec
+        How it is combined, with the noise that was measured.
+    noise : StackNoise
+        Of the frames and, as the sample tells, of their combination.
+    excess : Excess or None
+        What makes the combined frame noisier than it could be; None of a single frame.
+    clipping : Clipping
+        Nothing is counted yet.
+    """
+
+    spec: CombineSpec
+    noise: StackNoise
+    excess: Excess | None
+    clipping: Clipping
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """By what frames are judged that are read from files to be combined.
+
+    Attributes
+    ----------
+    facts : mapping of path to FrameFacts
+        What their headers say.
+    level_subtracted : bool
+        Whether the headers say that an overscan or a bias was subtracted from all.
+    reject : bool
+        Whether those that do not belong are to be left out.
+    """
+
+    facts: Mapping[Path, FrameFacts]
+    level_subtracted: bool
+    reject: bool
+
+    @classmethod
+    def of(cls, items: Sequence[Found], *, reject: bool) -> Judge:
+        """Take what the headers of files say."""
+        facts = {item.path: item.facts for item in items if item.facts is not None}
+        subtracted = all(
+            any(word in item.frame.cards for word in _LEVEL_WORDS) for item in items if item.frame is not None
+        )
+        return cls(facts, subtracted, reject)
+
+    def verdict(
+        self, paths: Sequence[Path], stack: Stack, *, workers: int | None = None
+    ) -> tuple[tuple[Flag, ...], tuple[Flag, ...]]:
+        """Tell which frames do not belong to the others, by some rows of each: those kept, and those to be left out."""
+        measured = map_threads(lambda index: measure_rows(stack, index), range(len(paths)), workers)
+        qualities = dict(zip(paths, measured, strict=True))
+        flags = tuple(flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted))
+        return ((), flags) if self.reject else (flags, ())
+
+    def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
+        """Return kind and gain of frames, each where all have the same."""
+        kinds = {self.facts[path].kind for path in paths if path in self.facts}
+        gains = {self.facts[path].gain_e_per_adu for path in paths if path in self.facts}
+        return kinds.pop() if len(kinds) == 1 else None, gains.pop() if len(gains) == 1 else None
+
+
+def prepare(
+    stack: Stack,
+    spec: CombineSpec,
+    spread: ClipSpread = "noise",
+    *,
+    kind: Kind | None = None,
+    gain_e_per_adu: float | None = None,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    empty: Callable[..., NDArray[Any]] = np.empty,
+) -> Prepared:
+    """Measure the noise of frames, and let clipping know it.
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames.
+    spec : CombineSpec
+        How they are going to be combined.
+    spread : {'noise', 'mad', 'std', 'ccd'}
+        What deviations are counted in.
+    kind : Kind, optional
+        What the frames are.
+    gain_e_per_adu : float, optional
+        As `zeroframe.stacks.clipping.noise_floor` uses it.
+    mem_limit_bytes, workers
+        As for `zeroframe.stacks.noise.measure_noise`.
+    empty : callable, optional
+        Makes memory for what is measured, as `numpy.empty` does.
+
+    Returns
+    -------
+    Prepared
+    """
+    frames = len(stack.names)
+    of_frames = frame_noise(stack, workers=workers, empty=empty)
+    bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
+    levels = map_threads(lambda index: sampled_level(read_bands(stack, index, bands, empty)), range(frames), workers)
+    floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu)
+    known = with_floor(spec, spread, floor, frames)
+    with ThreadPoolExecutor(1) as beside:  # a third of the time of all that follows
+        rate = None if of_frames is None else beside.submit(gaussian_rate, frames, known.rejection, of_frames.typical)
+        sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers, empty=empty)
+        noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
+        excess = explain_excess(sample, known, noise, workers=workers)
+        expected = None if rate is None else rate.result()
+    clipping = Clipping(known.rejection, spread, floor if known is not spec else None, expected)
+    return Prepared(known, noise, excess, clipping)
+
+
+def combine_prepared(
+    stack: Stack,
+    prepared: Prepared,
+    *,
+    masked: Sequence[int] | None = None,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    executor: Executor | None = None,
+    empty: Callable[..., NDArray[Any]] = np.empty,
+) -> tuple[Combined, Clipping]:
+    """Combine a stack, and count what is rejected.
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames; a `TalliedStack` counts what is not finite.
+    prepared : Prepared
+        How.
+    masked : sequence of int, optional
+        How many pixels of each frame are not finite, where that is known already.
+    mem_limit_bytes, workers, progress, empty
+        As for `zeroframe.stacks.combine.combine_stack`.
+    executor : concurrent.futures.Executor, optional
+        Where bands of rows are combined, instead of on threads here; for a `FileStack` whose ``masked`` is known.
+
+    Returns
+    -------
+    combined : Combined
+    clipping : Clipping
+        With what was counted.
+
+    Raises
+    ------
+    MemoryLimitError
+        When not even one row of all frames fits.
+    """
+    if executor is not None and masked is not None and isinstance(stack, FileStack):
+        combined = combine_in_bands(executor, stack, prepared.spec, progress=progress)
+        return combined, prepared.clipping.counted(len(stack.names), combined.counts, masked)
+    read = stack if masked is not None or isinstance(stack, TalliedStack) else TalliedStack(stack)
+    combined = combine_stack(
+        read,
+        prepared.spec,
+        mem_limit_bytes=mem_limit_bytes,
+        workers=workers,
+        progress=progress,
+        empty=empty,
+    )
+    found = read.masked if masked is None and isinstance(read, TalliedStack) else masked or ()
+    return combined, prepared.clipping.counted(len(stack.names), combined.counts, found)
+
+
+@dataclass(frozen=True)
+class ChosenStack:
+    """Some frames of a stack.
+
+    Attributes
+    ----------
+    stack : Stack
+        The frames.
+    numbers : tuple of int
+        Those that are chosen.
+    """
+
+    stack: Stack
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, stack: Stack, numbers: Sequence[int]) -> Stack:
+        """Return these frames of a stack: the stack itself where all are chosen."""
+        if len(numbers) == len(stack.names):
+            return stack
+        if isinstance(stack, FileStack):
+            images, names = (stack.images, stack.names)
+            return FileStack(tuple(images[number] for number in numbers), tuple(names[number] for number in numbers))
+        return cls(stack, tuple(numbers))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What each frame is called."""
+        return tuple(self.stack.names[number] for number in self.numbers)
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of each frame."""
+        return self.stack.shape_yx
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the stack."""
+        return self.stack.dtype
+
+    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
+        """Fill ``out`` with rows of one frame."""
+        self.stack.read_rows(self.numbers[index], rows, out)
+
+
+def measure_rows(stack: Stack, index: int) -> FrameQuality:
+    """Measure one frame of a stack without reading all of it.
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames.
+    index : int
+        Which.
+
+    Returns
+    -------
+    FrameQuality
+        As `measure_frame` does, with pixels counted on the same rows; what is saturated is not known.
+    """
+    bands = _bands(stack.shape_yx[0])
+    rows = read_bands(stack, index, bands)
+    measured = _measured(rows.reshape(len(bands), -1, rows.shape[1]), sampled_level(rows))
+    return replace(measured, non_finite=_count_extremes(rows, None)[1], pixels=rows.size)

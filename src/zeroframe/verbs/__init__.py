@@ -1,0 +1,1 @@
+"""What a notebook calls, on CCDData, with ccdproc's names."""

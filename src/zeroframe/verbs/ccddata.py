@@ -1,0 +1,207 @@
+"""CCDData in and out: from files, units that are not given, floating point types, what a verb leaves in the header."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.nddata import CCDData, StdDevUncertainty
+
+from zeroframe.errors import ArgumentError, AssumptionWarning, UnitError, UsageError
+from zeroframe.fits import read_raw, scan
+from zeroframe.fits.precision import float_dtype
+
+if TYPE_CHECKING:
+    import os
+
+    from astropy.io.fits import Header
+    from astropy.units import Unit
+    from numpy.typing import NDArray
+
+__all__ = [
+    "add_keywords",
+    "masked_values",
+    "read_ccd",
+    "require_ccd",
+    "unit_of",
+    "wcs_of",
+    "with_data",
+]
+
+#: What observers write instead of a unit's name.
+_UNIT_WORDS = {"electrons": "electron", "counts": "adu", "count": "adu", "e-": "electron"}
+
+
+def require_ccd(value: object, name: str = "ccd") -> CCDData:
+    """Return ``value`` if it is a CCDData with two axes.
+
+    Raises
+    ------
+    ArgumentError
+        When it is something else.
+    UsageError
+        When it has another number of axes.
+    """
+    if not isinstance(value, CCDData):
+        hint = "; wrap it: CCDData(array, unit='adu')" if isinstance(value, np.ndarray) else ""
+        raise ArgumentError(f"{name} must be a CCDData, not {type(value).__name__}{hint}")
+    if len(value.shape) != 2:
+        raise UsageError(f"{name} has {len(value.shape)} axes; an image has two")
+    return value
+
+
+def unit_of(path: str | os.PathLike[str], bunit: object, unit: str | Unit | None) -> Unit:
+    """Return the unit of a frame: the one given, the header's, or adu, which is said.
+
+    Raises
+    ------
+    UnitError
+        When the header's BUNIT is not a unit and none is given, or the one given is not a unit.
+
+    Warns
+    -----
+    AssumptionWarning
+        When neither is there and adu is assumed.
+    """
+    from astropy import units as u
+
+    if unit is not None:
+        try:
+            return u.Unit(unit)
+        except ValueError as error:
+            raise UnitError(f"{unit!r} is not a unit; write for example 'adu' or 'electron'") from error
+    word = bunit.strip() if isinstance(bunit, str) else ""
+    if not word:
+        warnings.warn(
+            f"{path}: no BUNIT in the header and no unit given: adu is assumed", AssumptionWarning, stacklevel=3
+        )
+        return u.adu
+    for spelling in (word, _UNIT_WORDS.get(word.lower(), word.lower())):
+        found = u.Unit(spelling, parse_strict="silent")
+        if not isinstance(found, u.UnrecognizedUnit):
+            return found
+    raise UnitError(f"{path}: BUNIT is {word!r}, which is not a unit; give unit='adu'")
+
+
+def read_ccd(path: str | os.PathLike[str], unit: str | Unit | None = None, *, ext: int | str | None = None) -> CCDData:
+    """Read one frame as a CCDData, whatever its compression and whatever its name.
+
+    Parameters
+    ----------
+    path : path
+        A FITS file, plain or compressed by gzip, bzip2 or tiles.
+    unit : str or Unit, optional
+        Overrides the header's BUNIT.
+    ext : int or str, optional
+        Which extension; by default the one that holds the image. Its companions in the extensions MASK, UNCERT and
+        COUNTS are then read too.
+
+    Returns
+    -------
+    CCDData
+        Pixels in the type of the file (uint16 for raw frames); a mask where a pixel is not finite or masked in the
+        file; uncertainty and ``flags`` (how many frames were combined) where the file has them.
+
+    Raises
+    ------
+    FrameError
+        When the file cannot be used.
+    """
+    raw = read_raw(path, ext=ext)
+    data = raw.decode()
+    header = raw.cards.to_header()
+    mask = ~np.isfinite(data) if data.dtype.kind == "f" else np.zeros(data.shape, dtype=bool)
+    parts = _companions(path) if ext is None else {}
+    if "MASK" in parts:
+        mask |= parts["MASK"] != 0
+    ccd = CCDData(
+        data,
+        unit=unit_of(path, header.get("BUNIT"), unit),
+        meta=header,
+        mask=mask if mask.any() else None,
+        wcs=wcs_of(header),
+        uncertainty=StdDevUncertainty(parts["UNCERT"], copy=False) if "UNCERT" in parts else None,
+    )
+    ccd.flags = parts.get("COUNTS")
+    return ccd
+
+
+def _companions(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Read what belongs to the primary image of a file; uncertainties only where they are standard deviations."""
+    found = {}
+    for hdu in scan(path).hdus[1:]:
+        if hdu.layout is None or hdu.name not in {"MASK", "UNCERT", "COUNTS"}:
+            continue
+        if hdu.name == "UNCERT" and hdu.cards.get("UTYPE") != "StdDevUncertainty":
+            continue
+        found[hdu.name] = read_raw(path, ext=hdu.index).decode()
+    return found
+
+
+def wcs_of(header: Header) -> Any:  # noqa: ANN401 -- astropy has no types
+    """Return the world coordinates of a header that has celestial ones, else None."""
+    if not any(word in header for word in ("CTYPE1", "CD1_1", "PC1_1")):
+        return None
+    from astropy.wcs import WCS
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy's remarks on old cards are not about calibration
+        found = WCS(header, naxis=2)
+    return found if found.wcs.ctype[0] else None
+
+
+def with_data(ccd: CCDData, data: NDArray[Any]) -> CCDData:
+    """Return a copy of a frame with other pixels, without copying those it had."""
+    result = CCDData(
+        data,
+        unit=ccd.unit,
+        meta=copy.deepcopy(ccd.meta),
+        mask=None if ccd.mask is None else np.array(ccd.mask),
+        wcs=None if ccd.wcs is None else ccd.wcs.deepcopy(),
+        uncertainty=copy.deepcopy(ccd.uncertainty),
+        psf=ccd.psf,
+    )
+    result.flags = copy.deepcopy(ccd.flags)
+    return result
+
+
+def masked_values(ccd: CCDData) -> NDArray[Any]:
+    """Return the pixels as floating point numbers with NaN where masked; a copy."""
+    values = np.array(ccd.data, dtype=float_dtype(ccd.data.dtype))
+    if ccd.mask is not None:
+        values[np.broadcast_to(ccd.mask, values.shape)] = np.nan
+    return values
+
+
+def add_keywords(ccd: CCDData, cards: Mapping[str, object], add_keyword: object) -> None:
+    """Put what a verb did into the metadata of its result.
+
+    Parameters
+    ----------
+    ccd : CCDData
+        The result, changed in place.
+    cards : mapping
+        What the verb says of itself, as card -> value.
+    add_keyword : bool, str, mapping or None
+        ccdproc's argument: True writes ``cards``; False or None writes nothing; a text or mapping is written instead.
+
+    Raises
+    ------
+    ArgumentError
+        When ``add_keyword`` is none of these.
+    """
+    if add_keyword is None or add_keyword is False:
+        return
+    if add_keyword is True:
+        wanted: Mapping[str, object] = cards
+    elif isinstance(add_keyword, str):
+        wanted = {add_keyword: True}
+    elif isinstance(add_keyword, Mapping):
+        wanted = add_keyword
+    else:
+        raise ArgumentError(f"add_keyword must be True, False, a text or a mapping, not {type(add_keyword).__name__}")
+    for key, value in wanted.items():
+        ccd.meta[key] = value

@@ -1,0 +1,293 @@
+"""Combine frames that are CCDData or files: ccdproc's ``combine``, with its argument names."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UnitError, UsageError, nearest_name
+from zeroframe.fits.inputs import Inputs
+from zeroframe.fits.store.names import as_path
+from zeroframe.headers.own_results import apart_from
+from zeroframe.headers.result_cards import combined_cards
+from zeroframe.memory import default_limit_bytes, parse_size
+from zeroframe.stacks.combine import (
+    CENTERS,
+    SPREADS,
+    Combined,
+    CombineSpec,
+    Method,
+    Rejection,
+    combine_stack,
+    require_room,
+)
+from zeroframe.stacks.functions import Statistic, statistic_name
+from zeroframe.stacks.stack import ArrayStack, Stack, held_bytes, open_stack
+from zeroframe.verbs.ccddata import read_ccd, require_ccd, unit_of, wcs_of
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
+    from astropy.nddata import CCDData
+    from astropy.units import Unit
+    from numpy.typing import NDArray
+
+__all__ = ["combine", "to_ccd"]
+
+
+def _frame_list(img_list: object) -> list[Any]:
+    """Return the frames asked for as a list."""
+    if isinstance(img_list, (str, os.PathLike)):
+        text = os.fspath(img_list)
+        return [part.strip() for part in text.split(",")] if "," in text and not Path(text).exists() else [text]
+    if isinstance(img_list, np.ndarray):
+        return list(img_list.tolist())
+    if isinstance(img_list, Iterable):
+        return list(img_list)
+    raise ArgumentError(f"img_list must be a list of CCDData or of file names, not {type(img_list).__name__}")
+
+
+def _opened(frame: object, unit: str | Unit | None) -> object:
+    return read_ccd(frame, unit) if isinstance(frame, (str, os.PathLike)) else frame
+
+
+def _stack_of_ccds(frames: Sequence[object]) -> tuple[Stack, CCDData, Unit]:
+    """Frames in memory as a stack, with the frame whose header the result takes over."""
+    ccds = [require_ccd(frame, f"frame {number}") for number, frame in enumerate(frames, start=1)]
+    for number, ccd in enumerate(ccds, start=1):
+        if ccd.unit != ccds[0].unit:
+            raise UnitError(f"frame {number} is in {ccd.unit}, but the first is in {ccds[0].unit}; convert one of them")
+    names = tuple(f"frame {number}" for number in range(1, len(ccds) + 1))
+    arrays = [np.asarray(ccd.data) for ccd in ccds]
+    masks = [None if ccd.mask is None else np.broadcast_to(ccd.mask, ccd.shape) for ccd in ccds]
+    return ArrayStack(arrays, masks, names), ccds[0], ccds[0].unit
+
+
+def _stack_of_paths(
+    paths: Sequence[str | os.PathLike[str]], unit: str | Unit | None, limit_bytes: int, workers: int | None
+) -> tuple[Stack, Header, Unit]:
+    """Files as a stack, with the header that the result takes over."""
+    half = limit_bytes // 2
+    stack, scanned = open_stack(
+        paths,
+        in_memory_bytes=lambda frames, shape_yx, dtype: min(half, require_room(frames, shape_yx, dtype, limit_bytes)),
+        limit_bytes=limit_bytes,
+        workers=workers,
+    )
+    stated = [frame.cards.get("BUNIT") for frame in scanned]
+    units = {value: unit_of(scanned[stated.index(value)].path, value, unit) for value in dict.fromkeys(stated)}
+    for frame, value in zip(scanned, stated, strict=True):
+        if units[value] != units[stated[0]]:
+            raise MismatchError(
+                frame.path, f"is in {value}, but {paths[0]} is in {units[stated[0]]}", "give unit= for all of them"
+            )
+    return stack, scanned[0].cards.to_header(), units[stated[0]]
+
+
+def _scale_factors(scale: object, stack: Stack) -> NDArray[np.float64] | None:
+    """One factor for each frame, from a list or from a function of the frame's pixels."""
+    if scale is None:
+        return None
+    frames = len(stack.names)
+    if callable(scale):
+        factors = np.array([_factor_of_frame(scale, stack, index) for index in range(frames)])
+    else:
+        factors = np.atleast_1d(np.asarray(scale, dtype=np.float64))
+    if factors.shape != (frames,):
+        raise UsageError(f"scale has {factors.size} values for {frames} frames; give one for each, or a function")
+    for name, factor in zip(stack.names, factors, strict=True):
+        if not np.isfinite(factor):
+            raise UsageError(f"the scale factor of {name} is {factor}; every frame needs a finite number")
+    return factors
+
+
+def _factor_of_frame(scale: Callable[..., Any], stack: Stack, index: int) -> float:
+    """Call a scale function with an array, masked where pixels are.
+
+    Under the mask stands the median of the frame: numpy's own median does not look at masks, and copies of the median
+    do not move it. Its remark that it does not look is silenced for that reason.
+    """
+    pixels = np.empty(stack.shape_yx, stack.dtype)
+    stack.read_rows(index, slice(0, stack.shape_yx[0]), pixels)
+    mask = ~np.isfinite(pixels)
+    if not mask.any():
+        return float(scale(pixels))
+    pixels[mask] = np.median(pixels[~mask]) if not mask.all() else np.nan
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Warning: 'partition' will ignore the 'mask'", UserWarning)
+        return float(scale(np.ma.MaskedArray(pixels, mask)))
+
+
+def to_ccd(combined: Combined, unit: Unit, meta: Any, *, wcs: Any = None) -> CCDData:  # noqa: ANN401
+    """Return a combined frame as CCDData with uncertainty, mask, and in ``flags`` how many frames each pixel used."""
+    from astropy.nddata import CCDData, StdDevUncertainty
+
+    ccd = CCDData(
+        combined.data,
+        unit=unit,
+        meta=meta,
+        mask=combined.mask,
+        wcs=wcs,
+        uncertainty=StdDevUncertainty(combined.uncertainty, copy=False),
+    )
+    ccd.flags = combined.counts
+    return ccd
+
+
+def combine(
+    img_list: object,
+    output_file: str | os.PathLike[str] | None = None,
+    method: Method = "average",
+    weights: object = None,
+    scale: object = None,
+    mem_limit: float | str | None = None,
+    clip_extrema: bool = False,  # noqa: FBT001 -- ccdproc's arguments, which the notebooks use
+    nlow: int = 1,
+    nhigh: int = 1,
+    minmax_clip: bool = False,  # noqa: FBT001
+    minmax_clip_min: float | None = None,
+    minmax_clip_max: float | None = None,
+    sigma_clip: bool = False,  # noqa: FBT001
+    sigma_clip_low_thresh: float | None = 3,
+    sigma_clip_high_thresh: float | None = 3,
+    sigma_clip_func: Statistic = "mean",
+    sigma_clip_dev_func: Statistic = "std",
+    dtype: Any = None,  # noqa: ANN401 -- whatever numpy takes
+    combine_uncertainty_function: Statistic | None = None,
+    overwrite_output: bool = False,  # noqa: FBT001
+    *,
+    unit: str | Unit | None = None,
+    sigma_clip_iterations: int = 1,
+    sigma_clip_floor: float = 0.0,
+    workers: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    **unknown: object,
+) -> CCDData:
+    """Combine frames into one: mask, scale, reject, combine.
+
+    Parameters
+    ----------
+    img_list : list of CCDData, or list of paths, or str
+        The frames; a text may hold several file names with commas between. Uncompressed files are read in bands of
+        rows, so that stacks larger than the memory can be combined.
+    output_file : path, optional
+        Where the result is also written, with its uncertainty and mask.
+    method : {'average', 'median', 'sum'}
+        What is made of the values that are left.
+    weights : array_like, optional
+        Of shape (frames,) or (frames, ny, nx), for averages and sums. A value of weight zero is masked.
+    scale : array_like or callable, optional
+        A factor for each frame, or a function that computes it from the pixels: an array, a masked one where pixels
+        are masked. Frames are scaled before anything is rejected.
+    mem_limit : float or str, optional
+        Bytes, or a text such as ``'2G'``; by default half of what is available.
+    clip_extrema, nlow, nhigh : bool, int, int
+        Drop the ``nlow`` lowest and ``nhigh`` highest values; where values are masked, the same fraction of those that
+        are left, cut to a whole number.
+    minmax_clip, minmax_clip_min, minmax_clip_max : bool, float, float
+        Reject values outside of these.
+    sigma_clip, sigma_clip_low_thresh, sigma_clip_high_thresh : bool, float or None, float or None
+        Reject values further from the center than so many spreads.
+    sigma_clip_func, sigma_clip_dev_func : str or callable
+        Center (``'mean'``, ``'median'``) and spread (``'std'``, ``'mad_std'``). numpy's functions of these names,
+        masked or not, and astropy's ``mad_std`` run in compiled code; other functions are called with NaN where a
+        value is masked, and ``axis=0``.
+    dtype : dtype, optional
+        Of the result; by default float32, float64 where an input needs it.
+    combine_uncertainty_function : str or callable, optional
+        The spread that the uncertainty is made from, as for ``sigma_clip_dev_func``.
+    overwrite_output : bool
+        Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
+    unit : str or Unit, optional
+        Unit of the files; overrides BUNIT.
+    sigma_clip_iterations : int
+        How often clipping is repeated at most.
+    sigma_clip_floor : float
+        The spread is never taken as smaller than this (a read noise).
+    workers : int, optional
+        How many threads; by default as many as there are cores.
+    progress : callable, optional
+        Called with the fraction done so far.
+
+    Returns
+    -------
+    CCDData
+        With the header of the first frame and COMBINED, NCOMBINE, IMCMBnnn; uncertainty (average: std/sqrt(n),
+        median: 1.4826 MAD/sqrt(n)); mask where nothing was left; ``flags`` holds how many frames each pixel used.
+
+    Raises
+    ------
+    ArgumentError
+        When an argument is not known (the nearest name is suggested) or has the wrong type.
+    UsageError
+        When a value cannot be used.
+    FrameError
+        When a file cannot be read or does not fit the others.
+    OutputExistsError
+        When there is an ``output_file`` that may not be replaced.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> frames = [CCDData(np.full((2, 2), value), unit="adu") for value in (1.0, 2.0, 6.0)]
+    >>> combine(frames, method="median").data
+    array([[2., 2.],
+           [2., 2.]])
+    """
+    if unknown:
+        name = next(iter(unknown))
+        known = inspect.signature(combine).parameters
+        raise ArgumentError(f"combine() has no argument {name!r}{nearest_name(name, known)}")
+    frames = _frame_list(img_list)
+    if not frames:
+        raise NoFramesError("there is nothing to combine: the list of frames is empty")
+    named = [as_path(frame) for frame in frames if isinstance(frame, (str, os.PathLike))]
+    replaces = output_file is not None and apart_from(
+        Inputs.of(named), as_path(output_file), overwrite=overwrite_output
+    )
+    limit = default_limit_bytes() if mem_limit is None else parse_size(mem_limit)
+    held = 0
+    if all(isinstance(frame, (str, os.PathLike)) for frame in frames):
+        stack, meta, result_unit = _stack_of_paths(frames, unit, limit, workers)
+        wcs = wcs_of(meta)
+        held = held_bytes(stack)
+    else:
+        stack, template, result_unit = _stack_of_ccds([_opened(frame, unit) for frame in frames])
+        meta, wcs = template.meta.copy(), template.wcs
+    rejection = Rejection(
+        value_low=minmax_clip_min if minmax_clip else None,
+        value_high=minmax_clip_max if minmax_clip else None,
+        drop_low=(nlow or 0) if clip_extrema else 0,
+        drop_high=(nhigh or 0) if clip_extrema else 0,
+        sigma_low=sigma_clip_low_thresh if sigma_clip else None,
+        sigma_high=sigma_clip_high_thresh if sigma_clip else None,
+        center=statistic_name(sigma_clip_func, CENTERS),
+        spread=statistic_name(sigma_clip_dev_func, SPREADS),
+        iterations=sigma_clip_iterations,
+        floor_adu=sigma_clip_floor,
+    )
+    spread = combine_uncertainty_function
+    spec = CombineSpec(method, rejection, None if spread is None else statistic_name(spread, SPREADS))
+    combined = combine_stack(
+        stack,
+        spec,
+        factors=_scale_factors(scale, stack),
+        weights=None if weights is None else np.asarray(weights),
+        dtype=None if dtype is None else np.dtype(dtype),
+        mem_limit_bytes=limit - held,
+        workers=workers,
+        progress=progress,
+    )
+    combined_cards(meta, [Path(n).name for n in stack.names], method=method, rejection=rejection.describe())
+    result = to_ccd(combined, result_unit, meta, wcs=wcs)
+    if output_file is not None:
+        from zeroframe.verbs.saving import write_ccd
+
+        write_ccd(result, output_file, overwrite=replaces)
+    return result

@@ -1,0 +1,337 @@
+"""``Combiner``: frames in memory that are clipped step by step, then combined; ccdproc's class, with its names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UnitError, UsageError, nearest_name
+from zeroframe.fits.precision import float_dtype
+from zeroframe.headers.result_cards import combined_cards
+from zeroframe.kernels.sorting import sorting_pairs
+from zeroframe.kernels.stack import stack_reject
+from zeroframe.stacks.combine import (
+    CENTERS,
+    SPREADS,
+    Combined,
+    CombineSpec,
+    Method,
+    Rejection,
+    clip_by_callables,
+    combine_stack,
+)
+from zeroframe.stacks.functions import Statistic, statistic_name
+from zeroframe.stacks.stack import ArrayStack
+from zeroframe.verbs.ccddata import masked_values, require_ccd
+from zeroframe.verbs.combine import to_ccd
+from zeroframe.workers import map_threads
+
+if TYPE_CHECKING:
+    from astropy.nddata import CCDData
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+__all__ = ["Combiner"]
+
+_CLIP_OPTIONS = ("maxiters",)
+_ROWS_OF_TILE = 64
+
+
+class Combiner:
+    """Frames that are scaled, clipped in as many steps as wanted, and combined.
+
+    Parameters
+    ----------
+    ccd_iter : iterable of CCDData
+        Frames of one shape and unit; they are copied and never changed.
+    dtype : dtype, optional
+        float32 or float64; by default float32, float64 where a frame is.
+
+    Attributes
+    ----------
+    data_arr : numpy.ma.MaskedArray, shape (frames, ny, nx)
+        The frames as they are now, masked where a pixel was masked or has been rejected; a copy.
+
+    Raises
+    ------
+    ArgumentError
+        When something is not a CCDData.
+    MismatchError, UnitError
+        When shapes or units differ.
+
+    Notes
+    -----
+    Every step looks at the scaled values, and only at those that are still there. ccdproc scales after clipping, and
+    clips by statistics that count masked values too; see ``docs/ccdproc.md``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> combiner = Combiner([CCDData(np.full((2, 2), value), unit="adu") for value in (1.0, 2.0, 3.0, 90.0)])
+    >>> combiner.clip_extrema(nlow=1, nhigh=1)
+    >>> combiner.average_combine().data
+    array([[2.5, 2.5],
+           [2.5, 2.5]])
+    """
+
+    def __init__(self, ccd_iter: Iterable[CCDData], dtype: DTypeLike | None = None) -> None:
+        if not isinstance(ccd_iter, Iterable):
+            raise ArgumentError(f"ccd_iter must be a list or generator of CCDData, not {type(ccd_iter).__name__}")
+        self.ccd_list = [require_ccd(ccd, f"frame {number}") for number, ccd in enumerate(ccd_iter, start=1)]
+        if not self.ccd_list:
+            raise NoFramesError("there is nothing to combine: the list of frames is empty")
+        first = self.ccd_list[0]
+        for number, ccd in enumerate(self.ccd_list, start=1):
+            if ccd.shape != first.shape:
+                raise MismatchError(
+                    f"frame {number}", f"has shape {ccd.shape}, the first {first.shape}", "leave it out"
+                )
+            if ccd.unit != first.unit:
+                raise UnitError(f"frame {number} is in {ccd.unit}, the first in {first.unit}; convert one of them")
+        self.unit = first.unit
+        wanted = np.result_type(*(float_dtype(ccd.data.dtype) for ccd in self.ccd_list)) if dtype is None else dtype
+        self._values = np.stack([masked_values(ccd).astype(wanted, copy=False) for ccd in self.ccd_list])
+        self._values[~np.isfinite(self._values)] = np.nan
+        self._weights: NDArray[Any] | None = None
+        self._factors = np.ones(len(self.ccd_list))
+        self._scaled = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that values are kept and combined in."""
+        return self._values.dtype
+
+    @property
+    def data_arr(self) -> np.ma.MaskedArray[Any, Any]:
+        """The frames, masked where a pixel was masked or has been rejected; a copy."""
+        rejected = np.isnan(self._values)
+        filled = self._values.copy()
+        for plane, gone, ccd in zip(filled, rejected, self.ccd_list, strict=True):
+            plane[gone] = np.asarray(ccd.data)[gone]
+        return np.ma.MaskedArray(filled, rejected)
+
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """Weights for averages and sums: shape (frames,) or (frames, ny, nx); None for none."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, value: NDArray[Any] | None) -> None:
+        if value is None:
+            self._weights = None
+            return
+        if not isinstance(value, np.ndarray):
+            raise ArgumentError(f"weights must be a numpy array, not {type(value).__name__}")
+        if value.shape not in {self._values.shape, self._values.shape[:1]}:
+            raise UsageError(
+                f"weights have shape {value.shape}; these frames need {self._values.shape[:1]} or {self._values.shape}"
+            )
+        self._weights = value
+
+    @property
+    def scaling(self) -> NDArray[np.float64] | None:
+        """Factors that frames are multiplied by, shape (frames, 1, 1); None for none."""
+        return self._factors[:, None, None] if self._scaled else None
+
+    @scaling.setter
+    def scaling(self, value: Callable[..., Any] | ArrayLike | None) -> None:
+        self._scaled = value is not None
+        self._factors = np.ones(len(self.ccd_list))
+        if value is None:
+            return
+        if callable(value):
+            factors = np.array([float(value(frame)) for frame in self.data_arr])
+        else:
+            factors = np.asarray(value, dtype=np.float64)
+        if factors.shape != (len(self.ccd_list),):
+            raise UsageError(
+                f"scaling needs a function, or one factor for each of the {len(self.ccd_list)} frames; "
+                f"it has shape {factors.shape}"
+            )
+        self._factors = factors
+
+    def clip_extrema(self, nlow: int | None = 0, nhigh: int | None = 0) -> None:
+        """Reject the ``nlow`` lowest and ``nhigh`` highest values of each pixel.
+
+        Where values are missing, the same fraction of what is left is rejected, cut to a whole number, as IRAF does.
+        """
+        rejection = Rejection(drop_low=nlow or 0, drop_high=nhigh or 0)
+        if rejection.drop_low + rejection.drop_high >= len(self.ccd_list):
+            raise UsageError(f"nlow={nlow} and nhigh={nhigh} leave nothing of {len(self.ccd_list)} frames")
+        self._reject(rejection)
+
+    def minmax_clipping(self, min_clip: float | None = None, max_clip: float | None = None) -> None:
+        """Reject values below ``min_clip`` or above ``max_clip``."""
+        self._reject(Rejection(value_low=min_clip, value_high=max_clip))
+
+    def sigma_clipping(
+        self,
+        low_thresh: float | None = 3,
+        high_thresh: float | None = 3,
+        func: Statistic = "mean",
+        dev_func: Statistic = "std",
+        **kwd: Any,  # noqa: ANN401 -- checked by name
+    ) -> None:
+        """Reject values further from the center than so many spreads.
+
+        Parameters
+        ----------
+        low_thresh, high_thresh : float or None
+            How many; None rejects nothing on that side.
+        func, dev_func : str or callable
+            Center (``'mean'``, ``'median'``) and spread (``'std'``, ``'mad_std'``), or functions that take a stack with
+            NaN and ``axis=0``.
+        **kwd
+            ``maxiters``: how often clipping is repeated at most; 1 by default.
+
+        Raises
+        ------
+        ArgumentError
+            When an argument is not known.
+        """
+        for name in kwd:
+            if name not in _CLIP_OPTIONS:
+                raise ArgumentError(f"sigma_clipping() has no argument {name!r}{nearest_name(name, _CLIP_OPTIONS)}")
+        rejection = Rejection(
+            sigma_low=low_thresh,
+            sigma_high=high_thresh,
+            center=statistic_name(func, CENTERS),
+            spread=statistic_name(dev_func, SPREADS),
+            iterations=kwd.get("maxiters", 1),
+        )
+        self._reject(rejection)
+
+    def _reject(self, rejection: Rejection) -> None:
+        """Put NaN where a scaled value is rejected."""
+        frames, ny, _ = self._values.shape
+        pairs = sorting_pairs(frames)
+
+        def one_tile(start: int) -> None:
+            tile = self._values[:, start : start + _ROWS_OF_TILE]
+            scaled = np.ascontiguousarray(tile * self._factors[:, None, None].astype(tile.dtype))
+            stack_reject(scaled.reshape(frames, -1), np.ones(frames), pairs, rejection.limits())
+            if rejection.by_callable:
+                clip_by_callables(scaled, rejection)
+            tile[np.isnan(scaled)] = np.nan
+
+        map_threads(one_tile, range(0, ny, _ROWS_OF_TILE))
+
+    def median_combine(
+        self,
+        median_func: Callable[..., Any] | None = None,
+        scale_to: float | ArrayLike | None = None,
+        uncertainty_func: Statistic | None = None,
+    ) -> CCDData:
+        """Combine by the median; the uncertainty is 1.4826 MAD / sqrt(n).
+
+        Parameters
+        ----------
+        median_func : callable, optional
+            Instead of the median; called with a masked array and ``axis=0``.
+        scale_to : float or array_like, optional
+            Factor for all frames, or one for each; overrides `scaling`.
+        uncertainty_func : callable, optional
+            Spread from which the uncertainty is made; called with NaN for what is masked, and ``axis=0``.
+
+        Returns
+        -------
+        CCDData
+            With uncertainty, mask where nothing was left, NCOMBINE, and in ``flags`` how many frames each pixel used.
+        """
+        return self._combine("median", median_func, scale_to, uncertainty_func, weighted=False)
+
+    def average_combine(
+        self,
+        scale_func: Callable[..., Any] | None = None,
+        scale_to: float | ArrayLike | None = None,
+        uncertainty_func: Statistic | None = None,
+        sum_func: Callable[..., Any] | None = None,
+    ) -> CCDData:
+        """Combine by the average, weighted where there are weights; the uncertainty is std / sqrt(n).
+
+        Parameters
+        ----------
+        scale_func : callable, optional
+            Instead of the average; called with a masked array and ``axis=0``. (The name is ccdproc's.)
+        scale_to, uncertainty_func
+            As for `median_combine`.
+        sum_func : callable, optional
+            What weighted values and weights are summed by; called with masked arrays and ``axis=0``.
+
+        Returns
+        -------
+        CCDData
+            As for `median_combine`.
+        """
+        function = scale_func
+        if sum_func is not None and self._weights is not None:
+            function = self._weighted_by(sum_func)
+        return self._combine("average", function, scale_to, uncertainty_func, weighted=True)
+
+    def sum_combine(
+        self,
+        sum_func: Callable[..., Any] | None = None,
+        scale_to: float | ArrayLike | None = None,
+        uncertainty_func: Statistic | None = None,
+    ) -> CCDData:
+        """Combine by the sum of what is left, weighted where there are weights; the uncertainty is std * sqrt(n).
+
+        Parameters
+        ----------
+        sum_func : callable, optional
+            Instead of the sum; called with a masked array and ``axis=0``.
+        scale_to, uncertainty_func
+            As for `median_combine`.
+
+        Returns
+        -------
+        CCDData
+            As for `median_combine`.
+        """
+        return self._combine("sum", sum_func, scale_to, uncertainty_func, weighted=True)
+
+    def _weighted_by(self, sum_func: Callable[..., Any]) -> Callable[..., Any]:
+        weights = self._weights if self._weights is None or self._weights.ndim > 1 else self._weights[:, None, None]
+
+        def average(values: np.ma.MaskedArray[Any, Any], axis: int) -> Any:  # noqa: ANN401 -- an array of either kind
+            carried = np.ma.MaskedArray(np.broadcast_to(weights, values.shape), values.mask)  # type: ignore[arg-type]
+            return sum_func(values * carried, axis=axis) / sum_func(carried, axis=axis)
+
+        return average
+
+    def _combine(
+        self,
+        method: Method,
+        function: Callable[..., Any] | None,
+        scale_to: float | ArrayLike | None,
+        uncertainty_func: Statistic | None,
+        *,
+        weighted: bool,
+    ) -> CCDData:
+        from astropy.io.fits import Header
+
+        frames = len(self.ccd_list)
+        factors = self._factors
+        if scale_to is not None:
+            factors = np.broadcast_to(np.asarray(scale_to, dtype=np.float64), (frames,))
+        spread = None if uncertainty_func is None else statistic_name(uncertainty_func, SPREADS)
+        names = tuple(f"frame {number}" for number in range(1, frames + 1))
+        combined = combine_stack(
+            ArrayStack(list(self._values), [None] * frames, names),
+            CombineSpec(method, uncertainty=spread),
+            factors=np.ascontiguousarray(factors),
+            weights=self._weights if weighted else None,
+        )
+        if function is not None:
+            combined = self._by_function(combined, function, factors)
+        header = Header()
+        combined_cards(header, names, method=method, rejection="by steps of a Combiner")
+        return to_ccd(combined, self.unit, header)
+
+    def _by_function(self, combined: Combined, function: Callable[..., Any], factors: NDArray[np.float64]) -> Combined:
+        """Return the same with the data made by a function of the caller's own."""
+        values = np.ma.masked_invalid(self._values * factors[:, None, None].astype(self.dtype))
+        data = np.ma.MaskedArray(function(values, axis=0)).filled(np.nan)
+        return Combined(np.asarray(data, dtype=self.dtype), combined.uncertainty, combined.counts)

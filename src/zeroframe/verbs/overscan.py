@@ -1,0 +1,266 @@
+"""The verbs on one CCDData: subtract the overscan, trim."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zeroframe.errors import ArgumentError, SectionError, UsageError
+from zeroframe.fits.precision import float_dtype
+from zeroframe.frames.overscan import Fit, LevelMethod, OverscanSpec, collapse_axis, frame_levels
+from zeroframe.headers.result_cards import trim_cards
+from zeroframe.headers.sections import Section
+from zeroframe.kernels.raw import calibrate_native
+from zeroframe.verbs.ccddata import add_keywords, require_ccd, with_data
+from zeroframe.verbs.working_frame import kernel_pixels
+
+if TYPE_CHECKING:
+    from astropy.modeling import Model
+    from astropy.nddata import CCDData
+    from numpy.typing import NDArray
+
+__all__ = ["subtract_overscan", "trim_image"]
+
+
+def _section_of_view(part: NDArray[Any], whole: NDArray[Any]) -> Section | None:
+    """Where an array that is a slice of another stands in it; None where it is not a slice of it."""
+    if part.ndim != whole.ndim or part.strides != whole.strides or not np.may_share_memory(part, whole):
+        return None
+    offset = part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    slices = []
+    for stride, length in zip(whole.strides, part.shape, strict=True):
+        start, offset = divmod(offset, stride)
+        slices.append(slice(start, start + length))
+    fits = all(s.start >= 0 and s.stop <= n for s, n in zip(slices, whole.shape, strict=True))
+    return Section.from_slices(tuple(slices), whole.shape) if fits and offset == 0 else None
+
+
+def _strip_values(data: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Return the strip's pixels, NaN where masked; unchanged where nothing is."""
+    if mask is None or not np.any(mask):
+        return data
+    values = np.array(data, dtype=float_dtype(data.dtype))
+    values[np.broadcast_to(mask, values.shape)] = np.nan
+    return values
+
+
+def subtract_overscan(
+    ccd: CCDData,
+    overscan: CCDData | None = None,
+    overscan_axis: int | None = 1,
+    fits_section: str | None = None,
+    median: bool = False,  # noqa: FBT001 -- ccdproc's arguments, which the notebooks use
+    model: Model | None = None,
+    *,
+    method: LevelMethod | None = None,
+    fit: Fit | None = None,
+    order: int = 1,
+    add_keyword: object = True,
+) -> CCDData:
+    """Subtract the level of the overscan, row by row or column by column.
+
+    Parameters
+    ----------
+    ccd : CCDData
+        The raw frame, which is not changed.
+    overscan : CCDData, optional
+        The strip, as a slice of ``ccd``. Either this or ``fits_section``.
+    overscan_axis : 0, 1 or None
+        The numpy axis along which the strip is collapsed: 1 gives a level for each row. None: the shorter side.
+    fits_section : str, optional
+        Where the strip stands, as ``'[x1:x2, y1:y2]'``, counted from 1, both ends included.
+    median : bool
+        Take the median across the strip; otherwise the mean.
+    model : astropy.modeling.Model, optional
+        A linear model that is fitted to the levels along the strip.
+    method : {'median', 'mean', 'clipped'}, optional
+        Instead of ``median``: how the level is taken across the strip.
+    fit : {'chebyshev', 'legendre', 'spline'}, optional
+        Instead of ``model``: smooth the levels by a fit.
+    order : int
+        Degree of the polynomial, or number of pieces of the spline.
+    add_keyword : bool, str, mapping or None
+        True writes the card OVERSCAN; False or None nothing; a text or mapping is written instead.
+
+    Returns
+    -------
+    CCDData
+        float32, or float64 where the input needs it; same shape, mask, unit and uncertainty.
+
+    Raises
+    ------
+    ArgumentError
+        When an argument has the wrong type, or both or neither of ``overscan`` and ``fits_section`` are given.
+    SectionError
+        When the strip lies outside the image, or does not run along its whole side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> raw = CCDData(np.full((4, 6), 100, dtype=np.uint16), unit="adu")
+    >>> flat = subtract_overscan(raw, fits_section="[5:6, :]", median=True)
+    >>> float(flat.data.max()), flat.data.dtype.name, flat.meta["OVERSCAN"]
+    (0.0, 'float32', '[5:6,1:4] median')
+    """
+    ccd = require_ccd(ccd)
+    if median and method not in {None, "median"}:
+        raise ArgumentError(f"median=True and method={method!r} contradict each other; give one of them")
+    if model is not None and fit is not None:
+        raise ArgumentError("model and fit contradict each other; give one of them")
+    section, strip, where = _locate_strip(ccd, overscan, fits_section)
+    level = method or ("median" if median else "mean")
+    spec = OverscanSpec(section, _axis(overscan_axis), level, fit, order)
+    ny, nx = ccd.shape
+    row_level, column_level = frame_levels(strip, spec, (ny, nx))
+    if model is not None:
+        if collapse_axis(spec, (ny, nx)) == 1:
+            row_level = _fit_model(model, row_level)
+        else:
+            column_level = _fit_model(model, column_level)
+    data = np.asarray(ccd.data)
+    out = np.empty((ny, nx), float_dtype(data.dtype))
+    calibrate_native(kernel_pixels(data), row_level, column_level, 0, 0, out)
+    result = with_data(ccd, out)
+    words = where if model is None else f"{where} {type(model).__name__}"
+    add_keywords(result, {"OVERSCAN": f"{words} {spec.describe().removeprefix(str(section)).strip()}"}, add_keyword)
+    return result
+
+
+def _axis(value: int | None) -> Literal[0, 1] | None:
+    if value is not None and value not in (0, 1):
+        raise ArgumentError(f"overscan_axis is {value!r}; it must be 0, 1 or None")
+    return None if value is None else 1 if value == 1 else 0
+
+
+def _locate_strip(
+    ccd: CCDData, overscan: CCDData | None, fits_section: str | None
+) -> tuple[Section, NDArray[Any], str]:
+    """Return the strip's place, its pixels, and how a header calls it, from either of the two arguments."""
+    if (overscan is None) == (fits_section is None):
+        raise ArgumentError("give either overscan (a slice of the frame) or fits_section, and not both")
+    if fits_section is not None:
+        if not isinstance(fits_section, str):
+            raise ArgumentError(f"fits_section must be a text such as '[2056:2080, :]', not {fits_section!r}")
+        section = Section.parse(fits_section).resolve(ccd.shape)
+        slices = section.slices_yx(ccd.shape)
+        mask = None if ccd.mask is None else np.broadcast_to(ccd.mask, ccd.shape)[slices]
+        return section, _strip_values(np.asarray(ccd.data)[slices], mask), str(section)
+    overscan = require_ccd(overscan, "overscan")
+    values = _strip_values(np.asarray(overscan.data), overscan.mask)
+    found = _section_of_view(np.asarray(overscan.data), np.asarray(ccd.data))
+    if found is not None:
+        return found, values, str(found)
+    ny, nx = overscan.shape
+    return _section_of_shape(overscan.shape, ccd.shape), values, f"a strip of {nx} x {ny} pixels,"
+
+
+def _section_of_shape(strip_yx: tuple[int, ...], shape_yx: tuple[int, ...]) -> Section:
+    """Return a place for a strip that is no slice of the frame: it only has to run along one side."""
+    if len(strip_yx) != len(shape_yx) or not any(a == b for a, b in zip(strip_yx, shape_yx, strict=True)):
+        raise SectionError(
+            f"the overscan has shape {strip_yx} and the frame {shape_yx}; it must run along one whole side of the frame"
+        )
+    return Section.from_slices(tuple(slice(0, min(a, b)) for a, b in zip(strip_yx, shape_yx, strict=True)), shape_yx)
+
+
+def _fit_model(model: Model, levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit an astropy model to the levels, by least squares, against the line number."""
+    from astropy.modeling.fitting import LinearLSQFitter, ModelLinearityError
+
+    lines = np.arange(levels.size)
+    try:
+        return np.asarray(LinearLSQFitter()(model, lines, levels)(lines))
+    except ModelLinearityError as error:
+        name = type(model).__name__
+        raise UsageError(
+            f"the model {name} is not linear in its parameters; use one that is, such as Chebyshev1D, or fit="
+        ) from error
+
+
+def trim_image(ccd: CCDData, fits_section: str | None = None, *, add_keyword: object = True) -> CCDData:
+    """Cut a section out of a frame, as a copy, and make its header true.
+
+    Parameters
+    ----------
+    ccd : CCDData
+        The frame, which is not changed; or a slice of one, which is copied.
+    fits_section : str, optional
+        What is kept, as ``'[x1:x2, y1:y2]'``, counted from 1, both ends included; ``a > b`` flips.
+    add_keyword : bool, str, mapping or None
+        True writes the card TRIM; False or None nothing; a text or mapping is written instead.
+
+    Returns
+    -------
+    CCDData
+        With BIASSEC, DATASEC, CCDSEC, LTV and CRPIX made true.
+
+    Raises
+    ------
+    ArgumentError
+        When an argument has the wrong type.
+    SectionError
+        When the section lies outside the frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.nddata import CCDData
+    >>> raw = CCDData(np.arange(24.0).reshape(4, 6), unit="adu")
+    >>> trim_image(raw, fits_section="[1:4, :]").shape, trim_image(raw[:, :4]).shape
+    ((4, 4), (4, 4))
+    """
+    ccd = require_ccd(ccd)
+    if fits_section is not None and not isinstance(fits_section, str):
+        raise ArgumentError(f"fits_section must be a text such as '[1:2048, :]', not {fits_section!r}")
+    if fits_section:
+        section = Section.parse(fits_section).resolve(ccd.shape)
+        result = _cut(ccd, section)
+        trim_cards(result.meta, section, ccd.shape)
+        add_keywords(result, {"TRIM": str(section)}, add_keyword)
+        return result
+    result = ccd.copy()
+    found = _slice_of_what(ccd)
+    if found is None:
+        add_keywords(result, {"TRIM": str(Section.parse("[*,*]").resolve(ccd.shape))}, add_keyword)
+    else:
+        trim_cards(result.meta, *found)
+        add_keywords(result, {"TRIM": str(found[0])}, add_keyword)
+    return result
+
+
+def _slice_of_what(ccd: CCDData) -> tuple[Section, tuple[int, ...]] | None:
+    """Where a frame that is a slice of another stands in it, and the shape of that; None where it is no slice.
+
+    astropy slices pixels, mask and coordinates, and leaves the header as it was. Where the header's NAXIS are those of
+    the slice, it is true already.
+    """
+    data = np.asarray(ccd.data)
+    whole = data.base
+    if not isinstance(whole, np.ndarray) or whole.shape == data.shape:
+        return None
+    section = _section_of_view(data, whole)
+    stated = (ccd.meta.get("NAXIS2"), ccd.meta.get("NAXIS1"))
+    if section is None or (None not in stated and stated != whole.shape):
+        return None
+    return section, whole.shape
+
+
+def _cut(ccd: CCDData, section: Section) -> CCDData:
+    """Copy what a section names; flipped where it says so."""
+    slices = section.slices_yx(ccd.shape)
+    if not section.flipped:
+        return ccd[slices].copy()
+    if ccd.wcs is not None:
+        raise SectionError(
+            f"{section} flips the image, and its world coordinates cannot follow; set ccd.wcs = None first"
+        )
+    rising = ccd[tuple(slice(min(part.ends()) - 1, max(part.ends())) for part in reversed(section.ranges))].copy()
+    flips = tuple(slice(None, None, part.step) for part in slices)
+    rising.data = np.ascontiguousarray(rising.data[flips])
+    if rising.mask is not None:
+        rising.mask = np.ascontiguousarray(rising.mask[flips])
+    if rising.uncertainty is not None:
+        rising.uncertainty.array = np.ascontiguousarray(rising.uncertainty.array[flips])
+    return rising

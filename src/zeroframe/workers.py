@@ -1,0 +1,187 @@
+"""Threads: the one place that starts them.
+
+Kernels, decompression and file access release the interpreter's lock, so plain threads use all cores.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
+from itertools import islice
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from zeroframe.errors import ClusterError, JobLostError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor, Future
+
+__all__ = ["map_jobs", "map_threads", "usable_cores", "worker_count"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use.
+
+    Examples
+    --------
+    >>> usable_cores() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def worker_count(workers: int | None) -> int:
+    """Return how many threads are meant: as many as there are cores where None is given.
+
+    Raises
+    ------
+    UsageError
+        When it is less than 1.
+
+    Examples
+    --------
+    >>> worker_count(3)
+    3
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers is {workers!r}; it must be 1 or more")
+    return usable_cores() if workers is None else workers
+
+
+def map_threads(function: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> list[R]:
+    """Apply a function to every item, on threads; results come in the order of the items.
+
+    Parameters
+    ----------
+    function : callable
+        Called once an item.
+    items : iterable
+        Read to its end before the first call.
+    workers : int, optional
+        How many threads; by default as many as there are cores.
+
+    Returns
+    -------
+    list
+        What the function returned.
+
+    Raises
+    ------
+    UsageError
+        When ``workers`` is less than 1.
+    Exception
+        The first error of an item, in the order of the items; those that have not started by then are not run.
+
+    Examples
+    --------
+    >>> map_threads(abs, [-1, 2, -3], workers=2)
+    [1, 2, 3]
+    """
+    work = list(items)
+    count = min(worker_count(workers), len(work))
+    if count <= 1:
+        return [function(item) for item in work]
+    with ThreadPoolExecutor(count) as pool:
+        futures = [pool.submit(function, item) for item in work]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:  # also when the person interrupts: what has not started does not start any more
+            for future in futures:
+                future.cancel()
+        wait(futures)
+        for future in futures:
+            if not future.cancelled() and (error := future.exception()) is not None:
+                raise error
+        return [future.result() for future in futures]
+
+
+#: So many jobs are with the executor at once: enough for hundreds of workers, and what is planned for a million frames
+#: does not have to be in the memory of a scheduler, which takes a few kilobytes a job.
+_MOST_WAITING = 1000
+
+
+def map_jobs(
+    executor: Executor,
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    rescue: Callable[[T, JobLostError], R] | None = None,
+    progress: Callable[[float], None] | None = None,
+    most_waiting: int = _MOST_WAITING,
+) -> list[R]:
+    """Apply a function to every item on an executor; results come in the order of the items.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor
+        It may take jobs in any order, and anywhere.
+    function : callable
+        Of a module, called once an item; again where the executor repeats what was lost.
+    items : iterable
+        Read to its end before the first call.
+    rescue : callable, optional
+        Called as ``rescue(item, error)`` where a job is lost together with those who worked on it; its result stands
+        for that of the job. Without it that ends the whole.
+    progress : callable, optional
+        Called with the fraction done so far, from this thread.
+    most_waiting : int
+        How many jobs are handed over at once.
+
+    Returns
+    -------
+    list
+        What the function returned.
+
+    Raises
+    ------
+    ClusterError
+        When the executor gives up jobs that nobody has cancelled.
+    Exception
+        The first error that a job ends with; those that have not started by then are cancelled.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor(2) as pool:
+    ...     map_jobs(pool, abs, [-1, 2, -3])
+    [1, 2, 3]
+    """
+    work = list(items)
+    results: list[Any] = [None] * len(work)
+    unsent = iter(range(len(work)))
+    waiting: dict[Future[R], int] = {}
+    # a queue and not `as_completed`, which looks at all that wait each time
+    ended: SimpleQueue[Future[R]] = SimpleQueue()
+    try:
+        for done in range(1, len(work) + 1):
+            for number in islice(unsent, max(most_waiting - len(waiting), 0)):
+                future = executor.submit(function, work[number])
+                waiting[future] = number
+                future.add_done_callback(ended.put)
+            future = ended.get()
+            number = waiting.pop(future)
+            results[number] = _result(future, work[number], rescue)
+            if progress is not None:
+                progress(done / len(work))
+    finally:  # also when the person interrupts
+        for future in waiting:
+            future.cancel()
+    return results
+
+
+def _result(future: Future[R], item: T, rescue: Callable[[T, JobLostError], R] | None) -> R:
+    try:
+        return future.result()
+    except JobLostError as error:
+        if rescue is None:
+            raise
+        return rescue(item, error)
+    except CancelledError as error:
+        reason = "jobs were given up by what carries them out; run again: what is done is kept"
+        raise ClusterError(reason) from error
