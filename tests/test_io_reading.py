@@ -297,9 +297,11 @@ def test_sizes_that_cannot_be_are_refused_before_memory_is_taken(tmp_path: Path,
     path = tmp_path / "x.fits"
     write_stored(path, np.zeros((2, 2), ">i2"), NAXIS1=2_000_000, NAXIS2=3_000_000)
     path.write_bytes(WRAPPINGS[wrapping](path.read_bytes()))
+    refused = {"plain": (DamagedError, r"12,000,000,000,000 bytes")}
+    kind, words = refused.get(wrapping, (UnsupportedError, r"an image of 12,000,000,000,000, as no frame of a camera"))
     tracemalloc.start()
     try:
-        with pytest.raises((DamagedError, UnsupportedError), match=r"12,000,000,000,000"):
+        with pytest.raises(kind, match=words):
             read_raw(path)
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
