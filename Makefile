@@ -66,9 +66,9 @@ format: $(VENV)/.installed-test
 
 # Kernels are counted by the tests that work on small arrays, with compilation switched off: frames of full size would
 # take hours in plain Python.
-KERNEL_TESTS := tests/test_kernels.py tests/test_moments.py tests/test_combine.py tests/test_combiner.py tests/test_overscan.py \
-	tests/test_trim.py tests/test_stacks.py tests/test_calibration.py tests/test_calibration_process.py \
-	tests/test_cosmic_rays.py tests/test_defects.py tests/test_blocks.py tests/test_io_rice.py
+KERNEL_TESTS := tests/kernels/test_kernels.py tests/kernels/test_moments.py tests/verbs/test_combine.py tests/verbs/test_combiner.py tests/verbs/test_overscan.py \
+	tests/verbs/test_trim.py tests/stacks/test_stacks.py tests/verbs/test_calibration.py tests/verbs/test_calibration_process.py \
+	tests/verbs/test_cosmic_rays.py tests/verbs/test_defects.py tests/verbs/test_blocks.py tests/fits/test_io_rice.py
 
 coverage: $(VENV)/.installed-coverage
 	$(BIN)/python -m pytest -q --cov --cov-report=
@@ -85,7 +85,7 @@ changelog: $(VENV)/.installed-test
 
 # the same tests once more, with what takes the place of our loader of compiled code where numba is another
 test-njit: $(VENV)/.installed-test
-	ZEROFRAME_KERNELS=njit $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/test_compiling.py tests/test_kernel_ways.py $(KERNEL_TESTS)
+	ZEROFRAME_KERNELS=njit $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/kernels/test_compiling.py tests/kernels/test_kernel_ways.py $(KERNEL_TESTS)
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --write-docs

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["CASES", "Case", "Found", "main", "measured", "own_bytes", "run_case"]
+__all__ = ["CASES", "Case", "Measured", "main", "measured", "own_bytes", "run_case"]
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What the program and its libraries may take beside the limit.
@@ -56,7 +56,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Found:
+class Measured:
     """How a run ended: what it took, whether the group killed it, its exit code, and its last words."""
 
     peak_bytes: int
@@ -128,7 +128,7 @@ def _group(most_bytes: int) -> Iterator[Path | None]:
                 time.sleep(0.05)
 
 
-def measured(command: Sequence[object], limit_bytes: int) -> Found:
+def measured(command: Sequence[object], limit_bytes: int) -> Measured:
     """Run a command, and look at its memory while it runs.
 
     Parameters
@@ -140,7 +140,7 @@ def measured(command: Sequence[object], limit_bytes: int) -> Found:
 
     Returns
     -------
-    Found
+    Measured
     """
     started = time.perf_counter()
     with _group(limit_bytes + OWN_BYTES) as group:
@@ -158,7 +158,7 @@ def measured(command: Sequence[object], limit_bytes: int) -> Found:
         reader.join()
     text = b"".join(said).decode("utf-8", "replace")
     seconds = time.perf_counter() - started
-    return Found(peak, process.returncode == -9, group is not None, process.returncode, seconds, text)
+    return Measured(peak, process.returncode == -9, group is not None, process.returncode, seconds, text)
 
 
 def _write(path: Path, kind: str, number: int, shape_yx: tuple[int, int]) -> None:
@@ -202,7 +202,7 @@ def _frames(folder: Path, case: Case, distinct: int) -> list[Path]:
     return paths
 
 
-def run_case(case: Case, work: Path) -> Found:
+def run_case(case: Case, work: Path) -> Measured:
     """Make the frames of a case, run it, and take everything away again.
 
     Parameters
@@ -214,7 +214,7 @@ def run_case(case: Case, work: Path) -> Found:
 
     Returns
     -------
-    Found
+    Measured
     """
     from zeroframe.memory import parse_size
 
@@ -237,7 +237,7 @@ def run_case(case: Case, work: Path) -> Found:
         (work / "combined.fits").unlink(missing_ok=True)
 
 
-def _row(case: Case, found: Found, limit_bytes: int) -> str:
+def _row(case: Case, found: Measured, limit_bytes: int) -> str:
     group = "yes" if found.in_group and not found.was_killed else "no" if found.in_group else "not tried"
     cells = (
         case.command, case.form, case.size, f"{case.frames:,}", case.limit, f"{found.peak_bytes / 1e6:.0f}",

@@ -27,7 +27,7 @@ from zeroframe.headers.columns import HeaderColumns
 from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.index import FolderMemory, HeaderIndex
 from zeroframe.headers.reading import ParsedCards, header_values
-from zeroframe.headers.survey import Found
+from zeroframe.headers.survey import RawFrame
 from zeroframe.workers import map_jobs
 
 if TYPE_CHECKING:
@@ -93,14 +93,14 @@ def _constant_cards() -> str:
     return "".join(cards)
 
 
-def _found(path: Path, header: bytes) -> Found:
+def _found(path: Path, header: bytes) -> RawFrame:
     """Do what a survey does with the header of a file."""
     hdu = hdu_from_header(path, 0, header, 11520)
     frame = FrameFile(path, "plain", (hdu,))
-    return Found(path, frame, read_facts(hdu.cards, path.name), None)
+    return RawFrame(path, frame, read_facts(hdu.cards, path.name), None)
 
 
-def _planned(found: list[Found], raw: Path, out: Path) -> int:
+def _planned(found: list[RawFrame], raw: Path, out: Path) -> int:
     """Plan a night; return how many jobs it has."""
     from zeroframe.planning.planning import plan_night
     from zeroframe.planning.recipe import parse_recipe

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reliability import small_night
-from zeroframe.run.cluster import calibrate_there
+from zeroframe.run.cluster import calibrate_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -131,7 +131,7 @@ def until(condition, what: str) -> None:
 
 def calibrate_and_die_once(task: FrameTask) -> Made:
     """Calibrate a frame; the first time that this is done in a folder, die before anyone is told of it."""
-    made = calibrate_there(task)
+    made = calibrate_task(task)
     try:
         (task.frame.target.parent.parent / "has died").touch(exist_ok=False)
     except FileExistsError:

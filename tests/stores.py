@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from zeroframe.fits.store import objects as places
-from zeroframe.fits.store.objects import Place
+from zeroframe.fits.store.objects import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +120,7 @@ def files() -> Any:
     return places._filesystem("s3")
 
 
-def send(folder: Path, place: Place) -> Place:
+def send(folder: Path, place: ObjectStore) -> ObjectStore:
     """Put the files of a folder, and of those within, into a place."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -128,7 +128,7 @@ def send(folder: Path, place: Place) -> Place:
     return place
 
 
-def hashes_there(place: Place) -> dict[str, str]:
+def hashes_there(place: ObjectStore) -> dict[str, str]:
     """Return the SHA-256 of everything in a place and in folders within, but what tells of the run."""
     root = f"{place.url.removeprefix('s3://')}/"
     found = {name.removeprefix(root): files().cat_file(name) for name in files().find(root, refresh=True)}

@@ -10,7 +10,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
-from zeroframe.fits.store.names import any_far, as_path
+from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.memory import parse_size
 from zeroframe.planning.shorthands import JOBS, SHORTHANDS, recipe_for
 from zeroframe.run.reduced import Forecast, Reduction
@@ -262,13 +262,13 @@ def plan(
     from zeroframe.run.status import examine_night
 
     planned, _ = _planned(job, raw, out, options)
-    standings = examine_night(
+    statuses = examine_night(
         planned,
         check=options.get("check", False),
         check_sums=not options.get("ignore_checksums", False),
         workers=options.get("workers"),
     )
-    return Forecast(planned, standings)
+    return Forecast(planned, statuses)
 
 
 def _planned(
@@ -312,7 +312,7 @@ def _recipe(asked: NightRecipe | str | os.PathLike[str] | None) -> NightRecipe:
 def _carried_out(
     job: str, raw: str | os.PathLike[str], out: str | os.PathLike[str], options: Mapping[str, Any]
 ) -> Reduction:
-    from zeroframe.run.engine import carry_out_night
+    from zeroframe.run.engine import run_session
     from zeroframe.run.session import begin_night
 
     planned, limit_bytes = _planned(job, raw, out, options)
@@ -325,9 +325,9 @@ def _carried_out(
         check_sums=check_sums,
         executor=options.get("executor"),
     ) as session:
-        result = carry_out_night(session, progress=options.get("progress"), check_sums=check_sums, measure=True)
+        result = run_session(session, progress=options.get("progress"), check_sums=check_sums, measure=True)
         shown = result.read_from(session.copies)
-        if options.get("report", True) and not session.right_report:
+        if options.get("report", True) and not session.matching_report:
             problem = _reported(job, planned, shown, options)
             if problem:
                 return Reduction(planned, result, (problem,))
@@ -342,7 +342,7 @@ def _reported(job: str, planned: NightPlan, result: NightResult, options: Mappin
     if not can_write_reports():
         return ""
     target, workers = planned.out / "report.html", options.get("workers")
-    if any_far(planned.raw, planned.out):
+    if any_remote(planned.raw, planned.out):
         workers = min(workers or _FAR_READERS, _FAR_READERS)
     command = f"zeroframe.{job}({str(planned.raw)!r}, {str(planned.out)!r}, …)"
     try:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.session import NightSession
 
-__all__ = ["NightMeans", "carry_out_plan"]
+__all__ = ["NightResources", "carry_out_plan"]
 
 
 @dataclass(frozen=True, slots=True)
-class NightMeans:
+class NightResources:
     """The options of the command that say how, and not what.
 
     Attributes
@@ -53,7 +53,7 @@ class NightMeans:
 
 
 def carry_out_plan(
-    plan: NightPlan, means: NightMeans, screen: NightScreen, executor: Executor | None
+    plan: NightPlan, means: NightResources, screen: NightScreen, executor: Executor | None
 ) -> tuple[int, NightResult | None]:
     """Carry out a plan, say what comes of it, and write the report.
 
@@ -61,7 +61,7 @@ def carry_out_plan(
     ----------
     plan : NightPlan
         What is to be done.
-    means : NightMeans
+    means : NightResources
         How.
     screen : NightScreen
         Where it is said.
@@ -80,7 +80,7 @@ def carry_out_plan(
     ZeroframeError
         When nothing could be begun.
     """
-    from zeroframe.run.engine import carry_out_night
+    from zeroframe.run.engine import run_session
     from zeroframe.run.session import begin_night
 
     if means.dry_run:
@@ -98,11 +98,11 @@ def carry_out_plan(
         screen.night_found(plan)
         screen.choices(plan.choices)
         with screen.progress() as progress:
-            measure = means.report and can_write() and not session.right_report
-            result = carry_out_night(session, progress=progress, check_sums=means.check_sums, measure=measure)
+            measure = means.report and can_write() and not session.matching_report
+            result = run_session(session, progress=progress, check_sums=means.check_sums, measure=measure)
         screen.night_result(plan, result)
         shown = result.read_from(session.copies)
-        reported = not means.report or session.right_report or _write_report(session, shown, screen, means.workers)
+        reported = not means.report or session.matching_report or _write_report(session, shown, screen, means.workers)
     return (_night_code(result) if reported else max(_night_code(result), INCOMPLETE)), result
 
 
@@ -133,16 +133,16 @@ def _files_of(result: NightResult) -> list[Path]:
     return [path for frame in there for path in (frame.source, frame.target)] + made
 
 
-def _dry_run(plan: NightPlan, means: NightMeans, screen: NightScreen) -> int:
+def _dry_run(plan: NightPlan, means: NightResources, screen: NightScreen) -> int:
     """Show what would be done; return the code with which it would be refused."""
     from zeroframe.run.result_files import would_be_refused
     from zeroframe.run.status import examine_night
 
     screen.night_found(plan)
     screen.choices(plan.choices)
-    standings = examine_night(plan, check=means.check, check_sums=means.check_sums, workers=means.workers)
-    screen.night_tree(plan, standings)
-    return REFUSED if would_be_refused(standings, overwrite=plan.overwrite) else OK
+    statuses = examine_night(plan, check=means.check, check_sums=means.check_sums, workers=means.workers)
+    screen.night_tree(plan, statuses)
+    return REFUSED if would_be_refused(statuses, overwrite=plan.overwrite) else OK
 
 
 def _night_code(result: NightResult) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.first_steps import Choice
     from zeroframe.run.combined_outcome import CombinedOutcome
-    from zeroframe.run.result_files import Standing
+    from zeroframe.run.result_files import ResultStatus
     from zeroframe.run.verify import Verified
     from zeroframe.stacks.noise import StackNoise
 
@@ -83,9 +83,9 @@ def harmless_cell(value: CardValue) -> CardValue:
     return f"'{text}" if runs and not _PLAIN_NUMBER.fullmatch(value) else text
 
 
-def would_stop(standings: Sequence[Standing]) -> str:
+def would_stop(statuses: Sequence[ResultStatus]) -> str:
     """Return what is said where a run would stop; --overwrite is advised only where it replaces results of our own."""
-    strange = any(standing.verdict == "refuse" for standing in standings)
+    strange = any(status.verdict == "refuse" for status in statuses)
     what = "move away what zeroframe has not made" if strange else "add --overwrite"
     return f"; a run would stop here: {what}, or choose another folder"
 

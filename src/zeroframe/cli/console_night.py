@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.planning.words import Branch
     from zeroframe.run.outcomes import GroupOutcome, NightOutcome, NightResult
-    from zeroframe.run.status import NightStandings
+    from zeroframe.run.status import NightStatuses
 
 __all__ = ["NightScreen", "only_group"]
 
@@ -64,25 +64,25 @@ class NightScreen(Screen):
         for reason, names in list(reasons.items())[:_MOST_IGNORED]:
             self.line(f"{listed(names)}: {reason}", "left alone", "dim")
 
-    def night_tree(self, plan: NightPlan, standings: NightStandings) -> None:
+    def night_tree(self, plan: NightPlan, statuses: NightStatuses) -> None:
         """Show as a tree what a run would do."""
         words = {word: word for word in ("make", "keep", "replace", "refuse")}
         words |= {} if plan.overwrite else {"replace": "refuse"}
         if only_group(plan) is not None and not plan.science:
-            for line in _standing_lines(plan, standings, words):
+            for line in _standing_lines(plan, statuses, words):
                 self._out.print(line, soft_wrap=True)
         else:
             from zeroframe.planning.words import plan_tree
 
             for line in _tree_lines(plan_tree(plan)):
                 self._out.print(line, soft_wrap=True)
-            for standing in standings.refused:
-                goes = plan.overwrite and standing.verdict == "replace"
+            for status in statuses.refused:
+                goes = plan.overwrite and status.verdict == "replace"
                 word = ("would be replaced", "yellow") if goes else ("in the way", "red")
-                self.line(f"{standing.target}: {standing.reason}", *word)
-        counts = Counter(words[standing.verdict] for standing in standings.all)
+                self.line(f"{status.target}: {status.reason}", *word)
+        counts = Counter(words[status.verdict] for status in statuses.all)
         said = ", ".join(f"{number} to {word}" for word, number in counts.items())
-        advice = would_stop(standings.all) if counts["refuse"] else ""
+        advice = would_stop(statuses.all) if counts["refuse"] else ""
         self.line(f"Nothing was written: {said}{advice}.")
 
     def night_result(self, plan: NightPlan, result: NightResult) -> None:
@@ -176,15 +176,15 @@ def _frames_table(frames: Sequence[NightFrame]) -> Table:
     return table
 
 
-def _standing_lines(plan: NightPlan, standings: NightStandings, words: Mapping[str, str]) -> Iterator[str]:
+def _standing_lines(plan: NightPlan, statuses: NightStatuses, words: Mapping[str, str]) -> Iterator[str]:
     """Yield a line for each result of a group: whether it would be made, kept or replaced, and why."""
     styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red", "refuse": "red"}
     yield escape(harmless(f"{plan.out}{os.sep}"))
-    told = [(standings.frames[frame.name], f"of {frame.name}") for frame in plan.frames]
-    told += [(standings.groups[group.name], f"of {plural(len(group.frames), 'frame')}") for group in plan.groups]
-    for standing, source in told:
-        text = f"{standing.target.name} ({source}): {standing.reason}"
-        yield f"├── [{styles[standing.verdict]}]{words[standing.verdict]:7}[/] {escape(harmless(text))}"
+    told = [(statuses.frames[frame.name], f"of {frame.name}") for frame in plan.frames]
+    told += [(statuses.groups[group.name], f"of {plural(len(group.frames), 'frame')}") for group in plan.groups]
+    for status, source in told:
+        text = f"{status.target.name} ({source}): {status.reason}"
+        yield f"├── [{styles[status.verdict]}]{words[status.verdict]:7}[/] {escape(harmless(text))}"
     for refused in plan.refused:
         yield f"├── [red]failed [/] {escape(harmless(str(refused.problem)))}"
 

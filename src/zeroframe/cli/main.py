@@ -226,15 +226,15 @@ def combine(
     workers: Workers = None,
 ) -> int:
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
-    from zeroframe.fits.store.names import FAR_THREADS, any_far
+    from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
     from zeroframe.run.combine_files import run_combine
     from zeroframe.stacks.clipping import clip_spec
 
     screen = Screen()
     spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
     frames = expanded(frames)
-    if any_far(*frames):
-        workers = workers or FAR_THREADS
+    if any_remote(*frames):
+        workers = workers or REMOTE_THREADS
     with screen.progress() as progress:
         outcome = run_combine(
             frames,

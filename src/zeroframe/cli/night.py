@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zeroframe.cli.calibrate import NightMeans, carry_out_plan
+from zeroframe.cli.calibrate import NightResources, carry_out_plan
 from zeroframe.cli.options import (
     COMBINE,
     OK,
@@ -163,14 +163,14 @@ def _command(job: str) -> Callable[..., int]:
             "compress": compress,
         }
         on = None if dry_run else cluster
-        means = NightMeans(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on)
+        means = NightResources(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on)
         return _carried_out(job, raw, out, _recipe_of(job, recipe, said), means, by_night=by_night, overwrite=overwrite)
 
     return run
 
 
 def _carried_out(
-    job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightMeans, *, by_night: bool, overwrite: bool
+    job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, by_night: bool, overwrite: bool
 ) -> int:
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.planning.asking import planned

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from zeroframe.cli.calibrate import NightMeans
+    from zeroframe.cli.calibrate import NightResources
     from zeroframe.cli.console_nights import NightsScreen, Told
     from zeroframe.planning.calendar import Night
-    from zeroframe.planning.nights import ManyNights
+    from zeroframe.planning.nights import NightSeries
     from zeroframe.planning.recipe import NightRecipe
 
 __all__ = ["carry_out_nights"]
 
 
-def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightMeans, *, overwrite: bool) -> int:
+def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, overwrite: bool) -> int:
     """Plan and carry out every night of a tree or a list; one that fails does not stop the others.
 
     Parameters
@@ -35,7 +35,7 @@ def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightMean
         Holds a folder for each night.
     recipe : NightRecipe
         What was asked for.
-    means : NightMeans
+    means : NightResources
         How it is done.
     overwrite : bool
         Whether files that are there already may be replaced.
@@ -70,7 +70,7 @@ def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightMean
     return _code_of(told)
 
 
-def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, workers: int | None) -> ManyNights:
+def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, workers: int | None) -> NightSeries:
     from zeroframe.planning.manifest import read_manifest
     from zeroframe.planning.nights import nights_of_list, nights_of_tree
 
@@ -79,7 +79,9 @@ def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, worker
     return nights_of_tree(raw, out, recipe, overwrite=overwrite, workers=workers)
 
 
-def _one(nights: ManyNights, night: Night, means: NightMeans, screen: NightsScreen, executor: Executor | None) -> Told:
+def _one(
+    nights: NightSeries, night: Night, means: NightResources, screen: NightsScreen, executor: Executor | None
+) -> Told:
     """Carry out one night; keep no more of it than a line of the summary."""
     from zeroframe.cli.console_nights import Told
 

@@ -41,9 +41,9 @@ def report_threads(workers: int | None, *folders: Path) -> int | None:
     folders : pathlib.Path
         Where the frames are.
     """
-    from zeroframe.fits.store.names import any_far
+    from zeroframe.fits.store.names import any_remote
 
-    return min(workers or _FAR_READERS, _FAR_READERS) if any_far(*folders) else workers
+    return min(workers or _FAR_READERS, _FAR_READERS) if any_remote(*folders) else workers
 
 
 def watched(watch: Watch, paths: Iterable[Path], measured: Callable[[], ReportData]) -> ReportData:

@@ -170,9 +170,9 @@ def stamp_of(path: Path) -> str | None:
         When a store does not answer.
     """
     if isinstance(path, UrlPath):
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        there = Place.of(path).find(path.name)
+        there = ObjectStore.of(path).find(path.name)
         return None if there is None else there.stamp
     try:
         return file_stamp(path.stat(), time.time_ns())

@@ -204,9 +204,9 @@ def read_bytes(path: Path, start: int, stop: int) -> bytes:
 def _read_into(path: Path, target: memoryview, offset: int) -> int:
     """Fill memory with what stands at a place of a file; return how many bytes there were."""
     if isinstance(path, UrlPath):
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        data = Place.of(path).read_range(path.name, offset, offset + len(target))
+        data = ObjectStore.of(path).read_range(path.name, offset, offset + len(target))
         target[: len(data)] = data
         return len(data)
     descriptor = open_source_descriptor(path).descriptor

@@ -42,9 +42,9 @@ class Replaceable:
             When the disk does not.
         """
         if isinstance(path, UrlPath):
-            from zeroframe.fits.store.objects import Place
+            from zeroframe.fits.store.objects import ObjectStore
 
-            there = Place.of(path).find(path.name)
+            there = ObjectStore.of(path).find(path.name)
             return None if there is None else cls(there.stamp)
         try:
             status = path.lstat()

@@ -360,9 +360,9 @@ def open_source_descriptor(path: Path) -> OpenFile:
         When it is a folder, a socket or another thing that is not a file, or is empty.
     """
     if isinstance(path, UrlPath):
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        return OpenFile(*Place.of(path).fetched(path.name))
+        return OpenFile(*ObjectStore.of(path).fetched(path.name))
     try:
         # Without O_NONBLOCK opening a pipe would wait for somebody to write into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

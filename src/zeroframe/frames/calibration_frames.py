@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLAT_LEVEL_CARD",
+    "NO_CALIBRATION",
     "NO_MASK",
-    "NO_PLANE",
     "Divisor",
     "brightest_hundredth",
     "divisor_of",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: A plane that is not there, and a mask, as kernels know them.
-NO_PLANE = np.empty((0, 0), np.float32)
+NO_CALIBRATION = np.empty((0, 0), np.float32)
 NO_MASK = np.empty((0, 0), np.bool_)
 #: What a flat says that was divided by its level: what that was.
 FLAT_LEVEL_CARD = "FLATLEVL"
@@ -149,7 +149,7 @@ def divisor_of(
 
     Examples
     --------
-    >>> found = divisor_of(np.array([[2.0, 0.0, np.nan]]), NO_PLANE, None, level=2.0)
+    >>> found = divisor_of(np.array([[2.0, 0.0, np.nan]]), NO_CALIBRATION, None, level=2.0)
     >>> found.data, found.unusable
     (array([[2., 2., 2.]]), array([[False,  True,  True]]))
     """

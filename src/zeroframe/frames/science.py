@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.calibration_frames import NO_PLANE
+from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.raw import is_fused, kept_ranges
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.masks import mask_high, mask_high_swapped16
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.fits import HeaderDraft, RawImage
-    from zeroframe.frames.steps import CalibratedFrame, Ingredients
+    from zeroframe.frames.steps import CalibratedFrame, Calibrations
 
-__all__ = ["mask_saturated", "reduce_frame", "say_steps", "subtract_planes"]
+__all__ = ["mask_saturated", "record_steps", "reduce_frame", "subtract_planes"]
 
 
 def subtract_planes(pixels: NDArray[Any], bias: NDArray[Any], dark: NDArray[Any], scale: float) -> None:
     """Subtract a bias, and a dark times ``scale``, from a frame, in place; of shape (0, 0) where there is none."""
-    none = NO_PLANE
+    none = NO_CALIBRATION
     calibrate_image(
         pixels, none, (bias, dark, none), (none, none, none), none, Factors(dark=scale), NO_NOISE, pixels, none
     )
@@ -30,7 +30,7 @@ def subtract_planes(pixels: NDArray[Any], bias: NDArray[Any], dark: NDArray[Any]
 
 def reduce_frame(
     frame: CalibratedFrame,
-    with_: Ingredients,
+    with_: Calibrations,
     pixels: NDArray[Any],
     mask: NDArray[np.bool_],
     sigma: NDArray[Any],
@@ -42,7 +42,7 @@ def reduce_frame(
     ----------
     frame : CalibratedFrame
         What is done.
-    with_ : Ingredients
+    with_ : Calibrations
         With what.
     pixels : ndarray of float, shape (ny, nx)
         Worked on in place.
@@ -62,7 +62,7 @@ def reduce_frame(
     factors = Factors(dark=scale, result=factor)
     noise = NO_NOISE if with_.noise is None else with_.noise
     not_finite = calibrate_image(
-        pixels, NO_PLANE, with_.planes, with_.sigmas, with_.pedestal, factors, noise, pixels, sigma
+        pixels, NO_CALIBRATION, with_.planes, with_.sigmas, with_.pedestal, factors, noise, pixels, sigma
     )
     for more in with_.masks:
         mask |= more
@@ -81,7 +81,7 @@ def reduce_frame(
         header["RNOISADU"] = (with_.read_noise_adu, "ADU, noise of one pixel without light")
 
 
-def say_steps(frame: CalibratedFrame, header: HeaderDraft) -> None:
+def record_steps(frame: CalibratedFrame, header: HeaderDraft) -> None:
     """Say in a header in IRAF's words what is done."""
     steps = frame.steps
     if steps.bias is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from zeroframe.frames.calibration_frames import NO_PLANE, error_factor
+from zeroframe.frames.calibration_frames import NO_CALIBRATION, error_factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zeroframe.kernels.calibrate import NoiseModel
 
 
-__all__ = ["COSMIC_RAYS", "CalibratedFrame", "CosmicRays", "FrameRecipe", "Ingredients", "Plane", "Steps"]
+__all__ = ["COSMIC_RAYS", "CalibratedFrame", "CalibrationFrame", "Calibrations", "CosmicRays", "FrameRecipe", "Steps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,12 @@ class Steps:
 
 
 @dataclass(frozen=True, eq=False)
-class Ingredients:
+class Calibrations:
     """What one science frame is calibrated with.
 
     Attributes
     ----------
-    bias, dark, flat : Plane or None
+    bias, dark, flat : CalibrationFrame or None
         Combined frames; the flat is above zero everywhere.
     masks : tuple of ndarray of bool
         Pixels that are masked.
@@ -107,9 +107,9 @@ class Ingredients:
         What could not be done, and why.
     """
 
-    bias: Plane | None
-    dark: Plane | None
-    flat: Plane | None
+    bias: CalibrationFrame | None
+    dark: CalibrationFrame | None
+    flat: CalibrationFrame | None
     masks: tuple[NDArray[Any], ...]
     pedestal: NDArray[Any]
     gain_e_per_adu: float | None
@@ -120,13 +120,13 @@ class Ingredients:
     @property
     def planes(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Bias, dark and flat, as kernels take them."""
-        return tuple(NO_PLANE if one is None else one.data for one in (self.bias, self.dark, self.flat))  # type: ignore[return-value]
+        return tuple(NO_CALIBRATION if one is None else one.data for one in (self.bias, self.dark, self.flat))  # type: ignore[return-value]
 
     @property
     def sigmas(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Their standard deviations; none where no uncertainty is made."""
         used = (None, None, None) if self.noise is None else (self.bias, self.dark, self.flat)
-        return tuple(NO_PLANE if one is None else one.sigma for one in used)  # type: ignore[return-value]
+        return tuple(NO_CALIBRATION if one is None else one.sigma for one in used)  # type: ignore[return-value]
 
 
 class CalibratedFrame(Protocol):
@@ -151,7 +151,7 @@ class CalibratedFrame(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Plane:
+class CalibrationFrame:
     """A combined frame, or a mask.
 
     Attributes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, NotFitsError, UsageError, nearest_name
 from zeroframe.fits.failures import attempt
-from zeroframe.fits.store.names import FAR_THREADS, UrlPath, as_path
+from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, as_path
 from zeroframe.headers.columns import HeaderColumns
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.query import parse_where
@@ -114,7 +114,7 @@ def _headers_of(folder: str | os.PathLike[str]) -> tuple[HeaderColumns, list[Fra
 def _headers_in_store(folder: UrlPath) -> tuple[HeaderColumns, list[FrameError]]:
     """Read the headers of a store, some kilobytes of each file; no index remembers them."""
     paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    read = dict(zip(paths, map_threads(_header_in_store, paths, FAR_THREADS), strict=True))
+    read = dict(zip(paths, map_threads(_header_in_store, paths, REMOTE_THREADS), strict=True))
     found = {str(path): header for path, header in read.items() if isinstance(header, dict)}
     return HeaderColumns.of(list(found), list(found.values())), [
         problem for problem in read.values() if isinstance(problem, FrameError)

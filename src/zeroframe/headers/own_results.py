@@ -78,9 +78,9 @@ def _kept_apart(path: Path) -> str:
 
 def _head(path: Path) -> bytes:
     if isinstance(path, UrlPath):
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        return Place.of(path).read_range(path.name, 0, _HEAD_BYTES)
+        return ObjectStore.of(path).read_range(path.name, 0, _HEAD_BYTES)
     with path.open("rb") as file:
         return file.read(_HEAD_BYTES)
 

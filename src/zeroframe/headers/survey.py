@@ -20,14 +20,23 @@ from zeroframe.fits import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.inputs import Identity, identities_above
 from zeroframe.fits.scan import refuse_blown_up
-from zeroframe.fits.store.names import FAR_THREADS, UrlPath, any_far, as_path
+from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["KEY_CARD", "Found", "folder_files", "survey", "survey_files", "survey_folder", "survey_tree", "tree_files"]
+__all__ = [
+    "KEY_CARD",
+    "RawFrame",
+    "folder_files",
+    "survey",
+    "survey_files",
+    "survey_folder",
+    "survey_tree",
+    "tree_files",
+]
 
 #: A header that has it is that of a result; it names the job that made it.
 KEY_CARD = "ZFJOB"
@@ -37,7 +46,7 @@ _WRAPPING_SUFFIXES = (".gz", ".bz2")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RawFrame:
     """One file of a folder.
 
     Attributes
@@ -93,7 +102,7 @@ class Found:
         return self.shape_yx, self.binning_xy, (self.facts.unit if self.facts else None) or "adu"
 
 
-def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = None) -> list[Found]:
+def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = None) -> list[RawFrame]:
     """Read the headers of files.
 
     Parameters
@@ -105,7 +114,7 @@ def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = Non
 
     Returns
     -------
-    list of Found
+    list of RawFrame
         In the order of ``paths``.
 
     Warns
@@ -123,12 +132,12 @@ def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = Non
 
 def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
     """More threads than there are cores, where most of the time is spent waiting for a store."""
-    return FAR_THREADS if workers is None and any_far(*paths) else workers
+    return REMOTE_THREADS if workers is None and any_remote(*paths) else workers
 
 
 def survey_folder(
     folder: str | os.PathLike[str], *, output: Path | None = None, workers: int | None = None
-) -> list[Found]:
+) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
 
     Parameters
@@ -142,7 +151,7 @@ def survey_folder(
 
     Returns
     -------
-    list of Found
+    list of RawFrame
         Sorted by name. Hidden files, and files that are neither FITS nor named so, are left out.
 
     Raises
@@ -170,7 +179,7 @@ def survey_tree(
     leave_out: Sequence[str | os.PathLike[str]] = (),
     output: Path | None = None,
     workers: int | None = None,
-) -> list[Found]:
+) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
 
     Parameters
@@ -186,7 +195,7 @@ def survey_tree(
 
     Returns
     -------
-    list of Found
+    list of RawFrame
         Sorted by folder and name. Hidden files and folders, and files that are neither FITS nor named so, are left out.
 
     Raises
@@ -309,9 +318,9 @@ def _visible_in(folder: Path) -> tuple[list[Path], list[Path]]:
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return files and folders, sorted by name, without hidden ones: such as the ._ that macOS leaves beside frames."""
     if isinstance(folder, UrlPath):
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        place = Place(str(folder))
+        place = ObjectStore(str(folder))
         within = [name for name in place.folders() if not name.startswith(".")]
         return [folder / file.name for file in place.listing()], [folder / name for name in within]
     files, folders = list[Path](), list[Path]()
@@ -329,7 +338,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[Found]:
+def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[RawFrame]:
     """Read the headers of those files that are FITS or are named so; of the others nothing is said.
 
     Parameters
@@ -341,7 +350,7 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[F
 
     Returns
     -------
-    list of Found
+    list of RawFrame
         In the order of ``paths``.
     """
     meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
@@ -368,16 +377,16 @@ def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
         refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
 
 
-def _look(path: Path) -> Found:
+def _look(path: Path) -> RawFrame:
     frame = attempt(path, lambda: scan(path).abridged())
     if isinstance(frame, FrameError):
-        return Found(path, None, None, frame)
+        return RawFrame(path, None, None, frame)
     image = attempt(path, _image_of_two_axes, frame)
     problem = image if isinstance(image, FrameError) else None
     facts = attempt(path, _facts_of, frame, None if isinstance(image, FrameError) else image)
     if isinstance(facts, FrameError):
-        return Found(path, frame, None, problem or facts)
-    return Found(path, frame, facts, problem)
+        return RawFrame(path, frame, None, problem or facts)
+    return RawFrame(path, frame, facts, problem)
 
 
 def _image_of_two_axes(frame: FrameFile) -> Hdu:

@@ -12,7 +12,7 @@ import numpy as np
 from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.dialects import FrameFacts, Kind, read_facts
-from zeroframe.headers.survey import Found, survey, survey_folder
+from zeroframe.headers.survey import RawFrame, survey, survey_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class Source:
     shape_yx: tuple[int, int]
     facts: FrameFacts | None = None
     cards: Mapping[str, object] | None = None
-    found: Found | None = None
+    found: RawFrame | None = None
     pixels: Pixels | None = None
 
     @property
@@ -168,7 +168,7 @@ def gather_sources(frames: object, workers: int | None = None) -> tuple[list[Sou
 
 
 def _as_sequence(frames: object) -> Sequence[object]:
-    if isinstance(frames, (str, Path, Found)) or hasattr(frames, "ndim") or not isinstance(frames, Sequence):
+    if isinstance(frames, (str, Path, RawFrame)) or hasattr(frames, "ndim") or not isinstance(frames, Sequence):
         return [frames]
     return frames
 
@@ -186,7 +186,7 @@ def _sources(frames: Sequence[object], kind: Kind | None, workers: int | None) -
     surveyed = iter(survey(paths, workers=workers))
     for number, frame in enumerate(frames, start=1):
         item = next(surveyed) if isinstance(frame, (str, Path)) else frame
-        if not isinstance(item, Found):
+        if not isinstance(item, RawFrame):
             yield _of_array(item, kind, number)
         elif item.problem is not None and item is not frame:
             raise item.problem
@@ -194,7 +194,7 @@ def _sources(frames: Sequence[object], kind: Kind | None, workers: int | None) -
             yield item.problem or _of_found(item, kind)
 
 
-def _of_found(item: Found, kind: Kind | None = None) -> Source | None:
+def _of_found(item: RawFrame, kind: Kind | None = None) -> Source | None:
     """Return the source of a file; None where its kind is of no use here, or it is a combined frame."""
     shape = item.shape_yx
     facts = item.facts

@@ -13,14 +13,14 @@ from zeroframe.errors import FrameError, NoFramesError
 from zeroframe.fits.failures import attempt
 from zeroframe.headers.dialects import Kind
 from zeroframe.headers.survey import survey_files
-from zeroframe.planning.select import sort_out
+from zeroframe.planning.select import classify
 from zeroframe.planning.traits import emptiest_hours, moment_of, split_nights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.traits import Moment
 
@@ -102,7 +102,7 @@ def make_calendar(
     paths: Iterable[Path],
     recipe: NightRecipe,
     *,
-    read: Callable[..., list[Found]] = survey_files,
+    read: Callable[..., list[RawFrame]] = survey_files,
     workers: int | None = None,
 ) -> Calendar:
     """Read the headers of files, and tell nights apart.
@@ -152,12 +152,12 @@ def make_calendar(
 
 
 def _noted(
-    paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[Found]], workers: int | None
+    paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[RawFrame]], workers: int | None
 ) -> Iterator[_Noted]:
     left = iter(paths)
     while chunk := list(islice(left, _CHUNK)):
         found = read(chunk, workers=workers)
-        usable, refused, _ = sort_out(found, recipe)
+        usable, refused, _ = classify(found, recipe)
         kinds = {item.path: kind for item, kind in usable}
         wanted = {*kinds, *(each.path for each in refused)}
         for item in found:

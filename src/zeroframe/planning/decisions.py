@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from zeroframe.planning.plan import Group, Match, NightFrame, NightPlan, Step
-    from zeroframe.planning.select import Roll
+    from zeroframe.planning.select import Selection
 
-__all__ = ["listed", "lost_words", "told_choices"]
+__all__ = ["decisions_of", "listed", "lost_words"]
 
 _MOST_NAMES = 5
 _LONG_FOR_A_BIAS_S = 1.0
@@ -62,19 +62,19 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def told_choices(plan: NightPlan, roll: Roll) -> tuple[Choice, ...]:
+def decisions_of(plan: NightPlan, selection: Selection) -> tuple[Choice, ...]:
     """Return everything that was decided, and why: frames first, then what is done to them, then what is missing.
 
     Parameters
     ----------
     plan : NightPlan
         Whose own choices are not looked at.
-    roll : Roll
+    selection : Selection
         Who takes part.
     """
-    told = [*_about_kinds(plan), *_about_nights(plan, roll), *_about_forms(plan), *roll.choices]
+    told = [*_about_kinds(plan), *_about_nights(plan, selection), *_about_forms(plan), *selection.choices]
     told += [*_about_spellings(plan), *_about_bias(plan), *_about_scaling(plan), *_about_other_nights(plan)]
-    return (*told, *_about_missing(plan), *_about_groups(plan), *_about_noise(plan), *_about_copies(roll))
+    return (*told, *_about_missing(plan), *_about_groups(plan), *_about_noise(plan), *_about_copies(selection))
 
 
 def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
@@ -102,23 +102,23 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
         yield Choice("exposure", listed(long), "called bias, but exposed for more than a second", certain=False)
 
 
-def _about_nights(plan: NightPlan, roll: Roll) -> Iterator[Choice]:
+def _about_nights(plan: NightPlan, selection: Selection) -> Iterator[Choice]:
     counts = Counter(frame.traits.night for frame in plan.frames if frame.traits.night is not None)
     if len(counts) < 2:
         return
     value = f"{len(counts)}: " + listed(f"{night} ({frames_words(counts[night])})" for night in sorted(counts))
-    if roll.split.noon_s is None:
+    if selection.split.noon_s is None:
         reason = "their headers have the date only, and a night may have two; calibration of the same date comes first"
         yield Choice("nights", value, reason, certain=False)
         return
-    minutes = round(roll.split.noon_s / 60) % (24 * 60)
+    minutes = round(selection.split.noon_s / 60) % (24 * 60)
     noon = f"{minutes // 60:02d}:{minutes % 60:02d} UT"
-    hours = roll.split.idle_s / 3600
+    hours = selection.split.idle_s / 3600
     reason = (
         f"one ends and the next begins at {noon}, amid {hours:.1f} hours in which nothing is exposed on any day; "
         "calibration of the same night comes first"
     )
-    yield Choice("nights", value, reason, certain=roll.split.idle_s >= _SHORTEST_DAY_S)
+    yield Choice("nights", value, reason, certain=selection.split.idle_s >= _SHORTEST_DAY_S)
 
 
 def _about_forms(plan: NightPlan) -> Iterator[Choice]:
@@ -268,8 +268,8 @@ def _about_noise(plan: NightPlan) -> Iterator[Choice]:
         yield Choice("noise", ", ".join(said), reason, certain)
 
 
-def _about_copies(roll: Roll) -> Iterator[Choice]:
-    pairs: Sequence[tuple[str, str]] = roll.copies
+def _about_copies(selection: Selection) -> Iterator[Choice]:
+    pairs: Sequence[tuple[str, str]] = selection.copies
     if pairs:
         value = listed(f"{copy} and {original}" for original, copy in pairs)
         reason = "have one header, letter by letter: if they are one frame, it counts twice; take one away"

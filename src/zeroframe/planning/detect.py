@@ -13,7 +13,7 @@ from zeroframe.planning.select import takes_part
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.recipe import NightRecipe
 
@@ -21,13 +21,13 @@ __all__ = ["look_at_pixels"]
 
 
 def look_at_pixels(
-    found: Sequence[Found], recipe: NightRecipe, *, mem_limit_bytes: int | None = None, workers: int | None = None
+    found: Sequence[RawFrame], recipe: NightRecipe, *, mem_limit_bytes: int | None = None, workers: int | None = None
 ) -> OverscanInspection | None:
     """Look at the pixels of a few frames, where camera and sections are neither asked for nor known.
 
     Parameters
     ----------
-    found : sequence of Found
+    found : sequence of RawFrame
         Everything in the raw folder; of one of many nights, with what it borrows: its own frames may tell too little.
     recipe : NightRecipe
         What was asked for.
@@ -61,14 +61,14 @@ def look_at_pixels(
         return None
 
 
-def _of_unknown_cameras(found: Sequence[Found]) -> list[Found]:
+def _of_unknown_cameras(found: Sequence[RawFrame]) -> list[RawFrame]:
     """Return the raw frames whose camera is not recognised, by the first one of each form.
 
     Where there are others, those about which something is odd are left out: one that is cut off may be of any size.
     """
     unknown: dict[object, bool] = {}
-    left: list[Found] = []
-    odd: list[Found] = []
+    left: list[RawFrame] = []
+    odd: list[RawFrame] = []
     for item in found:
         if item.problem is not None or item.frame is None or item.facts is None or item.facts.combined:
             continue

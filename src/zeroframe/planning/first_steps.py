@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zeroframe.headers.sections import Section
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
 
-__all__ = ["Choice", "RecipeWishes", "choose_recipe", "size_words"]
+__all__ = ["Choice", "RecipeOptions", "choose_recipe", "size_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class RecipeWishes:
+class RecipeOptions:
     """What the caller asked to be done to each frame; None leaves it to what is known of the camera.
 
     Parameters
@@ -72,16 +72,16 @@ def size_words(shape_yx: tuple[int, ...] | None, binning_xy: tuple[int, int] = (
     return f"{size} pixels" + ("" if binning_xy == (1, 1) else f" binned {binning_xy[0]} x {binning_xy[1]}")
 
 
-def choose_recipe(item: Found, wishes: RecipeWishes) -> tuple[FrameRecipe, Camera | None, list[Choice]]:
+def choose_recipe(item: RawFrame, wishes: RecipeOptions) -> tuple[FrameRecipe, Camera | None, list[Choice]]:
     """Decide on overscan and trim for frames like this one: what was asked for, else what is known of the camera.
 
     What the header says of its sections is shown, and not believed.
 
     Parameters
     ----------
-    item : Found
+    item : RawFrame
         One of the frames, which all have its size.
-    wishes : RecipeWishes
+    wishes : RecipeOptions
         What was asked for.
 
     Returns
@@ -120,7 +120,7 @@ def choose_recipe(item: Found, wishes: RecipeWishes) -> tuple[FrameRecipe, Camer
     return recipe, camera, choices
 
 
-def _amplifier_seen(item: Found, wishes: RecipeWishes) -> Amplifier:
+def _amplifier_seen(item: RawFrame, wishes: RecipeOptions) -> Amplifier:
     """Overscan and trim as the pixels show them; none where sections were spelled out, or the size is another one."""
     seen = wishes.evidence
     if seen is None or wishes.names_sections or seen.shape_yx != item.shape_yx:
@@ -138,7 +138,7 @@ def _amplifier_seen(item: Found, wishes: RecipeWishes) -> Amplifier:
     )
 
 
-def _unknown_camera_choices(recipe: FrameRecipe, item: Found, wishes: RecipeWishes) -> list[Choice]:
+def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, wishes: RecipeOptions) -> list[Choice]:
     """Say what was chosen for a camera that is not known: by its pixels, or nothing."""
     seen = wishes.evidence
     if seen is None or seen.shape_yx != item.shape_yx:
@@ -157,7 +157,7 @@ def _unknown_camera_choices(recipe: FrameRecipe, item: Found, wishes: RecipeWish
     ]
 
 
-def _choose_camera(item: Found, wishes: RecipeWishes) -> tuple[Camera | None, list[Choice]]:
+def _choose_camera(item: RawFrame, wishes: RecipeOptions) -> tuple[Camera | None, list[Choice]]:
     """Return the camera that was named, else one that the header gives away; none where sections were spelled out."""
     if wishes.camera is not None:
         camera = load_camera(wishes.camera)
@@ -173,7 +173,7 @@ def _choose_camera(item: Found, wishes: RecipeWishes) -> tuple[Camera | None, li
     return found, [Choice("camera", found.title or found.name, reason)]
 
 
-def _amplifier_for(camera: Camera, item: Found) -> Amplifier:
+def _amplifier_for(camera: Camera, item: RawFrame) -> Amplifier:
     """Return the one amplifier of a camera, binned as the frame is."""
     if len(camera.amplifiers) != 1:
         reason = f"the camera {camera.name} has {len(camera.amplifiers)} amplifiers, and only one can be used yet"
@@ -192,7 +192,7 @@ def _amplifier_for(camera: Camera, item: Found) -> Amplifier:
     return camera.for_binning(item.binning_xy).amplifiers[0]
 
 
-def _overscan_spec(amplifier: Amplifier, item: Found, wishes: RecipeWishes) -> OverscanSpec | None:
+def _overscan_spec(amplifier: Amplifier, item: RawFrame, wishes: RecipeOptions) -> OverscanSpec | None:
     """How the overscan is subtracted; None where it is not."""
     asked = wishes.overscan is not None
     section = _checked(wishes.overscan if asked else amplifier.overscan, "overscan", item)
@@ -210,7 +210,7 @@ def _overscan_spec(amplifier: Amplifier, item: Found, wishes: RecipeWishes) -> O
     return OverscanSpec(section, axis, method, wishes.overscan_fit, order)
 
 
-def _checked(section: Section | None, what: str, item: Found) -> Section | None:
+def _checked(section: Section | None, what: str, item: RawFrame) -> Section | None:
     """Return the section with every end a number, if it lies in the frame."""
     if section is None:
         return None
@@ -220,13 +220,13 @@ def _checked(section: Section | None, what: str, item: Found) -> Section | None:
         raise SectionError(f"{item.path}: {what}: {error}; give --{what} as it stands in this frame") from error
 
 
-def _stated_sections(item: Found) -> str:
+def _stated_sections(item: RawFrame) -> str:
     """Return the sections that the header names, in words."""
     cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
     return " and ".join(f"{word} {cards.get(word)}" for word in ("BIASSEC", "TRIMSEC") if "[" in str(cards.get(word)))
 
 
-def _header_choices(item: Found) -> list[Choice]:
+def _header_choices(item: RawFrame) -> list[Choice]:
     """Say what is not done, and which sections of the header were not believed."""
     stated = _stated_sections(item)
     if not stated:

@@ -15,7 +15,7 @@ from zeroframe.planning.first_steps import size_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from zeroframe.planning.plan import NightFrame, Traits
+    from zeroframe.planning.plan import Configuration, NightFrame
     from zeroframe.planning.recipe import Tolerances
 
 __all__ = [
@@ -47,7 +47,7 @@ class Batch:
         BIAS, DARK or FLAT.
     frames : tuple of NightFrame
         In the order of their names.
-    traits : Traits
+    traits : Configuration
         What they have in common; numbers that vary within the tolerances are the mean.
     label, stem : str
         In words, and as a file is called: ``dark 300 s``, ``combined_dark_300s``.
@@ -55,7 +55,7 @@ class Batch:
 
     kind: Kind
     frames: tuple[NightFrame, ...]
-    traits: Traits
+    traits: Configuration
     label: str = ""
     stem: str = ""
 
@@ -72,7 +72,7 @@ def spelled(name: str) -> str:
     return re.sub(r"\s*\+\s*", "+", " ".join(name.split()))
 
 
-def filter_of(traits: Traits) -> str | None:
+def filter_of(traits: Configuration) -> str | None:
     """Return the filter of a frame as it is compared: with its case where that tells it from another of the folder."""
     if FILTER in traits.case_counts and traits.filter_name is not None:
         return spelled(traits.filter_name)
@@ -164,7 +164,7 @@ def _by_key(frames: Sequence[NightFrame], key: Callable[[NightFrame], tuple[obje
 
 def _by_number(
     groups: Sequence[Sequence[NightFrame]],
-    number: Callable[[Traits], float | None],
+    number: Callable[[Configuration], float | None],
     same: Callable[[float, float], bool],
 ) -> list[list[NightFrame]]:
     """Divide groups where a number is not the same: all of a part are the same as its smallest, so that none creeps."""
@@ -180,7 +180,7 @@ def _by_number(
     return [sorted(part, key=lambda frame: frame.name) for part in parts]
 
 
-def _common_traits(traits: Sequence[Traits]) -> Traits:
+def _common_traits(traits: Sequence[Configuration]) -> Configuration:
     return replace(
         traits[0],
         exposure_s=_mean(each.exposure_s for each in traits),

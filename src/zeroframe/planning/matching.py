@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zeroframe.frames.steps import FrameRecipe
-    from zeroframe.planning.plan import Group, Step, Traits
+    from zeroframe.planning.plan import Configuration, Group, Step
     from zeroframe.planning.recipe import NightRecipe, Tolerances
 
 __all__ = ["match_frame", "nights_apart", "rank_candidates", "why_not_together"]
@@ -46,17 +46,17 @@ class _Weighed:
 
     @property
     def order(self) -> tuple[object, ...]:
-        standing = (self.nights, self.exposure_class, self.degrees, self.noise)
-        return len(self.problems), *standing, self.group.label, self.group.name
+        status = (self.nights, self.exposure_class, self.degrees, self.noise)
+        return len(self.problems), *status, self.group.label, self.group.name
 
 
-def nights_apart(one: Traits, other: Traits) -> int | None:
+def nights_apart(one: Configuration, other: Configuration) -> int | None:
     """Return how many nights lie between two exposures; None where that is not known.
 
     Examples
     --------
-    >>> from zeroframe.planning.plan import Traits
-    >>> nights_apart(Traits((1, 1), night="2016-01-15"), Traits((1, 1), night="2016-01-18"))
+    >>> from zeroframe.planning.plan import Configuration
+    >>> nights_apart(Configuration((1, 1), night="2016-01-15"), Configuration((1, 1), night="2016-01-18"))
     3
     """
     if one.night is None or other.night is None:
@@ -66,7 +66,7 @@ def nights_apart(one: Traits, other: Traits) -> int | None:
     return abs((date.fromisoformat(one.night) - date.fromisoformat(other.night)).days)
 
 
-def why_not_together(what: Step, frame: Traits, group: Traits, tolerances: Tolerances) -> list[str]:
+def why_not_together(what: Step, frame: Configuration, group: Configuration, tolerances: Tolerances) -> list[str]:
     """Return why a combined frame does not belong to a frame, exposure left aside; empty where it does.
 
     What one of the two headers does not say is no reason.
@@ -75,7 +75,7 @@ def why_not_together(what: Step, frame: Traits, group: Traits, tolerances: Toler
     ----------
     what : {'bias', 'dark', 'flat'}
         The kind of combined frame.
-    frame, group : Traits
+    frame, group : Configuration
         Of the frame, and of the combined one.
     tolerances : Tolerances
         How far they may differ.
@@ -89,11 +89,11 @@ def why_not_together(what: Step, frame: Traits, group: Traits, tolerances: Toler
     return problems if _read_out(frame) == _read_out(group) else [*_unlike(frame, group, tolerances), *problems]
 
 
-def _read_out(traits: Traits) -> tuple[object, ...]:
+def _read_out(traits: Configuration) -> tuple[object, ...]:
     return traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.gain_e_per_adu
 
 
-def _unlike(frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[str]:
+def _unlike(frame: Configuration, group: Configuration, tolerances: Tolerances) -> Iterator[str]:
     """Yield in what two frames were read differently."""
     if frame.binning_xy != group.binning_xy:
         own, other = (f"{x} x {y}" for x, y in (group.binning_xy, frame.binning_xy))
@@ -114,7 +114,7 @@ def _unlike(frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[st
         yield f"another gain: {own_gain:.4g}, not {other_gain:.4g} e-/ADU"
 
 
-def _unlike_now(what: Step, frame: Traits, group: Traits, tolerances: Tolerances) -> Iterator[str]:
+def _unlike_now(what: Step, frame: Configuration, group: Configuration, tolerances: Tolerances) -> Iterator[str]:
     """Yield in what the circumstances of two exposures differ too much."""
     if what == "flat" and filter_of(frame) != filter_of(group):
         if frame.filter_name is not None and group.filter_name is not None:
@@ -139,7 +139,7 @@ def _nights_words(nights: int) -> str:
 
 
 def rank_candidates(
-    what: Step, frame: Traits, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
+    what: Step, frame: Configuration, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
 ) -> tuple[Candidate, ...]:
     """Return all combined frames of a kind, best first, each with why it is chosen or turned down.
 
@@ -147,7 +147,7 @@ def rank_candidates(
     ----------
     what : {'bias', 'dark', 'flat'}
         The kind.
-    frame : Traits
+    frame : Configuration
         Of the frame that one is looked for.
     overscan_and_trim : FrameRecipe
         What is done to that frame first; a combined frame must have had the same.
@@ -179,7 +179,9 @@ def rank_candidates(
     )
 
 
-def _weigh(what: Step, frame: Traits, overscan_and_trim: FrameRecipe, group: Group, recipe: NightRecipe) -> _Weighed:
+def _weigh(
+    what: Step, frame: Configuration, overscan_and_trim: FrameRecipe, group: Group, recipe: NightRecipe
+) -> _Weighed:
     traits = group.traits
     problems = why_not_together(what, frame, traits, recipe.tolerances)
     if not problems and overscan_and_trim != group.frames[0].recipe:
@@ -204,7 +206,7 @@ def _weigh(what: Step, frame: Traits, overscan_and_trim: FrameRecipe, group: Gro
     )
 
 
-def _exposure(group: Group, frame: Traits, recipe: NightRecipe) -> tuple[int, float, float | None, list[str]]:
+def _exposure(group: Group, frame: Configuration, recipe: NightRecipe) -> tuple[int, float, float | None, list[str]]:
     """Return the class of a dark, by what its noise would be multiplied, it itself, and what forbids that."""
     own_s, wanted_s = group.traits.exposure_s, frame.exposure_s
     if wanted_s is None or own_s is None:
@@ -229,7 +231,7 @@ def _exposure_reason(own_s: float, wanted_s: float, scale: float) -> str:
     return f"exposure {exposure_words(own_s)}, not {exposure_words(wanted_s)}: would be scaled by {scale:.3g}"
 
 
-def _reason(what: Step, frame: Traits, each: _Weighed, best: _Weighed | None, *, own_exposure: bool) -> str:
+def _reason(what: Step, frame: Configuration, each: _Weighed, best: _Weighed | None, *, own_exposure: bool) -> str:
     """Say why a candidate is turned down, or why it is the best, be there a dark of the frame's own exposure or not."""
     if each.problems:
         return "; ".join(each.problems)
@@ -250,7 +252,7 @@ def _reason(what: Step, frame: Traits, each: _Weighed, best: _Weighed | None, *,
     return f"as good as {best.group.label}, which is named first" if wanted else ""
 
 
-def _why_best(what: Step, frame: Traits, best: _Weighed, *, own_exposure: bool) -> str:
+def _why_best(what: Step, frame: Configuration, best: _Weighed, *, own_exposure: bool) -> str:
     traits = best.group.traits
     nights = nights_apart(frame, traits)
     said = []
@@ -270,7 +272,7 @@ def _why_best(what: Step, frame: Traits, best: _Weighed, *, own_exposure: bool) 
 
 
 def match_frame(
-    what: Step, frame: Traits, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
+    what: Step, frame: Configuration, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
 ) -> Match:
     """Choose the combined frame for one step of a frame that needs it.
 

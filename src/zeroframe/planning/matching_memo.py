@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.planning.grouping import Batch
-    from zeroframe.planning.plan import Group, Match, NightFrame, Step, Traits
+    from zeroframe.planning.plan import Configuration, Group, Match, NightFrame, Step
     from zeroframe.planning.recipe import NightRecipe, Tolerances
 
-__all__ = ["Choosing", "Fitting"]
+__all__ = ["Fitting", "MatchCache"]
 
 Combined = TypeVar("Combined", "Batch", "Group")
 
@@ -26,12 +26,12 @@ Combined = TypeVar("Combined", "Batch", "Group")
 class _Sorts:
     """Tells which frames compare alike with some combined frames, exposure left aside."""
 
-    def __init__(self, what: Step, combined: Iterable[Traits], tolerances: Tolerances) -> None:
+    def __init__(self, what: Step, combined: Iterable[Configuration], tolerances: Tolerances) -> None:
         self._flats = what == "flat"
         self._same = tolerances.same_bias_temperature if what == "bias" else tolerances.same_temperature
         known = {each.temperature_c for each in combined}
         self._temperatures_c = sorted(degrees_c for degrees_c in known if degrees_c is not None)
-        self._standings: dict[float | None, Hashable] = {None: None}
+        self._statuses: dict[float | None, Hashable] = {None: None}
         self._recipes: dict[int, tuple[FrameRecipe, int]] = {}
         self._recipe_numbers: dict[FrameRecipe, int] = {}
 
@@ -53,11 +53,11 @@ class _Sorts:
 
     def _standing(self, own_c: float | None) -> Hashable:
         """Return how a temperature compares with those of the combined frames; where it is too far off, itself."""
-        if own_c is not None and own_c not in self._standings:
+        if own_c is not None and own_c not in self._statuses:
             is_near = self._flats or all(self._same(each_c, own_c) for each_c in self._temperatures_c)
             degrees = tuple(round(abs(own_c - each_c)) for each_c in self._temperatures_c)
-            self._standings[own_c] = degrees if is_near else own_c
-        return self._standings[own_c]
+            self._statuses[own_c] = degrees if is_near else own_c
+        return self._statuses[own_c]
 
 
 class Fitting(Generic[Combined]):
@@ -91,7 +91,7 @@ class Fitting(Generic[Combined]):
         return same_first_steps and not why_not_together(self._what, frame.traits, combined.traits, self._tolerances)
 
 
-class Choosing:
+class MatchCache:
     """The choice of a combined frame of one kind; see `zeroframe.planning.matching.match_frame`.
 
     Parameters

@@ -21,20 +21,20 @@ from zeroframe.headers.survey import survey, tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.detect import look_at_pixels
 from zeroframe.planning.planning import plan_night
-from zeroframe.planning.select import Among
+from zeroframe.planning.select import NightContext
 from zeroframe.planning.targets import check_output_folder, refuse_among, refuse_within
 from zeroframe.planning.uses import noise_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.calendar import Calendar, Night
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["BORROWED", "ManyNights", "nights_of_list", "nights_of_tree"]
+__all__ = ["BORROWED", "NightSeries", "nights_of_list", "nights_of_tree"]
 
 #: The folder within that of a night for what it has borrowed.
 BORROWED = "borrowed"
@@ -47,7 +47,7 @@ _NEEDS = {
 
 
 @dataclass(frozen=True)
-class ManyNights:
+class NightSeries:
     """Nights that are planned one by one.
 
     Attributes
@@ -112,9 +112,9 @@ class ManyNights:
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
 
-    def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[Found]:
+    def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[RawFrame]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""
-        lent: list[Found] = []
+        lent: list[RawFrame] = []
         trial = planner.trial(lent)
         wanted = planner.wanted(trial)
         for others in self._ever_further(night):
@@ -156,20 +156,20 @@ class ManyNights:
 class _Planner:
     """Plans one night with more and more of what others can lend."""
 
-    nights: ManyNights
+    nights: NightSeries
     night: Night
-    own: Sequence[Found]
+    own: Sequence[RawFrame]
 
     def __post_init__(self) -> None:
         self.lenders: dict[Path, Night] = {}
         self._own = {item.path for item in self.own}
 
-    def trial(self, lent: Sequence[Found]) -> NightPlan:
+    def trial(self, lent: Sequence[RawFrame]) -> NightPlan:
         """Plan with frames of other nights, to see what is chosen."""
         return self.plan([*self.own, *lent], replace(self.nights.recipe, missing="leave"))
 
     def plan(
-        self, found: Sequence[Found], recipe: NightRecipe, evidence: OverscanInspection | None = None
+        self, found: Sequence[RawFrame], recipe: NightRecipe, evidence: OverscanInspection | None = None
     ) -> NightPlan:
         """Plan with all of these; what pixels say of the overscan changes nothing in who needs whom."""
         nights = self.nights
@@ -182,7 +182,7 @@ class _Planner:
             recipe,
             evidence=evidence,
             overwrite=nights.overwrite,
-            among=Among(nights.calendar.noon_s, folders, raw_folders),
+            among=NightContext(nights.calendar.noon_s, folders, raw_folders),
         )
 
     def _folder(self, path: Path) -> Path:
@@ -238,7 +238,7 @@ def _lacks_noise(trial: NightPlan, frame: NightFrame) -> bool:
 
 def nights_of_tree(
     raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool = False, workers: int | None = None
-) -> ManyNights:
+) -> NightSeries:
     """Find the nights in a folder and in those within: a folder a night, or all in one.
 
     Parameters
@@ -254,7 +254,7 @@ def nights_of_tree(
 
     Returns
     -------
-    ManyNights
+    NightSeries
 
     Raises
     ------
@@ -265,12 +265,12 @@ def nights_of_tree(
     """
     check_output_folder(raw, out)
     calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers)
-    return ManyNights(calendar, raw, out, recipe, overwrite)
+    return NightSeries(calendar, raw, out, recipe, overwrite)
 
 
 def nights_of_list(
     paths: Sequence[Path], out: Path, recipe: NightRecipe, *, overwrite: bool = False, workers: int | None = None
-) -> ManyNights:
+) -> NightSeries:
     """Find the nights of raw frames that are named one by one, as by `zeroframe.planning.manifest.read_manifest`.
 
     Parameters
@@ -282,7 +282,7 @@ def nights_of_list(
 
     Returns
     -------
-    ManyNights
+    NightSeries
 
     Raises
     ------
@@ -296,4 +296,4 @@ def nights_of_list(
     if out.exists() and not out.is_dir():
         raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
     calendar = make_calendar(paths, recipe, read=survey, workers=workers)
-    return ManyNights(calendar, Path(os.path.commonpath(folders)), out, recipe, overwrite, listed=True)
+    return NightSeries(calendar, Path(os.path.commonpath(folders)), out, recipe, overwrite, listed=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.steps import FrameRecipe, Steps
     from zeroframe.headers.cameras import Camera
     from zeroframe.headers.dialects import FrameFacts, Kind
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.first_steps import Choice
     from zeroframe.planning.recipe import NightRecipe
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidate",
+    "Configuration",
     "Group",
     "Ignored",
     "Incomplete",
@@ -36,7 +37,6 @@ __all__ = [
     "NightFrame",
     "NightPlan",
     "Step",
-    "Traits",
     "match_from_data",
 ]
 
@@ -45,7 +45,7 @@ MaskKind = Literal["hot", "bad"]
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class Configuration:
     """What a frame, or a combined one, is matched by; None where the headers do not say it.
 
     Attributes
@@ -196,7 +196,7 @@ class NightFrame:
         How the raw image is stored.
     facts : FrameFacts
         What its header says.
-    traits : Traits
+    traits : Configuration
         What it is matched by.
     matches : tuple of Match
         Which combined frames are used, and why.
@@ -216,7 +216,7 @@ class NightFrame:
     steps: Steps
     layout: ImageLayout
     facts: FrameFacts
-    traits: Traits
+    traits: Configuration
     matches: tuple[Match, ...] = ()
     saturation_adu: float | None = None
     compress: Compression = "none"
@@ -264,7 +264,7 @@ class Group:
         Whether frames that do not belong to the others are left out.
     includes_bias : bool
         Whether the level and structure of the bias are still in the combined frame. Such a dark is never scaled.
-    traits : Traits
+    traits : Configuration
         What the combined frame is matched by.
     compress : {'none', 'gzip', 'rice'}
         Of what is written.
@@ -280,7 +280,7 @@ class Group:
     scaled_by_level: bool
     reject_outliers: bool
     includes_bias: bool
-    traits: Traits
+    traits: Configuration
     compress: Compression = "none"
 
 
@@ -348,7 +348,7 @@ class NightPlan:
     ----------
     raw, out : pathlib.Path
         Where the frames are, and where results go.
-    found : tuple of Found
+    found : tuple of RawFrame
         Everything in the raw folder and the folders within.
     groups : tuple of Group
         In the order in which they must be made: biases, darks, flats.
@@ -379,7 +379,7 @@ class NightPlan:
 
     raw: Path
     out: Path
-    found: tuple[Found, ...]
+    found: tuple[RawFrame, ...]
     groups: tuple[Group, ...]
     science: tuple[NightFrame, ...]
     masks: tuple[MaskJob, ...]

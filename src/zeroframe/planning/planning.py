@@ -16,13 +16,13 @@ from zeroframe.errors import MismatchError, OutputError, UsageError
 from zeroframe.fits.inputs import Inputs
 from zeroframe.frames.steps import Steps
 from zeroframe.headers.dialects import Kind
-from zeroframe.planning.decisions import lost_words, told_choices
+from zeroframe.planning.decisions import decisions_of, lost_words
 from zeroframe.planning.grouping import Batch, batches_of, exposure_words, frames_words, one_batch
 from zeroframe.planning.masks import Masks, mask_names
 from zeroframe.planning.matching import match_frame
-from zeroframe.planning.matching_memo import Choosing, Fitting
+from zeroframe.planning.matching_memo import Fitting, MatchCache
 from zeroframe.planning.plan import Group, Incomplete, Match, NightFrame, NightPlan
-from zeroframe.planning.select import Among, take_roll
+from zeroframe.planning.select import NightContext, select_frames
 from zeroframe.planning.spellings import with_case
 from zeroframe.planning.targets import Refused, refuse_among, refuse_within, target_path
 from zeroframe.planning.uses import pixel_uses
@@ -30,7 +30,7 @@ from zeroframe.planning.uses import pixel_uses
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.plan import Step
     from zeroframe.planning.recipe import BiasRecipe, DarkRecipe, FlatRecipe, NightRecipe
@@ -41,20 +41,20 @@ _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 
 
 def plan_night(
-    found: Sequence[Found],
+    found: Sequence[RawFrame],
     raw: Path,
     out: Path,
     recipe: NightRecipe,
     *,
     evidence: OverscanInspection | None = None,
     overwrite: bool = False,
-    among: Among | None = None,
+    among: NightContext | None = None,
 ) -> NightPlan:
     """Plan a night: what belongs together, what is done to each frame, and why.
 
     Parameters
     ----------
-    found : sequence of Found
+    found : sequence of RawFrame
         Everything in the raw folder, from `zeroframe.headers.survey.survey_tree`, in any order.
     raw, out : pathlib.Path
         Where the frames are, written as for the survey, and where results go: each under its own name, in the same
@@ -65,7 +65,7 @@ def plan_night(
         What the pixels say of a camera that is not known.
     overwrite : bool, optional
         Whether files that are there already may be replaced.
-    among : Among, optional
+    among : NightContext, optional
         Of one of many nights: see `zeroframe.planning.nights`.
 
     Returns
@@ -87,11 +87,11 @@ def plan_night(
     if out.exists() and not out.is_dir():
         raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
     named = _named(found, raw)
-    roll = take_roll(named, raw, out, recipe, evidence, among)
-    folders = {out, *(frame.target.parent for frame in roll.frames)}
+    selection = select_frames(named, raw, out, recipe, evidence, among)
+    folders = {out, *(frame.target.parent for frame in selection.frames)}
     refuse_within(raw_folders, folders)
     refuse_among(Inputs.of(item.path for item in found), folders)
-    frames, batches, clashes = _without_clashes(with_case(roll.frames), out, recipe)
+    frames, batches, clashes = _without_clashes(with_case(selection.frames), out, recipe)
     matcher = _Matcher(recipe, out, batches, [frame for frame in frames if frame.kind is not Kind.BIAS])
     groups = matcher.groups
     masks = Masks(recipe, out, groups)
@@ -101,7 +101,7 @@ def plan_night(
             matched = matcher.light(frame, masks)
             if matched is not None:
                 science.append(matched)
-    refused = (*roll.refused, *clashes, *matcher.refused)
+    refused = (*selection.refused, *clashes, *matcher.refused)
     plan = NightPlan(
         raw=raw,
         out=out,
@@ -112,15 +112,15 @@ def plan_night(
         masks=masks.jobs,
         refused=tuple(sorted(refused, key=lambda each: each.path.relative_to(raw).as_posix())),
         incomplete=tuple(_incomplete([*_frames_of([*groups, *matcher.uncombined]), *science])),
-        ignored=roll.ignored,
+        ignored=selection.ignored,
         choices=(),
-        camera=roll.camera,
+        camera=selection.camera,
         recipe=recipe,
         overwrite=overwrite,
         evidence=evidence,
     )
     _refuse_sums(plan)
-    return replace(plan, choices=told_choices(plan, roll))
+    return replace(plan, choices=decisions_of(plan, selection))
 
 
 def _frames_of(groups: Iterable[Group]) -> Iterator[NightFrame]:
@@ -140,7 +140,7 @@ def _refuse_sums(plan: NightPlan) -> None:
             )
 
 
-def _named(found: Sequence[Found], raw: Path) -> dict[str, Found]:
+def _named(found: Sequence[RawFrame], raw: Path) -> dict[str, RawFrame]:
     """Return files by their names relative to the raw folder, with forward slashes, in order."""
     items = {item.path.relative_to(raw).as_posix(): item for item in found}
     return {name: items[name] for name in sorted(items)}
@@ -210,7 +210,7 @@ class _Matcher:
         self.uncombined: list[Group] = []
         biases = [self._group(batch, batch.frames, includes_bias=True) for batch in of_kind[Kind.BIAS]]
         self._biases = self._combined(biases)
-        self._bias = Choosing("bias", self._biases, recipe)
+        self._bias = MatchCache("bias", self._biases, recipe)
         served = self._served(lit, of_kind[Kind.DARK])
         self._with_own_dark = {
             frame.name
@@ -220,11 +220,11 @@ class _Matcher:
         }
         darks = [self._dark_group(*each) for each in zip(of_kind[Kind.DARK], served, strict=True)]
         self._darks = self._combined(darks)
-        self._dark = Choosing("dark", self._darks, recipe)
+        self._dark = MatchCache("dark", self._darks, recipe)
         self._dark_named = {group.name: group for group in self._darks}
         flats = [self._flat_group(batch) for batch in of_kind[Kind.FLAT]]
         self._flats = self._combined([group for group in flats if group is not None])
-        self._flat = Choosing("flat", self._flats, recipe)
+        self._flat = MatchCache("flat", self._flats, recipe)
 
     @property
     def groups(self) -> list[Group]:

@@ -13,7 +13,7 @@ from zeroframe.frames.overscan import Fit
 from zeroframe.frames.steps import COSMIC_RAYS, CosmicRays
 from zeroframe.headers.cameras import OverscanMethod
 from zeroframe.planning import recipe_fields as key
-from zeroframe.planning.first_steps import RecipeWishes
+from zeroframe.planning.first_steps import RecipeOptions
 from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ class FramesRecipe:
         default=None, metadata=key.positive("electrons, instead of what camera or header say or is measured", 8.0)
     )
 
-    def wishes(self, evidence: OverscanInspection | None = None) -> RecipeWishes:
+    def wishes(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
         overscan = None if self.overscan == "none" else self.overscan
         method, fit = self.overscan_method, self.overscan_fit
-        return RecipeWishes(self.camera, overscan, self.trim, method, fit, self.overscan_order, evidence)
+        return RecipeOptions(self.camera, overscan, self.trim, method, fit, self.overscan_order, evidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
-    from zeroframe.planning.first_steps import RecipeWishes
+    from zeroframe.planning.first_steps import RecipeOptions
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.traits import NightSplit
 
-__all__ = ["CALIBRATED_ALREADY", "COMBINED_ALREADY", "Among", "Roll", "sort_out", "take_roll", "takes_part"]
+__all__ = [
+    "CALIBRATED_ALREADY",
+    "COMBINED_ALREADY",
+    "NightContext",
+    "Selection",
+    "classify",
+    "select_frames",
+    "takes_part",
+]
 
-M = TypeVar("M", bound="tuple[Found, *tuple[Any, ...]]")
+M = TypeVar("M", bound="tuple[RawFrame, *tuple[Any, ...]]")
 R = TypeVar("R")
 _CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 COMBINED_ALREADY = "combined already, so not a raw frame"
@@ -40,7 +48,7 @@ _PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 
 
 @dataclass(frozen=True, slots=True)
-class Among:
+class NightContext:
     """What is known of a night that is one of many; nothing, of one that stands alone.
 
     Attributes
@@ -59,7 +67,7 @@ class Among:
 
 
 @dataclass(frozen=True, slots=True)
-class Roll:
+class Selection:
     """Who takes part.
 
     Attributes
@@ -99,19 +107,19 @@ class _First:
     problem: FrameError | CameraError | SectionError | None = None
 
 
-def take_roll(
-    found: Mapping[str, Found],
+def select_frames(
+    found: Mapping[str, RawFrame],
     raw: Path,
     out: Path,
     recipe: NightRecipe,
     evidence: OverscanInspection | None,
-    among: Among | None = None,
-) -> Roll:
+    among: NightContext | None = None,
+) -> Selection:
     """Say who takes part.
 
     Parameters
     ----------
-    found : mapping of str to Found
+    found : mapping of str to RawFrame
         Everything in the raw folder by its name, relative to that folder and with forward slashes, in order.
     raw, out : pathlib.Path
         Where the frames are, and where results go.
@@ -119,12 +127,12 @@ def take_roll(
         What was asked for.
     evidence : OverscanInspection or None
         What the pixels say of a camera that is not known.
-    among : Among, optional
+    among : NightContext, optional
         Of one of many nights.
 
     Returns
     -------
-    Roll
+    Selection
 
     Raises
     ------
@@ -133,8 +141,8 @@ def take_roll(
     CameraError, SectionError, MismatchError, UnsupportedError, UsageError
         When camera or sections do not fit most of the frames.
     """
-    among = among or Among()
-    usable, refused, ignored = sort_out(list(found.values()), recipe)
+    among = among or NightContext()
+    usable, refused, ignored = classify(list(found.values()), recipe)
     wishes = recipe.frames.wishes()
     told = wishes.camera is not None or wishes.names_sections
     usable, _ = _without_failures(usable, _form, refused)
@@ -169,7 +177,7 @@ def take_roll(
         if kind in _CALIBRATION and moment is not None and moment.seconds is not None
     }
     choices = tuple(_first_choices(firsts, Counter(form for *_, form in taking_part)))
-    return Roll(tuple(frames), tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
+    return Selection(tuple(frames), tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
 
 
 class _Targets:
@@ -190,21 +198,21 @@ class _Targets:
         return target_path(self._made[parent], path, self._compress)
 
 
-def sort_out(
-    found: Sequence[Found], recipe: NightRecipe
-) -> tuple[list[tuple[Found, Kind]], list[Refused], list[Ignored]]:
+def classify(
+    found: Sequence[RawFrame], recipe: NightRecipe
+) -> tuple[list[tuple[RawFrame, Kind]], list[Refused], list[Ignored]]:
     """Tell frames that take part, with what they are for, those that cannot, and those that are left alone.
 
     Parameters
     ----------
-    found : sequence of Found
+    found : sequence of RawFrame
         Any files.
     recipe : NightRecipe
         Which names the kinds that are wanted.
 
     Returns
     -------
-    usable : list of (Found, Kind)
+    usable : list of (RawFrame, Kind)
     refused : list of Refused
     ignored : list of Ignored
     """
@@ -232,7 +240,7 @@ def sort_out(
     return usable, refused, ignored
 
 
-def takes_part(item: Found, recipe: NightRecipe) -> bool:
+def takes_part(item: RawFrame, recipe: NightRecipe) -> bool:
     """Say whether a file is of a kind that the recipe names; whether it can be used is another question."""
     return item.facts is not None and _is_wanted(item.facts.kind, recipe)[1]
 
@@ -244,7 +252,7 @@ def _is_wanted(kind: Kind | None, recipe: NightRecipe) -> tuple[str, bool]:
 
 
 def _nobody(
-    raw: Path, found: Sequence[Found], refused: Sequence[Refused], ignored: Sequence[Ignored], recipe: NightRecipe
+    raw: Path, found: Sequence[RawFrame], refused: Sequence[Refused], ignored: Sequence[Ignored], recipe: NightRecipe
 ) -> str:
     kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no FITS file"
@@ -261,7 +269,7 @@ def _nobody(
 
 
 def _without_failures(
-    members: Sequence[M], look: Callable[[Found], R], refused: list[Refused]
+    members: Sequence[M], look: Callable[[RawFrame], R], refused: list[Refused]
 ) -> tuple[list[M], list[R]]:
     """Return what is found out of files, which come first in ``members``; refuse those of which that cannot be."""
     kept, results = [], []
@@ -276,7 +284,7 @@ def _without_failures(
     return kept, results
 
 
-def _put_together(usable: list[tuple[Found, Kind]], refused: list[Refused]) -> list[Found]:
+def _put_together(usable: list[tuple[RawFrame, Kind]], refused: list[Refused]) -> list[RawFrame]:
     """Return the biases of the size that most have, which are combined in any case; the others leave ``usable``."""
     biases, odd = same_form([item for item, kind in usable if kind is Kind.BIAS])
     refused += odd
@@ -285,12 +293,12 @@ def _put_together(usable: list[tuple[Found, Kind]], refused: list[Refused]) -> l
     return biases
 
 
-def _form(item: Found) -> tuple[object, ...]:
+def _form(item: RawFrame) -> tuple[object, ...]:
     """Return what decides on overscan and trim where camera or sections are asked for: the size."""
     return item.form
 
 
-def _form_and_camera(together: Sequence[Found]) -> Callable[[Found], tuple[object, ...]]:
+def _form_and_camera(together: Sequence[RawFrame]) -> Callable[[RawFrame], tuple[object, ...]]:
     """Return what tells size and camera of a file, where the camera is to be recognised.
 
     What is combined together in any case has the camera of its first frame.
@@ -299,20 +307,20 @@ def _form_and_camera(together: Sequence[Found]) -> Callable[[Found], tuple[objec
     return lambda item: (*item.form, _camera_name(alike.get(id(item), item)))
 
 
-def _camera_name(item: Found) -> str | None:
+def _camera_name(item: RawFrame) -> str | None:
     camera = None if item.frame is None else recognise(item.frame.cards, item.shape_yx or ())
     return None if camera is None else camera.name
 
 
 def _first_steps(
-    items: Sequence[Found],
+    items: Sequence[RawFrame],
     forms: Sequence[tuple[object, ...]],
     recipe: NightRecipe,
     evidence: OverscanInspection | None,
 ) -> Mapping[tuple[object, ...], _First]:
     """Decide on overscan and trim for each form of frame, that of most frames first."""
     wishes = recipe.frames.wishes(evidence)
-    by_form: dict[tuple[object, ...], list[Found]] = defaultdict(list)
+    by_form: dict[tuple[object, ...], list[RawFrame]] = defaultdict(list)
     for item, form in zip(items, forms, strict=True):
         by_form[form].append(item)
     firsts: dict[tuple[object, ...], _First] = {}
@@ -326,7 +334,7 @@ def _first_steps(
     return firsts
 
 
-def _first_step(item: Found, recipe: NightRecipe, wishes: RecipeWishes) -> _First:
+def _first_step(item: RawFrame, recipe: NightRecipe, wishes: RecipeOptions) -> _First:
     chosen, camera, choices = choose_recipe(item, wishes)
     if recipe.frames.overscan == "none":
         chosen = replace(chosen, overscan=None)
@@ -351,7 +359,7 @@ def _first_choices(
 
 
 def _frame(
-    item: Found, kind: Kind, name: str, target: Path, night: str | None, recipe: NightRecipe, first: _First
+    item: RawFrame, kind: Kind, name: str, target: Path, night: str | None, recipe: NightRecipe, first: _First
 ) -> NightFrame:
     facts = item.facts
     if facts is None:
@@ -379,7 +387,7 @@ def _first_of(values: Sequence[float | None]) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def _copies(items: Mapping[str, Found]) -> tuple[tuple[str, str], ...]:
+def _copies(items: Mapping[str, RawFrame]) -> tuple[tuple[str, str], ...]:
     """Return pairs of files with one header that says when they were taken: to all appearance the same frame twice."""
     first: dict[bytes, str] = {}
     pairs = []

@@ -13,7 +13,7 @@ from zeroframe.errors import (
     RawFolderError,
 )
 from zeroframe.fits.inputs import Inputs, RawFolders
-from zeroframe.fits.store.names import any_far
+from zeroframe.fits.store.names import any_remote
 from zeroframe.planning.first_steps import size_words
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.fits import Compression
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.stacks.clipping import ClipSpread
     from zeroframe.stacks.combine import CombineSpec
 
@@ -111,7 +111,7 @@ def refuse_within(raw_folders: Iterable[Path], folders: Iterable[Path]) -> None:
     for folder in sorted(folders):
         raw = known.around(folder)
         if raw is not None:
-            same = folder == raw if any_far(folder) else folder.exists() and raw.exists() and folder.samefile(raw)
+            same = folder == raw if any_remote(folder) else folder.exists() and raw.exists() and folder.samefile(raw)
             where = "is the raw folder" if same else f"lies inside the raw folder {raw}"
             raise RawFolderError(folder, f"{where}, and {_NEVER}", _ELSEWHERE)
 
@@ -140,17 +140,17 @@ def refuse_among(inputs: Inputs, folders: Iterable[Path]) -> None:
             raise RawFolderError(folder, f"holds a raw frame ({link.name}, by a hard link), and {_NEVER}", _ELSEWHERE)
 
 
-def same_form(items: Sequence[Found]) -> tuple[list[Found], list[Refused]]:
+def same_form(items: Sequence[RawFrame]) -> tuple[list[RawFrame], list[Refused]]:
     """Keep the frames of the size, binning and unit that most have, and refuse the others.
 
     Parameters
     ----------
-    items : sequence of Found
+    items : sequence of RawFrame
         At least one, all with an image.
 
     Returns
     -------
-    usable : list of Found
+    usable : list of RawFrame
     refused : list of Refused
         Each with a `MismatchError` that says in what it differs.
     """

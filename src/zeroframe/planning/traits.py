@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.fits import Cards
-from zeroframe.planning.plan import Traits
+from zeroframe.planning.plan import Configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from zeroframe.headers.dialects import FrameFacts
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
 
 __all__ = ["Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "settings_of", "split_nights"]
 
@@ -70,27 +70,27 @@ class NightSplit:
     idle_s: float
 
 
-def read_traits(item: Found, night: str | None = None) -> Traits:
+def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
     """Return what a frame is matched by.
 
     Parameters
     ----------
-    item : Found
+    item : RawFrame
         With an image that can be used.
     night : str, optional
         Its night, which is not known from one frame alone: see `split_nights`.
 
     Returns
     -------
-    Traits
+    Configuration
     """
     facts = item.facts
     shape_yx, binning_xy, unit = item.form
     ny, nx = shape_yx or (0, 0)
     cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
     if facts is None:
-        return Traits((ny, nx), night=night)
-    return Traits(
+        return Configuration((ny, nx), night=night)
+    return Configuration(
         shape_yx=(ny, nx),
         binning_xy=binning_xy,
         unit=unit,
@@ -171,12 +171,12 @@ def _gain_setting(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple
     return (("gain setting", _text(value)),)
 
 
-def moment_of(item: Found) -> Moment | None:
+def moment_of(item: RawFrame) -> Moment | None:
     """Return when an exposure began, or None where its header does not say it.
 
     Parameters
     ----------
-    item : Found
+    item : RawFrame
         With a header.
 
     Returns

@@ -43,7 +43,7 @@ class MemoryShares:
         How many frames may be worked on at once.
     task_bytes : int
         For each of them, or for a combination in its place.
-    shelf_bytes : int
+    cache_bytes : int
         For combined frames and masks that others need.
     kept_bytes : int
         For calibrated frames that stay until they are combined.
@@ -52,7 +52,7 @@ class MemoryShares:
     limit_bytes: int
     threads: int
     task_bytes: int
-    shelf_bytes: int
+    cache_bytes: int
     kept_bytes: int
 
 
@@ -96,11 +96,11 @@ def share_memory(plan: NightPlan, limit_bytes: int, workers: int | None) -> Memo
     threads = max(min(most, limit_bytes // max(planes + work, 1)), 1)
     largest = max((math.prod(frame.shape_yx) for frame in fitting), default=0)
     made = sum(2 * image_bytes(group.frames[0]) + math.prod(group.frames[0].shape_yx) for group in plan.groups)
-    shelf = min(max(threads * planes, min(made, limit_bytes // SHELF_SHARE)), max(limit_bytes - threads * work, 0))
-    left = limit_bytes - shelf
+    cache = min(max(threads * planes, min(made, limit_bytes // SHELF_SHARE)), max(limit_bytes - threads * work, 0))
+    left = limit_bytes - cache
     wanted = sum(sum(map(image_bytes, group.frames)) for group in plan.groups if worth_keeping(group.frames))
     kept = min(wanted, max(left - threads * max(work, _ROOMY_PIXEL_BYTES * largest + _ROOMY_BYTES), 0))
-    return MemoryShares(limit_bytes, threads, (left - kept) // threads, shelf, kept)
+    return MemoryShares(limit_bytes, threads, (left - kept) // threads, cache, kept)
 
 
 def refuse_too_large(frame: NightFrame, limit_bytes: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["SpareMemory"]
+__all__ = ["BufferPool"]
 
 #: Less than this is not worth the trouble: it comes and goes with the heap.
 _LEAST_BYTES = 1 << 18
@@ -21,7 +21,7 @@ _LEAST_BYTES = 1 << 18
 _ROOMIEST = 2
 
 
-class _Loan:
+class _Lease:
     """What an array on lent memory rests on: when the last view of it is gone, so is this."""
 
     __slots__ = ("__array_interface__", "__weakref__")
@@ -30,7 +30,7 @@ class _Loan:
         self.__array_interface__ = memory.__array_interface__
 
 
-class SpareMemory:
+class BufferPool:
     """Lends memory for arrays, and takes it back by itself when an array and all views of it are gone.
 
     Memory that is new to a process has to be cleared by the system, page by page, when it is first written to: 10 ms
@@ -44,7 +44,7 @@ class SpareMemory:
 
     Examples
     --------
-    >>> memory = SpareMemory(100_000_000)
+    >>> memory = BufferPool(100_000_000)
     >>> first = memory.empty((1000, 1000), np.float32)
     >>> place = first.ctypes.data
     >>> del first
@@ -88,7 +88,7 @@ class SpareMemory:
         if size < _LEAST_BYTES:
             return np.empty(shape, kind)
         memory = self._memory(size)
-        loan = _Loan(memory)
+        loan = _Lease(memory)
         weakref.finalize(loan, self._returned.append, memory).atexit = False
         return np.asarray(loan)[:size].view(kind).reshape(shape)
 

@@ -11,8 +11,8 @@ import numpy as np
 from zeroframe.errors import FrameError
 from zeroframe.fits import read_raw, scan
 from zeroframe.fits.watching import Watch
-from zeroframe.frames.calibration_frames import NO_PLANE, divisor_of
-from zeroframe.frames.steps import Plane, _number
+from zeroframe.frames.calibration_frames import NO_CALIBRATION, divisor_of
+from zeroframe.frames.steps import CalibrationFrame, _number
 from zeroframe.kernels.raw import swap_bytes32
 from zeroframe.stacks.stack import ImageOnDisk
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import Hdu
 
-__all__ = ["Shelf"]
+__all__ = ["CalibrationCache"]
 
 
-class Shelf:
+class CalibrationCache:
     """Planes by their names; those that were not used for longest are put away when there are too many.
 
     Parameters
@@ -61,10 +61,10 @@ class Shelf:
         self._counts = uses is not None or flat_uses is not None
         self._uses, self._flat_uses = Counter(uses or {}), Counter(flat_uses or {})
         self._cards: dict[str, Mapping[str, Any]] = {}
-        self._planes: OrderedDict[tuple[str, float | None], Plane] = OrderedDict()
+        self._planes: OrderedDict[tuple[str, float | None], CalibrationFrame] = OrderedDict()
         self._lock = Lock()
 
-    def put(self, name: str, plane: Plane) -> None:
+    def put(self, name: str, plane: CalibrationFrame) -> None:
         """Keep a plane that has just been made; of one whose pixels nobody will ask for, only what its header says."""
         with self._lock:
             self._cards[name] = plane.cards
@@ -99,7 +99,7 @@ class Shelf:
                 self._cards[name] = found.frame.cards_of(found.image)
             return _number(self._cards[name], word)
 
-    def get(self, name: str) -> Plane:
+    def get(self, name: str) -> CalibrationFrame:
         """Return a plane, from its file where it is not in memory.
 
         Raises
@@ -110,7 +110,7 @@ class Shelf:
         with self._lock:
             return self._got(name)
 
-    def flat(self, name: str, lowest: float | None) -> Plane:
+    def flat(self, name: str, lowest: float | None) -> CalibrationFrame:
         """Return a flat to divide by: no lower than ``lowest``, and 1, without error, where it cannot be used.
 
         Where nobody will ask for the flat as it is, it is made in its place.
@@ -125,11 +125,11 @@ class Shelf:
                 found = divisor_of(
                     plane.data, plane.sigma, plane.mask, lowest=key[1], empty=self._empty, in_place=in_place
                 )
-                self._add(key, Plane(found.data, found.sigma, found.unusable, plane.cards))
+                self._add(key, CalibrationFrame(found.data, found.sigma, found.unusable, plane.cards))
             self._planes.move_to_end(key)
             return self._planes[key]
 
-    def _got(self, name: str) -> Plane:
+    def _got(self, name: str) -> CalibrationFrame:
         if (name, None) not in self._planes:
             path = self._out / name
             self._watch.look([path])
@@ -140,22 +140,24 @@ class Shelf:
         self._planes.move_to_end((name, None))
         return self._planes[name, None]
 
-    def _add(self, key: tuple[str, float | None], plane: Plane) -> None:
+    def _add(self, key: tuple[str, float | None], plane: CalibrationFrame) -> None:
         self._planes[key] = plane
         while len(self._planes) > 1 and sum(one.byte_count for one in self._planes.values()) > self._limit:
             self._planes.popitem(last=False)
 
 
-def _read(path: Path, empty: Callable[..., NDArray[Any]]) -> Plane:
+def _read(path: Path, empty: Callable[..., NDArray[Any]]) -> CalibrationFrame:
     """Read a combined frame or a mask."""
     found = ImageOnDisk.find(scan(path))
     pixels = _read_image(path, found.image, empty)
     if pixels.shape != found.layout.shape_yx:
         raise FrameError(path, "was changed while the night was reduced", "run again")
     sigmas = [hdu for hdu in found.frame.hdus if hdu.name == "UNCERT"]
-    sigma = _read_image(path, sigmas[0], empty) if sigmas else NO_PLANE
+    sigma = _read_image(path, sigmas[0], empty) if sigmas else NO_CALIBRATION
     mask = None if found.mask is None else _read_image(path, found.mask, empty) != 0
-    return Plane(pixels if pixels.dtype.kind == "f" else pixels != 0, sigma, mask, found.frame.cards_of(found.image))
+    return CalibrationFrame(
+        pixels if pixels.dtype.kind == "f" else pixels != 0, sigma, mask, found.frame.cards_of(found.image)
+    )
 
 
 def _read_image(path: Path, hdu: Hdu, empty: Callable[..., NDArray[Any]]) -> NDArray[Any]:

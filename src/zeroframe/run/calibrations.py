@@ -6,10 +6,10 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
-from zeroframe.frames.calibration_frames import NO_PLANE
+from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.frames.steps import Ingredients
+from zeroframe.frames.steps import Calibrations
 from zeroframe.kernels.calibrate import NoiseModel
 from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zeroframe.frames.steps import Plane
+    from zeroframe.frames.steps import CalibrationFrame
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
-    from zeroframe.run.cache import Shelf
+    from zeroframe.run.cache import CalibrationCache
 
-__all__ = ["Pantry", "stated_noise"]
+__all__ = ["CalibrationStore", "stated_noise"]
 
 
 #: By this fraction a stated noise may differ from the one that is measured without being spoken of.
 _NOISE_DIFFERS = 0.2
 
 
-class Pantry:
+class CalibrationStore:
     """Hands out what frames are calibrated with.
 
     Parameters
     ----------
     plan : NightPlan
         The night.
-    shelf : Shelf
+    cache : CalibrationCache
         Combined frames and masks.
     keys : mapping of str to str
         Keys of those that are there, by name; it may grow.
     """
 
-    def __init__(self, plan: NightPlan, shelf: Shelf, keys: Mapping[str, str]) -> None:
-        self._plan, self._shelf, self._keys = plan, shelf, keys
+    def __init__(self, plan: NightPlan, cache: CalibrationCache, keys: Mapping[str, str]) -> None:
+        self._plan, self._cache, self._keys = plan, cache, keys
 
-    def fitting(self, frame: NightFrame, name: str) -> Plane:
+    def fitting(self, frame: NightFrame, name: str) -> CalibrationFrame:
         """Return a combined frame or mask of the size of the frame; raises `FrameError` where it has another."""
-        return _of_size(frame, name, self._shelf.get(name))
+        return _of_size(frame, name, self._cache.get(name))
 
-    def gather(self, frame: NightFrame) -> Ingredients:
+    def gather(self, frame: NightFrame) -> Calibrations:
         """Return everything that a science frame is calibrated with.
 
         Raises
@@ -61,11 +61,11 @@ class Pantry:
         bias, dark = (None if name is None else self.fitting(frame, name) for name in (steps.bias, steps.dark))
         flat = None
         if steps.flat is not None:
-            flat = _of_size(frame, steps.flat, self._shelf.flat(steps.flat, steps.flat_min_value))
+            flat = _of_size(frame, steps.flat, self._cache.flat(steps.flat, steps.flat_min_value))
         masks = [self.fitting(frame, name).data for name in steps.masks]
         masks += [flat.mask] if flat is not None and flat.mask is not None else []
         gain, read, remarks = self._figures(frame)
-        pedestal, noise = NO_PLANE, None
+        pedestal, noise = NO_CALIBRATION, None
         if steps.uncertainty and gain is not None and read is not None:
             found = self._pedestal(frame, bias)
             if found is None:
@@ -74,7 +74,7 @@ class Pantry:
                 pedestal, noise = found, self._noise(frame, gain, read, bias, dark, flat)
         if noise is None and steps.uncertainty and steps.cosmic_rays == "lacosmic":
             remarks.append("cosmic rays are found by the scatter of the pixels")
-        return Ingredients(bias, dark, flat, tuple(masks), pedestal, gain, read, noise, tuple(remarks))
+        return Calibrations(bias, dark, flat, tuple(masks), pedestal, gain, read, noise, tuple(remarks))
 
     def _figures(self, frame: NightFrame) -> tuple[float | None, float | None, list[str]]:
         """Gain and noise, as they were stated, else as they were measured on combined frames; and what is lost."""
@@ -108,19 +108,25 @@ class Pantry:
     def _measured_on(self, group: Group | None, word: str) -> float | None:
         if group is None or group.name not in self._keys:
             return None
-        return self._shelf.number(group.name, word)
+        return self._cache.number(group.name, word)
 
-    def _pedestal(self, frame: NightFrame, bias: Plane | None) -> NDArray[Any] | None:
+    def _pedestal(self, frame: NightFrame, bias: CalibrationFrame | None) -> NDArray[Any] | None:
         """Return what light is counted from in each pixel, empty for one level; None where it is not known."""
         if bias is not None:
             return bias.data
         group = pedestal_group(self._plan, frame)
         if group is not None and group.name in self._keys:
             return self.fitting(frame, group.name).data
-        return NO_PLANE if frame.recipe.overscan is not None or frame.steps.dark is not None else None
+        return NO_CALIBRATION if frame.recipe.overscan is not None or frame.steps.dark is not None else None
 
     def _noise(
-        self, frame: NightFrame, gain: float, read: float, bias: Plane | None, dark: Plane | None, flat: Plane | None
+        self,
+        frame: NightFrame,
+        gain: float,
+        read: float,
+        bias: CalibrationFrame | None,
+        dark: CalibrationFrame | None,
+        flat: CalibrationFrame | None,
     ) -> NoiseModel:
         """Return what the noise of a frame is made of."""
         scale = 1.0 if frame.steps.dark_scale is None else frame.steps.dark_scale
@@ -141,7 +147,7 @@ class Pantry:
         return all(each.steps.bias == frame.steps.bias for each in self._plan.group(frame.steps.dark).frames)
 
 
-def _of_size(frame: NightFrame, name: str, plane: Plane) -> Plane:
+def _of_size(frame: NightFrame, name: str, plane: CalibrationFrame) -> CalibrationFrame:
     if plane.data.shape != frame.shape_yx:
         sizes = [" x ".join(str(n) for n in reversed(shape)) for shape in (frame.shape_yx, plane.data.shape)]
         reason = f"is {sizes[0]} pixels when it is trimmed, and {name} {sizes[1]}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import FrameError
 from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
-from zeroframe.fits.store.names import FAR_THREADS, any_far, byte_count
+from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, byte_count
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def check_files(expected: Mapping[Path, tuple[int, int]]) -> FolderCheck:
     -------
     FolderCheck
     """
-    workers = FAR_THREADS if any_far(*expected) else 1
+    workers = REMOTE_THREADS if any_remote(*expected) else 1
     looked = map_threads(_read_back, expected.items(), workers)
     whole = [each for each in looked if isinstance(each, _Whole)]
     return FolderCheck(

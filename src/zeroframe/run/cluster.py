@@ -1,4 +1,4 @@
-"""A crew elsewhere: processes of any `concurrent.futures.Executor`, which read and write where the files are.
+"""A backend elsewhere: processes of any `concurrent.futures.Executor`, which read and write where the files are.
 
 A job is one frame, one combined frame or one mask. It is told what is done, and with what, by name and key; pixels
 never travel. A process keeps the combined frames that it has read for the next frame, each under its key.
@@ -17,19 +17,19 @@ from zeroframe.fits.watching import Watch
 from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.uses import frame_uses
 from zeroframe.run.budget import SHELF_SHARE
-from zeroframe.run.buffers import SpareMemory
-from zeroframe.run.cache import Shelf
-from zeroframe.run.calibrations import Pantry
-from zeroframe.run.combine_files import Means
+from zeroframe.run.buffers import BufferPool
+from zeroframe.run.cache import CalibrationCache
+from zeroframe.run.calibrations import CalibrationStore
+from zeroframe.run.combine_files import Resources
 from zeroframe.run.combined import combine_group, compare_group
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.frame import FrameMaker
 from zeroframe.run.keys import KEY_CARD, frame_key, group_key
 from zeroframe.run.mask import make_mask
 from zeroframe.run.outcomes import GroupOutcome
-from zeroframe.run.pixel_cache import KeptPixels
+from zeroframe.run.pixel_cache import PixelCache
 from zeroframe.run.record import OutputMark
-from zeroframe.run.result_files import own_mark
+from zeroframe.run.result_files import matching_mark
 from zeroframe.workers import usable_cores
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from zeroframe.run.outcomes import MaskOutcome, NightOutcome
     from zeroframe.run.session import NightSession
 
-__all__ = ["FarCrew", "FrameTask", "GroupTask", "MaskTask", "calibrate_there", "combine_there", "mask_there"]
+__all__ = ["ExecutorBackend", "FrameTask", "GroupTask", "MaskTask", "calibrate_task", "combine_task", "mask_task"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -124,11 +124,11 @@ class _Mine(threading.local):
     """What one thread of a worker keeps: memory, and combined frames."""
 
     def __init__(self) -> None:
-        self.memory = SpareMemory(default_limit_bytes() // usable_cores())
+        self.memory = BufferPool(default_limit_bytes() // usable_cores())
         self._out: Path | None = None
-        self._shelf: Shelf
+        self._cache: CalibrationCache
 
-    def shelf(self, out: Path, used: Mapping[str, str]) -> Shelf:
+    def cache(self, out: Path, used: Mapping[str, str]) -> CalibrationCache:
         """Return combined frames and masks of a folder, those that are used being those that are meant.
 
         Raises
@@ -137,27 +137,27 @@ class _Mine(threading.local):
             When a file is not the one that this run has made.
         """
         if self._out == out and not any(self._other(name, key) for name, key in used.items()):
-            return self._shelf
-        self._out, self._shelf = out, new_shelf(out)
+            return self._cache
+        self._out, self._cache = out, new_cache(out)
         for name, key in used.items():
             if self._other(name, key):
                 self._out = None
                 raise FrameError(out / name, "is not the one that this run has made", "see who else writes there")
-        return self._shelf
+        return self._cache
 
     def _other(self, name: str, key: str) -> bool:
-        return str(self._shelf.get(name).cards.get(KEY_CARD)) != key
+        return str(self._cache.get(name).cards.get(KEY_CARD)) != key
 
 
 _MINE = _Mine()
 
 
-def new_shelf(out: Path) -> Shelf:
-    """Return an empty shelf that leaves room for the other workers of a machine."""
-    return Shelf(out, default_limit_bytes() // SHELF_SHARE // usable_cores())
+def new_cache(out: Path) -> CalibrationCache:
+    """Return an empty cache that leaves room for the other workers of a machine."""
+    return CalibrationCache(out, default_limit_bytes() // SHELF_SHARE // usable_cores())
 
 
-def calibrate_there(task: FrameTask) -> Made:
+def calibrate_task(task: FrameTask) -> Made:
     """Calibrate one frame and write it; where the same was done already by a worker that died, it is measured.
 
     Parameters
@@ -175,21 +175,21 @@ def calibrate_there(task: FrameTask) -> Made:
         When it cannot be read, calibrated or written.
     """
     frame, plan = task.frame, task.plan
-    pantry = Pantry(plan, _MINE.shelf(plan.out, task.used), task.used)
-    maker = FrameMaker(pantry, KeptPixels(0), _MINE.memory, Watch(), check_sums=task.check_sums)
+    calibrations = CalibrationStore(plan, _MINE.cache(plan.out, task.used), task.used)
+    maker = FrameMaker(calibrations, PixelCache(0), _MINE.memory, Watch(), check_sums=task.check_sums)
     if task.right is not None:
         return maker.recall(frame, task.right)
     try:
         return maker.make(frame, task.used, keep=False, overwrite=task.overwrite)
     except OutputExistsError:
         source = file_mark(frame.source)
-        mark = own_mark(frame.target, frame_key(frame, source.sha256, task.used), None)
+        mark = matching_mark(frame.target, frame_key(frame, source.sha256, task.used), None)
         if not isinstance(mark, OutputMark):
             raise
         return maker.remember(frame, source, mark)
 
 
-def combine_there(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
+def combine_task(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
     """Combine a group and write it, in tiles that are read from the files of its frames.
 
     Parameters
@@ -204,9 +204,9 @@ def combine_there(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
         As of `zeroframe.run.combined.combine_group`.
     """
     # the noise is wanted of what is used, and nothing is kept of the result
-    means = Means(task.overwrite, default_limit_bytes() // usable_cores(), 1, None)
+    means = Resources(task.overwrite, default_limit_bytes() // usable_cores(), 1, None)
     outcome, told = combine_group(
-        task.group, task.frames, {}, means, task.out, new_shelf(task.out), task.used, task.right
+        task.group, task.frames, {}, means, task.out, new_cache(task.out), task.used, task.right
     )
     if outcome.combined.is_there or (task.right is not None and not task.overwrite):
         return outcome, told
@@ -216,16 +216,16 @@ def combine_there(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
         if each.outcome.is_there and each.outcome.target is not None
     }
     try:
-        mark = own_mark(task.group.target, group_key(task.group, keys, task.used), None)
+        mark = matching_mark(task.group.target, group_key(task.group, keys, task.used), None)
     except FileNotFoundError:  # it failed for another reason
         return outcome, told
     if not isinstance(mark, OutputMark):
         return outcome, told
-    again, told = combine_there(replace(task, right=mark, overwrite=False))
+    again, told = combine_task(replace(task, right=mark, overwrite=False))
     return replace(again, combined=replace(again.combined, state="done", reason="")), told
 
 
-def mask_there(task: MaskTask) -> MaskOutcome:
+def mask_task(task: MaskTask) -> MaskOutcome:
     """Make a mask and write it.
 
     Parameters
@@ -243,18 +243,18 @@ def mask_there(task: MaskTask) -> MaskOutcome:
         When the combined frame cannot be read, or the mask not be written.
     """
     job = task.job
-    combined = _MINE.shelf(task.out, {job.source: task.source_key}).get(job.source).data
+    combined = _MINE.cache(task.out, {job.source: task.source_key}).get(job.source).data
     try:
         return make_mask(job, task.key, combined, task.right, overwrite=task.overwrite)[0]
     except OutputExistsError:
-        mark = own_mark(job.target, task.key, None)
+        mark = matching_mark(job.target, task.key, None)
         if not isinstance(mark, OutputMark):
             raise
         outcome, _ = make_mask(job, task.key, combined, mark, overwrite=False)
         return replace(outcome, state="done", reason="")
 
 
-class FarCrew:
+class ExecutorBackend:
     """Jobs on an executor.
 
     Parameters
@@ -264,13 +264,13 @@ class FarCrew:
     executor : concurrent.futures.Executor
         Its processes see the files under the same names.
     check_sums : bool
-        As of `LocalCrew`.
+        As of `ThreadBackend`.
     """
 
     def __init__(self, session: NightSession, executor: Executor, *, check_sums: bool) -> None:
         self._plan, self._executor, self._check_sums = session.plan, executor, check_sums
         self._may_replace = session.may_replace
-        self._means = Means(False, session.shares.limit_bytes, session.workers, None)
+        self._means = Resources(False, session.shares.limit_bytes, session.workers, None)
         self._waiting: set[Future[Any]] = set()
         self._given_up = False
         self._lock = threading.Lock()
@@ -287,9 +287,9 @@ class FarCrew:
         used: Mapping[str, str],
         right: FrameOutcome | None,
     ) -> Made:
-        """Make a frame; see `Crew.calibrate`."""
+        """Make a frame; see `Backend.calibrate`."""
         bare, replaces = bare_plan(self._plan, frame), self._may_replace(frame.target)
-        return self._do(calibrate_there, FrameTask(frame, bare, used, right, self._check_sums, replaces))
+        return self._do(calibrate_task, FrameTask(frame, bare, used, right, self._check_sums, replaces))
 
     def combine(
         self,
@@ -302,14 +302,14 @@ class FarCrew:
         """Combine a group, on one worker while others have work; when there is no other, on all, by bands of rows.
 
         Then noise is measured and the result written from here. Flats are scaled as they are read, which a band is not.
-        See `Crew.combine`.
+        See `Backend.combine`.
         """
         out, replaces = self._plan.out, self._may_replace(group.target)
         if busy == 1 and not group.scaled_by_level:
             means = replace(self._means, overwrite=replaces, executor=self._executor)
-            return combine_group(group, frames, {}, means, out, new_shelf(out), used, right)
+            return combine_group(group, frames, {}, means, out, new_cache(out), used, right)
         try:
-            return self._do(combine_there, GroupTask(group, tuple(frames), out, used, right, replaces))
+            return self._do(combine_task, GroupTask(group, tuple(frames), out, used, right, replaces))
         except JobLostError as error:
             return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(frames)
 
@@ -319,13 +319,13 @@ class FarCrew:
         frames: Sequence[NightOutcome],
         busy: int,  # noqa: ARG002 -- a worker has its core for itself
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Judge frames that are not combined, from here; see `Crew.compare`."""
+        """Judge frames that are not combined, from here; see `Backend.compare`."""
         return compare_group(group, frames, {}, self._means)
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
-        """Make a mask; see `Crew.mask`."""
+        """Make a mask; see `Backend.mask`."""
         replaces = self._may_replace(job.target)
-        return self._do(mask_there, MaskTask(job, key, source_key, self._plan.out, right, replaces))
+        return self._do(mask_task, MaskTask(job, key, source_key, self._plan.out, right, replaces))
 
     def give_up(self) -> None:
         """Cancel what waits."""

@@ -27,7 +27,7 @@ from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import error_sentence
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.inputs import Inputs
-from zeroframe.fits.store.names import any_far, as_path
+from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
 from zeroframe.fits.write import compression_of
 from zeroframe.frames.statistics import sampled_level
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from zeroframe.stacks.combine import Combined, CombineSpec
     from zeroframe.stacks.measured import Prepared
 
-__all__ = ["Finished", "Means", "Origin", "Progress", "combine_job", "finishing_bytes", "run_combine", "stack_of"]
+__all__ = ["Finished", "Origin", "Progress", "Resources", "combine_job", "finishing_bytes", "run_combine", "stack_of"]
 
 Progress = Callable[[str, float], None]
 #: Of each pixel, where a mask is made of the counts, and the counts are cut down to a byte; and of the largest image in
@@ -70,7 +70,7 @@ _OWN_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Resources:
     """What work may use, and how it is followed; where copies of files of a store are on this disk.
 
     ``overwrite`` says what of the file that is written may be replaced; ``empty`` makes arrays, as `numpy.empty` does.
@@ -95,7 +95,7 @@ class Means:
 def stack_of(
     paths: Sequence[Path],
     kept: Mapping[Path, NDArray[Any]],
-    means: Means,
+    means: Resources,
     job: CombineJob | None,
     spool: Path,
 ) -> Stack:
@@ -118,7 +118,7 @@ def stack_of(
     if kept:
         arrays = [kept[path] for path in paths]
         return ArrayStack(arrays, [None] * len(arrays), tuple(path.name for path in paths))
-    folder = None if any_far(spool) else spool
+    folder = None if any_remote(spool) else spool
     return open_stack(
         paths,
         in_memory_bytes=kept_bytes,
@@ -157,7 +157,9 @@ class Finished:
 
 
 @contextmanager
-def _opened(paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Means, job: CombineJob) -> Iterator[Stack]:
+def _opened(
+    paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Resources, job: CombineJob
+) -> Iterator[Stack]:
     spool = job.target.parent
     if means.executor is None:
         nearest = [means.copies.get(path, path) for path in paths]
@@ -247,7 +249,9 @@ class _FilesOrigin(Origin):
         return self._judge
 
 
-def combine_job(job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: Means, origin: Origin) -> CombinedOutcome:
+def combine_job(
+    job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: Resources, origin: Origin
+) -> CombinedOutcome:
     """Combine frames and write the result; a frame whose pixels cannot be read is left out, and the others go on."""
     paths = list(job.sources)
     bad: list[Path] = []
@@ -275,7 +279,7 @@ def _combine_all(
     job: CombineJob,
     paths: Sequence[Path],
     kept: Mapping[Path, NDArray[Any]],
-    means: Means,
+    means: Resources,
     origin: Origin,
     key: str | None,
 ) -> CombinedOutcome:
@@ -287,7 +291,7 @@ def _combine_all(
 
 
 def _combine_opened(
-    job: CombineJob, paths: Sequence[Path], stack: Stack, means: Means, origin: Origin, key: str | None
+    job: CombineJob, paths: Sequence[Path], stack: Stack, means: Resources, origin: Origin, key: str | None
 ) -> CombinedOutcome:
     flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack, workers=means.workers)
     odd = {flag.path for flag in outliers}
@@ -352,7 +356,7 @@ def _written(
     outcome: CombinedOutcome,
     finished: Finished,
     paths: Sequence[Path],
-    means: Means,
+    means: Resources,
     origin: Origin,
 ) -> CombinedOutcome:
     """Write a combined frame; where it is there already and right, it is left as it is."""
@@ -466,7 +470,7 @@ def run_combine(
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
-    means = Means(replaces, mem_limit_bytes or default_limit_bytes(), workers, progress, watch=watch)
+    means = Resources(replaces, mem_limit_bytes or default_limit_bytes(), workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     log_outcome(target, outcome.state, outcome.reason)
@@ -475,7 +479,7 @@ def run_combine(
 
 def _tidy(target: Path) -> None:
     """Remove what combinations that were killed left in the folder; where that cannot be, it is no reason to stop."""
-    if any_far(target) or not target.parent.is_dir():
+    if any_remote(target) or not target.parent.is_dir():
         return
     try:
         remove_dead_parts(target.parent)
@@ -489,6 +493,6 @@ def _replaced_target(target: Path, paths: Sequence[Path], *, overwrite: bool) ->
     if inputs.holds(target):
         raise OutputExistsError(target, "is one of the frames to be combined", "choose another file with -o")
     replaces = COMBINED_FRAME.permission(target, inputs, overwrite=overwrite)
-    if not any_far(target) and not target.parent.is_dir():
+    if not any_remote(target) and not target.parent.is_dir():
         raise OutputError(target, f"the folder {target.parent} is not there", "make it, or choose another file with -o")
     return replaces

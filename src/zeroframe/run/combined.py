@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_PLANE, brightest_hundredth, level_of_flat
+from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, brightest_hundredth, level_of_flat
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.frames.steps import Plane
+from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.dialects import Kind
 from zeroframe.planning.targets import CombineJob
-from zeroframe.run.combine_files import Finished, Means, Origin, combine_job, stack_of
+from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.frame import FIGURES
 from zeroframe.run.keys import KEY_CARD, group_key
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from zeroframe.inspection.gain import Measured
     from zeroframe.planning.plan import Group
-    from zeroframe.run.cache import Shelf
+    from zeroframe.run.cache import CalibrationCache
     from zeroframe.run.record import OutputMark
     from zeroframe.stacks.combine import Combined
     from zeroframe.stacks.measured import Prepared
@@ -147,7 +147,7 @@ class _GroupOrigin(Origin):
     ) -> None:
         self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
         self._right = right
-        self.plane: Plane | None = None
+        self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
 
@@ -200,8 +200,8 @@ class _GroupOrigin(Origin):
             "COMBMETH": self._group.spec.method,
         }
         # as the file holds it: whoever reads it again, because memory was short, gets the same bits
-        sigma = NO_PLANE if uncertainty is None else uncertainty.astype(np.float32, copy=False)
-        self.plane = Plane(done.data, sigma, mask, said)
+        sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
+        self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
 
     @property
@@ -297,9 +297,9 @@ def combine_group(
     group: Group,
     frames: Sequence[NightOutcome],
     kept: Mapping[Path, NDArray[Any]],
-    means: Means,
+    means: Resources,
     out: Path,
-    shelf: Shelf,
+    cache: CalibrationCache,
     used: Mapping[str, str],
     right: OutputMark | None,
 ) -> tuple[GroupOutcome, list[NightOutcome]]:
@@ -313,11 +313,11 @@ def combine_group(
         Its frames, in whatever state they ended.
     kept : mapping of path to ndarray
         Pixels that stayed in memory, by target.
-    means : Means
+    means : Resources
         What may be used.
     out : pathlib.Path
         The folder of results.
-    shelf : Shelf
+    cache : CalibrationCache
         Takes the result for those who need it.
     used : mapping of str to str
         Names and keys of the combined frames that the noise of a frame is known from.
@@ -336,14 +336,14 @@ def combine_group(
     chosen = [each for each in told if each.outcome.is_there and each.outcome.state != "left out"]
     targets = tuple(each.frame.target for each in chosen)
     job = CombineJob(targets, group.target, group.spec, group.compress, group.clip_spread)
-    noise_adu = shelf.number(next(iter(used)), "NOISEADU") if used else None
+    noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
     origin = _GroupOrigin(group, by_target, out, used, noise_adu, right)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, means, origin)
     if combined.is_there and origin.plane is not None:
-        shelf.put(group.name, origin.plane)
+        cache.put(group.name, origin.plane)
     sources = {each.frame.target: each.frame.source for each in chosen}
     levels = {sources[path]: level for path, level in origin.levels.items()}
     said = {} if origin.plane is None else dict(origin.plane.cards)
@@ -356,7 +356,7 @@ def combine_group(
 
 
 def compare_group(
-    group: Group, frames: Sequence[NightOutcome], samples: Mapping[Path, NDArray[Any]], means: Means
+    group: Group, frames: Sequence[NightOutcome], samples: Mapping[Path, NDArray[Any]], means: Resources
 ) -> tuple[GroupOutcome, list[NightOutcome]]:
     """Judge the frames of a group that are not to be combined, and measure their noise.
 
@@ -368,7 +368,7 @@ def compare_group(
         Its frames, in whatever state they ended.
     samples : mapping of path to ndarray
         Rows of calibrated frames that stayed in memory, by target; where some are missing, files are read.
-    means : Means
+    means : Resources
         What may be used.
 
     Returns
@@ -387,7 +387,7 @@ def compare_group(
     ), told
 
 
-def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means: Means) -> StackNoise | None:
+def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means: Resources) -> StackNoise | None:
     if len(paths) < 2:
         return None
     stack: Stack

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from zeroframe.errors import FolderLostError, FrameError, OutputError
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
-from zeroframe.fits.store.names import any_far
+from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.dialects import Kind
 from zeroframe.planning.uses import frame_uses, group_uses
@@ -23,7 +23,7 @@ from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, Nigh
 from zeroframe.run.result_files import RIGHT_COMBINED
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
 from zeroframe.run.session import NightSession, begin_night
-from zeroframe.run.threads import LocalCrew
+from zeroframe.run.threads import ThreadBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan, Step
     from zeroframe.run.combine_files import Progress
-    from zeroframe.run.threads import Crew
+    from zeroframe.run.threads import Backend
 
-__all__ = ["carry_out_night", "run_night"]
+__all__ = ["run_night", "run_session"]
 
 _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 #: Before the name of a raw frame, where it stands beside the names of results: it may be the same.
@@ -91,10 +91,10 @@ def run_night(
     with begin_night(
         plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check, check_sums=check_sums, executor=executor
     ) as session:
-        return carry_out_night(session, progress=progress, check_sums=check_sums)
+        return run_session(session, progress=progress, check_sums=check_sums)
 
 
-def carry_out_night(
+def run_session(
     session: NightSession, *, progress: Progress | None = None, check_sums: bool = True, measure: bool = False
 ) -> NightResult:
     """Carry out the plan of a run that has begun.
@@ -112,7 +112,7 @@ def carry_out_night(
     -------
     NightResult
     """
-    if session.standings.record.was_good and session.standings.nothing_to_do and not measure:
+    if session.statuses.record.was_good and session.statuses.nothing_to_do and not measure:
         result = _all_there(session)
     else:
         result = _Run(session, progress, check_sums=check_sums).carry_out()
@@ -132,7 +132,7 @@ class _Run:
     def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
         self._session, self._plan, self._progress = session, session.plan, progress
         self._keys: dict[str, str] = {}
-        self._crew = _crew_of(session, self._keys, check_sums=check_sums)
+        self._backend = _crew_of(session, self._keys, check_sums=check_sums)
         self._frames: dict[str, NightOutcome] = {}
         self._groups: dict[str, GroupOutcome] = {}
         self._uncombined: dict[str, GroupOutcome] = {}
@@ -143,7 +143,7 @@ class _Run:
 
     def carry_out(self) -> NightResult:
         """Do everything, each from a thread."""
-        run_tasks(self._tasks(), self._crew.tasks_at_once, self._crew.give_up)
+        run_tasks(self._tasks(), self._backend.tasks_at_once, self._backend.give_up)
         return self._result()
 
     def _tasks(self) -> list[Task]:
@@ -210,11 +210,11 @@ class _Run:
         """Make one frame, or measure it where it is there already and right."""
         ready, lost = self._ready(frame)
         used = {name: self._keys[name] for name in frame_uses(self._plan, ready) if name in self._keys}
-        right = self._session.standings.frames[frame.name].right
+        right = self._session.statuses.frames[frame.name].right
         mark = None if right is None else right.source_mark
         if right is not None and (mark is None or frame_key(ready, mark.sha256, used) != right.key):
             right = None
-        made = self._crew.calibrate(ready, group, used, right)
+        made = self._backend.calibrate(ready, group, used, right)
         return NightOutcome(ready, made.outcome, made.said, lost)
 
     def _ready(self, frame: NightFrame) -> tuple[NightFrame, tuple[Step, ...]]:
@@ -242,9 +242,9 @@ class _Run:
     def _combine(self, group: Group, busy: int) -> None:
         """Combine a group."""
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
-        right = self._session.standings.groups[group.name].mark
+        right = self._session.statuses.groups[group.name].mark
         frames = [self._frames[frame.name] for frame in group.frames]
-        made = attempt(group.target, self._crew.combine, group, frames, used, right, busy)
+        made = attempt(group.target, self._backend.combine, group, frames, used, right, busy)
         if isinstance(made, FrameError):
             made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), frames
         outcome, told = made
@@ -259,7 +259,7 @@ class _Run:
     def _compare(self, group: Group, busy: int) -> None:
         """Judge the frames of a group that are not combined, and measure their noise."""
         frames = [self._frames[frame.name] for frame in group.frames]
-        outcome, told = self._crew.compare(group, frames, busy)
+        outcome, told = self._backend.compare(group, frames, busy)
         self._uncombined[group.name] = outcome
         self._frames.update({each.frame.name: each for each in told})
 
@@ -270,8 +270,8 @@ class _Run:
             self._masks[job.name] = MaskOutcome(job, "failed", reason)
             return
         source_key = self._keys[job.source]
-        key, right = mask_key(job, source_key), self._session.standings.masks[job.name].mark
-        made = attempt(job.target, self._crew.mask, job, key, source_key, right)
+        key, right = mask_key(job, source_key), self._session.statuses.masks[job.name].mark
+        made = attempt(job.target, self._backend.mask, job, key, source_key, right)
         if isinstance(made, FrameError):
             self._masks[job.name] = MaskOutcome(job, "failed", str(made))
         else:
@@ -279,27 +279,27 @@ class _Run:
         log_outcome(job.target, self._masks[job.name].state, self._masks[job.name].reason)
 
 
-def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Crew:
+def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Backend:
     if session.executor is None:
-        return LocalCrew(session, keys, check_sums=check_sums)
-    from zeroframe.run.cluster import FarCrew
+        return ThreadBackend(session, keys, check_sums=check_sums)
+    from zeroframe.run.cluster import ExecutorBackend
 
-    return FarCrew(session, session.executor, check_sums=check_sums)
+    return ExecutorBackend(session, session.executor, check_sums=check_sums)
 
 
 def _all_there(session: NightSession) -> NightResult:
     """Say that all results are there already; only their headers are read."""
-    plan, standings = session.plan, session.standings
+    plan, statuses = session.plan, session.statuses
     frames, groups, masks = [], [], []
     for frame in plan.frames:
-        right = standings.frames[frame.name].right
+        right = statuses.frames[frame.name].right
         if right is None or right.source_mark is None:
             continue
         outcome = replace(right, shape_yx=frame.shape_yx, bytes_in=right.source_mark.byte_count)
         log_outcome(frame.source, outcome.state, outcome.reason)
         frames.append(NightOutcome(frame, outcome))
     for group in plan.groups:
-        mark = standings.groups[group.name].mark
+        mark = statuses.groups[group.name].mark
         if mark is not None:
             combined = CombinedOutcome(
                 group.target,
@@ -315,13 +315,15 @@ def _all_there(session: NightSession) -> NightResult:
             log_outcome(group.target, combined.state, combined.reason)
             groups.append(GroupOutcome(group, combined, stamp=mark.stamp))
     for job in plan.masks:
-        mark = standings.masks[job.name].mark
+        mark = statuses.masks[job.name].mark
         if mark is not None:
             reason = f"{job.target}: {RIGHT_COMBINED}"
             kept = MaskOutcome(job, "skipped", reason, key=mark.key, crc32=mark.crc32)
             masks.append(replace(kept, bytes_out=mark.byte_count, stamp=mark.stamp))
     shapes = {each.frame.target: each.outcome.shape_yx for each in frames}
-    if not any_far(plan.out):  # the stamps of a store are what they were, and headers stand all over a combined frame
+    if not any_remote(
+        plan.out
+    ):  # the stamps of a store are what they were, and headers stand all over a combined frame
         shapes |= {each.group.target: each.combined.shape_yx for each in groups}
     refused = tuple(str(each.problem) for each in plan.refused)
     uncombined = tuple(GroupOutcome(group, CombinedOutcome(group.target, "not asked for")) for group in plan.uncombined)

@@ -13,10 +13,10 @@ from zeroframe.fits import HeaderDraft, ImagePart, read_raw, write_fits
 from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.fingerprint import Crc32
-from zeroframe.frames.calibration_frames import NO_PLANE
+from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.quality import FrameQuality, measure_frame
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
-from zeroframe.frames.science import mask_saturated, reduce_frame, say_steps, subtract_planes
+from zeroframe.frames.science import mask_saturated, record_steps, reduce_frame, subtract_planes
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.dialects import Kind
 from zeroframe.run.keys import frame_key, sign_frame
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from zeroframe.fits.store.names import UrlPath
     from zeroframe.fits.watching import Watch
     from zeroframe.planning.plan import NightFrame
-    from zeroframe.run.buffers import SpareMemory
-    from zeroframe.run.calibrations import Pantry
-    from zeroframe.run.pixel_cache import KeptPixels
+    from zeroframe.run.buffers import BufferPool
+    from zeroframe.run.calibrations import CalibrationStore
+    from zeroframe.run.pixel_cache import PixelCache
     from zeroframe.run.record import OutputMark
 
 __all__ = ["FIGURES", "FrameMaker", "Made"]
@@ -62,11 +62,11 @@ class FrameMaker:
 
     Parameters
     ----------
-    pantry : Pantry
+    calibrations : CalibrationStore
         What they are calibrated with.
-    kept : KeptPixels
+    kept : PixelCache
         Takes the pixels of frames that will be combined.
-    memory : SpareMemory
+    memory : BufferPool
         Lends memory for what is worked on.
     watch : Watch
         Looks at what is read and made.
@@ -80,16 +80,16 @@ class FrameMaker:
 
     def __init__(
         self,
-        pantry: Pantry,
-        kept: KeptPixels,
-        memory: SpareMemory,
+        calibrations: CalibrationStore,
+        kept: PixelCache,
+        memory: BufferPool,
         watch: Watch,
         *,
         check_sums: bool,
         sampled: frozenset[Path] = frozenset(),
         copies: Mapping[Path, Path] = _NO_COPIES,
     ) -> None:
-        self._pantry, self._kept, self._memory, self._watch = pantry, kept, memory, watch
+        self._calibrations, self._kept, self._memory, self._watch = calibrations, kept, memory, watch
         self._check_sums, self._sampled, self._copies = check_sums, sampled, copies
         self.samples: dict[Path, NDArray[Any]] = {}
 
@@ -124,7 +124,7 @@ class FrameMaker:
         mask, sigma, remarks = self._reduced(frame, raw, pixels, header, quality)
         quality = quality or measure_frame(pixels, empty=self._memory.empty)
         self._take_sample(frame, pixels)
-        say_steps(frame, header)
+        record_steps(frame, header)
         key = frame_key(frame, source.sha256, used)
         sign_frame(header, frame.source, frame.recipe, source, key, subtracted)
         crc = Crc32()
@@ -211,16 +211,16 @@ class FrameMaker:
             if saturated:
                 pixels[mask] = np.nan  # not measured: such a pixel takes no part in the combination
             return None, None, ()
-        with_ = self._pantry.gather(frame)
-        sigma = NO_PLANE if with_.noise is None else self._memory.empty(frame.shape_yx, np.float32)
+        with_ = self._calibrations.gather(frame)
+        sigma = NO_CALIBRATION if with_.noise is None else self._memory.empty(frame.shape_yx, np.float32)
         reduce_frame(frame, with_, pixels, mask, sigma, header)
         return mask, sigma if sigma.size else None, with_.remarks
 
     def _prepare(self, frame: NightFrame, pixels: NDArray[Any]) -> None:
         """Subtract from a frame that will be combined what its steps say."""
         steps = frame.steps
-        bias = NO_PLANE if steps.bias is None else self._pantry.fitting(frame, steps.bias).data
-        dark = NO_PLANE if steps.dark is None else self._pantry.fitting(frame, steps.dark).data
+        bias = NO_CALIBRATION if steps.bias is None else self._calibrations.fitting(frame, steps.bias).data
+        dark = NO_CALIBRATION if steps.dark is None else self._calibrations.fitting(frame, steps.dark).data
         if bias.size or dark.size:
             scale = 1.0 if steps.dark_scale is None else steps.dark_scale
             subtract_planes(pixels, bias, dark, scale)
@@ -228,10 +228,10 @@ class FrameMaker:
 
 def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
     """Put a copy of a file into its place in a store; where that cannot be, the copy goes, too."""
-    from zeroframe.fits.store.objects import Place
+    from zeroframe.fits.store.objects import ObjectStore
 
     try:
-        Place.of(cast("UrlPath", target)).put(near, target.name, overwrite=overwrite)
+        ObjectStore.of(cast("UrlPath", target)).put(near, target.name, overwrite=overwrite)
     except (FrameError, OutputError):
         near.unlink()
         raise

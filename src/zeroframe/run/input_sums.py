@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.fits import FrameFile
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.stacks.stack import Stack, TalliedStack
 
 __all__ = ["InputSums", "require_sums"]
@@ -35,7 +35,7 @@ class InputSums:
 
     Parameters
     ----------
-    items : sequence of Found
+    items : sequence of RawFrame
         The files, all with an image. Where all of them are plain float32 of one image each, which is what calibrated
         frames are, their sums are taken while they are combined; otherwise they are read through before.
     check : bool
@@ -53,7 +53,7 @@ class InputSums:
         One sentence for each that cannot.
     """
 
-    def __init__(self, items: Sequence[Found], *, check: bool, workers: int | None) -> None:
+    def __init__(self, items: Sequence[RawFrame], *, check: bool, workers: int | None) -> None:
         self.check = check
         self._frames = {item.path: item.frame for item in items if item.frame is not None}
         self._crc32: dict[Path, int] = {}

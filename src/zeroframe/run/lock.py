@@ -103,10 +103,10 @@ def folder_lock(folder: Path) -> Iterator[HeldLock]:
     """
     path = folder / LOCK_NAME
     if isinstance(folder, UrlPath):
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
         from zeroframe.run.store_lock import store_lock
 
-        with store_lock(Place(str(folder)), LOCK_NAME) as held:
+        with store_lock(ObjectStore(str(folder)), LOCK_NAME) as held:
             yield held
         return
     descriptor, is_locked = _opened(folder, path)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.plan import Group, NightFrame
 
-__all__ = ["KeptPixels", "image_bytes", "worth_keeping"]
+__all__ = ["PixelCache", "image_bytes", "worth_keeping"]
 
 
 def image_bytes(frame: NightFrame) -> int:
@@ -33,7 +33,7 @@ def worth_keeping(frames: Iterable[NightFrame]) -> bool:
     return any(frame.compress != "none" for frame in frames)
 
 
-class KeptPixels:
+class PixelCache:
     """Pixels of frames, by the file that they are written to; whole groups or nothing of them.
 
     Parameters

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from zeroframe.planning.first_steps import Choice
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.outcomes import GroupOutcome, NightOutcome, NightResult
-    from zeroframe.run.result_files import Standing
-    from zeroframe.run.status import NightStandings
+    from zeroframe.run.result_files import ResultStatus
+    from zeroframe.run.status import NightStatuses
 
 __all__ = ["CalibratedFrame", "CombinedFrame", "Forecast", "MaskFile", "Reduction"]
 
@@ -273,12 +273,12 @@ class Forecast:
     ----------
     plan : NightPlan
         What is done to each frame, with what, and why.
-    standings : NightStandings
+    statuses : NightStatuses
         What of it is there already.
     """
 
     plan: NightPlan
-    standings: NightStandings
+    statuses: NightStatuses
 
     @property
     def to_make(self) -> tuple[Path, ...]:
@@ -300,8 +300,8 @@ class Forecast:
         """What is in the place of a result and none of ours, and why: it is never replaced, and the job would stop."""
         return {each.target: each.reason for each in self._of("refuse")}
 
-    def _of(self, verdict: str) -> Iterator[Standing]:
-        return (each for each in self.standings.all if each.verdict == verdict)
+    def _of(self, verdict: str) -> Iterator[ResultStatus]:
+        return (each for each in self.statuses.all if each.verdict == verdict)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -315,7 +315,7 @@ class Forecast:
         return (*(str(each.problem) for each in self.plan.refused), *lacking)
 
     def _headline(self) -> str:
-        numbers = Counter(each.verdict for each in self.standings.all)
+        numbers = Counter(each.verdict for each in self.statuses.all)
         said = ", ".join(f"{number} to {verdict}" for verdict, number in numbers.items())
         return f"{said}; nothing was written"
 

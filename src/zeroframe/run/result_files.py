@@ -29,12 +29,12 @@ __all__ = [
     "RIGHT",
     "RIGHT_COMBINED",
     "Judged",
-    "Standing",
+    "ResultStatus",
     "as_listed",
     "carried_key",
     "differing_versions",
     "listed_in_stores",
-    "own_mark",
+    "matching_mark",
     "refuse_foreign",
     "refuse_strange",
     "source_mark",
@@ -49,7 +49,7 @@ RIGHT_COMBINED = "made of the same frames in the same way, and unchanged since"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ResultStatus:
     """How a result stands before the run.
 
     Attributes
@@ -74,13 +74,13 @@ class Standing:
     mark: OutputMark | None = None
 
 
-def stranger(standing: Standing, results: FolderResults) -> Standing:
+def stranger(status: ResultStatus, results: FolderResults) -> ResultStatus:
     """Tell a file that is none of our results, and so is never replaced, from one that may be."""
-    reason = results.strange(standing.target) if standing.verdict == "replace" else ""
+    reason = results.strange(status.target) if status.verdict == "replace" else ""
     if not reason:
-        return standing
-    said = reason if standing.reason in reason else f"{standing.reason}, and {reason}"
-    return replace(standing, verdict="refuse", reason=said)
+        return status
+    said = reason if status.reason in reason else f"{status.reason}, and {reason}"
+    return replace(status, verdict="refuse", reason=said)
 
 
 def listed_in_stores(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
@@ -94,9 +94,9 @@ def listed_in_stores(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
     listed: dict[Path, dict[str, str]] = {}
     for folder in folders:
         if isinstance(folder, UrlPath):
-            from zeroframe.fits.store.objects import Place
+            from zeroframe.fits.store.objects import ObjectStore
 
-            place = Place(str(folder))
+            place = ObjectStore(str(folder))
             listed[folder] = {file.name: file.stamp for file in place.listing()} if place.is_there() else {}
     return listed
 
@@ -111,11 +111,11 @@ class Judged(Protocol):
     """Results that have been looked at."""
 
     @property
-    def refused(self) -> tuple[Standing, ...]:
+    def refused(self) -> tuple[ResultStatus, ...]:
         """What has something else in its place."""
 
 
-def refuse_foreign(standings: Judged) -> None:
+def refuse_foreign(statuses: Judged) -> None:
     """Raise when something stands in the place of a result.
 
     Raises
@@ -123,10 +123,10 @@ def refuse_foreign(standings: Judged) -> None:
     OutputExistsError
         Which names the first, and says what it is.
     """
-    _refuse(standings.refused, "choose another folder with -o, or replace with --overwrite")
+    _refuse(statuses.refused, "choose another folder with -o, or replace with --overwrite")
 
 
-def refuse_strange(standings: Judged) -> None:
+def refuse_strange(statuses: Judged) -> None:
     """Raise when a file that is none of our results stands in the place of one: it is never replaced.
 
     Raises
@@ -134,18 +134,18 @@ def refuse_strange(standings: Judged) -> None:
     OutputExistsError
         Which names the first, and says what it is.
     """
-    strange = [standing for standing in standings.refused if standing.verdict == "refuse"]
+    strange = [status for status in statuses.refused if status.verdict == "refuse"]
     _refuse(
         strange, "move it away, or choose another folder with -o; --overwrite replaces only what zeroframe has made"
     )
 
 
-def would_be_refused(standings: Judged, *, overwrite: bool) -> bool:
+def would_be_refused(statuses: Judged, *, overwrite: bool) -> bool:
     """Say whether a run would stop at what is there."""
-    return any(not overwrite or standing.verdict == "refuse" for standing in standings.refused)
+    return any(not overwrite or status.verdict == "refuse" for status in statuses.refused)
 
 
-def _refuse(there: Sequence[Standing], advice: str) -> None:
+def _refuse(there: Sequence[ResultStatus], advice: str) -> None:
     if there:
         more = "" if len(there) == 1 else f" (and {len(there) - 1} more of this run)"
         raise OutputExistsError(there[0].target, f"is there already{more}: {there[0].reason}", advice)
@@ -168,7 +168,7 @@ def source_mark(path: Path, name: str, record: RunRecord, *, check: bool, stamp:
     return file_mark(path)
 
 
-def own_mark(
+def matching_mark(
     target: Path, key: str, known: OutputMark | None, *, check: bool = False, stamp: str | None = None
 ) -> OutputMark | str:
     """Return the mark of a result that is right; else why not, in words, or empty where it is of another job.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import UsageError
 from zeroframe.fits.atomic import remove_stale_parts
-from zeroframe.fits.store.names import FAR_THREADS, any_far, is_there
+from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, is_there
 from zeroframe.fits.store.spool import remove_stale_folders, temporary_folder
 from zeroframe.fits.watching import Watch
 from zeroframe.headers.own_results import require_own_record
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.lock import HeldLock
     from zeroframe.run.outcomes import NightResult
-    from zeroframe.run.status import NightStandings
+    from zeroframe.run.status import NightStatuses
 
 __all__ = ["NightSession", "begin_night", "recorded_night"]
 
@@ -51,7 +51,7 @@ class NightSession:
     ----------
     plan : NightPlan
         What is to be done.
-    standings : NightStandings
+    statuses : NightStatuses
         What of it is there already.
     shares : MemoryShares
         How much memory may be used, and for what.
@@ -76,7 +76,7 @@ class NightSession:
     """
 
     plan: NightPlan
-    standings: NightStandings
+    statuses: NightStatuses
     shares: MemoryShares
     workers: int | None
     started: datetime
@@ -93,9 +93,9 @@ class NightSession:
         return False if self.results is None else self.results.replaceable(target)
 
     @property
-    def right_report(self) -> bool:
+    def matching_report(self) -> bool:
         """Whether the report that is there was written of these results, and is what it was."""
-        return report_is_right(self.plan.out, self.standings)
+        return report_is_right(self.plan.out, self.statuses)
 
     def check_folder(self) -> None:
         """See to it that the folder of results is the one in which the run began; raises `FolderLostError`."""
@@ -104,10 +104,10 @@ class NightSession:
 
     def write_begin(self) -> None:
         """Write that the run has begun: what is left of run.json when it is killed."""
-        frames = self.standings.frames
+        frames = self.statuses.frames
         kept = {name: each.right for name, each in frames.items() if each.right is not None}
         inputs = {name: right.source_mark for name, right in kept.items() if right.source_mark is not None}
-        outputs = {result_name(self.plan, one.target): one.mark for one in self.standings.all if one.mark is not None}
+        outputs = {result_name(self.plan, one.target): one.mark for one in self.statuses.all if one.mark is not None}
         waiting = [{"name": frame.name, "state": "waiting", "reason": ""} for frame in self.plan.frames]
         self._write("unfinished", inputs, outputs, {"frames": waiting})
 
@@ -144,7 +144,7 @@ class NightSession:
             {"name": _name_within(self.plan.raw, one.path), "state": "failed", "reason": str(one.problem), "lost": []}
             for one in self.plan.refused
         ]
-        self._write("finished", inputs, outputs, said | kept_report(self.plan.out, self.standings))
+        self._write("finished", inputs, outputs, said | kept_report(self.plan.out, self.statuses))
 
     def _write(
         self,
@@ -154,8 +154,8 @@ class NightSession:
         said: Mapping[str, Any],
     ) -> None:
         self.check_folder()
-        plan, before = self.plan, self.standings.record
-        replaced = {result_name(plan, each.target) for each in self.standings.refused}
+        plan, before = self.plan, self.statuses.record
+        replaced = {result_name(plan, each.target) for each in self.statuses.refused}
         earlier = {
             name: mark
             for name, mark in {**before.earlier, **before.outputs}.items()
@@ -317,9 +317,9 @@ def begin_night(
             f"{plan.raw}, {plan.out}: other processes may be elsewhere; plan the night with absolute paths"
         )
     limit = mem_limit_bytes or default_limit_bytes()
-    far = any_far(plan.out, *(frame.source for frame in plan.frames[:1]))
+    far = any_remote(plan.out, *(frame.source for frame in plan.frames[:1]))
     if far:
-        workers = workers or FAR_THREADS
+        workers = workers or REMOTE_THREADS
     shares = share_memory(plan, limit, workers)
     make_folder(plan.out)
     nobody: tuple[Executor | None, Mapping[Path, Path]] = None, {}
@@ -332,17 +332,17 @@ def begin_night(
             remove_stale_parts(folder)
         watch = Watch()
         watch.look(result_targets(plan))
-        standings = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
-        refuse_strange(standings)
-        require_own_record(plan.out / RECORD_NAME, among_ours=any(each.verdict == "keep" for each in standings.all))
+        statuses = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
+        refuse_strange(statuses)
+        require_own_record(plan.out / RECORD_NAME, among_ours=any(each.verdict == "keep" for each in statuses.all))
         if not plan.overwrite:
-            refuse_foreign(standings)
+            refuse_foreign(statuses)
         # before run.json is written, which says which files are ours
-        results = night_results(plan, standings.record) if plan.overwrite else None
+        results = night_results(plan, statuses.record) if plan.overwrite else None
         looked_s = time.perf_counter() - clock
-        about = (plan, standings, shares, workers, started, looked_s, executor, waiting, copies)
+        about = (plan, statuses, shares, workers, started, looked_s, executor, waiting, copies)
         session = NightSession(*about, watch, lock, results)
-        if not standings.nothing_to_do:
+        if not statuses.nothing_to_do:
             session.write_begin()
         yield session
         if executor is not None:
@@ -358,7 +358,7 @@ def _waiting(plan: NightPlan, threads: int) -> Iterator[tuple[Executor | None, M
     """
     remove_stale_folders()
     with ThreadPoolExecutor(threads, "zeroframe") as pool, temporary_folder() as folder:
-        if not any_far(plan.out):
+        if not any_remote(plan.out):
             yield pool, {}
             return
         room = shutil.disk_usage(folder).free // 2

@@ -51,16 +51,16 @@ class _Looked(Protocol):
         """Whether every result is there already and right."""
 
 
-def report_is_right(out: Path, standings: _Looked) -> bool:
+def report_is_right(out: Path, statuses: _Looked) -> bool:
     """Say whether the report that is there was written of these results, and is what it was."""
-    record = standings.record
-    return standings.nothing_to_do and record.report is not None and not report_problem(out, record)
+    record = statuses.record
+    return statuses.nothing_to_do and record.report is not None and not report_problem(out, record)
 
 
-def kept_report(out: Path, standings: _Looked) -> dict[str, Any]:
+def kept_report(out: Path, statuses: _Looked) -> dict[str, Any]:
     """Return what is known of a report that tells of these results, too, unless the person has taken it away."""
-    before = standings.record
-    if before.report is None or not standings.nothing_to_do:
+    before = statuses.record
+    if before.report is None or not statuses.nothing_to_do:
         return {}
     return {"report": before.this_run["report"]} if is_there(out / before.report[0]) else {}
 

@@ -19,11 +19,11 @@ from zeroframe.run.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.run.result_files import (
     RIGHT,
     RIGHT_COMBINED,
-    Standing,
+    ResultStatus,
     as_listed,
     differing_versions,
     listed_in_stores,
-    own_mark,
+    matching_mark,
     source_mark,
     stranger,
     why_other,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.run.record import OutputMark
 
-__all__ = ["NightStandings", "examine_night", "night_results", "result_name", "result_targets"]
+__all__ = ["NightStatuses", "examine_night", "night_results", "result_name", "result_targets"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,37 +64,37 @@ def result_targets(plan: NightPlan) -> list[Path]:
 
 
 @dataclass(frozen=True, slots=True)
-class NightStandings:
+class NightStatuses:
     """How all results of a night stand.
 
     Attributes
     ----------
-    frames, groups, masks : mapping of str to Standing
+    frames, groups, masks : mapping of str to ResultStatus
         By the names that the plan gives them.
     record : RunRecord
         Of earlier runs; an empty one where there is none.
     """
 
-    frames: Mapping[str, Standing]
-    groups: Mapping[str, Standing]
-    masks: Mapping[str, Standing]
+    frames: Mapping[str, ResultStatus]
+    groups: Mapping[str, ResultStatus]
+    masks: Mapping[str, ResultStatus]
     record: RunRecord
 
     @property
-    def all(self) -> tuple[Standing, ...]:
+    def all(self) -> tuple[ResultStatus, ...]:
         """Every result: frames, whose own change is the reason of others', combined frames, masks."""
         return (*self.frames.values(), *self.groups.values(), *self.masks.values())
 
     @property
-    def refused(self) -> tuple[Standing, ...]:
+    def refused(self) -> tuple[ResultStatus, ...]:
         """What has something else in its place; last, what is other only because what it is made of is."""
-        there = [standing for standing in self.all if standing.verdict in {"replace", "refuse"}]
-        return tuple(sorted(there, key=lambda standing: standing.reason.startswith((_WITH_ANOTHER, _SINCE))))
+        there = [status for status in self.all if status.verdict in {"replace", "refuse"}]
+        return tuple(sorted(there, key=lambda status: status.reason.startswith((_WITH_ANOTHER, _SINCE))))
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether every result is there already and right."""
-        return all(standing.verdict == "keep" for standing in self.all)
+        return all(status.verdict == "keep" for status in self.all)
 
 
 def examine_night(
@@ -104,7 +104,7 @@ def examine_night(
     check_sums: bool = True,
     workers: int | None = None,
     executor: Executor | None = None,
-) -> NightStandings:
+) -> NightStatuses:
     """Look at what is in the folder of results.
 
     Results on a disk are always read through; those of a store are believed where their stamps are what they were.
@@ -124,7 +124,7 @@ def examine_night(
 
     Returns
     -------
-    NightStandings
+    NightStatuses
         Keys are those that are to be expected. What a frame is made with may turn out otherwise, when a raw frame
         cannot be read; then the frame is judged again when its turn comes.
     """
@@ -133,15 +133,15 @@ def examine_night(
     listed = listed_in_stores({target.parent for target in targets})
     if not any(_is_there(listed, target) for target in targets):
         frames, groups, masks = (
-            {each.name: Standing(each.target, "make", _MISSING) for each in of}
+            {each.name: ResultStatus(each.target, "make", _MISSING) for each in of}
             for of in (plan.frames, plan.groups, plan.masks)
         )
-        return NightStandings(frames, groups, masks, record)
+        return NightStatuses(frames, groups, masks, record)
     listed |= listed_in_stores({frame.source.parent for frame in plan.frames})
     looked = _Look(plan, record, listed, check=check, check_sums=check_sums, read=_reader(workers, executor))
     looked.look()
-    standings = NightStandings(looked.frames, looked.groups, looked.masks, record)
-    return _with_strangers(plan, standings) if standings.refused else standings
+    statuses = NightStatuses(looked.frames, looked.groups, looked.masks, record)
+    return _with_strangers(plan, statuses) if statuses.refused else statuses
 
 
 def night_results(plan: NightPlan, record: RunRecord) -> FolderResults:
@@ -155,14 +155,14 @@ def _knows(plan: NightPlan, record: RunRecord, target: Path) -> bool:
     return record.knows(result_name(plan, target))
 
 
-def _with_strangers(plan: NightPlan, standings: NightStandings) -> NightStandings:
+def _with_strangers(plan: NightPlan, statuses: NightStatuses) -> NightStatuses:
     """Tell files that are none of our results, and so are never replaced, from those that may be."""
-    results = night_results(plan, standings.record)
+    results = night_results(plan, statuses.record)
     frames, groups, masks = (
-        {name: stranger(standing, results) for name, standing in of.items()}
-        for of in (standings.frames, standings.groups, standings.masks)
+        {name: stranger(status, results) for name, status in of.items()}
+        for of in (statuses.frames, statuses.groups, statuses.masks)
     )
-    return NightStandings(frames, groups, masks, standings.record)
+    return NightStatuses(frames, groups, masks, statuses.record)
 
 
 def _is_there(listed: Mapping[Path, Mapping[str, str]], path: Path) -> bool:
@@ -227,7 +227,7 @@ class _Result:
 
 def _result_mark(result: _Result) -> OutputMark | str:
     mark = attempt(
-        result.target, own_mark, result.target, result.key, result.known, check=result.check, stamp=result.stamp
+        result.target, matching_mark, result.target, result.key, result.known, check=result.check, stamp=result.stamp
     )
     return f"it {mark.reason}" if isinstance(mark, FrameError) else mark
 
@@ -245,9 +245,9 @@ class _Look:
         check_sums: bool,
         read: _Read,
     ) -> None:
-        self.frames: dict[str, Standing] = {}
-        self.groups: dict[str, Standing] = {}
-        self.masks: dict[str, Standing] = {}
+        self.frames: dict[str, ResultStatus] = {}
+        self.groups: dict[str, ResultStatus] = {}
+        self.masks: dict[str, ResultStatus] = {}
         self._plan, self._record, self._listed, self._check, self._read = plan, record, listed, check, read
         self._keys: dict[str, str] = {}
         self._frame_keys: dict[str, str] = {}
@@ -301,23 +301,23 @@ class _Look:
         marks = dict(zip([frame.name for frame in there], self._read(_result_mark, looks), strict=True))
         self.frames |= {frame.name: self._frame_standing(frame, marks.get(frame.name, "")) for frame in frames}
 
-    def _frame_standing(self, frame: NightFrame, found: OutputMark | str) -> Standing:
+    def _frame_standing(self, frame: NightFrame, found: OutputMark | str) -> ResultStatus:
         if not self._is_there(frame.target):
-            return Standing(frame.target, "make", _MISSING)
+            return ResultStatus(frame.target, "make", _MISSING)
         source, key = self._marks[frame.name], self._frame_keys.get(frame.name)
         if source is None:
-            return Standing(frame.target, "replace", f"{frame.name} cannot be read to compare them")
+            return ResultStatus(frame.target, "replace", f"{frame.name} cannot be read to compare them")
         if key is None:
-            return Standing(frame.target, "replace", "what it is made with cannot be made any more")
+            return ResultStatus(frame.target, "replace", "what it is made with cannot be made any more")
         if isinstance(found, str):
             why = found or self._why_other_frame(frame, source, self._known(frame.target))
-            return Standing(frame.target, "replace", why)
+            return ResultStatus(frame.target, "replace", why)
         mark = replace(found, sources=(frame.name,), source_sha256=source.sha256)
         right = FrameOutcome(
             frame.source, "skipped", f"{frame.target}: {RIGHT}", frame.target,
             bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32, stamp=mark.stamp,
         )  # fmt: skip
-        return Standing(frame.target, "keep", RIGHT, right, mark)
+        return ResultStatus(frame.target, "keep", RIGHT, right, mark)
 
     def _why_other_frame(self, frame: NightFrame, source: FileMark, known: OutputMark | None) -> str:
         same = known is not None and known.source_sha256 == source.sha256
@@ -327,8 +327,8 @@ class _Look:
         return f"{_WITH_ANOTHER} {changed[0]}" if changed else _OTHERWISE
 
     def _stands_otherwise(self, name: str) -> bool:
-        standing = self.groups.get(name) or self.masks.get(name)
-        return standing is None or standing.verdict != "keep"
+        status = self.groups.get(name) or self.masks.get(name)
+        return status is None or status.verdict != "keep"
 
     def _look_at_group(self, group: Group) -> None:
         keys = {
@@ -355,15 +355,15 @@ class _Look:
             known.get(name) != as_data(getattr(group, name)) for name in _RECORDED_OF_GROUP
         )
 
-    def _standing(self, target: Path, key: str | None, sources: tuple[str, ...], *, changed: bool) -> Standing:
+    def _standing(self, target: Path, key: str | None, sources: tuple[str, ...], *, changed: bool) -> ResultStatus:
         """Judge a combined frame or a mask; say whether the options for it have changed."""
         if not self._is_there(target):
-            return Standing(target, "make", _MISSING)
+            return ResultStatus(target, "make", _MISSING)
         known = self._known(target)
         found = "none of its frames can be read" if key is None else _result_mark(self._result(target, key))
         if isinstance(found, str):
-            return Standing(target, "replace", found or self._why_other(known, sources, changed=changed))
-        return Standing(target, "keep", RIGHT_COMBINED, mark=replace(found, sources=sources))
+            return ResultStatus(target, "replace", found or self._why_other(known, sources, changed=changed))
+        return ResultStatus(target, "keep", RIGHT_COMBINED, mark=replace(found, sources=sources))
 
     def _why_other(self, known: OutputMark | None, sources: tuple[str, ...], *, changed: bool) -> str:
         if known is None:

@@ -36,7 +36,7 @@ from zeroframe.fits.store.spool import temporary_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zeroframe.fits.store.objects import Place, RemoteFile
+    from zeroframe.fits.store.objects import ObjectStore, RemoteFile
 
 __all__ = ["BEAT_S", "LEASE_BEATS", "Holder", "StoreLock", "store_lock"]
 
@@ -142,13 +142,13 @@ class StoreLock:
 
     Parameters
     ----------
-    folder, name : Place and str
+    folder, name : ObjectStore and str
         Where it is.
     holder : Holder
         Who holds it.
     """
 
-    def __init__(self, folder: Place, name: str, holder: Holder) -> None:
+    def __init__(self, folder: ObjectStore, name: str, holder: Holder) -> None:
         self._place, self._name, self._holder = folder, name, holder
         self._lost = ""
         self._stop = threading.Event()
@@ -201,7 +201,7 @@ class _Found:
     holder: Holder | str
 
 
-def _look(place: Place, name: str) -> _Found | None:
+def _look(place: ObjectStore, name: str) -> _Found | None:
     while (file := place.find(name)) is not None:
         try:
             content = place.read_range(name, 0, min(file.size, 2000))
@@ -214,12 +214,12 @@ def _look(place: Place, name: str) -> _Found | None:
 
 
 @contextmanager
-def store_lock(folder: Place, name: str) -> Iterator[StoreLock]:
+def store_lock(folder: ObjectStore, name: str) -> Iterator[StoreLock]:
     """Hold a folder of a store for one run.
 
     Parameters
     ----------
-    folder : Place
+    folder : ObjectStore
         The folder.
     name : str
         Of the object that is the lock.
@@ -248,7 +248,7 @@ def store_lock(folder: Place, name: str) -> Iterator[StoreLock]:
         lock.release()
 
 
-def _take(folder: Place, name: str, own: Holder) -> None:
+def _take(folder: ObjectStore, name: str, own: Holder) -> None:
     """Put the lock there, or take that of a dead run; in a store that holds to no conditions the last one has it."""
     for _ in range(_MOST_TRIES):
         found = _look(folder, name)
@@ -266,13 +266,13 @@ def _take(folder: Place, name: str, own: Holder) -> None:
     raise OutputError(folder.url, "other runs of zeroframe begin there at the same time", "run again in a minute")
 
 
-def _put(folder: Place, name: str, own: Holder) -> None:
+def _put(folder: ObjectStore, name: str, own: Holder) -> None:
     with temporary_folder() as here:
         (here / name).write_bytes(own.content)
         folder.put(here / name, name)
 
 
-def _is_free(folder: Place, name: str, found: _Found) -> bool:
+def _is_free(folder: ObjectStore, name: str, found: _Found) -> bool:
     """Say whether a lock is that of a dead run; False where it is gone; raise `OutputError` where somebody holds it."""
     holder, path = found.holder, folder.url_of(name)
     if not isinstance(holder, Holder):
@@ -295,7 +295,7 @@ def _is_free(folder: Place, name: str, found: _Found) -> bool:
     return True
 
 
-def _watched(folder: Place, name: str, file: RemoteFile, beat_s: float) -> RemoteFile | None:
+def _watched(folder: ObjectStore, name: str, file: RemoteFile, beat_s: float) -> RemoteFile | None:
     """Look at a lock until it changes, goes, or its lease is over, by this machine's own count of seconds."""
     began = time.monotonic()
     while time.monotonic() - began < LEASE_BEATS * beat_s:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from zeroframe.frames.steps import Plane
+from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.planning.uses import pixel_uses
 from zeroframe.run.budget import is_alone, refuse_too_large
-from zeroframe.run.buffers import SpareMemory
-from zeroframe.run.cache import Shelf
-from zeroframe.run.calibrations import Pantry
-from zeroframe.run.combine_files import Means
+from zeroframe.run.buffers import BufferPool
+from zeroframe.run.cache import CalibrationCache
+from zeroframe.run.calibrations import CalibrationStore
+from zeroframe.run.combine_files import Resources
 from zeroframe.run.combined import combine_group, compare_group
 from zeroframe.run.frame import FrameMaker
-from zeroframe.run.pixel_cache import KeptPixels, image_bytes
+from zeroframe.run.pixel_cache import PixelCache, image_bytes
 from zeroframe.stacks.noise import noise_bands
 from zeroframe.workers import worker_count
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from zeroframe.run.record import OutputMark
     from zeroframe.run.session import NightSession
 
-__all__ = ["Crew", "LocalCrew"]
+__all__ = ["Backend", "ThreadBackend"]
 
 
-class Crew(Protocol):
+class Backend(Protocol):
     """Whoever makes results of one night; what can be made first is for others to know."""
 
     @property
@@ -94,7 +94,7 @@ class Crew(Protocol):
         """Let those return soon who wait for a result that nobody wants any more."""
 
 
-class LocalCrew:
+class ThreadBackend:
     """Threads of this process, which share combined frames and use memory again that others have done with.
 
     Parameters
@@ -112,13 +112,13 @@ class LocalCrew:
         uses = Counter(name for frame in plan.frames for name in pixel_uses(plan, frame))
         uses.update(job.source for job in plan.masks)
         shares = session.shares
-        self._memory = SpareMemory(shares.limit_bytes)
+        self._memory = BufferPool(shares.limit_bytes)
         flat_uses = Counter(frame.steps.flat for frame in plan.frames if frame.steps.flat is not None)
-        self._shelf = Shelf(plan.out, shares.shelf_bytes, uses, flat_uses, self._memory.empty, session.watch)
-        self._kept = KeptPixels(shares.kept_bytes)
-        pantry = Pantry(plan, self._shelf, keys)
+        self._cache = CalibrationCache(plan.out, shares.cache_bytes, uses, flat_uses, self._memory.empty, session.watch)
+        self._kept = PixelCache(shares.kept_bytes)
+        calibrations = CalibrationStore(plan, self._cache, keys)
         self._maker = FrameMaker(
-            pantry,
+            calibrations,
             self._kept,
             self._memory,
             session.watch,
@@ -135,7 +135,7 @@ class LocalCrew:
     def calibrate(
         self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
     ) -> Made:
-        """Make a frame; see `Crew.calibrate`."""
+        """Make a frame; see `Backend.calibrate`."""
         plan = self._session.plan
         refuse_too_large(frame, self._session.shares.limit_bytes)
         keep = group is not None and self._kept.claim(group)
@@ -144,7 +144,7 @@ class LocalCrew:
                 return self._maker.recall(frame, right)
             return self._maker.make(frame, used, keep=keep, overwrite=self._session.may_replace(frame.target))
         finally:
-            self._shelf.used(pixel_uses(plan, frame), frame.steps.flat)
+            self._cache.used(pixel_uses(plan, frame), frame.steps.flat)
 
     def combine(
         self,
@@ -154,13 +154,13 @@ class LocalCrew:
         right: OutputMark | None,
         busy: int,
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Combine a group, whose pixels leave memory; see `Crew.combine`."""
+        """Combine a group, whose pixels leave memory; see `Backend.combine`."""
         plan = self._session.plan
         pixels = self._kept.of(group)
         means = self._means(group, busy, sum(one.nbytes for one in pixels.values()))
         if self._session.waiting is not None and not group.scaled_by_level and not pixels:
             means = replace(means, executor=self._session.waiting)
-        outcome, told = combine_group(group, frames, pixels, means, plan.out, self._shelf, used, right)
+        outcome, told = combine_group(group, frames, pixels, means, plan.out, self._cache, used, right)
         del pixels
         self._kept.release(group)
         return outcome, told
@@ -168,10 +168,10 @@ class LocalCrew:
     def compare(
         self, group: Group, frames: Sequence[NightOutcome], busy: int
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Judge frames that are not combined, of which samples are in memory; see `Crew.compare`."""
+        """Judge frames that are not combined, of which samples are in memory; see `Backend.compare`."""
         return compare_group(group, frames, self._maker.samples, self._means(group, busy))
 
-    def _means(self, group: Group, busy: int, kept_bytes: int = 0) -> Means:
+    def _means(self, group: Group, busy: int, kept_bytes: int = 0) -> Resources:
         """Return what one of so many tasks may use, beside what it finds in memory."""
         session = self._session
         shares = session.shares
@@ -180,7 +180,7 @@ class LocalCrew:
         own = shares.task_bytes * (shares.threads if is_alone(session.plan) else 1)
         nearest = {frame.target: session.copies.get(frame.target) for frame in group.frames}
         copies = {target: near for target, near in nearest.items() if near is not None and near.exists()}
-        return Means(
+        return Resources(
             *(session.may_replace(group.target), own + kept_bytes, workers, None),
             copies=copies,
             empty=self._memory.empty,
@@ -188,17 +188,17 @@ class LocalCrew:
         )
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
-        """Make a mask; see `Crew.mask`."""
+        """Make a mask; see `Backend.mask`."""
         from zeroframe.run.mask import make_mask
 
         try:
-            source = self._shelf.get(job.source).data
+            source = self._cache.get(job.source).data
             replaces = self._session.may_replace(job.target)
             outcome, mask = make_mask(job, key, source, right, overwrite=replaces)
             self._session.watch.renew(job.target)
         finally:
-            self._shelf.used([job.source])
-        self._shelf.put(job.name, Plane(mask, np.empty((0, 0), np.float32), None, {}))
+            self._cache.used([job.source])
+        self._cache.put(job.name, CalibrationFrame(mask, np.empty((0, 0), np.float32), None, {}))
         return outcome
 
     def give_up(self) -> None:

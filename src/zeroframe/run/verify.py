@@ -10,7 +10,7 @@ from zeroframe.fits import looks_like_fits
 from zeroframe.fits.atomic import is_part
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.fingerprint import file_mark
-from zeroframe.fits.store.names import FAR_THREADS, UrlPath, any_far, as_path, is_there
+from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path, is_there
 from zeroframe.fits.verify import check_file
 from zeroframe.headers.own_results import carried_key
 from zeroframe.run.lock import LOCK_NAME
@@ -75,8 +75,8 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     DamagedError
         When there is a run.json that cannot be used.
     """
-    if any_far(out, *([] if raw is None else [raw])):
-        workers = workers or FAR_THREADS
+    if any_remote(out, *([] if raw is None else [raw])):
+        workers = workers or REMOTE_THREADS
     if not out.is_dir():
         raise NoFramesError(f"{out} is not a folder; give the one that was given to -o")
     record = read_record(out)
@@ -184,9 +184,9 @@ def _files_within(folder: Path, leave_out: AbstractSet[Path]) -> Iterator[Path]:
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the files of a folder, and the folders in it that are no links."""
     if isinstance(folder, UrlPath):
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        place = Place(str(folder))
+        place = ObjectStore(str(folder))
         return [folder / file.name for file in place.listing(hidden=True)], [folder / name for name in place.folders()]
     found = sorted(folder.iterdir())
     folders = [path for path in found if path.is_dir() and not path.is_symlink()]

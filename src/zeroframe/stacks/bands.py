@@ -18,7 +18,7 @@ from zeroframe.fits import Cards, ImagePart, read_raw, scan, write_fits
 from zeroframe.fits.atomic import INFLATED
 from zeroframe.fits.odd_disks import hidden_name
 from zeroframe.fits.replacing import Replaceable
-from zeroframe.fits.store.names import FAR_THREADS, UrlPath, any_far
+from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote
 from zeroframe.fits.store.spool import temporary_folder
 from zeroframe.stacks.combine import Combined, CombineSpec, combine_stack
 from zeroframe.stacks.stack import ArrayStack, FileStack, ImageOnDisk, RowSums
@@ -132,7 +132,7 @@ def combine_band(task: BandTask) -> BandResult:
         When a file cannot be read.
     """
     rows: Stack = _RowsOfStack(task.stack, task.start, task.stop)
-    if any_far(*(image.frame.path for image in task.stack.images)):
+    if any_remote(*(image.frame.path for image in task.stack.images)):
         rows = _asked_at_once(rows)
     combined = combine_stack(rows, task.spec, workers=1)
     return BandResult(combined, tuple(_sums_in(task, image) for image in task.stack.images))
@@ -153,7 +153,7 @@ def _asked_at_once(rows: Stack) -> Stack:
         return out
 
     frames = len(rows.names)
-    return ArrayStack(map_threads(read, range(frames), FAR_THREADS), [None] * frames, rows.names)
+    return ArrayStack(map_threads(read, range(frames), REMOTE_THREADS), [None] * frames, rows.names)
 
 
 def band_rows(frames: int, ny: int, row_bytes: int, band_bytes: int = _BAND_BYTES) -> range:
@@ -297,7 +297,9 @@ def shared_stack(
         When there is no room for the hidden files.
     """
     nearest = [(copies or {}).get(path, path) for path in paths]
-    images = map_threads(lambda path: ImageOnDisk.find(scan(path)), nearest, FAR_THREADS if any_far(*nearest) else 1)
+    images = map_threads(
+        lambda path: ImageOnDisk.find(scan(path)), nearest, REMOTE_THREADS if any_remote(*nearest) else 1
+    )
     wrapped = [number for number, image in enumerate(images) if not image.is_plain]
     with _spool(executor, spool_folder) as folder:
         tasks = [InflateTask(_bare(images[number]), _hidden(folder, images[number])) for number in wrapped]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from zeroframe.frames.quality import Flag
     from zeroframe.headers.dialects import FrameFacts, Kind
-    from zeroframe.headers.survey import Found
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.stacks.clipping import ClipSpread
     from zeroframe.stacks.combine import Combined, CombineSpec
     from zeroframe.stacks.noise import StackNoise
@@ -83,7 +83,7 @@ class Judge:
     reject: bool
 
     @classmethod
-    def of(cls, items: Sequence[Found], *, reject: bool) -> Judge:
+    def of(cls, items: Sequence[RawFrame], *, reject: bool) -> Judge:
         """Take what the headers of files say."""
         facts = {item.path: item.facts for item in items if item.facts is not None}
         subtracted = all(

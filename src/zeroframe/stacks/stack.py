@@ -20,7 +20,7 @@ from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.failures import blame
 from zeroframe.fits.fingerprint import Crc32, joined_crc32
 from zeroframe.fits.precision import float_dtype
-from zeroframe.fits.store.names import any_far
+from zeroframe.fits.store.names import any_remote
 from zeroframe.kernels.raw import calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
 from zeroframe.stacks.spool import Spool, SpooledStack
 from zeroframe.workers import map_threads, worker_count
@@ -191,7 +191,7 @@ class ImageOnDisk:
         found = cls(frame, image, layout, masks[0] if masks and masks[0].index != image.index else None)
         if found.mask is not None and found.mask.layout is not None:
             _require_mask_of(frame, found.mask.layout.shape_yx, layout.shape_yx)
-        return replace(found, sums=RowSums()) if any_far(frame.path) and found.is_summed else found
+        return replace(found, sums=RowSums()) if any_remote(frame.path) and found.is_summed else found
 
     @property
     def dtype(self) -> np.dtype[Any]:

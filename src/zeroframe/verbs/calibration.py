@@ -17,7 +17,7 @@ from zeroframe.errors import ArgumentError, AssumptionWarning, UnitError, UsageE
 from zeroframe.frames.numbers import is_number
 from zeroframe.verbs.arguments import Keyword, checked_names, frame_name, read_exposures
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
-from zeroframe.verbs.working_frame import Planes
+from zeroframe.verbs.working_frame import WorkingPlanes
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
@@ -80,21 +80,21 @@ def subtract_bias(ccd: CCDData, master: CCDData, *, add_keyword: object = True) 
     array([[-2.5, -2.5],
            [-2.5, -2.5]], dtype=float32)
     """
-    planes = Planes(require_ccd(ccd))
+    planes = WorkingPlanes(require_ccd(ccd))
     cards = bias_step(planes, master)
     result = planes.result()
     add_keywords(result, cards, add_keyword)
     return result
 
 
-def bias_step(planes: Planes, master: CCDData) -> StepCards:
+def bias_step(planes: WorkingPlanes, master: CCDData) -> StepCards:
     """Subtract a bias from a frame that is worked on; return what its header says of it."""
     master = require_ccd(master, "master")
     planes.subtract(master, _factor_between(planes, master, "bias"), "the bias")
     return {"ZEROCOR": frame_name(master)}
 
 
-def _factor_between(planes: Planes, master: CCDData, kind: str) -> float:
+def _factor_between(planes: WorkingPlanes, master: CCDData, kind: str) -> float:
     """Return how much one unit of a calibration frame is in units of the frame."""
     if master.unit == planes.unit:
         return 1.0
@@ -172,7 +172,7 @@ def subtract_dark(
     >>> subtract_dark(light, dark, data_exposure=30 * u.s, dark_exposure=90 * u.s, scale=True).data
     array([[98., 98.]])
     """
-    planes = Planes(require_ccd(ccd))
+    planes = WorkingPlanes(require_ccd(ccd))
     cards = dark_step(
         planes,
         master,
@@ -187,7 +187,7 @@ def subtract_dark(
     return result
 
 
-def dark_step(planes: Planes, master: CCDData | None, *, scale: bool, **exposures: Any) -> StepCards:  # noqa: ANN401
+def dark_step(planes: WorkingPlanes, master: CCDData | None, *, scale: bool, **exposures: Any) -> StepCards:  # noqa: ANN401
     """Subtract a dark from a frame that is worked on; return what its header says of it."""
     dark = require_ccd(master, "master")
     unit_factor = _factor_between(planes, dark, "dark")
@@ -291,14 +291,14 @@ def flat_correct(
     >>> found.data, found.mask
     (array([[12.,  4.,  6.]]), array([[False, False,  True]]))
     """
-    planes = Planes(require_ccd(ccd))
+    planes = WorkingPlanes(require_ccd(ccd))
     cards = flat_step(planes, flat, min_value, norm_value)
     result = planes.result()
     add_keywords(result, cards, add_keyword)
     return result
 
 
-def flat_step(planes: Planes, flat: CCDData, min_value: object, norm_value: object = None) -> StepCards:
+def flat_step(planes: WorkingPlanes, flat: CCDData, min_value: object, norm_value: object = None) -> StepCards:
     """Divide a frame that is worked on by a flat; return what its header says of it."""
     flat = require_ccd(flat, "flat")
     lowest = -np.inf if min_value is None else _number_in(min_value, flat.unit, "min_value")
@@ -365,14 +365,14 @@ def gain_correct(
     >>> found.data, str(found.unit), found.meta["GAINCOR"]
     (array([[15., 15.]]), 'electron', '1.5 electron / adu')
     """
-    planes = Planes(require_ccd(ccd))
+    planes = WorkingPlanes(require_ccd(ccd))
     cards = gain_step(planes, gain, gain_unit)
     result = planes.result()
     add_keywords(result, cards, add_keyword)
     return result
 
 
-def gain_step(planes: Planes, gain: object, gain_unit: object = None) -> StepCards:
+def gain_step(planes: WorkingPlanes, gain: object, gain_unit: object = None) -> StepCards:
     """Multiply a frame that is worked on by the gain; return what its header says of it."""
     if isinstance(gain, Keyword):
         gain = gain.value_from(planes.ccd.meta)
@@ -451,7 +451,7 @@ def create_deviation(
     >>> create_deviation(light, gain=2 * u.electron / u.adu, readnoise=3 * u.electron).uncertainty.array
     array([[1.5, 2.5]])
     """
-    planes = Planes(require_ccd(ccd_data, "ccd_data"))
+    planes = WorkingPlanes(require_ccd(ccd_data, "ccd_data"))
     cards = noise_step(planes, gain, readnoise, negative_is_zero=disregard_nan, pedestal=pedestal)
     result = planes.result()
     add_keywords(result, cards, add_keyword)
@@ -459,7 +459,7 @@ def create_deviation(
 
 
 def noise_step(
-    planes: Planes, gain: object, readnoise: object, *, negative_is_zero: bool, pedestal: CCDData | None = None
+    planes: WorkingPlanes, gain: object, readnoise: object, *, negative_is_zero: bool, pedestal: CCDData | None = None
 ) -> StepCards:
     """Give a frame that is worked on its uncertainty; return what its header says of it."""
     if not isinstance(readnoise, Quantity):

@@ -11,7 +11,7 @@ from astropy.nddata import CCDData
 
 from zeroframe.errors import ArgumentError, UnitError, UsageError, nearest_name
 from zeroframe.fits.precision import float_dtype
-from zeroframe.frames.calibration_frames import NO_PLANE
+from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.cosmic_rays import far_above_median, mask_lacosmic, mean_around, median_around
 from zeroframe.frames.numbers import is_number
 from zeroframe.frames.rank_filters import box_size
@@ -19,7 +19,7 @@ from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.lacosmic import SharpLimits
 from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import require_ccd, with_data
-from zeroframe.verbs.working_frame import Planes, deviations_of, kernel_pixels
+from zeroframe.verbs.working_frame import WorkingPlanes, deviations_of, kernel_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,7 +142,7 @@ def cosmicray_lacosmic(
     out = np.where(cosmic, cleaned - np.float32(pssl), pixels).astype(float_dtype(pixels.dtype), copy=False)
     if frame is None:
         return (out * out.dtype.type(gain_used.value) if gain_apply else out), cosmic
-    planes = Planes(with_data(frame, out), owned=True)
+    planes = WorkingPlanes(with_data(frame, out), owned=True)
     planes.add_mask(cosmic)
     if gain_apply and gain_used != 1.0 * u.one:
         planes.multiply(float(gain_used.value), frame.unit * gain_used.unit)
@@ -223,7 +223,7 @@ def _noise_of(shown: _Shown, values: NDArray[Any], variance: NDArray[np.float32]
     if sigma is not None:
         return sigma
     noise = NO_NOISE._replace(read_variance=(shown.read_noise_e / shown.gain) ** 2, per_gain=1.0 / shown.gain)
-    made, none = np.empty(values.shape, np.float32), NO_PLANE
+    made, none = np.empty(values.shape, np.float32), NO_CALIBRATION
     calibrate_image(
         values, none, (none, none, none), (none, none, none), none, Factors(), noise, np.empty_like(values), made
     )

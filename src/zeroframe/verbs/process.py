@@ -13,7 +13,7 @@ from zeroframe.verbs.arguments import Keyword, checked_names
 from zeroframe.verbs.calibration import bias_step, dark_step, flat_step, gain_step, noise_step
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
 from zeroframe.verbs.overscan import subtract_overscan, trim_image
-from zeroframe.verbs.working_frame import Planes
+from zeroframe.verbs.working_frame import WorkingPlanes
 
 if TYPE_CHECKING:
     from astropy.modeling import Model
@@ -171,7 +171,7 @@ def _opened(
     oscan_median: bool,  # noqa: FBT001
     oscan_model: Model | None,
     say: bool,  # noqa: FBT001
-) -> Planes:
+) -> WorkingPlanes:
     """Return the frame without overscan, trimmed, ready to be worked on in place."""
     frame = require_ccd(ccd)
     if isinstance(oscan, CCDData):
@@ -184,4 +184,4 @@ def _opened(
         frame = trim_image(frame, trim, add_keyword=say)
     elif trim is not None:
         raise ArgumentError(f"trim must be a text such as '[1:2048,:]', not {type(trim).__name__}")
-    return Planes(frame, owned=frame is not ccd)
+    return WorkingPlanes(frame, owned=frame is not ccd)

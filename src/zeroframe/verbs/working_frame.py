@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from astropy.units import Unit
     from numpy.typing import NDArray
 
-__all__ = ["Planes", "deviations_of", "kernel_pixels", "uncertainty_of"]
+__all__ = ["WorkingPlanes", "deviations_of", "kernel_pixels", "uncertainty_of"]
 
 #: Which power of a standard deviation each kind of uncertainty holds.
 _POWERS = {StdDevUncertainty: 1, VarianceUncertainty: 2, InverseVariance: -2}
@@ -157,7 +157,7 @@ class _Other:
 _NOTHING = _Other(np.empty((0, 0), np.float32), np.empty((0, 0), np.float32))
 
 
-class Planes:
+class WorkingPlanes:
     """Pixels, standard deviations and mask of one frame, and what is to be done to it.
 
     Steps are only noted. They are carried out together when the result is wanted, in one pass over the pixels, and

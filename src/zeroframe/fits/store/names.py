@@ -16,10 +16,10 @@ from zeroframe.errors import UnsupportedError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FAR_THREADS", "UrlPath", "any_far", "as_path", "byte_count", "is_there", "is_url"]
+__all__ = ["REMOTE_THREADS", "UrlPath", "any_remote", "as_path", "byte_count", "is_there", "is_url"]
 
 #: Threads that wait for answers of a store, 20 to 100 ms each.
-FAR_THREADS = 16
+REMOTE_THREADS = 16
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 #: Other names of the same.
 _SAME = {"s3a": "s3", "gcs": "gs"}
@@ -122,15 +122,15 @@ class UrlPath(PosixPath):
 
     def is_file(self, **_: bool) -> bool:
         """Say whether there is such a file."""
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        return bool(self.name) and Place.of(self).find(self.name) is not None
+        return bool(self.name) and ObjectStore.of(self).find(self.name) is not None
 
     def is_dir(self, **_: bool) -> bool:
         """Say whether there is something in such a folder."""
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        return Place(str(self)).is_there()
+        return ObjectStore(str(self)).is_there()
 
     def is_symlink(self) -> bool:
         """Return False."""
@@ -142,31 +142,31 @@ class UrlPath(PosixPath):
 
     def iterdir(self) -> Iterator[UrlPath]:  # type: ignore[override] # of a class of its own
         """Yield the files in it, hidden ones, too; folders within are left out."""
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        return (self / file.name for file in Place(str(self)).listing(hidden=True))
+        return (self / file.name for file in ObjectStore(str(self)).listing(hidden=True))
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:  # noqa: FBT001
         """Do nothing: a store has folders where there are files."""
 
     def unlink(self, missing_ok: bool = False) -> None:  # noqa: FBT001 -- as of other paths
         """Remove the file."""
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
-        Place.of(self).remove(self.name, missing_ok=missing_ok)
+        ObjectStore.of(self).remove(self.name, missing_ok=missing_ok)
 
     def open(self, mode: str = "r", *_: object, **__: object) -> IO[Any]:  # type: ignore[override] # only to read bytes
         """Fetch the file, and open it for reading its bytes (mode ``'rb'``)."""
-        from zeroframe.fits.store.objects import Place
+        from zeroframe.fits.store.objects import ObjectStore
 
         if mode != "rb":
             raise UnsupportedError(self, f"cannot be opened with mode {mode!r}", "read its bytes, with mode 'rb'")
-        if Place.of(self).find(self.name) is None:
+        if ObjectStore.of(self).find(self.name) is None:
             raise FileNotFoundError(f"{self}: there is no such file")
-        return os.fdopen(Place.of(self).fetched(self.name).descriptor, "rb")
+        return os.fdopen(ObjectStore.of(self).fetched(self.name).descriptor, "rb")
 
 
-def any_far(*paths: Path) -> bool:
+def any_remote(*paths: Path) -> bool:
     """Say whether one of some paths is that of a store."""
     return any(isinstance(path, UrlPath) for path in paths)
 
@@ -180,6 +180,6 @@ def byte_count(path: Path) -> int:
     """Return the size of a file; raises `OSError` or `FrameError` when there is none."""
     if not isinstance(path, UrlPath):
         return path.stat().st_size
-    from zeroframe.fits.store.objects import Place
+    from zeroframe.fits.store.objects import ObjectStore
 
-    return Place.of(path).found(path.name).size
+    return ObjectStore.of(path).found(path.name).size

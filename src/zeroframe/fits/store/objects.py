@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from zeroframe.fits.store.names import UrlPath
 
-__all__ = ["Fetched", "Place", "RemoteFile", "file_to_put"]
+__all__ = ["Fetched", "ObjectStore", "RemoteFile", "file_to_put"]
 
 _LOG = logging.getLogger(__name__)
 #: How the names of S3's directory buckets end, whose ETags say nothing of the bytes.
@@ -82,7 +82,7 @@ class RemoteFile:
     stated: Stated
 
 
-class Place:
+class ObjectStore:
     """A folder named by a URL; its contents are what is there now, and nothing is remembered.
 
     It can be pickled, and used from any thread.
@@ -112,15 +112,15 @@ class Place:
         self._root = self._files._strip_protocol(self.url)  # noqa: SLF001 -- fsspec's name for it
 
     @classmethod
-    def of(cls, path: UrlPath) -> Place:
+    def of(cls, path: UrlPath) -> ObjectStore:
         """Return the place that a file is in."""
         return cls(str(path.parent))
 
-    def __reduce__(self) -> tuple[type[Place], tuple[str]]:
-        return Place, (self.url,)
+    def __reduce__(self) -> tuple[type[ObjectStore], tuple[str]]:
+        return ObjectStore, (self.url,)
 
     def __repr__(self) -> str:
-        return f"Place({self.url!r})"
+        return f"ObjectStore({self.url!r})"
 
     def url_of(self, name: str) -> str:
         """Return the URL of a file in it."""
@@ -487,7 +487,7 @@ def file_to_put(path: UrlPath, *, overwrite: Overwrite) -> Iterator[int]:
                 yield file.fileno()
         except OSError as error:
             raise _no_room(error) from error
-        Place.of(path).put(source, path.name, overwrite=overwrite)
+        ObjectStore.of(path).put(source, path.name, overwrite=overwrite)
 
 
 def _no_room(error: OSError) -> OutputError:

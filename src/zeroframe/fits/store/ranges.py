@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, NotFitsError, UsageError
 from zeroframe.fits.scan import FrameFile, looks_like_fits, scan, walk
-from zeroframe.fits.store.objects import Place
+from zeroframe.fits.store.objects import ObjectStore
 from zeroframe.fits.streams import FIRST_READ, Source, not_fits
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def scan_in_place(path: UrlPath) -> FrameFile | None:
     FrameError
         As `scan_by_ranges` does, or when there is no such file, or it may not be read.
     """
-    place = Place.of(path)
+    place = ObjectStore.of(path)
     return scan_by_ranges(path, place.found(path.name).size, partial(place.read_range, path.name))
 
 
@@ -151,5 +151,5 @@ def begins_as_fits(path: UrlPath) -> bool:
     """
     with tempfile.TemporaryDirectory() as folder:
         stub = Path(folder, "stub")
-        stub.write_bytes(Place.of(path).read_range(path.name, 0, FIRST_READ))
+        stub.write_bytes(ObjectStore.of(path).read_range(path.name, 0, FIRST_READ))
         return looks_like_fits(stub)
