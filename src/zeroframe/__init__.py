@@ -11,10 +11,12 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from zeroframe._version import __version__
+#: The one place where the version stands.
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from zeroframe.cli.examples import fetch
+    from zeroframe.cli.jobs import bias, dark, flat, night, plan
     from zeroframe.errors import (
         ArgumentError,
         AssumptionWarning,
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from zeroframe.headers.sections import Section
     from zeroframe.inspection import inspect_overscan
     from zeroframe.planning.recipe import NightRecipe, load_recipe
-    from zeroframe.reduction import bias, dark, flat, night, plan
     from zeroframe.run.reduced import Forecast, Reduction
     from zeroframe.simulate import simulate_biases, simulate_night
     from zeroframe.verbs.arguments import Keyword
@@ -166,7 +167,7 @@ _HOME = {
     "UsageError": "errors",
     "ZeroframeError": "errors",
     "ZeroframeWarning": "errors",
-    "bias": "reduction",
+    "bias": "cli.jobs",
     "block_average": "verbs.blocks",
     "block_reduce": "verbs.blocks",
     "block_replicate": "verbs.blocks",
@@ -177,16 +178,16 @@ _HOME = {
     "cosmicray_lacosmic": "verbs.cosmic_rays",
     "cosmicray_median": "verbs.cosmic_rays",
     "create_deviation": "verbs.calibration",
-    "dark": "reduction",
+    "dark": "cli.jobs",
     "fetch": "cli.examples",
-    "flat": "reduction",
+    "flat": "cli.jobs",
     "flat_correct": "verbs.calibration",
     "gain_correct": "verbs.calibration",
     "inspect_overscan": "inspection",
     "load_camera": "headers.cameras",
     "load_recipe": "planning.recipe",
-    "night": "reduction",
-    "plan": "reduction",
+    "night": "cli.jobs",
+    "plan": "cli.jobs",
     "read_ccd": "verbs.ccddata",
     "show_image": "verbs.display",
     "simulate_biases": "simulate",

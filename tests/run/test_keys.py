@@ -121,7 +121,10 @@ def needed_by(name, known):
             return
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "zeroframe":
             folder = "/".join(node.module.split(".")[1:])
-            inner = {f"{folder}/{alias.name}.py".lstrip("/") for alias in node.names}
+            names = {alias.name for alias in node.names} - {"__version__"}  # which stands in the key itself
+            if not names:
+                return
+            inner = {f"{folder}/{name}.py".lstrip("/") for name in names}
             found.update(inner | {f"{folder}.py", f"{folder}/__init__.py"})
         for child in ast.iter_child_nodes(node):
             look(child)

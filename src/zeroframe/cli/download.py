@@ -18,7 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from zeroframe._version import __version__
+from zeroframe import __version__
 from zeroframe.errors import DownloadError, OutputError, UsageError
 from zeroframe.fits.atomic import output_error
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
 
-from zeroframe._version import __version__
+from zeroframe import __version__
 from zeroframe.cli.console import Remarks, harmless, say
 from zeroframe.errors import OutputError, RawFolderError, ZeroframeError
 

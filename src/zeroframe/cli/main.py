@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from zeroframe._version import __version__
+from zeroframe import __version__
 from zeroframe.cli.console import Screen, harmless_cell, say
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands

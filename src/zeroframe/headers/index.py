@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroframe._version import __version__
+from zeroframe import __version__
 from zeroframe.errors import ZeroframeWarning
 from zeroframe.fits import looks_like_fits
 from zeroframe.fits.fingerprint import file_stamp

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroframe._version import __version__
+from zeroframe import __version__
 from zeroframe.errors import CameraError, UsageError
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.inputs import NO_INPUTS, Inputs

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroframe._version import __version__
+from zeroframe import __version__
 from zeroframe.headers.sections import Section
 from zeroframe.headers.survey import KEY_CARD
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from zeroframe._version import __version__
+from zeroframe import __version__
 from zeroframe.headers.sections import Section
 
 if TYPE_CHECKING:
