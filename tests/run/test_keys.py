@@ -20,7 +20,6 @@ PACKAGE = Path(zeroframe.__file__).parent
 BEGINNINGS = ("run/cache.py", "run/calibrations.py", "run/combined.py", "run/frame.py", "run/mask.py")
 #: What the makers need that can change no byte of a result, and why.
 OTHERS = {
-    "its text stands in every header, and in the key": {"_version.py"},
     "sentences, the log, and marks that are compared": {
         *("errors.py", "html.py", "headers/own_results.py", "run/record.py", "run/record_form.py"),
         "run/result_files.py",
