@@ -313,7 +313,7 @@ class TestTheLimit:
         said = {"FILTER": "g", "BUNIT": "adu", "GAIN": 1.0, "RDNOISE": 5.0}
         for kind, level, exposure in (("bias", 1000, 0), ("dark", 1050, 60), ("flat", 20000, 5), ("object", 2000, 60)):
             for number in range(3):
-                pixels = np.tile(np.selection(noise, 7 * number + len(kind)) + level, (4, 1)).astype(np.uint16)
+                pixels = np.tile(np.roll(noise, 7 * number + len(kind)) + level, (4, 1)).astype(np.uint16)
                 write_raw(raw / f"{kind}{number}.fits", pixels, IMAGETYP=kind, EXPTIME=exposure, **said)
         recipe = tmp_path / "night.toml"
         recipe.write_text('[frames]\noverscan = "none"\ntrim = "[*,*]"\n')

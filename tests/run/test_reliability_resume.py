@@ -612,7 +612,7 @@ def test_every_sentence_of_the_promise_names_tests_that_exist():
     sentences = [part for part in re.split(r"\n(?=- |## |\n)", promise) if part.startswith("- ")]
     assert len(sentences) >= 14
     for sentence in sentences:
-        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", sentence)
+        named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", sentence)
         assert named, sentence
         for file, name in named:
             assert f"def {name}(" in (tests / file).read_text(encoding="utf-8"), f"{file}::{name}"
