@@ -41,6 +41,10 @@ class NightResources:
         Threads.
     cluster : str or None
         Address of a Dask cluster.
+    strict : bool
+        Warnings count for the exit code.
+    json : bool
+        The run is printed as a document for programs, and nothing else on standard output.
     """
 
     dry_run: bool = False
@@ -50,6 +54,8 @@ class NightResources:
     limit: int | None = None
     workers: int | None = None
     cluster: str | None = None
+    strict: bool = False
+    json: bool = False
 
 
 def carry_out_plan(
@@ -103,7 +109,8 @@ def carry_out_plan(
         screen.night_result(plan, result)
         shown = result.read_from(session.copies)
         reported = not means.report or session.matching_report or _write_report(session, shown, screen, means.workers)
-    return (_night_code(result) if reported else max(_night_code(result), INCOMPLETE)), result
+    code = _night_code(result, strict=means.strict)
+    return (code if reported else max(code, INCOMPLETE)), result
 
 
 def _write_report(session: NightSession, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
@@ -145,7 +152,7 @@ def _dry_run(plan: NightPlan, means: NightResources, screen: NightScreen) -> int
     return REFUSED if would_be_refused(statuses, overwrite=plan.overwrite) else OK
 
 
-def _night_code(result: NightResult) -> int:
-    if result.is_good:
+def _night_code(result: NightResult, *, strict: bool) -> int:
+    if result.is_good and not (strict and result.review.of("warning")):
         return OK
     return INCOMPLETE if result.done else REFUSED

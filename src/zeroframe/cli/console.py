@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -137,9 +137,10 @@ def figure_text(value: float | None, digits: int = 2) -> str:
 class Screen:
     """Results go to standard output, progress to standard error; progress is shown only on a terminal."""
 
-    def __init__(self) -> None:
-        width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
-        self._out = Console(width=width, highlight=False)
+    def __init__(self, out: TextIO | None = None) -> None:
+        stream = sys.stdout if out is None else out
+        width = None if stream.isatty() else _WIDTH_OF_A_FILE
+        self._out = Console(file=out, width=width, highlight=False)
         self._err = Console(stderr=True)
 
     def line(self, text: str, label: str = "", style: str = "") -> None:

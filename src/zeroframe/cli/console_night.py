@@ -24,6 +24,7 @@ from zeroframe.cli.console import (
 )
 from zeroframe.headers.dialects import Kind
 from zeroframe.planning.decisions import listed
+from zeroframe.review import find_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.planning.words import Branch
+    from zeroframe.review import Review
     from zeroframe.run.outcomes import GroupOutcome, NightOutcome, NightResult
     from zeroframe.run.status import NightStatuses
 
@@ -39,6 +41,11 @@ __all__ = ["NightScreen", "only_group"]
 #: The plan of ``--dry-run`` names all.
 _MOST_IGNORED = 5
 _MOST_FRAMES = 40
+_SEVERITY_STYLES = {"note": "cyan", "warning": "yellow", "error": "bold red"}
+_TONE_STYLES = {"good": "green", "note": "yellow", "bad": "red"}
+#: Uncertain decisions are said before the work begins.
+_SAID_BEFORE = frozenset(("ZF201",))
+_SUSPECT = "ZF202"
 _STYLES = {"plain": "default", "good": "green", "doubtful": "yellow", "bad": "red", "faint": "dim"}
 
 
@@ -87,13 +94,6 @@ class NightScreen(Screen):
 
     def night_result(self, plan: NightPlan, result: NightResult) -> None:
         """Close with what came out, against what went in."""
-        self._problems(result)
-        self._notes(result)
-        for group in result.all_groups:
-            self._group_remarks(group)
-        self._suspects([flag for group in result.all_groups for flag in group.suspects])
-        for problem in result.check.problems:
-            self.line(problem, "read back", "red")
         self._kept(result)
         only = only_group(plan)
         if only is None:
@@ -103,33 +103,21 @@ class NightScreen(Screen):
             self._out.print(_group_table(plan, result, only))
         if plan.science:
             self._out.print(_science_table(plan, result))
-        self._verdict(result.is_good)
+        self._findings(result.review)
 
-    def _problems(self, result: NightResult) -> None:
-        """Say what could not be made, and what was left out or lacks something."""
-        failed_masks = [mask.reason for mask in result.masks if not mask.is_there]
-        for reason in (*result.refused, *result.failed_frames, *failed_masks):
-            self.line(reason, "failed", "red")
-        for reason in result.failed_groups:
-            self.line(reason, "not combined", "red")
-        for each in result.frames:
-            if each.outcome.state == "left out":
-                self.line(each.outcome.reason, "left out", "yellow")
-            elif each.lost and each.outcome.is_there:
-                self.line(f"{each.frame.name}: without its {' and '.join(each.lost)}", "incomplete", "red")
-
-    def _notes(self, result: NightResult) -> None:
-        """Say what was doubtful of frames that are done, once for all of which it holds."""
-        names: dict[str, list[str]] = {}
-        for each in result.frames:
-            if each.outcome.state == "done" and each.outcome.reason:
-                names.setdefault(each.outcome.reason, []).append(each.frame.name)
-        for reason, of in names.items():
-            self.line(f"{listed(of)}: {reason}", "note", "yellow")
-
-    def _group_remarks(self, group: GroupOutcome) -> None:
-        for text in group.combined.left_out:
-            self.line(text, "left out", "red")
+    def _findings(self, review: Review) -> None:
+        """Say what was found, the worst first, and close with the verdict."""
+        said = [each for each in review.findings if each.code not in _SAID_BEFORE]
+        for each in said:
+            self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, _SEVERITY_STYLES[each.severity])
+        if any(each.code == _SUSPECT for each in said):
+            number = plural(len({each.frames for each in said if each.code == _SUSPECT}), "frame")
+            self.line(f"{number} of these took part; --reject-outliers leaves them out", "careful", "bold red")
+        if said:
+            worst = said[0]
+            self.line(f"zeroframe explain {worst.code} says more", "help", "dim")
+        verdict = review.verdict
+        self._out.print(f"[bold {_TONE_STYLES[verdict.tone]}]{verdict.headline}[/]")
 
     def _kept(self, result: NightResult) -> None:
         """Say what was there already."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +42,7 @@ from zeroframe.cli.options import (
     path_or_url,
     section_of,
 )
+from zeroframe.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,6 +69,17 @@ Combine = Annotated[
 ByNight = Annotated[
     bool,
     typer.Option("--by-night", help="RAW is a tree, or a list of frames, of many nights.", rich_help_panel=SUBTRACT),
+]
+
+
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.", rich_help_panel=WRITE)]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print verdict, findings and figures as JSON, and nothing else, to standard output.",
+        rich_help_panel=WRITE,
+    ),
 ]
 
 
@@ -147,6 +161,8 @@ def _command(job: str) -> Callable[..., int]:
         mem_limit: MemLimit = None,
         workers: Workers = None,
         cluster: Cluster = None,
+        strict: Strict = False,
+        json: Json = False,
     ) -> int:
         said = {
             "camera": camera,
@@ -163,7 +179,9 @@ def _command(job: str) -> Callable[..., int]:
             "compress": compress,
         }
         on = None if dry_run else cluster
-        means = NightResources(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on)
+        means = NightResources(
+            dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
+        )
         return _carried_out(job, raw, out, _recipe_of(job, recipe, said), means, by_night=by_night, overwrite=overwrite)
 
     return run
@@ -177,13 +195,21 @@ def _carried_out(
 
     if means.cluster is not None:  # its processes may be in other folders
         raw, out = raw.absolute(), out.absolute()
+    if means.json and (by_night or means.dry_run):
+        raise UsageError("--json is of one run that is carried out; leave out --by-night and --dry-run")
     if by_night:
         from zeroframe.cli.nights import carry_out_nights
 
         return carry_out_nights(raw, out, recipe, means, overwrite=overwrite)
     plan = planned(*(job, raw, out, recipe), overwrite=overwrite, mem_limit_bytes=means.limit, workers=means.workers)
     with executor_of(means.cluster, raw, out) as executor:
-        return carry_out_plan(plan, means, NightScreen(), executor)[0]
+        screen = NightScreen(sys.stderr if means.json else None)
+        code, result = carry_out_plan(plan, means, screen, executor)
+    if means.json and result is not None:
+        from zeroframe.run.document import run_document
+
+        sys.stdout.write(dumps(run_document(plan, result, code), indent=1) + "\n")
+    return code
 
 
 def _recipe_of(job: str, path: Path | None, said: Mapping[str, object]) -> NightRecipe:
@@ -197,12 +223,20 @@ def explain(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", parser=path_or_url, help="A result of zeroframe night or bias, where it was put."
+            metavar="FILE|CODE",
+            parser=path_or_url,
+            help="A result of zeroframe night or bias, where it was put; or the code of a finding, as ZF301.",
         ),
     ],
 ) -> int:
-    """Say which bias, dark and flat a result was made with, why, and what was the next best."""
+    """Say which bias, dark and flat a result was made with, and why; or what a finding means."""
     from zeroframe.cli.console_night import NightScreen
+
+    if re.fullmatch(r"(?i)ZF\d+", str(file)) and not file.exists():
+        from zeroframe.review import explain_check
+
+        NightScreen().sentences(explain_check(str(file)))
+        return OK
     from zeroframe.run.explain import explain_file
 
     NightScreen().sentences(explain_file(file))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from zeroframe.headers.dialects import FrameFacts
 
-__all__ = ["Flag", "FrameQuality", "flag_frames", "measure_frame"]
+__all__ = ["Flag", "FrameQuality", "flag_frames", "measure_frame", "stated_noise"]
 
 #: The map of a frame has so many cells along each axis, of which each is sampled on this many rows.
 _CELLS, _CELL_ROWS = 32, 8
@@ -49,6 +49,10 @@ _SATURATED_FRACTION, _NON_FINITE_FRACTION = 1e-3, 1e-2
 _SHARE_RATIO, _LONE_SHARE = 5.0, 0.5
 #: Light is what these frames are for: their levels and shapes may differ.
 _LIT = (Kind.FLAT, Kind.SCIENCE, Kind.ARC)
+
+
+#: Pairs of rows on which noise is held against uncertainties.
+_NOISE_PAIRS = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +116,49 @@ def measure_frame(
         rows[...] = pixels[band]
     measured = _measured(sample, sampled_level(pixels))
     return replace(measured, saturated=saturated, non_finite=non_finite, pixels=pixels.size)
+
+
+def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the median uncertainty of a frame, and the noise of its pixels over what the uncertainties say.
+
+    Each square of four pixels has a difference, of which rows, columns and slopes drop out, and a standard deviation,
+    from the uncertainties of the four; the ratio is the spread of all differences over theirs. It is right where the
+    background is uneven, too.
+
+    Parameters
+    ----------
+    pixels : ndarray of float, shape (ny, nx)
+        A calibrated frame.
+    sigma : ndarray of float, shape (ny, nx)
+        Standard deviations of its pixels.
+    mask : ndarray of bool, shape (ny, nx)
+        True where a pixel takes no part.
+
+    Returns
+    -------
+    tuple of float
+        NaN where the frame is too small, or nothing of it is valid.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(1).normal(100, 3, (64, 256))
+    >>> median, ratio = stated_noise(noise, np.full((64, 256), 3.0), np.zeros((64, 256), bool))
+    >>> median, round(ratio, 1)
+    (3.0, 1.0)
+    """
+    ny, nx = pixels.shape
+    if ny < 2 or nx < 2:
+        return float("nan"), float("nan")
+    starts = np.unique(np.linspace(0, ny - 2, min(_NOISE_PAIRS, ny - 1)).astype(int))
+    rows = (starts[:, np.newaxis] + np.arange(2)).ravel()
+    values, errors = (each[rows].astype(np.float64) for each in (pixels, sigma))
+    values[mask[rows]] = np.nan
+    signs = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    squares = [each[:, : nx // 2 * 2].reshape(len(starts), 2, -1, 2) for each in (values, errors**2)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled = np.einsum("pyxk,yk->px", squares[0], signs) / np.sqrt(squares[1].sum(axis=(1, 3)))
+    valid = errors[np.isfinite(errors) & (errors > 0)]
+    return (float(np.median(valid)) if valid.size else float("nan")), clipped_std(scaled)
 
 
 def _bands(ny: int) -> list[slice]:

@@ -73,7 +73,7 @@ def night_report_data(
     return ReportData(
         title=title_words(plan),
         subtitle=_subtitle(plan, result),
-        verdict=night_verdict(view, lights, decisions, sections),
+        verdict=night_verdict(view, lights, decisions),
         figures=night_figures(view, lights) if only is None else group_figures(view, only),
         sections=sections,
         decisions=decisions,

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, cast
 from zeroframe.errors import FolderLostError, FrameError, OutputError
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
-from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.dialects import Kind
 from zeroframe.planning.uses import frame_uses, group_uses
 from zeroframe.run.checks import check_files
 from zeroframe.run.combined_outcome import CombinedOutcome
+from zeroframe.run.kept import kept_figures, result_of_kept
 from zeroframe.run.keys import frame_key, mask_key
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
-from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
 from zeroframe.run.session import NightSession, begin_night
 from zeroframe.run.threads import ThreadBackend
@@ -113,9 +113,10 @@ def run_session(
     NightResult
     """
     if session.statuses.record.was_good and session.statuses.nothing_to_do and not measure:
-        result = _all_there(session)
+        result = result_of_kept(session)
     else:
         result = _Run(session, progress, check_sums=check_sums).carry_out()
+    result = replace(result, review=review_of(session.plan, result, kept_figures(session)))
     try:
         session.write_end(result)
     except FolderLostError:
@@ -285,54 +286,3 @@ def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool
     from zeroframe.run.cluster import ExecutorBackend
 
     return ExecutorBackend(session, session.executor, check_sums=check_sums)
-
-
-def _all_there(session: NightSession) -> NightResult:
-    """Say that all results are there already; only their headers are read."""
-    plan, statuses = session.plan, session.statuses
-    frames, groups, masks = [], [], []
-    for frame in plan.frames:
-        right = statuses.frames[frame.name].right
-        if right is None or right.source_mark is None:
-            continue
-        outcome = replace(right, shape_yx=frame.shape_yx, bytes_in=right.source_mark.byte_count)
-        log_outcome(frame.source, outcome.state, outcome.reason)
-        frames.append(NightOutcome(frame, outcome))
-    for group in plan.groups:
-        mark = statuses.groups[group.name].mark
-        if mark is not None:
-            combined = CombinedOutcome(
-                group.target,
-                "skipped",
-                f"{group.target}: {RIGHT_COMBINED}",
-                frames=len(mark.sources),
-                bytes_out=mark.byte_count,
-                shape_yx=group.frames[0].shape_yx,
-                key=mark.key,
-                crc32=mark.crc32,
-                sources=mark.sources,
-            )
-            log_outcome(group.target, combined.state, combined.reason)
-            groups.append(GroupOutcome(group, combined, stamp=mark.stamp))
-    for job in plan.masks:
-        mark = statuses.masks[job.name].mark
-        if mark is not None:
-            reason = f"{job.target}: {RIGHT_COMBINED}"
-            kept = MaskOutcome(job, "skipped", reason, key=mark.key, crc32=mark.crc32)
-            masks.append(replace(kept, bytes_out=mark.byte_count, stamp=mark.stamp))
-    shapes = {each.frame.target: each.outcome.shape_yx for each in frames}
-    if not any_remote(
-        plan.out
-    ):  # the stamps of a store are what they were, and headers stand all over a combined frame
-        shapes |= {each.group.target: each.combined.shape_yx for each in groups}
-    refused = tuple(str(each.problem) for each in plan.refused)
-    uncombined = tuple(GroupOutcome(group, CombinedOutcome(group.target, "not asked for")) for group in plan.uncombined)
-    return NightResult(
-        tuple(frames),
-        refused,
-        plan.incomplete,
-        tuple(groups),
-        tuple(masks),
-        check_files(shapes),
-        uncombined=uncombined,
-    )

@@ -14,7 +14,7 @@ from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
-from zeroframe.frames.quality import FrameQuality, measure_frame
+from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.frames.science import mask_saturated, record_steps, reduce_frame, subtract_planes
 from zeroframe.frames.statistics import sampled_level
@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "FrameMaker", "Made"]
 
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
-FIGURES = ("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN")
+FIGURES = (
+    *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN"),
+    *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT"),
+)
 _COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 _NO_COPIES: Mapping[Path, Path] = MappingProxyType({})
 
@@ -123,6 +126,8 @@ class FrameMaker:
             header["RAWLEVEL"] = (level, "mean level of the raw image")
         mask, sigma, remarks = self._reduced(frame, raw, pixels, header, quality)
         quality = quality or measure_frame(pixels, empty=self._memory.empty)
+        if mask is not None:
+            _say_noise(header, quality, pixels, sigma, mask)
         self._take_sample(frame, pixels)
         record_steps(frame, header)
         key = frame_key(frame, source.sha256, used)
@@ -235,6 +240,25 @@ def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
     except (FrameError, OutputError):
         near.unlink()
         raise
+
+
+def _say_noise(
+    header: HeaderDraft,
+    quality: FrameQuality,
+    pixels: NDArray[Any],
+    sigma: NDArray[Any] | None,
+    mask: NDArray[np.bool_],
+) -> None:
+    """Say in the header of a science frame what its level and its noise are, and what was expected of the noise."""
+    if np.isfinite(quality.level_adu):
+        header["SKYLEVEL"] = (quality.level_adu, "mean level, outliers left out")
+        header["SKYNOISE"] = (quality.noise_adu, "noise of a pixel against its neighbours")
+    if sigma is None:
+        return
+    median, ratio = stated_noise(pixels, sigma, mask)
+    if np.isfinite(median) and np.isfinite(ratio):
+        header["UNCMED"] = (median, "median of the uncertainties")
+        header["NOISERAT"] = (ratio, "noise over uncertainty; 1 is right")
 
 
 def _image_ext(frame: NightFrame) -> int:

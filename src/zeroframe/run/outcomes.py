@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.html import verdict_html
+from zeroframe.review import NightFigures, Review
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import Group, Incomplete, MaskJob, NightFrame, Step
     from zeroframe.run.checks import FolderCheck
     from zeroframe.run.combined_outcome import CombinedOutcome
+
+#: Of what has not been looked at yet.
+_NO_REVIEW = Review(NightFigures(), ())
 
 __all__ = ["GroupOutcome", "MaskOutcome", "NightOutcome", "NightResult"]
 
@@ -150,6 +154,8 @@ class NightResult:
         All results as they were read back; a run.json that could not be written stands in its problems.
     seconds : mapping of str to float
         How long the work on frames of each kind took, threads added up, and how long all were read back.
+    review : Review
+        Its figures, what they mean, and the verdict.
     """
 
     frames: tuple[NightOutcome, ...]
@@ -160,6 +166,7 @@ class NightResult:
     check: FolderCheck
     seconds: Mapping[str, float] = field(default_factory=dict)
     uncombined: tuple[GroupOutcome, ...] = ()
+    review: Review = _NO_REVIEW
 
     @property
     def all_groups(self) -> tuple[GroupOutcome, ...]:
@@ -205,14 +212,12 @@ class NightResult:
 
     @property
     def is_good(self) -> bool:
-        """Whether everything was done to every frame that ought to be, and the folder read back is as it should be."""
-        made = all(each.is_good for each in self.frames) and all(each.is_good for each in self.all_groups)
-        return made and not (self.failed or self.incomplete or self.check.problems)
+        """Whether everything was made that was asked for, and no finding says that a result is likely wrong."""
+        return self.review.verdict.is_good
 
     def _repr_html_(self) -> str:
         """Return the verdict for a notebook."""
-        said = [f"{len(self.done)} of {len(self.frames)} frames calibrated", *self.failed, *self.check.problems]
-        said += [flag.sentence for each in self.all_groups for flag in each.suspects]
-        return verdict_html(
-            "good" if self.is_good else "bad", "All is well." if self.is_good else "Not all is well.", said
-        )
+        verdict = self.review.verdict
+        said = [f"{len(self.done)} of {len(self.frames)} frames calibrated"]
+        said += [each.sentence for each in self.review.findings]
+        return verdict_html(verdict.tone, verdict.headline, said)

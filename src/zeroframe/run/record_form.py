@@ -196,6 +196,14 @@ _ENDED = _table(
     {"name": _TEXT, "state": _one_of("done", "skipped", "left out", "failed", "waiting"), "reason": _TEXT},
     {"lost": _list_of(_STEP), "left_out": _list_of(_TEXT)},
 )
+_FINDING = _table(
+    {
+        "code": _matching("ZF[0-9]{3}", "a code: ZF and three digits"),
+        "severity": _one_of("note", "warning", "error"),
+        "sentence": _TEXT,
+        "frames": _list_of(_TEXT),
+    }
+)
 _THIS_RUN = _table(
     {"stamps": _named(_or_null(_TEXT)), "digests": _named(_SHA256)},
     {
@@ -205,6 +213,9 @@ _THIS_RUN = _table(
         "combined": _one_or_more(_ENDED),
         "masks": _list_of(_ENDED),
         "all_is_well": _FLAG,
+        "verdict": _TEXT,
+        "findings": _list_of(_FINDING),
+        "figures": _named(_named(_number)),
         "raw": _matching(r"[^\0]*", "the name of a folder"),
         "out": _TEXT,
     },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.first_steps import Choice
     from zeroframe.planning.plan import NightPlan
+    from zeroframe.review import Finding
     from zeroframe.run.outcomes import GroupOutcome, NightOutcome, NightResult
     from zeroframe.run.result_files import ResultStatus
     from zeroframe.run.status import NightStatuses
@@ -83,22 +83,11 @@ class CalibratedFrame(_File):
     raw: Path | None = None
 
     @classmethod
-    def of(cls, each: NightOutcome, out: Path) -> CalibratedFrame:
+    def of(cls, each: NightOutcome, out: Path, figures: Mapping[str, float]) -> CalibratedFrame:
         """Take what a run says of a frame."""
         frame, outcome = each.frame, each.outcome
-        quality = outcome.quality
-        before, after = _ending(frame.traits.unit), _ending(str(each.said.get("BUNIT", frame.traits.unit)))
-        figures = {
-            f"raw_level_{before}": outcome.raw_level_adu,
-            f"level_{after}": outcome.level_adu,
-            f"noise_{after}": math.nan if quality is None else quality.noise_adu,
-            "saturated_pixels": math.nan if quality is None else float(quality.saturated),
-            "gain_e_per_adu": float(each.said.get("GAINUSED", math.nan)),
-            "masked_pixels": float(each.said.get("NMASKED", math.nan)),
-            "cosmic_ray_pixels": float(each.said.get("NCOSMIC", math.nan)),
-        }
         name = frame.target.relative_to(out).as_posix()
-        said = (name, frame.target, frame.kind.value, outcome.state, outcome.reason, _known(figures))
+        said = (name, frame.target, frame.kind.value, outcome.state, outcome.reason, figures)
         return cls(*said, raw=frame.source)
 
 
@@ -110,22 +99,11 @@ class CombinedFrame(_File):
     frames: int = 0
 
     @classmethod
-    def of(cls, each: GroupOutcome) -> CombinedFrame:
+    def of(cls, each: GroupOutcome, figures: Mapping[str, float]) -> CombinedFrame:
         """Take what a run says of a combined frame."""
-        combined, noise, unit = each.combined, each.combined.noise, _ending(each.group.traits.unit)
-        figures = {
-            f"level_{unit}": float(each.said.get("FLATLEVL", combined.level)),
-            f"noise_of_one_frame_{unit}": _number(None if noise is None else noise.calibrated),
-            f"noise_{unit}": _number(None if noise is None else noise.combined),
-            f"expected_noise_{unit}": _number(None if noise is None else noise.expected),
-            f"pattern_{unit}": _number(None if noise is None else noise.pattern),
-            "gain_e_per_adu": float(each.said.get("GAINMEAS", math.nan)),
-            "rejected_values": float(combined.rejected) if combined.state == "done" else math.nan,
-        }
-        if each.group.kind.value != "flat" and noise is not None:
-            figures[f"read_noise_{unit}"] = _number(noise.single)
+        combined = each.combined
         said = (each.group.name, each.group.target, each.group.kind.value, combined.state, combined.reason)
-        return cls(*said, _known(figures), label=each.group.label, frames=combined.frames)
+        return cls(*said, figures, label=each.group.label, frames=combined.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +115,6 @@ class MaskFile(_File):
         from zeroframe.verbs.ccddata import read_ccd
 
         return read_ccd(self.path, unit="")
-
-
-def _ending(unit: str) -> str:
-    """Return how the name of a figure in this unit ends."""
-    return {"adu": "adu", "electron": "e"}.get(unit, unit.replace(" ", "_"))
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _known(figures: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,12 +143,16 @@ class Reduction:
     @cached_property
     def frames(self) -> tuple[CalibratedFrame, ...]:
         """The calibrated frames, in whatever state they ended."""
-        return tuple(CalibratedFrame.of(each, self.plan.out) for each in self.result.frames)
+        known, out = self.figures, self.plan.out
+        return tuple(
+            CalibratedFrame.of(each, out, known.get(each.frame.target.relative_to(out).as_posix(), {}))
+            for each in self.result.frames
+        )
 
     @cached_property
     def combined(self) -> tuple[CombinedFrame, ...]:
         """The combined frames: biases, darks, flats."""
-        return tuple(CombinedFrame.of(each) for each in self.result.groups)
+        return tuple(CombinedFrame.of(each, self.figures.get(each.group.name, {})) for each in self.result.groups)
 
     @cached_property
     def masks(self) -> tuple[MaskFile, ...]:
@@ -191,7 +160,7 @@ class Reduction:
         return tuple(
             MaskFile(
                 *(each.job.name, each.job.target, each.job.what, each.state, each.reason),
-                _known({"masked_pixels": float(each.count)} if each.pixels else {}),
+                self.figures.get(each.job.name, {}),
             )
             for each in self.result.masks
         )
@@ -199,32 +168,22 @@ class Reduction:
     @property
     def figures(self) -> dict[str, Mapping[str, float]]:
         """What was measured of each result, by its name: ``figures["combined_bias.fits"]["noise_adu"]``."""
-        return {each.name: each.figures for each in (*self.combined, *self.frames, *self.masks)}
+        return {each.name: each.figures for each in self.result.review.night.subjects if each.figures}
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the figures mean, the worst first: code, severity, sentence, frames, and what can be done."""
+        return self.result.review.findings
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One sentence for everything that went wrong, was left out, or does not seem to belong."""
-        return tuple(dict.fromkeys(self._problems()))
-
-    def _problems(self) -> Iterator[str]:
-        result = self.result
-        yield from result.failed
-        yield from (each.outcome.reason for each in result.frames if each.outcome.state == "left out")
-        for each in result.all_groups:
-            yield from each.combined.left_out
-            yield from (f"{flag.path}: {flag.sentence}" for flag in each.suspects)
-        yield from (f"{each.name}: {each.reason}" for each in result.incomplete)
-        yield from (
-            f"{each.frame.name}: without its {' and '.join(each.lost)}"
-            for each in result.frames
-            if each.lost and each.outcome.is_there
-        )
-        yield from result.check.problems
-        yield from self.more_problems
+        """One sentence for each finding that is no mere note: what went wrong, and what is to be looked at."""
+        said = [each.sentence for each in self.findings if each.severity != "note"]
+        return tuple(dict.fromkeys((*said, *self.more_problems)))
 
     @property
     def is_good(self) -> bool:
-        """Whether everything was done to every frame that ought to be, and nothing is to be looked at."""
+        """Whether everything was made that was asked for, and no finding says that a result is likely wrong."""
         return self.result.is_good and not self.more_problems
 
     def _headline(self) -> str:
@@ -233,7 +192,7 @@ class Reduction:
         combined = sum(each.combined.is_there for each in self.result.groups)
         made = f", {combined} combined {_frames(combined)} made" if self.result.groups else ""
         number = len(self.problems)
-        verdict = "all is well" if self.is_good else f"{number} problem{'' if number == 1 else 's'}"
+        verdict = "all is well" if not number else f"{number} thing{'' if number == 1 else 's'} to look at"
         return f"{said} calibrated{made}; {verdict}"
 
     def __repr__(self) -> str:
@@ -242,7 +201,8 @@ class Reduction:
     def _repr_html_(self) -> str:
         """Return the verdict for a notebook, what it rests on, and the figures of the combined frames."""
         headline = self._headline()
-        told = verdict_html("good" if self.is_good else "bad", headline[:1].upper() + headline[1:] + ".", self.problems)
+        tone = self.result.review.verdict.tone if self.is_good else "bad"
+        told = verdict_html(tone, headline[:1].upper() + headline[1:] + ".", self.problems)
         rows = [_row(each) for each in self.combined] or [_row(each) for each in self.frames[:_MOST_ROWS]]
         where = f"<p>{safe_html(self.plan.out)}</p>"
         return told + table_html(("file", "level", "noise", "expected"), rows) + where

@@ -202,6 +202,9 @@ def _run_said(result: NightResult) -> dict[str, Any]:
     masks = [{"name": each.job.name, "state": each.state, "reason": each.reason} for each in result.masks]
     return {
         "all_is_well": result.is_good,
+        "verdict": result.review.verdict.headline,
+        "findings": [as_data(each) for each in result.review.findings],
+        "figures": {each.name: dict(each.figures) for each in result.review.night.subjects if each.figures},
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
         "frames": frames,
         "combined": combined,

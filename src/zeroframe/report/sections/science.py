@@ -6,9 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zeroframe.frames.statistics import clipped_std
 from zeroframe.headers.dialects import Kind
 from zeroframe.planning.decisions import lost_words
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
@@ -16,11 +13,10 @@ from zeroframe.planning.words import explain_frame
 from zeroframe.report.data import Blink, Column, Comparison, Decision, Remark, Section, Table, TableRow
 from zeroframe.report.draw.figures import alike_pictures
 from zeroframe.report.draw.plots import number, percent
-from zeroframe.report.draw.sampling import TrimmedImage, open_extension, open_image, preview
+from zeroframe.report.draw.sampling import TrimmedImage, open_image, preview
 from zeroframe.report.sections.glance import clock_words
 from zeroframe.report.sections.reading import figure_words, level_words, unit_words
 from zeroframe.stacks.measured import measure_rows
-from zeroframe.stacks.noise import read_bands, spread_evenly
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -102,43 +98,19 @@ def _measured(each: NightOutcome) -> LightFigures:
     frame, said = each.frame, each.said
     before = measure_rows(TrimmedImage(open_image(frame.source), frame.recipe.trim), 0)
     after = measure_rows(open_image(frame.target), 0)  # masked pixels left out
-    stated, ratio = _stated_noise(frame.target)
     ny, nx = frame.shape_yx
     return LightFigures(
         raw_level=float(said.get("RAWLEVEL", before.level_adu)),
         raw_noise=before.noise_adu,
         level=after.level_adu,
         noise=after.noise_adu,
-        stated=stated,
-        noise_ratio=ratio,
+        stated=float(said.get("UNCMED", math.nan)),
+        noise_ratio=float(said.get("NOISERAT", math.nan)),
         saturated=int(said.get("NSATPIX", 0)),
         masked=int(said.get("NMASKED", 0)),
         pixels=ny * nx,
         unit=unit_words(frame, said),
     )
-
-
-def _stated_noise(path: Path) -> tuple[float, float]:
-    """Return the median uncertainty of a calibrated frame, and how the noise of its pixels compares with theirs.
-
-    Each square of four pixels has a difference, of which rows, columns and slopes drop out, and a standard deviation,
-    from the uncertainties of the four; the ratio is the spread of all differences over theirs. It is right where the
-    background is uneven, too.
-    """
-    sigma = open_extension(path, "UNCERT")
-    if sigma is None:
-        return float("nan"), float("nan")
-    ny, nx = sigma.shape_yx
-    pairs = [slice(y, y + 2) for y in spread_evenly(ny - 1, _PAIRS)]
-    if not pairs or nx < 2:
-        return float("nan"), float("nan")
-    pixels, errors = (read_bands(image, 0, pairs).astype(np.float64) for image in (open_image(path), sigma))
-    signs = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    squares = [each[:, : nx // 2 * 2].reshape(len(pairs), 2, -1, 2) for each in (pixels, errors**2)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = np.einsum("pyxk,yk->px", squares[0], signs) / np.sqrt(squares[1].sum(axis=(1, 3)))
-    valid = errors[np.isfinite(errors) & (errors > 0)]
-    return (float(np.median(valid)) if valid.size else float("nan")), clipped_std(scaled)
 
 
 def science_section(

@@ -21,7 +21,7 @@ from zeroframe.report.sections.remarks import noise_remarks, some_remarks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zeroframe.report.data import Decision, Section, Tone
+    from zeroframe.report.data import Decision, Tone
     from zeroframe.report.sections.reading import NightView
     from zeroframe.report.sections.science import LightFigures
     from zeroframe.run.outcomes import NightOutcome
@@ -29,13 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["night_figures", "night_verdict"]
 
 
-def night_verdict(
-    view: NightView,
-    lights: Mapping[str, LightFigures],
-    decisions: Sequence[Decision],
-    sections: Sequence[Section],
-) -> Verdict:
+def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions: Sequence[Decision]) -> Verdict:
     """Say first what went wrong, then what is to be looked at, then what speaks for the result.
+
+    The verdict and what it rests on are the findings of the run: the page judges nothing itself.
 
     Parameters
     ----------
@@ -44,79 +41,28 @@ def night_verdict(
     lights : mapping of str to LightFigures
         Of the science frames.
     decisions : sequence of Decision
-        Those that are not certain are to be looked at.
-    sections : sequence of Section
-        Remarks of theirs that ask for a look count.
+        Those of a single group are said with the verdict.
 
     Returns
     -------
     Verdict
     """
-    bad = _what_is_wrong(view)
-    look = [f"{d.what}: {d.value} — {d.reason}" for d in decisions if not d.certain and not _is_missing(d)]
-    look += _odd_frames(view)
-    look += [
-        remark.text
-        for section in sections
-        for remark in section.remarks
-        if remark.tone == "note" and remark.text not in look
-    ]
-    look += _odd_noises(lights)
-    only = only_group(view)
+    review, only = view.result.review, only_group(view)
     done = _what_was_done(view) if only is None else done_words(view, only)
-    remarks = (
-        *some_remarks(bad, "bad", "below"),
-        *some_remarks(look, "note", "below"),
-        *_what_speaks_for_it(view, lights),
-        *([] if only is None else only_remarks(only, decisions)),
+    remarks = tuple(
+        remark
+        for severity, tone in _TONES
+        for remark in some_remarks(
+            [f"{view.short(each.sentence)} ({each.code})" for each in review.of(severity)], tone, "below"
+        )
     )
-    if bad or (not view.result.is_good and not look):
-        return Verdict("bad", f"Not all is well: {done}.", remarks)
-    if look:
-        things = "one thing" if len(look) == 1 else f"{len(look)} things"
-        return Verdict("note", f"{done}; {things} to look at.", remarks)
-    return Verdict("good", f"All is well: {done}.", remarks)
+    for_it = (*_what_speaks_for_it(view, lights), *([] if only is None else only_remarks(only, decisions)))
+    verdict = review.verdict
+    return Verdict(verdict.tone, f"{verdict.headline.rstrip('.')}: {done}.", (*remarks, *for_it))
 
 
-def _is_missing(decision: Decision) -> bool:
-    """Whether a decision says what is told of the frames that lack it, too."""
-    return decision.what in {"no bias", "no dark", "no flat"}
-
-
-def _what_is_wrong(view: NightView) -> list[str]:
-    """Return a sentence for everything that failed, and one for all frames that lack the same."""
-    result = view.result
-    bad = [view.short(text) for text in result.failed]
-    bad += [f"{each.group.label}: {view.short(text)}" for each in result.groups for text in each.combined.left_out]
-    lacking: dict[tuple[str, str], list[str]] = {}
-    for each in result.incomplete:
-        lacking.setdefault((" and ".join(each.missing), each.reason), []).append(each.name)
-    for one in result.frames:
-        if one.lost:
-            why = "which could not be made"
-            lacking.setdefault((" and ".join(one.lost), why), []).append(one.frame.name)
-    for (what, reason), names in lacking.items():
-        said = reason if reason.startswith("no ") else f"without {what}, {reason}"
-        bad.append(f"{listed(names)}: {said}")
-    return [*bad, *result.check.problems]
-
-
-def _odd_frames(view: NightView) -> list[str]:
-    """Return a sentence for all frames that were doubtful in the same way though they were done."""
-    reasons: dict[str, list[str]] = {}
-    for each in view.result.frames:
-        if each.outcome.state == "done" and each.outcome.reason:
-            reasons.setdefault(view.short(each.outcome.reason), []).append(each.frame.name)
-    return [f"{listed(names)}: {reason}" for reason, names in reasons.items()]
-
-
-def _odd_noises(lights: Mapping[str, LightFigures]) -> list[str]:
-    odd = {name: one.noise_ratio for name, one in lights.items() if abs(one.noise_ratio - 1) > 0.15}
-    if not odd:
-        return []
-    ends = sorted(odd.values())
-    said = " to ".join(dict.fromkeys(figure_words(end) for end in (ends[0], ends[-1])))
-    return [f"{listed(odd)}: the noise is {said} times the uncertainty that is stated"]
+#: How a finding is shown.
+_TONES: tuple[tuple[str, Tone], ...] = (("error", "bad"), ("warning", "note"), ("note", "neutral"))
 
 
 def _what_was_done(view: NightView) -> str:

@@ -1,0 +1,100 @@
+"""Kinds of frames against each other: darks against biases, flats against nothing, light against dark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zeroframe.review.rows import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zeroframe.review.figures import NightFigures, Subject
+    from zeroframe.review.rows import Finding
+
+__all__ = ["BETWEEN_KINDS"]
+
+#: A level below zero is told from this many times the read noise on, and no less than so many ADU: the level of a
+#: camera without overscan wanders by one or two ADU in a night.
+_BELOW_ZERO_NOISES, _BELOW_ZERO_ADU = 0.5, 3.0
+#: From this many times that limit on the result is wrong, and not only doubtful.
+_MUCH_WORSE = 3.0
+#: A flat has to hold as much light as this many times its noise; a usual one holds 300 times.
+_LEAST_FLAT_NOISES = 10.0
+
+
+def _limit_below_zero(subject: Subject) -> float:
+    noise = subject.get("read_noise")
+    if not noise >= 0:
+        noise = subject.get("noise_of_one_frame")
+    return max(_BELOW_ZERO_ADU, _BELOW_ZERO_NOISES * noise) if noise >= 0 else _BELOW_ZERO_ADU
+
+
+def dark_below_bias(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find combined darks that are below their bias."""
+    for dark in night.of("combined", "dark"):
+        level, limit = dark.get("level"), _limit_below_zero(dark)
+        if not dark.used or not level < -limit:
+            continue
+        severity = "error" if level < -_MUCH_WORSE * limit else check.severity
+        bias = ", ".join(dark.used)
+        yield check.finding(
+            f"{dark.name}: its level is {level:.1f} ADU less than that of its bias ({bias}); dark current is never "
+            f"below zero (limit {-limit:.1f})",
+            dark.name, figure=level, expected=0.0, severity=severity,
+        )  # fmt: skip
+
+
+def flat_without_light(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find combined flats with no light, or less than none."""
+    for flat in night.of("combined", "flat"):
+        level, noise = flat.get("level"), flat.get("noise_of_one_frame")
+        limit = _LEAST_FLAT_NOISES * noise if noise > 0 else 0.0
+        # the noise of a dim flat is read noise; that of a bright one grows with the root of its level only
+        if level <= 0 or level < min(limit, 100.0):
+            yield check.finding(
+                f"{flat.name}: its level is {level:.1f} ADU, where a flat holds thousands; what is divided by it is "
+                "wrong",
+                flat.name, figure=level, expected=limit,
+            )  # fmt: skip
+
+
+def frame_without_light(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames whose level is below zero once bias and dark are subtracted."""
+    for frame in night.of("frame", "science"):
+        level, noise = frame.get("level"), frame.get("noise")
+        if not frame.used or not noise >= 0:
+            continue
+        limit = max(_BELOW_ZERO_ADU, _BELOW_ZERO_NOISES * noise)
+        if level < -limit:
+            severity = "error" if level < -_MUCH_WORSE * limit else check.severity
+            yield check.finding(
+                f"{frame.name}: its level is {level:.1f} after {' and '.join(frame.used)} were taken out; a sky is "
+                f"never below zero (limit {-limit:.1f})",
+                frame.name, figure=level, expected=0.0, severity=severity,
+            )  # fmt: skip
+
+
+BETWEEN_KINDS = (
+    Check(
+        "ZF301", "A dark is below its bias", "warning", "dark",
+        f"The level of a combined dark, its bias subtracted, is dark current times exposure: never below zero. Told "
+        f"from {_BELOW_ZERO_NOISES:g} times the read noise on, and {_BELOW_ZERO_ADU:g} ADU; an error from "
+        f"{_MUCH_WORSE:g} times that. It happens where the bias was subtracted before, darks have another offset, "
+        "another camera or another scale (8 bits, 0 to 1).",
+        "Look at the header of the darks; leave them out, or give darks of this camera.", dark_below_bias,
+    ),
+    Check(
+        "ZF302", "A flat has no light", "error", "flat",
+        "The level of a combined flat, bias and dark subtracted, is compared with zero and with its noise.",
+        "Look whether the lamp was on, and whether the dark has the exposure of the flat.", flat_without_light,
+    ),
+    Check(
+        "ZF303", "A science frame is below zero", "warning", "level",
+        f"The level of a science frame, bias and dark subtracted, is light: never below zero by more than "
+        f"{_BELOW_ZERO_NOISES:g} times its noise and {_BELOW_ZERO_ADU:g} ADU; an error from {_MUCH_WORSE:g} times "
+        "that.",
+        "See whether bias or dark belong to this camera, and whether the frame was reduced before.",
+        frame_without_light,
+    ),
+)  # fmt: skip

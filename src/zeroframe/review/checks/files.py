@@ -1,0 +1,41 @@
+"""The files themselves: one frame that is there twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zeroframe.review.rows import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zeroframe.review.figures import NightFigures
+    from zeroframe.review.rows import Finding
+
+__all__ = ["FILES"]
+
+
+def same_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find frames of a combination that hold the same pixels."""
+    for combined in night.of("combined"):
+        alike: dict[bytes, list[str]] = {}
+        for part in night.parts(combined):
+            if part.sample:
+                alike.setdefault(part.sample, []).append(part.name)
+        for names in alike.values():
+            if len(names) > 1:
+                yield check.finding(
+                    f"{', '.join(names)}: the same pixels {len(names)} times, counted as {len(names)} frames in "
+                    f"{combined.name}",
+                    *names, combined.name, figure=float(len(names)), expected=1.0,
+                )  # fmt: skip
+
+
+FILES = (
+    Check(
+        "ZF501", "One frame is there twice", "error", "twice",
+        "Two frames of a combination have the same pixels: no two exposures have the same noise. A copy counts twice, "
+        "and makes the noise of the result look smaller than it is.",
+        "Move all but one of them out of the folder.", same_pixels,
+    ),
+)  # fmt: skip

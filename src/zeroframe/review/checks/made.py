@@ -1,0 +1,66 @@
+"""What was not made, lacks something, was left out, or is doubtful by what the run itself met."""
+
+from __future__ import annotations
+
+from zeroframe.review.rows import Check, incidents
+
+__all__ = ["MADE"]
+
+MADE = (
+    Check(
+        "ZF101", "A frame could not be calibrated", "error", "failed",
+        "A raw frame could not be read, planned, calibrated or written. The others are not touched by it.",
+        "The sentence says what to do; --log-file keeps the details.", incidents,
+    ),
+    Check(
+        "ZF102", "A combined frame could not be made", "error", "not combined",
+        "None of its frames could be used, or it could not be written. What needs it is calibrated without, or fails.",
+        "See why its frames failed or were left out.", incidents,
+    ),
+    Check(
+        "ZF103", "A mask could not be made", "error", "failed",
+        "The combined dark or flat that it is found in is missing, or it could not be written.",
+        "See why the combined frame failed.", incidents,
+    ),
+    Check(
+        "ZF104", "A frame is calibrated without a step that it ought to have", "error", "incomplete",
+        "No bias or flat of its size, binning, read-out, filter fits, or the one that fits could not be made.",
+        "Add the frames that are missing, or say in the recipe that the step is not wanted.", incidents,
+    ),
+    Check(
+        "ZF105", "Science frames have no dark", "note", "no dark",
+        "The night has no dark that fits. A cooled camera has little dark current, and many observers take none.",
+        "Take darks where the exposure is long or the camera is warm.", incidents,
+    ),
+    Check(
+        "ZF106", "A frame of a combination could not be used", "error", "left out",
+        "A frame that was meant to take part in a combination could not be read or does not fit the others.",
+        "The sentence says why.", incidents,
+    ),
+    Check(
+        "ZF107", "Results read back are not what was written", "error", "read back",
+        "All results are opened again at the end: their number, shapes and types are compared with what was written.",
+        "See whether the disk is full or failing, and run again.", incidents,
+    ),
+    Check(
+        "ZF201", "A decision is uncertain", "note", "uncertain",
+        "A header or the pixels do not say enough; what was assumed is named.",
+        "Give the value by an option, in the recipe or in a camera file.", incidents,
+    ),
+    Check(
+        "ZF202", "A frame does not belong to its group, and took part", "error", "does not belong",
+        "Level, noise, shape, temperature, gain, exposure or kind of a frame stands apart from the other frames of "
+        "its group by more than the limit that is named.",
+        "--reject-outliers leaves it out, or move the file away.", incidents,
+    ),
+    Check(
+        "ZF203", "A frame was left out of a combination", "note", "left out",
+        "It does not belong to the others: the combination is made without it.",
+        "Look at the frame; the reason names the figure.", incidents,
+    ),
+    Check(
+        "ZF204", "A frame is done, with a remark", "note", "note",
+        "Something about a frame was doubtful, but it could be calibrated.",
+        "The sentence says what to do.", incidents,
+    ),
+)  # fmt: skip

@@ -1,0 +1,163 @@
+"""Results against what is expected of them: noise, masked pixels, saturation."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from zeroframe.review.rows import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zeroframe.review.figures import NightFigures, Subject
+    from zeroframe.review.rows import Finding, Severity
+
+__all__ = ["RESULTS"]
+
+#: The median of N normal values is noisier than their mean by the root of pi / 2 where N is large (Kenney and Keeping
+#: 1962); of few it is less, so that this is the most.
+_MEDIAN_FACTOR = math.sqrt(math.pi / 2)
+#: Noise of a combined frame over what is expected: told, and likely wrong.
+_TOO_NOISY, _FAR_TOO_NOISY = 1.25, 2.0
+#: The same in the other direction: less noise than there can be means frames that are alike, or no noise at all.
+_TOO_CALM, _FAR_TOO_CALM = 0.75, 0.4
+#: Noise of a science frame over its uncertainties.
+_NOISE_RATIO, _NOISE_RATIO_WRONG = 1.25, 2.0
+#: Fractions of a science frame that are masked.
+_MASKED, _MASKED_WRONG = 0.05, 0.25
+_COSMIC = 0.02
+#: Of a mask of hot or bad pixels.
+_BAD_MASK = 0.05
+
+
+def combined_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Compare the noise of each combined frame with that of one frame over the root of their number."""
+    for each in night.of("combined"):
+        noise, expected = each.get("noise"), each.get("expected_noise")
+        if not (expected > 0 and noise >= 0) or each.get("frames") < 2:
+            continue
+        most = expected * (_MEDIAN_FACTOR if each.method == "median" else 1.0)
+        if noise > _TOO_NOISY * most:
+            severity: Severity = "error" if noise > _FAR_TOO_NOISY * most else check.severity
+        elif noise < _TOO_CALM * expected:
+            severity = "error" if noise < _FAR_TOO_CALM * expected else check.severity
+        else:
+            continue
+        yield check.finding(
+            f"{each.name}: its noise is {noise:.3g} {_unit(each)}, {noise / most:.2f} times the {most:.3g} that its "
+            f"{each.get('frames'):.0f} frames promise",
+            each.name, figure=noise, expected=most, severity=severity,
+        )  # fmt: skip
+
+
+def no_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find combined frames whose frames have no noise: they are constant, or one and the same."""
+    for each in night.of("combined"):
+        if each.get("frames") >= 2 and each.get("noise_of_one_frame") == 0:
+            yield check.finding(
+                f"{each.name}: its {each.get('frames'):.0f} frames differ by nothing at all: they hold no noise",
+                each.name, figure=0.0,
+            )  # fmt: skip
+
+
+def science_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Compare the noise of science frames with the uncertainties that stand in their files."""
+    for each in night.of("frame", "science"):
+        ratio = each.get("noise_ratio")
+        apart = max(ratio, 1 / ratio) if ratio > 0 else math.nan
+        if apart > _NOISE_RATIO:
+            yield check.finding(
+                f"{each.name}: its noise is {ratio:.2f} times what its uncertainties say",
+                each.name, figure=ratio, expected=1.0,
+                severity="error" if apart > _NOISE_RATIO_WRONG else check.severity,
+            )  # fmt: skip
+
+
+def masked_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames of which much is masked."""
+    for each in night.of("frame", "science"):
+        share = each.fraction("masked_pixels")
+        if share > _MASKED:
+            parts = [(each.fraction(f"{name}_pixels"), name.replace("_", " ")) for name in _PARTS]
+            most = max(((part, name) for part, name in parts if part > 0), default=None)
+            why = "" if most is None else f", most of it {most[1]} ({100 * most[0]:.1f} %)"
+            yield check.finding(
+                f"{each.name}: {100 * share:.1f} % of it is masked{why} (limit {100 * _MASKED:g} %)",
+                each.name, figure=share, expected=_MASKED,
+                severity="error" if share > _MASKED_WRONG else check.severity,
+            )  # fmt: skip
+
+
+_PARTS = ("saturated", "cosmic_ray", "not_finite")
+
+
+def many_cosmic_rays(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames with more cosmic rays than there are."""
+    for each in night.of("frame", "science"):
+        share = each.fraction("cosmic_ray_pixels")
+        if share > _COSMIC:
+            yield check.finding(
+                f"{each.name}: {100 * share:.1f} % of it was taken for cosmic rays (limit {100 * _COSMIC:g} %)",
+                each.name, figure=share, expected=_COSMIC,
+            )  # fmt: skip
+
+
+def large_masks(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find masks of hot or bad pixels that cover much of the detector."""
+    for each in night.of("mask"):
+        share = each.fraction("masked_pixels")
+        if share > _BAD_MASK:
+            yield check.finding(
+                f"{each.name}: {100 * share:.1f} % of the pixels were found to be {each.kind} "
+                f"(limit {100 * _BAD_MASK:g} %)",
+                each.name, figure=share, expected=_BAD_MASK,
+            )  # fmt: skip
+
+
+def _unit(each: Subject) -> str:
+    return {"adu": "ADU", "e": "e-"}.get(each.unit, each.unit)
+
+
+RESULTS = (
+    Check(
+        "ZF401", "The noise of a combined frame is not what its frames promise", "warning", "noise",
+        f"The noise of the combined frame, from pairs, is compared with the noise of one frame over the root of their "
+        f"number (for a median {_MEDIAN_FACTOR:.3f} times that, at the most). Told from {_TOO_NOISY:g} times on and "
+        f"below {_TOO_CALM:g}; an error from {_FAR_TOO_NOISY:g} times on and below {_FAR_TOO_CALM:g}. More is a frame "
+        "that does not belong, or interference; less is frames that are copies of each other.",
+        "Look at the frames one by one: the report shows level and noise of each.", combined_noise,
+    ),
+    Check(
+        "ZF402", "The frames of a combination have no noise", "error", "noise",
+        "Frames of a camera differ by its noise. These do not: they are constant, or one file under several names.",
+        "See whether the files are simulated, or copies.", no_noise,
+    ),
+    Check(
+        "ZF403", "The noise of a science frame is not what its uncertainties say", "warning", "noise",
+        "Differences of neighbouring pixels over the uncertainties in UNCERT; 1 is right. Told from "
+        f"{_NOISE_RATIO:g} times on in either direction; an error from {_NOISE_RATIO_WRONG:g} times on. A wrong gain, "
+        "a wrong read noise, interference or a frame that is undersampled with stars do this.",
+        "Compare the gain that was used with the one measured on the flats; give it in the recipe or a camera file.",
+        science_noise,
+    ),
+    Check(
+        "ZF404", "Much of a science frame is masked", "warning", "masked",
+        f"The masked fraction of a science frame; told from {100 * _MASKED:g} % on, an error from "
+        f"{100 * _MASKED_WRONG:g} % on.",
+        "Look at the mask: the report shows it; saturation, a bad flat or a bad cosmic-ray search make large masks.",
+        masked_pixels,
+    ),
+    Check(
+        "ZF405", "More cosmic rays than there are", "warning", "cosmic rays",
+        "Two to five hits a cm² and minute cover some 1e-4 of a frame in ten minutes; told from "
+        f"{100 * _COSMIC:g} % on.",
+        "Switch the search off in the recipe, or look whether the frame has stars sharper than 1.5 pixels.",
+        many_cosmic_rays,
+    ),
+    Check(
+        "ZF406", "A mask covers much of the detector", "warning", "mask",
+        f"The fraction of pixels that were found hot or bad; told from {100 * _BAD_MASK:g} % on.",
+        "Look at the combined dark or flat; give other limits in the recipe.", large_masks,
+    ),
+)  # fmt: skip

@@ -1,0 +1,165 @@
+"""Figures: what was measured, as named numbers with units, of the frames, combined frames and masks of a run.
+
+The name of a figure ends in its unit: ``level_adu``, ``gain_e_per_adu``, ``masked_fraction``. Where the unit is that of
+the data, it is ``adu`` or ``e``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["FIGURES", "FigureName", "Incident", "NightFigures", "Subject"]
+
+What = Literal["frame", "combined", "mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class FigureName:
+    """What a figure is.
+
+    Attributes
+    ----------
+    name : str
+        Without the unit where that is the unit of the data.
+    of_data : bool
+        Whether its unit is that of the data; else it stands in the name, or it is a number without unit.
+    meaning : str
+        In words.
+    """
+
+    name: str
+    of_data: bool
+    meaning: str
+
+
+#: Every figure there is. The schema of ``--json`` and docs/findings.md name them from here.
+FIGURES = (
+    FigureName("raw_level_adu", False, "mean level of the raw image, outliers left out"),
+    FigureName("level", True, "mean level of the calibrated or combined image; of a flat before it is divided by it"),
+    FigureName("noise", True, "noise of a pixel: of a frame against its neighbours, of a combined frame from pairs"),
+    FigureName("expected_noise", True, "noise of one frame over the root of the number of frames"),
+    FigureName("noise_of_one_frame", True, "noise of a pixel of one frame, row levels included, from pairs"),
+    FigureName("read_noise", True, "noise of a pixel of one frame without light, from pairs"),
+    FigureName("pixel_noise", True, "the same, with what is common to a row removed"),
+    FigureName("scatter", True, "standard deviation of the pixels of the combined frame, fixed pattern included"),
+    FigureName("pattern", True, "fixed pattern of the combined frame, which is no noise"),
+    FigureName("stated_noise", True, "median of the uncertainties (UNCERT) of a science frame"),
+    FigureName("noise_ratio", False, "noise of a science frame over what its uncertainties say; 1 is right"),
+    FigureName("gain_e_per_adu", False, "gain that was used, or of a flat the gain measured on its pairs"),
+    FigureName("gain_error_e_per_adu", False, "standard error of the measured gain"),
+    FigureName("frames", False, "how many frames were combined"),
+    FigureName("rejected_values", False, "values that took no part in the combination"),
+    FigureName("saturated_pixels", False, "saturated pixels"),
+    FigureName("masked_pixels", False, "masked pixels"),
+    FigureName("cosmic_ray_pixels", False, "pixels masked as cosmic rays"),
+    FigureName("not_finite_pixels", False, "pixels without a value"),
+    FigureName("pixels", False, "pixels of the image"),
+    FigureName("exposure_s", False, "exposure time"),
+    FigureName("temperature_c", False, "temperature of the detector, by the header"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What figures are of: one frame, one combined frame or one mask.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, relative to the folder of results.
+    what : {'frame', 'combined', 'mask'}
+        Which of them.
+    kind : str
+        ``'bias'``, ``'dark'``, ``'flat'``, ``'science'`` …; of a mask ``'hot'`` or ``'bad'``.
+    state : str
+        How it ended: ``'done'``, ``'skipped'``, ``'left out'``, ``'failed'``, ``'not asked for'``.
+    unit : str
+        Of the data, as names of figures end: ``'adu'``, ``'e'``.
+    figures : mapping of str to float
+        What was measured of it. A figure that is not known is missing.
+    used : tuple of str
+        Names of the combined frames that it was calibrated with.
+    of : str
+        Of a frame, the combined frame that it is part of; empty where it is part of none.
+    sample : bytes
+        A coarse map of the pixels: that of two frames is the same only where the pixels are. Empty where not known.
+    method : str
+        Of a combined frame: ``'average'``, ``'median'`` or ``'sum'``.
+    """
+
+    name: str
+    what: What
+    kind: str
+    state: str
+    unit: str = "adu"
+    figures: Mapping[str, float] = field(default_factory=dict)
+    used: tuple[str, ...] = ()
+    of: str = ""
+    sample: bytes = b""
+    method: str = ""
+
+    def get(self, name: str) -> float:
+        """Return a figure by its name without the unit of the data; NaN where it is not known.
+
+        Examples
+        --------
+        >>> Subject("a.fits", "frame", "bias", "done", figures={"level_adu": 3.0}).get("level")
+        3.0
+        """
+        return self.figures.get(name, self.figures.get(f"{name}_{self.unit}", math.nan))
+
+    def fraction(self, name: str) -> float:
+        """Return a count of pixels as a fraction of all; NaN where it is not known."""
+        pixels = self.get("pixels")
+        return self.get(name) / pixels if pixels > 0 else math.nan
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its file is there and up to date."""
+        return self.state in {"done", "skipped", "left out"}
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What happened in a run and is no figure: something was not made, or lacks something.
+
+    Attributes
+    ----------
+    code : str
+        Of the row of `zeroframe.review.CHECKS` that it belongs to.
+    sentence : str
+        What happened, with the reason.
+    frames : tuple of str
+        Names of what it concerns.
+    """
+
+    code: str
+    sentence: str
+    frames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NightFigures:
+    """All figures of a run, and what happened in it."""
+
+    subjects: tuple[Subject, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+    def of(self, what: What, *kinds: str) -> Iterator[Subject]:
+        """Yield what is there of frames, combined frames or masks, of these kinds or of all."""
+        for each in self.subjects:
+            if each.what == what and each.is_there and (not kinds or each.kind in kinds):
+                yield each
+
+    def named(self, name: str) -> Subject | None:
+        """Return what has this name; None where nothing has."""
+        return next((each for each in self.subjects if each.name == name), None)
+
+    def parts(self, combined: Subject) -> tuple[Subject, ...]:
+        """Return the frames that a combined frame was made of, those that were left out not among them."""
+        return tuple(each for each in self.of("frame") if each.of == combined.name and each.state != "left out")

@@ -1,0 +1,93 @@
+"""Findings: what the figures of a run mean, drawn by a table of small checks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import UsageError, nearest_name
+from zeroframe.review.checks.between_kinds import BETWEEN_KINDS
+from zeroframe.review.checks.files import FILES
+from zeroframe.review.checks.made import MADE
+from zeroframe.review.checks.results import RESULTS
+from zeroframe.review.rows import SEVERITIES, Check, Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from zeroframe.review.figures import NightFigures
+
+__all__ = ["CHECKS", "Check", "Finding", "Severity", "explain_check", "find_check", "review_night"]
+
+#: All checks, by code.
+CHECKS: tuple[Check, ...] = tuple(sorted((*MADE, *BETWEEN_KINDS, *RESULTS, *FILES), key=lambda check: check.code))
+
+
+def find_check(code: str) -> Check:
+    """Return the row of a code.
+
+    Raises
+    ------
+    UsageError
+        When there is none; it names the nearest one.
+
+    Examples
+    --------
+    >>> find_check("ZF101").title
+    'A frame could not be calibrated'
+    """
+    by_code = {check.code: check for check in CHECKS}
+    if code.upper() in by_code:
+        return by_code[code.upper()]
+    near = nearest_name(code.upper(), by_code)
+    raise UsageError(f"{code}: no finding has this code" + (f"; did you mean {near}?" if near else ""))
+
+
+def explain_check(code: str) -> list[str]:
+    """Say what a finding means, with its limits, and what a person can do.
+
+    Examples
+    --------
+    >>> explain_check("zf402")[0]
+    'ZF402: The frames of a combination have no noise (error)'
+    """
+    check = find_check(code)
+    return [f"{check.code}: {check.title} ({check.severity})", f"  {check.why}", f"  What to do: {check.remedy}"]
+
+
+def review_night(night: NightFigures, severities: Mapping[str, str] | None = None) -> tuple[Finding, ...]:
+    """Draw findings from the figures of a run.
+
+    Parameters
+    ----------
+    night : NightFigures
+        What was measured, and what happened.
+    severities : mapping of str to str, optional
+        Severities by code that differ from those of the table, as a recipe's ``[findings]`` has them: ``'note'``,
+        ``'warning'``, ``'error'``, or ``'off'``.
+
+    Returns
+    -------
+    tuple of Finding
+        The worst first; within a severity in the order of the codes.
+
+    Examples
+    --------
+    >>> from zeroframe.review.figures import Subject
+    >>> dark = Subject("combined_dark.fits", "combined", "dark", "done",
+    ...                figures={"level_adu": -500.0, "read_noise_adu": 4.0}, used=("combined_bias.fits",))
+    >>> [(each.code, each.severity) for each in review_night(NightFigures((dark,)))]
+    [('ZF301', 'error')]
+    """
+    found = sorted(_asked_for(night, severities or {}), key=lambda each: (-SEVERITIES.index(each.severity), each.code))
+    return tuple(found)
+
+
+def _asked_for(night: NightFigures, severities: Mapping[str, str]) -> Iterator[Finding]:
+    for check in CHECKS:
+        asked = severities.get(check.code)
+        if asked == "off":
+            continue
+        for each in check.look(night, check):
+            severity = next((word for word in SEVERITIES if word == asked), each.severity)
+            yield replace(each, severity=severity)

@@ -1,0 +1,126 @@
+"""From the outcomes of a run to its figures, and back for a run that has kept everything."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from zeroframe.review.figures import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
+
+__all__ = ["figures_of_run", "unit_ending"]
+
+
+def unit_ending(unit: str) -> str:
+    """Return how the name of a figure in this unit ends.
+
+    Examples
+    --------
+    >>> unit_ending("electron"), unit_ending("adu")
+    ('e', 'adu')
+    """
+    return {"adu": "adu", "electron": "e"}.get(unit, unit.replace(" ", "_"))
+
+
+def figures_of_run(result: NightResult, out: Path) -> Iterator[Subject]:
+    """Yield the figures of every frame, combined frame and mask of a run.
+
+    Parameters
+    ----------
+    result : NightResult
+        How they ended.
+    out : pathlib.Path
+        The folder of results.
+    """
+    group_of = {frame.name: each.group.name for each in result.all_groups for frame in each.group.frames}
+    for one in result.frames:
+        yield _of_frame(one, out, group_of.get(one.frame.name, ""))
+    for each in result.all_groups:
+        yield _of_combined(each)
+    for mask in result.masks:
+        yield _of_mask(mask)
+
+
+def _of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
+    frame, outcome, said = each.frame, each.outcome, each.said
+    quality = outcome.quality
+    after = unit_ending(str(said.get("BUNIT", frame.traits.unit)))
+    ny, nx = frame.shape_yx
+    figures = {
+        "raw_level_adu": outcome.raw_level_adu,
+        f"level_{after}": outcome.level_adu,
+        f"noise_{after}": math.nan if quality is None else quality.noise_adu,
+        f"stated_noise_{after}": _card(said, "UNCMED"),
+        "noise_ratio": _card(said, "NOISERAT"),
+        "gain_e_per_adu": _card(said, "GAINUSED"),
+        "read_noise_adu": _card(said, "RNOISADU"),
+        "saturated_pixels": math.nan if quality is None else float(quality.saturated),
+        "masked_pixels": _card(said, "NMASKED"),
+        "cosmic_ray_pixels": _card(said, "NCOSMIC"),
+        "not_finite_pixels": _card(said, "NNOTFIN"),
+        "pixels": float(ny * nx),
+        "exposure_s": _number(frame.facts.exposure_s),
+        "temperature_c": _number(frame.traits.temperature_c),
+    }
+    steps = frame.steps
+    used = tuple(name for name in (steps.bias, steps.dark, steps.flat) if name is not None)
+    measured = quality is not None and quality.cells_adu.size and quality.noise_adu > 0
+    sample = _sample(quality) if measured else b""
+    name = frame.target.relative_to(out).as_posix()
+    return Subject(name, "frame", frame.kind.value, outcome.state, after, _known(figures), used, group, sample)
+
+
+def _sample(quality: Any) -> bytes:  # noqa: ANN401 -- a FrameQuality
+    return bytes(quality.cells_adu.tobytes()) + repr((quality.level_adu, quality.noise_adu)).encode()
+
+
+def _of_combined(each: GroupOutcome) -> Subject:
+    group, combined, noise = each.group, each.combined, each.combined.noise
+    unit = unit_ending(group.traits.unit)
+    ny, nx = combined.shape_yx
+    figures = {
+        f"level_{unit}": float(each.said.get("FLATLEVL", combined.level)),
+        f"noise_of_one_frame_{unit}": _number(None if noise is None else noise.calibrated),
+        f"noise_{unit}": _number(None if noise is None else noise.combined),
+        f"expected_noise_{unit}": _number(None if noise is None else noise.expected),
+        f"pattern_{unit}": _number(None if noise is None else noise.pattern),
+        f"scatter_{unit}": _number(None if noise is None else noise.scatter),
+        f"pixel_noise_{unit}": _number(None if noise is None else noise.single),
+        "gain_e_per_adu": _card(each.said, "GAINMEAS"),
+        "gain_error_e_per_adu": _card(each.said, "GAINERR"),
+        "frames": float(combined.frames),
+        "rejected_values": float(combined.rejected) if combined.state == "done" else math.nan,
+        "pixels": float(ny * nx) if ny * nx else math.nan,
+        "exposure_s": _number(group.traits.exposure_s),
+        "temperature_c": _number(group.traits.temperature_c),
+    }
+    if group.kind.value != "flat" and noise is not None:
+        figures[f"read_noise_{unit}"] = _number(noise.single)
+    steps = group.frames[0].steps
+    used = tuple(name for name in (steps.bias, steps.dark, steps.flat) if name is not None)
+    said = (group.name, "combined", group.kind.value, combined.state, unit, _known(figures), used)
+    return Subject(*said, method=group.spec.method)  # type: ignore[arg-type]
+
+
+def _of_mask(each: MaskOutcome) -> Subject:
+    figures = {"masked_pixels": float(each.count), "pixels": float(each.pixels)} if each.pixels else {}
+    state = each.state
+    return Subject(each.job.name, "mask", each.job.what, state, "", figures, (each.job.source,))
+
+
+def _card(said: Mapping[str, Any], word: str) -> float:
+    value = said.get(word)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _known(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if math.isfinite(value)}

@@ -1,0 +1,162 @@
+"""The result of a run that has kept everything: nothing is measured again, the figures are those of run.json."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.fits.events import log_outcome
+from zeroframe.fits.store.names import any_remote
+from zeroframe.frames.quality import FrameQuality
+from zeroframe.run.checks import check_files
+from zeroframe.run.combined_outcome import CombinedOutcome
+from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
+from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.run.status import result_name
+from zeroframe.stacks.noise import StackNoise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zeroframe.frames.raw import FrameOutcome
+    from zeroframe.planning.plan import Group, MaskJob, NightFrame
+    from zeroframe.run.record import OutputMark
+    from zeroframe.run.session import NightSession
+
+__all__ = ["kept_figures", "result_of_kept"]
+
+#: Figures of a frame that stand in its header, too, and the card.
+_CARDS = {
+    "gain_e_per_adu": "GAINUSED",
+    "read_noise_adu": "RNOISADU",
+    "masked_pixels": "NMASKED",
+    "cosmic_ray_pixels": "NCOSMIC",
+    "not_finite_pixels": "NNOTFIN",
+    "noise_ratio": "NOISERAT",
+}
+_UNITS = {"e": "electron"}
+
+
+def kept_figures(session: NightSession) -> Mapping[str, Mapping[str, float]]:
+    """Return the figures that run.json holds, by the name of the result."""
+    figures: Mapping[str, Mapping[str, float]] = session.statuses.record.this_run.get("figures", {})
+    return figures
+
+
+def result_of_kept(session: NightSession) -> NightResult:
+    """Say that all results are there already; only their headers are read.
+
+    Parameters
+    ----------
+    session : NightSession
+        Whose results are all up to date.
+    """
+    plan, statuses, figures = session.plan, session.statuses, kept_figures(session)
+    frames, groups, masks = [], [], []
+    for frame in plan.frames:
+        right = statuses.frames[frame.name].right
+        if right is not None and right.source_mark is not None:
+            frames.append(_frame(frame, right, figures.get(result_name(plan, frame.target), {})))
+    for group in plan.groups:
+        mark = statuses.groups[group.name].mark
+        if mark is not None:
+            groups.append(_combined(group, mark, figures.get(group.name, {})))
+    for job in plan.masks:
+        mark = statuses.masks[job.name].mark
+        if mark is not None:
+            masks.append(_mask(job, mark, figures.get(job.name, {})))
+    shapes = {each.frame.target: each.outcome.shape_yx for each in frames}
+    # the stamps of a store are what they were, and headers stand all over a combined frame
+    if not any_remote(plan.out):
+        shapes |= {each.group.target: each.combined.shape_yx for each in groups}
+    uncombined = tuple(
+        GroupOutcome(group, CombinedOutcome(group.target, "not asked for", noise=_noise(figures.get(group.name, {}))))
+        for group in plan.uncombined
+    )
+    return NightResult(
+        tuple(frames),
+        tuple(str(each.problem) for each in plan.refused),
+        plan.incomplete,
+        tuple(groups),
+        tuple(masks),
+        check_files(shapes),
+        uncombined=uncombined,
+    )
+
+
+def _of(figures: Mapping[str, float], name: str) -> tuple[float, str]:
+    """Return a figure by its name without the unit, and the unit; NaN where it is not known."""
+    for key, value in figures.items():
+        figure, _, unit = key.rpartition("_")
+        if figure == name:
+            return value, unit
+    return math.nan, ""
+
+
+def _frame(frame: NightFrame, right: FrameOutcome, figures: Mapping[str, float]) -> NightOutcome:
+    level, unit = _of(figures, "level")
+    noise, _ = _of(figures, "noise")
+    quality = None
+    if math.isfinite(noise):
+        none = np.empty((0, 0), np.float32)
+        saturated, not_finite = (int(figures.get(f"{name}_pixels", 0)) for name in ("saturated", "not_finite"))
+        quality = FrameQuality(level, noise, saturated, not_finite, int(figures.get("pixels", 0)), none)
+    said: dict[str, Any] = {card: figures[name] for name, card in _CARDS.items() if name in figures}
+    said |= {card: int(said[card]) for card in ("NMASKED", "NCOSMIC", "NNOTFIN") if card in said}
+    if unit:
+        said["BUNIT"] = _UNITS.get(unit, unit)
+    outcome = replace(
+        right,
+        shape_yx=frame.shape_yx,
+        bytes_in=0 if right.source_mark is None else right.source_mark.byte_count,
+        raw_level_adu=figures.get("raw_level_adu", math.nan),
+        level_adu=level,
+        quality=quality,
+    )
+    log_outcome(frame.source, outcome.state, outcome.reason)
+    return NightOutcome(frame, outcome, said)
+
+
+def _noise(figures: Mapping[str, float]) -> StackNoise | None:
+    names = ("pixel_noise", "noise_of_one_frame", "noise", "expected_noise")
+    single, calibrated, combined, expected = (_or_none(_of(figures, name)[0]) for name in names)
+    if single is None and calibrated is None and combined is None:
+        return None
+    return StackNoise(single, calibrated, combined, expected, _of(figures, "scatter")[0])
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _combined(group: Group, mark: OutputMark, figures: Mapping[str, float]) -> GroupOutcome:
+    level, noise = _of(figures, "level")[0], _noise(figures)
+    named = {"GAINMEAS": "gain_e_per_adu", "GAINERR": "gain_error_e_per_adu"}
+    combined = CombinedOutcome(
+        group.target,
+        "skipped",
+        f"{group.target}: {RIGHT_COMBINED}",
+        frames=len(mark.sources),
+        bytes_out=mark.byte_count,
+        shape_yx=group.frames[0].shape_yx,
+        level=level,
+        noise=noise,
+        rejected=int(figures.get("rejected_values", 0)),
+        key=mark.key,
+        crc32=mark.crc32,
+        sources=mark.sources,
+    )
+    log_outcome(group.target, combined.state, combined.reason)
+    said: dict[str, Any] = {card: figures[name] for card, name in named.items() if name in figures}
+    if group.scaled_by_level and math.isfinite(level):
+        said["FLATLEVL"] = level
+    return GroupOutcome(group, combined, said=said, stamp=mark.stamp)
+
+
+def _mask(job: MaskJob, mark: OutputMark, figures: Mapping[str, float]) -> MaskOutcome:
+    count, pixels = (int(figures.get(name, 0)) for name in ("masked_pixels", "pixels"))
+    kept = MaskOutcome(job, "skipped", f"{job.target}: {RIGHT_COMBINED}", count, pixels, key=mark.key, crc32=mark.crc32)
+    return replace(kept, bytes_out=mark.byte_count, stamp=mark.stamp)

@@ -1,0 +1,101 @@
+"""What a run comes to: its figures, what happened in it, and what both mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zeroframe.headers.dialects import Kind
+from zeroframe.planning.decisions import listed
+from zeroframe.review import Incident, NightFigures, Review, review_night
+from zeroframe.run.figures import figures_of_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from zeroframe.planning.plan import NightPlan
+    from zeroframe.run.outcomes import NightResult
+
+__all__ = ["review_of"]
+
+#: Decisions that say what an incident of its own says.
+_SAID_ELSEWHERE = frozenset(("no bias", "no dark", "no flat"))
+
+
+def review_of(plan: NightPlan, result: NightResult, kept: Mapping[str, Mapping[str, float]]) -> Review:
+    """Return the figures of a run, and the findings on it.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What was to be done.
+    result : NightResult
+        What was done.
+    kept : mapping of str to mapping
+        Figures of earlier runs, by the name of the result: those of what was kept.
+    """
+    subjects = tuple(
+        replace(each, figures={**each.figures, **kept.get(each.name, {})}) if each.state == "skipped" else each
+        for each in figures_of_run(result, plan.out)
+    )
+    night = NightFigures(subjects, tuple(_incidents(plan, result)))
+    return Review(night, review_night(night))
+
+
+def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
+    yield from _not_made(result)
+    yield from _lacking(result)
+    for each in result.all_groups:
+        yield from (
+            Incident("ZF106", f"{each.group.label}: {text}", (each.group.name,)) for text in each.combined.left_out
+        )
+        for flag in each.suspects:
+            yield Incident("ZF202", f"{flag.path}: {flag.sentence}", (flag.path.name,))
+    for problem in result.check.problems:
+        yield Incident("ZF107", problem)
+    for one in result.frames:
+        if one.outcome.state == "left out":
+            yield Incident("ZF203", one.outcome.reason, (one.frame.name,))
+    yield from _remarks(result)
+    for choice in plan.choices:
+        if not choice.certain and choice.what not in _SAID_ELSEWHERE:
+            yield Incident("ZF201", f"{choice.what}: {choice.value} — {choice.reason}")
+
+
+def _not_made(result: NightResult) -> Iterator[Incident]:
+    yield from (Incident("ZF101", reason) for reason in result.refused)
+    for each in result.frames:
+        if each.outcome.state == "failed":
+            yield Incident("ZF101", each.outcome.reason, (each.frame.name,))
+    yield from (Incident("ZF102", reason) for reason in result.failed_groups)
+    yield from (Incident("ZF103", mask.reason, (mask.job.name,)) for mask in result.masks if not mask.is_there)
+
+
+def _lacking(result: NightResult) -> Iterator[Incident]:
+    """Yield what frames lack, once for all of which the same is true."""
+    has_darks = any(each.group.kind is Kind.DARK for each in result.groups)
+    lacking: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for each in result.incomplete:
+        lacking.setdefault((each.missing, each.reason), []).append(each.name)
+    for (missing, reason), names in lacking.items():
+        said = reason if reason.startswith("no ") else f"without {' and '.join(missing)}, {reason}"
+        code = "ZF105" if missing == ("dark",) and not has_darks else "ZF104"
+        yield Incident(code, f"{listed(names)}: {said}", tuple(names))
+    lost: dict[tuple[str, ...], list[str]] = {}
+    for one in result.frames:
+        if one.lost and one.outcome.is_there:
+            lost.setdefault(one.lost, []).append(one.frame.name)
+    for steps, names in lost.items():
+        yield Incident(
+            "ZF104", f"{listed(names)}: without its {' and '.join(steps)}, which could not be made", tuple(names)
+        )
+
+
+def _remarks(result: NightResult) -> Iterator[Incident]:
+    """Yield what was doubtful of frames that are done, once for all of which it holds."""
+    names: dict[str, list[str]] = {}
+    for each in result.frames:
+        if each.outcome.state == "done" and each.outcome.reason:
+            names.setdefault(each.outcome.reason, []).append(each.frame.name)
+    for reason, of in names.items():
+        yield Incident("ZF204", f"{listed(of)}: {reason}", tuple(of))
