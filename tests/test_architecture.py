@@ -18,7 +18,7 @@ FLOORS = (
     ("fits",),
     ("headers",),
     ("frames", "simulate"),
-    ("stacks", "inspection"),
+    ("stacks", "inspection", "review"),
     ("planning", "verbs"),
     ("run",),
     ("report",),

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from zeroframe.review.figures import NightFigures
 
-__all__ = ["CHECKS", "Check", "Finding", "Severity", "explain_check", "find_check", "review_night"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Finding",
+    "Severity",
+    "explain_check",
+    "find_check",
+    "findings_page",
+    "review_night",
+]
 
 #: All checks, by code.
 CHECKS: tuple[Check, ...] = tuple(sorted((*MADE, *BETWEEN_KINDS, *RESULTS, *FILES), key=lambda check: check.code))
@@ -53,6 +62,31 @@ def explain_check(code: str) -> list[str]:
     """
     check = find_check(code)
     return [f"{check.code}: {check.title} ({check.severity})", f"  {check.why}", f"  What to do: {check.remedy}"]
+
+
+def findings_page() -> str:
+    """Return docs/findings.md: every check with its limits, made from the table."""
+    rows = [_PAGE_HEAD]
+    for check in CHECKS:
+        rows += [f"## {check.code}: {check.title}", "", f"Severity: {check.severity}.", "", check.why, ""]
+        rows += [f"What to do: {check.remedy}", ""]
+    return "\n".join(rows).rstrip() + "\n"
+
+
+_PAGE_HEAD = """# Findings
+
+A run measures its frames and results (figures), and a table of checks draws findings from the figures. A finding has a
+code, a severity, a sentence with the figure and what was expected, and what can be done. The verdict is the worst
+finding: screen, page, `run.json`, `--json` and the Python result (`result.findings`) show the same.
+
+| severity | what it means | exit code |
+|---|---|---|
+| note | it is said; nothing is to be done | 0 |
+| warning | it is to be looked at | 0, with `--strict` 1 |
+| error | something was not made, or is likely wrong | 1 |
+
+`zeroframe explain ZF301` prints what stands here of a code. This page is made from the table in `review/checks/`.
+"""
 
 
 def review_night(night: NightFigures, severities: Mapping[str, str] | None = None) -> tuple[Finding, ...]:

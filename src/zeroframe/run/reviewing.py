@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.headers.dialects import Kind
 from zeroframe.planning.decisions import listed
+from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.review import Incident, NightFigures, Review, review_night
 from zeroframe.run.figures import figures_of_run
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["review_of"]
 
+#: From this part of all files on it is said that they take no part.
+_MOST_LEFT_ALONE = 0.5
 #: Decisions that say what an incident of its own says.
 _SAID_ELSEWHERE = frozenset(("no bias", "no dark", "no flat"))
 
@@ -57,9 +60,22 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
         if one.outcome.state == "left out":
             yield Incident("ZF203", one.outcome.reason, (one.frame.name,))
     yield from _remarks(result)
+    yield from _left_alone(plan)
     for choice in plan.choices:
         if not choice.certain and choice.what not in _SAID_ELSEWHERE:
             yield Incident("ZF201", f"{choice.what}: {choice.value} — {choice.reason}")
+
+
+def _left_alone(plan: NightPlan) -> Iterator[Incident]:
+    """Yield what lies in the raw folder and takes no part."""
+    made = [each.path.name for each in plan.ignored if each.reason in (COMBINED_ALREADY, CALIBRATED_ALREADY)]
+    if made:
+        said = f"{listed(made)}: reduced before, by the header, and left alone; nothing is done twice"
+        yield Incident("ZF502", said, tuple(made))
+    if plan.recipe.steps.kinds and len(plan.ignored) > _MOST_LEFT_ALONE * len(plan.found):
+        names = tuple(each.path.name for each in plan.ignored)
+        said = f"{len(names)} of {len(plan.found)} files were left alone: {listed(names)}"
+        yield Incident("ZF503", said, names)
 
 
 def _not_made(result: NightResult) -> Iterator[Incident]:

@@ -19,6 +19,8 @@ __all__ = ["BETWEEN_KINDS"]
 _BELOW_ZERO_NOISES, _BELOW_ZERO_ADU = 0.5, 3.0
 #: From this many times that limit on the result is wrong, and not only doubtful.
 _MUCH_WORSE = 3.0
+#: Gains are apart from this part of the gain on, and from so many standard errors; wrong from the third on.
+_GAIN_FRACTION, _GAIN_ERRORS, _GAIN_WRONG = 0.15, 5.0, 0.5
 #: A flat has to hold as much light as this many times its noise; a usual one holds 300 times.
 _LEAST_FLAT_NOISES = 10.0
 
@@ -43,6 +45,39 @@ def dark_below_bias(night: NightFigures, check: Check) -> Iterator[Finding]:
             f"below zero (limit {-limit:.1f})",
             dark.name, figure=level, expected=0.0, severity=severity,
         )  # fmt: skip
+
+
+def dark_below_raw_bias(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find combined darks that hold their bias still, and are below it."""
+    biases = list(night.of("combined", "bias"))
+    for dark in night.of("combined", "dark"):
+        if dark.used or len(biases) != 1 or biases[0].get("pixels") != dark.get("pixels"):
+            continue
+        bias = biases[0]
+        level, limit = dark.get("level") - bias.get("level"), _limit_below_zero(dark)
+        if level < -limit:
+            severity = "error" if level < -_MUCH_WORSE * limit else check.severity
+            yield check.finding(
+                f"{dark.name}: its level of {dark.get('level'):.1f} ADU is {-level:.1f} below that of {bias.name}; a "
+                f"dark holds bias and dark current (limit {limit:.1f})",
+                dark.name, bias.name, figure=level, expected=0.0, severity=severity,
+            )  # fmt: skip
+
+
+def gain_apart(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find flats whose measured gain is another than the one that their science frames were given."""
+    for flat in night.of("combined", "flat"):
+        measured, error = flat.get("gain_e_per_adu"), flat.get("gain_error_e_per_adu")
+        used = {each.get("gain_e_per_adu") for each in night.of("frame", "science") if flat.name in each.used}
+        for gain in sorted(each for each in used if each > 0):
+            apart, limit = abs(measured - gain), max(_GAIN_FRACTION * gain, _GAIN_ERRORS * error)
+            if apart > limit:
+                yield check.finding(
+                    f"{flat.name}: its flats give a gain of {measured:.3g} +- {error:.2g} e-/ADU, and {gain:.4g} was "
+                    "used for the uncertainties",
+                    flat.name, figure=measured, expected=gain,
+                    severity="error" if apart > 2 * limit and apart > _GAIN_WRONG * gain else check.severity,
+                )  # fmt: skip
 
 
 def flat_without_light(night: NightFigures, check: Check) -> Iterator[Finding]:
@@ -83,6 +118,20 @@ BETWEEN_KINDS = (
         f"{_MUCH_WORSE:g} times that. It happens where the bias was subtracted before, darks have another offset, "
         "another camera or another scale (8 bits, 0 to 1).",
         "Look at the header of the darks; leave them out, or give darks of this camera.", dark_below_bias,
+    ),
+    Check(
+        "ZF304", "A dark that holds its bias is below the bias", "warning", "dark",
+        "The level of a combined dark from which no bias was subtracted is held against that of the combined bias; the "
+        "limits are those of ZF301.",
+        "Look at the header of the darks: another offset, another camera, or the bias subtracted before.",
+        dark_below_raw_bias,
+    ),
+    Check(
+        "ZF305", "The flats contradict the gain", "warning", "gain",
+        f"The gain measured on pairs of flats against the one that was used; told where they are more than "
+        f"{100 * _GAIN_FRACTION:g} % and {_GAIN_ERRORS:g} standard errors apart, an error from {100 * _GAIN_WRONG:g} % "
+        "on. A gain that is a setting of the camera and no gain does this.",
+        "Give gain_e_per_adu in the recipe or a camera file.", gain_apart,
     ),
     Check(
         "ZF302", "A flat has no light", "error", "flat",

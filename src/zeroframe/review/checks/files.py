@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zeroframe.review.rows import Check
+from zeroframe.review.rows import Check, incidents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,5 +37,16 @@ FILES = (
         "Two frames of a combination have the same pixels: no two exposures have the same noise. A copy counts twice, "
         "and makes the noise of the result look smaller than it is.",
         "Move all but one of them out of the folder.", same_pixels,
+    ),
+    Check(
+        "ZF502", "Frames that were reduced before are left alone", "note", "left alone",
+        "The header says that bias, dark or flat were taken out already, or that the frame was combined. To do it "
+        "again would subtract a level twice.",
+        "Give the raw frames, or use zeroframe combine for what is calibrated.", incidents,
+    ),
+    Check(
+        "ZF503", "Most of the files take no part", "warning", "left alone",
+        "More than half of the files in the folder are of a kind that was not asked for, or of no known kind.",
+        "See zeroframe ls for what each is taken for; name the kinds in the recipe.", incidents,
     ),
 )  # fmt: skip

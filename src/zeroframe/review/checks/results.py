@@ -27,6 +27,7 @@ _NOISE_RATIO, _NOISE_RATIO_WRONG = 1.25, 2.0
 #: Fractions of a science frame that are masked.
 _MASKED, _MASKED_WRONG = 0.05, 0.25
 _COSMIC = 0.02
+_SATURATED, _REJECTED = 0.02, 0.05
 #: Of a mask of hot or bad pixels.
 _BAD_MASK = 0.05
 
@@ -103,6 +104,29 @@ def many_cosmic_rays(night: NightFigures, check: Check) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def saturated_science(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames of which more is saturated than a few stars."""
+    for each in night.of("frame", "science"):
+        share = each.fraction("saturated_pixels")
+        if share > _SATURATED:
+            yield check.finding(
+                f"{each.name}: {100 * share:.2f} % of it is saturated (limit {100 * _SATURATED:g} %)",
+                each.name, figure=share, expected=_SATURATED,
+            )  # fmt: skip
+
+
+def many_rejected(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find combined frames of which more values were rejected than cosmic rays and bad pixels can be."""
+    for each in night.of("combined"):
+        share = each.get("rejected_values") / (each.get("frames") * each.get("pixels"))
+        if share > _REJECTED:
+            yield check.finding(
+                f"{each.name}: {100 * share:.1f} % of the values of its frames were rejected (limit "
+                f"{100 * _REJECTED:g} %)",
+                each.name, figure=share, expected=_REJECTED,
+            )  # fmt: skip
+
+
 def large_masks(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find masks of hot or bad pixels that cover much of the detector."""
     for each in night.of("mask"):
@@ -159,5 +183,16 @@ RESULTS = (
         "ZF406", "A mask covers much of the detector", "warning", "mask",
         f"The fraction of pixels that were found hot or bad; told from {100 * _BAD_MASK:g} % on.",
         "Look at the combined dark or flat; give other limits in the recipe.", large_masks,
+    ),
+    Check(
+        "ZF407", "Much of a science frame is saturated", "warning", "saturated",
+        f"The fraction of saturated pixels; told from {100 * _SATURATED:g} % on, which is more than bright stars are.",
+        "Expose shorter. Saturated pixels are masked.", saturated_science,
+    ),
+    Check(
+        "ZF408", "Many values of a combination were rejected", "warning", "rejected",
+        f"Cosmic rays and bad pixels are far less than {100 * _REJECTED:g} % of the values; more is a frame that does "
+        "not belong, or a spread that was measured too small.",
+        "Look at the frames one by one; combine with --clip-spread noise, or without clipping.", many_rejected,
     ),
 )  # fmt: skip

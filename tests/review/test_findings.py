@@ -1,0 +1,138 @@
+"""The table of checks, the page made of it, and what a run says in all its views."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zeroframe
+from wrong_nights import GOOD, WRONG, write_night
+from zeroframe.errors import UsageError
+from zeroframe.review import CHECKS, FIGURES, NightFigures, Subject, find_check, review_night
+from zeroframe.review.findings import findings_page
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "findings.md"
+PROGRAM = (sys.executable, "-m", "zeroframe")
+
+
+def run(*words):
+    return subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def combined(kind, unit="adu", used=(), method="average", **figures):
+    return Subject(f"combined_{kind}.fits", "combined", kind, "done", unit, figures, used, method=method)
+
+
+class TestTable:
+    def test_codes_are_one_each(self):
+        codes = [check.code for check in CHECKS]
+        assert len(set(codes)) == len(codes)
+        assert codes == sorted(codes)
+        assert all(re.fullmatch("ZF[1-5][0-9]{2}", code) for code in codes)
+
+    def test_the_page_is_made_from_the_table(self):
+        assert DOCS.read_text(encoding="utf-8") == findings_page()
+
+    def test_a_wrong_code_names_the_nearest(self):
+        with pytest.raises(UsageError, match="ZF9999: no finding has this code"):
+            find_check("ZF9999")
+
+
+class TestSeverities:
+    DARK = combined("dark", used=("combined_bias.fits",), level_adu=-5.0, read_noise_adu=4.0)
+
+    @pytest.mark.parametrize(("asked", "severity"), [(None, "warning"), ("error", "error"), ("note", "note")])
+    def test_are_changed_by_code(self, asked, severity):
+        found = review_night(NightFigures((self.DARK,)), {} if asked is None else {"ZF301": asked})
+        assert [(each.code, each.severity) for each in found] == [("ZF301", severity)]
+
+    def test_a_code_is_switched_off(self):
+        assert review_night(NightFigures((self.DARK,)), {"ZF301": "off"}) == ()
+
+
+class TestNoise:
+    @pytest.mark.parametrize(
+        ("noise", "method", "severity"),
+        [(1.0, "average", None), (1.3, "average", "warning"), (2.5, "average", "error"), (0.6, "average", "warning"),
+         (0.1, "average", "error"), (1.3, "median", None), (1.7, "median", "warning")],
+    )  # fmt: skip
+    def test_of_a_combined_frame(self, noise, method, severity):
+        each = combined("bias", method=method, noise_adu=noise, expected_noise_adu=1.0, frames=5.0)
+        found = review_night(NightFigures((each,)))
+        assert [one.severity for one in found] == ([] if severity is None else [severity])
+
+
+def every_figure_is_named(document):
+    names = {(figure.name, figure.of_data) for figure in FIGURES}
+    for result in document["results"]:
+        for name in result["figures"]:
+            stem = name.removesuffix(f"_{result['unit']}")
+            assert (name, False) in names or (stem, True) in names, name
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("views")
+    write_night(folder / "raw", WRONG["dark-just-below-bias"][0])
+    first = run("night", folder / "raw", "-o", folder / "out", "--json")
+    return folder, first
+
+
+class TestOneNightInAllItsViews:
+    def test_json_has_its_schema(self, made):
+        jsonschema = pytest.importorskip("jsonschema")
+        schema = json.loads((Path(zeroframe.__file__).parent / "review" / "run.schema.json").read_text())
+        document = json.loads(made[1].stdout)
+        jsonschema.validate(document, schema)
+        every_figure_is_named(document)
+
+    def test_run_json_and_the_page_say_the_same(self, made):
+        folder, first = made
+        document = json.loads(first.stdout)
+        record = json.loads((folder / "out" / "run.json").read_text())["this_run"]
+        assert record["verdict"] == document["verdict"]["headline"]
+        assert [each["code"] for each in record["findings"]] == [each["code"] for each in document["findings"]]
+        assert record["figures"] == {each["name"]: each["figures"] for each in document["results"] if each["figures"]}
+        page = (folder / "out" / "report.html").read_text()
+        assert document["verdict"]["headline"].rstrip(".") in page
+        assert "ZF301" in page
+
+    def test_a_second_run_says_the_same_again(self, made):
+        folder, first = made
+        again = json.loads(run("night", folder / "raw", "-o", folder / "out", "--json").stdout)
+        before = json.loads(first.stdout)
+        assert {each["state"] for each in again["results"]} == {"skipped"}
+        assert again["findings"] == before["findings"]
+        assert again["verdict"] == before["verdict"]
+        figures = [{each["name"]: each["figures"] for each in one["results"]} for one in (before, again)]
+        assert figures[0] == figures[1]
+
+    def test_the_screen_and_python_say_the_same(self, made):
+        folder, first = made
+        document = json.loads(first.stdout)
+        shown = run("night", folder / "raw", "-o", folder / "out").stdout
+        for each in document["findings"]:
+            if each["code"] != "ZF201":
+                assert f"{each['sentence']} ({each['code']})" in shown
+        assert document["verdict"]["headline"] in shown
+        result = zeroframe.night(folder / "raw", folder / "out")
+        assert [each.code for each in result.findings] == [each["code"] for each in document["findings"]]
+        assert result.figures == {each["name"]: each["figures"] for each in document["results"] if each["figures"]}
+
+
+def test_json_is_alone_on_standard_output(tmp_path):
+    write_night(tmp_path / "raw", GOOD)
+    said = run("night", tmp_path / "raw", "-o", tmp_path / "out", "--json", "--no-report")
+    assert json.loads(said.stdout)["verdict"] == {"tone": "good", "headline": "All is well.", "exit_code": 0}
+    assert "found in" in said.stderr
+
+
+def test_explain_tells_of_a_code():
+    said = run("explain", "ZF401")
+    assert said.returncode == 0
+    assert said.stdout.startswith("ZF401: The noise of a combined frame is not what its frames promise (warning)\n")
