@@ -71,7 +71,7 @@ def science_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
             yield check.finding(
                 f"{each.name}: its noise is {ratio:.2f} times what its uncertainties say",
                 each.name, figure=ratio, expected=1.0,
-                severity="error" if apart > _NOISE_RATIO_WRONG else check.severity,
+                severity="error" if ratio > _NOISE_RATIO_WRONG else check.severity,
             )  # fmt: skip
 
 
@@ -160,8 +160,8 @@ RESULTS = (
     Check(
         "ZF403", "The noise of a science frame is not what its uncertainties say", "warning", "noise",
         "Differences of neighbouring pixels over the uncertainties in UNCERT; 1 is right. Told from "
-        f"{_NOISE_RATIO:g} times on in either direction; an error from {_NOISE_RATIO_WRONG:g} times on. A wrong gain, "
-        "a wrong read noise, interference or a frame that is undersampled with stars do this.",
+        f"{_NOISE_RATIO:g} times on in either direction; an error from {_NOISE_RATIO_WRONG:g} times on upwards. A wrong "
+        "gain, a wrong read noise or interference do this; less noise than stated means that too little is claimed.",
         "Compare the gain that was used with the one measured on the flats; give it in the recipe or a camera file.",
         science_noise,
     ),
