@@ -41,6 +41,7 @@ from zeroframe.report.sections.darks import DarkCurrent, dark_current
 from zeroframe.report.sections.reading import open_night
 from zeroframe.report.sections.science import measure_lights
 from zeroframe.run.engine import run_night
+from zeroframe.run.reviewing import review_of
 
 LFC, CG16M = "palomar-lfc", "apogee-cg16m"
 EVIL_NAME = "<img src=x onerror='alert(2)'>.fits"
@@ -239,9 +240,9 @@ class TestFlats:
     def test_a_saturated_flat_is_left_out_and_said(self, trouble_page):
         rows = {row["combined"]: row for row in cells(table(trouble_page, "Combined flats"))}
         assert (rows["flat i'"]["frames"], rows["flat i'"]["saturated"]) == ("2 of 3", "8.3 %")
-        said = "left out of flat i': ccd.018.0.fits: 8.33 % of this flat is saturated (limit 1 %)"
-        assert said in [remark.text for remark in section(trouble_page, "Flats").remarks]
-        assert said in [remark.text for remark in trouble_page.verdict.remarks]
+        said = "ccd.018.0.fits: 8.33 % of this flat is saturated (limit 1 %)"
+        assert f"left out of flat i': {said}" in [remark.text for remark in section(trouble_page, "Flats").remarks]
+        assert f"{said} (ZF203)" in [remark.text for remark in trouble_page.verdict.remarks]
         folded = {each.title: each for each in section(trouble_page, "Flats").frame_tables}
         assert folded["3 frames of flat i'"].is_open
         assert not folded["3 frames of flat g'"].is_open
@@ -269,20 +270,20 @@ class TestScience:
             flattened = [ratio for name, ratio in ratios.items() if name != "ccd.043.0.fits" or night is lfc]
             assert flattened == pytest.approx(np.ones(len(flattened)), abs=0.03)
 
-    def test_an_uncertainty_that_is_wrong_is_noticed(self, lfc, tmp_path):
+    def test_an_uncertainty_that_is_wrong_is_noticed(self, lfc):
         plan, result = lfc
         name = "ccd.037.0.fits"
-        wrong = tmp_path / name
-        with fits.open(plan.out / name) as hdus:
-            hdus["UNCERT"].data *= 2
-            hdus.writeto(wrong)
         frames = tuple(
-            replace(each, frame=replace(each.frame, target=wrong)) if each.frame.name == name else each
+            replace(each, said={**each.said, "NOISERAT": 0.5 * each.said["NOISERAT"]})
+            if each.frame.name == name
+            else each
             for each in result.frames
         )
-        data = night_report_data(plan, replace(result, frames=frames))
+        wrong = replace(result, frames=frames)
+        data = night_report_data(plan, replace(wrong, review=review_of(plan, wrong, {})))
         assert data.verdict.tone == "note"
-        assert any(re.search(r"ccd.037.0.fits: the noise is 0\.5\d\d times", r.text) for r in data.verdict.remarks)
+        said = [remark.text for remark in data.verdict.remarks]
+        assert any(re.search(r"ccd.037.0.fits: its noise is 0\.5\d times .* \(ZF403\)", text) for text in said)
 
     def test_before_and_after_share_their_contrast(self, lfc, lfc_page):
         shown = {each.title: each for each in section(lfc_page, "Science").comparisons}
@@ -360,7 +361,7 @@ class TestTrouble:
             "5 combined frames made."
         )
         tones = [remark.tone for remark in verdict.remarks]
-        assert tones == sorted(tones, key=["bad", "note", "good"].index)
+        assert tones == sorted(tones, key=["bad", "note", "neutral", "good"].index)
         assert verdict.remarks[0].text.startswith("ccd.003.0.fits: is cut off")
         assert any(remark.text.startswith("ccd.005.0.fits: it is") for remark in verdict.remarks)
 

@@ -32,6 +32,7 @@ from zeroframe.report.draw.images import NO_PIXEL, png_bytes, shades, stretch_li
 from zeroframe.report.draw.plots import HEIGHT, WIDTH, draw_plot, ticks
 from zeroframe.report.draw.sampling import bins_for, histogram_of, open_image, preview, sample_frame
 from zeroframe.run.engine import run_night
+from zeroframe.run.reviewing import review_of
 from zeroframe.simulate import simulate_biases
 from zeroframe.stacks.noise_budget import Excess, NoisePart
 
@@ -101,11 +102,9 @@ def evil(tmp_path_factory):
     flag = QualityFlag(
         paths[1], "<b>leak</b>", 40.0, 2.0, "columns 1 to 3 are 40 ADU high </td><script>alert(5)</script>"
     )
-    return night_report_data(
-        replace(plan, evidence=inspection),
-        replace(result, groups=(replace(group, flags=(flag,)),)),
-        command="zeroframe bias '<script>alert(4)</script>'",
-    )
+    plan, flagged = replace(plan, evidence=inspection), replace(result, groups=(replace(group, flags=(flag,)),))
+    flagged = replace(flagged, review=review_of(plan, flagged, {}))
+    return night_report_data(plan, flagged, command="zeroframe bias '<script>alert(4)</script>'")
 
 
 class Elements(HTMLParser):
@@ -171,10 +170,7 @@ class TestContent:
             write_raw(tmp_path / "raw" / f"b{number}.fits", raw_frame(number), BIASSEC="[101:120,1:180]")
         plan = unseen(tmp_path / "raw", tmp_path / "out")
         data = night_report_data(plan, run_night(plan))
-        assert (data.verdict.tone, data.verdict.headline) == (
-            "note",
-            "3 biases calibrated and combined; one thing to look at.",
-        )
+        assert (data.verdict.tone, data.verdict.headline) == ("good", "All is well: 3 biases calibrated and combined.")
         assert "BIASSEC [101:120,1:180] may be wrong" in data.verdict.remarks[0].text
 
     def test_inspection_brings_profiles_and_sentences(self, evil):
@@ -191,10 +187,11 @@ class TestContent:
         excess = Excess(1.4, 1.0, (part,), 2.0)
         group = only_group(result)
         noisy = replace(group, combined=replace(group.combined, excess=excess))
-        data = night_report_data(plan, replace(result, groups=(noisy,)))
-        assert data.verdict.tone == "note"
-        assert "40 % above σ/√6 = 1" in data.verdict.remarks[0].text
-        assert "What remains: rows: their levels differ" in data.verdict.remarks[0].text
+        worse = replace(result, groups=(noisy,))
+        data = night_report_data(plan, replace(worse, review=review_of(plan, worse, {})))
+        text = data.verdict.remarks[0].text
+        assert "its noise of 1.4 ADU is 1.40 times the 1 of one frame's pixels / √6" in text
+        assert "rows: their levels differ" in text
 
     @pytest.mark.parametrize("compress", ["gzip", "rice"])
     def test_compressed_results_look_the_same(self, plain, tmp_path, compress):

@@ -29,6 +29,10 @@ OTHERS = {
         *("headers/cameras.py", "planning/targets.py", "planning/first_steps.py", "headers/survey.py"),
         *("planning/grouping.py", "planning/plan.py", "planning/matching.py"),
     },
+    "what is judged of what was measured": {
+        *(f"review/{name}.py" for name in ("__init__", "figures", "findings", "rows", "verdict")),
+        *(f"review/checks/{name}.py" for name in ("between_kinds", "files", "made", "results")),
+    },
     "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},
     "of verbs, and of files that are combined without a key": {"verbs/ccddata.py", "run/input_sums.py"},
 }

@@ -107,7 +107,7 @@ def review_night(night: NightFigures, severities: Mapping[str, str] | None = Non
 
     Examples
     --------
-    >>> from zeroframe.review.figures import Subject
+    >>> from zeroframe.review.figures import NightFigures, Subject
     >>> dark = Subject("combined_dark.fits", "combined", "dark", "done",
     ...                figures={"level_adu": -500.0, "read_noise_adu": 4.0}, used=("combined_bias.fits",))
     >>> [(each.code, each.severity) for each in review_night(NightFigures((dark,)))]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.outcomes import NightResult
+    from zeroframe.stacks.noise_budget import Excess
 
 __all__ = ["review_of"]
 
@@ -52,6 +53,9 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
         yield from (
             Incident("ZF106", f"{each.group.label}: {text}", (each.group.name,)) for text in each.combined.left_out
         )
+        excess = each.combined.excess
+        if excess is not None and excess.is_worth_telling:
+            yield Incident("ZF409", _excess_words(each.group.name, each.combined.frames, excess), (each.group.name,))
         for flag in each.suspects:
             yield Incident("ZF202", f"{flag.path}: {flag.sentence}", (flag.path.name,))
     for problem in result.check.problems:
@@ -64,6 +68,13 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
     for choice in plan.choices:
         if not choice.certain and choice.what not in _SAID_ELSEWHERE:
             yield Incident("ZF201", f"{choice.what}: {choice.value} — {choice.reason}")
+
+
+def _excess_words(name: str, frames: int, excess: Excess) -> str:
+    parts = "; ".join(f"{part.sentence} (adds {part.noise_adu:.2g})" for part in excess.parts)
+    ideal = f"the {excess.ideal_adu:.3g} of one frame's pixels / √{frames}"
+    said = f"{name}: its noise of {excess.combined_adu:.3g} ADU is {excess.ratio:.2f} times {ideal}"
+    return said + (f": {parts}" if parts else "")
 
 
 def _left_alone(plan: NightPlan) -> Iterator[Incident]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from zeroframe.review.rows import Check
+from zeroframe.review.rows import Check, incidents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,8 +160,9 @@ RESULTS = (
     Check(
         "ZF403", "The noise of a science frame is not what its uncertainties say", "warning", "noise",
         "Differences of neighbouring pixels over the uncertainties in UNCERT; 1 is right. Told from "
-        f"{_NOISE_RATIO:g} times on in either direction; an error from {_NOISE_RATIO_WRONG:g} times on upwards. A wrong "
-        "gain, a wrong read noise or interference do this; less noise than stated means that too little is claimed.",
+        f"{_NOISE_RATIO:g} times on in either direction; an error from {_NOISE_RATIO_WRONG:g} times on upwards. A "
+        "wrong gain, a wrong read noise or interference do this; less noise than stated means that too little is "
+        "claimed.",
         "Compare the gain that was used with the one measured on the flats; give it in the recipe or a camera file.",
         science_noise,
     ),
@@ -194,5 +195,11 @@ RESULTS = (
         f"Cosmic rays and bad pixels are far less than {100 * _REJECTED:g} % of the values; more is a frame that does "
         "not belong, or a spread that was measured too small.",
         "Look at the frames one by one; combine with --clip-spread noise, or without clipping.", many_rejected,
+    ),
+    Check(
+        "ZF409", "A combined frame is noisier than its pixels alone would make it", "note", "noise",
+        "The noise of the combined frame against the pixel noise of one frame, rows, columns and larger areas taken "
+        "out, over the root of their number. What remains is named: levels of rows, columns, interference.",
+        "See what is named; an overscan or more frames take out levels of rows.", incidents,
     ),
 )  # fmt: skip
