@@ -24,7 +24,6 @@ from zeroframe.cli.console import (
 )
 from zeroframe.headers.dialects import Kind
 from zeroframe.planning.decisions import listed
-from zeroframe.review import find_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.planning.words import Branch
-    from zeroframe.review import Review
     from zeroframe.run.outcomes import GroupOutcome, NightOutcome, NightResult
     from zeroframe.run.status import NightStatuses
 
@@ -41,11 +39,6 @@ __all__ = ["NightScreen", "only_group"]
 #: The plan of ``--dry-run`` names all.
 _MOST_IGNORED = 5
 _MOST_FRAMES = 40
-_SEVERITY_STYLES = {"note": "cyan", "warning": "yellow", "error": "bold red"}
-_TONE_STYLES = {"good": "green", "note": "yellow", "bad": "red"}
-#: Uncertain decisions are said before the work begins.
-_SAID_BEFORE = frozenset(("ZF201",))
-_SUSPECT = "ZF202"
 _STYLES = {"plain": "default", "good": "green", "doubtful": "yellow", "bad": "red", "faint": "dim"}
 
 
@@ -103,21 +96,7 @@ class NightScreen(Screen):
             self._out.print(_group_table(plan, result, only))
         if plan.science:
             self._out.print(_science_table(plan, result))
-        self._findings(result.review)
-
-    def _findings(self, review: Review) -> None:
-        """Say what was found, the worst first, and close with the verdict."""
-        said = [each for each in review.findings if each.code not in _SAID_BEFORE]
-        for each in said:
-            self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, _SEVERITY_STYLES[each.severity])
-        if any(each.code == _SUSPECT for each in said):
-            number = plural(len({each.frames for each in said if each.code == _SUSPECT}), "frame")
-            self.line(f"{number} of these took part; --reject-outliers leaves them out", "careful", "bold red")
-        if said:
-            worst = said[0]
-            self.line(f"zeroframe explain {worst.code} says more", "help", "dim")
-        verdict = review.verdict
-        self._out.print(f"[bold {_TONE_STYLES[verdict.tone]}]{verdict.headline}[/]")
+        self.findings(result.review)
 
     def _kept(self, result: NightResult) -> None:
         """Say what was there already."""
