@@ -122,7 +122,7 @@ class CombinedFrame(_File):
             "gain_e_per_adu": float(each.said.get("GAINMEAS", math.nan)),
             "rejected_values": float(combined.rejected) if combined.state == "done" else math.nan,
         }
-        if each.group.kind.value != "flat" and noise is not None:
+        if not each.group.scaled_by_level and noise is not None:
             figures[f"read_noise_{unit}"] = _number(noise.single)
         said = (each.group.name, each.group.target, each.group.kind.value, combined.state, combined.reason)
         return cls(*said, _known(figures), label=each.group.label, frames=combined.frames)

@@ -251,11 +251,7 @@ def _table(view: NightView, lights: Sequence[NightOutcome], figures: Mapping[str
 
 
 def _used(view: NightView, frame: NightFrame) -> str:
-    steps = frame.steps
-    said = [view.label(steps.bias)] if steps.bias is not None else []
-    if steps.dark is not None:
-        said.append(view.label(steps.dark) + _scale(steps.dark_scale))
-    said += [view.label(steps.flat)] if steps.flat is not None else []
+    said = [view.label(use.name) + _scale(use.scale) for use in frame.steps.uses]
     return ", ".join(said) or "overscan and trim only"
 
 
