@@ -1,4 +1,4 @@
-"""What a combined frame does to others, as data: it is subtracted, or divided by; `zeroframe.frames.science` does it."""
+"""What a combined frame does to others, as data: it is subtracted, or divided by. See `zeroframe.frames.science`."""
 
 from __future__ import annotations
 
