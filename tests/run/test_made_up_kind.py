@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from nights import calibrated, carried_out, planned
 from night_headers import plan as plan_headers
 from night_headers import several
+from nights import calibrated, carried_out, planned
 from zeroframe.headers import kinds
 from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.kinds import CalibrationKind, Kind, KindWords, calibration_kinds

@@ -24,7 +24,7 @@ from zeroframe.headers.sections import Section
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["FrameFacts", "Kind", "read_facts"]
+__all__ = ["FrameFacts", "read_facts"]
 
 _ZERO_CELSIUS_K = 273.15
 _NUMBER = re.compile(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.inspection.leak import LeakProfile, measure_leak, row_level_noise
 from zeroframe.inspection.profiles import (

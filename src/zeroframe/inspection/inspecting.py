@@ -11,7 +11,7 @@ import numpy as np
 from zeroframe.errors import SectionError
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
 from zeroframe.inspection.gain import Measured, gain_from_pairs, read_noise_from_pairs

@@ -11,8 +11,8 @@ import numpy as np
 
 from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
 from zeroframe.fits.store.names import as_path
-from zeroframe.headers.dialects import FrameFacts, Kind, read_facts
-from zeroframe.headers.kinds import calibration_kinds
+from zeroframe.headers.dialects import FrameFacts, read_facts
+from zeroframe.headers.kinds import Kind, calibration_kinds
 from zeroframe.headers.survey import RawFrame, survey, survey_folder
 
 if TYPE_CHECKING:

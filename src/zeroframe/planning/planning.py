@@ -237,7 +237,7 @@ class _Matcher:
             compress=self.recipe.compress,
         )
 
-    def _dark_groups(self, row: CalibrationKind, batches: Sequence[Batch]) -> list[Group]:
+    def _dark_groups(self, row: CalibrationKind, batches: Sequence[Batch]) -> list[Group | None]:
         """Return the groups of a kind that may keep its bias, by what the frames need that it serves."""
         served = self._served(row, batches)
         own = {
@@ -248,13 +248,11 @@ class _Matcher:
         }
         return [self._dark_group(batch, some, own) for batch, some in zip(batches, served, strict=True)]
 
-    def _dark_group(self, batch: Batch, served: Sequence[NightFrame], with_own_dark: set[str]) -> Group:
+    def _dark_group(self, batch: Batch, served: Sequence[NightFrame], with_own_dark: set[str]) -> Group | None:
         """All darks of a group lose their bias, or none."""
         match = self._bias_of_dark(batch, served, with_own_dark)
-        frames = [
-            replace(frame, steps=replace(frame.steps, uses=_uses([match])), matches=(match,)) for frame in batch.frames
-        ]
-        return self._group(batch, frames, includes_bias=match.chosen is None)
+        frames = [self._with_matches(frame, self._matches(frame, match)) for frame in batch.frames]
+        return self._gathered(batch, frames)
 
     def _bias_of_dark(self, batch: Batch, served: Sequence[NightFrame], with_own_dark: set[str]) -> Match:
         policy, why = self.recipe.steps.bias, "the recipe has steps.bias = 'always'"
@@ -287,7 +285,9 @@ class _Matcher:
 
     def _light_group(self, batch: Batch) -> Group | None:
         """Return a group whose frames are calibrated with what its kind needs; None where all are refused."""
-        matched = [self.light(frame) for frame in batch.frames]
+        return self._gathered(batch, [self.light(frame) for frame in batch.frames])
+
+    def _gathered(self, batch: Batch, matched: Iterable[NightFrame | None]) -> Group | None:
         frames = [frame for frame in matched if frame is not None]
         return self._group(batch, frames, includes_bias=any(map(self._keeps_bias, frames))) if frames else None
 
@@ -298,7 +298,11 @@ class _Matcher:
 
     def light(self, frame: NightFrame, masks: Masks | None = None) -> NightFrame | None:
         """Return a frame with its matches and steps, masks among them; None where it is refused."""
-        matches = self._matches(frame)
+        return self._with_matches(frame, self._matches(frame), masks)
+
+    def _with_matches(
+        self, frame: NightFrame, matches: Sequence[Match], masks: Masks | None = None
+    ) -> NightFrame | None:
         if not matches:  # a bias: nothing is done to it
             return frame
         missing = [match for match in matches if match.is_missing]
@@ -324,8 +328,8 @@ class _Matcher:
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
         )
 
-    def _matches(self, frame: NightFrame) -> list[Match]:
-        """Return what a frame is calibrated with, in the order in which that is done."""
+    def _matches(self, frame: NightFrame, bias: Match | None = None) -> list[Match]:
+        """Return what a frame is calibrated with, in the order in which that is done; ``bias`` may be known."""
         own = kind_row(frame.kind)
         rows = [row for row in calibration_kinds() if own is None or row.kind in own.needs]
         found: dict[Kind, Match] = {}
@@ -340,7 +344,10 @@ class _Matcher:
                 else:
                     holding = used
             found[row.kind] = match
-        return [found[row.kind] if row.kind in found else self._bias_match(row, frame, holding) for row in rows]
+        if bias is None or holding is not None:
+            bias = next((self._bias_match(row, frame, holding) for row in rows if row.kind is Kind.BIAS), None)
+        known = found if bias is None else {**found, Kind.BIAS: bias}
+        return [known[row.kind] for row in rows]
 
     def _bias_match(self, row: CalibrationKind, frame: NightFrame, holding: Group | None) -> Match:
         if self.recipe.steps.bias != "never" and holding is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.frames.statistics import clipped_std
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.planning.decisions import lost_words
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.words import explain_frame
