@@ -29,6 +29,7 @@ OTHERS = {
         *("headers/cameras.py", "planning/targets.py", "planning/first_steps.py", "headers/survey.py"),
         *("planning/grouping.py", "planning/plan.py", "planning/matching.py"),
     },
+    "of the table of kinds, bytes depend on what `doings` of a row puts into the key": {"headers/kinds.py"},
     "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},
     "of verbs, and of files that are combined without a key": {"verbs/ccddata.py", "run/input_sums.py"},
 }

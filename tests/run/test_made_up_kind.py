@@ -6,6 +6,7 @@ The truth of the pixels is worked out here with numpy, from the raw frames.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -214,18 +215,21 @@ def test_second_run_keeps_everything(night, tmp_path):
     assert len(again.frames) == len(first.frames)
 
 
+def test_other_words_keep_everything(night, tmp_path, monkeypatch):
+    _, _, out = night
+    bias, pedestal, *others = kinds.KINDS
+    said = replace(pedestal, words=replace(pedestal.words, plural="glows", section="Glows", lost="it glows"))
+    monkeypatch.setattr(kinds, "KINDS", (bias, said, *others))
+    again = carried_out(tmp_path / "raw", out, RECIPE)
+    assert {each.outcome.state for each in again.frames} == {"skipped"}
+    data = night_report_data(planned(tmp_path / "raw", out, RECIPE), again)
+    assert "Glows" in [section.title for section in data.sections]
+
+
 def test_other_arithmetic_makes_what_it_touches_anew(night, tmp_path, monkeypatch):
     frames, _, out = night
     bias, _, *others = kinds.KINDS
-    plain = CalibrationKind(
-        kind=PEDESTAL.kind,
-        words=PEDESTAL.words,
-        header_words=PEDESTAL.header_words,
-        has_photons=False,
-        apply=subtract,
-        card="PEDCOR",
-    )
-    monkeypatch.setattr(kinds, "KINDS", (bias, plain, *others))
+    monkeypatch.setattr(kinds, "KINDS", (bias, replace(PEDESTAL, apply=subtract), *others))
     again = carried_out(tmp_path / "raw", out, RECIPE, overwrite=True)
     states = {each.frame.name: each.outcome.state for each in again.frames}
     assert {name for name, state in states.items() if state == "done"} >= {"science1.fits", "science2.fits"}
@@ -256,6 +260,37 @@ def test_a_night_without_it_has_the_same_bytes(tmp_path, monkeypatch):
     carried_out(tmp_path / "raw", tmp_path / "with", recipe)
     for path in sorted((tmp_path / "without").glob("*.fits")):
         assert (tmp_path / "with" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_darks_and_flats_lose_it_where_their_rows_say_so(tmp_path, monkeypatch):
+    frames = write_night(tmp_path / "raw")
+    bias, dark, flat = kinds.KINDS
+    dark = replace(dark, needs=(Kind.BIAS, PEDESTAL.kind))
+    flat = replace(flat, needs=(Kind.BIAS, PEDESTAL.kind, Kind.DARK))
+    monkeypatch.setattr(kinds, "KINDS", (bias, replace(PEDESTAL, apply=subtract), dark, flat))
+    result = carried_out(tmp_path / "raw", tmp_path / "out", RECIPE)
+    assert [each.group.kind for each in result.groups] == ["bias", "pedestal", "dark", "flat"]
+    truth = combined_truth(frames)
+    less = truth["dark"] - truth["pedestal"]
+    np.testing.assert_allclose(calibrated(tmp_path / "out" / "combined_dark_60s.fits").data, less, atol=5e-4)
+    divisor = frames["flat"][0] - truth["bias"] - truth["pedestal"] - less
+    np.testing.assert_allclose(
+        calibrated(tmp_path / "out" / "combined_flat_r.fits").data, divisor / divisor.mean(), rtol=2e-6
+    )
+
+
+def test_a_bias_that_two_hold_is_subtracted_once(tmp_path, with_pedestals):
+    """Without biases, dark and pedestal both hold the bias: one of them goes, and that is said."""
+    write_night(tmp_path / "raw")
+    for path in (tmp_path / "raw").glob("bias*.fits"):
+        path.unlink()
+    made = planned(tmp_path / "raw", tmp_path / "out", RECIPE + "\n[tolerances]\nexposure_s = 100\n")
+    (first, _) = made.science
+    assert [use.kind for use in first.steps.uses] == ["pedestal", "flat"]
+    reasons = {match.what: match.reason for match in first.matches}
+    assert reasons["dark"] == "dark 60 s still holds its bias, and so does pedestal"
+    assert reasons["bias"] == "it is still in pedestal, and goes with it"
+    assert [each.missing for each in made.incomplete if each.name == "science1.fits"] == [("dark",)]
 
 
 def test_recipe_has_its_table(with_pedestals):
