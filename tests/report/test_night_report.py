@@ -15,7 +15,7 @@ from browser import Browser, find_browser
 from nights import RECIPES, SMALL_CG16M, calibrated, planned, sensor_of, small_night
 from workbench import SMALL_LFC
 from zeroframe.frames.quality import measure_frame
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section as PixelSection
 from zeroframe.report import ReportData, night_report_data, render_report, write_report
 from zeroframe.report.data import (

@@ -22,13 +22,14 @@ from zeroframe.cli.console import (
     size_text,
     would_stop,
 )
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.planning.decisions import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from zeroframe.frames.raw import FrameOutcome
+    from zeroframe.frames.steps import Use
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.planning.words import Branch
     from zeroframe.run.outcomes import GroupOutcome, NightOutcome, NightResult
@@ -175,7 +176,7 @@ def _group_table(plan: NightPlan, result: NightResult, group: Group) -> Table:
     if outcome is not None and outcome.is_there:
         combined_rows(table, outcome)
     if outcome is not None and outcome.noise is not None:
-        noise_rows(table, outcome.noise, outcome, "read noise" if group.kind is Kind.BIAS else "noise")
+        noise_rows(table, outcome.noise, outcome, "read noise" if calibration_kind(group.kind).is_zero else "noise")
     return table
 
 
@@ -187,7 +188,7 @@ def _level_rows(table: Table, group: Group, done: Sequence[FrameOutcome]) -> Non
     table.add_row("… lowest, highest frame", f"{figure_text(min(levels))}, {figure_text(max(levels))}")
     first = group.frames[0]
     less = ["its overscan"] if first.recipe.overscan is not None else []
-    less += [name for name, step in (("bias", first.steps.bias), ("dark", first.steps.dark)) if step is not None]
+    less += [use.kind.value for use in first.steps.uses if not use.divides]
     if less:
         after = [outcome.level_adu for outcome in done]
         table.add_row(f"… less {' and '.join(less)}", f"{figure_text(min(after))}, {figure_text(max(after))}")
@@ -229,7 +230,8 @@ def _noises(each: GroupOutcome) -> tuple[float | None, float | None]:
 def _science_table(plan: NightPlan, result: NightResult) -> Table:
     """Show the science frames."""
     table = Table(title=escape(harmless(f"Calibrated in {plan.out}")), title_justify="left", title_style="bold")
-    for name in ("file", "bias", "dark", "flat"):
+    kinds = [row.kind for row in calibration_kinds()]
+    for name in ("file", *kinds):
         table.add_column(name, overflow="fold")
     for name in ("level", "unit", "noise of the sky", "masked"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -238,12 +240,18 @@ def _science_table(plan: NightPlan, result: NightResult) -> Table:
         if each.frame.name not in science:
             continue
         steps, outcome = each.frame.steps, each.outcome
-        scale = "" if steps.dark_scale is None else f" x {steps.dark_scale:.3g}"
-        used = [steps.bias or "–", f"{steps.dark}{scale}" if steps.dark else "–", steps.flat or "–"]
+        used = [_used_words(steps.of(kind)) for kind in kinds]
         figures = [outcome.state] if not outcome.is_there else _figures(each)
         name = each.frame.target.relative_to(plan.out).as_posix()
         table.add_row(*(escape(harmless(text)) for text in (name, *used)), *figures)
     return table
+
+
+def _used_words(use: Use | None) -> str:
+    """Return which combined frame was used, and what it was multiplied by."""
+    if use is None:
+        return "–"
+    return use.name + ("" if use.scale is None else f" x {use.scale:.3g}")
 
 
 def _figures(each: NightOutcome) -> list[str]:

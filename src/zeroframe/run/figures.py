@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["figures_of_combined", "figures_of_run", "unit_ending"]
 
 
-#: Kinds whose noise is read noise.
-_WITHOUT_LIGHT = frozenset(("bias", "dark"))
-
-
 def unit_ending(unit: str) -> str:
     """Return how the name of a figure in this unit ends.
 
@@ -73,8 +69,7 @@ def _of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
         "exposure_s": _number(frame.facts.exposure_s),
         "temperature_c": _number(frame.traits.temperature_c),
     }
-    steps = frame.steps
-    used = tuple(name for name in (steps.bias, steps.dark, steps.flat) if name is not None)
+    used = tuple(use.name for use in frame.steps.uses)
     measured = quality is not None and quality.cells_adu.size and quality.noise_adu > 0
     sample = _sample(quality) if measured else b""
     name = frame.target.relative_to(out).as_posix()
@@ -94,11 +89,13 @@ def _of_combined(each: GroupOutcome) -> Subject:
         "exposure_s": _number(group.traits.exposure_s),
         "temperature_c": _number(group.traits.temperature_c),
     }
-    steps = group.frames[0].steps
+    noise = each.combined.noise
+    if not group.scaled_by_level and noise is not None:  # of others it is the noise of their light
+        more[f"read_noise_{unit_ending(group.traits.unit)}"] = _number(noise.single)
     found = figures_of_combined(
         group.name, group.kind.value, replace(each.combined, level=level), group.traits.unit, group.spec.method, more
     )
-    return replace(found, used=tuple(name for name in (steps.bias, steps.dark, steps.flat) if name is not None))
+    return replace(found, used=tuple(use.name for use in group.frames[0].steps.uses))
 
 
 def figures_of_combined(
@@ -141,8 +138,6 @@ def figures_of_combined(
         "pixels": float(ny * nx) if ny * nx else math.nan,
         **(more or {}),
     }
-    if kind in _WITHOUT_LIGHT and noise is not None:
-        figures[f"read_noise_{ending}"] = _number(noise.single)
     return Subject(name, "combined", kind, combined.state, ending, _known(figures), method=method)
 
 
