@@ -590,6 +590,6 @@ class TestWords:
             in said
         )
         assert "s2.fits is not divided by a flat, so vignetting, dust and pixel response stay in" in said
-        assert "  Turned down: flat r (combined_flat_r.fits): another filter: r, not i." in said
+        assert "  Rejected: flat r (combined_flat_r.fits): another filter: r, not i." in said
         (only,) = explain_frame("b1.fits", by_name(made)["b1.fits"].matches)
         assert "goes into a combined frame as it is" in only

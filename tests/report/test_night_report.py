@@ -128,7 +128,7 @@ class TestContent:
         text = Elements(render_report(lfc_page)).text
         for words in (
             *("combined_flat_gp.fits", "Before and after, g'", "zeroframe night raw -o out", "24 input files"),
-            *("as asked for", "Why these, and what was turned down", "Turned down: dark 70 s", "numpy"),
+            *("as asked for", "Why these, and what was turned down", "Rejected: dark 70 s", "numpy"),
         ):
             assert words in text
 
@@ -310,7 +310,7 @@ class TestScience:
             ("bias", "not needed"), ("dark", "dark 300 s"), ("flat", "flat g'"),
         ]  # fmt: skip
         assert first.steps[1].reason.startswith("same exposure: 300 s")
-        assert any(line.startswith("Turned down: flat i'") for line in first.details)
+        assert any(line.startswith("Rejected: flat i'") for line in first.details)
 
     def test_electrons_are_shown_as_adu(self, trouble_page):
         shown = {each.title: each for each in section(trouble_page, "Science").comparisons}

@@ -163,8 +163,8 @@ class TestExplain:
         assert run.code == 0, run.err
         assert "dark 300 s (combined_dark_300s.fits) subtracted" in run.out
         assert "divided by flat g' (combined_flat_gp.fits)" in run.out
-        assert "Turned down: dark 70 s" in run.out
-        assert "Turned down: flat i'" in run.out
+        assert "Rejected: dark 70 s" in run.out
+        assert "Rejected: flat i'" in run.out
         assert "gain: 1.1 e-/ADU" in run.out
 
     def test_frames_within_folders_combined_frames_and_masks(self, fresh):

@@ -257,7 +257,8 @@ class Screen:
             self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, _SEVERITY_STYLES[each.severity])
         if any(each.code == _SUSPECT for each in said):
             number = plural(len({each.frames for each in said if each.code == _SUSPECT}), "frame")
-            self.line(f"{number} of these took part; --reject-outliers leaves them out", "careful", "bold red")
+            advice = f"{number} of these took part all the same; --reject-outliers excludes them"
+            self.line(advice, "careful", "bold red")
         if said:
             worst = said[0]
             self.line(f"zeroframe explain {worst.code} says more", "help", "dim")

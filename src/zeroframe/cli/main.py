@@ -184,7 +184,7 @@ def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it
 def _options(
     context: typer.Context,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     log_file: Annotated[
         Path | None,
@@ -282,7 +282,11 @@ def inspect(
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", metavar="FILE", parser=local_path, help="What it rests on: overscan.png.", rich_help_panel=WRITE
+            "--plot",
+            metavar="FILE",
+            parser=local_path,
+            help="Save the plots behind the verdict, as overscan.png.",
+            rich_help_panel=WRITE,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -342,7 +346,10 @@ def list_folder(
         ),
     ],
     columns: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="What is shown, as 'file,kind,exptime': ours, or any card.")
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="What is shown, as 'file,kind,exptime': built-in columns, or any header keyword."
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option(metavar="CONDITIONS", help="Which frames, as 'imagetyp=bias exptime>0'.")

@@ -61,7 +61,7 @@ Raw = Annotated[
 Recipe = Annotated[
     Path | None,
     typer.Option(
-        "--recipe", metavar="FILE", help="Settings file: night.toml; see zeroframe recipe.", rich_help_panel=SUBTRACT
+        "--recipe", metavar="FILE", help="Settings file; zeroframe recipe writes one to edit.", rich_help_panel=SUBTRACT
     ),
 ]
 Combine = Annotated[

@@ -66,7 +66,7 @@ __all__ = [
 #: 0, all was made and is well; 1, something was not made or is likely wrong; 2, nothing was done; 3, an error of ours.
 OK, INCOMPLETE, REFUSED, UNFORESEEN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
-SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Means"
+SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Resources"
 
 
 def path_or_url(text: str) -> Path:
@@ -185,9 +185,7 @@ MemLimit = Annotated[
 ]
 IgnoreChecksums = Annotated[
     bool,
-    typer.Option(
-        "--ignore-checksums", help="Use frames whose data have not the sum of their header.", rich_help_panel=MEANS
-    ),
+    typer.Option("--ignore-checksums", help="Use frames whose data do not match DATASUM.", rich_help_panel=MEANS),
 ]
 Workers = Annotated[
     int | None,
@@ -204,7 +202,11 @@ DryRun = Annotated[
 ]
 Report = Annotated[
     bool,
-    typer.Option("--report/--no-report", help="Write OUT/report.html, which shows why.", rich_help_panel=WRITE),
+    typer.Option(
+        "--report/--no-report",
+        help="Write OUT/report.html, a page with plots, checks and reasons.",
+        rich_help_panel=WRITE,
+    ),
 ]
 Check = Annotated[
     bool,

@@ -100,7 +100,7 @@ def _verdict(evidence: Evidence, chosen: StripFinding | None) -> str:
     if not evidence.kinds.get(Kind.BIAS):
         return "not proven: no edge of light is seen, and without biases the frames may hold no light; add biases"
     dark = [side for side in ("left", "right", "bottom", "top") if side not in evidence.lit_sides]
-    return f"not proven: too little light reaches the {' and '.join(dark)} of the frame, and ends nowhere; add flats"
+    return f"not proven: no frame is bright enough to show where the image ends at the {' and '.join(dark)}; add flats"
 
 
 def _why(evidence: Evidence, chosen: StripFinding) -> str:

@@ -152,7 +152,10 @@ def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, wishes: RecipeO
         Choice("camera", "not known", f"looked at the pixels of {looked} instead"),
         Choice("overscan", value, reason, certain),
         Choice(
-            "trim", str(recipe.trim or "none"), "what the pixels show" if recipe.trim else "no strip is proven", certain
+            "trim",
+            str(recipe.trim or "none"),
+            "what the pixels show" if recipe.trim else "no overscan strip was found",
+            certain,
         ),
     ]
 

@@ -261,7 +261,9 @@ class _Matcher:
         if policy == "auto":
             wanting = [frame for frame in served if frame.name not in with_own_dark]
             if served and not wanting and self.recipe.steps.dark:
-                return _not_needed(Kind.BIAS, "every frame that it fits has a dark of its own exposure, bias and all")
+                return _not_needed(
+                    Kind.BIAS, "every frame that it fits has a dark of its exposure, which contains the bias"
+                )
             why = _without_own_dark(wanting) if wanting else "no frame takes it as it is"
         biases = self._of_kind.get(Kind.BIAS, [])
         match = match_frame(Kind.BIAS, batch.traits, batch.frames[0].recipe, biases, self.recipe)

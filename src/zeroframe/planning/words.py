@@ -189,8 +189,8 @@ def _about_others(others: Sequence[Candidate]) -> list[str]:
         said.append(f"  Next best: {_candidate_words(others[0])}.")
         down = down[1:]
     else:
-        said.append("  There was no next best: none of the others could be used.")
-    return [*said, *(f"  Turned down: {_candidate_words(each)}." for each in down)]
+        said.append("  No alternative was usable.")
+    return [*said, *(f"  Rejected: {_candidate_words(each)}." for each in down)]
 
 
 def _candidate_words(each: Candidate) -> str:
@@ -205,4 +205,4 @@ def _explained_none(name: str, match: Match) -> list[str]:
     if not match.candidates:
         return [f"{name} {done}, so {lost_words(match.what)}: {match.reason}."]
     first = f"{name} {done}, so {lost_words(match.what)}: none could be used."
-    return [first, *(f"  Turned down: {_candidate_words(each)}." for each in match.candidates)]
+    return [first, *(f"  Rejected: {_candidate_words(each)}." for each in match.candidates)]

@@ -102,7 +102,7 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
 def _of_the_run(out: Path, record: RunRecord) -> list[str]:
     """Say how the run ended where it did not end well."""
     if record.state != "finished":
-        return [f"{out}: the last run did not come to its end; run it again"]
+        return [f"{out}: the last run did not finish; run it again"]
     said = [*record.this_run.get("frames", [])]
     for part in ("combined", "masks"):  # of a night, lists
         found = record.this_run.get(part) or []

@@ -133,4 +133,4 @@ def _bad_remarks(view: NightView, groups: Sequence[GroupOutcome]) -> list[Remark
     if not counted:
         return failed
     said = ", ".join(f"{mask.count:,} in {view.label(mask.job.source)}" for mask in counted)
-    return [*failed, Remark(f"Bad pixels, which answer to light as none of their neighbours: {said}.")]
+    return [*failed, Remark(f"Bad pixels (response unlike that of their neighbours): {said}.")]

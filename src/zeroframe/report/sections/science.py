@@ -296,6 +296,6 @@ def _remarks(view: NightView, each: NightOutcome, found: LightFigures | None) ->
     remarks = [Remark(view.short(outcome.reason), "note")] if outcome.state == "done" and outcome.reason else []
     if found is not None and math.isfinite(found.noise_ratio):
         apart = abs(found.noise_ratio - 1)
-        text = f"The noise is {figure_words(found.noise_ratio)} times the uncertainty that is stated."
+        text = f"Measured noise / uncertainty in the file: {figure_words(found.noise_ratio)} (1 is right)."
         remarks.append(Remark(text, "note" if apart > _TOO_DIFFERENT else "good"))
     return remarks

@@ -152,7 +152,7 @@ def _read_noise_figure(view: NightView) -> KeyFigure | None:
         if noise is not None and noise.calibrated is not None:
             gain, unit = gain_of(view, each.group), unit_words(each.group.frames[0])
             note = f"on pairs of {each.group.label}" if gain is None else f"{number(noise.calibrated * gain, 3)} e⁻"
-            return KeyFigure("noise of a frame without light", f"{figure_words(noise.calibrated)} {unit}", note)
+            return KeyFigure("read noise (one frame)", f"{figure_words(noise.calibrated)} {unit}", note)
     return None
 
 
