@@ -136,3 +136,27 @@ def test_explain_tells_of_a_code():
     said = run("explain", "ZF401")
     assert said.returncode == 0
     assert said.stdout.startswith("ZF401: The noise of a combined frame is not what its frames promise (warning)\n")
+
+
+@pytest.mark.parametrize(("words", "code", "severities"), [
+    ('off = ["ZF301"]', 0, []),
+    ('errors = ["ZF301"]', 1, ["error"]),
+    ('notes = ["ZF301"]', 0, ["note"]),
+])  # fmt: skip
+def test_a_recipe_changes_what_a_code_counts(tmp_path, words, code, severities):
+    write_night(tmp_path / "raw", WRONG["dark-just-below-bias"][0])
+    recipe = tmp_path / "night.toml"
+    recipe.write_text(f"[findings]\n{words}\n")
+    said = run("night", tmp_path / "raw", "-o", tmp_path / "out", "--json", "--no-report", "--recipe", recipe)
+    document = json.loads(said.stdout)
+    assert [each["severity"] for each in document["findings"] if each["code"] == "ZF301"] == severities
+    assert said.returncode == code, document["findings"]
+    recorded = json.loads((tmp_path / "out" / "run.json").read_text())["recipe"]["night"]["findings"]
+    assert "ZF301" in {one for codes in recorded.values() for one in codes}
+
+
+def test_a_recipe_names_the_nearest_code(tmp_path):
+    (tmp_path / "night.toml").write_text('[findings]\noff = ["ZF999"]\n')
+    said = run("night", tmp_path, "-o", tmp_path / "out", "--recipe", tmp_path / "night.toml")
+    assert said.returncode == 2
+    assert "findings.off" in said.stderr

@@ -31,6 +31,7 @@ __all__ = [
     "Borrow",
     "CombineRecipe",
     "DarkRecipe",
+    "FindingsRecipe",
     "FlatRecipe",
     "FramesRecipe",
     "MaskRecipe",
@@ -290,6 +291,37 @@ def kind_names() -> tuple[str, ...]:
     return tuple(row.kind.value for row in calibration_kinds())
 
 
+def _codes(comment: str) -> Any:  # noqa: ANN401 -- metadata of a field
+    from zeroframe.review import CHECKS
+
+    return key.choices(comment, tuple(check.code for check in CHECKS))
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsRecipe:
+    """Findings whose severity is another than that of their table; see docs/findings.md."""
+
+    off: tuple[str, ...] = field(
+        default=(),
+        metadata=key.made_when_asked(lambda: _codes("codes of findings that are not looked for: ZF409")),
+    )
+    notes: tuple[str, ...] = field(
+        default=(), metadata=key.made_when_asked(lambda: _codes("codes of findings that are said and no more"))
+    )
+    warnings: tuple[str, ...] = field(
+        default=(), metadata=key.made_when_asked(lambda: _codes("codes of findings that are to be looked at"))
+    )
+    errors: tuple[str, ...] = field(
+        default=(), metadata=key.made_when_asked(lambda: _codes("codes of findings for which a run is not well"))
+    )
+
+    @property
+    def severities(self) -> dict[str, str]:
+        """Return what is asked for of each code; what stands in several lists is as the worst of them."""
+        lists = {"off": self.off, "note": self.notes, "warning": self.warnings, "error": self.errors}
+        return {code: severity for severity, codes in lists.items() for code in codes}
+
+
 @dataclass(frozen=True, slots=True)
 class NightRecipe:
     r"""How a night is to be reduced.
@@ -328,6 +360,7 @@ class NightRecipe:
     masks: MaskRecipe = field(default_factory=MaskRecipe)
     tolerances: Tolerances = field(default_factory=Tolerances)
     nights: NightsRecipe = field(default_factory=NightsRecipe)
+    findings: FindingsRecipe = field(default_factory=FindingsRecipe)
     others: tuple[tuple[str, CombineRecipe], ...] = ()
 
     def combination(self, kind: str) -> CombineRecipe:

@@ -45,7 +45,7 @@ def review_of(plan: NightPlan, result: NightResult, kept: Mapping[str, Mapping[s
         for each in figures_of_run(result, plan.out)
     )
     night = NightFigures(subjects, tuple(_incidents(plan, result)))
-    return Review(night, review_night(night))
+    return Review(night, review_night(night, plan.recipe.findings.severities))
 
 
 def review_of_combined(outcome: CombinedOutcome, method: str) -> Review:
