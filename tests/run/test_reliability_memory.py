@@ -8,6 +8,7 @@ import resource
 import struct
 import sys
 import threading
+import tracemalloc
 import zlib
 from collections import Counter
 
@@ -234,6 +235,18 @@ class TestHeaders:
         short = Cards(cards(*lines[:100], "END"))
         assert short.abridged() is short
 
+    def test_facts_are_those_of_the_whole_header(self, tmp_path):
+        """Kind, filter and exposure stand behind 100,000 other cards, of which no more than 3,000 are kept."""
+        more = [f"K{number:06X}{'':1}= {number:>20}" for number in range(100_000)]
+        said = ("FILTER  = 'r       '", "EXPTIME =                 12.5", "GAIN    =                  1.5")
+        path = tmp_path / "long.fits"
+        path.write_bytes(header(*plain("20", "12", "16", *more, *said)) + raw_pixels(1).astype(">i2").tobytes())
+        os.truncate(path, -(-path.stat().st_size // 2880) * 2880)
+        found = survey([path])[0]
+        facts = found.facts
+        assert (str(facts.kind), facts.filter_name, facts.exposure_s, facts.gain_e_per_adu) == ("bias", "r", 12.5, 1.5)
+        assert len(found.frame.hdus[0].cards.text) <= ABRIDGED_BYTES
+
     def test_hundreds_of_thousands_of_extensions(self, tmp_path):
         raw = with_two_good(tmp_path / "raw")
         empty = header("XTENSION= 'IMAGE   '", "BITPIX  =                    8", "NAXIS   =                    0",
@@ -377,6 +390,15 @@ class TestManyFrames:
         clip = Rejection(sigma_low=3, sigma_high=3)
         assert {frames: gaussian_rate(frames, clip, 4.3) for frames in RATES} == RATES
         assert gaussian_rate(20_000, clip, 4.3) == pytest.approx(gaussian_rate(900, clip, 4.3), rel=0.1)
+
+    @pytest.mark.parametrize("frames", [100, 4000, 20_000])
+    def test_what_is_drawn_takes_little_memory(self, frames):
+        """No limit of memory counts it, and each thread has its own."""
+        tracemalloc.start()
+        gaussian_rate(frames, Rejection(sigma_low=3, sigma_high=3), 4.3)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 10e6
 
     def test_tasks_are_looked_at_as_often_as_there_are_needs(self):
         """Ten thousand tasks, and one that needs them all: each is compared a few times, not with all others."""
