@@ -18,7 +18,7 @@ from reliability import bias_arguments, in_a_process
 from reliability import small_night as small_biases
 from sealed import bound, broken, sealed
 from workbench import SMALL_LFC, command, names_in, raw_pixels, small_folder, write_raw
-from zeroframe import ImageFileCollection, bias
+from zeroframe import ImageFileCollection, bias, write_ccd
 from zeroframe import combine as combine_ccds
 from zeroframe.errors import OutputError, OutputExistsError, RawFolderError
 from zeroframe.fits.atomic import atomic_file, write_all
@@ -155,6 +155,24 @@ class TestLinksIntoAnArchive:
         refused("bias", raw, "-o", archive, *more)
         refused("night", raw, "-o", archive, "--recipe", recipe_file, *more)
         assert (broken(before), names_in(archive)) == ([], [f"b{n}.fits.gz" for n in (1, 2, 3)])
+
+    @BOTH
+    def test_a_link_that_leads_back_to_itself(self, archive, tmp_path, more):
+        (tmp_path / "out").symlink_to("out")
+        run = command("bias", archive, "-o", tmp_path / "out", *more)
+        assert run.code == 2
+        assert str(tmp_path / "out") in run.err
+
+    @pytest.mark.parametrize("arguments", [("bias", "", "-o", "out"), ("bias", "raw", "-o", ""), ("ls", "")])
+    def test_a_name_that_is_empty_is_no_folder(self, tmp_path, monkeypatch, arguments):
+        """A script whose variable is not set means nothing, and not the folder it is in."""
+        small_folder(tmp_path / "raw")
+        small_folder(tmp_path)
+        monkeypatch.chdir(tmp_path)
+        before = names_in(tmp_path)
+        run = command(*arguments)
+        assert (run.code, names_in(tmp_path)) == (2, before)
+        assert "is empty" in run.err
 
     def test_a_link_to_a_link(self, raw, archive, tmp_path):
         again = linked(raw, tmp_path / "again")
@@ -639,6 +657,14 @@ def test_bias_of_frames_of_full_form(tmp_path):
     assert [(tmp_path / "a" / name).read_bytes() for name in names_in(tmp_path / "b")] == [
         (tmp_path / "b" / name).read_bytes() for name in names_in(tmp_path / "b")
     ]
+
+
+def test_no_file_takes_the_place_of_a_device(tmp_path):
+    """Whoever asks for a frame in /dev/null, as root, would leave the system without it."""
+    os.mkfifo(tmp_path / "null")
+    with pytest.raises(OutputExistsError, match="is a pipe or a device"):
+        write_ccd(CCDData(np.ones((2, 3)), unit="adu"), tmp_path / "null", overwrite=True)
+    assert (tmp_path / "null").is_fifo()
 
 
 def test_a_ccd_is_written_where_nothing_is_lost(tmp_path):

@@ -119,13 +119,14 @@ def stack_of(
         arrays = [kept[path] for path in paths]
         return ArrayStack(arrays, [None] * len(arrays), tuple(path.name for path in paths))
     folder = None if any_remote(spool) else spool
-    return open_stack(
+    stack, _ = open_stack(
         paths,
         in_memory_bytes=kept_bytes,
         limit_bytes=limit,
         spool_folder=folder,
         workers=means.workers,
-    )[0]
+    )
+    return stack.bare() if isinstance(stack, FileStack) else stack
 
 
 @dataclass(frozen=True, eq=False)

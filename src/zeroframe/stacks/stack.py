@@ -15,6 +15,7 @@ import numpy as np
 
 from zeroframe.errors import ArgumentError, MemoryLimitError, MismatchError, NoFramesError, UnsupportedError
 from zeroframe.fits import FrameFile, Hdu, ImageLayout, RawImage, read_band, read_raw, scan
+from zeroframe.fits.cards import Cards
 from zeroframe.fits.checksums import add_sums
 from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.failures import blame
@@ -42,6 +43,8 @@ __all__ = [
     "held_bytes",
     "open_stack",
 ]
+
+_NO_CARDS = Cards(b"END".ljust(80))
 
 
 class Stack(Protocol):
@@ -193,6 +196,14 @@ class ImageOnDisk:
             _require_mask_of(frame, found.mask.layout.shape_yx, layout.shape_yx)
         return replace(found, sums=RowSums()) if any_remote(frame.path) and found.is_summed else found
 
+    def bare(self) -> ImageOnDisk:
+        """Return the same without the headers of the file."""
+        hdus = {hdu.index: replace(hdu, cards=_NO_CARDS, stored_cards=_NO_CARDS) for hdu in self.frame.hdus}
+        frame = replace(self.frame, hdus=tuple(hdus.values()))
+        return replace(
+            self, frame=frame, image=hdus[self.image.index], mask=None if self.mask is None else hdus[self.mask.index]
+        )
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """Floating point type that the pixels are worked on in."""
@@ -298,6 +309,13 @@ class FileStack:
         """Shape of each frame."""
         ny, nx = self.images[0].layout.shape_yx
         return ny, nx
+
+    def bare(self) -> FileStack:
+        """Return the same without headers, which of thousands of small frames are most of what is in memory.
+
+        Frames of a store keep theirs: what is read of them is compared with the sum that stands there.
+        """
+        return FileStack(tuple(image if image.sums is not None else image.bare() for image in self.images), self.names)
 
     @cached_property  # asked for with each band that is read
     def dtype(self) -> np.dtype[Any]:
