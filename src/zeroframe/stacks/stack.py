@@ -363,8 +363,8 @@ class TalliedStack:
         self.dtype = stack.dtype
         self._stack = stack
         self._images = stack.images if isinstance(stack, FileStack) else ()
-        # what is read goes on where a piece ends, so that each frame has a few: of 4,000 full frames within 400 MB there
-        # are four million bands
+        # what is read goes on where a piece ends, so that each frame has a few of them, however many its bands:
+        # 4,000 full frames within 400 MB have four million
         self._pieces: list[list[_Piece]] = [[] for _ in stack.names]
         self._one_at_a_time = Lock()
 
