@@ -24,6 +24,7 @@ from zeroframe.fits import ImagePart, read_raw, scan, write_fits
 from zeroframe.fits.cards import ABRIDGED_BYTES, Cards
 from zeroframe.fits.small_files import RECORD_BYTES
 from zeroframe.headers.survey import survey
+from zeroframe.run.input_sums import InputSums
 from zeroframe.run.schedule import Task, run_tasks
 from zeroframe.stacks.clipping import gaussian_rate
 from zeroframe.stacks.combine import Rejection
@@ -215,7 +216,8 @@ class TestHeaders:
             run = in_a_process(*arguments, env={"ZEROFRAME_CACHE": str(tmp_path / "cache")})
             assert "Traceback" not in run.err, run.err
             assert "good0.fits" in run.out or run.code == 0
-            assert run.peak_bytes < GIGABYTE, (arguments[0], run.peak_bytes)
+            # of 60 files the code before took 610 and 790 MB
+            assert run.peak_bytes < (GIGABYTE if ALL_CASES else GIGABYTE / 2), (arguments[0], run.peak_bytes)
 
     def test_what_is_kept_of_a_long_header(self):
         lines = [
@@ -371,6 +373,15 @@ class TestTheLimit:
         assert "the memory limit of" in " ".join((run.out + run.err).split())
         assert not (tmp_path / "out.fits").exists()
         assert run.peak_bytes < PROGRAM_BYTES + 10e6
+
+    def test_combine_refuses_before_it_reads_frames_for_their_sums(self, tmp_path, monkeypatch):
+        """Raw frames are read through for them, which takes a quarter of an hour of 4,000 frames of 200 MB."""
+        paths = [write_raw(tmp_path / f"b{number}.fits", raw_pixels(number, (300, 400))) for number in range(3)]
+        read = []
+        monkeypatch.setattr(InputSums, "_read_through", lambda _, path: read.append(path))
+        run = command("combine", *paths, "-o", tmp_path / "out.fits", "--mem-limit", "1M")
+        assert (run.code, read) == (2, [])
+        assert "not combined: the memory limit of 1.0 MB" in " ".join((run.out + run.err).split())
 
     def test_thousands_of_frames(self, tmp_path):
         """What is known of each frame is all that grows."""
