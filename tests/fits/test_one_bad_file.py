@@ -386,6 +386,16 @@ class TestReport:
         pixels[0, 0] = level * 1.0000003 + 0.1
         assert sum(histogram_of(pixels, *bins_for(pixels, level, 1e-12)).counts) == 12
 
+    @pytest.mark.parametrize("sigma", [1e-45, 1e-40, 1e38])
+    def test_histograms_at_the_ends_of_float32(self, sigma):
+        """Bins that float32 cannot tell apart, and limits beyond it."""
+        from zeroframe.report.draw.sampling import bins_for, histogram_of
+
+        pixels = np.array([0.0, 1e-45, -1e-45, 3e38, 0.1], np.float32)
+        found = histogram_of(pixels, *bins_for(pixels, 0.0, sigma))
+        assert sum(found.counts) == 5
+        assert len(found.counts) > 40
+
 
 #: Where one file of several is handled: command, what is broken there.
 PLACES = [

@@ -33,7 +33,7 @@ from zeroframe.report.data import (
     Timeline,
     Verdict,
 )
-from zeroframe.report.draw.combined import flat_range, pixels_above
+from zeroframe.report.draw.combined import above_plot, flat_range, pixels_above
 from zeroframe.report.draw.images import NO_PIXEL
 from zeroframe.report.draw.sampling import TrimmedImage, open_extension, open_image, preview
 from zeroframe.report.draw.timelines import draw_timeline
@@ -213,7 +213,16 @@ class TestDarks:
         limits = [-3.0, 0.0, 5.0, 100.0]
         expected = tuple(np.count_nonzero(~(pixels <= np.float32(limit))) for limit in limits)
         assert pixels_above(open_image(tmp_path / "d.fits"), limits) == expected
+
         assert expected[-1] == 1
+
+    @pytest.mark.parametrize("noise", [2e5, 1e7, 1e30])
+    def test_a_dark_whose_noise_is_beyond_all_reason_is_not_drawn(self, tmp_path, noise):
+        pixels = np.random.default_rng(4).normal(0, noise, (40, 50)).astype(np.float32)
+        pixels[3, 4] = 3 * noise
+        fits.PrimaryHDU(pixels).writeto(tmp_path / "d.fits")
+        drawn = above_plot({"dark": tmp_path / "d.fits"}, "ADU", None)
+        assert (drawn is None) == (noise > 1e6)
 
 
 class TestFlats:

@@ -14,11 +14,11 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 
 from night_headers import frame
-from reliability import bias_arguments
+from reliability import bias_arguments, in_a_process
 from reliability import small_night as small_biases
 from sealed import bound, broken, sealed
-from workbench import command, names_in, raw_pixels, small_folder, write_raw
-from zeroframe import ImageFileCollection
+from workbench import SMALL_LFC, command, names_in, raw_pixels, small_folder, write_raw
+from zeroframe import ImageFileCollection, bias, write_ccd
 from zeroframe import combine as combine_ccds
 from zeroframe.errors import OutputError, OutputExistsError, RawFolderError
 from zeroframe.fits.atomic import atomic_file, write_all
@@ -30,8 +30,10 @@ from zeroframe.planning.nights import nights_of_list
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.recipe import NightRecipe
 from zeroframe.planning.shorthands import recipe_for
+from zeroframe.report import is_report
 from zeroframe.run.engine import run_night
 from zeroframe.run.lock import LOCK_NAME
+from zeroframe.simulate import simulate_biases
 
 BOTH = pytest.mark.parametrize("more", [(), ("--overwrite",)], ids=["as it is", "overwrite"])
 SMALL_NIGHT = '[frames]\noverscan = "none"\ntrim = "[1:20,:]"\n'
@@ -153,6 +155,24 @@ class TestLinksIntoAnArchive:
         refused("bias", raw, "-o", archive, *more)
         refused("night", raw, "-o", archive, "--recipe", recipe_file, *more)
         assert (broken(before), names_in(archive)) == ([], [f"b{n}.fits.gz" for n in (1, 2, 3)])
+
+    @BOTH
+    def test_a_link_that_leads_back_to_itself(self, archive, tmp_path, more):
+        (tmp_path / "out").symlink_to("out")
+        run = command("bias", archive, "-o", tmp_path / "out", *more)
+        assert run.code == 2
+        assert str(tmp_path / "out") in run.err
+
+    @pytest.mark.parametrize("arguments", [("bias", "", "-o", "out"), ("bias", "raw", "-o", ""), ("ls", "")])
+    def test_a_name_that_is_empty_is_no_folder(self, tmp_path, monkeypatch, arguments):
+        """A script whose variable is not set means nothing, and not the folder it is in."""
+        small_folder(tmp_path / "raw")
+        small_folder(tmp_path)
+        monkeypatch.chdir(tmp_path)
+        before = names_in(tmp_path)
+        run = command(*arguments)
+        assert (run.code, names_in(tmp_path)) == (2, before)
+        assert "is empty" in run.err
 
     def test_a_link_to_a_link(self, raw, archive, tmp_path):
         again = linked(raw, tmp_path / "again")
@@ -352,14 +372,46 @@ class TestFilesThatAreNotOurs:
         assert broken(before) == []
         assert (out / "report.html").readlink() == archive / "b1.fits"
 
+    def test_report_html_in_python(self, archive, tmp_path):
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "report.html").write_text("<p>mine</p>")
+        made = bias(archive, out, trim="[*,*]", overwrite=True)
+        assert any("there is a file of that name already" in problem for problem in made.problems)
+        assert (out / "report.html").read_text() == "<p>mine</p>"
+        (out / "report.html").unlink()
+        assert bias(archive, out, trim="[*,*]", clip=3, overwrite=True).problems == ()
+        assert is_report(out / "report.html")
+
+    def test_a_folder_in_the_place_of_a_result_is_to_be_moved(self, archive, tmp_path):
+        """No option replaces it, so none is advised."""
+        (tmp_path / "out" / "b2.fits").mkdir(parents=True)
+        run = command("bias", archive, "-o", tmp_path / "out")
+        assert run.code == 2
+        assert "b2.fits: is there already: it is not a file; move the folder away" in run.err
+        assert "--overwrite" not in run.err
+
     @pytest.mark.parametrize("make", [os.link, shutil.copy, os.symlink])
     def test_the_lock(self, archive, tmp_path, make):
         out = tmp_path / "out"
         out.mkdir()
         make(archive / "b1.fits", out / LOCK_NAME)
         before = sealed(archive, out)
-        assert command("bias", archive, "-o", out, "--overwrite").code == 2
-        assert broken(before) == []
+        run = command("bias", archive, "-o", out, "--overwrite")
+        assert (run.code, broken(before)) == (2, [])
+        assert ("holds a raw frame" if make is os.link else "is no lock that a run has left; move it away") in run.err
+
+    @pytest.mark.parametrize("name", [LOCK_NAME, "run.json"])
+    def test_a_pipe_that_nobody_writes_into(self, archive, tmp_path, name):
+        out = tmp_path / "out"
+        out.mkdir()
+        os.mkfifo(out / name)
+        for arguments in (("bias", archive, "-o", out), ("bias", archive, "-o", out, "--overwrite"), ("verify", out)):
+            run = in_a_process(*arguments, timeout_s=60.0)
+            assert run.code == 2, run.err
+            assert "Traceback" not in run.err
+        assert names_in(out) == ([name] if name == LOCK_NAME else [])
+        assert (out / name).is_fifo()
 
 
 class TestCombine:
@@ -454,6 +506,8 @@ class TestSingleFiles:
         refused(
             "inspect", raw, "--plot", figure, "--overwrite", words=("holds a raw frame (figure.png, by a hard link)",)
         )
+        within = ("is the raw folder", "choose another folder for the file")
+        refused("inspect", raw, "--write", raw / "mine.toml", words=within)
         figure.unlink()
         before = sealed(tmp_path)
         refused("inspect", raw, "--camera", profile, "--write", profile, "--overwrite", words=())
@@ -462,9 +516,25 @@ class TestSingleFiles:
     def test_simulated_frames_do_not_replace_real_ones(self, tmp_path):
         write_raw(tmp_path / "ccd.002.0.fits", raw_pixels(1))
         before = sealed(tmp_path)
-        words = ("it was not made by zeroframe simulate",)
+        words = ("holds a frame that was not simulated (ccd.002.0.fits)",)
         refused("simulate", "palomar-lfc", tmp_path, "--frames", 2, "--overwrite", words=words)
         assert (broken(before), names_in(tmp_path)) == ([], ["ccd.002.0.fits"])
+
+    @pytest.mark.parametrize("name", ["mine.fits", "mine.fits.gz", "mine"])
+    def test_simulated_frames_are_not_put_among_real_ones(self, tmp_path, name):
+        """A run that follows would combine both, and nobody could tell."""
+        path = write_raw(tmp_path / "raw" / "mine.fits", raw_pixels(1))
+        if name == "mine.fits.gz":
+            path.write_bytes(gzip.compress(path.read_bytes()))
+        path.rename(path.with_name(name))
+        (tmp_path / "raw" / "notes.txt").write_text("seeing 1.2\n")
+        words = (f"holds a frame that was not simulated ({name})",)
+        refused("simulate", "palomar-lfc", tmp_path / "raw", "--frames", 1, *("--overwrite",), words=words)
+        assert names_in(tmp_path / "raw") == [name, "notes.txt"]
+        (tmp_path / "raw" / name).unlink()
+        simulate_biases(SMALL_LFC, tmp_path / "raw", frames=1)
+        simulate_biases(SMALL_LFC, tmp_path / "raw", frames=2, overwrite=True)
+        assert names_in(tmp_path / "raw") == ["ccd.001.0.fits", "ccd.002.0.fits", "notes.txt"]
 
 
 class TestTheMomentOfReplacing:
@@ -587,6 +657,14 @@ def test_bias_of_frames_of_full_form(tmp_path):
     assert [(tmp_path / "a" / name).read_bytes() for name in names_in(tmp_path / "b")] == [
         (tmp_path / "b" / name).read_bytes() for name in names_in(tmp_path / "b")
     ]
+
+
+def test_no_file_takes_the_place_of_a_device(tmp_path):
+    """Whoever asks for a frame in /dev/null, as root, would leave the system without it."""
+    os.mkfifo(tmp_path / "null")
+    with pytest.raises(OutputExistsError, match="is a pipe or a device"):
+        write_ccd(CCDData(np.ones((2, 3)), unit="adu"), tmp_path / "null", overwrite=True)
+    assert (tmp_path / "null").is_fifo()
 
 
 def test_a_ccd_is_written_where_nothing_is_lost(tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import shutil
 import sys
+import tracemalloc
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,7 @@ from zeroframe.run.cache import CalibrationCache
 from zeroframe.run.engine import run_night
 from zeroframe.run.input_sums import InputSums
 from zeroframe.stacks.stack import FileStack, ImageOnDisk, TalliedStack
+from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,6 +240,40 @@ class TestCombine:
         change_pixels(paths[2])
         with pytest.raises(FrameError, match=f"^{paths[2]}: was changed while it was read"):
             sums.compare(paths, read())
+
+
+def test_what_is_counted_of_a_frame_does_not_grow_with_its_bands(tmp_path):
+    """Of thousands of frames that are read row by row it would be more than the memory limit."""
+    rows = 4000
+    frames = [tmp_path / f"c{number}.fits" for number in range(3)]
+    for number, path in enumerate(frames):
+        write_fits(path, [ImagePart(np.random.default_rng(number).normal(size=(rows, 5)).astype(np.float32))])
+    images = tuple(ImageOnDisk.find(scan(path)) for path in frames)
+    opened = FileStack(images, tuple(map(str, frames)))
+
+    def read(stack: TalliedStack, start: int) -> None:
+        out = np.empty((1, 5), np.float32)
+        for index in range(len(frames)):
+            stack.read_rows(index, slice(start, start + 1), out)
+
+    alone = TalliedStack(opened)
+    read(alone, 0)
+    tracemalloc.start()
+    for start in range(1, rows):
+        read(alone, start)
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 25 * rows  # a record of each would be 150 bytes a row and frame
+    together = TalliedStack(opened)
+    map_threads(lambda start: read(together, start), range(rows), 3)
+    for stack in (alone, together):
+        for index, path in enumerate(frames):
+            data = path.read_bytes()[scan(path).hdus[0].data_offset :][: rows * 20]
+            assert stack.data_crc32(index) == (zlib.crc32(data), len(data))
+            assert stack.data_sum(index) == int(fits.getval(path, "DATASUM"))
+        read(stack, 7)
+        assert stack.data_crc32(0) is None  # a row was read twice
 
 
 def test_a_file_whose_time_of_modification_is_put_back_while_it_is_read(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import resource
 import struct
 import sys
 import threading
+import tracemalloc
 import zlib
 from collections import Counter
 
@@ -23,6 +24,7 @@ from zeroframe.fits import ImagePart, read_raw, scan, write_fits
 from zeroframe.fits.cards import ABRIDGED_BYTES, Cards
 from zeroframe.fits.small_files import RECORD_BYTES
 from zeroframe.headers.survey import survey
+from zeroframe.run.input_sums import InputSums
 from zeroframe.run.schedule import Task, run_tasks
 from zeroframe.stacks.clipping import gaussian_rate
 from zeroframe.stacks.combine import Rejection
@@ -214,7 +216,8 @@ class TestHeaders:
             run = in_a_process(*arguments, env={"ZEROFRAME_CACHE": str(tmp_path / "cache")})
             assert "Traceback" not in run.err, run.err
             assert "good0.fits" in run.out or run.code == 0
-            assert run.peak_bytes < GIGABYTE, (arguments[0], run.peak_bytes)
+            # of 60 files the code before took 610 and 790 MB
+            assert run.peak_bytes < (GIGABYTE if ALL_CASES else GIGABYTE / 2), (arguments[0], run.peak_bytes)
 
     def test_what_is_kept_of_a_long_header(self):
         lines = [
@@ -233,6 +236,18 @@ class TestHeaders:
         assert other.text != kept.text  # copies of one file are told by their headers
         short = Cards(cards(*lines[:100], "END"))
         assert short.abridged() is short
+
+    def test_facts_are_those_of_the_whole_header(self, tmp_path):
+        """Kind, filter and exposure stand behind 100,000 other cards, of which no more than 3,000 are kept."""
+        more = [f"K{number:06X}{'':1}= {number:>20}" for number in range(100_000)]
+        said = ("FILTER  = 'r       '", "EXPTIME =                 12.5", "GAIN    =                  1.5")
+        path = tmp_path / "long.fits"
+        path.write_bytes(header(*plain("20", "12", "16", *more, *said)) + raw_pixels(1).astype(">i2").tobytes())
+        os.truncate(path, -(-path.stat().st_size // 2880) * 2880)
+        found = survey([path])[0]
+        facts = found.facts
+        assert (str(facts.kind), facts.filter_name, facts.exposure_s, facts.gain_e_per_adu) == ("bias", "r", 12.5, 1.5)
+        assert len(found.frame.hdus[0].cards.text) <= ABRIDGED_BYTES
 
     def test_hundreds_of_thousands_of_extensions(self, tmp_path):
         raw = with_two_good(tmp_path / "raw")
@@ -359,6 +374,15 @@ class TestTheLimit:
         assert not (tmp_path / "out.fits").exists()
         assert run.peak_bytes < PROGRAM_BYTES + 10e6
 
+    def test_combine_refuses_before_it_reads_frames_for_their_sums(self, tmp_path, monkeypatch):
+        """Raw frames are read through for them, which takes a quarter of an hour of 4,000 frames of 200 MB."""
+        paths = [write_raw(tmp_path / f"b{number}.fits", raw_pixels(number, (300, 400))) for number in range(3)]
+        read = []
+        monkeypatch.setattr(InputSums, "_read_through", lambda _, path: read.append(path))
+        run = command("combine", *paths, "-o", tmp_path / "out.fits", "--mem-limit", "1M")
+        assert (run.code, read) == (2, [])
+        assert "not combined: the memory limit of 1.0 MB" in " ".join((run.out + run.err).split())
+
     def test_thousands_of_frames(self, tmp_path):
         """What is known of each frame is all that grows."""
         raw = tmp_path / "raw"
@@ -377,6 +401,15 @@ class TestManyFrames:
         clip = Rejection(sigma_low=3, sigma_high=3)
         assert {frames: gaussian_rate(frames, clip, 4.3) for frames in RATES} == RATES
         assert gaussian_rate(20_000, clip, 4.3) == pytest.approx(gaussian_rate(900, clip, 4.3), rel=0.1)
+
+    @pytest.mark.parametrize("frames", [100, 4000, 20_000])
+    def test_what_is_drawn_takes_little_memory(self, frames):
+        """No limit of memory counts it, and each thread has its own."""
+        tracemalloc.start()
+        gaussian_rate(frames, Rejection(sigma_low=3, sigma_high=3), 4.3)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 10e6
 
     def test_tasks_are_looked_at_as_often_as_there_are_needs(self):
         """Ten thousand tasks, and one that needs them all: each is compared a few times, not with all others."""

@@ -47,7 +47,7 @@ from zeroframe.cli.options import (
     path_or_url,
 )
 from zeroframe.cli.streams import LastingStream, lasting_streams
-from zeroframe.errors import FolderLostError, ZeroframeError, ZeroframeWarning
+from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, ZeroframeWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -300,10 +300,13 @@ def inspect(
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
     targets = [target for target in (write, plot) if target is not None]
-    for target in targets:
-        check_output_folder(raw, target.parent)
     frames = folder_files(raw) if targets else []
-    refuse_among(Inputs.of(frames), {target.parent for target in targets})
+    try:
+        for target in targets:
+            check_output_folder(raw, target.parent)
+        refuse_among(Inputs.of(frames), {target.parent for target in targets})
+    except RawFolderError as error:
+        raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen()
     result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)

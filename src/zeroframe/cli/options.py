@@ -73,6 +73,8 @@ def path_or_url(text: str) -> Path:
     """Return the path that an argument names, be it of a disk or the URL of a store."""
     from zeroframe.fits.store.names import as_path
 
+    if not text:  # Path takes it for the folder one is in; a script whose variable is not set means nothing
+        raise NoFramesError("the name of a file or folder is empty; give one, or . for the folder you are in")
     try:
         return as_path(text)
     except UsageError as error:

@@ -87,8 +87,7 @@ def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen)
     bool
         False where it should be there and cannot.
     """
-    from zeroframe.fits.replacing import Replaceable
-    from zeroframe.report import is_report, write_report
+    from zeroframe.report import replaceable_report, write_report
     from zeroframe.run.record import add_report
 
     target = out / REPORT_NAME
@@ -96,7 +95,7 @@ def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen)
         say("note: no report.html, which needs jinja2; install it: pip install 'zeroframe[report]', or say --no-report")
         return True
     try:
-        replaces = (Replaceable.of(target) or False) if is_report(target) else False
+        replaces = replaceable_report(target)
         write_report(target, measured(shlex.join(["zeroframe", *sys.argv[1:]])), overwrite=replaces)
         add_report(out, target.name)
     except Exception as error:  # noqa: BLE001 -- the results are there whatever becomes of the page

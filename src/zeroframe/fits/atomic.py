@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,8 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: Overwrite = False) -
         return
     if not overwrite and os.path.lexists(path) and not is_freed(path):
         raise _exists_error(path)
+    if _is_special(path):  # root could put a file in the place of /dev/null
+        raise OutputExistsError(path, "is a pipe or a device, not a file", _EXISTS_ADVICE)
     try:
         descriptor, hidden = _begun(path)
         try:
@@ -101,6 +104,14 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: Overwrite = False) -
             os.close(descriptor)  # until now it was locked, so that nobody took it for left over
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # not there, or whoever opens it says why
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
 
 def is_freed(path: Path) -> bool:

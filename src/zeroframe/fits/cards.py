@@ -102,7 +102,7 @@ class Cards(Mapping[str, CardValue]):
     (15.0, "g'", None)
     """
 
-    __slots__ = ("_hierarch", "_offsets", "_present", "_repeated", "_string", "text")
+    __slots__ = ("_end", "_hierarch", "_offsets", "_present", "_repeated", "text")
 
     def __init__(self, text: bytes) -> None:
         end = find_end(text)
@@ -111,7 +111,7 @@ class Cards(Mapping[str, CardValue]):
             self.text = text
         else:
             self.text = text[: end + CARD_SIZE]
-        string = self._string = text[:end].replace(b"\0", b" ").decode("latin-1")
+        self._end = end
         size = -(-end // CARD_SIZE) * CARD_SIZE
         whole = text.ljust(size)
         letters = tuple(whole[place:size:CARD_SIZE] for place in range(_KEYWORD_SIZE))
@@ -122,7 +122,7 @@ class Cards(Mapping[str, CardValue]):
         if self._hierarch:
             present = {}
             offsets = {keyword: offset for keyword, offset in offsets.items() if keyword != "HIERARCH"}
-            _index_hierarch(string, offsets)
+            _index_hierarch(_decoded(text[:end]), offsets)
         self._offsets: Mapping[str, int] = offsets
         self._present = present
 
@@ -224,7 +224,7 @@ class Cards(Mapping[str, CardValue]):
         list of str
             Null bytes read as blanks, bytes beyond ASCII as Latin-1.
         """
-        string = self._string
+        string = _decoded(self.text[: self._end])
         return [string[offset : offset + CARD_SIZE].ljust(CARD_SIZE) for offset in range(0, len(string), CARD_SIZE)]
 
     def valid_lines(self) -> list[str]:
@@ -302,18 +302,23 @@ class Cards(Mapping[str, CardValue]):
         return name if name in self._offsets else None
 
     def _value_at(self, offset: int) -> CardValue:
-        card = self._string[offset : offset + CARD_SIZE]
+        card = _decoded(self.text[offset : offset + CARD_SIZE])
         value = _value_of(card)
         if not (isinstance(value, str) and value.endswith("&")) or _value_field(card) is None:
             return value
         while isinstance(value, str) and value.endswith("&"):
             offset += CARD_SIZE
-            card = self._string[offset : offset + CARD_SIZE]
+            card = _decoded(self.text[offset : offset + CARD_SIZE])
             more = _QUOTED.match(card[8:].lstrip()) if card.startswith("CONTINUE") else None
             if more is None:
                 break
             value = value[:-1] + more[1].replace("''", "'").rstrip()
         return value
+
+
+def _decoded(text: bytes) -> str:
+    # each time anew: of thousands of headers that are kept, text would take as much memory again as bytes
+    return text.replace(b"\0", b" ").decode("latin-1")
 
 
 @lru_cache(maxsize=1024)

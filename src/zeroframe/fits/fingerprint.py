@@ -46,6 +46,11 @@ class FileMark:
 class Crc32:
     """The CRC-32 of bytes that come piece by piece, by igzip: 34 MB in 3 ms, where SHA-256 takes 22 ms.
 
+    Parameters
+    ----------
+    value : int
+        Of the bytes before.
+
     Examples
     --------
     >>> crc = Crc32()
@@ -55,11 +60,11 @@ class Crc32:
     '0xcbf43926'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, value: int = 0) -> None:
         from isal import isal_zlib
 
         self._crc32 = isal_zlib.crc32
-        self.value = 0
+        self.value = value
 
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes."""

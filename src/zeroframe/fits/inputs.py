@@ -14,13 +14,13 @@ import sys
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.store.names import UrlPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
 __all__ = ["NO_INPUTS", "Identity", "Inputs", "RawFolders", "identities_above", "url_parts"]
 
@@ -173,7 +173,7 @@ class RawFolders:
 
 def identities_above(folder: Path) -> Iterator[tuple[Identity, Path]]:
     """Yield device and inode of a folder and of all those above it, as far as they are there, links followed."""
-    real = folder.resolve()
+    real = Path(os.path.realpath(folder))  # which ends at a link that leads back to itself; resolve() raises
     for each in (real, *real.parents):
         found = _identity(os.fspath(each))
         if found is not None:

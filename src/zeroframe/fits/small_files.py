@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import stat
 from typing import TYPE_CHECKING
+
+from zeroframe.fits.store.names import UrlPath
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LIST_BYTES", "RECORD_BYTES", "SETTINGS_BYTES", "read_beginning", "read_small_file"]
+__all__ = ["LIST_BYTES", "RECORD_BYTES", "SETTINGS_BYTES", "read_beginning", "read_small_file", "require_file"]
 
 #: A camera or a recipe; a list of half a million frames; what run.json says of 30,000 (1.5 to 4 kB each).
 SETTINGS_BYTES, LIST_BYTES, RECORD_BYTES = 1 << 20, 1 << 26, 1 << 27
@@ -43,6 +46,15 @@ def read_small_file(path: Path, most_bytes: int) -> bytes:
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than the {most_bytes:,} bytes that such a file may have")
     return content
+
+
+def require_file(path: Path) -> None:
+    """Raise `OSError` for a pipe or a device, which may be waited for without end; a folder says so when it is read."""
+    if isinstance(path, UrlPath):
+        return
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
 
 
 def read_beginning(path: Path, most_bytes: int) -> bytes:

@@ -153,7 +153,9 @@ class HeaderIndex:
         ZeroframeWarning
             When the index cannot be written.
         """
-        if self.path is None or self.path.parent.resolve() == Path(folder):  # which may hold raw frames
+        if self.path is None or os.path.realpath(self.path.parent) == os.path.realpath(
+            folder
+        ):  # which may hold raw frames
             return
         key = (os.fsencode(folder), ext)
         content = _encoded(memory)

@@ -378,12 +378,14 @@ def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
 
 
 def _look(path: Path) -> RawFrame:
-    frame = attempt(path, lambda: scan(path).abridged())
-    if isinstance(frame, FrameError):
-        return RawFrame(path, None, None, frame)
-    image = attempt(path, _image_of_two_axes, frame)
+    whole = attempt(path, scan, path)
+    if isinstance(whole, FrameError):
+        return RawFrame(path, None, None, whole)
+    image = attempt(path, _image_of_two_axes, whole)
     problem = image if isinstance(image, FrameError) else None
-    facts = attempt(path, _facts_of, frame, None if isinstance(image, FrameError) else image)
+    # of the whole header: what is kept of a very long one may lack its filter
+    facts = attempt(path, _facts_of, whole, None if isinstance(image, FrameError) else image)
+    frame = whole.abridged()
     if isinstance(facts, FrameError):
         return RawFrame(path, frame, None, problem or facts)
     return RawFrame(path, frame, facts, problem)

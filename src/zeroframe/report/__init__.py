@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zeroframe.report.build import night_report_data
     from zeroframe.report.data import ReportData
-    from zeroframe.report.page import can_write_reports, is_report, render_report, write_report
+    from zeroframe.report.page import (
+        can_write_reports,
+        is_report,
+        render_report,
+        replaceable_report,
+        write_report,
+    )
 
 __all__ = [
     "ReportData",
@@ -21,6 +27,7 @@ __all__ = [
     "is_report",
     "night_report_data",
     "render_report",
+    "replaceable_report",
     "write_report",
 ]
 
@@ -30,6 +37,7 @@ _LAZY = {
     "is_report": "page",
     "night_report_data": "build",
     "render_report": "page",
+    "replaceable_report": "page",
     "write_report": "page",
 }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import ZeroframeError
 from zeroframe.fits.atomic import atomic_file, write_all
+from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import as_path
 from zeroframe.html import visible
 from zeroframe.report.draw.images import png_uri
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
-    from zeroframe.fits.replacing import Overwrite
     from zeroframe.report.data import ReportData
 
-__all__ = ["can_write_reports", "is_report", "render_report", "write_report"]
+__all__ = ["can_write_reports", "is_report", "render_report", "replaceable_report", "write_report"]
 
 _GENERATOR = "zeroframe report"
 #: Within so many bytes a page of ours says that it is one.
@@ -58,6 +58,18 @@ def is_report(path: str | os.PathLike[str]) -> bool:
         return False
     with path.open("rb") as file:
         return f'content="{_GENERATOR}"'.encode() in file.read(_HEAD_BYTES)
+
+
+def replaceable_report(path: str | os.PathLike[str]) -> Overwrite:
+    """Return what of a page that is there may be replaced: one of ours, whatever else is asked for.
+
+    Examples
+    --------
+    >>> replaceable_report("nowhere/report.html")
+    False
+    """
+    path = as_path(path)
+    return (Replaceable.of(path) or False) if is_report(path) else False
 
 
 def render_report(data: ReportData) -> str:

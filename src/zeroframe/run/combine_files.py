@@ -23,6 +23,7 @@ from zeroframe.errors import (
 )
 from zeroframe.fits import HeaderDraft, scan, write_fits
 from zeroframe.fits.atomic import remove_dead_parts
+from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import error_sentence
 from zeroframe.fits.fingerprint import Crc32
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
     from zeroframe.fits.replacing import Overwrite
     from zeroframe.headers.kinds import Kind
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.run.record import OutputMark
     from zeroframe.stacks.clipping import ClipSpread
     from zeroframe.stacks.combine import Combined, CombineSpec
@@ -119,13 +121,14 @@ def stack_of(
         arrays = [kept[path] for path in paths]
         return ArrayStack(arrays, [None] * len(arrays), tuple(path.name for path in paths))
     folder = None if any_remote(spool) else spool
-    return open_stack(
+    stack, _ = open_stack(
         paths,
         in_memory_bytes=kept_bytes,
         limit_bytes=limit,
         spool_folder=folder,
         workers=means.workers,
-    )[0]
+    )
+    return stack.bare() if isinstance(stack, FileStack) else stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -466,15 +469,33 @@ def run_combine(
         raise NoFramesError("; ".join(left_out) or "there is nothing to combine; name some frames")
     usable, odd = same_form(usable)
     left_out += [str(refused.problem) for refused in odd]
+    limit = mem_limit_bytes or default_limit_bytes()
+    try:
+        _require_room_for(usable, target, spec, limit)
+    except MemoryLimitError as error:  # before the files are read through for their sums, which may take hours
+        log_outcome(target, "failed", str(error))
+        return CombinedOutcome(target, "failed", str(error), left_out=tuple(left_out))
     sums = InputSums(usable, check=check_sums, workers=workers)
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
-    means = Resources(replaces, mem_limit_bytes or default_limit_bytes(), workers, progress, watch=watch)
+    means = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
+
+
+def _require_room_for(items: Sequence[RawFrame], target: Path, spec: CombineSpec, limit_bytes: int) -> None:
+    """Raise `MemoryLimitError` where the result does not fit, by what the headers say of the frames."""
+    layouts = [item.frame.image().layout for item in items if item.frame is not None]
+    dtypes = {decoded_float(layout) for layout in layouts if layout is not None}
+    shape_yx = next((layout.shape_yx for layout in layouts if layout is not None), None)
+    if shape_yx is not None:
+        job = CombineJob((), target, spec, compression_of(target))
+        beside = finishing_bytes(job, (shape_yx[0], shape_yx[1]))
+        widest = max(dtypes, key=lambda dtype: dtype.itemsize)
+        require_room(len(layouts), (shape_yx[0], shape_yx[1]), widest, limit_bytes, beside_bytes=beside)
 
 
 def _tidy(target: Path) -> None:

@@ -34,6 +34,8 @@ LOCK_NAME = ".zeroframe.lock"
 #: Says who is writing, on a disk without locks.
 _HOLDER_NAME = ".zeroframe.holder"
 _LONGEST_HOLDER = 400  # bytes: a number, and the name of a machine
+# What the system answers where a link, or a socket, has the name of the lock.
+_NO_FILE = frozenset((errno.ELOOP, errno.EMLINK, errno.ENXIO))
 # What disks that know no locks answer.
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
 
@@ -191,7 +193,12 @@ def _opened(folder: Path, path: Path) -> tuple[int, bool]:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except OSError as error:
+            if error.errno in _NO_FILE:
+                raise _strange_lock(path) from error
             raise output_error(path, error) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise _strange_lock(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -217,10 +224,14 @@ def _refuse_strange(descriptor: int, path: Path) -> None:
     """Refuse a file that no run has written, or that has another name, too: it would be written to, and removed."""
     status = os.fstat(descriptor)
     said = os.pread(descriptor, _LONGEST_HOLDER, 0)
-    ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size < _LONGEST_HOLDER
+    ours = status.st_nlink == 1 and status.st_size < _LONGEST_HOLDER
     if not ours or not (not said or said.startswith(b"process ")):
         os.close(descriptor)
-        raise OutputError(path, "is no lock that a run has left", "move it away, or choose another folder with -o")
+        raise _strange_lock(path)
+
+
+def _strange_lock(path: Path) -> OutputError:
+    return OutputError(path, "is no lock that a run has left", "move it away, or choose another folder with -o")
 
 
 def _is_in_place(descriptor: int, path: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zeroframe.errors import DamagedError, FrameError, ZeroframeWarning
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.fingerprint import FileMark, file_crc32
-from zeroframe.fits.small_files import RECORD_BYTES, read_small_file
+from zeroframe.fits.small_files import RECORD_BYTES, read_small_file, require_file
 from zeroframe.headers.own_results import writable_record
 from zeroframe.run.record_form import MisformedError, require_form
 
@@ -230,6 +230,7 @@ def read_record(folder: Path) -> RunRecord | None:
     """
     path = folder / RECORD_NAME
     try:
+        require_file(path)
         said = json.loads(read_small_file(path, RECORD_BYTES))
         require_form(said)
     except FileNotFoundError:

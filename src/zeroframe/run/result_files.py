@@ -123,7 +123,14 @@ def refuse_foreign(statuses: Judged) -> None:
     OutputExistsError
         Which names the first, and says what it is.
     """
+    folders = [status for status in statuses.refused if _is_folder(status.target)]
+    _refuse(folders, "move the folder away, or choose another one with -o")
     _refuse(statuses.refused, "choose another folder with -o, or replace with --overwrite")
+
+
+def _is_folder(path: Path) -> bool:
+    """Say whether a folder has the name of a result: no option replaces one."""
+    return not isinstance(path, UrlPath) and path.is_dir()
 
 
 def refuse_strange(statuses: Judged) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
-from zeroframe.errors import UsageError
+from zeroframe.errors import OutputError, UsageError
+from zeroframe.fits import looks_like_fits
 from zeroframe.headers.own_results import SIMULATED_FRAME
+from zeroframe.headers.survey import folder_files
 from zeroframe.simulate.frame import SimulatedFrame, simulate_frame
 from zeroframe.simulate.sensor import sensor_truth
 from zeroframe.simulate.specs import FrameSpec, SimulatedCamera, simulated_camera
@@ -131,7 +133,7 @@ def simulate_biases(
     OutputExistsError
         When a file is there already that may not be replaced; nothing has been written then.
     OutputError
-        When a file cannot be written.
+        When a file cannot be written, or the folder holds frames that were not simulated.
     """
     camera = simulated_camera(camera)
     specs = bias_specs(camera, frames)
@@ -172,7 +174,7 @@ def simulate_night(
     OutputExistsError
         When a file is there already that may not be replaced; nothing has been written then.
     OutputError
-        When a file cannot be written.
+        When a file cannot be written, or the folder holds frames that were not simulated.
     """
     camera = simulated_camera(camera)
     specs = night_specs(camera)
@@ -193,6 +195,8 @@ def _write_folder(
     if seed < 0:
         raise UsageError(f"the seed is {seed}; give a number that is not negative")
     paths = [directory / (spec.file_name + (".gz" if gzip else "")) for spec in specs]
+    for folder in {path.parent for path in paths}:
+        _refuse_real_frames(folder)
     replaces = {path: SIMULATED_FRAME.permission(path, overwrite=overwrite) for path in paths}
     # Frames that see light need the response of their filter, and only of that.
     filters = {spec.filter_name for spec in specs if spec.is_lit}
@@ -211,6 +215,14 @@ def _write_folder(
 
     map_threads(make, range(len(specs)), min(_MOST_THREADS, usable_cores()))
     return paths
+
+
+def _refuse_real_frames(folder: Path) -> None:
+    """Refuse a folder in which other frames lie: what is calibrated there next would take both for one night."""
+    for path in folder_files(folder) if folder.is_dir() else ():
+        if path.is_file() and looks_like_fits(path) and not SIMULATED_FRAME.is_ours(path):
+            reason = f"holds a frame that was not simulated ({path.name}), and simulated ones would be mixed with it"
+            raise OutputError(folder, reason, "choose another folder")
 
 
 def _write_raw(path: Path, frame: SimulatedFrame, *, gzip: bool, overwrite: Overwrite) -> None:

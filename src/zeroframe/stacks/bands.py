@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.fits import Cards, ImagePart, read_raw, scan, write_fits
+from zeroframe.fits import ImagePart, read_raw, scan, write_fits
 from zeroframe.fits.atomic import INFLATED
 from zeroframe.fits.odd_disks import hidden_name
 from zeroframe.fits.replacing import Replaceable
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zeroframe.fits import Hdu
     from zeroframe.stacks.stack import Stack
 
 __all__ = [
@@ -49,7 +48,6 @@ __all__ = [
 _BAND_BYTES = 64 << 20
 #: Of many frames a band has so many rows, so that files are not opened for less than 100 kB.
 _FEWEST_ROWS = 16
-_NO_CARDS = Cards(b"END".ljust(80))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +219,9 @@ def combine_in_bands(
 
 def _bare(image: ImageOnDisk) -> ImageOnDisk:
     """Leave out the headers, which are most of what would be sent, and name the file for every process."""
-
-    def without_cards(hdu: Hdu) -> Hdu:
-        return replace(hdu, cards=_NO_CARDS, stored_cards=_NO_CARDS)
-
-    frame = replace(image.frame, path=image.frame.path.absolute(), hdus=())
-    mask = None if image.mask is None else without_cards(image.mask)
-    sums = None if image.sums is None else RowSums()
-    return ImageOnDisk(frame, without_cards(image.image), image.layout, mask, sums)
+    bare = image.bare()
+    frame = replace(bare.frame, path=bare.frame.path.absolute(), hdus=())
+    return replace(bare, frame=frame, sums=None if image.sums is None else RowSums())
 
 
 @dataclass(frozen=True, slots=True)

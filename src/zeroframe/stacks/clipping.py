@@ -53,8 +53,10 @@ _DRAWS = 20_000
 #: Of more than a thousand frames fewer pixels are drawn: the median and the MAD of so many values hardly scatter, and
 #: the time would grow with each frame (4,000 of them: 9 s, and 2 GB).
 _MOST_DRAWN = 20_000_000
-#: Numbers that are worked on at a time, in a few arrays.
+#: So many numbers are drawn at once; of more only some at a time, in a few arrays, of which each thread has its own and
+#: which no limit of memory counts: 1 MB each.
 _DRAWN_AT_ONCE = 1 << 20
+_DRAWN_AT_A_TIME = 1 << 17
 _PIECE = 1 << 18
 
 
@@ -294,7 +296,7 @@ def _drawn(random: np.random.Generator, frames: int, noise_adu: float | None) ->
     after the last of them, so where they do not fit into memory at once they are gone through before, to come to it.
     """
     draws = min(_DRAWS, max(_MOST_DRAWN // frames, 1))
-    rows = max(_DRAWN_AT_ONCE // frames, 1)
+    rows = draws if draws * frames <= _DRAWN_AT_ONCE else max(_DRAWN_AT_A_TIME // frames, 1)
     sizes = [min(rows, draws - start) for start in range(0, draws, rows)]
     if noise_adu is None:
         yield from (random.standard_normal((size, frames)) for size in sizes)

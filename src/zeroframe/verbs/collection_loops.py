@@ -88,7 +88,7 @@ class Saving:
         source = Path(path)
         folder = Path(self.location) if os.fspath(self.location) else source.parent
         target = folder / _with_name(source.name, self.with_name)
-        same = target.resolve() == source.resolve()
+        same = os.path.realpath(target) == os.path.realpath(source)
         return target if self.overwrite or not same else None
 
 

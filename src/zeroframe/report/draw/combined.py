@@ -27,6 +27,7 @@ __all__ = ["above_plot", "combined_blink", "flat_levels_plot", "flat_range", "pi
 _COMBINED_PIXELS = 70_000
 _BAND_BYTES = 8 << 20
 _STEPS_A_DECADE = 8
+_MOST_EXCESS = 1e6
 _FIRST_SIGMAS = 3.0
 _RANGE_PERCENT = (1.0, 99.0)
 #: Flats whose levels differ by less are not drawn: the axis would make much of nothing.
@@ -122,12 +123,14 @@ def above_plot(darks: Mapping[str, Path], unit: str, hot: tuple[str, float, floa
         for row, start in enumerate(np.linspace(0, ny - 1, len(some)).astype(int)):
             image.read_rows(0, slice(int(start), int(start) + 1), some[row : row + 1])
         level, noise = sampled_level(some), clipped_std(some)
-        if not (math.isfinite(level) and noise > 0):
+        if not (math.isfinite(level) and 0 < _FIRST_SIGMAS * noise < _MOST_EXCESS):  # a noise of 1E6 ADU is none
             continue
         if hot is not None and hot[0] == label:
             level = hot[1]
         first = math.floor(_STEPS_A_DECADE * math.log10(_FIRST_SIGMAS * noise))
-        excess = [10.0 ** (step / _STEPS_A_DECADE) for step in range(first, 6 * _STEPS_A_DECADE)]
+        excess = [
+            10.0 ** (step / _STEPS_A_DECADE) for step in range(first, round(_STEPS_A_DECADE * math.log10(_MOST_EXCESS)))
+        ]
         if hot is not None and hot[0] == label:
             excess = sorted({*excess, hot[2] - level})
         counts = pixels_above(image, [level + each for each in excess])

@@ -63,6 +63,7 @@ _NOISE_PIXELS = 100_000
 _ALL_NOISE_BYTES = 64 << 20
 _EDGE_LINES = 1024
 _BINS = 48
+_LEAST_SIGMA = 1e-300
 _SIGMAS = 6.0
 
 
@@ -319,8 +320,8 @@ def bins_for(pixels: NDArray[Any], middle: float, sigma: float, bins: int = _BIN
     >>> bins_for(np.array([0, 1, -1]), 0.2, 4.0), bins_for(np.array([0.1]), 0.0, 4.0)
     ((-24.5, 24.5, 49), (-24.0, 24.0, 48))
     """
-    # bins narrower than float32 can tell numbers of this size apart would be none
-    sigma = max(sigma, abs(middle) * float(np.finfo(np.float32).eps) * bins / _SIGMAS)
+    # bins narrower than float32 can tell numbers of this size apart, or than any number is, would be none
+    sigma = max(sigma, abs(middle) * float(np.finfo(np.float32).eps) * bins / _SIGMAS, _LEAST_SIGMA)
     width = 2 * _SIGMAS * sigma / bins
     doubled = 2 * pixels[np.isfinite(pixels)].astype(np.float64)
     if not np.array_equal(doubled, np.rint(doubled)):
@@ -333,7 +334,8 @@ def bins_for(pixels: NDArray[Any], middle: float, sigma: float, bins: int = _BIN
 
 def histogram_of(pixels: NDArray[Any], low: float, high: float, bins: int) -> Histogram:
     """Count pixels in bins from low to high; those beyond are counted in the first and last."""
-    valid = pixels[np.isfinite(pixels)]
+    # numpy takes the limits in the type of the values, and float32 knows no bins below 1E-38 or beyond 3E38
+    valid = pixels[np.isfinite(pixels)].astype(np.float64, copy=False)
     counts, _ = np.histogram(np.clip(valid, low, high), bins=bins, range=(low, high))
     return Histogram(low, high, tuple(int(count) for count in counts))
 
