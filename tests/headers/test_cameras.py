@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from test_dialects import header_of
 
 from zeroframe.errors import CameraError
-from zeroframe.headers.cameras import Amplifier, Camera, camera_names, camera_to_toml, load_camera, recognise
+from zeroframe.headers.cameras import Camera, camera_names, camera_to_toml, load_camera, recognise
+from zeroframe.headers.detectors import Amplifier
 from zeroframe.headers.sections import AxisRange, Section
 
 MINIMAL = 'name = "mine"\n[[amplifier]]\n'
