@@ -241,6 +241,8 @@ words = st.text(string.ascii_uppercase + "-", min_size=1, max_size=8)
 positive = st.none() | st.floats(1e-6, 1e6)
 ranges = st.lists(st.integers(1, 10), min_size=2, max_size=2).map(lambda ends: AxisRange(*sorted(ends)))
 rectangles = st.none() | st.tuples(ranges, ranges | st.just(AxisRange(None, None))).map(Section)
+ends = st.tuples(st.integers(1, 99), st.integers(1, 99)).map(lambda pair: AxisRange(*pair))
+places = st.none() | st.tuples(ends, ends).map(Section)
 amplifiers = st.builds(
     Amplifier,
     texts,
@@ -249,8 +251,13 @@ amplifiers = st.builds(
     st.sampled_from(["median", "mean", "clipped"]),
     texts,
     rectangles,
+    rectangles,
+    rectangles,
+    places,
     positive,
     positive,
+    positive,
+    texts,
 )
 matches = st.dictionaries(words, st.lists(texts, min_size=1, max_size=3), max_size=3).map(
     lambda found: tuple((card, pattern) for card, patterns in found.items() for pattern in patterns)

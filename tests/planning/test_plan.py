@@ -207,25 +207,25 @@ class TestRecipe:
         name = self.profile(tmp_path, overscan=section("[18:20,:]"), trim=section("[1:16,:]"), overscan_method="mean")
         wishes = {"overscan_fit": "spline", "overscan_order": 2, "overscan_method": "clipped"}
         recipe, _, choices = self.choose(tmp_path, camera=name, trim=section("[1:10,:]"), **wishes)
-        assert recipe.overscan == OverscanSpec(section("[18:20,1:12]"), 1, "clipped", "spline", 2)
+        assert recipe.regions[0].overscan == OverscanSpec(section("[18:20,1:12]"), 1, "clipped", "spline", 2)
         assert str(recipe.trim) == "[1:10,1:12]"
         assert choices["trim"].reason == "as asked for"
 
     def test_order_zero_is_a_constant(self, tmp_path):
         wishes = {"overscan": section("[17:20,:]"), "overscan_fit": "chebyshev", "overscan_order": 0}
-        assert self.choose(tmp_path, **wishes)[0].overscan.order == 0
+        assert self.choose(tmp_path, **wishes)[0].regions[0].overscan.order == 0
 
     def test_sections_switch_recognition_off(self, tmp_path):
         cards = {**LFC, "CCDSUM": "16 16"}
         recipe, camera, choices = self.choose(tmp_path, (258, 130), cards, trim=section("[1:128,:]"))
         assert camera is None
-        assert recipe.overscan is None
+        assert recipe.regions[0].overscan is None
         assert choices["overscan"].reason == "none asked for"
 
     def test_recognised_and_binned(self, tmp_path):
         recipe, camera, choices = self.choose(tmp_path, (258, 130), {**LFC, "CCDSUM": "16 16"})
         assert camera.name == "palomar-lfc"
-        assert (str(recipe.overscan.section), str(recipe.trim)) == ("[130:130,1:258]", "[1:128,1:258]")
+        assert (str(recipe.regions[0].overscan.section), str(recipe.trim)) == ("[130:130,1:258]", "[1:128,1:258]")
         assert "recognised by INSTRUME = 'LFC'" in choices["camera"].reason
 
     @pytest.mark.parametrize("nx", [256, 257])
@@ -257,6 +257,7 @@ class TestRecipe:
             CameraError, match=r"two does not fit .*one\.fits \(20 x 12 pixels\): amplifier a has no trim"
         ):
             self.choose(tmp_path, camera=str(path))
+        (tmp_path / "one.fits").unlink()
         chips = tuple(Amplifier(detector=name) for name in "ab")
         path.write_text(camera_to_toml(Camera("two", "", None, chips)))
         with pytest.raises(UnsupportedError, match="2 detectors in a file"):

@@ -207,8 +207,10 @@ def _say_assembled(header: HeaderDraft, recipe: FrameRecipe, shape_yx: tuple[int
     regions = recipe.regions
     pieces = [_turned(region, shape_yx) for region in regions]
     of_one = assembled_cards(header, pieces, recipe.shape_yx(shape_yx))
+    for line in recipe.words():  # no line of the program's own: it is true of what is combined of such frames, too
+        header.add_history(_ascii(line))
     if of_one is not None and "CRPIX1" in header:
-        header.add_history(f"world coordinates are those of amplifier {regions[of_one].name}")
+        header.add_history(_ascii(f"world coordinates are those of amplifier {regions[of_one].name}"))
     if recipe.subtracts_overscan:
         header["OVERSCAN"] = (f"of each of {len(regions)} amplifiers, see HISTORY", "subtracted")
     header["TRIM"] = (f"assembled of {len(regions)} amplifiers, see HISTORY", "kept of the raw frame")
@@ -218,6 +220,11 @@ def _say_assembled(header: HeaderDraft, recipe: FrameRecipe, shape_yx: tuple[int
         for word in [word for word in number_words(what) if word in header] or [usual]:
             if len(values) == len(regions):
                 set_card(header, word, sum(values) / len(values), f"mean of {len(values)} amplifiers, see HISTORY")
+
+
+def _ascii(words: str) -> str:
+    """Return words as a header can hold them."""
+    return words.encode("unicode_escape").decode("ascii")
 
 
 def native_pixels(raw: RawImage, empty: Callable[[tuple[int, int]], NDArray[np.float32]]) -> NDArray[Any]:

@@ -78,7 +78,7 @@ class FrameRecipe:
         return FrameRecipe(tuple(replace(region, overscan=None, parallel=None) for region in self.regions))
 
     def words(self) -> tuple[str, ...]:
-        """Say what is done, a line a step, as headers do."""
+        """Say what is done, a line a step, as headers do; of several amplifiers, that of each begins with its name."""
         return tuple(line for region in self.regions for line in _region_words(region))
 
 

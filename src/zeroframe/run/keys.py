@@ -196,6 +196,8 @@ def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark
     if recipe.subtracts_overscan:
         header[LEVEL_CARD] = (subtracted, "mean level of the overscan")
     done = recipe.words() or ("nothing subtracted, nothing trimmed",)
+    if recipe.assembles:  # the header says it of each amplifier already
+        done = (f"{len(recipe.regions)} amplifiers assembled",)
     lines = [f"zeroframe {__version__}: {each}" for each in done]
     lines += [f"zeroframe made this of {_ascii(source.name)}", f"sha256 {mark.sha256}"]
     sign(header, key, lines)
