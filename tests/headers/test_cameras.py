@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import string
+from pathlib import Path
 
 import pytest
 from astropy.io import fits
@@ -279,3 +281,13 @@ def test_any_camera_survives_being_written(tmp_path_factory, camera):
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_text(camera_to_toml(camera), encoding="utf-8", newline="")
     assert load_camera(path) == camera
+
+
+def test_the_files_that_the_page_shows_can_be_used(load):
+    page = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text(encoding="utf-8")
+    one, several = (load(block.partition("```")[0]) for block in page.split("```toml\n")[1:])
+    assert len(one.amplifiers) == 1
+    (detector,) = several.detectors
+    assert [each.name for each in detector.placed(several.shape_yx).amplifiers] == ["A", "B"]
+    keys = {field.name for field in dataclasses.fields(Amplifier)} - {"overscan_reason"}
+    assert {key for key in keys if f"`{key}`" not in page} == set()
