@@ -137,6 +137,8 @@ def test_kept_on_a_second_run_and_explained(night):
     choices = {choice.what: choice for choice in plan.choices}
     assert choices["amplifiers"].value == f"{len(of.camera.amplifiers)}, assembled to one image"
     assert "put at [1:160," in choices["amplifier A"].value
+    assert choices["noise of amplifier B"].value.startswith("gain 1.")
+    assert "noise" not in choices  # which would be one figure for all
 
 
 def test_dark_and_flat_are_those_of_the_detector(night):
@@ -215,6 +217,8 @@ def test_the_header_of_each_amplifier_is_refused_where_it_is_asked_for_as_one(ni
         ),
         ({"overscan": "[191:210,1:260]"}, r"overscan .* of amplifier B have \[201:210,1:260\] in common"),
         ({"prescan": "[355:370,1:260]"}, "amplifier 2: prescan: .* outside the image"),
+        ({"overscan": "[181:200,1:200]"}, r"overscan .* of amplifier B stands beside 200 of the 260 rows of its trim"),
+        ({"overscan_axis": 0}, r"overscan .* of amplifier B stands beside 0 of the 160 columns of its trim"),
         ({"name": "A"}, "2 amplifiers are called 'A'"),
         ({"name": ""}, "amplifier 2 has no name"),
         ({"trim": None}, "amplifier B has no trim"),
@@ -223,7 +227,7 @@ def test_the_header_of_each_amplifier_is_refused_where_it_is_asked_for_as_one(ni
 )
 def test_amplifiers_that_cannot_be(tmp_path, change, words):
     of = CAMERAS["two"]
-    plain = ("name", "detector")
+    plain = ("name", "detector", "overscan_axis")
     figures = {key: value if value is None or key in plain else Section.parse(value) for key, value in change.items()}
     (tmp_path / "raw").mkdir()
     header = fits.Header({"IMAGETYP": "bias", "EXPTIME": 0.0})

@@ -20,6 +20,8 @@ __all__ = ["Amplifier", "Detector", "OverscanMethod"]
 
 OverscanMethod = Literal["median", "mean", "clipped"]
 _WHOLE = Section.parse("[*,*]")
+#: An overscan may fall short of the image by a tenth at its ends; as in `zeroframe.frames.overscan`.
+_COVERED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ class Detector:
             amplifiers = [replace(amplifiers[0], trim=_WHOLE.resolve(shape_yx))]
         _check_names(amplifiers)
         _check_apart(amplifiers)
+        for each in amplifiers:
+            _check_beside(each)
         if all(each.place is None for each in amplifiers):
             amplifiers = _in_order(amplifiers)
         _check_places(amplifiers)
@@ -174,6 +178,26 @@ def _check_apart(amplifiers: Sequence[Amplifier]) -> None:
             raise CameraError(
                 f"{word} {section} of {_called(one)} and {other_word} {other_section} of {_called(other)} "
                 f"have {common} in common; each pixel belongs to one of them"
+            )
+
+
+def _check_beside(amplifier: Amplifier) -> None:
+    """Raise where an overscan does not run along the pixels that it is to give a level."""
+    across = 1 - amplifier.overscan_axis
+    for word, section, axis in (
+        ("overscan", amplifier.overscan, across),
+        ("parallel_overscan", amplifier.parallel_overscan, 1 - across),
+    ):
+        if section is None:
+            continue
+        # numpy's rows are the second range of a section
+        (first, last), (low, high) = (part.ranges[1 - axis].ends() for part in (_trim_of(amplifier), section))
+        covered, needed = min(last, high) - max(first, low) + 1, last - first + 1
+        if covered < _COVERED * needed:
+            lines = "rows" if axis == 0 else "columns"
+            raise CameraError(
+                f"{word} {section} of {_called(amplifier)} stands beside {max(covered, 0)} of the {needed} {lines} of "
+                f"its trim {amplifier.trim}; a level for each of the {lines} needs a section along all of them"
             )
 
 
