@@ -46,10 +46,9 @@ class Part(NamedTuple):
 
 
 @kernel
-def _target_row(part: Part, y: int, out: Array) -> Array:
-    """Return where a row of the part goes."""
-    to = part.to_y + (part.ny - 1 - y if part.flip_y else y)
-    return out[to, part.to_x : part.to_x + part.nx]
+def _row_of(part: Part, y: int) -> int:
+    """Return the row of the result that a row of the part goes to."""
+    return part.to_y + (part.ny - 1 - y if part.flip_y else y)
 
 
 @kernel
@@ -94,7 +93,7 @@ def calibrate_swapped16(
         level = row_level[part.y0 + y] - zero
         short = np.float32(level)
         source = pixels[part.y0 + y, part.x0 : part.x0 + nx]
-        target = _target_row(part, y, out)
+        target = out[_row_of(part, y), part.to_x : part.to_x + nx]
         if by_row_only and short == level:
             # both terms are exact in float32, so one rounding is left there, too; twice as fast as float64
             for x in range(nx):
@@ -120,7 +119,7 @@ def calibrate_native(pixels: Array, row_level: Array, column_level: Array, part:
     for y in range(part.ny):
         level = row_level[part.y0 + y]
         source = pixels[part.y0 + y, part.x0 : part.x0 + nx]
-        target = _target_row(part, y, out)
+        target = out[_row_of(part, y), part.to_x : part.to_x + nx]
         for x in range(nx):
             target[x] = np.float64(source[x]) - (level + columns[x])
         if part.flip_x:
