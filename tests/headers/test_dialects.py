@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from zeroframe.headers.dialects import FrameFacts, Kind, read_facts
+from zeroframe.headers.dialects import FrameFacts, read_facts
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 
 HEADERS = Path(__file__).resolve().parents[1] / "data" / "headers"

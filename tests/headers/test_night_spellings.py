@@ -11,7 +11,7 @@ from astropy.io import fits
 from night_headers import frame, plan, several, told
 from nights import calibrated
 from workbench import command, write_raw
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 
 SHAPE_YX = (60, 80)
 LEVEL, NOISE = 1000.0, 4.0

@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from workbench import raw_pixels, small_folder, write_raw
 from zeroframe.errors import FrameError, NoFramesError, NotFitsError, UnsupportedError
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.survey import survey, survey_folder
 
 

@@ -9,7 +9,7 @@ import pytest
 from test_night_matching import LIGHT, a_frame, a_group
 
 from zeroframe.frames.steps import FrameRecipe
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.planning.matching import match_frame, why_not_together
 from zeroframe.planning.matching_memo import Fitting, MatchCache

@@ -15,7 +15,8 @@ from night_headers import frame, plan, several
 from zeroframe.errors import HeaderWarning
 from zeroframe.fits import ImageLayout
 from zeroframe.frames.steps import FrameRecipe, Steps
-from zeroframe.headers.dialects import Kind, read_facts
+from zeroframe.headers.dialects import read_facts
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.survey import survey
 from zeroframe.planning.grouping import batches_of, filter_key
 from zeroframe.planning.matching import match_frame, rank_candidates, why_not_together

@@ -9,7 +9,7 @@ import pytest
 
 from night_headers import frame, plan, several, simulated_headers, told
 from zeroframe.errors import CameraError, MismatchError, NoFramesError, OutputError, RawFolderError
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.survey import survey_tree
 from zeroframe.inspection import inspect_overscan
 from zeroframe.planning.detect import look_at_pixels

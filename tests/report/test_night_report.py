@@ -16,7 +16,7 @@ from nights import RECIPES, SMALL_CG16M, calibrated, planned, sensor_of, small_n
 from workbench import SMALL_LFC
 from zeroframe.frames.quality import measure_frame
 from zeroframe.frames.steps import FrameRecipe
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section as PixelSection
 from zeroframe.report import ReportData, night_report_data, render_report, write_report
 from zeroframe.report.data import (

@@ -39,6 +39,7 @@ OTHERS = {
         *(f"review/{name}.py" for name in ("__init__", "figures", "findings", "rows", "verdict")),
         *(f"review/checks/{name}.py" for name in ("between_kinds", "files", "made", "results")),
     },
+    "of the table of kinds, bytes depend on what `doings` of a row puts into the key": {"headers/kinds.py"},
     "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},
     "of verbs, and of files that are combined without a key": {"verbs/ccddata.py", "run/input_sums.py"},
 }

@@ -8,7 +8,7 @@ import pytest
 from workbench import command, floor_of, header_of, pixels_of, raw_pixels, small_folder, write_raw
 from zeroframe.errors import UsageError
 from zeroframe.frames.statistics import clipped_std
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.stacks.clipping import CLIP_SPREADS, NoiseFloor, clip_spec, gaussian_rate, noise_floor, with_floor
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
 from zeroframe.stacks.measured import ChosenStack, combine_prepared, prepare

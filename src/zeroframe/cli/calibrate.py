@@ -153,6 +153,6 @@ def _dry_run(plan: NightPlan, means: NightResources, screen: NightScreen) -> int
 
 
 def _night_code(result: NightResult, *, strict: bool) -> int:
-    if result.is_good and not (strict and result.review.of("warning")):
+    if not result.review.exit_code(strict=strict):
         return OK
     return INCOMPLETE if result.done else REFUSED

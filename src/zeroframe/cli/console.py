@@ -14,14 +14,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from zeroframe.review import find_check
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from zeroframe.fits.cards import CardValue
-    from zeroframe.frames.quality import Flag
     from zeroframe.headers.listing import Listing
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.first_steps import Choice
+    from zeroframe.review import Review
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.result_files import ResultStatus
     from zeroframe.run.verify import Verified
@@ -93,6 +95,13 @@ def would_stop(statuses: Sequence[ResultStatus]) -> str:
 def say(text: str) -> None:
     """Write to standard error what is not a result."""
     sys.stderr.write("\n".join(harmless(line) for line in text.split("\n")) + "\n")
+
+
+_SEVERITY_STYLES = {"note": "cyan", "warning": "yellow", "error": "bold red"}
+_TONE_STYLES = {"good": "green", "note": "yellow", "bad": "red"}
+#: Uncertain decisions are said before the work begins.
+_SAID_BEFORE = frozenset(("ZF201",))
+_SUSPECT = "ZF202"
 
 
 class Remarks:
@@ -228,58 +237,39 @@ class Screen:
         whole = f"{plural(verified.outputs, 'result')}{raw}: as when the run ended."
         self.line(whole, "verified", "red" if verified.problems else "green")
 
-    def combine_result(self, outcome: CombinedOutcome) -> None:
+    def combine_result(self, outcome: CombinedOutcome, review: Review) -> None:
         """Say what a combination gave."""
-        self._combined_problems(outcome)
-        if not outcome.is_there:
-            return
-        self._suspects(outcome.flags)
-        self._clipping(outcome)
-        table = result_table(f"Result in {outcome.target}")
-        table.add_row("size x, y", size_text(outcome.shape_yx))
-        table.add_row("level", figure_text(outcome.level))
-        combined_rows(table, outcome)
-        if outcome.noise is not None:
-            noise_rows(table, outcome.noise, outcome)
-        self._out.print(table)
-        self._verdict(outcome.is_good)
+        if outcome.is_there:
+            self._clipping(outcome)
+            table = result_table(f"Result in {outcome.target}")
+            table.add_row("size x, y", size_text(outcome.shape_yx))
+            table.add_row("level", figure_text(outcome.level))
+            combined_rows(table, outcome)
+            if outcome.noise is not None:
+                noise_rows(table, outcome.noise, outcome)
+            self._out.print(table)
+        self.findings(review)
 
-    def _combined_problems(self, outcome: CombinedOutcome) -> None:
-        for text in outcome.left_out:
-            self.line(text, "left out", "red")
-        for path in dict.fromkeys(flag.path for flag in outcome.outliers):
-            reasons = "; ".join(flag.sentence for flag in outcome.outliers if flag.path == path)
-            self.line(f"{path}: {reasons}", "left out", "yellow")
-        if not outcome.is_there:
-            self.line(outcome.reason, "not combined", "red")
-
-    def _suspects(self, flags: Sequence[Flag]) -> None:
-        """Say which frames do not seem to belong and were used all the same."""
-        for flag in flags:
-            self.line(f"{flag.path}: {flag.sentence}", "does not belong", "bold red")
-        if flags:
-            number = plural(len({flag.path for flag in flags}), "frame")
+    def findings(self, review: Review) -> None:
+        """Say what was found, the worst first, and close with the verdict."""
+        said = [each for each in review.findings if each.code not in _SAID_BEFORE]
+        for each in said:
+            self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, _SEVERITY_STYLES[each.severity])
+        if any(each.code == _SUSPECT for each in said):
+            number = plural(len({each.frames for each in said if each.code == _SUSPECT}), "frame")
             self.line(f"{number} of these took part; --reject-outliers leaves them out", "careful", "bold red")
+        if said:
+            worst = said[0]
+            self.line(f"zeroframe explain {worst.code} says more", "help", "dim")
+        verdict = review.verdict
+        self._out.print(f"[bold {_TONE_STYLES[verdict.tone]}]{verdict.headline}[/]")
 
     def _clipping(self, outcome: CombinedOutcome) -> None:
-        """Say how values were rejected, and what makes the result noisier than it could be."""
-        clipping, excess = outcome.clipping, outcome.excess
+        """Say how values were rejected."""
+        clipping = outcome.clipping
         if clipping is not None and clipping.rejection.clips:
             reason = "" if clipping.floor is None else f" — {clipping.floor.reason}"
             self.line(clipping.rejection.describe() + reason, "rejection", "cyan")
-        if excess is not None and excess.is_worth_telling:
-            ideal = f"the {figure_text(excess.ideal_adu, 3)} of one frame's pixels / √{outcome.frames}"
-            self.line(
-                f"{figure_text(excess.combined_adu, 3)} ADU, {figure_text(excess.ratio)} times {ideal}",
-                "noise",
-                "yellow",
-            )
-            for part in excess.parts:
-                self.line(f"  {part.sentence}: {figure_text(part.noise_adu, 3)} of it")
-
-    def _verdict(self, is_good: bool) -> None:  # noqa: FBT001
-        verdict = "All is well." if is_good else "Not all is well: see the lines above."
-        self._out.print(f"[bold {'green' if is_good else 'red'}]{verdict}[/]")
 
 
 def plural(number: int, what: str) -> str:

@@ -22,17 +22,16 @@ from zeroframe.cli.console import (
     size_text,
     would_stop,
 )
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.planning.decisions import listed
-from zeroframe.review import find_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from zeroframe.frames.raw import FrameOutcome
+    from zeroframe.frames.steps import Use
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.planning.words import Branch
-    from zeroframe.review import Review
     from zeroframe.run.outcomes import GroupOutcome, NightOutcome, NightResult
     from zeroframe.run.status import NightStatuses
 
@@ -41,11 +40,6 @@ __all__ = ["NightScreen", "only_group"]
 #: The plan of ``--dry-run`` names all.
 _MOST_IGNORED = 5
 _MOST_FRAMES = 40
-_SEVERITY_STYLES = {"note": "cyan", "warning": "yellow", "error": "bold red"}
-_TONE_STYLES = {"good": "green", "note": "yellow", "bad": "red"}
-#: Uncertain decisions are said before the work begins.
-_SAID_BEFORE = frozenset(("ZF201",))
-_SUSPECT = "ZF202"
 _STYLES = {"plain": "default", "good": "green", "doubtful": "yellow", "bad": "red", "faint": "dim"}
 
 
@@ -103,21 +97,7 @@ class NightScreen(Screen):
             self._out.print(_group_table(plan, result, only))
         if plan.science:
             self._out.print(_science_table(plan, result))
-        self._findings(result.review)
-
-    def _findings(self, review: Review) -> None:
-        """Say what was found, the worst first, and close with the verdict."""
-        said = [each for each in review.findings if each.code not in _SAID_BEFORE]
-        for each in said:
-            self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, _SEVERITY_STYLES[each.severity])
-        if any(each.code == _SUSPECT for each in said):
-            number = plural(len({each.frames for each in said if each.code == _SUSPECT}), "frame")
-            self.line(f"{number} of these took part; --reject-outliers leaves them out", "careful", "bold red")
-        if said:
-            worst = said[0]
-            self.line(f"zeroframe explain {worst.code} says more", "help", "dim")
-        verdict = review.verdict
-        self._out.print(f"[bold {_TONE_STYLES[verdict.tone]}]{verdict.headline}[/]")
+        self.findings(result.review)
 
     def _kept(self, result: NightResult) -> None:
         """Say what was there already."""
@@ -196,7 +176,7 @@ def _group_table(plan: NightPlan, result: NightResult, group: Group) -> Table:
     if outcome is not None and outcome.is_there:
         combined_rows(table, outcome)
     if outcome is not None and outcome.noise is not None:
-        noise_rows(table, outcome.noise, outcome, "read noise" if group.kind is Kind.BIAS else "noise")
+        noise_rows(table, outcome.noise, outcome, "read noise" if calibration_kind(group.kind).is_zero else "noise")
     return table
 
 
@@ -208,7 +188,7 @@ def _level_rows(table: Table, group: Group, done: Sequence[FrameOutcome]) -> Non
     table.add_row("… lowest, highest frame", f"{figure_text(min(levels))}, {figure_text(max(levels))}")
     first = group.frames[0]
     less = ["its overscan"] if first.recipe.subtracts_overscan else []
-    less += [name for name, step in (("bias", first.steps.bias), ("dark", first.steps.dark)) if step is not None]
+    less += [use.kind.value for use in first.steps.uses if not use.divides]
     if less:
         after = [outcome.level_adu for outcome in done]
         table.add_row(f"… less {' and '.join(less)}", f"{figure_text(min(after))}, {figure_text(max(after))}")
@@ -250,7 +230,8 @@ def _noises(each: GroupOutcome) -> tuple[float | None, float | None]:
 def _science_table(plan: NightPlan, result: NightResult) -> Table:
     """Show the science frames."""
     table = Table(title=escape(harmless(f"Calibrated in {plan.out}")), title_justify="left", title_style="bold")
-    for name in ("file", "bias", "dark", "flat"):
+    kinds = [row.kind for row in calibration_kinds()]
+    for name in ("file", *kinds):
         table.add_column(name, overflow="fold")
     for name in ("level", "unit", "noise of the sky", "masked"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -259,12 +240,18 @@ def _science_table(plan: NightPlan, result: NightResult) -> Table:
         if each.frame.name not in science:
             continue
         steps, outcome = each.frame.steps, each.outcome
-        scale = "" if steps.dark_scale is None else f" x {steps.dark_scale:.3g}"
-        used = [steps.bias or "–", f"{steps.dark}{scale}" if steps.dark else "–", steps.flat or "–"]
+        used = [_used_words(steps.of(kind)) for kind in kinds]
         figures = [outcome.state] if not outcome.is_there else _figures(each)
         name = each.frame.target.relative_to(plan.out).as_posix()
         table.add_row(*(escape(harmless(text)) for text in (name, *used)), *figures)
     return table
+
+
+def _used_words(use: Use | None) -> str:
+    """Return which combined frame was used, and what it was multiplied by."""
+    if use is None:
+        return "–"
+    return use.name + ("" if use.scale is None else f" x {use.scale:.3g}")
 
 
 def _figures(each: NightOutcome) -> list[str]:

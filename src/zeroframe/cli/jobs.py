@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.memory import parse_size
-from zeroframe.planning.shorthands import JOBS, SHORTHANDS, recipe_for
+from zeroframe.planning.shorthands import SHORTHANDS, jobs, recipe_for
 from zeroframe.run.reduced import Forecast, Reduction
 
 if TYPE_CHECKING:
@@ -281,8 +281,8 @@ def _planned(
     for name in options:
         if name not in known:
             raise UsageError(f"the option {name} is not known{nearest_name(name, known)}")
-    if job not in JOBS:
-        raise UsageError(f"job = {job!r} cannot be used; expected is one of {', '.join(JOBS)}")
+    if job not in jobs():
+        raise UsageError(f"job = {job!r} cannot be used; expected is one of {', '.join(jobs())}")
     frames, results = as_path(raw), as_path(out)
     if options.get("executor") is not None:  # its processes may be in other folders
         frames, results = frames.absolute(), results.absolute()

@@ -33,11 +33,13 @@ from zeroframe.cli.options import (
     Camera,
     Clip,
     IgnoreChecksums,
+    Json,
     MemLimit,
     Method,
     Overwrite,
     RejectOutliers,
     Spread,
+    Strict,
     Workers,
     bytes_of,
     expanded,
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    from zeroframe.run.combined_outcome import CombinedOutcome
 
 __all__ = ["app", "main"]
 
@@ -224,13 +225,16 @@ def combine(
     ignore_checksums: IgnoreChecksums = False,
     mem_limit: MemLimit = None,
     workers: Workers = None,
+    strict: Strict = False,
+    json: Json = False,
 ) -> int:
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
     from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
     from zeroframe.run.combine_files import run_combine
+    from zeroframe.run.reviewing import review_of_combined
     from zeroframe.stacks.clipping import clip_spec
 
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
     frames = expanded(frames)
     if any_remote(*frames):
@@ -248,14 +252,14 @@ def combine(
             progress=progress,
             check_sums=not ignore_checksums,
         )
-    screen.combine_result(outcome)
-    return _combine_code(outcome)
+    review = review_of_combined(outcome, method)
+    screen.combine_result(outcome, review)
+    code = REFUSED if outcome.state != "done" else review.exit_code(strict=strict)
+    if json:
+        from zeroframe.run.document import print_document, review_document
 
-
-def _combine_code(outcome: CombinedOutcome) -> int:
-    if outcome.state != "done":
-        return REFUSED
-    return OK if outcome.is_good else INCOMPLETE
+        print_document({**review_document(review, code), "out": str(output)})
+    return code
 
 
 @app.command(epilog="For example: zeroframe inspect RAW --write my-camera.toml --plot overscan.png")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +22,7 @@ from zeroframe.cli.options import (
     CompressAsked,
     DryRun,
     IgnoreChecksums,
+    Json,
     MemLimit,
     MethodAsked,
     Out,
@@ -34,6 +34,7 @@ from zeroframe.cli.options import (
     RejectAsked,
     Report,
     SpreadAsked,
+    Strict,
     Trim,
     Workers,
     bytes_of,
@@ -69,17 +70,6 @@ Combine = Annotated[
 ByNight = Annotated[
     bool,
     typer.Option("--by-night", help="RAW is a tree, or a list of frames, of many nights.", rich_help_panel=SUBTRACT),
-]
-
-
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.", rich_help_panel=WRITE)]
-Json = Annotated[
-    bool,
-    typer.Option(
-        "--json",
-        help="Print verdict, findings and figures as JSON, and nothing else, to standard output.",
-        rich_help_panel=WRITE,
-    ),
 ]
 
 
@@ -206,9 +196,9 @@ def _carried_out(
         screen = NightScreen(sys.stderr if means.json else None)
         code, result = carry_out_plan(plan, means, screen, executor)
     if means.json and result is not None:
-        from zeroframe.run.document import run_document
+        from zeroframe.run.document import print_document, run_document
 
-        sys.stdout.write(dumps(run_document(plan, result, code), indent=1) + "\n")
+        print_document(run_document(plan, result, code))
     return code
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "CompressAsked",
     "DryRun",
     "IgnoreChecksums",
+    "Json",
     "MemLimit",
     "Method",
     "MethodAsked",
@@ -51,6 +52,7 @@ __all__ = [
     "Report",
     "Spread",
     "SpreadAsked",
+    "Strict",
     "Trim",
     "Workers",
     "bytes_of",
@@ -87,6 +89,15 @@ def local_path(text: str) -> Path:
     return path
 
 
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.", rich_help_panel=WRITE)]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print verdict, findings and figures as JSON, and nothing else, to standard output.",
+        rich_help_panel=WRITE,
+    ),
+]
 Out = Annotated[
     Path,
     typer.Option(

@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_std, sampled_level
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import is_lit
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.headers.dialects import FrameFacts
+    from zeroframe.headers.kinds import Kind
 
 __all__ = ["Flag", "FrameQuality", "flag_frames", "measure_frame", "stated_noise"]
 
@@ -48,7 +49,6 @@ _EXPOSURE_S, _EXPOSURE_FRACTION = 1.0, 0.02
 _SATURATED_FRACTION, _NON_FINITE_FRACTION = 1e-3, 1e-2
 _SHARE_RATIO, _LONE_SHARE = 5.0, 0.5
 #: Light is what these frames are for: their levels and shapes may differ.
-_LIT = (Kind.FLAT, Kind.SCIENCE, Kind.ARC)
 
 
 #: Pairs of rows on which noise is held against uncertainties.
@@ -275,7 +275,7 @@ def flag_frames(
         kinds = [known[path].kind for path in known]
         usual = Counter(kinds).most_common(1)[0][0] if kinds else None
         flags += _header_flags(known, usual)
-        if usual not in _LIT:
+        if not is_lit(usual):
             noise = _robust([quality.noise_adu for quality in qualities.values()])[0]
             level, shape = (_LEVEL_NOISES, _SHAPE_NOISES) if level_subtracted else (_DRIFTING_NOISES, _DRIFTING_NOISES)
             flags += _level_and_noise_flags(qualities, noise, level * noise)
@@ -381,7 +381,7 @@ def _header_flags(facts: Mapping[Path, FrameFacts], usual_kind: Kind | None) -> 
     flags = [
         Flag(path, "kind", 1.0, 0.0, f"it is a {fact.kind} by {fact.kind_reason}, the others are {usual_kind}")
         for path, fact in facts.items()
-        if fact.kind is not usual_kind and fact.kind is not None and usual_kind is not None
+        if fact.kind != usual_kind and fact.kind is not None and usual_kind is not None
     ]
     degrees = {path: fact.temperature_c for path, fact in facts.items() if fact.temperature_c is not None}
     gains = {path: fact.gain_e_per_adu for path, fact in facts.items() if fact.gain_e_per_adu is not None}
@@ -393,7 +393,7 @@ def _header_flags(facts: Mapping[Path, FrameFacts], usual_kind: Kind | None) -> 
     if len(gains) >= _FEWEST_TO_COMPARE:
         floor = _GAIN_FRACTION * float(median_of_valid(list(gains.values())))
         flags += _odd_ones(gains, "gain", floor, lambda g, u: f"its gain is {g:g} e-/ADU, the others' {u:g}")
-    if len(seconds) >= _FEWEST_TO_COMPARE and usual_kind not in _LIT:
+    if len(seconds) >= _FEWEST_TO_COMPARE and not is_lit(usual_kind):
         floor = max(_EXPOSURE_S, _EXPOSURE_FRACTION * float(median_of_valid(list(seconds.values()))))
         flags += _odd_ones(seconds, "exposure", floor, lambda s, u: f"exposed for {s:g} s, the others for {u:g} s")
     return flags

@@ -8,25 +8,86 @@ import numpy as np
 
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.raw import is_fused
+from zeroframe.headers.kinds import calibration_kind
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.masks import mask_high, mask_high_swapped16
+from zeroframe.kernels.operations import Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from zeroframe.fits import HeaderDraft, RawImage
     from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import CalibratedFrame, Calibrations
+    from zeroframe.kernels.calibrate import NoiseModel, Window
 
-__all__ = ["mask_saturated", "record_steps", "reduce_frame", "subtract_planes"]
+__all__ = ["mask_saturated", "operate", "record_steps", "reduce_frame"]
 
 
-def subtract_planes(pixels: NDArray[Any], bias: NDArray[Any], dark: NDArray[Any], scale: float) -> None:
-    """Subtract a bias, and a dark times ``scale``, from a frame, in place; of shape (0, 0) where there is none."""
-    none = NO_CALIBRATION
-    calibrate_image(
-        pixels, none, (bias, dark, none), (none, none, none), none, Factors(dark=scale), NO_NOISE, pixels, none
-    )
+#: In the place of a frame that is not there.
+_NOTHING = Operation(divides=False, plane=NO_CALIBRATION, sigma=NO_CALIBRATION)
+
+
+def operate(
+    operations: Sequence[Operation],
+    pixels: NDArray[Any],
+    *,
+    factor: float = 1.0,
+    noise: NoiseModel | None = None,
+    pedestal: NDArray[Any] = NO_CALIBRATION,
+    sigma: NDArray[Any] = NO_CALIBRATION,
+    window: Window | None = None,
+) -> int:
+    """Subtract combined frames from a frame, or divide it by them, in place; return how many pixels are not finite.
+
+    Parameters
+    ----------
+    operations : sequence of Operation
+        In their order. Those of a bias, a dark and a flat take one pass over the frame, in float64; where there are
+        more, pixels are rounded to their own type between the passes.
+    pixels : ndarray of float, shape (ny, nx)
+        The frame.
+    factor : float
+        What the result is multiplied by.
+    noise : NoiseModel, optional
+        What the noise of the frame is made of; its shares are not looked at. Without it no deviations are made.
+    pedestal : ndarray of float, shape (ny, nx) or (0, 0)
+        What light is counted from in each pixel; of shape (0, 0) where ``noise.level`` is.
+    sigma : ndarray of float, shape (ny, nx) or (0, 0)
+        Filled with standard deviations, where there is noise.
+    window : Window, optional
+        The pixels that are worked on, such as those that one amplifier read; None: all.
+    """
+    passes, not_finite = _passes(operations), 0
+    known = NO_CALIBRATION
+    for number, some in enumerate(passes, start=1):
+        minus = [each for each in some if not each.divides]
+        one, two, *_ = *minus, _NOTHING, _NOTHING
+        over = next((each for each in some if each.divides), _NOTHING)
+        factors = Factors(bias=one.factor, dark=two.factor, result=factor if number == len(passes) else 1.0)
+        model, sigmas = NO_NOISE, (NO_CALIBRATION, NO_CALIBRATION, NO_CALIBRATION)
+        if noise is not None:
+            model = noise if number == 1 else NO_NOISE
+            model = model._replace(bias_share=one.share, dark_share=two.share, flat_share=over.share)
+            sigmas = one.sigma, two.sigma, over.sigma
+        planes = one.plane, two.plane, over.plane
+        not_finite = calibrate_image(pixels, known, planes, sigmas, pedestal, factors, model, pixels, sigma, window)
+        known, pedestal = sigma, NO_CALIBRATION  # from the second pass on, the noise of the frame is known
+    return not_finite
+
+
+def _passes(operations: Sequence[Operation]) -> list[list[Operation]]:
+    """Put together what one pass does: two frames are subtracted at most, then it is divided by one."""
+    passes: list[list[Operation]] = [[]]
+    for each in operations:
+        last = passes[-1]
+        divided = any(one.divides for one in last)
+        if divided or (not each.divides and len(last) == 2):
+            passes.append([])
+        passes[-1].append(each)
+    return passes
 
 
 def reduce_frame(
@@ -59,21 +120,16 @@ def reduce_frame(
     if in_electrons:
         header["BUNIT"] = ("electron", "")
         header["GAINCOR"] = (_mean_gain(with_), "e-/ADU, multiplied by")
-    scale = 1.0 if steps.dark_scale is None else steps.dark_scale
     not_finite = 0
     for each in with_.electronics:
-        factor = each.to_electrons if in_electrons and each.to_electrons is not None else 1.0
-        not_finite += calibrate_image(
+        not_finite += operate(
+            with_.operations,
             pixels,
-            NO_CALIBRATION,
-            with_.planes,
-            with_.sigmas,
-            with_.pedestal,
-            Factors(dark=scale, result=factor),
-            NO_NOISE if each.noise is None else each.noise,
-            pixels,
-            sigma,
-            each.window,
+            factor=each.to_electrons if in_electrons and each.to_electrons is not None else 1.0,
+            noise=each.noise,
+            pedestal=with_.pedestal,
+            sigma=sigma,
+            window=each.window,
         )
     for more in with_.masks:
         mask |= more
@@ -99,15 +155,11 @@ def _mean_gain(with_: Calibrations) -> float:
 
 
 def record_steps(frame: CalibratedFrame, header: HeaderDraft) -> None:
-    """Say in a header in IRAF's words what is done."""
-    steps = frame.steps
-    if steps.bias is not None:
-        header["ZEROCOR"] = (steps.bias, "subtracted")
-    if steps.dark is not None:
-        scaled = "" if steps.dark_scale is None else f" x {steps.dark_scale:.6g}"
-        header["DARKCOR"] = (f"{steps.dark}{scaled}", "subtracted")
-    if steps.flat is not None:
-        header["FLATCOR"] = (steps.flat, "divided by")
+    """Say in a header what is done, in IRAF's words where it has some."""
+    for use in frame.steps.uses:
+        row = calibration_kind(use.kind)
+        scaled = "" if use.scale is None else f" x {use.scale:.6g}"
+        header[row.card] = (f"{use.name}{scaled}", row.done)
 
 
 def mask_saturated(raw: RawImage, frame: CalibratedFrame, mask: NDArray[np.bool_]) -> int:

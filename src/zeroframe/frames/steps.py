@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from zeroframe.frames.calibration_frames import NO_CALIBRATION, error_factor
+from zeroframe.frames.calibration_frames import error_factor
 from zeroframe.frames.regions import Region, assembled_shape
+from zeroframe.headers.kinds import Kind, calibration_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.overscan import OverscanSpec
     from zeroframe.headers.sections import Section
     from zeroframe.kernels.calibrate import NoiseModel, Window
-
+    from zeroframe.kernels.operations import Operation
 
 __all__ = [
     "COSMIC_RAYS",
@@ -28,6 +29,7 @@ __all__ = [
     "Electronics",
     "FrameRecipe",
     "Steps",
+    "Use",
 ]
 
 
@@ -108,6 +110,33 @@ COSMIC_RAYS: tuple[CosmicRays, ...] = ("none", "lacosmic", "median")
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """A combined frame that a frame is calibrated with.
+
+    Attributes
+    ----------
+    kind : Kind
+        What it is, and so what is done with it: see `zeroframe.headers.kinds`.
+    name : str
+        Of the combined frame, relative to OUT.
+    scale : float or None
+        What it is multiplied by; None: it is used as it is.
+    min_value : float or None
+        One to divide by, brought to a level of 1, is no lower than this.
+    """
+
+    kind: Kind
+    name: str
+    scale: float | None = None
+    min_value: float | None = None
+
+    @property
+    def divides(self) -> bool:
+        """Whether the frame is divided by it."""
+        return calibration_kind(self.kind).divides
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """What is done to a frame after its overscan is subtracted and it is trimmed, in this order; by default nothing.
 
@@ -116,12 +145,8 @@ class Steps:
     uncertainty : bool
         Whether a standard deviation is made for each pixel and carried on. Where the read noise or the gain is None, it
         has to be measured.
-    bias, dark, flat : str or None
-        Names of combined frames, relative to OUT: subtracted, subtracted, divided by.
-    dark_scale : float or None
-        What the dark is multiplied by; None: it is used as it is.
-    flat_min_value : float or None
-        The flat, brought to a level of 1, is no lower than this.
+    uses : tuple of Use
+        The combined frames that it is calibrated with, in this order; one of a kind at most.
     masks : tuple of str
         Names of masks, relative to OUT; their pixels are masked.
     gain_e_per_adu, read_noise_e : float or None
@@ -133,11 +158,7 @@ class Steps:
     """
 
     uncertainty: bool = False
-    bias: str | None = None
-    dark: str | None = None
-    dark_scale: float | None = None
-    flat: str | None = None
-    flat_min_value: float | None = None
+    uses: tuple[Use, ...] = ()
     masks: tuple[str, ...] = ()
     gain_e_per_adu: float | None = None
     read_noise_e: float | None = None
@@ -147,7 +168,43 @@ class Steps:
     @property
     def needs(self) -> tuple[str, ...]:
         """Names of the combined frames and masks that must be there first."""
-        return tuple(name for name in (self.bias, self.dark, self.flat, *self.masks) if name is not None)
+        return (*(use.name for use in self.uses), *self.masks)
+
+    def of(self, kind: str) -> Use | None:
+        """Return the combined frame of a kind; None where none is used."""
+        return next((use for use in self.uses if use.kind == kind), None)
+
+    def name_of(self, kind: str) -> str | None:
+        """Return the name of the combined frame of a kind; None where none is used."""
+        used = self.of(kind)
+        return None if used is None else used.name
+
+    @property
+    def bias(self) -> str | None:
+        """Name of the combined bias."""
+        return self.name_of(Kind.BIAS)
+
+    @property
+    def dark(self) -> str | None:
+        """Name of the combined dark."""
+        return self.name_of(Kind.DARK)
+
+    @property
+    def flat(self) -> str | None:
+        """Name of the combined flat."""
+        return self.name_of(Kind.FLAT)
+
+    @property
+    def dark_scale(self) -> float | None:
+        """What the dark is multiplied by; None: it is used as it is."""
+        used = self.of(Kind.DARK)
+        return None if used is None else used.scale
+
+    @property
+    def flat_min_value(self) -> float | None:
+        """The flat, brought to a level of 1, is no lower than this."""
+        used = self.of(Kind.FLAT)
+        return None if used is None else used.min_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +233,8 @@ class Calibrations:
 
     Attributes
     ----------
-    bias, dark, flat : CalibrationFrame or None
-        Combined frames; the flat is above zero everywhere.
+    operations : tuple of Operation
+        What is done with combined frames, in this order.
     masks : tuple of ndarray of bool
         Pixels that are masked.
     pedestal : ndarray
@@ -190,9 +247,7 @@ class Calibrations:
         What could not be done, and why.
     """
 
-    bias: CalibrationFrame | None
-    dark: CalibrationFrame | None
-    flat: CalibrationFrame | None
+    operations: tuple[Operation, ...]
     masks: tuple[NDArray[Any], ...]
     pedestal: NDArray[Any]
     gain_e_per_adu: float | None
@@ -204,17 +259,6 @@ class Calibrations:
     def makes_noise(self) -> bool:
         """Whether standard deviations are made."""
         return all(each.noise is not None for each in self.electronics)
-
-    @property
-    def planes(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Bias, dark and flat, as kernels take them."""
-        return tuple(NO_CALIBRATION if one is None else one.data for one in (self.bias, self.dark, self.flat))  # type: ignore[return-value]
-
-    @property
-    def sigmas(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Their standard deviations; none where no uncertainty is made."""
-        used = (self.bias, self.dark, self.flat) if self.makes_noise else (None, None, None)
-        return tuple(NO_CALIBRATION if one is None else one.sigma for one in used)  # type: ignore[return-value]
 
 
 class CalibratedFrame(Protocol):

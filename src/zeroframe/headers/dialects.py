@@ -11,7 +11,6 @@ import re
 import tomllib
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from math import isfinite
 from pathlib import Path
@@ -19,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError
 from zeroframe.fits.cards import Cards
+from zeroframe.headers.kinds import Kind, calibration_kinds, is_calibration
 from zeroframe.headers.sections import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["FrameFacts", "Kind", "number_words", "read_facts"]
+__all__ = ["FrameFacts", "number_words", "read_facts"]
 
 _ZERO_CELSIUS_K = 273.15
 _NUMBER = re.compile(
@@ -36,23 +36,6 @@ _ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?![0-9])")
 _MOST_SHOWN, _MOST_BITS = 80, 1000
 _FACTORS = re.compile(r"([0-9]{1,3})(?:\s*[x, ]\s*([0-9]{1,3}))?", re.IGNORECASE)
 _EXTENSIONS = re.compile(r"\.(fits?|fts|gz|bz2|fz)$", re.IGNORECASE)
-
-
-class Kind(StrEnum):
-    """What a frame is for.
-
-    Examples
-    --------
-    >>> Kind("bias") is Kind.BIAS
-    True
-    """
-
-    BIAS = "bias"
-    DARK = "dark"
-    FLAT = "flat"
-    SCIENCE = "science"
-    ARC = "arc"
-    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +113,7 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
     --------
     >>> facts = read_facts({"IMAGETYP": "zero    ", "EXPTIME": 0.0, "BIASSEC": "[102:133,1:1024]"})
     >>> facts.kind, facts.kind_reason, str(facts.bias_section)
-    (<Kind.BIAS: 'bias'>, "IMAGETYP = 'zero'", '[102:133,1:1024]')
+    (<Kind: 'bias'>, "IMAGETYP = 'zero'", '[102:133,1:1024]')
     >>> read_facts({"EXPTIME": 0.12}, "z001.FIT").kind_certain
     False
     """
@@ -419,7 +402,7 @@ def _kind(reader: _Reader, file_name: str) -> tuple[Kind | None, str, bool, bool
         value = reader.value(keyword)
         if not isinstance(value, str):  # FRAME = 14 is a running number
             continue
-        kind = _kind_of_words(value)
+        kind = _kind_of_row(value) or _kind_of_words(value)
         if kind is not None:
             return kind, f"{keyword} = {value!r}", True, _says_combined(value)
         if _letters(value) not in table["not_a_kind"]:
@@ -428,9 +411,15 @@ def _kind(reader: _Reader, file_name: str) -> tuple[Kind | None, str, bool, bool
         return None, unknown, False, False
     for keyword, text in reader.texts(table["free_text_cards"]):
         kind = _lookup("phrases").get(_letters(text))
-        if kind in {Kind.BIAS, Kind.DARK, Kind.FLAT}:
+        if is_calibration(kind):
             return kind, f"{keyword} = {text!r}", False, _says_combined(text)
     return _kind_of_file_name(file_name)
+
+
+def _kind_of_row(value: str) -> Kind | None:
+    """Return the kind whose row of the table names this word."""
+    rows = [row for row in calibration_kinds() if row.header_words]
+    return next((row.kind for row in rows if _letters(value) in row.header_words), None) if rows else None
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.inspection.leak import LeakProfile, measure_leak, row_level_noise
 from zeroframe.inspection.profiles import (
@@ -199,7 +199,7 @@ def _lit_shifts(frames: Frames, levels: Mapping[int, float]) -> dict[str, float]
     zero = float(np.mean([levels[id(sample)] for sample in frames.biases]))
     kinds = dict.fromkeys(sample.kind for sample in frames.lit)
     return {
-        kind.value: float(np.mean([levels[id(sample)] for sample in frames.lit if sample.kind is kind])) - zero
+        kind.value: float(np.mean([levels[id(sample)] for sample in frames.lit if sample.kind == kind])) - zero
         for kind in kinds
     }
 
@@ -252,7 +252,7 @@ def _curves(frames: Frames, side: Side, levels: Mapping[int, float]) -> tuple[ND
         profiles = [
             clipped_column_means(sample.zones[side][frames.zone_lines(sample, side), :reach])[0] - levels[id(sample)]
             for sample in frames.samples
-            if sample.kind is kind
+            if sample.kind == kind
         ]
         by_kind[kind.value] = np.mean(profiles, axis=0)
     return numbers, by_kind

@@ -11,7 +11,7 @@ import numpy as np
 from zeroframe.errors import SectionError
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
 from zeroframe.inspection.gain import Measured, gain_from_pairs, read_noise_from_pairs
@@ -125,7 +125,7 @@ def _judge(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanIns
     chosen = choose_strip(strips)
     spec = None if chosen is None or chosen.usable is None else OverscanSpec(chosen.usable, chosen.axis)
     used: dict[str, tuple[str, ...]] = {
-        kind.value: tuple(sample.source.name for sample in samples if sample.kind is kind) for kind in kinds
+        kind.value: tuple(sample.source.name for sample in samples if sample.kind == kind) for kind in kinds
     }
     sentences = (*write_sentences(evidence), *_about_camera(camera, spec, binning_xy))
     return OverscanInspection(
@@ -275,7 +275,7 @@ def _side_profiles(samples: Sequence[FrameSample]) -> dict[Side, dict[str, np.nd
     kinds = dict.fromkeys(sample.kind for sample in samples)
     return {
         side: {
-            kind.value: np.mean([sample.medians[side] for sample in samples if sample.kind is kind], axis=0)
+            kind.value: np.mean([sample.medians[side] for sample in samples if sample.kind == kind], axis=0)
             for kind in kinds
         }
         for side in SIDES

@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroframe.errors import FrameError, MemoryLimitError
 from zeroframe.fits.failures import attempt
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.profiles import SIDES, Side, clipped_block_means, column_medians, side_view
 from zeroframe.workers import map_threads, worker_count
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
 from zeroframe.fits.store.names import as_path
-from zeroframe.headers.dialects import FrameFacts, Kind, read_facts
+from zeroframe.headers.dialects import FrameFacts, read_facts
+from zeroframe.headers.kinds import Kind, calibration_kinds
 from zeroframe.headers.survey import RawFrame, survey, survey_folder
 
 if TYPE_CHECKING:
@@ -174,11 +175,11 @@ def _as_sequence(frames: object) -> Sequence[object]:
 
 
 def _as_kind(kind: object) -> Kind:
-    try:
-        return Kind(str(kind).lower())
-    except ValueError:
-        known = ", ".join(member.value for member in Kind)
-        raise ArgumentError(f"{kind!r} is no kind of frame; use {known}") from None
+    known = (*(row.kind for row in calibration_kinds()), Kind.SCIENCE, Kind.ARC, Kind.OTHER)
+    found = Kind(str(kind).lower())
+    if found not in known:
+        raise ArgumentError(f"{kind!r} is no kind of frame; use {', '.join(known)}")
+    return found
 
 
 def _sources(frames: Sequence[object], kind: Kind | None, workers: int | None) -> Iterator[Source | FrameError | None]:
@@ -253,7 +254,7 @@ def choose_sources(sources: Sequence[Source]) -> list[Source]:
         )
     chosen = []
     for kind, most in _MOST.items():
-        members = [source for source in alike if source.kind is kind]
+        members = [source for source in alike if source.kind == kind]
         if kind is Kind.FLAT:
             chosen += _flats(members, most)
         elif kind is Kind.BIAS:

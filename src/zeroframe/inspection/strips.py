@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.profiles import MOST_LINES, SIDES, Side, clipped_column_means, neighbour_variances
 from zeroframe.inspection.samples import LIT, FrameSample
 

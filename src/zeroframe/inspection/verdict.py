@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, NoFramesError
 from zeroframe.fits.failures import attempt
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.survey import survey_files
 from zeroframe.planning.select import classify
 from zeroframe.planning.traits import emptiest_hours, moment_of, split_nights
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from zeroframe.headers.kinds import Kind
     from zeroframe.headers.survey import RawFrame
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.traits import Moment
@@ -32,7 +33,6 @@ UNDATED = "undated"
 _CHUNK = 1000
 #: With less idle time than this, the day cannot be told from a break in the night.
 _SHORTEST_DAY_S = 3 * 3600.0
-_CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +185,8 @@ def _night(name: str, members: Sequence[_Noted]) -> Night:
         files=tuple(sorted(each.path for each in members)),
         wanted=sum(each.wanted for each in members),
         folder=os.path.commonpath(folders),
-        calibrations={kind: tuple(sorted(each.path for each in members if each.kind is kind)) for kind in _CALIBRATION},
+        calibrations={
+            row.kind: tuple(sorted(each.path for each in members if each.kind == row.kind))
+            for row in calibration_kinds()
+        },
     )

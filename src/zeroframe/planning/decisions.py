@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.planning.first_steps import Choice, size_words
 from zeroframe.planning.grouping import exposure_words, frames_words
 from zeroframe.planning.matching import nights_apart
@@ -16,7 +16,7 @@ from zeroframe.planning.uses import frame_uses
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from zeroframe.planning.plan import Group, Match, NightFrame, NightPlan, Step
+    from zeroframe.planning.plan import Group, Match, NightFrame, NightPlan
     from zeroframe.planning.select import Selection
 
 __all__ = ["decisions_of", "listed", "lost_words"]
@@ -25,20 +25,9 @@ _MOST_NAMES = 5
 _LONG_FOR_A_BIAS_S = 1.0
 #: With less idle time than this, the day cannot be told from a break in the night.
 _SHORTEST_DAY_S = 3 * 3600.0
-_LOST: dict[Step, str] = {
-    "bias": "its level and structure stay in",
-    "dark": "dark current and hot pixels stay in",
-    "flat": "vignetting, dust and pixel response stay in",
-}
-#: Said where there is not a single one: it may be on purpose.
-_UNWANTED: dict[Step, str] = {
-    "bias": "; if none is wanted, say so by steps.bias = 'never' in the recipe",
-    "dark": "; if none is wanted, say so by steps.dark = false in the recipe",
-    "flat": "; if none is wanted, say so by steps.flat = false in the recipe",
-}
 
 
-def lost_words(what: Step) -> str:
+def lost_words(what: str) -> str:
     """Return what stays in a frame that goes without.
 
     Examples
@@ -46,7 +35,7 @@ def lost_words(what: Step) -> str:
     >>> lost_words("dark")
     'dark current and hot pixels stay in'
     """
-    return _LOST[what]
+    return calibration_kind(what).words.lost
 
 
 def listed(names: Iterable[str]) -> str:
@@ -154,15 +143,16 @@ def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _groups(plan: NightPlan, kind: Kind) -> list[Group]:
-    return [group for group in plan.groups if group.kind is kind]
+    return [group for group in plan.groups if group.kind == kind]
 
 
 def _lit(plan: NightPlan) -> list[NightFrame]:
-    """Return the frames that saw light: flats, and what is not combined."""
-    return [*(frame for group in _groups(plan, Kind.FLAT) for frame in group.frames), *plan.science]
+    """Return the frames of flats and the like, and what is not combined: all but those that may keep their bias."""
+    groups = (group for group in plan.groups if not calibration_kind(group.kind).may_keep_bias)
+    return [*(frame for group in groups for frame in group.frames), *plan.science]
 
 
-def _match(frame: NightFrame, what: Step) -> Match | None:
+def _match(frame: NightFrame, what: Kind) -> Match | None:
     return next((match for match in frame.matches if match.what == what), None)
 
 
@@ -173,7 +163,7 @@ def _about_bias(plan: NightPlan) -> Iterator[Choice]:
         some = [group for group in darks if group.includes_bias is includes_bias]
         reasons = defaultdict(list)
         for group in some:
-            match = _match(group.frames[0], "bias")
+            match = _match(group.frames[0], Kind.BIAS)
             reasons["" if match is None else match.reason].append(group.label)
         for reason, labels in reasons.items():
             if includes_bias:
@@ -229,12 +219,13 @@ def _about_other_nights(plan: NightPlan) -> Iterator[Choice]:
 
 def _about_missing(plan: NightPlan) -> Iterator[Choice]:
     """Say what is missing, once for all frames that miss it for the same reason."""
-    missing: dict[tuple[Step, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    missing: dict[tuple[Kind, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     totals = Counter(frame.kind.value for frame in plan.frames)
     for frame in _lit(plan):
         for match in frame.matches:
             if match.is_missing:
-                advice = "" if match.candidates else _UNWANTED[match.what]
+                # where there is not a single one, it may be on purpose
+                advice = "" if match.candidates else f"; {calibration_kind(match.what).words.unwanted}"
                 missing[match.what, match.reason + advice][frame.kind.value].append(frame.name)
     for (what, reason), by_kind in missing.items():
         whom = [

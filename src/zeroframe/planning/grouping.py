@@ -9,12 +9,13 @@ from itertools import count
 from math import fsum
 from typing import TYPE_CHECKING, TypeVar
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.first_steps import size_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Configuration, NightFrame
     from zeroframe.planning.recipe import Tolerances
 
@@ -44,7 +45,7 @@ class Batch:
     Attributes
     ----------
     kind : Kind
-        BIAS, DARK or FLAT.
+        A kind of calibration.
     frames : tuple of NightFrame
         In the order of their names.
     traits : Configuration
@@ -118,7 +119,7 @@ def batches_of(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances)
     Parameters
     ----------
     kind : Kind
-        BIAS, DARK or FLAT.
+        A kind of calibration.
     frames : iterable of NightFrame
         All of that kind.
     tolerances : Tolerances
@@ -132,12 +133,13 @@ def batches_of(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances)
     found = [sorted(frames, key=lambda frame: frame.name)]
     found = [part for each in found for part in _by_key(each, lambda frame: (*_form(frame), frame.traits.night))]
     found = _by_number(found, lambda traits: traits.gain_e_per_adu, tolerances.same_gain)
-    if kind is not Kind.FLAT:
-        same = tolerances.same_bias_temperature if kind is Kind.BIAS else tolerances.same_temperature
+    row = calibration_kind(kind)
+    if row.temperature_tolerance is not None:
+        same = tolerances.temperature_check(row.temperature_tolerance)
         found = _by_number(found, lambda traits: traits.temperature_c, same)
-    if kind is Kind.DARK:
+    if row.by_exposure:
         found = _by_number(found, lambda traits: traits.exposure_s, tolerances.same_exposure)
-    if kind is Kind.FLAT:
+    if row.by_filter:
         found = [part for each in found for part in _by_key(each, lambda frame: (filter_of(frame.traits),))]
     batches = [Batch(kind, tuple(each), _common_traits([frame.traits for frame in each])) for each in found if each]
     return _named(sorted(batches, key=_order), tolerances)
@@ -230,12 +232,13 @@ def _named(batches: Sequence[Batch], tolerances: Tolerances) -> list[Batch]:
 
 def _own_words(batch: Batch) -> list[str]:
     """Return what a combined frame of this kind is always called by."""
-    if batch.kind is Kind.DARK and batch.traits.exposure_s is not None:
+    row = calibration_kind(batch.kind)
+    if row.by_exposure and batch.traits.exposure_s is not None:
         exposure = batch.traits.exposure_s
         rounded = (round(exposure, digits) for digits in range(4))
         short = next((each for each in rounded if _is_near(each, exposure)), exposure)
         return [f"{short:.6g} s"]
-    if batch.kind is Kind.FLAT and batch.traits.filter_name is not None:
+    if row.by_filter and batch.traits.filter_name is not None:
         return [batch.traits.filter_name]
     return []
 
@@ -248,7 +251,7 @@ def _case_words(batch: Batch) -> Iterator[str]:
     traits = batch.traits
     names = {**dict(traits.settings), **({} if traits.filter_name is None else {FILTER: traits.filter_name})}
     for sort in traits.case_counts:
-        if sort != FILTER or batch.kind is Kind.FLAT:
+        if sort != FILTER or calibration_kind(batch.kind).by_filter:
             name = names[sort]
             yield "upper case" if name.isupper() else "lower case" if name.islower() else "mixed case"
 
@@ -273,7 +276,7 @@ def _words_apart(batch: Batch, gains: Mapping[float, float], degrees: Mapping[fl
     words |= {sort: f"{sort} {value}" for sort, value in traits.settings}
     if traits.gain_e_per_adu is not None:
         words["gain"] = f"gain {gains[traits.gain_e_per_adu]:.3g}"
-    if batch.kind is not Kind.FLAT and traits.temperature_c is not None:
+    if calibration_kind(batch.kind).temperature_tolerance is not None and traits.temperature_c is not None:
         words["temperature"] = f"{round(degrees[traits.temperature_c])} C"
     if traits.night is not None:
         words["night"] = f"night of {traits.night}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
 from zeroframe.planning.matching import nights_apart
 from zeroframe.planning.matching_memo import Fitting
 from zeroframe.planning.plan import MaskJob
@@ -14,12 +14,11 @@ from zeroframe.planning.targets import target_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zeroframe.frames.steps import Use
     from zeroframe.planning.plan import Group, NightFrame
     from zeroframe.planning.recipe import NightRecipe
 
 __all__ = ["Masks", "mask_names"]
-
-_WORDS = {Kind.DARK: "hot_pixels", Kind.FLAT: "bad_pixels"}
 
 
 def mask_names(kind: Kind, stem: str, recipe: NightRecipe) -> tuple[str, ...]:
@@ -45,8 +44,10 @@ def mask_names(kind: Kind, stem: str, recipe: NightRecipe) -> tuple[str, ...]:
     >>> mask_names(Kind.DARK, "combined_dark_300s", NightRecipe())
     ('hot_pixels_300s',)
     """
-    wanted = {Kind.DARK: recipe.masks.hot_pixels, Kind.FLAT: recipe.masks.bad_pixels}.get(kind, False)
-    return (stem.replace(f"combined_{kind.value}", _WORDS[kind], 1),) if wanted else ()
+    row = calibration_kind(kind)
+    word = f"{row.mask}_pixels"
+    wanted = row.mask is not None and getattr(recipe.masks, word)
+    return (stem.replace(f"combined_{kind.value}", word, 1),) if wanted else ()
 
 
 class Masks:
@@ -64,8 +65,11 @@ class Masks:
 
     def __init__(self, recipe: NightRecipe, out: Path, groups: Sequence[Group]) -> None:
         self._recipe = recipe
-        self._darks = Fitting("dark", [group for group in groups if group.kind is Kind.DARK], recipe.tolerances)
-        self._jobs = {group.name: self._job(group, out) for group in groups if group.kind is not Kind.BIAS}
+        kinds = [row.kind for row in calibration_kinds() if row.mask is not None and row.by_exposure]
+        self._darks = [
+            Fitting(kind, [group for group in groups if group.kind == kind], recipe.tolerances) for kind in kinds
+        ]
+        self._jobs = {group.name: self._job(group, out) for group in groups}
         self._used: set[str] = set()
 
     @property
@@ -73,11 +77,11 @@ class Masks:
         """Those that have been asked for, in the order of their combined frames."""
         return tuple(job for name, job in self._jobs.items() if job is not None and name in self._used)
 
-    def of(self, frame: NightFrame, flat: str | None) -> tuple[str, ...]:
+    def of(self, frame: NightFrame, uses: Sequence[Use]) -> tuple[str, ...]:
         """Return the names of the masks of a frame: hot pixels of the longest dark that fits, bad ones of its flat."""
-        darks = self._darks.of(frame)
-        hot = min(darks, key=lambda dark: self._order(frame, dark)).name if darks else None
-        sources = [source for source in (hot, flat) if source is not None]
+        fitting = [darks.of(frame) for darks in self._darks]
+        sources = [min(darks, key=lambda dark: self._order(frame, dark)).name for darks in fitting if darks]
+        sources += [use.name for use in uses if not calibration_kind(use.kind).by_exposure]
         jobs = [self._jobs.get(source) for source in sources]
         self._used.update(job.source for job in jobs if job is not None)
         return tuple(job.name for job in jobs if job is not None)
@@ -92,6 +96,6 @@ class Masks:
             return None
         thresholds = self._recipe.masks
         target = target_path(out, Path(f"{names[0]}.fits"), group.compress)
-        if group.kind is Kind.DARK:
+        if calibration_kind(group.kind).mask == "hot":
             return MaskJob("hot", target.name, group.name, target, thresholds.hot_sigmas)
         return MaskJob("bad", target.name, group.name, target, thresholds.bad_sigmas, thresholds.bad_fraction)

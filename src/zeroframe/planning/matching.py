@@ -12,6 +12,7 @@ from datetime import date
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
+from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.first_steps import size_words
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.plan import Candidate, Match
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zeroframe.frames.steps import FrameRecipe
-    from zeroframe.planning.plan import Configuration, Group, Step
+    from zeroframe.headers.kinds import Kind
+    from zeroframe.planning.plan import Configuration, Group
     from zeroframe.planning.recipe import NightRecipe, Tolerances
 
 __all__ = ["match_frame", "nights_apart", "rank_candidates", "why_not_together"]
@@ -66,15 +68,15 @@ def nights_apart(one: Configuration, other: Configuration) -> int | None:
     return abs((date.fromisoformat(one.night) - date.fromisoformat(other.night)).days)
 
 
-def why_not_together(what: Step, frame: Configuration, group: Configuration, tolerances: Tolerances) -> list[str]:
+def why_not_together(what: Kind, frame: Configuration, group: Configuration, tolerances: Tolerances) -> list[str]:
     """Return why a combined frame does not belong to a frame, exposure left aside; empty where it does.
 
     What one of the two headers does not say is no reason.
 
     Parameters
     ----------
-    what : {'bias', 'dark', 'flat'}
-        The kind of combined frame.
+    what : Kind
+        Of the combined frame.
     frame, group : Configuration
         Of the frame, and of the combined one.
     tolerances : Tolerances
@@ -114,22 +116,24 @@ def _unlike(frame: Configuration, group: Configuration, tolerances: Tolerances) 
         yield f"another gain: {own_gain:.4g}, not {other_gain:.4g} e-/ADU"
 
 
-def _unlike_now(what: Step, frame: Configuration, group: Configuration, tolerances: Tolerances) -> Iterator[str]:
+def _unlike_now(what: Kind, frame: Configuration, group: Configuration, tolerances: Tolerances) -> Iterator[str]:
     """Yield in what the circumstances of two exposures differ too much."""
-    if what == "flat" and filter_of(frame) != filter_of(group):
+    row = calibration_kind(what)
+    if row.by_filter and filter_of(frame) != filter_of(group):
         if frame.filter_name is not None and group.filter_name is not None:
             yield f"another filter: {group.filter_name}, not {frame.filter_name}"
         else:
             known = group.filter_name or frame.filter_name
-            yield f"its filter is {known}, and that of the {'frame' if group.filter_name else 'flat'} is not known"
+            yield f"its filter is {known}, and that of the {'frame' if group.filter_name else what} is not known"
     own_c, other_c = group.temperature_c, frame.temperature_c
-    if what != "flat" and own_c is not None and other_c is not None:
-        same = tolerances.same_bias_temperature if what == "bias" else tolerances.same_temperature
+    name = row.temperature_tolerance
+    if name is not None and own_c is not None and other_c is not None:
+        same = tolerances.temperature_check(name)
         if not same(own_c, other_c):
             yield f"at {own_c:.1f} C, not {other_c:.1f} C"
     nights = nights_apart(frame, group)
     if nights:
-        most = {"bias": tolerances.bias_nights, "dark": tolerances.dark_nights, "flat": tolerances.flat_nights}[what]
+        most = float(getattr(tolerances, row.nights_tolerance))
         if nights > most:
             yield f"{_nights_words(nights)}, more than {most:g}"
 
@@ -139,14 +143,14 @@ def _nights_words(nights: int) -> str:
 
 
 def rank_candidates(
-    what: Step, frame: Configuration, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
+    what: Kind, frame: Configuration, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
 ) -> tuple[Candidate, ...]:
     """Return all combined frames of a kind, best first, each with why it is chosen or turned down.
 
     Parameters
     ----------
-    what : {'bias', 'dark', 'flat'}
-        The kind.
+    what : Kind
+        Of the combined frames.
     frame : Configuration
         Of the frame that one is looked for.
     overscan_and_trim : FrameRecipe
@@ -180,7 +184,7 @@ def rank_candidates(
 
 
 def _weigh(
-    what: Step, frame: Configuration, overscan_and_trim: FrameRecipe, group: Group, recipe: NightRecipe
+    what: Kind, frame: Configuration, overscan_and_trim: FrameRecipe, group: Group, recipe: NightRecipe
 ) -> _Weighed:
     traits = group.traits
     problems = why_not_together(what, frame, traits, recipe.tolerances)
@@ -192,7 +196,7 @@ def _weigh(
     if frame.temperature_c is not None and traits.temperature_c is not None:
         degrees = round(abs(frame.temperature_c - traits.temperature_c))
     sort, noise, scale = _SAME, 1.0, None
-    if what == "dark":
+    if calibration_kind(what).by_exposure:
         sort, noise, scale, scaling = _exposure(group, frame, recipe)
         problems += scaling
     return _Weighed(
@@ -210,7 +214,7 @@ def _exposure(group: Group, frame: Configuration, recipe: NightRecipe) -> tuple[
     """Return the class of a dark, by what its noise would be multiplied, it itself, and what forbids that."""
     own_s, wanted_s = group.traits.exposure_s, frame.exposure_s
     if wanted_s is None or own_s is None:
-        whose = "frame" if wanted_s is None else "dark"
+        whose = "frame" if wanted_s is None else group.kind
         return _SAME, 1.0, None, [f"the exposure of the {whose} is not known"]
     if recipe.tolerances.same_exposure(own_s, wanted_s):
         return _SAME, 1.0, None, []
@@ -219,11 +223,11 @@ def _exposure(group: Group, frame: Configuration, recipe: NightRecipe) -> tuple[
     if group.includes_bias:
         exposures = f"exposure {exposure_words(own_s)}, not {exposure_words(wanted_s)}"
         return sort, scale, None, [f"{exposures}: it still holds its bias, so it is never scaled"]
-    words = _exposure_reason(own_s, wanted_s, scale)
-    if not recipe.dark.scale:
-        return sort, scale, used, [f"{words}, and the recipe has dark.scale = false"]
-    if scale > max(1.0, recipe.dark.largest_scale):
-        return sort, scale, used, [f"{words}, more than dark.largest_scale = {recipe.dark.largest_scale:g}"]
+    words, how = _exposure_reason(own_s, wanted_s, scale), recipe.scaling(group.kind)
+    if not how.scale:
+        return sort, scale, used, [f"{words}, and the recipe has {group.kind}.scale = false"]
+    if scale > max(1.0, how.largest_scale):
+        return sort, scale, used, [f"{words}, more than {group.kind}.largest_scale = {how.largest_scale:g}"]
     return sort, scale, used, []
 
 
@@ -231,7 +235,7 @@ def _exposure_reason(own_s: float, wanted_s: float, scale: float) -> str:
     return f"exposure {exposure_words(own_s)}, not {exposure_words(wanted_s)}: would be scaled by {scale:.3g}"
 
 
-def _reason(what: Step, frame: Configuration, each: _Weighed, best: _Weighed | None, *, own_exposure: bool) -> str:
+def _reason(what: Kind, frame: Configuration, each: _Weighed, best: _Weighed | None, *, own_exposure: bool) -> str:
     """Say why a candidate is turned down, or why it is the best, be there a dark of the frame's own exposure or not."""
     if each.problems:
         return "; ".join(each.problems)
@@ -252,17 +256,18 @@ def _reason(what: Step, frame: Configuration, each: _Weighed, best: _Weighed | N
     return f"as good as {best.group.label}, which is named first" if wanted else ""
 
 
-def _why_best(what: Step, frame: Configuration, best: _Weighed, *, own_exposure: bool) -> str:
+def _why_best(what: Kind, frame: Configuration, best: _Weighed, *, own_exposure: bool) -> str:
     traits = best.group.traits
     nights = nights_apart(frame, traits)
     said = []
-    if what == "dark" and best.scale is None:
+    row = calibration_kind(what)
+    if row.by_exposure and best.scale is None:
         said.append(f"same exposure: {exposure_words(traits.exposure_s)}")
-    elif what == "dark":
+    elif row.by_exposure:
         direction = "down" if best.exposure_class == _DOWN else "up"
         none = f"none {'that fits as well ' if own_exposure else ''}has {exposure_words(frame.exposure_s)}"
         said.append(f"{none}; {exposure_words(traits.exposure_s)} scaled {direction} by {best.scale:.3g}")
-    elif what == "flat":
+    elif row.by_filter:
         said.append("same filter" if traits.filter_name is None else f"same filter: {traits.filter_name}")
     else:
         said.append("read in the same way")
@@ -272,7 +277,7 @@ def _why_best(what: Step, frame: Configuration, best: _Weighed, *, own_exposure:
 
 
 def match_frame(
-    what: Step, frame: Configuration, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
+    what: Kind, frame: Configuration, overscan_and_trim: FrameRecipe, groups: Sequence[Group], recipe: NightRecipe
 ) -> Match:
     """Choose the combined frame for one step of a frame that needs it.
 

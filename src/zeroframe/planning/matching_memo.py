@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.matching import match_frame, why_not_together
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from zeroframe.frames.steps import FrameRecipe
+    from zeroframe.headers.kinds import Kind
     from zeroframe.planning.grouping import Batch
-    from zeroframe.planning.plan import Configuration, Group, Match, NightFrame, Step
+    from zeroframe.planning.plan import Configuration, Group, Match, NightFrame
     from zeroframe.planning.recipe import NightRecipe, Tolerances
 
 __all__ = ["Fitting", "MatchCache"]
@@ -26,9 +28,10 @@ Combined = TypeVar("Combined", "Batch", "Group")
 class _Sorts:
     """Tells which frames compare alike with some combined frames, exposure left aside."""
 
-    def __init__(self, what: Step, combined: Iterable[Configuration], tolerances: Tolerances) -> None:
-        self._flats = what == "flat"
-        self._same = tolerances.same_bias_temperature if what == "bias" else tolerances.same_temperature
+    def __init__(self, what: Kind, combined: Iterable[Configuration], tolerances: Tolerances) -> None:
+        self._row = calibration_kind(what)
+        tolerance = self._row.temperature_tolerance
+        self._same = None if tolerance is None else tolerances.temperature_check(tolerance)
         known = {each.temperature_c for each in combined}
         self._temperatures_c = sorted(degrees_c for degrees_c in known if degrees_c is not None)
         self._statuses: dict[float | None, Hashable] = {None: None}
@@ -41,7 +44,7 @@ class _Sorts:
         return (
             *(traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.gain_e_per_adu),
             *(self._standing(traits.temperature_c), traits.night, self._recipe_number(frame.recipe)),
-            traits.filter_name if self._flats else None,
+            traits.filter_name if self._row.by_filter else None,
         )
 
     def _recipe_number(self, recipe: FrameRecipe) -> int:
@@ -54,7 +57,7 @@ class _Sorts:
     def _standing(self, own_c: float | None) -> Hashable:
         """Return how a temperature compares with those of the combined frames; where it is too far off, itself."""
         if own_c is not None and own_c not in self._statuses:
-            is_near = self._flats or all(self._same(each_c, own_c) for each_c in self._temperatures_c)
+            is_near = self._same is None or all(self._same(each_c, own_c) for each_c in self._temperatures_c)
             degrees = tuple(round(abs(own_c - each_c)) for each_c in self._temperatures_c)
             self._statuses[own_c] = degrees if is_near else own_c
         return self._statuses[own_c]
@@ -65,15 +68,15 @@ class Fitting(Generic[Combined]):
 
     Parameters
     ----------
-    what : {'bias', 'dark', 'flat'}
-        The kind.
+    what : Kind
+        Of the combined frames.
     combined : sequence of Batch or of Group
         All of that kind.
     tolerances : Tolerances
         How far they may differ from a frame.
     """
 
-    def __init__(self, what: Step, combined: Sequence[Combined], tolerances: Tolerances) -> None:
+    def __init__(self, what: Kind, combined: Sequence[Combined], tolerances: Tolerances) -> None:
         self._what, self._tolerances = what, tolerances
         self._combined: Sequence[Combined] = combined
         self._sorts = _Sorts(what, [each.traits for each in combined], tolerances)
@@ -96,22 +99,23 @@ class MatchCache:
 
     Parameters
     ----------
-    what : {'bias', 'dark', 'flat'}
-        The kind.
+    what : Kind
+        Of the combined frames.
     groups : sequence of Group
         All of that kind.
     recipe : NightRecipe
         With the tolerances, and how far darks may be scaled.
     """
 
-    def __init__(self, what: Step, groups: Sequence[Group], recipe: NightRecipe) -> None:
+    def __init__(self, what: Kind, groups: Sequence[Group], recipe: NightRecipe) -> None:
         self._what, self._groups, self._recipe = what, groups, recipe
+        self._by_exposure = calibration_kind(what).by_exposure
         self._sorts = _Sorts(what, [group.traits for group in groups], recipe.tolerances)
         self._chosen: dict[Hashable, Match] = {}
 
     def of(self, frame: NightFrame) -> Match:
         """Return the match of a frame."""
-        sort = self._sorts.of(frame), frame.traits.exposure_s if self._what == "dark" else None
+        sort = self._sorts.of(frame), frame.traits.exposure_s if self._by_exposure else None
         if sort not in self._chosen:
             self._chosen[sort] = match_frame(self._what, frame.traits, frame.recipe, self._groups, self._recipe)
         return self._chosen[sort]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import OutputError
 from zeroframe.fits.inputs import Inputs
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
 from zeroframe.headers.survey import survey, tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.detect import look_at_pixels
@@ -38,12 +38,6 @@ __all__ = ["BORROWED", "NightSeries", "nights_of_list", "nights_of_tree"]
 
 #: The folder within that of a night for what it has borrowed.
 BORROWED = "borrowed"
-#: What has to be there, too, before one of a kind can be made.
-_NEEDS = {
-    Kind.BIAS: (Kind.BIAS,),
-    Kind.DARK: (Kind.DARK, Kind.BIAS),
-    Kind.FLAT: (Kind.FLAT, Kind.DARK, Kind.BIAS),
-}
 
 
 @dataclass(frozen=True)
@@ -120,7 +114,7 @@ class NightSeries:
         for others in self._ever_further(night):
             if not wanted:
                 break
-            kinds = {kind for each in wanted for kind in _NEEDS[each]}
+            kinds = {kind for each in wanted for kind in (each, *calibration_kind(each).needs)}
             paths = [Path(path) for other in others for kind in kinds for path in other.calibrations[kind]]
             known = {item.path for item in lent}
             new = [path for path in paths if path not in known]
@@ -138,7 +132,7 @@ class NightSeries:
         What is chosen is of the nearest night, so it does not depend on how far one looks beyond.
         """
         limits = self.recipe.tolerances
-        most = int(max(limits.bias_nights, limits.dark_nights, limits.flat_nights))
+        most = int(max(getattr(limits, row.nights_tolerance) for row in calibration_kinds()))
         most = min(most, max(self._by_day, default=0) - min(self._by_day, default=0))
         if night.day is None or self.recipe.nights.borrow == "none":
             return
@@ -195,7 +189,7 @@ class _Planner:
 
     def wanted(self, trial: NightPlan) -> set[Kind]:
         """Return the kinds of combined frames that the night lacks."""
-        missing = {Kind(match.what) for frame in self.used(trial) for match in frame.matches if match.is_missing}
+        missing = {match.what for frame in self.used(trial) for match in frame.matches if match.is_missing}
         if any(_lacks_noise(trial, frame) for frame in self._own_frames(trial)):
             missing.add(Kind.BIAS)
         return missing

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from zeroframe.headers.kinds import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from zeroframe.fits import Compression, ImageLayout
     from zeroframe.frames.steps import FrameRecipe, Steps
     from zeroframe.headers.cameras import Camera
-    from zeroframe.headers.dialects import FrameFacts, Kind
+    from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.first_steps import Choice
@@ -36,11 +38,9 @@ __all__ = [
     "Match",
     "NightFrame",
     "NightPlan",
-    "Step",
     "match_from_data",
 ]
 
-Step = Literal["bias", "dark", "flat"]
 MaskKind = Literal["hot", "bad"]
 
 
@@ -118,8 +118,8 @@ class Match:
 
     Attributes
     ----------
-    what : {'bias', 'dark', 'flat'}
-        The step.
+    what : Kind
+        The step: what kind of combined frame is used.
     chosen : str or None
         Name of the combined frame, relative to OUT.
     scale : float or None
@@ -132,7 +132,7 @@ class Match:
         Those that were thought of, best first; of many, the best twelve.
     """
 
-    what: Step
+    what: Kind
     chosen: str | None
     scale: float | None
     needed: bool
@@ -165,15 +165,16 @@ def match_from_data(said: Mapping[str, Any]) -> Match:
     Examples
     --------
     >>> from zeroframe.run.keys import as_data
-    >>> match = Match("dark", "d.fits", 0.5, True, "longer", (Candidate("d.fits", "dark 2 s", 1, True, 0.5, "longer"),))
+    >>> dark = Candidate("d.fits", "dark 2 s", 1, True, 0.5, "longer")
+    >>> match = Match(Kind.DARK, "d.fits", 0.5, True, "longer", (dark,))
     >>> match_from_data(as_data(match)) == match
     True
     """
     candidates = tuple(
         Candidate(**{each.name: one[each.name] for each in fields(Candidate)}) for one in said["candidates"]
     )
-    rest = {each.name: said[each.name] for each in fields(Match) if each.name != "candidates"}
-    return Match(**rest, candidates=candidates)
+    rest = {each.name: said[each.name] for each in fields(Match) if each.name not in {"what", "candidates"}}
+    return Match(what=Kind(said["what"]), **rest, candidates=candidates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,7 @@ class Group:
     Attributes
     ----------
     kind : Kind
-        BIAS, DARK or FLAT.
+        A kind of calibration.
     name : str
         Of the combined frame, relative to OUT; what `Steps` and `Match` call it.
     label : str
@@ -334,7 +335,7 @@ class Incomplete:
     """
 
     name: str
-    missing: tuple[Step, ...]
+    missing: tuple[Kind, ...]
     reason: str
 
 
@@ -349,7 +350,7 @@ class NightPlan:
     found : tuple of RawFrame
         Everything in the raw folder and the folders within.
     groups : tuple of Group
-        In the order in which they must be made: biases, darks, flats.
+        In the order in which they must be made, as of `zeroframe.headers.kinds.KINDS`: biases, darks, flats.
     uncombined : tuple of Group
         Calibration frames that belong together, and are calibrated but not combined, as the recipe asks for; nothing is
         made with them.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import MismatchError, OutputError, UsageError
 from zeroframe.fits.inputs import Inputs
-from zeroframe.frames.steps import Steps
-from zeroframe.headers.dialects import Kind
+from zeroframe.frames.steps import Steps, Use
+from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds, is_calibration, is_lit, kind_row
 from zeroframe.planning.decisions import decisions_of, lost_words
 from zeroframe.planning.grouping import Batch, batches_of, exposure_words, frames_words, one_batch
 from zeroframe.planning.masks import Masks, mask_names
@@ -30,14 +30,12 @@ from zeroframe.planning.uses import pixel_uses
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from zeroframe.headers.kinds import CalibrationKind
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
-    from zeroframe.planning.plan import Step
-    from zeroframe.planning.recipe import BiasRecipe, DarkRecipe, FlatRecipe, NightRecipe
+    from zeroframe.planning.recipe import NightRecipe
 
 __all__ = ["plan_night"]
-
-_COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 
 
 def plan_night(
@@ -92,12 +90,12 @@ def plan_night(
     refuse_within(raw_folders, folders)
     refuse_among(Inputs.of(item.path for item in found), folders)
     frames, batches, clashes = _without_clashes(with_case(selection.frames), out, recipe)
-    matcher = _Matcher(recipe, out, batches, [frame for frame in frames if frame.kind is not Kind.BIAS])
+    matcher = _Matcher(recipe, out, batches, frames)
     groups = matcher.groups
     masks = Masks(recipe, out, groups)
     science = []
     for frame in frames:
-        if frame.kind not in _COMBINED_KINDS:
+        if not is_calibration(frame.kind):
             matched = matcher.light(frame, masks)
             if matched is not None:
                 science.append(matched)
@@ -154,10 +152,10 @@ def _without_clashes(
     while True:
         batches = [
             batch
-            for kind in _COMBINED_KINDS
-            for batch in _batches_of(kind, [frame for frame in left if frame.kind is kind], recipe)
+            for row in calibration_kinds()
+            for batch in _batches_of(row.kind, [frame for frame in left if frame.kind == row.kind], recipe)
         ]
-        combined = [batch for batch in batches if _how(recipe, batch.kind).combine]
+        combined = [batch for batch in batches if recipe.combination(batch.kind).combine]
         taken = {_folded(_target(out, batch.stem, recipe)): "the combined frame" for batch in combined}
         masks = [stem for batch in combined for stem in mask_names(batch.kind, batch.stem, recipe)]
         taken |= {_folded(_target(out, stem, recipe)): "a mask" for stem in masks}
@@ -191,53 +189,38 @@ def _target(out: Path, stem: str, recipe: NightRecipe) -> Path:
     return target_path(out, Path(f"{stem}.fits"), recipe.compress)
 
 
-def _how(recipe: NightRecipe, kind: Kind) -> BiasRecipe | DarkRecipe | FlatRecipe:
-    """Return how the frames of one kind are combined."""
-    if kind is Kind.BIAS:
-        return recipe.bias
-    return recipe.dark if kind is Kind.DARK else recipe.flat
-
-
 class _Matcher:
     """Builds the groups in the order in which they are made, and matches each frame with those that come before."""
 
-    def __init__(self, recipe: NightRecipe, out: Path, batches: Sequence[Batch], needy: Sequence[NightFrame]) -> None:
+    def __init__(self, recipe: NightRecipe, out: Path, batches: Sequence[Batch], frames: Sequence[NightFrame]) -> None:
         self.recipe = recipe
         self.refused: list[Refused] = []
-        self._out = out
-        of_kind = {kind: [batch for batch in batches if batch.kind is kind] for kind in _COMBINED_KINDS}
-        lit = [frame for frame in needy if frame.kind in {Kind.FLAT, Kind.SCIENCE, Kind.ARC}]
         self.uncombined: list[Group] = []
-        biases = [self._group(batch, batch.frames, includes_bias=True) for batch in of_kind[Kind.BIAS]]
-        self._biases = self._combined(biases)
-        self._bias = MatchCache("bias", self._biases, recipe)
-        served = self._served(lit, of_kind[Kind.DARK])
-        self._with_own_dark = {
-            frame.name
-            for batch, fitting in zip(of_kind[Kind.DARK], served, strict=True)
-            for frame in fitting
-            if self._has_exposure_of(frame, batch)
-        }
-        darks = [self._dark_group(*each) for each in zip(of_kind[Kind.DARK], served, strict=True)]
-        self._darks = self._combined(darks)
-        self._dark = MatchCache("dark", self._darks, recipe)
-        self._dark_named = {group.name: group for group in self._darks}
-        flats = [self._flat_group(batch) for batch in of_kind[Kind.FLAT]]
-        self._flats = self._combined([group for group in flats if group is not None])
-        self._flat = MatchCache("flat", self._flats, recipe)
+        self._out = out
+        self._lit = [frame for frame in frames if is_lit(frame.kind)]
+        self._by_name: dict[str, Group] = {}
+        self._of_kind: dict[Kind, list[Group]] = {}
+        self._caches: dict[Kind, MatchCache] = {}
+        for row in calibration_kinds():
+            own = [batch for batch in batches if batch.kind == row.kind]
+            found = self._dark_groups(row, own) if row.may_keep_bias else [self._light_group(batch) for batch in own]
+            groups = self._combined([group for group in found if group is not None])
+            self._of_kind[row.kind] = groups
+            self._caches[row.kind] = MatchCache(row.kind, groups, recipe)
+            self._by_name |= {group.name: group for group in groups}
 
     @property
     def groups(self) -> list[Group]:
         """In the order in which they are made."""
-        return [*self._biases, *self._darks, *self._flats]
+        return list(self._by_name.values())
 
     def _combined(self, groups: Sequence[Group]) -> list[Group]:
         """Return the groups that are combined; the others are kept apart."""
-        self.uncombined += [group for group in groups if not _how(self.recipe, group.kind).combine]
-        return [group for group in groups if _how(self.recipe, group.kind).combine]
+        self.uncombined += [group for group in groups if not self.recipe.combination(group.kind).combine]
+        return [group for group in groups if self.recipe.combination(group.kind).combine]
 
     def _group(self, batch: Batch, frames: Iterable[NightFrame], *, includes_bias: bool) -> Group:
-        how = _how(self.recipe, batch.kind)
+        how = self.recipe.combination(batch.kind)
         target = _target(self._out, batch.stem, self.recipe)
         return Group(
             kind=batch.kind,
@@ -247,41 +230,51 @@ class _Matcher:
             target=target,
             spec=how.spec,
             clip_spread=how.clip_spread,
-            scaled_by_level=batch.kind is Kind.FLAT,
+            scaled_by_level=calibration_kind(batch.kind).scaled_by_level,
             reject_outliers=how.reject_outliers,
             includes_bias=includes_bias,
             traits=batch.traits,
             compress=self.recipe.compress,
         )
 
-    def _dark_group(self, batch: Batch, served: Sequence[NightFrame]) -> Group:
-        """All darks of a group lose their bias, or none."""
-        match = self._bias_of_dark(batch, served)
-        frames = [
-            replace(frame, steps=replace(frame.steps, bias=match.chosen), matches=(match,)) for frame in batch.frames
-        ]
-        return self._group(batch, frames, includes_bias=match.chosen is None)
+    def _dark_groups(self, row: CalibrationKind, batches: Sequence[Batch]) -> list[Group | None]:
+        """Return the groups of a kind that may keep its bias, by what the frames need that it serves."""
+        served = self._served(row, batches)
+        own = {
+            frame.name
+            for batch, fitting in zip(batches, served, strict=True)
+            for frame in fitting
+            if self._has_exposure_of(frame, batch)
+        }
+        return [self._dark_group(batch, some, own) for batch, some in zip(batches, served, strict=True)]
 
-    def _bias_of_dark(self, batch: Batch, served: Sequence[NightFrame]) -> Match:
+    def _dark_group(self, batch: Batch, served: Sequence[NightFrame], with_own_dark: set[str]) -> Group | None:
+        """All darks of a group lose their bias, or none."""
+        match = self._bias_of_dark(batch, served, with_own_dark)
+        frames = [self._with_matches(frame, self._matches(frame, match)) for frame in batch.frames]
+        return self._gathered(batch, frames)
+
+    def _bias_of_dark(self, batch: Batch, served: Sequence[NightFrame], with_own_dark: set[str]) -> Match:
         policy, why = self.recipe.steps.bias, "the recipe has steps.bias = 'always'"
         if policy == "never":
-            return _not_needed("bias", "the recipe has steps.bias = 'never'")
+            return _not_needed(Kind.BIAS, "the recipe has steps.bias = 'never'")
         if policy == "auto":
-            wanting = [frame for frame in served if frame.name not in self._with_own_dark]
+            wanting = [frame for frame in served if frame.name not in with_own_dark]
             if served and not wanting and self.recipe.steps.dark:
-                return _not_needed("bias", "every frame that it fits has a dark of its own exposure, bias and all")
+                return _not_needed(Kind.BIAS, "every frame that it fits has a dark of its own exposure, bias and all")
             why = _without_own_dark(wanting) if wanting else "no frame takes it as it is"
-        match = match_frame("bias", batch.traits, batch.frames[0].recipe, self._biases, self.recipe)
+        biases = self._of_kind.get(Kind.BIAS, [])
+        match = match_frame(Kind.BIAS, batch.traits, batch.frames[0].recipe, biases, self.recipe)
         if match.chosen is None:
             reason = f"{match.reason}; so it is used for its own exposure only, and never scaled"
             return replace(match, needed=False, reason=reason)
         return replace(match, reason=f"{why}; {match.reason}")
 
-    def _served(self, frames: Sequence[NightFrame], darks: Sequence[Batch]) -> list[list[NightFrame]]:
-        """Return for each batch of darks the frames that it fits, exposure left aside."""
-        fitting = Fitting("dark", darks, self.recipe.tolerances)
+    def _served(self, row: CalibrationKind, darks: Sequence[Batch]) -> list[list[NightFrame]]:
+        """Return for each batch of darks the frames that saw light and that it fits, exposure left aside."""
+        fitting = Fitting(row.kind, darks, self.recipe.tolerances)
         served: dict[int, list[NightFrame]] = {id(dark): [] for dark in darks}
-        for frame in frames:
+        for frame in self._lit:
             for dark in fitting.of(frame):
                 served[id(dark)].append(frame)
         return list(served.values())
@@ -290,71 +283,100 @@ class _Matcher:
         own_s, dark_s = frame.traits.exposure_s, dark.traits.exposure_s
         return own_s is not None and dark_s is not None and self.recipe.tolerances.same_exposure(own_s, dark_s)
 
-    def _flat_group(self, batch: Batch) -> Group | None:
-        matched = [self.light(frame) for frame in batch.frames]
+    def _light_group(self, batch: Batch) -> Group | None:
+        """Return a group whose frames are calibrated with what its kind needs; None where all are refused."""
+        return self._gathered(batch, [self.light(frame) for frame in batch.frames])
+
+    def _gathered(self, batch: Batch, matched: Iterable[NightFrame | None]) -> Group | None:
         frames = [frame for frame in matched if frame is not None]
         return self._group(batch, frames, includes_bias=any(map(self._keeps_bias, frames))) if frames else None
 
     def _keeps_bias(self, frame: NightFrame) -> bool:
         """Whether the bias is in a frame even when its steps are done."""
-        dark = None if frame.steps.dark is None else self._dark_named[frame.steps.dark]
-        return frame.steps.bias is None and not (dark is not None and dark.includes_bias)
+        subtracted = [use for use in frame.steps.uses if not use.divides]
+        return frame.steps.bias is None and not any(self._by_name[use.name].includes_bias for use in subtracted)
 
     def light(self, frame: NightFrame, masks: Masks | None = None) -> NightFrame | None:
-        """Return a frame that saw light with its matches and steps, masks among them; None where it is refused."""
-        dark = self._dark_match(frame)
-        bias = self._bias_match(frame, dark)
-        matches = [bias, dark] if frame.kind is Kind.FLAT else [bias, dark, self._flat_match(frame)]
+        """Return a frame with its matches and steps, masks among them; None where it is refused."""
+        return self._with_matches(frame, self._matches(frame), masks)
+
+    def _with_matches(
+        self, frame: NightFrame, matches: Sequence[Match], masks: Masks | None = None
+    ) -> NightFrame | None:
+        if not matches:  # a bias: nothing is done to it
+            return frame
         missing = [match for match in matches if match.is_missing]
         if missing and self.recipe.missing == "fail":
             reason = "; ".join(f"no {match.what} fits: {match.reason}" for match in missing)
             advice = "add what is missing, or leave such frames incomplete with missing = 'leave' in the recipe"
             self.refused.append(Refused(frame.source, MismatchError(frame.source, reason, advice)))
             return None
-        flat = None if frame.kind is Kind.FLAT else matches[2].chosen
-        masked = () if masks is None else masks.of(frame, flat)
-        steps = self._steps(frame, bias.chosen, dark, flat, masked)
-        return replace(frame, matches=tuple(matches), steps=steps)
+        return replace(frame, matches=tuple(matches), steps=self._steps(frame, matches, masks))
 
-    def _steps(
-        self, frame: NightFrame, bias: str | None, dark: Match, flat: str | None, masks: tuple[str, ...]
-    ) -> Steps:
+    def _steps(self, frame: NightFrame, matches: Sequence[Match], masks: Masks | None) -> Steps:
         known, wanted = frame.steps, self.recipe.steps
-        if frame.kind is Kind.FLAT:
-            return replace(known, bias=bias, dark=dark.chosen, dark_scale=dark.scale)
+        if is_calibration(frame.kind):
+            return replace(known, uses=_uses(matches))
+        uses = _uses(matches, self.recipe)
         return Steps(  # without `replace`, which takes four times as long
             uncertainty=wanted.uncertainty,
-            bias=bias,
-            dark=dark.chosen,
-            dark_scale=dark.scale,
-            flat=flat,
-            flat_min_value=None if flat is None else self.recipe.flat.min_value,
-            masks=masks,
+            uses=uses,
+            masks=() if masks is None else masks.of(frame, uses),
             gain_e_per_adu=known.gain_e_per_adu,
             read_noise_e=known.read_noise_e,
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
         )
 
-    def _dark_match(self, frame: NightFrame) -> Match:
-        if not self.recipe.steps.dark:
-            return _not_needed("dark", "the recipe has steps.dark = false")
-        return self._dark.of(frame)
+    def _matches(self, frame: NightFrame, bias: Match | None = None) -> list[Match]:
+        """Return what a frame is calibrated with, in the order in which that is done; ``bias`` may be known."""
+        own = kind_row(frame.kind)
+        rows = [row for row in calibration_kinds() if own is None or row.kind in own.needs]
+        found: dict[Kind, Match] = {}
+        holding: Group | None = None  # what is subtracted and takes the bias away with it
+        for row in (row for row in rows if row.kind is not Kind.BIAS):
+            match = self._match(row, frame)
+            used = None if match.chosen is None or row.divides else self._by_name[match.chosen]
+            if used is not None and used.includes_bias:
+                if holding is not None:  # the bias would be subtracted twice
+                    reason = f"{used.label} still holds its bias, and so does {holding.label}"
+                    match = replace(match, chosen=None, scale=None, reason=reason)
+                else:
+                    holding = used
+            found[row.kind] = match
+        if bias is None or holding is not None:
+            bias = next((self._bias_match(row, frame, holding) for row in rows if row.kind is Kind.BIAS), None)
+        known = found if bias is None else {**found, Kind.BIAS: bias}
+        return [known[row.kind] for row in rows]
 
-    def _bias_match(self, frame: NightFrame, dark: Match) -> Match:
-        used = None if dark.chosen is None else self._dark_named[dark.chosen]
-        if self.recipe.steps.bias == "never":
-            return _not_needed("bias", "the recipe has steps.bias = 'never'")
-        if used is not None and used.includes_bias:
-            return _not_needed("bias", f"it is still in {used.label}, and goes with it")
-        return self._bias.of(frame)
+    def _bias_match(self, row: CalibrationKind, frame: NightFrame, holding: Group | None) -> Match:
+        if self.recipe.steps.bias != "never" and holding is not None:
+            return _not_needed(row.kind, f"it is still in {holding.label}, and goes with it")
+        return self._match(row, frame)
 
-    def _flat_match(self, frame: NightFrame) -> Match:
-        if not self.recipe.steps.flat:
-            return _not_needed("flat", "the recipe has steps.flat = false")
-        if frame.kind is Kind.ARC:
-            return _not_needed("flat", "arcs are not divided by a flat")
-        return self._flat.of(frame)
+    def _match(self, row: CalibrationKind, frame: NightFrame) -> Match:
+        asked = getattr(self.recipe.steps, row.kind, True)
+        if asked is False:
+            return _not_needed(row.kind, f"the recipe has steps.{row.kind} = false")
+        if asked == "never":
+            return _not_needed(row.kind, f"the recipe has steps.{row.kind} = 'never'")
+        if frame.kind in row.not_for:
+            return _not_needed(row.kind, row.words.not_for)
+        return self._caches[row.kind].of(frame)
+
+
+def _uses(matches: Iterable[Match], recipe: NightRecipe | None = None) -> tuple[Use, ...]:
+    """Return what is used by matches; of what is divided by, with the lowest value that the recipe allows."""
+    return tuple(
+        Use(
+            match.what,
+            match.chosen,
+            match.scale,
+            None if recipe is None else getattr(recipe.combination(match.what), "min_value", None),
+        )
+        for match in matches
+        if match.chosen is not None
+    )
 
 
 def _without_own_dark(frames: Sequence[NightFrame]) -> str:
@@ -365,7 +387,7 @@ def _without_own_dark(frames: Sequence[NightFrame]) -> str:
     return f"no dark has the exposure of {words} ({' to '.join(ends) or 'not known'})"
 
 
-def _not_needed(what: Step, reason: str) -> Match:
+def _not_needed(what: Kind, reason: str) -> Match:
     return Match(what, None, None, needed=False, reason=reason)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -12,11 +12,14 @@ from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
 from zeroframe.frames.overscan import Fit
 from zeroframe.frames.steps import COSMIC_RAYS, CosmicRays
 from zeroframe.headers.detectors import OverscanMethod
+from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.planning import recipe_fields as key
 from zeroframe.planning.first_steps import RecipeOptions
 from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zeroframe.fits import Compression
     from zeroframe.headers.sections import Section
     from zeroframe.inspection import OverscanInspection
@@ -26,6 +29,7 @@ __all__ = [
     "BiasPolicy",
     "BiasRecipe",
     "Borrow",
+    "CombineRecipe",
     "DarkRecipe",
     "FlatRecipe",
     "FramesRecipe",
@@ -35,6 +39,8 @@ __all__ = [
     "NightsRecipe",
     "StepsRecipe",
     "Tolerances",
+    "combine_table",
+    "kind_names",
     "load_recipe",
     "parse_recipe",
 ]
@@ -92,7 +98,7 @@ class FramesRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class _CombineRecipe:
+class CombineRecipe:
     """How the frames of one kind are combined."""
 
     method: _Statistic = field(
@@ -124,7 +130,7 @@ class _CombineRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class BiasRecipe(_CombineRecipe):
+class BiasRecipe(CombineRecipe):
     """How biases are combined, and which of them together."""
 
     together: bool = field(
@@ -137,7 +143,7 @@ class BiasRecipe(_CombineRecipe):
 
 
 @dataclass(frozen=True, slots=True)
-class DarkRecipe(_CombineRecipe):
+class DarkRecipe(CombineRecipe):
     """How darks are combined, and how far they may be scaled."""
 
     scale: bool = field(
@@ -150,7 +156,7 @@ class DarkRecipe(_CombineRecipe):
 
 
 @dataclass(frozen=True, slots=True)
-class FlatRecipe(_CombineRecipe):
+class FlatRecipe(CombineRecipe):
     """How flats are combined, each divided by its own level, and used."""
 
     min_value: float = field(
@@ -254,9 +260,10 @@ class Tolerances:
         """Say whether two temperatures are the same for darks."""
         return _within(one_c, other_c, self.temperature_c)
 
-    def same_bias_temperature(self, one_c: float, other_c: float) -> bool:
-        """Say whether two temperatures are the same for biases."""
-        return _within(one_c, other_c, self.bias_temperature_c)
+    def temperature_check(self, name: str) -> Callable[[float, float], bool]:
+        """Return what says whether two temperatures are the same by one of these tolerances, such as that of biases."""
+        limit_c = float(getattr(self, name))
+        return lambda one_c, other_c: _within(one_c, other_c, limit_c)
 
 
 def _within(one: float, other: float, limit: float) -> bool:
@@ -278,6 +285,11 @@ class NightsRecipe:
     )
 
 
+def kind_names() -> tuple[str, ...]:
+    """Return the names of all kinds of calibration."""
+    return tuple(row.kind.value for row in calibration_kinds())
+
+
 @dataclass(frozen=True, slots=True)
 class NightRecipe:
     r"""How a night is to be reduced.
@@ -290,10 +302,12 @@ class NightRecipe:
     """
 
     kinds: tuple[str, ...] = field(
-        default=("bias", "dark", "flat"),
-        metadata=key.choices(
-            "which calibration frames take part; all others are left alone. Science frames stand in steps.kinds",
-            ("bias", "dark", "flat"),
+        default_factory=kind_names,
+        metadata=key.made_when_asked(
+            lambda: key.choices(
+                "which calibration frames take part; all others are left alone. Science frames stand in steps.kinds",
+                kind_names(),
+            )
         ),
     )
     missing: Missing = field(
@@ -314,6 +328,33 @@ class NightRecipe:
     masks: MaskRecipe = field(default_factory=MaskRecipe)
     tolerances: Tolerances = field(default_factory=Tolerances)
     nights: NightsRecipe = field(default_factory=NightsRecipe)
+    others: tuple[tuple[str, CombineRecipe], ...] = ()
+
+    def combination(self, kind: str) -> CombineRecipe:
+        """Return how the frames of a kind of calibration are combined.
+
+        Kinds that have no field here have a table of the same keys, called as the kind, in ``others``.
+        """
+        own = getattr(self, kind, None)
+        return own if isinstance(own, CombineRecipe) else dict(self.others).get(kind) or combine_table(kind)()
+
+    def scaling(self, kind: str) -> DarkRecipe:
+        """Return how far combined frames of a kind may be scaled."""
+        how = self.combination(kind)
+        return how if isinstance(how, DarkRecipe) else DarkRecipe()
+
+    def with_combination(self, kind: str, **said: Any) -> NightRecipe:  # noqa: ANN401 -- keys of a table
+        """Return the recipe with keys of one kind of calibration changed."""
+        changed = replace(self.combination(kind), **said)
+        if isinstance(getattr(self, kind, None), CombineRecipe):
+            return replace(self, **{kind: changed})  # type: ignore[arg-type]
+        return replace(self, others=tuple({**dict(self.others), kind: changed}.items()))
+
+
+def combine_table(kind: str) -> type[CombineRecipe]:
+    """Return the keys that the table of a kind of calibration has, where it has no field of its own."""
+    row = calibration_kind(kind)
+    return DarkRecipe if row.by_exposure else FlatRecipe if row.divides else CombineRecipe
 
 
 def load_recipe(path: str | Path) -> NightRecipe:
@@ -382,8 +423,12 @@ def _read_table(table: type[Any], said: dict[str, object], where: str, prefix: s
     """Build a table of the recipe from what TOML gave."""
     known = {one.name: one for one in fields(table)}
     values: dict[str, object] = {}
+    others: dict[str, CombineRecipe] = {}
     for name, value in said.items():
-        if name not in known:
+        if table is NightRecipe and name not in known and name in kind_names() and isinstance(value, dict):
+            others[name] = cast("CombineRecipe", _read_table(combine_table(name), value, where, f"{name}."))
+            continue
+        if name not in known or name == "others":
             hint = nearest_name(name, known) or f"; known are {', '.join(known)}"
             raise UsageError(f"{where}: the key '{prefix}{name}' is not known{hint}")
         described, inner = key.key_of_field(known[name]), known[name].default_factory
@@ -393,6 +438,8 @@ def _read_table(table: type[Any], said: dict[str, object], where: str, prefix: s
             values[name] = _read_table(cast("type[Any]", inner), value, where, f"{prefix}{name}.")
         else:
             raise UsageError(f"{where}: {name} = {value!r} cannot be used; expected is a table [{name}]")
+    if others:
+        values["others"] = tuple(others.items())
     return table(**values)
 
 

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from dataclasses import Field
 
-__all__ = ["Key", "choice", "choices", "flag", "key_of_field", "name", "number", "positive", "section", "whole"]
+__all__ = [
+    "Key",
+    "choice",
+    "choices",
+    "flag",
+    "key_of_field",
+    "made_when_asked",
+    "name",
+    "number",
+    "positive",
+    "section",
+    "whole",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +58,14 @@ class Key:
 
 def key_of_field(one: Field[Any]) -> Key | None:
     """Return the key that a field of a recipe holds; None where it holds a table."""
-    key = one.metadata.get("key")
+    make = one.metadata.get("make")
+    key = one.metadata.get("key") if make is None else make()["key"]
     return key if isinstance(key, Key) else None
+
+
+def made_when_asked(make: Callable[[], Mapping[str, Key]]) -> Mapping[str, object]:
+    """Describe a key whose words are known only when it is read: those of a table that may have another row by then."""
+    return {"make": make}
 
 
 def flag(comment: str) -> Mapping[str, Key]:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.headers.kinds import calibration_kinds, kind_row
 from zeroframe.headers.own_results import RECIPE_MARK
 from zeroframe.planning.recipe_fields import key_of_field
 
@@ -23,9 +24,6 @@ _HEAD = (
 _WIDTH = 100
 _TITLES = {
     "frames": "Every frame",
-    "bias": "The combined bias",
-    "dark": "The combined darks",
-    "flat": "The combined flats: each frame is divided by its own level before anything is rejected",
     "steps": "What is done to frames after overscan and trim",
     "masks": "Pixels that are masked in science frames",
     "tolerances": "How far frames may differ and still belong together",
@@ -56,12 +54,16 @@ def recipe_text(recipe: NightRecipe) -> str:
     tables = []
     for one in fields(recipe):
         key, value = key_of_field(one), getattr(recipe, one.name)
-        if key is None:
+        if one.name == "others":
+            names = [row.kind.value for row in calibration_kinds() if not hasattr(recipe, row.kind)]
+            tables += [(name, recipe.combination(name)) for name in names]
+        elif key is None:
             tables.append((one.name, value))
         else:
             lines += _entry(one.name, key, value)
     for name, table in tables:
-        lines += ["", "", f"[{name}]", *_comment(_TITLES[name])]
+        row = kind_row(name)
+        lines += ["", "", f"[{name}]", *_comment(_TITLES[name] if row is None else row.words.recipe)]
         for one in fields(table):
             key = key_of_field(one)
             if key is not None:

@@ -11,7 +11,7 @@ from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, recognise
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
 from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, size_words
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
@@ -40,11 +40,9 @@ __all__ = [
 
 M = TypeVar("M", bound="tuple[RawFrame, *tuple[Any, ...]]")
 R = TypeVar("R")
-_CALIBRATION = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 COMBINED_ALREADY = "combined already, so not a raw frame"
 CALIBRATED_ALREADY = "calibrated already by zeroframe, so not a raw frame"
 _MADE = (COMBINED_ALREADY, CALIBRATED_ALREADY)
-_PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +172,7 @@ def select_frames(
     clocks = {
         name: item
         for (item, kind, name, _), moment in zip(taking_part, moments, strict=True)
-        if kind in _CALIBRATION and moment is not None and moment.seconds is not None
+        if is_calibration(kind) and moment is not None and moment.seconds is not None
     }
     choices = tuple(_first_choices(firsts, Counter(form for *_, form in taking_part)))
     return Selection(tuple(frames), tuple(refused), tuple(ignored), choices, camera, split, _copies(clocks))
@@ -229,15 +227,20 @@ def classify(
             ignored.append(Ignored(item.path, COMBINED_ALREADY))
         elif item.is_result:
             ignored.append(Ignored(item.path, CALIBRATED_ALREADY))
-        elif said is Kind.DARK and item.facts.exposure_s is None:
-            ignored.append(Ignored(item.path, "a dark, but its header does not say how long it was exposed"))
+        elif item.facts.exposure_s is None and _needs_exposure(said):
+            ignored.append(Ignored(item.path, f"a {said}, but its header does not say how long it was exposed"))
         elif wanted:
             usable.append((item, said or Kind.SCIENCE))
         else:
-            kinds = "kinds" if said in _CALIBRATION else "steps.kinds"
+            kinds = "kinds" if is_calibration(said) else "steps.kinds"
             reason = f"{item.facts.kind_reason}; to calibrate it, too, name '{named}' in {kinds} of the recipe"
             ignored.append(Ignored(item.path, reason))
     return usable, refused, ignored
+
+
+def _needs_exposure(kind: Kind | None) -> bool:
+    row = kind_row(kind)
+    return row is not None and row.by_exposure
 
 
 def takes_part(item: RawFrame, recipe: NightRecipe) -> bool:
@@ -248,7 +251,7 @@ def takes_part(item: RawFrame, recipe: NightRecipe) -> bool:
 def _is_wanted(kind: Kind | None, recipe: NightRecipe) -> tuple[str, bool]:
     """Return what a recipe calls a kind, and whether frames of that kind take part."""
     named = "unknown" if kind is None else kind.value
-    return named, named in (recipe.kinds if kind in _CALIBRATION else recipe.steps.kinds)
+    return named, named in (recipe.kinds if is_calibration(kind) else recipe.steps.kinds)
 
 
 def _nobody(
@@ -259,7 +262,7 @@ def _nobody(
     only = recipe.kinds[0] if len(recipe.kinds) == 1 and not recipe.steps.kinds else None
     reasons = Counter(each.reason for each in ignored if only is None or each.reason in _MADE).most_common(1)
     left = "".join(f"; {count} left alone: {reason}" for reason, count in reasons)
-    advice = f"give the folder that holds the raw {'night' if only is None else _PLURALS[only]}"
+    advice = f"give the folder that holds the raw {'night' if only is None else calibration_kind(only).words.plural}"
     for reason, _ in reasons:
         left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
         advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""

@@ -6,28 +6,35 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError, UsageError, nearest_name
+from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.sections import Section
-from zeroframe.planning.recipe import BiasRecipe, FramesRecipe, NightRecipe
+from zeroframe.planning.recipe import BiasRecipe, FramesRecipe, NightRecipe, kind_names
 from zeroframe.planning.recipe_fields import key_of_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from dataclasses import Field
 
-__all__ = ["JOBS", "SHORTHANDS", "recipe_for", "with_shorthands"]
+__all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 
 #: What is said of every frame, of how frames are combined, and of the whole.
 _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order")
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_ALL = ("compress",)
 SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_ALL)
-#: Of each job: which calibration frames take part, and of which of them a shorthand says how they are combined.
-JOBS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "bias": (("bias",), ("bias",)),
-    "dark": (("bias", "dark"), ("dark",)),
-    "flat": (("bias", "dark", "flat"), ("flat",)),
-    "night": (("bias", "dark", "flat"), ("bias", "dark", "flat")),
-}
+
+
+def jobs() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return of each job which calibration frames take part, and of which a shorthand says how they are combined.
+
+    Examples
+    --------
+    >>> jobs()["dark"], jobs()["night"][0]
+    ((('bias', 'dark'), ('dark',)), ('bias', 'dark', 'flat'))
+    """
+    alone = {row.kind.value: ((*row.needs, row.kind), (row.kind,)) for row in calibration_kinds()}
+    plain = {job: tuple(tuple(map(str, kinds)) for kinds in both) for job, both in alone.items()}
+    return {**plain, "night": (kind_names(), kind_names())}  # type: ignore[dict-item]
 
 
 def recipe_for(job: str, recipe: NightRecipe, said: Mapping[str, Any]) -> NightRecipe:
@@ -57,7 +64,7 @@ def recipe_for(job: str, recipe: NightRecipe, said: Mapping[str, Any]) -> NightR
     >>> recipe.kinds, recipe.steps.kinds, str(recipe.frames.trim), recipe.bias.clip, recipe.dark.clip
     (('bias',), (), '[1:2048,:]', 3.0, 5.0)
     """
-    kinds, combined = JOBS[job]
+    kinds, combined = jobs()[job]
     if job != "night":
         recipe = replace(recipe, kinds=kinds, steps=replace(recipe.steps, kinds=()))
     if job == "bias":
@@ -92,11 +99,11 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
     known = {name: value for name, value in said.items() if value is not None}
     frames = _read(FramesRecipe, known, _OF_FRAMES)
     combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
-    changed = {kind: replace(getattr(recipe, kind), **combined) for kind in kinds} if combined else {}
+    for kind in kinds if combined else ():
+        recipe = recipe.with_combination(kind, **combined)
     return replace(
         recipe,
         frames=replace(recipe.frames, **frames) if frames else recipe.frames,
-        **changed,
         **_read(NightRecipe, known, _OF_ALL),
     )
 

@@ -15,7 +15,7 @@ from zeroframe.planning.grouping import FILTER, spelled
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from zeroframe.headers.dialects import Kind
+    from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import NightFrame
 
 __all__ = ["Spellings", "with_case"]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.planning.matching import nights_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
 
-__all__ = ["frame_uses", "gain_group", "group_uses", "noise_group", "pedestal_group", "pixel_uses"]
+__all__ = ["divisor_uses", "frame_uses", "gain_group", "group_uses", "noise_group", "pedestal_group", "pixel_uses"]
 
 
 def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> list[Group]:
@@ -21,7 +22,7 @@ def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> l
     alike = [
         group
         for group in plan.groups
-        if group.kind is kind
+        if group.kind == kind
         and len(group.frames) >= fewest
         and (group.traits.shape_yx, group.traits.binning_xy, group.traits.settings)
         == (wanted.shape_yx, wanted.binning_xy, wanted.settings)
@@ -57,29 +58,40 @@ def noise_group(plan: NightPlan, frame: NightFrame) -> Group | None:
     Group or None
         Frames of the same form, with the same overscan subtracted.
     """
-    if frame.kind is Kind.BIAS:
-        return None
-    biases = _alike(plan, Kind.BIAS, frame)
-    if biases:
-        return _preferred(frame, "bias", biases)
-    darks = _alike(plan, Kind.DARK, frame) if frame.kind is not Kind.DARK else []
-    nearest = nights_apart(frame.traits, darks[0].traits) if darks else None
-    darks = [group for group in darks if nights_apart(frame.traits, group.traits) == nearest]
-    return min(darks, key=lambda group: group.traits.exposure_s or 0.0, default=None)
+    for row in calibration_kinds():
+        if not row.tells_noise:
+            continue
+        if frame.kind == row.kind:
+            return None
+        groups = _alike(plan, row.kind, frame)
+        if groups and not row.by_exposure:
+            return _preferred(frame, row.kind, groups)
+        if groups:
+            nearest = nights_apart(frame.traits, groups[0].traits)
+            near = [group for group in groups if nights_apart(frame.traits, group.traits) == nearest]
+            return min(near, key=lambda group: group.traits.exposure_s or 0.0)
+    return None
 
 
 def gain_group(plan: NightPlan, frame: NightFrame) -> Group | None:
     """Return the group of two flats or more whose pairs tell the gain of a frame, where nothing else does."""
     if frame.steps.gain_e_per_adu is not None or not (frame.steps.uncertainty or frame.steps.to_electrons):
         return None
-    return _preferred(frame, "flat", _alike(plan, Kind.FLAT, frame))
+    return _first_preferred(plan, frame, [row.kind for row in calibration_kinds() if row.tells_gain], fewest=2)
 
 
 def pedestal_group(plan: NightPlan, frame: NightFrame) -> Group | None:
     """Return the biases from which the light of a frame is counted where its dark, or nothing, takes the bias away."""
-    if not frame.steps.uncertainty or frame.steps.bias is not None:
+    zeros = [row.kind for row in calibration_kinds() if row.is_zero]
+    if not frame.steps.uncertainty or any(frame.steps.of(kind) is not None for kind in zeros):
         return None
-    return _preferred(frame, "bias", _alike(plan, Kind.BIAS, frame, fewest=1))
+    return _first_preferred(plan, frame, zeros, fewest=1)
+
+
+def _first_preferred(plan: NightPlan, frame: NightFrame, kinds: Sequence[Kind], fewest: int) -> Group | None:
+    """Return the preferred group of the first of these kinds that has one."""
+    found = (_preferred(frame, kind, _alike(plan, kind, frame, fewest)) for kind in kinds)
+    return next((group for group in found if group is not None), None)
 
 
 def frame_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
@@ -93,8 +105,14 @@ def frame_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
 def pixel_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
     """Return the names of those combined frames and masks, beside the flat, whose pixels are used as they are."""
     steps, pedestal = frame.steps, pedestal_group(plan, frame)
-    names = (steps.bias, steps.dark, *steps.masks, None if pedestal is None else pedestal.name)
-    return tuple(dict.fromkeys(name for name in names if name is not None))
+    subtracted = [use.name for use in steps.uses if not use.divides]
+    names = [*subtracted, *steps.masks, *([] if pedestal is None else [pedestal.name])]
+    return tuple(dict.fromkeys(names))
+
+
+def divisor_uses(frame: NightFrame) -> tuple[str, ...]:
+    """Return the names of the combined frames that a frame is divided by."""
+    return tuple(use.name for use in frame.steps.uses if use.divides)
 
 
 def group_uses(plan: NightPlan, group: Group) -> tuple[str, ...]:

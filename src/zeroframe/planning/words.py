@@ -6,14 +6,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.decisions import listed, lost_words
 from zeroframe.planning.grouping import exposure_words, frames_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.planning.plan import Candidate, Group, Match, NightFrame, NightPlan, Step
+    from zeroframe.frames.steps import Use
+    from zeroframe.planning.plan import Candidate, Group, Match, NightFrame, NightPlan
 
 __all__ = ["Branch", "Mood", "explain_frame", "plan_tree"]
 
@@ -83,7 +84,7 @@ def _group_branch(group: Group, labels: dict[str, str]) -> Branch:
     sources = listed(frame.name for frame in group.frames)
     below = [Branch(f"of {frames_words(len(group.frames))}: {sources}", "faint")]
     below += [Branch(words) for words in _steps_words(group.frames, labels)]
-    if group.kind is Kind.DARK and group.includes_bias:
+    if calibration_kind(group.kind).may_keep_bias and group.includes_bias:
         below.append(Branch("the bias stays in it, so it is never scaled"))
     if group.scaled_by_level:
         below.append(Branch("each divided by its own level before anything is rejected"))
@@ -93,7 +94,7 @@ def _group_branch(group: Group, labels: dict[str, str]) -> Branch:
 
 def _missing_branches(frames: Sequence[NightFrame]) -> list[Branch]:
     """Say what is missing, once for all frames that miss it for the same reason."""
-    missing: dict[tuple[Step, str], int] = {}
+    missing: dict[tuple[str, str], int] = {}
     for frame in frames:
         for match in frame.matches:
             if match.is_missing:
@@ -106,16 +107,16 @@ def _missing_branches(frames: Sequence[NightFrame]) -> list[Branch]:
 
 def _steps_words(frames: Sequence[NightFrame], labels: dict[str, str]) -> list[str]:
     """Return what is done to frames after overscan and trim: a line for all that differ in scale only."""
-    alike: dict[tuple[str | None, str | None, str | None, bool], list[float]] = {}
+    alike: dict[tuple[tuple[str, bool, bool], ...], list[tuple[Use, ...]]] = {}
     for frame in frames:
-        steps = frame.steps
-        scales = alike.setdefault((steps.bias, steps.dark, steps.flat, steps.dark_scale is None), [])
-        scales += [] if steps.dark_scale is None else [steps.dark_scale]
+        uses = frame.steps.uses
+        alike.setdefault(tuple((use.name, use.divides, use.scale is None) for use in uses), []).append(uses)
     lines = []
-    for (bias, dark, flat, _), scales in alike.items():
-        said = [] if bias is None else [f"minus {labels[bias]}"]
-        said += [] if dark is None else [f"minus {_factor(scales)}{labels[dark]}"]
-        said += [] if flat is None else [f"divided by {labels[flat]}"]
+    for key, some in alike.items():
+        said = []
+        for (name, divides, _), column in zip(key, zip(*some, strict=True), strict=True):
+            scales = [use.scale for use in column if use.scale is not None]
+            said.append(f"divided by {labels[name]}" if divides else f"minus {_factor(scales)}{labels[name]}")
         lines += [", ".join(said)] if said else []
     return lines
 
@@ -174,7 +175,8 @@ def _explained(name: str, match: Match) -> list[str]:
     chosen = next((each for each in match.candidates if each.name == match.chosen), None)
     label = match.chosen if chosen is None else f"{chosen.label} ({chosen.name})"
     scale = "" if match.scale is None else f", multiplied by {match.scale:.4g}"
-    done = f"is divided by {label}" if match.what == "flat" else f"has {label}{scale} subtracted"
+    divides = calibration_kind(match.what).divides
+    done = f"is divided by {label}" if divides else f"has {label}{scale} subtracted"
     others = [each for each in match.candidates if each.name != match.chosen]
     return [f"{name} {done}: {match.reason}.", *_about_others(others)]
 
@@ -196,7 +198,8 @@ def _candidate_words(each: Candidate) -> str:
 
 
 def _explained_none(name: str, match: Match) -> list[str]:
-    done = "is not divided by a flat" if match.what == "flat" else f"has no {match.what} subtracted"
+    divides = calibration_kind(match.what).divides
+    done = f"is not divided by a {match.what}" if divides else f"has no {match.what} subtracted"
     if not match.needed:
         return [f"{name} {done}: {match.reason}."]
     if not match.candidates:

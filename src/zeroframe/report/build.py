@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 
 from zeroframe.planning.grouping import frames_words
 from zeroframe.report.data import Decision, Fact, ReportData
-from zeroframe.report.sections.bias import bias_section
-from zeroframe.report.sections.darks import dark_section
-from zeroframe.report.sections.flats import flat_section
 from zeroframe.report.sections.glance import glance_section, moments_of
 from zeroframe.report.sections.group import group_figures, only_group, title_words
+from zeroframe.report.sections.kinds import kind_sections
 from zeroframe.report.sections.provenance import input_file, software_facts
 from zeroframe.report.sections.reading import open_night
 from zeroframe.report.sections.science import measure_lights, science_section
@@ -62,12 +60,7 @@ def night_report_data(
     """
     view = open_night(plan, result, workers)
     moments, lights, only = moments_of(view), measure_lights(view), only_group(view)
-    kinds = (
-        bias_section(view),
-        dark_section(view),
-        flat_section(view),
-        science_section(view, lights, moments),
-    )
+    kinds = (*kind_sections(view), science_section(view, lights, moments))
     sections = (glance_section(view, moments), *(section for section in kinds if section is not None))
     decisions = tuple(Decision(c.what, c.value, c.reason, c.certain) for c in plan.choices)
     return ReportData(

@@ -45,6 +45,10 @@ class Review:
         """The worst finding."""
         return verdict_of(self.findings)
 
+    def exit_code(self, *, strict: bool) -> int:
+        """Return 1 where something was not made or is likely wrong; ``strict``: where there is a warning, too."""
+        return int(not self.verdict.is_good or (strict and bool(self.of("warning"))))
+
     def of(self, severity: str) -> tuple[Finding, ...]:
         """Return the findings of a severity."""
         return tuple(each for each in self.findings if each.severity == severity)

@@ -12,7 +12,7 @@ from zeroframe.fits import scan
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.frames.raw import frame_bytes
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import kind_row
 from zeroframe.planning.targets import CombineJob
 from zeroframe.run.combine_files import finishing_bytes
 from zeroframe.run.pixel_cache import image_bytes, worth_keeping
@@ -135,14 +135,15 @@ def _work_bytes(frame: NightFrame) -> int:
     image = image_bytes(frame)
     noise = 2 * image if frame.steps.uncertainty else 0
     sharp = _MEDIAN_IMAGES * image if frame.steps.cosmic_rays == "median" else 0
-    mask = 0 if frame.kind is Kind.BIAS else image // 4
+    row = kind_row(frame.kind)
+    mask = 0 if row is not None and row.is_zero else image // 4
     return frame_bytes(frame.layout, frame.shape_yx, frame.compress) + noise + sharp + mask
 
 
 def _plane_bytes(frame: NightFrame) -> int:
     """Return how much memory takes what a frame is calibrated with."""
     steps = frame.steps
-    planes = sum(name is not None for name in (steps.bias, steps.dark, steps.flat))
+    planes = len(steps.uses)
     masks = (planes + len(steps.masks)) * math.prod(frame.shape_yx)
     return image_bytes(frame) * (planes * (2 if steps.uncertainty else 1) + steps.uncertainty) + masks
 

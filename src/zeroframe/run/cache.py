@@ -71,13 +71,13 @@ class CalibrationCache:
             if not self._counts or self._uses[name] > 0 or self._flat_uses[name] > 0:
                 self._add((name, None), plane)
 
-    def used(self, names: Iterable[str], flat: str | None = None) -> None:
-        """Note that somebody who would ask for these planes, and this flat, will not ask for them again."""
+    def used(self, names: Iterable[str], flats: Iterable[str] = ()) -> None:
+        """Note that somebody who would ask for these planes, and these flats, will not ask for them again."""
         with self._lock:
             if not self._counts:
                 return
             self._uses.subtract(names)
-            self._flat_uses.subtract([] if flat is None else [flat])
+            self._flat_uses.subtract(flats)
             divisors = {name for name, lowest in self._planes if lowest is not None}
             for name, lowest in list(self._planes):
                 as_it_is = lowest is None and self._uses[name] > 0

@@ -11,7 +11,8 @@ from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import Calibrations, Electronics
-from zeroframe.kernels.calibrate import NoiseModel, Window
+from zeroframe.headers.kinds import calibration_kind
+from zeroframe.kernels.calibrate import NO_NOISE, NoiseModel, Window
 from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.frames.regions import Region
-    from zeroframe.frames.steps import CalibrationFrame
+    from zeroframe.frames.steps import CalibrationFrame, Use
+    from zeroframe.kernels.operations import Operation
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.run.cache import CalibrationCache
 
@@ -69,31 +71,68 @@ class CalibrationStore:
             When something cannot be read, or has another size.
         """
         steps = frame.steps
-        bias, dark = (None if name is None else self.fitting(frame, name) for name in (steps.bias, steps.dark))
-        flat = None
-        if steps.flat is not None:
-            flat = _of_size(frame, steps.flat, self._cache.flat(steps.flat, steps.flat_min_value))
+        planes = [self._plane(frame, use) for use in steps.uses]
+        divisors = [plane for use, plane in zip(steps.uses, planes, strict=True) if use.divides]
         masks = [self.fitting(frame, name).data for name in steps.masks]
-        masks += [flat.mask] if flat is not None and flat.mask is not None else []
+        masks += [plane.mask for plane in divisors if plane.mask is not None]
         figures, remarks = self._amplifier_figures(frame) if frame.recipe.assembles else self._figures(frame)
         known = all(each.gain_e_per_adu is not None and each.read_noise_adu is not None for each in figures)
         pedestal = NO_CALIBRATION
         noises: list[NoiseModel | None] = [None] * len(figures)
         if steps.uncertainty and known:
-            found = self._pedestal(frame, bias)
+            found = self._pedestal(frame, planes)
             if found is None:
                 remarks.append("the level of the bias is not known, and so not the photon noise: no uncertainty")
             else:
-                pedestal, noises = found, [self._noise(frame, each, bias, dark, flat) for each in figures]
+                pedestal, noises = found, [self._noise(frame, each, planes) for each in figures]
         if None in noises and steps.uncertainty and steps.cosmic_rays == "lacosmic":
             remarks.append("cosmic rays are found by the scatter of the pixels")
-        factors = _to_electrons(figures, flat)
+        factors = _to_electrons(figures, divisors)
         electronics = tuple(
             Electronics(each.window, factor, noise)
             for each, factor, noise in zip(figures, factors, noises, strict=True)
         )
         gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
-        return Calibrations(bias, dark, flat, tuple(masks), pedestal, gain, read, electronics, tuple(remarks))
+        done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
+        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks))
+
+    def operations(self, frame: NightFrame) -> tuple[Operation, ...]:
+        """Return what is done to a frame that will be combined, of which no uncertainty is made; raises as `gather`."""
+        return tuple(self._operation(frame, use, self._plane(frame, use)) for use in frame.steps.uses)
+
+    def _plane(self, frame: NightFrame, use: Use) -> CalibrationFrame:
+        """Return a combined frame, made ready for a division where it is to be one."""
+        if use.divides:
+            return _of_size(frame, use.name, self._cache.flat(use.name, use.min_value))
+        return self.fitting(frame, use.name)
+
+    def _operation(self, frame: NightFrame, use: Use, plane: CalibrationFrame) -> Operation:
+        """Return what is done with a combined frame, and the share that its error has in the result."""
+        scale = 1.0 if use.scale is None else use.scale
+        done = calibration_kind(use.kind).apply(plane.data, plane.sigma, scale)
+        return done._replace(share=(done.share - self._share_within(frame, use)) * plane.sigma_factor)
+
+    def _share_within(self, frame: NightFrame, use: Use) -> float:
+        """Return how much of a combined frame other combined frames take away again that are subtracted.
+
+        Where a bias was subtracted from the frame and from its dark, it is one frame, and its error drops out if the
+        dark is not scaled.
+        """
+        if use.divides:
+            return 0.0
+        shares = [
+            1.0 if other.scale is None else other.scale
+            for other in frame.steps.uses
+            if other.name != use.name and not other.divides and self._is_within(use, other)
+        ]
+        return sum(shares)
+
+    def _is_within(self, use: Use, other: Use) -> bool:
+        """Whether a combined frame was subtracted from all frames of another one."""
+        return all(
+            (known := each.steps.of(use.kind)) is not None and (known.name, known.scale) == (use.name, use.scale)
+            for each in self._plan.group(other.name).frames
+        )
 
     def _amplifier_figures(self, frame: NightFrame) -> tuple[list[_Figures], list[str]]:
         """Gain and noise of each of several amplifiers, as they were stated; and what is lost.
@@ -158,45 +197,29 @@ class CalibrationStore:
             return None
         return self._cache.number(group.name, word)
 
-    def _pedestal(self, frame: NightFrame, bias: CalibrationFrame | None) -> NDArray[Any] | None:
+    def _pedestal(self, frame: NightFrame, planes: Sequence[CalibrationFrame]) -> NDArray[Any] | None:
         """Return what light is counted from in each pixel, empty for one level; None where it is not known."""
-        if bias is not None:
-            return bias.data
+        for use, plane in zip(frame.steps.uses, planes, strict=True):
+            if calibration_kind(use.kind).is_zero:
+                return plane.data
         group = pedestal_group(self._plan, frame)
         if group is not None and group.name in self._keys:
             return self.fitting(frame, group.name).data
-        return NO_CALIBRATION if frame.recipe.subtracts_overscan or frame.steps.dark is not None else None
+        subtracted = any(not use.divides for use in frame.steps.uses)
+        return NO_CALIBRATION if frame.recipe.subtracts_overscan or subtracted else None
 
-    def _noise(
-        self,
-        frame: NightFrame,
-        figures: _Figures,
-        bias: CalibrationFrame | None,
-        dark: CalibrationFrame | None,
-        flat: CalibrationFrame | None,
-    ) -> NoiseModel | None:
-        """Return what the noise of what one amplifier read is made of; None where gain or read noise is not known."""
+    @staticmethod
+    def _noise(frame: NightFrame, figures: _Figures, planes: Sequence[CalibrationFrame]) -> NoiseModel | None:
+        """Return what the noise of what one amplifier read is made of, combined frames aside; None where not known."""
         gain, read = figures.gain_e_per_adu, figures.read_noise_adu
         if gain is None or read is None:
             return None
-        scale = 1.0 if frame.steps.dark_scale is None else frame.steps.dark_scale
-        left = 1.0 - scale if dark is not None and self._dark_is_less_bias(frame) else 1.0
-        shares = [
-            share * (1.0 if plane is None else plane.sigma_factor)
-            for share, plane in ((left, bias), (scale, dark), (1.0, flat))
-        ]
         level = 0.0
-        if not frame.recipe.subtracts_overscan and bias is None and dark is not None:
-            level = sampled_level(
-                _seen(figures.window, dark.data)
-            )  # the dark holds the bias: what it has more in single pixels is current
-        return NoiseModel(read**2, 1.0 / gain, level, *shares)
-
-    def _dark_is_less_bias(self, frame: NightFrame) -> bool:
-        """Whether the bias that is subtracted from a frame was subtracted from its dark, too."""
-        if frame.steps.bias is None or frame.steps.dark is None:
-            return False
-        return all(each.steps.bias == frame.steps.bias for each in self._plan.group(frame.steps.dark).frames)
+        used = [(use, plane) for use, plane in zip(frame.steps.uses, planes, strict=True) if not use.divides]
+        if not frame.recipe.subtracts_overscan and used and not calibration_kind(used[0][0].kind).is_zero:
+            # the dark holds the bias: what it has more in single pixels is current
+            level = sampled_level(_seen(figures.window, used[0][1].data))
+        return NO_NOISE._replace(read_variance=read**2, per_gain=1.0 / gain, level=level)
 
 
 def _of_size(frame: NightFrame, name: str, plane: CalibrationFrame) -> CalibrationFrame:
@@ -244,16 +267,16 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if len(known) == len(values) else None
 
 
-def _to_electrons(figures: Sequence[_Figures], flat: CalibrationFrame | None) -> list[float | None]:
+def _to_electrons(figures: Sequence[_Figures], flats: Sequence[CalibrationFrame]) -> list[float | None]:
     """Return what the frame, less its bias and dark and over its flat, is multiplied by to be in electrons.
 
     Of a flat that saw the same light everywhere, each amplifier has the level 1 / gain; over it, all have one scale,
     and one ADU of that is the mean of the gains, weighted by those levels.
     """
     gains = [each.gain_e_per_adu for each in figures]
-    if flat is None or len(figures) == 1 or None in gains:
+    if not flats or len(figures) == 1 or None in gains:
         return gains
-    seen = [_seen(each.window, flat.data) for each in figures]
+    seen = [_seen(each.window, flats[0].data) for each in figures]
     light = [sampled_level(pixels) * pixels.size for pixels in seen]
     common = sum(level * gain for level, gain in zip(light, gains, strict=True) if gain is not None) / sum(light)
     return [common] * len(figures)

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.fits.replacing import Overwrite
-    from zeroframe.headers.dialects import Kind
+    from zeroframe.headers.kinds import Kind
     from zeroframe.run.record import OutputMark
     from zeroframe.stacks.clipping import ClipSpread
     from zeroframe.stacks.combine import Combined, CombineSpec

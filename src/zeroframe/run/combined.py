@@ -11,7 +11,7 @@ from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION,
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.targets import CombineJob
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.headers.kinds import Kind
     from zeroframe.inspection.gain import Measured
     from zeroframe.planning.plan import Group
     from zeroframe.run.cache import CalibrationCache
@@ -101,14 +102,14 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     qualities = {each.frame.source: each.outcome.quality for each in frames if each.outcome.quality is not None}
     facts = {each.frame.source: each.frame.facts for each in frames}
     first = group.frames[0]
-    subtracted = first.recipe.subtracts_overscan or first.steps.bias is not None
+    subtracted = first.recipe.subtracts_overscan or any(not use.divides for use in first.steps.uses)
     flags = [
         flag
         for flag in flag_frames(qualities, facts, level_subtracted=subtracted)
-        if not (group.kind is Kind.FLAT and flag.what == "saturated")
+        if not (group.scaled_by_level and flag.what == "saturated")
     ]
     left_out: dict[Path, str] = {}
-    if group.kind is Kind.FLAT:
+    if group.scaled_by_level:
         for flag in _saturated_flats(qualities):
             flags.append(flag)
             left_out[flag.path] = flag.sentence
@@ -184,12 +185,12 @@ class _GroupOrigin(Origin):
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
         cards: dict[str, tuple[Any, str]] = {}
         noise = prepared.noise.calibrated
-        if noise is not None and np.isfinite(noise) and self._group.kind is not Kind.FLAT:
+        if noise is not None and np.isfinite(noise) and not self._group.scaled_by_level:
             cards["NOISEADU"] = (noise, "ADU, noise of a pixel of one frame, from pairs")
         uncertainty: NDArray[Any] | None = combined.uncertainty
         if len(paths) == 1:
             uncertainty = self._noise_of_one(combined, paths[0])
-        if self._group.kind is Kind.FLAT:
+        if calibration_kind(self._group.kind).tells_gain:
             cards |= self._gain_cards(paths)
         if self._group.scaled_by_level:
             cards |= _normalise(combined, uncertainty)
@@ -237,7 +238,9 @@ class _GroupOrigin(Origin):
     def _level_is_zero(self, path: Path) -> bool:
         """Whether what is left in a frame is light or dark current."""
         frame = self._frames[path].frame
-        return self._group.kind is not Kind.BIAS and (frame.recipe.subtracts_overscan or not self._group.includes_bias)
+        return not calibration_kind(self._group.kind).is_zero and (
+            frame.recipe.subtracts_overscan or not self._group.includes_bias
+        )
 
     def _gain_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
         """Measure the gain on pairs of flats, where the noise of a frame is known."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from zeroframe import __version__
 
 if TYPE_CHECKING:
     from zeroframe.planning.plan import NightPlan
+    from zeroframe.review import Review
     from zeroframe.run.outcomes import NightResult
 
-__all__ = ["DOCUMENT_FORMAT", "run_document"]
+__all__ = ["DOCUMENT_FORMAT", "print_document", "review_document", "run_document"]
 
 #: Grows when something is taken away or means something else; what is new only adds.
 DOCUMENT_FORMAT = 1
@@ -34,13 +37,15 @@ def run_document(plan: NightPlan, result: NightResult, exit_code: int) -> dict[s
     dict
         Verdict, findings, and every frame, combined frame and mask with its state, figures and what it was made with.
     """
-    review = result.review
+    return {**review_document(result.review, exit_code), "raw": str(plan.raw), "out": str(plan.out)}
+
+
+def review_document(review: Review, exit_code: int) -> dict[str, Any]:
+    """Return figures, findings and the verdict as plain data."""
     verdict = review.verdict
     return {
         "format": DOCUMENT_FORMAT,
         "zeroframe": __version__,
-        "raw": str(plan.raw),
-        "out": str(plan.out),
         "verdict": {"tone": verdict.tone, "headline": verdict.headline, "exit_code": exit_code},
         "findings": [{**asdict(each), "frames": list(each.frames)} for each in review.findings],
         "results": [
@@ -57,3 +62,8 @@ def run_document(plan: NightPlan, result: NightResult, exit_code: int) -> dict[s
             for each in review.night.subjects
         ],
     }
+
+
+def print_document(document: dict[str, Any]) -> None:
+    """Write a document to standard output; names may hold bytes that no encoding knows, which JSON says as escapes."""
+    sys.stdout.write(dumps(document, indent=1) + "\n")

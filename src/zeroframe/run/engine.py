@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from threading import Lock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from zeroframe.errors import FolderLostError, FrameError, OutputError
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.raw import FrameOutcome
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses
 from zeroframe.run.checks import check_files
 from zeroframe.run.combined_outcome import CombinedOutcome
@@ -29,13 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
 
-    from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan, Step
+    from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.run.combine_files import Progress
     from zeroframe.run.threads import Backend
 
 __all__ = ["run_night", "run_session"]
 
-_COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 #: Before the name of a raw frame, where it stands beside the names of results: it may be the same.
 _RAW = "raw "
 #: Before the name of a group whose frames are compared and not combined.
@@ -171,7 +170,7 @@ class _Run:
 
     def _frame_task(self, frame: NightFrame, group: Group | None, made: set[str]) -> Task:
         needs = frozenset(made.intersection(frame_uses(self._plan, frame)))
-        kind = "science" if group is None else group.kind
+        kind = Kind.SCIENCE if group is None else group.kind
         cost = _SCIENCE_S if group is None else _FRAME_S
         return Task(_RAW + frame.name, needs, partial(self._timed, kind, self._calibrate, frame, group), cost)
 
@@ -218,7 +217,7 @@ class _Run:
         made = self._backend.calibrate(ready, group, used, right)
         return NightOutcome(ready, made.outcome, made.said, lost)
 
-    def _ready(self, frame: NightFrame) -> tuple[NightFrame, tuple[Step, ...]]:
+    def _ready(self, frame: NightFrame) -> tuple[NightFrame, tuple[Kind, ...]]:
         """Return a frame with the steps that can be done, and those that cannot.
 
         Raises
@@ -227,18 +226,15 @@ class _Run:
             When it cannot do without: it is to be combined itself, or the recipe says so.
         """
         steps = frame.steps
-        named = {"bias": steps.bias, "dark": steps.dark, "flat": steps.flat}
-        lost = tuple(step for step, name in named.items() if name is not None and name not in self._keys)
+        lost = [use for use in steps.uses if use.name not in self._keys]
         masks = tuple(name for name in steps.masks if name in self._keys)
-        if lost and (frame.kind in _COMBINED_KINDS or self._plan.recipe.missing == "fail"):
-            names = ", ".join(str(named[step]) for step in lost)
+        if lost and (is_calibration(frame.kind) or self._plan.recipe.missing == "fail"):
+            names = ", ".join(use.name for use in lost)
             raise FrameError(frame.source, f"needs {names}, which could not be made", "see why that failed")
         if not lost and masks == steps.masks:
             return frame, ()
-        without = replace(steps, masks=masks, **dict.fromkeys(lost))  # type: ignore[arg-type]
-        if "dark" in lost:
-            without = replace(without, dark_scale=None)
-        return replace(frame, steps=without), cast("tuple[Step, ...]", lost)
+        without = replace(steps, masks=masks, uses=tuple(use for use in steps.uses if use not in lost))
+        return replace(frame, steps=without), tuple(use.kind for use in lost)
 
     def _combine(self, group: Group, busy: int) -> None:
         """Combine a group."""

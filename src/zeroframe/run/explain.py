@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe.errors import NoFramesError
 from zeroframe.fits import scan
 from zeroframe.fits.store.names import is_there
+from zeroframe.headers.kinds import calibration_kinds, kind_row
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import match_from_data
@@ -160,11 +161,13 @@ def _group(name: str, group: Mapping[str, Any], record: RunRecord) -> list[str]:
     said += [f"  Not: {', '.join(missing)}."] if missing else []
     if group["scaled_by_level"]:
         said.append("Each was divided by its own level before anything was rejected, and the result has a level of 1.")
-    if group["kind"] == "dark":
+    row = kind_row(group["kind"])
+    if row is not None and row.may_keep_bias:
         kept = "still holds its bias, so it is never scaled" if group["includes_bias"] else "holds no bias"
         said.append(f"It {kept}.")
     frames = record.recipe["frames"]
-    done = [raw for raw, frame in frames.items() if name in [frame["steps"][step] for step in ("bias", "dark", "flat")]]
+    kinds = [row.kind for row in calibration_kinds()]
+    done = [raw for raw, frame in frames.items() if name in [frame["steps"].get(kind) for kind in kinds]]
     known = [raw for raw, frame in frames.items() if name in frame["uses"] and raw not in done]
     said += [f"It is used for {listed(done)}."] if done else []
     said += [f"The noise of {listed(known)} is known from it."] if known else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.review.figures import Subject
@@ -11,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 
-__all__ = ["figures_of_run", "unit_ending"]
+__all__ = ["figures_of_combined", "figures_of_run", "unit_ending"]
 
 
 def unit_ending(unit: str) -> str:
@@ -67,8 +69,7 @@ def _of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
         "exposure_s": _number(frame.facts.exposure_s),
         "temperature_c": _number(frame.traits.temperature_c),
     }
-    steps = frame.steps
-    used = tuple(name for name in (steps.bias, steps.dark, steps.flat) if name is not None)
+    used = tuple(use.name for use in frame.steps.uses)
     measured = quality is not None and quality.cells_adu.size and quality.noise_adu > 0
     sample = _sample(quality) if measured else b""
     name = frame.target.relative_to(out).as_posix()
@@ -80,31 +81,64 @@ def _sample(quality: Any) -> bytes:  # noqa: ANN401 -- a FrameQuality
 
 
 def _of_combined(each: GroupOutcome) -> Subject:
-    group, combined, noise = each.group, each.combined, each.combined.noise
-    unit = unit_ending(group.traits.unit)
-    ny, nx = combined.shape_yx
-    figures = {
-        f"level_{unit}": float(each.said.get("FLATLEVL", combined.level)),
-        f"noise_of_one_frame_{unit}": _number(None if noise is None else noise.calibrated),
-        f"noise_{unit}": _number(None if noise is None else noise.combined),
-        f"expected_noise_{unit}": _number(None if noise is None else noise.expected),
-        f"pattern_{unit}": _number(None if noise is None else noise.pattern),
-        f"scatter_{unit}": _number(None if noise is None else noise.scatter),
-        f"pixel_noise_{unit}": _number(None if noise is None else noise.single),
+    group = each.group
+    level = float(each.said.get("FLATLEVL", each.combined.level))
+    more = {
         "gain_e_per_adu": _card(each.said, "GAINMEAS"),
         "gain_error_e_per_adu": _card(each.said, "GAINERR"),
-        "frames": float(combined.frames),
-        "rejected_values": float(combined.rejected) if combined.state == "done" else math.nan,
-        "pixels": float(ny * nx) if ny * nx else math.nan,
         "exposure_s": _number(group.traits.exposure_s),
         "temperature_c": _number(group.traits.temperature_c),
     }
-    if group.kind.value != "flat" and noise is not None:
-        figures[f"read_noise_{unit}"] = _number(noise.single)
-    steps = group.frames[0].steps
-    used = tuple(name for name in (steps.bias, steps.dark, steps.flat) if name is not None)
-    said = (group.name, "combined", group.kind.value, combined.state, unit, _known(figures), used)
-    return Subject(*said, method=group.spec.method)  # type: ignore[arg-type]
+    noise = each.combined.noise
+    if not group.scaled_by_level and noise is not None:  # of others it is the noise of their light
+        more[f"read_noise_{unit_ending(group.traits.unit)}"] = _number(noise.single)
+    found = figures_of_combined(
+        group.name, group.kind.value, replace(each.combined, level=level), group.traits.unit, group.spec.method, more
+    )
+    return replace(found, used=tuple(use.name for use in group.frames[0].steps.uses))
+
+
+def figures_of_combined(
+    name: str,
+    kind: str,
+    combined: CombinedOutcome,
+    unit: str,
+    method: str,
+    more: Mapping[str, float] | None = None,
+) -> Subject:
+    """Return the figures of a combined frame.
+
+    Parameters
+    ----------
+    name : str
+        Of its file.
+    kind : str
+        ``'bias'``, ``'dark'``, ``'flat'``; empty where it is not known.
+    combined : CombinedOutcome
+        How the combination ended.
+    unit : str
+        Of its pixels, as in BUNIT.
+    method : str
+        By which values were combined.
+    more : mapping of str to float, optional
+        Figures that the combination itself does not know.
+    """
+    noise, ending = combined.noise, unit_ending(unit)
+    ny, nx = combined.shape_yx
+    figures = {
+        f"level_{ending}": combined.level,
+        f"noise_of_one_frame_{ending}": _number(None if noise is None else noise.calibrated),
+        f"noise_{ending}": _number(None if noise is None else noise.combined),
+        f"expected_noise_{ending}": _number(None if noise is None else noise.expected),
+        f"pattern_{ending}": _number(None if noise is None else noise.pattern),
+        f"scatter_{ending}": _number(None if noise is None else noise.scatter),
+        f"pixel_noise_{ending}": _number(None if noise is None else noise.single),
+        "frames": float(combined.frames),
+        "rejected_values": float(combined.rejected) if combined.state == "done" else math.nan,
+        "pixels": float(ny * nx) if ny * nx else math.nan,
+        **(more or {}),
+    }
+    return Subject(name, "combined", kind, combined.state, ending, _known(figures), method=method)
 
 
 def _of_mask(each: MaskOutcome) -> Subject:

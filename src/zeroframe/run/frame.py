@@ -16,9 +16,9 @@ from zeroframe.fits.fingerprint import Crc32
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
-from zeroframe.frames.science import mask_saturated, record_steps, reduce_frame, subtract_planes
+from zeroframe.frames.science import mask_saturated, operate, record_steps, reduce_frame
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import kind_row
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import noise_bands
@@ -48,7 +48,6 @@ FIGURES = (
     *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN"),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT"),
 )
-_COMBINED_KINDS = (Kind.BIAS, Kind.DARK, Kind.FLAT)
 _NO_COPIES: Mapping[Path, Path] = MappingProxyType({})
 
 
@@ -119,8 +118,9 @@ class FrameMaker:
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
         subtracted = calibrate_pixels(raw, frame.recipe, pixels)
         header = calibrated_header(raw, frame.recipe)
+        row = kind_row(frame.kind)
         # nothing more is done to a bias
-        quality = self._measured_bias(frame, raw, pixels, subtracted) if frame.kind is Kind.BIAS else None
+        quality = self._measured_bias(frame, raw, pixels, subtracted) if row is not None and row.is_zero else None
         level = (sampled_level(pixels) if quality is None else quality.level_adu) + subtracted
         if np.isfinite(level):  # a frame without a valid pixel has none
             header["RAWLEVEL"] = (level, "mean level of the raw image")
@@ -216,8 +216,10 @@ class FrameMaker:
         mask[:] = False
         saturated = mask_saturated(raw, frame, mask)
         header["NSATPIX"] = (saturated, "saturated pixels")
-        if frame.kind in _COMBINED_KINDS:
-            self._prepare(frame, pixels)
+        if kind_row(frame.kind) is not None:
+            operations = self._calibrations.operations(frame)
+            if operations:
+                operate(operations, pixels)
             if saturated:
                 pixels[mask] = np.nan  # not measured: such a pixel takes no part in the combination
             return None, None, ()
@@ -225,15 +227,6 @@ class FrameMaker:
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
         reduce_frame(frame, with_, pixels, mask, sigma, header)
         return mask, sigma if sigma.size else None, with_.remarks
-
-    def _prepare(self, frame: NightFrame, pixels: NDArray[Any]) -> None:
-        """Subtract from a frame that will be combined what its steps say."""
-        steps = frame.steps
-        bias = NO_CALIBRATION if steps.bias is None else self._calibrations.fitting(frame, steps.bias).data
-        dark = NO_CALIBRATION if steps.dark is None else self._calibrations.fitting(frame, steps.dark).data
-        if bias.size or dark.size:
-            scale = 1.0 if steps.dark_scale is None else steps.dark_scale
-            subtract_planes(pixels, bias, dark, scale)
 
 
 def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe import __version__
+from zeroframe.headers.kinds import kind_row
 from zeroframe.headers.sections import Section
 from zeroframe.headers.survey import KEY_CARD
 
@@ -261,7 +262,8 @@ def frame_key(frame: NightFrame, source_sha256: str, used: Mapping[str, str]) ->
     """
     done = {name: as_data(getattr(frame, name)) for name in _DOINGS}
     done["target"] = frame.target.name
-    return _key("frame", done, used, source=source_sha256)
+    kinds = _doings_of([frame.kind, *(use.kind for use in frame.steps.uses)])
+    return _key("frame", done, used, source=source_sha256, kinds=kinds)
 
 
 def group_key(
@@ -283,13 +285,19 @@ def group_key(
     done = {name: as_data(getattr(group, name)) for name in _GROUP_DOINGS}
     done["gain"] = group.frames[0].steps.gain_e_per_adu
     frames = [[name, key] for name, key in frame_keys.items()]
-    return _key("combined", done, used, frames=frames, left_out=list(left_out))
+    return _key("combined", done, used, frames=frames, left_out=list(left_out), kinds=_doings_of([group.kind]))
 
 
 def mask_key(job: MaskJob, source_key: str) -> str:
     """Return the key of a mask; ``source_key`` is that of the combined frame."""
     done = {"what": job.what, "sigmas": job.sigmas, "fraction": job.fraction}
     return _key("mask", done, {job.source: source_key})
+
+
+def _doings_of(kinds: Sequence[str]) -> dict[str, Any]:
+    """Return what the table of kinds says of these, as far as bytes depend on it."""
+    rows = [kind_row(kind) for kind in kinds]
+    return {row.kind.value: row.doings for row in rows if row is not None}
 
 
 def _key(what: str, done: Mapping[str, Any], used: Mapping[str, str], **more: object) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from zeroframe.frames.quality import Flag
     from zeroframe.frames.raw import FrameOutcome
-    from zeroframe.planning.plan import Group, Incomplete, MaskJob, NightFrame, Step
+    from zeroframe.headers.kinds import Kind
+    from zeroframe.planning.plan import Group, Incomplete, MaskJob, NightFrame
     from zeroframe.run.checks import FolderCheck
     from zeroframe.run.combined_outcome import CombinedOutcome
 
@@ -44,7 +45,7 @@ class NightOutcome:
     frame: NightFrame
     outcome: FrameOutcome
     said: Mapping[str, Any] = field(default_factory=dict)
-    lost: tuple[Step, ...] = ()
+    lost: tuple[Kind, ...] = ()
 
     @property
     def is_good(self) -> bool:

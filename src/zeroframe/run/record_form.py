@@ -10,6 +10,8 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.headers.kinds import calibration_kinds
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -182,7 +184,13 @@ def _one_or_more(form: Form) -> Form:
 
 _SHA256 = _matching("[0-9a-f]{64}", "a SHA-256: 64 hexadecimal digits")
 _SIZE, _CRC32 = _whole(2**63), _whole(2**32)
-_STEP = _one_of("bias", "dark", "flat")
+
+
+def _a_kind(value: object, place: str) -> None:
+    """Accept the name of a kind of calibration."""
+    _one_of(*(row.kind.value for row in calibration_kinds()))(value, place)
+
+
 _OUTPUT = _table(
     {
         "key": _matching("[0-9a-f]{32}", "a key: 32 hexadecimal digits"),
@@ -194,7 +202,7 @@ _OUTPUT = _table(
 )
 _ENDED = _table(
     {"name": _TEXT, "state": _one_of("done", "skipped", "left out", "failed", "waiting"), "reason": _TEXT},
-    {"lost": _list_of(_STEP), "left_out": _list_of(_TEXT)},
+    {"lost": _list_of(_a_kind), "left_out": _list_of(_TEXT)},
 )
 _FINDING = _table(
     {
@@ -239,7 +247,7 @@ _CANDIDATE = _table(
 )
 _MATCH = _table(
     {
-        "what": _STEP,
+        "what": _a_kind,
         "chosen": _or_null(_TEXT),
         "scale": _or_null(_number),
         "needed": _FLAG,

@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.fits import scan
+from zeroframe.headers.kinds import Kind
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.review import Incident, NightFigures, Review, review_night
-from zeroframe.run.figures import figures_of_run
+from zeroframe.run.figures import figures_of_combined, figures_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zeroframe.planning.plan import NightPlan
+    from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import NightResult
     from zeroframe.stacks.noise_budget import Excess
 
-__all__ = ["review_of"]
+__all__ = ["review_of", "review_of_combined"]
 
 #: From this part of all files on it is said that they take no part.
 _MOST_LEFT_ALONE = 0.5
@@ -43,6 +45,31 @@ def review_of(plan: NightPlan, result: NightResult, kept: Mapping[str, Mapping[s
         for each in figures_of_run(result, plan.out)
     )
     night = NightFigures(subjects, tuple(_incidents(plan, result)))
+    return Review(night, review_night(night))
+
+
+def review_of_combined(outcome: CombinedOutcome, method: str) -> Review:
+    """Return the figures of frames that were combined without a plan, and the findings on them.
+
+    Parameters
+    ----------
+    outcome : CombinedOutcome
+        How it ended.
+    method : str
+        By which values were combined.
+    """
+    name = outcome.target.name
+    incidents = [Incident("ZF106", text, (name,)) for text in outcome.left_out]
+    for path in dict.fromkeys(flag.path for flag in outcome.outliers):
+        reasons = "; ".join(flag.sentence for flag in outcome.outliers if flag.path == path)
+        incidents.append(Incident("ZF203", f"{path}: {reasons}", (path.name,)))
+    if not outcome.is_there:
+        incidents.append(Incident("ZF102", outcome.reason, (name,)))
+    incidents += [Incident("ZF202", f"{flag.path}: {flag.sentence}", (flag.path.name,)) for flag in outcome.flags]
+    if outcome.excess is not None and outcome.excess.is_worth_telling:
+        incidents.append(Incident("ZF409", _excess_words(name, outcome.frames, outcome.excess), (name,)))
+    unit = str(scan(outcome.target).hdus[0].cards.get("BUNIT", "adu")) if outcome.is_there else "adu"
+    night = NightFigures((figures_of_combined(name, "", outcome, unit.lower(), method),), tuple(incidents))
     return Review(night, review_night(night))
 
 

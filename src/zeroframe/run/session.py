@@ -15,6 +15,7 @@ from zeroframe.fits.atomic import remove_stale_parts
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, is_there
 from zeroframe.fits.store.spool import remove_stale_folders, temporary_folder
 from zeroframe.fits.watching import Watch
+from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.own_results import require_own_record
 from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.uses import frame_uses
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from zeroframe.fits.fingerprint import FileMark
     from zeroframe.fits.replacing import Overwrite
+    from zeroframe.frames.steps import Steps
     from zeroframe.headers.own_results import FolderResults
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.lock import HeldLock
@@ -212,6 +214,18 @@ def _run_said(result: NightResult) -> dict[str, Any]:
     }
 
 
+def _steps_data(steps: Steps) -> dict[str, Any]:
+    """Return steps as plain data: each combined frame under the name of its kind, None where there is none."""
+    said = as_data(steps)
+    del said["uses"]
+    for row in calibration_kinds():
+        used, name = steps.of(row.kind), row.kind.value
+        said[name] = None if used is None else used.name
+        said |= {f"{name}_scale": None if used is None else used.scale} if row.by_exposure else {}
+        said |= {f"{name}_min_value": None if used is None else used.min_value} if row.divides else {}
+    return dict(said)
+
+
 def recorded_night(plan: NightPlan) -> dict[str, Any]:
     """Return a plan as plain data: what is done to every frame, with what, and why.
 
@@ -231,7 +245,7 @@ def recorded_night(plan: NightPlan) -> dict[str, Any]:
             "kind": as_data(frame.kind),
             "traits": as_data(frame.traits),
             "recipe": as_data(frame.recipe),
-            "steps": as_data(frame.steps),
+            "steps": _steps_data(frame.steps),
             "matches": as_data(frame.matches),
             "uses": list(frame_uses(plan, frame)),
         }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from zeroframe.frames.steps import CalibrationFrame
-from zeroframe.planning.uses import pixel_uses
+from zeroframe.planning.uses import divisor_uses, pixel_uses
 from zeroframe.run.budget import is_alone, refuse_too_large
 from zeroframe.run.buffers import BufferPool
 from zeroframe.run.cache import CalibrationCache
@@ -113,7 +113,7 @@ class ThreadBackend:
         uses.update(job.source for job in plan.masks)
         shares = session.shares
         self._memory = BufferPool(shares.limit_bytes)
-        flat_uses = Counter(frame.steps.flat for frame in plan.frames if frame.steps.flat is not None)
+        flat_uses = Counter(name for frame in plan.frames for name in divisor_uses(frame))
         self._cache = CalibrationCache(plan.out, shares.cache_bytes, uses, flat_uses, self._memory.empty, session.watch)
         self._kept = PixelCache(shares.kept_bytes)
         calibrations = CalibrationStore(plan, self._cache, keys)
@@ -144,7 +144,7 @@ class ThreadBackend:
                 return self._maker.recall(frame, right)
             return self._maker.make(frame, used, keep=keep, overwrite=self._session.may_replace(frame.target))
         finally:
-            self._cache.used(pixel_uses(plan, frame), frame.steps.flat)
+            self._cache.used(pixel_uses(plan, frame), divisor_uses(frame))
 
     def combine(
         self,

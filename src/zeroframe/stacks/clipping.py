@@ -16,7 +16,7 @@ import numpy as np
 
 from zeroframe.errors import UsageError
 from zeroframe.frames.medians import median_of_valid
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import has_photons
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.stacks.combine import CombineSpec, Method, Rejection
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.headers.kinds import Kind
     from zeroframe.stacks.noise import FrameNoise
 
 __all__ = [
@@ -195,7 +196,7 @@ def noise_floor(
     squares = noise.typical**2 + drift**2
     reason = f"measured from {noise.pairs} pair{'' if noise.pairs == 1 else 's'} of frames"
     level = float(median_of_valid(levels)) if levels.size else 0.0
-    if kind in {Kind.DARK, Kind.FLAT, Kind.SCIENCE, Kind.ARC} and gain_e_per_adu and level > 0:
+    if has_photons(kind) and gain_e_per_adu and level > 0:
         photons = level / gain_e_per_adu
         if photons < squares:
             reason += f", photon noise by a gain of {gain_e_per_adu:g} e-/ADU"

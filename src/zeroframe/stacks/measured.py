@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.frames.quality import Flag
-    from zeroframe.headers.dialects import FrameFacts, Kind
+    from zeroframe.headers.dialects import FrameFacts
+    from zeroframe.headers.kinds import Kind
     from zeroframe.headers.survey import RawFrame
     from zeroframe.stacks.clipping import ClipSpread
     from zeroframe.stacks.combine import Combined, CombineSpec

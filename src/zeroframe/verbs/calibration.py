@@ -15,6 +15,7 @@ from astropy.units import Quantity, Unit, dimensionless_unscaled
 
 from zeroframe.errors import ArgumentError, AssumptionWarning, UnitError, UsageError
 from zeroframe.frames.numbers import is_number
+from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.verbs.arguments import Keyword, checked_names, frame_name, read_exposures
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
 from zeroframe.verbs.working_frame import WorkingPlanes
@@ -90,8 +91,13 @@ def subtract_bias(ccd: CCDData, master: CCDData, *, add_keyword: object = True) 
 def bias_step(planes: WorkingPlanes, master: CCDData) -> StepCards:
     """Subtract a bias from a frame that is worked on; return what its header says of it."""
     master = require_ccd(master, "master")
-    planes.subtract(master, _factor_between(planes, master, "bias"), "the bias")
-    return {"ZEROCOR": frame_name(master)}
+    return _subtract(planes, master, Kind.BIAS, _factor_between(planes, master, Kind.BIAS))
+
+
+def _subtract(planes: WorkingPlanes, master: CCDData, kind: Kind, factor: float, scaled: str = "") -> StepCards:
+    """Subtract a combined frame times a factor; return what the header says of it, as `zeroframe night` does."""
+    planes.subtract(master, factor, f"the {kind}")
+    return {calibration_kind(kind).card: frame_name(master) + scaled}
 
 
 def _factor_between(planes: WorkingPlanes, master: CCDData, kind: str) -> float:
@@ -190,11 +196,10 @@ def subtract_dark(
 def dark_step(planes: WorkingPlanes, master: CCDData | None, *, scale: bool, **exposures: Any) -> StepCards:  # noqa: ANN401
     """Subtract a dark from a frame that is worked on; return what its header says of it."""
     dark = require_ccd(master, "master")
-    unit_factor = _factor_between(planes, dark, "dark")
+    unit_factor = _factor_between(planes, dark, Kind.DARK)
     seconds = read_exposures(planes.ccd, dark, **exposures)
     ratio = _dark_ratio(seconds, dark, scale=scale)
-    planes.subtract(dark, unit_factor * ratio, "the dark")
-    return {"DARKCOR": frame_name(dark) + (f" x {ratio:.6g}" if scale else "")}
+    return _subtract(planes, dark, Kind.DARK, unit_factor * ratio, f" x {ratio:.6g}" if scale else "")
 
 
 def _dark_ratio(seconds: tuple[float, float] | None, dark: CCDData, *, scale: bool) -> float:
@@ -306,7 +311,7 @@ def flat_step(planes: WorkingPlanes, flat: CCDData, min_value: object, norm_valu
     if norm is not None and not 0.0 < norm < np.inf:
         raise UsageError(f"norm_value is {norm_value}; it must be above zero")
     level, _ = planes.divide(flat, lowest=lowest, norm=norm)
-    return {"FLATCOR": f"{frame_name(flat)} / {level:.6g}"}
+    return {calibration_kind(Kind.FLAT).card: f"{frame_name(flat)} / {level:.6g}"}
 
 
 def _number_in(value: object, unit: Unit, name: str) -> float:

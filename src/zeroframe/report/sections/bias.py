@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.report.data import Column, Remark, Section, Table
 from zeroframe.report.draw.figures import (
     calibration_blink,

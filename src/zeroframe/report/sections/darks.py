@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.planning.grouping import exposure_words
 from zeroframe.report.data import Column, Remark, Section, Table
 from zeroframe.report.draw.combined import above_plot

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.report.data import Column, Remark, Section, Table
 from zeroframe.report.draw.combined import combined_blink, flat_levels_plot, flat_range, small_image
 from zeroframe.report.draw.plots import number, percent

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import date
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.planning.decisions import listed, lost_words
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.traits import moment_of
@@ -79,7 +79,7 @@ def moments_of(view: NightView) -> dict[Path, Moment]:
 def _sorts(view: NightView) -> Iterator[tuple[str, int, list[NightFrame]]]:
     """Yield frames of one sort, with its name and colour: as they are combined, and science by filter."""
     for group in (*view.plan.groups, *view.plan.uncombined):
-        yield group.label, _STYLES[group.kind], list(group.frames)
+        yield group.label, _STYLES.get(group.kind, _OTHER_STYLE), list(group.frames)
     by_filter: dict[tuple[Kind, str | None], list[NightFrame]] = defaultdict(list)
     for frame in view.plan.science:
         by_filter[frame.kind, filter_of(frame.traits)].append(frame)
@@ -169,7 +169,7 @@ def _group_row(view: NightView, group: Group, used: str) -> TableRow:
     else:
         became = group.name if combined.frames == len(group.frames) else f"{group.name}, of {combined.frames} of them"
         tone = "neutral" if combined.frames == len(group.frames) else "note"
-    exposures = "–" if group.kind is Kind.BIAS else _exposures(group.frames)
+    exposures = "–" if calibration_kind(group.kind).is_zero else _exposures(group.frames)
     cells = (group.label, str(len(group.frames)), exposures, became, used)
     return TableRow(cells, "bad" if tone == "bad" else "note" if tone == "note" else "neutral")
 
@@ -206,9 +206,8 @@ def _uses(view: NightView) -> dict[str, list[str]]:
 def _used_words(view: NightView, frames: Sequence[NightOutcome]) -> str:
     """Say with what frames were calibrated, the most usual way first."""
     ways = Counter(
-        " · ".join(view.label(name) for name in (steps.bias, steps.dark, steps.flat) if name is not None)
-        or "nothing but overscan and trim"
-        for steps in (each.frame.steps for each in frames)
+        " · ".join(view.label(use.name) for use in each.frame.steps.uses) or "nothing but overscan and trim"
+        for each in frames
     )
     usual = ways.most_common(3)
     if len(ways) == 1:

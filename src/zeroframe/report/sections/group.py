@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from zeroframe.headers.kinds import kind_row
 from zeroframe.report.data import KeyFigure, Remark
 from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.sections.reading import series, unit_words
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from zeroframe.report.sections.reading import NightView
     from zeroframe.run.outcomes import GroupOutcome
 
-__all__ = ["done_words", "group_figures", "only_group", "only_remarks", "title_words"]
-
-_PLURALS = {"bias": "biases", "dark": "darks", "flat": "flats"}
+__all__ = ["done_words", "group_figures", "only_group", "only_remarks", "plural", "title_words"]
 
 
 def only_group(view: NightView) -> GroupOutcome | None:
@@ -34,19 +33,21 @@ def title_words(plan: NightPlan) -> str:
     kinds = list(dict.fromkeys(group.kind.value for group in (*plan.groups, *plan.uncombined)))
     if plan.science or not kinds:
         return "A night calibrated"
-    names = series([_plural(kind) for kind in kinds])
+    names = series([plural(kind) for kind in kinds])
     return f"{names[:1].upper()}{names[1:]} calibrated" + (" and combined" if plan.groups else "")
 
 
-def _plural(kind: str) -> str:
-    return _PLURALS.get(kind, f"{kind}s")
+def plural(kind: str) -> str:
+    """Return what several frames of a kind are called."""
+    row = kind_row(kind)
+    return f"{kind}s" if row is None else row.words.plural
 
 
 def done_words(view: NightView, only: GroupOutcome) -> str:
     """Return what was done, for the headline."""
     total = len(view.result.frames) + len(view.result.refused)
     done, kind = len(view.result.done), only.group.kind.value
-    what = kind if total == 1 else _plural(kind)
+    what = kind if total == 1 else plural(kind)
     said = f"{total} {what}" if done == total else f"{done} of {total} {what}"
     return f"{said} calibrated" + (" and combined" if only.combined.is_there else "")
 

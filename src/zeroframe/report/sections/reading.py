@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import is_calibration
 from zeroframe.report.data import Flag
 from zeroframe.report.draw.plots import number
 from zeroframe.report.draw.sampling import sample_frames
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.frames.quality import Flag as QualityFlag
+    from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.report.draw.sampling import FrameSample
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
@@ -66,7 +67,7 @@ class NightView:
     def groups_of(self, kind: Kind) -> list[GroupOutcome]:
         """Return the groups of one kind, in the order of the plan."""
         groups = (*self.plan.groups, *self.plan.uncombined)
-        return [self.groups[group.name] for group in groups if group.kind is kind and group.name in self.groups]
+        return [self.groups[group.name] for group in groups if group.kind == kind and group.name in self.groups]
 
     def pictured(self, groups: Sequence[GroupOutcome], most: int) -> list[GroupOutcome]:
         """Return those of which there is a combined frame, so many at most: those that most frames were made with."""
@@ -87,8 +88,8 @@ class NightView:
     def refused_lights(self) -> int:
         """How many frames of those that are not combined were refused, as far as headers say what they are."""
         kinds = {item.path: item.facts.kind for item in self.plan.found if item.facts is not None}
-        combined = {Kind.BIAS, Kind.DARK, Kind.FLAT, None}
-        return sum(kinds.get(each.path) not in combined for each in self.plan.refused)
+        said = [kinds.get(each.path) for each in self.plan.refused]
+        return sum(kind is not None and not is_calibration(kind) for kind in said)
 
     def name(self, path: Path) -> str:
         """Return what a raw file is called, relative to the raw folder."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.planning.decisions import lost_words
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.words import explain_frame
@@ -223,11 +223,7 @@ def _table(view: NightView, lights: Sequence[NightOutcome], figures: Mapping[str
 
 
 def _used(view: NightView, frame: NightFrame) -> str:
-    steps = frame.steps
-    said = [view.label(steps.bias)] if steps.bias is not None else []
-    if steps.dark is not None:
-        said.append(view.label(steps.dark) + _scale(steps.dark_scale))
-    said += [view.label(steps.flat)] if steps.flat is not None else []
+    said = [view.label(use.name) + _scale(use.scale) for use in frame.steps.uses]
     return ", ".join(said) or "overscan and trim only"
 
 

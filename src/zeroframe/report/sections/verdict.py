@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind, calibration_kinds
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.grouping import frames_words
 from zeroframe.report.data import KeyFigure, Remark, Verdict
 from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.sections.darks import dark_current, gain_of
-from zeroframe.report.sections.group import done_words, only_group, only_remarks
+from zeroframe.report.sections.group import done_words, only_group, only_remarks, plural
 from zeroframe.report.sections.reading import figure_words, series, unit_words
 from zeroframe.report.sections.remarks import noise_remarks, some_remarks
 
@@ -76,15 +76,9 @@ def _what_was_done(view: NightView) -> str:
         return f"{frames_words(count)} calibrated{made}"
     kind = "science" if all(each.frame.kind is Kind.SCIENCE for each in lights) else ""
     said = frames_words(there, kind) if there == asked else f"{there} of {frames_words(asked, kind)}"
-    steps = Counter(
-        name
-        for each in lights
-        if each.outcome.is_there
-        for name in ("bias", "dark", "flat")
-        if getattr(each.frame.steps, name) is not None
-    )
+    steps = Counter(use.kind.value for each in lights if each.outcome.is_there for use in each.frame.steps.uses)
     lacks = "" if not short else ", not in full" if short == there else f", {short} of them not in full"
-    whole = [name for name in ("bias", "dark", "flat") if there and steps[name] == there]
+    whole = [row.kind.value for row in calibration_kinds() if there and steps[row.kind] == there]
     return f"{said} calibrated{' with ' + series(whole) if whole else ''}{lacks}{made}"
 
 
@@ -146,15 +140,14 @@ def _combined_figure(view: NightView) -> KeyFigure | None:
         return None
     there = [each for each in view.result.groups if each.combined.is_there]
     counts = Counter(each.group.kind.value for each in there)
-    plural = {"bias": "biases"}
-    said = ", ".join(f"{n} {kind if n == 1 else plural.get(kind, kind + 's')}" for kind, n in counts.items())
+    said = ", ".join(f"{n} {kind if n == 1 else plural(kind)}" for kind, n in counts.items())
     missing = len(view.result.groups) - len(there)
     note = f"{said}; {missing} not made" if missing else said
     return KeyFigure("combined frames", str(len(there)), note, "bad" if missing else "good")
 
 
 def _read_noise_figure(view: NightView) -> KeyFigure | None:
-    for each in (*view.groups_of(Kind.BIAS), *view.groups_of(Kind.DARK)):
+    for each in (each for row in calibration_kinds() if row.tells_noise for each in view.groups_of(row.kind)):
         noise = each.combined.noise
         if noise is not None and noise.calibrated is not None:
             gain, unit = gain_of(view, each.group), unit_words(each.group.frames[0])
