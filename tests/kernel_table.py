@@ -68,12 +68,12 @@ def flats_of(dtype):
 def frames_of(dtype):
     raw, rows = raw_words(), np.linspace(900.0, 1100.0, NY)
     flat, bent = np.zeros(NX), np.linspace(-1.0, 1.0, NX) / 3.0
-    out = np.zeros((NY - 5, NX - 7), dtype)
+    out, part = np.zeros((NY - 5, NX - 7), dtype), frame.Part(2, 3, NY - 5, NX - 7)
     for row_level, column_level in ((np.round(rows), flat), (rows, flat), (rows, bent)):
-        frame.calibrate_swapped16(raw, 32768.0, row_level, column_level, 2, 3, out)
+        frame.calibrate_swapped16(raw, 32768.0, row_level, column_level, part, out)
         yield (out.copy(),)
     for pixels in (image(6, dtype), raw, raw.astype(np.int32)):
-        frame.calibrate_native(pixels, rows, bent, 2, 3, out)
+        frame.calibrate_native(pixels, rows, bent, part._replace(flip_y=True, flip_x=True), out)
         yield (out.copy(),)
 
 

@@ -111,8 +111,8 @@ def sections(outcome):
     """Return overscan and trim of a frame, as arguments of `ccd_process`."""
     recipe = outcome.frame.recipe
     strip = {}
-    if recipe.overscan is not None:
-        strip = {"oscan": str(recipe.overscan.section), "oscan_median": recipe.overscan.method == "median"}
+    for spec in recipe.regions[0].overscans:
+        strip = {"oscan": str(spec.section), "oscan_median": spec.method == "median"}
     return strip | {"trim": str(recipe.trim)}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import string
+from pathlib import Path
 
 import pytest
 from astropy.io import fits
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from test_dialects import header_of
 
 from zeroframe.errors import CameraError
-from zeroframe.headers.cameras import Amplifier, Camera, camera_names, camera_to_toml, load_camera, recognise
+from zeroframe.headers.cameras import Camera, camera_names, camera_to_toml, load_camera, recognise
+from zeroframe.headers.detectors import Amplifier
 from zeroframe.headers.sections import AxisRange, Section
 
 MINIMAL = 'name = "mine"\n[[amplifier]]\n'
@@ -240,6 +243,8 @@ words = st.text(string.ascii_uppercase + "-", min_size=1, max_size=8)
 positive = st.none() | st.floats(1e-6, 1e6)
 ranges = st.lists(st.integers(1, 10), min_size=2, max_size=2).map(lambda ends: AxisRange(*sorted(ends)))
 rectangles = st.none() | st.tuples(ranges, ranges | st.just(AxisRange(None, None))).map(Section)
+ends = st.tuples(st.integers(1, 99), st.integers(1, 99)).map(lambda pair: AxisRange(*pair))
+places = st.none() | st.tuples(ends, ends).map(Section)
 amplifiers = st.builds(
     Amplifier,
     texts,
@@ -248,8 +253,13 @@ amplifiers = st.builds(
     st.sampled_from(["median", "mean", "clipped"]),
     texts,
     rectangles,
+    rectangles,
+    rectangles,
+    places,
     positive,
     positive,
+    positive,
+    texts,
 )
 matches = st.dictionaries(words, st.lists(texts, min_size=1, max_size=3), max_size=3).map(
     lambda found: tuple((card, pattern) for card, patterns in found.items() for pattern in patterns)
@@ -271,3 +281,13 @@ def test_any_camera_survives_being_written(tmp_path_factory, camera):
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_text(camera_to_toml(camera), encoding="utf-8", newline="")
     assert load_camera(path) == camera
+
+
+def test_the_files_that_the_page_shows_can_be_used(load):
+    page = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text(encoding="utf-8")
+    one, several = (load(block.partition("```")[0]) for block in page.split("```toml\n")[1:])
+    assert len(one.amplifiers) == 1
+    (detector,) = several.detectors
+    assert [each.name for each in detector.placed(several.shape_yx).amplifiers] == ["A", "B"]
+    keys = {field.name for field in dataclasses.fields(Amplifier)} - {"overscan_reason"}
+    assert {key for key in keys if f"`{key}`" not in page} == set()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
-from zeroframe.kernels.raw import calibrate_native, calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
+from zeroframe.kernels.raw import Part, calibrate_native, calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
 from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.kernels.stack import (
     AVERAGE,
@@ -268,9 +268,9 @@ def test_calibrate_is_the_same_from_the_file_and_from_decoded_pixels(zero, dtype
     stored[0, :2] = -32768, 32767
     rows, columns = rng.normal(300, 1, 9), rng.normal(0, 1, 14)
     raw, native = np.empty((7, 10), dtype), np.empty((7, 10), dtype)
-    calibrate_swapped16(stored.view(np.uint16), zero, rows, columns, 1, 2, raw)
+    calibrate_swapped16(stored.view(np.uint16), zero, rows, columns, Part(1, 2, 7, 10), raw)
     decoded = (stored.astype(np.int32) + int(zero)).astype(np.uint16 if zero else np.int16)
-    calibrate_native(decoded, rows, columns, 1, 2, native)
+    calibrate_native(decoded, rows, columns, Part(1, 2, 7, 10), native)
     expected = decoded[1:8, 2:12].astype(np.float64) - (rows[1:8, None] + columns[None, 2:12])
     np.testing.assert_array_equal(raw, expected.astype(dtype))
     np.testing.assert_array_equal(native, expected.astype(dtype))
@@ -280,7 +280,7 @@ def test_calibrate_is_the_same_from_the_file_and_from_decoded_pixels(zero, dtype
 def test_calibrate_takes_every_type_of_pixel(kind):
     pixels = np.arange(12).reshape(3, 4).astype(kind)
     out = np.empty((3, 4), np.float32)
-    calibrate_native(pixels, np.ones(3), np.zeros(4), 0, 0, out)
+    calibrate_native(pixels, np.ones(3), np.zeros(4), Part(0, 0, 3, 4), out)
     np.testing.assert_array_equal(out, np.arange(12).reshape(3, 4) - 1.0)
 
 

@@ -75,14 +75,14 @@ def test_a_recipe_that_is_gone_is_not_taken_for_the_next_one():
     plain = [replace(a_frame(kind=Kind.SCIENCE), recipe=FrameRecipe()) for _ in range(50)]
     assert {choosing.of(frame).chosen for frame in plain} == {"bias.fits"}
     del plain  # their memory, and ids with it, goes to others
-    trimmed = FrameRecipe(trim=Section.parse("[1:10,1:10]"))
+    trimmed = FrameRecipe.of_one(trim=Section.parse("[1:10,1:10]"))
     others = [replace(a_frame(kind=Kind.SCIENCE), recipe=replace(trimmed)) for _ in range(50)]
     assert {choosing.of(frame).chosen for frame in others} == {None}
 
 
 def test_another_overscan_or_trim_is_another_frame():
     groups = [a_group("bias", Kind.BIAS)]
-    trimmed = replace(a_frame(kind=Kind.SCIENCE), recipe=FrameRecipe(trim=Section.parse("[1:10,1:10]")))
+    trimmed = replace(a_frame(kind=Kind.SCIENCE), recipe=FrameRecipe.of_one(trim=Section.parse("[1:10,1:10]")))
     choosing, fitting = MatchCache("bias", groups, RECIPE), Fitting("bias", groups, RECIPE.tolerances)
     assert choosing.of(a_frame(kind=Kind.SCIENCE)).chosen == "bias.fits"
     assert choosing.of(trimmed).chosen is None

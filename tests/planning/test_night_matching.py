@@ -125,7 +125,9 @@ class TestReasons:
 
     def test_overscan_and_trim_have_to_be_the_same(self):
         group = a_group("d")
-        other = replace(group, frames=tuple(replace(each, recipe=FrameRecipe("x", None)) for each in group.frames))
+        other = replace(
+            group, frames=tuple(replace(each, recipe=FrameRecipe.of_one("x", None)) for each in group.frames)
+        )
         assert ranked("dark", [other])["d"].reason == "its overscan or trim is another one"
 
 

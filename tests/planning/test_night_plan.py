@@ -472,7 +472,7 @@ class TestRealFrames:
             is None
         )
         made = plan_night(found, folder, tmp_path / "out", recipe, evidence=evidence)
-        assert {each.recipe.overscan for each in made.frames} == {evidence.recommended}
+        assert {each.recipe.regions[0].overscan for each in made.frames} == {evidence.recommended}
         assert {each.recipe.trim for each in made.frames} == {evidence.trim}
         assert evidence.verdict in told(made, "overscan")
 
@@ -499,7 +499,7 @@ class TestFirstSteps:
 
     def test_no_overscan_though_the_camera_has_one(self, raw):
         made = plan(simulated_headers("palomar-lfc", raw), "[frames]\noverscan = 'none'")
-        assert {each.recipe.overscan for each in made.frames} == {None}
+        assert {each.recipe.subtracts_overscan for each in made.frames} == {False}
         assert {str(each.recipe.trim) for each in made.frames} == {"[1:2048,1:4128]"}
         assert told(made, "overscan") == "not subtracted: as asked for"
 

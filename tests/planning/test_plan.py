@@ -22,7 +22,8 @@ from zeroframe.errors import (
 )
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.frames.steps import FrameRecipe, Steps
-from zeroframe.headers.cameras import Amplifier, Camera, camera_to_toml
+from zeroframe.headers.cameras import Camera, camera_to_toml
+from zeroframe.headers.detectors import Amplifier
 from zeroframe.headers.sections import Section
 from zeroframe.headers.survey import survey, survey_folder, survey_tree
 from zeroframe.planning.first_steps import RecipeOptions, choose_recipe
@@ -118,7 +119,7 @@ class TestPlan:
         made = plan(raw, out, overscan="[17:20,:]", trim="[16:1,*]")
         assert [frame.target for frame in made.frames] == [out / f"b{n}.fits" for n in (1, 2, 3)]
         assert {frame.shape_yx for frame in made.frames} == {(12, 16)}
-        recipe = FrameRecipe(OverscanSpec(section("[17:20,1:12]"), None, "median"), section("[16:1,1:12]"))
+        recipe = FrameRecipe.of_one(OverscanSpec(section("[17:20,1:12]"), None, "median"), section("[16:1,1:12]"))
         assert {frame.recipe for frame in made.frames} == {recipe}
         assert {frame.steps for frame in made.frames} == {Steps()}
         (group,) = made.groups
@@ -195,7 +196,7 @@ class TestRecipe:
         name = self.profile(tmp_path, **amplifier, overscan_reason="because")
         recipe, camera, choices = self.choose(tmp_path, camera=name)
         assert camera.name == "mine"
-        assert recipe == FrameRecipe(OverscanSpec(section("[18:20,1:12]"), 1, "mean"), section("[1:16,1:12]"))
+        assert recipe == FrameRecipe.of_one(OverscanSpec(section("[18:20,1:12]"), 1, "mean"), section("[1:16,1:12]"))
         assert [choices[what].reason for what in ("camera", "overscan", "trim")] == [
             "as asked for",
             "because",
@@ -206,25 +207,25 @@ class TestRecipe:
         name = self.profile(tmp_path, overscan=section("[18:20,:]"), trim=section("[1:16,:]"), overscan_method="mean")
         wishes = {"overscan_fit": "spline", "overscan_order": 2, "overscan_method": "clipped"}
         recipe, _, choices = self.choose(tmp_path, camera=name, trim=section("[1:10,:]"), **wishes)
-        assert recipe.overscan == OverscanSpec(section("[18:20,1:12]"), 1, "clipped", "spline", 2)
+        assert recipe.regions[0].overscan == OverscanSpec(section("[18:20,1:12]"), 1, "clipped", "spline", 2)
         assert str(recipe.trim) == "[1:10,1:12]"
         assert choices["trim"].reason == "as asked for"
 
     def test_order_zero_is_a_constant(self, tmp_path):
         wishes = {"overscan": section("[17:20,:]"), "overscan_fit": "chebyshev", "overscan_order": 0}
-        assert self.choose(tmp_path, **wishes)[0].overscan.order == 0
+        assert self.choose(tmp_path, **wishes)[0].regions[0].overscan.order == 0
 
     def test_sections_switch_recognition_off(self, tmp_path):
         cards = {**LFC, "CCDSUM": "16 16"}
         recipe, camera, choices = self.choose(tmp_path, (258, 130), cards, trim=section("[1:128,:]"))
         assert camera is None
-        assert recipe.overscan is None
+        assert recipe.regions[0].overscan is None
         assert choices["overscan"].reason == "none asked for"
 
     def test_recognised_and_binned(self, tmp_path):
         recipe, camera, choices = self.choose(tmp_path, (258, 130), {**LFC, "CCDSUM": "16 16"})
         assert camera.name == "palomar-lfc"
-        assert (str(recipe.overscan.section), str(recipe.trim)) == ("[130:130,1:258]", "[1:128,1:258]")
+        assert (str(recipe.regions[0].overscan.section), str(recipe.trim)) == ("[130:130,1:258]", "[1:128,1:258]")
         assert "recognised by INSTRUME = 'LFC'" in choices["camera"].reason
 
     @pytest.mark.parametrize("nx", [256, 257])
@@ -252,5 +253,12 @@ class TestRecipe:
     def test_several_amplifiers(self, tmp_path):
         path = tmp_path / "two.toml"
         path.write_text(camera_to_toml(Camera("two", "", None, (Amplifier("a"), Amplifier("b")))))
-        with pytest.raises(UnsupportedError, match="2 amplifiers"):
+        with pytest.raises(
+            CameraError, match=r"two does not fit .*one\.fits \(20 x 12 pixels\): amplifier a has no trim"
+        ):
+            self.choose(tmp_path, camera=str(path))
+        (tmp_path / "one.fits").unlink()
+        chips = tuple(Amplifier(detector=name) for name in "ab")
+        path.write_text(camera_to_toml(Camera("two", "", None, chips)))
+        with pytest.raises(UnsupportedError, match="2 detectors in a file"):
             self.choose(tmp_path, camera=str(path))

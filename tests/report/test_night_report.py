@@ -15,6 +15,7 @@ from browser import Browser, find_browser
 from nights import RECIPES, SMALL_CG16M, calibrated, planned, sensor_of, small_night
 from workbench import SMALL_LFC
 from zeroframe.frames.quality import measure_frame
+from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section as PixelSection
 from zeroframe.report import ReportData, night_report_data, render_report, write_report
@@ -301,7 +302,7 @@ class TestScience:
             before, after = each.pictures
             assert before.shades.shape == after.shades.shape
             raw, done = (preview(image, pixels=60_000) for image in (
-                TrimmedImage(open_image(lfc[0].raw / name), PixelSection.parse("[1:600,:]")),
+                TrimmedImage(open_image(lfc[0].raw / name), FrameRecipe.of_one(trim=PixelSection.parse("[1:600,:]"))),
                 open_image(lfc[0].out / name),
             ))  # fmt: skip
             steps = []
@@ -341,7 +342,7 @@ class TestScience:
         fits.PrimaryHDU(pixels).writeto(tmp_path / "i.fits")
         for words in ("[3:18,2:25]", "[18:3,*]", "[*,25:2]", "[18:3,25:2]"):
             trim = PixelSection.parse(words)
-            image = TrimmedImage(open_image(tmp_path / "i.fits"), trim)
+            image = TrimmedImage(open_image(tmp_path / "i.fits"), FrameRecipe.of_one(trim=trim))
             expected = pixels[trim.slices_yx((30, 20))]
             assert image.shape_yx == expected.shape
             for rows in (slice(0, 5), slice(7, 8), slice(0, expected.shape[0])):

@@ -26,7 +26,13 @@ OTHERS = {
     },
     "where and by how many it is done": {"memory.py", "workers.py"},
     "what is decided beforehand, which stands in the key": {
-        *("headers/cameras.py", "planning/targets.py", "planning/first_steps.py", "headers/survey.py"),
+        *(
+            "headers/cameras.py",
+            "headers/detectors.py",
+            "planning/targets.py",
+            "planning/first_steps.py",
+            "headers/survey.py",
+        ),
         *("planning/grouping.py", "planning/plan.py", "planning/matching.py"),
     },
     "what is judged of what was measured": {

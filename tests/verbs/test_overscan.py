@@ -14,7 +14,7 @@ import naive
 from zeroframe.errors import ArgumentError, AssumptionWarning, SectionError, UsageError
 from zeroframe.frames.overscan import OverscanSpec, collapse_axis, frame_levels, strip_levels
 from zeroframe.headers.sections import Section
-from zeroframe.kernels.raw import calibrate_swapped16
+from zeroframe.kernels.raw import Part, calibrate_swapped16
 from zeroframe.verbs.overscan import subtract_overscan, trim_image
 
 NY, NX = 40, 60
@@ -104,7 +104,7 @@ def test_the_verb_and_the_fused_pass_over_a_raw_file_give_the_same_bits():
     rows, columns = frame_levels(ccd.data[:, 50:], spec, (NY, NX))
     stored = (ccd.data.astype(np.int32) - 32768).astype(">i2")
     fused = np.empty((38, 46), np.float32)
-    calibrate_swapped16(stored.view(np.uint16), 32768.0, rows, columns, 1, 2, fused)
+    calibrate_swapped16(stored.view(np.uint16), 32768.0, rows, columns, Part(1, 2, 38, 46), fused)
     np.testing.assert_array_equal(verb.data, fused)
 
 

@@ -187,7 +187,7 @@ def _level_rows(table: Table, group: Group, done: Sequence[FrameOutcome]) -> Non
     table.add_row(f"{group.kind.value} level, ADU", figure_text(sum(levels) / len(levels)))
     table.add_row("… lowest, highest frame", f"{figure_text(min(levels))}, {figure_text(max(levels))}")
     first = group.frames[0]
-    less = ["its overscan"] if first.recipe.overscan is not None else []
+    less = ["its overscan"] if first.recipe.subtracts_overscan else []
     less += [use.kind.value for use in first.steps.uses if not use.divides]
     if less:
         after = [outcome.level_adu for outcome in done]

@@ -9,9 +9,10 @@ import numpy as np
 
 from zeroframe.fits import HeaderDraft, RawImage
 from zeroframe.fits.decode import decoded_float
-from zeroframe.frames.overscan import frame_levels
-from zeroframe.headers.result_cards import trim_cards
-from zeroframe.headers.sections import Section
+from zeroframe.frames.regions import region_levels
+from zeroframe.headers.dialects import number_words
+from zeroframe.headers.result_cards import Piece, assembled_cards, set_card, trim_cards
+from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.kernels.raw import calibrate_native, calibrate_swapped16, swap_bytes32
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from zeroframe.fits import Compression, ImageLayout
     from zeroframe.fits.fingerprint import FileMark
     from zeroframe.frames.quality import FrameQuality
+    from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import FrameRecipe
 
 __all__ = [
@@ -31,13 +33,11 @@ __all__ = [
     "calibrated_header",
     "frame_bytes",
     "is_fused",
-    "kept_ranges",
     "native_pixels",
 ]
 
 #: Said of the raw pixels, and not true of calibrated ones.
 _STALE_CARDS = ("DATAMIN", "DATAMAX", "IRAF-MIN", "IRAF-MAX")
-_WHOLE = Section.parse("[*,*]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +97,6 @@ def is_fused(layout: ImageLayout) -> bool:
     return layout.bitpix == 16 and layout.bscale == 1.0 and layout.blank is None and not layout.tile_compressed
 
 
-def kept_ranges(trim: Section | None, shape_yx: tuple[int, ...]) -> tuple[range, range]:
-    """Return the rows and columns of a raw frame that are kept, in the order of the trimmed image.
-
-    Examples
-    --------
-    >>> kept_ranges(Section.parse("[3:1,*]"), (2, 4))
-    (range(0, 2), range(2, -1, -1))
-    """
-    rows, columns = (_WHOLE if trim is None else trim).slices_yx(shape_yx)
-    return range(shape_yx[0])[rows], range(shape_yx[1])[columns]
-
-
 def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compression) -> int:
     """Return how much memory one thread needs to subtract the overscan of a frame, trim it and write it.
 
@@ -130,7 +118,7 @@ def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compre
 
 
 def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> float:
-    """Decode a raw frame, subtract its overscan and trim it, in one pass over its pixels.
+    """Decode a raw frame, subtract its overscans, trim and assemble it, in one pass over its pixels.
 
     Parameters
     ----------
@@ -139,12 +127,12 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> f
     recipe : FrameRecipe
         What is done.
     out : ndarray of float32 or float64
-        The result, of the shape of the trimmed frame.
+        The result, of the shape of the assembled image.
 
     Returns
     -------
     float
-        The mean level that was subtracted, in units of the data.
+        The mean level that was subtracted, in units of the data; of several regions, by the pixels that they keep.
 
     Raises
     ------
@@ -154,20 +142,24 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> f
         When no pixel of the overscan is valid.
     """
     ny, nx = raw.layout.shape_yx
-    row_level, column_level = np.zeros(ny), np.zeros(nx)
-    if recipe.overscan is not None:
-        slices = recipe.overscan.section.slices_yx((ny, nx))
-        strip = RawImage(raw.path, raw.cards, raw.layout, raw.pixels[slices]).decode()
-        row_level, column_level = frame_levels(strip, recipe.overscan, (ny, nx))
-    rows, columns = kept_ranges(recipe.trim, (ny, nx))
-    y0, x0 = min(rows[0], rows[-1]), min(columns[0], columns[-1])
-    if is_fused(raw.layout):
-        calibrate_swapped16(raw.pixels.view(np.uint16), raw.layout.bzero, row_level, column_level, y0, x0, out)
-    else:
-        calibrate_native(np.ascontiguousarray(raw.decode()), row_level, column_level, y0, x0, out)
-    if rows.step < 0 or columns.step < 0:
-        out[:] = out[:: rows.step, :: columns.step].copy()
-    return float(row_level.mean() + column_level.mean())
+    fused = is_fused(raw.layout)
+    # of a frame that is not decoded by the kernel, all of it once
+    pixels = raw.pixels.view(np.uint16) if fused else np.ascontiguousarray(raw.decode())
+
+    def strip_of(slices: tuple[slice, ...]) -> NDArray[Any]:
+        return RawImage(raw.path, raw.cards, raw.layout, raw.pixels[slices]).decode()
+
+    subtracted, area = 0.0, 0
+    for region in recipe.regions:
+        levels, part = region_levels(strip_of, region, (ny, nx)), region.part((ny, nx))
+        if fused:
+            calibrate_swapped16(pixels, raw.layout.bzero, levels.rows, levels.columns, part, out)
+        else:
+            calibrate_native(pixels, levels.rows, levels.columns, part, out)
+        # a running mean: of one region, its level to the bit
+        area += part.ny * part.nx
+        subtracted += (levels.mean - subtracted) * (part.ny * part.nx / area)
+    return subtracted
 
 
 def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
@@ -189,14 +181,50 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
     for stale in _STALE_CARDS:
         if stale in header:
             del header[stale]
-    if recipe.overscan is not None:
-        header["OVERSCAN"] = (recipe.overscan.describe(), "subtracted")
-    if recipe.trim is not None:
-        trim_cards(header, recipe.trim, raw.layout.shape_yx)
-        header["TRIM"] = (str(recipe.trim), "kept of the raw frame")
+    if recipe.assembles:
+        _say_assembled(header, recipe, raw.layout.shape_yx)
+    else:
+        (region,) = recipe.regions
+        if region.overscan is not None:
+            header["OVERSCAN"] = (" and ".join(spec.describe() for spec in region.overscans), "subtracted")
+        if region.trim is not None:
+            trim_cards(header, region.trim, raw.layout.shape_yx)
+            header["TRIM"] = (str(region.trim), "kept of the raw frame")
     if not str(header.get("BUNIT", "")).strip():
         header["BUNIT"] = ("adu", "assumed: the raw frame has no BUNIT")
     return header
+
+
+def _turned(region: Region, shape_yx: tuple[int, ...]) -> Piece:
+    """Return where a region is cut out of the raw frame, and where and how it stands in the result."""
+    part = region.part(shape_yx)
+    cut = Section((AxisRange(part.x0 + 1, part.x0 + part.nx), AxisRange(part.y0 + 1, part.y0 + part.ny)))
+    return Piece(cut, (part.to_x, part.to_y), (part.flip_x, part.flip_y))
+
+
+def _say_assembled(header: HeaderDraft, recipe: FrameRecipe, shape_yx: tuple[int, ...]) -> None:
+    """Say in a header that the image was assembled of the regions of several amplifiers, and make it true for it."""
+    regions = recipe.regions
+    pieces = [_turned(region, shape_yx) for region in regions]
+    of_one = assembled_cards(header, pieces, recipe.shape_yx(shape_yx))
+    for line in recipe.words():  # no line of the program's own: it is true of what is combined of such frames, too
+        header.add_history(_ascii(line))
+    if of_one is not None and "CRPIX1" in header:
+        header.add_history(_ascii(f"world coordinates are those of amplifier {regions[of_one].name}"))
+    if recipe.subtracts_overscan:
+        header["OVERSCAN"] = (f"of each of {len(regions)} amplifiers, see HISTORY", "subtracted")
+    header["TRIM"] = (f"assembled of {len(regions)} amplifiers, see HISTORY", "kept of the raw frame")
+    gains = [region.gain_e_per_adu for region in regions if region.gain_e_per_adu is not None]
+    noises = [region.read_noise_e for region in regions if region.read_noise_e is not None]
+    for what, usual, values in (("gain", "GAIN", gains), ("read_noise", "RDNOISE", noises)):
+        for word in [word for word in number_words(what) if word in header] or [usual]:
+            if len(values) == len(regions):
+                set_card(header, word, sum(values) / len(values), f"mean of {len(values)} amplifiers, see HISTORY")
+
+
+def _ascii(words: str) -> str:
+    """Return words as a header can hold them."""
+    return words.encode("unicode_escape").decode("ascii")
 
 
 def native_pixels(raw: RawImage, empty: Callable[[tuple[int, int]], NDArray[np.float32]]) -> NDArray[Any]:

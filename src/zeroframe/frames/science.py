@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
-from zeroframe.frames.raw import is_fused, kept_ranges
+from zeroframe.frames.raw import is_fused
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.masks import mask_high, mask_high_swapped16
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.fits import HeaderDraft, RawImage
+    from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import CalibratedFrame, Calibrations
-    from zeroframe.kernels.calibrate import NoiseModel
+    from zeroframe.kernels.calibrate import NoiseModel, Window
 
 __all__ = ["mask_saturated", "operate", "record_steps", "reduce_frame"]
 
@@ -37,6 +38,7 @@ def operate(
     noise: NoiseModel | None = None,
     pedestal: NDArray[Any] = NO_CALIBRATION,
     sigma: NDArray[Any] = NO_CALIBRATION,
+    window: Window | None = None,
 ) -> int:
     """Subtract combined frames from a frame, or divide it by them, in place; return how many pixels are not finite.
 
@@ -55,6 +57,8 @@ def operate(
         What light is counted from in each pixel; of shape (0, 0) where ``noise.level`` is.
     sigma : ndarray of float, shape (ny, nx) or (0, 0)
         Filled with standard deviations, where there is noise.
+    window : Window, optional
+        The pixels that are worked on, such as those that one amplifier read; None: all.
     """
     passes, not_finite = _passes(operations), 0
     known = NO_CALIBRATION
@@ -69,7 +73,7 @@ def operate(
             model = model._replace(bias_share=one.share, dark_share=two.share, flat_share=over.share)
             sigmas = one.sigma, two.sigma, over.sigma
         planes = one.plane, two.plane, over.plane
-        not_finite = calibrate_image(pixels, known, planes, sigmas, pedestal, factors, model, pixels, sigma)
+        not_finite = calibrate_image(pixels, known, planes, sigmas, pedestal, factors, model, pixels, sigma, window)
         known, pedestal = sigma, NO_CALIBRATION  # from the second pass on, the noise of the frame is known
     return not_finite
 
@@ -111,14 +115,22 @@ def reduce_frame(
     header : HeaderDraft
         Told what was done, in place.
     """
-    steps, factor = frame.steps, 1.0
-    if steps.to_electrons and with_.gain_e_per_adu is not None:
-        factor = with_.gain_e_per_adu
+    steps = frame.steps
+    in_electrons = steps.to_electrons and all(each.to_electrons is not None for each in with_.electronics)
+    if in_electrons:
         header["BUNIT"] = ("electron", "")
-        header["GAINCOR"] = (factor, "e-/ADU, multiplied by")
-    not_finite = operate(
-        with_.operations, pixels, factor=factor, noise=with_.noise, pedestal=with_.pedestal, sigma=sigma
-    )
+        header["GAINCOR"] = (_mean_gain(with_), "e-/ADU, multiplied by")
+    not_finite = 0
+    for each in with_.electronics:
+        not_finite += operate(
+            with_.operations,
+            pixels,
+            factor=each.to_electrons if in_electrons and each.to_electrons is not None else 1.0,
+            noise=each.noise,
+            pedestal=with_.pedestal,
+            sigma=sigma,
+            window=each.window,
+        )
     for more in with_.masks:
         mask |= more
     if not_finite:
@@ -131,9 +143,15 @@ def reduce_frame(
         how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
         header["NCOSMIC"] = (find(pixels, sigma, mask), f"pixels of cosmic rays, by {how}")
     header["NMASKED"] = (int(np.count_nonzero(mask)), "masked pixels")
-    if with_.noise is not None:
+    if with_.makes_noise:
         header["GAINUSED"] = (with_.gain_e_per_adu, "e-/ADU, of the photon noise")
         header["RNOISADU"] = (with_.read_noise_adu, "ADU, noise of one pixel without light")
+
+
+def _mean_gain(with_: Calibrations) -> float:
+    """Return what the frame is multiplied by; of several amplifiers the mean."""
+    factors = [each.to_electrons for each in with_.electronics if each.to_electrons is not None]
+    return sum(factors) / len(factors)
 
 
 def record_steps(frame: CalibratedFrame, header: HeaderDraft) -> None:
@@ -156,15 +174,27 @@ def mask_saturated(raw: RawImage, frame: CalibratedFrame, mask: NDArray[np.bool_
     mask : ndarray of bool
         Of the shape of the trimmed frame.
     """
-    limit = frame.saturated_at_adu
+    if not frame.recipe.assembles:
+        return _mask_part(raw, frame.saturated_at_adu, frame.recipe.regions[0], mask)
+    count = 0
+    for region in frame.recipe.regions:
+        limit = frame.saturated_at_adu if region.saturation_adu is None else region.saturation_adu
+        place = region.place_yx(raw.layout.shape_yx)
+        part = np.zeros(mask[place].shape, np.bool_)
+        count += _mask_part(raw, limit, region, part)
+        mask[place] |= part
+    return count
+
+
+def _mask_part(raw: RawImage, limit: float | None, region: Region, mask: NDArray[np.bool_]) -> int:
+    """Mask the saturated pixels of what one amplifier read."""
     if limit is None:
         return 0
-    rows, columns = kept_ranges(frame.recipe.trim, raw.layout.shape_yx)
-    y0, x0 = min(rows[0], rows[-1]), min(columns[0], columns[-1])
+    part = region.part(raw.layout.shape_yx)
     if is_fused(raw.layout):
-        count = mask_high_swapped16(raw.pixels.view(np.uint16), raw.layout.bzero, limit, y0, x0, mask)
+        count = mask_high_swapped16(raw.pixels.view(np.uint16), raw.layout.bzero, limit, part.y0, part.x0, mask)
     else:
-        count = mask_high(np.ascontiguousarray(raw.decode()), limit, y0, x0, mask)
-    if count and (rows.step < 0 or columns.step < 0):
-        mask[:] = mask[:: rows.step, :: columns.step].copy()
+        count = mask_high(np.ascontiguousarray(raw.decode()), limit, part.y0, part.x0, mask)
+    if count and (part.flip_y or part.flip_x):
+        mask[:] = mask[:: -1 if part.flip_y else 1, :: -1 if part.flip_x else 1].copy()
     return count

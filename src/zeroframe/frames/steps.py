@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from zeroframe.frames.calibration_frames import error_factor
+from zeroframe.frames.regions import Region, assembled_shape
 from zeroframe.headers.kinds import Kind, calibration_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from zeroframe.frames.overscan import OverscanSpec
     from zeroframe.headers.sections import Section
-    from zeroframe.kernels.calibrate import NoiseModel
+    from zeroframe.kernels.calibrate import NoiseModel, Window
     from zeroframe.kernels.operations import Operation
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "CalibrationFrame",
     "Calibrations",
     "CosmicRays",
+    "Electronics",
     "FrameRecipe",
     "Steps",
     "Use",
@@ -33,18 +35,71 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class FrameRecipe:
-    """What is done to a frame.
+    """What is done to a frame first: the overscan of each of its regions is subtracted, and they are assembled.
 
     Parameters
     ----------
-    overscan : OverscanSpec, optional
-        How the overscan is subtracted; None: it is not.
-    trim : Section, optional
-        What is kept of the frame; None: all.
+    regions : tuple of Region
+        One for each amplifier; of one that read the whole frame, its overscan and what is kept.
+
+    Examples
+    --------
+    >>> from zeroframe.headers.sections import Section
+    >>> FrameRecipe.of_one(trim=Section.parse("[1:6,*]")).shape_yx((4, 8))
+    (4, 6)
     """
 
-    overscan: OverscanSpec | None = None
-    trim: Section | None = None
+    regions: tuple[Region, ...] = (Region(),)
+
+    @classmethod
+    def of_one(cls, overscan: OverscanSpec | None = None, trim: Section | None = None) -> FrameRecipe:
+        """Return what is done to a frame that one amplifier read; None is not done."""
+        return cls((Region(overscan, trim),))
+
+    @property
+    def subtracts_overscan(self) -> bool:
+        """Whether an overscan is subtracted, of every region."""
+        return all(region.overscans for region in self.regions)
+
+    @property
+    def assembles(self) -> bool:
+        """Whether the frame has several regions."""
+        return len(self.regions) > 1
+
+    @property
+    def trim(self) -> Section | None:
+        """What is kept of a frame that one amplifier read; of several, each has its own."""
+        return None if self.assembles else self.regions[0].trim
+
+    def shape_yx(self, raw_shape_yx: tuple[int, ...]) -> tuple[int, int]:
+        """Return the shape of the image that a raw frame becomes."""
+        return assembled_shape(self.regions, raw_shape_yx)
+
+    def without_overscan(self) -> FrameRecipe:
+        """Return the same without any overscan subtracted."""
+        return FrameRecipe(tuple(replace(region, overscan=None, parallel=None) for region in self.regions))
+
+    def words(self) -> tuple[str, ...]:
+        """Say what is done, a line a step, as headers do; of several amplifiers, that of each begins with its name."""
+        return tuple(line for region in self.regions for line in _region_words(region))
+
+
+def _region_words(region: Region) -> Iterator[str]:
+    whose = f"amplifier {region.name}: " if region.name else ""
+    for spec in region.overscans:
+        yield f"{whose}overscan {spec.describe()} subtracted"
+    if region.place is not None:
+        yield f"{whose}{region.trim} put at {region.place}"
+    elif region.trim is not None:
+        yield f"{whose}trimmed to {region.trim}"
+    figures = (
+        ("gain {:g} e-/ADU", region.gain_e_per_adu),
+        ("read noise {:g} e-", region.read_noise_e),
+        ("saturated at {:g} ADU", region.saturation_adu),
+    )
+    known = [words.format(value) for words, value in figures if value is not None]
+    if known:
+        yield f"{whose}{', '.join(known)}"
 
 
 CosmicRays = Literal["none", "lacosmic", "median"]
@@ -152,6 +207,26 @@ class Steps:
         return None if used is None else used.min_value
 
 
+@dataclass(frozen=True, slots=True)
+class Electronics:
+    """What brings the pixels of one amplifier to electrons, and what noise they have.
+
+    Attributes
+    ----------
+    window : Window or None
+        Its pixels in the assembled image; None: all.
+    to_electrons : float or None
+        What the result is multiplied by to be in electrons. That of a frame over its flat is the same for all
+        amplifiers, because the flat has brought them to one scale.
+    noise : NoiseModel or None
+        None where no uncertainty is made.
+    """
+
+    window: Window | None
+    to_electrons: float | None
+    noise: NoiseModel | None
+
+
 @dataclass(frozen=True, eq=False)
 class Calibrations:
     """What one science frame is calibrated with.
@@ -165,9 +240,9 @@ class Calibrations:
     pedestal : ndarray
         What light and dark current are counted from in each pixel; of shape (0, 0) where that is one level.
     gain_e_per_adu, read_noise_adu : float or None
-        None where they are not known, or nobody asks for them.
-    noise : NoiseModel or None
-        Of the frame; the shares of the combined frames stand in the operations. None where no uncertainty is made.
+        Of several amplifiers, their means. None where they are not known, or nobody asks for them.
+    electronics : tuple of Electronics
+        One for each amplifier.
     remarks : tuple of str
         What could not be done, and why.
     """
@@ -177,8 +252,13 @@ class Calibrations:
     pedestal: NDArray[Any]
     gain_e_per_adu: float | None
     read_noise_adu: float | None
-    noise: NoiseModel | None
+    electronics: tuple[Electronics, ...]
     remarks: tuple[str, ...]
+
+    @property
+    def makes_noise(self) -> bool:
+        """Whether standard deviations are made."""
+        return all(each.noise is not None for each in self.electronics)
 
 
 class CalibratedFrame(Protocol):

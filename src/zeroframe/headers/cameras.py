@@ -21,6 +21,8 @@ A camera is data: a TOML file, one of those in ``profiles/`` or the user's own; 
     trim = "[1:2048,:]"
     gain_e_per_adu = 1.1
     read_noise_e = 8.0
+
+Of several amplifiers each has a name, its own figures, and may say where it belongs: see `zeroframe.headers.detectors`.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from zeroframe.errors import CameraError, SectionError, nearest_name
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
+from zeroframe.headers.detectors import Amplifier, Detector, OverscanMethod
 from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.sections import Section
 
@@ -43,48 +46,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "Amplifier",
     "Camera",
-    "OverscanMethod",
     "camera_names",
     "camera_to_toml",
     "load_camera",
     "recognise",
 ]
-
-OverscanMethod = Literal["median", "mean", "clipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Amplifier:
-    """One read-out channel, in pixels of the image that it is part of.
-
-    Attributes
-    ----------
-    name : str
-        Empty where the camera has only one.
-    overscan : Section or None
-        The useful overscan; None: none, and `overscan_reason` says why.
-    overscan_axis : {0, 1}
-        The numpy axis that the level is taken along: 1 gives a level for each row, 0 for each column.
-    overscan_method : {'median', 'mean', 'clipped'}
-        How the pixels of one row or column become its level.
-    overscan_reason : str
-        Why this strip, or why none.
-    trim : Section or None
-        The pixels that see light; None: all.
-    gain_e_per_adu, read_noise_e : float or None
-        None where not measured.
-    """
-
-    name: str = ""
-    overscan: Section | None = None
-    overscan_axis: Literal[0, 1] = 1
-    overscan_method: OverscanMethod = "median"
-    overscan_reason: str = ""
-    trim: Section | None = None
-    gain_e_per_adu: float | None = None
-    read_noise_e: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +85,12 @@ class Camera:
     saturation_adu: float | None = None
     binning_xy: tuple[int, int] = (1, 1)
 
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """The detectors that a file holds, each with its amplifiers, in the order of the first ones."""
+        names = dict.fromkeys(amplifier.detector for amplifier in self.amplifiers)
+        return tuple(Detector(name, tuple(each for each in self.amplifiers if each.detector == name)) for name in names)
+
     def for_binning(self, binning_xy: tuple[int, int]) -> Camera:
         """Return the camera as its frames look when the sensor is binned.
 
@@ -146,14 +119,8 @@ class Camera:
         if self.binning_xy != (1, 1):
             raise CameraError(f"the camera '{self.name}' is binned {self.binning_xy} already; bin the unbinned one")
 
-        def binned(section: Section | None) -> Section | None:
-            return None if section is None else section.bin(*binning_xy)
-
         try:
-            amplifiers = tuple(
-                replace(amplifier, overscan=binned(amplifier.overscan), trim=binned(amplifier.trim))
-                for amplifier in self.amplifiers
-            )
+            amplifiers = tuple(amplifier.binned(binning_xy) for amplifier in self.amplifiers)
         except SectionError as error:
             raise CameraError(
                 f"the camera '{self.name}' cannot be binned {binning_xy[0]} x {binning_xy[1]}: {error}"
@@ -381,9 +348,14 @@ def _amplifier(table: _Table, shape_yx: tuple[int, int] | None) -> Amplifier:
         overscan_axis=cast("Literal[0, 1]", 1 if axis is None else axis),
         overscan_method=cast("OverscanMethod", method or "median"),
         overscan_reason=table.text("overscan_reason"),
+        parallel_overscan=table.section("parallel_overscan", shape_yx),
+        prescan=table.section("prescan", shape_yx),
         trim=table.section("trim", shape_yx),
+        place=table.place(),
         gain_e_per_adu=table.positive("gain_e_per_adu"),
         read_noise_e=table.positive("read_noise_e"),
+        saturation_adu=table.positive("saturation_adu"),
+        detector=table.text("detector"),
     )
 
 
@@ -450,6 +422,22 @@ class _Table:
             return _checked_section(text, shape_yx)
         except SectionError as error:
             raise CameraError(f"{self.where}: {self.prefix}{key}: {error}") from None
+
+    def place(self) -> Section | None:
+        """Return where an amplifier belongs, which may be read backwards."""
+        text = self.text("place")
+        if not text:
+            return None
+        try:
+            section = Section.parse(text)
+        except SectionError as error:
+            raise CameraError(f"{self.where}: {self.prefix}place: {error}") from None
+        if len(section.ranges) != 2 or not section.resolved:
+            raise CameraError(
+                f"{self.where}: {self.prefix}place = '{text}' cannot be used; expected is a section of four numbers, "
+                "'[1:1024,1:2048]'"
+            )
+        return section
 
 
 def _checked_section(text: str, shape_yx: tuple[int, int] | None) -> Section:

@@ -24,7 +24,7 @@ from zeroframe.headers.sections import Section
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["FrameFacts", "read_facts"]
+__all__ = ["FrameFacts", "number_words", "read_facts"]
 
 _ZERO_CELSIUS_K = 273.15
 _NUMBER = re.compile(
@@ -143,6 +143,22 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
         doubts=tuple(reader.doubts),
         remarks=tuple(reader.remarks),
     )
+
+
+def number_words(what: str) -> tuple[str, ...]:
+    """Return the keywords that a number is read from, the first one that is there.
+
+    Parameters
+    ----------
+    what : str
+        A table of dialects.toml: ``gain``, ``read_noise``, ``exposure`` …
+
+    Examples
+    --------
+    >>> number_words("gain")[:2]
+    ('EGAIN', 'E-GAIN')
+    """
+    return tuple(_tables()[what]["cards"])
 
 
 @cache

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from zeroframe.errors import SectionError
 from zeroframe.fits.header import HeaderDraft
 from zeroframe.headers.sections import AxisRange, Section
 
-__all__ = ["combined_cards", "set_card", "trim_cards"]
+__all__ = ["Piece", "assembled_cards", "combined_cards", "set_card", "trim_cards"]
 
 #: An astropy Header, or any other mapping that a CCDData has as its metadata.
 Metadata: TypeAlias = MutableMapping[str, Any]
@@ -23,6 +24,9 @@ Metadata: TypeAlias = MutableMapping[str, Any]
 #: Sections that tell where something stands in this image; CCDSEC and DETSEC tell where its data stand on the sensor.
 _IMAGE_SECTIONS = ("BIASSEC", "TRIMSEC", "DATASEC", "AMPSEC")
 _SENSOR_SECTIONS = ("CCDSEC", "DETSEC")
+#: The same, of each of several amplifiers: BIASSECA, TRIMSEC1, and BSEC11, ASEC11, TSEC11, DSEC11, CSEC11 of IRAF's
+#: quad cameras (``help quadformat``).
+_ALL_SECTIONS = re.compile(r"(BIAS|TRIM|DATA|AMP|CCD|DET)SEC[A-Z0-9]?|[ABCDT]SEC\d\d")
 _MOST_NAMES = 999
 
 
@@ -88,6 +92,92 @@ def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) ->
         _shift_axis(header, axis, min(first, last) - 1, new_shape[-axis], flipped=part.flipped)
         if f"NAXIS{axis}" in header:
             set_card(header, f"NAXIS{axis}", new_shape[-axis])
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a larger image, and where it stands in the image that is assembled of such.
+
+    Attributes
+    ----------
+    cut : Section
+        What was cut out, in coordinates of the larger image, in rising order.
+    to_xy : tuple of int
+        The pixel, counted from 0, at which it begins in the assembled image.
+    flips_xy : tuple of bool
+        Along which axes it was turned around.
+    """
+
+    cut: Section
+    to_xy: tuple[int, int]
+    flips_xy: tuple[bool, bool]
+
+    def shift(self, axis: int) -> tuple[int, int, bool]:
+        """Return offset, size and flip along an axis, counted from 0, as a plain cut would have them."""
+        first, last = self.cut.ranges[axis].ends()
+        to, flipped = self.to_xy[axis], self.flips_xy[axis]
+        # turned around, pixel p becomes to + last + 1 - p, which is size + 1 - (p - offset)
+        return (first - 1 + to if flipped else first - 1 - to), last - first + 1, flipped
+
+    def distance(self, pixel_xy: Sequence[float]) -> float:
+        """Return how far a pixel of the larger image, counted from 1, lies outside; 0 within."""
+        return max(
+            max(first - 0.5 - at, at - last - 0.5, 0.0)
+            for at, (first, last) in zip(pixel_xy, (part.ends() for part in self.cut.ranges), strict=True)
+        )
+
+
+def assembled_cards(header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[int, int]) -> int | None:
+    """Make the cards of a header true for an image that was assembled of pieces of a larger one, in place.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header or mapping
+        Of the larger image.
+    pieces : sequence of Piece
+        What it is assembled of.
+    shape_yx : tuple of int
+        Of the assembled image.
+
+    Returns
+    -------
+    int or None
+        The piece whose world coordinates the header has now: that in which the reference pixel stands, or to which it
+        is nearest. None where all pieces have moved alike, so that they are true for all.
+
+    Notes
+    -----
+    DATASEC is the whole image; all other sections were those of the larger image, or of one amplifier, and are removed.
+    LTV and LTM, which say where pixels stood in the larger image, are kept only where all pieces have moved alike.
+
+    Examples
+    --------
+    >>> from astropy.io.fits import Header
+    >>> header = Header({"BIASSEC": "[11:14,1:5]", "CRPIX1": 17.0, "CRPIX2": 3.0})
+    >>> pieces = [Piece(Section.parse(f"[{x}:{x + 9},1:5]"), (to, 0), (False, False)) for x, to in ((1, 0), (15, 10))]
+    >>> assembled_cards(header, pieces, (5, 20)), header["CRPIX1"], header["DATASEC"], "BIASSEC" in header
+    (1, 13.0, '[1:20,1:5]', False)
+    """
+    for word in [str(word) for word in header if _ALL_SECTIONS.fullmatch(str(word))]:
+        del header[word]
+    ny, nx = shape_yx
+    set_card(header, "DATASEC", f"[1:{nx},1:{ny}]")
+    reference = [_number(header.get(f"CRPIX{axis}"), None) for axis in (1, 2)]
+    number = 0
+    if None not in reference:
+        far = [piece.distance([at for at in reference if at is not None]) for piece in pieces]
+        number = far.index(min(far))
+    moves = {tuple(piece.shift(axis)[::2] for axis in (0, 1)) for piece in pieces}
+    alike = len(moves) == 1 and not any(pieces[0].flips_xy)
+    for axis, size in ((1, nx), (2, ny)):
+        offset, length, flipped = pieces[number].shift(axis - 1)
+        _shift_axis(header, axis, offset, length, flipped=flipped)
+        for word in () if alike else (f"LTV{axis}", f"LTM{axis}_{axis}"):
+            if word in header:
+                del header[word]
+        if f"NAXIS{axis}" in header:
+            set_card(header, f"NAXIS{axis}", size)
+    return None if alike else number
 
 
 def _rising(section: Section) -> Section:

@@ -246,6 +246,8 @@ def _side_of(section: Section, shape_yx: tuple[int, int]) -> tuple[Side, int] | 
 def _about_camera(camera: Camera | None, spec: OverscanSpec | None, binning_xy: tuple[int, int]) -> list[str]:
     if camera is None:
         return []
+    if len(camera.amplifiers) > 1:
+        return [f"the profile of {camera.name} has {len(camera.amplifiers)} amplifiers; here the image is seen as one"]
     known = camera.for_binning(binning_xy).amplifiers[0].overscan
     found = spec.section if spec is not None else None
     if known == found:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroframe.headers.cameras import Amplifier, Camera
+from zeroframe.headers.cameras import Camera
+from zeroframe.headers.detectors import Amplifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,7 +26,7 @@ from zeroframe.kernels.rows import count_not_finite
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["NO_NOISE", "Factors", "NoiseModel", "calibrate_image", "flat_level"]
+__all__ = ["NO_NOISE", "Factors", "NoiseModel", "Window", "calibrate_image", "flat_level"]
 
 
 class Factors(NamedTuple):
@@ -72,6 +72,15 @@ class NoiseModel(NamedTuple):
     bias_share: float
     dark_share: float
     flat_share: float
+
+
+class Window(NamedTuple):
+    """Part of an image: rows ``y0`` to ``y1`` and columns ``x0`` to ``x1``, as slices count them."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
 
 
 #: Where no standard deviations are made, or those of the frame are known and nothing else has any.
@@ -151,6 +160,7 @@ def calibrate_image(
     noise: NoiseModel,
     out: Array,
     out_sigma: Array,
+    window: Window | None = None,
 ) -> int:
     """Write ``(pixels - bias - dark) / flat``, each times its factor, and its standard deviation.
 
@@ -171,11 +181,13 @@ def calibrate_image(
         Read and photon noise, and the shares that other errors have.
     out, out_sigma : float
         The results. Where ``out_sigma`` is of shape (0, 0), no noise is worked out.
+    window : Window, optional
+        The pixels that are worked on, such as those that one amplifier read; None: all.
 
     Returns
     -------
     int
-        How many pixels of ``out`` are not finite.
+        How many of those pixels of ``out`` are not finite.
 
     Notes
     -----
@@ -184,7 +196,8 @@ def calibrate_image(
     is 1 - s there, and that of the dark s. Errors are taken to first order, and that of the gain as none.
     """
     work = np.zeros((2, _PART))
-    return _calibrate_image(pixels, sigma, planes, sigmas, pedestal, factors, noise, out, out_sigma, work)
+    where = Window(0, out.shape[0], 0, out.shape[1]) if window is None else window
+    return _calibrate_image(pixels, sigma, planes, sigmas, pedestal, factors, noise, out, out_sigma, where, work)
 
 
 @kernel
@@ -198,16 +211,16 @@ def _calibrate_image(
     noise: NoiseModel,
     out: Array,
     out_sigma: Array,
+    window: Window,
     work: Array,
 ) -> int:
     """Do it; ``work`` is two parts of a row of float64 to work in."""
     bias, dark, flat = planes
     bias_sigma, dark_sigma, flat_sigma = sigmas
-    ny, nx = out.shape
     bad = 0
-    for y in range(ny):
-        for start in range(0, nx, _PART):
-            x = slice(start, min(start + _PART, nx))
+    for y in range(window.y0, window.y1):
+        for start in range(window.x0, window.x1, _PART):
+            x = slice(start, min(start + _PART, window.x1))
             source, target = pixels[y, x], out[y, x]
             own, variance = work[0, : target.size], work[1, : target.size]
             for i in range(own.size):

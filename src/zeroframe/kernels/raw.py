@@ -1,13 +1,14 @@
 """Fused arithmetic on one frame: decode, subtract levels, trim.
 
-Arrays are C-contiguous and ``(ny, nx)``. ``out`` has the shape of the trimmed image; pixel ``out[y, x]`` comes from
-``pixels[y0 + y, x0 + x]``. Arithmetic is float64 in registers and rounded once, when ``out`` is written. NaN in the
-input stays NaN. The interpreter's lock is released.
+Arrays are C-contiguous and ``(ny, nx)``. ``out`` has the shape of the image that is made; which of its pixels comes
+from where in ``pixels`` stands in a `Part`: of a frame that was read by one amplifier there is one, else one for each.
+The rest of ``out`` is left alone. Arithmetic is float64 in registers and rounded once, when ``out`` is written. NaN in
+the input stays NaN. The interpreter's lock is released.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,49 @@ from zeroframe.kernels._jit import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["calibrate_native", "calibrate_swapped16", "read_floats32", "swap_bytes32", "swap_bytes64"]
+__all__ = ["Part", "calibrate_native", "calibrate_swapped16", "read_floats32", "swap_bytes32", "swap_bytes64"]
+
+
+class Part(NamedTuple):
+    """Which pixels are taken of a raw frame, and where they go.
+
+    Attributes
+    ----------
+    y0, x0 : int
+        Where they start in the raw frame.
+    ny, nx : int
+        How many rows and columns they are.
+    to_y, to_x : int
+        Where they start in the image that is made.
+    flip_y, flip_x : bool
+        Whether the order of rows, of columns, is turned around.
+    """
+
+    y0: int
+    x0: int
+    ny: int
+    nx: int
+    to_y: int = 0
+    to_x: int = 0
+    flip_y: bool = False
+    flip_x: bool = False
+
+
+@kernel
+def _row_of(part: Part, y: int) -> int:
+    """Return the row of the result that a row of the part goes to."""
+    return part.to_y + (part.ny - 1 - y if part.flip_y else y)
+
+
+@kernel
+def _turn_around(row: Array) -> None:
+    """Reverse a row that has just been written, and so is in the first-level cache."""
+    last = row.size - 1
+    for x in range(row.size // 2):
+        kept = row[x]
+        row[x] = row[last - x]
+        row[last - x] = kept
+
 
 #: Words of a block that stays in the first-level cache.
 _BLOCK = 2048
@@ -24,7 +67,7 @@ _BLOCK = 2048
 
 @kernel
 def calibrate_swapped16(
-    pixels: Array, zero: float, row_level: Array, column_level: Array, y0: int, x0: int, out: Array
+    pixels: Array, zero: float, row_level: Array, column_level: Array, part: Part, out: Array
 ) -> None:
     """Calibrate big-endian 16-bit integers as they stand in the file.
 
@@ -36,45 +79,51 @@ def calibrate_swapped16(
         BZERO: 32768 for unsigned data.
     row_level, column_level : float64, shapes (ny,) and (nx,)
         What is subtracted from each row and from each column of the untrimmed frame.
-    y0, x0 : int
-        Where the trimmed image starts.
+    part : Part
+        What is taken of it.
     out : float32 or float64
         The result.
     """
-    ny, nx = out.shape
+    nx = part.nx
     by_row_only = out.itemsize == 4
     for x in range(column_level.size):  # numpy's any() would have numba import scipy.linalg to compile it: 0.1 s
         if column_level[x] != 0.0:
             by_row_only = False
-    for y in range(ny):
-        level = row_level[y0 + y] - zero
+    for y in range(part.ny):
+        level = row_level[part.y0 + y] - zero
         short = np.float32(level)
-        source = pixels[y0 + y]
-        target = out[y]
+        source = pixels[part.y0 + y, part.x0 : part.x0 + nx]
+        target = out[_row_of(part, y), part.to_x : part.to_x + nx]
         if by_row_only and short == level:
             # both terms are exact in float32, so one rounding is left there, too; twice as fast as float64
             for x in range(nx):
-                raw = source[x0 + x]
+                raw = source[x]
                 # shifted as int64; of that int16 takes the lower 16 bits, and their sign
                 target[x] = np.float32(np.int16((raw << 8) | (raw >> 8))) - short
         else:
+            columns = column_level[part.x0 : part.x0 + nx]
             for x in range(nx):
-                raw = source[x0 + x]
+                raw = source[x]
                 value = np.int16((raw << 8) | (raw >> 8))
                 # decoded first, and one level subtracted: in the order, and so to the bits, of `calibrate_native`
-                target[x] = (np.float64(value) + zero) - (row_level[y0 + y] + column_level[x0 + x])
+                target[x] = (np.float64(value) + zero) - (row_level[part.y0 + y] + columns[x])
+        if part.flip_x:
+            _turn_around(target)
 
 
 @kernel
-def calibrate_native(pixels: Array, row_level: Array, column_level: Array, y0: int, x0: int, out: Array) -> None:
+def calibrate_native(pixels: Array, row_level: Array, column_level: Array, part: Part, out: Array) -> None:
     """Calibrate pixels of any native type that are decoded already; otherwise as `calibrate_swapped16`."""
-    ny, nx = out.shape
-    for y in range(ny):
-        level = row_level[y0 + y]
-        source = pixels[y0 + y]
-        target = out[y]
+    nx = part.nx
+    columns = column_level[part.x0 : part.x0 + nx]
+    for y in range(part.ny):
+        level = row_level[part.y0 + y]
+        source = pixels[part.y0 + y, part.x0 : part.x0 + nx]
+        target = out[_row_of(part, y), part.to_x : part.to_x + nx]
         for x in range(nx):
-            target[x] = np.float64(source[x0 + x]) - (level + column_level[x0 + x])
+            target[x] = np.float64(source[x]) - (level + columns[x])
+        if part.flip_x:
+            _turn_around(target)
 
 
 def swap_bytes32(words: Array, out: Array) -> int:

@@ -250,13 +250,24 @@ def _about_noise(plan: NightPlan) -> Iterator[Choice]:
     wanting = [frame for frame in plan.science if frame.steps.uncertainty or frame.steps.to_electrons]
     if not wanting:
         return
-    known = {(frame.steps.gain_e_per_adu, frame.steps.read_noise_e) for frame in wanting}
+    known = {(frame.steps.gain_e_per_adu, frame.steps.read_noise_e) for frame in wanting if not frame.recipe.assembles}
+    yield from _about_amplifiers(wanting)
     for gain, noise in sorted(known, key=str):
         said = ["gain " + ("to be measured" if gain is None else f"{gain:.4g} e-/ADU")]
         said += ["read noise " + ("to be measured" if noise is None else f"{noise:.4g} e-")]
         certain = gain is not None
         reason = "as recipe, camera or header say" if certain else "neither recipe nor camera nor header says it"
         yield Choice("noise", ", ".join(said), reason, certain)
+
+
+def _about_amplifiers(wanting: Sequence[NightFrame]) -> Iterator[Choice]:
+    """Say the same of each of several amplifiers; what is not known of one is not measured."""
+    for region in dict.fromkeys(each for frame in wanting if frame.recipe.assembles for each in frame.recipe.regions):
+        figures = (("gain", region.gain_e_per_adu, "e-/ADU"), ("read noise", region.read_noise_e, "e-"))
+        said = [f"{what} not known" if value is None else f"{what} {value:.4g} {unit}" for what, value, unit in figures]
+        certain = None not in (region.gain_e_per_adu, region.read_noise_e)
+        reason = "as the camera says" if certain else "the camera does not say it; no uncertainty can be made without"
+        yield Choice(f"noise of amplifier {region.name}", ", ".join(said), reason, certain)
 
 
 def _about_copies(selection: Selection) -> Iterator[Choice]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-from zeroframe.errors import MismatchError, SectionError, UnsupportedError, UsageError
+from zeroframe.errors import CameraError, MismatchError, SectionError, UnsupportedError, UsageError
 from zeroframe.frames.overscan import Fit, LevelMethod, OverscanSpec
+from zeroframe.frames.regions import Region
 from zeroframe.frames.steps import FrameRecipe
-from zeroframe.headers.cameras import Amplifier, Camera, load_camera, recognise
+from zeroframe.headers.cameras import Camera, load_camera, recognise
+from zeroframe.headers.detectors import Amplifier, Detector
+from zeroframe.headers.sections import AxisRange, Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zeroframe.headers.sections import Section
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
 
-__all__ = ["Choice", "RecipeOptions", "choose_recipe", "size_words"]
+__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "size_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +104,97 @@ def choose_recipe(item: RawFrame, wishes: RecipeOptions) -> tuple[FrameRecipe, C
     MismatchError
         When frames of that camera have another size.
     UnsupportedError
-        When it has several amplifiers.
+        When its files hold several detectors.
     UsageError
         When it was said how to take the overscan's level, and no overscan is subtracted.
     """
     camera, choices = _choose_camera(item, wishes)
-    amplifier = _amplifier_seen(item, wishes) if camera is None else _amplifier_for(camera, item)
-    trim = amplifier.trim if wishes.trim is None else wishes.trim
-    recipe = FrameRecipe(_overscan_spec(amplifier, item, wishes), _checked(trim, "trim", item))
+    amplifiers = (_amplifier_seen(item, wishes),) if camera is None else _detector_for(camera, item).amplifiers
+    if camera is not None and len(amplifiers) > 1:
+        recipe = _assembled(camera, amplifiers, item, wishes)
+        return recipe, camera, [*choices, *amplifier_choices(recipe, camera)]
+    amplifier = amplifiers[0]
+    trim = _turned(amplifier) if wishes.trim is None else wishes.trim
+    region = _region(amplifier, item, wishes)
+    recipe = FrameRecipe((replace(region, trim=_checked(trim, "trim", item)),))
     if camera is None and not wishes.names_sections:
         return recipe, None, [*choices, *_unknown_camera_choices(recipe, item, wishes)]
     profile = "none asked for" if camera is None else f"profile of {camera.name}"
     reason = "as asked for" if wishes.overscan is not None else (amplifier.overscan_reason or profile)
-    value = "not subtracted" if recipe.overscan is None else recipe.overscan.describe()
+    value = _overscan_words(recipe.regions[0])
     choices.append(Choice("overscan", value, reason))
     choices.append(Choice("trim", str(recipe.trim or "none"), profile if wishes.trim is None else "as asked for"))
     return recipe, camera, choices
+
+
+def _overscan_words(region: Region) -> str:
+    return " and ".join(spec.describe() for spec in region.overscans) or "not subtracted"
+
+
+def amplifier_choices(recipe: FrameRecipe, camera: Camera) -> list[Choice]:
+    """Say what is done to the pixels of each of several amplifiers, and why.
+
+    Parameters
+    ----------
+    recipe : FrameRecipe
+        With a region for each.
+    camera : Camera
+        Of which they are.
+    """
+    reasons = {each.name: each.overscan_reason for each in camera.amplifiers}
+    known = f"profile of {camera.name}"
+    told = [Choice("amplifiers", f"{len(recipe.regions)}, assembled to one image", known)]
+    for region in recipe.regions:
+        value = f"overscan {_overscan_words(region)}; {region.trim} put at {region.place}"
+        told.append(Choice(f"amplifier {region.name}", value, reasons[region.name] or known))
+    return told
+
+
+def _assembled(camera: Camera, amplifiers: tuple[Amplifier, ...], item: RawFrame, wishes: RecipeOptions) -> FrameRecipe:
+    """Return what is done to frames that several amplifiers read: each has its own overscan and figures."""
+    if wishes.names_sections:
+        raise UsageError(
+            f"--overscan and --trim are those of one amplifier, and the camera {camera.name} has {len(amplifiers)}; "
+            "change its file, or leave the camera out"
+        )
+    regions = []
+    for each in amplifiers:
+        region = _region(each, item, wishes)
+        saturation_adu = camera.saturation_adu if each.saturation_adu is None else each.saturation_adu
+        regions.append(
+            replace(
+                region,
+                trim=each.trim,
+                place=each.place,
+                name=each.name,
+                gain_e_per_adu=each.gain_e_per_adu,
+                read_noise_e=each.read_noise_e,
+                saturation_adu=saturation_adu,
+            )
+        )
+    return FrameRecipe(tuple(regions))
+
+
+def _region(amplifier: Amplifier, item: RawFrame, wishes: RecipeOptions) -> Region:
+    """Return how the overscans of an amplifier are subtracted."""
+    first = _overscan_spec(amplifier, item, wishes)
+    parallel = None
+    if amplifier.parallel_overscan is not None and wishes.overscan is None:
+        across: Literal[0, 1] = 0 if amplifier.overscan_axis == 1 else 1
+        parallel = OverscanSpec(amplifier.parallel_overscan, across, amplifier.overscan_method)
+    return Region(first, parallel=parallel)
+
+
+def _turned(amplifier: Amplifier) -> Section | None:
+    """Return what is kept of a frame that one amplifier read, turned as its place says."""
+    if amplifier.trim is None or amplifier.place is None:
+        return amplifier.trim
+    return Section(
+        tuple(
+            AxisRange(*(part.ends()[::-1] if place.flipped else part.ends()))
+            for part, place in zip(amplifier.trim.ranges, amplifier.place.ranges, strict=True)
+        )
+    )
 
 
 def _amplifier_seen(item: RawFrame, wishes: RecipeOptions) -> Amplifier:
@@ -144,9 +221,9 @@ def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, wishes: RecipeO
     if seen is None or seen.shape_yx != item.shape_yx:
         return _header_choices(item)
     certain = seen.decision != "not proven"
-    value = "not subtracted" if recipe.overscan is None else recipe.overscan.describe()
+    value = _overscan_words(recipe.regions[0])
     looked = ", ".join(f"{len(names)} {kind}" for kind, names in seen.used.items())
-    stated = "" if recipe.overscan is not None else _stated_sections(item)
+    stated = "" if recipe.subtracts_overscan else _stated_sections(item)
     reason = seen.verdict + (f"; the header's {stated} are not believed without proof" if stated else "")
     return [
         Choice("camera", "not known", f"looked at the pixels of {looked} instead"),
@@ -176,11 +253,12 @@ def _choose_camera(item: RawFrame, wishes: RecipeOptions) -> tuple[Camera | None
     return found, [Choice("camera", found.title or found.name, reason)]
 
 
-def _amplifier_for(camera: Camera, item: RawFrame) -> Amplifier:
-    """Return the one amplifier of a camera, binned as the frame is."""
-    if len(camera.amplifiers) != 1:
-        reason = f"the camera {camera.name} has {len(camera.amplifiers)} amplifiers, and only one can be used yet"
-        raise UnsupportedError(item.path, reason, "give --overscan and --trim instead of the camera")
+def _detector_for(camera: Camera, item: RawFrame) -> Detector:
+    """Return the one detector of a camera, binned as the frame is, its amplifiers in their places."""
+    detectors = camera.detectors
+    if len(detectors) != 1:
+        reason = f"the camera {camera.name} has {len(detectors)} detectors in a file, and only one can be used yet"
+        raise UnsupportedError(item.path, reason, "make a camera file of one of them")
     if camera.shape_yx is not None:
         factors_yx = item.binning_xy[::-1]
         # where the size is no multiple of the binning, some cameras keep the last part of a pixel and some drop it
@@ -192,7 +270,14 @@ def _amplifier_for(camera: Camera, item: RawFrame) -> Amplifier:
             own = size_words(item.shape_yx, item.binning_xy)
             reason = f"is {own}, but frames of camera {camera.name} are {size_words(camera.shape_yx)} unbinned"
             raise MismatchError(item.path, reason, "choose another camera, or give --overscan and --trim")
-    return camera.for_binning(item.binning_xy).amplifiers[0]
+    binned = camera.for_binning(item.binning_xy)
+    if len(camera.amplifiers) == 1 and camera.amplifiers[0].place is None:
+        return binned.detectors[0]
+    try:
+        return binned.detectors[0].placed(item.shape_yx or ())
+    except CameraError as error:
+        size = size_words(item.shape_yx, item.binning_xy)
+        raise CameraError(f"the camera {camera.name} does not fit {item.path} ({size}): {error}") from None
 
 
 def _overscan_spec(amplifier: Amplifier, item: RawFrame, wishes: RecipeOptions) -> OverscanSpec | None:

@@ -234,9 +234,7 @@ class NightFrame:
     @property
     def shape_yx(self) -> tuple[int, int]:
         """Shape of the calibrated frame."""
-        shape = self.layout.shape_yx if self.recipe.trim is None else self.recipe.trim.shape_yx(self.layout.shape_yx)
-        ny, nx = shape
-        return ny, nx
+        return self.recipe.shape_yx(self.layout.shape_yx)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from zeroframe.errors import SectionError, UsageError, nearest_name
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
 from zeroframe.frames.overscan import Fit
 from zeroframe.frames.steps import COSMIC_RAYS, CosmicRays
-from zeroframe.headers.cameras import OverscanMethod
+from zeroframe.headers.detectors import OverscanMethod
 from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.planning import recipe_fields as key
 from zeroframe.planning.first_steps import RecipeOptions

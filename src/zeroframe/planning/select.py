@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError
+from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError, UsageError
 from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, recognise
 from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
-from zeroframe.planning.first_steps import Choice, choose_recipe, size_words
+from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, size_words
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
 from zeroframe.planning.targets import Refused, same_form, target_path
@@ -339,10 +339,16 @@ def _first_steps(
 
 def _first_step(item: RawFrame, recipe: NightRecipe, wishes: RecipeOptions) -> _First:
     chosen, camera, choices = choose_recipe(item, wishes)
+    if chosen.assembles and (recipe.frames.gain_e_per_adu, recipe.frames.read_noise_e) != (None, None):
+        raise UsageError(
+            f"gain_e_per_adu and read_noise_e are asked for as those of one amplifier, and the frames have "
+            f"{len(chosen.regions)}; give those of each in the camera file"
+        )
     if recipe.frames.overscan == "none":
-        chosen = replace(chosen, overscan=None)
-        others = [choice for choice in choices if choice.what != "overscan"]
-        choices = [*others, Choice("overscan", "not subtracted", "as asked for")]
+        chosen = chosen.without_overscan()
+        others = [choice for choice in choices if choice.what.split()[0] not in {"overscan", "amplifier", "amplifiers"}]
+        told = amplifier_choices(chosen, camera) if camera is not None and chosen.assembles else []
+        choices = [*others, *told, Choice("overscan", "not subtracted", "as asked for")]
     return _First(chosen, camera, choices)
 
 
@@ -367,9 +373,12 @@ def _frame(
     facts = item.facts
     if facts is None:
         raise ValueError(f"{item.path}: a frame without facts takes no part")
-    amplifier = None if first.camera is None else first.camera.amplifiers[0]
-    gains = (recipe.frames.gain_e_per_adu, amplifier.gain_e_per_adu if amplifier else None, facts.gain_e_per_adu)
-    noises = (recipe.frames.read_noise_e, amplifier.read_noise_e if amplifier else None, facts.read_noise_e)
+    amplifiers = () if first.camera is None else first.camera.amplifiers
+    gains = [recipe.frames.gain_e_per_adu, _mean_of([each.gain_e_per_adu for each in amplifiers])]
+    noises = [recipe.frames.read_noise_e, _mean_of([each.read_noise_e for each in amplifiers])]
+    if not first.recipe.assembles:  # what a header says is of one amplifier
+        gains.append(facts.gain_e_per_adu)
+        noises.append(facts.read_noise_e)
     return NightFrame(
         name=name,
         source=item.path,
@@ -380,7 +389,7 @@ def _frame(
         layout=item.layout,
         facts=facts,
         traits=read_traits(item, night),
-        saturation_adu=None if first.camera is None else first.camera.saturation_adu,
+        saturation_adu=_saturation_adu(first),
         compress=recipe.compress,
         header_crc32=None if item.frame is None else header_crc32(item.frame.cards),
     )
@@ -388,6 +397,20 @@ def _frame(
 
 def _first_of(values: Sequence[float | None]) -> float | None:
     return next((value for value in values if value is not None), None)
+
+
+def _saturation_adu(first: _First) -> float | None:
+    """Return the value of a saturated pixel, as the camera says; of several amplifiers, each may have another."""
+    if first.camera is None:
+        return None
+    own = first.camera.amplifiers[0].saturation_adu if len(first.camera.amplifiers) == 1 else None
+    return first.camera.saturation_adu if own is None else own
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    """Return the mean of what amplifiers have; None where that is not known of all."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _copies(items: Mapping[str, RawFrame]) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,9 @@ from zeroframe.errors import FrameError
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.frames.steps import Calibrations
+from zeroframe.frames.steps import Calibrations, Electronics
 from zeroframe.headers.kinds import calibration_kind
-from zeroframe.kernels.calibrate import NO_NOISE, NoiseModel
+from zeroframe.kernels.calibrate import NO_NOISE, NoiseModel, Window
 from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import CalibrationFrame, Use
     from zeroframe.kernels.operations import Operation
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
@@ -29,6 +31,15 @@ __all__ = ["CalibrationStore", "stated_noise"]
 
 #: By this fraction a stated noise may differ from the one that is measured without being spoken of.
 _NOISE_DIFFERS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """Gain and noise of one amplifier, and its pixels in the assembled image; None of them: all."""
+
+    gain_e_per_adu: float | None
+    read_noise_adu: float | None
+    window: Window | None = None
 
 
 class CalibrationStore:
@@ -64,18 +75,26 @@ class CalibrationStore:
         divisors = [plane for use, plane in zip(steps.uses, planes, strict=True) if use.divides]
         masks = [self.fitting(frame, name).data for name in steps.masks]
         masks += [plane.mask for plane in divisors if plane.mask is not None]
-        gain, read, remarks = self._figures(frame)
-        pedestal, noise = NO_CALIBRATION, None
-        if steps.uncertainty and gain is not None and read is not None:
+        figures, remarks = self._amplifier_figures(frame) if frame.recipe.assembles else self._figures(frame)
+        known = all(each.gain_e_per_adu is not None and each.read_noise_adu is not None for each in figures)
+        pedestal = NO_CALIBRATION
+        noises: list[NoiseModel | None] = [None] * len(figures)
+        if steps.uncertainty and known:
             found = self._pedestal(frame, planes)
             if found is None:
                 remarks.append("the level of the bias is not known, and so not the photon noise: no uncertainty")
             else:
-                pedestal, noise = found, self._noise(frame, gain, read, planes)
-        if noise is None and steps.uncertainty and steps.cosmic_rays == "lacosmic":
+                pedestal, noises = found, [self._noise(frame, each, planes) for each in figures]
+        if None in noises and steps.uncertainty and steps.cosmic_rays == "lacosmic":
             remarks.append("cosmic rays are found by the scatter of the pixels")
+        factors = _to_electrons(figures, divisors)
+        electronics = tuple(
+            Electronics(each.window, factor, noise)
+            for each, factor, noise in zip(figures, factors, noises, strict=True)
+        )
+        gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
-        return Calibrations(done, tuple(masks), pedestal, gain, read, noise, tuple(remarks))
+        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks))
 
     def operations(self, frame: NightFrame) -> tuple[Operation, ...]:
         """Return what is done to a frame that will be combined, of which no uncertainty is made; raises as `gather`."""
@@ -115,11 +134,40 @@ class CalibrationStore:
             for each in self._plan.group(other.name).frames
         )
 
-    def _figures(self, frame: NightFrame) -> tuple[float | None, float | None, list[str]]:
+    def _amplifier_figures(self, frame: NightFrame) -> tuple[list[_Figures], list[str]]:
+        """Gain and noise of each of several amplifiers, as they were stated; and what is lost.
+
+        What is measured on combined frames is one figure for all of them, which is true of none.
+        """
+        steps, shape_yx = frame.steps, frame.layout.shape_yx
+        figures, lacking = [], []
+        for region in frame.recipe.regions:
+            gain, read = region.gain_e_per_adu, None
+            if gain is not None and region.read_noise_e is not None:
+                read = _with_level_noise(region.read_noise_e / gain, region, shape_yx)
+            wanted = {"gain": gain} | ({"read noise": region.read_noise_e} if steps.uncertainty else {})
+            lacking += [f"the {what} of amplifier {region.name}" for what, value in wanted.items() if value is None]
+            rows, columns = region.place_yx(shape_yx)
+            figures.append(_Figures(gain, read, Window(rows.start, rows.stop, columns.start, columns.stop)))
+        if not (steps.uncertainty or steps.to_electrons):
+            return figures, []
+        if lacking:
+            lost = "no uncertainty" if steps.uncertainty else "left in ADU where the gain is missing"
+            are, them = ("are", "them") if len(lacking) > 1 else ("is", "it")
+            return figures, [f"{' and '.join(lacking)} {are} not known: {lost}; give {them} in the camera file"]
+        noises = [each.read_noise_adu for each in figures if each.read_noise_adu is not None]
+        measured = self._measured_on(noise_group(self._plan, frame), "NOISEADU")
+        off = 1.0 + _NOISE_DIFFERS
+        if measured is None or min(noises) / off <= measured <= max(noises) * off:
+            return figures, []
+        between = f"a noise of {min(noises):.3g} to {max(noises):.3g} ADU, which is used"
+        return figures, [f"the camera file says {between}; the biases of this night have {measured:.3g} ADU"]
+
+    def _figures(self, frame: NightFrame) -> tuple[list[_Figures], list[str]]:
         """Gain and noise, as they were stated, else as they were measured on combined frames; and what is lost."""
         steps = frame.steps
         if not (steps.uncertainty or steps.to_electrons):
-            return None, None, []
+            return [_Figures(None, None)], []
         gain = steps.gain_e_per_adu
         if gain is None:
             gain = self._measured_on(gain_group(self._plan, frame), "GAINMEAS")
@@ -131,7 +179,7 @@ class CalibrationStore:
             remarks.append(f"{said}: no uncertainty; give it in the recipe")
         if gain is None and steps.to_electrons:
             remarks.append("the gain is not known: left in ADU")
-        return gain, read, remarks
+        return [_Figures(gain, read)], remarks
 
     def _read_noise(self, frame: NightFrame, gain: float | None) -> tuple[float | None, list[str]]:
         """Return the noise that was asked for, else that of the pixels, else that of header or camera; in ADU."""
@@ -158,16 +206,19 @@ class CalibrationStore:
         if group is not None and group.name in self._keys:
             return self.fitting(frame, group.name).data
         subtracted = any(not use.divides for use in frame.steps.uses)
-        return NO_CALIBRATION if frame.recipe.overscan is not None or subtracted else None
+        return NO_CALIBRATION if frame.recipe.subtracts_overscan or subtracted else None
 
     @staticmethod
-    def _noise(frame: NightFrame, gain: float, read: float, planes: Sequence[CalibrationFrame]) -> NoiseModel:
-        """Return what the noise of a frame is made of, combined frames aside."""
+    def _noise(frame: NightFrame, figures: _Figures, planes: Sequence[CalibrationFrame]) -> NoiseModel | None:
+        """Return what the noise of what one amplifier read is made of, combined frames aside; None where not known."""
+        gain, read = figures.gain_e_per_adu, figures.read_noise_adu
+        if gain is None or read is None:
+            return None
         level = 0.0
         used = [(use, plane) for use, plane in zip(frame.steps.uses, planes, strict=True) if not use.divides]
-        if frame.recipe.overscan is None and used and not calibration_kind(used[0][0].kind).is_zero:
+        if not frame.recipe.subtracts_overscan and used and not calibration_kind(used[0][0].kind).is_zero:
             # the dark holds the bias: what it has more in single pixels is current
-            level = sampled_level(used[0][1].data)
+            level = sampled_level(_seen(figures.window, used[0][1].data))
         return NO_NOISE._replace(read_variance=read**2, per_gain=1.0 / gain, level=level)
 
 
@@ -192,10 +243,40 @@ def stated_noise(frame: NightFrame, gain_e_per_adu: float | None) -> float | Non
     """
     if frame.steps.read_noise_e is None or gain_e_per_adu is None:
         return None
-    read = frame.steps.read_noise_e / gain_e_per_adu
-    spec = frame.recipe.overscan
-    if spec is None or spec.fit is not None:
-        return read
-    ny, nx = frame.layout.shape_yx
-    across = spec.section.shape_yx((ny, nx))[collapse_axis(spec, (ny, nx))]
-    return read * sqrt(1.0 + (pi / 2.0 if spec.method == "median" else 1.0) / across)
+    return _with_level_noise(frame.steps.read_noise_e / gain_e_per_adu, frame.recipe.regions[0], frame.layout.shape_yx)
+
+
+def _with_level_noise(read_adu: float, region: Region, shape_yx: tuple[int, ...]) -> float:
+    """Return the noise of a pixel less its overscan's level, by that of a pixel as it was read."""
+    variance = 1.0
+    ny, nx = shape_yx
+    for spec in region.overscans:
+        if spec.fit is None:
+            across = spec.section.shape_yx((ny, nx))[collapse_axis(spec, (ny, nx))]
+            variance += (pi / 2.0 if spec.method == "median" else 1.0) / across
+    return read_adu * sqrt(variance)
+
+
+def _seen(window: Window | None, plane: NDArray[Any]) -> NDArray[Any]:
+    """Return the pixels of a plane that an amplifier read."""
+    return plane if window is None else plane[window.y0 : window.y1, window.x0 : window.x1]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def _to_electrons(figures: Sequence[_Figures], flats: Sequence[CalibrationFrame]) -> list[float | None]:
+    """Return what the frame, less its bias and dark and over its flat, is multiplied by to be in electrons.
+
+    Of a flat that saw the same light everywhere, each amplifier has the level 1 / gain; over it, all have one scale,
+    and one ADU of that is the mean of the gains, weighted by those levels.
+    """
+    gains = [each.gain_e_per_adu for each in figures]
+    if not flats or len(figures) == 1 or None in gains:
+        return gains
+    seen = [_seen(each.window, flats[0].data) for each in figures]
+    light = [sampled_level(pixels) * pixels.size for pixels in seen]
+    common = sum(level * gain for level, gain in zip(light, gains, strict=True) if gain is not None) / sum(light)
+    return [common] * len(figures)

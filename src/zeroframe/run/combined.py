@@ -102,7 +102,7 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     qualities = {each.frame.source: each.outcome.quality for each in frames if each.outcome.quality is not None}
     facts = {each.frame.source: each.frame.facts for each in frames}
     first = group.frames[0]
-    subtracted = first.recipe.overscan is not None or any(not use.divides for use in first.steps.uses)
+    subtracted = first.recipe.subtracts_overscan or any(not use.divides for use in first.steps.uses)
     flags = [
         flag
         for flag in flag_frames(qualities, facts, level_subtracted=subtracted)
@@ -212,29 +212,40 @@ class _GroupOrigin(Origin):
     def _noise_of_one(self, combined: Combined, path: Path) -> NDArray[Any] | None:
         """Return the noise of a lone frame, which its scatter cannot tell; None where nothing else does."""
         frame = self._frames[path].frame
-        gain = frame.steps.gain_e_per_adu or frame.traits.gain_e_per_adu
-        read = self._noise_adu
-        if read is None and frame.steps.read_noise_e is not None and gain is not None:
-            read = frame.steps.read_noise_e / gain
-        if read is None:
-            return None
         noise: NDArray[Any] = np.zeros_like(combined.data)
-        if gain is not None and self._level_is_zero(path):
-            np.maximum(combined.data, 0.0, out=noise)
+        for region in frame.recipe.regions:
+            own = frame.recipe.assembles
+            gain = region.gain_e_per_adu if own else frame.steps.gain_e_per_adu or frame.traits.gain_e_per_adu
+            stated = region.read_noise_e if own else frame.steps.read_noise_e
+            read = None if own else self._noise_adu
+            if read is None and stated is not None and gain is not None:
+                read = stated / gain
+            if read is None:
+                return None
+            place = region.place_yx(frame.layout.shape_yx)
+            self._add_noise(combined.data[place], noise[place], gain if self._level_is_zero(path) else None, read)
+        return noise
+
+    @staticmethod
+    def _add_noise(data: NDArray[Any], noise: NDArray[Any], gain: float | None, read: float) -> None:
+        """Write the noise of a lone frame, in place; without a gain there is no light."""
+        if gain is not None:
+            np.maximum(data, 0.0, out=noise)
             noise /= gain
         noise += read**2
         np.sqrt(noise, out=noise)
-        return noise
 
     def _level_is_zero(self, path: Path) -> bool:
         """Whether what is left in a frame is light or dark current."""
         frame = self._frames[path].frame
         return not calibration_kind(self._group.kind).is_zero and (
-            frame.recipe.overscan is not None or not self._group.includes_bias
+            frame.recipe.subtracts_overscan or not self._group.includes_bias
         )
 
     def _gain_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
         """Measure the gain on pairs of flats, where the noise of a frame is known."""
+        if self._frames[paths[0]].frame.recipe.assembles:
+            return {}  # one figure for several amplifiers would be true of none
         found = None
         if self._noise_adu is not None and self._stack is not None and self._level_is_zero(paths[0]):
             found = _gain_of(self._stack, self._noise_adu, [self._frames[path] for path in paths])

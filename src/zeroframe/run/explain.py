@@ -75,6 +75,7 @@ def explain_file(path: Path) -> list[str]:
             said += explain_frame(name, matches)
         else:
             said += [f"{name}: no bias, dark or flat is used for it, and it is not combined, as was asked for."]
+        said += _amplifiers(cards)
         said += _of_this_run(raw, record)
         said += _masks(frame, recipe)
     elif name in recipe["groups"]:
@@ -135,6 +136,13 @@ def _of_this_run(raw: str, record: RunRecord) -> list[str]:
             left = [f"It was not combined: {each['reason']}."] if each["state"] == "left out" else []
             return [*lost, *left]
     return []
+
+
+def _amplifiers(cards: Cards) -> list[str]:
+    """Say which parts a frame was assembled of, as its header does."""
+    lines = [line for line in str(cards.get("HISTORY", "")).splitlines() if line.startswith("amplifier ")]
+    count = len({line.partition(":")[0] for line in lines})
+    return [f"It was assembled of what {count} amplifiers read:", *(f"  {line}" for line in lines)] if lines else []
 
 
 def _masks(frame: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:

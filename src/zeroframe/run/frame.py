@@ -120,7 +120,7 @@ class FrameMaker:
         header = calibrated_header(raw, frame.recipe)
         row = kind_row(frame.kind)
         # nothing more is done to a bias
-        quality = self._measured_bias(frame, pixels, subtracted) if row is not None and row.is_zero else None
+        quality = self._measured_bias(frame, raw, pixels, subtracted) if row is not None and row.is_zero else None
         level = (sampled_level(pixels) if quality is None else quality.level_adu) + subtracted
         if np.isfinite(level):  # a frame without a valid pixel has none
             header["RAWLEVEL"] = (level, "mean level of the raw image")
@@ -170,8 +170,13 @@ class FrameMaker:
         )  # fmt: skip
         return self.recall(frame, outcome)
 
-    def _measured_bias(self, frame: NightFrame, pixels: NDArray[Any], subtracted: float) -> FrameQuality:
+    def _measured_bias(self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], subtracted: float) -> FrameQuality:
         """Measure a calibrated bias, and count its saturated pixels, which it keeps."""
+        if frame.recipe.assembles:  # each amplifier has its own level, and may have its own limit
+            mask = self._memory.empty(frame.shape_yx, np.bool_)
+            mask[:] = False
+            saturated = mask_saturated(raw, frame, mask)
+            return replace(measure_frame(pixels, empty=self._memory.empty), saturated=saturated)
         saturated_at = None if frame.saturated_at_adu is None else frame.saturated_at_adu - subtracted
         return measure_frame(pixels, saturated_at=saturated_at, empty=self._memory.empty)
 
@@ -219,7 +224,7 @@ class FrameMaker:
                 pixels[mask] = np.nan  # not measured: such a pixel takes no part in the combination
             return None, None, ()
         with_ = self._calibrations.gather(frame)
-        sigma = NO_CALIBRATION if with_.noise is None else self._memory.empty(frame.shape_yx, np.float32)
+        sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
         reduce_frame(frame, with_, pixels, mask, sigma, header)
         return mask, sigma if sigma.size else None, with_.remarks
 

@@ -194,11 +194,12 @@ def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark
     subtracted : float
         Mean level of the overscan, in units of the data.
     """
-    if recipe.overscan is not None:
+    if recipe.subtracts_overscan:
         header[LEVEL_CARD] = (subtracted, "mean level of the overscan")
-    done = [] if recipe.overscan is None else [f"overscan {recipe.overscan.describe()} subtracted"]
-    done += [] if recipe.trim is None else [f"trimmed to {recipe.trim}"]
-    lines = [f"zeroframe {__version__}: {each}" for each in done or ["nothing subtracted, nothing trimmed"]]
+    done = recipe.words() or ("nothing subtracted, nothing trimmed",)
+    if recipe.assembles:  # the header says it of each amplifier already
+        done = (f"{len(recipe.regions)} amplifiers assembled",)
+    lines = [f"zeroframe {__version__}: {each}" for each in done]
     lines += [f"zeroframe made this of {_ascii(source.name)}", f"sha256 {mark.sha256}"]
     sign(header, key, lines)
 

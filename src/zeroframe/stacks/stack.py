@@ -23,7 +23,7 @@ from zeroframe.fits.failures import blame
 from zeroframe.fits.fingerprint import Crc32, joined_crc32
 from zeroframe.fits.precision import float_dtype
 from zeroframe.fits.store.names import any_remote
-from zeroframe.kernels.raw import calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
+from zeroframe.kernels.raw import Part, calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
 from zeroframe.stacks.spool import Spool, SpooledStack
 from zeroframe.workers import map_threads, worker_count
 
@@ -280,7 +280,9 @@ class ImageOnDisk:
         self._read_stored(rows, stored, on_bytes)
         if layout.bitpix == 16 and layout.bscale == 1.0 and layout.blank is None:
             ny, nx = out.shape
-            calibrate_swapped16(stored.view(np.uint16), layout.bzero, np.zeros(ny), np.zeros(nx), 0, 0, out)
+            calibrate_swapped16(
+                stored.view(np.uint16), layout.bzero, np.zeros(ny), np.zeros(nx), Part(0, 0, ny, nx), out
+            )
             return
         decoded = RawImage(self.frame.path, self.image.cards, layout, stored).decode()
         np.copyto(out, decoded, casting="same_kind")

@@ -11,7 +11,7 @@ from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.overscan import Fit, LevelMethod, OverscanSpec, collapse_axis, frame_levels
 from zeroframe.headers.result_cards import trim_cards
 from zeroframe.headers.sections import Section
-from zeroframe.kernels.raw import calibrate_native
+from zeroframe.kernels.raw import Part, calibrate_native
 from zeroframe.verbs.ccddata import add_keywords, require_ccd, with_data
 from zeroframe.verbs.working_frame import kernel_pixels
 
@@ -121,7 +121,7 @@ def subtract_overscan(
             column_level = _fit_model(model, column_level)
     data = np.asarray(ccd.data)
     out = np.empty((ny, nx), float_dtype(data.dtype))
-    calibrate_native(kernel_pixels(data), row_level, column_level, 0, 0, out)
+    calibrate_native(kernel_pixels(data), row_level, column_level, Part(0, 0, ny, nx), out)
     result = with_data(ccd, out)
     words = where if model is None else f"{where} {type(model).__name__}"
     add_keywords(result, {"OVERSCAN": f"{words} {spec.describe().removeprefix(str(section)).strip()}"}, add_keyword)

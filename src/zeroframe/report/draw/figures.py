@@ -10,7 +10,15 @@ from zeroframe.frames.statistics import clipped_std
 from zeroframe.report.data import Blink, Curve, Picture, Plot, Span
 from zeroframe.report.draw.images import shades, stretch_limits
 from zeroframe.report.draw.plots import fixed, number, percent
-from zeroframe.report.draw.sampling import PREVIEW_PIXELS, bins_for, edge_profile, histogram_of, open_image, preview
+from zeroframe.report.draw.sampling import (
+    PREVIEW_PIXELS,
+    TrimmedImage,
+    bins_for,
+    edge_profile,
+    histogram_of,
+    open_image,
+    preview,
+)
 from zeroframe.stacks.noise import measure_noise
 
 if TYPE_CHECKING:
@@ -19,11 +27,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.frames.overscan import OverscanSpec
+    from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.inspection.result import OverscanInspection, StripFinding
     from zeroframe.report.data import FrameRow
     from zeroframe.stacks.combine import CombineSpec
     from zeroframe.stacks.noise import SampledStack, StackNoise
+    from zeroframe.stacks.stack import Stack
 
 __all__ = [
     "NoiseCurve",
@@ -34,7 +45,7 @@ __all__ = [
     "levels_plot",
     "noise_curve",
     "noise_plot",
-    "overscan_plot",
+    "overscan_plots",
     "strip_plots",
 ]
 
@@ -67,8 +78,13 @@ def calibration_blink(
     Blink
         Two pictures of one shape.
     """
-    before_image = open_image(raw)
+    before_image: Stack = open_image(raw)
     shape_yx = before_image.shape_yx
+    if recipe.assembles:  # trimmed away is what stood between the amplifiers
+        before = preview(TrimmedImage(before_image, recipe), pixels=pixels)
+        pictures, caption = alike_pictures(raw.name, before, preview(open_image(calibrated), pixels=pixels), unit)
+        assembled = f" The parts that {len(recipe.regions)} amplifiers read are in their places in both."
+        return Blink("Raw and calibrated", pictures, f"{raw.name}. {caption}{assembled}")
     place = recipe.trim.slices_yx(shape_yx) if recipe.trim is not None else (slice(0, None), slice(0, None))
     before = preview(before_image, pixels=pixels)
     after = preview(open_image(calibrated), shape_yx, (place[0], place[1]), pixels)
@@ -272,11 +288,12 @@ def histogram_plot(single: NDArray[Any], combined: NDArray[Any] | None, unit: st
     )
 
 
-def overscan_plot(raw: Path, recipe: FrameRecipe, unit: str) -> Plot | None:
-    """Return the profile of one raw frame about the overscan that was used; None where none was."""
-    spec = recipe.overscan
-    if spec is None:
-        return None
+def overscan_plots(raw: Path, recipe: FrameRecipe, unit: str) -> tuple[Plot, ...]:
+    """Return the profile of one raw frame about each overscan that was used."""
+    return tuple(_overscan_plot(raw, region, spec, unit) for region in recipe.regions for spec in region.overscans)
+
+
+def _overscan_plot(raw: Path, region: Region, spec: OverscanSpec, unit: str) -> Plot:
     image = open_image(raw)
     slices = spec.section.slices_yx(image.shape_yx)
     widths = [len(range(n)[part]) for n, part in zip(image.shape_yx, slices, strict=True)]
@@ -288,11 +305,11 @@ def overscan_plot(raw: Path, recipe: FrameRecipe, unit: str) -> Plot | None:
     profile = edge_profile(image, axis, first, last)
     what = "column" if axis == 1 else "row"
     spans = [Span(used[0] + 0.5, used[1] + 1.5, f"used: {what}s {used[0] + 1}–{used[1] + 1}", "good")]
-    if recipe.trim is not None:
-        kept = range(total)[recipe.trim.slices_yx(image.shape_yx)[axis]]
+    if region.trim is not None:
+        kept = region.kept(image.shape_yx)[axis]
         spans.append(Span(min(kept[0], kept[-1]) + 0.5, max(kept[0], kept[-1]) + 1.5, "kept as image"))
     return Plot(
-        "Overscan of one raw frame",
+        "Overscan of one raw frame" + (f", amplifier {region.name}" if region.name else ""),
         f"{what} (counted from 1)",
         f"level of the {what}, {unit}",
         f"Levels of {what}s {first + 1} to {last} of {raw.name}; {what}s {used[0] + 1} to {used[1] + 1} are used",

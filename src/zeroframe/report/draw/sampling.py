@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zeroframe.headers.sections import Section as PixelSection
+    from zeroframe.frames.steps import FrameRecipe
 
 __all__ = [
     "PREVIEW_PIXELS",
@@ -93,29 +93,35 @@ def open_extension(path: Path, name: str) -> Stack | None:
 
 
 class TrimmedImage:
-    """A part of an image, turned as its section says, of which rows can be read as of the whole.
+    """The pixels of a raw image in their places in the calibrated one, of which rows can be read as of that.
 
     Parameters
     ----------
     image : Stack
-        Of one frame.
-    trim : Section or None
-        The part; None: all of it.
+        Of one raw frame.
+    recipe : FrameRecipe
+        What is kept of it, and where that goes.
     """
 
-    def __init__(self, image: Stack, trim: PixelSection | None) -> None:
-        ny, nx = image.shape_yx
-        rows, columns = (slice(0, ny), slice(0, nx)) if trim is None else trim.slices_yx((ny, nx))
-        self._image, self._rows, self._columns = image, range(ny)[rows], columns
+    def __init__(self, image: Stack, recipe: FrameRecipe) -> None:
+        self._image = image
+        self._parts = [region.part(image.shape_yx) for region in recipe.regions]
         self.names, self.dtype = image.names, image.dtype
-        self.shape_yx = (len(self._rows), len(range(nx)[columns]))
+        self.shape_yx = recipe.shape_yx(image.shape_yx)
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
-        """Fill ``out`` with rows of the part."""
-        taken = self._rows[rows]
-        whole = np.empty((len(taken), self._image.shape_yx[1]), self.dtype)
-        self._image.read_rows(index, slice(min(taken[0], taken[-1]), max(taken[0], taken[-1]) + 1), whole)
-        out[:] = whole[:: taken.step, self._columns]
+        """Fill ``out`` with rows of the calibrated image."""
+        wanted = range(self.shape_yx[0])[rows]
+        for part in self._parts:
+            first, last = max(wanted.start - part.to_y, 0), min(wanted.stop - part.to_y, part.ny)
+            if first >= last:
+                continue
+            top, bottom = (part.ny - last, part.ny - first) if part.flip_y else (first, last)
+            read = np.empty((last - first, self._image.shape_yx[1]), self.dtype)
+            self._image.read_rows(index, slice(part.y0 + top, part.y0 + bottom), read)
+            kept = read[:: -1 if part.flip_y else 1, part.x0 : part.x0 + part.nx][:, :: -1 if part.flip_x else 1]
+            start = part.to_y + first - wanted.start
+            out[start : start + last - first, part.to_x : part.to_x + part.nx] = kept
 
 
 def preview_block(shape_yx: tuple[int, int], pixels: int = PREVIEW_PIXELS) -> int:

@@ -16,7 +16,7 @@ from zeroframe.report.draw.figures import (
     levels_plot,
     noise_curve,
     noise_plot,
-    overscan_plot,
+    overscan_plots,
     strip_plots,
 )
 from zeroframe.report.draw.sampling import PREVIEW_PIXELS, sample_frame, stack_of_samples
@@ -75,7 +75,7 @@ def _bias_figures(view: NightView, each: GroupOutcome, unit: str) -> tuple[tuple
     blinks = [calibration_blink(frame.source, frame.target, frame.recipe, unit, size)]
     plots: list[Plot | None] = [] if view.plan.evidence is None else [*strip_plots(view.plan.evidence)]
     if not plots:
-        plots.append(overscan_plot(frame.source, frame.recipe, unit))
+        plots += overscan_plots(frame.source, frame.recipe, unit)
     samples = [view.samples[one.frame.name] for one in there if one.frame.name in view.samples]
     if combined.is_there and combined.frames > 1:
         kept = any(other.group.includes_bias for other in view.groups_of(Kind.DARK))
@@ -91,7 +91,7 @@ def _bias_figures(view: NightView, each: GroupOutcome, unit: str) -> tuple[tuple
         plots.append(noise_plot(curve, unit, ideal))
     rows = [row for row in rows_of(view, each) if row.level is not None]
     if len(rows) > 1:
-        plots.append(levels_plot(rows, unit, has_overscan=frame.recipe.overscan is not None))
+        plots.append(levels_plot(rows, unit, has_overscan=frame.recipe.subtracts_overscan))
     if samples:
         pixels = sample_frame(combined.target, 1).pixels if combined.is_there and combined.frames > 1 else None
         plots.append(histogram_plot(samples[0].pixels, pixels, unit))

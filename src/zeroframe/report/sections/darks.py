@@ -97,7 +97,7 @@ def dark_current(view: NightView, group: Group) -> DarkCurrent | None:
         if zeros:
             zero, zero_error = _mean(zeros)
             value, error = value - zero, math.hypot(error, zero_error)
-        elif group.frames[0].recipe.overscan is None:
+        elif not group.frames[0].recipe.subtracts_overscan:
             return None
     gain = gain_of(view, group)
     factor = (1.0 if gain is None else gain) / exposure_s

@@ -96,7 +96,7 @@ def measure_lights(view: NightView) -> dict[str, LightFigures]:
 
 def _measured(each: NightOutcome) -> LightFigures:
     frame, said = each.frame, each.said
-    before = measure_rows(TrimmedImage(open_image(frame.source), frame.recipe.trim), 0)
+    before = measure_rows(TrimmedImage(open_image(frame.source), frame.recipe), 0)
     after = measure_rows(open_image(frame.target), 0)  # masked pixels left out
     ny, nx = frame.shape_yx
     return LightFigures(
@@ -163,7 +163,7 @@ def _is_calm(each: NightOutcome) -> bool:
 def _pictures(each: NightOutcome, pixels: int) -> tuple[tuple[Picture, ...], str]:
     """Return a frame before and after; what is masked is not shown after."""
     frame = each.frame
-    before = preview(TrimmedImage(open_image(frame.source), frame.recipe.trim), pixels=pixels)
+    before = preview(TrimmedImage(open_image(frame.source), frame.recipe), pixels=pixels)
     after = preview(open_image(frame.target), pixels=pixels)
     factor = _factor(each)
     pictures, caption = alike_pictures(frame.name, before, after / factor, unit_words(frame))
