@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
 
+    from zeroframe.fits.formats import Compression
     from zeroframe.headers.sections import Section
     from zeroframe.planning.plan import NightPlan
     from zeroframe.planning.recipe import NightRecipe
@@ -81,7 +82,7 @@ class PlanOptions(TypedDict, total=False):
     clip: float | None
     clip_spread: Literal["noise", "mad", "std", "ccd"] | None
     reject_outliers: bool | None
-    compress: Literal["none", "gzip", "rice"] | None
+    compress: Compression | None
     overwrite: bool
     check: bool
     ignore_checksums: bool

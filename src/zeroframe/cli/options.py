@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError
+from zeroframe.fits.formats import Compression, format_words
 from zeroframe.headers.sections import Section
 from zeroframe.memory import parse_size
 
@@ -175,8 +176,8 @@ RejectAsked = Annotated[
     ),
 ]
 CompressAsked = Annotated[
-    Literal["none", "gzip", "rice"] | None,
-    typer.Option("--compress", metavar="HOW", help="none, gzip (.fits.gz) or rice (.fits.fz).", rich_help_panel=WRITE),
+    Compression | None,
+    typer.Option("--compress", metavar="HOW", help=format_words(), rich_help_panel=WRITE),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace results that are there already.", rich_help_panel=WRITE)

@@ -14,9 +14,10 @@ from zeroframe.fits.layout import Hdu, ImageLayout
 from zeroframe.fits.scan import FrameFile, looks_like_fits, scan
 
 if TYPE_CHECKING:
+    from zeroframe.fits.formats import Compression
     from zeroframe.fits.header import HeaderDraft
     from zeroframe.fits.read import RawImage, read_band, read_raw
-    from zeroframe.fits.write import Compression, ImagePart, write_fits
+    from zeroframe.fits.write import ImagePart, write_fits
 
 __all__ = [
     "CardValue",
@@ -40,7 +41,7 @@ _LAZY = {
     "RawImage": "read",
     "read_band": "read",
     "read_raw": "read",
-    "Compression": "write",
+    "Compression": "formats",
     "ImagePart": "write",
     "write_fits": "write",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.building import described_cards, finished_header, mandatory_cards
 from zeroframe.fits.checksums import add_sums, data_sum
+from zeroframe.fits.formats import FORMATS, Compression
 from zeroframe.fits.igzip import gzip_compressor
 from zeroframe.fits.layout import padded
 from zeroframe.fits.parts import StoredForm, stored_chunks, stored_form
@@ -28,27 +29,9 @@ if TYPE_CHECKING:
     from zeroframe.fits.header import HeaderDraft
     from zeroframe.fits.replacing import Overwrite
 
-__all__ = ["Compression", "ImagePart", "compression_of", "write_fits"]
+__all__ = ["ImagePart", "write_fits"]
 
-Compression = Literal["none", "gzip", "rice"]
-
-_COMPRESSIONS = ("none", "gzip", "rice")
 _CHUNK_BYTES = 1 << 18
-
-
-def compression_of(path: Path) -> Compression:
-    """Return the compression that the name of a file asks for.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> compression_of(Path("bias.fits.gz")), compression_of(Path("bias.fits.fz")), compression_of(Path("bias.fits"))
-    ('gzip', 'rice', 'none')
-    """
-    name = path.name.lower()
-    if name.endswith(".gz"):
-        return "gzip"
-    return "rice" if name.endswith(".fz") else "none"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +108,14 @@ def write_fits(
     5760
     """
     path = as_path(path)
-    if compress not in _COMPRESSIONS:
-        raise ArgumentError(f"compress={compress!r} is not known{nearest_name(str(compress), _COMPRESSIONS)}")
+    if compress not in FORMATS:
+        raise ArgumentError(f"compress={compress!r} is not known{nearest_name(str(compress), FORMATS)}")
+    form = FORMATS[compress]
     if not parts:
         raise UsageError(f"{path}: no image to write")
-    blocks = tiled_buffers(path, parts) if compress == "rice" else _image_buffers(path, parts)
+    blocks = tiled_buffers(path, parts) if form.is_tiled else _image_buffers(path, parts)
     with atomic_file(path, overwrite=overwrite) as descriptor:
-        for block in _gzipped(blocks) if compress == "gzip" else blocks:
+        for block in _gzipped(blocks) if form.is_deflated else blocks:
             if on_bytes is not None:
                 on_bytes(block)
             write_all(descriptor, [block])

@@ -9,6 +9,7 @@ import numpy as np
 
 from zeroframe.fits import HeaderDraft, RawImage
 from zeroframe.fits.decode import decoded_float
+from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.regions import region_levels
 from zeroframe.headers.dialects import number_words
 from zeroframe.headers.result_cards import Piece, assembled_cards, set_card, trim_cards
@@ -113,7 +114,7 @@ def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compre
     pixels = int(np.prod(layout.shape_yx))
     out = ny * nx * decoded_float(layout).itemsize
     decoded = 0 if is_fused(layout) else 8 * pixels
-    compressed = out if compress == "rice" else 0
+    compressed = out * FORMATS[compress].held_images
     return layout.byte_count * (2 if layout.tile_compressed else 1) + decoded + 2 * out + compressed
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from zeroframe.errors import SectionError, UsageError, nearest_name
+from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
 from zeroframe.frames.overscan import Fit
 from zeroframe.frames.steps import COSMIC_RAYS, CosmicRays
@@ -350,7 +351,7 @@ class NightRecipe:
         ),
     )
     compress: Compression = field(
-        default="none", metadata=key.choice("how what is written is compressed", ("none", "gzip", "rice"))
+        default="none", metadata=key.choice("how what is written is compressed", tuple(FORMATS))
     )
     frames: FramesRecipe = field(default_factory=FramesRecipe)
     bias: BiasRecipe = field(default_factory=BiasRecipe)

@@ -12,6 +12,7 @@ from zeroframe.errors import (
     OutputError,
     RawFolderError,
 )
+from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.inputs import Inputs, RawFolders
 from zeroframe.fits.store.names import any_remote
 from zeroframe.planning.first_steps import size_words
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from zeroframe.fits import Compression
+    from zeroframe.fits.formats import Compression
     from zeroframe.headers.survey import RawFrame
     from zeroframe.stacks.clipping import ClipSpread
     from zeroframe.stacks.combine import CombineSpec
@@ -35,7 +36,6 @@ __all__ = [
     "target_path",
 ]
 
-_SUFFIX = {"none": ".fits", "gzip": ".fits.gz", "rice": ".fits.fz"}
 #: Endings that are taken off a raw frame's name before the new one is put on.
 _OLD_SUFFIXES = (".gz", ".bz2", ".fz", ".fits", ".fit", ".fts")
 _NEVER = "raw data are never written to"
@@ -76,7 +76,7 @@ def target_path(out: Path, source: Path, compress: Compression) -> Path:
     name = source.name
     while suffix := next((s for s in _OLD_SUFFIXES if name.lower().endswith(s) and len(name) > len(s)), ""):
         name = name[: -len(suffix)]
-    return out / (name + _SUFFIX[compress])
+    return out / (name + FORMATS[compress].suffix)
 
 
 def check_output_folder(raw: Path, out: Path) -> None:

@@ -27,10 +27,10 @@ from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import error_sentence
 from zeroframe.fits.fingerprint import Crc32
+from zeroframe.fits.formats import FORMATS, compression_of
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
-from zeroframe.fits.write import compression_of
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.own_results import COMBINED_FRAME
 from zeroframe.headers.result_cards import combined_cards
@@ -177,7 +177,7 @@ def finishing_bytes(job: CombineJob, shape_yx: tuple[int, int]) -> int:
 
     Some megabytes of it belong to what the program takes anyway.
     """
-    each = _FINISHING_BYTES + (_TILES_BYTES if job.compress == "rice" else 0)
+    each = _FINISHING_BYTES + _TILES_BYTES * FORMATS[job.compress].held_images
     return max(math.prod(shape_yx) * each - _OWN_BYTES, 0)
 
 

@@ -13,6 +13,7 @@ from zeroframe.fits import HeaderDraft, ImagePart, read_raw, write_fits
 from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.fingerprint import Crc32
+from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
@@ -261,7 +262,7 @@ def _say_noise(
 
 def _image_ext(frame: NightFrame) -> int:
     """Return where in the calibrated file the image stands: tiles are a table behind an empty primary HDU."""
-    return 1 if frame.compress == "rice" else 0
+    return FORMATS[frame.compress].image_ext
 
 
 def _parts(

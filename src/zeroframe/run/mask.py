@@ -9,7 +9,7 @@ import numpy as np
 
 from zeroframe.fits import HeaderDraft, ImagePart, write_fits
 from zeroframe.fits.fingerprint import Crc32
-from zeroframe.fits.write import compression_of
+from zeroframe.fits.formats import compression_of
 from zeroframe.frames.bad_pixels import bad_pixels, hot_pixels
 from zeroframe.run.keys import sign
 from zeroframe.run.outcomes import MaskOutcome

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import ArgumentError, AssumptionWarning, DamagedError, OutputError, UsageError
 from zeroframe.fits import scan
+from zeroframe.fits.formats import compression_of
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.reading import chosen_hdu, header_cards
 
@@ -192,8 +193,7 @@ def save_ccd(ccd: CCDData, target: Path, *, overwrite: Overwrite) -> None:
     suffix = target.suffix.lower()
     if suffix == ".bz2":
         raise OutputError(target, "bzip2 is not written", "save under another name, or loop over the data")
-    compress: Literal["none", "gzip", "rice"] = "gzip" if suffix == ".gz" else "rice" if suffix == ".fz" else "none"
-    write_ccd(ccd, target, compress=compress, overwrite=overwrite)
+    write_ccd(ccd, target, compress=compression_of(target), overwrite=overwrite)
 
 
 def save_part(
