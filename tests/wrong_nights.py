@@ -118,53 +118,70 @@ def blob(amount, part):
     return edit
 
 
+def slope(by):
+    """Multiply what is above a bias of 1000 by a slope from one side to the other."""
+
+    def edit(image, _):
+        return 1000 + (image - 1000) * (1 + by * np.linspace(-0.5, 0.5, image.shape[1]))
+
+    return edit
+
+
+def hot(fraction):
+    """Brighten a fraction of the pixels, the same in every frame."""
+
+    def edit(image, _):
+        image = image.copy()
+        chosen = np.random.default_rng(7).random(image.shape) < fraction
+        image[chosen] += np.random.default_rng(8).uniform(500, 5000, image.shape)[chosen]
+        return image
+
+    return edit
+
+
 def _first(shots, prefix, **what):
     name = next(each.name for each in shots if each.name.startswith(prefix))
     return changed(shots, name, **what)
 
 
 GOOD = good_shots()
-#: Name of the wrong night: the shots, and the codes of which one has to be named.
+#: Name of the wrong night: the shots, the codes of which one has to be named, and a name that has to stand with it.
 WRONG = {
-    "dark-below-bias": (changed(GOOD, "d", level=500.0), {"ZF301"}),
-    "dark-just-below-bias": (changed(GOOD, "d", level=985.0), {"ZF301"}),
-    "dark-below-bias-with-bias-left-in": (
-        changed([each for each in changed(GOOD, "d", level=500.0) if not each.name.startswith("f")], "x"),
-        {"ZF301", "ZF304"},
-    ),
-    "flats-without-lamp": (changed(GOOD, "f", light=0.0), {"ZF302"}),
-    "flats-of-ten-adu": (changed(GOOD, "f", light=10.0), {"ZF302"}),
-    "one-flat-without-lamp": (_first(GOOD, "f", light=0.0), {"ZF202", "ZF203", "ZF401"}),
-    "science-below-zero": (changed(GOOD, "s", level=200.0), {"ZF303"}),
-    "science-just-below-zero": (changed(GOOD, "s", light=0.0, level=975.0), {"ZF303"}),
-    "bias-copied": (changed(GOOD, "b1", same_as="b0.fits"), {"ZF501"}),
-    "bias-copied-twice": (changed(changed(GOOD, "b1", same_as="b0.fits"), "b2", same_as="b0.fits"), {"ZF501"}),
-    "dark-copied": (changed(GOOD, "d3", same_as="d0.fits"), {"ZF501"}),
-    "flat-copied": (changed(GOOD, "f3", same_as="f0.fits"), {"ZF501"}),
-    "biases-constant": (changed(GOOD, "b", edit=constant(1000.0)), {"ZF402", "ZF501", "ZF401"}),
-    "darks-constant": (changed(GOOD, "d", edit=constant(1000.0)), {"ZF402", "ZF501", "ZF401"}),
-    "one-bias-with-light": (_first(GOOD, "b", edit=add(300.0)), {"ZF202", "ZF203"}),
-    "one-bias-noisy": (_first(GOOD, "b", edit=noisier(12.0)), {"ZF202", "ZF203"}),
-    "one-bias-with-a-light-leak": (_first(GOOD, "b", edit=blob(20.0, 0.5)), {"ZF202", "ZF203"}),
-    "science-half-saturated": (
-        changed(GOOD, "s", edit=scattered(0.5, 65535.0)), {"ZF404", "ZF407"},
-    ),
-    "science-a-little-saturated": (
-        changed(GOOD, "s", edit=scattered(0.03, 65535.0)), {"ZF404", "ZF407"},
-    ),
-    "many-hot-pixels": (changed(GOOD, "d", edit=lambda image, _: _hot(image, 0.10)), {"ZF406", "ZF404"}),
-    "gain-a-setting": (GOOD, {"ZF305", "ZF403", "ZF201"}),
-    "gain-a-third-off": (GOOD, {"ZF305", "ZF403", "ZF201"}),
-}  # fmt: skip
+    "dark-below-bias": (changed(GOOD, "d", level=500.0), {"ZF301"}, "combined_dark"),
+    "dark-just-below-bias": (changed(GOOD, "d", level=988.0), {"ZF301"}, "combined_dark"),
+    "dark-of-another-scale": (changed(GOOD, "d", level=3.9), {"ZF301"}, "combined_dark"),
+    "flats-without-lamp": (changed(GOOD, "f", light=0.0), {"ZF302"}, "combined_flat"),
+    "flats-of-ten-adu": (changed(GOOD, "f", light=10.0), {"ZF302"}, "combined_flat"),
+    "one-flat-without-lamp": (_first(GOOD, "f", light=0.0), {"ZF202", "ZF203"}, "f0.fits"),
+    "one-flat-of-little-light": (_first(GOOD, "f", light=60.0), {"ZF202", "ZF203"}, "f0.fits"),
+    "one-flat-with-a-gradient": (_first(GOOD, "f", edit=slope(0.2)), {"ZF202", "ZF203"}, "f0.fits"),
+    "one-flat-with-a-slight-gradient": (_first(GOOD, "f", edit=slope(0.05)), {"ZF202", "ZF203"}, "f0.fits"),
+    "one-flat-flipped": (_first(changed(GOOD, "f", edit=slope(0.2)), "f", edit=slope(-0.2)), {"ZF202", "ZF203"}, "f0"),
+    "science-below-zero": (changed(GOOD, "s", light=0.0, level=800.0), {"ZF303"}, "s0.fits"),
+    "science-just-below-zero": (changed(GOOD, "s", light=0.0, level=980.0), {"ZF303"}, "s0.fits"),
+    "bias-copied": (changed(GOOD, "b1", same_as="b0.fits"), {"ZF501"}, "b1.fits"),
+    "bias-copied-twice": (changed(changed(GOOD, "b1", same_as="b0.fits"), "b2", same_as="b0.fits"), {"ZF501"}, "b2"),
+    "dark-copied": (changed(GOOD, "d3", same_as="d0.fits"), {"ZF501"}, "d3.fits"),
+    "flat-copied": (changed(GOOD, "f3", same_as="f0.fits"), {"ZF501"}, "f3.fits"),
+    "biases-constant": (changed(GOOD, "b", edit=constant(1000.0)), {"ZF402", "ZF501"}, "combined_bias"),
+    "darks-constant": (changed(GOOD, "d", edit=constant(1000.0)), {"ZF402", "ZF501"}, "combined_dark"),
+    "one-bias-with-light": (_first(GOOD, "b", edit=add(300.0)), {"ZF202", "ZF203"}, "b0.fits"),
+    "one-bias-with-a-little-light": (_first(GOOD, "b", edit=add(30.0)), {"ZF202", "ZF203"}, "b0.fits"),
+    "one-bias-noisy": (_first(GOOD, "b", edit=noisier(12.0)), {"ZF202", "ZF203"}, "b0.fits"),
+    "one-bias-somewhat-noisy": (_first(GOOD, "b", edit=noisier(3.0)), {"ZF202", "ZF203"}, "b0.fits"),
+    "one-bias-with-a-light-leak": (_first(GOOD, "b", edit=blob(60.0, 0.5)), {"ZF202", "ZF203"}, "b0.fits"),
+    "one-bias-with-a-faint-leak": (_first(GOOD, "b", edit=blob(10.0, 0.5)), {"ZF202", "ZF203"}, "b0.fits"),
+    "one-dark-with-light": (_first(GOOD, "d", edit=add(300.0)), {"ZF202", "ZF203"}, "d0.fits"),
+    "one-dark-with-a-little-light": (_first(GOOD, "d", edit=add(30.0)), {"ZF202", "ZF203"}, "d0.fits"),
+    "science-half-saturated": (changed(GOOD, "s", edit=scattered(0.5, 65535.0)), {"ZF404", "ZF407"}, "s0.fits"),
+    "science-a-little-saturated": (changed(GOOD, "s", edit=scattered(0.03, 65535.0)), {"ZF404", "ZF407"}, "s0.fits"),
+    "many-hot-pixels": (changed(GOOD, "d", edit=hot(0.3)), {"ZF406", "ZF404"}, ".fits"),
+    "more-hot-pixels-than-usual": (changed(GOOD, "d", edit=hot(0.07)), {"ZF406", "ZF404"}, ".fits"),
+    "gain-a-setting": (GOOD, {"ZF305", "ZF403", "ZF201"}, "gain"),
+    "gain-a-third-off": (GOOD, {"ZF305", "ZF403", "ZF201"}, "gain"),
+}
 #: Of those whose header states another gain than the truth.
 STATED_GAIN = {"gain-a-setting": 25.0, "gain-a-third-off": 2.0}
-
-
-def _hot(image, fraction):
-    image = image.copy()
-    chosen = np.random.default_rng(7).random(image.shape) < fraction
-    image[chosen] += np.random.default_rng(8).uniform(500, 5000, image.shape)[chosen]
-    return image
 
 
 def good_camera(seed):
