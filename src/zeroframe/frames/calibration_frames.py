@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.calibrate import flat_level
 
 if TYPE_CHECKING:
@@ -181,8 +182,9 @@ def divisor_of(
 def error_factor(cards: Mapping[str, Any]) -> float:
     """Return what the standard deviations of a combined frame are multiplied by to be those of its error.
 
-    A combined frame states std / sqrt(n), with the std divided by n; the error of a mean of n values is
-    sqrt(n / (n - 1)) times that, on average of the variance. That of a median is sqrt(pi / 2) sigma / sqrt(n).
+    A combined frame of ccdproc's formula states std / sqrt(n), with the std divided by n; the error of a mean of n
+    values is sqrt(n / (n - 1)) times that, on average of the variance. That of a median is sqrt(pi / 2) times sigma /
+    sqrt(n). One that says UNCERTOF states the errors themselves.
 
     Parameters
     ----------
@@ -194,6 +196,8 @@ def error_factor(cards: Mapping[str, Any]) -> float:
     >>> round(error_factor({"NCOMBINE": 3, "COMBMETH": "average"}), 3), error_factor({"NCOMBINE": 3})
     (1.225, 1.0)
     """
+    if ERROR_CARD in cards:
+        return 1.0
     frames, method = cards.get("NCOMBINE"), cards.get("COMBMETH")
     if not isinstance(frames, int | float) or isinstance(frames, bool) or method is None or frames < 2:
         return 1.0

@@ -183,7 +183,9 @@ class _GroupOrigin(Origin):
         return ScaledStack(stack, tuple(usual / level for level in levels))
 
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
-        cards: dict[str, tuple[Any, str]] = {}
+        cards = prepared.error_cards(len(paths))
+        if self._group.scaled_by_level:
+            cards.pop("LEVELERR", None)  # the flat is divided by its level
         noise = prepared.noise.calibrated
         if noise is not None and np.isfinite(noise) and not self._group.scaled_by_level:
             cards["NOISEADU"] = (noise, "ADU, noise of a pixel of one frame, from pairs")
