@@ -132,7 +132,8 @@ def calibrated_of(dtype):
     factors = calibrate.Factors(1.1, 1.0, 0.3, 1003.3, 1.4)
     out, error = np.zeros_like(light), np.zeros_like(light)
     for planes, level in (((bias, dark, flat), pedestal), ((bias, none, none), none), ((none, dark, flat), none)):
-        for sigma, noise in ((none, photons), (none, alone), (own, photons)):
+        around = photons._replace(from_surroundings=True)
+        for sigma, noise in ((none, photons), (none, alone), (own, photons), (none, around)):
             bad = calibrate.calibrate_image(light, sigma, planes, planes, level, factors, noise, out, error)
             yield bad, out.copy(), error.copy()
     nothing = ((none,) * 3, (none,) * 3, none)

@@ -80,6 +80,7 @@ def noise_of(path):
         "gain": gain * u.electron / u.adu,
         "readnoise": header["RNOISADU"] * gain * u.electron,
         "pedestal": read(bias) if bias.exists() else None,
+        "photon_noise_of": "surroundings",
     }
 
 

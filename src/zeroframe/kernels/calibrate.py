@@ -22,6 +22,7 @@ import numpy as np
 
 from zeroframe.kernels._jit import kernel
 from zeroframe.kernels.rows import count_not_finite
+from zeroframe.kernels.surroundings import REACH, expect_light, load_light, surroundings
 
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
@@ -64,6 +65,9 @@ class NoiseModel(NamedTuple):
         Signal is counted from here, where there is no plane that says from where.
     bias_share, dark_share, flat_share : float
         What the standard deviations of bias, dark and flat are multiplied by.
+    from_surroundings : bool
+        Whether the light of a pixel that its photon noise is made of is what its surroundings have, where they are
+        faint and even (`zeroframe.kernels.surroundings`); else it is its own, as in ccdproc.
     """
 
     read_variance: float
@@ -72,6 +76,7 @@ class NoiseModel(NamedTuple):
     bias_share: float
     dark_share: float
     flat_share: float
+    from_surroundings: bool = False
 
 
 class Window(NamedTuple):
@@ -105,6 +110,13 @@ def _photon_variance(own: Array, noise: NoiseModel, variance: Array) -> None:
     for x in range(own.size):
         signal = own[x] - noise.level
         variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
+
+
+@kernel
+def _expected_variance(light: Array, noise: NoiseModel, variance: Array) -> None:
+    """Do the same for light that is known already."""
+    for x in range(variance.size):
+        variance[x] = noise.read_variance + noise.per_gain * (light[x] if light[x] > 0.0 else 0.0)
 
 
 @kernel
@@ -197,7 +209,11 @@ def calibrate_image(
     """
     work = np.zeros((2, _PART))
     where = Window(0, out.shape[0], 0, out.shape[1]) if window is None else window
-    return _calibrate_image(pixels, sigma, planes, sigmas, pedestal, factors, noise, out, out_sigma, where, work)
+    looks = noise.from_surroundings and noise.per_gain > 0.0 and out_sigma.size > 0 and sigma.size == 0
+    around = surroundings(where.x1 - where.x0 if looks else 0)
+    return _calibrate_image(
+        pixels, sigma, planes, sigmas, pedestal, factors, noise, out, out_sigma, where, work, *around
+    )
 
 
 @kernel
@@ -213,12 +229,28 @@ def _calibrate_image(
     out_sigma: Array,
     window: Window,
     work: Array,
+    light: Array,
+    valid: Array,
+    sums: Array,
 ) -> int:
-    """Do it; ``work`` is two parts of a row of float64 to work in."""
+    """Do it; ``work`` is two parts of a row of float64 to work in, and the others what `surroundings` returns."""
     bias, dark, flat = planes
     bias_sigma, dark_sigma, flat_sigma = sigmas
     bad = 0
+    looks = light.shape[1] > 0
+    expected = sums[4]
+    columns = slice(window.x0, window.x1)
+    height, width = window.y1 - window.y0, window.x1 - window.x0
     for y in range(window.y0, window.y1):
+        if looks:
+            # of these pixels alone, which one amplifier read; rows ahead are read before anything is written over them
+            down = y - window.y0
+            for row in range(down + REACH if down > 0 else 0, min(down + REACH + 1, height)):
+                at = window.y0 + row
+                above = pedestal[at : at + 1, columns].ravel() if pedestal.size > 0 else pedestal.ravel()
+                place = row % light.shape[0]
+                load_light(pixels[at, columns], above, factors.pixels, noise.level, light[place], valid[place])
+            expect_light(light, valid, sums, down, height, noise.read_variance, noise.per_gain, expected[:width])
         for start in range(window.x0, window.x1, _PART):
             x = slice(start, min(start + _PART, window.x1))
             source, target = pixels[y, x], out[y, x]
@@ -230,6 +262,8 @@ def _calibrate_image(
                     _own_variance(sigma[y, x], factors.pixels, variance)
                 elif noise.per_gain == 0.0:  # the level is not looked at: 0 times an infinite pixel would be NaN
                     variance[:] = noise.read_variance
+                elif looks:
+                    _expected_variance(expected[x.start - window.x0 : x.stop - window.x0], noise, variance)
                 elif pedestal.size > 0:
                     _photon_variance_above(own, pedestal[y, x], factors.pixels, noise, variance)
                 else:

@@ -219,7 +219,8 @@ class CalibrationStore:
         if not frame.recipe.subtracts_overscan and used and not calibration_kind(used[0][0].kind).is_zero:
             # the dark holds the bias: what it has more in single pixels is current
             level = sampled_level(_seen(figures.window, used[0][1].data))
-        return NO_NOISE._replace(read_variance=read**2, per_gain=1.0 / gain, level=level)
+        noise = NO_NOISE._replace(read_variance=read**2, per_gain=1.0 / gain, level=level)
+        return noise._replace(from_surroundings=True)
 
 
 def _of_size(frame: NightFrame, name: str, plane: CalibrationFrame) -> CalibrationFrame:

@@ -160,7 +160,7 @@ def prepare(
         noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
         excess = explain_excess(sample, known, noise, workers=workers)
         expected = None if rate is None else rate.result()
-    pooled = pooled_noise(sample, known, rate=expected, workers=workers)
+    pooled = pooled_noise(stack, known, rate=expected, workers=workers, empty=empty)
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, expected)
     return Prepared(replace(known, pooled=pooled), noise, excess, clipping)
 
@@ -170,7 +170,6 @@ def with_pooled_noise(
     spec: CombineSpec,
     *,
     factors: Sequence[float] | NDArray[np.float64] | None = None,
-    mem_limit_bytes: int | None = None,
     workers: int | None = None,
 ) -> CombineSpec:
     """Return the same way to combine, with uncertainties that are the errors of pixels, as `prepare` has them.
@@ -183,8 +182,8 @@ def with_pooled_noise(
         How they are combined.
     factors : sequence of float, optional
         What each frame is multiplied by.
-    mem_limit_bytes, workers
-        As for `zeroframe.stacks.noise.measure_noise`.
+    workers : int, optional
+        How many threads.
 
     Returns
     -------
@@ -195,8 +194,7 @@ def with_pooled_noise(
     if of_frames is None:
         return spec
     rate = gaussian_rate(len(stack.names), spec.rejection, of_frames.typical)
-    sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers)
-    return replace(spec, pooled=pooled_noise(sample, spec, rate=rate, factors=factors, workers=workers))
+    return replace(spec, pooled=pooled_noise(stack, spec, rate=rate, factors=factors, workers=workers))
 
 
 def combine_prepared(

@@ -19,21 +19,24 @@ import numpy as np
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.kernels.pooled import BINS, scatter_of_place
 from zeroframe.stacks.combine import CombineSpec, combine_stack
+from zeroframe.stacks.noise import read_bands, sample_bands
 from zeroframe.stacks.pooled_noise import PooledNoise, unbiased
 from zeroframe.stacks.stack import ArrayStack
+from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from zeroframe.stacks.combine import Combined, Method
-    from zeroframe.stacks.noise import SampledStack
+    from zeroframe.stacks.stack import Stack
 
 __all__ = ["pooled_noise"]
 
-#: So many pixels of a sample are enough: a variance from 100 000 pixels of two frames is good to 0.4 %.
-_PIXELS = 100_000
+#: So many pixels are enough: a variance from 100 000 pixels of two frames is good to 0.4 %. Of many frames fewer are
+#: read, as each of their pixels says more.
+_PIXELS, _VALUES, _FEWEST_PIXELS = 100_000, 4_000_000, 2_000
 #: Levels are cut into bins of equal numbers, and the brightest tenth, where hot pixels are, further.
 _LEVEL_SHARES = (*np.linspace(0.0, 0.9, 13), 0.95, 0.98, 0.99, 0.997, 0.999, 1.0)
 _FEWEST_IN_BIN = 50
@@ -66,46 +69,51 @@ _GRID_LOG = np.linspace(-24.0, 9.0, 6001)
 
 
 def pooled_noise(
-    sample: SampledStack,
+    stack: Stack,
     spec: CombineSpec,
     *,
     rate: float | None = None,
     factors: Sequence[float] | NDArray[np.float64] | None = None,
     workers: int | None = None,
+    empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> PooledNoise | None:
     """Learn from some rows of all frames what the noise of their pixels is.
 
     Parameters
     ----------
-    sample : SampledStack
-        The rows.
+    stack : Stack
+        The frames. Always the same rows are read, whatever memory there is: a few megabytes of each of few frames.
     spec : CombineSpec
-        How the frames are combined.
+        How they are combined.
     rate : float, optional
         The fraction of good values that are rejected, where it is known.
     factors : sequence of float, optional
         What each frame is multiplied by.
     workers : int, optional
         How many threads.
+    empty : callable, optional
+        Makes arrays, as `numpy.empty` does.
 
     Returns
     -------
     PooledNoise or None
         None of a single frame, and where no pixel has two values.
     """
-    frames = len(sample.names)
+    frames = len(stack.names)
     if frames < 2:
         return None
-    arrays, level_variance = _levelled(sample, factors)
-    stack = ArrayStack(arrays, [None] * frames, sample.names)
+    bands = sample_bands(*stack.shape_yx, min(_PIXELS, max(_VALUES // frames, _FEWEST_PIXELS)))
+    rows = map_threads(lambda index: read_bands(stack, index, bands, empty), range(frames), workers)
+    arrays, level_variance = _levelled(rows, factors)
+    sample = ArrayStack(arrays, [None] * frames, stack.names)
     # of few values the standard deviation says most, and of whole numbers a MAD may say nothing
     by_std = replace(spec, method="average") if spec.method == "median" else spec
-    seen = _Seen.of(combine_stack(stack, by_std, workers=workers, empty=sample.empty), by_std.method)
+    seen = _Seen.of(combine_stack(sample, by_std, workers=workers, empty=empty), by_std.method)
     if seen is None:
         return None
     typical = seen.counts == seen.usual
     rough = float(np.sqrt(np.median(seen.squares) or seen.squares.mean()))
-    law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, common=True, dtype=sample.dtype))[seen.usual]
+    law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, common=True, dtype=stack.dtype))[seen.usual]
     common = _variance_by_level(seen.levels[typical], seen.squares[typical], law, seen.usual)
     if common is None:
         return None
@@ -114,9 +122,9 @@ def pooled_noise(
     def expected(levels: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.maximum(read_variance + per_level * np.maximum(levels, lowest), least))
 
-    numbers = _Numbers.of(sample, float(np.sqrt(expected(np.median(seen.levels)))))
+    numbers = _Numbers.of(rows[:2], float(np.sqrt(expected(np.median(seen.levels)))))
     if spec.method == "median":
-        seen = _Seen.of(combine_stack(stack, spec, workers=workers, empty=sample.empty), "median") or seen
+        seen = _Seen.of(combine_stack(sample, spec, workers=workers, empty=empty), "median") or seen
     typical = seen.counts == seen.usual
     present = sorted({1, seen.usual, *np.unique(seen.counts).tolist()})[-_MOST_DRAWN_FRAMES:]
     laws = _laws(spec, present, frames, rate, numbers)
@@ -178,19 +186,19 @@ class _Numbers:
     dtype: np.dtype[Any]
 
     @classmethod
-    def of(cls, sample: SampledStack, sigma: float) -> _Numbers:
+    def of(cls, frames: Sequence[NDArray[Any]], sigma: float) -> _Numbers:
         """Look at neighbours along rows, which differ by whole steps whatever was subtracted from their row."""
-        first, second = (frame[: max(_GRID_PIXELS // frame.shape[1], 1)] for frame in sample.frames[:2])
+        first, second = (frame[: max(_GRID_PIXELS // frame.shape[1], 1)] for frame in frames)
         differences = np.abs(np.diff(first, axis=1))
         differences = differences[(differences > _SAME * sigma) & np.isfinite(differences)]
         if not differences.size:
-            return cls(sigma, 0.0, common=True, dtype=sample.dtype)
+            return cls(sigma, 0.0, common=True, dtype=first.dtype)
         step = float(np.quantile(differences, 0.001))
         if step < _FINE_STEP * sigma:
-            return cls(sigma, 0.0, common=True, dtype=sample.dtype)
+            return cls(sigma, 0.0, common=True, dtype=first.dtype)
         apart = (second - first)[np.isfinite(second - first)] / step
         common = bool(np.mean(np.abs(apart - np.rint(apart)) < _SAME) > 0.9)
-        return cls(sigma, step / sigma, common=common, dtype=sample.dtype)
+        return cls(sigma, step / sigma, common=common, dtype=first.dtype)
 
     def rounded(self, values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
         """Return the errors of drawn values, shape (frames, 1, pixels), that stand on such a grid."""
@@ -205,17 +213,18 @@ class _Numbers:
 
 
 def _levelled(
-    sample: SampledStack, factors: Sequence[float] | NDArray[np.float64] | None
+    frames: Sequence[NDArray[Any]], factors: Sequence[float] | NDArray[np.float64] | None
 ) -> tuple[list[NDArray[Any]], float]:
-    """Return every so manieth row of each frame, brought to one level, and the variance of the levels."""
-    step = max(sample.shape_yx[0] * sample.shape_yx[1] // _PIXELS, 1)
-    scale = np.ones(len(sample.names)) if factors is None else np.asarray(factors, dtype=np.float64)
-    rows = [frame[::step] * frame.dtype.type(factor) for frame, factor in zip(sample.frames, scale, strict=True)]
-    levels = np.array([sampled_level(part) for part in rows])
+    """Return rows of each frame, brought to one level, and the variance of the levels."""
+    scale = np.ones(len(frames)) if factors is None else np.asarray(factors, dtype=np.float64)
+    levels = scale * [sampled_level(frame) for frame in frames]
     known = np.isfinite(levels)
     middle = float(np.median(levels[known])) if known.any() else 0.0
-    for number in np.flatnonzero(known):
-        rows[number] -= rows[number].dtype.type(levels[number] - middle)
+    shifts = np.where(known, levels - middle, 0.0)
+    rows = [
+        frame * frame.dtype.type(factor) - frame.dtype.type(shift)
+        for frame, factor, shift in zip(frames, scale, shifts, strict=True)
+    ]
     # the error of the levels themselves is of the order of a hundredth of the noise
     return rows, float(np.var(levels[known], ddof=1)) if np.count_nonzero(known) > 1 else 0.0
 

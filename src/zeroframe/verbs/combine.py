@@ -285,7 +285,7 @@ def combine(
         if weights is not None:
             raise UsageError("the uncertainty 'pooled' knows no weights; leave them out, or take 'std'")
         spec = CombineSpec(method, rejection)
-        spec = with_pooled_noise(stack, spec, factors=factors, mem_limit_bytes=limit - held, workers=workers)
+        spec = with_pooled_noise(stack, spec, factors=factors, workers=workers)
     else:
         spec = CombineSpec(method, rejection, None if spread is None else statistic_name(spread, SPREADS))
     combined = combine_stack(

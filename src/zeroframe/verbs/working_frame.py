@@ -239,7 +239,13 @@ class WorkingPlanes:
         self.unit = unit
 
     def set_noise(
-        self, gain: float, read_noise: float, *, negative_is_zero: bool, pedestal: CCDData | None = None
+        self,
+        gain: float,
+        read_noise: float,
+        *,
+        negative_is_zero: bool,
+        pedestal: CCDData | None = None,
+        from_surroundings: bool = False,
     ) -> int:
         """Take photon and read noise as the uncertainty; return how many pixels are below the pedestal, or zero."""
         if self._is_begun:
@@ -249,6 +255,7 @@ class WorkingPlanes:
             self._pedestal = self._read_other(pedestal, "the pedestal")
             self._kind = kind  # it has no part in the uncertainty but this
         self._noise = NO_NOISE._replace(read_variance=(read_noise / gain) ** 2, per_gain=1.0 / gain)
+        self._noise = self._noise._replace(from_surroundings=from_surroundings)
         self._sigma, self._kind = None, StdDevUncertainty
         self._makes_noise = True
         if negative_is_zero:
