@@ -145,6 +145,8 @@ def reduce_frame(
     header["NMASKED"] = (int(np.count_nonzero(mask)), "masked pixels")
     if with_.makes_noise:
         header["GAINUSED"] = (with_.gain_e_per_adu, "e-/ADU, of the photon noise")
+        if steps.gain_e_per_adu not in (None, with_.gain_e_per_adu):
+            header["GAINSAID"] = (steps.gain_e_per_adu, "e-/ADU, as stated; the flats contradict it")
         header["RNOISADU"] = (with_.read_noise_adu, "ADU, noise of one pixel without light")
 
 

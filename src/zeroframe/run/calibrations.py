@@ -12,6 +12,7 @@ from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import Calibrations, Electronics
 from zeroframe.headers.kinds import calibration_kind
+from zeroframe.inspection.gain import contradicts
 from zeroframe.kernels.calibrate import NO_NOISE, NoiseModel, Window
 from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
 
@@ -168,10 +169,9 @@ class CalibrationStore:
         steps = frame.steps
         if not (steps.uncertainty or steps.to_electrons):
             return [_Figures(None, None)], []
-        gain = steps.gain_e_per_adu
-        if gain is None:
-            gain = self._measured_on(gain_group(self._plan, frame), "GAINMEAS")
+        gain, contradiction = self._gain(frame)
         read, remarks = self._read_noise(frame, gain)
+        remarks = [*contradiction, *remarks]
         lacking = [what for what, value in (("gain", gain), ("read noise", read)) if value is None]
         if lacking and steps.uncertainty:
             are = "are" if len(lacking) > 1 else "is"
@@ -180,6 +180,16 @@ class CalibrationStore:
         if gain is None and steps.to_electrons:
             remarks.append("the gain is not known: left in ADU")
         return [_Figures(gain, read)], remarks
+
+    def _gain(self, frame: NightFrame) -> tuple[float | None, list[str]]:
+        """Return the gain that is stated, unless the flats contradict it beyond their error; in e-/ADU."""
+        stated = frame.steps.gain_e_per_adu
+        group = gain_group(self._plan, frame)
+        measured, error = (self._measured_on(group, word) for word in ("GAINMEAS", "GAINERR"))
+        if stated is None or measured is None or error is None or not contradicts(stated, measured, error):
+            return measured if stated is None else stated, []
+        said = f"header or camera say a gain of {stated:.4g} e-/ADU, the flats of this night have "
+        return measured, [f"{said}{measured:.4g} ± {error:.2g} e-/ADU, which is used"]
 
     def _read_noise(self, frame: NightFrame, gain: float | None) -> tuple[float | None, list[str]]:
         """Return the noise that was asked for, else that of the pixels, else that of header or camera; in ADU."""
