@@ -108,10 +108,9 @@ class Sensor:
         drift = random.normal(0.0, 0.5 * camera.read_noise_adu) if camera.overscan else 0.0
         adu += camera.offset_adu + drift + random.normal(0.0, camera.read_noise_adu, adu.shape)
         words = np.clip(np.rint(adu / camera.step) * camera.step, 0, 2.0**camera.bits - 1)
-        header = fits.Header(
-            {"IMAGETYP": kind, "EXPTIME": exposure_s, "BUNIT": "adu", "INSTRUME": "drawn",
-             "DATE-OBS": f"2024-03-01T{20 + self.number // 3600:02d}:{self.number // 60 % 60:02d}:{self.number % 60:02d}"}
-        )  # fmt: skip
+        when = f"{20 + self.number // 3600:02d}:{self.number // 60 % 60:02d}:{self.number % 60:02d}"
+        cards = {"IMAGETYP": kind, "EXPTIME": exposure_s, "BUNIT": "adu", "INSTRUME": "drawn"}
+        header = fits.Header({**cards, "DATE-OBS": f"2024-03-01T{when}"})
         if filter_name:
             header["FILTER"] = filter_name
         if camera.stated != "nothing":
@@ -224,7 +223,7 @@ def main() -> None:
         camera, figures, reasons = night(seed)
         found.append({"camera": asdict(camera), "figures": figures, "said": reasons})
         odd = "" if USUAL[0] <= figures["chi2"] <= USUAL[1] else " <--"
-        print(
+        print(  # noqa: T201 -- a program
             f"{seed:4d} chi2 {figures['chi2']:.3f} ± {figures.get('chi2 error', np.nan):.3f} rows "
             f"{figures.get('rows', np.nan):.2f} boxes {figures.get('boxes', np.nan):.2f} masked "
             f"{100 * figures.get('masked', np.nan):.2f} %  rn {camera.read_noise_adu:.2f} gain {camera.gain:.2f} step "
@@ -237,7 +236,8 @@ def main() -> None:
             options.json.write_text(json.dumps(found))
     for name in ("chi2", "rows", "boxes"):
         values = [each["figures"].get(name, float("nan")) for each in found]
-        print(f"{name}: {100 * within(values, USUAL):.1f} % within 5 %, {100 * within(values, MOST):.1f} % within 10 %")
+        shares = [100 * within(values, limits) for limits in (USUAL, MOST)]
+        print(f"{name}: {shares[0]:.1f} % within 5 %, {shares[1]:.1f} % within 10 %")  # noqa: T201
 
 
 if __name__ == "__main__":

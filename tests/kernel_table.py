@@ -132,7 +132,7 @@ def calibrated_of(dtype):
     factors = calibrate.Factors(1.1, 1.0, 0.3, 1003.3, 1.4)
     out, error = np.zeros_like(light), np.zeros_like(light)
     for planes, level in (((bias, dark, flat), pedestal), ((bias, none, none), none), ((none, dark, flat), none)):
-        around = photons._replace(from_surroundings=True)
+        around = photons._replace(from_surroundings=True, bias_in_flat=2e-3, dark_in_flat=1e-3)
         for sigma, noise in ((none, photons), (none, alone), (own, photons), (none, around)):
             bad = calibrate.calibrate_image(light, sigma, planes, planes, level, factors, noise, out, error)
             yield bad, out.copy(), error.copy()

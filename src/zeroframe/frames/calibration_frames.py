@@ -15,7 +15,7 @@ from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.calibrate import flat_level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ __all__ = [
     "divisor_of",
     "error_factor",
     "level_of_flat",
+    "share_in_flat",
 ]
 
 #: A plane that is not there, and a mask, as kernels know them.
@@ -177,6 +178,30 @@ def divisor_of(
                 sigma[...] = given
             sigma[unusable] = 0.0
     return Divisor(data, sigma, unusable if spoilt else None)
+
+
+def share_in_flat(level: float | None, scale: float | None, within: Sequence[float | None]) -> float:
+    """Return how much of a combined frame is in a flat, over its level, as `NoiseModel.bias_in_flat` has it.
+
+    Parameters
+    ----------
+    level : float or None
+        Of the flat, before it was divided by it. None: nothing is known to be shared.
+    scale : float or None
+        What the combined frame was multiplied by when it was subtracted from the flat; None: it was used as it is.
+    within : sequence of (float or None)
+        The same for what else was subtracted from the flat and is less this frame, as a dark is less its bias.
+
+    Examples
+    --------
+    >>> share_in_flat(200.0, None, [0.5])
+    0.0025
+    """
+    if level is None or not level > 0:
+        return 0.0
+    # as they are read again from a header
+    scales = [1.0 if each is None else float(f"{each:.6g}") for each in (scale, *within)]
+    return (scales[0] - sum(scales[1:])) / float(f"{level:.8g}")
 
 
 def error_factor(cards: Mapping[str, Any]) -> float:

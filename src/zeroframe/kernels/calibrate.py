@@ -65,6 +65,9 @@ class NoiseModel(NamedTuple):
         Signal is counted from here, where there is no plane that says from where.
     bias_share, dark_share, flat_share : float
         What the standard deviations of bias, dark and flat are multiplied by.
+    bias_in_flat, dark_in_flat : float
+        The same for what of them is in the flat, too, over the level of the flat: where a frame is as bright as the
+        flat, an error of the bias drops out of their ratio.
     from_surroundings : bool
         Whether the light of a pixel that its photon noise is made of is what its surroundings have, where they are
         faint and even (`zeroframe.kernels.surroundings`); else it is its own, as in ccdproc.
@@ -76,6 +79,8 @@ class NoiseModel(NamedTuple):
     bias_share: float
     dark_share: float
     flat_share: float
+    bias_in_flat: float = 0.0
+    dark_in_flat: float = 0.0
     from_surroundings: bool = False
 
 
@@ -162,6 +167,17 @@ def _add_flat_variance(own: Array, variance: Array, flat: Array, flat_sigma: Arr
         variance[x] += of_flat * of_flat
 
 
+@kernel
+def _add_shared(
+    own: Array, variance: Array, flat: Array, sigma: Array, share: float, in_flat: float, norm: float, factor: float
+) -> None:
+    """Add to a row that was divided what the error of a bias or dark does that the flat has, too, in place."""
+    for x in range(own.size):
+        left = share - in_flat * own[x] / factor
+        added = left * np.float64(sigma[x]) * (norm / np.float64(flat[x])) * factor
+        variance[x] += added * added
+
+
 def calibrate_image(
     pixels: Array,
     sigma: Array,
@@ -205,7 +221,8 @@ def calibrate_image(
     -----
     The variance of ``L - b - s (D - b)``, where the bias b was subtracted from light and dark, is that of
     ``L - (1 - s) b - s D``: the bias is one frame, and its error drops out where the dark is not scaled. So its share
-    is 1 - s there, and that of the dark s. Errors are taken to first order, and that of the gain as none.
+    is 1 - s there, and that of the dark s. An error e of the bias that is in a flat of level F, too, changes the ratio
+    x of both by ``(1 - x / F) e``, over the flat. Errors are taken to first order, and that of the gain as none.
     """
     work = np.zeros((2, _PART))
     where = Window(0, out.shape[0], 0, out.shape[1]) if window is None else window
@@ -268,9 +285,9 @@ def _calibrate_image(
                     _photon_variance_above(own, pedestal[y, x], factors.pixels, noise, variance)
                 else:
                     _photon_variance(own, noise, variance)
-                if bias_sigma.size > 0:
+                if bias_sigma.size > 0 and (noise.bias_in_flat == 0.0 or flat.size == 0):
                     _add_variance(variance, bias_sigma[y, x], noise.bias_share)
-                if dark_sigma.size > 0:
+                if dark_sigma.size > 0 and (noise.dark_in_flat == 0.0 or flat.size == 0):
                     _add_variance(variance, dark_sigma[y, x], noise.dark_share)
             if bias.size > 0:
                 _subtract_row(own, bias[y, x], factors.bias)
@@ -278,6 +295,13 @@ def _calibrate_image(
                 _subtract_row(own, dark[y, x], factors.dark)
             if flat.size > 0:
                 _divide_row(own, variance, flat[y, x], factors.flat, factors.result)
+                norm, factor = factors.flat, factors.result
+                if bias_sigma.size > 0 and noise.bias_in_flat != 0.0:
+                    shares = noise.bias_share, noise.bias_in_flat
+                    _add_shared(own, variance, flat[y, x], bias_sigma[y, x], *shares, norm, factor)
+                if dark_sigma.size > 0 and noise.dark_in_flat != 0.0:
+                    shares = noise.dark_share, noise.dark_in_flat
+                    _add_shared(own, variance, flat[y, x], dark_sigma[y, x], *shares, norm, factor)
                 if flat_sigma.size > 0:
                     _add_flat_variance(own, variance, flat[y, x], flat_sigma[y, x], noise.flat_share)
             elif factors.result != 1.0:

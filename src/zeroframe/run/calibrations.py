@@ -7,7 +7,7 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
-from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_in_flat
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import Calibrations, Electronics
@@ -111,7 +111,24 @@ class CalibrationStore:
         """Return what is done with a combined frame, and the share that its error has in the result."""
         scale = 1.0 if use.scale is None else use.scale
         done = calibration_kind(use.kind).apply(plane.data, plane.sigma, scale)
-        return done._replace(share=(done.share - self._share_within(frame, use)) * plane.sigma_factor)
+        in_flat = 0.0 if use.divides else self._share_in_flat(frame, use) * plane.sigma_factor
+        return done._replace(
+            share=(done.share - self._share_within(frame, use)) * plane.sigma_factor, share_in_flat=in_flat
+        )
+
+    def _share_in_flat(self, frame: NightFrame, use: Use) -> float:
+        """Return how much of a frame that is subtracted was subtracted from the flat, too, over the flat's level."""
+        flat = next((other for other in frame.steps.uses if other.divides), None)
+        if flat is None:
+            return 0.0
+        uses = self._plan.group(flat.name).frames[0].steps.uses
+        known = next((other for other in uses if other.name == use.name), None)
+        if known is None:
+            return 0.0
+        darks = [
+            other for other in uses if other.name != use.name and not other.divides and self._is_within(known, other)
+        ]
+        return share_in_flat(self._cache.number(flat.name, FLAT_LEVEL_CARD), known.scale, [one.scale for one in darks])
 
     def _share_within(self, frame: NightFrame, use: Use) -> float:
         """Return how much of a combined frame other combined frames take away again that are subtracted.
