@@ -105,9 +105,9 @@ def sums_and_columns(dtype):
 
 def moments_of(dtype):
     values = image(21, dtype)
-    yield moments.clipped_mean_std(values.reshape(-1), 1000.0, 4.0, 5.0)
-    yield moments.clipped_mean_std(np.full(3, np.nan, dtype), 0.0, 1.0, 5.0)
-    moments.level_rows(values, 1000.0, 4.0, 3.0)
+    yield moments.clipped_mean_std(values.reshape(-1), 1000.0, 4.0, 5.0, 0.0)
+    yield moments.clipped_mean_std(np.full(3, np.nan, dtype), 0.0, 1.0, 5.0, 6.0)
+    moments.level_rows(values, 1000.0, 4.0, 3.0, 0.0)
     yield (values,)
 
 

@@ -11,6 +11,7 @@ from workbench import command, header_of, pixels_of, write_raw
 from zeroframe.stacks.clipping import clip_spec
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
 from zeroframe.stacks.measured import prepare
+from zeroframe.stacks.noise import frame_noise
 from zeroframe.stacks.stack import ArrayStack
 
 SHAPE = 240, 320
@@ -174,3 +175,26 @@ class TestOfFilesAndVerb:
     def test_a_combination_of_the_next_forgets_it(self, files):
         first = zeroframe.combine(files, combine_uncertainty_function="pooled")
         assert "UNCERTOF" not in zeroframe.combine([first, first]).meta
+
+
+@pytest.mark.parametrize("frames", [3, 6])
+def test_medians_of_whole_numbers_less_a_bias(frames, random):
+    """What was subtracted from each pixel hides the grid from its neighbours, and not from the other frames."""
+    bias = random.normal(0.0, 3.0, SHAPE).astype(np.float32)
+    truth = random.uniform(0.0, 60.0, SHAPE)
+    raw = drawn(frames, random, truth=truth + bias, sigma=7.0, step=16.0)
+    result = combined([frame - bias for frame in raw], CombineSpec("median"))
+    found, _ = chi_square(result, truth)
+    assert 0.95 < found < 1.05
+
+
+@pytest.mark.parametrize("step", [1.0, 4.0])
+@pytest.mark.parametrize("noise", [0.2, 0.25, 0.3, 0.4, 0.7, 2.0])
+def test_noise_of_coarse_numbers_does_not_collapse(noise, step, random):
+    """Against the standard deviation of one frame about its truth, rounding and all."""
+    frames = [frame + np.float32(1000.0) for frame in drawn(4, random, sigma=noise * step, step=step)]
+    expected = np.std(np.stack(frames).astype(np.float64) - 1000.0)
+    stack = ArrayStack(frames, [None] * 4, tuple("abcd"))
+    found = frame_noise(stack)
+    assert found.typical == pytest.approx(expected, rel=0.05)
+    assert found.single == pytest.approx(expected, rel=0.05)

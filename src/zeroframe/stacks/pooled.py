@@ -187,9 +187,9 @@ class _Numbers:
 
     @classmethod
     def of(cls, frames: Sequence[NDArray[Any]], sigma: float) -> _Numbers:
-        """Look at neighbours along rows, which differ by whole steps whatever was subtracted from their row."""
+        """Look at two frames: how neighbours differ in their difference, whatever was subtracted from row or pixel."""
         first, second = (frame[: max(_GRID_PIXELS // frame.shape[1], 1)] for frame in frames)
-        differences = np.abs(np.diff(first, axis=1))
+        differences = np.abs(np.diff(second - first, axis=1))
         differences = differences[(differences > _SAME * sigma) & np.isfinite(differences)]
         if not differences.size:
             return cls(sigma, 0.0, common=True, dtype=first.dtype)
