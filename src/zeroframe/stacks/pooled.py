@@ -113,7 +113,7 @@ def pooled_noise(
         return None
     typical = seen.counts == seen.usual
     rough = float(np.sqrt(np.median(seen.squares) or seen.squares.mean()))
-    law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, common=True, dtype=stack.dtype))[seen.usual]
+    law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, None, stack.dtype))[seen.usual]
     common = _variance_by_level(seen.levels[typical], seen.squares[typical], law, seen.usual)
     if common is None:
         return None
@@ -122,7 +122,7 @@ def pooled_noise(
     def expected(levels: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.maximum(read_variance + per_level * np.maximum(levels, lowest), least))
 
-    numbers = _Numbers.of(rows[:2], float(np.sqrt(expected(np.median(seen.levels)))))
+    numbers = _Numbers.of(rows, float(np.sqrt(expected(np.median(seen.levels)))))
     if spec.method == "median":
         seen = _Seen.of(combine_stack(sample, spec, workers=workers, empty=empty), "median") or seen
     typical = seen.counts == seen.usual
@@ -164,7 +164,7 @@ class _Seen:
         return int(np.bincount(self.counts).argmax())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Numbers:
     """What the values of the frames are like.
 
@@ -174,39 +174,45 @@ class _Numbers:
         Their noise.
     step : float
         Of the grid on which they stand, over their noise; 0.0 where it is so fine that it does not matter.
-    common : bool
-        Whether all frames stand on one grid: not where levels were subtracted that are no whole numbers.
+    places : ndarray or None
+        Where the truth of some pixels stands between two steps, where all frames stand on one grid: all over it, or
+        nearly the same in all of them. None where levels were subtracted that are no whole numbers.
     dtype : dtype
         Theirs.
     """
 
     sigma: float
     step: float
-    common: bool
+    places: NDArray[np.float64] | None
     dtype: np.dtype[Any]
 
     @classmethod
     def of(cls, frames: Sequence[NDArray[Any]], sigma: float) -> _Numbers:
         """Look at two frames: how neighbours differ in their difference, whatever was subtracted from row or pixel."""
-        first, second = (frame[: max(_GRID_PIXELS // frame.shape[1], 1)] for frame in frames)
+        first, second = (frame[: max(_GRID_PIXELS // frame.shape[1], 1)] for frame in frames[:2])
         differences = np.abs(np.diff(second - first, axis=1))
         differences = differences[(differences > _SAME * sigma) & np.isfinite(differences)]
         if not differences.size:
-            return cls(sigma, 0.0, common=True, dtype=first.dtype)
+            return cls(sigma, 0.0, None, first.dtype)
         step = float(np.quantile(differences, 0.001))
         if step < _FINE_STEP * sigma:
-            return cls(sigma, 0.0, common=True, dtype=first.dtype)
+            return cls(sigma, 0.0, None, first.dtype)
         apart = (second - first)[np.isfinite(second - first)] / step
-        common = bool(np.mean(np.abs(apart - np.rint(apart)) < _SAME) > 0.9)
-        return cls(sigma, step / sigma, common=common, dtype=first.dtype)
+        if not np.mean(np.abs(apart - np.rint(apart)) < _SAME) > 0.9:
+            return cls(sigma, step / sigma, None, first.dtype)
+        means = np.mean([frame[: len(first)] for frame in frames], axis=0, dtype=np.float64)
+        places = ((means - first) / step % 1.0).reshape(-1)
+        return cls(sigma, step / sigma, places[np.isfinite(places)], first.dtype)
 
     def rounded(self, values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
         """Return the errors of drawn values, shape (frames, 1, pixels), that stand on such a grid."""
         if not self.step:
             return values
         frames, _, pixels = values.shape
-        truth = random.random((1, 1, pixels))
-        origins = 0.0 if self.common else random.random((frames, 1, pixels))
+        if self.places is None or not self.places.size:
+            truth, origins = random.random((1, 1, pixels)), random.random((frames, 1, pixels))
+        else:
+            truth, origins = random.choice(self.places, (1, 1, pixels)), np.zeros((1, 1, 1))
         noise = max(1.0 / self.step**2 - 1.0 / 12.0, 0.0) ** 0.5
         steps = np.rint(values * noise + truth + origins) - origins - truth
         return np.asarray(steps * self.step)
