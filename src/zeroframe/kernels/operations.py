@@ -26,7 +26,7 @@ class Operation(NamedTuple):
     share : float
         What ``sigma`` is multiplied by to be the error that the result has of it.
     share_in_flat : float
-        The same for what of it is in the plane that the frame is divided by, over the level of that; 0 where nothing is.
+        The same for what of it is in the plane that the frame is divided by, over the level of that.
     """
 
     divides: bool
