@@ -26,9 +26,6 @@ _OUTLIER = 5.0
 
 
 _GUESS_PIXELS = 4096
-#: How many sigmas lie between the values that a fiftieth exceeds and stays below; and how small a MAD is beside that
-#: where values are lumped.
-_WIDE_SIGMAS, _LUMPED = 4.107, 0.2
 #: Fewer values beside the one that most have are outliers; of more, five standard deviations do not cut them.
 _FEWEST_OFF, _MOST_OFF = 2e-3, 0.2
 
@@ -92,9 +89,6 @@ def clipped_mean_std(values: NDArray[Any]) -> tuple[int, float, float]:
         return 0, float("nan"), float("nan")
     center = float(median_of_valid(guess))
     spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(guess - center)))
-    # of whole numbers less a level of each row more than half may be nearly the same, and the rest a step away
-    wide = float(np.subtract(*np.quantile(guess, [0.98, 0.02]))) / _WIDE_SIGMAS
-    spread = wide if spread < _LUMPED * wide else spread
     # where more than half of the values are the same, the standard deviation is all there is to cut by
     return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER, _least_cut(guess, center))
 

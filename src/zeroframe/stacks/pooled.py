@@ -190,18 +190,21 @@ class _Numbers:
     def of(cls, frames: Sequence[NDArray[Any]], sigma: float) -> _Numbers:
         """Look at two frames: how neighbours differ in their difference, whatever was subtracted from row or pixel."""
         first, second = (frame[: max(_GRID_PIXELS // frame.shape[1], 1)] for frame in frames[:2])
-        differences = np.abs(np.diff(second - first, axis=1))
+        with np.errstate(invalid="ignore"):  # the same infinity in both
+            between = second - first
+            differences = np.abs(np.diff(between, axis=1))
         differences = differences[(differences > _SAME * sigma) & np.isfinite(differences)]
         if not differences.size:
             return cls(sigma, 0.0, None, first.dtype)
         step = float(np.quantile(differences, 0.001))
         if step < _FINE_STEP * sigma:
             return cls(sigma, 0.0, None, first.dtype)
-        apart = (second - first)[np.isfinite(second - first)] / step
+        apart = between[np.isfinite(between)] / step
         if not np.mean(np.abs(apart - np.rint(apart)) < _SAME) > 0.9:
             return cls(sigma, step / sigma, None, first.dtype)
-        means = np.mean([frame[: len(first)] for frame in frames], axis=0, dtype=np.float64)
-        places = ((means - first) / step % 1.0).reshape(-1)
+        with np.errstate(invalid="ignore"):
+            means = np.mean([frame[: len(first)] for frame in frames], axis=0, dtype=np.float64)
+            places = ((means - first) / step % 1.0).reshape(-1)
         return cls(sigma, step / sigma, places[np.isfinite(places)], first.dtype)
 
     def rounded(self, values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
