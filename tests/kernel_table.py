@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 import zeroframe.kernels
-from zeroframe.kernels import blocks, calibrate, columns, masks, moments, ranks, rice
+from zeroframe.kernels import blocks, calibrate, columns, masks, moments, pooled, ranks, rice
 from zeroframe.kernels import lacosmic as laplacian
 from zeroframe.kernels import raw as frame
 from zeroframe.kernels import sorting as networks
@@ -105,9 +105,9 @@ def sums_and_columns(dtype):
 
 def moments_of(dtype):
     values = image(21, dtype)
-    yield moments.clipped_mean_std(values.reshape(-1), 1000.0, 4.0, 5.0)
-    yield moments.clipped_mean_std(np.full(3, np.nan, dtype), 0.0, 1.0, 5.0)
-    moments.level_rows(values, 1000.0, 4.0, 3.0)
+    yield moments.clipped_mean_std(values.reshape(-1), 1000.0, 4.0, 5.0, 0.0)
+    yield moments.clipped_mean_std(np.full(3, np.nan, dtype), 0.0, 1.0, 5.0, 6.0)
+    moments.level_rows(values, 1000.0, 4.0, 3.0, 0.0)
     yield (values,)
 
 
@@ -132,7 +132,8 @@ def calibrated_of(dtype):
     factors = calibrate.Factors(1.1, 1.0, 0.3, 1003.3, 1.4)
     out, error = np.zeros_like(light), np.zeros_like(light)
     for planes, level in (((bias, dark, flat), pedestal), ((bias, none, none), none), ((none, dark, flat), none)):
-        for sigma, noise in ((none, photons), (none, alone), (own, photons)):
+        around = photons._replace(from_surroundings=True, bias_in_flat=2e-3, dark_in_flat=1e-3)
+        for sigma, noise in ((none, photons), (none, alone), (own, photons), (none, around)):
             bad = calibrate.calibrate_image(light, sigma, planes, planes, level, factors, noise, out, error)
             yield bad, out.copy(), error.copy()
     nothing = ((none,) * 3, (none,) * 3, none)
@@ -186,10 +187,22 @@ def stacks_of(dtype, frames):
         yield (own,)
 
 
+def errors_of(dtype):
+    values = image(90, dtype).reshape(-1)
+    scatter = np.abs(image(91, dtype).reshape(-1) - dtype(1000.0))
+    scatter[:3] = 0.0, np.nan, 1e6
+    counts = np.random.default_rng(92).integers(0, 6, values.size).astype(np.uint16)
+    of_count = np.random.default_rng(93).uniform(0.5, 2.0, (3, 6))
+    tables = np.sort(np.random.default_rng(94).uniform(0.5, 100.0, (3, pooled.BINS + 1)), axis=1)
+    law = np.array([4.0, 0.7, 990.0, 3.0, 0.2])
+    pooled.pool_uncertainty(values, scatter, counts, of_count, law, tables, np.array([0, 0, 0, 1, 1, 2], np.int32))
+    yield (scatter,)
+
+
 #: What is called, by name; each yields tuples of numbers and arrays.
 TABLE = {
     **{f"{make.__name__} {dtype.__name__}": (make, dtype)
-       for make in (flats_of, frames_of, sums_and_columns, moments_of, ranks_of, calibrated_of, rays_of)
+       for make in (flats_of, frames_of, sums_and_columns, moments_of, ranks_of, calibrated_of, rays_of, errors_of)
        for dtype in (np.float32, np.float64)},
     **{f"stacks {dtype.__name__} {frames}": (stacks_of, dtype, frames)
        for dtype in (np.float32, np.float64) for frames in (3, 10)},

@@ -80,6 +80,7 @@ def noise_of(path):
         "gain": gain * u.electron / u.adu,
         "readnoise": header["RNOISADU"] * gain * u.electron,
         "pedestal": read(bias) if bias.exists() else None,
+        "photon_noise_of": "surroundings",
     }
 
 
@@ -293,7 +294,8 @@ def test_a_folder_of_biases(name, method, tmp_path):
         frames.append(ccdp.trim_image(frame, fits_section=trim))
         assert_same(frames[-1], next(out.glob(f"{path.stem}.*")))
     assert len(frames) == 4
-    assert_same(ccdp.combine(frames, method="average"), out / "combined_bias.fits")
+    found = ccdp.combine(frames, method="average", combine_uncertainty_function="pooled")
+    assert_same(found, out / "combined_bias.fits")
 
 
 # --- cosmic rays -----------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def test_outliers_and_what_is_not_finite_take_no_part(dtype, level):
     values[::50] = level + 5000
     values[1::50], values[2::50], values[3::50] = np.nan, np.inf, -np.inf
     expected = np.delete(clean, np.r_[0:600:50, 1:600:50, 2:600:50, 3:600:50])
-    count, mean, std = clipped_mean_std(values, *guess(values), CUT)
+    count, mean, std = clipped_mean_std(values, *guess(values), CUT, 0.0)
     assert count == expected.size
     assert mean == pytest.approx(expected.astype(np.float64).mean(), abs=1e-9 * max(abs(level), 1))
     assert std == pytest.approx(expected.astype(np.float64).std(), rel=1e-9)
@@ -55,20 +55,20 @@ def test_outliers_and_what_is_not_finite_take_no_part(dtype, level):
 def test_against_numpy(values, cut):
     center, spread = guess(values)
     # a value at the very edge of the cut may fall on either side of it
-    found = clipped_mean_std(values, center, spread + 0.123, cut + 0.0123)
+    found = clipped_mean_std(values, center, spread + 0.123, cut + 0.0123, 0.0)
     assert found == pytest.approx(naive(values, center, spread + 0.123, cut + 0.0123), rel=1e-9, abs=1e-6)
 
 
 def test_nothing_is_left():
     for values in (np.array([]), np.full(5, np.nan), np.array([np.inf, -np.inf])):
-        count, mean, std = clipped_mean_std(values, 0.0, 1.0, CUT)
+        count, mean, std = clipped_mean_std(values, 0.0, 1.0, CUT, 0.0)
         assert count == 0
         assert np.isnan([mean, std]).all()
-    assert clipped_mean_std(np.array([10.0, 20.0]), 0.0, 1.0, CUT)[0] == 0
+    assert clipped_mean_std(np.array([10.0, 20.0]), 0.0, 1.0, CUT, 0.0)[0] == 0
 
 
 def test_what_is_all_alike_has_no_spread():
-    assert clipped_mean_std(np.full(9, 7.0, np.float32), 7.0, 0.0, CUT) == (9, 7.0, 0.0)
+    assert clipped_mean_std(np.full(9, 7.0, np.float32), 7.0, 0.0, CUT, 0.0) == (9, 7.0, 0.0)
 
 
 def test_rows_lose_their_level_in_place():
@@ -76,7 +76,7 @@ def test_rows_lose_their_level_in_place():
     values = random.normal(0.0, 4.0, (5, 80)) + np.arange(5)[:, None] * 3.0
     values[1, 7], values[2] = 9000.0, np.nan
     before = values.copy()
-    level_rows(values, 6.0, 5.0, CUT)
+    level_rows(values, 6.0, 5.0, CUT, 0.0)
     for row, original in zip(values[[0, 1, 3, 4]], before[[0, 1, 3, 4]], strict=True):
         np.testing.assert_allclose(row, original - naive(original, 6.0, 5.0, CUT)[1], atol=1e-9)
     assert np.isnan(values[2]).all()

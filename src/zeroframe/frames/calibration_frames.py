@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.calibrate import flat_level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +28,7 @@ __all__ = [
     "divisor_of",
     "error_factor",
     "level_of_flat",
+    "share_in_flat",
 ]
 
 #: A plane that is not there, and a mask, as kernels know them.
@@ -178,11 +180,36 @@ def divisor_of(
     return Divisor(data, sigma, unusable if spoilt else None)
 
 
+def share_in_flat(level: float | None, scale: float | None, within: Sequence[float | None]) -> float:
+    """Return how much of a combined frame is in a flat, over its level, as `NoiseModel.bias_in_flat` has it.
+
+    Parameters
+    ----------
+    level : float or None
+        Of the flat, before it was divided by it. None: nothing is known to be shared.
+    scale : float or None
+        What the combined frame was multiplied by when it was subtracted from the flat; None: it was used as it is.
+    within : sequence of (float or None)
+        The same for what else was subtracted from the flat and is less this frame, as a dark is less its bias.
+
+    Examples
+    --------
+    >>> share_in_flat(200.0, None, [0.5])
+    0.0025
+    """
+    if level is None or not level > 0:
+        return 0.0
+    # as they are read again from a header
+    scales = [1.0 if each is None else float(f"{each:.6g}") for each in (scale, *within)]
+    return (scales[0] - sum(scales[1:])) / float(f"{level:.8g}")
+
+
 def error_factor(cards: Mapping[str, Any]) -> float:
     """Return what the standard deviations of a combined frame are multiplied by to be those of its error.
 
-    A combined frame states std / sqrt(n), with the std divided by n; the error of a mean of n values is
-    sqrt(n / (n - 1)) times that, on average of the variance. That of a median is sqrt(pi / 2) sigma / sqrt(n).
+    A combined frame of ccdproc's formula states std / sqrt(n), with the std divided by n; the error of a mean of n
+    values is sqrt(n / (n - 1)) times that, on average of the variance. That of a median is sqrt(pi / 2) times sigma /
+    sqrt(n). One that says UNCERTOF states the errors themselves.
 
     Parameters
     ----------
@@ -194,6 +221,8 @@ def error_factor(cards: Mapping[str, Any]) -> float:
     >>> round(error_factor({"NCOMBINE": 3, "COMBMETH": "average"}), 3), error_factor({"NCOMBINE": 3})
     (1.225, 1.0)
     """
+    if ERROR_CARD in cards:
+        return 1.0
     frames, method = cards.get("NCOMBINE"), cards.get("COMBMETH")
     if not isinstance(frames, int | float) or isinstance(frames, bool) or method is None or frames < 2:
         return 1.0

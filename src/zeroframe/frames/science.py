@@ -71,6 +71,7 @@ def operate(
         if noise is not None:
             model = noise if number == 1 else NO_NOISE
             model = model._replace(bias_share=one.share, dark_share=two.share, flat_share=over.share)
+            model = model._replace(bias_in_flat=one.share_in_flat, dark_in_flat=two.share_in_flat)
             sigmas = one.sigma, two.sigma, over.sigma
         planes = one.plane, two.plane, over.plane
         not_finite = calibrate_image(pixels, known, planes, sigmas, pedestal, factors, model, pixels, sigma, window)
@@ -145,6 +146,8 @@ def reduce_frame(
     header["NMASKED"] = (int(np.count_nonzero(mask)), "masked pixels")
     if with_.makes_noise:
         header["GAINUSED"] = (with_.gain_e_per_adu, "e-/ADU, of the photon noise")
+        if steps.gain_e_per_adu not in (None, with_.gain_e_per_adu):
+            header["GAINSAID"] = (steps.gain_e_per_adu, "e-/ADU, as stated; the flats contradict it")
         header["RNOISADU"] = (with_.read_noise_adu, "ADU, noise of one pixel without light")
 
 

@@ -26,6 +26,8 @@ _OUTLIER = 5.0
 
 
 _GUESS_PIXELS = 4096
+#: Fewer values beside the one that most have are outliers; of more, five standard deviations do not cut them.
+_FEWEST_OFF, _MOST_OFF = 2e-3, 0.2
 
 
 def clipped_std(values: NDArray[Any]) -> float:
@@ -87,8 +89,26 @@ def clipped_mean_std(values: NDArray[Any]) -> tuple[int, float, float]:
         return 0, float("nan"), float("nan")
     center = float(median_of_valid(guess))
     spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(guess - center)))
-    # more than half of the values are the same: the standard deviation is all there is to cut by
-    return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER)
+    # where more than half of the values are the same, the standard deviation is all there is to cut by
+    return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER, _least_cut(guess, center))
+
+
+def _least_cut(guess: NDArray[np.float64], center: float) -> float:
+    """Return how near a cut may come: not between the steps of whole numbers, where nearly all values are the same.
+
+    Of a noise of a quarter of a step 1 in 25 values is one step off, which five standard deviations would cut; then
+    nothing would be left of the noise.
+
+    Examples
+    --------
+    >>> _least_cut(np.array([0.0] * 98 + [4.0, -4.0]), 0.0), _least_cut(np.arange(9.0), 4.0)
+    (6.0, 0.0)
+    """
+    apart = np.abs(guess - center)
+    off = apart[apart > 0]
+    if not _FEWEST_OFF * guess.size <= off.size < _MOST_OFF * guess.size:
+        return 0.0
+    return 1.5 * float(np.quantile(off, 0.1))
 
 
 def sampled_level(pixels: NDArray[Any]) -> float:
@@ -141,5 +161,9 @@ def _pair_noises(
     variance = spread**2 / 2.0 if count > 1 else float("nan")
     if width == 1:
         return spread / float(np.sqrt(2.0)), variance
-    moments.level_rows(difference, center, spread, _OUTLIER)
-    return clipped_std(difference) * float(np.sqrt(width / (width - 1) / 2.0)), variance
+    guess = difference.reshape(-1)[:: max(difference.size // _GUESS_PIXELS, 1)]
+    least = _least_cut(guess[np.isfinite(guess)], float(np.median(guess)))
+    moments.level_rows(difference, center, spread, _OUTLIER, least)
+    # less the levels of rows, whole numbers are none any more, and their MAD may be next to nothing
+    _, _, noise = moments.clipped_mean_std(difference.reshape(-1), 0.0, spread, _OUTLIER, least)
+    return noise * float(np.sqrt(width / (width - 1) / 2.0)), variance

@@ -253,6 +253,9 @@ class _Reader:
             number = _number(value, units) if isinstance(value, str) else float(value)
             if number == 0 and not limits["zero_is_said"]:
                 continue
+            if number is not None and number <= limits["largest"] and self._is_setting(keyword, number, limits):
+                self.doubts.append(f"{keyword} = {_shown(value)} is a setting of the camera, not {limits['called']}")
+                continue
             if number is not None and (number == 0 or limits["smallest"] <= number <= limits["largest"]):
                 return number
             if number is not None and limits["largest"] < number <= limits.get("largest_setting", 0):
@@ -260,6 +263,16 @@ class _Reader:
             else:
                 self.remark(f"{keyword} = {_shown(value)} is not {limits['called']}, and counts as unknown")
         return None
+
+    def _is_setting(self, keyword: str, number: float, limits: Mapping[str, Any]) -> bool:
+        """Say whether a number is that of a camera's menu, which stands where a physical one belongs."""
+        setting = limits.get("setting")
+        if setting is None or keyword not in setting["cards"] or number != int(number):
+            return False
+        if number >= setting["from"] or any(self.cards.get(word) is not None for word in setting["beside"]):
+            return True
+        names = str(self.first_text(_tables()["text"]["instrument"]) or "").casefold().replace("-", " ").split()
+        return any(name.startswith(tuple(setting["instruments"])) for name in names)
 
     def _name_no_number(self, keyword: str, said: object, called: str) -> None:
         """Name what is written where a number belongs and is none, such as NaN; 'unknown' and the like say so."""

@@ -16,7 +16,7 @@ from zeroframe.errors import SectionError
 from zeroframe.fits.header import HeaderDraft
 from zeroframe.headers.sections import AxisRange, Section
 
-__all__ = ["Piece", "assembled_cards", "combined_cards", "set_card", "trim_cards"]
+__all__ = ["ERROR_CARD", "Piece", "assembled_cards", "combined_cards", "set_card", "trim_cards"]
 
 #: An astropy Header, or any other mapping that a CCDData has as its metadata.
 Metadata: TypeAlias = MutableMapping[str, Any]
@@ -287,6 +287,12 @@ def _negate_axis(header: Metadata, axis: int, version: str) -> None:
             set_card(header, word, -value)
 
 
+#: What a combined frame says whose standard deviations are those of the error of each pixel.
+ERROR_CARD = "UNCERTOF"
+#: What is said of one combination, and not true of the next.
+_OF_ONE_COMBINATION = (ERROR_CARD, "LEVELERR")
+
+
 def combined_cards(header: Metadata, names: Sequence[str], *, method: str, rejection: str) -> None:
     """Say in a header that the frame was combined, from what and how; the header is changed in place.
 
@@ -306,7 +312,7 @@ def combined_cards(header: Metadata, names: Sequence[str], *, method: str, rejec
     >>> header["NCOMBINE"], header["IMCMB002"]
     (2, 'b2.fits')
     """
-    for word in [word for word in header if re.fullmatch(r"IMCMB\d{3}", str(word))]:
+    for word in [word for word in header if re.fullmatch(r"IMCMB\d{3}", str(word)) or word in _OF_ONE_COMBINATION]:
         del header[word]
     set_card(header, "COMBINED", True, "combined from several frames")
     set_card(header, "NCOMBINE", len(names), "number of frames combined")

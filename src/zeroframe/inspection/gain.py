@@ -8,7 +8,7 @@ Devices*, SPIE 2001, chapter 2; *Photon Transfer*, SPIE 2007, chapter 5).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from zeroframe.frames.statistics import pair_noise
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Measured", "gain_from_pairs", "read_noise_from_pairs"]
+__all__ = ["Measured", "contradicts", "gain_from_pairs", "like_pairs", "read_noise_from_pairs"]
 
 _BLOCK_COLUMNS = 64
 _OUTLIER = 5.0
@@ -28,15 +28,94 @@ _MOST_UNEVEN = 0.3
 _ROUNDING_VARIANCE = 1.0 / 12.0
 #: A block must hold this much light against its read noise; dimmer ones say nothing about the gain.
 _LEAST_SHARE_OF_PHOTON_NOISE = 0.5
+#: Two flats are alike where their levels differ by less than this, and their illumination by less than that.
+_LIKE_LEVEL, _LIKE_SHAPE = 0.25, 0.3
+#: Differences are cut here, and the variance of a normal distribution that is cut there, over the whole: stars that
+#: drift between twilight flats stand out of it.
+_CUT, _CUT_VARIANCE = 3.0, 0.97334
+#: What one level cannot tell: a response that bends by 1 % at this level changes the gain there by 3 %.
+_UNSEEN_BEND = 0.03
+#: The least ratio of the brightest to the faintest blocks that tells a bend, and its errors from which on it is told.
+_SPAN, _BEND_ERRORS = 2.0, 4.0
+_LEVEL_BINS = 12
+#: A stated gain is contradicted where it differs by more than this, and by so many errors of one that is good enough.
+_STATED_DIFFERS, _DIFFERS_ERRORS, _GOOD_ENOUGH = 0.08, 3.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A value, its standard error, and from how many pairs it comes."""
+    """A value, its standard error, and from how many pairs it comes.
+
+    Attributes
+    ----------
+    value, error : float
+        The error covers what is not modelled, as far as the frames can show it.
+    pairs : int
+        Of frames.
+    bend, bend_error : float or None
+        Of a gain by levels that span a factor of two or more: by which fraction the response falls short of a straight
+        line at ``bend_level``, by the way the variance grows; and its error. None where levels are too much alike.
+    bend_level : float or None
+        The highest level.
+    """
 
     value: float
     error: float
     pairs: int
+    bend: float | None = None
+    bend_error: float | None = None
+    bend_level: float | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the error is so small that the value can be relied on: a tenth."""
+        return self.error <= _GOOD_ENOUGH * abs(self.value)
+
+    @property
+    def is_bent(self) -> bool:
+        """Whether the response is not linear, beyond the error."""
+        return self.bend is not None and self.bend_error is not None and abs(self.bend) > _BEND_ERRORS * self.bend_error
+
+
+def contradicts(stated: float, measured: float, error: float) -> bool:
+    """Say whether a gain that was measured contradicts one that is stated; then the measured one is right.
+
+    Examples
+    --------
+    >>> contradicts(2.6, 1.2996, 0.03), contradicts(1.35, 1.2996, 0.03), contradicts(2.6, 1.3, 0.5)
+    (True, False, False)
+    """
+    if not (0.0 < measured < np.inf and error <= _GOOD_ENOUGH * measured):
+        return False
+    return abs(stated - measured) > max(_DIFFERS_ERRORS * error, _STATED_DIFFERS * measured)
+
+
+def like_pairs(keys: Sequence[Hashable], levels: Sequence[float]) -> list[tuple[int, int]]:
+    """Return which flats can be compared: neighbours in time with one key, of nearly one level; each once.
+
+    Parameters
+    ----------
+    keys : sequence
+        Of each flat, in the order of time: filter, exposure, and what else has to be the same.
+    levels : sequence of float
+        Above the bias.
+
+    Examples
+    --------
+    >>> like_pairs(["r", "r", "g", "r", "r"], [9000.0, 5000.0, 9000.0, 5100.0, 8800.0])
+    [(0, 4), (1, 3)]
+    """
+    pairs = []
+    left = list(range(len(keys)))
+    while left:
+        first = left.pop(0)
+        for other in left:
+            near = abs(levels[first] - levels[other]) <= _LIKE_LEVEL * max(levels[first], levels[other])
+            if keys[first] == keys[other] and near:
+                pairs.append((first, other))
+                left.remove(other)
+                break
+    return pairs
 
 
 def read_noise_from_pairs(biases: Sequence[NDArray[Any]]) -> Measured | None:
@@ -91,30 +170,71 @@ def gain_from_pairs(
     Notes
     -----
     Level and variance are measured in blocks of up to 64 columns and 32 rows, so that vignetting does not matter. The
-    second flat is scaled by the ratio r of the levels of its block; the variance of ``first - r second`` is then
-    ``(1 + r) signal / gain + (1 + r^2) read_noise^2``. Real sensors share charge between neighbours when pixels fill
-    up, which lowers the variance of bright flats by some per cent (the brighter-fatter effect), and so raises the gain
-    that is found.
+    second flat is scaled by the ratio r of the levels of its block; what rows and columns of ``first - r second`` have
+    in common, as a lamp of another slope leaves it, is taken out; the variance of the rest is then
+    ``(1 + r) signal / gain + (1 + r^2) read_noise^2``. A pair whose illumination differs takes no part.
+
+    A response that bends at high levels lowers the variance there more than the light: with ``S (1 - b S)`` measured of
+    ``S``, the gain that is found grows as ``1 + 3 b S``. So do sensors whose pixels share charge when they fill up (the
+    brighter-fatter effect). Where levels span a factor of two, the gain is that of faint light, by a straight line; the
+    slope is told as a bend. Where they do not, the error has 3 % for it.
+
+    The error is that of the blocks, and in squares how far two pairs differ, the mean is from the median of the blocks,
+    and what lies beyond three sigma from a normal distribution: stars and lamps that change are seen there.
     """
     if not biases:
         return None
     zero = np.mean([_blocks(bias).mean(axis=1, dtype=np.float64) for bias in biases], axis=0)
-    photon_adu2, signal_adu = [], []
-    for first, second in flats:
-        excess, signal = _pair_blocks(first, second, zero, read_noise_adu, saturation_adu)
-        photon_adu2.append(excess)
-        signal_adu.append(signal)
-    if not photon_adu2:
+    each = (_pair_blocks(first, second, zero, read_noise_adu, saturation_adu) for first, second in flats)
+    found = [blocks for blocks in each if blocks is not None and blocks.signal.size]
+    if not found:
         return None
-    excess, signal = np.concatenate(photon_adu2), np.concatenate(signal_adu)
-    if excess.size == 0:
-        return None
-    gains = signal / excess
+    every = _PairBlocks(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    gains = every.signal / every.excess
     middle = float(np.median(gains))
     spread = MAD_TO_SIGMA * float(np.median(np.abs(gains - middle)))
     good = np.abs(gains - middle) <= _OUTLIER * spread if spread > 0 else np.ones(gains.size, dtype=np.bool_)
-    gain = float(signal[good].sum() / excess[good].sum())
-    return Measured(gain, spread / float(np.sqrt(good.sum())), len(photon_adu2))
+    count = int(np.count_nonzero(good))
+    gain = float(every.signal[good].sum() / every.excess[good].sum())
+    of_pairs = [float(blocks.signal.sum() / blocks.excess.sum()) for blocks in found]
+    scatter = float(np.std(of_pairs, ddof=1)) / len(of_pairs) ** 0.5 if len(of_pairs) > 2 else 0.0
+    with_tails = float(every.signal[good].sum() / every.excess_with_tails[good].sum())
+    # the median of ratios of variances with so few degrees of freedom is a little higher than their mean
+    skew = max(abs(middle - gain) - spread / count**0.5, 0.0)
+    unmodelled = [max(scatter, spread / count**0.5), skew, max(abs(with_tails / gain - 1.0) - 0.002, 0.0) * gain]
+    line = _bend(gains[good], every.level[good])
+    if line is None:
+        error = float(np.linalg.norm([*unmodelled, _UNSEEN_BEND * gain]))
+        return Measured(gain, error, len(found))
+    at_zero, zero_error, bend, bend_error, highest = line
+    bent = abs(bend) > _BEND_ERRORS * bend_error
+    # a slope that is not seen is no less possible than its error says
+    value = at_zero if bent else gain
+    unseen = zero_error if bent else 3.0 * bend_error * gain * float(every.level[good].mean()) / highest
+    error = float(np.linalg.norm([*unmodelled, unseen]))
+    return Measured(value, error, len(found), bend, bend_error, highest)
+
+
+def _bend(gains: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[float, float, float, float, float] | None:
+    """Fit gain = gain0 (1 + 3 b level); return gain0 and its error, b at the highest level and its error, and that."""
+    low, highest = (float(value) for value in np.quantile(levels, [0.05, 0.95]))
+    if not highest > _SPAN * low or gains.size < 4 * _LEVEL_BINS:
+        return None
+    edges = np.quantile(levels, np.linspace(0.0, 1.0, _LEVEL_BINS + 1))
+    place = np.clip(np.searchsorted(edges, levels, side="right") - 1, 0, _LEVEL_BINS - 1)
+    bins = [place == number for number in range(_LEVEL_BINS) if np.count_nonzero(place == number) > 1]
+    x = np.array([levels[chosen].mean() for chosen in bins])
+    value = np.array([np.median(gains[chosen]) for chosen in bins])
+    error = np.array([1.2533 * gains[chosen].std() / np.count_nonzero(chosen) ** 0.5 for chosen in bins])
+    (slope, zero), covariance = np.polyfit(x, value, 1, w=1.0 / error, cov="unscaled")
+    # levels that do not lie on a line make it less certain
+    scaled = float(np.sum(np.square((value - zero - slope * x) / error)) / max(x.size - 2, 1))
+    covariance = covariance * max(scaled, 1.0)
+    to_bend = highest / (3.0 * zero)
+    return (
+        float(zero), float(covariance[1, 1] ** 0.5),
+        float(slope * to_bend), float(covariance[0, 0] ** 0.5 * to_bend), highest,
+    )  # fmt: skip
 
 
 def _block_size(columns: int) -> int:
@@ -141,25 +261,68 @@ def _blocks(bands: NDArray[Any]) -> NDArray[np.float64]:
     return np.ascontiguousarray(cut.transpose(0, 2, 1, 3), dtype=np.float64).reshape(count * whole, height * size)
 
 
+class _PairBlocks(NamedTuple):
+    """Of the blocks of a pair that are fit: photon variance, cut and not, the signal that it belongs to, the level."""
+
+    excess: NDArray[np.float64]
+    excess_with_tails: NDArray[np.float64]
+    signal: NDArray[np.float64]
+    level: NDArray[np.float64]
+
+
 def _pair_blocks(
     first: NDArray[Any], second: NDArray[Any], zero: NDArray[np.float64], read_noise_adu: float, saturation_adu: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Photon variance, and the signal that it belongs to, of the blocks that are fit."""
+) -> _PairBlocks | None:
+    """Measure a pair block by block; None where its illumination differs."""
+    height = first.shape[1]
     a, b = _blocks(first), _blocks(second)
     fit = (np.maximum(a, b).max(axis=1) < 0.9 * saturation_adu) & np.isfinite(a + b).all(axis=1) & _is_even(first)
     a, b, zero = a[fit], b[fit], zero[fit]
     level_a, level_b = (np.median(part, axis=1) - zero for part in (a, b))
     lit = (level_a > 0) & (level_b > 0)
     a, b, zero, level_a, level_b = a[lit], b[lit], zero[lit], level_a[lit], level_b[lit]
+    if not a.size:
+        return None
     ratio = level_a / level_b
+    usual = float(np.median(ratio))
+    if MAD_TO_SIGMA * float(np.median(np.abs(ratio - usual))) > _LIKE_SHAPE * usual:
+        return None
     difference = (a - zero[:, None]) - ratio[:, None] * (b - zero[:, None])
-    difference -= np.median(difference, axis=1, keepdims=True)
-    sigma = MAD_TO_SIGMA * np.median(np.abs(difference), axis=1, keepdims=True)
-    good = np.abs(difference) <= _OUTLIER * sigma
-    count = np.maximum(good.sum(axis=1), 2)
-    mean = np.where(good, difference, 0.0).sum(axis=1) / count
-    variance = (np.where(good, difference - mean[:, None], 0.0) ** 2).sum(axis=1) / (count - 1)
+    difference, freedom = _levelled(difference, height)
+    with_tails, _ = _cut_variance(difference, _OUTLIER, freedom)
+    variance, good = _cut_variance(difference, _CUT, freedom)
+    variance /= _CUT_VARIANCE
     read = (1.0 + ratio**2) * max(read_noise_adu**2, _ROUNDING_VARIANCE)
-    signal = np.where(good, a - zero[:, None], 0.0).sum(axis=1) / count * (1.0 + ratio)
+    level = np.where(good, a - zero[:, None], 0.0).sum(axis=1) / np.maximum(good.sum(axis=1), 1)
     bright = variance - read > _LEAST_SHARE_OF_PHOTON_NOISE * read
-    return (variance - read)[bright], signal[bright]
+    blocks = (variance - read, with_tails - read, level * (1.0 + ratio), level)
+    return _PairBlocks(*(part[bright] for part in blocks))
+
+
+def _levelled(difference: NDArray[np.float64], height: int) -> tuple[NDArray[np.float64], float]:
+    """Take out what rows and columns of each block have in common; return the share of the variance that is left."""
+    count, size = difference.shape
+    width = size // height
+    squares = difference.reshape(count, height, width)
+    sigma = MAD_TO_SIGMA * np.median(np.abs(difference - np.median(difference, axis=1, keepdims=True)), axis=1)
+    middle = np.median(difference, axis=1)
+    reach = _CUT * np.maximum(sigma, 1e-12)
+    # stars do not move the means
+    kept = np.clip(squares, (middle - reach)[:, None, None], (middle + reach)[:, None, None])
+    rows, columns = kept.mean(axis=2, keepdims=True), kept.mean(axis=1, keepdims=True)
+    rest = squares - rows - columns + kept.mean(axis=(1, 2), keepdims=True)
+    return rest.reshape(count, size), (height - 1) * (width - 1) / size
+
+
+def _cut_variance(
+    difference: NDArray[np.float64], cut: float, freedom: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the variance of what lies within ``cut`` sigma of zero, and where that is."""
+    sigma = MAD_TO_SIGMA * np.median(np.abs(difference), axis=1, keepdims=True)
+    for _ in range(3):  # whole numbers have a MAD that is a whole number: it only begins
+        good = np.abs(difference) <= cut * sigma
+        count = np.maximum(good.sum(axis=1), 1)
+        variance = np.where(good, difference, 0.0)
+        variance = np.square(variance).sum(axis=1) / count
+        sigma = np.sqrt(variance / (_CUT_VARIANCE if cut == _CUT else 1.0))[:, None]
+    return variance / freedom, good

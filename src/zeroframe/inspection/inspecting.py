@@ -14,11 +14,11 @@ from zeroframe.headers.cameras import Camera, load_camera
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
-from zeroframe.inspection.gain import Measured, gain_from_pairs, read_noise_from_pairs
+from zeroframe.inspection.gain import Measured, gain_from_pairs, like_pairs, read_noise_from_pairs
 from zeroframe.inspection.profiles import SIDES, Side
 from zeroframe.inspection.result import OverscanInspection
 from zeroframe.inspection.samples import LIT, FrameSample, SampleSize, choose_size, take_samples
-from zeroframe.inspection.sources import Source, choose_sources, gather_sources
+from zeroframe.inspection.sources import Source, choose_sources, flat_key, gather_sources
 from zeroframe.inspection.strips import edge_signals, find_widths, structure_ratio
 from zeroframe.inspection.verdict import Evidence, adu, choose_strip, decide, write_sentences
 from zeroframe.memory import default_limit_bytes
@@ -162,13 +162,11 @@ def _noise_and_gain(frames: Frames, camera: Camera | None) -> tuple[Measured | N
 
 
 def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, FrameSample]]:
-    """Pair neighbouring flats of one filter."""
-    groups: dict[str | None, list[FrameSample]] = {}
-    for sample in samples:
-        if sample.kind is Kind.FLAT:
-            facts = sample.source.facts
-            groups.setdefault(facts.filter_name if facts else None, []).append(sample)
-    return [(group[i], group[i + 1]) for group in groups.values() for i in range(0, len(group) - 1, 2)]
+    """Pair flats of one filter, one exposure and nearly one level."""
+    flats = [sample for sample in samples if sample.kind is Kind.FLAT]
+    dark = [np.median(sample.bands) for sample in samples if sample.kind is Kind.BIAS]
+    levels = [float(np.mean(sample.bands) - (np.mean(dark) if dark else 0.0)) for sample in flats]
+    return [(flats[i], flats[j]) for i, j in like_pairs([flat_key(flat.source) for flat in flats], levels)]
 
 
 def _header_sections(samples: Sequence[FrameSample], shape_yx: tuple[int, int]) -> dict[str, Section]:

@@ -204,11 +204,12 @@ class OverscanInspection:
         Returns
         -------
         Camera
-            Unbinned. Read noise in electrons only where the gain could be measured.
+            Unbinned. Gain, and read noise in electrons, only where the gain could be measured to a tenth.
         """
         x, y = self.binning_xy
         overscan = self.recommended.section.unbin(x, y) if self.recommended is not None else None
-        gain = self.gain_e_per_adu.value if self.gain_e_per_adu is not None else None
+        found = self.gain_e_per_adu
+        gain = found.value if found is not None and found.is_good else None
         noise = self.read_noise_adu
         counted = ", ".join(f"{len(names)} {kind}" for kind, names in self.used.items())
         amplifier = Amplifier(

@@ -268,13 +268,22 @@ def choose_sources(sources: Sequence[Source]) -> list[Source]:
 
 
 def _flats(members: list[Source], most: int) -> list[Source]:
-    """Flats in pairs of one filter, so that gain can be measured."""
-    filters = dict.fromkeys(one.facts.filter_name if one.facts else None for one in members)
-    groups = [[one for one in members if (one.facts.filter_name if one.facts else None) == name] for name in filters]
-    groups.sort(key=len, reverse=True)
-    if len(groups) <= 1:
+    """Flats in pairs of one filter and exposure, so that gain can be measured."""
+    groups: dict[tuple[str | None, float | None], list[Source]] = {}
+    for one in members:
+        groups.setdefault(flat_key(one), []).append(one)
+    ranked = sorted(groups.values(), key=len, reverse=True)
+    if len(ranked) <= 1:
         return _spread(members, most)
-    return [one for group in groups[:2] for one in _spread(group, most // 2)]
+    return [one for group in ranked[:2] for one in _spread(group, most // 2)]
+
+
+def flat_key(source: Source) -> tuple[str | None, float | None]:
+    """Return what two flats must have in common to be compared: filter and exposure, that to 2 %."""
+    if source.facts is None:
+        return None, None
+    exposure_s = source.facts.exposure_s
+    return source.facts.filter_name, round(np.log(exposure_s) / 0.02) if exposure_s else None
 
 
 def _spread(members: list[Source], most: int) -> list[Source]:

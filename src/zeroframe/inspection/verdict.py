@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.headers.kinds import Kind
+from zeroframe.inspection.gain import contradicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -265,6 +266,11 @@ def _about_noise(evidence: Evidence) -> list[str]:
         electrons = f"; read noise {noise.value * gain.value:.2f} e" if noise is not None else ""
         pairs = _count(gain.pairs, "pair")
         told.append(f"gain is {gain.value:.3f} ± {gain.error:.3f} e/ADU, from {pairs} of flats{electrons}")
+        if gain.is_bent and gain.bend is not None and gain.bend_error is not None:
+            told.append(
+                f"the response is not linear: by the noise of the flats it falls short by {100 * gain.bend:.1f} ± "
+                f"{100 * gain.bend_error:.1f} % at {gain.bend_level:.0f} ADU of light; the gain is that of faint light"
+            )
     return told + _against_stated(evidence)
 
 
@@ -273,7 +279,7 @@ def _against_stated(evidence: Evidence) -> list[str]:
     told = []
     noise, gain = evidence.read_noise_adu, evidence.gain_e_per_adu
     stated = evidence.header_gain_e_per_adu
-    if gain is not None and stated and abs(gain.value - stated) > 0.1 * stated + 3.0 * gain.error:
+    if gain is not None and stated and contradicts(stated, gain.value, gain.error):
         told.append(f"the header says a gain of {stated:g} e/ADU; the pixels do not")
     electrons = evidence.header_read_noise_e
     used_gain = gain.value if gain is not None else stated

@@ -22,6 +22,7 @@ import numpy as np
 
 from zeroframe.kernels._jit import kernel
 from zeroframe.kernels.rows import count_not_finite
+from zeroframe.kernels.surroundings import REACH, expect_light, load_light, surroundings
 
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
@@ -64,6 +65,12 @@ class NoiseModel(NamedTuple):
         Signal is counted from here, where there is no plane that says from where.
     bias_share, dark_share, flat_share : float
         What the standard deviations of bias, dark and flat are multiplied by.
+    bias_in_flat, dark_in_flat : float
+        The same for what of them is in the flat, too, over the level of the flat: where a frame is as bright as the
+        flat, an error of the bias drops out of their ratio.
+    from_surroundings : bool
+        Whether the light of a pixel that its photon noise is made of is what its surroundings have, where they are
+        faint and even (`zeroframe.kernels.surroundings`); else it is its own, as in ccdproc.
     """
 
     read_variance: float
@@ -72,6 +79,9 @@ class NoiseModel(NamedTuple):
     bias_share: float
     dark_share: float
     flat_share: float
+    bias_in_flat: float = 0.0
+    dark_in_flat: float = 0.0
+    from_surroundings: bool = False
 
 
 class Window(NamedTuple):
@@ -105,6 +115,13 @@ def _photon_variance(own: Array, noise: NoiseModel, variance: Array) -> None:
     for x in range(own.size):
         signal = own[x] - noise.level
         variance[x] = noise.read_variance + noise.per_gain * (signal if signal > 0.0 else 0.0)
+
+
+@kernel
+def _expected_variance(light: Array, noise: NoiseModel, variance: Array) -> None:
+    """Do the same for light that is known already."""
+    for x in range(variance.size):
+        variance[x] = noise.read_variance + noise.per_gain * (light[x] if light[x] > 0.0 else 0.0)
 
 
 @kernel
@@ -150,6 +167,17 @@ def _add_flat_variance(own: Array, variance: Array, flat: Array, flat_sigma: Arr
         variance[x] += of_flat * of_flat
 
 
+@kernel
+def _add_shared(
+    own: Array, variance: Array, flat: Array, sigma: Array, share: float, in_flat: float, norm: float, factor: float
+) -> None:
+    """Add to a row that was divided what the error of a bias or dark does that the flat has, too, in place."""
+    for x in range(own.size):
+        left = share - in_flat * own[x] / factor
+        added = left * np.float64(sigma[x]) * (norm / np.float64(flat[x])) * factor
+        variance[x] += added * added
+
+
 def calibrate_image(
     pixels: Array,
     sigma: Array,
@@ -193,11 +221,16 @@ def calibrate_image(
     -----
     The variance of ``L - b - s (D - b)``, where the bias b was subtracted from light and dark, is that of
     ``L - (1 - s) b - s D``: the bias is one frame, and its error drops out where the dark is not scaled. So its share
-    is 1 - s there, and that of the dark s. Errors are taken to first order, and that of the gain as none.
+    is 1 - s there, and that of the dark s. An error e of the bias that is in a flat of level F, too, changes the ratio
+    x of both by ``(1 - x / F) e``, over the flat. Errors are taken to first order, and that of the gain as none.
     """
     work = np.zeros((2, _PART))
     where = Window(0, out.shape[0], 0, out.shape[1]) if window is None else window
-    return _calibrate_image(pixels, sigma, planes, sigmas, pedestal, factors, noise, out, out_sigma, where, work)
+    looks = noise.from_surroundings and noise.per_gain > 0.0 and out_sigma.size > 0 and sigma.size == 0
+    around = surroundings(where.x1 - where.x0 if looks else 0)
+    return _calibrate_image(
+        pixels, sigma, planes, sigmas, pedestal, factors, noise, out, out_sigma, where, work, *around
+    )
 
 
 @kernel
@@ -213,12 +246,28 @@ def _calibrate_image(
     out_sigma: Array,
     window: Window,
     work: Array,
+    light: Array,
+    valid: Array,
+    sums: Array,
 ) -> int:
-    """Do it; ``work`` is two parts of a row of float64 to work in."""
+    """Do it; ``work`` is two parts of a row of float64 to work in, and the others what `surroundings` returns."""
     bias, dark, flat = planes
     bias_sigma, dark_sigma, flat_sigma = sigmas
     bad = 0
+    looks = light.shape[1] > 0
+    expected = sums[4]
+    columns = slice(window.x0, window.x1)
+    height, width = window.y1 - window.y0, window.x1 - window.x0
     for y in range(window.y0, window.y1):
+        if looks:
+            # of these pixels alone, which one amplifier read; rows ahead are read before anything is written over them
+            down = y - window.y0
+            for row in range(down + REACH if down > 0 else 0, min(down + REACH + 1, height)):
+                at = window.y0 + row
+                above = pedestal[at : at + 1, columns].ravel() if pedestal.size > 0 else pedestal.ravel()
+                place = row % light.shape[0]
+                load_light(pixels[at, columns], above, factors.pixels, noise.level, light[place], valid[place])
+            expect_light(light, valid, sums, down, height, noise.read_variance, noise.per_gain, expected[:width])
         for start in range(window.x0, window.x1, _PART):
             x = slice(start, min(start + _PART, window.x1))
             source, target = pixels[y, x], out[y, x]
@@ -230,13 +279,15 @@ def _calibrate_image(
                     _own_variance(sigma[y, x], factors.pixels, variance)
                 elif noise.per_gain == 0.0:  # the level is not looked at: 0 times an infinite pixel would be NaN
                     variance[:] = noise.read_variance
+                elif looks:
+                    _expected_variance(expected[x.start - window.x0 : x.stop - window.x0], noise, variance)
                 elif pedestal.size > 0:
                     _photon_variance_above(own, pedestal[y, x], factors.pixels, noise, variance)
                 else:
                     _photon_variance(own, noise, variance)
-                if bias_sigma.size > 0:
+                if bias_sigma.size > 0 and (noise.bias_in_flat == 0.0 or flat.size == 0):
                     _add_variance(variance, bias_sigma[y, x], noise.bias_share)
-                if dark_sigma.size > 0:
+                if dark_sigma.size > 0 and (noise.dark_in_flat == 0.0 or flat.size == 0):
                     _add_variance(variance, dark_sigma[y, x], noise.dark_share)
             if bias.size > 0:
                 _subtract_row(own, bias[y, x], factors.bias)
@@ -244,6 +295,13 @@ def _calibrate_image(
                 _subtract_row(own, dark[y, x], factors.dark)
             if flat.size > 0:
                 _divide_row(own, variance, flat[y, x], factors.flat, factors.result)
+                norm, factor = factors.flat, factors.result
+                if bias_sigma.size > 0 and noise.bias_in_flat != 0.0:
+                    shares = noise.bias_share, noise.bias_in_flat
+                    _add_shared(own, variance, flat[y, x], bias_sigma[y, x], *shares, norm, factor)
+                if dark_sigma.size > 0 and noise.dark_in_flat != 0.0:
+                    shares = noise.dark_share, noise.dark_in_flat
+                    _add_shared(own, variance, flat[y, x], dark_sigma[y, x], *shares, norm, factor)
                 if flat_sigma.size > 0:
                     _add_flat_variance(own, variance, flat[y, x], flat_sigma[y, x], noise.flat_share)
             elif factors.result != 1.0:

@@ -25,6 +25,8 @@ class Operation(NamedTuple):
         What the plane is multiplied by before it is subtracted.
     share : float
         What ``sigma`` is multiplied by to be the error that the result has of it.
+    share_in_flat : float
+        The same for what of it is in the plane that the frame is divided by, over the level of that.
     """
 
     divides: bool
@@ -32,6 +34,7 @@ class Operation(NamedTuple):
     sigma: Array
     factor: float = 1.0
     share: float = 1.0
+    share_in_flat: float = 0.0
 
 
 class Operator(Protocol):

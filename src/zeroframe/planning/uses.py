@@ -74,8 +74,12 @@ def noise_group(plan: NightPlan, frame: NightFrame) -> Group | None:
 
 
 def gain_group(plan: NightPlan, frame: NightFrame) -> Group | None:
-    """Return the group of two flats or more whose pairs tell the gain of a frame, where nothing else does."""
-    if frame.steps.gain_e_per_adu is not None or not (frame.steps.uncertainty or frame.steps.to_electrons):
+    """Return the group of two flats or more whose pairs tell the gain of a frame, unless a recipe says it.
+
+    What a header or a camera's profile says is held against it.
+    """
+    asked = plan.recipe.frames.gain_e_per_adu is not None
+    if asked or not (frame.steps.uncertainty or frame.steps.to_electrons):
         return None
     return _first_preferred(plan, frame, [row.kind for row in calibration_kinds() if row.tells_gain], fewest=2)
 

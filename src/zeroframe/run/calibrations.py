@@ -7,11 +7,12 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
-from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_in_flat
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import Calibrations, Electronics
 from zeroframe.headers.kinds import calibration_kind
+from zeroframe.inspection.gain import contradicts
 from zeroframe.kernels.calibrate import NO_NOISE, NoiseModel, Window
 from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
 
@@ -110,7 +111,24 @@ class CalibrationStore:
         """Return what is done with a combined frame, and the share that its error has in the result."""
         scale = 1.0 if use.scale is None else use.scale
         done = calibration_kind(use.kind).apply(plane.data, plane.sigma, scale)
-        return done._replace(share=(done.share - self._share_within(frame, use)) * plane.sigma_factor)
+        in_flat = 0.0 if use.divides else self._share_in_flat(frame, use) * plane.sigma_factor
+        return done._replace(
+            share=(done.share - self._share_within(frame, use)) * plane.sigma_factor, share_in_flat=in_flat
+        )
+
+    def _share_in_flat(self, frame: NightFrame, use: Use) -> float:
+        """Return how much of a frame that is subtracted was subtracted from the flat, too, over the flat's level."""
+        flat = next((other for other in frame.steps.uses if other.divides), None)
+        if flat is None:
+            return 0.0
+        uses = self._plan.group(flat.name).frames[0].steps.uses
+        known = next((other for other in uses if other.name == use.name), None)
+        if known is None:
+            return 0.0
+        darks = [
+            other for other in uses if other.name != use.name and not other.divides and self._is_within(known, other)
+        ]
+        return share_in_flat(self._cache.number(flat.name, FLAT_LEVEL_CARD), known.scale, [one.scale for one in darks])
 
     def _share_within(self, frame: NightFrame, use: Use) -> float:
         """Return how much of a combined frame other combined frames take away again that are subtracted.
@@ -168,10 +186,9 @@ class CalibrationStore:
         steps = frame.steps
         if not (steps.uncertainty or steps.to_electrons):
             return [_Figures(None, None)], []
-        gain = steps.gain_e_per_adu
-        if gain is None:
-            gain = self._measured_on(gain_group(self._plan, frame), "GAINMEAS")
+        gain, contradiction = self._gain(frame)
         read, remarks = self._read_noise(frame, gain)
+        remarks = [*contradiction, *remarks]
         lacking = [what for what, value in (("gain", gain), ("read noise", read)) if value is None]
         if lacking and steps.uncertainty:
             are = "are" if len(lacking) > 1 else "is"
@@ -180,6 +197,16 @@ class CalibrationStore:
         if gain is None and steps.to_electrons:
             remarks.append("the gain is not known: left in ADU")
         return [_Figures(gain, read)], remarks
+
+    def _gain(self, frame: NightFrame) -> tuple[float | None, list[str]]:
+        """Return the gain that is stated, unless the flats contradict it beyond their error; in e-/ADU."""
+        stated = frame.steps.gain_e_per_adu
+        group = gain_group(self._plan, frame)
+        measured, error = (self._measured_on(group, word) for word in ("GAINMEAS", "GAINERR"))
+        if stated is None or measured is None or error is None or not contradicts(stated, measured, error):
+            return measured if stated is None else stated, []
+        said = f"header or camera say a gain of {stated:.4g} e-/ADU, the flats of this night have "
+        return measured, [f"{said}{measured:.4g} ± {error:.2g} e-/ADU, which is used"]
 
     def _read_noise(self, frame: NightFrame, gain: float | None) -> tuple[float | None, list[str]]:
         """Return the noise that was asked for, else that of the pixels, else that of header or camera; in ADU."""
@@ -219,7 +246,8 @@ class CalibrationStore:
         if not frame.recipe.subtracts_overscan and used and not calibration_kind(used[0][0].kind).is_zero:
             # the dark holds the bias: what it has more in single pixels is current
             level = sampled_level(_seen(figures.window, used[0][1].data))
-        return NO_NOISE._replace(read_variance=read**2, per_gain=1.0 / gain, level=level)
+        noise = NO_NOISE._replace(read_variance=read**2, per_gain=1.0 / gain, level=level)
+        return noise._replace(from_surroundings=True)
 
 
 def _of_size(frame: NightFrame, name: str, plane: CalibrationFrame) -> CalibrationFrame:

@@ -215,9 +215,10 @@ class Origin:
         """Return the frames as they are compared and combined."""
         return stack
 
-    def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:  # noqa: ARG002
+    def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
         """Return the combined frame as it is written."""
-        return Finished(combined.data, combined.uncertainty, combined.mask, combined.counts, {})
+        cards = prepared.error_cards(len(paths))
+        return Finished(combined.data, combined.uncertainty, combined.mask, combined.counts, cards)
 
     @property
     def right(self) -> OutputMark | None:

@@ -12,6 +12,7 @@ from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.kinds import calibration_kind
+from zeroframe.inspection.gain import gain_from_pairs, like_pairs
 from zeroframe.planning.targets import CombineJob
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
@@ -183,7 +184,9 @@ class _GroupOrigin(Origin):
         return ScaledStack(stack, tuple(usual / level for level in levels))
 
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
-        cards: dict[str, tuple[Any, str]] = {}
+        cards = prepared.error_cards(len(paths))
+        if self._group.scaled_by_level:
+            cards.pop("LEVELERR", None)  # the flat is divided by its level
         noise = prepared.noise.calibrated
         if noise is not None and np.isfinite(noise) and not self._group.scaled_by_level:
             cards["NOISEADU"] = (noise, "ADU, noise of a pixel of one frame, from pairs")
@@ -248,20 +251,24 @@ class _GroupOrigin(Origin):
             return {}  # one figure for several amplifiers would be true of none
         found = None
         if self._noise_adu is not None and self._stack is not None and self._level_is_zero(paths[0]):
-            found = _gain_of(self._stack, self._noise_adu, [self._frames[path] for path in paths])
+            exposures = [self._frames[path].frame.traits.exposure_s for path in paths]
+            levels = [self.levels[path] for path in paths] if self.levels else [1.0] * len(paths)
+            found = _gain_of(self._stack, self._noise_adu, like_pairs(exposures, levels))
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
         if np.isfinite(found.error):
             cards["GAINERR"] = (found.error, "e-/ADU, its standard error")
+        if found.is_bent:
+            cards["NONLIN"] = (found.bend, "by this the response falls short at NONLINAT")
+            cards["NONLINER"] = (found.bend_error, "its standard error")
+            cards["NONLINAT"] = (found.bend_level, "ADU of light, by the noise of the flats")
         return cards
 
 
-def _gain_of(stack: Stack, read_noise_adu: float, frames: Sequence[NightOutcome]) -> Measured | None:
-    """Return the gain from neighbouring flats, in bands spread over them; their bias has been subtracted."""
-    from zeroframe.inspection.gain import gain_from_pairs
-
-    if len(frames) < 2:
+def _gain_of(stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int]]) -> Measured | None:
+    """Return the gain from pairs of flats, in bands spread over them; their bias has been subtracted."""
+    if not alike:
         return None
     ny, nx = stack.shape_yx
     bands = sample_bands(ny, nx, _GAIN_PIXELS)
@@ -272,8 +279,8 @@ def _gain_of(stack: Stack, read_noise_adu: float, frames: Sequence[NightOutcome]
     zero = np.zeros((len(bands), height, nx), stack.dtype)
     # read when their turn comes: there may be thousands
     pairs = (
-        (read_bands(stack, index, bands).reshape(zero.shape), read_bands(stack, index + 1, bands).reshape(zero.shape))
-        for index in range(0, len(frames) - 1, 2)
+        (read_bands(stack, first, bands).reshape(zero.shape), read_bands(stack, second, bands).reshape(zero.shape))
+        for first, second in alike
     )
     # saturated pixels are not finite, and blocks with such are left out
     return gain_from_pairs(pairs, [zero], read_noise_adu, np.inf)

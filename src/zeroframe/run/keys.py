@@ -65,6 +65,8 @@ _MAKERS = (
     "stacks/functions.py",
     "stacks/measured.py",
     "stacks/noise.py",
+    "stacks/pooled.py",
+    "stacks/pooled_noise.py",
     "stacks/spool.py",
     "stacks/stack.py",
     "headers/dialects.py",

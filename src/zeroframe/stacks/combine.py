@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.stacks.pooled_noise import PooledNoise
     from zeroframe.stacks.stack import Stack
 
 __all__ = [
@@ -214,6 +215,9 @@ class CombineSpec:
         The spread from which the uncertainty is made, instead of the method's own; a function is called as
         ``uncertainty(stack, axis=0)`` with NaN where a value is masked or rejected. It is divided by sqrt(n) (for sums
         multiplied by it), as in ccdproc.
+    pooled : PooledNoise, optional
+        What is known of the noise of all pixels: with it each uncertainty is that of the pixel's error, see
+        `zeroframe.stacks.pooled.pooled_noise`.
 
     Raises
     ------
@@ -224,6 +228,7 @@ class CombineSpec:
     method: Method = "average"
     rejection: Rejection = field(default_factory=Rejection)
     uncertainty: Statistic | None = None
+    pooled: PooledNoise | None = None
 
     def __post_init__(self) -> None:
         _check_statistic("method", str(self.method), tuple(_STATISTICS))
@@ -241,7 +246,7 @@ class Combined:
         The result; NaN where nothing was left.
     uncertainty : ndarray of float, shape (ny, nx)
         Of the average std / sqrt(n), of the median 1.4826 MAD / sqrt(n), of the sum std sqrt(n); the standard deviation
-        is that of ccdproc, divided by n and not by n - 1.
+        is that of ccdproc, divided by n and not by n - 1. With ``CombineSpec.pooled`` that of the pixel's error.
     counts : ndarray of uint16, shape (ny, nx)
         How many frames each pixel used.
     """
@@ -489,6 +494,8 @@ def _combine_tile(
         with np.errstate(invalid="ignore", divide="ignore"):
             found = apply_statistic(spec.uncertainty, tile)
             rows[1][:] = found * root if spec.method == "sum" else found / root
+    if spec.pooled is not None:
+        spec.pooled.apply(spec.method, frames, data, error, counts)
 
 
 def clip_by_callables(tile: NDArray[Any], rejection: Rejection) -> None:

@@ -16,6 +16,7 @@ from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with
 from zeroframe.stacks.combine import combine_stack
 from zeroframe.stacks.noise import SampledStack, frame_noise, measure_noise, read_bands, sample_bands, sample_bytes
 from zeroframe.stacks.noise_budget import explain_excess
+from zeroframe.stacks.pooled import pooled_noise
 from zeroframe.stacks.stack import FileStack, TalliedStack
 from zeroframe.workers import map_threads
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _LEVEL_WORDS = ("OVERSCAN", "ZEROCOR")
 _LEVEL_PIXELS = 100_000
 
-__all__ = ["ChosenStack", "Judge", "Prepared", "combine_prepared", "measure_rows", "prepare"]
+__all__ = ["ChosenStack", "Judge", "Prepared", "combine_prepared", "measure_rows", "prepare", "with_pooled_noise"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Prepared:
     Attributes
     ----------
     spec : CombineSpec
-        How it is combined, with the noise that was measured.
+        How it is combined, with the noise that was measured: for clipping, and for the error of each pixel.
     noise : StackNoise
         Of the frames and, as the sample tells, of their combination.
     excess : Excess or None
@@ -63,6 +64,11 @@ class Prepared:
     noise: StackNoise
     excess: Excess | None
     clipping: Clipping
+
+    def error_cards(self, frames: int) -> dict[str, tuple[Any, str]]:
+        """Return what the header of the combined frame says of its uncertainties."""
+        pooled = self.spec.pooled
+        return {} if pooled is None else pooled.cards(self.spec.method, frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +160,41 @@ def prepare(
         noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
         excess = explain_excess(sample, known, noise, workers=workers)
         expected = None if rate is None else rate.result()
+    pooled = pooled_noise(stack, known, rate=expected, workers=workers, empty=empty)
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, expected)
-    return Prepared(known, noise, excess, clipping)
+    return Prepared(replace(known, pooled=pooled), noise, excess, clipping)
+
+
+def with_pooled_noise(
+    stack: Stack,
+    spec: CombineSpec,
+    *,
+    factors: Sequence[float] | NDArray[np.float64] | None = None,
+    workers: int | None = None,
+) -> CombineSpec:
+    """Return the same way to combine, with uncertainties that are the errors of pixels, as `prepare` has them.
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames.
+    spec : CombineSpec
+        How they are combined.
+    factors : sequence of float, optional
+        What each frame is multiplied by.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    CombineSpec
+        The same of a single frame, which has no scatter.
+    """
+    of_frames = frame_noise(stack, workers=workers)
+    if of_frames is None:
+        return spec
+    rate = gaussian_rate(len(stack.names), spec.rejection, of_frames.typical)
+    return replace(spec, pooled=pooled_noise(stack, spec, rate=rate, factors=factors, workers=workers))
 
 
 def combine_prepared(

@@ -28,6 +28,7 @@ from zeroframe.stacks.combine import (
     require_room,
 )
 from zeroframe.stacks.functions import Statistic, statistic_name
+from zeroframe.stacks.measured import with_pooled_noise
 from zeroframe.stacks.stack import ArrayStack, Stack, held_bytes, open_stack
 from zeroframe.verbs.ccddata import read_ccd, require_ccd, unit_of, wcs_of
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["combine", "to_ccd"]
+
+#: The uncertainty of each pixel's error, beside the spreads of ccdproc's formula.
+_POOLED = "pooled"
 
 
 def _frame_list(img_list: object) -> list[Any]:
@@ -200,7 +204,9 @@ def combine(
     dtype : dtype, optional
         Of the result; by default float32, float64 where an input needs it.
     combine_uncertainty_function : str or callable, optional
-        The spread that the uncertainty is made from, as for ``sigma_clip_dev_func``.
+        The spread that the uncertainty is made from, as for ``sigma_clip_dev_func``. ``'pooled'``: the error of each
+        pixel, from its own scatter and the noise of all pixels of these frames, as the files of a night have it; right
+        for few frames, too, where the scatter of a pixel says little. It knows no weights.
     overwrite_output : bool
         Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
     unit : str or Unit, optional
@@ -218,7 +224,8 @@ def combine(
     -------
     CCDData
         With the header of the first frame and COMBINED, NCOMBINE, IMCMBnnn; uncertainty (average: std/sqrt(n),
-        median: 1.4826 MAD/sqrt(n)); mask where nothing was left; ``flags`` holds how many frames each pixel used.
+        median: 1.4826 MAD/sqrt(n), as ccdproc has it); mask where nothing was left; ``flags`` holds how many frames
+        each pixel used.
 
     Raises
     ------
@@ -272,12 +279,19 @@ def combine(
         iterations=sigma_clip_iterations,
         floor_adu=sigma_clip_floor,
     )
+    factors = _scale_factors(scale, stack)
     spread = combine_uncertainty_function
-    spec = CombineSpec(method, rejection, None if spread is None else statistic_name(spread, SPREADS))
+    if isinstance(spread, str) and spread == _POOLED:
+        if weights is not None:
+            raise UsageError("the uncertainty 'pooled' knows no weights; leave them out, or take 'std'")
+        spec = CombineSpec(method, rejection)
+        spec = with_pooled_noise(stack, spec, factors=factors, workers=workers)
+    else:
+        spec = CombineSpec(method, rejection, None if spread is None else statistic_name(spread, SPREADS))
     combined = combine_stack(
         stack,
         spec,
-        factors=_scale_factors(scale, stack),
+        factors=factors,
         weights=None if weights is None else np.asarray(weights),
         dtype=None if dtype is None else np.dtype(dtype),
         mem_limit_bytes=limit - held,
@@ -285,6 +299,8 @@ def combine(
         progress=progress,
     )
     combined_cards(meta, [Path(n).name for n in stack.names], method=method, rejection=rejection.describe())
+    if spec.pooled is not None:
+        meta.update(spec.pooled.cards(method, len(stack.names)))
     result = to_ccd(combined, result_unit, meta, wcs=wcs)
     if output_file is not None:
         from zeroframe.verbs.saving import write_ccd

@@ -10,7 +10,7 @@ from astropy.nddata import CCDData
 
 from zeroframe.errors import ArgumentError, AssumptionWarning, UsageError
 from zeroframe.verbs.arguments import Keyword, checked_names
-from zeroframe.verbs.calibration import bias_step, dark_step, flat_step, gain_step, noise_step
+from zeroframe.verbs.calibration import PhotonNoiseOf, bias_step, dark_step, flat_step, gain_step, noise_step
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
 from zeroframe.verbs.overscan import subtract_overscan, trim_image
 from zeroframe.verbs.working_frame import WorkingPlanes
@@ -46,6 +46,7 @@ def ccd_process(
     gain_corrected: bool = True,  # noqa: FBT001
     *,
     pedestal: CCDData | None = None,
+    photon_noise_of: PhotonNoiseOf = "pixel",
     add_keyword: object = True,
 ) -> CCDData:
     """Calibrate one frame: overscan, trim, noise, mask, gain, bias, dark, flat; each where it is asked for.
@@ -80,6 +81,8 @@ def ccd_process(
     pedestal : CCDData, optional
         What light is counted from when its noise is worked out, in the unit of the raw frame, of the trimmed shape: the
         combined bias, where the overscan does not take the level of the bias away. By default zero, as in ccdproc.
+    photon_noise_of : {'pixel', 'surroundings'}
+        As in `zeroframe.create_deviation`.
     add_keyword : bool, str, mapping or None
         True writes the cards of every step; False or None nothing; a text or mapping is written instead.
 
@@ -104,7 +107,8 @@ def ccd_process(
     Notes
     -----
     All steps after overscan and trim are one pass over the pixels, rounded once: the result has the bits that a night
-    gives (``gain_corrected=False``, its combined bias as ``pedestal``). Verbs one after the other round each time.
+    gives (``gain_corrected=False``, its combined bias as ``pedestal``, ``photon_noise_of="surroundings"``). Verbs one
+    after the other round each time.
     Standard deviations of combined frames that say how they were made (NCOMBINE, COMBMETH) are brought to those of
     their error; see docs/ccdproc.md.
 
@@ -124,7 +128,9 @@ def ccd_process(
     planes = _opened(ccd, oscan, trim, oscan_median, oscan_model, say)
     cards: dict[str, object] = {}
     if error:
-        cards |= noise_step(planes, gain, readnoise, negative_is_zero=True, pedestal=pedestal)
+        cards |= noise_step(
+            planes, gain, readnoise, negative_is_zero=True, pedestal=pedestal, photon_noise_of=photon_noise_of
+        )
     if bad_pixel_mask is not None:
         if not isinstance(bad_pixel_mask, np.ndarray):
             raise ArgumentError(f"bad_pixel_mask must be an array, not {type(bad_pixel_mask).__name__}")

@@ -15,7 +15,15 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 
 from zeroframe.errors import ArgumentError, UnitError, UsageError
 from zeroframe.fits.precision import float_dtype
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_MASK, divisor_of, error_factor, level_of_flat
+from zeroframe.frames.calibration_frames import (
+    FLAT_LEVEL_CARD,
+    NO_MASK,
+    divisor_of,
+    error_factor,
+    level_of_flat,
+    share_in_flat,
+)
+from zeroframe.frames.numbers import is_number
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.verbs.arguments import file_name_of
 
@@ -229,9 +237,25 @@ class WorkingPlanes:
         usable = divisor_of(found.data, found.sigma, mask, lowest=lowest, level=level)
         self._flat, self._factors = _Other(usable.data, usable.sigma), self._factors._replace(flat=float(level))
         self._noise = self._noise._replace(flat_share=found.share)
+        if level == 1.0 and self._factors.pixels == 1.0:
+            self._noise = self._noise._replace(
+                bias_in_flat=self._share_in_flat(self._bias, flat), dark_in_flat=self._share_in_flat(self._dark, flat)
+            )
         if usable.unusable is not None:
             self.add_mask(usable.unusable)
         return level, 0 if usable.unusable is None else int(np.count_nonzero(usable.unusable))
+
+    @staticmethod
+    def _share_in_flat(other: _Other, flat: CCDData) -> float:
+        """Return what a frame that was subtracted from this one has to do with the flat, as that one's header says."""
+        level, words = flat.meta.get(FLAT_LEVEL_CARD), str(flat.meta.get("DARKCOR", ""))
+        if not other.name or not is_number(level):
+            return 0.0
+        dark, _, said = words.partition(" x ")
+        if other.name == flat.meta.get("ZEROCOR"):
+            # a dark that is subtracted beside the bias is less that bias
+            return other.share * share_in_flat(float(level), None, [_scale_said(said)] if dark else [])
+        return other.share * share_in_flat(float(level), _scale_said(said), []) if other.name == dark else 0.0
 
     def multiply(self, factor: float, unit: Unit) -> None:
         """Multiply by a factor that has no error; the result is in ``unit``."""
@@ -239,7 +263,13 @@ class WorkingPlanes:
         self.unit = unit
 
     def set_noise(
-        self, gain: float, read_noise: float, *, negative_is_zero: bool, pedestal: CCDData | None = None
+        self,
+        gain: float,
+        read_noise: float,
+        *,
+        negative_is_zero: bool,
+        pedestal: CCDData | None = None,
+        from_surroundings: bool = False,
     ) -> int:
         """Take photon and read noise as the uncertainty; return how many pixels are below the pedestal, or zero."""
         if self._is_begun:
@@ -249,6 +279,7 @@ class WorkingPlanes:
             self._pedestal = self._read_other(pedestal, "the pedestal")
             self._kind = kind  # it has no part in the uncertainty but this
         self._noise = NO_NOISE._replace(read_variance=(read_noise / gain) ** 2, per_gain=1.0 / gain)
+        self._noise = self._noise._replace(from_surroundings=from_surroundings)
         self._sigma, self._kind = None, StdDevUncertainty
         self._makes_noise = True
         if negative_is_zero:
@@ -390,6 +421,14 @@ class WorkingPlanes:
             return self._pixels.astype(working), out
         out[...] = self._pixels
         return out, out
+
+
+def _scale_said(text: str) -> float:
+    """Return by what a dark was multiplied, as the words behind its name say; 1 where they say something else."""
+    try:
+        return float(text or 1.0)
+    except ValueError:
+        return 1.0
 
 
 def _level(flat: NDArray[Any], mask: NDArray[np.bool_] | None, lowest: float, ccd: CCDData) -> float:

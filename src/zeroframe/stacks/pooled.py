@@ -1,0 +1,457 @@
+"""The error of each pixel of a combined frame, from the scatter of its own few values and that of all pixels.
+
+The standard deviation of two or three values says next to nothing: against truth, such errors give a chi-square of 14
+for two frames and of 2 for six. What all pixels have in common is known from hundreds of thousands: the variance of a
+value, which grows with the level by photon noise, and how many pixels are noisier than that, and by how much. The
+variance of a pixel is what is to be expected of it after its own scatter has been seen (empirical Bayes: H. Robbins,
+*Proc. 3rd Berkeley Symp.* 1956, 157; the mixture is fitted by expectation maximisation, Dempster, Laird & Rubin,
+*J. R. Stat. Soc. B* 39, 1, 1977). Where all pixels are alike that is the variance of all; a hot pixel, whose values
+scatter beyond what chance allows, keeps its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.frames.statistics import sampled_level
+from zeroframe.kernels.pooled import BINS, scatter_of_place
+from zeroframe.stacks.combine import CombineSpec, combine_stack
+from zeroframe.stacks.noise import read_bands, sample_bands
+from zeroframe.stacks.pooled_noise import PooledNoise, unbiased
+from zeroframe.stacks.stack import ArrayStack
+from zeroframe.workers import map_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from zeroframe.stacks.combine import Combined, Method
+    from zeroframe.stacks.stack import Stack
+
+__all__ = ["pooled_noise"]
+
+#: So many pixels are enough: a variance from 100 000 pixels of two frames is good to 0.4 %. Of many frames fewer are
+#: read, as each of their pixels says more.
+_PIXELS, _VALUES, _FEWEST_PIXELS = 100_000, 4_000_000, 2_000
+#: Levels are cut into bins of equal numbers, and the brightest tenth, where hot pixels are, further.
+_LEVEL_SHARES = (*np.linspace(0.0, 0.9, 13), 0.95, 0.98, 0.99, 0.997, 0.999, 1.0)
+_FEWEST_IN_BIN = 50
+#: Bins are no narrower than so many errors of a level: what level and scatter have in common by chance, as of whole
+#: numbers and of photons, is not what the variance does with the level.
+_APART = 5.0
+#: A slope of the variance with the level counts where it is so many of its errors.
+_SLOPE_ERRORS = 4.0
+#: What scatters by more than all but so few pixels do by chance takes no part in what is common to all.
+_TAIL = 1e-3
+_TRIMS = 30
+#: How much larger than common a pixel's variance may be: steps of sqrt(2), from half the noise of the
+#: others to 90 times that.
+_RATIOS = 2.0 ** (0.5 * np.arange(-4, 27))
+#: Numbers of steps below this much of their noise are as good as smooth. What differs by less than a thousandth of it
+#: is the same, but for rounding.
+_FINE_STEP, _SAME, _GRID_PIXELS = 0.05, 1e-3, 20_000
+#: With coarser steps the scatter of a few values has a few values only, and the MAD with any, which no mixture of
+#: smooth distributions can be fitted to; pixels are noisier then whose scatter comes about by chance once in 10,000.
+_COARSE_STEP = 0.6
+_BEYOND_CHANCE = 1e-4
+_EM_STEPS = 200
+_LEAST_CHANCE = 1e-12
+#: Ways of combining of which the error cannot be written down are tried on so many drawn pixels: 0.7 % of the variance.
+_DRAWN_PIXELS, _MOST_DRAWN_FRAMES = 40_000, 64
+_FEWEST_DRAWN = 1000
+#: Rejection of fewer good values than this costs nothing that could be seen.
+_HARMLESS_RATE = 1e-4
+_GRID_LOG = np.linspace(-24.0, 9.0, 6001)
+
+
+def pooled_noise(
+    stack: Stack,
+    spec: CombineSpec,
+    *,
+    rate: float | None = None,
+    factors: Sequence[float] | NDArray[np.float64] | None = None,
+    workers: int | None = None,
+    empty: Callable[..., NDArray[Any]] = np.empty,
+) -> PooledNoise | None:
+    """Learn from some rows of all frames what the noise of their pixels is.
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames. Always the same rows are read, whatever memory there is: a few megabytes of each of few frames.
+    spec : CombineSpec
+        How they are combined.
+    rate : float, optional
+        The fraction of good values that are rejected, where it is known.
+    factors : sequence of float, optional
+        What each frame is multiplied by.
+    workers : int, optional
+        How many threads.
+    empty : callable, optional
+        Makes arrays, as `numpy.empty` does.
+
+    Returns
+    -------
+    PooledNoise or None
+        None of a single frame, and where no pixel has two values.
+    """
+    frames = len(stack.names)
+    if frames < 2:
+        return None
+    bands = sample_bands(*stack.shape_yx, min(_PIXELS, max(_VALUES // frames, _FEWEST_PIXELS)))
+    rows = map_threads(lambda index: read_bands(stack, index, bands, empty), range(frames), workers)
+    arrays, level_variance = _levelled(rows, factors)
+    sample = ArrayStack(arrays, [None] * frames, stack.names)
+    # of few values the standard deviation says most, and of whole numbers a MAD may say nothing
+    by_std = replace(spec, method="average") if spec.method == "median" else spec
+    seen = _Seen.of(combine_stack(sample, by_std, workers=workers, empty=empty), by_std.method)
+    if seen is None:
+        return None
+    typical = seen.counts == seen.usual
+    rough = float(np.sqrt(np.median(seen.squares) or seen.squares.mean()))
+    law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, None, stack.dtype))[seen.usual]
+    common = _variance_by_level(seen.levels[typical], seen.squares[typical], law, seen.usual)
+    if common is None:
+        return None
+    read_variance, per_level, lowest, least = common
+
+    def expected(levels: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(np.maximum(read_variance + per_level * np.maximum(levels, lowest), least))
+
+    numbers = _Numbers.of(rows, float(np.sqrt(expected(np.median(seen.levels)))))
+    if spec.method == "median":
+        seen = _Seen.of(combine_stack(sample, spec, workers=workers, empty=empty), "median") or seen
+    typical = seen.counts == seen.usual
+    present = sorted({1, seen.usual, *np.unique(seen.counts).tolist()})[-_MOST_DRAWN_FRAMES:]
+    laws = _laws(spec, present, frames, rate, numbers)
+    if numbers.step > (_FINE_STEP if spec.method == "median" else _COARSE_STEP):
+        tables = [_gate(laws[count]) for count in present]
+    else:
+        relative = np.sqrt(seen.squares[typical] / expected(seen.levels[typical]))
+        shares = _mixture(relative, laws[seen.usual])
+        tables = [_table(laws[count], shares) for count in present]
+    law_of_levels = (read_variance, per_level, lowest, least, level_variance)
+    return PooledNoise(*law_of_levels, tuple(present), tuple(map(tuple, tables)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Pixels of a combination of two values or more: how many, their level, and the square of their scatter."""
+
+    counts: NDArray[np.int64]
+    levels: NDArray[Any]
+    squares: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, found: Combined, method: Method) -> _Seen | None:
+        """Take what came out; None where that is nothing."""
+        counts = found.counts.reshape(-1).astype(np.int64)
+        usable = (counts >= 2) & np.isfinite(found.uncertainty.reshape(-1))
+        if np.count_nonzero(usable) < 2:
+            return None
+        n = counts[usable]
+        to_level, to_scatter = (1.0 / n, 1.0 / np.sqrt(n)) if method == "sum" else (np.ones(n.size), np.sqrt(n))
+        scatters = found.uncertainty.reshape(-1)[usable] * to_scatter * unbiased(method, n)
+        return cls(n, found.data.reshape(-1)[usable] * to_level, np.square(scatters))
+
+    @property
+    def usual(self) -> int:
+        """How many values most pixels have."""
+        return int(np.bincount(self.counts).argmax())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Numbers:
+    """What the values of the frames are like.
+
+    Attributes
+    ----------
+    sigma : float
+        Their noise.
+    step : float
+        Of the grid on which they stand, over their noise; 0.0 where it is so fine that it does not matter.
+    places : ndarray or None
+        Where the truth of some pixels stands between two steps, where all frames stand on one grid: all over it, or
+        nearly the same in all of them. None where levels were subtracted that are no whole numbers.
+    dtype : dtype
+        Theirs.
+    """
+
+    sigma: float
+    step: float
+    places: NDArray[np.float64] | None
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, frames: Sequence[NDArray[Any]], sigma: float) -> _Numbers:
+        """Look at two frames: how neighbours differ in their difference, whatever was subtracted from row or pixel."""
+        first, second = (frame[: max(_GRID_PIXELS // frame.shape[1], 1)] for frame in frames[:2])
+        with np.errstate(invalid="ignore"):  # the same infinity in both
+            between = second - first
+            differences = np.abs(np.diff(between, axis=1))
+        differences = differences[(differences > _SAME * sigma) & np.isfinite(differences)]
+        if not differences.size:
+            return cls(sigma, 0.0, None, first.dtype)
+        step = float(np.quantile(differences, 0.001))
+        if step < _FINE_STEP * sigma:
+            return cls(sigma, 0.0, None, first.dtype)
+        apart = between[np.isfinite(between)] / step
+        if not np.mean(np.abs(apart - np.rint(apart)) < _SAME) > 0.9:
+            return cls(sigma, step / sigma, None, first.dtype)
+        with np.errstate(invalid="ignore"):
+            means = np.mean([frame[: len(first)] for frame in frames], axis=0, dtype=np.float64)
+            places = ((means - first) / step % 1.0).reshape(-1)
+        return cls(sigma, step / sigma, places[np.isfinite(places)], first.dtype)
+
+    def rounded(self, values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+        """Return the errors of drawn values, shape (frames, 1, pixels), that stand on such a grid."""
+        if not self.step:
+            return values
+        frames, _, pixels = values.shape
+        if self.places is None or not self.places.size:
+            truth, origins = random.random((1, 1, pixels)), random.random((frames, 1, pixels))
+        else:
+            truth, origins = random.choice(self.places, (1, 1, pixels)), np.zeros((1, 1, 1))
+        noise = max(1.0 / self.step**2 - 1.0 / 12.0, 0.0) ** 0.5
+        steps = np.rint(values * noise + truth + origins) - origins - truth
+        return np.asarray(steps * self.step)
+
+
+def _levelled(
+    frames: Sequence[NDArray[Any]], factors: Sequence[float] | NDArray[np.float64] | None
+) -> tuple[list[NDArray[Any]], float]:
+    """Return rows of each frame, brought to one level, and the variance of the levels."""
+    scale = np.ones(len(frames)) if factors is None else np.asarray(factors, dtype=np.float64)
+    levels = scale * [sampled_level(frame) for frame in frames]
+    known = np.isfinite(levels)
+    middle = float(np.median(levels[known])) if known.any() else 0.0
+    shifts = np.where(known, levels - middle, 0.0)
+    rows = [
+        frame * frame.dtype.type(factor) - frame.dtype.type(shift)
+        for frame, factor, shift in zip(frames, scale, shifts, strict=True)
+    ]
+    # the error of the levels themselves is of the order of a hundredth of the noise
+    return rows, float(np.var(levels[known], ddof=1)) if np.count_nonzero(known) > 1 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Law:
+    """How values of one normal distribution, of sigma 1, scatter, and what is the error of their combination.
+
+    Attributes
+    ----------
+    squares, shares : ndarray
+        Which fraction of pixels has a scatter whose square is no larger.
+    loss : float
+        Variance of the result, in that of a plain mean of so many values.
+    """
+
+    squares: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    loss: float
+
+    def below(self, square: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Fraction of pixels with less scatter."""
+        return np.interp(square, self.squares, self.shares, left=0.0, right=1.0)
+
+    def trimmed(self) -> tuple[float, float]:
+        """Where scatters are cut, and the mean of the squares below."""
+        cut = float(np.interp(1.0 - _TAIL, self.shares, self.squares))
+        steps = np.diff(self.shares, prepend=0.0)
+        kept = self.squares <= cut
+        return cut, float((steps * self.squares)[kept].sum() / steps[kept].sum())
+
+
+#: One value has no scatter.
+_ONE_VALUE = _Law(np.zeros(2), np.array([0.0, 1.0]), 1.0)
+
+
+def _laws(
+    spec: CombineSpec, counts: Sequence[int], frames: int, rate: float | None, numbers: _Numbers
+) -> dict[int, _Law]:
+    """Return how so many values scatter: by the chi-square distribution of a mean, else as drawn numbers do."""
+    rejects = spec.rejection.drop_low + spec.rejection.drop_high > 0 or (
+        spec.rejection.clips and (rate is None or rate > _HARMLESS_RATE)
+    )
+    laws = _drawn(spec, frames, numbers) if rejects else {}
+    for count in counts:
+        if count < 2:
+            laws[count] = _ONE_VALUE
+        elif count not in laws:
+            # of pixels that lost a value by a mask, the rest is as good as any
+            alone = _drawn(CombineSpec(spec.method), count, numbers) if spec.method == "median" else {}
+            laws[count] = alone.get(count) or _chi_square(count - 1)
+    return laws
+
+
+def _chi_square(freedom: int) -> _Law:
+    """Chi-square over its degrees of freedom: its density times x, over equal steps of log x."""
+    log_density = 0.5 * freedom * (_GRID_LOG - np.exp(_GRID_LOG))
+    density = np.exp(log_density - log_density.max())
+    shares = np.cumsum(density)
+    return _Law(np.exp(_GRID_LOG), shares / shares[-1], 1.0)
+
+
+def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers) -> dict[int, _Law]:
+    """Combine drawn numbers just so; return what comes of it for each number of values that is left often."""
+    n = min(frames, _MOST_DRAWN_FRAMES)
+    random = np.random.default_rng(1)
+    values = numbers.rounded(random.standard_normal((n, 1, _DRAWN_PIXELS)), random)
+    rejection, share = spec.rejection, n / frames
+    if not rejection.is_none:  # limits of value are those of the data, not of drawn numbers
+        rejection = replace(
+            rejection,
+            value_low=None,
+            value_high=None,
+            drop_low=round(rejection.drop_low * share),
+            drop_high=round(rejection.drop_high * share),
+            floor_adu=1.0 if rejection.spread == "floor" else rejection.floor_adu / numbers.sigma,
+            photon_adu=0.0,
+        )
+    # of the type of the frames: for that kernels are compiled already
+    stack = ArrayStack(list(values.astype(numbers.dtype)), [None] * n, ("",) * n)
+    found = combine_stack(stack, CombineSpec(spec.method, rejection), workers=1)
+    counts = found.counts.reshape(-1)
+    laws = {}
+    for count in np.unique(counts).tolist():
+        chosen = counts == count
+        if count < 2 or np.count_nonzero(chosen) < _FEWEST_DRAWN:
+            continue
+        root = count**-0.5 if spec.method == "sum" else count**0.5
+        error = found.uncertainty.reshape(-1)[chosen].astype(np.float64)
+        scatter = np.square(error * root * unbiased(spec.method, np.array(count)))
+        results = found.data.reshape(-1)[chosen].astype(np.float64) / (count if spec.method == "sum" else 1)
+        scatter.sort()
+        shares = np.arange(1, scatter.size + 1) / scatter.size
+        laws[count] = _Law(scatter, shares, float(np.mean(np.square(results)) * count))
+    if n < frames and n in laws:
+        laws[frames] = laws[n]
+    return laws
+
+
+def _variance_by_level(
+    levels: NDArray[Any], scatters: NDArray[np.float64], law: _Law, count: int
+) -> tuple[float, float, float, float] | None:
+    """Fit variance = a + b level to pixels in bins of level; return a, b, the lowest level and the least variance."""
+    cut, below = law.trimmed()
+    whole = _trimmed_mean(scatters, cut, below)
+    if not whole > 0:
+        return None
+    edges = _apart(np.quantile(levels, _LEVEL_SHARES), _APART * float(np.sqrt(whole / count)))
+    place = np.clip(np.searchsorted(edges, levels, side="right") - 1, 0, max(edges.size - 2, 0))
+    points = []
+    for number in np.unique(place):
+        chosen = place == number
+        size = int(np.count_nonzero(chosen))
+        if size >= _FEWEST_IN_BIN:
+            level = float(levels[chosen].mean(dtype=np.float64))
+            points.append((level, _trimmed_mean(scatters[chosen], cut, below), size))
+    flat = (whole, 0.0, float(edges[0]), whole)
+    if len(points) < 3:
+        return flat
+    x, variance, sizes = (np.array(column) for column in zip(*points, strict=True))
+    spread = _relative_error(law)
+    fit = np.full(x.size, whole)
+    slope = error = 0.0
+    for _ in range(3):  # weights are by what was fitted
+        weight = sizes / np.square(spread * fit)
+        center = np.average(x, weights=weight)
+        away = x - center
+        slope = float(np.sum(weight * away * variance) / np.sum(weight * away**2))
+        error = float(1.0 / np.sqrt(np.sum(weight * away**2)))
+        level0 = float(np.average(variance, weights=weight))
+        fit = np.maximum(level0 + slope * away, 0.1 * whole)
+    # bins that do not lie on a line make its slope less certain
+    scaled = float(np.sum(weight * np.square(variance - level0 - slope * away)) / max(x.size - 2, 1))
+    if not slope > _SLOPE_ERRORS * error * max(scaled, 1.0) ** 0.5:
+        return flat
+    lowest = float(x[0])
+    read = level0 - slope * float(center)
+    return read, slope, lowest, max(read + slope * lowest, 0.5 * float(variance.min()))
+
+
+def _apart(edges: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """Return those edges that stand so far from the one before, and the last."""
+    kept = [float(edges[0])]
+    for edge in edges[1:].tolist():
+        if edge - kept[-1] >= least:
+            kept.append(edge)
+    if len(kept) == 1 or kept[-1] < edges[-1]:
+        kept = [*kept[:-1], float(edges[-1])] if len(kept) > 1 else [kept[0], float(edges[-1])]
+    return np.array(kept)
+
+
+def _relative_error(law: _Law) -> float:
+    """Return the standard deviation of the square of a scatter, over its mean."""
+    steps = np.diff(law.shares, prepend=0.0)
+    mean = float(np.sum(steps * law.squares))
+    return float(np.sqrt(np.sum(steps * np.square(law.squares - mean))) / mean)
+
+
+def _trimmed_mean(scatters: NDArray[np.float64], cut: float, below: float) -> float:
+    """Return the variance of what is no noisier than the others.
+
+    Means, not medians: of whole numbers the median may be zero where the noise is not.
+    """
+    variance = float(scatters.mean())
+    if not variance > 0:
+        return 0.0
+    for _ in range(_TRIMS):
+        kept = scatters[scatters <= cut * variance]
+        if not kept.size:
+            break
+        found = float(kept.mean()) / below
+        if not found > 0 or abs(found / variance - 1.0) < 1e-4:
+            break
+        variance = found
+    return variance
+
+
+def _mixture(relative: NDArray[np.float64], law: _Law) -> NDArray[np.float64]:
+    """Fit which fractions of the pixels have which of ``_RATIOS``."""
+    edges = np.concatenate([scatter_of_place(np.arange(BINS + 1.0)), [np.inf]])
+    counted, _ = np.histogram(relative, edges)
+    chances = np.diff(law.below(np.square(edges)[:, None] / _RATIOS), axis=0)
+    shares = np.full(_RATIOS.size, 0.01 / (_RATIOS.size - 1))
+    shares[_RATIOS == 1.0] = 0.99
+    seen = counted > 0
+    counted, chances = counted[seen] / counted.sum(), chances[seen]
+    for _ in range(_EM_STEPS):
+        total = chances @ shares
+        updated: NDArray[np.float64] = shares * ((counted / np.maximum(total, 1e-300)) @ chances)
+        shares = updated / updated.sum()
+    return shares
+
+
+def _table(law: _Law, shares: NDArray[np.float64]) -> list[float]:
+    """Return by the scatter of a pixel what its noise is to be expected to be, over that of all."""
+    if law is _ONE_VALUE:
+        return [float(np.sqrt(np.sum(shares * _RATIOS)))] * (BINS + 1)
+    places = np.arange(BINS + 1.0)
+    low, high = (np.square(scatter_of_place(np.maximum(places + half, 0.0))) for half in (-0.5, 0.5))
+    chances = law.below(high[:, None] / _RATIOS) - law.below(low[:, None] / _RATIOS)
+    total = chances @ shares
+    known = np.flatnonzero(total > _LEAST_CHANCE)
+    variance = np.interp(places, known, (chances @ (shares * _RATIOS))[known] / total[known])
+    # what was never to be expected has the noise that it shows
+    beyond = places > known[-1]
+    variance[beyond] = np.maximum(variance[beyond], np.square(scatter_of_place(places[beyond])))
+    found: list[float] = np.sqrt(np.maximum.accumulate(variance) * law.loss).tolist()
+    return found
+
+
+def _gate(law: _Law) -> list[float]:
+    """Do the same for round numbers: what scatters by more than chance allows has its own noise, all else that of all.
+
+    The scatter of a few whole numbers has a few values only, which no mixture of smooth distributions can be fitted to.
+    """
+    if law is _ONE_VALUE:
+        return [1.0] * (BINS + 1)
+    squares = np.square(scatter_of_place(np.arange(BINS + 1.0)))
+    cut = float(np.interp(1.0 - _BEYOND_CHANCE, law.shares, law.squares))
+    found: list[float] = np.sqrt(np.where(squares > cut, squares, 1.0) * law.loss).tolist()
+    return found

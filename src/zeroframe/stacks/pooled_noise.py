@@ -1,0 +1,83 @@
+"""What is known of the noise of all pixels of a stack, and what that makes of the scatter of each: its error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.headers.result_cards import ERROR_CARD
+from zeroframe.kernels.pooled import pool_uncertainty
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["PooledNoise", "unbiased"]
+
+
+@dataclass(frozen=True, slots=True)
+class PooledNoise:
+    """What is known of the noise of all pixels of a stack.
+
+    Attributes
+    ----------
+    read_variance, per_level : float
+        Variance of one value of a frame at a level of zero, and what one unit of the level adds to it.
+    lowest_level, least_variance : float
+        Lower ones were not seen, and are not made of the two above.
+    level_variance : float
+        That of the levels of the frames: an error that all pixels have in common, which none of them shows alone.
+    counts : tuple of int
+        For how many values there is a table, in rising order.
+    tables : tuple of tuple of float
+        For each, by the scatter of a pixel's values over what all pixels have: its noise over that.
+    """
+
+    read_variance: float
+    per_level: float
+    lowest_level: float
+    least_variance: float
+    level_variance: float
+    counts: tuple[int, ...]
+    tables: tuple[tuple[float, ...], ...]
+
+    def apply(
+        self, method: str, frames: int, data: NDArray[Any], uncertainty: NDArray[Any], counts: NDArray[np.uint16]
+    ) -> None:
+        """Make of the scatter of pixels their errors, in place.
+
+        Parameters
+        ----------
+        method : {'average', 'median', 'sum'}
+            How they were combined.
+        frames : int
+            How many values a pixel may have.
+        data, uncertainty, counts : ndarray, shape (pixels,)
+            As `zeroframe.stacks.combine.Combined` has them.
+        """
+        n = np.maximum(np.arange(frames + 1.0), 1.0)
+        ones = np.ones(frames + 1)
+        if method == "sum":
+            of_count = np.array([1.0 / n, unbiased(method, n) / np.sqrt(n), np.sqrt(n)])
+        else:
+            of_count = np.array([ones, unbiased(method, n) * np.sqrt(n), 1.0 / np.sqrt(n)])
+        rows = np.searchsorted(np.array(self.counts), np.arange(frames + 1), side="right") - 1
+        law = (self.read_variance, self.per_level, self.lowest_level, self.least_variance, self.level_variance)
+        tables = np.array(self.tables)
+        pool_uncertainty(
+            data, uncertainty, counts, of_count, np.array(law), tables, np.maximum(rows, 0).astype(np.int32)
+        )
+
+    def cards(self, method: str, frames: int) -> dict[str, tuple[Any, str]]:
+        """Return what a header says of standard deviations that are made so."""
+        to_result = frames**0.5 if method == "sum" else frames**-0.5
+        error = self.level_variance**0.5 * to_result
+        said: dict[str, tuple[Any, str]] = {ERROR_CARD: ("pixel", "UNCERT: error of each pixel, noise pooled")}
+        return said | ({"LEVELERR": (error, "error of the level, common to all pixels")} if error > 0 else {})
+
+
+def unbiased(method: str, n: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what a standard deviation that is divided by n is multiplied by; a MAD says what it says."""
+    count = np.asarray(n, dtype=np.float64)
+    return np.ones(count.shape) if method == "median" else np.sqrt(count / np.maximum(count - 1.0, 1.0))
