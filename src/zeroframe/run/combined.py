@@ -40,6 +40,7 @@ __all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts.
 _SATURATED_FLAT = 0.01
+_WRONG_FLATS = ("light", "shape", "pattern")
 _GAIN_PIXELS = 400_000
 _GAIN_BAND_ROWS = 16
 _LEVEL_PIXELS = 100_000
@@ -113,9 +114,11 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
         for flag in _saturated_flats(qualities):
             flags.append(flag)
             left_out[flag.path] = flag.sentence
+        # what the others tell to be wrong spoils the combined flat; scaled to their level it is mostly noise
+        left_out |= {flag.path: flag.sentence for flag in flags if flag.what in _WRONG_FLATS}
     if group.reject_outliers:
         reasons: dict[Path, list[str]] = {}
-        for flag in flags:
+        for flag in (flag for flag in flags if flag.what != "shapes"):
             reasons.setdefault(flag.path, []).append(flag.sentence)
         left_out = {path: "; ".join(sentences) for path, sentences in reasons.items()}
     return left_out, tuple(flags)

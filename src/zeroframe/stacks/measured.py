@@ -11,6 +11,7 @@ import numpy as np
 
 from zeroframe.frames.quality import FrameQuality, _bands, _count_extremes, _measured, flag_frames
 from zeroframe.frames.statistics import sampled_level
+from zeroframe.headers.kinds import is_scaled_by_level
 from zeroframe.stacks.bands import combine_in_bands
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.stacks.combine import combine_stack
@@ -96,10 +97,18 @@ class Judge:
         self, paths: Sequence[Path], stack: Stack, *, workers: int | None = None
     ) -> tuple[tuple[Flag, ...], tuple[Flag, ...]]:
         """Tell which frames do not belong to the others, by some rows of each: those kept, and those to be left out."""
-        measured = map_threads(lambda index: measure_rows(stack, index), range(len(paths)), workers)
+        flats = [path in self.facts and is_scaled_by_level(self.facts[path].kind) for path in paths]
+        measured = map_threads(
+            lambda index: measure_rows(stack, index, is_flat=flats[index]), range(len(paths)), workers
+        )
         qualities = dict(zip(paths, measured, strict=True))
         flags = tuple(flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted))
-        return ((), flags) if self.reject else (flags, ())
+        if not self.reject:
+            return flags, ()
+        # where flats contradict each other, nothing tells which of them is right
+        return tuple(flag for flag in flags if flag.what == "shapes"), tuple(
+            flag for flag in flags if flag.what != "shapes"
+        )
 
     def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
         """Return kind and gain of frames, each where all have the same."""
@@ -256,7 +265,7 @@ class ChosenStack:
         self.stack.read_rows(self.numbers[index], rows, out)
 
 
-def measure_rows(stack: Stack, index: int) -> FrameQuality:
+def measure_rows(stack: Stack, index: int, *, is_flat: bool = False) -> FrameQuality:
     """Measure one frame of a stack without reading all of it.
 
     Parameters
@@ -265,6 +274,8 @@ def measure_rows(stack: Stack, index: int) -> FrameQuality:
         The frames.
     index : int
         Which.
+    is_flat : bool
+        Whether the shape of its light is measured.
 
     Returns
     -------
@@ -273,5 +284,6 @@ def measure_rows(stack: Stack, index: int) -> FrameQuality:
     """
     bands = _bands(stack.shape_yx[0])
     rows = read_bands(stack, index, bands)
-    measured = _measured(rows.reshape(len(bands), -1, rows.shape[1]), sampled_level(rows))
+    level = sampled_level(rows)
+    measured = _measured(rows.reshape(len(bands), -1, rows.shape[1]), level, is_flat=is_flat)
     return replace(measured, non_finite=_count_extremes(rows, None)[1], pixels=rows.size)
