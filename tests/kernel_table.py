@@ -21,6 +21,7 @@ from zeroframe.kernels import lacosmic as laplacian
 from zeroframe.kernels import raw as frame
 from zeroframe.kernels import sorting as networks
 from zeroframe.kernels import stack as stacks
+from zeroframe.kernels import stack_weighted as weighted
 from zeroframe.kernels._jit import _Kernel
 
 #: Whether our loader has to work with the numba that is installed; with others numba's own dispatcher is enough.
@@ -184,6 +185,8 @@ def stacks_of(dtype, frames):
         own = values.copy()
         stacks.stack_reject(own, factors, pairs, limits)
         yield (own,)
+    weighted.stack_weighted(values, factors, 1.0 + np.arange(frames) / 2, pairs, REJECTIONS["noise"], *results)
+    yield results
 
 
 #: What is called, by name; each yields tuples of numbers and arrays.

@@ -215,6 +215,10 @@ class Origin:
         """Return the frames as they are compared and combined."""
         return stack
 
+    def variances(self) -> tuple[float, ...] | None:
+        """Return the relative variances of what was `seen`, where they differ enough to be weighed by."""
+        return None
+
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:  # noqa: ARG002
         """Return the combined frame as it is written."""
         return Finished(combined.data, combined.uncertainty, combined.mask, combined.counts, {})
@@ -313,6 +317,7 @@ def _combine_opened(
         job.clip_spread,
         kind=kind,
         gain_e_per_adu=gain,
+        variances=origin.variances(),
         mem_limit_bytes=means.limit_bytes,
         workers=means.workers,
         empty=means.empty,

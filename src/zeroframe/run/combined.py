@@ -45,6 +45,8 @@ _GAIN_PIXELS = 400_000
 _GAIN_BAND_ROWS = 16
 _LEVEL_PIXELS = 100_000
 _LIT = 0.5
+#: Flats weigh by their light where their plain average would have so many times the variance.
+_WORTH_WEIGHTS = 1.04
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ class _GroupOrigin(Origin):
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
+        self._variances: tuple[float, ...] | None = None
 
     def key(self, unreadable: Sequence[Path]) -> str:
         # of all frames that are there: which of them are left out follows from their pixels
@@ -183,7 +186,14 @@ class _GroupOrigin(Origin):
         usual = float(np.median(levels))
         if not all(level > 0 for level in levels):
             return stack
-        return ScaledStack(stack, tuple(usual / level for level in levels))
+        factors = tuple(usual / level for level in levels)
+        # a flat of photons that is multiplied by a factor has that factor as its variance
+        lost = sum(factors) * sum(1.0 / factor for factor in factors) / len(factors) ** 2
+        self._variances = factors if lost > _WORTH_WEIGHTS else None
+        return ScaledStack(stack, factors)
+
+    def variances(self) -> tuple[float, ...] | None:
+        return self._variances
 
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
         cards: dict[str, tuple[Any, str]] = {}

@@ -124,6 +124,7 @@ def prepare(
     *,
     kind: Kind | None = None,
     gain_e_per_adu: float | None = None,
+    variances: tuple[float, ...] | None = None,
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
     empty: Callable[..., NDArray[Any]] = np.empty,
@@ -142,6 +143,8 @@ def prepare(
         What the frames are.
     gain_e_per_adu : float, optional
         As `zeroframe.stacks.clipping.noise_floor` uses it.
+    variances : tuple of float, optional
+        Of frames of unequal noise; where they are averaged and the noise may decide what is rejected, they weigh by it.
     mem_limit_bytes, workers
         As for `zeroframe.stacks.noise.measure_noise`.
     empty : callable, optional
@@ -155,10 +158,15 @@ def prepare(
     of_frames = frame_noise(stack, workers=workers, empty=empty)
     bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
     levels = map_threads(lambda index: sampled_level(read_bands(stack, index, bands, empty)), range(frames), workers)
-    floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu)
+    weighs = variances is not None and spread == "noise" and spec.method == "average" and of_frames is not None
+    unequal = variances if weighs else None
+    floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu, variances=unequal)
     known = with_floor(spec, spread, floor, frames)
+    if floor is not None and unequal is not None:
+        known = replace(known, variances=unequal)
+    usual = floor.noise_adu if floor is not None and unequal is not None else of_frames.typical if of_frames else 0.0
     with ThreadPoolExecutor(1) as beside:  # a third of the time of all that follows
-        rate = None if of_frames is None else beside.submit(gaussian_rate, frames, known.rejection, of_frames.typical)
+        rate = None if of_frames is None else beside.submit(gaussian_rate, frames, known.rejection, usual)
         sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers, empty=empty)
         noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
         excess = explain_excess(sample, known, noise, workers=workers)
