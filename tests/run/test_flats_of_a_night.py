@@ -11,7 +11,9 @@ from nights import carried_out
 from workbench import write_raw
 
 BIAS = 1000.0
-RECIPE = '[frames]\noverscan = "none"\ntrim = "[:,:]"\ngain_e_per_adu = 1.0\n[steps]\ndark = false\ncosmic_rays = "none"\n'
+RECIPE = (
+    '[frames]\noverscan = "none"\ntrim = "[:,:]"\ngain_e_per_adu = 1.0\n[steps]\ndark = false\ncosmic_rays = "none"\n'
+)
 
 
 @pytest.fixture

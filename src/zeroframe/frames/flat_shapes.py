@@ -205,7 +205,7 @@ def _without_light(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
     if others_are_lit:
         weak = [path for path in weak if flats[path].light_adu < _DARK_FRACTION * brightest]
     elif _share_a_pattern([flats[path] for path in weak]):
-        return []  # fibres and slits vary from pixel to pixel by more than a tenth of their light, always in the same way
+        return []  # fibres vary from pixel to pixel by more than a tenth of their light, always in the same way
     return [
         FlatOddity(
             path, "light", noises[path], _DARK_NOISES,
@@ -331,7 +331,7 @@ def _of_other_pattern(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
     return [
         FlatOddity(
             path, "pattern", float(share), _LEAST_PATTERN,
-            f"the pattern of its pixels is not that of the others: it has {100 * max(share, 0.0):.0f} % of it in common "
+            f"the pattern of its pixels is not that of the others: {100 * max(share, 0.0):.0f} % of it in common "
             f"(limit {100 * _LEAST_PATTERN:g} %), as if it was flipped, shifted, or of another light",
         )
         for path, share, is_odd in zip(paths, shared / usual if usual > 0 else shared, odd, strict=True)

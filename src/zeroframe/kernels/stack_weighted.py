@@ -153,7 +153,7 @@ def _write(sums: Array, start: int, size: int, out: Array, uncertainty: Array, c
             shift = sums[3, p] / total
             variance = sums[4, p] / total - shift * shift
             out[start + p] = sums[0, p] + shift
-            uncertainty[start + p] = np.sqrt((variance if variance > 0.0 else 0.0) / n)
+            uncertainty[start + p] = np.sqrt(max(variance, 0.0) / n)
         else:
             out[start + p] = np.nan
             uncertainty[start + p] = np.nan

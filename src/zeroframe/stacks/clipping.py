@@ -43,7 +43,7 @@ __all__ = [
 ClipSpread = Literal["noise", "mad", "std", "ccd"]
 #: What the words stand for.
 CLIP_SPREADS: dict[ClipSpread, str] = {
-    "noise": "1.4826 MAD, but no less than the noise of the frames; of five calibration frames or fewer their noise alone",
+    "noise": "1.4826 MAD, but no less than the noise of the frames; of up to five calibration frames that noise",
     "mad": "1.4826 MAD, as in the CCD reduction notebooks",
     "std": "standard deviation, as IRAF's sigclip",
     "ccd": "the noise of the frames alone, as IRAF's ccdclip",

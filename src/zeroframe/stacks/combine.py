@@ -331,7 +331,9 @@ def combine_stack(
             f"dropping the {dropped[0]} lowest and {dropped[1]} highest values leaves nothing of {frames} frames; "
             "drop fewer"
         )
-    if spec.variances is not None and (len(spec.variances) != frames or spec.method != "average" or weights is not None):
+    if spec.variances is not None and (
+        len(spec.variances) != frames or spec.method != "average" or weights is not None
+    ):
         raise UsageError(f"variances of {len(spec.variances)} frames are for an average of as many, without weights")
     scale = _checked_factors(factors, frames)
     _check_weights(weights, spec, (frames, *shape))
