@@ -36,8 +36,8 @@ _STEEP_CELLS = 7 * _BOX
 _SHARP = 0.5
 #: Cells that are beyond an edge, in the box around one at it.
 _BEYOND = _BOX // 2
-#: and where more of them stand off than this fraction, or than so many lines of them hold, that is the image: orders of
-#: a spectrograph, not defects.
+#: and where more of them stand off than this fraction, beside those of so many rows and columns, that is the image:
+#: orders of a spectrograph, not defects.
 _MOST_CELLS, _MOST_LINES = 0.02, 3
 #: Rows or columns of which more than this fraction stand off the mean of so many, in turn, are a pattern.
 _PATTERN_SHARE, _PATTERN_PERIOD = 0.05, 8
@@ -108,7 +108,10 @@ def standing_off(image: NDArray[Any], limits: StandOff) -> NDArray[np.bool_]:
             work = work.copy() if work is image else work
             work[tuple(spoilt.T)] = np.nan
         work, scale = _binned(work), 2 * scale
-        spoilt = _coarse_defects(image, work, scale, limits, mask)
+        found = _coarse_defects(image, work, scale, limits, mask)
+        if found is None:
+            break  # what is structured by squares of this size is so by larger ones
+        spoilt = found
     return mask
 
 
@@ -149,8 +152,11 @@ def _binned(image: NDArray[Any]) -> NDArray[Any]:
 
 def _coarse_defects(
     image: NDArray[Any], cells: NDArray[Any], scale: int, limits: StandOff, mask: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Mask the pixels in and around the cells of a binned image that stand off; return which cells those are."""
+) -> NDArray[np.int64] | None:
+    """Mask the pixels in and around the cells of a binned image that stand off; return which cells those are.
+
+    None where they are the image.
+    """
     goes_on = limits.above_only or min(cells.shape) < _STEEP_CELLS
     beyond_edges: dict[str, Any] = {"mode": "reflect", "reflect_type": "odd"} if goes_on else {"mode": "symmetric"}
     padded = np.pad(cells, _BEYOND, **beyond_edges)
@@ -166,8 +172,8 @@ def _coarse_defects(
         # what is not finite stood off before it was binned; what is no sharper than a slope is the image
         odd = np.isfinite(off) & ((off if limits.above_only else np.abs(off)) > reach) & (sharp > _SHARP * np.abs(off))
     places, medians, off = places[odd], medians[odd], off[odd]
-    if len(places) > max(_MOST_CELLS, _MOST_LINES / min(cells.shape)) * cells.size:
-        places = places[:0]
+    if _without_lines(places, cells.shape) > _MOST_CELLS * cells.size:
+        return None
     reach_yx = np.arange(-scale, 2 * scale)
     ny, nx = image.shape
     for start in range(0, len(places), max(_CELLS_AT_ONCE // scale**2, 1)):
@@ -179,7 +185,16 @@ def _coarse_defects(
         same_side = (image[y, x] < around) == (off[some, None, None] < 0)
         which = np.nonzero(same_side & limits.beyond(image[y, x], around))
         mask[y[which[0], which[1], 0], x[which[0], 0, which[2]]] = True
-    return places
+    found: NDArray[np.int64] = places
+    return found
+
+
+def _without_lines(places: NDArray[np.int64], shape_yx: tuple[int, ...]) -> int:
+    """Return how many places there are beside the few rows and columns that hold most."""
+    total = len(places)
+    for axis in (0, 1):
+        total -= int(np.sort(np.bincount(places[:, axis], minlength=shape_yx[axis]))[-_MOST_LINES:].sum())
+    return total
 
 
 def _sharpness(padded: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
