@@ -1,4 +1,4 @@
-"""Hot and bad pixels by kind: single ones, columns and clusters of any width, glow, patterns; found and false counted."""
+"""Hot and bad pixels by kind: single ones, columns and clusters of any width, glow, patterns."""
 
 from __future__ import annotations
 
