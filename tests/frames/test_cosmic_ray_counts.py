@@ -28,8 +28,8 @@ def searched(make, size, *, known=True, **options):
 def test_stars_are_not_touched_and_hits_are_found(fwhm):
     total = searched(stars, fwhm)
     assert total.touched <= 0.002 * total.stars + 1  # two standard errors of so few stars
-    # where stars are 10 pixels wide, half of the field lies in their light
-    assert total.tracks_found > (0.95 if fwhm < 8.0 else 0.93) * total.tracks
+    # points as sharp as hits hide some; where stars are 10 pixels wide, half of the field lies in their light
+    assert total.tracks_found > (0.95 if 1.5 < fwhm < 8.0 else 0.93) * total.tracks
     assert total.found > 0.92 * total.pixels
 
 
