@@ -24,7 +24,7 @@ PLAIN = '[steps]\ncosmic_rays = "none"\n'
 #: A power of two: a noise in electrons is that in ADU to the last bit.
 GAIN = "[frames]\ngain_e_per_adu = 2.0\n"
 #: A flat of which some pixels are too dim to be believed.
-DIM = "[flat]\nmin_value = 0.98\n"
+DIM = "[flat]\nmin_value = 0.88\n"
 LFC, CG16M = "palomar-lfc", "apogee-cg16m"
 ELECTRONS = "to_electrons = true\n"
 MEANS = RECIPES[LFC].replace('"median"', '"mean"')

@@ -323,23 +323,23 @@ def _side(frame: SkyFrame, y: int, x: int, number: int) -> float:
 
 
 @kernel
-def _beside(frame: SkyFrame, y: int, x: int, number: int) -> float:
+def _beside(frame: SkyFrame, y: int, x: int, number: int) -> tuple[float, bool]:
     """Return the mean of the two neighbours along the axis where it is less, of those where both are known.
 
-    One of two says nothing: on a slope it may be anything. Where neither axis has both, it is the highest neighbour
-    that is known; NaN where there is none.
+    One of two says nothing: on a slope it may be anything. Where neither axis has both, which is said, too, it is the
+    highest neighbour that is known; NaN where there is none.
     """
     up, down = _side(frame, y - 1, x, number), _side(frame, y + 1, x, number)
     left, right = _side(frame, y, x - 1, number), _side(frame, y, x + 1, number)
     along_y, along_x = 0.5 * (up + down), 0.5 * (left + right)
     if along_y == along_y and along_x == along_x:
-        return min(along_y, along_x)
+        return min(along_y, along_x), True
     if along_y == along_y or along_x == along_x:
-        return along_y if along_y == along_y else along_x
+        return (along_y if along_y == along_y else along_x), True
     highest = np.nan
     for value in (up, down, left, right):
         highest = value if not value <= highest and value == value else highest
-    return highest
+    return highest, False
 
 
 @kernel
@@ -380,12 +380,16 @@ def _sky_at(frame: SkyFrame, y: int, x: int) -> float:
 def _is_blunt(frame: SkyFrame, y: int, x: int, noise: float, limits: SharpLimits, number: int, values: Array) -> bool:
     """Whether a pixel stands no higher over its neighbours, along both axes, than the image of a point does."""
     sky = _sky_at(frame, y, x)
-    near = _beside(frame, y, x, number) - sky
+    level, is_whole = _beside(frame, y, x, number)
+    near = level - sky
     light = near / limits.point_ratio if near > 0.0 else 0.0  # nor of NaN
     beside = _noise_beside(frame, y, x, noise, light, values)
     # a pair has half the variance of a pixel
     error = beside * np.sqrt(1.0 + 0.5 / limits.point_ratio**2)
-    sigmas = _ON_LIGHT_SIGMAS if beside > _BRIGHTER * noise else _ON_SKY_SIGMAS
+    is_on_light = beside > _BRIGHTER * noise
+    if is_on_light and not is_whole:
+        return True  # from a hit on the rim of a bright image, pass after pass would find more of the rim
+    sigmas = _ON_LIGHT_SIGMAS if is_on_light else _ON_SKY_SIGMAS
     return not np.float64(frame.pixels[y, x]) - sky - light > sigmas * error
 
 
