@@ -67,6 +67,18 @@ class TestBadPixels:
         assert mask[:, 70:76].mean() > 0.99
         assert mask.sum() - 1 - 6 * SHAPE[0] <= 0.001 * mask.size
 
+    @pytest.mark.parametrize("axis", [0, 1])
+    def test_the_flat_stays_as_it_is(self, axis):
+        """Also where it is a view of other memory, as in a night, and has a pattern along either axis."""
+        memory = np.empty(SHAPE[0] * SHAPE[1] + 7, np.float32)
+        flat = memory[: SHAPE[0] * SHAPE[1]].reshape(SHAPE)
+        flat[:] = vignetted(np.random.default_rng(12))
+        (flat if axis == 0 else flat.T)[::2] *= np.float32(1.6)
+        before = flat.copy()
+        bad_pixels(flat, 10.0, 0.2)
+        hot_pixels(flat, 5.0)
+        np.testing.assert_array_equal(flat, before)
+
     def test_orders_of_a_spectrograph_are_no_defects(self):
         y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
         orders = np.exp(-(((y + x * 0.03) % 24 - 12) ** 2) / 2 / 3.5**2) + 0.02

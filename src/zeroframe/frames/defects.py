@@ -222,6 +222,7 @@ def without_pattern(image: NDArray[Any], limits: StandOff, *, as_ratio: bool) ->
     as_ratio : bool
         Whether rows differ by factors, or by what is added to them.
     """
+    given = image
     for axis in (0, 1):
         lines = image if axis == 0 else image.T
         for half in (slice(0, lines.shape[1] // 2), slice(lines.shape[1] // 2, None)):
@@ -232,7 +233,7 @@ def without_pattern(image: NDArray[Any], limits: StandOff, *, as_ratio: bool) ->
             unexplained = np.mean(np.abs(levels - usual) > reach)
             if not (differ > _PATTERN_SHARE and unexplained < _PATTERN_SHARE):
                 continue
-            if lines.base is image or lines is image:
+            if image is given:
                 image = image.copy()
                 lines = image if axis == 0 else image.T
             corrected = lines[:, half]
