@@ -18,9 +18,11 @@ import numpy as np
 import zeroframe.kernels
 from zeroframe.kernels import blocks, calibrate, columns, masks, moments, pooled, ranks, rice
 from zeroframe.kernels import lacosmic as laplacian
+from zeroframe.kernels import point_images as points
 from zeroframe.kernels import raw as frame
 from zeroframe.kernels import sorting as networks
 from zeroframe.kernels import stack as stacks
+from zeroframe.kernels import stack_weighted as weighted
 from zeroframe.kernels._jit import _Kernel
 
 #: Whether our loader has to work with the numba that is installed; with others numba's own dispatcher is enough.
@@ -159,6 +161,12 @@ def rays_of(dtype):
     for sigma, shift in ((np.full(sky.shape, 4.0, np.float32), 0), (np.full((3, 3), 4.0, np.float32), 6)):
         own = mask.copy()
         yield laplacian.mark_cosmic_rays(sky, sigma, shift, own, laplacian.SharpLimits()), own
+        levels, sharp = np.full((3, 3), 1000.0, np.float32), laplacian.SharpLimits(point_ratio=0.6)
+        own = mask.copy()
+        yield laplacian.mark_cosmic_rays(sky, sigma, shift, own, sharp, levels), own
+        ratios = np.zeros(30)
+        limits = np.zeros(150, np.float32)
+        yield points.point_ratios(sky, sigma, shift, mask, levels, 1.0, limits, ratios), ratios
 
 
 def rice_codes():
@@ -185,6 +193,8 @@ def stacks_of(dtype, frames):
         own = values.copy()
         stacks.stack_reject(own, factors, pairs, limits)
         yield (own,)
+    weighted.stack_weighted(values, factors, 1.0 + np.arange(frames) / 2, pairs, REJECTIONS["noise"], *results)
+    yield results
 
 
 def errors_of(dtype):

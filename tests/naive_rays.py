@@ -59,7 +59,30 @@ def is_light(image, masked, y, x, laplacian, sigma, contrast, fraction):
     return bool(min(up_down, left_right) > fraction * height + sigma)
 
 
-def cosmic_rays(pixels, sigma, mask, clip=4.5, fraction=0.3, objlim=5.0, contrast=0.8, wings=0.05, passes=4):
+def is_blunt(image, sigma, gone, y, x, noise, ratio):
+    """Whether a pixel stands no higher over its neighbours than the sharpest image of a point; the sky is at zero."""
+    ny, nx = image.shape
+
+    def known(v, u):
+        there = 0 <= v < ny and 0 <= u < nx and not gone[v, u] and np.isfinite(image[v, u])
+        return image[v, u] if there else np.nan
+
+    pairs = [[known(y - 1, x), known(y + 1, x)], [known(y, x - 1), known(y, x + 1)]]
+    whole = [sum(pair) / 2 for pair in pairs if not np.isnan(pair).any()]
+    single = [value for pair in pairs for value in pair if not np.isnan(value)]
+    light = max(min(whole) if whole else max(single, default=0.0), 0.0) / ratio
+    around = [(v, u) for v in range(y - 1, y + 2) for u in range(x - 1, x + 2) if 0 <= v < ny and 0 <= u < nx]
+    values = sorted(sigma[place] for place in around if place != (y, x) and np.isfinite(sigma[place]))
+    beside = max(noise, values[len(values) // 2]) if values else noise
+    if beside > 1.2 * noise and not whole:
+        return True
+    needed = (5.0 if beside > 1.2 * noise else 3.0) * beside * np.sqrt(1 + 0.5 / ratio**2)
+    return not image[y, x] - light > needed
+
+
+def cosmic_rays(
+    pixels, sigma, mask, clip=4.5, fraction=0.3, objlim=5.0, contrast=0.8, wings=0.05, passes=4, ratio=np.nan
+):
     """Where cosmic rays are."""
     image, sigma = pixels.astype(np.float64), sigma.astype(np.float64)
     lost = ~(np.isfinite(image) & np.isfinite(sigma))
@@ -75,7 +98,8 @@ def cosmic_rays(pixels, sigma, mask, clip=4.5, fraction=0.3, objlim=5.0, contras
         structure = np.maximum((fine - medians(fine, 9)) / noise, 0.01)
         hit = (sharp > clip) & (sharp > objlim * structure) & free
         for y, x in np.argwhere(hit):
-            hit[y, x] = not is_light(image, mask, y, x, sharp[y, x] * noise[y, x], noise[y, x], contrast, wings)
+            light = is_light(image, mask, y, x, sharp[y, x] * noise[y, x], noise[y, x], contrast, wings)
+            hit[y, x] = not light and not (ratio > 0 and is_blunt(image, sigma, mask | found, y, x, noise[y, x], ratio))
         hit = ndimage.binary_dilation(hit, SQUARE) & free & (sharp > clip)
         hit = ndimage.binary_dilation(hit, SQUARE) & free & (sharp > fraction * clip)
         if not (hit & ~found).any():

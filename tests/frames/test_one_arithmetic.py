@@ -23,19 +23,19 @@ from zeroframe.simulate import simulate_biases
 PLAIN = '[steps]\ncosmic_rays = "none"\n'
 #: A power of two: a noise in electrons is that in ADU to the last bit.
 GAIN = "[frames]\ngain_e_per_adu = 2.0\n"
-#: A flat of which some pixels count as more than they are.
-RAISED = "[flat]\nmin_value = 0.98\n"
+#: A flat of which some pixels are too dim to be believed.
+DIM = "[flat]\nmin_value = 0.88\n"
 LFC, CG16M = "palomar-lfc", "apogee-cg16m"
 ELECTRONS = "to_electrons = true\n"
 MEANS = RECIPES[LFC].replace('"median"', '"mean"')
 MEDIANS = "".join(f'[{kind}]\nmethod = "median"\n' for kind in ("bias", "dark", "flat"))
 RECIPES_OF = {
-    "overscan, a dark that holds its bias": (LFC, RECIPES[LFC] + PLAIN + RAISED),
+    "overscan, a dark that holds its bias": (LFC, RECIPES[LFC] + PLAIN + DIM),
     "means of the overscan, in electrons": (LFC, MEANS + PLAIN + ELECTRONS),
     "overscan and bias": (LFC, RECIPES[LFC] + PLAIN + 'bias = "always"\n'),
     "no dark": (LFC, RECIPES[LFC] + PLAIN + 'bias = "always"\ndark = false\n'),
     "no flat": (LFC, RECIPES[LFC] + PLAIN + "flat = false\n"),
-    "no overscan, in electrons": (CG16M, RECIPES[CG16M] + PLAIN + ELECTRONS + RAISED),
+    "no overscan, in electrons": (CG16M, RECIPES[CG16M] + PLAIN + ELECTRONS + DIM),
     "combined by medians": (CG16M, RECIPES[CG16M] + PLAIN + MEDIANS),
 }
 SCIENCE = {LFC: "ccd.037.0.fits", CG16M: "kelt-16-b-S001-R001-C084-r.fit"}
@@ -85,7 +85,7 @@ def noise_of(path):
 
 
 def bad_pixels(outcome, light):
-    """Return what a night masks before it looks for cosmic rays: saturated, hot and bad pixels."""
+    """Return what a night masks before it looks for cosmic rays: saturated, hot and bad pixels, and where it is dim."""
     frame = outcome.frame
     limit = frame.saturation_adu
     if limit is None and light.data.dtype.kind != "f":
@@ -94,6 +94,8 @@ def bad_pixels(outcome, light):
     bad = bad[frame.recipe.trim.slices_yx(light.shape)]
     for name in frame.steps.masks:
         bad = bad | (fits.getdata(frame.target.parent / name) != 0)
+    if frame.steps.flat is not None:
+        bad = bad | (fits.getdata(frame.target.parent / frame.steps.flat) < frame.steps.flat_min_value)
     return bad
 
 
@@ -105,7 +107,7 @@ def combined_frames(outcome):
         for word, name in (("master_bias", steps.bias), ("dark_frame", steps.dark), ("master_flat", steps.flat))
     }
     scaled = {"dark_scale": True, "exposure_key": "EXPTIME", "exposure_unit": u.s}
-    return given | {"min_value": steps.flat_min_value} | ({} if steps.dark_scale is None else scaled)
+    return given | ({} if steps.dark_scale is None else scaled)
 
 
 def sections(outcome):
@@ -194,7 +196,7 @@ def test_a_science_frame(case, tmp_path):
 @pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
 def test_pixels_of_other_types(name, dtype, tmp_path):
     raw, out = raw_night(name, tmp_path / "raw", dtype=dtype), tmp_path / "out"
-    outcome = reduced(name, raw, out, RECIPES[name] + PLAIN + ELECTRONS + RAISED)
+    outcome = reduced(name, raw, out, RECIPES[name] + PLAIN + ELECTRONS + DIM)
     found = at_once(outcome)
     planes = assert_same(found, outcome.frame.target)
     assert found.data.dtype == planes["PRIMARY"].dtype == (np.float64 if dtype is np.float64 else np.float32)

@@ -76,7 +76,16 @@ def test_medians_of_every_pattern_of_zeros_and_ones(kernel, count, step):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("limits", [SharpLimits(), PURE, SharpLimits(6.0, 0.5, 2.0, 0.5, 0.1, 2)])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        SharpLimits(),
+        PURE,
+        SharpLimits(6.0, 0.5, 2.0, 0.5, 0.1, 2),
+        SharpLimits(point_ratio=0.7),
+        PURE._replace(point_ratio=0.4),
+    ],
+)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_found_is_what_the_oracle_finds(dtype, limits, seed):
     pixels, sigma, charge, _ = sky(seed=seed, lines=(30, 71))

@@ -132,7 +132,7 @@ class TestFloor:
     def test_photons(self):
         """At the mean level it is the noise that was measured; half as bright a pixel is less noisy."""
         noise = FrameNoise(20.0, 20.0, 20.0, 6)
-        floor = noise_floor(noise, [300.0] * 5, kind=Kind.FLAT, gain_e_per_adu=1.0)
+        floor = noise_floor(noise, [300.0] * 6, kind=Kind.FLAT, gain_e_per_adu=1.0)
         assert floor.noise_adu**2 + floor.photon_adu * 300.0 == pytest.approx(400.0)
         assert floor.photon_adu == 1.0
         assert "gain of 1 e-/ADU" in floor.reason
@@ -140,7 +140,7 @@ class TestFloor:
     @pytest.mark.parametrize(("kind", "gain"), [(Kind.BIAS, 1.0), (Kind.FLAT, None), (Kind.FLAT, 0.1), (None, 1.0)])
     def test_no_photons(self, kind, gain):
         """Of a bias, without a gain, or with one by which light would be noisier than what was measured."""
-        assert noise_floor(FrameNoise(20.0, 20.0, 20.0, 6), [300.0] * 5, kind=kind, gain_e_per_adu=gain).photon_adu == 0
+        assert noise_floor(FrameNoise(20.0, 20.0, 20.0, 6), [300.0] * 6, kind=kind, gain_e_per_adu=gain).photon_adu == 0
 
     @pytest.mark.parametrize("noise", [None, FrameNoise(0.0, 0.0, 0.0, 3), FrameNoise(np.nan, np.nan, np.nan, 3)])
     def test_no_noise_no_floor(self, noise):
@@ -304,13 +304,13 @@ class TestCommand:
     def test_flats_are_given_photon_noise(self, tmp_path):
         random = np.random.default_rng(1)
         light = np.linspace(500.0, 4000.0, 300) * np.ones((200, 1))
-        for number in range(5):
+        for number in range(6):
             pixels = random.poisson(light) + random.normal(0.0, 4.0, light.shape)
             write_raw(tmp_path / f"f{number}.fits", pixels.astype(np.float32), IMAGETYP="flat", GAIN=1.0, BUNIT="adu")
         target = tmp_path / "combined.fits"
         assert command("combine", *sorted(tmp_path.glob("f*.fits")), "-o", target).code == 0
         assert header_of(target)["COMBREJ"].endswith(" photon 1")
-        assert (pixels_of(target, "COUNTS") == 5).mean() > 0.999
+        assert (pixels_of(target, "COUNTS") == 6).mean() > 0.999
 
     def test_noise_that_is_too_high_is_explained(self, tmp_path):
         random = np.random.default_rng(2)

@@ -354,6 +354,7 @@ def test_input_is_never_changed():
 
 def test_steps_at_once_give_the_bits_of_one_verb_after_the_other_rounded_once():
     own, bias, dark, flat = frame(5000, 50, 10), frame(1000, 2, 1, seed=1), frame(9, 3, 1, seed=2), frame(2e4, 300, 99)
+    dark.meta["ZEROCOR"] = "bias.fits"
     wide = own.copy()
     wide.data, wide.uncertainty.array = own.data.astype(np.float64), own.uncertainty.array.astype(np.float64)
     one = flat_correct(subtract_dark(subtract_bias(wide, bias), dark), flat, norm_value=2e4)

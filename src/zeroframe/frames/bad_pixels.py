@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.defects import StandOff, standing_off, without_pattern
 from zeroframe.frames.quality import measure_frame
-from zeroframe.kernels.masks import block_levels, odd_places
-from zeroframe.kernels.ranks import box_medians
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -19,11 +19,9 @@ __all__ = ["FoundMask", "bad_pixels", "hot_pixels"]
 
 #: The median of so many pixels, spread over the dark, is that of all.
 _SAMPLE_PIXELS = 1_000_000
-_BLOCK = 8
-#: Side of the box around a pixel that its median is taken in.
-_BOX = 7
-#: Pixels this far on the way to being bad, by the level of their block, are looked at.
-_ON_THE_WAY = 0.5
+#: Noise in blocks of so many rows and columns, on every fourth row, is known to 3 %: it counts where it is more than so
+#: many times that of all.
+_NOISE_SIDE, _NOISE_STEP, _NOISIER = 64, 4, 1.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,8 @@ class FoundMask:
     level, noise : float
         Of the combined frame, in its unit.
     limit : float
-        hot: what lies above is hot. bad: how far a pixel of level 1 may stand off.
+        hot: what lies above is hot, where the dark has its usual level and noise. bad: how far a pixel of level 1 may
+        stand off.
     """
 
     mask: NDArray[np.bool_]
@@ -52,18 +51,23 @@ class FoundMask:
 
 
 def hot_pixels(dark: NDArray[Any], sigmas: float) -> FoundMask:
-    """Find the pixels that stand above the median of a dark.
+    """Find the pixels of a dark that stand above their surroundings, alone or side by side.
 
     Parameters
     ----------
     dark : ndarray of float, shape (ny, nx)
         A combined dark. What is not finite counts as hot: it was saturated in every frame.
     sigmas : float
-        By how many standard deviations, 1.4826 MAD of all pixels.
+        By how many standard deviations: 1.4826 MAD of all pixels, or where the dark is noisier, as in the glow of an
+        amplifier, what its neighbours scatter by.
 
     Returns
     -------
     FoundMask
+
+    Notes
+    -----
+    The surroundings are the median of 7 x 7 pixels; see `zeroframe.frames.defects`. What glows, the dark corrects.
 
     Examples
     --------
@@ -72,29 +76,67 @@ def hot_pixels(dark: NDArray[Any], sigmas: float) -> FoundMask:
     >>> np.argwhere(hot_pixels(dark, 20.0).mask).tolist()
     [[10, 20]]
     """
+    level, noise = _level_and_noise(dark)
+    if not np.isfinite(level):
+        return FoundMask(np.ones(dark.shape, bool), np.nan, np.nan, np.nan)
+    # a pattern is part of the MAD of all pixels, and not of that of neighbours
+    fine = min(noise, measure_frame(dark).noise_adu)
+    plain = without_pattern(dark, StandOff(0.0, sigmas * fine), as_ratio=False)
+    if plain is not dark:
+        level, noise = _level_and_noise(plain)
+    mask = _least(dark, plain, StandOff(0.0, sigmas * noise, above_only=True))
+    _settle_noisy_blocks(plain, mask, sigmas, noise)
+    return FoundMask(mask, level, noise, level + sigmas * noise)
+
+
+def _least(image: NDArray[Any], plain: NDArray[Any], limits: StandOff) -> NDArray[np.bool_]:
+    """Return what stands off in an image without its pattern; where that is more than in the image, it was none."""
+    mask = standing_off(plain, limits)
+    if plain is not image:
+        as_it_is = standing_off(image, limits)
+        mask = mask if np.count_nonzero(mask) < np.count_nonzero(as_it_is) else as_it_is
+    return mask
+
+
+def _settle_noisy_blocks(dark: NDArray[Any], mask: NDArray[np.bool_], sigmas: float, noise: float) -> None:
+    """Unmask what does not stand out from the noise of its block, where that is more than the usual noise."""
+    side = _NOISE_SIDE
+    y, x = np.nonzero(mask)
+    blocks = np.unique(np.stack([y // side, x // side], axis=1), axis=0)
+    for i, j in blocks:
+        place = np.s_[i * side : (i + 1) * side, j * side : (j + 1) * side]
+        block, hot = dark[place], mask[place]
+        # neighbours along rows, so that a slope does not count; their mean difference, which a warm pixel hardly raises
+        some, spoilt = block[::_NOISE_STEP], hot[::_NOISE_STEP]
+        steps = np.abs(some[:, 1:] - some[:, :-1])[~(spoilt[:, 1:] | spoilt[:, :-1])]
+        local = float(steps.mean(dtype=np.float64)) * sqrt(pi) / 2.0 if steps.size else 0.0
+        if local > _NOISIER * noise:
+            with np.errstate(invalid="ignore"):
+                hot &= ~(block <= float(np.median(block[~hot])) + sigmas * local)
+
+
+def _level_and_noise(dark: NDArray[Any]) -> tuple[float, float]:
+    """Return median and 1.4826 MAD of some pixels of a dark; NaN where none is finite."""
     step = max(int((dark.size / _SAMPLE_PIXELS) ** 0.5), 1)
     sample = dark[::step, ::step].ravel()
     sample = sample[np.isfinite(sample)]
     if not sample.size:
-        return FoundMask(np.ones(dark.shape, bool), np.nan, np.nan, np.nan)
+        return float("nan"), float("nan")
     level = float(np.median(sample))
     # the MAD of whole numbers may be zero, and their noise is not
-    noise = MAD_TO_SIGMA * float(np.median(np.abs(sample - level))) or float(sample.std(dtype=np.float64))
-    limit = level + sigmas * noise
-    with np.errstate(invalid="ignore"):
-        return FoundMask(~(dark <= dark.dtype.type(limit)), level, noise, limit)
+    return level, MAD_TO_SIGMA * float(np.median(np.abs(sample - level))) or float(sample.std(dtype=np.float64))
 
 
 def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float) -> FoundMask:
-    """Find the pixels of a flat that answer to light as none of their neighbours.
+    """Find the pixels of a flat that answer to light as none of their neighbours: single ones, columns, clusters.
 
     Parameters
     ----------
     flat : ndarray of float, shape (ny, nx)
         A combined flat of level 1. What is not finite is bad.
     sigmas : float
-        Bad is what stands off the median of its surroundings, 7 x 7 pixels, by more than so many standard deviations
-        of a pixel against its neighbours,
+        Bad is what stands off the median of its surroundings by more than so many standard deviations of a pixel
+        against its neighbours,
     fraction : float
         and by more than this fraction of that median.
 
@@ -104,8 +146,8 @@ def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float) -> FoundMask:
 
     Notes
     -----
-    Medians are taken only around pixels that stand off the level of their block of 8 x 8 pixels by half as much: 0.05
-    instead of 0.8 s for 4128 x 2048 pixels. It misses what stands on a slope of half the limit within a block.
+    The surroundings are 7 x 7 pixels, and of what is wider 7 x 7 squares of 2 to 32 pixels; see
+    `zeroframe.frames.defects`. Rows or columns that differ in turn all over the flat are no defects.
 
     Examples
     --------
@@ -116,20 +158,6 @@ def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float) -> FoundMask:
     """
     quality = measure_frame(flat)
     least = sigmas * quality.noise_adu if np.isfinite(quality.noise_adu) else 0.0
-    levels = np.empty((-(-flat.shape[0] // _BLOCK), -(-flat.shape[1] // _BLOCK)))
-    block_levels(flat, _BLOCK, levels)
-    reach = _ON_THE_WAY * fraction, _ON_THE_WAY * least
-    places = np.empty((flat.size // 64 + 16, 2), np.int64)
-    found = odd_places(flat, levels, _BLOCK, *reach, places)
-    if found > len(places):
-        places = np.empty((found, 2), np.int64)
-        odd_places(flat, levels, _BLOCK, *reach, places)
-    places = places[:found]
-    medians = np.empty(found)
-    box_medians(flat, places, _BOX, medians)
-    values = flat[places[:, 0], places[:, 1]].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        good = np.abs(values - medians) <= np.maximum(fraction * np.abs(medians), least)
-    mask = np.zeros(flat.shape, bool)
-    mask[tuple(places[~good].T)] = True
+    limits = StandOff(fraction, least)
+    mask = _least(flat, without_pattern(flat, limits, as_ratio=True), limits)
     return FoundMask(mask, quality.level_adu, quality.noise_adu, max(fraction, least))

@@ -110,7 +110,7 @@ class Divisor:
     data, sigma : ndarray of float, shape (ny, nx); of ``sigma`` also (0, 0)
         Where the flat cannot be used, its level, without error: the pixel stays as it is.
     unusable : ndarray of bool, or None
-        Where that is; None where it is nowhere.
+        Where that is, and where the flat is too dim to be believed; None where it is nowhere.
     """
 
     data: NDArray[Any]
@@ -124,11 +124,12 @@ def divisor_of(
     mask: NDArray[np.bool_] | None,
     *,
     lowest: float = -np.inf,
+    dimmest: float = -np.inf,
     level: float = 1.0,
     empty: Callable[..., NDArray[Any]] = np.empty,
     in_place: bool = False,
 ) -> Divisor:
-    """Return a flat to divide by: no lower than ``lowest``, and its level where it cannot be used.
+    """Return a flat to divide by: its level where it cannot be used, and with a mask of where it is not believed.
 
     Parameters
     ----------
@@ -140,7 +141,9 @@ def divisor_of(
     mask : ndarray of bool, or None
         What is masked.
     lowest : float
-        Pixels below are taken as this.
+        Pixels below are taken as this, as ccdproc does it: their light comes out wrong, and nothing says so.
+    dimmest : float
+        Pixels below are not believed, and stay what they are.
     level : float
         What counts as a flat of one.
     empty : callable
@@ -151,9 +154,9 @@ def divisor_of(
 
     Examples
     --------
-    >>> found = divisor_of(np.array([[2.0, 0.0, np.nan]]), NO_CALIBRATION, None, level=2.0)
+    >>> found = divisor_of(np.array([[2.0, 0.1, np.nan]]), NO_CALIBRATION, None, level=2.0, dimmest=0.2)
     >>> found.data, found.unusable
-    (array([[2., 2., 2.]]), array([[False,  True,  True]]))
+    (array([[2. , 0.1, 2. ]]), array([[False,  True,  True]]))
     """
     unusable, below = empty(flat.shape, np.bool_), empty(flat.shape, np.bool_)
     with np.errstate(invalid="ignore"):
@@ -164,6 +167,8 @@ def divisor_of(
         np.less(flat, lowest, out=below)
     if mask is not None:
         unusable |= mask
+    with np.errstate(invalid="ignore"):
+        dim = flat < dimmest if dimmest > 0 else None
     raised, spoilt = lowest > 0 and bool(below.any()), bool(unusable.any())
     data = flat
     if raised or spoilt:
@@ -177,6 +182,9 @@ def divisor_of(
                 sigma = empty(sigma.shape, sigma.dtype)
                 sigma[...] = given
             sigma[unusable] = 0.0
+    if dim is not None and bool(dim.any()):
+        unusable |= dim
+        spoilt = True
     return Divisor(data, sigma, unusable if spoilt else None)
 
 

@@ -11,13 +11,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.kernels.lacosmic import SharpLimits, mark_cosmic_rays
+from zeroframe.kernels.point_images import point_ratios
 from zeroframe.kernels.ranks import block_half_widths, box_medians
+from zeroframe.kernels.stack_limits import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["far_above_median", "mask_lacosmic", "mask_median", "mean_around", "median_around", "scatter_noise"]
+__all__ = [
+    "far_above_median",
+    "mask_lacosmic",
+    "mask_median",
+    "mean_around",
+    "median_around",
+    "scatter_noise",
+    "sharpest_point",
+    "sky_levels",
+]
 
+#: Peaks that stand so many standard deviations above the sky tell how sharp points are; so many are enough, and fewer
+#: say little.
+_POINT_HEIGHT, _MOST_POINTS, _FEWEST_POINTS = 20.0, 20_000, 5
+#: The sharpest of them: so many robust spreads below the median, for points may lie anywhere on their pixel.
+_POINT_SPREADS = 3.0
+#: Of a point 1.4 pixels wide, of one of 2 pixels, and of one of 9.
+_SHARPEST, _USUAL_RATIO, _BLUNTEST = 0.25, 0.5, 0.97
+#: Of one of 2.3 pixels.
+_BLUNT = 0.6
 _MEDIAN_SIGMAS = 5.0
 _MEDIAN_BOX = 11
 #: Noise is measured in blocks of ``1 << 6`` rows and columns, on every eighth row.
@@ -53,7 +73,70 @@ def mask_lacosmic(
     noise, shift = (sigma, 0) if sigma.size else (scatter_noise(pixels, mask), _BLOCK_SHIFT)
     if not noise.size:
         return 0
-    return mark_cosmic_rays(pixels, noise, shift, mask.view(np.uint8), limits)
+    sky = sky_levels(pixels, mask)
+    state = mask.view(np.uint8)
+    if np.isnan(limits.point_ratio):
+        ratio = sharpest_point(pixels, noise, shift, state, sky)
+        # where points are that blunt nothing else is needed to tell them, and the other test keeps 1 % of the hits
+        wings = limits.wing_fraction if ratio < _BLUNT else np.inf
+        limits = limits._replace(point_ratio=ratio, wing_fraction=wings)
+    return mark_cosmic_rays(pixels, noise, shift, state, limits, sky)
+
+
+def sky_levels(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the level of the sky in blocks of 64 x 64 pixels: the lowest quartile of a block and those around it.
+
+    What is lower than the sky makes light seem blunter than it is, and so more of it stays; what is higher, sharper.
+
+    Examples
+    --------
+    >>> sky_levels(np.full((100, 130), 7.0), np.zeros((100, 130), bool)).tolist()
+    [[7.0, 7.0, 7.0], [7.0, 7.0, 7.0]]
+    """
+    side = 1 << _BLOCK_SHIFT
+    ny, nx = pixels.shape
+    rows, columns = -(-ny // side), -(-nx // side)
+    some = np.full((rows * side // _EVERY, columns * side // _EVERY), np.inf, np.float32)
+    thin = pixels[::_EVERY, ::_EVERY]
+    good = np.isfinite(thin) & ~mask[::_EVERY, ::_EVERY]
+    some[: thin.shape[0], : thin.shape[1]] = np.where(good, thin, np.inf)
+    per = side // _EVERY
+    blocks = some.reshape(rows, per, columns, per).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
+    count = np.isfinite(blocks).sum(axis=2)
+    levels = np.take_along_axis(np.sort(blocks, axis=2), np.maximum(count // 4, 0)[..., None], axis=2)[..., 0]
+    padded = np.pad(levels, 1, constant_values=np.inf)
+    around = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
+    lowest = np.minimum.reduce(around)
+    known = np.isfinite(lowest)
+    lowest[~known] = lowest[known].min() if known.any() else 0.0
+    return np.ascontiguousarray(lowest, dtype=np.float32)
+
+
+def sharpest_point(
+    pixels: NDArray[Any], noise: NDArray[Any], shift: int, state: NDArray[np.uint8], sky: NDArray[np.float32]
+) -> float:
+    """Measure how sharp the images of points are in a frame.
+
+    Parameters
+    ----------
+    pixels, noise, shift, state, sky
+        As of `zeroframe.kernels.lacosmic.mark_cosmic_rays`.
+
+    Returns
+    -------
+    float
+        What the two neighbours of a peak hold of it in the mean, as little as there is of it: of a Gaussian in the
+        middle of a pixel 2 ** (-4 / FWHM ** 2). Where there are too few peaks to tell, that of one two pixels wide.
+    """
+    ratios = np.empty(_MOST_POINTS)
+    limits = np.empty(pixels.shape[1], np.float32)
+    found = point_ratios(pixels, noise, shift, state, sky, _POINT_HEIGHT, limits, ratios)
+    known = ratios[: min(found, _MOST_POINTS)]
+    if known.size < _FEWEST_POINTS:
+        return _USUAL_RATIO
+    middle = float(np.median(known))
+    spread = MAD_TO_SIGMA * float(np.median(np.abs(known - middle)))
+    return min(max(middle - _POINT_SPREADS * spread, _SHARPEST), _BLUNTEST)
 
 
 def scatter_noise(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -122,7 +122,7 @@ class Use:
     scale : float or None
         What it is multiplied by; None: it is used as it is.
     min_value : float or None
-        One to divide by, brought to a level of 1, is no lower than this.
+        Where one to divide by, brought to a level of 1, is lower than this, pixels are masked.
     """
 
     kind: Kind

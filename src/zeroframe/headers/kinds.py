@@ -27,6 +27,7 @@ __all__ = [
     "has_photons",
     "is_calibration",
     "is_lit",
+    "is_scaled_by_level",
     "kind_row",
 ]
 
@@ -301,6 +302,18 @@ def is_lit(kind: str | None) -> bool:
     """
     row = kind_row(kind)
     return kind in {Kind.SCIENCE, Kind.ARC} if row is None else row.scaled_by_level
+
+
+def is_scaled_by_level(kind: str | None) -> bool:
+    """Say whether frames of a kind are divided by their own levels, as flats are.
+
+    Examples
+    --------
+    >>> [name for name in ("bias", "dark", "flat", "science") if is_scaled_by_level(name)]
+    ['flat']
+    """
+    row = kind_row(kind)
+    return row is not None and row.scaled_by_level
 
 
 def has_photons(kind: str | None) -> bool:

@@ -29,7 +29,9 @@ def _usual_level(plane: Array) -> float:
     return float(np.median(known)) if known.size else 0.0
 
 
-def mark_cosmic_rays(pixels: Array, sigma: Array, shift: int, mask: Array, limits: SharpLimits) -> int:
+def mark_cosmic_rays(
+    pixels: Array, sigma: Array, shift: int, mask: Array, limits: SharpLimits, sky: Array | None = None
+) -> int:
     """Mask the pixels that are hit by cosmic rays; return how many there are beside those masked before.
 
     Parameters
@@ -46,6 +48,8 @@ def mark_cosmic_rays(pixels: Array, sigma: Array, shift: int, mask: Array, limit
         What is not finite is never found.
     limits : SharpLimits
         What a cosmic ray is; no more than 200 passes.
+    sky : float32, optional
+        The level of the sky in each block of 64 rows and columns; by default it is zero.
 
     Returns
     -------
@@ -69,7 +73,8 @@ def mark_cosmic_rays(pixels: Array, sigma: Array, shift: int, mask: Array, limit
     """
     ny, nx = pixels.shape
     cells = (-(-ny // CELL), -(-nx // CELL))
-    frame = SkyFrame(pixels, sigma, shift, mask, _usual_level(pixels), _usual_level(sigma))
+    base = np.zeros((1, 1), np.float32) if sky is None else sky
+    frame = SkyFrame(pixels, sigma, shift, mask, _usual_level(pixels), _usual_level(sigma), base)
     least, row_limits, seen = np.full(cells, np.inf), np.empty(nx, np.float32), window()
     active, following = np.zeros(cells, np.uint8), np.zeros(cells, np.uint8)
     least_noise(sigma, shift, ny, nx, CELL, frame.sigma_level, least)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from zeroframe.kernels._jit import kernel
+from zeroframe.kernels.point_images import SKY_SHIFT
 from zeroframe.kernels.rows import reflected
 from zeroframe.kernels.small_medians import high, low, medians5, medians7, medians9
 
@@ -38,6 +39,9 @@ _FREE, _MASKED = 0, 1
 _REACH = 15
 #: Noise is not below this, so that it can be divided by.
 _TINY = 1e-30
+#: By so many standard errors a pixel is sharper than a point, where it is lit as the sky is, and where it is brighter
+#: by so much that its noise is larger: there L.A.Cosmic's own limit is lower than it seems.
+_ON_SKY_SIGMAS, _ON_LIGHT_SIGMAS, _BRIGHTER = 3.0, 5.0, 1.2
 #: Fine structure, in units of the noise, is not below this.
 _LEAST_STRUCTURE = 0.01
 
@@ -61,6 +65,10 @@ class SharpLimits(NamedTuple):
         is the image of a point, however sharp. Not in L.A.Cosmic, which has inf here.
     passes : int
         At most so many; what one pass finds, the next one sees as the mean of its surroundings.
+    point_ratio : float
+        What the two neighbours of the peak of a point hold of it in the mean, at least, in this frame. Light is made of
+        points, so no pixel stands higher over its neighbours along either axis, but for its noise: what does not is
+        light. NaN or 0: it is not looked at, as in L.A.Cosmic.
     """
 
     sigma_clip: float = 4.5
@@ -69,10 +77,14 @@ class SharpLimits(NamedTuple):
     line_contrast: float = 0.8
     wing_fraction: float = 0.05
     passes: int = 4
+    point_ratio: float = float("nan")
 
 
 class SkyFrame(NamedTuple):
-    """What is looked at: pixels, their noise (one for ``1 << shift`` rows and columns), and what is known of them."""
+    """What is looked at: pixels, their noise (one for ``1 << shift`` rows and columns), and what is known of them.
+
+    Where the noise is that of blocks, so is the level of the sky (``1 << SKY_SHIFT``); of one block it is that of all.
+    """
 
     pixels: Array
     sigma: Array
@@ -80,6 +92,7 @@ class SkyFrame(NamedTuple):
     state: Array
     level: float
     sigma_level: float
+    sky: Array
 
 
 class Window(NamedTuple):
@@ -300,7 +313,88 @@ def _has_wings(frame: SkyFrame, y: int, x: int, noise: float, wing_fraction: flo
 
 
 @kernel
-def _drop_sharp_light(frame: SkyFrame, top: int, left: int, seen: Window, limits: SharpLimits) -> None:
+def _side(frame: SkyFrame, y: int, x: int, number: int) -> float:
+    """Return the value of a neighbour; NaN where it is beyond the edge, masked, or found by an earlier pass."""
+    ny, nx = frame.state.shape
+    if y < 0 or y >= ny or x < 0 or x >= nx or (_FREE < frame.state[y, x] <= number):
+        return np.nan
+    value = np.float64(frame.pixels[y, x])
+    return value if np.abs(value) < np.inf else np.nan
+
+
+@kernel
+def _beside(frame: SkyFrame, y: int, x: int, number: int) -> tuple[float, bool]:
+    """Return the mean of the two neighbours along the axis where it is less, of those where both are known.
+
+    One of two says nothing: on a slope it may be anything. Where neither axis has both, which is said, too, it is the
+    highest neighbour that is known; NaN where there is none.
+    """
+    up, down = _side(frame, y - 1, x, number), _side(frame, y + 1, x, number)
+    left, right = _side(frame, y, x - 1, number), _side(frame, y, x + 1, number)
+    along_y, along_x = 0.5 * (up + down), 0.5 * (left + right)
+    if along_y == along_y and along_x == along_x:
+        return min(along_y, along_x), True
+    if along_y == along_y or along_x == along_x:
+        return (along_y if along_y == along_y else along_x), True
+    highest = np.nan
+    for value in (up, down, left, right):
+        highest = value if not value <= highest and value == value else highest
+    return highest, False
+
+
+@kernel
+def _noise_beside(frame: SkyFrame, y: int, x: int, noise: float, light: float, values: Array) -> float:
+    """Return the noise of a pixel that is lit as its neighbours are: the median of theirs, and no less than ``noise``.
+
+    That of 7 x 7 pixels, which L.A.Cosmic takes, is too low in the image of a star. Where the noise is that of blocks,
+    photons are counted from the sky, as if all of its noise was theirs.
+    """
+    ny, nx = frame.state.shape
+    if frame.shift > 0:
+        sky = max(_sky_at(frame, y, x), noise * noise)
+        return float(noise * np.sqrt(1.0 + light / sky))
+    count = 0
+    for v in range(max(y - 1, 0), min(y + 2, ny)):
+        for u in range(max(x - 1, 0), min(x + 2, nx)):
+            value = np.float64(frame.sigma[v, u])
+            if (v == y and u == x) or not np.abs(value) < np.inf:
+                continue
+            place = count
+            while place > 0 and values[place - 1] > value:
+                values[place] = values[place - 1]
+                place -= 1
+            values[place] = value
+            count += 1
+    return max(noise, values[count // 2]) if count > 0 else noise
+
+
+@kernel
+def _sky_at(frame: SkyFrame, y: int, x: int) -> float:
+    """Return the level of the sky."""
+    rows, columns = frame.sky.shape
+    level: float = np.float64(frame.sky[min(y >> SKY_SHIFT, rows - 1), min(x >> SKY_SHIFT, columns - 1)])
+    return level
+
+
+@kernel
+def _is_blunt(frame: SkyFrame, y: int, x: int, noise: float, limits: SharpLimits, number: int, values: Array) -> bool:
+    """Whether a pixel stands no higher over its neighbours, along both axes, than the image of a point does."""
+    sky = _sky_at(frame, y, x)
+    level, is_whole = _beside(frame, y, x, number)
+    near = level - sky
+    light = near / limits.point_ratio if near > 0.0 else 0.0  # nor of NaN
+    beside = _noise_beside(frame, y, x, noise, light, values)
+    # a pair has half the variance of a pixel
+    error = beside * np.sqrt(1.0 + 0.5 / limits.point_ratio**2)
+    is_on_light = beside > _BRIGHTER * noise
+    if is_on_light and not is_whole:
+        return True  # from a hit on the rim of a bright image, pass after pass would find more of the rim
+    sigmas = _ON_LIGHT_SIGMAS if is_on_light else _ON_SKY_SIGMAS
+    return not np.float64(frame.pixels[y, x]) - sky - light > sigmas * error
+
+
+@kernel
+def _drop_sharp_light(frame: SkyFrame, top: int, left: int, seen: Window, limits: SharpLimits, number: int) -> None:
     """Drop from plane 0 lines along rows or columns, as sky and arc lines and ends of a slit are, and sharp stars."""
     hit, noise, sharp = seen.planes[0], seen.images[1], seen.images[4]
     ny, nx = frame.state.shape
@@ -315,6 +409,7 @@ def _drop_sharp_light(frame: SkyFrame, top: int, left: int, seen: Window, limits
                 not _height(frame, row, column, 0, seen.line) > needed
                 or not _height(frame, row, column, 1, seen.line) > needed
                 or _has_wings(frame, row, column, sigma, limits.wing_fraction)
+                or (limits.point_ratio > 0.0 and _is_blunt(frame, row, column, sigma, limits, number, seen.line))
             ):
                 hit[place] = 0
 
@@ -356,7 +451,7 @@ def _search_cell(frame: SkyFrame, i: int, j: int, limits: SharpLimits, number: i
         return
     _structure(seen)
     _find_cores(seen, limits)
-    _drop_sharp_light(frame, top - HALO, left - HALO, seen, limits)
+    _drop_sharp_light(frame, top - HALO, left - HALO, seen, limits, number)
     _add_neighbours(seen, limits)
     for y in range(min(CELL, ny - top)):
         hit, state = seen.planes[0, (HALO + y) * _SIDE + HALO :], frame.state[top + y, left:]

@@ -131,7 +131,7 @@ def _stack_ordered(
     clips = limits.sigma_low < np.inf or limits.sigma_high < np.inf
     drops = limits.drop_low + limits.drop_high > 0
     bounds = limits.value_low > -np.inf or limits.value_high < np.inf
-    clips_once = clips and limits.iterations == 1 and not drops and not bounds and statistic != MEDIAN
+    clips_once = clips and limits.iterations == 1 and frames > 2 and not drops and not bounds and statistic != MEDIAN
     needs_mean = statistic != MEDIAN or (clips and (limits.center_is_mean or limits.spread_is_std))
     needs_mad = statistic == MEDIAN or (clips and not limits.spread_is_std)
     # what the mean and the spread of all frames are multiplied by
@@ -163,7 +163,7 @@ def _stack_ordered(
             for p in range(size):
                 rejects[p] |= (block[0, p] < limits.value_low) | (block[frames - 1, p] > limits.value_high)
         if clips:
-            clip_limits(center, spread, 1.0 if limits.spread_is_std else MAD_TO_SIGMA, limits, low, high)
+            clip_limits(frames, center, spread, 1.0 if limits.spread_is_std else MAD_TO_SIGMA, limits, low, high)
             lowest, highest = block[0], block[frames - 1]
             for p in range(size):
                 rejects[p] |= (np.float64(lowest[p]) < low[p]) | (np.float64(highest[p]) > high[p])

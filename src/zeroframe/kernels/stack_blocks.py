@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.kernels._jit import kernel
-from zeroframe.kernels.stack_limits import spread_with_floor
+from zeroframe.kernels.stack_limits import PAIR_REACH, spread_with_floor
 
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
@@ -147,10 +147,14 @@ def mean_std_block(block: Array, origin: Array, mean: Array, std: Array) -> None
 
 
 @kernel
-def clip_limits(center: Array, spread: Array, unit: float, limits: Limits, low: Array, high: Array) -> None:
+def clip_limits(
+    frames: int, center: Array, spread: Array, unit: float, limits: Limits, low: Array, high: Array
+) -> None:
     """Write between which values nothing is rejected."""
+    # two values of known noise may lie this far from each other, and half as far from their median
+    times = 0.5 * PAIR_REACH if frames == 2 and limits.floor_only else 1.0
     for p in range(center.size):
-        reach = spread_with_floor(spread[p] * unit, center[p], limits)
+        reach = spread_with_floor(spread[p] * unit, center[p], limits) * times
         low[p] = center[p] - reach * limits.sigma_low
         high[p] = center[p] + reach * limits.sigma_high
 

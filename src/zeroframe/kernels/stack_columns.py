@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.kernels._jit import kernel
-from zeroframe.kernels.stack_limits import MAD_TO_SIGMA, MEDIAN, SUM, spread_with_floor
+from zeroframe.kernels.stack_limits import MAD_TO_SIGMA, MEDIAN, PAIR_REACH, SUM, spread_with_floor
 
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
@@ -68,10 +68,20 @@ def _center_spread_sorted(values: Array, first: int, end: int, limits: Limits) -
 
 
 @kernel
+def _lowest_together(values: Array, first: int, end: int, reach: float) -> int:
+    """Return where those of values[first:end], which are sorted, end that lie within reach of the lowest."""
+    last = first + 1
+    while last < end and np.float64(values[last]) - np.float64(values[first]) <= reach:
+        last += 1
+    return last
+
+
+@kernel
 def survivors(values: Array, n: int, frames: int, limits: Limits) -> tuple[int, int]:
     """Return (first, end): what is left of values[:n], which are sorted, after every kind of rejection.
 
-    Each kind takes from the two ends of the sorted values, so what is left is always one run.
+    Each kind takes from the two ends of the sorted values, so what is left is always one run. Where the noise is known,
+    and all values lie too far from their median, the lowest stay: hits only add.
     """
     first = 0
     end = n
@@ -89,13 +99,21 @@ def survivors(values: Array, n: int, frames: int, limits: Limits) -> tuple[int, 
         if end <= first:
             break
         center, spread = _center_spread_sorted(values, first, end, limits)
+        if limits.floor_only and end - first == 2:
+            end = _lowest_together(values, first, end, PAIR_REACH * spread * limits.sigma_high)
+            break
         low = center - spread * limits.sigma_low if limits.sigma_low < np.inf else -np.inf
         high = center + spread * limits.sigma_high if limits.sigma_high < np.inf else np.inf
         before = end - first
+        start, stop = first, end
         while first < end and values[first] < low:
             first += 1
         while end > first and values[end - 1] > high:
             end -= 1
+        if limits.floor_only and end <= first:
+            # half of the values are hits, and the median lies between
+            first, end = start, _lowest_together(values, start, stop, PAIR_REACH * spread * limits.sigma_high)
+            break
         if end - first == before:
             break
     return first, end

@@ -10,13 +10,16 @@ import numpy as np
 
 from zeroframe.kernels._jit import kernel
 
-__all__ = ["AVERAGE", "MAD_TO_SIGMA", "MEDIAN", "NO_LIMITS", "SUM", "Limits", "spread_with_floor"]
+__all__ = ["AVERAGE", "MAD_TO_SIGMA", "MEDIAN", "NO_LIMITS", "PAIR_REACH", "SUM", "Limits", "spread_with_floor"]
 
 #: What is computed from the values that are left.
 AVERAGE, MEDIAN, SUM = 0, 1, 2
 
 #: 1 / Φ⁻¹(3/4), where Φ is the normal distribution: a median absolute deviation times this estimates sigma.
 MAD_TO_SIGMA = 1.482602218505602
+
+#: Two values differ by sqrt(2) sigma.
+PAIR_REACH = 1.4142135623730951
 
 
 class Limits(NamedTuple):
@@ -34,6 +37,7 @@ class Limits(NamedTuple):
     floor_adu: float
     photon_adu: float
     floor_only: bool = False
+    photon_from: float = 0.0
 
 
 #: Nothing is rejected.
@@ -42,7 +46,10 @@ NO_LIMITS = Limits(-np.inf, np.inf, 0, 0, np.inf, np.inf, False, False, 1, 0.0, 
 
 @kernel
 def spread_with_floor(spread: float, center: float, limits: Limits) -> float:
-    """Return the spread, no smaller than read noise and photon noise of the center allow, or exactly that."""
-    photons = center * limits.photon_adu
+    """Return the spread, no smaller than read noise and photon noise of the center allow, or exactly that.
+
+    The center counts from ``photon_from`` on: that of a dark may hold the bias.
+    """
+    photons = (center - limits.photon_from) * limits.photon_adu
     floor = np.sqrt(limits.floor_adu * limits.floor_adu + (photons if photons > 0.0 else 0.0))
     return spread if spread > floor and not limits.floor_only else floor

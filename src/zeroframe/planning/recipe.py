@@ -162,7 +162,7 @@ class FlatRecipe(CombineRecipe):
     """How flats are combined, each divided by its own level, and used."""
 
     min_value: float = field(
-        default=0.1, metadata=key.number("a flat, brought to a level of 1, counts as no lower than this")
+        default=0.1, metadata=key.number("where a flat, brought to a level of 1, is lower than this, pixels are masked")
     )
 
 

@@ -78,7 +78,7 @@ class CalibrationCache:
                 return
             self._uses.subtract(names)
             self._flat_uses.subtract(flats)
-            divisors = {name for name, lowest in self._planes if lowest is not None}
+            divisors = {name for name, dimmest in self._planes if dimmest is not None}
             for name, lowest in list(self._planes):
                 as_it_is = lowest is None and self._uses[name] > 0
                 as_flat = self._flat_uses[name] > 0 and (lowest is not None or name not in divisors)
@@ -110,20 +110,20 @@ class CalibrationCache:
         with self._lock:
             return self._got(name)
 
-    def flat(self, name: str, lowest: float | None) -> CalibrationFrame:
-        """Return a flat to divide by: no lower than ``lowest``, and 1, without error, where it cannot be used.
+    def flat(self, name: str, dimmest: float | None) -> CalibrationFrame:
+        """Return a flat to divide by: masked below ``dimmest``, and 1, without error, where it cannot be used.
 
         Where nobody will ask for the flat as it is, it is made in its place.
         """
         with self._lock:
-            key = (name, -np.inf if lowest is None else lowest)
+            key = (name, -np.inf if dimmest is None else dimmest)
             if key not in self._planes:
                 plane = self._got(name)
                 in_place = self._counts and self._uses[name] <= 0
                 if in_place:
                     self._planes.pop((name, None), None)
                 found = divisor_of(
-                    plane.data, plane.sigma, plane.mask, lowest=key[1], empty=self._empty, in_place=in_place
+                    plane.data, plane.sigma, plane.mask, dimmest=key[1], empty=self._empty, in_place=in_place
                 )
                 self._add(key, CalibrationFrame(found.data, found.sigma, found.unusable, plane.cards))
             self._planes.move_to_end(key)

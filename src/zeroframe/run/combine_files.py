@@ -215,6 +215,10 @@ class Origin:
         """Return the frames as they are compared and combined."""
         return stack
 
+    def variances(self) -> tuple[float, ...] | None:
+        """Return the relative variances of what was `seen`, where they differ enough to be weighed by."""
+        return None
+
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
         """Return the combined frame as it is written."""
         cards = prepared.error_cards(len(paths))
@@ -314,6 +318,7 @@ def _combine_opened(
         job.clip_spread,
         kind=kind,
         gain_e_per_adu=gain,
+        variances=origin.variances(),
         mem_limit_bytes=means.limit_bytes,
         workers=means.workers,
         empty=means.empty,

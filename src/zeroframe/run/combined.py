@@ -41,10 +41,13 @@ __all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts.
 _SATURATED_FLAT = 0.01
+_WRONG_FLATS = ("light", "shape", "pattern")
 _GAIN_PIXELS = 400_000
 _GAIN_BAND_ROWS = 16
 _LEVEL_PIXELS = 100_000
 _LIT = 0.5
+#: Flats weigh by their light where their plain average would have so many times the variance.
+_WORTH_WEIGHTS = 1.04
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,11 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
         for flag in _saturated_flats(qualities):
             flags.append(flag)
             left_out[flag.path] = flag.sentence
+        # what the others tell to be wrong spoils the combined flat; scaled to their level it is mostly noise
+        left_out |= {flag.path: flag.sentence for flag in flags if flag.what in _WRONG_FLATS}
     if group.reject_outliers:
         reasons: dict[Path, list[str]] = {}
-        for flag in flags:
+        for flag in (flag for flag in flags if flag.what != "shapes"):
             reasons.setdefault(flag.path, []).append(flag.sentence)
         left_out = {path: "; ".join(sentences) for path, sentences in reasons.items()}
     return left_out, tuple(flags)
@@ -152,6 +157,7 @@ class _GroupOrigin(Origin):
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
+        self._variances: tuple[float, ...] | None = None
 
     def key(self, unreadable: Sequence[Path]) -> str:
         # of all frames that are there: which of them are left out follows from their pixels
@@ -181,7 +187,14 @@ class _GroupOrigin(Origin):
         usual = float(np.median(levels))
         if not all(level > 0 for level in levels):
             return stack
-        return ScaledStack(stack, tuple(usual / level for level in levels))
+        factors = tuple(usual / level for level in levels)
+        # a flat of photons that is multiplied by a factor has that factor as its variance
+        lost = sum(factors) * sum(1.0 / factor for factor in factors) / len(factors) ** 2
+        self._variances = factors if lost > _WORTH_WEIGHTS else None
+        return ScaledStack(stack, factors)
+
+    def variances(self) -> tuple[float, ...] | None:
+        return self._variances
 
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
         cards = prepared.error_cards(len(paths))

@@ -19,7 +19,7 @@ from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.frames.science import mask_saturated, operate, record_steps, reduce_frame
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.headers.kinds import kind_row
+from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import noise_bands
@@ -126,7 +126,7 @@ class FrameMaker:
         if np.isfinite(level):  # a frame without a valid pixel has none
             header["RAWLEVEL"] = (level, "mean level of the raw image")
         mask, sigma, remarks = self._reduced(frame, raw, pixels, header, quality)
-        quality = quality or measure_frame(pixels, empty=self._memory.empty)
+        quality = quality or measure_frame(pixels, is_flat=is_scaled_by_level(frame.kind), empty=self._memory.empty)
         if mask is not None:
             _say_noise(header, quality, pixels, sigma, mask)
         self._take_sample(frame, pixels)
@@ -161,7 +161,8 @@ class FrameMaker:
         pixels = native_pixels(raw, lambda shape_yx: self._memory.empty(shape_yx, np.float32))
         self._take_sample(frame, pixels)
         ny, nx = pixels.shape
-        return _told(right, measure_frame(pixels, empty=self._memory.empty), (ny, nx), raw.cards)
+        quality = measure_frame(pixels, is_flat=is_scaled_by_level(frame.kind), empty=self._memory.empty)
+        return _told(right, quality, (ny, nx), raw.cards)
 
     def remember(self, frame: NightFrame, source: FileMark, mark: OutputMark) -> Made:
         """Measure a frame that somebody else has just made, as if it had been made here; raises as `make` does."""

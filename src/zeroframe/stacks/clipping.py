@@ -16,9 +16,10 @@ import numpy as np
 
 from zeroframe.errors import UsageError
 from zeroframe.frames.medians import median_of_valid
-from zeroframe.headers.kinds import has_photons
+from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.stacks.combine import CombineSpec, Method, Rejection
+from zeroframe.stacks.noise import frame_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,13 +43,18 @@ __all__ = [
 ClipSpread = Literal["noise", "mad", "std", "ccd"]
 #: What the words stand for.
 CLIP_SPREADS: dict[ClipSpread, str] = {
-    "noise": "1.4826 MAD, but no less than the noise of the frames",
+    "noise": "1.4826 MAD, but no less than the noise of the frames; of up to five calibration frames that noise",
     "mad": "1.4826 MAD, as in the CCD reduction notebooks",
     "std": "standard deviation, as IRAF's sigclip",
     "ccd": "the noise of the frames alone, as IRAF's ccdclip",
 }
-#: Of fewer values none stands out.
+#: Of fewer values none stands out by its distance from the others.
 _FEWEST_FRAMES = 3
+#: The MAD of so few values is often several sigma, and hits stay: 40 of 1,000 in three darks. The noise that was
+#: measured decides alone, where frames hold nothing that moves or changes.
+_FEW_FRAMES = 5
+#: Electrons of a hot pixel of which the gain is not known; of cameras that there are most have more of them in an ADU.
+_CAREFUL_GAIN = 0.5
 _DRAWS = 20_000
 #: Of more than a thousand frames fewer pixels are drawn: the median and the MAD of so many values hardly scatter, and
 #: the time would grow with each frame (4,000 of them: 9 s, and 2 GB).
@@ -62,7 +68,7 @@ _PIECE = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
-    """What a value may scatter by: the square is ``noise_adu ** 2 + photon_adu * center``.
+    """What a value may scatter by: the square is ``noise_adu ** 2 + photon_adu * (center - from_adu)``.
 
     Attributes
     ----------
@@ -72,11 +78,17 @@ class NoiseFloor:
         1 / gain where the frames hold light or dark current, else 0.
     reason : str
         Where the figure comes from.
+    from_adu : float
+        The level at which ``noise_adu`` is all noise; what is brighter is noisier.
+    alone : bool
+        Whether this decides alone, because there are too few values for their own spread.
     """
 
     noise_adu: float
     photon_adu: float
     reason: str
+    from_adu: float = 0.0
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +176,7 @@ def noise_floor(
     *,
     kind: Kind | None = None,
     gain_e_per_adu: float | None = None,
+    variances: Sequence[float] | None = None,
 ) -> NoiseFloor | None:
     """Return the noise that clipping may count on.
 
@@ -178,6 +191,8 @@ def noise_floor(
     gain_e_per_adu : float, optional
         For darks, flats and light: brighter pixels are noisier by Poisson's law. The noise that was measured is kept at
         the mean level; where light of that gain would be noisier, the gain is not believed.
+    variances : sequence of float, optional
+        Of flats of unequal levels: those of the frames, over that of one of the usual level, which is what is returned.
 
     Returns
     -------
@@ -198,12 +213,30 @@ def noise_floor(
     squares = noise.typical**2 + drift**2
     reason = f"measured from {noise.pairs} pair{'' if noise.pairs == 1 else 's'} of frames"
     level = float(median_of_valid(levels)) if levels.size else 0.0
+    if variances is not None:
+        squares /= float(np.median([(variances[i] + variances[j]) / 2 for i, j in frame_pairs(len(variances))]))
+    if variances is not None or (is_calibration(kind) and len(levels_adu) <= _FEW_FRAMES):
+        photon = _photons_above(squares, level, kind, gain_e_per_adu)
+        return NoiseFloor(sqrt(squares), photon, reason, level if photon else 0.0, alone=True)
     if has_photons(kind) and gain_e_per_adu and level > 0:
         photons = level / gain_e_per_adu
         if photons < squares:
             reason += f", photon noise by a gain of {gain_e_per_adu:g} e-/ADU"
             return NoiseFloor(sqrt(squares - photons), 1.0 / gain_e_per_adu, reason)
     return NoiseFloor(sqrt(squares), 0.0, reason)
+
+
+def _photons_above(squares: float, level: float, kind: Kind | None, gain_e_per_adu: float | None) -> float:
+    """Return the photon noise of what is brighter than the level at which a noise was measured, as its square per ADU.
+
+    Of flats it is what was measured, as if all of it was photon noise; of darks, whose level tells nothing, that of the
+    gain.
+    """
+    if not has_photons(kind):
+        return 0.0
+    if is_scaled_by_level(kind) and level > 0:
+        return squares / level
+    return 1.0 / (gain_e_per_adu or _CAREFUL_GAIN)
 
 
 def with_floor(spec: CombineSpec, spread: ClipSpread, floor: NoiseFloor | None, frames: int) -> CombineSpec:
@@ -218,21 +251,24 @@ def with_floor(spec: CombineSpec, spread: ClipSpread, floor: NoiseFloor | None, 
     floor : NoiseFloor or None
         None: nothing is changed.
     frames : int
-        Of fewer than three nothing is changed: two values stand equally far from their median, and a fixed limit would
-        reject both.
+        Of two the noise decides, where it may decide alone; elsewhere nothing is rejected of two values, which stand
+        equally far from their median.
 
     Returns
     -------
     CombineSpec
     """
     rejection = spec.rejection
-    if floor is None or not rejection.clips or spread not in {"noise", "ccd"} or frames < _FEWEST_FRAMES:
+    if floor is None or not rejection.clips or spread not in {"noise", "ccd"}:
+        return spec
+    if frames < (2 if floor.alone else _FEWEST_FRAMES):
         return spec
     known = replace(
         rejection,
-        spread="floor" if spread == "ccd" else rejection.spread,
+        spread="floor" if spread == "ccd" or floor.alone else rejection.spread,
         floor_adu=max(rejection.floor_adu, floor.noise_adu),
         photon_adu=max(rejection.photon_adu, floor.photon_adu),
+        photon_from_adu=floor.from_adu,
     )
     return replace(spec, rejection=known)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +28,7 @@ from zeroframe.kernels.stack import (
     stack_ordered,
     stack_reject,
 )
+from zeroframe.kernels.stack_weighted import stack_weighted
 from zeroframe.memory import default_limit_bytes
 from zeroframe.stacks.functions import Statistic, apply_statistic, quiet_about_empty_pixels, reject_beyond, weighted
 from zeroframe.workers import map_threads, worker_count
@@ -93,6 +94,8 @@ class Rejection:
         The spread is never taken as smaller than this (a read noise).
     photon_adu : float
         Photon noise that is added to the floor in squares: the center times this (1 / gain, for gain in e-/ADU).
+    photon_from_adu : float
+        What the center counts from for that: a level at which the floor holds all noise.
 
     Raises
     ------
@@ -116,6 +119,7 @@ class Rejection:
     iterations: int = 1
     floor_adu: float = 0.0
     photon_adu: float = 0.0
+    photon_from_adu: float = 0.0
 
     def __post_init__(self) -> None:
         _check_statistic("center", self.center, CENTERS)
@@ -165,7 +169,8 @@ class Rejection:
             high = "" if self.sigma_high is None else f" +{abs(self.sigma_high):g}"
             words.append(f"clip{low}{high} {_called(self.spread)} about {_called(self.center)}")
             if self.floor_adu or self.photon_adu:
-                photon = f" photon {self.photon_adu:.4g}" if self.photon_adu else ""
+                above = f" above {self.photon_from_adu:.4g}" if self.photon_from_adu else ""
+                photon = f" photon {self.photon_adu:.4g}{above}" if self.photon_adu else ""
                 words.append(f"floor {self.floor_adu:.4g}{photon}")
             if self.iterations > 1:
                 words.append(f"x{self.iterations}")
@@ -187,6 +192,7 @@ class Rejection:
             floor_adu=float(self.floor_adu),
             photon_adu=float(self.photon_adu),
             floor_only=self.spread == "floor",
+            photon_from=float(self.photon_from_adu),
         )
 
 
@@ -218,6 +224,9 @@ class CombineSpec:
     pooled : PooledNoise, optional
         What is known of the noise of all pixels: with it each uncertainty is that of the pixel's error, see
         `zeroframe.stacks.pooled.pooled_noise`.
+    variances : tuple of float, optional
+        Of frames of unequal noise: variance of each over that which the rejection's floor says. Values are rejected by
+        their own noise, and averaged with the inverse as weights.
 
     Raises
     ------
@@ -229,6 +238,11 @@ class CombineSpec:
     rejection: Rejection = field(default_factory=Rejection)
     uncertainty: Statistic | None = None
     pooled: PooledNoise | None = None
+    variances: tuple[float, ...] | None = None
+
+    def subset(self, chosen: slice) -> CombineSpec:
+        """Return how some of the frames are combined."""
+        return self if self.variances is None else replace(self, variances=self.variances[chosen])
 
     def __post_init__(self) -> None:
         _check_statistic("method", str(self.method), tuple(_STATISTICS))
@@ -322,6 +336,10 @@ def combine_stack(
             f"dropping the {dropped[0]} lowest and {dropped[1]} highest values leaves nothing of {frames} frames; "
             "drop fewer"
         )
+    if spec.variances is not None and (
+        len(spec.variances) != frames or spec.method != "average" or weights is not None
+    ):
+        raise UsageError(f"variances of {len(spec.variances)} frames are for an average of as many, without weights")
     scale = _checked_factors(factors, frames)
     _check_weights(weights, spec, (frames, *shape))
     in_numpy = weights is not None or spec.rejection.by_callable or spec.uncertainty is not None
@@ -483,7 +501,9 @@ def _combine_tile(
         factors, limits, plain = np.ones(frames), NO_LIMITS, True
     rows = (result.data[band], result.uncertainty[band], result.counts[band])
     data, error, counts = (part.reshape(-1) for part in rows)
-    if plain and spec.method != "median":
+    if spec.variances is not None:
+        stack_weighted(flat, factors, np.array(spec.variances), pairs, limits, data, error, counts)
+    elif plain and spec.method != "median":
         stack_average(flat, factors, statistic, data, error, counts)
     else:
         stack_ordered(flat, factors, pairs, limits, statistic, data, error, counts)

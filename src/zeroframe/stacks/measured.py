@@ -11,6 +11,7 @@ import numpy as np
 
 from zeroframe.frames.quality import FrameQuality, _bands, _count_extremes, _measured, flag_frames
 from zeroframe.frames.statistics import sampled_level
+from zeroframe.headers.kinds import is_scaled_by_level
 from zeroframe.stacks.bands import combine_in_bands
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.stacks.combine import combine_stack
@@ -102,10 +103,18 @@ class Judge:
         self, paths: Sequence[Path], stack: Stack, *, workers: int | None = None
     ) -> tuple[tuple[Flag, ...], tuple[Flag, ...]]:
         """Tell which frames do not belong to the others, by some rows of each: those kept, and those to be left out."""
-        measured = map_threads(lambda index: measure_rows(stack, index), range(len(paths)), workers)
+        flats = [path in self.facts and is_scaled_by_level(self.facts[path].kind) for path in paths]
+        measured = map_threads(
+            lambda index: measure_rows(stack, index, is_flat=flats[index]), range(len(paths)), workers
+        )
         qualities = dict(zip(paths, measured, strict=True))
         flags = tuple(flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted))
-        return ((), flags) if self.reject else (flags, ())
+        if not self.reject:
+            return flags, ()
+        # where flats contradict each other, nothing tells which of them is right
+        return tuple(flag for flag in flags if flag.what == "shapes"), tuple(
+            flag for flag in flags if flag.what != "shapes"
+        )
 
     def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
         """Return kind and gain of frames, each where all have the same."""
@@ -121,6 +130,7 @@ def prepare(
     *,
     kind: Kind | None = None,
     gain_e_per_adu: float | None = None,
+    variances: tuple[float, ...] | None = None,
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
     empty: Callable[..., NDArray[Any]] = np.empty,
@@ -139,6 +149,8 @@ def prepare(
         What the frames are.
     gain_e_per_adu : float, optional
         As `zeroframe.stacks.clipping.noise_floor` uses it.
+    variances : tuple of float, optional
+        Of frames of unequal noise; where they are averaged and the noise may decide what is rejected, they weigh by it.
     mem_limit_bytes, workers
         As for `zeroframe.stacks.noise.measure_noise`.
     empty : callable, optional
@@ -152,10 +164,15 @@ def prepare(
     of_frames = frame_noise(stack, workers=workers, empty=empty)
     bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
     levels = map_threads(lambda index: sampled_level(read_bands(stack, index, bands, empty)), range(frames), workers)
-    floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu)
+    weighs = variances is not None and spread == "noise" and spec.method == "average" and of_frames is not None
+    unequal = variances if weighs else None
+    floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu, variances=unequal)
     known = with_floor(spec, spread, floor, frames)
+    if floor is not None and unequal is not None:
+        known = replace(known, variances=unequal)
+    usual = floor.noise_adu if floor is not None and unequal is not None else of_frames.typical if of_frames else 0.0
     with ThreadPoolExecutor(1) as beside:  # a third of the time of all that follows
-        rate = None if of_frames is None else beside.submit(gaussian_rate, frames, known.rejection, of_frames.typical)
+        rate = None if of_frames is None else beside.submit(gaussian_rate, frames, known.rejection, usual)
         sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers, empty=empty)
         noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
         excess = explain_excess(sample, known, noise, workers=workers)
@@ -295,7 +312,7 @@ class ChosenStack:
         self.stack.read_rows(self.numbers[index], rows, out)
 
 
-def measure_rows(stack: Stack, index: int) -> FrameQuality:
+def measure_rows(stack: Stack, index: int, *, is_flat: bool = False) -> FrameQuality:
     """Measure one frame of a stack without reading all of it.
 
     Parameters
@@ -304,6 +321,8 @@ def measure_rows(stack: Stack, index: int) -> FrameQuality:
         The frames.
     index : int
         Which.
+    is_flat : bool
+        Whether the shape of its light is measured.
 
     Returns
     -------
@@ -312,5 +331,6 @@ def measure_rows(stack: Stack, index: int) -> FrameQuality:
     """
     bands = _bands(stack.shape_yx[0])
     rows = read_bands(stack, index, bands)
-    measured = _measured(rows.reshape(len(bands), -1, rows.shape[1]), sampled_level(rows))
+    level = sampled_level(rows)
+    measured = _measured(rows.reshape(len(bands), -1, rows.shape[1]), level, is_flat=is_flat)
     return replace(measured, non_finite=_count_extremes(rows, None)[1], pixels=rows.size)

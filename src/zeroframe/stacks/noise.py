@@ -299,6 +299,9 @@ def measure_noise(
         return StackNoise(None, None, None, None, scatter)
     root = float(np.sqrt(frames))
     expected = noise.calibrated * root if spec.method == "sum" else noise.calibrated / root
+    if spec.variances is not None:  # of the mean variance of the frames, what weights make of it
+        variances = np.array(spec.variances)
+        expected *= float(np.sqrt(frames**2 / (variances.sum() * (1.0 / variances).sum())))
     return StackNoise(noise.single, noise.calibrated, combined, expected, scatter)
 
 
@@ -329,7 +332,10 @@ def combined_noise(
     if frames < 2:
         return None, scatter
     parts = [sample.subset(slice(k, None, 2)) for k in (0, 1)]
-    halves = [combine_stack(part, spec, workers=workers, empty=sample.empty).data for part in parts]
+    halves = [
+        combine_stack(part, spec.subset(slice(k, None, 2)), workers=workers, empty=sample.empty).data
+        for k, part in enumerate(parts)
+    ]
     if spec.method == "sum":
         halves = [half * (frames / len(part.frames)) for half, part in zip(halves, parts, strict=True)]
     return _noise_beside_pattern(whole, halves[0], halves[1], sample.empty), scatter

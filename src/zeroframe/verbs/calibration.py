@@ -97,6 +97,8 @@ def subtract_bias(ccd: CCDData, master: CCDData, *, add_keyword: object = True) 
 def bias_step(planes: WorkingPlanes, master: CCDData) -> StepCards:
     """Subtract a bias from a frame that is worked on; return what its header says of it."""
     master = require_ccd(master, "master")
+    if _is_debiased(planes.ccd):
+        _warn("the frame's header says that a bias was subtracted already, and now another one is", depth=1)
     return _subtract(planes, master, Kind.BIAS, _factor_between(planes, master, Kind.BIAS))
 
 
@@ -168,7 +170,8 @@ def subtract_dark(
     -----
     AssumptionWarning
         When a dark is scaled that is shorter than the frame, or whose header does not say that its bias was
-        subtracted; and when exposures differ and nothing is scaled.
+        subtracted; when exposures differ and nothing is scaled; and when headers say that the bias was subtracted from
+        one of both only.
 
     Notes
     -----
@@ -205,7 +208,32 @@ def dark_step(planes: WorkingPlanes, master: CCDData | None, *, scale: bool, **e
     unit_factor = _factor_between(planes, dark, Kind.DARK)
     seconds = read_exposures(planes.ccd, dark, **exposures)
     ratio = _dark_ratio(seconds, dark, scale=scale)
+    if not scale:
+        _warn_of_bias(
+            is_frame_debiased=_is_debiased(planes.ccd) or planes.has_bias, is_dark_debiased=_is_debiased(dark)
+        )
     return _subtract(planes, dark, Kind.DARK, unit_factor * ratio, f" x {ratio:.6g}" if scale else "")
+
+
+def _is_debiased(ccd: CCDData) -> bool:
+    """Whether a header says that the bias was subtracted."""
+    return not _BIAS_SUBTRACTED.isdisjoint(str(word).upper() for word in ccd.meta)
+
+
+def _warn_of_bias(*, is_frame_debiased: bool, is_dark_debiased: bool) -> None:
+    """Warn where the bias was subtracted from one of frame and dark only, as far as headers say."""
+    if is_frame_debiased and not is_dark_debiased:
+        _warn(
+            "the bias was subtracted from the frame, and the dark's header has no ZEROCOR: if the dark still holds its "
+            "bias, that is subtracted twice; subtract it from both, or from neither",
+            depth=2,
+        )
+    elif is_dark_debiased and not is_frame_debiased:
+        _warn(
+            "the bias was subtracted from the dark, and not from the frame, which keeps it; subtract it from both, or "
+            "from neither",
+            depth=2,
+        )
 
 
 def _dark_ratio(seconds: tuple[float, float] | None, dark: CCDData, *, scale: bool) -> float:
@@ -237,7 +265,7 @@ def _dark_ratio(seconds: tuple[float, float] | None, dark: CCDData, *, scale: bo
             f"{light_s / dark_s:.3g}; a dark at least as long as the frame is safer",
             depth=1,
         )
-    if not same and _BIAS_SUBTRACTED.isdisjoint(str(word).upper() for word in dark.meta):
+    if not same and not _is_debiased(dark):
         _warn(
             "the dark is scaled, and its header has no ZEROCOR: if it still holds its bias, that is scaled too; "
             "subtract the bias from dark and frame first, or use a dark of the same exposure",

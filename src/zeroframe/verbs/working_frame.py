@@ -205,6 +205,11 @@ class WorkingPlanes:
         self._factors, self._noise = Factors(), NO_NOISE
         self._makes_noise, self._without_noise = False, NO_MASK
 
+    @property
+    def has_bias(self) -> bool:
+        """Whether a bias is among what is to be subtracted."""
+        return bool(self._bias.data.size)
+
     def subtract(self, other: CCDData, scale: float, name: str) -> None:
         """Subtract ``scale`` times another frame, whose unit is taken for that of this one.
 
