@@ -155,4 +155,4 @@ def test_what_does_not_fit():
         Region(trim=Section.parse("[1:4,*]"), place=place).part((4, 9))
     beside = Region(OverscanSpec(Section.parse("[6:9,5:8]")), Section.parse("[1:5,1:4]"), place=place)
     with pytest.raises(SectionError, match=r"the overscan \[6:9,5:8\] does not stand beside the pixels"):
-        region_levels(lambda slices: np.zeros((8, 9))[slices], beside, (8, 9))
+        region_levels(lambda rows, columns: np.zeros((8, 9))[rows, columns], beside, (8, 9))

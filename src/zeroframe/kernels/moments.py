@@ -18,7 +18,7 @@ _MOST_PASSES = 50
 
 
 @kernel
-def clipped_mean_std(values: Array, center: float, spread: float, cut: float) -> tuple[int, float, float]:
+def clipped_mean_std(values: Array, center: float, spread: float, cut: float, least: float) -> tuple[int, float, float]:
     """Return (count, mean, standard deviation) of the values within ``cut`` standard deviations of their mean.
 
     Parameters
@@ -30,6 +30,9 @@ def clipped_mean_std(values: Array, center: float, spread: float, cut: float) ->
     cut : float
         The cut is repeated until it changes nothing: 5 cuts 6e-7 of a normal distribution, which changes its sigma by
         1e-5.
+    least : float
+        No smaller standard deviation is cut by. Values in steps may all but pile up on one of them: without this, each
+        cut would leave less, and in the end nothing but that one.
 
     Returns
     -------
@@ -37,8 +40,8 @@ def clipped_mean_std(values: Array, center: float, spread: float, cut: float) ->
     mean, std : float
         The standard deviation is divided by n. NaN where no value is left.
     """
-    low = center - cut * spread
-    high = center + cut * spread
+    low = center - cut * max(spread, least)
+    high = center + cut * max(spread, least)
     before = -1
     count = 0
     mean = np.nan
@@ -63,19 +66,19 @@ def clipped_mean_std(values: Array, center: float, spread: float, cut: float) ->
         if count == before:
             break
         before = count
-        low = mean - cut * std
-        high = mean + cut * std
+        low = mean - cut * max(std, least)
+        high = mean + cut * max(std, least)
     return count, mean, std
 
 
 @kernel
-def level_rows(values: Array, center: float, spread: float, cut: float) -> None:
+def level_rows(values: Array, center: float, spread: float, cut: float, least: float) -> None:
     """Subtract from each row, in place, its mean, outliers left out; parameters as in `clipped_mean_std`.
 
     ``values`` is two-dimensional, C order. A row without a valid value becomes NaN.
     """
     for y in range(values.shape[0]):
         row = values[y]
-        _, mean, _ = clipped_mean_std(row, center, spread, cut)
+        _, mean, _ = clipped_mean_std(row, center, spread, cut, least)
         for x in range(row.size):
             row[x] -= mean
