@@ -37,6 +37,8 @@ FIT_NAMES: tuple[Fit, ...] = get_args(Fit)
 _BLOCK, _BLOCKS = 51, 20
 #: A line stands off by so many of the scatters of levels about their course, and of the noises of a pixel.
 _OFF_IN_SCATTER, _OFF_IN_NOISE = 10.0, 5.0
+#: Fewer lines have no course that one of them could stand off from.
+_FEWEST_LINES = 16
 #: Smoothing windows that are tried, in lines; the widest comes first.
 _WINDOWS = (255, 127, 63, 31, 15)
 #: Residuals are noise when their variance is within so many standard errors, and this share, of what is expected.
@@ -105,7 +107,7 @@ def standing_off(levels: NDArray[np.float64], noise_adu: float) -> NDArray[np.bo
     [0, 150, 151]
     """
     least = _OFF_IN_NOISE * noise_adu if np.isfinite(noise_adu) else 0.0
-    if levels.max() - levels.min() <= least:
+    if levels.size < _FEWEST_LINES or levels.max() - levels.min() <= least:
         return np.zeros(levels.size, dtype=np.bool_)
     away = np.abs(levels - _course(levels))
     return away > max(_OFF_IN_SCATTER * MAD_TO_SIGMA * float(median_of_valid(away)), least)

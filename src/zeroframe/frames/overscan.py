@@ -125,6 +125,8 @@ class StripCurve:
     ----------
     level_adu : ndarray of float64, shape (lines,)
         Finite.
+    stands_off : ndarray of bool, shape (lines,)
+        Lines whose own level stands off from its surroundings along the strip.
     error_adu : float
         Its noise, which all pixels of a line share; NaN where one column cannot tell.
     smoothed_lines : int
@@ -135,6 +137,7 @@ class StripCurve:
     """
 
     level_adu: NDArray[np.float64]
+    stands_off: NDArray[np.bool_]
     error_adu: float
     smoothed_lines: int = 1
     astray: tuple[tuple[int, int, float], ...] = ()
@@ -216,19 +219,21 @@ def strip_curve(
             levels, usual, found.error_adu, reject, lambda taken: fitted_curve(levels, taken, fit, order)
         )
         terms = order + (3 if fit == "spline" else 1)
-        return StripCurve(curve, found.error_adu * sqrt(terms / levels.size), 1, tuple(runs))
+        return StripCurve(curve, off, found.error_adu * sqrt(terms / levels.size), 1, tuple(runs))
     astray = np.zeros(levels.size, dtype=np.bool_)
     for first, last, _ in runs:
         astray[first : last + 1] = True
     whole_numbers = strip.dtype.kind in "iu"
     if method == "constant":
         mean = _short(clipped_mean_std(levels[usual])[1], whole_numbers=whole_numbers)
-        return StripCurve(np.full(levels.size, mean), found.error_adu / sqrt(usual.sum()), levels.size, tuple(runs))
+        return StripCurve(
+            np.full(levels.size, mean), off, found.error_adu / sqrt(usual.sum()), levels.size, tuple(runs)
+        )
     if method != "auto":
-        return StripCurve(filled(levels, valid & ~astray), found.error_adu, 1, tuple(runs))
+        return StripCurve(filled(levels, valid & ~astray), off, found.error_adu, 1, tuple(runs))
     curve, window = smooth_curve(filled(levels, usual), usual, found.error_adu)
     curve = _short(np.where(off & ~astray, levels, curve), whole_numbers=whole_numbers)
-    return StripCurve(curve, found.error_adu / sqrt(window), window, tuple(runs))
+    return StripCurve(curve, off, found.error_adu / sqrt(window), window, tuple(runs))
 
 
 def _short(levels: Any, *, whole_numbers: bool) -> Any:  # noqa: ANN401 -- one number or an array
@@ -344,7 +349,7 @@ def frame_levels(
         )
     zero = np.zeros(shape_yx[axis])
     levels = (whole, zero) if axis == 1 else (zero, whole)
-    mean = clipped_mean_std(curve.level_adu)[1]
+    mean = float(whole.mean() if not curve.stands_off.any() else curve.level_adu[~curve.stands_off].mean())
     return FrameLevels(
         *levels, mean, curve.error_adu, curve.smoothed_lines, _astray_words(curve, covered + first_line, what)
     )
