@@ -50,8 +50,6 @@ __all__ = [
 
 #: A strip may fall short of the image by this fraction at its ends (LFC's header misses one row of 4128).
 _MISSING_FRACTION = 0.1
-#: Of 65536 ADU float32 holds this part exactly.
-_SHORT = 256.0
 #: Where more lines than this stand off from their course, it is none.
 _MOST_OFF = 0.3
 #: The image follows a line of the strip when it has at least half of its shift, and half as much again at most.
@@ -210,9 +208,10 @@ def strip_curve(
     valid = np.isfinite(found.level_adu)
     levels = filled(found.level_adu, valid)
     off = standing_off(levels, found.noise_adu) & valid
-    if np.count_nonzero(off) > _MOST_OFF * np.count_nonzero(valid):
-        off[:] = False
-    runs = _astray_runs(levels, off, image_lines) if off.any() else []
+    runs = []
+    if off.any():
+        off &= np.count_nonzero(off) <= _MOST_OFF * np.count_nonzero(valid)
+        runs = _astray_runs(levels, off, image_lines)
     usual = valid & ~off if reject.iterations else valid
     if fit is not None:
         curve = fit_rejecting(
@@ -223,25 +222,16 @@ def strip_curve(
     astray = np.zeros(levels.size, dtype=np.bool_)
     for first, last, _ in runs:
         astray[first : last + 1] = True
-    whole_numbers = strip.dtype.kind in "iu"
     if method == "constant":
-        mean = _short(clipped_mean_std(levels[usual])[1], whole_numbers=whole_numbers)
+        mean = clipped_mean_std(levels[usual])[1]
         return StripCurve(
             np.full(levels.size, mean), off, found.error_adu / sqrt(usual.sum()), levels.size, tuple(runs)
         )
     if method != "auto":
         return StripCurve(filled(levels, valid & ~astray), off, found.error_adu, 1, tuple(runs))
     curve, window = smooth_curve(filled(levels, usual), usual, found.error_adu)
-    curve = _short(np.where(off & ~astray, levels, curve), whole_numbers=whole_numbers)
+    curve = np.where(off & ~astray, levels, curve)
     return StripCurve(curve, off, found.error_adu / sqrt(window), window, tuple(runs))
-
-
-def _short(levels: Any, *, whole_numbers: bool) -> Any:  # noqa: ANN401 -- one number or an array
-    """Round levels of whole numbers to 1/256, far below their noise.
-
-    What is subtracted from 16 bits is exact in float32 then, and the frame takes 4 and not 8 ms.
-    """
-    return np.round(levels * _SHORT) / _SHORT if whole_numbers else levels
 
 
 def _astray_runs(

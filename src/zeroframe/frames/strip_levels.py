@@ -30,6 +30,8 @@ LEVEL_METHODS: tuple[LevelMethod, ...] = get_args(LevelMethod)
 _CLIP_AT_3 = NO_LIMITS._replace(sigma_low=3.0, sigma_high=3.0, iterations=3)
 #: So many pixels tell the noise of a strip to 1.6 per cent; all of a hundred thousand take 0.4 ms of 4 ms for a frame.
 _NOISE_PIXELS = 2_000
+#: Less noise than this may be what is left of pixels that pile up on one step, so that the step has to be known.
+_COARSE_ADU = 2.0
 #: Five sigma of the noise of the whole strip cut 6e-7 of a normal distribution, so that the mean stays the mean.
 _OUTLIER = 5.0
 #: A pixel of little noise stands one step off the median of its line, where that is half-way between two.
@@ -97,7 +99,11 @@ def pixel_noise(strip: NDArray[Any], levels: NDArray[np.float64]) -> float:
         return float("nan")
     some = slice(None, None, max(strip.size // _NOISE_PIXELS, 1))
     sample = strip[some]
-    return clipped_mean_std(sample - levels[some, None], quantisation_step(sample))[2] * sqrt(width / (width - 1.0))
+    residual = sample - levels[some, None]
+    noise = clipped_mean_std(residual)[2]
+    if not noise > _COARSE_ADU:
+        noise = clipped_mean_std(residual, quantisation_step(sample))[2]
+    return noise * sqrt(width / (width - 1.0))
 
 
 def _automatic(strip: NDArray[Any]) -> LineLevels:
