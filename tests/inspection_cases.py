@@ -1,10 +1,14 @@
-"""Two hundred seeded cameras, their frames, and what an inspection of these frames ought to say.
+"""Three hundred seeded cameras, their frames, and what an inspection of these frames ought to say.
 
 The truth is taken from the simulation's noise-free planes. A column of a strip is free of light when its mean leak in
 the brightest frame that was given is below the noise of the level of one row, ``sigma * sqrt(pi / (2 n))`` for a strip
 of n columns and a pixel noise sigma (read noise and digitisation): such a column moves the median of a row by less than
 1/n of its noise. The region to use starts at the first column from which on that holds, and ends at the edge of the
 frame; hot columns at either end of it are left out, those inside belong to it.
+
+From case 200 on the cameras have little noise, or numbers in steps of 4 or 16.
+
+A strip whose level light moves is good where that moves it less, in science frames, than they have drifted.
 """
 
 from __future__ import annotations
@@ -23,8 +27,12 @@ from zeroframe.simulate import (
     simulate_frame,
 )
 
-ALL_CASES = 200
-FEWEST_COLUMNS = 5
+ALL_CASES = 300
+#: From here on noise is of the order of the step between numbers; of further cases, too, of each 300 the last hundred.
+FIRST_COARSE = 200
+FEWEST_COLUMNS = 2
+#: By how much science frames have drifted since the biases.
+SCIENCE_DRIFT_ADU = -20.0
 LAYOUTS = (
     *("right", "right", "left", "top", "right+top", "left+right", "none", "none", "bottom", "left+bottom"),
     *("hot", "hot", "cg16m", "cg16m", "offset", "drifts apart", "right", "left", "biases only", "no biases"),
@@ -65,6 +73,10 @@ class Truth:
     trim: tuple[int, int, int, int]
 
 
+def is_coarse(number: int) -> bool:
+    return number % ALL_CASES >= FIRST_COARSE
+
+
 def make_case(number: int) -> Case:
     random = np.random.default_rng([20240501, number])
     layout = LAYOUTS[number % len(LAYOUTS)]
@@ -72,17 +84,29 @@ def make_case(number: int) -> Case:
     base = SIMULATED_CAMERAS["palomar-lfc" if random.random() < 0.6 and layout != "cg16m" else "apogee-cg16m"]
     strips = _strips(layout, random)
     # A strip of rows cannot follow what drifts from row to row, whatever its level does.
+    coarse = _coarse(base, random) if is_coarse(number) else {}
+    step = coarse.get("step_adu", 1)
     only_rows = bool(strips) and all(strip.side in {"top", "bottom"} for strip in strips)
     camera = replace(
         base,
         name=f"case-{number}",
         image_shape_yx=(int(random.integers(280, 360)), int(random.integers(300, 420))),
         strips=strips,
-        row_drift_adu=0.1 if only_rows else float(random.uniform(0.3, 1.5)),
-        frame_drift_adu=float(random.uniform(1.0, 3.0)),
+        row_drift_adu=step * (0.1 if only_rows else float(random.uniform(0.3, 1.5))),
+        frame_drift_adu=step * float(random.uniform(1.0, 3.0)),
         cosmic_rays_per_mpix_s=0.05,
+        **coarse,
     )
     return Case(number, layout, camera, _specs(layout, count, camera, random))
+
+
+def _coarse(base, random):
+    """Read noise of 0.4 to 2 ADU in steps of 1, and of a third of a step to one and a half of 4 or 16."""
+    step = int(random.choice([1, 1, 4, 16]))
+    noise_adu = (
+        float(np.exp(random.uniform(np.log(0.4), np.log(2.0)))) if step == 1 else step * random.uniform(0.35, 1.5)
+    )
+    return {"step_adu": step, "read_noise_e": noise_adu * base.gain_e_per_adu, "saturation_adu": 65520}
 
 
 def _specs(layout, count, camera, random):
@@ -94,7 +118,7 @@ def _specs(layout, count, camera, random):
         FrameSpec("flat", flat_s, light.name, light_scale=float(random.uniform(0.9, 1.1)))
         for _ in range(0 if layout == "biases only" else count)
     ]
-    science = [FrameSpec("science", science_s, light.name, level_offset_adu=-20.0)] * (
+    science = [FrameSpec("science", science_s, light.name, level_offset_adu=SCIENCE_DRIFT_ADU)] * (
         layout != "biases only" and count > 1
     )
     return (*biases, *flats, *science)
@@ -135,7 +159,7 @@ def _strips(layout, random):
             ),
         )
     if layout == "offset":
-        return (_strip("right", random, lit_offset_adu=float(random.uniform(35.0, 90.0))),)
+        return (_strip("right", random, lit_fraction=float(10 ** random.uniform(-3.0, -0.5))),)
     if layout == "drifts apart":
         return (_strip(str(random.choice(["left", "right"])), random, tracks_image=False),)
     if layout == "hot":
@@ -164,7 +188,7 @@ def by_kind(case: Case, frames: list[SimulatedFrame]) -> dict[str, list[np.ndarr
 
 
 def pixel_noise_adu(camera: SimulatedCamera) -> float:
-    return float(np.sqrt(camera.read_noise_adu**2 + 1.0 / 12.0))
+    return float(np.sqrt(camera.read_noise_adu**2 + camera.step_adu**2 / 12.0))
 
 
 def truth_of(case: Case, frames: list[SimulatedFrame]) -> Truth:
@@ -220,14 +244,30 @@ def _strip_truth(case, frames, number, strip):
         columns.pop()
     ends = sorted((fits[columns[0]], fits[columns[-1]])) if columns else None
     cool = [column for column in columns if column not in strip.hot_pixels]
-    good = (
+    good = len(cool) >= FEWEST_COLUMNS and follows(case, strip) and _is_worth_it(case, strip, threshold)
+    # one bias does not tell whether a strip follows: what light does to the whole of it looks like drift
+    if (
         len(cool) >= FEWEST_COLUMNS
-        and not (strip.lit_offset_adu > 0 and any(spec.kind == "bias" for spec in case.specs))
-        and follows(case, strip)
-    )
+        and strip.lit_offset_adu > 0
+        and sum(spec.kind == "bias" for spec in case.specs) == 1
+    ):
+        good = None
     # Beside a strip of columns the level drifts from row to row, which a strip of rows cannot follow: not judged.
     judged = strip.side in {"left", "right"} or len({s.side in {"left", "right"} for s in camera.strips}) == 1
     return StripTruth(strip.side, min(fits), max(fits), tuple(ends) if ends else None, good if judged else None)
+
+
+def _is_worth_it(case, strip, harmless_adu):
+    """Whether light moves the level of a strip less than science frames drift; None within a factor of two."""
+    if not strip.lit_fraction or not any(spec.kind == "bias" for spec in case.specs):
+        return True
+    light = case.camera.filters[0]
+    seconds = {spec.kind: spec.exposure_s for spec in case.specs if spec.is_lit}
+    has_science = "science" in seconds
+    rate = light.sky_e_per_s if has_science else 0.01 * light.flat_e_per_s
+    moved = strip.lit_fraction * rate * seconds["science" if has_science else "flat"] / case.camera.gain_e_per_adu
+    allowed = max(abs(SCIENCE_DRIFT_ADU), harmless_adu) if has_science else harmless_adu
+    return None if allowed / 2 < moved < 2 * allowed else moved < allowed
 
 
 def _along(plane, strip):

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 import zeroframe.kernels
-from zeroframe.kernels import blocks, calibrate, columns, masks, moments, pooled, ranks, rice
+from zeroframe.kernels import blocks, calibrate, columns, masks, moments, pooled, ranks, rice, strips
 from zeroframe.kernels import lacosmic as laplacian
 from zeroframe.kernels import point_images as points
 from zeroframe.kernels import raw as frame
@@ -109,8 +109,20 @@ def moments_of(dtype):
     values = image(21, dtype)
     yield moments.clipped_mean_std(values.reshape(-1), 1000.0, 4.0, 5.0, 0.0)
     yield moments.clipped_mean_std(np.full(3, np.nan, dtype), 0.0, 1.0, 5.0, 6.0)
+    yield moments.clipped_mean_std(values.reshape(-1), 1000.0, 0.01, 5.0, 1.0)
+    yield moments.clipped_mean_std(np.full(3, np.nan, dtype), 0.0, 1.0, 5.0, 0.0)
     moments.level_rows(values, 1000.0, 4.0, 3.0, 0.0)
     yield (values,)
+
+
+def strips_of(dtype):
+    stack, centre = image(25, dtype), image(26, np.float64, (NX,), odd=False)
+    sums, counts = np.zeros(NY), np.zeros(NY, np.int64)
+    strips.column_sums(stack, centre, 9.0, sums, counts)
+    yield sums, counts
+    lines = np.zeros(NX), np.zeros(NX), np.zeros(NX)
+    strips.line_sums(stack, centre, 9.0, counts % 3 > 0, *lines)
+    yield lines
 
 
 def ranks_of(dtype):
@@ -212,7 +224,8 @@ def errors_of(dtype):
 #: What is called, by name; each yields tuples of numbers and arrays.
 TABLE = {
     **{f"{make.__name__} {dtype.__name__}": (make, dtype)
-       for make in (flats_of, frames_of, sums_and_columns, moments_of, ranks_of, calibrated_of, rays_of, errors_of)
+       for make in (flats_of, frames_of, sums_and_columns, moments_of, strips_of, ranks_of, calibrated_of, rays_of,
+                    errors_of)
        for dtype in (np.float32, np.float64)},
     **{f"stacks {dtype.__name__} {frames}": (stacks_of, dtype, frames)
        for dtype in (np.float32, np.float64) for frames in (3, 10)},

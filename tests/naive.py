@@ -116,13 +116,13 @@ def weighted(stack, weights, *, total=False):
     return out
 
 
-def overscan_levels(strip, method="median", *, whole_numbers=False):
+def overscan_levels(strip, method="median", *, step_adu=0.0):
     """Level of each row of a strip, NaN where no pixel is valid."""
     levels = []
     for row in np.asarray(strip, dtype=np.float64):
         left = [v for v in row if math.isfinite(v)]
         if method == "clipped":
-            floor = 0.5 * MAD_TO_SIGMA if whole_numbers else 0.0
+            floor = 0.5 * MAD_TO_SIGMA * step_adu
             left = survivors(left, sigma_low=3.0, sigma_high=3.0, iterations=3, floor_adu=floor) if left else []
         levels.append(math.nan if not left else median(left) if method == "median" else mean(left))
     return np.array(levels)

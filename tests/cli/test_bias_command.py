@@ -163,7 +163,7 @@ class TestLfcNight:
         if how == "named":
             arguments = ["--camera", "palomar-lfc"]
         elif how == "spelled out":
-            arguments = ["--overscan", "[2056:2080,:]", "--trim", "[1:2048,:]"]
+            arguments = ["--overscan", "[2056:2080,:]", "--overscan-method", "median", "--trim", "[1:2048,:]"]
         else:
             profile = tmp_path / "my.toml"
             profile.write_text(camera_to_toml(load_camera("palomar-lfc")))
@@ -347,6 +347,10 @@ class TestEncodings:
             np.testing.assert_array_equal(pixels_of(written), pixels_of(plain / "out" / name))
 
 
+#: The level that is plainest to work out by hand.
+MEDIANS = ("--overscan", "[17:20,:]", "--overscan-method", "median")
+
+
 class TestPixels:
     @pytest.mark.parametrize(
         ("dtype", "bitpix"),
@@ -355,7 +359,7 @@ class TestPixels:
     def test_output_type(self, tmp_path, dtype, bitpix):
         pixels = (raw_pixels(1, level=100) % 200).astype(dtype)
         write_raw(tmp_path / "raw" / "b.fits", pixels)
-        run = command("bias", tmp_path / "raw", "-o", tmp_path / "out", "--overscan", "[17:20,:]", "--trim", "[1:16,:]")
+        run = command("bias", tmp_path / "raw", "-o", tmp_path / "out", *MEDIANS, "--trim", "[1:16,:]")
         assert run.code == 0, run.out + run.err
         expected = pixels[:, :16].astype(np.float64) - np.median(pixels[:, 16:], axis=1)[:, None]
         written = tmp_path / "out" / "b.fits"
@@ -378,9 +382,7 @@ class TestPixels:
 
     def test_trim_may_flip(self, tmp_path):
         (path, *_) = small_folder(tmp_path / "raw")
-        run = command(
-            "bias", tmp_path / "raw", "-o", tmp_path / "out", "--trim", "[16:3,12:2]", "--overscan", "[17:20,:]"
-        )
+        run = command("bias", tmp_path / "raw", "-o", tmp_path / "out", "--trim", "[16:3,12:2]", *MEDIANS)
         assert run.code == 0, run.out + run.err
         raw = fits.getdata(path).astype(np.float64)
         expected = (raw - np.median(raw[:, 16:], axis=1)[:, None])[11:0:-1, 15:1:-1]
@@ -388,7 +390,8 @@ class TestPixels:
 
     def test_overscan_at_the_top_gives_a_level_for_each_column(self, tmp_path):
         (path, *_) = small_folder(tmp_path / "raw")
-        run = command("bias", tmp_path / "raw", "-o", tmp_path / "out", "--overscan", "[:,10:12]", "--trim", "[:,1:9]")
+        sections = ("--overscan", "[:,10:12]", "--overscan-method", "median", "--trim", "[:,1:9]")
+        run = command("bias", tmp_path / "raw", "-o", tmp_path / "out", *sections)
         assert run.code == 0, run.out + run.err
         raw = fits.getdata(path).astype(np.float64)
         np.testing.assert_array_equal(pixels_of(tmp_path / "out" / path.name), raw[:9] - np.median(raw[9:], axis=0))
@@ -419,7 +422,9 @@ class TestPixels:
 
     def test_how_the_level_is_taken_goes_for_a_camera_too(self, tmp_path):
         profile = tmp_path / "my.toml"
-        profile.write_text('name = "mine"\n[[amplifier]]\noverscan = "[17:20,:]"\ntrim = "[1:16,:]"\n')
+        profile.write_text(
+            'name = "mine"\n[[amplifier]]\noverscan = "[17:20,:]"\noverscan_method = "median"\ntrim = "[1:16,:]"\n'
+        )
         (path, *_) = small_folder(tmp_path / "raw")
         for method, compute in (("median", np.median), ("mean", np.mean)):
             out = tmp_path / method

@@ -1,4 +1,4 @@
-"""Regions and verdicts on seeded cameras with known truth; `ZEROFRAME_ALL_CASES=1` runs all two hundred of them."""
+"""Regions and verdicts on seeded cameras with known truth; `ZEROFRAME_ALL_CASES=1` runs all three hundred of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,25 @@ import os
 import numpy as np
 import pytest
 
-from inspection_cases import ALL_CASES, COUNTS, LAYOUTS, by_kind, frames_of, make_case, mistakes, pixel_noise_adu
+from inspection_cases import (
+    ALL_CASES,
+    COUNTS,
+    FIRST_COARSE,
+    LAYOUTS,
+    by_kind,
+    frames_of,
+    is_coarse,
+    make_case,
+    mistakes,
+    pixel_noise_adu,
+)
 from zeroframe.inspection import inspect_overscan
 
 EVERYTHING = bool(os.environ.get("ZEROFRAME_ALL_CASES"))
 #: One turn through the layouts with two frames of each kind, and one frame or six for every third case.
-A_FEW = [*range(20, 40), *range(0, 20, 3), *range(40, 60, 3)]
+A_FEW = [*range(20, 40), *range(0, 20, 3), *range(40, 60, 3), *range(FIRST_COARSE, ALL_CASES, 6)]
+#: Of verdicts: strips of rows beside an image whose level drifts from row to row agree with it, or not, by chance.
+_MOST_WRONG = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +53,11 @@ def test_the_cases_hold_what_they_promise():
 
 def test_regions_are_right_to_the_column(outcomes):
     wrong = [(case.name, said) for case, _, said in outcomes if any(text.startswith("region") for text in said)]
-    assert len(wrong) <= 0.05 * len(outcomes), wrong
+    # in coarse steps, or with little noise, light is followed to a tenth of an ADU, and one column is soon missed
+    coarse = sum(is_coarse(case.number) for case, _, _ in outcomes)
+    wrong_coarse = [name for name, _ in wrong if is_coarse(int(name.split()[0]))]
+    assert len(wrong) - len(wrong_coarse) <= 0.05 * (len(outcomes) - coarse), wrong
+    assert len(wrong_coarse) <= 0.2 * coarse, wrong
 
 
 def test_no_region_is_invented_and_none_is_missed(outcomes):
@@ -52,7 +69,8 @@ def test_no_region_is_invented_and_none_is_missed(outcomes):
 
 
 def test_verdicts_are_right(outcomes):
-    assert [(case.name, said) for case, _, said in outcomes if any(text.startswith("verdict") for text in said)] == []
+    wrong = [(case.name, said) for case, _, said in outcomes if any(text.startswith("verdict") for text in said)]
+    assert len(wrong) <= _MOST_WRONG * len(outcomes), wrong
 
 
 def test_read_noise_and_gain_are_within_two_per_cent(outcomes):

@@ -25,7 +25,7 @@ import sys
 import numpy as np
 from zeroframe.kernels.moments import clipped_mean_std
 sys.stdin.read(1)
-found = clipped_mean_std(np.array([1.0, 2.0, 3.0, 2.0, 900.0]), 2.0, 1.0, 5.0)
+found = clipped_mean_std(np.array([1.0, 2.0, 3.0, 2.0, 900.0]), 2.0, 1.0, 5.0, 0.0)
 print(*found, clipped_mean_std.cache_hits, "numba" in sys.modules)
 """
 

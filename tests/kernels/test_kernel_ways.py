@@ -82,7 +82,7 @@ logging.getLogger("numba").setLevel("WARNING")
 from zeroframe.kernels.moments import clipped_mean_std
 from zeroframe.kernels.rows import count_not_finite
 values = np.array([1.0, np.nan, 3.0, 2.0, np.inf, 2.0])
-print(*clipped_mean_std(values, 2.0, 1.0, 5.0), count_not_finite(values))
+print(*clipped_mean_std(values, 2.0, 1.0, 5.0, 0.0), count_not_finite(values))
 """
     said = run(code, "INFO", NUMBA_CACHE_DIR=str(tmp_path))
     assert said.stdout.split() == ["4", "2.0", "0.7071067811865476", "2"]
@@ -142,7 +142,7 @@ def tamper(how, path):
 @pytest.mark.parametrize("how", TAMPERED)
 def test_what_another_user_could_have_written_is_not_loaded(store, how, recwarn):
     for kernel in (count_not_finite, clipped_mean_std):
-        fresh(kernel)(VALUES, *((2.0, 1.0, 5.0) if kernel is clipped_mean_std else ()))
+        fresh(kernel)(VALUES, *((2.0, 1.0, 5.0, 0.0) if kernel is clipped_mean_std else ()))
     assert len(list(store.glob("*.zfk"))) == 2
     again = fresh(count_not_finite)
     assert again(VALUES) == 2
@@ -151,7 +151,7 @@ def test_what_another_user_could_have_written_is_not_loaded(store, how, recwarn)
         tamper(how, path)
     refused = [fresh(count_not_finite), fresh(clipped_mean_std)]
     assert refused[0](VALUES) == 2
-    assert refused[1](VALUES, 2.0, 1.0, 5.0)[0] == 4
+    assert refused[1](VALUES, 2.0, 1.0, 5.0, 0.0)[0] == 4
     assert [kernel.cache_hits for kernel in refused] == [0, 0]
     said = [str(each.message) for each in recwarn if "could have written here" in str(each.message)]
     of_reading = [text for text in said if "are not loaded, but made again" in text]
@@ -260,8 +260,8 @@ def test_a_kernel_that_is_called_by_another_is_that_of_the_same_way(njit):
 def test_numbers_of_numpy_are_those_of_python(njit):
     """Each of them would be compiled again, and counted in its own type."""
     kernel = fresh(clipped_mean_std)
-    usual = kernel(VALUES, 2.0, 1.0, 5.0)
-    assert kernel(VALUES, np.float64(2.0), np.float64(1.0), 5.0) == usual
+    usual = kernel(VALUES, 2.0, 1.0, 5.0, 0.0)
+    assert kernel(VALUES, np.float64(2.0), np.float64(1.0), 5.0, 0.0) == usual
     (dispatcher,) = kernel._dispatchers_of_numba.values()
     assert len(dispatcher.signatures) == 1
 

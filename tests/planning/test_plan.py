@@ -119,7 +119,7 @@ class TestPlan:
         made = plan(raw, out, overscan="[17:20,:]", trim="[16:1,*]")
         assert [frame.target for frame in made.frames] == [out / f"b{n}.fits" for n in (1, 2, 3)]
         assert {frame.shape_yx for frame in made.frames} == {(12, 16)}
-        recipe = FrameRecipe.of_one(OverscanSpec(section("[17:20,1:12]"), None, "median"), section("[16:1,1:12]"))
+        recipe = FrameRecipe.of_one(OverscanSpec(section("[17:20,1:12]"), None, "auto"), section("[16:1,1:12]"))
         assert {frame.recipe for frame in made.frames} == {recipe}
         assert {frame.steps for frame in made.frames} == {Steps()}
         (group,) = made.groups

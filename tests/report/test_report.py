@@ -133,7 +133,7 @@ class TestContent:
         assert text.index("All is well: 6 biases", 400) < text.index("read noise") < text.index("6 frames of bias")
         for words in (
             "Raw", "Calibrated", "Single", "Combined", "Noise against the number of frames", "σ/√n",
-            "[106:120,1:180] median", "as asked for", "b0.fits", "zeroframe bias raw -o out", "numpy", "6 input files",
+            "[106:120,1:180] auto", "as asked for", "b0.fits", "zeroframe bias raw -o out", "numpy", "6 input files",
             "used: columns 106–120",
         ):  # fmt: skip
             assert words in text
@@ -248,7 +248,7 @@ class TestContent:
 
     def test_flipped_frames_lie_on_the_raw_one(self, tmp_path):
         write_raw(tmp_path / "raw" / "b.fits", raw_frame(1))
-        plan, result = run_folder(tmp_path / "raw", tmp_path / "out", trim="[100:11,180:1]")
+        plan, result = run_folder(tmp_path / "raw", tmp_path / "out", trim="[100:11,180:1]", overscan_method="median")
         target = result.frames[0].frame.target
         place = plan.frames[0].recipe.trim.slices_yx(SHAPE_YX)
         shown = preview(open_image(target), SHAPE_YX, place)

@@ -57,7 +57,7 @@ def compare(result, raw, image):
 
 def test_kpno_zeros_with_overscan(real_data, tmp_path):
     folder = real_data / "kpno-spectrograph"
-    result = run(folder, tmp_path / "out", overscan="[106:133,:]", trim="[1:101,:]")
+    result = run(folder, tmp_path / "out", overscan="[106:133,:]", overscan_method="median", trim="[1:101,:]")
     assert result.is_good
     names = [frame.source.name for frame in outcomes(result)]
     assert names == [f"sp{number:04d}.fits" for number in range(1, 11)]
@@ -88,7 +88,7 @@ def test_kpno_by_command_names_the_others(real_data, tmp_path):
         "IMAGETYP = 'zero'",
         "use columns 104–133; header's BIASSEC starts 2 columns too early",
     )
-    for words in (*said, "overscan: [104:133,1:1024] median", "trim: [1:101,1:1024]"):
+    for words in (*said, "overscan: [104:133,1:1024] auto", "trim: [1:101,1:1024]"):
         assert words in run.out
     assert "15 left alone (2 arc, 4 flat, 9 science)" in run.out
     assert len(names_in(tmp_path / "out")) == 11
@@ -134,7 +134,9 @@ def test_saao_left_overscan(real_data, tmp_path):
     with fits.open(path) as hdus:
         hdus[0].header["OBSTYPE"] = hdus[0].header["IMAGETYP"] = "bias"
         hdus.writeto(raw, output_verify="ignore")
-    result = run(raw.parent, tmp_path / "out", overscan=header["BIASSEC"], trim=header["TRIMSEC"])
+    result = run(
+        raw.parent, tmp_path / "out", overscan=header["BIASSEC"], overscan_method="median", trim=header["TRIMSEC"]
+    )
     assert result.is_good, result.frames
     pixels = fits.getdata(raw).astype(np.float64)
     strip = Section.parse(header["BIASSEC"]).slices_yx(pixels.shape)

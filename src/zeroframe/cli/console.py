@@ -157,8 +157,10 @@ class Screen:
         before = f"[{style}]{label}:[/] " if label else ""
         self._out.print(before + escape(harmless(text)), soft_wrap=True)
 
-    def inspection(self, result: OverscanInspection) -> None:
+    def inspection(self, result: OverscanInspection, *, whose: str = "") -> None:
         """Show what the pixels say of the overscan: the verdict, the strips, and the figures behind it."""
+        if whose:
+            self.line(whose, "frames of", "bold cyan")
         colour = {"use": "green", "none": "green", "do not use": "red", "not proven": "yellow"}[result.decision]
         self.line(result.verdict, result.decision, f"bold {colour}")
         if result.strips:

@@ -45,7 +45,7 @@ class PlanOptions(TypedDict, total=False):
         Name of a camera, or path of a profile.
     overscan, trim : str or Section
         As ``"[2056:2080,:]"``; ``overscan="none"``: none is subtracted.
-    overscan_method : {'median', 'mean', 'clipped'}
+    overscan_method : {'auto', 'median', 'mean', 'clipped', 'constant'}
     overscan_fit : {'chebyshev', 'legendre', 'spline'}
     overscan_order : int
         How the level of the overscan is taken.
@@ -74,7 +74,7 @@ class PlanOptions(TypedDict, total=False):
     camera: str | None
     overscan: str | Section | None
     trim: str | Section | None
-    overscan_method: Literal["median", "mean", "clipped"] | None
+    overscan_method: Literal["auto", "median", "mean", "clipped", "constant"] | None
     overscan_fit: Literal["chebyshev", "legendre", "spline"] | None
     overscan_order: int | None
     combine: bool | None

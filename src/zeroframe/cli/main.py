@@ -310,13 +310,15 @@ def inspect(
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen()
     result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
-    screen.inspection(result)
+    for one in result.every:
+        screen.inspection(one, whose=one.whose if result.others else "")
     if plot is not None:
         write_plot(result, plot, overwrite=overwrite, inputs=inputs)
         screen.line(str(plot), "plot", "cyan")
     if write is not None:
         profile = write_camera(result, write, overwrite=overwrite, inputs=inputs)
-        screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
+        of = f", of frames of {result.whose}" if result.others else ""
+        screen.line(f"{write}; use it with --camera {write} (camera {profile.name}{of})", "profile", "cyan")
     return OK
 
 

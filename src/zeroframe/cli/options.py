@@ -117,8 +117,10 @@ Trim = Annotated[
     str | None, typer.Option(metavar="SECTION", help="What is kept, as \\[1:2048,:].", rich_help_panel=SUBTRACT)
 ]
 OverscanMethod = Annotated[
-    Literal["median", "mean", "clipped"] | None,
-    typer.Option(metavar="HOW", help="Level of each row: median, mean or clipped (mean).", rich_help_panel=SUBTRACT),
+    Literal["auto", "median", "mean", "clipped", "constant"] | None,
+    typer.Option(
+        metavar="HOW", help="Level of each row: auto, median, mean, clipped (mean), constant.", rich_help_panel=SUBTRACT
+    ),
 ]
 OverscanFit = Annotated[
     Literal["chebyshev", "legendre", "spline"] | None,

@@ -4,40 +4,58 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from math import sqrt
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from zeroframe.errors import AssumptionWarning, SectionError, UsageError, nearest_name
-from zeroframe.kernels.sorting import sorting_pairs
-from zeroframe.kernels.stack import AVERAGE, MAD_TO_SIGMA, MEDIAN, NO_LIMITS, stack_ordered
+from zeroframe.frames.level_curves import (
+    FIT_NAMES,
+    REJECT_AT_5,
+    Fit,
+    FitRejection,
+    filled,
+    fit_rejecting,
+    fitted_curve,
+    smooth_curve,
+    standing_off,
+)
+from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.statistics import clipped_mean_std
+from zeroframe.frames.strip_levels import LEVEL_METHODS, LevelMethod, line_levels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from zeroframe.headers.sections import Section
+
+    ImageLines = Callable[[NDArray[np.int_]], NDArray[Any]]
 
 __all__ = [
     "FIT_NAMES",
     "LEVEL_METHODS",
     "Fit",
+    "FitRejection",
+    "FrameLevels",
     "LevelMethod",
     "OverscanSpec",
+    "StripCurve",
     "collapse_axis",
     "frame_levels",
-    "strip_levels",
+    "strip_curve",
 ]
-
-LevelMethod = Literal["median", "mean", "clipped"]
-Fit = Literal["chebyshev", "legendre", "spline"]
-LEVEL_METHODS: tuple[LevelMethod, ...] = get_args(LevelMethod)
-FIT_NAMES: tuple[Fit, ...] = get_args(Fit)
 
 #: A strip may fall short of the image by this fraction at its ends (LFC's header misses one row of 4128).
 _MISSING_FRACTION = 0.1
-_CLIP_AT_3 = NO_LIMITS._replace(sigma_low=3.0, sigma_high=3.0, iterations=3)
-#: The MAD of whole numbers is known to half a unit; without this, a strip of low noise has a MAD of zero.
-_WHOLE_NUMBERS_ADU = 0.5 * MAD_TO_SIGMA
+#: Where more lines than this stand off from their course, it is none.
+_MOST_OFF = 0.3
+#: The image follows a line of the strip when it has at least half of its shift, and half as much again at most.
+_FOLLOWS = 0.5
+#: The darkest pixels of a line of the image, which a star's trail does not reach, and lines beside it to compare with.
+_DARKEST_PER_CENT, _BESIDE = 5.0, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +69,18 @@ class OverscanSpec:
     axis : 0, 1 or None
         Along which numpy axis the strip is collapsed: 1 gives a level for each row, 0 for each column, None collapses
         the shorter side.
-    method : {'median', 'mean', 'clipped'}
-        Of the values across the strip; ``clipped`` is their mean after clipping at three 1.4826 MAD, three times, with
-        the MAD of whole numbers taken as half a unit at least.
+    method : {'auto', 'median', 'mean', 'clipped', 'constant'}
+        Of the values across the strip. ``auto`` is their mean without what the noise of the whole strip excludes, and
+        without columns that stand off; where the levels of the rows differ by nothing but that noise, they are smoothed
+        along the strip, so that a row's error does not enter every sum over the row. ``clipped`` is the mean after
+        clipping at three 1.4826 MAD of the row, three times, with a MAD of half a step between values at least.
+        ``constant`` is one level a frame: the mean of the levels of ``auto``.
     fit : {'chebyshev', 'legendre', 'spline'}, optional
         Smooth the levels along the strip by a fit.
     order : int
         Degree of the polynomial, or number of pieces of the cubic spline.
+    reject : FitRejection
+        Which lines the fit does not follow; those that stand off do not even take part at first.
 
     Raises
     ------
@@ -70,6 +93,7 @@ class OverscanSpec:
     method: LevelMethod = "median"
     fit: Fit | None = None
     order: int = 1
+    reject: FitRejection = REJECT_AT_5
 
     def __post_init__(self) -> None:
         if self.method not in LEVEL_METHODS:
@@ -82,6 +106,8 @@ class OverscanSpec:
             raise UsageError(f"overscan axis is {self.axis!r}; it must be 0, 1 or None")
         if self.fit is not None and self.order < (1 if self.fit == "spline" else 0):
             raise UsageError(f"overscan fit order is {self.order!r}, which is too small for {self.fit}")
+        if self.fit is not None and self.method == "constant":
+            raise UsageError(f"overscan method is 'constant', and a {self.fit} is to be fitted; one of them is enough")
 
     def describe(self) -> str:
         """Say it in a few words, for headers and reports."""
@@ -89,45 +115,83 @@ class OverscanSpec:
         return f"{words} {self.fit} {self.order}" if self.fit else words
 
 
-def _ordered_levels(strip: NDArray[Any], method: LevelMethod) -> NDArray[np.float64]:
-    """Levels by the kernel that combines stacks: the pixels across the strip are its frames."""
-    limits, statistic = NO_LIMITS, MEDIAN
-    if method == "clipped":
-        floor = _WHOLE_NUMBERS_ADU if strip.dtype.kind in "iu" else 0.0
-        limits, statistic = _CLIP_AT_3._replace(floor_adu=floor), AVERAGE
-    # medians of short integers are exact in float32, for which stacks of frames have the kernel compiled already
-    exact = method == "median" and strip.dtype.kind in "iu" and strip.dtype.itemsize <= 2
-    stack = np.ascontiguousarray(strip.T, dtype=np.float32 if exact else np.float64)
-    width, lines = stack.shape
-    levels, spread, counts = np.empty(lines, stack.dtype), np.empty(lines, stack.dtype), np.empty(lines, np.uint16)
-    stack_ordered(stack, np.ones(width), sorting_pairs(width), limits, statistic, levels, spread, counts)
-    return levels.astype(np.float64)
+@dataclass(frozen=True, slots=True, eq=False)
+class StripCurve:
+    """What is subtracted from each line of a frame.
+
+    Attributes
+    ----------
+    level_adu : ndarray of float64, shape (lines,)
+        Finite.
+    stands_off : ndarray of bool, shape (lines,)
+        Lines whose own level stands off from its surroundings along the strip.
+    error_adu : float
+        Its noise, which all pixels of a line share; NaN where one column cannot tell.
+    smoothed_lines : int
+        Over so many lines it was smoothed; 1: it was not.
+    astray : tuple of (int, int, float)
+        First and last line, from 0, of each run of lines whose own level was not believed, as the image does not
+        follow it, and by how many ADU it stands off.
+    """
+
+    level_adu: NDArray[np.float64]
+    stands_off: NDArray[np.bool_]
+    error_adu: float
+    smoothed_lines: int = 1
+    astray: tuple[tuple[int, int, float], ...] = ()
 
 
-def _mean_levels(strip: NDArray[Any]) -> NDArray[np.float64]:
-    """Means of the valid pixels; NaN for lines that have none."""
-    valid = np.isfinite(strip)
-    total = np.where(valid, strip, 0).sum(axis=1, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / valid.sum(axis=1))
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameLevels:
+    """What is subtracted from a whole frame.
+
+    Attributes
+    ----------
+    row_adu, column_adu : ndarray of float64, shapes (ny,) and (nx,)
+        From each row, and from each column; one of them is zero.
+    mean_adu : float
+        The mean of both; lines that stand far off, as a controller's first one, left out.
+    error_adu : float
+        Noise that all pixels of a row (or of a column) share after it; NaN where it cannot be told.
+    smoothed_lines : int
+        Over so many rows (columns) levels were smoothed; 1: they were not.
+    remarks : tuple of str
+        What was odd about the strip.
+    """
+
+    row_adu: NDArray[np.float64]
+    column_adu: NDArray[np.float64]
+    mean_adu: float = 0.0
+    error_adu: float = 0.0
+    smoothed_lines: int = 1
+    remarks: tuple[str, ...] = ()
 
 
-def strip_levels(
-    strip: NDArray[Any], *, method: LevelMethod = "median", fit: Fit | None = None, order: int = 1
-) -> NDArray[np.float64]:
-    """Return the level of each row of a strip.
+def strip_curve(
+    strip: NDArray[Any],
+    *,
+    method: LevelMethod = "median",
+    fit: Fit | None = None,
+    order: int = 1,
+    reject: FitRejection = REJECT_AT_5,
+    image_lines: ImageLines | None = None,
+) -> StripCurve:
+    """Return what a strip says is to be subtracted from each line.
 
     Parameters
     ----------
     strip : ndarray, shape (lines, width)
         Native pixels; not finite where masked.
-    method, fit, order
+    method, fit, order, reject
         As in `OverscanSpec`.
+    image_lines : callable, optional
+        Returns the pixels beside the strip in some lines, by their numbers. A line whose level stands off is believed
+        where the image follows it: a controller's first line does, the trail of a saturated star does not.
 
     Returns
     -------
-    ndarray of float64, shape (lines,)
-        A line without a single valid pixel takes its level from its neighbours.
+    StripCurve
+        A line without a single valid pixel, and one whose level is not believed, has that of its neighbours.
 
     Raises
     ------
@@ -137,38 +201,69 @@ def strip_levels(
     Examples
     --------
     >>> import numpy as np
-    >>> strip_levels(np.array([[1, 2, 9], [4, 4, 5]], dtype=np.uint16))
+    >>> strip_curve(np.array([[1, 2, 9], [4, 4, 5]], dtype=np.uint16)).level_adu
     array([2., 4.])
     """
-    levels = _mean_levels(strip) if method == "mean" else _ordered_levels(strip, method)
-    good = np.isfinite(levels)
-    if not good.any():
-        raise UsageError("no pixel of the overscan section is valid; choose another section")
-    lines = np.arange(levels.size)
-    if not good.all():
-        levels = np.interp(lines, lines[good], levels[good])
-    return levels if fit is None else _fitted(levels, good, fit, order)
+    found = line_levels(strip, method)
+    valid = np.isfinite(found.level_adu)
+    levels = filled(found.level_adu, valid)
+    off = standing_off(levels, found.noise_adu) & valid
+    runs = []
+    if off.any():
+        off &= np.count_nonzero(off) <= _MOST_OFF * np.count_nonzero(valid)
+        runs = _astray_runs(levels, off, image_lines)
+    usual = valid & ~off if reject.iterations else valid
+    if fit is not None:
+        curve = fit_rejecting(
+            levels, usual, found.error_adu, reject, lambda taken: fitted_curve(levels, taken, fit, order)
+        )
+        terms = order + (3 if fit == "spline" else 1)
+        return StripCurve(curve, off, found.error_adu * sqrt(terms / levels.size), 1, tuple(runs))
+    astray = np.zeros(levels.size, dtype=np.bool_)
+    for first, last, _ in runs:
+        astray[first : last + 1] = True
+    if method == "constant":
+        mean = clipped_mean_std(levels[usual])[1]
+        return StripCurve(
+            np.full(levels.size, mean), off, found.error_adu / sqrt(usual.sum()), levels.size, tuple(runs)
+        )
+    if method != "auto":
+        return StripCurve(filled(levels, valid & ~astray), off, found.error_adu, 1, tuple(runs))
+    curve, window = smooth_curve(filled(levels, usual), usual, found.error_adu)
+    curve = np.where(off & ~astray, levels, curve)
+    return StripCurve(curve, off, found.error_adu / sqrt(window), window, tuple(runs))
 
 
-def _fitted(levels: NDArray[np.float64], good: NDArray[np.bool_], fit: Fit, order: int) -> NDArray[np.float64]:
-    """Levels smoothed along the strip; the coordinate runs from -1 to 1."""
-    needed = order + (4 if fit == "spline" else 1)
-    if good.sum() < needed:
-        raise UsageError(f"a {fit} fit of order {order} needs {needed} lines, and the overscan has {good.sum()}")
-    x = np.linspace(-1.0, 1.0, levels.size)
-    if fit == "chebyshev":
-        coefficients = np.polynomial.chebyshev.chebfit(x[good], levels[good], order)
-        return np.asarray(np.polynomial.chebyshev.chebval(x, coefficients))
-    if fit == "legendre":
-        coefficients = np.polynomial.legendre.legfit(x[good], levels[good], order)
-        return np.asarray(np.polynomial.legendre.legval(x, coefficients))
-    from scipy.interpolate import make_lsq_spline
+def _astray_runs(
+    levels: NDArray[np.float64],
+    off: NDArray[np.bool_],
+    image_lines: ImageLines | None,
+) -> list[tuple[int, int, float]]:
+    """Return the runs of lines that stand off without the image, and by how much."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], off, [False]])))
+    usual = np.flatnonzero(~off)
+    runs = []
+    for first, end in edges.reshape(-1, 2).tolist():
+        beside = np.concatenate([usual[usual < first][-_BESIDE:], usual[usual >= end][:_BESIDE]])
+        lines = np.arange(first, end)
+        shift = levels[lines] - float(median_of_valid(levels[beside]))
+        followed = np.zeros(lines.size, dtype=np.bool_)
+        if image_lines is not None:
+            of_image = _darkest(image_lines(lines)) - float(median_of_valid(_darkest(image_lines(beside))))
+            followed = np.abs(of_image - shift) <= _FOLLOWS * np.abs(shift)
+        places = np.flatnonzero(np.diff(np.concatenate([[False], ~followed, [False]])))
+        for start, stop in places.reshape(-1, 2).tolist():
+            peak = shift[start:stop][np.abs(shift[start:stop]).argmax()]
+            runs.append((first + start, first + stop - 1, float(peak)))
+    return runs
 
-    inner = np.linspace(-1.0, 1.0, order + 1)[1:-1]
-    knots = np.concatenate([[-1.0] * 4, inner, [1.0] * 4])
-    if not np.histogram(x[good], bins=order, range=(-1.0, 1.0))[0].all():
-        raise UsageError(f"a spline of {order} pieces has pieces without a single valid line; use fewer pieces")
-    return np.asarray(make_lsq_spline(x[good], levels[good], knots, k=3)(x))
+
+def _darkest(lines: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the level of the darkest pixels of each line; zero where none is valid."""
+    values = np.where(np.isfinite(lines), lines, np.inf).astype(np.float64)
+    levels = np.partition(values, int(values.shape[1] * _DARKEST_PER_CENT / 100.0), axis=1)
+    dark = levels[:, int(values.shape[1] * _DARKEST_PER_CENT / 100.0)]
+    return np.where(np.isfinite(dark), dark, 0.0)
 
 
 def collapse_axis(spec: OverscanSpec, shape_yx: tuple[int, int]) -> Literal[0, 1]:
@@ -180,8 +275,13 @@ def collapse_axis(spec: OverscanSpec, shape_yx: tuple[int, int]) -> Literal[0, 1
 
 
 def frame_levels(
-    strip: NDArray[Any], spec: OverscanSpec, shape_yx: tuple[int, int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    strip: NDArray[Any],
+    spec: OverscanSpec,
+    shape_yx: tuple[int, int],
+    image_lines: ImageLines | None = None,
+    *,
+    first_line: int = 0,
+) -> FrameLevels:
     """Return the levels of a whole frame, as what is subtracted from each row and from each column.
 
     Parameters
@@ -192,30 +292,44 @@ def frame_levels(
         How.
     shape_yx : tuple of int
         Shape of the frame.
+    image_lines : callable, optional
+        Returns native pixels of the image beside the strip, not finite where masked, of some rows (or columns) by their
+        numbers, as ``(lines, across)``: lines of the strip that stand off are compared with them. Without it such lines
+        are not believed.
+    first_line : int
+        Number of the frame's first row (or column) in the raw frame, where it is a part of that; for words.
 
     Returns
     -------
-    row_level, column_level : ndarray of float64, shapes (ny,) and (nx,)
-        One of them is zero.
+    FrameLevels
 
     Raises
     ------
     SectionError
         When the strip covers less than nine tenths of the frame's rows (or columns).
+    UsageError
+        As `strip_curve`.
     """
     axis = collapse_axis(spec, shape_yx)
-    levels = strip_levels(strip if axis == 1 else strip.T, method=spec.method, fit=spec.fit, order=spec.order)
-    part = spec.section.slices_yx(shape_yx)[1 - axis]
-    covered = np.arange(shape_yx[1 - axis])[part]
+    slices = spec.section.slices_yx(shape_yx)
     length = shape_yx[1 - axis]
+    covered = np.arange(length)[slices[1 - axis]]
+    what = "rows" if axis == 1 else "columns"
     if covered.size < (1.0 - _MISSING_FRACTION) * length:
-        what = "rows" if axis == 1 else "columns"
         raise SectionError(
             f"overscan {spec.section} covers {covered.size} of the {length} {what} of the image; "
             f"a level for each of the {what} needs a section along the whole side"
         )
+    curve = strip_curve(
+        strip if axis == 1 else strip.T,
+        method=spec.method,
+        fit=spec.fit,
+        order=spec.order,
+        reject=spec.reject,
+        image_lines=None if image_lines is None else lambda numbers: image_lines(covered[numbers]),
+    )
     rising = np.argsort(covered)
-    whole = np.interp(np.arange(length), covered[rising], levels[rising])
+    whole = np.interp(np.arange(length), covered[rising], curve.level_adu[rising])
     if covered.size < length:
         warnings.warn(
             f"overscan {spec.section} leaves out {length - covered.size} lines of the image, which take the level of "
@@ -224,4 +338,22 @@ def frame_levels(
             stacklevel=2,
         )
     zero = np.zeros(shape_yx[axis])
-    return (whole, zero) if axis == 1 else (zero, whole)
+    levels = (whole, zero) if axis == 1 else (zero, whole)
+    mean = float(whole.mean() if not curve.stands_off.any() else curve.level_adu[~curve.stands_off].mean())
+    return FrameLevels(
+        *levels, mean, curve.error_adu, curve.smoothed_lines, _astray_words(curve, covered + first_line, what)
+    )
+
+
+def _astray_words(curve: StripCurve, covered: NDArray[np.int_], what: str) -> tuple[str, ...]:
+    """Name the lines whose level was not believed."""
+    said = []
+    for first, last, shift in curve.astray:
+        ends = sorted((int(covered[first]) + 1, int(covered[last]) + 1))
+        numbers = f"{what} {ends[0]} to {ends[1]}" if ends[0] < ends[1] else f"{what[:-1]} {ends[0]}"
+        where = "above" if shift > 0 else "below"
+        said.append(
+            f"overscan of {numbers} stands {abs(shift):.0f} ADU {where} its surroundings, and the image does not: "
+            "the level is taken from the neighbours"
+        )
+    return tuple(said)

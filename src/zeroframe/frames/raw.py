@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.fits import HeaderDraft, RawImage
-from zeroframe.fits.decode import decoded_float
+from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.formats import FORMATS
-from zeroframe.frames.regions import region_levels
+from zeroframe.frames.regions import Subtracted, region_levels
 from zeroframe.headers.dialects import number_words
 from zeroframe.headers.result_cards import Piece, assembled_cards, set_card, trim_cards
 from zeroframe.headers.sections import AxisRange, Section
@@ -118,7 +118,7 @@ def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compre
     return layout.byte_count * (2 if layout.tile_compressed else 1) + decoded + 2 * out + compressed
 
 
-def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> float:
+def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> Subtracted:
     """Decode a raw frame, subtract its overscans, trim and assemble it, in one pass over its pixels.
 
     Parameters
@@ -132,8 +132,8 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> f
 
     Returns
     -------
-    float
-        The mean level that was subtracted, in units of the data; of several regions, by the pixels that they keep.
+    Subtracted
+        What was subtracted, in units of the data, and what was odd about it.
 
     Raises
     ------
@@ -147,19 +147,17 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> f
     # of a frame that is not decoded by the kernel, all of it once
     pixels = raw.pixels.view(np.uint16) if fused else np.ascontiguousarray(raw.decode())
 
-    def strip_of(slices: tuple[slice, ...]) -> NDArray[Any]:
-        return RawImage(raw.path, raw.cards, raw.layout, raw.pixels[slices]).decode()
+    def part_of(rows: Any, columns: Any) -> NDArray[Any]:  # noqa: ANN401 -- slices, or numbers
+        return decode_pixels(raw.pixels[rows, columns], raw.layout)
 
-    subtracted, area = 0.0, 0
+    subtracted = Subtracted()
     for region in recipe.regions:
-        levels, part = region_levels(strip_of, region, (ny, nx)), region.part((ny, nx))
+        levels, part = region_levels(part_of, region, (ny, nx)), region.part((ny, nx))
         if fused:
-            calibrate_swapped16(pixels, raw.layout.bzero, levels.rows, levels.columns, part, out)
+            calibrate_swapped16(pixels, raw.layout.bzero, levels.row_adu, levels.column_adu, part, out)
         else:
-            calibrate_native(pixels, levels.rows, levels.columns, part, out)
-        # a running mean: of one region, its level to the bit
-        area += part.ny * part.nx
-        subtracted += (levels.mean - subtracted) * (part.ny * part.nx / area)
+            calibrate_native(pixels, levels.row_adu, levels.column_adu, part, out)
+        subtracted = subtracted.and_of(levels, part.ny * part.nx, region.name)
     return subtracted
 
 

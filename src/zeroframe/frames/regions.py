@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.errors import SectionError
-from zeroframe.frames.overscan import collapse_axis, frame_levels
+from zeroframe.frames.overscan import FrameLevels, collapse_axis, frame_levels
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.kernels.raw import Part
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from zeroframe.frames.overscan import OverscanSpec
 
-__all__ = ["Levels", "Region", "assembled_shape", "region_levels"]
+    PartOf = Callable[[Any, Any], NDArray[Any]]
+
+__all__ = ["Region", "Subtracted", "assembled_shape", "region_levels"]
 
 _WHOLE = Section.parse("[*,*]")
 
@@ -130,36 +132,60 @@ def assembled_shape(regions: tuple[Region, ...], shape_yx: tuple[int, ...]) -> t
     return max(y for y, _ in ends), max(x for _, x in ends)
 
 
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """What is subtracted from a region of a raw frame.
+@dataclass(frozen=True, slots=True)
+class Subtracted:
+    """What of its overscans was subtracted from a frame, all its regions together.
 
     Attributes
     ----------
-    rows, columns : ndarray of float64, shapes (ny,) and (nx,)
-        From each row and each column of the raw frame; zero where the region has none.
-    mean : float
-        Their mean level.
+    mean_adu : float
+        Mean level, of several regions by the pixels that they keep.
+    error_adu : float
+        The largest noise of a level that all pixels of a row (or column) share; NaN where it cannot be told.
+    smoothed_lines : int
+        Over at least so many rows (columns) levels were averaged; 1: they were not.
+    remarks : tuple of str
+        What was odd about a strip.
+    pixels : int
+        How many are kept.
     """
 
-    rows: NDArray[np.float64]
-    columns: NDArray[np.float64]
-    mean: float
+    mean_adu: float = 0.0
+    error_adu: float = 0.0
+    smoothed_lines: int = 1
+    remarks: tuple[str, ...] = ()
+    pixels: int = 0
+
+    def and_of(self, levels: FrameLevels, pixels: int, name: str) -> Subtracted:
+        """Return the same with those of one more region; ``pixels`` are kept of it."""
+        whole = self.pixels + pixels
+        remarks = tuple(f"amplifier {name}: {remark}" if name else remark for remark in levels.remarks)
+        return Subtracted(
+            # a running mean: of one region, its level to the bit
+            self.mean_adu + (levels.mean_adu - self.mean_adu) * (pixels / whole),
+            float(np.maximum(self.error_adu, levels.error_adu)),
+            min(self.smoothed_lines, levels.smoothed_lines) if self.pixels else levels.smoothed_lines,
+            (*self.remarks, *remarks),
+            whole,
+        )
 
 
-def region_levels(
-    strip_of: Callable[[tuple[slice, ...]], NDArray[Any]], region: Region, shape_yx: tuple[int, int]
-) -> Levels:
+def region_levels(part_of: PartOf, region: Region, shape_yx: tuple[int, int]) -> FrameLevels:
     """Return the levels of a region, each amplifier's from its own overscan.
 
     Parameters
     ----------
-    strip_of : callable
-        Returns the decoded pixels of a part of the raw frame.
+    part_of : callable
+        Returns the decoded pixels of some rows and columns of the raw frame: slices, or the numbers of one of them.
     region : Region
         What the amplifier read.
     shape_yx : tuple of int
         Of the raw frame.
+
+    Returns
+    -------
+    FrameLevels
+        For each row and each column of the raw frame; zero where the region has none.
 
     Raises
     ------
@@ -173,24 +199,47 @@ def region_levels(
     The lines that need a level are those that are kept; of the first overscan also those of the second one. Where the
     frame has one region, the first overscan gives every line of the frame a level.
     """
-    levels = Levels(np.zeros(shape_yx[0]), np.zeros(shape_yx[1]), 0.0)
+    levels = FrameLevels(np.zeros(shape_yx[0]), np.zeros(shape_yx[1]))
+    mean = 0.0
     for spec in region.overscans:
         axis = collapse_axis(spec, shape_yx)
         lines = _lines(region, spec, axis, shape_yx)
         section = _between(spec.section, 1 - axis, lines, shape_yx)
         slices = section.slices_yx(shape_yx)
-        strip = strip_of(slices)
+        strip = part_of(*slices)
         if spec is region.parallel:
-            strip = strip - (levels.rows[slices[0], np.newaxis] + levels.columns[np.newaxis, slices[1]])
+            strip = strip - (levels.row_adu[slices[0], np.newaxis] + levels.column_adu[np.newaxis, slices[1]])
         here = [(0, n) for n in shape_yx]
         here[1 - axis] = (lines.start, lines.stop)
         (y0, y1), (x0, x1) = here
         moved = replace(spec, section=section.shift(-x0, -y0), axis=axis)
-        rows, columns = frame_levels(strip, moved, (y1 - y0, x1 - x0))
-        levels.rows[y0:y1] += rows
-        levels.columns[x0:x1] += columns
-        levels = replace(levels, mean=levels.mean + float(rows.mean() + columns.mean()))
-    return levels
+        image_lines = _image_lines(part_of, region, axis, lines.start, shape_yx)
+        found = frame_levels(strip, moved, (y1 - y0, x1 - x0), image_lines, first_line=lines.start)
+        levels.row_adu[y0:y1] += found.row_adu
+        levels.column_adu[x0:x1] += found.column_adu
+        mean += found.mean_adu
+        levels = replace(
+            levels,
+            error_adu=float(np.hypot(levels.error_adu, found.error_adu)),
+            smoothed_lines=max(levels.smoothed_lines, found.smoothed_lines),
+            remarks=(*levels.remarks, *found.remarks),
+        )
+    return replace(levels, mean_adu=mean)
+
+
+def _image_lines(
+    part_of: PartOf, region: Region, axis: Literal[0, 1], first: int, shape_yx: tuple[int, int]
+) -> Callable[[NDArray[np.int_]], NDArray[Any]]:
+    """Return what hands out the pixels of a region's image in some rows (or columns, of ``axis`` 0)."""
+    kept = region.kept(shape_yx)[axis]
+    across = slice(min(kept[0], kept[-1]), max(kept[0], kept[-1]) + 1)
+
+    def image_lines(numbers: NDArray[np.int_]) -> NDArray[Any]:
+        if axis == 1:
+            return part_of(numbers + first, across)
+        return part_of(across, numbers + first).T
+
+    return image_lines
 
 
 def _lines(region: Region, spec: OverscanSpec, axis: Literal[0, 1], shape_yx: tuple[int, int]) -> range:

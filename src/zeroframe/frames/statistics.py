@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["clipped_mean_std", "clipped_std", "pair_noise", "sampled_level"]
+__all__ = ["clipped_mean_std", "clipped_std", "pair_noise", "quantisation_step", "sampled_level"]
 
 
 _LEVEL_PIXELS = 100_000
@@ -28,15 +29,55 @@ _OUTLIER = 5.0
 _GUESS_PIXELS = 4096
 #: Fewer values beside the one that most have are outliers; of more, five standard deviations do not cut them.
 _FEWEST_OFF, _MOST_OFF = 2e-3, 0.2
+#: Ten bits that were shifted into sixteen.
+_LARGEST_STEP = 64.0
+#: Five times this is a step and a half, so that values next to a mean between two steps are within the cut.
+_LEAST_STEPS = 0.3
+#: What is left of steps in numbers of float32 after a level was subtracted.
+_ROUNDED_AWAY = 3
 
 
-def clipped_std(values: NDArray[Any]) -> float:
+def quantisation_step(values: NDArray[Any]) -> float:
+    """Return the step between values: 1 for most cameras, 4 or 16 where 14 or 12 bits were shifted into 16.
+
+    Parameters
+    ----------
+    values : ndarray
+        Raw pixels, not finite where masked. Some thousand of them are looked at.
+
+    Returns
+    -------
+    float
+        The smallest distance between values that occur more than once; where there is one value only, or they are
+        farther apart than any converter's, 1 for whole numbers and 0 for others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> [quantisation_step((random.normal(100, 2, 500).round() * step).astype("u2")) for step in (1, 4, 16)]
+    [1.0, 4.0, 16.0]
+    """
+    stride = max(values.size // _GUESS_PIXELS, 1)
+    while gcd(stride, values.shape[-1]) > 1:  # or it would be the same column again and again
+        stride += 1
+    sample = values.ravel()[::stride].astype(np.float64)
+    distinct, counts = np.unique(sample[np.isfinite(sample)], return_counts=True)
+    steps = np.diff(distinct[counts > 1])
+    if steps.size and steps.min() <= _LARGEST_STEP:
+        return float(steps.min())
+    return 1.0 if values.dtype.kind in "iu" and distinct.size < sample.size else 0.0
+
+
+def clipped_std(values: NDArray[Any], step: float = 0.0) -> float:
     """Return the standard deviation of what lies within five sigma of the mean.
 
     Parameters
     ----------
     values : ndarray
         Not finite where masked.
+    step : float
+        As for `clipped_mean_std`.
 
     Returns
     -------
@@ -54,17 +95,20 @@ def clipped_std(values: NDArray[Any]) -> float:
     >>> round(clipped_std(np.array([1.0, 2.0, 3.0] * 5 + [1000.0])), 3)
     0.816
     """
-    count, _, std = clipped_mean_std(values)
+    count, _, std = clipped_mean_std(values, step)
     return std if count > 1 else float("nan")
 
 
-def clipped_mean_std(values: NDArray[Any]) -> tuple[int, float, float]:
+def clipped_mean_std(values: NDArray[Any], step: float = 0.0) -> tuple[int, float, float]:
     """Return count, mean and standard deviation of the valid values within five sigma of their mean.
 
     Parameters
     ----------
     values : ndarray
         Not finite where masked. A few thousand of them say where the first cut is.
+    step : float
+        Step between values, from `quantisation_step`, where they have some: values that are one step from the mean are
+        never cut, however many are alike.
 
     Returns
     -------
@@ -90,25 +134,26 @@ def clipped_mean_std(values: NDArray[Any]) -> tuple[int, float, float]:
     center = float(median_of_valid(guess))
     spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(guess - center)))
     # where more than half of the values are the same, the standard deviation is all there is to cut by
-    return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER, _least_cut(guess, center))
+    least = max(_LEAST_STEPS * step, _least_spread(guess, center))
+    return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER, least)
 
 
-def _least_cut(guess: NDArray[np.float64], center: float) -> float:
-    """Return how near a cut may come: not between the steps of whole numbers, where nearly all values are the same.
+def _least_spread(guess: NDArray[np.float64], center: float) -> float:
+    """Return how small a spread may be cut by: not less than reaches the steps beside the one where most values are.
 
     Of a noise of a quarter of a step 1 in 25 values is one step off, which five standard deviations would cut; then
     nothing would be left of the noise.
 
     Examples
     --------
-    >>> _least_cut(np.array([0.0] * 98 + [4.0, -4.0]), 0.0), _least_cut(np.arange(9.0), 4.0)
-    (6.0, 0.0)
+    >>> _least_spread(np.array([0.0] * 98 + [4.0, -4.0]), 0.0), _least_spread(np.arange(9.0), 4.0)
+    (1.2, 0.0)
     """
     apart = np.abs(guess - center)
     off = apart[apart > 0]
     if not _FEWEST_OFF * guess.size <= off.size < _MOST_OFF * guess.size:
         return 0.0
-    return 1.5 * float(np.quantile(off, 0.1))
+    return _LEAST_STEPS * float(np.quantile(off, 0.1))
 
 
 def sampled_level(pixels: NDArray[Any]) -> float:
@@ -156,14 +201,23 @@ def _pair_noises(
     difference = empty(first.shape, np.float64)
     with np.errstate(invalid="ignore"):  # the same infinity in both
         np.subtract(first, second, out=difference, dtype=np.float64)
+    step = _step_beside_levels(difference)
     width = difference.shape[1]
-    count, center, spread = clipped_mean_std(difference)
+    count, center, spread = clipped_mean_std(difference, step)
     variance = spread**2 / 2.0 if count > 1 else float("nan")
     if width == 1:
         return spread / float(np.sqrt(2.0)), variance
     guess = difference.reshape(-1)[:: max(difference.size // _GUESS_PIXELS, 1)]
-    least = _least_cut(guess[np.isfinite(guess)], float(np.median(guess)))
+    guess = guess[np.isfinite(guess)]
+    least = max(_LEAST_STEPS * step, _least_spread(guess, float(median_of_valid(guess))) if guess.size else 0.0)
     moments.level_rows(difference, center, spread, _OUTLIER, least)
     # less the levels of rows, whole numbers are none any more, and their MAD may be next to nothing
     _, _, noise = moments.clipped_mean_std(difference.reshape(-1), 0.0, spread, _OUTLIER, least)
     return noise * float(np.sqrt(width / (width - 1) / 2.0)), variance
+
+
+def _step_beside_levels(difference: NDArray[np.float64]) -> float:
+    """Return the step between the pixels of a row, which the level that was subtracted from it does not change."""
+    rows = difference[:: max(difference.size // _GUESS_PIXELS // 8, 1)]
+    with np.errstate(invalid="ignore"):
+        return quantisation_step(np.round(np.diff(rows, axis=1), _ROUNDED_AWAY)) if rows.shape[1] > 1 else 0.0

@@ -16,7 +16,7 @@ A camera is data: a TOML file, one of those in ``profiles/`` or the user's own; 
     name = "A"
     overscan = "[2056:2080,:]"          # unbinned; or "none"
     overscan_axis = 1                   # numpy axis that the level is taken along: 1 a level per row, 0 per column
-    overscan_method = "median"          # or "mean" or "clipped"
+    overscan_method = "auto"            # by what the pixels are; or "median", "mean", "clipped", "constant"
     overscan_reason = "light leaks into columns 2049 to 2055"
     trim = "[1:2048,:]"
     gain_e_per_adu = 1.1
@@ -267,7 +267,7 @@ def camera_to_toml(camera: Camera) -> str:
     [[amplifier]]
     overscan = "none"
     overscan_axis = 1
-    overscan_method = "median"
+    overscan_method = "auto"
     trim = "[1:16,:]"
     <BLANKLINE>
     """
@@ -346,7 +346,7 @@ def _amplifier(table: _Table, shape_yx: tuple[int, int] | None) -> Amplifier:
         name=table.text("name"),
         overscan=table.section("overscan", shape_yx),
         overscan_axis=cast("Literal[0, 1]", 1 if axis is None else axis),
-        overscan_method=cast("OverscanMethod", method or "median"),
+        overscan_method=cast("OverscanMethod", method or "auto"),
         overscan_reason=table.text("overscan_reason"),
         parallel_overscan=table.section("parallel_overscan", shape_yx),
         prescan=table.section("prescan", shape_yx),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Amplifier", "Detector", "OverscanMethod"]
 
-OverscanMethod = Literal["median", "mean", "clipped"]
+OverscanMethod = Literal["auto", "median", "mean", "clipped", "constant"]
 _WHOLE = Section.parse("[*,*]")
 #: An overscan may fall short of the image by a tenth at its ends; as in `zeroframe.frames.overscan`.
 _COVERED = 0.9
@@ -36,7 +36,7 @@ class Amplifier:
         The useful overscan; None: none, and `overscan_reason` says why.
     overscan_axis : {0, 1}
         The numpy axis that the level is taken along: 1 gives a level for each row, 0 for each column.
-    overscan_method : {'median', 'mean', 'clipped'}
+    overscan_method : {'auto', 'median', 'mean', 'clipped', 'constant'}
         How the pixels of one row or column become its level.
     overscan_reason : str
         Why this strip, or why none.
@@ -57,7 +57,7 @@ class Amplifier:
     name: str = ""
     overscan: Section | None = None
     overscan_axis: Literal[0, 1] = 1
-    overscan_method: OverscanMethod = "median"
+    overscan_method: OverscanMethod = "auto"
     overscan_reason: str = ""
     parallel_overscan: Section | None = None
     prescan: Section | None = None

@@ -9,7 +9,7 @@ import numpy as np
 
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
-from zeroframe.inspection.leak import LeakProfile, measure_leak, row_level_noise
+from zeroframe.inspection.leak import LeakProfile, measure_leak
 from zeroframe.inspection.profiles import (
     Side,
     clipped_block_means,
@@ -22,6 +22,7 @@ from zeroframe.inspection.samples import LIT, MOST_SAMPLED, FrameSample, bins_of
 from zeroframe.inspection.strips import light_at_edge
 from zeroframe.inspection.tracking import Tracking, measure_tracking
 from zeroframe.inspection.verdict import KIND_WORDS, adu
+from zeroframe.inspection.worth import FrameLevel, StripWorth, common_noise, weigh_strip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FEWEST_COLUMNS", "Frames", "examine_strip", "rough_noise"]
 
-#: The median of fewer has more than half of the noise of a pixel.
+#: The level of a row of fewer has more than half of the noise of a pixel.
 FEWEST_COLUMNS = 5
+#: Of fewer it cannot be told which is odd; of these, all rows together still give a level a frame.
+FEWEST_FOR_A_FRAME = 2
 _BESIDE = 12
-#: A strip that light raises by more than so many times the read noise, and the drift of biases, is not believed.
-_SHIFT_IN_NOISE = 3.0
-_SHIFT_IN_DRIFT = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,13 +117,19 @@ def examine_strip(frames: Frames, side: Side) -> StripFinding:
     used = _used_columns(profile)
     clean = len(used) if profile.clean else 0
     levels = _levels(strips, used, profile, {id(sample): one for sample, one in lit})
-    offset, tracking, deviations = _against_image(frames, side, used, noise)
+    offset, tracking, deviations, of_columns = _against_image(frames, side, used, noise)
     numbers = _numbers(frames.shape_yx, side, frames.widths[side])
-    of_biases = [levels[id(sample)] for sample in frames.biases]
-    shift = levels[id(brightest)] - float(np.mean(of_biases)) if of_biases else None
+    one_level = clean < FEWEST_COLUMNS or (tracking is not None and tracking.only_frames_follow)
+    worth = weigh_strip(
+        [FrameLevel(levels[id(sample)], one, sample.kind is Kind.SCIENCE) for sample, one in lit],
+        [levels[id(sample)] for sample in frames.biases],
+        tracking,
+        one_level=one_level,
+    )
+    common = common_noise([strips[id(sample)][:, used] for sample in frames.biases or frames.lit]) if clean else None
     objections = (
         _too_narrow(profile, clean, numbers, brightest.kind, axis),
-        _shifted(shift, noise, of_biases, brightest.kind),
+        None if clean < FEWEST_FOR_A_FRAME else _harmful(worth, profile.threshold_adu),
         _astray(tracking),
     )
     ends = (numbers[profile.first], numbers[profile.last]) if profile.clean else None
@@ -143,8 +149,11 @@ def examine_strip(frames: Frames, side: Side) -> StripFinding:
         offset_adu=offset,
         lit_shift_adu=_lit_shifts(frames, levels),
         tracking=tracking,
+        of_columns=of_columns,
         read_noise_adu=noise,
-        row_noise_adu=row_level_noise(noise, clean) if clean else None,
+        common_noise=common,
+        worth=worth,
+        one_level=one_level,
         objections=tuple(objection for objection in objections if objection is not None),
         curves=StripCurves(*_curves(frames, side, levels), *deviations),
     )
@@ -206,11 +215,11 @@ def _lit_shifts(frames: Frames, levels: Mapping[int, float]) -> dict[str, float]
 
 def _against_image(
     frames: Frames, side: Side, used: list[int], noise: float
-) -> tuple[float | None, Tracking | None, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Offset, tracking, and the deviations of image and strip about their mean over the biases."""
+) -> tuple[float | None, Tracking | None, tuple[NDArray[np.float64], NDArray[np.float64]], Tracking | None]:
+    """Offset, tracking, the deviations of image and strip about their mean over the biases, and tracking of columns."""
     nothing = np.empty((0, 0))
     if not frames.biases:
-        return None, None, (nothing, nothing)
+        return None, None, (nothing, nothing), None
     axis = 1 if side in {"left", "right"} else 0
     lines, across = frames.shape_yx[1 - axis], frames.shape_yx[axis]
     bins = bins_of(lines)
@@ -224,12 +233,14 @@ def _against_image(
     offset = float(np.mean(strip) - np.mean(image))
     sampled = min(across, MOST_SAMPLED) * len(cells) / len(cells_of(across))
     kept = min(height, frames.samples[0].size.lines_per_bin)
-    tracking = measure_tracking(
-        image, strip, noise / float(np.sqrt(height * sampled)), noise / float(np.sqrt(kept * len(columns)))
-    )
+    noises = noise / float(np.sqrt(height * sampled)), noise / float(np.sqrt(kept * len(columns)))
+    tracking = measure_tracking(image, strip, *noises)
     if tracking is None:
-        return offset, None, (nothing, nothing)
-    return offset, tracking, (image - image.mean(axis=0), strip - strip.mean(axis=0))
+        return offset, None, (nothing, nothing), None
+    # beside a strip of columns, what is common to a frame and to its rows is taken off before
+    own_image, own_strip = (each - each.mean(axis=1, keepdims=True) for each in (image, strip))
+    of_columns = measure_tracking(own_image, own_strip, *noises) if axis == 0 else None
+    return offset, tracking, (image - image.mean(axis=0), strip - strip.mean(axis=0)), of_columns
 
 
 def _image_cells(frames: Frames, side: Side, across: int) -> list[int]:
@@ -262,7 +273,7 @@ def _too_narrow(
     profile: LeakProfile, clean: int, numbers: tuple[int, ...], kind: Kind, axis: Literal[0, 1]
 ) -> str | None:
     """Say so where light leaves fewer columns than a level needs."""
-    if clean >= FEWEST_COLUMNS:
+    if clean >= FEWEST_FOR_A_FRAME:
         return None
     word = "column" if axis == 1 else "row"
     lit = np.flatnonzero(profile.decay_adu > profile.threshold_adu)
@@ -275,21 +286,21 @@ def _too_narrow(
     )
 
 
-def _shifted(shift: float | None, noise: float, levels: Sequence[float], kind: Kind) -> str | None:
-    """Say so where the strip is higher in the brightest frame than noise and drift of the biases allow."""
-    drift = float(np.std(levels, ddof=1)) if len(levels) > 1 else 0.0
-    limit = max(_SHIFT_IN_NOISE * noise, _SHIFT_IN_DRIFT * drift)
-    if shift is None or shift <= limit:
+def _harmful(worth: StripWorth | None, harmless_adu: float) -> str | None:
+    """Say so where subtracting the strip does more harm to science frames than leaving it."""
+    if worth is None or worth.with_adu <= max(worth.without_adu, harmless_adu):
         return None
+    whose = "science frames" if worth.has_science else "a science frame"
     return (
-        f"strip and image disagree by {adu(shift)} ADU between biases and {KIND_WORDS[kind.value]} "
-        f"(more than {adu(limit)} ADU is no drift)"
+        f"its level rises by {100 * worth.leak:.2g} % of the light: subtracting it leaves an error of "
+        f"{adu(worth.with_adu)} ADU in {whose} of {adu(worth.light_adu)} ADU, leaving it one of "
+        f"{adu(worth.without_adu)} ADU"
     )
 
 
 def _astray(tracking: Tracking | None) -> str | None:
     """Say so where the strip does not follow the image."""
-    if tracking is None or tracking.follows is not False:
+    if tracking is None or tracking.follows is not False or tracking.only_frames_follow:
         return None
     return (
         f"the strip does not follow the bias level: over {tracking.frames} biases that of the image drifts by "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import SectionError
+from zeroframe.errors import FrameError, NoFramesError, SectionError, ZeroframeError
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
 from zeroframe.headers.kinds import Kind
@@ -16,11 +16,18 @@ from zeroframe.headers.sections import Section
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
 from zeroframe.inspection.gain import Measured, gain_from_pairs, like_pairs, read_noise_from_pairs
 from zeroframe.inspection.profiles import SIDES, Side
-from zeroframe.inspection.result import OverscanInspection
+from zeroframe.inspection.result import OverscanInspection, StripFinding
 from zeroframe.inspection.samples import LIT, FrameSample, SampleSize, choose_size, take_samples
-from zeroframe.inspection.sources import Source, choose_sources, flat_key, gather_sources
+from zeroframe.inspection.sources import (
+    CameraWords,
+    Source,
+    choose_sources,
+    flat_key,
+    gather_sources,
+    split_sources,
+)
 from zeroframe.inspection.strips import edge_signals, find_widths, structure_ratio
-from zeroframe.inspection.verdict import Evidence, adu, choose_strip, decide, write_sentences
+from zeroframe.inspection.verdict import Evidence, adu, choose_parallel, choose_strip, decide, write_sentences
 from zeroframe.memory import default_limit_bytes
 
 if TYPE_CHECKING:
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["inspect_overscan"]
 
 _SATURATION_ADU = 65535.0
+#: So many more cameras, chips, sizes and binnings of one folder are looked at: each reads a dozen frames.
+_MOST_OTHERS = 15
 _MATCHED_CARDS = ("INSTRUME", "DETECTOR", "CHIPID")
 
 
@@ -42,6 +51,9 @@ def inspect_overscan(
     workers: int | None = None,
 ) -> OverscanInspection:
     """Find the overscan from the pixels of a few frames, and judge whether it is good for anything.
+
+    Frames of several cameras, chips, sizes or binnings are looked at apart: what is returned is of those with most
+    biases, and its ``others`` are of the rest.
 
     Parameters
     ----------
@@ -88,12 +100,32 @@ def inspect_overscan(
     """
     profile = camera if isinstance(camera, Camera) or camera is None else load_camera(camera)
     gathered, refused = gather_sources(frames, workers)
+    limit = mem_limit_bytes or default_limit_bytes()
+    (words, first), *rest = split_sources(gathered)
+    others: list[OverscanInspection] = []
+    left_out: list[ZeroframeError] = [*refused]
+    for own_words, sources in rest[:_MOST_OTHERS]:
+        try:
+            others.append(_inspect_alike(sources, own_words, profile, limit, workers))
+        except (FrameError, NoFramesError) as error:  # named, and no reason to say nothing of the rest
+            left_out.append(error)
+    result = _inspect_alike(first, words, profile, limit, workers)
+    more = [f"left out: {problem}" for problem in left_out]
+    if rest[_MOST_OTHERS:]:
+        more.append(f"of {len(rest) - _MOST_OTHERS} more cameras, chips, sizes or binnings no frames were looked at")
+    return replace(result, sentences=(*result.sentences, *more), others=tuple(others))
+
+
+def _inspect_alike(
+    gathered: Sequence[Source], words: CameraWords, profile: Camera | None, limit_bytes: int, workers: int | None
+) -> OverscanInspection:
+    """Look at frames of one camera, chip, size and binning."""
     sources = choose_sources(gathered)
-    size, at_once = choose_size(sources, mem_limit_bytes or default_limit_bytes(), workers)
+    size, at_once = choose_size(sources, limit_bytes, workers)
     samples, problems = take_samples(sources, size, at_once)
     result = _judge(samples, profile)
-    more = (*_about_size(size), *(f"left out: {problem}" for problem in (*refused, *problems)))
-    return replace(result, sentences=(*result.sentences, *more))
+    more = (*_about_size(size), *(f"left out: {problem}" for problem in problems))
+    return replace(result, words=words, sentences=(*result.sentences, *more))
 
 
 def _about_size(size: SampleSize) -> list[str]:
@@ -123,13 +155,15 @@ def _judge(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanIns
         header_read_noise_e=facts.read_noise_e if facts else None,
     )
     chosen = choose_strip(strips)
-    spec = None if chosen is None or chosen.usable is None else OverscanSpec(chosen.usable, chosen.axis)
+    spec = None if chosen is None or chosen.usable is None else _spec_of(chosen, chosen.usable)
+    parallel = choose_parallel(strips, chosen)
     used: dict[str, tuple[str, ...]] = {
         kind.value: tuple(sample.source.name for sample in samples if sample.kind == kind) for kind in kinds
     }
     sentences = (*write_sentences(evidence), *_about_camera(camera, spec, binning_xy))
     return OverscanInspection(
         decision=decide(evidence),
+        parallel=None if parallel is None or parallel.usable is None else _spec_of(parallel, parallel.usable),
         recommended=spec,
         trim=trim,
         strips=strips,
@@ -143,6 +177,11 @@ def _judge(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanIns
         match=_match(samples[0].source),
         sides=_side_profiles(samples),
     )
+
+
+def _spec_of(strip: StripFinding, usable: Section) -> OverscanSpec:
+    """Return how the level of a strip is taken: of each row by what its pixels are, or one of the frame."""
+    return OverscanSpec(usable, strip.axis, "constant" if strip.one_level else "auto")
 
 
 def _noise_and_gain(frames: Frames, camera: Camera | None) -> tuple[Measured | None, Measured | None]:

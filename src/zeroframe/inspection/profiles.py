@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
-from zeroframe.frames.statistics import clipped_std
+from zeroframe.frames.statistics import clipped_std, quantisation_step
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ SIDES: tuple[Side, ...] = ("left", "right", "bottom", "top")
 #: Medians are taken over so many lines at most.
 MOST_LINES = 400
 _OUTLIER = 5.0
-#: The MAD of whole numbers is a whole number: clipping by it alone could cut half of a quiet column.
-_SMALLEST_SIGMA = 0.75
-_ROUNDING = 12.0**-0.5
+#: The MAD of pixels in steps is a whole step: clipping by it alone could cut half of a quiet column.
+_SMALLEST_STEPS = 0.75
+_ROUNDING_STEPS = 12.0**-0.5
 _TINY = 1e-6
 
 
@@ -108,18 +108,21 @@ def clipped_column_means(block: NDArray[Any]) -> tuple[NDArray[np.float64], NDAr
     -------
     means, errors : ndarray of float64, shape (columns,)
         Pixels beyond five 1.4826 MAD of the median of their column are left out. A median of whole numbers is good to
-        half a unit; the mean of 4000 of them with a noise of 4 is good to 0.06.
+        half a unit; the mean of 4000 of them with a noise of 4 is good to 0.06. Of pixels that are all alike the error
+        is still that of rounding to the step between values.
     """
-    values = np.array(block, dtype=np.float64)
+    return _clipped_means(np.array(block, dtype=np.float64), quantisation_step(block))
+
+
+def _clipped_means(values: NDArray[np.float64], step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     medians = _medians(values)
-    spread = np.maximum(MAD_TO_SIGMA * _medians(np.abs(values - medians)), _SMALLEST_SIGMA)
+    spread = np.maximum(MAD_TO_SIGMA * _medians(np.abs(values - medians)), max(_SMALLEST_STEPS * step, _TINY))
     with np.errstate(invalid="ignore"):
         good = np.abs(values - medians) <= _OUTLIER * spread
     counts = np.maximum(good.sum(axis=0), 1)
     deviations = np.where(good, values - medians, 0.0)
     means = deviations.sum(axis=0) / counts
-    # Whole numbers that are all alike are still not better than what rounding leaves.
-    smallest = _ROUNDING if block.dtype.kind in "iu" else _TINY
+    smallest = max(_ROUNDING_STEPS * step, _TINY)
     scatter = np.sqrt(np.maximum((deviations**2).sum(axis=0) / counts - means**2, smallest**2))
     return medians + means, scatter / np.sqrt(counts)
 
@@ -142,9 +145,10 @@ def clipped_block_means(block: NDArray[Any], bins: int) -> NDArray[np.float64]:
     # What belongs to a column (pattern, hot columns) is taken out first, so that clipping sees noise; it is put back
     # as one number, so that every bin keeps its level.
     values = np.array(block[: height * bins], dtype=np.float64)
+    step = quantisation_step(block)
     pattern = column_medians(values)
     values -= pattern
-    return clipped_column_means(values.reshape(bins, -1).T)[0] + float(np.nanmean(pattern))
+    return _clipped_means(np.ascontiguousarray(values.reshape(bins, -1).T), step)[0] + float(np.nanmean(pattern))
 
 
 def strip_noise(block: NDArray[Any]) -> float:
@@ -158,17 +162,19 @@ def strip_noise(block: NDArray[Any]) -> float:
     Returns
     -------
     float
-        Standard deviation, clipped; NaN where there are fewer than two columns.
+        Standard deviation, clipped, and no less than that of rounding; NaN where there are fewer than two columns.
     """
     lines, columns = block.shape
     if columns < 2 or lines < 2:
         return float("nan")
+    step = quantisation_step(block)
     values = np.asarray(block, dtype=np.float64) - clipped_column_means(block)[0]
     with np.errstate(invalid="ignore"):
-        values[~(np.abs(values) <= _OUTLIER * clipped_std(values))] = np.nan
+        values[~(np.abs(values) <= _OUTLIER * max(clipped_std(values, step), _SMALLEST_STEPS * step))] = np.nan
     values = values[np.isfinite(values).any(axis=1)]
     values -= np.nanmean(values, axis=1, keepdims=True)
-    return clipped_std(values) * float(np.sqrt(columns / (columns - 1)))
+    noise = clipped_std(values, step) * float(np.sqrt(columns / (columns - 1)))
+    return max(noise, _ROUNDING_STEPS * step)
 
 
 def neighbour_variances(view: NDArray[Any]) -> NDArray[np.float64]:
@@ -182,10 +188,14 @@ def neighbour_variances(view: NDArray[Any]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (columns,)
-        From the median absolute difference, so that stars do not enter; what changes slowly drops out.
+        From differences within five 1.4826 MAD, so that stars do not enter; what changes slowly drops out. No less than
+        that of rounding to the step between values.
     """
+    step = quantisation_step(view)
     step = max(len(view) // (2 * MOST_LINES), 1)
     first = np.array(view[: len(view) // 2 * 2 : 2][::step], dtype=np.float64)
     second = np.array(view[1 : len(view) // 2 * 2 : 2][::step], dtype=np.float64)
     difference = first - second
-    return (MAD_TO_SIGMA * _medians(np.abs(difference - _medians(difference)))) ** 2 / 2.0
+    _, errors = _clipped_means(difference, step)
+    counts = np.maximum(np.isfinite(difference).sum(axis=0), 1)
+    return np.asarray(np.maximum(errors**2 * counts / 2.0, (_ROUNDING_STEPS * step) ** 2))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.headers.cameras import Camera
 from zeroframe.headers.detectors import Amplifier
+from zeroframe.inspection.sources import CameraWords, camera_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.gain import Measured
     from zeroframe.inspection.profiles import Side
     from zeroframe.inspection.tracking import Tracking
+    from zeroframe.inspection.worth import CommonNoise, StripWorth
 
 __all__ = ["Decision", "OverscanInspection", "StripCurves", "StripFinding"]
 
@@ -75,17 +77,24 @@ class StripFinding:
     light_adu : float
         Light of the image beside the strip in it.
     deviant : tuple of int
-        FITS numbers of hot or cold columns within `usable`; a median does not mind them.
+        FITS numbers of hot or cold columns within `usable`; they take no part in the level.
     offset_adu : float or None
         Level of the strip less that of the image, in biases.
     lit_shift_adu : mapping of str to float
         Level of the strip in frames of each kind that sees light, less that in biases.
     tracking : Tracking or None
         None for fewer than two biases.
+    of_columns : Tracking or None
+        Of a strip of rows: how it follows the levels of columns of the image, once those of rows are taken off.
     read_noise_adu : float
         Noise of its pixels.
-    row_noise_adu : float or None
-        Noise that subtracting the median of the usable columns adds to each row.
+    common_noise : CommonNoise or None
+        Noise that subtracting the level of the usable columns adds to each row.
+    worth : StripWorth or None
+        What subtracting it costs and saves in science frames; None without a bias.
+    one_level : bool
+        Whether it is good for one level a frame only: it is too narrow for a level a row, or does not follow along the
+        frame.
     objections : tuple of str
         Why it should not be subtracted; empty: it can be.
     curves : StripCurves
@@ -107,10 +116,18 @@ class StripFinding:
     offset_adu: float | None
     lit_shift_adu: Mapping[str, float]
     tracking: Tracking | None
+    of_columns: Tracking | None
     read_noise_adu: float
-    row_noise_adu: float | None
+    common_noise: CommonNoise | None
+    worth: StripWorth | None
+    one_level: bool
     objections: tuple[str, ...]
     curves: StripCurves = field(repr=False)
+
+    @property
+    def row_noise_adu(self) -> float | None:
+        """Noise that subtracting its level adds to each row, which all its pixels share."""
+        return None if self.common_noise is None else self.common_noise.added_adu
 
     @property
     def word(self) -> str:
@@ -140,6 +157,9 @@ class OverscanInspection:
         ``none``: light reaches every side, there is no strip; ``not proven``: no frame sees light, or not enough of it.
     recommended : OverscanSpec or None
         How to subtract the overscan; None: do not.
+    parallel : OverscanSpec or None
+        How to subtract a second overscan, of rows, after the recommended one of columns: where the levels of columns
+        drift, too, and it follows them.
     trim : Section
         The image without the strips.
     strips : tuple of StripFinding
@@ -158,6 +178,11 @@ class OverscanInspection:
         By which `to_camera` lets the camera be recognised.
     sides : mapping of side to mapping of kind to ndarray
         Median profiles of the four sides, from the edge of the frame inwards, for the figure.
+    words : tuple of (card, text)
+        What tells its frames from those of other cameras or chips of the same size; see
+        `zeroframe.inspection.sources.split_sources`.
+    others : tuple of OverscanInspection
+        Of other cameras, chips, sizes and binnings among the frames.
     """
 
     decision: Decision
@@ -173,6 +198,40 @@ class OverscanInspection:
     used: Mapping[str, tuple[str, ...]]
     match: tuple[tuple[str, str], ...] = ()
     sides: Mapping[Side, Mapping[str, NDArray[Any]]] = field(default_factory=dict, repr=False)
+    parallel: OverscanSpec | None = None
+    words: CameraWords = ()
+    others: tuple[OverscanInspection, ...] = ()
+
+    @property
+    def every(self) -> tuple[OverscanInspection, ...]:
+        """It, and those of the other cameras, chips, sizes and binnings."""
+        return (self, *self.others)
+
+    @property
+    def whose(self) -> str:
+        """Which frames it is of, in words: size, binning, and what tells them from others of that size."""
+        size = " x ".join(str(n) for n in reversed(self.shape_yx))
+        binned = "" if self.binning_xy == (1, 1) else " binned {} x {}".format(*self.binning_xy)
+        said = ", ".join(f"{card} {text}" for card, text in self.words)
+        return f"{size} pixels{binned}" + (f", {said}" if said else "")
+
+    def of_frame(
+        self, shape_yx: tuple[int, ...], binning_xy: tuple[int, int], cards: Mapping[str, object] | None
+    ) -> OverscanInspection | None:
+        """Return what was found for frames like this one; None where none of its camera, chip and size was looked at.
+
+        Parameters
+        ----------
+        shape_yx, binning_xy : tuple of int
+            Of the frame.
+        cards : mapping or None
+            Its header.
+        """
+        for one in self.every:
+            names = [card for card, _ in one.words]
+            if (one.shape_yx, one.binning_xy) == (shape_yx, binning_xy) and camera_words(cards, names) == one.words:
+                return one
+        return None
 
     @property
     def verdict(self) -> str:
@@ -215,7 +274,9 @@ class OverscanInspection:
         amplifier = Amplifier(
             overscan=overscan,
             overscan_axis=self.chosen.axis if self.chosen is not None else 1,
+            overscan_method="auto" if self.recommended is None else self.recommended.method,
             overscan_reason=self.verdict,
+            parallel_overscan=None if self.parallel is None else self.parallel.section.unbin(x, y),
             trim=self.trim.unbin(x, y),
             gain_e_per_adu=None if gain is None else round(gain, 4),
             read_noise_e=None if gain is None or noise is None else round(noise.value * gain, 3),

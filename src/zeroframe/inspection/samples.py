@@ -10,6 +10,7 @@ import numpy as np
 
 from zeroframe.errors import FrameError, MemoryLimitError
 from zeroframe.fits.failures import attempt
+from zeroframe.frames.statistics import quantisation_step
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.profiles import SIDES, Side, clipped_block_means, column_medians, side_view
 from zeroframe.workers import map_threads, worker_count
@@ -181,6 +182,8 @@ class FrameSample:
         Some rows, spread over the frame.
     band_rows : tuple of int
         First row of each band, from 0.
+    step_adu : float
+        Step between its pixels.
     along : mapping of axis to ndarray
         Biases only, shape (bins, cells): level of groups of neighbouring rows in parts of them (axis 1), or of columns
         (axis 0).
@@ -192,6 +195,7 @@ class FrameSample:
     medians: Mapping[Side, NDArray[np.float64]]
     bands: NDArray[Any]
     band_rows: tuple[int, ...]
+    step_adu: float
     along: Mapping[int, NDArray[np.float64]]
 
     @property
@@ -226,7 +230,7 @@ def sample_frame(source: Source, size: SampleSize) -> FrameSample:
     height = min(_BAND_HEIGHT, size.shape_yx[0])
     bands = np.stack([pixels.part(rows=slice(start, start + height)) for start in starts])
     along = {axis: _levels_along(pixels, size.shape_yx, axis) for axis in (1, 0)} if source.kind is Kind.BIAS else {}
-    return FrameSample(source, size, zones, medians, bands, starts, along)
+    return FrameSample(source, size, zones, medians, bands, starts, quantisation_step(bands), along)
 
 
 def _zone(pixels: Pixels, size: SampleSize, side: Side) -> NDArray[Any]:

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import ImageLayout
 
-__all__ = ["Pixels", "Source", "choose_sources", "gather_sources"]
+__all__ = ["CameraWords", "Pixels", "Source", "camera_words", "choose_sources", "gather_sources", "split_sources"]
 
 _SMALLEST_SIDE = 8
 _MOST = {Kind.BIAS: 4, Kind.FLAT: 4, Kind.SCIENCE: 2, Kind.DARK: 1}
 _ALL = slice(None)
+#: Cards that name the instrument, the detector, or the chip of a mosaic.
+_CHIP_CARDS = ("INSTRUME", "DETECTOR", "DETNAME", "CHIPID", "CCDNAME", "CCDID", "AMPNAME")
+#: Cards and what they say.
+CameraWords = tuple[tuple[str, str], ...]
 _NOTHING = "no frame to inspect: give raw biases, and flats or science frames beside them"
 
 
@@ -224,13 +228,62 @@ def _of_array(frame: object, kind: Kind | None, number: int) -> Source:
     return Source(f"{known} {number}", known, (ny, nx), facts, cards, None, Pixels(pixels, None, masked))
 
 
-def choose_sources(sources: Sequence[Source]) -> list[Source]:
-    """Choose a few frames of each kind, of the form that most have.
+def camera_words(cards: Mapping[str, object] | None, names: Sequence[str] = _CHIP_CARDS) -> CameraWords:
+    """Return what a header says of instrument, detector and chip.
+
+    Examples
+    --------
+    >>> camera_words({"INSTRUME": "EEV  2x2 ", "CHIPID": 3, "OBJECT": "M 42"})
+    (('INSTRUME', 'eev 2x2'), ('CHIPID', '3'))
+    """
+    said = (
+        []
+        if cards is None
+        else [(name, " ".join(str(cards[name]).split()).casefold()) for name in names if name in cards]
+    )
+    return tuple((name, text) for name, text in said if text)
+
+
+def split_sources(sources: Sequence[Source]) -> list[tuple[CameraWords, list[Source]]]:
+    """Part the frames of several cameras, chips, sizes or binnings, each of which has an overscan of its own.
 
     Parameters
     ----------
     sources : sequence of Source
         At least one.
+
+    Returns
+    -------
+    list of (words, sources)
+        The words tell those of one size and binning from each other: of cards that all of them have. First come those
+        with most biases, as it is them that the overscan is for, then those with most frames.
+    """
+    forms: dict[object, list[Source]] = {}
+    for source in sources:
+        forms.setdefault(source.form, []).append(source)
+    groups: list[tuple[CameraWords, list[Source]]] = []
+    for alike in forms.values():
+        words = [dict(camera_words(source.cards)) for source in alike]
+        common = [name for name in _CHIP_CARDS if all(name in one for one in words)]
+        parted: dict[CameraWords, list[Source]] = {}
+        for source, one in zip(alike, words, strict=True):
+            parted.setdefault(tuple((name, one[name]) for name in common), []).append(source)
+        # of one camera nothing has to be told apart, and a header without the words will do
+        groups += parted.items() if len(parted) > 1 else [((), alike)]
+    return sorted(groups, key=lambda group: (-_biases(group[1]), -len(group[1])))
+
+
+def _biases(sources: Sequence[Source]) -> int:
+    return sum(source.kind == Kind.BIAS for source in sources)
+
+
+def choose_sources(sources: Sequence[Source]) -> list[Source]:
+    """Choose a few frames of each kind.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        At least one; all of one camera and form.
 
     Returns
     -------
@@ -243,18 +296,14 @@ def choose_sources(sources: Sequence[Source]) -> list[Source]:
     NoFramesError
         When they are too small, or of kinds that say nothing of the overscan.
     """
-    # where there are biases, it is them that the overscan is for
-    forms = [source.form for source in sources if source.kind is Kind.BIAS] or [source.form for source in sources]
-    form = max(dict.fromkeys(forms), key=forms.count)
-    alike = [source for source in sources if source.form == form]
-    if min(form[0]) < _SMALLEST_SIDE:
-        ny, nx = form[0]
+    ny, nx = sources[0].shape_yx
+    if min(ny, nx) < _SMALLEST_SIDE:
         raise NoFramesError(
             f"frames of {nx} x {ny} pixels are too small to inspect; give some of {_SMALLEST_SIDE} or more"
         )
     chosen = []
     for kind, most in _MOST.items():
-        members = [source for source in alike if source.kind == kind]
+        members = [source for source in sources if source.kind == kind]
         if kind is Kind.FLAT:
             chosen += _flats(members, most)
         elif kind is Kind.BIAS:

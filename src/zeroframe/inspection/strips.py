@@ -128,8 +128,9 @@ def find_widths(samples: Sequence[FrameSample], noise_adu: float | None) -> dict
             continue
         frames = sum(sample.kind in {*LIT, Kind.DARK} for sample in samples)
         lines = min(len(samples[0].zones[side]), MOST_LINES)
-        # of the sum of medians, of whole numbers at worst
-        noise = float(np.sqrt(frames)) * (1.25 * (noise_adu or 0.0) / float(np.sqrt(lines)) + 0.5)
+        # of the sum of medians, which are good to half a step
+        half = 0.5 * max(sample.step_adu for sample in samples)
+        noise = float(np.sqrt(frames)) * (1.25 * (noise_adu or 0.0) / float(np.sqrt(lines)) + half)
         width = find_edge(signal, has_zero=zero is not None, noise_adu=noise)
         if width is None or not _ends_everywhere(samples, side, width):
             continue

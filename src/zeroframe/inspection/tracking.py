@@ -15,6 +15,8 @@ __all__ = ["Tracking", "measure_tracking"]
 #: Subtraction must leave no more than a tenth of the variance of the level. Of strips that go their own way, simulated
 #: like those in the tests, two biases pass by chance in 2 % at a tenth, 5 % at a quarter and 13 % at a half.
 _MOST_LEFT = 0.1
+#: Levels of two whole frames agree by chance too often to tell that they follow where those of rows do not.
+_FEWEST_FRAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Tracking:
         Noise of the difference of two such levels.
     follows : bool or None
         None where there is less drift than noise, so that it cannot be told.
+    frames_follow : bool
+        Whether the levels of whole frames follow, whatever those of rows do.
     """
 
     frames: int
@@ -46,6 +50,12 @@ class Tracking:
     drift_after_adu: float
     noise_adu: float
     follows: bool | None
+    frames_follow: bool = False
+
+    @property
+    def only_frames_follow(self) -> bool:
+        """Whether the strip is good for one level a frame, and not for one a row."""
+        return self.follows is False and self.frames_follow
 
 
 def measure_tracking(
@@ -91,14 +101,18 @@ def measure_tracking(
     follows: bool | None = after <= _MOST_LEFT * before + 3.0 * uncertain
     if max(before, of_strip / freedom) < 5.0 * uncertain:
         follows = None
+    frames_before, frames_after = (float(each.mean(axis=1).std(ddof=1)) for each in (image, image - strip))
     return Tracking(
         frames,
         slope,
         slope_error,
-        float(image.mean(axis=1).std(ddof=1)),
-        float((image - strip).mean(axis=1).std(ddof=1)),
+        frames_before,
+        frames_after,
         float(np.sqrt(before)),
         float(np.sqrt(after)),
         float(np.sqrt(left_noise2)),
         follows,
+        frames >= _FEWEST_FRAMES
+        and frames_after**2 <= _MOST_LEFT * frames_before**2 + left_noise2 / bins
+        and frames_before**2 > 5.0 * left_noise2 / bins,
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.profiles import Side
     from zeroframe.inspection.result import Decision, StripFinding
 
-__all__ = ["KIND_WORDS", "Evidence", "adu", "choose_strip", "decide", "write_sentences"]
+__all__ = ["KIND_WORDS", "Evidence", "adu", "choose_parallel", "choose_strip", "decide", "write_sentences"]
 
 #: How frames of a kind are called in a sentence.
 KIND_WORDS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "science frames"}
@@ -65,7 +65,15 @@ class Evidence:
 def choose_strip(strips: Sequence[StripFinding]) -> StripFinding | None:
     """Return the strip to subtract: one with a level for each row before one for each column, then the least noisy."""
     fit = [strip for strip in strips if not strip.objections]
-    return min(fit, key=lambda strip: (1 - strip.axis, strip.row_noise_adu or 0.0), default=None)
+    return min(fit, key=lambda strip: (strip.one_level, 1 - strip.axis, strip.row_noise_adu or 0.0), default=None)
+
+
+def choose_parallel(strips: Sequence[StripFinding], chosen: StripFinding | None) -> StripFinding | None:
+    """Return a strip of rows to subtract after the chosen one of columns: it follows a drift of columns."""
+    if chosen is None or chosen.axis == 0:
+        return None
+    fit = [s for s in strips if s.usable is not None and s.of_columns is not None and s.of_columns.follows]
+    return min(fit, key=lambda strip: strip.row_noise_adu or 0.0, default=None)
 
 
 def decide(evidence: Evidence) -> Decision:
@@ -81,6 +89,7 @@ def write_sentences(evidence: Evidence) -> tuple[str, ...]:
     sentences = [_verdict(evidence, chosen)]
     for strip in evidence.strips:
         sentences += _about_strip(strip, chosen)
+    sentences += _about_parallel(choose_parallel(evidence.strips, chosen))
     sentences += _about_header(evidence, chosen)
     sentences += [*evidence.hints, *_about_noise(evidence), *_missing(evidence)]
     return tuple(sentences)
@@ -89,7 +98,8 @@ def write_sentences(evidence: Evidence) -> tuple[str, ...]:
 def _verdict(evidence: Evidence, chosen: StripFinding | None) -> str:
     decision = decide(evidence)
     if chosen is not None:
-        return f"use {_range(chosen)}; {_why(evidence, chosen)}"
+        how = " for one level a frame" if chosen.one_level else ""
+        return f"use {_range(chosen)}{how}; {_why(evidence, chosen)}"
     if decision == "do not use":
         worst = max(evidence.strips, key=lambda strip: len(strip.numbers))
         return f"do not subtract the overscan ({_whole(worst)}): {worst.objections[0]}"
@@ -204,7 +214,7 @@ def _about_strip(strip: StripFinding, chosen: StripFinding | None) -> list[str]:
     if strip.deviant:
         own = dict(zip(strip.numbers, strip.structure_adu, strict=True))
         listed = ", ".join(f"{n} by {adu(own[n])} ADU" for n in strip.deviant[:8])
-        told.append(f"{name}: {listed} stand off in their level; the median of a row does not mind them")
+        told.append(f"{name}: {listed} stand off in their level; they take no part in the level")
     told += _about_levels(strip, name)
     return told
 
@@ -232,13 +242,48 @@ def _about_levels(strip: StripFinding, name: str) -> list[str]:
                 f"subtracted{fit}; drift along the frames counted in, {tracking.drift_before_adu:.2f} ADU and then "
                 f"{tracking.drift_after_adu:.2f} ADU"
             )
-    if strip.row_noise_adu is not None:
-        each = "row" if strip.axis == 1 else "column"
-        told.append(
-            f"{name}: its read noise is {strip.read_noise_adu:.2f} ADU; the median of its usable {strip.word} adds "
-            f"{strip.row_noise_adu:.2f} ADU of noise to each {each}, which all its pixels share"
-        )
-    return told
+    return [*told, *_about_worth(strip, name), *_about_common_noise(strip, name)]
+
+
+def _about_parallel(parallel: StripFinding | None) -> list[str]:
+    """Say that columns drift, too, and which strip follows them."""
+    if parallel is None or parallel.of_columns is None:
+        return []
+    before, after = parallel.of_columns.drift_before_adu, parallel.of_columns.drift_after_adu
+    drift = f"levels of columns drift by {before:.2f} ADU beside those of rows, and by {after:.2f} ADU less this strip"
+    return [f"then use {_range(parallel)}: {drift}"]
+
+
+def _about_worth(strip: StripFinding, name: str) -> list[str]:
+    """Say what subtracting it would leave wrong in science frames, and what leaving it."""
+    worth = strip.worth
+    if worth is None or strip.usable is None:
+        return []
+    rises = (
+        f"rises by {100 * worth.leak:.2g} % of the light at most" if worth.leak > 0 else "does not rise with the light"
+    )
+    whose = "science frames" if worth.has_science else "a science frame"
+    saved = f", and {adu(worth.without_adu)} ADU without it" if worth.has_science else ""
+    error = f"subtracted, it leaves an error of {adu(worth.with_adu)} ADU in {whose} of {adu(worth.light_adu)} ADU"
+    return [f"{name}: its level {rises}: {error}{saved}"]
+
+
+def _about_common_noise(strip: StripFinding, name: str) -> list[str]:
+    """Say what noise the level of a row has, which enters every sum over the row."""
+    common = strip.common_noise
+    if common is None:
+        return []
+    each = "row" if strip.axis == 1 else "column"
+    told = f"{name}: its read noise is {strip.read_noise_adu:.2f} ADU; "
+    if strip.one_level:
+        return [
+            f"{told}a level of each {each} would add {common.row_adu:.2f} ADU of noise to it, one of the frame does not"
+        ]
+    told += f"the level of its usable {strip.word} adds {common.added_adu:.2f} ADU of noise to each {each}, which all "
+    if common.smoothed_lines == 1:
+        return [f"{told}its pixels share"]
+    why = f"{each}s differ by nothing but noise, so that their levels are averaged over {common.smoothed_lines}"
+    return [f"{told}its pixels share: {why}; {each} by {each} it would be {common.row_adu:.2f} ADU"]
 
 
 def _about_header(evidence: Evidence, chosen: StripFinding | None) -> list[str]:

@@ -31,8 +31,8 @@ def clipped_mean_std(values: Array, center: float, spread: float, cut: float, le
         The cut is repeated until it changes nothing: 5 cuts 6e-7 of a normal distribution, which changes its sigma by
         1e-5.
     least : float
-        No cut is nearer to the mean than this: of whole numbers whose noise is a fraction of a step nearly all are the
-        same, and those beside them are no outliers.
+        No smaller standard deviation is cut by. Values in steps may all but pile up on one of them: without this, each
+        cut would leave less, and in the end nothing but that one.
 
     Returns
     -------
@@ -40,9 +40,8 @@ def clipped_mean_std(values: Array, center: float, spread: float, cut: float, le
     mean, std : float
         The standard deviation is divided by n. NaN where no value is left.
     """
-    reach = max(cut * spread, least)
-    low = center - reach
-    high = center + reach
+    low = center - cut * max(spread, least)
+    high = center + cut * max(spread, least)
     before = -1
     count = 0
     mean = np.nan
@@ -67,9 +66,8 @@ def clipped_mean_std(values: Array, center: float, spread: float, cut: float, le
         if count == before:
             break
         before = count
-        reach = max(cut * std, least)
-        low = mean - reach
-        high = mean + reach
+        low = mean - cut * max(std, least)
+        high = mean + cut * max(std, least)
     return count, mean, std
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
 
-__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "size_words"]
+__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "evidence_of", "size_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +197,19 @@ def _turned(amplifier: Amplifier) -> Section | None:
     )
 
 
+def evidence_of(item: RawFrame, wishes: RecipeOptions) -> OverscanInspection | None:
+    """Return what the pixels say of the camera, chip, size and binning of a frame; None where they were not asked."""
+    if wishes.evidence is None or item.shape_yx is None:
+        return None
+    return wishes.evidence.of_frame(
+        item.shape_yx, item.binning_xy, item.frame.cards if item.frame is not None else None
+    )
+
+
 def _amplifier_seen(item: RawFrame, wishes: RecipeOptions) -> Amplifier:
     """Overscan and trim as the pixels show them; none where sections were spelled out, or the size is another one."""
-    seen = wishes.evidence
-    if seen is None or wishes.names_sections or seen.shape_yx != item.shape_yx:
+    seen = evidence_of(item, wishes)
+    if seen is None or wishes.names_sections:
         return Amplifier()
     trim = seen.trim if seen.strips else None
     if seen.recommended is None:
@@ -211,14 +220,15 @@ def _amplifier_seen(item: RawFrame, wishes: RecipeOptions) -> Amplifier:
         overscan_axis=1 if spec.axis is None else spec.axis,
         overscan_method=spec.method,
         overscan_reason=seen.verdict,
+        parallel_overscan=None if seen.parallel is None else seen.parallel.section,
         trim=trim,
     )
 
 
 def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, wishes: RecipeOptions) -> list[Choice]:
     """Say what was chosen for a camera that is not known: by its pixels, or nothing."""
-    seen = wishes.evidence
-    if seen is None or seen.shape_yx != item.shape_yx:
+    seen = evidence_of(item, wishes)
+    if seen is None:
         return _header_choices(item)
     certain = seen.decision != "not proven"
     value = _overscan_words(recipe.regions[0])
@@ -292,7 +302,7 @@ def _overscan_spec(amplifier: Amplifier, item: RawFrame, wishes: RecipeOptions) 
         return None
     if wishes.overscan_order is not None and wishes.overscan_fit is None:
         raise UsageError("--overscan-order belongs to a fit; give --overscan-fit too")
-    method = wishes.overscan_method or ("median" if asked else amplifier.overscan_method)
+    method = wishes.overscan_method or ("auto" if asked else amplifier.overscan_method)
     axis = None if asked else amplifier.overscan_axis
     order = 1 if wishes.overscan_order is None else wishes.overscan_order
     return OverscanSpec(section, axis, method, wishes.overscan_fit, order)

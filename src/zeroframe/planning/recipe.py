@@ -75,7 +75,7 @@ class FramesRecipe:
     )
     overscan_method: OverscanMethod | None = field(
         default=None,
-        metadata=key.choice("how the overscan of a row becomes its level", get_args(OverscanMethod), "median"),
+        metadata=key.choice("how the overscan of a row becomes its level", get_args(OverscanMethod), "auto"),
     )
     overscan_fit: Fit | None = field(
         default=None, metadata=key.choice("function that is fitted to the levels", get_args(Fit), "chebyshev")

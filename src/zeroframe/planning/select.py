@@ -12,7 +12,7 @@ from zeroframe.fits.failures import attempt
 from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, recognise
 from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
-from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, size_words
+from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, evidence_of, size_words
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
 from zeroframe.planning.targets import Refused, same_form, target_path
@@ -145,7 +145,9 @@ def select_frames(
     told = wishes.camera is not None or wishes.names_sections
     usable, _ = _without_failures(usable, _form, refused)
     together = _put_together(usable, refused) if recipe.bias.together and usable else []
-    usable, forms = _without_failures(usable, _form if told else _form_and_camera(together), refused)
+    usable, forms = _without_failures(
+        usable, _form if told else _form_and_camera(together, recipe.frames.wishes(evidence)), refused
+    )
     if not usable:
         raise NoFramesError(_nobody(raw, list(found.values()), refused, ignored, recipe))
     names = {id(item): name for name, item in found.items()}
@@ -301,18 +303,21 @@ def _form(item: RawFrame) -> tuple[object, ...]:
     return item.form
 
 
-def _form_and_camera(together: Sequence[RawFrame]) -> Callable[[RawFrame], tuple[object, ...]]:
-    """Return what tells size and camera of a file, where the camera is to be recognised.
+def _form_and_camera(together: Sequence[RawFrame], wishes: RecipeOptions) -> Callable[[RawFrame], tuple[object, ...]]:
+    """Return what tells size and camera of a file, where the camera is to be recognised, by its header or its pixels.
 
     What is combined together in any case has the camera of its first frame.
     """
     alike = {id(item): together[0] for item in together}
-    return lambda item: (*item.form, _camera_name(alike.get(id(item), item)))
+    return lambda item: (*item.form, _camera_name(alike.get(id(item), item), wishes))
 
 
-def _camera_name(item: RawFrame) -> str | None:
+def _camera_name(item: RawFrame, wishes: RecipeOptions) -> str | None:
     camera = None if item.frame is None else recognise(item.frame.cards, item.shape_yx or ())
-    return None if camera is None else camera.name
+    if camera is not None:
+        return camera.name
+    seen = evidence_of(item, wishes)
+    return None if seen is None else seen.whose
 
 
 def _first_steps(

@@ -265,7 +265,8 @@ def stated_noise(frame: NightFrame, gain_e_per_adu: float | None) -> float | Non
     ----------
     frame : NightFrame
         Where its overscan is subtracted row by row, the noise of that level counts, too: sigma over the root of the
-        number of its pixels, and for a median sqrt(pi / 2) times that.
+        number of its pixels, and for a median sqrt(pi / 2) times that. An automatic level is averaged along the strip
+        wherever rows have no structure of their own, and adds next to nothing then.
     gain_e_per_adu : float or None
         Brings electrons to ADU.
     """
@@ -279,7 +280,7 @@ def _with_level_noise(read_adu: float, region: Region, shape_yx: tuple[int, ...]
     variance = 1.0
     ny, nx = shape_yx
     for spec in region.overscans:
-        if spec.fit is None:
+        if spec.fit is None and spec.method not in {"auto", "constant"}:
             across = spec.section.shape_yx((ny, nx))[collapse_axis(spec, (ny, nx))]
             variance += (pi / 2.0 if spec.method == "median" else 1.0) / across
     return read_adu * sqrt(variance)

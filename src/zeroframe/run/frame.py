@@ -117,7 +117,8 @@ class FrameMaker:
         """
         raw, source = self._read(frame)
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
-        subtracted = calibrate_pixels(raw, frame.recipe, pixels)
+        levels = calibrate_pixels(raw, frame.recipe, pixels)
+        subtracted = levels.mean_adu
         header = calibrated_header(raw, frame.recipe)
         row = kind_row(frame.kind)
         # nothing more is done to a bias
@@ -132,7 +133,7 @@ class FrameMaker:
         self._take_sample(frame, pixels)
         record_steps(frame, header)
         key = frame_key(frame, source.sha256, used)
-        sign_frame(header, frame.source, frame.recipe, source, key, subtracted)
+        sign_frame(header, frame.source, frame.recipe, source, key, levels)
         crc = Crc32()
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
         parts = _parts(pixels, words, sigma, mask, header)
@@ -146,7 +147,7 @@ class FrameMaker:
         if keep:
             self._kept.put(frame.target, pixels)
         outcome = FrameOutcome(
-            frame.source, "done", "; ".join([*raw.remarks, *remarks]), frame.target,
+            frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *remarks]), frame.target,
             bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
         )  # fmt: skip
         return _told(outcome, quality, frame.shape_yx, header)

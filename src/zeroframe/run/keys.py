@@ -16,7 +16,9 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from zeroframe import __version__
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
     from zeroframe.fits.fingerprint import FileMark
+    from zeroframe.frames.regions import Subtracted
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.planning.plan import Group, MaskJob, NightFrame
 
@@ -49,6 +52,8 @@ __all__ = [
 
 #: The mean level that was subtracted: with it the level of the raw frame is known from the calibrated one.
 LEVEL_CARD = "OVSCMEAN"
+#: The noise of that level, and over how many rows (columns) it was averaged where it was.
+LEVEL_ERROR_CARD, LEVEL_LINES_CARD = "OVSCERR", "OVSCLINE"
 #: What computes, compresses and writes: another version may give other bytes.
 _LIBRARIES = ("astropy", "isal", "numba", "numpy", "scipy")
 #: Source files, within the package, whose code can change the bytes of a result: what reads and decodes, calibrates,
@@ -178,7 +183,7 @@ def _code() -> str:
     return digest.hexdigest()[:_KEY_LETTERS]
 
 
-def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark, key: str, subtracted: float) -> None:
+def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark, key: str, levels: Subtracted) -> None:
     """Say in the header of a calibrated frame by what program, how and from what it was made; it is changed in place.
 
     Parameters
@@ -193,15 +198,21 @@ def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark
         Of the raw file.
     key : str
         Of the job, from `zeroframe.planning.uses.frame_key`.
-    subtracted : float
-        Mean level of the overscan, in units of the data.
+    levels : Subtracted
+        What of the overscan was subtracted, in units of the data.
     """
     if recipe.subtracts_overscan:
-        header[LEVEL_CARD] = (subtracted, "mean level of the overscan")
+        header[LEVEL_CARD] = (levels.mean_adu, "mean level of the overscan")
+        if isfinite(levels.error_adu):
+            header[LEVEL_ERROR_CARD] = (levels.error_adu, "its noise, which all pixels of a line share")
+        if levels.smoothed_lines > 1:
+            header[LEVEL_LINES_CARD] = (levels.smoothed_lines, "lines over which that level is averaged")
     done = recipe.words() or ("nothing subtracted, nothing trimmed",)
     if recipe.assembles:  # the header says it of each amplifier already
         done = (f"{len(recipe.regions)} amplifiers assembled",)
-    lines = [f"zeroframe {__version__}: {each}" for each in done]
+    prefix = f"zeroframe {__version__}: "
+    odd = [part for remark in levels.remarks for part in wrap(remark, _LONGEST_LINE - len(prefix))]
+    lines = [prefix + each for each in (*done, *odd)]
     lines += [f"zeroframe made this of {_ascii(source.name)}", f"sha256 {mark.sha256}"]
     sign(header, key, lines)
 
@@ -220,8 +231,9 @@ def sign_combined(header: Header, how: str, sources: Sequence[str], key: str | N
     key : str or None
         Of the job, from `zeroframe.planning.uses.group_key`.
     """
-    if LEVEL_CARD in header:
-        del header[LEVEL_CARD]
+    for card in (LEVEL_CARD, LEVEL_ERROR_CARD, LEVEL_LINES_CARD):
+        if card in header:
+            del header[card]
     lines = [f"zeroframe {__version__}: {how}"]
     lines += [f"IMCMB{number:03d} {said}" for number, said in enumerate(sources, start=1)]
     sign(header, key, lines)

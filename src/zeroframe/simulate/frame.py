@@ -124,7 +124,9 @@ def simulate_frame(
         for strip, key in ((strip, (Effect.STRIP, index, number)) for number, strip in enumerate(camera.strips))
     )
     truth = FrameTruth(level_adu, row_drift_adu, camera.read_noise_adu, expected_adu, strips_adu, cosmic_rays, sky_e)
-    return SimulatedFrame(_digitise(frame, camera.saturation_adu), frame_header(camera, spec, seed, index), truth)
+    return SimulatedFrame(
+        _digitise(frame, camera.saturation_adu, camera.step_adu), frame_header(camera, spec, seed, index), truth
+    )
 
 
 def _light_on_sensor_e(
@@ -259,6 +261,8 @@ def _add_strip(
     expected_adu = np.zeros(pixels.shape, dtype=np.float32)
     expected_adu += level_adu[slices_yx[0], None]
     expected_adu += np.float32(strip.offset_adu + (strip.lit_offset_adu if spec.is_lit else 0.0))
+    if strip.lit_fraction and light_e is not None:
+        expected_adu += np.float32(strip.lit_fraction * float(light_e.mean()) / camera.gain_e_per_adu)
     for number in strip.hot_pixels:
         _outwards(expected_adu, strip)[:, number] += np.float32(strip.hot_excess_adu)
     expected_adu += charge_e / np.float32(camera.gain_e_per_adu)
@@ -290,8 +294,12 @@ def _outwards(pixels: NDArray[np.float32], strip: Strip) -> NDArray[np.float32]:
     return {"right": pixels, "left": pixels[:, ::-1], "top": pixels.T, "bottom": pixels[::-1].T}[strip.side]
 
 
-def _digitise(frame: NDArray[np.float32], saturation_adu: int) -> NDArray[np.uint16]:
+def _digitise(frame: NDArray[np.float32], saturation_adu: int, step_adu: int) -> NDArray[np.uint16]:
     """Round to whole numbers, within what the converter can give."""
+    if step_adu > 1:
+        frame /= np.float32(step_adu)
     np.rint(frame, out=frame)
+    if step_adu > 1:
+        frame *= np.float32(step_adu)
     np.clip(frame, 0, saturation_adu, out=frame)
     return frame.astype(np.uint16)

@@ -49,6 +49,8 @@ class Strip:
         Constant offset against the bias level of the image.
     lit_offset_adu : float, optional
         Further offset in every frame that sees light (flat, science).
+    lit_fraction : float, optional
+        Further offset, as a fraction of the mean light of the image: light moves the level of the whole strip.
     tracks_image : bool, optional
         Whether the strip follows the image's bias level from frame to frame and row to row. If not, it drifts by as
         much, on its own.
@@ -67,6 +69,7 @@ class Strip:
     leak_length: float = 1.5
     offset_adu: float = 0.0
     lit_offset_adu: float = 0.0
+    lit_fraction: float = 0.0
     tracks_image: bool = True
     has_dark_current: bool = False
     hot_pixels: tuple[int, ...] = ()
@@ -118,6 +121,8 @@ class SimulatedCamera:
         Gaussian read noise, before digitisation adds 1/sqrt(12) ADU in quadrature; gain.
     saturation_adu : int, optional
         The largest number that the converter gives.
+    step_adu : int, optional
+        Step between the numbers that it gives: 4 where 14 bits are shifted into 16.
     dark_e_per_s : float, optional
         Dark current of every pixel.
     hot_fraction, hot_dark_e_per_s : float, optional
@@ -160,6 +165,7 @@ class SimulatedCamera:
     read_noise_e: float = 5.0
     gain_e_per_adu: float = 1.0
     saturation_adu: int = 65535
+    step_adu: int = 1
     dark_e_per_s: float = 0.001
     hot_fraction: float = 1e-4
     hot_dark_e_per_s: float = 1.0

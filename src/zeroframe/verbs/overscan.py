@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zeroframe.errors import ArgumentError, SectionError, UsageError
+from zeroframe.errors import ArgumentError, AssumptionWarning, SectionError, UsageError
 from zeroframe.fits.precision import float_dtype
-from zeroframe.frames.overscan import Fit, LevelMethod, OverscanSpec, collapse_axis, frame_levels
+from zeroframe.frames.level_curves import fit_rejecting, standing_off
+from zeroframe.frames.overscan import Fit, FitRejection, LevelMethod, OverscanSpec, collapse_axis, frame_levels
 from zeroframe.headers.result_cards import trim_cards
 from zeroframe.headers.sections import Section
 from zeroframe.kernels.raw import Part, calibrate_native
@@ -56,6 +59,9 @@ def subtract_overscan(
     method: LevelMethod | None = None,
     fit: Fit | None = None,
     order: int = 1,
+    low_reject: float = 5.0,
+    high_reject: float = 5.0,
+    niterate: int = 10,
     add_keyword: object = True,
 ) -> CCDData:
     """Subtract the level of the overscan, row by row or column by column.
@@ -74,12 +80,17 @@ def subtract_overscan(
         Take the median across the strip; otherwise the mean.
     model : astropy.modeling.Model, optional
         A linear model that is fitted to the levels along the strip.
-    method : {'median', 'mean', 'clipped'}, optional
-        Instead of ``median``: how the level is taken across the strip.
+    method : {'auto', 'median', 'mean', 'clipped', 'constant'}, optional
+        Instead of ``median``: how the level is taken across the strip; ``auto`` as `zeroframe.bias` does, by what the
+        pixels are.
     fit : {'chebyshev', 'legendre', 'spline'}, optional
         Instead of ``model``: smooth the levels by a fit.
     order : int
         Degree of the polynomial, or number of pieces of the spline.
+    low_reject, high_reject : float
+        Of ``model`` and ``fit``: a line so many sigmas below or above the curve is left out, as in IRAF.
+    niterate : int
+        How often the fit is repeated with what it has rejected left out, at most; 0 fits all lines, as ccdproc does.
     add_keyword : bool, str, mapping or None
         True writes the card OVERSCAN; False or None nothing; a text or mapping is written instead.
 
@@ -94,6 +105,13 @@ def subtract_overscan(
         When an argument has the wrong type, or both or neither of ``overscan`` and ``fits_section`` are given.
     SectionError
         When the strip lies outside the image, or does not run along its whole side.
+
+    Warns
+    -----
+    AssumptionWarning
+        When the level of some lines stands off from its surroundings along the strip and the image does not follow, as
+        where the trail of a saturated star runs through it. They have the level of their neighbours, where ccdproc
+        would make them thousands of ADU too dark; on strips without such lines the result is that of ccdproc.
 
     Examples
     --------
@@ -111,14 +129,19 @@ def subtract_overscan(
         raise ArgumentError("model and fit contradict each other; give one of them")
     section, strip, where = _locate_strip(ccd, overscan, fits_section)
     level = method or ("median" if median else "mean")
-    spec = OverscanSpec(section, _axis(overscan_axis), level, fit, order)
+    reject = FitRejection(low_reject, high_reject, niterate)
+    spec = OverscanSpec(section, _axis(overscan_axis), level, fit, order, reject)
     ny, nx = ccd.shape
-    row_level, column_level = frame_levels(strip, spec, (ny, nx))
+    axis = collapse_axis(spec, (ny, nx))
+    levels = frame_levels(strip, spec, (ny, nx), lambda numbers: _image_lines(ccd, numbers, section, axis))
+    for remark in levels.remarks:
+        warnings.warn(remark, AssumptionWarning, stacklevel=2)
+    row_level, column_level = levels.row_adu, levels.column_adu
     if model is not None:
-        if collapse_axis(spec, (ny, nx)) == 1:
-            row_level = _fit_model(model, row_level)
+        if axis == 1:
+            row_level = _fit_model(model, row_level, levels.error_adu, strip.shape[1], reject)
         else:
-            column_level = _fit_model(model, column_level)
+            column_level = _fit_model(model, column_level, levels.error_adu, strip.shape[0], reject)
     data = np.asarray(ccd.data)
     out = np.empty((ny, nx), float_dtype(data.dtype))
     calibrate_native(kernel_pixels(data), row_level, column_level, Part(0, 0, ny, nx), out)
@@ -165,13 +188,31 @@ def _section_of_shape(strip_yx: tuple[int, ...], shape_yx: tuple[int, ...]) -> S
     return Section.from_slices(tuple(slice(0, min(a, b)) for a, b in zip(strip_yx, shape_yx, strict=True)), shape_yx)
 
 
-def _fit_model(model: Model, levels: NDArray[np.float64]) -> NDArray[np.float64]:
+def _image_lines(ccd: CCDData, numbers: NDArray[np.int_], section: Section, axis: Literal[0, 1]) -> NDArray[Any]:
+    """Return the frame's pixels beside a strip in some rows (or columns, of axis 0), NaN where masked."""
+    outside = np.delete(np.arange(ccd.shape[axis]), section.slices_yx(ccd.shape)[axis])
+    places = np.ix_(numbers, outside) if axis == 1 else np.ix_(outside, numbers)
+    mask = None if ccd.mask is None else np.broadcast_to(ccd.mask, ccd.shape)[places]
+    lines = _strip_values(np.asarray(ccd.data)[places], mask)
+    return lines if axis == 1 else lines.T
+
+
+def _fit_model(
+    model: Model, levels: NDArray[np.float64], error_adu: float, width: int, reject: FitRejection
+) -> NDArray[np.float64]:
     """Fit an astropy model to the levels, by least squares, against the line number."""
     from astropy.modeling.fitting import LinearLSQFitter, ModelLinearityError
 
     lines = np.arange(levels.size)
+    usual = np.ones(levels.size, dtype=np.bool_)
+    if reject.iterations:
+        usual = ~standing_off(levels, error_adu * sqrt(width))
+
+    def fit(taken: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.asarray(LinearLSQFitter()(model, lines[taken], levels[taken])(lines))
+
     try:
-        return np.asarray(LinearLSQFitter()(model, lines, levels)(lines))
+        return fit_rejecting(levels, usual, error_adu, reject, fit)
     except ModelLinearityError as error:
         name = type(model).__name__
         raise UsageError(

@@ -73,7 +73,7 @@ def _bias_figures(view: NightView, each: GroupOutcome, unit: str) -> tuple[tuple
     frame = next((one.frame for one in there if one.frame.source not in odd), there[0].frame)
     combined, size = each.combined, _PIXELS if only_group(view) is None else PREVIEW_PIXELS
     blinks = [calibration_blink(frame.source, frame.target, frame.recipe, unit, size)]
-    plots: list[Plot | None] = [] if view.plan.evidence is None else [*strip_plots(view.plan.evidence)]
+    plots: list[Plot | None] = [*_strip_plots(view, each)]
     if not plots:
         plots += overscan_plots(frame.source, frame.recipe, unit)
     samples = [view.samples[one.frame.name] for one in there if one.frame.name in view.samples]
@@ -100,7 +100,23 @@ def _bias_figures(view: NightView, each: GroupOutcome, unit: str) -> tuple[tuple
 
 def _seen(view: NightView) -> list[Remark]:
     """Return what the pixels say of the overscan, where they were looked at."""
-    return [] if view.plan.evidence is None else [Remark(sentence) for sentence in view.plan.evidence.sentences]
+    if view.plan.evidence is None:
+        return []
+    every = view.plan.evidence.every
+    return [
+        Remark(f"{one.whose}: {sentence}" if len(every) > 1 else sentence)
+        for one in every
+        for sentence in one.sentences
+    ]
+
+
+def _strip_plots(view: NightView, each: GroupOutcome) -> tuple[Plot, ...]:
+    """Return what stands in the strips of the camera of some biases, where its pixels were looked at."""
+    frame = each.group.frames[0]
+    if view.plan.evidence is None:
+        return ()
+    seen = [one for one in view.plan.evidence.every if one.shape_yx == frame.layout.shape_yx]
+    return tuple(plot for one in seen for plot in strip_plots(one))
 
 
 def _unused(caption: str) -> str:
