@@ -118,7 +118,9 @@ def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compre
     return layout.byte_count * (2 if layout.tile_compressed else 1) + decoded + 2 * out + compressed
 
 
-def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> float:
+def calibrate_pixels(
+    raw: RawImage, recipe: FrameRecipe, out: NDArray[Any], unread_rows: NDArray[np.bool_] | None = None
+) -> float:
     """Decode a raw frame, subtract its overscans, trim and assemble it, in one pass over its pixels.
 
     Parameters
@@ -129,6 +131,8 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> f
         What is done.
     out : ndarray of float32 or float64
         The result, of the shape of the assembled image.
+    unread_rows : ndarray of bool, shape (ny,), optional
+        Rows of the raw frame that were never read: their overscan says nothing.
 
     Returns
     -------
@@ -148,7 +152,11 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> f
     pixels = raw.pixels.view(np.uint16) if fused else np.ascontiguousarray(raw.decode())
 
     def strip_of(slices: tuple[slice, ...]) -> NDArray[Any]:
-        return RawImage(raw.path, raw.cards, raw.layout, raw.pixels[slices]).decode()
+        strip = RawImage(raw.path, raw.cards, raw.layout, raw.pixels[slices]).decode()
+        if unread_rows is not None and unread_rows[slices[0]].any():
+            strip = strip.astype(np.float64)
+            strip[unread_rows[slices[0]]] = np.nan
+        return strip
 
     subtracted, area = 0.0, 0
     for region in recipe.regions:
