@@ -229,7 +229,7 @@ class MaskRecipe:
         metadata=key.name(
             "a mask of your own of bad pixels: a FITS image, not 0 where bad, of the size of the raw or of the trimmed "
             "frames; or a list of regions in pixels of the raw frame, as DS9 or IRAF's fixpix have them",
-            "the path of a file",
+            "the name of a file",
             "bad.reg",
         ),
     )
@@ -237,8 +237,8 @@ class MaskRecipe:
         default=False,
         metadata=key.flag("replace bad pixels, hot ones and cosmic rays by their neighbours; they stay masked"),
     )
-    grow_saturated: int = field(
-        default=0,
+    grow_saturated: int | None = field(
+        default=None,
         metadata=key.whole("mask so many pixels around saturated ones and around the trails that they bleed, too", 2),
     )
 
