@@ -16,7 +16,8 @@ import numba
 import numpy as np
 
 import zeroframe.kernels
-from zeroframe.kernels import blocks, calibrate, columns, masks, moments, pooled, ranks, rice, strips
+from zeroframe.kernels import blocks, calibrate, columns, masks, mending, moments, pooled, ranks, rice, strips, trails
+from zeroframe.kernels import extremes as extremes_kernels
 from zeroframe.kernels import lacosmic as laplacian
 from zeroframe.kernels import point_images as points
 from zeroframe.kernels import raw as frame
@@ -152,10 +153,11 @@ def calibrated_of(dtype):
             yield bad, out.copy(), error.copy()
     nothing = ((none,) * 3, (none,) * 3, none)
     yield calibrate.calibrate_image(light, none, *nothing, calibrate.Factors(), photons, out, none), out
-    mask = np.zeros((NY - 5, NX - 7), np.bool_)
-    yield masks.mask_high_swapped16(raw_words(), 32768.0, 61000.5, 2, 3, mask), mask.copy()
-    yield masks.mask_high_swapped16(raw_words(), 0.0, -40000.0, 2, 3, mask), mask.copy()
-    yield masks.mask_high(light, 1009.0, 2, 3, mask), mask
+    mask = np.zeros((NY - 5, NX - 7), np.uint8)
+    yield masks.mask_high_swapped16(raw_words(), 32768.0, 61000.5, 2, 3, 4, mask), mask.copy()
+    yield masks.mask_high_swapped16(raw_words(), 0.0, -40000.0, 2, 3, 8, mask), mask.copy()
+    yield masks.mask_high(light, 1009.0, 2, 3, 1, mask), mask.copy()
+    yield masks.add_found(mask_of(33, mask.shape), 16, mask), mask
     levels, places = np.zeros((-(-NY // 8), -(-NX // 8))), np.zeros((20, 2), np.int64)
     masks.block_levels(light, 8, levels)
     yield masks.odd_places(light, levels, 8, 0.004, 2.0, places), levels, places
@@ -179,6 +181,36 @@ def rays_of(dtype):
         ratios = np.zeros(30)
         limits = np.zeros(150, np.float32)
         yield points.point_ratios(sky, sigma, shift, mask, levels, 1.0, limits, ratios), ratios
+
+
+def full_pixels_of(dtype):
+    raw, own = raw_words(), image(91, dtype)
+    for pixels, extremes, of in (
+        (raw, extremes_kernels.stretch_extremes_swapped16, np.int16),
+        (own, extremes_kernels.stretch_extremes, np.float64),
+    ):  # fmt: skip
+        low, high = np.zeros((NY, 2), of), np.zeros((NY, 2), of)
+        extremes(pixels, 64, low, high)
+        yield low, high
+        counts = np.zeros(900, np.int64)
+        if of is np.int16:
+            extremes_kernels.count_tops_swapped16(raw, 64, high, 31000, 2, counts)
+        else:
+            extremes_kernels.count_tops(own, 64, high, 990.0, 0.25, 1, counts)
+        yield (counts,)
+    sky = image(92, dtype, odd=False)
+    sky[20:24, 30:33], sky[10:40, 31] = 9000.0, 5000.0
+    mask = np.where(sky == 9000.0, np.uint8(4), np.uint8(0))
+    places, ends = np.zeros((12, 2), np.int64), np.zeros(12, np.int64)
+    regions = trails.gather_regions(mask, 4, 8, places, ends)
+    yield regions, places, ends
+    for axis in (0, 1):
+        own_mask = mask.copy()
+        count = trails.follow_trails(sky, own_mask, places, ends[:regions], axis, (1000.0, 5.0, 1.0), (4, 8))
+        yield count, own_mask
+    for sigma in (np.full(sky.shape, 3.0, dtype), np.zeros((0, 0), dtype)):
+        mended, own_sigma, bad = sky.copy(), sigma.copy(), mask_of(93).astype(np.uint8)
+        yield mending.mend_pixels(mended, own_sigma, bad, 1, 128, 4, 1, 5), mended, own_sigma, bad
 
 
 def rice_codes():
@@ -225,7 +257,7 @@ def errors_of(dtype):
 TABLE = {
     **{f"{make.__name__} {dtype.__name__}": (make, dtype)
        for make in (flats_of, frames_of, sums_and_columns, moments_of, strips_of, ranks_of, calibrated_of, rays_of,
-                    errors_of)
+                    errors_of, full_pixels_of)
        for dtype in (np.float32, np.float64)},
     **{f"stacks {dtype.__name__} {frames}": (stacks_of, dtype, frames)
        for dtype in (np.float32, np.float64) for frames in (3, 10)},

@@ -103,6 +103,11 @@ def calibrated(path: Path) -> Calibrated:
         return Calibrated(data, sigma, mask, hdus[0].header)
 
 
+def bits(path: Path) -> np.ndarray:
+    """Read the mask of a result as it stands, with astropy alone."""
+    return np.array(fits.getdata(path, "MASK"))
+
+
 def all_bytes(folder: Path) -> dict[str, bytes]:
     """Return what is in a folder and in those within, but what tells of the run."""
     told = {"run.json", "report.html"}

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ZeroframeError,
         ZeroframeWarning,
     )
+    from zeroframe.frames.mask_bits import MaskBit
     from zeroframe.headers.cameras import Camera, camera_names, load_camera
     from zeroframe.headers.sections import Section
     from zeroframe.inspection import inspect_overscan
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from zeroframe.verbs.combiner import Combiner
     from zeroframe.verbs.cosmic_rays import cosmicray_lacosmic, cosmicray_median
     from zeroframe.verbs.display import show_image
+    from zeroframe.verbs.mask_bits import bitfield_to_boolean_mask, read_mask
     from zeroframe.verbs.overscan import subtract_overscan, trim_image
     from zeroframe.verbs.process import ccd_process
     from zeroframe.verbs.reproject import wcs_project
@@ -82,6 +84,7 @@ __all__ = [
     "ImageFileCollection",
     "JobLostError",
     "Keyword",
+    "MaskBit",
     "MemoryLimitError",
     "MismatchError",
     "NightRecipe",
@@ -101,6 +104,7 @@ __all__ = [
     "ZeroframeWarning",
     "__version__",
     "bias",
+    "bitfield_to_boolean_mask",
     "block_average",
     "block_reduce",
     "block_replicate",
@@ -122,6 +126,7 @@ __all__ = [
     "night",
     "plan",
     "read_ccd",
+    "read_mask",
     "show_image",
     "simulate_biases",
     "simulate_night",
@@ -150,6 +155,7 @@ _HOME = {
     "ImageFileCollection": "verbs.collection",
     "JobLostError": "errors",
     "Keyword": "verbs.arguments",
+    "MaskBit": "frames.mask_bits",
     "MemoryLimitError": "errors",
     "MismatchError": "errors",
     "NightRecipe": "planning.recipe",
@@ -168,6 +174,7 @@ _HOME = {
     "ZeroframeError": "errors",
     "ZeroframeWarning": "errors",
     "bias": "cli.jobs",
+    "bitfield_to_boolean_mask": "verbs.mask_bits",
     "block_average": "verbs.blocks",
     "block_reduce": "verbs.blocks",
     "block_replicate": "verbs.blocks",
@@ -189,6 +196,7 @@ _HOME = {
     "night": "cli.jobs",
     "plan": "cli.jobs",
     "read_ccd": "verbs.ccddata",
+    "read_mask": "verbs.mask_bits",
     "show_image": "verbs.display",
     "simulate_biases": "simulate",
     "simulate_night": "simulate",

@@ -87,7 +87,7 @@ def noise_of(path):
 def bad_pixels(outcome, light):
     """Return what a night masks before it looks for cosmic rays: saturated, hot and bad pixels, and where it is dim."""
     frame = outcome.frame
-    limit = frame.saturation_adu
+    limit = frame.saturation.asked_adu
     if limit is None and light.data.dtype.kind != "f":
         limit = np.iinfo(light.data.dtype).max
     bad = np.zeros(light.shape, bool) if limit is None else light.data >= limit

@@ -8,7 +8,13 @@ import pytest
 import naive_frames
 from zeroframe.frames.science import subtract_planes
 from zeroframe.kernels.calibrate import Factors, NoiseModel, calibrate_image
-from zeroframe.kernels.masks import block_levels, mask_high, mask_high_swapped16, odd_places
+from zeroframe.kernels.extremes import (
+    count_tops,
+    count_tops_swapped16,
+    stretch_extremes,
+    stretch_extremes_swapped16,
+)
+from zeroframe.kernels.masks import add_found, block_levels, mask_high, mask_high_swapped16, odd_places
 
 SHAPE = (7, 33)
 NONE = np.empty((0, 0), np.float32)
@@ -86,27 +92,65 @@ def test_high_pixels_are_masked_in_the_bytes_of_the_file(zero, limit):
     stored = np.random.default_rng(3).integers(-32768, 32768, SHAPE).astype(">i2")
     stored[3, 4], stored[3, 5] = 32767, 32766
     expected = stored[2:, 3:].astype(np.float64) + zero >= limit
-    mask = np.zeros(expected.shape, bool)
-    mask[0, 0] = True
-    count = mask_high_swapped16(stored.view(np.uint16), zero, limit, 2, 3, mask)
+    mask = np.zeros(expected.shape, np.uint8)
+    mask[0, 0] = 3
+    count = mask_high_swapped16(stored.view(np.uint16), zero, limit, 2, 3, 4, mask)
     assert count == expected.sum()
-    expected[0, 0] = True
+    expected = np.where(expected, 4, 0)
+    expected[0, 0] += 3
     np.testing.assert_array_equal(mask, expected)
 
 
 def test_a_limit_beyond_the_file_masks_nothing():
-    mask = np.zeros(SHAPE, bool)
-    assert mask_high_swapped16(np.full(SHAPE, 0xFF7F, np.uint16), 32768.0, 70000.0, 0, 0, mask) == 0
+    mask = np.zeros(SHAPE, np.uint8)
+    assert mask_high_swapped16(np.full(SHAPE, 0xFF7F, np.uint16), 32768.0, 70000.0, 0, 0, 4, mask) == 0
     assert not mask.any()
 
 
 def test_high_pixels_are_masked_in_decoded_frames():
     pixels = np.random.default_rng(3).normal(0, 1, SHAPE)
     pixels[4, 4] = np.nan
-    mask = np.zeros((5, 30), bool)
-    count = mask_high(pixels, 1.0, 2, 3, mask)
-    np.testing.assert_array_equal(mask, pixels[2:, 3:] >= 1.0)
-    assert count == mask.sum()
+    mask = np.zeros((5, 30), np.uint8)
+    count = mask_high(pixels, 1.0, 2, 3, 128, mask)
+    np.testing.assert_array_equal(mask, 128 * (pixels[2:, 3:] >= 1.0))
+    assert count == np.count_nonzero(mask)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32, np.float64])
+def test_extremes_of_stretches_and_counts_of_the_highest(dtype):
+    rng = np.random.default_rng(8)
+    pixels = rng.integers(0, 65536, (23, 150)).astype(dtype)
+    if np.dtype(dtype).kind == "f":
+        pixels[3, 5], pixels[4, 140:], pixels[5, 64:128] = np.nan, np.inf, np.nan
+    parts = [slice(0, 64), slice(64, 128), slice(128, 150)]
+    with np.errstate(invalid="ignore"):
+        finite = np.where(np.isfinite(pixels), pixels.astype(float), np.nan)
+    highest = np.array([[np.nanmax(row[part], initial=-np.inf) for part in parts] for row in finite])
+    lowest = np.array([[np.nanmin(row[part], initial=np.inf) for part in parts] for row in finite])
+    counts = np.zeros(5536, np.int64)
+    if dtype is np.uint16:
+        words = (pixels ^ 0x8000).astype(">u2").view(np.uint16)  # as a file holds them, with BZERO = 32768
+        low, high = np.empty((23, 3), np.int16), np.empty((23, 3), np.int16)
+        stretch_extremes_swapped16(words, 64, low, high)
+        count_tops_swapped16(words, 64, high, 60000 - 32768, 2, counts)
+        low, high = low + 32768.0, high + 32768.0
+    else:
+        low, high = np.empty((23, 3)), np.empty((23, 3))
+        stretch_extremes(pixels, 64, low, high)
+        count_tops(pixels, 64, high, 60000.0, 1.0, 2, counts)
+    np.testing.assert_array_equal(low, lowest)
+    np.testing.assert_array_equal(high, highest)
+    some = finite[::2][finite[::2] >= 60000]
+    np.testing.assert_array_equal(counts, np.bincount(some.astype(int) - 60000, minlength=5536))
+
+
+def test_what_is_found_gets_a_bit_where_nothing_else_is():
+    rng = np.random.default_rng(5)
+    mask = rng.integers(0, 3, SHAPE).astype(np.uint8)
+    found = (mask != 0) | (rng.random(SHAPE) < 0.1)
+    expected = [[int(m) or 16 * int(f) for m, f in zip(*rows, strict=True)] for rows in zip(mask, found, strict=True)]
+    assert add_found(found, 16, mask) == np.count_nonzero(expected)
+    np.testing.assert_array_equal(mask, expected)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (13, 21), (3, 5)])

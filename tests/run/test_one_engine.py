@@ -93,6 +93,7 @@ class TestBiasAndNight:
 
 #: Options of the command, what they are given, and the keys of the recipe that they stand for.
 SAID = {
+    "interpolate": ("--interpolate", None, "masks.interpolate = true"),
     "overscan": ("--overscan", "[17:20,:]", "frames.overscan = '[17:20,:]'"),
     "trim": ("--trim", "[1:16,:]", "frames.trim = '[1:16,:]'"),
     "overscan_method": ("--overscan-method", "mean", "frames.overscan_method = 'mean'"),
@@ -107,8 +108,9 @@ SAID = {
 
 
 class TestOptionsAreKeysOfTheRecipe:
-    def test_every_option_but_two_is_tried(self):
-        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine"}
+    def test_every_option_but_three_is_tried(self):
+        # a mask of one's own is a file: tests/frames/test_own_masks.py
+        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask"}
 
     @pytest.mark.parametrize("job", ["bias", "night"])
     def test_the_same_bytes_either_way(self, tmp_path, job):

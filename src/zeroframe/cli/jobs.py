@@ -49,6 +49,10 @@ class PlanOptions(TypedDict, total=False):
     overscan_fit : {'chebyshev', 'legendre', 'spline'}
     overscan_order : int
         How the level of the overscan is taken.
+    own_mask : str
+        Path of a mask of bad pixels: a FITS image, or a list of regions.
+    interpolate : bool
+        Whether bad pixels and those of cosmic rays are replaced by their neighbours.
     combine : bool
         Whether frames are combined.
     method : {'average', 'median', 'sum'}
@@ -77,6 +81,8 @@ class PlanOptions(TypedDict, total=False):
     overscan_method: Literal["auto", "median", "mean", "clipped", "constant"] | None
     overscan_fit: Literal["chebyshev", "legendre", "spline"] | None
     overscan_order: int | None
+    own_mask: str | None
+    interpolate: bool | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None
     clip: float | None

@@ -38,6 +38,7 @@ __all__ = [
     "CompressAsked",
     "DryRun",
     "IgnoreChecksums",
+    "Interpolate",
     "Json",
     "MemLimit",
     "Method",
@@ -48,6 +49,7 @@ __all__ = [
     "OverscanMethod",
     "OverscanOrder",
     "Overwrite",
+    "OwnMask",
     "RejectAsked",
     "RejectOutliers",
     "Report",
@@ -125,6 +127,19 @@ OverscanMethod = Annotated[
 OverscanFit = Annotated[
     Literal["chebyshev", "legendre", "spline"] | None,
     typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=SUBTRACT),
+]
+OwnMask = Annotated[
+    str | None,
+    typer.Option(
+        "--bad-pixels", metavar="FILE", help="Your own mask of bad pixels: a FITS image, or a list of regions.",
+        rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
+Interpolate = Annotated[
+    bool | None,
+    typer.Option(
+        "--interpolate", help="Replace bad pixels and cosmic rays by their neighbours.", rich_help_panel=SUBTRACT
+    ),
 ]
 OverscanOrder = Annotated[
     int | None,

@@ -128,7 +128,7 @@ def measure_frame(
     return replace(measured, saturated=saturated, non_finite=non_finite, pixels=pixels.size)
 
 
-def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[float, float]:
+def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any]) -> tuple[float, float]:
     """Return the median uncertainty of a frame, and the noise of its pixels over what the uncertainties say.
 
     Each square of four pixels has a difference, of which rows, columns and slopes drop out, and a standard deviation,
@@ -141,7 +141,7 @@ def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[np.boo
         A calibrated frame.
     sigma : ndarray of float, shape (ny, nx)
         Standard deviations of its pixels.
-    mask : ndarray of bool, shape (ny, nx)
+    mask : ndarray of bool or of bits, shape (ny, nx)
         True where a pixel takes no part.
 
     Returns
@@ -162,7 +162,7 @@ def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[np.boo
     starts = np.unique(np.linspace(0, ny - 2, min(_NOISE_PAIRS, ny - 1)).astype(int))
     rows = (starts[:, np.newaxis] + np.arange(2)).ravel()
     values, errors = (each[rows].astype(np.float64) for each in (pixels, sigma))
-    values[mask[rows]] = np.nan
+    values[mask[rows] != 0] = np.nan
     signs = np.array([[1.0, -1.0], [-1.0, 1.0]])
     squares = [each[:, : nx // 2 * 2].reshape(len(starts), 2, -1, 2) for each in (values, errors**2)]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -118,7 +118,9 @@ def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compre
     return layout.byte_count * (2 if layout.tile_compressed else 1) + decoded + 2 * out + compressed
 
 
-def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> Subtracted:
+def calibrate_pixels(
+    raw: RawImage, recipe: FrameRecipe, out: NDArray[Any], unread_rows: NDArray[np.bool_] | None = None
+) -> Subtracted:
     """Decode a raw frame, subtract its overscans, trim and assemble it, in one pass over its pixels.
 
     Parameters
@@ -129,6 +131,8 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> S
         What is done.
     out : ndarray of float32 or float64
         The result, of the shape of the assembled image.
+    unread_rows : ndarray of bool, shape (ny,), optional
+        Rows of the raw frame that were never read: their overscan says nothing.
 
     Returns
     -------
@@ -148,7 +152,11 @@ def calibrate_pixels(raw: RawImage, recipe: FrameRecipe, out: NDArray[Any]) -> S
     pixels = raw.pixels.view(np.uint16) if fused else np.ascontiguousarray(raw.decode())
 
     def part_of(rows: Any, columns: Any) -> NDArray[Any]:  # noqa: ANN401 -- slices, or numbers
-        return decode_pixels(raw.pixels[rows, columns], raw.layout)
+        part = decode_pixels(raw.pixels[rows, columns], raw.layout)
+        if unread_rows is not None and np.any(unread_rows[rows]):
+            part = part.astype(np.float64)
+            part[unread_rows[rows]] = np.nan
+        return part
 
     subtracted = Subtracted()
     for region in recipe.regions:

@@ -7,23 +7,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
-from zeroframe.frames.raw import is_fused
+from zeroframe.frames.mask_bits import MaskBit
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
-from zeroframe.kernels.masks import mask_high, mask_high_swapped16
+from zeroframe.kernels.masks import add_found, mask_high, mask_high_swapped16
+from zeroframe.kernels.mending import mend_pixels
 from zeroframe.kernels.operations import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from zeroframe.fits import HeaderDraft, RawImage
-    from zeroframe.frames.regions import Region
-    from zeroframe.frames.steps import CalibratedFrame, Calibrations
+    from zeroframe.frames.raw_look import RawLook
+    from zeroframe.frames.saturation import Saturation
+    from zeroframe.frames.steps import CalibratedFrame, Calibrations, FrameRecipe
     from zeroframe.kernels.calibrate import NoiseModel, Window
+    from zeroframe.kernels.raw import Part
 
-__all__ = ["mask_saturated", "operate", "record_steps", "reduce_frame"]
+__all__ = ["mask_raw", "operate", "record_steps", "reduce_frame"]
+
+#: What is replaced where that is asked for: of what is full, or was never read, neighbours know too little.
+_MENDED = int(MaskBit.BAD | MaskBit.HOT | MaskBit.COSMIC)
+#: By at least so many good neighbours, no further away than this.
+_FEWEST, _REACH = 5, 4
 
 
 #: In the place of a frame that is not there.
@@ -95,9 +103,10 @@ def reduce_frame(
     frame: CalibratedFrame,
     with_: Calibrations,
     pixels: NDArray[Any],
-    mask: NDArray[np.bool_],
+    mask: NDArray[np.uint8],
     sigma: NDArray[Any],
     header: HeaderDraft,
+    empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> None:
     """Do all that is done to a science frame after overscan and trim.
 
@@ -109,12 +118,14 @@ def reduce_frame(
         With what.
     pixels : ndarray of float, shape (ny, nx)
         Worked on in place.
-    mask : ndarray of bool, shape (ny, nx)
-        What is saturated; what else is masked is added, in place.
+    mask : ndarray of uint8, shape (ny, nx)
+        Bits of `MaskBit`: what is saturated; what else is masked is added, in place.
     sigma : ndarray of float, shape (ny, nx) or (0, 0)
         Filled with standard deviations, where ``with_`` tells the noise.
     header : HeaderDraft
         Told what was done, in place.
+    empty : callable, optional
+        Makes memory for a mask, as `numpy.empty` does.
     """
     steps = frame.steps
     in_electrons = steps.to_electrons and all(each.to_electrons is not None for each in with_.electronics)
@@ -135,15 +146,22 @@ def reduce_frame(
     for more in with_.masks:
         mask |= more
     if not_finite:
-        mask |= ~np.isfinite(pixels)
+        mask[~np.isfinite(pixels)] |= np.uint8(MaskBit.NODATA)
     header["NNOTFIN"] = (not_finite, "pixels without a value")
     if steps.cosmic_rays != "none":
         from zeroframe.frames.cosmic_rays import mask_lacosmic, mask_median
 
         find = mask_lacosmic if steps.cosmic_rays == "lacosmic" else mask_median
         how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
-        header["NCOSMIC"] = (find(pixels, sigma, mask), f"pixels of cosmic rays, by {how}")
-    header["NMASKED"] = (int(np.count_nonzero(mask)), "masked pixels")
+        found = np.not_equal(mask, 0, out=empty(mask.shape, np.bool_))
+        header["NCOSMIC"] = (find(pixels, sigma, found), f"pixels of cosmic rays, by {how}")
+        masked = add_found(found, int(MaskBit.COSMIC), mask)
+    else:
+        masked = int(np.count_nonzero(mask))
+    header["NMASKED"] = (masked, "masked pixels")
+    if steps.interpolate:
+        mended = mend_pixels(pixels, sigma, mask, _MENDED, int(MaskBit.INTERPOLATED), _REACH, 1, _FEWEST)
+        header["NINTERP"] = (int(mended), "of them replaced by their neighbours")
     if with_.makes_noise:
         header["GAINUSED"] = (with_.gain_e_per_adu, "e-/ADU, of the photon noise")
         if steps.gain_e_per_adu not in (None, with_.gain_e_per_adu):
@@ -165,39 +183,73 @@ def record_steps(frame: CalibratedFrame, header: HeaderDraft) -> None:
         header[row.card] = (f"{use.name}{scaled}", row.done)
 
 
-def mask_saturated(raw: RawImage, frame: CalibratedFrame, mask: NDArray[np.bool_]) -> int:
-    """Mask the saturated pixels of a trimmed frame, in place; return how many there are.
+def mask_raw(
+    raw: RawImage,
+    looks: Sequence[RawLook],
+    found: Sequence[Saturation],
+    recipe: FrameRecipe,
+    mask: NDArray[np.uint8],
+) -> tuple[int, int]:
+    """Mask what is full, not linear or never read in a trimmed frame, in place; return how many are full, and unread.
 
     Parameters
     ----------
     raw : RawImage
         The frame as it stands in the file.
-    frame : CalibratedFrame
-        What is trimmed, and where it is saturated: by default at the most that its numbers can hold.
-    mask : ndarray of bool
-        Of the shape of the trimmed frame.
+    looks : sequence of RawLook
+        What it shows at first sight, of each amplifier.
+    found : sequence of Saturation
+        From where on its pixels are full.
+    recipe : FrameRecipe
+        What is kept, and where it goes.
+    mask : ndarray of uint8
+        Of the shape of the assembled frame; gets the bits SATURATED, NONLINEAR and NODATA.
     """
-    if not frame.recipe.assembles:
-        return _mask_part(raw, frame.saturated_at_adu, frame.recipe.regions[0], mask)
-    count = 0
-    for region in frame.recipe.regions:
-        limit = frame.saturated_at_adu if region.saturation_adu is None else region.saturation_adu
+    full = unread = 0
+    for region, look, saturation in zip(recipe.regions, looks, found, strict=True):
         place = region.place_yx(raw.layout.shape_yx)
-        part = np.zeros(mask[place].shape, np.bool_)
-        count += _mask_part(raw, limit, region, part)
-        mask[place] |= part
-    return count
+        # kernels take arrays in C order
+        own = np.zeros(mask[place].shape, np.uint8) if recipe.assembles else mask
+        counts = _mask_part(raw, look, saturation, region.part(raw.layout.shape_yx), own)
+        full, unread = full + counts[0], unread + counts[1]
+        if recipe.assembles:
+            mask[place] |= own
+    return full, unread
 
 
-def _mask_part(raw: RawImage, limit: float | None, region: Region, mask: NDArray[np.bool_]) -> int:
-    """Mask the saturated pixels of what one amplifier read."""
-    if limit is None:
-        return 0
-    part = region.part(raw.layout.shape_yx)
-    if is_fused(raw.layout):
-        count = mask_high_swapped16(raw.pixels.view(np.uint16), raw.layout.bzero, limit, part.y0, part.x0, mask)
-    else:
-        count = mask_high(np.ascontiguousarray(raw.decode()), limit, part.y0, part.x0, mask)
-    if count and (part.flip_y or part.flip_x):
+def _mask_part(
+    raw: RawImage, look: RawLook, saturation: Saturation, part: Part, mask: NDArray[np.uint8]
+) -> tuple[int, int]:
+    """Do it for what one amplifier read."""
+    unread = _mask_unread(look, part.y0, part.x0, mask)
+    full = _mask_from(saturation.limit_adu, MaskBit.SATURATED, raw, look, part.y0, part.x0, mask)
+    bent = _mask_from(saturation.nonlinear_adu, MaskBit.NONLINEAR, raw, look, part.y0, part.x0, mask)
+    if (full or bent or unread) and (part.flip_y or part.flip_x):
         mask[:] = mask[:: -1 if part.flip_y else 1, :: -1 if part.flip_x else 1].copy()
-    return count
+    return full, unread
+
+
+def _mask_unread(look: RawLook, y0: int, x0: int, mask: NDArray[np.uint8]) -> int:
+    """Mask what was never read; return how many pixels that are."""
+    ny, nx = mask.shape
+    rows = look.unread_rows[y0 : y0 + ny]
+    mask[rows] |= np.uint8(MaskBit.NODATA)
+    unread: int = np.count_nonzero(rows) * nx
+    for row, columns in look.unread_blocks:
+        if y0 <= row < y0 + ny:
+            part: NDArray[np.uint8] = mask[row - y0, max(columns.start - x0, 0) : max(columns.stop - x0, 0)]
+            part |= np.uint8(MaskBit.NODATA)
+            unread += int(part.size)
+    return unread
+
+
+def _mask_from(
+    limit: float | None, bit: MaskBit, raw: RawImage, look: RawLook, y0: int, x0: int, mask: NDArray[np.uint8]
+) -> int:
+    """Set a bit from a limit on; return how many pixels that are, which is seldom any."""
+    if limit is None or look.highest < limit:
+        return 0
+    if look.decoded is None:
+        words, zero = raw.pixels.view(np.uint16), raw.layout.bzero
+        return int(mask_high_swapped16(words, zero, limit, y0, x0, int(bit), mask))
+    return int(mask_high(look.decoded, limit, y0, x0, int(bit), mask))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.frames.overscan import OverscanSpec
+    from zeroframe.frames.own_masks import OwnMask
+    from zeroframe.frames.saturation import StatedSaturation
     from zeroframe.headers.sections import Section
     from zeroframe.kernels.calibrate import NoiseModel, Window
     from zeroframe.kernels.operations import Operation
@@ -151,6 +153,12 @@ class Steps:
         Names of masks, relative to OUT; their pixels are masked.
     gain_e_per_adu, read_noise_e : float or None
         As recipe, camera or header say; None where none of them does.
+    own_mask : OwnMask or None
+        A mask of bad pixels that the user gave.
+    interpolate : bool
+        Whether bad pixels, hot ones and those of cosmic rays are replaced from their neighbours.
+    grow_saturated : int
+        What lies so many pixels around saturated ones and their trails is masked, too.
     to_electrons : bool
         Whether the result is multiplied by the gain.
     cosmic_rays : {'none', 'lacosmic', 'median'}
@@ -162,6 +170,9 @@ class Steps:
     masks: tuple[str, ...] = ()
     gain_e_per_adu: float | None = None
     read_noise_e: float | None = None
+    own_mask: OwnMask | None = None
+    interpolate: bool = False
+    grow_saturated: int = 0
     to_electrons: bool = False
     cosmic_rays: CosmicRays = "none"
 
@@ -235,8 +246,8 @@ class Calibrations:
     ----------
     operations : tuple of Operation
         What is done with combined frames, in this order.
-    masks : tuple of ndarray of bool
-        Pixels that are masked.
+    masks : tuple of ndarray of uint8
+        Pixels that are masked, as bits of `zeroframe.frames.mask_bits.MaskBit`.
     pedestal : ndarray
         What light and dark current are counted from in each pixel; of shape (0, 0) where that is one level.
     gain_e_per_adu, read_noise_adu : float or None
@@ -270,8 +281,8 @@ class CalibratedFrame(Protocol):
         Overscan and trim.
     steps : Steps
         What is done after that.
-    saturated_at_adu : float or None
-        The value of a saturated raw pixel, where it is known.
+    saturation : StatedSaturation
+        What is stated of where raw pixels are full.
     """
 
     @property
@@ -279,7 +290,7 @@ class CalibratedFrame(Protocol):
     @property
     def steps(self) -> Steps: ...  # noqa: D102
     @property
-    def saturated_at_adu(self) -> float | None: ...  # noqa: D102
+    def saturation(self) -> StatedSaturation: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +300,7 @@ class CalibrationFrame:
     Attributes
     ----------
     data : ndarray of float, shape (ny, nx)
-        The image; of a mask, of bool.
+        The image; of a mask, bits of uint8.
     sigma : ndarray of float, shape (ny, nx) or (0, 0)
         Standard deviations as the file holds them.
     mask : ndarray of bool or None

@@ -72,6 +72,8 @@ class Camera:
     source : str
         Where the figures come from.
     saturation_adu : float or None
+    bad_pixels : str or None
+        Path of a mask of bad pixels; see `zeroframe.frames.own_masks`.
     binning_xy : tuple of int
         The binning that sizes and sections are given for.
     """
@@ -83,6 +85,7 @@ class Camera:
     match: tuple[tuple[str, str], ...] = ()
     source: str = ""
     saturation_adu: float | None = None
+    bad_pixels: str | None = None
     binning_xy: tuple[int, int] = (1, 1)
 
     @property
@@ -277,6 +280,7 @@ def camera_to_toml(camera: Camera) -> str:
     if camera.shape_yx is not None:
         head["shape_xy"] = [camera.shape_yx[1], camera.shape_yx[0]]
     head["saturation_adu"] = camera.saturation_adu
+    head["bad_pixels"] = camera.bad_pixels
     patterns: dict[str, list[str]] = {}
     for card, pattern in camera.match:
         patterns.setdefault(card, []).append(pattern)
@@ -316,11 +320,11 @@ def _parse(content: bytes, where: str) -> Camera:
     except (ValueError, RecursionError) as error:  # what is no UTF-8, no TOML, or is nested or long beyond reason
         raise CameraError(f"{where}: this is not a TOML file ({error})") from error
     table = _Table(where, "", data)
-    table.only("name", "title", "source", "shape_xy", "saturation_adu", "match", "amplifier")
+    table.only("name", "title", "source", "shape_xy", "saturation_adu", "bad_pixels", "match", "amplifier")
     name = table.text("name")
     if not name:
         raise CameraError(f"{where}: the key 'name' is missing; a camera needs a name")
-    shape_yx = table.shape()
+    shape_yx, mask = table.shape(), table.text("bad_pixels")
     entries = table.take("amplifier", _is_tables, "one [[amplifier]] block or more")
     if not entries:
         raise CameraError(f"{where}: a camera needs at least one [[amplifier]] block")
@@ -333,6 +337,7 @@ def _parse(content: bytes, where: str) -> Camera:
         match=table.match(),
         source=table.text("source"),
         saturation_adu=table.positive("saturation_adu"),
+        bad_pixels=str(Path(where).parent / mask) if mask else None,
     )
 
 

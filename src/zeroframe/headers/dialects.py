@@ -71,6 +71,10 @@ class FrameFacts:
     remarks : tuple of str
         Those of them that are said wherever the file is read: numbers and dates that cannot be, such as a gain of
         1E-300 or an exposure of thousands of years, and cards that contradict each other.
+    saturation_adu, linear_adu : float or None
+        From where on raw pixels are full, and up to where they answer to light in proportion, in ADU of the raw frame.
+    saturation_card, linear_card : str or None
+        The cards that say so.
     """
 
     kind: Kind | None
@@ -93,6 +97,15 @@ class FrameFacts:
     combined: bool
     doubts: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    saturation_adu: float | None = None
+    saturation_card: str | None = None
+    linear_adu: float | None = None
+    linear_card: str | None = None
+
+    @property
+    def saturation_may_be_maximum(self) -> bool:
+        """Whether the card may as well hold the highest value of this very frame."""
+        return self.saturation_card in _tables()["saturation"]["may_be_maximum"]
 
 
 def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
@@ -121,6 +134,8 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
     reader.name_contradictions()
     kind, reason, certain, combined = _kind(reader, file_name)
     text, section = _tables()["text"], _tables()["section"]
+    saturation_adu, saturation_card = reader.number_and_card("saturation")
+    linear_adu, linear_card = reader.number_and_card("linearity")
     return FrameFacts(
         kind=kind,
         kind_reason=reason,
@@ -142,6 +157,10 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
         combined=combined or _is_combined(reader),
         doubts=tuple(reader.doubts),
         remarks=tuple(reader.remarks),
+        saturation_adu=saturation_adu,
+        saturation_card=saturation_card,
+        linear_adu=linear_adu,
+        linear_card=linear_card,
     )
 
 
@@ -232,7 +251,11 @@ class _Reader:
         return None if nx is None or ny is None else (ny, nx)
 
     def number(self, table: str, units: tuple[str, ...] = ()) -> float | None:
-        """Return the first number that is sensible; those that are not count as unknown.
+        """Return the first number that is sensible; those that are not count as unknown."""
+        return self.number_and_card(table, units)[0]
+
+    def number_and_card(self, table: str, units: tuple[str, ...] = ()) -> tuple[float | None, str | None]:
+        """Return the first number that is sensible, and the card that says it; those that are not count as unknown.
 
         The one place where numbers of headers are looked at that calibration counts with.
         """
@@ -249,7 +272,7 @@ class _Reader:
                 self.doubts.append(
                     f"{keyword} = {_shown(value)} holds several values, and which one is meant is not guessed"
                 )
-                return None
+                return None, None
             number = _number(value, units) if isinstance(value, str) else float(value)
             if number == 0 and not limits["zero_is_said"]:
                 continue
@@ -257,12 +280,12 @@ class _Reader:
                 self.doubts.append(f"{keyword} = {_shown(value)} is a setting of the camera, not {limits['called']}")
                 continue
             if number is not None and (number == 0 or limits["smallest"] <= number <= limits["largest"]):
-                return number
+                return number, keyword
             if number is not None and limits["largest"] < number <= limits.get("largest_setting", 0):
                 self.doubts.append(f"{keyword} = {_shown(value)} is too large to be meant as {limits['called']}")
             else:
                 self.remark(f"{keyword} = {_shown(value)} is not {limits['called']}, and counts as unknown")
-        return None
+        return None, None
 
     def _is_setting(self, keyword: str, number: float, limits: Mapping[str, Any]) -> bool:
         """Say whether a number is that of a camera's menu, which stands where a physical one belongs."""

@@ -15,12 +15,12 @@ from zeroframe.kernels._jit import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["block_levels", "mask_high", "mask_high_swapped16", "odd_places"]
+__all__ = ["add_found", "block_levels", "mask_high", "mask_high_swapped16", "odd_places"]
 
 
 @kernel
-def mask_high_swapped16(pixels: Array, zero: float, limit: float, y0: int, x0: int, mask: Array) -> int:
-    """Set ``mask`` where a raw pixel reaches a limit; return how many pixels do.
+def mask_high_swapped16(pixels: Array, zero: float, limit: float, y0: int, x0: int, bit: int, mask: Array) -> int:
+    """Set a bit of ``mask`` where a raw pixel reaches a limit; return how many pixels do.
 
     Parameters
     ----------
@@ -32,7 +32,9 @@ def mask_high_swapped16(pixels: Array, zero: float, limit: float, y0: int, x0: i
         In units of the raw frame.
     y0, x0 : int
         Where the trimmed image starts.
-    mask : bool, shape of the trimmed image
+    bit : int
+        What is set, 1 to 128.
+    mask : uint8, shape of the trimmed image
         What is set already stays.
     """
     ny, nx = mask.shape
@@ -53,13 +55,13 @@ def mask_high_swapped16(pixels: Array, zero: float, limit: float, y0: int, x0: i
             for x in range(nx):
                 raw = source[x0 + x]
                 if np.int32(np.int16((raw << 8) | (raw >> 8))) >= lowest:
-                    target[x] = True
+                    target[x] |= np.uint8(bit)
             count += here
     return count
 
 
 @kernel
-def mask_high(pixels: Array, limit: float, y0: int, x0: int, mask: Array) -> int:
+def mask_high(pixels: Array, limit: float, y0: int, x0: int, bit: int, mask: Array) -> int:
     """Do the same for pixels of any native type that are decoded already."""
     ny, nx = mask.shape
     count = 0
@@ -67,8 +69,31 @@ def mask_high(pixels: Array, limit: float, y0: int, x0: int, mask: Array) -> int
         source, target = pixels[y0 + y], mask[y]
         for x in range(nx):
             if source[x0 + x] >= limit:
-                target[x] = True
+                target[x] |= np.uint8(bit)
                 count += 1
+    return count
+
+
+@kernel
+def add_found(found: Array, bit: int, mask: Array) -> int:
+    """Set a bit of ``mask`` where pixels were found that had none; return how many pixels have any.
+
+    Parameters
+    ----------
+    found : bool, shape (ny, nx)
+        True also where ``mask`` was not 0 before.
+    bit : int
+        What is set, 1 to 128.
+    mask : uint8, shape (ny, nx)
+        Worked on in place.
+    """
+    count = 0
+    for y in range(mask.shape[0]):
+        row, own = found[y], mask[y]
+        for x in range(own.size):
+            added = np.uint8(bit) if row[x] and own[x] == 0 else np.uint8(0)
+            own[x] |= added
+            count += 1 if own[x] != 0 else 0
     return count
 
 

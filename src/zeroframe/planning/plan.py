@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from zeroframe.frames.saturation import NOTHING_STATED
 from zeroframe.headers.kinds import Kind
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.fits import Compression, ImageLayout
+    from zeroframe.frames.saturation import StatedSaturation
     from zeroframe.frames.steps import FrameRecipe, Steps
     from zeroframe.headers.cameras import Camera
     from zeroframe.headers.dialects import FrameFacts
@@ -201,8 +203,8 @@ class NightFrame:
         What it is matched by.
     matches : tuple of Match
         Which combined frames are used, and why.
-    saturation_adu : float or None
-        The value of a saturated raw pixel, where the camera's is known.
+    saturation : StatedSaturation
+        What is stated of where raw pixels are full.
     compress : {'none', 'gzip', 'rice'}
         Of what is written.
     header_crc32 : int or None
@@ -219,17 +221,9 @@ class NightFrame:
     facts: FrameFacts
     traits: Configuration
     matches: tuple[Match, ...] = ()
-    saturation_adu: float | None = None
+    saturation: StatedSaturation = NOTHING_STATED
     compress: Compression = "none"
     header_crc32: int | None = None
-
-    @property
-    def saturated_at_adu(self) -> float | None:
-        """The value of a saturated raw pixel: the camera's, else the most that the file can hold."""
-        layout = self.layout
-        if self.saturation_adu is not None or layout.bitpix not in {8, 16} or layout.bscale != 1.0:
-            return self.saturation_adu
-        return layout.bzero + (255.0 if layout.bitpix == 8 else 32767.0)
 
     @property
     def shape_yx(self) -> tuple[int, int]:

@@ -326,6 +326,9 @@ class _Matcher:
             masks=() if masks is None else masks.of(frame, uses),
             gain_e_per_adu=known.gain_e_per_adu,
             read_noise_e=known.read_noise_e,
+            own_mask=known.own_mask,
+            interpolate=self.recipe.masks.interpolate,
+            grow_saturated=self.recipe.masks.grow_saturated or 0,
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
         )

@@ -91,6 +91,14 @@ class FramesRecipe:
     read_noise_e: float | None = field(
         default=None, metadata=key.positive("electrons, instead of what camera or header say or is measured", 8.0)
     )
+    saturation_adu: float | None = field(
+        default=None,
+        metadata=key.positive(
+            "ADU of the raw frame from where on pixels are full, instead of what camera or header say; "
+            "pixels that pile up below are full, too",
+            60000.0,
+        ),
+    )
 
     def wishes(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
@@ -215,6 +223,23 @@ class MaskRecipe:
     )
     bad_fraction: float = field(
         default=0.2, metadata=key.number("bad: and by this fraction of that median; what is less, the flat corrects")
+    )
+    own_mask: str | None = field(
+        default=None,
+        metadata=key.name(
+            "a mask of your own of bad pixels: a FITS image, not 0 where bad, of the size of the raw or of the trimmed "
+            "frames; or a list of regions in pixels of the raw frame, as DS9 or IRAF's fixpix have them",
+            "the name of a file",
+            "bad.reg",
+        ),
+    )
+    interpolate: bool = field(
+        default=False,
+        metadata=key.flag("replace bad pixels, hot ones and cosmic rays by their neighbours; they stay masked"),
+    )
+    grow_saturated: int | None = field(
+        default=None,
+        metadata=key.whole("mask so many pixels around saturated ones and around the trails that they bleed, too", 2),
     )
 
 

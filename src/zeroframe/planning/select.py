@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError, UsageError
 from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.failures import attempt
+from zeroframe.frames.own_masks import own_mask
+from zeroframe.frames.pile_up import converter_top
+from zeroframe.frames.saturation import StatedSaturation
 from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, recognise
 from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
@@ -20,8 +24,10 @@ from zeroframe.planning.traits import moment_of, read_traits, split_nights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
+    from zeroframe.fits import ImageLayout
+    from zeroframe.frames.own_masks import OwnMask
+    from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.first_steps import RecipeOptions
@@ -102,6 +108,7 @@ class _First:
     recipe: FrameRecipe
     camera: Camera | None
     choices: Sequence[Choice]
+    own_mask: OwnMask | None = None
     problem: FrameError | CameraError | SectionError | None = None
 
 
@@ -338,7 +345,7 @@ def _first_steps(
         except (FrameError, CameraError, SectionError) as error:
             if not firsts:
                 raise
-            firsts[form] = _First(FrameRecipe(), None, (), error)
+            firsts[form] = _First(FrameRecipe(), None, (), problem=error)
     return firsts
 
 
@@ -354,7 +361,9 @@ def _first_step(item: RawFrame, recipe: NightRecipe, wishes: RecipeOptions) -> _
         others = [choice for choice in choices if choice.what.split()[0] not in {"overscan", "amplifier", "amplifiers"}]
         told = amplifier_choices(chosen, camera) if camera is not None and chosen.assembles else []
         choices = [*others, *told, Choice("overscan", "not subtracted", "as asked for")]
-    return _First(chosen, camera, choices)
+    of_camera = None if camera is None else camera.bad_pixels
+    mask = recipe.masks.own_mask or of_camera
+    return _First(chosen, camera, choices, None if mask is None else own_mask(Path(mask)))
 
 
 def _first_choices(
@@ -390,21 +399,32 @@ def _frame(
         target=target,
         kind=kind,
         recipe=first.recipe,
-        steps=Steps(gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises)),
+        steps=Steps(gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises), own_mask=first.own_mask),
         layout=item.layout,
         facts=facts,
         traits=read_traits(item, night),
-        saturation_adu=_saturation_adu(first),
+        saturation=_saturation(recipe, first, facts, item.layout),
         compress=recipe.compress,
         header_crc32=None if item.frame is None else header_crc32(item.frame.cards),
     )
+
+
+def _saturation(recipe: NightRecipe, first: _First, facts: FrameFacts, layout: ImageLayout) -> StatedSaturation:
+    """Return what recipe, camera and header state of where raw pixels are full."""
+    asked = _first_of((recipe.frames.saturation_adu, _camera_saturation_adu(first)))
+    asked = None if asked == converter_top(layout) else asked  # which is so anyway
+    by = None if asked is None else "recipe" if recipe.frames.saturation_adu is not None else "camera"
+    return StatedSaturation(
+        asked, by, facts.saturation_adu, facts.saturation_card, facts.saturation_may_be_maximum,
+        facts.linear_adu, facts.linear_card,
+    )  # fmt: skip
 
 
 def _first_of(values: Sequence[float | None]) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def _saturation_adu(first: _First) -> float | None:
+def _camera_saturation_adu(first: _First) -> float | None:
     """Return the value of a saturated pixel, as the camera says; of several amplifiers, each may have another."""
     if first.camera is None:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe.errors import SectionError, UsageError, nearest_name
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.sections import Section
-from zeroframe.planning.recipe import BiasRecipe, FramesRecipe, NightRecipe, kind_names
+from zeroframe.planning.recipe import BiasRecipe, FramesRecipe, MaskRecipe, NightRecipe, kind_names
 from zeroframe.planning.recipe_fields import key_of_field
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ __all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 #: What is said of every frame, of how frames are combined, and of the whole.
 _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order")
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
+_OF_MASKS = ("own_mask", "interpolate")
 _OF_ALL = ("compress",)
-SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_ALL)
+SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_ALL)
 
 
 def jobs() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -104,6 +105,7 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
     return replace(
         recipe,
         frames=replace(recipe.frames, **frames) if frames else recipe.frames,
+        masks=replace(recipe.masks, **_read(MaskRecipe, known, _OF_MASKS)),
         **_read(NightRecipe, known, _OF_ALL),
     )
 

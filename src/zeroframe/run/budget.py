@@ -12,7 +12,6 @@ from zeroframe.fits import scan
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.frames.raw import frame_bytes
-from zeroframe.headers.kinds import kind_row
 from zeroframe.planning.targets import CombineJob
 from zeroframe.run.combine_files import finishing_bytes
 from zeroframe.run.pixel_cache import image_bytes, worth_keeping
@@ -135,8 +134,8 @@ def _work_bytes(frame: NightFrame) -> int:
     image = image_bytes(frame)
     noise = 2 * image if frame.steps.uncertainty else 0
     sharp = _MEDIAN_IMAGES * image if frame.steps.cosmic_rays == "median" else 0
-    row = kind_row(frame.kind)
-    mask = 0 if row is not None and row.is_zero else image // 4
+    # the mask, and what the search for cosmic rays has found
+    mask = image // 2
     return frame_bytes(frame.layout, frame.shape_yx, frame.compress) + noise + sharp + mask
 
 

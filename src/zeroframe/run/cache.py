@@ -155,9 +155,7 @@ def _read(path: Path, empty: Callable[..., NDArray[Any]]) -> CalibrationFrame:
     sigmas = [hdu for hdu in found.frame.hdus if hdu.name == "UNCERT"]
     sigma = _read_image(path, sigmas[0], empty) if sigmas else NO_CALIBRATION
     mask = None if found.mask is None else _read_image(path, found.mask, empty) != 0
-    return CalibrationFrame(
-        pixels if pixels.dtype.kind == "f" else pixels != 0, sigma, mask, found.frame.cards_of(found.image)
-    )
+    return CalibrationFrame(pixels, sigma, mask, found.frame.cards_of(found.image))
 
 
 def _read_image(path: Path, hdu: Hdu, empty: Callable[..., NDArray[Any]]) -> NDArray[Any]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
 from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_in_flat
+from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.overscan import collapse_axis
+from zeroframe.frames.own_masks import read_own_mask
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import Calibrations, Electronics
 from zeroframe.headers.kinds import calibration_kind
@@ -19,10 +21,12 @@ from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from zeroframe.frames.own_masks import OwnMask
     from zeroframe.frames.regions import Region
-    from zeroframe.frames.steps import CalibrationFrame, Use
+    from zeroframe.frames.steps import CalibrationFrame, FrameRecipe, Use
     from zeroframe.kernels.operations import Operation
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.run.cache import CalibrationCache
@@ -58,6 +62,7 @@ class CalibrationStore:
 
     def __init__(self, plan: NightPlan, cache: CalibrationCache, keys: Mapping[str, str]) -> None:
         self._plan, self._cache, self._keys = plan, cache, keys
+        self._own_masks: dict[tuple[OwnMask, tuple[int, ...], FrameRecipe], NDArray[np.uint8]] = {}
 
     def fitting(self, frame: NightFrame, name: str) -> CalibrationFrame:
         """Return a combined frame or mask of the size of the frame; raises `FrameError` where it has another."""
@@ -75,7 +80,8 @@ class CalibrationStore:
         planes = [self._plane(frame, use) for use in steps.uses]
         divisors = [plane for use, plane in zip(steps.uses, planes, strict=True) if use.divides]
         masks = [self.fitting(frame, name).data for name in steps.masks]
-        masks += [plane.mask for plane in divisors if plane.mask is not None]
+        masks += [bits_where(plane.mask, MaskBit.BAD) for plane in divisors if plane.mask is not None]
+        masks += [] if steps.own_mask is None else [self._own_mask(frame, steps.own_mask)]
         figures, remarks = self._amplifier_figures(frame) if frame.recipe.assembles else self._figures(frame)
         known = all(each.gain_e_per_adu is not None and each.read_noise_adu is not None for each in figures)
         pedestal = NO_CALIBRATION
@@ -96,6 +102,13 @@ class CalibrationStore:
         gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
         return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks))
+
+    def _own_mask(self, frame: NightFrame, found: OwnMask) -> NDArray[np.uint8]:
+        """Return the user's mask for frames of this size and recipe; each is read once."""
+        key = (found, frame.layout.shape_yx, frame.recipe)
+        if key not in self._own_masks:
+            self._own_masks[key] = read_own_mask(*key)
+        return self._own_masks[key]
 
     def operations(self, frame: NightFrame) -> tuple[Operation, ...]:
         """Return what is done to a frame that will be combined, of which no uncertainty is made; raises as `gather`."""

@@ -31,6 +31,7 @@ from zeroframe.fits.formats import FORMATS, compression_of
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
+from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.own_results import COMBINED_FRAME
 from zeroframe.headers.result_cards import combined_cards
@@ -390,7 +391,7 @@ def _written(
         finished.data,
         header,
         uncertainty=finished.uncertainty,
-        mask=finished.mask,
+        mask=None if finished.mask is None else bits_where(finished.mask, MaskBit.NODATA),
         counts=_short_counts(finished.counts, len(paths), means.empty),
     )
     crc = Crc32()

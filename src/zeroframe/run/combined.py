@@ -11,7 +11,7 @@ from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION,
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
-from zeroframe.headers.kinds import calibration_kind
+from zeroframe.headers.kinds import calibration_kind, kind_row
 from zeroframe.inspection.gain import gain_from_pairs, like_pairs
 from zeroframe.planning.targets import CombineJob
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.frames.quality import FrameQuality
     from zeroframe.headers.kinds import Kind
     from zeroframe.inspection.gain import Measured
     from zeroframe.planning.plan import Group
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
-#: A flat of which more than this fraction is saturated says nothing about its brightest parts.
-_SATURATED_FLAT = 0.01
+#: A flat of which more than this fraction is saturated says nothing about its brightest parts, and a dark saw light.
+_SATURATED = 0.01
+#: A frame of which more than this fraction has no value, be it that it was never read, does not take part.
+_LOST_PART = 0.25
 _WRONG_FLATS = ("light", "shape", "pattern")
 _GAIN_PIXELS = 400_000
 _GAIN_BAND_ROWS = 16
@@ -107,18 +110,25 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     facts = {each.frame.source: each.frame.facts for each in frames}
     first = group.frames[0]
     subtracted = first.recipe.subtracts_overscan or any(not use.divides for use in first.steps.uses)
+    row = kind_row(group.kind)
+    is_bias = row is not None and row.is_zero
     flags = [
         flag
         for flag in flag_frames(qualities, facts, level_subtracted=subtracted)
-        if not (group.scaled_by_level and flag.what == "saturated")
+        if is_bias or flag.what != "saturated"
     ]
     left_out: dict[Path, str] = {}
-    if group.scaled_by_level:
-        for flag in _saturated_flats(qualities):
+    if not is_bias:
+        for flag in _saturated_frames(qualities, group.kind):
             flags.append(flag)
             left_out[flag.path] = flag.sentence
         # what the others tell to be wrong spoils the combined flat; scaled to their level it is mostly noise
         left_out |= {flag.path: flag.sentence for flag in flags if flag.what in _WRONG_FLATS}
+    left_out |= {
+        path: f"{100 * share:.3g} % of its pixels have no value (limit {100 * _LOST_PART:g} %)"
+        for path, share in _shares(qualities, "non_finite").items()
+        if share > _LOST_PART and path not in left_out
+    }
     if group.reject_outliers:
         reasons: dict[Path, list[str]] = {}
         for flag in (flag for flag in flags if flag.what != "shapes"):
@@ -127,15 +137,23 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     return left_out, tuple(flags)
 
 
-def _saturated_flats(qualities: Mapping[Path, Any]) -> list[Flag]:
-    """Flag flats by how much of them is saturated, whatever the others are like."""
-    shares = {path: quality.saturated / quality.pixels for path, quality in qualities.items()}
-    limit = _SATURATED_FLAT
+def _shares(qualities: Mapping[Path, FrameQuality], what: str) -> dict[Path, float]:
+    """Return the fraction of pixels of each frame that are ``what``."""
+    return {path: getattr(quality, what) / quality.pixels for path, quality in qualities.items()}
+
+
+def _saturated_frames(qualities: Mapping[Path, FrameQuality], kind: Kind) -> list[Flag]:
+    """Flag flats and darks by how much of them is saturated, whatever the others are like."""
+    limit = _SATURATED
     return [
         Flag(
-            path, "saturated", share, limit, f"{100 * share:.3g} % of this flat is saturated (limit {100 * limit:g} %)"
+            path,
+            "saturated",
+            share,
+            limit,
+            f"{100 * share:.3g} % of this {kind} is saturated (limit {100 * limit:g} %)",
         )
-        for path, share in shares.items()
+        for path, share in _shares(qualities, "saturated").items()
         if share > limit
     ]
 
@@ -436,5 +454,6 @@ def _told(each: NightOutcome, left_out: Mapping[Path, str]) -> NightOutcome:
     reason = left_out.get(each.frame.source)
     if reason is None or not each.outcome.is_there:
         return each
-    outcome = replace(each.outcome, state="left out", reason=f"{each.frame.source}: {reason}")
+    said = "; ".join(part for part in (reason, each.outcome.reason) if part)
+    outcome = replace(each.outcome, state="left out", reason=f"{each.frame.source}: {said}")
     return replace(each, outcome=outcome)

@@ -34,8 +34,12 @@ _FIGURES = (
     ("NCOMBINE", "frames combined", ""),
     ("NMASKED", "masked pixels", ""),
     ("NSATPIX", "saturated pixels", ""),
+    ("NBLEED", "pixels that they bled into", ""),
+    ("NUNREAD", "pixels that were never read", ""),
     ("NCOSMIC", "pixels of cosmic rays", ""),
 )
+#: Said where it is not 0.
+_SELDOM = ("NBLEED", "NUNREAD")
 
 
 def explain_file(path: Path) -> list[str]:
@@ -179,7 +183,7 @@ def _figures(cards: Cards) -> list[str]:
     said = []
     for word, what, unit in _FIGURES:
         value = cards.get(word)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and (value or word not in _SELDOM):
             text = f"{value}" if isinstance(value, int) else f"{value:.6g}"
             said.append(f"{what}: {text} {unit}".rstrip())
     return said

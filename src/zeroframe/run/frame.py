@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -14,10 +15,14 @@ from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import FORMATS
+from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
-from zeroframe.frames.science import mask_saturated, operate, record_steps, reduce_frame
+from zeroframe.frames.raw_look import look_at, raw_remarks, unread_words
+from zeroframe.frames.saturation import decide_saturation
+from zeroframe.frames.science import mask_raw, operate, record_steps, reduce_frame
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.run.keys import frame_key, sign_frame
@@ -26,7 +31,7 @@ from zeroframe.stacks.noise import noise_bands
 from zeroframe.verbs.saving import float_part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.replacing import Overwrite
     from zeroframe.fits.store.names import UrlPath
     from zeroframe.fits.watching import Watch
+    from zeroframe.frames.raw_look import RawLook
     from zeroframe.planning.plan import NightFrame
     from zeroframe.run.buffers import BufferPool
     from zeroframe.run.calibrations import CalibrationStore
@@ -46,7 +52,8 @@ __all__ = ["FIGURES", "FrameMaker", "Made"]
 
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
 FIGURES = (
-    *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NSATPIX", "NCOSMIC", "NNOTFIN"),
+    *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NCOSMIC", "NNOTFIN"),
+    *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT"),
 )
 _NO_COPIES: Mapping[Path, Path] = MappingProxyType({})
@@ -116,19 +123,27 @@ class FrameMaker:
             When it cannot be read, calibrated or written.
         """
         raw, source = self._read(frame)
+        looks = look_at(raw, frame.recipe.regions, frame.steps.gain_e_per_adu, frame.saturation.asked_adu)
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
-        levels = calibrate_pixels(raw, frame.recipe, pixels)
+        levels = calibrate_pixels(raw, frame.recipe, pixels, looks[0].unread_rows)
         subtracted = levels.mean_adu
         header = calibrated_header(raw, frame.recipe)
         row = kind_row(frame.kind)
+        mask = self._masked(frame, raw, looks, header)
+        if row is not None and header["NUNREAD"]:
+            pixels[mask & np.uint8(MaskBit.NODATA) != 0] = np.nan  # takes no part in anything
         # nothing more is done to a bias
-        quality = self._measured_bias(frame, raw, pixels, subtracted) if row is not None and row.is_zero else None
+        quality = measure_frame(pixels, empty=self._memory.empty) if row is not None and row.is_zero else None
         level = (sampled_level(pixels) if quality is None else quality.level_adu) + subtracted
         if np.isfinite(level):  # a frame without a valid pixel has none
             header["RAWLEVEL"] = (level, "mean level of the raw image")
-        mask, sigma, remarks = self._reduced(frame, raw, pixels, header, quality)
+        if row is None:
+            bled = mask_bleeding(pixels, mask, header["NSATPIX"], frame.steps.gain_e_per_adu)
+            bled += grow_full(mask, frame.steps.grow_saturated) if header["NSATPIX"] else 0
+            header["NBLEED"] = (bled, "pixels that saturated ones bled into")
+        sigma, remarks = self._reduced(frame, pixels, mask, header)
         quality = quality or measure_frame(pixels, is_flat=is_scaled_by_level(frame.kind), empty=self._memory.empty)
-        if mask is not None:
+        if row is None:
             _say_noise(header, quality, pixels, sigma, mask)
         self._take_sample(frame, pixels)
         record_steps(frame, header)
@@ -136,7 +151,7 @@ class FrameMaker:
         sign_frame(header, frame.source, frame.recipe, source, key, levels)
         crc = Crc32()
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
-        parts = _parts(pixels, words, sigma, mask, header)
+        parts = _parts(pixels, words, sigma, mask if row is None else None, header)
         near = self._copies.get(frame.target)
         if near is None:
             written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
@@ -173,15 +188,28 @@ class FrameMaker:
         )  # fmt: skip
         return self.recall(frame, outcome)
 
-    def _measured_bias(self, frame: NightFrame, raw: RawImage, pixels: NDArray[Any], subtracted: float) -> FrameQuality:
-        """Measure a calibrated bias, and count its saturated pixels, which it keeps."""
-        if frame.recipe.assembles:  # each amplifier has its own level, and may have its own limit
-            mask = self._memory.empty(frame.shape_yx, np.bool_)
-            mask[:] = False
-            saturated = mask_saturated(raw, frame, mask)
-            return replace(measure_frame(pixels, empty=self._memory.empty), saturated=saturated)
-        saturated_at = None if frame.saturated_at_adu is None else frame.saturated_at_adu - subtracted
-        return measure_frame(pixels, saturated_at=saturated_at, empty=self._memory.empty)
+    def _masked(
+        self, frame: NightFrame, raw: RawImage, looks: Sequence[RawLook], header: HeaderDraft
+    ) -> NDArray[np.uint8]:
+        """Return the mask of what the raw pixels are not: read, linear, below saturation; the header is told."""
+        mask = self._memory.empty(frame.shape_yx, np.uint8)
+        mask[:] = 0
+        found = [
+            decide_saturation(look, frame.saturation.of_region(region.saturation_adu), raw.layout)
+            for look, region in zip(looks, frame.recipe.regions, strict=True)
+        ]
+        full, unread = mask_raw(raw, looks, found, frame.recipe, mask)
+        header["NSATPIX"] = (full, "saturated pixels")
+        lowest = min(found, key=lambda each: math.inf if each.limit_adu is None else each.limit_adu)
+        if lowest.limit_adu is not None:
+            header["SATADU"] = (lowest.limit_adu, f"ADU of the raw frame, saturated from here on, by {lowest.by}")
+        against = next((each for each in found if each.against_adu is not None), None)
+        if against is not None:
+            header["SATSAID"] = (f"{against.against} = {against.against_adu:g}", "not the saturation, by the pixels")
+        header["NUNREAD"] = (unread, "pixels that were never read")
+        if unread:
+            header["UNREAD"] = (unread_words(looks[0]), "of the raw frame, hold one value throughout")
+        return mask
 
     def _take_sample(self, frame: NightFrame, pixels: NDArray[Any]) -> None:
         if frame.target in self._sampled:
@@ -204,32 +232,24 @@ class FrameMaker:
         return raw, raw.mark
 
     def _reduced(
-        self,
-        frame: NightFrame,
-        raw: RawImage,
-        pixels: NDArray[Any],
-        header: HeaderDraft,
-        bias: FrameQuality | None,
-    ) -> tuple[NDArray[np.bool_] | None, NDArray[Any] | None, tuple[str, ...]]:
-        """Do what is done after overscan and trim; return mask, standard deviations, and what could not be done."""
-        if bias is not None:
-            header["NSATPIX"] = (bias.saturated, "saturated pixels")
-            return None, None, ()
-        mask = self._memory.empty(frame.shape_yx, np.bool_)
-        mask[:] = False
-        saturated = mask_saturated(raw, frame, mask)
-        header["NSATPIX"] = (saturated, "saturated pixels")
-        if kind_row(frame.kind) is not None:
+        self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft
+    ) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
+        """Do what is done after overscan and trim; return standard deviations, and what could not be done."""
+        row = kind_row(frame.kind)
+        if row is not None and row.is_zero:
+            return None, ()
+        if row is not None:
             operations = self._calibrations.operations(frame)
             if operations:
                 operate(operations, pixels)
-            if saturated:
-                pixels[mask] = np.nan  # not measured: such a pixel takes no part in the combination
-            return None, None, ()
+            if header["NSATPIX"]:
+                # not measured: such a pixel takes no part in the combination
+                pixels[mask & np.uint8(MaskBit.SATURATED) != 0] = np.nan
+            return None, ()
         with_ = self._calibrations.gather(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
-        reduce_frame(frame, with_, pixels, mask, sigma, header)
-        return mask, sigma if sigma.size else None, with_.remarks
+        reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty)
+        return sigma if sigma.size else None, with_.remarks
 
 
 def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
@@ -248,7 +268,7 @@ def _say_noise(
     quality: FrameQuality,
     pixels: NDArray[Any],
     sigma: NDArray[Any] | None,
-    mask: NDArray[np.bool_],
+    mask: NDArray[np.uint8],
 ) -> None:
     """Say in the header of a science frame what its level and its noise are, and what was expected of the noise."""
     if np.isfinite(quality.level_adu):
@@ -271,7 +291,7 @@ def _parts(
     pixels: NDArray[Any],
     words: NDArray[Any],
     sigma: NDArray[Any] | None,
-    mask: NDArray[np.bool_] | None,
+    mask: NDArray[np.uint8] | None,
     header: HeaderDraft,
 ) -> list[ImagePart]:
     """Return the pixels, the mask and the standard deviations as they go into the file.
@@ -281,9 +301,7 @@ def _parts(
     """
     parts = [float_part(pixels, words, header)]
     if mask is not None and mask.any():
-        said = HeaderDraft()
-        said.add_comment("1 where the pixel of the primary image is masked")
-        parts.append(ImagePart(mask.view(np.uint8), said, "MASK"))
+        parts.append(ImagePart(mask, mask_header(), "MASK"))
     if sigma is not None:
         said = HeaderDraft()
         said["UTYPE"] = ("StdDevUncertainty", "standard deviation of the primary image")
@@ -295,8 +313,10 @@ def _parts(
 def _told(outcome: FrameOutcome, quality: FrameQuality, shape_yx: tuple[int, int], cards: Mapping[str, Any]) -> Made:
     """Complete an outcome by what was measured on the calibrated pixels, and what the header says of the raw ones."""
     said = {word: cards[word] for word in (*FIGURES, "BUNIT") if word in cards}
+    remarks = raw_remarks(said, math.prod(shape_yx)) if outcome.state == "done" else ()
     complete = replace(
         outcome,
+        reason="; ".join([*([outcome.reason] if outcome.reason else []), *remarks]),
         bytes_in=0 if outcome.source_mark is None else outcome.source_mark.byte_count,
         shape_yx=shape_yx,
         raw_level_adu=float(said.get("RAWLEVEL", np.nan)),

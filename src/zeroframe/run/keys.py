@@ -256,7 +256,7 @@ def _ascii(name: str) -> str:
 
 
 #: Of a frame: what is done to it, and nothing that only says why.
-_DOINGS = ("recipe", "steps", "layout", "kind", "saturated_at_adu", "compress")
+_DOINGS = ("recipe", "steps", "layout", "kind", "saturation", "compress")
 
 
 _GROUP_DOINGS = ("kind", "spec", "clip_spread", "scaled_by_level", "reject_outliers", "includes_bias", "compress")

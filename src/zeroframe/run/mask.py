@@ -11,6 +11,7 @@ from zeroframe.fits import HeaderDraft, ImagePart, write_fits
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import compression_of
 from zeroframe.frames.bad_pixels import bad_pixels, hot_pixels
+from zeroframe.frames.mask_bits import MaskBit, bits_where, mask_header
 from zeroframe.run.keys import sign
 from zeroframe.run.outcomes import MaskOutcome
 from zeroframe.run.result_files import RIGHT_COMBINED, stamp_of_result
@@ -27,7 +28,7 @@ __all__ = ["make_mask"]
 
 def make_mask(
     job: MaskJob, key: str, combined: NDArray[np.floating], right: OutputMark | None, *, overwrite: Overwrite
-) -> tuple[MaskOutcome, NDArray[np.bool_]]:
+) -> tuple[MaskOutcome, NDArray[np.uint8]]:
     """Make a mask and write it; one that is there already and right is only measured.
 
     Parameters
@@ -46,8 +47,8 @@ def make_mask(
     Returns
     -------
     outcome : MaskOutcome
-    mask : ndarray of bool, shape (ny, nx)
-        True where a pixel is not to be believed.
+    mask : ndarray of uint8, shape (ny, nx)
+        Bits of `MaskBit`: HOT, or BAD.
 
     Raises
     ------
@@ -55,13 +56,14 @@ def make_mask(
         When it cannot be written.
     """
     found = hot_pixels(combined, job.sigmas) if job.what == "hot" else bad_pixels(combined, job.sigmas, job.fraction)
+    mask = bits_where(found.mask, MaskBit.HOT if job.what == "hot" else MaskBit.BAD)
     outcome = MaskOutcome(job, "done", "", found.count, found.mask.size, found.level, found.noise, found.limit, key)
     if right is not None and right.key == key:
         reason = f"{job.target}: {RIGHT_COMBINED}"
         crc32, size, stamp = right.crc32, right.byte_count, right.stamp
-        return replace(outcome, state="skipped", reason=reason, crc32=crc32, bytes_out=size, stamp=stamp), found.mask
+        return replace(outcome, state="skipped", reason=reason, crc32=crc32, bytes_out=size, stamp=stamp), mask
     header = HeaderDraft()
-    header["IMAGETYP"] = ("MASK", f"{job.what} pixels: 1 where the pixel is not to be believed")
+    header["IMAGETYP"] = ("MASK", f"{job.what} pixels: not 0 where not to be believed")
     header["MASKOF"] = (job.source, "what it was made of")
     header["NMASKED"] = (found.count, "masked pixels")
     for word, value, comment in (
@@ -74,9 +76,9 @@ def make_mask(
             header[word] = (value, comment)
     sign(header, key, [f"mask of {job.what} pixels of {job.source}"])
     crc = Crc32()
-    part = ImagePart(found.mask.view(np.uint8), header)
+    part = ImagePart(mask, mask_header(header))
     written = write_fits(
         job.target, [part], compress=compression_of(job.target), overwrite=overwrite, on_bytes=crc.update
     )
     stamp = stamp_of_result(job.target)
-    return replace(outcome, crc32=crc.value, bytes_out=written, stamp=stamp), found.mask
+    return replace(outcome, crc32=crc.value, bytes_out=written, stamp=stamp), mask

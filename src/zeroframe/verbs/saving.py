@@ -14,6 +14,7 @@ import numpy as np
 from zeroframe.errors import UsageError
 from zeroframe.fits import Compression, HeaderDraft, ImagePart, write_fits
 from zeroframe.fits.checksums import add_sums
+from zeroframe.frames.mask_bits import mask_header
 from zeroframe.kernels.raw import swap_bytes32
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def image_parts(
     header: Header | HeaderDraft,
     *,
     uncertainty: NDArray[Any] | None = None,
-    mask: NDArray[np.bool_] | None = None,
+    mask: NDArray[Any] | None = None,
     counts: NDArray[Any] | None = None,
 ) -> list[ImagePart]:
     """Return an image and what belongs to it as the parts of a file.
@@ -50,8 +51,8 @@ def image_parts(
         Of the image; its BUNIT holds for the uncertainty, too.
     uncertainty : ndarray, optional
         Standard deviations, written as float32.
-    mask : ndarray of bool, optional
-        Left out where nothing is masked.
+    mask : ndarray of bool or uint8, optional
+        Bits of `zeroframe.MaskBit`, or true where masked. Left out where nothing is masked.
     counts : ndarray of int, optional
         How many frames each pixel used.
 
@@ -62,7 +63,7 @@ def image_parts(
     """
     parts = [ImagePart(data, header)]
     if mask is not None and mask.any():
-        said = _comment("1 where the pixel of the primary image is masked")
+        said = mask_header() if mask.dtype == np.uint8 else _comment("1 where the pixel of the primary image is masked")
         parts.append(ImagePart(np.asarray(mask, dtype=np.uint8), said, "MASK"))
     if uncertainty is not None:
         said = HeaderDraft()

@@ -1,0 +1,240 @@
+"""Trails of full pixels: the charge that ran along a column (or row), beyond what is full itself.
+
+Arrays are C-contiguous and ``(ny, nx)``. The interpreter's lock is released.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.kernels._jit import kernel
+
+if TYPE_CHECKING:
+    from zeroframe.kernels._jit import Array
+
+__all__ = ["follow_trails", "gather_regions"]
+
+#: Directions, from the axis of a trail, in which light as far from the star as a place on the trail is looked up: these
+#: sines and cosines are of 60, 90 and 120 degrees.
+_SINES, _COSINES = (0.8660254037844386, 1.0, 0.8660254037844386), (0.5, 0.0, -0.5)
+_SIGMAS, _OF_HALO = 5.0, 0.3
+#: So many places below the limit in a row end a trail.
+_MISSES = 2
+_NEARER = 1.5
+#: In half-widths of what is full, and pixels: within these a trail may be lost in wings; beyond those is no core.
+_WINGS, _CORES, _CORE = 2.5, 1.5, 2.0
+#: A trail of a core that is round reaches so many half-widths and pixels from its centre; nearer are the wings.
+_LONE, _LONGER = 3.0, 6.0
+
+
+@kernel
+def gather_regions(mask: Array, bit: int, seen: int, places: Array, ends: Array) -> int:
+    """Find pixels with a bit that adjoin each other; return how many such regions there are.
+
+    Parameters
+    ----------
+    mask : uint8, shape (ny, nx)
+        As it was when this returns.
+    bit : int
+        Whose pixels are gathered.
+    seen : int
+        A bit that no pixel of them has.
+    places : int64, shape (n, 2)
+        Filled with row and column of the pixels, region after region; ``n`` is how many there are.
+    ends : int64, shape (n,)
+        Filled with where each region ends among them.
+    """
+    ny, nx = mask.shape
+    filled = regions = 0
+    for y in range(ny):
+        row = mask[y]
+        for x in range(nx):
+            if (row[x] & bit) != 0 and (row[x] & seen) == 0:
+                here = filled
+                places[filled, 0], places[filled, 1] = y, x
+                filled += 1
+                mask[y, x] |= np.uint8(seen)
+                while here < filled:
+                    own_y, own_x = places[here, 0], places[here, 1]
+                    here += 1
+                    for near_y in range(max(own_y - 1, 0), min(own_y + 2, ny)):
+                        for near_x in range(max(own_x - 1, 0), min(own_x + 2, nx)):
+                            code = mask[near_y, near_x]
+                            if (code & bit) != 0 and (code & seen) == 0:
+                                places[filled, 0], places[filled, 1] = near_y, near_x
+                                filled += 1
+                                mask[near_y, near_x] |= np.uint8(seen)
+                ends[regions] = filled
+                regions += 1
+    for here in range(filled):
+        mask[places[here, 0], places[here, 1]] &= np.uint8(255 - seen)
+    return regions
+
+
+@kernel
+def _reference(pixels: Array, axis: int, centre: Array, distance: float, level: float, found: Array) -> float:
+    """Return the median of the light at a distance from a star, to the sides of its trail; the level where none is."""
+    count = 0
+    for place in range(len(_SINES)):
+        sine, cosine = _SINES[place], _COSINES[place]
+        for side in (-1.0, 1.0):
+            along = int(np.rint(centre[0] + distance * cosine))
+            across = int(np.rint(centre[1] + side * distance * sine))
+            y, x = (along, across) if axis == 0 else (across, along)
+            if 1 <= y < pixels.shape[0] - 1 and 1 <= x < pixels.shape[1] - 1:
+                total = 0.0
+                for near_y in range(y - 1, y + 2):
+                    for near_x in range(x - 1, x + 2):
+                        total += np.float64(pixels[near_y, near_x])
+                if np.abs(total) < np.inf:
+                    at = count
+                    while at > 0 and found[at - 1] > total / 9.0:
+                        found[at] = found[at - 1]
+                        at -= 1
+                    found[at] = total / 9.0
+                    count += 1
+    middle: float = 0.5 * (found[(count - 1) // 2] + found[count // 2]) if count > 0 else level
+    return middle
+
+
+def follow_trails(
+    pixels: Array,
+    mask: Array,
+    places: Array,
+    ends: Array,
+    axis: int,
+    sky: tuple[float, float, float],
+    bits: tuple[int, int],
+) -> int:
+    """Mask the trails of full regions, in place; return how many pixels they have that are not full.
+
+    Parameters
+    ----------
+    pixels : float32 or float64, shape (ny, nx)
+        The image, less its bias level.
+    mask : uint8, shape (ny, nx)
+        Worked on in place.
+    places, ends : int64
+        From `gather_regions`.
+    axis : int
+        0: trails run along columns; 1: along rows.
+    sky : tuple of float
+        Level, noise, and variance that one unit of light adds.
+    bits : tuple of int
+        Of what is full, and what is set.
+
+    Notes
+    -----
+    A place on the trail is held against the light around the star at the same distance from it, to the sides of the
+    trail: the wings of a star are round, and trails are not.
+    """
+    length = max(pixels.shape)
+    extents = np.empty((3, length), np.int64)
+    work, centre = np.empty(2 * len(_SINES)), np.empty(3)
+    return int(_follow_trails(pixels, mask, places, ends, axis, sky, bits, extents, work, centre))
+
+
+@kernel
+def _follow_trails(
+    pixels: Array,
+    mask: Array,
+    places: Array,
+    ends: Array,
+    axis: int,
+    sky: tuple[float, float, float],
+    bits: tuple[int, int],
+    extents: Array,
+    work: Array,
+    centre: Array,
+) -> int:
+    """Do it; ``extents`` holds, of each line along the trail, its first and last pixel, and of each across how many."""
+    other = 1 - axis
+    marked = first = 0
+    for region in range(ends.size):
+        last = ends[region]
+        _centre(places[first:last], axis, extents, centre)
+        low, high = places[first, other], places[first, other]
+        for here in range(first, last):
+            low, high = min(low, places[here, other]), max(high, places[here, other])
+        extents[0, low : high + 1] = extents.shape[1]
+        extents[1, low : high + 1] = -1
+        for here in range(first, last):
+            line, at = places[here, other], places[here, axis]
+            extents[0, line] = min(extents[0, line], at)
+            extents[1, line] = max(extents[1, line], at)
+        for line in range(low, high + 1):
+            if extents[1, line] >= 0:
+                marked += _follow(pixels, mask, axis, line, extents[0, line], -1, centre, sky, bits, work)
+                marked += _follow(pixels, mask, axis, line, extents[1, line], 1, centre, sky, bits, work)
+        first = last
+    return marked
+
+
+@kernel
+def _centre(places: Array, axis: int, extents: Array, centre: Array) -> None:
+    """Write where a region is widest, along the trail and across it, and half of how wide it is there."""
+    low, high = places[0, axis], places[0, axis]
+    for here in range(len(places)):
+        low, high = min(low, places[here, axis]), max(high, places[here, axis])
+    counts = extents[2]
+    counts[low : high + 1] = 0
+    for here in range(len(places)):
+        counts[places[here, axis]] += 1
+    widest, along, ties = 0, 0.0, 0
+    for at in range(low, high + 1):
+        if counts[at] > widest:
+            widest, along, ties = counts[at], 0.0, 0
+        if counts[at] == widest:
+            along += at
+            ties += 1
+    across, members = 0.0, 0
+    for here in range(len(places)):
+        if counts[places[here, axis]] == widest:
+            across += places[here, 1 - axis]
+            members += 1
+    centre[0], centre[1], centre[2] = along / ties, across / members, 0.5 * widest
+
+
+@kernel
+def _follow(
+    pixels: Array,
+    mask: Array,
+    axis: int,
+    line: int,
+    end: int,
+    step: int,
+    centre: Array,
+    sky: tuple[float, float, float],
+    bits: tuple[int, int],
+    work: Array,
+) -> int:
+    """Follow one line of a trail from where its full pixels end; return how many pixels are marked."""
+    level, noise, per_unit = sky
+    full, bleed = bits
+    size = pixels.shape[axis]
+    at, reached, misses = end + step, end, 0
+    while 0 <= at < size and (misses < _MISSES or abs(at - centre[0]) < _WINGS * centre[2] + _CORE):
+        y, x = (at, line) if axis == 0 else (line, at)
+        if (mask[y, x] & full) != 0:
+            break
+        # a little nearer than it is: wings are steep, and the centre is known to a pixel or so
+        distance = max(np.sqrt((at - centre[0]) ** 2 + (line - centre[1]) ** 2) - _NEARER, 0.0)
+        halo = _reference(pixels, axis, centre, distance, level, work)
+        light = max(halo - level, 0.0)
+        limit = _SIGMAS * np.sqrt(noise * noise + per_unit * light) + _OF_HALO * light
+        if np.float64(pixels[y, x]) - halo > limit:
+            reached, misses = at, 0
+        else:
+            misses += 1
+        at += step
+    # what is full well outside the core of a star ends in a trail, be it of one pixel; else it has to be a long one
+    if abs(end - centre[0]) < _CORES * centre[2] + _CORE and abs(reached - centre[0]) < _LONE * centre[2] + _LONGER:
+        return 0
+    added = 0
+    for place in range(end + step, reached + step, step):
+        y, x = (place, line) if axis == 0 else (line, place)
+        added += 0 if (mask[y, x] & bleed) != 0 else 1
+        mask[y, x] |= np.uint8(bleed)
+    return added
