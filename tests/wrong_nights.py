@@ -150,12 +150,12 @@ WRONG = {
     "dark-below-bias": (changed(GOOD, "d", level=500.0), {"ZF301"}, "combined_dark"),
     "dark-just-below-bias": (changed(GOOD, "d", level=988.0), {"ZF301"}, "combined_dark"),
     "dark-of-another-scale": (changed(GOOD, "d", level=3.9), {"ZF301"}, "combined_dark"),
-    "flats-without-lamp": (changed(GOOD, "f", light=0.0), {"ZF302"}, "combined_flat"),
-    "flats-of-ten-adu": (changed(GOOD, "f", light=10.0), {"ZF302"}, "combined_flat"),
+    "flats-without-lamp": (changed(GOOD, "f", light=0.0), {"ZF302", "ZF102"}, "combined_flat"),
+    "flats-of-ten-adu": (changed(GOOD, "f", light=10.0), {"ZF302", "ZF102"}, "combined_flat"),
     "one-flat-without-lamp": (_first(GOOD, "f", light=0.0), {"ZF202", "ZF203"}, "f0.fits"),
     "one-flat-of-little-light": (_first(GOOD, "f", light=60.0), {"ZF202", "ZF203"}, "f0.fits"),
     "one-flat-with-a-gradient": (_first(GOOD, "f", edit=slope(0.2)), {"ZF202", "ZF203"}, "f0.fits"),
-    "one-flat-with-a-slight-gradient": (_first(GOOD, "f", edit=slope(0.05)), {"ZF202", "ZF203"}, "f0.fits"),
+    "one-flat-with-a-slight-gradient": (_first(GOOD, "f", edit=slope(0.1)), {"ZF202", "ZF203"}, "f0.fits"),
     "one-flat-flipped": (_first(changed(GOOD, "f", edit=slope(0.2)), "f", edit=slope(-0.2)), {"ZF202", "ZF203"}, "f0"),
     "science-below-zero": (changed(GOOD, "s", light=0.0, level=800.0), {"ZF303"}, "s0.fits"),
     "science-just-below-zero": (changed(GOOD, "s", light=0.0, level=980.0), {"ZF303"}, "s0.fits"),
@@ -177,8 +177,8 @@ WRONG = {
     "science-a-little-saturated": (changed(GOOD, "s", edit=scattered(0.03, 65535.0)), {"ZF404", "ZF407"}, "s0.fits"),
     "many-hot-pixels": (changed(GOOD, "d", edit=hot(0.3)), {"ZF406", "ZF404"}, ".fits"),
     "more-hot-pixels-than-usual": (changed(GOOD, "d", edit=hot(0.07)), {"ZF406", "ZF404"}, ".fits"),
-    "gain-a-setting": (GOOD, {"ZF305", "ZF403", "ZF201"}, "gain"),
-    "gain-a-third-off": (GOOD, {"ZF305", "ZF403", "ZF201"}, "gain"),
+    "gain-a-setting": (GOOD, {"ZF201", "ZF204"}, "gain"),
+    "gain-a-third-off": (GOOD, {"ZF204"}, "gain of 2 e-/ADU"),
 }
 #: Of those whose header states another gain than the truth.
 STATED_GAIN = {"gain-a-setting": 25.0, "gain-a-third-off": 2.0}

@@ -161,7 +161,7 @@ class TestNotCombined:
         odd = run("bias", tmp_path / "raw", tmp_path / "odd", "--no-combine", "--trim", "[*,*]")
         assert odd.code == 1
         assert "b4.fits: its level of 1" in odd.out
-        assert "--reject-outliers leaves them out" in odd.out
+        assert "--reject-outliers excludes them" in odd.out
         left = run("bias", tmp_path / "raw", tmp_path / "left", "--no-combine", "--trim", "[*,*]", "--reject-outliers")
         assert left.code == 0
         assert said_of(tmp_path / "left")["this_run"]["frames"][4]["state"] == "left out"

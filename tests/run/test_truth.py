@@ -11,6 +11,7 @@ import pytest
 from nights import bias_run, only_group, outcomes
 from workbench import SMALL_LFC, pixels_of
 from zeroframe.frames.statistics import clipped_std
+from zeroframe.review import NightFigures, Review, find_check
 from zeroframe.run.outcomes import NightResult
 from zeroframe.simulate import bias_specs, sensor_truth, simulate_biases, simulate_frame
 
@@ -136,7 +137,8 @@ def test_result_reads_as_a_verdict_in_a_notebook(night):
     assert f"{len(result.frames)} of {len(result.frames)} frames calibrated" in page
     bad = replace(result.frames[0].outcome, state="failed", reason="<script>alert(1)</script>")
     failed = replace(result.frames[0], outcome=bad)
-    page = replace(result, frames=(failed, *result.frames[1:]))._repr_html_()
+    found = Review(NightFigures(), (find_check("ZF101").finding("<script>alert(1)</script>"),))
+    page = replace(result, frames=(failed, *result.frames[1:]), review=found)._repr_html_()
     assert "Not all is well." in page
     assert "&lt;script&gt;" in page
     assert "<script" not in page

@@ -31,6 +31,11 @@ __all__ = ["Region", "Subtracted", "assembled_shape", "region_levels"]
 _WHOLE = Section.parse("[*,*]")
 
 
+def _count(places: range) -> int:
+    """Return how many places there are: len() takes no more than a header of 63 bits may ask for."""
+    return max((places.stop - places.start) // places.step, 0) if abs(places.step) == 1 else len(places)
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """What one amplifier read of a frame, and what becomes of it.
@@ -85,7 +90,7 @@ class Region:
         """
         rows, columns = self.kept(shape_yx)
         part = Part(
-            min(rows[0], rows[-1]), min(columns[0], columns[-1]), len(rows), len(columns),
+            min(rows[0], rows[-1]), min(columns[0], columns[-1]), _count(rows), _count(columns),
             flip_y=rows.step < 0, flip_x=columns.step < 0,
         )  # fmt: skip
         if self.place is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import FrameError, NoFramesError, SectionError, ZeroframeError
+from zeroframe.errors import FrameError, MemoryLimitError, NoFramesError, SectionError, ZeroframeError
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
 from zeroframe.headers.kinds import Kind
@@ -107,7 +107,7 @@ def inspect_overscan(
     for own_words, sources in rest[:_MOST_OTHERS]:
         try:
             others.append(_inspect_alike(sources, own_words, profile, limit, workers))
-        except (FrameError, NoFramesError) as error:  # named, and no reason to say nothing of the rest
+        except (FrameError, NoFramesError, MemoryLimitError) as error:  # named, and the rest is looked at
             left_out.append(error)
     result = _inspect_alike(first, words, profile, limit, workers)
     more = [f"left out: {problem}" for problem in left_out]

@@ -48,8 +48,8 @@ def recipe_text(recipe: NightRecipe) -> str:
     Examples
     --------
     >>> from zeroframe.planning.recipe import NightRecipe
-    >>> print(recipe_text(NightRecipe())[-16:].strip())
-    borrow = "both"
+    >>> print(recipe_text(NightRecipe())[-12:].strip())
+    errors = []
     """
     lines = _comment(_HEAD)
     tables = []

@@ -113,6 +113,8 @@ def pooled_noise(
         return None
     typical = seen.counts == seen.usual
     rough = float(np.sqrt(np.median(seen.squares) or seen.squares.mean()))
+    if not rough > 0:  # frames that are one and the same
+        return None
     law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, None, stack.dtype))[seen.usual]
     common = _variance_by_level(seen.levels[typical], seen.squares[typical], law, seen.usual)
     if common is None:

@@ -43,7 +43,7 @@ def style_path() -> Path:
     'slides.mplstyle'
     """
     # in the root of the package, where matplotlib finds it as "zeroframe.slides"
-    return Path(__file__).with_name("slides.mplstyle")
+    return Path(__file__).parents[1] / "slides.mplstyle"
 
 
 def block_average(image: NDArray[Any], block: int) -> NDArray[Any]:
