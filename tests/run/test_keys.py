@@ -21,7 +21,14 @@ BEGINNINGS = ("run/cache.py", "run/calibrations.py", "run/combined.py", "run/fra
 #: What the makers need that can change no byte of a result, and why.
 OTHERS = {
     "sentences, the log, and marks that are compared": {
-        *("errors.py", "html.py", "headers/own_results.py", "run/record.py", "run/record_form.py"),
+        *(
+            "errors.py",
+            "html.py",
+            "headers/foreign.py",
+            "headers/own_results.py",
+            "run/record.py",
+            "run/record_form.py",
+        ),
         "run/result_files.py",
     },
     "where and by how many it is done": {"memory.py", "workers.py"},

@@ -75,6 +75,8 @@ class FrameFacts:
         From where on raw pixels are full, and up to where they answer to light in proportion, in ADU of the raw frame.
     saturation_card, linear_card : str or None
         The cards that say so.
+    kind_contradicted_by : str or None
+        Another card, or the file name, that says another kind of calibration: ``FRAME = 'Dark'``.
     """
 
     kind: Kind | None
@@ -101,6 +103,7 @@ class FrameFacts:
     saturation_card: str | None = None
     linear_adu: float | None = None
     linear_card: str | None = None
+    kind_contradicted_by: str | None = None
 
     @property
     def saturation_may_be_maximum(self) -> bool:
@@ -157,6 +160,7 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
         combined=combined or _is_combined(reader),
         doubts=tuple(reader.doubts),
         remarks=tuple(reader.remarks),
+        kind_contradicted_by=_contradiction(reader, file_name, kind) if certain else None,
         saturation_adu=saturation_adu,
         saturation_card=saturation_card,
         linear_adu=linear_adu,
@@ -450,6 +454,17 @@ def _kind(reader: _Reader, file_name: str) -> tuple[Kind | None, str, bool, bool
         if is_calibration(kind):
             return kind, f"{keyword} = {text!r}", False, _says_combined(text)
     return _kind_of_file_name(file_name)
+
+
+def _contradiction(reader: _Reader, file_name: str, kind: Kind | None) -> str | None:
+    """Return what says that a frame is a calibration frame of another kind; capture programs mislabel whole series."""
+    for keyword in reader.present(_tables()["kind"]["cards"]):
+        value = reader.value(keyword)
+        other = (_kind_of_row(value) or _kind_of_words(value)) if isinstance(value, str) else None
+        if is_calibration(other) and other != kind:
+            return f"{keyword} = {value!r}"
+    other, reason, _, _ = _kind_of_file_name(file_name)
+    return reason if is_calibration(other) and other != kind and kind == Kind.SCIENCE else None
 
 
 def _kind_of_row(value: str) -> Kind | None:

@@ -12,6 +12,7 @@ from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, as_path
 from zeroframe.headers.columns import HeaderColumns
 from zeroframe.headers.dialects import FrameFacts, read_facts
+from zeroframe.headers.foreign import say_foreign
 from zeroframe.headers.query import parse_where
 from zeroframe.headers.reading import header_cards, header_values, is_named_as_fits, list_files, read_headers
 from zeroframe.workers import map_threads
@@ -108,7 +109,9 @@ def _headers_of(folder: str | os.PathLike[str]) -> tuple[HeaderColumns, list[Fra
     place = as_path(folder)
     if isinstance(place, UrlPath):
         return _headers_in_store(place)
-    return read_headers([os.path.join(folder, name) for name in list_files(folder)])  # noqa: PTH118 -- thousands
+    names = list_files(folder)
+    say_foreign(names)
+    return read_headers([os.path.join(folder, name) for name in names])  # noqa: PTH118 -- thousands
 
 
 def _headers_in_store(folder: UrlPath) -> tuple[HeaderColumns, list[FrameError]]:

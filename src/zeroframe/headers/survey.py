@@ -22,6 +22,7 @@ from zeroframe.fits.inputs import Identity, identities_above
 from zeroframe.fits.scan import refuse_blown_up
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path
 from zeroframe.headers.dialects import FrameFacts, read_facts
+from zeroframe.headers.foreign import say_foreign
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -354,6 +355,7 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[R
         In the order of ``paths``.
     """
     meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
+    say_foreign(path for path, yes in zip(paths, meant, strict=True) if not yes)
     return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers)
 
 

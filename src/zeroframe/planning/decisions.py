@@ -74,6 +74,7 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
         words = ", ".join(f"{number} of {total} taken as {kind}" for kind, number in sorted(taken.items()))
         reason = f"no header word says so, only {guessed[0].facts.kind_reason} and the like"
         yield Choice("kind", words, reason, certain=False)
+    yield from _about_contradictions(plan)
     for words in (COMBINED_ALREADY, CALIBRATED_ALREADY):
         made = [each.path.relative_to(plan.raw).as_posix() for each in plan.ignored if each.reason == words]
         if made:
@@ -89,6 +90,20 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
     ]
     if long:
         yield Choice("exposure", listed(long), "called bias, but exposed for more than a second", certain=False)
+
+
+def _about_contradictions(plan: NightPlan) -> Iterator[Choice]:
+    """Say of which frames a second card, or the file name, says another kind."""
+    found: dict[tuple[str, str], list[NightFrame]] = {}
+    for frame in plan.frames:
+        said = frame.facts.kind_contradicted_by
+        if said:
+            found.setdefault((frame.kind.value, said.partition(" '")[0]), []).append(frame)
+    for (kind, _), frames in found.items():
+        first = frames[0].facts
+        value = f"{listed(frame.name for frame in frames)} taken as {kind}"
+        reason = f"{first.kind_reason}, and {first.kind_contradicted_by} contradicts it: look at them, mend the header"
+        yield Choice("kind", value, reason, certain=False)
 
 
 def _about_nights(plan: NightPlan, selection: Selection) -> Iterator[Choice]:

@@ -1,0 +1,54 @@
+"""Frames of other formats than FITS that lie among the raw ones: they are not read, and that is said."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import ZeroframeWarning
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+__all__ = ["FOREIGN_ENDINGS", "say_foreign"]
+
+_RAW = "a camera's own raw format"
+#: Endings of files that hold frames or films and are not read, and what they are.
+FOREIGN_ENDINGS = {
+    ".xisf": "XISF",
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef"), _RAW),
+    **dict.fromkeys((".ser", ".avi"), "a film, which has to be split into frames"),
+    **dict.fromkeys((".sbig", ".st7", ".st8", ".pic"), "an old format of SBIG or MIRA"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+}
+_MOST_NAMES = 4
+
+
+def say_foreign(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Say which files hold frames of another format; nothing where there are none.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files that are not FITS, by name.
+
+    Warns
+    -----
+    ZeroframeWarning
+        Once for all files of one format.
+    """
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        name = PurePath(path).name
+        what = FOREIGN_ENDINGS.get(PurePath(name).suffix.lower())
+        if what is not None:
+            found.setdefault(what, []).append(name)
+    for what, names in found.items():
+        more = len(names) - _MOST_NAMES
+        said = ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
+        # what stands behind a colon would be said once for all formats
+        text = f"{said} {verb} not FITS ({what}) and not read; convert {them} to FITS first"
+        warnings.warn(text, ZeroframeWarning, stacklevel=3)

@@ -1,0 +1,28 @@
+"""Frames of other formats among the raw ones are named by every command that looks at a folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from workbench import command, raw_pixels, write_raw
+from zeroframe.errors import ZeroframeWarning
+from zeroframe.headers.foreign import say_foreign
+
+
+def test_many_are_counted():
+    with pytest.warns(ZeroframeWarning, match=r"a\.NEF, b\.NEF, c\.NEF, d\.NEF and 2 more are not FITS"):
+        say_foreign([f"raw/{name}.NEF" for name in "abcdef"])
+
+
+@pytest.mark.parametrize("job", ["night", "bias", "ls", "inspect"])
+def test_every_command_names_them(tmp_path, job):
+    raw = tmp_path / "raw"
+    for number in range(3):
+        write_raw(raw / f"b{number}.fits", raw_pixels(number), IMAGETYP="bias", BUNIT="adu")
+    (raw / "master_dark.xisf").write_bytes(b"XISF0100" + b"\0" * 1000)
+    (raw / "dark1.CR2").write_bytes(b"II*\0\x10\0\0\0CR\2\0" + b"\0" * 1000)
+    options = ("-o", tmp_path / "out", "--trim", "[*,*]", "--no-report") if job in {"night", "bias"} else ()
+    run = command(job, raw, *options)
+    for name, what in (("master_dark.xisf", "XISF"), ("dark1.CR2", "a camera's own raw format")):
+        assert f"note: {name} is not FITS ({what}) and not read" in run.err, run.err
+        assert run.err.count(name) == 1
