@@ -125,7 +125,7 @@ class FrameFile:
             raise UnsupportedError(
                 self.path,
                 f"holds {len(found)} images ({self._contents(tuple(found))}), and only one can be used yet",
-                "say which one with ext=",
+                "split it into files of one image each, or read one with read_ccd(file, ext=1)",
             )
         layout = found[0].layout if found else None
         if layout is None:
