@@ -29,12 +29,16 @@ def some_remarks(sentences: Sequence[str], tone: Tone, where: str = "in the tabl
 
 
 def noise_and_ideal(combined: CombinedOutcome | None, noise: StackNoise | None) -> tuple[float, float] | None:
-    """Return the noise of the combined frame, and what one frame's over the root of their number is."""
+    """Return the noise of the combined frame, and what one frame's over the root of their number is.
+
+    They are the figures that the screen shows as noise and expected: of one frame with the noise of its row levels.
+    """
     if combined is None or not combined.is_there:
         return None
-    if combined.excess is not None and combined.excess.ideal_adu > 0:
-        return combined.excess.combined_adu, combined.excess.ideal_adu
-    return (noise.combined, noise.expected) if noise is not None and noise.combined and noise.expected else None
+    if noise is not None and noise.combined and noise.expected:
+        return noise.combined, noise.expected
+    excess = combined.excess
+    return (excess.combined_adu, excess.ideal_adu) if excess is not None and excess.ideal_adu > 0 else None
 
 
 def noise_remarks(
