@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 import zeroframe
 from wrong_nights import GOOD, WRONG, write_night
@@ -123,6 +125,16 @@ class TestOneNightInAllItsViews:
         result = zeroframe.night(folder / "raw", folder / "out")
         assert [each.code for each in result.findings] == [each["code"] for each in document["findings"]]
         assert result.figures == {each["name"]: each["figures"] for each in document["results"] if each["figures"]}
+
+
+def test_a_frame_of_one_pixel_has_a_level_and_no_noise(tmp_path):
+    (tmp_path / "raw").mkdir()
+    header = fits.Header({"IMAGETYP": "object", "EXPTIME": 1.0, "BUNIT": "adu"})
+    fits.PrimaryHDU(np.array([[5]], np.int32), header).writeto(tmp_path / "raw" / "s.fits")
+    made = zeroframe.night(tmp_path / "raw", tmp_path / "out", trim="[*,*]", report=False)
+    assert made.frames[0].is_there
+    assert made.figures["s.fits"]["level_adu"] == 5.0
+    assert "noise_adu" not in made.figures["s.fits"]
 
 
 def test_json_is_alone_on_standard_output(tmp_path):

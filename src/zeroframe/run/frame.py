@@ -271,8 +271,10 @@ def _say_noise(
     mask: NDArray[np.uint8],
 ) -> None:
     """Say in the header of a science frame what its level and its noise are, and what was expected of the noise."""
+    # a frame without a valid pixel has no level, and one of a single pixel no noise
     if np.isfinite(quality.level_adu):
         header["SKYLEVEL"] = (quality.level_adu, "mean level, outliers left out")
+    if np.isfinite(quality.noise_adu):
         header["SKYNOISE"] = (quality.noise_adu, "noise of a pixel against its neighbours")
     if sigma is None:
         return
