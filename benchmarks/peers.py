@@ -89,7 +89,8 @@ def zeroframe_folder(
     raw: Path, *options: str, output: str = "out/ccd.0001.fits", name: str = "zeroframe", **more: object
 ) -> Case:
     """``zeroframe bias``: by default with the combination."""
-    sections = ("--overscan", BIASSEC, "--trim", TRIMSEC)
+    # the notebook's median of each row
+    sections = ("--overscan", BIASSEC, "--overscan-method", "median", "--trim", TRIMSEC)
     # the peers write no report
     arguments = ("bias", raw, "--out", "out", "--no-report", *sections, *options)
     return zeroframe(*arguments, name=name, inputs=files_in(raw), output=output, **more)

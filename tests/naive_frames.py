@@ -87,14 +87,18 @@ def blocks(image, mask, by, bx):
     ]
 
 
-def light(x, planes, sigmas, pedestal, scale, factor, read_variance, per_gain, shares):
-    """A frame less bias and scaled dark, over the flat, times a factor, and its error, one pixel at a time."""
+def light(x, planes, sigmas, pedestal, scale, factor, read_variance, per_gain, shares, in_flat=(0.0, 0.0)):
+    """A frame less bias and scaled dark, over the flat, times a factor, and its error, one pixel at a time.
+
+    Photon noise is that of what is above the pedestal; ``in_flat`` is how much of bias and dark is in the flat, too,
+    over its level.
+    """
     names = ("bias", "dark", "flat")
 
     def one(x, b, d, f, sb, sd, sf, p):
-        variance = read_variance + per_gain * max(x - p, 0.0)
-        variance += (shares[0] * sb) ** 2 + (shares[1] * sd) ** 2
         value = (x - b - scale * d) / f
+        variance = read_variance + per_gain * max(x - p, 0.0)
+        variance += ((shares[0] - in_flat[0] * value) * sb) ** 2 + ((shares[1] - in_flat[1] * value) * sd) ** 2
         relative = shares[2] * sf / f
         return factor * value, factor * math.sqrt(variance / f**2 + (value * relative) ** 2)
 
@@ -102,3 +106,28 @@ def light(x, planes, sigmas, pedestal, scale, factor, read_variance, per_gain, s
     full = [np.full(x.shape, missing[n]) if a is None else a for n, a in zip(names, planes, strict=True)]
     errors = [np.zeros(x.shape) if a is None else a for a in sigmas]
     return each_pixel(one, x, *full, *errors, pedestal)
+
+
+def expected_light(light, read_variance, per_gain):
+    """The light that photon noise is made of: of the 48 pixels around where they are faint and even, else the own."""
+    ny, nx = light.shape
+    expected = light.copy()
+    for y in range(ny):
+        if np.all(light[y] >= 400.0 * per_gain):
+            continue
+        for x in range(nx):
+            near, far = [], []
+            for j in range(max(y - 3, 0), min(y + 4, ny)):
+                for i in range(max(x - 3, 0), min(x + 4, nx)):
+                    if (i, j) != (x, y) and np.isfinite(light[j, i]):
+                        (near if abs(i - x) <= 1 and abs(j - y) <= 1 else far).append(light[j, i])
+            if not near or not far or not np.isfinite(light[y, x]):
+                continue
+            sky = (sum(near) + sum(far)) / (len(near) + len(far))
+            variance = read_variance + per_gain * max(sky, 0.0)
+            uneven = np.mean(near) - np.mean(far)
+            even = uneven**2 <= 9.0 * variance * (1 / len(near) + 1 / len(far))
+            out = max(abs(light[y, x] - sky) - 2.0 * per_gain, 0.0)
+            if even and out**2 <= 3.5**2 * variance:
+                expected[y, x] = sky
+    return expected

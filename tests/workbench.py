@@ -90,19 +90,22 @@ def header_of(path: Path, ext: int = 0) -> fits.Header:
 
 
 def naive_clipped_mean(
-    stack: np.ndarray, clip: float = 5.0, floor: float = 0.0
+    stack: np.ndarray, clip: float = 5.0, floor: float = 0.0, *, floor_alone: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Clip once at so many 1.4826 MAD, or floors, about the median; return mean, standard deviation, number left."""
+    """Clip once at so many 1.4826 MAD, or floors, about the median; return mean, standard deviation, number left.
+
+    Of up to five calibration frames the floor counts alone: the MAD of so few says little.
+    """
     stack = stack.astype(np.float64)
     center = np.median(stack, axis=0)
-    spread = 1.482602218505602 * np.median(np.abs(stack - center), axis=0)
+    spread = 0.0 if floor_alone else 1.482602218505602 * np.median(np.abs(stack - center), axis=0)
     kept = np.abs(stack - center) <= clip * np.maximum(spread, floor)
     return np.mean(stack, axis=0, where=kept), np.std(stack, axis=0, where=kept), kept.sum(axis=0)
 
 
 def floor_of(path: Path) -> float:
     """Read the noise that clipping counted on from the header of a combined frame, where it has four digits."""
-    return float(header_of(path)["COMBREJ"].partition(" floor ")[2])
+    return float(header_of(path)["COMBREJ"].rpartition(" floor ")[2])
 
 
 def names_in(folder: Path) -> list[str]:

@@ -228,7 +228,7 @@ class TestRanges:
         with between(server, harm):
             run = command("bias", tmp_path / "raw", "-o", f"{place.url}/out", *SECTIONS)
         assert run.code == 1, run.out + run.err
-        assert f"left out: {place.url}/out/b2.fits: its data are not those it was written with" in run.out
+        assert f"left out: bias: {place.url}/out/b2.fits: its data are not those it was written with" in run.out
         small_folder(tmp_path / "two", 1)
         shutil.copy(tmp_path / "raw" / "b3.fits", tmp_path / "two" / "b3.fits")
         assert command("bias", tmp_path / "two", "-o", tmp_path / "here", *SECTIONS).code == 0

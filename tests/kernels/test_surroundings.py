@@ -8,34 +8,10 @@ from astropy import units as u
 from astropy.nddata import CCDData
 
 import zeroframe
+from naive_frames import expected_light
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 
 NONE = np.empty((0, 0), np.float32)
-
-
-def naive_light(light, read_variance, per_gain):
-    """What light is expected of each pixel, pixel by pixel; the rule is that of the module's first lines."""
-    ny, nx = light.shape
-    expected = light.copy()
-    for y in range(ny):
-        if np.all(light[y] >= 400.0 * per_gain):
-            continue
-        for x in range(nx):
-            near, far = [], []
-            for j in range(max(y - 3, 0), min(y + 4, ny)):
-                for i in range(max(x - 3, 0), min(x + 4, nx)):
-                    if (i, j) != (x, y) and np.isfinite(light[j, i]):
-                        (near if abs(i - x) <= 1 and abs(j - y) <= 1 else far).append(light[j, i])
-            if not near or not far or not np.isfinite(light[y, x]):
-                continue
-            sky = (sum(near) + sum(far)) / (len(near) + len(far))
-            variance = read_variance + per_gain * max(sky, 0.0)
-            uneven = np.mean(near) - np.mean(far)
-            even = uneven**2 <= 9.0 * variance * (1 / len(near) + 1 / len(far))
-            out = max(abs(light[y, x] - sky) - 2.0 * per_gain, 0.0)
-            if even and out**2 <= 3.5**2 * variance:
-                expected[y, x] = sky
-    return expected
 
 
 def stated(light, read_noise, gain, *, pedestal=NONE, level=0.0, around=True):
@@ -60,7 +36,7 @@ def test_it_is_the_rule_pixel_by_pixel(shape, spoilt):
     if spoilt:
         light[random.random(shape) < 0.05] = np.nan
         light.flat[-1] = np.inf
-    expected = naive_light(light.astype(np.float64), 4.0, 1 / 1.3)
+    expected = expected_light(light.astype(np.float64), 4.0, 1 / 1.3)
     with np.errstate(invalid="ignore"):
         sigma = np.sqrt(4.0 + np.where(expected > 0, expected, 0.0) / 1.3)
     finite = np.isfinite(light)

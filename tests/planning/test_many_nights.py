@@ -304,7 +304,7 @@ class TestOverscanThatOnlyPixelsShow:
         raw, out = tmp_path / "raw", tmp_path / "out"
         self.write(raw, 10, "dark", "flat", "object")
         run = command("night", raw, "-o", out, "--no-report")
-        assert "overscan: [101:120,1:100] median" in run.out
+        assert "overscan: [101:120,1:100] auto" in run.out
         level, shape = self.sky_of(out / "n10" / "object1.fits")
         assert shape == (100, 100)
         assert level == pytest.approx(500, abs=1.5)

@@ -127,15 +127,18 @@ class TestShelf:
         cache.used(["flat"], "flat")
         assert cache.flat("flat", None) is divisor
 
-    def test_flats_are_no_lower_than_asked_for(self, tmp_path):
+    def test_flats_dimmer_than_asked_for_are_not_believed(self, tmp_path):
+        """What lies below is masked, and divided by what the flat says."""
         low = plane(0.5)
         low.data[2, 2] = 0.05
         for uses in ({"flat": 1}, {}):
             cache = CalibrationCache(tmp_path, 10**9, uses, {"flat": 1})
             cache.put("flat", CalibrationFrame(low.data.copy(), low.sigma.copy(), None, {}))
             divisor = cache.flat("flat", 0.1)
-            assert divisor.data[2, 2] == divisor.data[0, 0] == np.float32(0.1)
-            assert divisor.mask is None
+            assert divisor.data[2, 2] == np.float32(0.05)
+            # nothing, not above zero: its light stays as it is
+            assert divisor.data[0, 0] == 1.0
+            assert np.argwhere(divisor.mask).tolist() == [[0, 0], [2, 2]]
 
 
 class TestStoredInPlace:

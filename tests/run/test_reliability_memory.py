@@ -320,16 +320,19 @@ class TestFilesOfText:
 
 
 class TestTheLimit:
-    def test_a_night(self, tmp_path):
-        """Planes that do not fit into their share are read for each frame: into memory that is used again."""
-        raw = tmp_path / "raw"
-        chance = np.random.default_rng(3)
-        noise = chance.normal(0, 5, (300, 1200))
+    def night(self, raw, side):
+        """Three frames of each kind."""
+        noise = np.random.default_rng(3).normal(0, 5, (side // 4, side))
         said = {"FILTER": "g", "BUNIT": "adu", "GAIN": 1.0, "RDNOISE": 5.0}
         for kind, level, exposure in (("bias", 1000, 0), ("dark", 1050, 60), ("flat", 20000, 5), ("object", 2000, 60)):
             for number in range(3):
                 pixels = np.tile(np.roll(noise, 7 * number + len(kind)) + level, (4, 1)).astype(np.uint16)
                 write_raw(raw / f"{kind}{number}.fits", pixels, IMAGETYP=kind, EXPTIME=exposure, **said)
+        return raw
+
+    def test_a_night(self, tmp_path):
+        """Planes that do not fit into their share are read for each frame: into memory that is used again."""
+        raw = self.night(tmp_path / "raw", 1200)
         recipe = tmp_path / "night.toml"
         recipe.write_text('[frames]\noverscan = "none"\ntrim = "[*,*]"\n')
         image = 1200 * 1200 * 4
@@ -338,10 +341,8 @@ class TestTheLimit:
         run = in_a_process("night", raw, "-o", tmp_path / "out", "--mem-limit", limit, *more)
         assert "Traceback" not in run.err
         assert "object2.fits" in names_in(tmp_path / "out"), run.out + run.err
-        tiny = tmp_path / "tiny"
-        for number in range(3):
-            write_raw(tiny / f"b{number}.fits", raw_pixels(number), BUNIT="adu", IMAGETYP="bias")
-        nothing = in_a_process("night", tiny, "-o", tmp_path / "nothing", *more)
+        # the code of all steps is loaded for it, too
+        nothing = in_a_process("night", self.night(tmp_path / "tiny", 20), "-o", tmp_path / "nothing", *more)
         assert run.peak_bytes - nothing.peak_bytes < 1.25 * limit, (run.peak_bytes, nothing.peak_bytes, limit)
 
     def test_one_frame_that_is_too_large_fails_alone(self, tmp_path):

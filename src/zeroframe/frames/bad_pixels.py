@@ -118,13 +118,15 @@ def _settle_noisy_blocks(dark: NDArray[Any], mask: NDArray[np.bool_], sigmas: fl
 def _level_and_noise(dark: NDArray[Any]) -> tuple[float, float]:
     """Return median and 1.4826 MAD of some pixels of a dark; NaN where none is finite."""
     step = max(int((dark.size / _SAMPLE_PIXELS) ** 0.5), 1)
-    sample = dark[::step, ::step].ravel()
-    sample = sample[np.isfinite(sample)]
+    seen = dark[::step, ::step]
+    sample = seen[np.isfinite(seen)]  # a copy, in which medians may be taken
     if not sample.size:
         return float("nan"), float("nan")
-    level = float(np.median(sample))
+    level = float(np.median(sample, overwrite_input=True))
+    np.abs(np.subtract(sample, level, out=sample), out=sample)
+    noise = MAD_TO_SIGMA * float(np.median(sample, overwrite_input=True))
     # the MAD of whole numbers may be zero, and their noise is not
-    return level, MAD_TO_SIGMA * float(np.median(np.abs(sample - level))) or float(sample.std(dtype=np.float64))
+    return level, noise or float(seen[np.isfinite(seen)].std(dtype=np.float64))
 
 
 def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float) -> FoundMask:

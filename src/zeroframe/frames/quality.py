@@ -161,14 +161,22 @@ def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any]) 
         return float("nan"), float("nan")
     starts = np.unique(np.linspace(0, ny - 2, min(_NOISE_PAIRS, ny - 1)).astype(int))
     rows = (starts[:, np.newaxis] + np.arange(2)).ravel()
-    values, errors = (each[rows].astype(np.float64) for each in (pixels, sigma))
+
+    def squares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return values[:, : nx // 2 * 2].reshape(len(starts), 2, -1, 2)
+
+    # one after the other: each is as large as a fair part of a small frame, and no limit of memory counts it
+    values = pixels[rows].astype(np.float64)
     values[mask[rows] != 0] = np.nan
-    signs = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    squares = [each[:, : nx // 2 * 2].reshape(len(starts), 2, -1, 2) for each in (values, errors**2)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = np.einsum("pyxk,yk->px", squares[0], signs) / np.sqrt(squares[1].sum(axis=(1, 3)))
+    scaled = np.einsum("pyxk,yk->px", squares(values), np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    del values
+    errors = sigma[rows]
     valid = errors[np.isfinite(errors) & (errors > 0)]
-    return (float(np.median(valid)) if valid.size else float("nan")), clipped_std(scaled)
+    median = float(np.median(valid, overwrite_input=True)) if valid.size else float("nan")
+    del valid
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled /= np.sqrt(squares(np.square(errors, dtype=np.float64)).sum(axis=(1, 3)))
+    return median, clipped_std(scaled)
 
 
 def _bands(ny: int) -> list[slice]:

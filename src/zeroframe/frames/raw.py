@@ -119,7 +119,11 @@ def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compre
 
 
 def calibrate_pixels(
-    raw: RawImage, recipe: FrameRecipe, out: NDArray[Any], unread_rows: NDArray[np.bool_] | None = None
+    raw: RawImage,
+    recipe: FrameRecipe,
+    out: NDArray[Any],
+    unread_rows: NDArray[np.bool_] | None = None,
+    decoded: NDArray[Any] | None = None,
 ) -> Subtracted:
     """Decode a raw frame, subtract its overscans, trim and assemble it, in one pass over its pixels.
 
@@ -133,6 +137,8 @@ def calibrate_pixels(
         The result, of the shape of the assembled image.
     unread_rows : ndarray of bool, shape (ny,), optional
         Rows of the raw frame that were never read: their overscan says nothing.
+    decoded : ndarray, optional
+        All pixels of the raw frame, where they had to be decoded already.
 
     Returns
     -------
@@ -149,7 +155,9 @@ def calibrate_pixels(
     ny, nx = raw.layout.shape_yx
     fused = is_fused(raw.layout)
     # of a frame that is not decoded by the kernel, all of it once
-    pixels = raw.pixels.view(np.uint16) if fused else np.ascontiguousarray(raw.decode())
+    if not fused and decoded is None:
+        decoded = np.ascontiguousarray(raw.decode())
+    pixels = raw.pixels.view(np.uint16) if fused or decoded is None else decoded
 
     def part_of(rows: Any, columns: Any) -> NDArray[Any]:  # noqa: ANN401 -- slices, or numbers
         part = decode_pixels(raw.pixels[rows, columns], raw.layout)

@@ -41,6 +41,9 @@ _LEVEL_BINS = 12
 #: A stated gain is contradicted where it differs by more than this, and by so many errors of one that is good enough.
 _STATED_DIFFERS, _DIFFERS_ERRORS, _GOOD_ENOUGH = 0.08, 3.0, 0.1
 
+#: So many at once, so that what is worked with is small beside the flats.
+_BLOCKS_AT_A_TIME = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -252,13 +255,13 @@ def _is_even(bands: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(highest - lowest < _MOST_UNEVEN * highest)
 
 
-def _blocks(bands: NDArray[Any]) -> NDArray[np.float64]:
+def _blocks(bands: NDArray[Any]) -> NDArray[Any]:
     """Cut bands into blocks; pixels of a block beside each other."""
     count, height, columns = bands.shape
     size = _block_size(columns)
     whole = columns // size
     cut = bands[:, :, : whole * size].reshape(count, height, whole, size)
-    return np.ascontiguousarray(cut.transpose(0, 2, 1, 3), dtype=np.float64).reshape(count * whole, height * size)
+    return np.ascontiguousarray(cut.transpose(0, 2, 1, 3)).reshape(count * whole, height * size)
 
 
 class _PairBlocks(NamedTuple):
@@ -277,16 +280,50 @@ def _pair_blocks(
     height = first.shape[1]
     a, b = _blocks(first), _blocks(second)
     fit = (np.maximum(a, b).max(axis=1) < 0.9 * saturation_adu) & np.isfinite(a + b).all(axis=1) & _is_even(first)
-    a, b, zero = a[fit], b[fit], zero[fit]
-    level_a, level_b = (np.median(part, axis=1) - zero for part in (a, b))
+    a, b, zero = _chosen(fit, a, b, zero)
+    level_a, level_b = (_medians(part) - zero for part in (a, b))
     lit = (level_a > 0) & (level_b > 0)
-    a, b, zero, level_a, level_b = a[lit], b[lit], zero[lit], level_a[lit], level_b[lit]
+    a, b, zero, level_a, level_b = _chosen(lit, a, b, zero, level_a, level_b)
     if not a.size:
         return None
     ratio = level_a / level_b
     usual = float(np.median(ratio))
     if MAD_TO_SIGMA * float(np.median(np.abs(ratio - usual))) > _LIKE_SHAPE * usual:
         return None
+    parts = [
+        _block_noise(
+            a[each].astype(np.float64), b[each].astype(np.float64), zero[each], ratio[each], height, read_noise_adu
+        )
+        for each in _pieces(a)
+    ]
+    return _PairBlocks(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _pieces(blocks: NDArray[Any]) -> list[slice]:
+    """Cut blocks into some at a time: they are brought to float64, and worked with, only then."""
+    return [slice(start, start + _BLOCKS_AT_A_TIME) for start in range(0, len(blocks), _BLOCKS_AT_A_TIME)]
+
+
+def _medians(blocks: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the median of each block."""
+    found = [np.median(blocks[each].astype(np.float64), axis=1, overwrite_input=True) for each in _pieces(blocks)]
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def _chosen(mask: NDArray[np.bool_], *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Return the blocks that are chosen; no copies where all are."""
+    return arrays if mask.all() else tuple(each[mask] for each in arrays)
+
+
+def _block_noise(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    zero: NDArray[np.float64],
+    ratio: NDArray[np.float64],
+    height: int,
+    read_noise_adu: float,
+) -> _PairBlocks:
+    """Measure some blocks of a pair, of which the levels have a ratio."""
     difference = (a - zero[:, None]) - ratio[:, None] * (b - zero[:, None])
     difference, freedom = _levelled(difference, height)
     with_tails, _ = _cut_variance(difference, _OUTLIER, freedom)

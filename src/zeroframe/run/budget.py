@@ -12,6 +12,7 @@ from zeroframe.fits import scan
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.frames.raw import frame_bytes
+from zeroframe.headers.kinds import kind_row
 from zeroframe.planning.targets import CombineJob
 from zeroframe.run.combine_files import finishing_bytes
 from zeroframe.run.pixel_cache import image_bytes, worth_keeping
@@ -132,10 +133,12 @@ def _needed_bytes(frame: NightFrame) -> int:
 def _work_bytes(frame: NightFrame) -> int:
     """Return how much memory one thread needs to calibrate a frame."""
     image = image_bytes(frame)
+    row = kind_row(frame.kind)
     noise = 2 * image if frame.steps.uncertainty else 0
     sharp = _MEDIAN_IMAGES * image if frame.steps.cosmic_rays == "median" else 0
-    # the mask, and what the search for cosmic rays has found
-    mask = image // 2
+    # of what will be combined, the mask is gone before there is a second image; what the search for cosmic rays has
+    # found, too
+    mask = math.prod(frame.shape_yx) if row is None else 0
     return frame_bytes(frame.layout, frame.shape_yx, frame.compress) + noise + sharp + mask
 
 
@@ -143,7 +146,7 @@ def _plane_bytes(frame: NightFrame) -> int:
     """Return how much memory takes what a frame is calibrated with."""
     steps = frame.steps
     planes = len(steps.uses)
-    masks = (planes + len(steps.masks)) * math.prod(frame.shape_yx)
+    masks = (planes + len(steps.masks) + (steps.own_mask is not None)) * math.prod(frame.shape_yx)
     return image_bytes(frame) * (planes * (2 if steps.uncertainty else 1) + steps.uncertainty) + masks
 
 

@@ -56,6 +56,8 @@ FIGURES = (
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT"),
 )
+#: Where no mask is needed any more.
+_NO_MASK = np.empty((0, 0), np.uint8)
 _NO_COPIES: Mapping[Path, Path] = MappingProxyType({})
 
 
@@ -125,15 +127,17 @@ class FrameMaker:
         raw, source = self._read(frame)
         looks = look_at(raw, frame.recipe.regions, frame.steps.gain_e_per_adu, frame.saturation.asked_adu)
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
-        levels = calibrate_pixels(raw, frame.recipe, pixels, looks[0].unread_rows)
+        levels = calibrate_pixels(raw, frame.recipe, pixels, looks[0].unread_rows, looks[0].decoded)
         subtracted = levels.mean_adu
         header = calibrated_header(raw, frame.recipe)
         row = kind_row(frame.kind)
         mask = self._masked(frame, raw, looks, header)
         if row is not None and header["NUNREAD"]:
             pixels[mask & np.uint8(MaskBit.NODATA) != 0] = np.nan  # takes no part in anything
-        # nothing more is done to a bias
-        quality = measure_frame(pixels, empty=self._memory.empty) if row is not None and row.is_zero else None
+        quality = None
+        if row is not None and row.is_zero:  # nothing more is done to a bias
+            mask = _NO_MASK
+            quality = measure_frame(pixels, empty=self._memory.empty)
         level = (sampled_level(pixels) if quality is None else quality.level_adu) + subtracted
         if np.isfinite(level):  # a frame without a valid pixel has none
             header["RAWLEVEL"] = (level, "mean level of the raw image")
@@ -142,6 +146,8 @@ class FrameMaker:
             bled += grow_full(mask, frame.steps.grow_saturated) if header["NSATPIX"] else 0
             header["NBLEED"] = (bled, "pixels that saturated ones bled into")
         sigma, remarks = self._reduced(frame, pixels, mask, header)
+        if row is not None:
+            mask = _NO_MASK  # it is not written, and memory is counted without it
         quality = quality or measure_frame(pixels, is_flat=is_scaled_by_level(frame.kind), empty=self._memory.empty)
         if row is None:
             _say_noise(header, quality, pixels, sigma, mask)
@@ -151,7 +157,7 @@ class FrameMaker:
         sign_frame(header, frame.source, frame.recipe, source, key, levels)
         crc = Crc32()
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
-        parts = _parts(pixels, words, sigma, mask if row is None else None, header)
+        parts = _parts(pixels, words, sigma, mask, header)
         near = self._copies.get(frame.target)
         if near is None:
             written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
@@ -293,7 +299,7 @@ def _parts(
     pixels: NDArray[Any],
     words: NDArray[Any],
     sigma: NDArray[Any] | None,
-    mask: NDArray[np.uint8] | None,
+    mask: NDArray[np.uint8],
     header: HeaderDraft,
 ) -> list[ImagePart]:
     """Return the pixels, the mask and the standard deviations as they go into the file.
@@ -302,7 +308,7 @@ def _parts(
     more. The standard deviations are used up.
     """
     parts = [float_part(pixels, words, header)]
-    if mask is not None and mask.any():
+    if mask.any():
         parts.append(ImagePart(mask, mask_header(), "MASK"))
     if sigma is not None:
         said = HeaderDraft()

@@ -177,6 +177,7 @@ def prepare(
         noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
         excess = explain_excess(sample, known, noise, workers=workers)
         expected = None if rate is None else rate.result()
+    del sample  # the memory for the next one
     pooled = pooled_noise(stack, known, rate=expected, workers=workers, empty=empty)
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, expected)
     return Prepared(replace(known, pooled=pooled), noise, excess, clipping)

@@ -62,6 +62,8 @@ _EM_STEPS = 200
 _LEAST_CHANCE = 1e-12
 #: Ways of combining of which the error cannot be written down are tried on so many drawn pixels: 0.7 % of the variance.
 _DRAWN_PIXELS, _MOST_DRAWN_FRAMES = 40_000, 64
+#: So many values at a time: no limit of memory counts them.
+_DRAWN_AT_A_TIME = 1 << 18
 _FEWEST_DRAWN = 1000
 #: Rejection of fewer good values than this costs nothing that could be seen.
 _HARMLESS_RATE = 1e-4
@@ -104,19 +106,19 @@ def pooled_noise(
         return None
     bands = sample_bands(*stack.shape_yx, min(_PIXELS, max(_VALUES // frames, _FEWEST_PIXELS)))
     rows = map_threads(lambda index: read_bands(stack, index, bands, empty), range(frames), workers)
-    arrays, level_variance = _levelled(rows, factors)
-    sample = ArrayStack(arrays, [None] * frames, stack.names)
+    grid = _Grid.of(rows)
+    level_variance = _bring_to_one_level(rows, factors)
+    sample = ArrayStack(rows, [None] * frames, stack.names)
     # of few values the standard deviation says most, and of whole numbers a MAD may say nothing
     by_std = replace(spec, method="average") if spec.method == "median" else spec
     seen = _Seen.of(combine_stack(sample, by_std, workers=workers, empty=empty), by_std.method)
     if seen is None:
         return None
-    typical = seen.counts == seen.usual
     rough = float(np.sqrt(np.median(seen.squares) or seen.squares.mean()))
     if not rough > 0:  # frames that are one and the same
         return None
     law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, None, stack.dtype))[seen.usual]
-    common = _variance_by_level(seen.levels[typical], seen.squares[typical], law, seen.usual)
+    common = _variance_by_level(*seen.typical(), law, seen.usual)
     if common is None:
         return None
     read_variance, per_level, lowest, least = common
@@ -124,17 +126,18 @@ def pooled_noise(
     def expected(levels: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.maximum(read_variance + per_level * np.maximum(levels, lowest), least))
 
-    numbers = _Numbers.of(rows, float(np.sqrt(expected(np.median(seen.levels)))))
+    numbers = _Numbers.of(grid, float(np.sqrt(expected(np.median(seen.levels)))), stack.dtype)
     if spec.method == "median":
         seen = _Seen.of(combine_stack(sample, spec, workers=workers, empty=empty), "median") or seen
-    typical = seen.counts == seen.usual
     present = sorted({1, seen.usual, *np.unique(seen.counts).tolist()})[-_MOST_DRAWN_FRAMES:]
     laws = _laws(spec, present, frames, rate, numbers)
     if numbers.step > (_FINE_STEP if spec.method == "median" else _COARSE_STEP):
         tables = [_gate(laws[count]) for count in present]
     else:
-        relative = np.sqrt(seen.squares[typical] / expected(seen.levels[typical]))
-        shares = _mixture(relative, laws[seen.usual])
+        levels, squares = seen.typical()
+        relative = squares / expected(levels)
+        del levels, squares  # copies, where not all pixels are typical
+        shares = _mixture(np.sqrt(relative, out=relative), laws[seen.usual])
         tables = [_table(laws[count], shares) for count in present]
     law_of_levels = (read_variance, per_level, lowest, least, level_variance)
     return PooledNoise(*law_of_levels, tuple(present), tuple(map(tuple, tables)))
@@ -144,26 +147,63 @@ def pooled_noise(
 class _Seen:
     """Pixels of a combination of two values or more: how many, their level, and the square of their scatter."""
 
-    counts: NDArray[np.int64]
+    counts: NDArray[np.uint16]
     levels: NDArray[Any]
     squares: NDArray[np.float64]
 
     @classmethod
     def of(cls, found: Combined, method: Method) -> _Seen | None:
         """Take what came out; None where that is nothing."""
-        counts = found.counts.reshape(-1).astype(np.int64)
+        counts = found.counts.reshape(-1)
         usable = (counts >= 2) & np.isfinite(found.uncertainty.reshape(-1))
         if np.count_nonzero(usable) < 2:
             return None
-        n = counts[usable]
-        to_level, to_scatter = (1.0 / n, 1.0 / np.sqrt(n)) if method == "sum" else (np.ones(n.size), np.sqrt(n))
-        scatters = found.uncertainty.reshape(-1)[usable] * to_scatter * unbiased(method, n)
-        return cls(n, found.data.reshape(-1)[usable] * to_level, np.square(scatters))
+        n, levels = counts[usable], found.data.reshape(-1)[usable]
+        squares = np.square(found.uncertainty.reshape(-1)[usable], dtype=np.float64)
+        if method == "sum":
+            levels /= n
+            squares /= n
+        else:
+            squares *= n
+        squares *= np.square(unbiased(method, n))
+        return cls(n, levels, squares)
 
     @property
     def usual(self) -> int:
         """How many values most pixels have."""
         return int(np.bincount(self.counts).argmax())
+
+    def typical(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Levels and squares of the pixels that have as many values; no copies where all have."""
+        chosen = self.counts == self.usual
+        return (self.levels, self.squares) if chosen.all() else (self.levels[chosen], self.squares[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """Some rows that tell on which numbers the values of the frames stand, before anything is done to them.
+
+    Attributes
+    ----------
+    between : ndarray
+        The second frame less the first.
+    above : ndarray of float64
+        The mean of all frames less the first.
+    """
+
+    between: NDArray[Any]
+    above: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, frames: Sequence[NDArray[Any]]) -> _Grid:
+        """Look at the first rows; only as many as they are is held of them."""
+        rows = max(_GRID_PIXELS // frames[0].shape[1], 1)
+        first = frames[0][:rows]
+        with np.errstate(invalid="ignore"):  # the same infinity in both
+            total = first.astype(np.float64)
+            for frame in frames[1:]:
+                total += frame[:rows]
+            return cls(frames[1][:rows] - first, total / len(frames) - first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,25 +229,22 @@ class _Numbers:
     dtype: np.dtype[Any]
 
     @classmethod
-    def of(cls, frames: Sequence[NDArray[Any]], sigma: float) -> _Numbers:
+    def of(cls, grid: _Grid, sigma: float, dtype: np.dtype[Any]) -> _Numbers:
         """Look at two frames: how neighbours differ in their difference, whatever was subtracted from row or pixel."""
-        first, second = (frame[: max(_GRID_PIXELS // frame.shape[1], 1)] for frame in frames[:2])
-        with np.errstate(invalid="ignore"):  # the same infinity in both
-            between = second - first
-            differences = np.abs(np.diff(between, axis=1))
+        with np.errstate(invalid="ignore"):
+            differences = np.abs(np.diff(grid.between, axis=1))
         differences = differences[(differences > _SAME * sigma) & np.isfinite(differences)]
         if not differences.size:
-            return cls(sigma, 0.0, None, first.dtype)
+            return cls(sigma, 0.0, None, dtype)
         step = float(np.quantile(differences, 0.001))
         if step < _FINE_STEP * sigma:
-            return cls(sigma, 0.0, None, first.dtype)
-        apart = between[np.isfinite(between)] / step
+            return cls(sigma, 0.0, None, dtype)
+        apart = grid.between[np.isfinite(grid.between)] / step
         if not np.mean(np.abs(apart - np.rint(apart)) < _SAME) > 0.9:
-            return cls(sigma, step / sigma, None, first.dtype)
+            return cls(sigma, step / sigma, None, dtype)
         with np.errstate(invalid="ignore"):
-            means = np.mean([frame[: len(first)] for frame in frames], axis=0, dtype=np.float64)
-            places = ((means - first) / step % 1.0).reshape(-1)
-        return cls(sigma, step / sigma, places[np.isfinite(places)], first.dtype)
+            places = (grid.above / step % 1.0).reshape(-1)
+        return cls(sigma, step / sigma, places[np.isfinite(places)], dtype)
 
     def rounded(self, values: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
         """Return the errors of drawn values, shape (frames, 1, pixels), that stand on such a grid."""
@@ -223,21 +260,18 @@ class _Numbers:
         return np.asarray(steps * self.step)
 
 
-def _levelled(
-    frames: Sequence[NDArray[Any]], factors: Sequence[float] | NDArray[np.float64] | None
-) -> tuple[list[NDArray[Any]], float]:
-    """Return rows of each frame, brought to one level, and the variance of the levels."""
+def _bring_to_one_level(frames: Sequence[NDArray[Any]], factors: Sequence[float] | NDArray[np.float64] | None) -> float:
+    """Bring rows of each frame to one level, in place; return the variance of the levels."""
     scale = np.ones(len(frames)) if factors is None else np.asarray(factors, dtype=np.float64)
     levels = scale * [sampled_level(frame) for frame in frames]
     known = np.isfinite(levels)
     middle = float(np.median(levels[known])) if known.any() else 0.0
     shifts = np.where(known, levels - middle, 0.0)
-    rows = [
-        frame * frame.dtype.type(factor) - frame.dtype.type(shift)
-        for frame, factor, shift in zip(frames, scale, shifts, strict=True)
-    ]
+    for frame, factor, shift in zip(frames, scale, shifts, strict=True):
+        np.multiply(frame, frame.dtype.type(factor), out=frame)
+        np.subtract(frame, frame.dtype.type(shift), out=frame)
     # the error of the levels themselves is of the order of a hundredth of the noise
-    return rows, float(np.var(levels[known], ddof=1)) if np.count_nonzero(known) > 1 else 0.0
+    return float(np.var(levels[known], ddof=1)) if np.count_nonzero(known) > 1 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,7 +336,6 @@ def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers) -> dict[int, _Law]
     """Combine drawn numbers just so; return what comes of it for each number of values that is left often."""
     n = min(frames, _MOST_DRAWN_FRAMES)
     random = np.random.default_rng(1)
-    values = numbers.rounded(random.standard_normal((n, 1, _DRAWN_PIXELS)), random)
     rejection, share = spec.rejection, n / frames
     if not rejection.is_none:  # limits of value are those of the data, not of drawn numbers
         rejection = replace(
@@ -314,19 +347,26 @@ def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers) -> dict[int, _Law]
             floor_adu=1.0 if rejection.spread == "floor" else rejection.floor_adu / numbers.sigma,
             photon_adu=0.0,
         )
-    # of the type of the frames: for that kernels are compiled already
-    stack = ArrayStack(list(values.astype(numbers.dtype)), [None] * n, ("",) * n)
-    found = combine_stack(stack, CombineSpec(spec.method, rejection), workers=1)
-    counts = found.counts.reshape(-1)
+    piece = min(max(_DRAWN_AT_A_TIME // n, 1), _DRAWN_PIXELS)
+    data, uncertainty = (np.empty(_DRAWN_PIXELS, numbers.dtype) for _ in range(2))
+    counts = np.empty(_DRAWN_PIXELS, np.uint16)
+    for start in range(0, _DRAWN_PIXELS, piece):
+        part = slice(start, min(start + piece, _DRAWN_PIXELS))
+        values = numbers.rounded(random.standard_normal((n, 1, part.stop - start)), random)
+        # of the type of the frames: for that kernels are compiled already
+        stack = ArrayStack(list(values.astype(numbers.dtype)), [None] * n, ("",) * n)
+        found = combine_stack(stack, CombineSpec(spec.method, rejection), workers=1)
+        for target, plane in ((data, found.data), (uncertainty, found.uncertainty), (counts, found.counts)):
+            target[part] = plane[0]
     laws = {}
     for count in np.unique(counts).tolist():
         chosen = counts == count
         if count < 2 or np.count_nonzero(chosen) < _FEWEST_DRAWN:
             continue
         root = count**-0.5 if spec.method == "sum" else count**0.5
-        error = found.uncertainty.reshape(-1)[chosen].astype(np.float64)
+        error = uncertainty[chosen].astype(np.float64)
         scatter = np.square(error * root * unbiased(spec.method, np.array(count)))
-        results = found.data.reshape(-1)[chosen].astype(np.float64) / (count if spec.method == "sum" else 1)
+        results = data[chosen].astype(np.float64) / (count if spec.method == "sum" else 1)
         scatter.sort()
         shares = np.arange(1, scatter.size + 1) / scatter.size
         laws[count] = _Law(scatter, shares, float(np.mean(np.square(results)) * count))
