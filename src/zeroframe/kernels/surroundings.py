@@ -82,7 +82,8 @@ def expect_light(
     Parameters
     ----------
     light, valid : float64, shapes (7, nx) and (7, nx + 1)
-        What `light_above` and `judge_light` have written, of row ``r`` in place ``r % 7``; of up to three rows before and after.
+        What `light_above` and `judge_light` have written, of row ``r`` in place ``r % 7``; of up to three rows before
+        and after.
     sums : float64, shape (5, nx + 6)
         To work in; its first and last three columns are zero.
     read_variance, per_gain : float
