@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import naive_frames
-from zeroframe.frames.science import subtract_planes
+from zeroframe.frames.science import operate
 from zeroframe.kernels.calibrate import Factors, NoiseModel, calibrate_image
 from zeroframe.kernels.extremes import (
     count_tops,
@@ -15,6 +15,7 @@ from zeroframe.kernels.extremes import (
     stretch_extremes_swapped16,
 )
 from zeroframe.kernels.masks import add_found, block_levels, mask_high, mask_high_swapped16, odd_places
+from zeroframe.kernels.operations import subtract
 
 SHAPE = (7, 33)
 NONE = np.empty((0, 0), np.float32)
@@ -79,11 +80,10 @@ def test_in_place_gives_the_same_bits_and_counts_what_is_not_finite():
 def test_planes_are_subtracted_as_by_hand():
     values, _ = planes(np.float32)
     x, b, d = (values[name].astype(np.float64) for name in "xbd")
-    for bias, dark, expected in (
-        (values["b"], values["d"], x - b - 0.3 * d), (NONE, values["d"], x - 0.3 * d), (values["b"], NONE, x - b),
-    ):  # fmt: skip
+    bias, dark = subtract(values["b"], NONE, 1.0), subtract(values["d"], NONE, 0.3)
+    for done, expected in (([bias, dark], x - b - 0.3 * d), ([dark], x - 0.3 * d), ([bias], x - b)):
         out = values["x"].copy()
-        subtract_planes(out, bias, dark, 0.3)
+        assert operate(done, out) == 0
         np.testing.assert_array_equal(out, expected.astype(np.float32))
 
 

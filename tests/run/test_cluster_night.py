@@ -23,10 +23,11 @@ from nights import RECIPES, all_bytes, carried_out, planned, small_night
 from reliability import ALL_CASES
 from workbench import command
 from zeroframe.errors import ClusterError, FrameError, JobLostError, UsageError
-from zeroframe.planning.uses import frame_uses, gain_group, noise_group, pedestal_group
+from zeroframe.planning.uses import divisor_uses, frame_uses, gain_group, noise_group, pedestal_group
 from zeroframe.run import cluster as far_crew
 from zeroframe.run.cluster import FrameTask, GroupTask, bare_plan, calibrate_task, combine_task
 from zeroframe.run.engine import run_night
+from zeroframe.run.keys import group_key
 from zeroframe.run.outcomes import NightOutcome
 
 RECIPE = RECIPES["palomar-lfc"]
@@ -186,6 +187,22 @@ class TestJobs:
             bare = bare_plan(plan, frame)
             assert frame_uses(bare, frame) == frame_uses(plan, frame)
             assert len(pickle.dumps(FrameTask(frame, bare, {}, None, True))) < 40_000
+
+    def test_what_is_sent_tells_what_the_flat_of_a_frame_was_made_with(self, raw, tmp_path):
+        """Of all its frames, whichever differ, and of what is not used for the frame itself; so does the flat's key."""
+        plan = planned(raw, tmp_path / "out", RECIPE)
+        frame = plan.science[0]
+        flat = plan.group(next(iter(divisor_uses(frame))))
+        use = flat.frames[2].steps.uses[0]
+        for changed in (replace(use, name="combined_bias.fits"), replace(use, scale=0.37)):
+            odd = replace(flat.frames[2], steps=replace(flat.frames[2].steps, uses=(changed,)))
+            group = replace(flat, frames=(*flat.frames[:2], odd, *flat.frames[3:]))
+            groups = tuple(group if one is flat else one for one in plan.groups)
+            bare = bare_plan(replace(plan, groups=groups), frame)
+            assert bare.group(changed.name).name == changed.name
+            assert {one.steps.uses for one in bare.group(flat.name).frames} == {one.steps.uses for one in group.frames}
+            assert group_key(group, {}, {}) != group_key(flat, {}, {})
+        assert group_key(flat, {}, {}) == group_key(replace(flat, frames=flat.frames[:2]), {}, {})
 
     def test_a_job_that_is_repeated_finds_its_own_result(self, raw, tmp_path):
         """As when a worker dies that has just written it."""

@@ -15,6 +15,8 @@ from zeroframe.fits.cards import CARD_SIZE, Cards
 __all__ = ["HeaderDraft"]
 
 _COMMENTARY = frozenset(("COMMENT", "HISTORY", ""))
+#: Of a text that goes on in the next line, the letters of one: 80 less keyword, quotes and ampersand.
+_PIECE_LENGTH = 67
 _COMMENTARY_LENGTH = CARD_SIZE - 8
 #: Where the comment of a card with a value in fixed format begins.
 _VALUE_END = 30
@@ -157,7 +159,10 @@ def _comment_of(text: str) -> str:
 
 
 def _card(name: str, value: object, comment: str) -> str:
-    """Return a card; by astropy where it takes more than one line, or a keyword of another form."""
+    """Return a card; by astropy where more than a plain text takes several lines, or a keyword has another form.
+
+    To import it takes as long as the calibration of ten frames, and how frames were combined may take two lines.
+    """
     plain = value.item() if hasattr(value, "item") else value
     field = _field(plain)
     if field is not None and len(name) <= 8 and " " not in name and len(field) <= CARD_SIZE - 10:
@@ -165,9 +170,22 @@ def _card(name: str, value: object, comment: str) -> str:
         if comment:
             line = f"{line.ljust(_VALUE_END)} / {comment}"
         return line[:CARD_SIZE].ljust(CARD_SIZE)
+    if field is not None and isinstance(plain, str) and not comment and len(name) <= 8 and "'" not in plain:
+        return _continued(name, plain)
     from astropy.io.fits import Card
 
     return str(Card(name if len(name) <= 8 and " " not in name else f"HIERARCH {name}", plain, comment))
+
+
+def _continued(name: str, text: str) -> str:
+    """Return a card of several lines, which end where a word does, as those of astropy."""
+    pieces, rest = [], text
+    while len(rest) > _PIECE_LENGTH - (" " in rest):
+        end = rest.rfind(" ", 0, _PIECE_LENGTH) + 1 or _PIECE_LENGTH
+        pieces.append(f"'{rest[:end]}&'")
+        rest = rest[end:]
+    begins = [f"{name:8}= ", *["CONTINUE  "] * len(pieces)]
+    return "".join((begin + piece).ljust(CARD_SIZE) for begin, piece in zip(begins, [*pieces, f"'{rest}'"], strict=True))
 
 
 def _field(value: object) -> str | None:

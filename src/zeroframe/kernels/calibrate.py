@@ -22,7 +22,7 @@ import numpy as np
 
 from zeroframe.kernels._jit import kernel
 from zeroframe.kernels.rows import count_not_finite
-from zeroframe.kernels.surroundings import REACH, expect_light, load_light, surroundings
+from zeroframe.kernels.surroundings import REACH, expect_light, judge_light, light_above, light_from, surroundings
 
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
@@ -264,9 +264,12 @@ def _calibrate_image(
             down = y - window.y0
             for row in range(down + REACH if down > 0 else 0, min(down + REACH + 1, height)):
                 at = window.y0 + row
-                above = pedestal[at : at + 1, columns].ravel() if pedestal.size > 0 else pedestal.ravel()
-                place = row % light.shape[0]
-                load_light(pixels[at, columns], above, factors.pixels, noise.level, light[place], valid[place])
+                seen = light[row % light.shape[0]]
+                if pedestal.size > 0:
+                    light_above(pixels[at, columns], pedestal[at, columns], factors.pixels, seen)
+                else:
+                    light_from(pixels[at, columns], noise.level, factors.pixels, seen)
+                judge_light(seen, valid[row % light.shape[0]])
             expect_light(light, valid, sums, down, height, noise.read_variance, noise.per_gain, expected[:width])
         for start in range(window.x0, window.x1, _PART):
             x = slice(start, min(start + _PART, window.x1))

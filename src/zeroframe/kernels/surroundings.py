@@ -20,7 +20,7 @@ from zeroframe.kernels._jit import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["REACH", "expect_light", "load_light", "surroundings"]
+__all__ = ["REACH", "expect_light", "judge_light", "light_above", "light_from", "surroundings"]
 
 #: The sky is that of 7 x 7 pixels around: their mean has a forty-eighth of the variance of one.
 REACH = 3
@@ -39,14 +39,22 @@ def surroundings(nx: int) -> tuple[Array, Array, Array]:
 
 
 @kernel
-def load_light(source: Array, pedestal: Array, factor: float, level: float, light: Array, valid: Array) -> None:
-    """Write what light a row holds, and where it is a number, last whether it is so everywhere; elsewhere it is 0."""
-    if pedestal.size > 0:
-        for x in range(light.size):
-            light[x] = factor * np.float64(source[x]) - factor * np.float64(pedestal[x])
-    else:
-        for x in range(light.size):
-            light[x] = factor * np.float64(source[x]) - level
+def light_above(source: Array, pedestal: Array, factor: float, light: Array) -> None:
+    """Write what light a row holds above a level of each pixel."""
+    for x in range(light.size):
+        light[x] = factor * np.float64(source[x]) - factor * np.float64(pedestal[x])
+
+
+@kernel
+def light_from(source: Array, level: float, factor: float, light: Array) -> None:
+    """Do the same above one level, which is in units of the light."""
+    for x in range(light.size):
+        light[x] = factor * np.float64(source[x]) - level
+
+
+@kernel
+def judge_light(light: Array, valid: Array) -> None:
+    """Write where the light of a row is a number, last whether it is so everywhere; elsewhere it becomes 0."""
     invalid = 0
     for x in range(light.size):
         finite = np.abs(light[x]) < np.inf
@@ -74,7 +82,8 @@ def expect_light(
     Parameters
     ----------
     light, valid : float64, shapes (7, nx) and (7, nx + 1)
-        What `load_light` has written, of row ``r`` in place ``r % 7``; of up to three rows before and after.
+        What `light_above` and `judge_light` have written, of row ``r`` in place ``r % 7``; of up to three rows before
+        and after.
     sums : float64, shape (5, nx + 6)
         To work in; its first and last three columns are zero.
     read_variance, per_gain : float

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
 
-__all__ = ["divisor_uses", "frame_uses", "gain_group", "group_uses", "noise_group", "pedestal_group", "pixel_uses"]
+__all__ = [
+    "divisor_uses",
+    "frame_uses",
+    "gain_group",
+    "group_uses",
+    "noise_group",
+    "pedestal_group",
+    "pixel_uses",
+    "uses_within",
+]
 
 
 def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> list[Group]:
@@ -117,6 +126,17 @@ def pixel_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
 def divisor_uses(frame: NightFrame) -> tuple[str, ...]:
     """Return the names of the combined frames that a frame is divided by."""
     return tuple(use.name for use in frame.steps.uses if use.divides)
+
+
+def uses_within(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
+    """Return the names of the combined frames that the flat of a frame was made with.
+
+    They need not be those of the frame itself, as where it borrows the flat of another night. None of their pixels is
+    looked at: what was done to their frames says which errors the frame and its flat share. The key of the flat tells
+    it, too (`zeroframe.run.keys.group_key`).
+    """
+    flats = [plan.group(name) for name in divisor_uses(frame)]
+    return tuple(dict.fromkeys(use.name for flat in flats for one in flat.frames for use in one.steps.uses))
 
 
 def group_uses(plan: NightPlan, group: Group) -> tuple[str, ...]:

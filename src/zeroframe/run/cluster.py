@@ -15,7 +15,7 @@ from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExist
 from zeroframe.fits.fingerprint import file_mark
 from zeroframe.fits.watching import Watch
 from zeroframe.memory import default_limit_bytes
-from zeroframe.planning.uses import frame_uses
+from zeroframe.planning.uses import frame_uses, uses_within
 from zeroframe.run.budget import SHELF_SHARE
 from zeroframe.run.buffers import BufferPool
 from zeroframe.run.cache import CalibrationCache
@@ -364,12 +364,12 @@ def bare_plan(plan: NightPlan, frame: NightFrame) -> NightPlan:
     Returns
     -------
     NightPlan
-        `zeroframe.planning.uses` finds the same groups in it for this frame: of each, two frames are left, which are
-        enough to see that there are several and what is done to all of them.
+        `zeroframe.planning.uses` and `CalibrationStore` find the same in it for this frame: of each group, two frames
+        are left, which are enough to see that there are several, and one of each way in which others are calibrated.
     """
-    used = set(frame_uses(plan, frame))
+    used = {*frame_uses(plan, frame), *uses_within(plan, frame)}
     groups = [
-        replace(group, frames=tuple(replace(one, matches=()) for one in group.frames[:2]))
+        replace(group, frames=tuple(replace(one, matches=()) for one in _telling(group.frames)))
         for group in plan.groups
         if group.name in used
     ]
@@ -377,3 +377,9 @@ def bare_plan(plan: NightPlan, frame: NightFrame) -> NightPlan:
         ("found", "science", "masks", "refused", "incomplete", "ignored", "choices", "uncombined"), ()
     )
     return replace(plan, groups=tuple(groups), camera=None, evidence=None, **nothing)  # type: ignore[arg-type]
+
+
+def _telling(frames: Sequence[NightFrame]) -> list[NightFrame]:
+    """Return the first two frames, and the first of each way in which frames are calibrated."""
+    ways = {frame.steps.uses: frame for frame in reversed(frames)}
+    return [frame for place, frame in enumerate(frames) if place < 2 or ways[frame.steps.uses] is frame]

@@ -298,6 +298,8 @@ def group_key(
     """
     done = {name: as_data(getattr(group, name)) for name in _GROUP_DOINGS}
     done["gain"] = group.frames[0].steps.gain_e_per_adu
+    # of frames that failed, too: by all of them it is told which errors a frame shares with what calibrates it
+    done["uses"] = [as_data(uses) for uses in dict.fromkeys(frame.steps.uses for frame in group.frames)]
     frames = [[name, key] for name, key in frame_keys.items()]
     return _key("combined", done, used, frames=frames, left_out=list(left_out), kinds=_doings_of([group.kind]))
 
