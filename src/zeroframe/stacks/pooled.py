@@ -165,7 +165,7 @@ class _Seen:
             squares /= n
         else:
             squares *= n
-        squares *= np.square(unbiased(method, n))
+        squares *= np.square(unbiased(method, np.arange(int(n.max()) + 1)))[n]
         return cls(n, levels, squares)
 
     @property
