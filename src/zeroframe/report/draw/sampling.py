@@ -179,7 +179,9 @@ def preview(
             image.read_rows(0, source, part)
             target = slice(first + bottom - start, last + bottom - start)
             band[target, left : left + len(across)] = part[:: taken.step, :: across.step]
+            del part
         averages.append(block_average(band, block))
+        del band  # before there is the next one
     return np.concatenate(averages).astype(np.float64)
 
 
