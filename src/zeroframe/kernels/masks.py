@@ -132,7 +132,7 @@ def _block_levels(pixels: Array, size: int, out: Array, values: Array) -> None:
 def _upper_median(values: Array) -> float:
     """Return it of a handful of values; each is compared with all others, which takes less time than to sort them."""
     half = values.size // 2
-    found = values[0]
+    found: float = values[0]
     for i in range(values.size):
         value = values[i]
         below, up_to = 0, 0
