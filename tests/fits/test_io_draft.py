@@ -42,6 +42,15 @@ VALUES = st.one_of(
 )
 
 
+@given(st.text(st.sampled_from("abc =&/  "), min_size=60, max_size=240).map(str.rstrip))
+def test_a_text_of_several_lines_stands_as_astropy_writes_it(text):
+    draft = HeaderDraft(start())
+    draft["COMBREJ"] = text
+    assert "".join(draft.lines()).partition("COMBREJ =")[2].rstrip().removesuffix("END").rstrip() == (
+        str(fits.Card("COMBREJ", text)).partition("COMBREJ =")[2].rstrip()
+    )
+
+
 @given(
     st.sampled_from(["EXPTIME", "OBJECT", "GAIN", "NEWONE", "ESO DET NAME"]),
     VALUES,

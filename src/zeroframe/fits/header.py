@@ -185,7 +185,9 @@ def _continued(name: str, text: str) -> str:
         pieces.append(f"'{rest[:end]}&'")
         rest = rest[end:]
     begins = [f"{name:8}= ", *["CONTINUE  "] * len(pieces)]
-    return "".join((begin + piece).ljust(CARD_SIZE) for begin, piece in zip(begins, [*pieces, f"'{rest}'"], strict=True))
+    return "".join(
+        (begin + piece).ljust(CARD_SIZE) for begin, piece in zip(begins, [*pieces, f"'{rest}'"], strict=True)
+    )
 
 
 def _field(value: object) -> str | None:

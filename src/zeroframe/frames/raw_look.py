@@ -49,6 +49,9 @@ _CROWDED, _EVERY = 0.2, 4
 _SHIFTS = range(5)
 _LONGEST_WORDS = 60
 
+#: Whole numbers over a range of so many are marked in a table.
+_COUNTED = 1 << 20
+
 
 @dataclass(frozen=True, eq=False)
 class RawLook:
@@ -207,8 +210,13 @@ def _step_of(sample: NDArray[Any]) -> float:
         if not finite.size or (finite != np.rint(finite)).any() or float(np.abs(finite).max()) > 2**53:
             return 0.0
         sample = finite.astype(np.int64)
-    values = np.unique(sample.astype(np.int64))
-    return float(np.gcd.reduce(values - values[0])) or 1.0
+    above = sample.astype(np.int64).ravel()
+    above -= above.min()
+    if int(above.max()) < _COUNTED:  # marked in place of sorted: 0.3 instead of 2.5 ms
+        present = np.zeros(int(above.max()) + 1, bool)
+        present[above] = True
+        above = np.flatnonzero(present)
+    return float(np.gcd.reduce(above)) or 1.0
 
 
 def _log_of_same(sample: NDArray[Any]) -> float:

@@ -123,13 +123,26 @@ def _block_levels(pixels: Array, size: int, out: Array, values: Array) -> None:
                 for x in range(j * size, min((j + 1) * size, nx), 2):
                     value = np.float64(pixels[y, x])
                     if np.abs(value) < np.inf:
-                        place = count
-                        while place > 0 and values[place - 1] > value:  # a handful of values: sorted as they come
-                            values[place] = values[place - 1]
-                            place -= 1
-                        values[place] = value
+                        values[count] = value
                         count += 1
-            out[i, j] = values[count // 2] if count > 0 else np.nan
+            out[i, j] = _upper_median(values[:count]) if count > 0 else np.nan
+
+
+@kernel
+def _upper_median(values: Array) -> float:
+    """Return it of a handful of values; each is compared with all others, which takes less time than to sort them."""
+    half = values.size // 2
+    found: float = values[0]
+    for i in range(values.size):
+        value = values[i]
+        below, up_to = 0, 0
+        for k in range(values.size):
+            below += values[k] < value
+            up_to += values[k] <= value
+        if below <= half < up_to:
+            found = value
+            break
+    return found
 
 
 @kernel

@@ -19,6 +19,8 @@ __all__ = ["BINS", "pool_uncertainty", "scatter_of_place"]
 #: 1/16. The last place is that of 120; beyond, a pixel has the noise that it shows.
 _HALF, _WIDE = 8.0, 512.0
 BINS = 480
+#: Pixels that are worked on at once.
+_PART = 128
 
 
 def scatter_of_place(place: Array) -> Array:
@@ -32,7 +34,6 @@ def scatter_of_place(place: Array) -> Array:
     return np.asarray(_HALF * place / (_WIDE - place))
 
 
-@kernel
 def pool_uncertainty(
     data: Array, uncertainty: Array, counts: Array, of_count: Array, law: Array, tables: Array, row_of_count: Array
 ) -> None:
@@ -56,23 +57,85 @@ def pool_uncertainty(
     row_of_count : int32, shape (most + 1,)
         Which row is for which count.
     """
-    last = np.float64(BINS)
+    _pool_uncertainty(data, uncertainty, counts, of_count, law, tables, row_of_count, np.empty((3, _PART)))
+
+
+@kernel
+def _pool_uncertainty(
+    data: Array,
+    uncertainty: Array,
+    counts: Array,
+    of_count: Array,
+    law: Array,
+    tables: Array,
+    row_of_count: Array,
+    work: Array,
+) -> None:
+    """Do it, in parts: of most of them all pixels have one count, and what takes long becomes vector code."""
+    for start in range(0, data.size, _PART):
+        own = slice(start, min(start + _PART, data.size))
+        level, scatter, many = data[own], uncertainty[own], counts[own]
+        relatives, places, roots = work[0, : many.size], work[1, : many.size], work[2, : many.size]
+        others = 0
+        for p in range(many.size):
+            others += many[p] != many[0]
+        if others == 0:
+            n = many[0]
+            _place_of(level, scatter, of_count[0, n], of_count[1, n], law, relatives, places, roots)
+        else:
+            for p in range(many.size):
+                one, to_level, to_scatter = slice(p, p + 1), of_count[0, many[p]], of_count[1, many[p]]
+                found = relatives[one], places[one], roots[one]
+                _place_of(level[one], scatter[one], to_level, to_scatter, law, *found)
+        _pool_part(scatter, many, of_count[2], tables, row_of_count, relatives, places, roots)
+
+
+@kernel
+def _place_of(
+    data: Array,
+    uncertainty: Array,
+    to_level: float,
+    to_scatter: float,
+    law: Array,
+    relatives: Array,
+    places: Array,
+    roots: Array,
+) -> None:
+    """Write the scatter of pixels over what the law says, where that stands in a table, and what the law says."""
     for p in range(data.size):
-        n = counts[p]
-        if n == 0:
-            continue
-        level = np.float64(data[p]) * of_count[0, n]
+        level = np.float64(data[p]) * to_level
         level = level if level > law[2] else law[2]
         variance = law[0] + law[1] * level
         variance = variance if variance > law[3] else law[3]
-        scatter = np.float64(uncertainty[p]) * of_count[1, n]
+        scatter = np.float64(uncertainty[p]) * to_scatter
         own = scatter * scatter - law[4]
-        relative = np.sqrt(own / variance) if own > 0.0 else 0.0
-        place = _WIDE * relative / (relative + _HALF)
+        relative = np.sqrt(own / variance if own > 0.0 else 0.0)
+        relatives[p] = relative
+        places[p] = _WIDE * relative / (relative + _HALF)
+        roots[p] = np.sqrt(variance)
+
+
+@kernel
+def _pool_part(
+    uncertainty: Array,
+    counts: Array,
+    factors: Array,
+    tables: Array,
+    row_of_count: Array,
+    relatives: Array,
+    places: Array,
+    roots: Array,
+) -> None:
+    """Look up the tables."""
+    last = np.float64(BINS)
+    for p in range(counts.size):
+        n, place = counts[p], places[p]
+        if n == 0:
+            continue
         row = tables[row_of_count[n]]
         if place < last:
             k = int(place)
             ratio = row[k] + (place - k) * (row[k + 1] - row[k])
         else:  # NaN comes here, too, and stays
-            ratio = row[BINS] * (relative * (_WIDE - last) / (_HALF * last))
-        uncertainty[p] = np.sqrt(variance) * ratio * of_count[2, n]
+            ratio = row[BINS] * (relatives[p] * (_WIDE - last) / (_HALF * last))
+        uncertainty[p] = roots[p] * ratio * factors[n]
