@@ -40,6 +40,8 @@ _PIXELS, _VALUES, _FEWEST_PIXELS = 100_000, 4_000_000, 2_000
 #: Levels are cut into bins of equal numbers, and the brightest tenth, where hot pixels are, further.
 _LEVEL_SHARES = (*np.linspace(0.0, 0.9, 13), 0.95, 0.98, 0.99, 0.997, 0.999, 1.0)
 _FEWEST_IN_BIN = 50
+#: A slope is fitted to no fewer bins of level.
+_FEWEST_BINS = 3
 #: Bins are no narrower than so many errors of a level: what level and scatter have in common by chance, as of whole
 #: numbers and of photons, is not what the variance does with the level.
 _APART = 5.0
@@ -384,7 +386,10 @@ def _variance_by_level(
     if not whole > 0:
         return None
     edges = _apart(np.quantile(levels, _LEVEL_SHARES), _APART * float(np.sqrt(whole / count)))
-    place = np.clip(np.searchsorted(edges, levels, side="right") - 1, 0, max(edges.size - 2, 0))
+    flat = (whole, 0.0, float(edges[0]), whole)
+    if edges.size - 1 < _FEWEST_BINS:  # frames of one level, whose pixels need not be counted
+        return flat
+    place = np.searchsorted(edges[1:-1], levels, side="right").astype(np.uint16)
     points = []
     for number in np.unique(place):
         chosen = place == number
@@ -392,8 +397,7 @@ def _variance_by_level(
         if size >= _FEWEST_IN_BIN:
             level = float(levels[chosen].mean(dtype=np.float64))
             points.append((level, _trimmed_mean(scatters[chosen], cut, below), size))
-    flat = (whole, 0.0, float(edges[0]), whole)
-    if len(points) < 3:
+    if len(points) < _FEWEST_BINS:
         return flat
     x, variance, sizes = (np.array(column) for column in zip(*points, strict=True))
     spread = _relative_error(law)
