@@ -219,6 +219,7 @@ def _limited(frames: list[Path], count: int, name: str, limit_mb: int, mpixel: f
         limit_mb=limit_mb,
         values=count * mpixel * 1e6,
         remark=remark,
+        good_codes=(0, 1) if remark else (0,),
         **more,
     )
 
