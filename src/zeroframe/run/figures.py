@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 
-__all__ = ["figures_of_combined", "figures_of_run", "unit_ending"]
+__all__ = ["FRAME_CARDS", "figures_of_combined", "figures_of_run", "unit_ending"]
+
+
+#: Figures of a frame that stand in its header, too, and the card.
+FRAME_CARDS = {
+    "noise_ratio": "NOISERAT",
+    "gain_e_per_adu": "GAINUSED",
+    "read_noise_adu": "RNOISADU",
+    "masked_pixels": "NMASKED",
+    "cosmic_ray_pixels": "NCOSMIC",
+    "not_finite_pixels": "NNOTFIN",
+}
 
 
 def unit_ending(unit: str) -> str:
@@ -58,13 +69,8 @@ def _of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
         f"level_{after}": outcome.level_adu,
         f"noise_{after}": math.nan if quality is None else quality.noise_adu,
         f"stated_noise_{after}": _card(said, "UNCMED"),
-        "noise_ratio": _card(said, "NOISERAT"),
-        "gain_e_per_adu": _card(said, "GAINUSED"),
-        "read_noise_adu": _card(said, "RNOISADU"),
+        **{name: _card(said, card) for name, card in FRAME_CARDS.items()},
         "saturated_pixels": math.nan if quality is None else float(quality.saturated),
-        "masked_pixels": _card(said, "NMASKED"),
-        "cosmic_ray_pixels": _card(said, "NCOSMIC"),
-        "not_finite_pixels": _card(said, "NNOTFIN"),
         "pixels": float(ny * nx),
         "exposure_s": _number(frame.facts.exposure_s),
         "temperature_c": _number(frame.traits.temperature_c),

@@ -13,6 +13,7 @@ from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.quality import FrameQuality
 from zeroframe.run.checks import check_files
 from zeroframe.run.combined_outcome import CombinedOutcome
+from zeroframe.run.figures import FRAME_CARDS
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.result_files import RIGHT_COMBINED
 from zeroframe.run.status import result_name
@@ -28,15 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["kept_figures", "result_of_kept"]
 
-#: Figures of a frame that stand in its header, too, and the card.
-_CARDS = {
-    "gain_e_per_adu": "GAINUSED",
-    "read_noise_adu": "RNOISADU",
-    "masked_pixels": "NMASKED",
-    "cosmic_ray_pixels": "NCOSMIC",
-    "not_finite_pixels": "NNOTFIN",
-    "noise_ratio": "NOISERAT",
-}
 _UNITS = {"e": "electron"}
 
 
@@ -104,7 +96,7 @@ def _frame(frame: NightFrame, right: FrameOutcome, figures: Mapping[str, float])
         none = np.empty((0, 0), np.float32)
         saturated, not_finite = (int(figures.get(f"{name}_pixels", 0)) for name in ("saturated", "not_finite"))
         quality = FrameQuality(level, noise, saturated, not_finite, int(figures.get("pixels", 0)), none)
-    said: dict[str, Any] = {card: figures[name] for name, card in _CARDS.items() if name in figures}
+    said: dict[str, Any] = {card: figures[name] for name, card in FRAME_CARDS.items() if name in figures}
     said |= {card: int(said[card]) for card in ("NMASKED", "NCOSMIC", "NNOTFIN") if card in said}
     if unit:
         said["BUNIT"] = _UNITS.get(unit, unit)

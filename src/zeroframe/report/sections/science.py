@@ -38,8 +38,6 @@ _MOST_PIXELS = 60_000
 #: Larger pictures that can be blinked: 0.8 MB.
 _MOST_LARGE, _LARGE_PIXELS = 3, 100_000
 _MOST_ROWS = 400
-#: Of neighbouring rows, on which the noise is compared with the uncertainties.
-_PAIRS = 128
 #: Noise that differs from the uncertainty that is stated by more deserves a look.
 _TOO_DIFFERENT = 0.15
 

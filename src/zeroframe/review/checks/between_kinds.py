@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zeroframe.review.figures import NightFigures, Subject
-    from zeroframe.review.rows import Finding
+    from zeroframe.review.rows import Finding, Severity
 
 __all__ = ["BETWEEN_KINDS"]
 
@@ -32,13 +32,17 @@ def _limit_below_zero(subject: Subject) -> float:
     return max(_BELOW_ZERO_ADU, _BELOW_ZERO_NOISES * noise) if noise >= 0 else _BELOW_ZERO_ADU
 
 
+def _severity_below_zero(level: float, limit: float, check: Check) -> Severity:
+    return "error" if level < -_MUCH_WORSE * limit else check.severity
+
+
 def dark_below_bias(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find combined darks that are below their bias."""
     for dark in night.of("combined", "dark"):
         level, limit = dark.get("level"), _limit_below_zero(dark)
         if not dark.used or not level < -limit:
             continue
-        severity = "error" if level < -_MUCH_WORSE * limit else check.severity
+        severity = _severity_below_zero(level, limit, check)
         bias = ", ".join(dark.used)
         yield check.finding(
             f"{dark.name}: its level is {level:.1f} ADU less than that of its bias ({bias}); dark current is never "
@@ -56,7 +60,7 @@ def dark_below_raw_bias(night: NightFigures, check: Check) -> Iterator[Finding]:
         bias = biases[0]
         level, limit = dark.get("level") - bias.get("level"), _limit_below_zero(dark)
         if level < -limit:
-            severity = "error" if level < -_MUCH_WORSE * limit else check.severity
+            severity = _severity_below_zero(level, limit, check)
             yield check.finding(
                 f"{dark.name}: its level of {dark.get('level'):.1f} ADU is {-level:.1f} below that of {bias.name}; a "
                 f"dark holds bias and dark current (limit {limit:.1f})",
@@ -102,7 +106,7 @@ def frame_without_light(night: NightFigures, check: Check) -> Iterator[Finding]:
             continue
         limit = max(_BELOW_ZERO_ADU, _BELOW_ZERO_NOISES * noise)
         if level < -limit:
-            severity = "error" if level < -_MUCH_WORSE * limit else check.severity
+            severity = _severity_below_zero(level, limit, check)
             yield check.finding(
                 f"{frame.name}: its level is {level:.1f} after {' and '.join(frame.used)} were taken out; a sky is "
                 f"never below zero (limit {-limit:.1f})",
