@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.saturation import StatedSaturation
     from zeroframe.frames.steps import FrameRecipe, Steps
     from zeroframe.headers.cameras import Camera
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
@@ -261,6 +262,8 @@ class Group:
         What the combined frame is matched by.
     compress : {'none', 'gzip', 'rice'}
         Of what is written.
+    keeps_lamp_colour : bool
+        Whether a flat of a colour sensor is brought to a level of 1 as a whole, and not colour by colour.
     """
 
     kind: Kind
@@ -275,6 +278,12 @@ class Group:
     includes_bias: bool
     traits: Configuration
     compress: Compression = "none"
+    keeps_lamp_colour: bool = False
+
+    @property
+    def colours(self) -> ColourPattern | None:
+        """The colour pattern of its frames, when they are calibrated."""
+        return self.frames[0].steps.colours
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +305,8 @@ class MaskJob:
         bad: below or above the median of its surroundings by more than so many.
     fraction : float
         bad: and by more than this fraction of that median. 0 for hot pixels.
+    colours : ColourPattern or None
+        Of the combined frame: its pixels are compared with others of their colour.
     """
 
     what: MaskKind
@@ -304,6 +315,7 @@ class MaskJob:
     target: Path
     sigmas: float
     fraction: float = 0.0
+    colours: ColourPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,7 @@ class _Matcher:
             includes_bias=includes_bias,
             traits=batch.traits,
             compress=self.recipe.compress,
+            keeps_lamp_colour=getattr(how, "lamp_colour", None) == "kept",
         )
 
     def _dark_groups(self, row: CalibrationKind, batches: Sequence[Batch]) -> list[Group | None]:
@@ -331,6 +332,7 @@ class _Matcher:
             grow_saturated=self.recipe.masks.grow_saturated or 0,
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
+            colours=known.colours,
         )
 
     def _matches(self, frame: NightFrame, bias: Match | None = None) -> list[Match]:
