@@ -134,7 +134,7 @@ class CalibrationStore:
         flat = next((other for other in frame.steps.uses if other.divides), None)
         if flat is None:
             return 0.0
-        uses = self._plan.group(flat.name).frames[0].steps.uses
+        uses = self._plan.group(flat.name).uses[0]
         known = next((other for other in uses if other.name == use.name), None)
         if known is None:
             return 0.0
@@ -161,8 +161,8 @@ class CalibrationStore:
     def _is_within(self, use: Use, other: Use) -> bool:
         """Whether a combined frame was subtracted from all frames of another one."""
         return all(
-            (known := each.steps.of(use.kind)) is not None and (known.name, known.scale) == (use.name, use.scale)
-            for each in self._plan.group(other.name).frames
+            any((known.name, known.scale) == (use.name, use.scale) for known in uses if known.kind == use.kind)
+            for uses in self._plan.group(other.name).uses
         )
 
     def _amplifier_figures(self, frame: NightFrame) -> tuple[list[_Figures], list[str]]:
