@@ -358,11 +358,14 @@ class Group:
         return len(self.frames) if self.stored is None else self.stored.frames
 
     @property
+    def frame_uses(self) -> tuple[tuple[Use, ...], ...]:
+        """What each of its frames was calibrated with; of one that exists, what is known of all of them."""
+        return tuple(frame.steps.uses for frame in self.frames) if self.stored is None else (self.stored.uses,)
+
+    @property
     def uses(self) -> tuple[tuple[Use, ...], ...]:
-        """What its frames were calibrated with: each way once."""
-        if self.stored is not None:
-            return (self.stored.uses,)
-        return tuple(dict.fromkeys(frame.steps.uses for frame in self.frames))
+        """The ways in which its frames were calibrated, each once."""
+        return tuple(dict.fromkeys(self.frame_uses))
 
     def has_recipe(self, recipe: FrameRecipe) -> bool:
         """Whether overscan and trim of its frames were these."""
