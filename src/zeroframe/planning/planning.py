@@ -128,7 +128,8 @@ def plan_night(
         stored_masks=tuple(mask for mask in known.masks if mask.name in masks.used_stored),
     )
     _refuse_sums(plan)
-    plan = replace(plan, stored=tuple(group for group in known.groups if group.name in _names_used(plan)))
+    needed = _with_within(_names_used(plan), known.groups)
+    plan = replace(plan, stored=tuple(group for group in known.groups if group.name in needed))
     return replace(plan, choices=(*decisions_of(plan, selection), *stored_decisions(plan, known)))
 
 
@@ -154,6 +155,17 @@ def _refuse_sums(plan: NightPlan) -> None:
                 f"{what}: the sum of {frames_words(len(group.frames))} cannot be subtracted from one frame; "
                 "use 'average' or 'median'"
             )
+
+
+def _with_within(names: set[str], stored: Sequence[Group]) -> set[str]:
+    """Return names, and those of stored frames by which the frames of these were calibrated: errors may be shared."""
+    groups = {group.name: group for group in stored}
+    found, left = set(names), [name for name in names if name in groups]
+    while left:
+        new = {use.name for uses in groups[left.pop()].uses for use in uses} - found
+        found |= new
+        left += [name for name in new if name in groups]
+    return found
 
 
 def _named(found: Sequence[RawFrame], raw: Path) -> dict[str, RawFrame]:

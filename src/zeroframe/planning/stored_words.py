@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import frames_words
+from zeroframe.planning.uses import frame_uses, group_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import Group, NightPlan, Stored
     from zeroframe.planning.stored import StoredFrames
 
-__all__ = ["stored_decisions", "stored_words"]
+__all__ = ["stored_decisions", "stored_in_use", "stored_words"]
 
 _UNCERTAINTY = {
     "stated": "its errors stand in the file",
@@ -38,6 +39,13 @@ def stored_words(stored: Stored) -> str:
     return ", ".join([f"made by {stored.made_by}", count, *done, _UNCERTAINTY[stored.uncertainty]])
 
 
+def stored_in_use(plan: NightPlan) -> list[Group]:
+    """Return the stored frames that something is made with; the others only tell how these were made."""
+    used = {name for frame in plan.frames for name in frame_uses(plan, frame)} | {job.source for job in plan.masks}
+    used |= {name for group in plan.groups for name in group_uses(plan, group)}
+    return [group for group in plan.stored if group.name in used]
+
+
 def stored_decisions(plan: NightPlan, known: StoredFrames) -> Iterator[Choice]:
     """Say which of them a plan uses, and what was left aside.
 
@@ -48,12 +56,13 @@ def stored_decisions(plan: NightPlan, known: StoredFrames) -> Iterator[Choice]:
     known : StoredFrames
         All that were looked at.
     """
-    for group in plan.stored:
+    in_use = stored_in_use(plan)
+    for group in in_use:
         if group.stored is not None:
             yield Choice(f"stored {group.kind.value}", group.name, stored_words(group.stored))
     for mask in plan.stored_masks:
         yield Choice("stored mask", mask.name, "its pixels are masked in science frames")
-    used = {group.name for group in plan.stored}
+    used = {group.name for group in in_use}
     idle = [group for group in known.groups if group.name not in used]
     if idle:
         reasons = [f"{group.name} ({_why_idle(group)})" for group in idle]

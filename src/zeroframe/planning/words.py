@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.decisions import listed, lost_words
 from zeroframe.planning.grouping import exposure_words, frames_words
-from zeroframe.planning.stored_words import stored_words
+from zeroframe.planning.stored_words import stored_in_use, stored_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def plan_tree(plan: NightPlan) -> Branch:
         done.
     """
     labels = {group.name: group.label for group in plan.calibrations}
-    branches = [_stored_branch(group) for group in plan.stored]
+    branches = [_stored_branch(group) for group in stored_in_use(plan)]
     branches += [_group_branch(group, labels) for group in plan.groups]
     branches += [Branch(f"{job.name}: {job.what} pixels of {labels[job.source]}", "good") for job in plan.masks]
     branches += [_frame_branch(frame, labels, plan) for frame in plan.science]

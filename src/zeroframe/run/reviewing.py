@@ -11,6 +11,7 @@ from zeroframe.frames.raw_look import raw_remarks
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
+from zeroframe.planning.stored_words import stored_in_use
 from zeroframe.review import Incident, NightFigures, Review, review_night
 from zeroframe.run.figures import figures_of_combined, figures_of_run
 
@@ -123,7 +124,7 @@ def _left_alone(plan: NightPlan) -> Iterator[Incident]:
 
 def _stored(plan: NightPlan) -> Iterator[Incident]:
     """Yield what is doubtful of combined frames that exist already."""
-    for group in plan.stored:
+    for group in stored_in_use(plan):
         if group.stored is None:
             continue
         yield from (Incident("ZF504", f"{group.name}: {doubt}", (group.name,)) for doubt in group.stored.doubts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.planning.grouping import exposure_words
 from zeroframe.planning.matching import nights_apart
-from zeroframe.planning.stored_words import stored_words
+from zeroframe.planning.stored_words import stored_in_use, stored_words
 from zeroframe.planning.uses import frame_uses
 from zeroframe.report.data import Column, Remark, Section, Table, TableRow
 from zeroframe.report.sections.reading import figure_words
@@ -22,7 +22,8 @@ __all__ = ["stored_section"]
 def stored_section(view: NightView) -> Section | None:
     """Return what is known of the combined frames and masks that were taken from elsewhere; None where none was."""
     plan = view.plan
-    if not plan.stored and not plan.stored_masks:
+    in_use = stored_in_use(plan)
+    if not in_use and not plan.stored_masks:
         return None
     columns = (
         *(Column("file"), Column("what"), Column("made")),
@@ -31,11 +32,11 @@ def stored_section(view: NightView) -> Section | None:
     )
     remarks = [
         Remark(f"{group.name}: {doubt}", "note")
-        for group in plan.stored
+        for group in in_use
         if group.stored is not None
         for doubt in group.stored.doubts
     ]
-    rows = [_row(view, group) for group in plan.stored]
+    rows = [_row(view, group) for group in in_use]
     for mask in plan.stored_masks:
         users = sum(mask.name in frame.steps.masks for frame in plan.frames)
         rows.append(TableRow((mask.name, "mask", "–", "–", "–", "–", str(users))))
