@@ -21,6 +21,7 @@ from zeroframe.run.keys import KEY_CARD, group_key
 from zeroframe.run.outcomes import GroupOutcome, NightOutcome
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands, sample_bands
+from zeroframe.stacks.stack import Stack, StackView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from zeroframe.run.record import OutputMark
     from zeroframe.stacks.combine import Combined
     from zeroframe.stacks.measured import Prepared
-    from zeroframe.stacks.stack import Stack
 
 __all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
@@ -54,34 +54,16 @@ _WORTH_WEIGHTS = 1.04
 
 
 @dataclass(frozen=True)
-class ScaledStack:
+class ScaledStack(StackView):
     """A stack of which each frame is multiplied by a factor.
 
     Attributes
     ----------
-    stack : Stack
-        The frames.
     factors : tuple of float
-        One for each.
+        One for each frame.
     """
 
-    stack: Stack
     factors: tuple[float, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What each frame is called."""
-        return self.stack.names
-
-    @property
-    def shape_yx(self) -> tuple[int, int]:
-        """Shape of each frame."""
-        return self.stack.shape_yx
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """That of the stack."""
-        return self.stack.dtype
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""

@@ -40,6 +40,7 @@ __all__ = [
     "ImageOnDisk",
     "RowSums",
     "Stack",
+    "StackView",
     "TalliedStack",
     "held_bytes",
     "open_stack",
@@ -65,6 +66,34 @@ class Stack(Protocol):
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` (C-contiguous float, ``(rows, nx)``) with rows of one frame, NaN where masked."""
+
+
+@dataclass(frozen=True)
+class StackView:
+    """A stack that is seen otherwise: with other frames or other values, as a subclass says.
+
+    Attributes
+    ----------
+    stack : Stack
+        The frames.
+    """
+
+    stack: Stack
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each frame is called."""
+        return self.stack.names
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of each frame."""
+        return self.stack.shape_yx
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the stack."""
+        return self.stack.dtype
 
 
 def _common_dtype(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
