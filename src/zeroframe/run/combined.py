@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from zeroframe.stacks.combine import Combined
     from zeroframe.stacks.measured import Prepared
 
-__all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
+__all__ = ["Combination", "ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts, and a dark saw light.
 _SATURATED = 0.01
@@ -325,24 +325,37 @@ def _normalise(combined: Combined, uncertainty: NDArray[Any] | None) -> dict[str
     return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio")}
 
 
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """A group that is to be combined, and what is known of it by then.
+
+    Attributes
+    ----------
+    group : Group
+        What is combined, and how.
+    frames : tuple of NightOutcome
+        Its frames, in whatever state they ended.
+    used : mapping of str to str
+        Names and keys of the combined frames that the noise of a frame is known from.
+    right : OutputMark or None
+        Of the combined frame that is there already.
+    """
+
+    group: Group
+    frames: tuple[NightOutcome, ...]
+    used: Mapping[str, str]
+    right: OutputMark | None
+
+
 def combine_group(
-    group: Group,
-    frames: Sequence[NightOutcome],
-    kept: Mapping[Path, NDArray[Any]],
-    means: Resources,
-    out: Path,
-    cache: CalibrationCache,
-    used: Mapping[str, str],
-    right: OutputMark | None,
+    what: Combination, kept: Mapping[Path, NDArray[Any]], means: Resources, out: Path, cache: CalibrationCache
 ) -> tuple[GroupOutcome, list[NightOutcome]]:
     """Combine the frames of a group that are there, and write the result.
 
     Parameters
     ----------
-    group : Group
-        What is combined, and how.
-    frames : sequence of NightOutcome
-        Its frames, in whatever state they ended.
+    what : Combination
+        The group.
     kept : mapping of path to ndarray
         Pixels that stayed in memory, by target.
     means : Resources
@@ -351,10 +364,6 @@ def combine_group(
         The folder of results.
     cache : CalibrationCache
         Takes the result for those who need it.
-    used : mapping of str to str
-        Names and keys of the combined frames that the noise of a frame is known from.
-    right : OutputMark or None
-        Of the combined frame that is there already.
 
     Returns
     -------
@@ -362,6 +371,7 @@ def combine_group(
     list of NightOutcome
         The frames again; those that were not combined are ``left out``.
     """
+    group, frames, used, right = what.group, what.frames, what.used, what.right
     there = [each for each in frames if each.outcome.is_there]
     left_out, flags = left_out_frames(group, there)
     told = [_told(each, left_out) for each in frames]
