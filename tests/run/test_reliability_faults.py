@@ -187,7 +187,7 @@ def test_killed_at_random_moments(twelve, tmp_path):
     assert len(states & set(range(1, 13))) >= 2, states
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)])
 def test_terminated(tmp_path, number, code):
     raw, out = tmp_path / "raw", tmp_path / "out"
     for index in range(24):
