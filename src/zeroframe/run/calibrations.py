@@ -7,7 +7,7 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_in_flat
+from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_card, share_in_flat
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.own_masks import read_own_mask
@@ -134,14 +134,24 @@ class CalibrationStore:
         flat = next((other for other in frame.steps.uses if other.divides), None)
         if flat is None:
             return 0.0
-        uses = self._plan.group(flat.name).frames[0].steps.uses
-        known = next((other for other in uses if other.name == use.name), None)
-        if known is None:
-            return 0.0
-        darks = [
-            other for other in uses if other.name != use.name and not other.divides and self._is_within(known, other)
+        frames = self._plan.group(flat.name).frames
+        within = [
+            other
+            for other in frames[0].steps.uses
+            if other.name != use.name and not other.divides and self._is_within(use, other)
         ]
-        return share_in_flat(self._cache.number(flat.name, FLAT_LEVEL_CARD), known.scale, [one.scale for one in darks])
+        level = self._cache.number(flat.name, FLAT_LEVEL_CARD)
+        shares = [self._mean_scale(frames, flat.name, each) for each in within]
+        return share_in_flat(level, self._mean_scale(frames, flat.name, use), shares)
+
+    def _mean_scale(self, frames: Sequence[NightFrame], flat: str, use: Use) -> float:
+        """Return what a combined frame was multiplied by when it was subtracted from those of a flat, in the mean."""
+        known = [each.steps.of(use.kind) for each in frames]
+        scales = [
+            0.0 if one is None or one.name != use.name else 1.0 if one.scale is None else one.scale for one in known
+        ]
+        said = self._cache.number(flat, share_card(calibration_kind(use.kind).card)) if 0.0 not in scales else None
+        return sum(scales) / len(scales) if said is None else said
 
     def _share_within(self, frame: NightFrame, use: Use) -> float:
         """Return how much of a combined frame other combined frames take away again that are subtracted.

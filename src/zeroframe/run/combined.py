@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, brightest_hundredth, level_of_flat
+from zeroframe.frames.calibration_frames import (
+    FLAT_LEVEL_CARD,
+    NO_CALIBRATION,
+    brightest_hundredth,
+    level_of_flat,
+    share_card,
+)
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
@@ -51,6 +57,8 @@ _LEVEL_PIXELS = 100_000
 _LIT = 0.5
 #: Flats weigh by their light where their plain average would have so many times the variance.
 _WORTH_WEIGHTS = 1.04
+#: What of bias and dark is in a flat is said where it is so much off what was subtracted from each of its frames.
+_SHARE_DIFFERS = 0.01
 
 
 @dataclass(frozen=True)
@@ -210,6 +218,7 @@ class _GroupOrigin(Origin):
             cards |= self._gain_cards(paths)
         if self._group.scaled_by_level:
             cards |= _normalise(combined, uncertainty)
+            cards |= self._part_cards(paths, prepared)
         mask = combined.mask if int(combined.counts.min()) == 0 else None
         done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
         said = {word: value for word, (value, _) in cards.items()} | {
@@ -220,6 +229,24 @@ class _GroupOrigin(Origin):
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _part_cards(self, paths: Sequence[Path], prepared: Prepared) -> dict[str, tuple[Any, str]]:
+        """Say how much of bias and dark is in a flat in the mean, where its frames differ in exposure or level."""
+        levels = np.array([self.levels[path] for path in paths])
+        factors = float(np.median(levels)) / levels
+        weights = 1.0 / np.array(prepared.spec.variances or [1.0] * len(paths))
+        cards: dict[str, tuple[Any, str]] = {}
+        frames = [self._frames[path].frame for path in paths]
+        for use in frames[0].steps.uses:
+            same = [each for frame in frames for each in frame.steps.uses if each.name == use.name]
+            if use.divides or len(same) < len(frames):
+                continue
+            scales = np.array([1.0 if each.scale is None else each.scale for each in same])
+            share = float(np.average(factors * scales, weights=weights))
+            card = calibration_kind(use.kind).card
+            if not abs(share - scales.mean()) <= _SHARE_DIFFERS * scales.mean() and np.isfinite(share):
+                cards[share_card(card)] = (share, f"of {card} in this flat, in the mean of its frames")
+        return cards
 
     @property
     def right(self) -> OutputMark | None:
