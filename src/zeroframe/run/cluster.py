@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.frames.stored import StoredFile
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan, StoredMask
+    from zeroframe.run.combined import Combination
     from zeroframe.run.frame import Made
     from zeroframe.run.outcomes import MaskOutcome, NightOutcome
     from zeroframe.run.session import NightSession
@@ -87,27 +88,18 @@ class GroupTask:
 
     Attributes
     ----------
-    group : Group
-        How.
-    frames : tuple of NightOutcome
-        Its frames, as they ended.
+    what : Combination
+        The group.
     out : pathlib.Path
         The folder of results.
-    used : mapping of str to str
-        Names and keys of the combined frames that the noise of a frame is known from.
-    right : OutputMark or None
-        Of the combined frame that is there already.
     overwrite : bool or Replaceable
         What of a file that is there may be replaced.
     stored : mapping of str to StoredFile or StoredMask
         Combined frames and masks that lie elsewhere.
     """
 
-    group: Group
-    frames: tuple[NightOutcome, ...]
+    what: Combination
     out: Path
-    used: Mapping[str, str]
-    right: OutputMark | None
     overwrite: Overwrite
     stored: Mapping[str, StoredFile | StoredMask]
 
@@ -215,23 +207,22 @@ def combine_task(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
     """
     # the noise is wanted of what is used, and nothing is kept of the result
     means = Resources(task.overwrite, default_limit_bytes() // usable_cores(), 1, None)
-    outcome, told = combine_group(
-        task.group, task.frames, {}, means, task.out, new_cache(task.out, task.stored), task.used, task.right
-    )
-    if outcome.combined.is_there or (task.right is not None and not task.overwrite):
+    what, out = task.what, task.out
+    outcome, told = combine_group(what, {}, means, out, new_cache(out, task.stored))
+    if outcome.combined.is_there or (what.right is not None and not task.overwrite):
         return outcome, told
     keys = {
-        each.outcome.target.relative_to(task.out).as_posix(): each.outcome.key
-        for each in task.frames
+        each.outcome.target.relative_to(out).as_posix(): each.outcome.key
+        for each in what.frames
         if each.outcome.is_there and each.outcome.target is not None
     }
     try:
-        mark = matching_mark(task.group.target, group_key(task.group, keys, task.used), None)
+        mark = matching_mark(what.group.target, group_key(what.group, keys, what.used), None)
     except FileNotFoundError:  # it failed for another reason
         return outcome, told
     if not isinstance(mark, OutputMark):
         return outcome, told
-    again, told = combine_task(replace(task, right=mark, overwrite=False))
+    again, told = combine_task(replace(task, what=replace(what, right=mark), overwrite=False))
     return replace(again, combined=replace(again.combined, state="done", reason="")), told
 
 
@@ -302,27 +293,20 @@ class ExecutorBackend:
         bare, replaces = bare_plan(self._plan, frame), self._may_replace(frame.target)
         return self._do(calibrate_task, FrameTask(frame, bare, used, right, self._check_sums, replaces))
 
-    def combine(
-        self,
-        group: Group,
-        frames: Sequence[NightOutcome],
-        used: Mapping[str, str],
-        right: OutputMark | None,
-        busy: int,
-    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+    def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Combine a group, on one worker while others have work; when there is no other, on all, by bands of rows.
 
         Then noise is measured and the result written from here. Flats are scaled as they are read, which a band is not.
         See `Backend.combine`.
         """
-        out, replaces = self._plan.out, self._may_replace(group.target)
+        group, out, replaces = what.group, self._plan.out, self._may_replace(what.group.target)
         if busy == 1 and not group.scaled_by_level:
             means = replace(self._means, overwrite=replaces, executor=self._executor)
-            return combine_group(group, frames, {}, means, out, new_cache(out, self._stored), used, right)
+            return combine_group(what, {}, means, out, new_cache(out, self._stored))
         try:
-            return self._do(combine_task, GroupTask(group, tuple(frames), out, used, right, replaces, self._stored))
+            return self._do(combine_task, GroupTask(what, out, replaces, self._stored))
         except JobLostError as error:
-            return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(frames)
+            return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(what.frames)
 
     def compare(
         self,

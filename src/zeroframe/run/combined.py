@@ -27,6 +27,7 @@ from zeroframe.run.keys import KEY_CARD, group_key
 from zeroframe.run.outcomes import GroupOutcome, NightOutcome
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands, sample_bands
+from zeroframe.stacks.stack import Stack, StackView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,9 +43,8 @@ if TYPE_CHECKING:
     from zeroframe.run.record import OutputMark
     from zeroframe.stacks.combine import Combined
     from zeroframe.stacks.measured import Prepared
-    from zeroframe.stacks.stack import Stack
 
-__all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
+__all__ = ["Combination", "ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts, and a dark saw light.
 _SATURATED = 0.01
@@ -62,34 +62,16 @@ _SHARE_DIFFERS = 0.01
 
 
 @dataclass(frozen=True)
-class ScaledStack:
+class ScaledStack(StackView):
     """A stack of which each frame is multiplied by a factor.
 
     Attributes
     ----------
-    stack : Stack
-        The frames.
     factors : tuple of float
-        One for each.
+        One for each frame.
     """
 
-    stack: Stack
     factors: tuple[float, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What each frame is called."""
-        return self.stack.names
-
-    @property
-    def shape_yx(self) -> tuple[int, int]:
-        """Shape of each frame."""
-        return self.stack.shape_yx
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """That of the stack."""
-        return self.stack.dtype
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""
@@ -370,24 +352,37 @@ def _normalise(combined: Combined, uncertainty: NDArray[Any] | None) -> dict[str
     return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio")}
 
 
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """A group that is to be combined, and what is known of it by then.
+
+    Attributes
+    ----------
+    group : Group
+        What is combined, and how.
+    frames : tuple of NightOutcome
+        Its frames, in whatever state they ended.
+    used : mapping of str to str
+        Names and keys of the combined frames that the noise of a frame is known from.
+    right : OutputMark or None
+        Of the combined frame that is there already.
+    """
+
+    group: Group
+    frames: tuple[NightOutcome, ...]
+    used: Mapping[str, str]
+    right: OutputMark | None
+
+
 def combine_group(
-    group: Group,
-    frames: Sequence[NightOutcome],
-    kept: Mapping[Path, NDArray[Any]],
-    means: Resources,
-    out: Path,
-    cache: CalibrationCache,
-    used: Mapping[str, str],
-    right: OutputMark | None,
+    what: Combination, kept: Mapping[Path, NDArray[Any]], means: Resources, out: Path, cache: CalibrationCache
 ) -> tuple[GroupOutcome, list[NightOutcome]]:
     """Combine the frames of a group that are there, and write the result.
 
     Parameters
     ----------
-    group : Group
-        What is combined, and how.
-    frames : sequence of NightOutcome
-        Its frames, in whatever state they ended.
+    what : Combination
+        The group.
     kept : mapping of path to ndarray
         Pixels that stayed in memory, by target.
     means : Resources
@@ -396,10 +391,6 @@ def combine_group(
         The folder of results.
     cache : CalibrationCache
         Takes the result for those who need it.
-    used : mapping of str to str
-        Names and keys of the combined frames that the noise of a frame is known from.
-    right : OutputMark or None
-        Of the combined frame that is there already.
 
     Returns
     -------
@@ -407,6 +398,7 @@ def combine_group(
     list of NightOutcome
         The frames again; those that were not combined are ``left out``.
     """
+    group, frames, used, right = what.group, what.frames, what.used, what.right
     there = [each for each in frames if each.outcome.is_there]
     left_out, flags = left_out_frames(group, there)
     told = [_told(each, left_out) for each in frames]

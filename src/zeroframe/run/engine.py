@@ -16,6 +16,7 @@ from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses
 from zeroframe.run.checks import check_files
+from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.kept import kept_figures, result_of_kept
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
@@ -245,10 +246,10 @@ class _Run:
         """Combine a group."""
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
         right = self._session.statuses.groups[group.name].mark
-        frames = [self._frames[frame.name] for frame in group.frames]
-        made = attempt(group.target, self._backend.combine, group, frames, used, right, busy)
+        frames = tuple(self._frames[frame.name] for frame in group.frames)
+        made = attempt(group.target, self._backend.combine, Combination(group, frames, used, right), busy)
         if isinstance(made, FrameError):
-            made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), frames
+            made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), list(frames)
         outcome, told = made
         self._groups[group.name] = outcome
         log_outcome(group.target, outcome.combined.state, outcome.combined.reason)
