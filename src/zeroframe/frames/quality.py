@@ -31,8 +31,6 @@ __all__ = ["Flag", "FrameQuality", "flag_frames", "measure_frame", "stated_noise
 _CELLS, _CELL_ROWS = 32, 8
 _SPREAD_PIXELS = 40_000
 _WITHIN_SPREADS = 5.0
-#: Levels are subtracted row by row, so what was at the limit of the converter is no longer at one value.
-_NEARLY_SATURATED = 0.999
 
 #: Fewer frames cannot say which of them is the odd one.
 _FEWEST_TO_COMPARE = 3
@@ -91,7 +89,6 @@ def measure_frame(
     pixels: NDArray[Any],
     *,
     is_flat: bool = False,
-    saturated_at: float | None = None,
     colours: ColourPattern | None = None,
     empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> FrameQuality:
@@ -103,8 +100,6 @@ def measure_frame(
         A calibrated frame; not finite where masked.
     is_flat : bool
         Whether the shape of its light is measured.
-    saturated_at : float, optional
-        The value of a saturated pixel in this frame, that is less what was subtracted; None: it is not known.
     colours : ColourPattern, optional
         Of the frame: what it is like is measured within each colour, and the mean of that is told.
     empty : callable, optional
@@ -113,7 +108,8 @@ def measure_frame(
     Returns
     -------
     FrameQuality
-        Level, noise and map from up to 256 rows; saturated and not finite pixels counted on all.
+        Level, noise and map from up to 256 rows; pixels that are not finite counted on all. What is
+        saturated is told by the raw numbers, and not here.
 
     Examples
     --------
@@ -123,7 +119,6 @@ def measure_frame(
     >>> round(quality.level_adu), round(quality.noise_adu), quality.cells_adu.shape
     (100, 4, (32, 32))
     """
-    saturated, non_finite = _count_extremes(pixels, saturated_at)
     bands = _bands(len(pixels))
     height = bands[0].stop - bands[0].start
     sample = empty((len(bands), height, pixels.shape[1]), pixels.dtype)
@@ -133,7 +128,7 @@ def measure_frame(
         measured = _measured_by_colour(pixels, sample, colours, is_flat=is_flat)
     else:
         measured = _measured(sample, sampled_level(pixels), is_flat=is_flat)
-    return replace(measured, saturated=saturated, non_finite=non_finite, pixels=pixels.size)
+    return replace(measured, non_finite=_count_non_finite(pixels), pixels=pixels.size)
 
 
 def _measured_by_colour(
@@ -268,13 +263,10 @@ def _cells(sample: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(by_column.reshape(bands, across, -1).mean(axis=2), dtype=np.float32)
 
 
-def _count_extremes(pixels: NDArray[Any], saturated_at: float | None) -> tuple[int, int]:
-    """Count saturated and not finite pixels; where the extremes say that there are none, nothing more is looked at."""
-    highest, lowest = float(pixels.max()), float(pixels.min())
-    non_finite = 0 if np.isfinite(highest) and np.isfinite(lowest) else int(pixels.size - np.isfinite(pixels).sum())
-    if saturated_at is None or highest < _NEARLY_SATURATED * saturated_at:
-        return 0, non_finite
-    return int(np.count_nonzero(pixels >= _NEARLY_SATURATED * saturated_at)), non_finite
+def _count_non_finite(pixels: NDArray[Any]) -> int:
+    """Count pixels that are not finite; where the extremes say that there are none, nothing more is looked at."""
+    extremes = (float(pixels.max()), float(pixels.min()))
+    return 0 if np.isfinite(extremes).all() else int(pixels.size - np.isfinite(pixels).sum())
 
 
 @dataclass(frozen=True, slots=True)

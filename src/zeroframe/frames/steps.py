@@ -250,12 +250,6 @@ class Steps:
         used = self.of(Kind.DARK)
         return None if used is None else used.scale
 
-    @property
-    def flat_min_value(self) -> float | None:
-        """The flat, brought to a level of 1, is no lower than this."""
-        used = self.of(Kind.FLAT)
-        return None if used is None else used.min_value
-
 
 @dataclass(frozen=True, slots=True)
 class Electronics:

@@ -31,6 +31,8 @@ __all__ = [
     "BiasPolicy",
     "BiasRecipe",
     "Borrow",
+    "CalibrationsFirst",
+    "CalibrationsRecipe",
     "CombineRecipe",
     "DarkRecipe",
     "FindingsRecipe",
@@ -53,6 +55,7 @@ BiasPolicy = Literal["auto", "always", "never"]
 Missing = Literal["leave", "fail"]
 LampColour = Literal["divided out", "kept"]
 Borrow = Literal["both", "earlier", "none"]
+CalibrationsFirst = Literal["nearest", "raw", "stored"]
 #: Patterns that a recipe may name.
 PATTERN_WORDS = ("RGGB", "BGGR", "GRBG", "GBRG", "none")
 _Statistic = Literal["average", "median", "sum"]
@@ -335,6 +338,30 @@ class NightsRecipe:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class CalibrationsRecipe:
+    """Combined biases, darks, flats and masks that exist already; see docs/calibrations.md."""
+
+    folders: tuple[str, ...] = field(
+        default=(),
+        metadata=key.names(
+            "folders of combined frames and masks that exist already, made by whatever program; they are read only",
+            "a list of folders",
+        ),
+    )
+    greatest_age_days: float = field(
+        default=365.0, metadata=key.number("days that may lie between such a frame and one that it calibrates")
+    )
+    first: CalibrationsFirst = field(
+        default="nearest",
+        metadata=key.choice(
+            "which come first: those of the 'nearest' night, and of one night those made of raw frames; those made of "
+            "'raw' frames wherever some fit; or those that are 'stored' already",
+            get_args(CalibrationsFirst),
+        ),
+    )
+
+
 def kind_names() -> tuple[str, ...]:
     """Return the names of all kinds of calibration."""
     return tuple(row.kind.value for row in calibration_kinds())
@@ -408,6 +435,7 @@ class NightRecipe:
     steps: StepsRecipe = field(default_factory=StepsRecipe)
     masks: MaskRecipe = field(default_factory=MaskRecipe)
     tolerances: Tolerances = field(default_factory=Tolerances)
+    calibrations: CalibrationsRecipe = field(default_factory=CalibrationsRecipe)
     nights: NightsRecipe = field(default_factory=NightsRecipe)
     findings: FindingsRecipe = field(default_factory=FindingsRecipe)
     others: tuple[tuple[str, CombineRecipe], ...] = ()

@@ -276,6 +276,7 @@ def _nobody(
     for reason, _ in reasons:
         left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
         advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""
+        advice += ", and this folder with --calibrations" if reason == COMBINED_ALREADY else ""
     bad = "".join(f"\n  {each.problem}" for each in refused)
     what = "" if only is None else f"{only} "
     return f"{raw}: no {what}frame that can be used ({listed}{left}); {advice}{bad}"

@@ -31,11 +31,12 @@ def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> l
     wanted = frame.traits
     alike = [
         group
-        for group in plan.groups
+        for group in plan.calibrations
         if group.kind == kind
-        and len(group.frames) >= fewest
+        and group.count >= fewest
+        and (group.stored is None or fewest == 1 or group.stored.tells_noise)
         and _read_out(group.traits) == _read_out(wanted)
-        and group.frames[0].recipe == frame.recipe
+        and group.has_recipe(frame.recipe)
     ]
     return sorted(alike, key=lambda group: nights_apart(wanted, group.traits) or 0) if len(alike) > 1 else alike
 
@@ -142,7 +143,7 @@ def uses_within(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
     it, too (`zeroframe.run.keys.group_key`).
     """
     flats = [plan.group(name) for name in divisor_uses(frame)]
-    return tuple(dict.fromkeys(use.name for flat in flats for one in flat.frames for use in one.steps.uses))
+    return tuple(dict.fromkeys(use.name for flat in flats for uses in flat.uses for use in uses))
 
 
 def group_uses(plan: NightPlan, group: Group) -> tuple[str, ...]:

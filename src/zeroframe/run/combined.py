@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, brightest_hundredth, level_of_flat
+from zeroframe.frames.calibration_frames import (
+    FLAT_LEVEL_CARD,
+    NO_CALIBRATION,
+    brightest_hundredth,
+    level_of_flat,
+    share_card,
+)
 from zeroframe.frames.colours import COLOUR_LEVEL_CARD, PHASES, colour_bands, levels_of_colours, whole_cells
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.statistics import sampled_level
@@ -22,6 +28,7 @@ from zeroframe.run.keys import KEY_CARD, group_key
 from zeroframe.run.outcomes import GroupOutcome, NightOutcome
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands, sample_bands
+from zeroframe.stacks.stack import Stack, StackView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +45,8 @@ if TYPE_CHECKING:
     from zeroframe.run.record import OutputMark
     from zeroframe.stacks.combine import Combined
     from zeroframe.stacks.measured import Prepared
-    from zeroframe.stacks.stack import Stack
 
-__all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
+__all__ = ["Combination", "ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts, and a dark saw light.
 _SATURATED = 0.01
@@ -53,37 +59,21 @@ _LEVEL_PIXELS = 100_000
 _LIT = 0.5
 #: Flats weigh by their light where their plain average would have so many times the variance.
 _WORTH_WEIGHTS = 1.04
+#: What of bias and dark is in a flat is said where it is so much off what was subtracted from each of its frames.
+_SHARE_DIFFERS = 0.01
 
 
 @dataclass(frozen=True)
-class ScaledStack:
+class ScaledStack(StackView):
     """A stack of which each frame is multiplied by a factor.
 
     Attributes
     ----------
-    stack : Stack
-        The frames.
     factors : tuple of tuple of float
         One for each frame; of a colour sensor four, for the places of the cell of 2 x 2 pixels.
     """
 
-    stack: Stack
     factors: tuple[tuple[float, ...], ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What each frame is called."""
-        return self.stack.names
-
-    @property
-    def shape_yx(self) -> tuple[int, int]:
-        """Shape of each frame."""
-        return self.stack.shape_yx
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """That of the stack."""
-        return self.stack.dtype
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""
@@ -237,6 +227,7 @@ class _GroupOrigin(Origin):
             cards |= self._gain_cards(paths)
         if self._group.scaled_by_level:
             cards |= _normalise(combined, uncertainty, self._group)
+            cards |= self._part_cards(paths, prepared)
         mask = combined.mask if int(combined.counts.min()) == 0 else None
         done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
         said = {word: value for word, (value, _) in cards.items()} | {
@@ -247,6 +238,24 @@ class _GroupOrigin(Origin):
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _part_cards(self, paths: Sequence[Path], prepared: Prepared) -> dict[str, tuple[Any, str]]:
+        """Say how much of bias and dark is in a flat in the mean, where its frames differ in exposure or level."""
+        levels = np.array([self.levels[path] for path in paths])
+        factors = float(np.median(levels)) / levels
+        weights = 1.0 / np.array(prepared.spec.variances or [1.0] * len(paths))
+        cards: dict[str, tuple[Any, str]] = {}
+        frames = [self._frames[path].frame for path in paths]
+        for use in frames[0].steps.uses:
+            same = [each for frame in frames for each in frame.steps.uses if each.name == use.name]
+            if use.divides or len(same) < len(frames):
+                continue
+            scales = np.array([1.0 if each.scale is None else each.scale for each in same])
+            share = float(np.average(factors * scales, weights=weights))
+            card = calibration_kind(use.kind).card
+            if not abs(share - scales.mean()) <= _SHARE_DIFFERS * scales.mean() and np.isfinite(share):
+                cards[share_card(card)] = (share, f"of {card} in this flat, in the mean of its frames")
+        return cards
 
     @property
     def right(self) -> OutputMark | None:
@@ -380,24 +389,37 @@ def _normalise(combined: Combined, uncertainty: NDArray[Any] | None, group: Grou
     return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio"), **cards}
 
 
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """A group that is to be combined, and what is known of it by then.
+
+    Attributes
+    ----------
+    group : Group
+        What is combined, and how.
+    frames : tuple of NightOutcome
+        Its frames, in whatever state they ended.
+    used : mapping of str to str
+        Names and keys of the combined frames that the noise of a frame is known from.
+    right : OutputMark or None
+        Of the combined frame that is there already.
+    """
+
+    group: Group
+    frames: tuple[NightOutcome, ...]
+    used: Mapping[str, str]
+    right: OutputMark | None
+
+
 def combine_group(
-    group: Group,
-    frames: Sequence[NightOutcome],
-    kept: Mapping[Path, NDArray[Any]],
-    means: Resources,
-    out: Path,
-    cache: CalibrationCache,
-    used: Mapping[str, str],
-    right: OutputMark | None,
+    what: Combination, kept: Mapping[Path, NDArray[Any]], means: Resources, out: Path, cache: CalibrationCache
 ) -> tuple[GroupOutcome, list[NightOutcome]]:
     """Combine the frames of a group that are there, and write the result.
 
     Parameters
     ----------
-    group : Group
-        What is combined, and how.
-    frames : sequence of NightOutcome
-        Its frames, in whatever state they ended.
+    what : Combination
+        The group.
     kept : mapping of path to ndarray
         Pixels that stayed in memory, by target.
     means : Resources
@@ -406,10 +428,6 @@ def combine_group(
         The folder of results.
     cache : CalibrationCache
         Takes the result for those who need it.
-    used : mapping of str to str
-        Names and keys of the combined frames that the noise of a frame is known from.
-    right : OutputMark or None
-        Of the combined frame that is there already.
 
     Returns
     -------
@@ -417,6 +435,7 @@ def combine_group(
     list of NightOutcome
         The frames again; those that were not combined are ``left out``.
     """
+    group, frames, used, right = what.group, what.frames, what.used, what.right
     there = [each for each in frames if each.outcome.is_there]
     left_out, flags = left_out_frames(group, there)
     told = [_told(each, left_out) for each in frames]
