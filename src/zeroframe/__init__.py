@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from zeroframe.verbs.ccddata import read_ccd
     from zeroframe.verbs.ccdmask import ccdmask
     from zeroframe.verbs.collection import ImageFileCollection
+    from zeroframe.verbs.colours import split_colours
     from zeroframe.verbs.combine import combine
     from zeroframe.verbs.combiner import Combiner
     from zeroframe.verbs.cosmic_rays import cosmicray_lacosmic, cosmicray_median
@@ -153,6 +154,7 @@ __all__ = [
     "simulate_biases",
     "simulate_night",
     "slice_from_string",
+    "split_colours",
     "subtract_bias",
     "subtract_dark",
     "subtract_overscan",
@@ -235,6 +237,7 @@ _HOME = {
     "simulate_biases": "simulate",
     "simulate_night": "simulate",
     "slice_from_string": "verbs.slices",
+    "split_colours": "verbs.colours",
     "subtract_bias": "verbs.calibration",
     "subtract_dark": "verbs.calibration",
     "subtract_overscan": "verbs.overscan",
