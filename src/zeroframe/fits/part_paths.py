@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path, PosixPath
 from typing import Any
 
-__all__ = ["PartPath", "part_path"]
+__all__ = ["PartPath", "file_of", "part_path"]
 
 
 class PartPath(PosixPath):
@@ -83,3 +83,14 @@ def part_path(file: Path, extensions: tuple[int, ...], label: str = "") -> PartP
     path = PartPath(f"{file}[{label}]" if label else str(file))
     path.__dict__.update(_file=file, _extensions=extensions, _label=label)
     return path
+
+
+def file_of(path: Path) -> Path:
+    """Return the file that a path is of: of a part of a file, the file.
+
+    Examples
+    --------
+    >>> file_of(part_path(Path("n1.fits"), (1, 2), "chip1")), file_of(Path("n2.fits"))
+    (PosixPath('n1.fits'), PosixPath('n2.fits'))
+    """
+    return path.file if isinstance(path, PartPath) else path

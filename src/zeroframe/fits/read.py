@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import DamagedError, FrameError, HeaderWarning, UsageError
+from zeroframe.errors import DamagedError, FrameError, HeaderWarning, UnsupportedError, UsageError
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.decode import decode_pixels
 from zeroframe.fits.fingerprint import FileMark, Fingerprint
@@ -169,7 +169,8 @@ def _read_part(
     expected = scan(path)
     image = expected.image()
     layout = image.layout
-    assert layout is not None
+    if layout is None:
+        raise UnsupportedError(path, "holds no image", "leave it out")
     hdus: list[Hdu] = []
     pixels: np.ndarray[Any, Any] | None = None
     row = 0

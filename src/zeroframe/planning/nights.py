@@ -19,7 +19,7 @@ from zeroframe.fits.inputs import Inputs
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
 from zeroframe.headers.survey import survey, tree_files
 from zeroframe.planning.calendar import make_calendar
-from zeroframe.planning.detect import look_at_pixels
+from zeroframe.planning.detect import look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.targets import check_output_folder, refuse_among, refuse_within
@@ -100,6 +100,7 @@ class NightSeries:
         own = survey([Path(each) for each in night.files], workers=workers)
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
+        found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes)
         evidence = look_at_pixels(found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
         plan = planner.plan(found, self.recipe, evidence)
         # what one night writes may lie where the frames of another one do
