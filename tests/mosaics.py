@@ -10,7 +10,7 @@ from zeroframe.simulate.mosaic_frames import mosaic_sensors
 
 
 def truths(camera, seed):
-    """Return for each chip the sky of the first science frame in ADU of a frame over its flat, and what is hit in any."""
+    """Return for each chip the sky of science frames in ADU over their flat, what is hit in any, and hot pixels."""
     sensors = mosaic_sensors(camera, seed)
     specs = list(night_specs(camera))
     science = [n for n, spec in enumerate(specs) if spec.kind == "science"]
@@ -32,7 +32,7 @@ def gain_map(chip):
     return gains
 
 
-def results(camera, out, pattern="obs{number:03d}{chip}.fits"):
+def results(camera, out):
     """Return the calibrated science frames of each chip: (data, sigma, bad)."""
     specs = night_specs(camera)
     found = []

@@ -43,9 +43,9 @@ _NOISE_DIFFERS = 0.1
 _GOOD_GAIN = 0.03
 #: A header's gain is wrong where it differs from the flats by so many errors, and by this fraction: light that spreads
 #: to neighbours ("brighter-fatter") lowers the noise of flats by as much.
-_GAIN_ERRORS, _GAIN_DIFFERS = 4.0, 0.015
-#: One factor for all, where their scatter about it is no more than this times what their errors allow.
-_ALIKE = 4.0
+_GAIN_ERRORS, _GAIN_DIFFERS = 5.0, 0.015
+#: One factor for all, by so many of its errors, where their scatter about it is no more than this times what their errors allow.
+_COMMON_ERRORS, _ALIKE = 4.0, 9.0
 
 #: So far from where the header has it the border of two amplifiers is looked for, on so many lines, by a jump of the
 #: level by so many errors, with so many columns at least on each side of it.
@@ -379,7 +379,7 @@ def _with_gains(
         common = float(np.average(off, weights=weights))
         error = float(1.0 / np.sqrt(np.sum(weights)))
         scatter = float(np.sum(np.square(np.array(off) - common) * weights)) / (len(off) - 1)
-        if abs(common) > max(_GAIN_ERRORS * error, _GAIN_DIFFERS) and scatter < _ALIKE:
+        if abs(common) > max(_COMMON_ERRORS * error, _GAIN_DIFFERS) and scatter < _ALIKE:
             said = (
                 f"the header's gains are {100 * abs(common):.1f} ± {100 * error:.1f} % too "
                 f"{'high' if common > 0 else 'low'}, by the flats of {len(off)} amplifiers; they are used without that"
