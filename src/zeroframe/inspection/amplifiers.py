@@ -44,7 +44,7 @@ _GOOD_GAIN = 0.03
 #: A header's gain is wrong where it differs from the flats by so many errors, and by this fraction: light that spreads
 #: to neighbours ("brighter-fatter") lowers the noise of flats by as much.
 _GAIN_ERRORS, _GAIN_DIFFERS = 5.0, 0.015
-#: One factor for all, by so many of its errors, where their scatter about it is no more than this times what their errors allow.
+#: One factor for all, by so many of its errors, where gains scatter about it by no more than this times their errors.
 _COMMON_ERRORS, _ALIKE = 4.0, 9.0
 
 #: So far from where the header has it the border of two amplifiers is looked for, on so many lines, by a jump of the

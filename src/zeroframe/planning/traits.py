@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.fits import Cards
+from zeroframe.headers.colours import COLOUR_SETTING
 from zeroframe.planning.plan import Configuration
 
 if TYPE_CHECKING:
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
 
-__all__ = ["Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "settings_of", "split_nights"]
+__all__ = [
+    "Moment",
+    "NightSplit",
+    "emptiest_hours",
+    "moment_of",
+    "read_traits",
+    "settings_of",
+    "split_nights",
+]
 
 _SILENT = frozenset(("", "unknown", "undefined", "n/a", "none", "null"))
 _DAY_S = 86400.0
@@ -120,7 +129,8 @@ def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[s
     >>> settings_of(cards, read_facts(cards))
     (('camera', 'A'), ('read-out mode', 'Fast'))
     """
-    return (*_settings(cards), *_gain_setting(cards, facts))
+    colours = () if facts.colours is None else ((COLOUR_SETTING, facts.colours.letters),)
+    return (*_settings(cards), *_gain_setting(cards, facts), *colours)
 
 
 _CHIP = "chip"
