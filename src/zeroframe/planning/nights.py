@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import OutputError
 from zeroframe.fits.inputs import Inputs
+from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
 from zeroframe.headers.survey import survey, tree_files
 from zeroframe.planning.calendar import make_calendar
@@ -118,7 +119,7 @@ class NightSeries:
                 break
             kinds = {kind for each in wanted for kind in (each, *calibration_kind(each).needs)}
             paths = [Path(path) for other in others for kind in kinds for path in other.calibrations[kind]]
-            known = {item.path for item in lent}
+            known = {file_of(item.path) for item in lent}
             new = [path for path in paths if path not in known]
             if new:
                 lent += survey(new, workers=workers)
@@ -183,7 +184,7 @@ class _Planner:
 
     def _folder(self, path: Path) -> Path:
         """Return where the result of a raw frame goes within the folder of the night."""
-        lender = self.lenders.get(path)
+        lender = self.lenders.get(file_of(path))
         whose = self.night if lender is None else lender
         within = Path(os.path.relpath(path.parent, whose.folder))
         within = Path() if ".." in within.parts else within  # a file that takes no part lies elsewhere
