@@ -35,7 +35,9 @@ OTHERS = {
     "what is decided beforehand, which stands in the key": {
         *(
             "headers/cameras.py",
+            "headers/amplifier_words.py",
             "headers/detectors.py",
+            "headers/geometry.py",
             "planning/targets.py",
             "planning/first_steps.py",
             "headers/survey.py",

@@ -94,7 +94,7 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
     Configuration
     """
     facts = item.facts
-    shape_yx, binning_xy, unit = item.form
+    shape_yx, binning_xy, unit, _ = item.form
     ny, nx = shape_yx or (0, 0)
     cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
     if facts is None:
@@ -107,9 +107,16 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
         filter_name=facts.filter_name,
         temperature_c=facts.temperature_c,
         gain_e_per_adu=facts.gain_e_per_adu,
-        settings=settings_of(cards, facts),
+        settings=_with_detector(settings_of(cards, facts), item.detector),
         night=night,
     )
+
+
+def _with_detector(settings: tuple[tuple[str, str], ...], detector: str) -> tuple[tuple[str, str], ...]:
+    """Return settings that tell the detectors of one file apart, where no word of the headers does."""
+    if not detector or any(sort == _CHIP for sort, _ in settings):
+        return settings
+    return (*settings, (_CHIP, detector))
 
 
 def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[str, str], ...]:
@@ -124,6 +131,9 @@ def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[s
     """
     colours = () if facts.colours is None else ((COLOUR_SETTING, facts.colours.letters),)
     return (*_settings(cards), *_gain_setting(cards, facts), *colours)
+
+
+_CHIP = "chip"
 
 
 @cache
