@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zeroframe.cli.calibrate import NightResources, carry_out_plan
+from zeroframe.cli.library import add_results, prepare_library
 from zeroframe.cli.options import (
     COMBINE,
     OK,
@@ -25,6 +26,8 @@ from zeroframe.cli.options import (
     IgnoreChecksums,
     Interpolate,
     Json,
+    LibraryAdd,
+    LibraryAsked,
     MemLimit,
     MethodAsked,
     Out,
@@ -140,6 +143,8 @@ def _command(job: str) -> Callable[..., int]:
         overscan_order: OverscanOrder = None,
         own_mask: OwnMask = None,
         calibrations: CalibrationsAsked = None,
+        library: LibraryAsked = None,
+        library_add: LibraryAdd = False,
         interpolate: Interpolate = None,
         method: MethodAsked = None,
         clip: ClipAsked = None,
@@ -169,6 +174,7 @@ def _command(job: str) -> Callable[..., int]:
             "overscan_order": overscan_order,
             "own_mask": own_mask,
             "calibrations": calibrations or None,
+            "library": library,
             "interpolate": interpolate,
             "method": method,
             "clip": clip,
@@ -181,7 +187,11 @@ def _command(job: str) -> Callable[..., int]:
         means = NightResources(
             dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
         )
-        return _carried_out(job, raw, out, _recipe_of(job, recipe, said), means, by_night=by_night, overwrite=overwrite)
+        wanted = _recipe_of(job, recipe, said)
+        if library_add:
+            prepare_library(wanted, by_night=by_night)
+        code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite)
+        return max(code, add_results(out, wanted, code, means)) if library_add and not dry_run else code
 
     return run
 

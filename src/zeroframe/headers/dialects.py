@@ -430,8 +430,8 @@ def _section_within(text: str, shape_yx: tuple[int, int] | None) -> Section:
 
 def _is_combined(reader: _Reader) -> bool:
     flag = reader.cards.get("COMBINED")
-    count = _whole(reader.value("NCOMBINE"))
-    return flag is True or (isinstance(flag, str) and flag.strip().upper() in {"T", "TRUE"}) or (count or 0) > 1
+    count = max(_whole(reader.value(word)) or 0 for word in ("NCOMBINE", "STACKCNT"))
+    return flag is True or (isinstance(flag, str) and flag.strip().upper() in {"T", "TRUE"}) or count > 1
 
 
 def _kind(reader: _Reader, file_name: str) -> tuple[Kind | None, str, bool, bool]:

@@ -295,6 +295,8 @@ class StoredMask:
     shape_yx : tuple of int
         Of those frames as they were read.
     binning_xy : tuple of int
+    settings : tuple of (str, str)
+        What else its header says of how the sensor was read, as that of a frame.
     """
 
     name: str
@@ -302,6 +304,7 @@ class StoredMask:
     recipes: tuple[FrameRecipe, ...]
     shape_yx: tuple[int, int]
     binning_xy: tuple[int, int]
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

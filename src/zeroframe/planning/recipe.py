@@ -326,6 +326,12 @@ class CalibrationsRecipe:
             "a list of folders",
         ),
     )
+    library: str | None = field(
+        default=None,
+        metadata=key.name(
+            "a library of such frames, or its URL, as zeroframe library add makes it", "the name of a folder", "library"
+        ),
+    )
     greatest_age_days: float = field(
         default=365.0, metadata=key.number("days that may lie between such a frame and one that it calibrates")
     )

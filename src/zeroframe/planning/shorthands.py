@@ -31,7 +31,7 @@ _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers
 _OF_MASKS = ("own_mask", "interpolate")
 _OF_ALL = ("compress",)
 #: What shorthands call keys of ``[calibrations]``.
-_OF_CALIBRATIONS = {"calibrations": "folders"}
+_OF_CALIBRATIONS = {"calibrations": "folders", "library": "library"}
 SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_ALL, *_OF_CALIBRATIONS)
 
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import NoFramesError
 from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.headers.survey import survey, survey_files, tree_files
+from zeroframe.planning.library import read_library
 from zeroframe.planning.stored import StoredItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from zeroframe.planning.library import Library
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["stored_items"]
+__all__ = ["library_of", "stored_items"]
 
 
 def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[StoredItem]:
@@ -54,6 +56,12 @@ def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[Sto
             name = title if single else f"{title}/{each.path.relative_to(folder).as_posix()}"
             items.append(StoredItem(name, each))
     return items
+
+
+def library_of(recipe: NightRecipe) -> Library | None:
+    """Return the library that a recipe names, as its index says; None where it names none; raises `NoFramesError`."""
+    name = recipe.calibrations.library
+    return None if name is None else read_library(as_path(name))
 
 
 def _title(folder: Path, taken: set[str]) -> str:
