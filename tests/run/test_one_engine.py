@@ -109,7 +109,7 @@ SAID = {
 
 class TestOptionsAreKeysOfTheRecipe:
     def test_every_option_but_five_is_tried(self):
-        # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py, test_library.py
+        # files of one's own: tests/frames/test_own_masks.py, tests/run/test_stored.py, tests/run/test_library.py
         assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask", "calibrations", "library"}
 
     @pytest.mark.parametrize("job", ["bias", "night"])
