@@ -123,4 +123,6 @@ class Masks:
         target = target_path(out, Path(f"{names[0]}.fits"), group.compress)
         if calibration_kind(group.kind).mask == "hot":
             return MaskJob("hot", target.name, group.name, target, thresholds.hot_sigmas)
-        return MaskJob("bad", target.name, group.name, target, thresholds.bad_sigmas, thresholds.bad_fraction)
+        return MaskJob(
+            "bad", target.name, group.name, target, thresholds.bad_sigmas, thresholds.bad_fraction, group.colours
+        )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.steps import FrameRecipe, Steps, Use
     from zeroframe.frames.stored import StoredFile
     from zeroframe.headers.cameras import Camera
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
@@ -339,6 +340,8 @@ class Group:
         Of what is written.
     stored : Stored or None
         What is known of one that exists already: then it has no frames, and its target is the file.
+    keeps_lamp_colour : bool
+        Whether a flat of a colour sensor is brought to a level of 1 as a whole, and not colour by colour.
     """
 
     kind: Kind
@@ -354,6 +357,12 @@ class Group:
     traits: Configuration
     compress: Compression = "none"
     stored: Stored | None = None
+    keeps_lamp_colour: bool = False
+
+    @property
+    def colours(self) -> ColourPattern | None:
+        """The colour pattern of its frames, when they are calibrated; None of one that exists already."""
+        return self.frames[0].steps.colours if self.frames else None
 
     @property
     def count(self) -> int:
@@ -394,6 +403,8 @@ class MaskJob:
         bad: below or above the median of its surroundings by more than so many.
     fraction : float
         bad: and by more than this fraction of that median. 0 for hot pixels.
+    colours : ColourPattern or None
+        Of the combined frame: its pixels are compared with others of their colour.
     """
 
     what: MaskKind
@@ -402,6 +413,7 @@ class MaskJob:
     target: Path
     sigmas: float
     fraction: float = 0.0
+    colours: ColourPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import MismatchError, OutputError, UsageError
 from zeroframe.fits.inputs import Inputs
+from zeroframe.fits.part_paths import PartPath
 from zeroframe.frames.steps import Steps, Use
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds, is_calibration, is_lit, kind_row
 from zeroframe.planning.decisions import decisions_of, lost_words
@@ -213,7 +214,8 @@ def _without_clashes(
 
 
 def _batches_of(kind: Kind, frames: Sequence[NightFrame], recipe: NightRecipe) -> list[Batch]:
-    if kind is Kind.BIAS and recipe.bias.together:
+    detectors = {frame.source.label for frame in frames if isinstance(frame.source, PartPath)}
+    if kind is Kind.BIAS and recipe.bias.together and len(detectors) <= 1:
         return [one_batch(kind, frames)] if frames else []
     return batches_of(kind, frames, recipe.tolerances)
 
@@ -279,6 +281,7 @@ class _Matcher:
             includes_bias=includes_bias,
             traits=batch.traits,
             compress=self.recipe.compress,
+            keeps_lamp_colour=getattr(how, "lamp_colour", None) == "kept",
         )
 
     def _dark_groups(self, row: CalibrationKind, batches: Sequence[Batch]) -> list[Group | None]:
@@ -375,6 +378,7 @@ class _Matcher:
             grow_saturated=self.recipe.masks.grow_saturated or 0,
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
+            colours=known.colours,
         )
 
     def _matches(self, frame: NightFrame, bias: Match | None = None) -> list[Match]:

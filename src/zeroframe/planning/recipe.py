@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from zeroframe.stacks.combine import CombineSpec
 
 __all__ = [
+    "PATTERN_WORDS",
     "BiasPolicy",
     "BiasRecipe",
     "Borrow",
@@ -37,6 +38,7 @@ __all__ = [
     "FindingsRecipe",
     "FlatRecipe",
     "FramesRecipe",
+    "LampColour",
     "MaskRecipe",
     "Missing",
     "NightRecipe",
@@ -51,8 +53,11 @@ __all__ = [
 
 BiasPolicy = Literal["auto", "always", "never"]
 Missing = Literal["leave", "fail"]
+LampColour = Literal["divided out", "kept"]
 Borrow = Literal["both", "earlier", "none"]
 CalibrationsFirst = Literal["nearest", "raw", "stored"]
+#: Patterns that a recipe may name.
+PATTERN_WORDS = ("RGGB", "BGGR", "GRBG", "GBRG", "none")
 _Statistic = Literal["average", "median", "sum"]
 
 
@@ -100,6 +105,16 @@ class FramesRecipe:
             "ADU of the raw frame from where on pixels are full, instead of what camera or header say; "
             "pixels that pile up below are full, too",
             60000.0,
+        ),
+    )
+
+    colour_pattern: str | None = field(
+        default=None,
+        metadata=key.choice(
+            "colours of the first 2 x 2 pixels of the raw file, as it is stored, instead of what headers say or flats "
+            "show; 'none': the sensor has no colour filters",
+            PATTERN_WORDS,
+            "RGGB",
         ),
     )
 
@@ -174,6 +189,14 @@ class FlatRecipe(CombineRecipe):
 
     min_value: float = field(
         default=0.1, metadata=key.number("where a flat, brought to a level of 1, is lower than this, pixels are masked")
+    )
+    lamp_colour: LampColour = field(
+        default="divided out",
+        metadata=key.choice(
+            "of a colour sensor: 'divided out' brings each colour of a flat to a level of 1, so that science frames "
+            "keep the colours that the sensor saw; 'kept' brings the flat as a whole to 1, which makes the lamp white",
+            get_args(LampColour),
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.fits import Cards
+from zeroframe.headers.colours import COLOUR_SETTING
 from zeroframe.planning.plan import Configuration
 
 if TYPE_CHECKING:
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
 
-__all__ = ["Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "settings_of", "split_nights"]
+__all__ = [
+    "Moment",
+    "NightSplit",
+    "emptiest_hours",
+    "moment_of",
+    "read_traits",
+    "settings_of",
+    "split_nights",
+]
 
 _SILENT = frozenset(("", "unknown", "undefined", "n/a", "none", "null"))
 _DAY_S = 86400.0
@@ -85,7 +94,7 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
     Configuration
     """
     facts = item.facts
-    shape_yx, binning_xy, unit = item.form
+    shape_yx, binning_xy, unit, _ = item.form
     ny, nx = shape_yx or (0, 0)
     cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
     if facts is None:
@@ -98,9 +107,16 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
         filter_name=facts.filter_name,
         temperature_c=facts.temperature_c,
         gain_e_per_adu=facts.gain_e_per_adu,
-        settings=settings_of(cards, facts),
+        settings=_with_detector(settings_of(cards, facts), item.detector),
         night=night,
     )
+
+
+def _with_detector(settings: tuple[tuple[str, str], ...], detector: str) -> tuple[tuple[str, str], ...]:
+    """Return settings that tell the detectors of one file apart, where no word of the headers does."""
+    if not detector or any(sort == _CHIP for sort, _ in settings):
+        return settings
+    return (*settings, (_CHIP, detector))
 
 
 def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[str, str], ...]:
@@ -113,7 +129,11 @@ def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[s
     >>> settings_of(cards, read_facts(cards))
     (('camera', 'A'), ('read-out mode', 'Fast'))
     """
-    return (*_settings(cards), *_gain_setting(cards, facts))
+    colours = () if facts.colours is None else ((COLOUR_SETTING, facts.colours.letters),)
+    return (*_settings(cards), *_gain_setting(cards, facts), *colours)
+
+
+_CHIP = "chip"
 
 
 @cache

@@ -11,9 +11,11 @@ import numpy as np
 from zeroframe.errors import FrameError
 from zeroframe.fits import read_raw, scan
 from zeroframe.fits.watching import Watch
-from zeroframe.frames.calibration_frames import NO_CALIBRATION, divisor_of
+from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, divisor_of
+from zeroframe.frames.colours import COLOUR_LEVEL_CARD
 from zeroframe.frames.steps import CalibrationFrame, _number
 from zeroframe.frames.stored import StoredFile, read_stored, read_stored_mask
+from zeroframe.headers.colours import COLOUR_LETTERS
 from zeroframe.kernels.raw import swap_bytes32
 from zeroframe.stacks.stack import ImageOnDisk
 
@@ -129,8 +131,9 @@ class CalibrationCache:
                 in_place = self._counts and self._uses[name] <= 0
                 if in_place:
                     self._planes.pop((name, None), None)
+                dimmest = key[1] * _dimmest_colour(plane.cards)
                 found = divisor_of(
-                    plane.data, plane.sigma, plane.mask, dimmest=key[1], empty=self._empty, in_place=in_place
+                    plane.data, plane.sigma, plane.mask, dimmest=dimmest, empty=self._empty, in_place=in_place
                 )
                 self._add(key, CalibrationFrame(found.data, found.sigma, found.unusable, plane.cards))
             self._planes.move_to_end(key)
@@ -152,6 +155,15 @@ class CalibrationCache:
         self._planes[key] = plane
         while len(self._planes) > 1 and sum(one.byte_count for one in self._planes.values()) > self._limit:
             self._planes.popitem(last=False)
+
+
+def _dimmest_colour(cards: Mapping[str, Any]) -> float:
+    """Return the level of the dimmest colour of a flat that keeps the colour of its lamp; 1 of all others."""
+    level = _number(cards, FLAT_LEVEL_CARD)
+    if cards.get("LAMPCOL") != "kept" or not level:
+        return 1.0
+    colours = [_number(cards, f"{COLOUR_LEVEL_CARD}{letter}") for letter in COLOUR_LETTERS]
+    return min([1.0, *(each / level for each in colours if each is not None)])
 
 
 def stored_files(plan: NightPlan) -> dict[str, StoredFile | StoredMask]:

@@ -76,6 +76,8 @@ _MAKERS = (
     "stacks/pooled_noise.py",
     "stacks/spool.py",
     "stacks/stack.py",
+    "headers/colours.py",
+    "headers/colours.toml",
     "headers/dialects.py",
     "headers/dialects.toml",
     "headers/result_cards.py",
@@ -300,6 +302,7 @@ def group_key(
     """
     done = {name: as_data(getattr(group, name)) for name in _GROUP_DOINGS}
     done["gain"] = group.frames[0].steps.gain_e_per_adu
+    done["colours"] = [as_data(group.colours), group.keeps_lamp_colour]
     # of frames that failed, too: by all of them it is told which errors a frame shares with what calibrates it
     done["uses"] = [as_data(uses) for uses in dict.fromkeys(frame.steps.uses for frame in group.frames)]
     frames = [[name, key] for name, key in frame_keys.items()]
@@ -308,7 +311,7 @@ def group_key(
 
 def mask_key(job: MaskJob, source_key: str) -> str:
     """Return the key of a mask; ``source_key`` is that of the combined frame."""
-    done = {"what": job.what, "sigmas": job.sigmas, "fraction": job.fraction}
+    done = {"what": job.what, "sigmas": job.sigmas, "fraction": job.fraction, "colours": as_data(job.colours)}
     return _key("mask", done, {job.source: source_key})
 
 
