@@ -23,6 +23,7 @@ from zeroframe.fits.scan import refuse_blown_up
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
+from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -103,7 +104,13 @@ class RawFrame:
         return self.shape_yx, self.binning_xy, (self.facts.unit if self.facts else None) or "adu"
 
 
-def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = None) -> list[RawFrame]:
+def survey(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    workers: int | None = None,
+    words: Words = NO_WORDS,
+    within: str | os.PathLike[str] | None = None,
+) -> list[RawFrame]:
     """Read the headers of files.
 
     Parameters
@@ -112,6 +119,11 @@ def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = Non
         The files.
     workers : int, optional
         How many threads.
+    words : Words, optional
+        What a user has taught.
+    within : path, optional
+        The folder that was given: names of folders in it, and its own, are asked for the kind of a frame where neither
+        header nor file name says it. By default only that of the folder in which a file lies is.
 
     Returns
     -------
@@ -124,7 +136,8 @@ def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = Non
         When a header states a number that cannot be, such as an exposure of thousands of years.
     """
     named = [as_path(path) for path in paths]
-    found = map_threads(_look, named, _threads(named, workers))
+    root = None if within is None else as_path(within)
+    found = map_threads(lambda path: _look(path, words, root), named, _threads(named, workers))
     for item in found:
         for remark in () if item.facts is None else item.facts.remarks:
             warnings.warn(f"{item.path}: {remark}", HeaderWarning, stacklevel=2)
@@ -137,7 +150,7 @@ def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
 
 
 def survey_folder(
-    folder: str | os.PathLike[str], *, output: Path | None = None, workers: int | None = None
+    folder: str | os.PathLike[str], *, output: Path | None = None, workers: int | None = None, words: Words = NO_WORDS
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
 
@@ -149,6 +162,8 @@ def survey_folder(
         Where results go.
     workers : int, optional
         How many threads.
+    words : Words, optional
+        What a user has taught.
 
     Returns
     -------
@@ -166,7 +181,7 @@ def survey_folder(
     outside = _Outside.of(output)
     for each in folders:
         outside.check(each)
-    return survey_files(files, workers=workers)
+    return survey_files(files, workers=workers, words=words, within=folder)
 
 
 def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -180,6 +195,7 @@ def survey_tree(
     leave_out: Sequence[str | os.PathLike[str]] = (),
     output: Path | None = None,
     workers: int | None = None,
+    words: Words = NO_WORDS,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
 
@@ -193,6 +209,8 @@ def survey_tree(
         Where results go, which must lie outside.
     workers : int, optional
         How many threads.
+    words : Words, optional
+        What a user has taught.
 
     Returns
     -------
@@ -213,7 +231,8 @@ def survey_tree(
     HeaderWarning
         As `survey` does.
     """
-    return survey_files(list(tree_files(folder, leave_out=leave_out, output=output)), workers=workers)
+    paths = list(tree_files(folder, leave_out=leave_out, output=output))
+    return survey_files(paths, workers=workers, words=words, within=folder)
 
 
 def tree_files(
@@ -339,7 +358,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[RawFrame]:
+def survey_files(
+    paths: Sequence[Path],
+    *,
+    workers: int | None = None,
+    words: Words = NO_WORDS,
+    within: str | os.PathLike[str] | None = None,
+) -> list[RawFrame]:
     """Read the headers of those files that are FITS or are named so; of the others nothing is said.
 
     Parameters
@@ -348,6 +373,8 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[R
         The files.
     workers : int, optional
         How many threads.
+    words, within
+        As for `survey`.
 
     Returns
     -------
@@ -356,7 +383,8 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[R
     """
     meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
     say_foreign(path for path, yes in zip(paths, meant, strict=True) if not yes)
-    return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers)
+    files = [path for path, yes in zip(paths, meant, strict=True) if yes]
+    return survey(files, workers=workers, words=words, within=within)
 
 
 def _is_meant_as_fits(path: Path) -> bool:
@@ -379,14 +407,24 @@ def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
         refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
 
 
-def _look(path: Path) -> RawFrame:
+def _folders_of(path: Path, root: Path | None) -> tuple[str, ...]:
+    """Return the names of folders that may say what a frame is: from the one that was given to that of the file."""
+    parts = path.parent.parts
+    if root is None:
+        return parts[-1:]
+    above = len(root.parts) - 1
+    return parts[max(above, 0) :] if parts[: len(root.parts)] == root.parts else parts[-1:]
+
+
+def _look(path: Path, words: Words, root: Path | None) -> RawFrame:
     whole = attempt(path, scan, path)
     if isinstance(whole, FrameError):
         return RawFrame(path, None, None, whole)
     image = attempt(path, _image_of_two_axes, whole)
     problem = image if isinstance(image, FrameError) else None
     # of the whole header: what is kept of a very long one may lack its filter
-    facts = attempt(path, _facts_of, whole, None if isinstance(image, FrameError) else image)
+    folders = _folders_of(path, root)
+    facts = attempt(path, _facts_of, whole, None if isinstance(image, FrameError) else image, folders, words)
     frame = whole.abridged()
     if isinstance(facts, FrameError):
         return RawFrame(path, frame, None, problem or facts)
@@ -403,6 +441,6 @@ def _image_of_two_axes(frame: FrameFile) -> Hdu:
     return image
 
 
-def _facts_of(frame: FrameFile, image: Hdu | None) -> FrameFacts:
+def _facts_of(frame: FrameFile, image: Hdu | None, folders: tuple[str, ...], words: Words) -> FrameFacts:
     cards = frame.cards if image is None else frame.cards_of(image)
-    return read_facts(cards, frame.path.name)
+    return read_facts(cards, frame.path.name, folders=folders, words=words)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe.errors import SectionError, UsageError, nearest_name
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.sections import Section
+from zeroframe.headers.words import words_of_options
 from zeroframe.planning.recipe import BiasRecipe, FramesRecipe, MaskRecipe, NightRecipe, kind_names
 from zeroframe.planning.recipe_fields import key_of_field
 
@@ -22,7 +23,8 @@ _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
 _OF_ALL = ("compress",)
-SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_ALL)
+_OF_WORDS = ("kind", "card")
+SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_ALL, *_OF_WORDS)
 
 
 def jobs() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -106,8 +108,13 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
         recipe,
         frames=replace(recipe.frames, **frames) if frames else recipe.frames,
         masks=replace(recipe.masks, **_read(MaskRecipe, known, _OF_MASKS)),
+        words=words_of_options(_texts(known.get("kind")), _texts(known.get("card"))).before(recipe.words),
         **_read(NightRecipe, known, _OF_ALL),
     )
+
+
+def _texts(value: str | Sequence[str] | None) -> Sequence[str]:
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 def _read(table: type[Any], said: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
