@@ -274,7 +274,9 @@ class Tolerances:
     )
     angle: float = field(
         default=0.1,
-        metadata=key.number("degrees between the gratings of flats, or between their central wavelengths, in their unit"),
+        metadata=key.number(
+            "degrees between the gratings of flats, or between their central wavelengths, in their unit"
+        ),
     )
     bias_nights: float = field(
         default=30.0, metadata=key.number("nights between a bias and what it is subtracted from")
