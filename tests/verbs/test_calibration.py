@@ -164,11 +164,11 @@ def test_gain_from_a_keyword():
 
 
 def test_unsigned_pixels_do_not_wrap_around():
-    """ccdproc subtracts uint16 from uint16 in uint16: 5 - 7 is 65534."""
+    """ccdproc subtracts uint16 from uint16 in uint16: 5 - 7 is 65534, but for its oldest version beside numpy 2.0."""
     import ccdproc
 
     own, bias = CCDData(np.uint16([[5]]), unit=ADU), CCDData(np.uint16([[7]]), unit=ADU)
-    assert ccdproc.subtract_bias(own, bias).data.item() == 65534
+    assert ccdproc.subtract_bias(own, bias).data.item() in {65534, -2.0}
     assert subtract_bias(own, bias).data.item() == -2.0
 
 
@@ -274,7 +274,10 @@ def test_units_are_converted_where_they_can_be():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: subtract_bias(frame(5, 1), frame(1, 1, unit="electron")), "frame is in adu and the bias in electron"),
+        (
+            lambda: subtract_bias(frame(5, 1), frame(1, 1, unit="electron")),
+            "image is in adu and the bias in electron",
+        ),
         (lambda: subtract_dark(frame(5, 1), frame(1, 1, unit="electron")), "gain_correct"),
         (lambda: gain_correct(frame(5, 1, unit="electron"), 2 * E / ADU), "needs no gain"),
         (lambda: create_deviation(frame(5, 1), gain=2 * E / ADU, readnoise=3 * ADU), "in the unit of the read noise"),
@@ -455,7 +458,7 @@ def test_world_coordinates_and_counts_stay():
         (lambda: flat_correct(frame(1, 1), frame(1, 1), min_value="a"), "must be a number"),
         (lambda: gain_correct(frame(1, 1), "2"), "one quantity"),
         (lambda: gain_correct(frame(1, 1), [1, 2] * E / ADU), "one quantity"),
-        (lambda: create_deviation(frame(1, 1)), "5 \\* u.electron"),
+        (lambda: create_deviation(frame(1, 1), readnoise=5), "5 \\* u.electron"),
         (lambda: create_deviation(frame(1, 1), gain=2, readnoise=5 * E), "gain is 2"),
         (lambda: create_deviation(frame(1, 1), readnose=5 * E), "did you mean 'readnoise'"),
     ],

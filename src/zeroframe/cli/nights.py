@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from zeroframe.cli.calibrate import carry_out_plan
-from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, executor_of
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.failures import file_failure
 
@@ -49,6 +49,8 @@ def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightReso
     ------
     ZeroframeError
         When there are no nights, or the cluster is lost.
+    Exception
+        The first that nobody has foreseen, when all nights have had their turn.
     """
     from zeroframe.cli.console_nights import NightsScreen
     from zeroframe.fits.store.names import UrlPath
@@ -61,12 +63,14 @@ def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightReso
     screen = NightsScreen()
     nights = _found(raw, out, recipe, overwrite=overwrite, workers=means.workers)
     screen.calendar(nights.calendar, raw)
-    told = []
+    told, unforeseen = [], list[Exception]()
     with executor_of(means.cluster, nights.raw, out) as executor:
         for number, night in enumerate(nights.calendar.nights, start=1):
             screen.night_begins(night, f"{number} of {len(nights.calendar.nights)}")
-            told.append(_one(nights, night, means, screen, executor))
+            told.append(_one(nights, night, means, screen, executor, unforeseen))
     screen.summary(told, out, dry_run=means.dry_run)
+    if unforeseen:
+        raise unforeseen[0]
     return _code_of(told)
 
 
@@ -80,9 +84,14 @@ def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, worker
 
 
 def _one(
-    nights: NightSeries, night: Night, means: NightResources, screen: NightsScreen, executor: Executor | None
+    nights: NightSeries,
+    night: Night,
+    means: NightResources,
+    screen: NightsScreen,
+    executor: Executor | None,
+    unforeseen: list[Exception],
 ) -> Told:
-    """Carry out one night; keep no more of it than a line of the summary."""
+    """Carry out one night; keep no more of it than a line of the summary, and what nobody has foreseen."""
     from zeroframe.cli.console_nights import Told
 
     started = time.perf_counter()
@@ -94,7 +103,10 @@ def _one(
     except Exception as error:  # noqa: BLE001 -- one night must not stop the others
         known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
         screen.night_failed(night, known)
-        return Told.of_failure(night, str(known))
+        if isinstance(error, ZeroframeError | MemoryError | OSError):
+            return Told.of_failure(night, str(known), REFUSED)
+        unforeseen.append(error)
+        return Told.of_failure(night, str(known), UNFORESEEN)
     return Told.of_night(night, plan, result, code, time.perf_counter() - started)
 
 

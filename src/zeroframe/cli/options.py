@@ -31,6 +31,7 @@ __all__ = [
     "UNFORESEEN",
     "WORDS",
     "WRITE",
+    "CalibrationsAsked",
     "Camera",
     "Cards",
     "Check",
@@ -163,6 +164,14 @@ Cards = Annotated[
 Recurse = Annotated[
     bool, typer.Option("--recurse/--no-recurse", help="Enter the folders within.", rich_help_panel=WORDS)
 ]
+CalibrationsAsked = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--calibrations", metavar="DIR", parser=path_or_url,
+        help="Folder of combined biases, darks, flats and masks that exist already; may be given several times.",
+        rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
 OverscanOrder = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),

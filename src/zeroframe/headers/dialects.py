@@ -22,6 +22,7 @@ from zeroframe.headers.card_numbers import (
     read_temperature,
 )
 from zeroframe.headers.card_reader import CardReader, Noted, whole_number
+from zeroframe.headers.colours import COLOUR_SETTING, ColourPattern, read_colours
 from zeroframe.headers.kind_words import contradiction, read_flat_light, read_kind
 from zeroframe.headers.moments import Moment, read_date
 from zeroframe.headers.sections import Section
@@ -76,6 +77,12 @@ class FrameFacts:
         The cards that say so.
     kind_contradicted_by : str or None
         Another card, or the file name, that says another kind of calibration: ``FRAME = 'Dark'``.
+    colours : ColourPattern or None
+        The filters of a colour sensor, of the pixels as they are stored.
+    colours_card : str or None
+        The card that says so.
+    colours_refused : str or None
+        Why the colours of its pixels cannot be told apart: it is of an X-Trans sensor.
     without_filter : bool
         The header says that there was no filter; ``filter_name`` is None then, too.
     began : Moment or None
@@ -113,6 +120,9 @@ class FrameFacts:
     linear_adu: float | None = None
     linear_card: str | None = None
     kind_contradicted_by: str | None = None
+    colours: ColourPattern | None = None
+    colours_card: str | None = None
+    colours_refused: str | None = None
     without_filter: bool = False
     began: Moment | None = None
     flat_light: str | None = None
@@ -185,6 +195,9 @@ def noted_facts(
     gain = read_gain(reader)
     date_obs, began = read_date(reader)
     optics, angles = read_optics(reader)
+    colours = read_colours(cards, reader.shape_yx)
+    reader.doubts += colours.doubts
+    pattern = () if colours.pattern is None else ((COLOUR_SETTING, colours.pattern.letters),)
     facts = FrameFacts(
         kind=found.kind,
         kind_reason=found.reason,
@@ -211,10 +224,13 @@ def noted_facts(
         saturation_card=saturation_card,
         linear_adu=linear_adu,
         linear_card=linear_card,
+        colours=colours.pattern,
+        colours_card=colours.card,
+        colours_refused=colours.refused or None,
         without_filter=without_filter,
         began=began,
         flat_light=read_flat_light(reader, found, file_name),
-        settings=read_settings(reader, gain),
+        settings=(*read_settings(reader, gain), *pattern),
         optics=optics,
         angles=angles,
     )

@@ -81,7 +81,7 @@ class KindRule:
     ----------
     kind : str
     file, folder : str
-        Patterns with ``*`` and ``?``: of the end of a path, or of its name where there is no slash in it; of the name of
+        Patterns with ``*`` and ``?``: of the end of a path, or of its name where no slash is in it; of the name of
         a folder.
     cards : tuple of (keyword, pattern)
     files : tuple of str

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, NoFramesError
 from zeroframe.fits.failures import attempt
+from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.survey import survey_files
 from zeroframe.planning.select import classify
@@ -162,10 +163,11 @@ def _noted(paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[
         usable, refused, _ = classify(found, recipe)
         kinds = {item.path: kind for item, kind in usable}
         wanted = {*kinds, *(each.path for each in refused)}
-        for item in found:
+        files = {file_of(item.path): item for item in found}  # of several detectors, the file once
+        for file, item in files.items():
             moment = attempt(item.path, moment_of, item)
             known = None if isinstance(moment, FrameError) else moment  # its night, whichever that is, says why
-            yield _Noted(str(item.path), known, kinds.get(item.path), item.path in wanted)
+            yield _Noted(str(file), known, kinds.get(item.path), item.path in wanted)
 
 
 def _adopted(noted: Sequence[_Noted], nights: Sequence[str | None]) -> list[str]:

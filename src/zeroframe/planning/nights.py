@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import OutputError
 from zeroframe.fits.inputs import Inputs
+from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
 from zeroframe.headers.survey import survey, tree_files
 from zeroframe.planning.calendar import make_calendar
-from zeroframe.planning.detect import look_at_pixels
+from zeroframe.planning.colours import colours_by_pixels
+from zeroframe.planning.detect import look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.targets import check_output_folder, refuse_among, refuse_within
@@ -100,8 +102,9 @@ class NightSeries:
         own = self._survey([Path(each) for each in night.files], workers)
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
+        found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes)
         evidence = look_at_pixels(found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-        plan = planner.plan(found, self.recipe, evidence)
+        plan = colours_by_pixels(planner.plan(found, self.recipe, evidence))
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
@@ -120,7 +123,7 @@ class NightSeries:
                 break
             kinds = {kind for each in wanted for kind in (each, *calibration_kind(each).needs)}
             paths = [Path(path) for other in others for kind in kinds for path in other.calibrations[kind]]
-            known = {item.path for item in lent}
+            known = {file_of(item.path) for item in lent}
             new = [path for path in paths if path not in known]
             if new:
                 lent += self._survey(new, workers)
@@ -185,7 +188,7 @@ class _Planner:
 
     def _folder(self, path: Path) -> Path:
         """Return where the result of a raw frame goes within the folder of the night."""
-        lender = self.lenders.get(path)
+        lender = self.lenders.get(file_of(path))
         whose = self.night if lender is None else lender
         within = Path(os.path.relpath(path.parent, whose.folder))
         within = Path() if ".." in within.parts else within  # a file that takes no part lies elsewhere

@@ -19,6 +19,7 @@ __all__ = ["NO_FILTER", "Moment", "NightSplit", "emptiest_hours", "moment_of", "
 #: What the filter is called of frames whose headers say that there was none.
 NO_FILTER = "no filter"
 _DAY_S = 86400.0
+_CHIP = "chip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
     Configuration
     """
     facts = item.facts
-    shape_yx, binning_xy, unit = item.form
+    shape_yx, binning_xy, unit, _ = item.form
     ny, nx = shape_yx or (0, 0)
     if facts is None:
         return Configuration((ny, nx), night=night)
@@ -68,12 +69,19 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
         filter_name=NO_FILTER if facts.without_filter else facts.filter_name,
         temperature_c=facts.temperature_c,
         gain_e_per_adu=facts.gain_e_per_adu,
-        settings=facts.settings,
+        settings=_with_detector(facts.settings, item.detector),
         night=night,
         flat_light=facts.flat_light,
         optics=facts.optics,
         angles=facts.angles,
     )
+
+
+def _with_detector(settings: tuple[tuple[str, str], ...], detector: str) -> tuple[tuple[str, str], ...]:
+    """Return settings that tell the detectors of one file apart, where no word of the headers does."""
+    if not detector or any(sort == _CHIP for sort, _ in settings):
+        return settings
+    return (*settings, (_CHIP, detector))
 
 
 def moment_of(item: RawFrame) -> Moment | None:

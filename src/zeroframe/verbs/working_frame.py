@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 
-from zeroframe.errors import ArgumentError, UnitError, UsageError
+from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.calibration_frames import (
     FLAT_LEVEL_CARD,
@@ -21,11 +21,13 @@ from zeroframe.frames.calibration_frames import (
     divisor_of,
     error_factor,
     level_of_flat,
+    share_card,
     share_in_flat,
 )
 from zeroframe.frames.numbers import is_number
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.verbs.arguments import file_name_of
+from zeroframe.verbs.exceptions import UnlikeUnitsError
 
 if TYPE_CHECKING:
     from astropy.units import Unit
@@ -122,7 +124,7 @@ def _unit_factor(unit: Unit | None, wanted: Unit, name: str) -> float:
     try:
         return float(unit.to(wanted))
     except ValueError as error:  # astropy's UnitConversionError
-        raise UnitError(f"the uncertainty of {name} is in {unit}, and should be in {wanted}") from error
+        raise UnlikeUnitsError(f"the uncertainty of {name} is in {unit}, and should be in {wanted}") from error
 
 
 def uncertainty_of(kind: type[Any], sigma: NDArray[Any]) -> Any:  # noqa: ANN401 -- astropy has no types
@@ -257,10 +259,12 @@ class WorkingPlanes:
         if not other.name or not is_number(level):
             return 0.0
         dark, _, said = words.partition(" x ")
+        of_dark = float(flat.meta.get(share_card("DARKCOR"), _scale_said(said)))
         if other.name == flat.meta.get("ZEROCOR"):
             # a dark that is subtracted beside the bias is less that bias
-            return other.share * share_in_flat(float(level), None, [_scale_said(said)] if dark else [])
-        return other.share * share_in_flat(float(level), _scale_said(said), []) if other.name == dark else 0.0
+            of_bias = float(flat.meta.get(share_card("ZEROCOR"), 1.0))
+            return other.share * share_in_flat(float(level), of_bias, [of_dark] if dark else [])
+        return other.share * share_in_flat(float(level), of_dark, []) if other.name == dark else 0.0
 
     def multiply(self, factor: float, unit: Unit) -> None:
         """Multiply by a factor that has no error; the result is in ``unit``."""
