@@ -182,7 +182,7 @@ def library_items(
         for traits, first_steps in forms.sorts_for(row):
             best = best_of(row.kind, traits, first_steps, candidates, recipe, _MOST_OF_A_KIND)
             chosen |= {group.name: entries[group.name] for group in best}
-    found = survey([library.folder / name for name in chosen], workers=workers)
+    found = survey([library.folder / name for name in chosen], workers=workers, words=recipe.all_words)
     title = library.folder.name or "library"
     return [
         StoredItem(f"{title}/{entry.file}", item, entry.sha256)

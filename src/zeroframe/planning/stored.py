@@ -197,7 +197,9 @@ class _Finder:
         form = fit.forms[0]
         recipes = tuple(each.recipe for each in fit.forms)
         double = decoded_float(self._frames[form][0].layout) == np.float64
-        stored = replace(stored, recipes=recipes, file=replace(file, recipe=fit.recipe, double=double))
+        colours = self._frames[form][0].steps.colours
+        file = replace(file, recipe=fit.recipe, double=double)
+        stored = replace(stored, recipes=recipes, file=file, colours=colours)
         own_unit = traits.unit
         traits = replace(traits, shape_yx=form.shape_yx, binning_xy=form.binning_xy, unit=form.unit)
         trial = self._made(one, row, traits, stored)

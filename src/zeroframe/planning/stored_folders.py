@@ -47,7 +47,11 @@ def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[Sto
         folder = as_path(text)
         title = _title(folder, taken)
         single = not isinstance(folder, UrlPath) and folder.is_file()
-        found = survey([folder], workers=workers) if single else survey_files(list(tree_files(folder)), workers=workers)
+        words = recipe.all_words
+        if single:
+            found = survey([folder], workers=workers, words=words)
+        else:
+            found = survey_files(list(tree_files(folder)), workers=workers, words=words, within=folder)
         if not found:
             raise NoFramesError(
                 f"{folder}: no FITS file, so no stored calibration frame; give the folder that holds them"
