@@ -9,6 +9,8 @@ from zeroframe.errors import DamagedError, FrameError, HeaderError, UnsupportedE
 from zeroframe.fits.astropy_headers import inherited_cards
 from zeroframe.fits.cards import ABRIDGED_BYTES, BLOCK_SIZE, CARD_SIZE, Cards, find_end
 from zeroframe.fits.layout import Hdu, hdu_from_header, padded
+from zeroframe.fits.part_paths import PartPath
+from zeroframe.fits.stacked import stacked
 from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.fits.streams import FIRST_READ, Encoding, Source, not_fits, open_source
 
@@ -91,6 +93,39 @@ class FrameFile:
         """The header of the one image, completed by the primary header, which it is where there is no one image."""
         images = self._images()
         return self.cards_of(images[0]) if len(images) == 1 else self.hdus[0].cards
+
+    def part(self, path: PartPath) -> FrameFile:
+        """Return some images of this file seen as a file of its own: one image, in which they stand above each other.
+
+        Parameters
+        ----------
+        path : PartPath
+            Which images.
+
+        Returns
+        -------
+        FrameFile
+            Of one image, of one extension that extension.
+
+        Raises
+        ------
+        FrameError
+            When the file does not have them.
+        UnsupportedError
+            When they are stored in different ways.
+        """
+        known = {hdu.index: hdu for hdu in self.hdus}
+        missing = [number for number in path.extensions if number not in known]
+        if missing:
+            raise FrameError(path, f"has no extension {missing[0]}", f"it holds {self._contents(self.hdus)}")
+        image = stacked(path, [known[number] for number in path.extensions])
+        hdus = (image,) if image.index == 0 else (replace(self.hdus[0], layout=None), image)
+        return replace(self, path=path, hdus=hdus)
+
+    @property
+    def images(self) -> tuple[Hdu, ...]:
+        """The HDUs that hold an image; those that go with another one (MASK, UNCERT, COUNTS) are left out."""
+        return tuple(self._images())
 
     def cards_of(self, hdu: Hdu) -> Cards:
         """Return the header of an HDU, completed by the primary header as `inherited_cards` does."""
@@ -186,6 +221,8 @@ def scan(path: str | os.PathLike[str], *, first_only: bool = False) -> FrameFile
         When the file cannot be opened.
     """
     path = as_path(path)
+    if isinstance(path, PartPath) and path.extensions:
+        return scan(path.file).part(path)
     if isinstance(path, UrlPath):
         from zeroframe.fits.store.ranges import scan_in_place
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import MismatchError, OutputError, UsageError
 from zeroframe.fits.inputs import Inputs
+from zeroframe.fits.part_paths import PartPath
 from zeroframe.frames.steps import Steps, Use
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds, is_calibration, is_lit, kind_row
 from zeroframe.planning.decisions import decisions_of, lost_words
@@ -205,7 +206,8 @@ def _without_clashes(
 
 
 def _batches_of(kind: Kind, frames: Sequence[NightFrame], recipe: NightRecipe) -> list[Batch]:
-    if kind is Kind.BIAS and recipe.bias.together:
+    detectors = {frame.source.label for frame in frames if isinstance(frame.source, PartPath)}
+    if kind is Kind.BIAS and recipe.bias.together and len(detectors) <= 1:
         return [one_batch(kind, frames)] if frames else []
     return batches_of(kind, frames, recipe.tolerances)
 
