@@ -30,7 +30,8 @@
     └── HeaderWarning                          a header that contradicts itself or the standard
 
 Every `FrameError`, `OutputError` and `DownloadError` carries ``path``, ``reason`` and ``advice``, and reads as one
-sentence: ``<path>: <reason>; <advice>``.
+sentence: ``<path>: <reason>; <advice>``. Verbs on CCDData raise subclasses that Python, astropy or ccdproc would raise
+there, too, such as ``FileNotFoundError``: `zeroframe.verbs.exceptions`.
 """
 
 from __future__ import annotations

@@ -218,7 +218,7 @@ class TestJobs:
         frames = tuple(
             NightOutcome(frame, made.outcome, made.said) for frame, made in zip(group.frames, first, strict=True)
         )
-        task = GroupTask(Combination(group, frames, {}, None), plan.out, False)
+        task = GroupTask(Combination(group, frames, {}, None), plan.out, False, {})
         outcomes = [combine_task(task)[0].combined for _ in range(2)]
         assert [outcome.state for outcome in outcomes] == ["done", "done"]
         assert outcomes[0].crc32 == outcomes[1].crc32
@@ -230,4 +230,4 @@ class TestJobs:
         out.mkdir()
         (out / "combined_bias.fits").write_bytes(here["combined_bias.fits"])
         with pytest.raises(FrameError, match="is not the one that this run has made"):
-            far_crew._MINE.cache(out, {"combined_bias.fits": "another key"})
+            far_crew._MINE.cache(out, {"combined_bias.fits": "another key"}, {})

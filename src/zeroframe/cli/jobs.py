@@ -17,7 +17,7 @@ from zeroframe.run.reduced import Forecast, Reduction
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from zeroframe.fits.formats import Compression
@@ -51,6 +51,8 @@ class PlanOptions(TypedDict, total=False):
         How the level of the overscan is taken.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
+    calibrations : path or list of path
+        Folders of combined frames and masks that exist already, made by whatever program.
     interpolate : bool
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
     combine : bool
@@ -62,6 +64,10 @@ class PlanOptions(TypedDict, total=False):
         How they are combined.
     compress : {'none', 'gzip', 'rice'}
         How results are written.
+    kind, card : str or sequence of str
+        Of which kind frames are, and what a card means: ``kind="flat=*/sky*/*.fits"``, ``card="filter=FILTER01"``.
+    recurse : bool
+        Whether folders within are entered (by default).
     overwrite : bool
         Whether files that are there already may be replaced.
     check : bool
@@ -82,6 +88,7 @@ class PlanOptions(TypedDict, total=False):
     overscan_fit: Literal["chebyshev", "legendre", "spline"] | None
     overscan_order: int | None
     own_mask: str | None
+    calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     interpolate: bool | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None
@@ -89,6 +96,9 @@ class PlanOptions(TypedDict, total=False):
     clip_spread: Literal["noise", "mad", "std", "ccd"] | None
     reject_outliers: bool | None
     compress: Compression | None
+    kind: str | Sequence[str] | None
+    card: str | Sequence[str] | None
+    recurse: bool
     overwrite: bool
     check: bool
     ignore_checksums: bool
@@ -135,14 +145,14 @@ def _hints(table: type[Any]) -> Mapping[str, Any]:
     return {name: getattr(hint, "__forward_arg__", hint) for name, hint in table.__annotations__.items()}
 
 
-_DEFAULTS = {"overwrite": False, "check": False, "ignore_checksums": False, "report": True}
+_DEFAULTS = {"overwrite": False, "check": False, "ignore_checksums": False, "report": True, "recurse": True}
 
 
 @_with_options(Options)
 def bias(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Unpack[Options]) -> Reduction:
     """Calibrate the biases of a folder, and combine them into ``combined_bias.fits``.
 
-    Other frames are left alone, and folders within are not entered. What is in ``out`` already, made of the same frames
+    Other frames are left alone; folders within are entered. What is in ``out`` already, made of the same frames
     in the same way, is kept.
 
     Parameters
@@ -302,6 +312,7 @@ def _planned(
         results,
         recipe_for(job, _recipe(options.get("recipe")), said),
         overwrite=options.get("overwrite", False),
+        recurse=options.get("recurse", True),
         mem_limit_bytes=limit_bytes,
         workers=options.get("workers"),
     )

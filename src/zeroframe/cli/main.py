@@ -392,7 +392,14 @@ def list_folder(
 
 @app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
 def simulate(
-    camera: Annotated[str, typer.Argument(metavar="CAMERA", help="palomar-lfc or apogee-cg16m.")],
+    camera: Annotated[
+        str,
+        typer.Argument(
+            metavar="CAMERA",
+            help="palomar-lfc, apogee-cg16m, or osc-cmos, a colour camera; of several amplifiers "
+            "two-amp-spectrograph, quad-mef, sixteen-mef or four-chip-mosaic.",
+        ),
+    ],
     directory: Annotated[Path, typer.Argument(metavar="DIR", parser=local_path, help="Folder for the raw frames.")],
     frames: Annotated[int, typer.Option(min=1, metavar="N", help="How many biases.")] = 6,
     night: Annotated[

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.flat_shapes import FlatShape, measure_flat, odd_flats, place_of
+from zeroframe.frames.colours import PHASES, colour_bands, each_colour, plane_of
+from zeroframe.frames.flat_shapes import FlatShape, joined_shapes, measure_flat, odd_flats, place_of
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.headers.kinds import is_lit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.kinds import Kind
 
@@ -87,6 +89,7 @@ def measure_frame(
     pixels: NDArray[Any],
     *,
     is_flat: bool = False,
+    colours: ColourPattern | None = None,
     empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> FrameQuality:
     """Measure one frame; 6 ms for 4128 x 2048 pixels, 12 ms of a flat.
@@ -97,6 +100,8 @@ def measure_frame(
         A calibrated frame; not finite where masked.
     is_flat : bool
         Whether the shape of its light is measured.
+    colours : ColourPattern, optional
+        Of the frame: what it is like is measured within each colour, and the mean of that is told.
     empty : callable, optional
         Makes memory for the rows that are looked at, as `numpy.empty` does.
 
@@ -119,11 +124,39 @@ def measure_frame(
     sample = empty((len(bands), height, pixels.shape[1]), pixels.dtype)
     for band, rows in zip(bands, sample, strict=True):
         rows[...] = pixels[band]
-    measured = _measured(sample, sampled_level(pixels), is_flat=is_flat)
+    if colours is not None and min(height, pixels.shape[1]) > 1:
+        measured = _measured_by_colour(pixels, sample, colours, is_flat=is_flat)
+    else:
+        measured = _measured(sample, sampled_level(pixels), is_flat=is_flat)
     return replace(measured, non_finite=_count_non_finite(pixels), pixels=pixels.size)
 
 
-def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any]) -> tuple[float, float]:
+def _measured_by_colour(
+    pixels: NDArray[Any], sample: NDArray[Any], colours: ColourPattern, *, is_flat: bool
+) -> FrameQuality:
+    """Measure the planes of a frame, and put together what was found: means, and root mean squares of noise."""
+    parts = colour_bands(sample, colours)
+    width = min(part.shape[2] for part in parts)
+    measured = [
+        _measured(np.ascontiguousarray(part[..., :width]), sampled_level(plane_of(pixels, phase)), is_flat=is_flat)
+        for part, phase in zip(parts, PHASES, strict=True)
+    ]
+    shapes = [each.flat for each in measured if each.flat is not None]
+    with np.errstate(invalid="ignore"):
+        return FrameQuality(
+            level_adu=float(np.mean([each.level_adu for each in measured])),
+            noise_adu=float(np.sqrt(np.mean(np.square([each.noise_adu for each in measured])))),
+            saturated=0,
+            non_finite=0,
+            pixels=sample.size,
+            cells_adu=np.mean([each.cells_adu for each in measured], axis=0, dtype=np.float32),
+            flat=joined_shapes(shapes) if shapes else None,
+        )
+
+
+def stated_noise(
+    pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any], colours: ColourPattern | None = None
+) -> tuple[float, float]:
     """Return the median uncertainty of a frame, and the noise of its pixels over what the uncertainties say.
 
     Each square of four pixels has a difference, of which rows, columns and slopes drop out, and a standard deviation,
@@ -138,6 +171,8 @@ def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any]) 
         Standard deviations of its pixels.
     mask : ndarray of bool or of bits, shape (ny, nx)
         True where a pixel takes no part.
+    colours : ColourPattern, optional
+        Of the frame: the four pixels are of one colour each, and the root mean square over the planes is told.
 
     Returns
     -------
@@ -151,6 +186,11 @@ def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any]) 
     >>> median, round(ratio, 1)
     (3.0, 1.0)
     """
+    if colours is not None:
+        planes = each_colour(colours, (), (pixels, sigma, mask))
+        found = [stated_noise(own, own_sigma, own_mask) for own, own_sigma, own_mask in planes]
+        medians, ratios = zip(*found, strict=True)
+        return float(np.mean(medians)), float(np.sqrt(np.mean(np.square(ratios))))
     ny, nx = pixels.shape
     if ny < 2 or nx < 2:
         return float("nan"), float("nan")

@@ -11,6 +11,7 @@ from zeroframe.fits import HeaderDraft, RawImage
 from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.regions import Subtracted, region_levels
+from zeroframe.headers.colours import read_colours, state_pattern
 from zeroframe.headers.dialects import number_words
 from zeroframe.headers.result_cards import Piece, assembled_cards, set_card, trim_cards
 from zeroframe.headers.sections import AxisRange, Section
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.quality import FrameQuality
     from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import FrameRecipe
+    from zeroframe.headers.colours import ColourPattern
 
 __all__ = [
     "FrameOutcome",
@@ -177,7 +179,7 @@ def calibrate_pixels(
     return subtracted
 
 
-def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
+def calibrated_header(raw: RawImage, recipe: FrameRecipe, colours: ColourPattern | None = None) -> HeaderDraft:
     """Return the header of a calibrated frame: that of the raw one, with what was done, and true for the trimmed image.
 
     Parameters
@@ -186,6 +188,8 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
         The raw frame.
     recipe : FrameRecipe
         What is done to it.
+    colours : ColourPattern, optional
+        Of the calibrated frame.
 
     Returns
     -------
@@ -197,7 +201,7 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
         if stale in header:
             del header[stale]
     if recipe.assembles:
-        _say_assembled(header, recipe, raw.layout.shape_yx)
+        _say_assembled(header, recipe, raw.layout)
     else:
         (region,) = recipe.regions
         if region.overscan is not None:
@@ -205,6 +209,10 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
         if region.trim is not None:
             trim_cards(header, region.trim, raw.layout.shape_yx)
             header["TRIM"] = (str(region.trim), "kept of the raw frame")
+    rows = recipe.shape_yx(raw.layout.shape_yx)[0]
+    stated = read_colours(header, (rows,)).pattern
+    if stated != colours:
+        state_pattern(header, colours, rows)
     if not str(header.get("BUNIT", "")).strip():
         header["BUNIT"] = ("adu", "assumed: the raw frame has no BUNIT")
     return header
@@ -217,11 +225,14 @@ def _turned(region: Region, shape_yx: tuple[int, ...]) -> Piece:
     return Piece(cut, (part.to_x, part.to_y), (part.flip_x, part.flip_y))
 
 
-def _say_assembled(header: HeaderDraft, recipe: FrameRecipe, shape_yx: tuple[int, ...]) -> None:
+def _say_assembled(header: HeaderDraft, recipe: FrameRecipe, layout: ImageLayout) -> None:
     """Say in a header that the image was assembled of the regions of several amplifiers, and make it true for it."""
-    regions = recipe.regions
+    regions, shape_yx = recipe.regions, layout.shape_yx
     pieces = [_turned(region, shape_yx) for region in regions]
-    of_one = assembled_cards(header, pieces, recipe.shape_yx(shape_yx))
+    # of images that stand one above the other, coordinates are those of the lowest
+    lowest = min(range(len(pieces)), key=lambda number: pieces[number].cut.ranges[1].ends())
+    of = lowest if layout.images > 1 else None
+    of_one = assembled_cards(header, pieces, recipe.shape_yx(shape_yx), of)
     for line in recipe.words():  # no line of the program's own: it is true of what is combined of such frames, too
         header.add_history(_ascii(line))
     if of_one is not None and "CRPIX1" in header:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.frames.overscan import OverscanSpec
+    from zeroframe.headers.colours import ColourPattern
 
     PartOf = Callable[[Any, Any], NDArray[Any]]
 
@@ -116,6 +117,21 @@ class Region:
         rows, columns = (_WHOLE if self.trim is None else self.trim).slices_yx(shape_yx)
         return range(shape_yx[0])[rows], range(shape_yx[1])[columns]
 
+    def colours_of(self, raw: ColourPattern, shape_yx: tuple[int, ...]) -> ColourPattern:
+        """Return the colour pattern of the assembled image, by this part of it.
+
+        Parameters
+        ----------
+        raw : ColourPattern
+            Of the raw frame.
+        shape_yx : tuple of int
+            Its shape.
+        """
+        part = self.part(shape_yx)
+        y0 = part.y0 + part.ny - 1 if part.flip_y else part.y0
+        x0 = part.x0 + part.nx - 1 if part.flip_x else part.x0
+        return raw.moved(y0 + part.to_y, x0 + part.to_x)
+
     def place_yx(self, shape_yx: tuple[int, ...]) -> tuple[slice, slice]:
         """Return where the assembled image holds it, as slices."""
         part = self.part(shape_yx)
@@ -153,6 +169,8 @@ class Subtracted:
         What was odd about a strip.
     pixels : int
         How many are kept.
+    levels_adu : tuple of float
+        Mean level of each region, in their order.
     """
 
     mean_adu: float = 0.0
@@ -160,6 +178,7 @@ class Subtracted:
     smoothed_lines: int = 1
     remarks: tuple[str, ...] = ()
     pixels: int = 0
+    levels_adu: tuple[float, ...] = ()
 
     def and_of(self, levels: FrameLevels, pixels: int, name: str) -> Subtracted:
         """Return the same with those of one more region; ``pixels`` are kept of it."""
@@ -172,6 +191,7 @@ class Subtracted:
             min(self.smoothed_lines, levels.smoothed_lines) if self.pixels else levels.smoothed_lines,
             (*self.remarks, *remarks),
             whole,
+            (*self.levels_adu, levels.mean_adu),
         )
 
 

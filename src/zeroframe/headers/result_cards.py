@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from zeroframe.errors import SectionError
 from zeroframe.fits.header import HeaderDraft
+from zeroframe.headers.colours import cut_pattern
 from zeroframe.headers.sections import AxisRange, Section
 
 __all__ = ["ERROR_CARD", "Piece", "assembled_cards", "combined_cards", "set_card", "trim_cards"]
@@ -66,7 +67,8 @@ def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) ->
     BIASSEC, TRIMSEC, DATASEC are cut and shifted, and removed where nothing of them is left. CCDSEC and DETSEC follow
     the data that they describe: DATASEC, else TRIMSEC, else the whole image, else the corner of their size, whichever
     fits their size in whole (binned) pixels; where none does, they are removed. CRPIX moves with the pixels; LTV
-    records the shift. NAXIS1 and NAXIS2 are set where they are there.
+    records the shift. NAXIS1 and NAXIS2 are set where they are there. The pattern of a colour sensor is that of the
+    first pixel that is kept.
 
     Examples
     --------
@@ -77,6 +79,7 @@ def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) ->
     ('[1:1948,1:4128]', '[101:2048,1:4128]', -100.0, False)
     """
     cut = section.resolve(shape_yx)
+    cut_pattern(header, cut, shape_yx)
     stands = {word: _image_section(header, word, shape_yx) for word in _IMAGE_SECTIONS}
     for word in _SENSOR_SECTIONS:
         _trim_sensor_section(header, word, stands, cut, shape_yx)
@@ -127,7 +130,9 @@ class Piece:
         )
 
 
-def assembled_cards(header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[int, int]) -> int | None:
+def assembled_cards(
+    header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[int, int], of: int | None = None
+) -> int | None:
     """Make the cards of a header true for an image that was assembled of pieces of a larger one, in place.
 
     Parameters
@@ -138,12 +143,15 @@ def assembled_cards(header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[i
         What it is assembled of.
     shape_yx : tuple of int
         Of the assembled image.
+    of : int, optional
+        The piece for which coordinates of the header are true; by default that in which the reference pixel stands, or
+        to which it is nearest.
 
     Returns
     -------
     int or None
-        The piece whose world coordinates the header has now: that in which the reference pixel stands, or to which it
-        is nearest. None where all pieces have moved alike, so that they are true for all.
+        The piece whose world coordinates the header has now. None where all pieces have moved alike: they are true for
+        all.
 
     Notes
     -----
@@ -163,8 +171,8 @@ def assembled_cards(header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[i
     ny, nx = shape_yx
     set_card(header, "DATASEC", f"[1:{nx},1:{ny}]")
     reference = [_number(header.get(f"CRPIX{axis}"), None) for axis in (1, 2)]
-    number = 0
-    if None not in reference:
+    number = of or 0
+    if of is None and None not in reference:
         far = [piece.distance([at for at in reference if at is not None]) for piece in pieces]
         number = far.index(min(far))
     moves = {tuple(piece.shift(axis)[::2] for axis in (0, 1)) for piece in pieces}

@@ -24,8 +24,10 @@ __all__ = [
     "key_of_field",
     "made_when_asked",
     "name",
+    "names",
     "number",
     "positive",
+    "ranking",
     "section",
     "whole",
 ]
@@ -116,6 +118,17 @@ def choices(comment: str, words: Sequence[str]) -> Mapping[str, Key]:
     return {"key": Key(comment, expected, read, words=tuple(words))}
 
 
+def ranking(comment: str, words: Sequence[str]) -> Mapping[str, Key]:
+    """Describe a list of some of a few words, whose order matters."""
+
+    def read(value: object) -> object:
+        _accepted(value, isinstance(value, list) and all(isinstance(one, str) and one in words for one in value))
+        return tuple(dict.fromkeys(value)) if isinstance(value, list) else ()
+
+    expected = "a list of some of " + ", ".join(f"'{word}'" for word in words) + " in their order"
+    return {"key": Key(comment, expected, read, words=tuple(words))}
+
+
 def name(comment: str, expected: str, example: str) -> Mapping[str, Key]:
     """Describe a text that may be left out, and is not empty."""
 
@@ -123,6 +136,17 @@ def name(comment: str, expected: str, example: str) -> Mapping[str, Key]:
         return _accepted(value, isinstance(value, str) and bool(value.strip()))
 
     return {"key": Key(comment, expected, read, example)}
+
+
+def names(comment: str, expected: str) -> Mapping[str, Key]:
+    """Describe a list of texts that are not empty."""
+
+    def read(value: object) -> object:
+        listed = [value] if isinstance(value, str) else value
+        fits = isinstance(listed, list) and all(isinstance(one, str) and one.strip() for one in listed)
+        return tuple(_accepted(listed, fits))  # type: ignore[arg-type]
+
+    return {"key": Key(comment, expected, read)}
 
 
 def section(comment: str, example: str, *, or_none: bool = False) -> Mapping[str, Key]:

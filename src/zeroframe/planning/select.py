@@ -16,6 +16,7 @@ from zeroframe.frames.saturation import StatedSaturation
 from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, recognise
 from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
+from zeroframe.planning.colours import stated_pattern
 from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, evidence_of, size_words
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
@@ -275,6 +276,7 @@ def _nobody(
     for reason, _ in reasons:
         left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
         advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""
+        advice += ", and this folder with --calibrations" if reason == COMBINED_ALREADY else ""
     bad = "".join(f"\n  {each.problem}" for each in refused)
     what = "" if only is None else f"{only} "
     return f"{raw}: no {what}frame that can be used ({listed}{left}); {advice}{bad}"
@@ -297,12 +299,20 @@ def _without_failures(
 
 
 def _put_together(usable: list[tuple[RawFrame, Kind]], refused: list[Refused]) -> list[RawFrame]:
-    """Return the biases of the size that most have, which are combined in any case; the others leave ``usable``."""
-    biases, odd = same_form([item for item, kind in usable if kind is Kind.BIAS])
-    refused += odd
-    left_out = {id(each.path) for each in odd}
+    """Return the biases of the size that most have, which are combined in any case; the others leave ``usable``.
+
+    Of several detectors that is so for each.
+    """
+    kept: list[RawFrame] = []
+    left_out: set[int] = set()
+    biases = [item for item, kind in usable if kind is Kind.BIAS]
+    for detector in dict.fromkeys(item.detector for item in biases):
+        alike, odd = same_form([item for item in biases if item.detector == detector])
+        kept += alike
+        refused += odd
+        left_out |= {id(each.path) for each in odd}
     usable[:] = [(item, kind) for item, kind in usable if id(item.path) not in left_out]
-    return biases
+    return kept
 
 
 def _form(item: RawFrame) -> tuple[object, ...]:
@@ -315,7 +325,8 @@ def _form_and_camera(together: Sequence[RawFrame], wishes: RecipeOptions) -> Cal
 
     What is combined together in any case has the camera of its first frame.
     """
-    alike = {id(item): together[0] for item in together}
+    first: dict[str, RawFrame] = {}
+    alike = {id(item): first.setdefault(item.detector, item) for item in together}
     return lambda item: (*item.form, _camera_name(alike.get(id(item), item), wishes))
 
 
@@ -388,6 +399,7 @@ def _frame(
     if facts is None:
         raise ValueError(f"{item.path}: a frame without facts takes no part")
     amplifiers = () if first.camera is None else first.camera.amplifiers
+    colours = first.recipe.colours_of(stated_pattern(item, recipe), item.layout.shape_yx)
     gains = [recipe.frames.gain_e_per_adu, _mean_of([each.gain_e_per_adu for each in amplifiers])]
     noises = [recipe.frames.read_noise_e, _mean_of([each.read_noise_e for each in amplifiers])]
     if not first.recipe.assembles:  # what a header says is of one amplifier
@@ -399,7 +411,9 @@ def _frame(
         target=target,
         kind=kind,
         recipe=first.recipe,
-        steps=Steps(gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises), own_mask=first.own_mask),
+        steps=Steps(
+            gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises), own_mask=first.own_mask, colours=colours
+        ),
         layout=item.layout,
         facts=facts,
         traits=read_traits(item, night),

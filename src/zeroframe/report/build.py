@@ -12,6 +12,7 @@ from zeroframe.report.sections.kinds import kind_sections
 from zeroframe.report.sections.provenance import input_file, software_facts
 from zeroframe.report.sections.reading import open_night
 from zeroframe.report.sections.science import measure_lights, science_section
+from zeroframe.report.sections.stored import stored_section
 from zeroframe.report.sections.verdict import night_figures, night_verdict
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def night_report_data(
     """
     view = open_night(plan, result, workers)
     moments, lights, only = moments_of(view), measure_lights(view), only_group(view)
-    kinds = (*kind_sections(view), science_section(view, lights, moments))
+    kinds = (stored_section(view), *kind_sections(view), science_section(view, lights, moments))
     sections = (glance_section(view, moments), *(section for section in kinds if section is not None))
     return ReportData(
         title=title_words(plan),

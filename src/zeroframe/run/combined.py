@@ -14,6 +14,7 @@ from zeroframe.frames.calibration_frames import (
     level_of_flat,
     share_card,
 )
+from zeroframe.frames.colours import COLOUR_LEVEL_CARD, PHASES, colour_bands, levels_of_colours, whole_cells
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.frames.quality import FrameQuality
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.kinds import Kind
     from zeroframe.inspection.gain import Measured
     from zeroframe.planning.plan import Group
@@ -67,16 +69,22 @@ class ScaledStack(StackView):
 
     Attributes
     ----------
-    factors : tuple of float
-        One for each frame.
+    factors : tuple of tuple of float
+        One for each frame; of a colour sensor four, for the places of the cell of 2 x 2 pixels.
     """
 
-    factors: tuple[float, ...]
+    factors: tuple[tuple[float, ...], ...]
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""
         self.stack.read_rows(index, rows, out)
-        out *= out.dtype.type(self.factors[index])
+        factors = self.factors[index]
+        if len(factors) == 1:
+            out *= out.dtype.type(factors[0])
+            return
+        first = rows.indices(self.shape_yx[0])[0]
+        for (dy, dx), factor in zip(PHASES, factors, strict=True):
+            out[(dy - first) % 2 :: 2, dx::2] *= out.dtype.type(factor)
 
 
 def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[Path, str], tuple[Flag, ...]]:
@@ -190,16 +198,17 @@ class _GroupOrigin(Origin):
         self._stack = stack
         if not self._group.scaled_by_level:
             return stack
-        levels = [_lit_level(stack, index) for index in range(len(paths))]
-        self.levels = dict(zip(paths, levels, strict=True))
-        usual = float(np.median(levels))
-        if not all(level > 0 for level in levels):
+        by_place = np.array([_lit_levels(stack, index, self._group.colours) for index in range(len(paths))])
+        self.levels = dict(zip(paths, by_place.mean(axis=1).tolist(), strict=True))
+        usual = np.median(by_place, axis=0)
+        if not (by_place > 0).all():
             return stack
-        factors = tuple(usual / level for level in levels)
+        scaled = usual / by_place  # a row a frame
+        factors = scaled.mean(axis=1).tolist()
         # a flat of photons that is multiplied by a factor has that factor as its variance
         lost = sum(factors) * sum(1.0 / factor for factor in factors) / len(factors) ** 2
-        self._variances = factors if lost > _WORTH_WEIGHTS else None
-        return ScaledStack(stack, factors)
+        self._variances = tuple(factors) if lost > _WORTH_WEIGHTS else None
+        return ScaledStack(stack, tuple(map(tuple, scaled.tolist())))
 
     def variances(self) -> tuple[float, ...] | None:
         return self._variances
@@ -217,7 +226,7 @@ class _GroupOrigin(Origin):
         if calibration_kind(self._group.kind).tells_gain:
             cards |= self._gain_cards(paths)
         if self._group.scaled_by_level:
-            cards |= _normalise(combined, uncertainty)
+            cards |= _normalise(combined, uncertainty, self._group)
             cards |= self._part_cards(paths, prepared)
         mask = combined.mask if int(combined.counts.min()) == 0 else None
         done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
@@ -293,7 +302,8 @@ class _GroupOrigin(Origin):
         if self._noise_adu is not None and self._stack is not None and self._level_is_zero(paths[0]):
             exposures = [self._frames[path].frame.traits.exposure_s for path in paths]
             levels = [self.levels[path] for path in paths] if self.levels else [1.0] * len(paths)
-            found = _gain_of(self._stack, self._noise_adu, like_pairs(exposures, levels))
+            alike = like_pairs(exposures, levels)
+            found = _gain_of(self._stack, self._noise_adu, alike, self._group.colours)
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
@@ -306,7 +316,9 @@ class _GroupOrigin(Origin):
         return cards
 
 
-def _gain_of(stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int]]) -> Measured | None:
+def _gain_of(
+    stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int]], colours: ColourPattern | None
+) -> Measured | None:
     """Return the gain from pairs of flats, in bands spread over them; their bias has been subtracted."""
     if not alike:
         return None
@@ -316,23 +328,36 @@ def _gain_of(stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int
     bands = [slice(band.start + top, band.start + top + _GAIN_BAND_ROWS)
              for band in bands for top in range(0, height - _GAIN_BAND_ROWS + 1, _GAIN_BAND_ROWS)] or bands  # fmt: skip
     height = bands[0].stop - bands[0].start
-    zero = np.zeros((len(bands), height, nx), stack.dtype)
+
+    def read(index: int) -> NDArray[Any]:
+        rows = read_bands(stack, index, bands).reshape(len(bands), height, nx)
+        if colours is None or min(height, nx) < 2:
+            return rows
+        # of one size, as bands of their own
+        return np.concatenate(colour_bands(rows[:, : height // 2 * 2, : nx // 2 * 2], colours))
+
+    zero = np.zeros_like(read(alike[0][0]))
     # read when their turn comes: there may be thousands
-    pairs = (
-        (read_bands(stack, first, bands).reshape(zero.shape), read_bands(stack, second, bands).reshape(zero.shape))
-        for first, second in alike
-    )
+    pairs = ((read(first), read(second)) for first, second in alike)
     # saturated pixels are not finite, and blocks with such are left out
     return gain_from_pairs(pairs, [zero], read_noise_adu, np.inf)
 
 
-def _lit_level(stack: Stack, index: int) -> float:
-    """Return the mean level of the brighter pixels of a flat, outliers left out.
+def _lit_levels(stack: Stack, index: int, colours: ColourPattern | None) -> list[float]:
+    """Return the mean level of the brighter pixels of a flat, outliers left out; of a colour sensor, of four planes.
 
     Those count that hold at least half as much as the brightest hundredth: nearly all of a flat of the sky or a screen,
     and of a spectrograph's what the slit lights. Between them lies scattered light, which says little.
     """
-    sample = read_bands(stack, index, sample_bands(*stack.shape_yx, _LEVEL_PIXELS))
+    bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
+    sample = read_bands(stack, index, bands)
+    if colours is None:
+        return [_lit_level(sample)]
+    rows = np.concatenate([np.arange(band.start, band.stop) for band in bands])
+    return [_lit_level(sample[rows % 2 == dy, dx::2]) for dy, dx in PHASES]
+
+
+def _lit_level(sample: NDArray[Any]) -> float:
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         return float("nan")
@@ -340,16 +365,28 @@ def _lit_level(stack: Stack, index: int) -> float:
     return sampled_level(lit.reshape(1, -1))
 
 
-def _normalise(combined: Combined, uncertainty: NDArray[Any] | None) -> dict[str, tuple[Any, str]]:
-    """Divide a combined flat by its level, in place."""
+def _normalise(combined: Combined, uncertainty: NDArray[Any] | None, group: Group) -> dict[str, tuple[Any, str]]:
+    """Divide a combined flat by its level, in place; of a colour sensor, each colour by its own."""
     data = combined.data
     level = level_of_flat(data)
     if level is None:
         return {}
-    data /= data.dtype.type(level)
+    cards: dict[str, tuple[Any, str]] = {}
+    divisor: Any = data.dtype.type(level)
+    if group.colours is not None:
+        cell = levels_of_colours(data, group.colours)
+        cards = {
+            f"{COLOUR_LEVEL_CARD}{letter}": (float(cell[place]), f"the same of its pixels of colour {letter}")
+            for place, letter in enumerate(group.colours.letters)
+        }
+        if not group.keeps_lamp_colour:
+            divisor = whole_cells(cell, data.shape).astype(data.dtype)
+        else:
+            cards["LAMPCOL"] = ("kept", "colours of the flat are those of its lamp")
+    data /= divisor
     if uncertainty is not None:
-        uncertainty /= uncertainty.dtype.type(level)
-    return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio")}
+        uncertainty /= divisor
+    return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio"), **cards}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from zeroframe.run.checks import check_files
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.kept import kept_figures, result_of_kept
-from zeroframe.run.keys import frame_key, mask_key
+from zeroframe.run.keys import frame_key, mask_key, stored_keys
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
@@ -132,7 +132,7 @@ class _Run:
 
     def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
         self._session, self._plan, self._progress = session, session.plan, progress
-        self._keys: dict[str, str] = {}
+        self._keys = stored_keys(session.plan)
         self._backend = _crew_of(session, self._keys, check_sums=check_sums)
         self._frames: dict[str, NightOutcome] = {}
         self._groups: dict[str, GroupOutcome] = {}
@@ -162,6 +162,11 @@ class _Run:
                 if job.source == group.name:
                     mask = partial(self._timed, group.kind, self._mask, job)
                     tasks.append(Task(job.name, frozenset([group.name]), mask, _MASK_S))
+        for group in plan.stored:
+            for job in plan.masks:
+                if job.source == group.name:
+                    mask = partial(self._timed, group.kind, self._mask, job)
+                    tasks.append(Task(job.name, frozenset(), mask, _MASK_S))
         for group in plan.uncombined:
             tasks += [self._frame_task(frame, group, made) for frame in group.frames]
             needs = {_RAW + frame.name for frame in group.frames}

@@ -11,6 +11,7 @@ from zeroframe.frames.raw_look import raw_remarks
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
+from zeroframe.planning.stored_words import stored_in_use
 from zeroframe.review import Incident, NightFigures, Review, review_night
 from zeroframe.run.figures import figures_of_combined, figures_of_run
 
@@ -94,6 +95,7 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
             yield Incident("ZF205" if _unread(one) else "ZF203", one.outcome.reason, (one.frame.name,))
     yield from _remarks(result)
     yield from _left_alone(plan)
+    yield from _stored(plan)
     for choice in plan.choices:
         if not choice.certain and choice.what not in _SAID_ELSEWHERE:
             yield Incident("ZF201", f"{choice.what}: {choice.value} — {choice.reason}")
@@ -111,11 +113,24 @@ def _left_alone(plan: NightPlan) -> Iterator[Incident]:
     made = [each.path.name for each in plan.ignored if each.reason in (COMBINED_ALREADY, CALIBRATED_ALREADY)]
     if made:
         said = f"{listed(made)}: reduced before, by the header, and left alone; nothing is done twice"
+        combined = any(each.reason == COMBINED_ALREADY for each in plan.ignored)
+        said += "; to use combined ones, name their folder with --calibrations" if combined else ""
         yield Incident("ZF502", said, tuple(made))
     if plan.recipe.steps.kinds and len(plan.ignored) > _MOST_LEFT_ALONE * len(plan.found):
         names = tuple(each.path.name for each in plan.ignored)
         said = f"{len(names)} of {len(plan.found)} files were left alone: {listed(names)}"
         yield Incident("ZF503", said, names)
+
+
+def _stored(plan: NightPlan) -> Iterator[Incident]:
+    """Yield what is doubtful of combined frames that exist already."""
+    for group in stored_in_use(plan):
+        if group.stored is None:
+            continue
+        yield from (Incident("ZF504", f"{group.name}: {doubt}", (group.name,)) for doubt in group.stored.doubts)
+        if group.stored.uncertainty == "absent":
+            said = f"{group.name}: no errors are known of it, and the uncertainties leave them out"
+            yield Incident("ZF505", said, (group.name,))
 
 
 def _not_made(result: NightResult) -> Iterator[Incident]:

@@ -12,7 +12,7 @@ from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.planning.uses import divisor_uses, pixel_uses
 from zeroframe.run.budget import is_alone, refuse_too_large
 from zeroframe.run.buffers import BufferPool
-from zeroframe.run.cache import CalibrationCache
+from zeroframe.run.cache import CalibrationCache, stored_files
 from zeroframe.run.calibrations import CalibrationStore
 from zeroframe.run.combine_files import Resources
 from zeroframe.run.combined import combine_group, compare_group
@@ -100,7 +100,10 @@ class ThreadBackend:
         shares = session.shares
         self._memory = BufferPool(shares.limit_bytes)
         flat_uses = Counter(name for frame in plan.frames for name in divisor_uses(frame))
-        self._cache = CalibrationCache(plan.out, shares.cache_bytes, uses, flat_uses, self._memory.empty, session.watch)
+        self._cache = CalibrationCache(
+            *(plan.out, shares.cache_bytes, uses, flat_uses, self._memory.empty, session.watch),
+            stored=stored_files(plan),
+        )
         self._kept = PixelCache(shares.kept_bytes)
         calibrations = CalibrationStore(plan, self._cache, keys)
         self._maker = FrameMaker(
