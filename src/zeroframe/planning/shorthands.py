@@ -12,12 +12,12 @@ from zeroframe.headers.sections import Section
 from zeroframe.headers.words import words_of_options
 from zeroframe.planning.recipe import (
     BiasRecipe,
-    CalibrationsRecipe,
     FramesRecipe,
     MaskRecipe,
     NightRecipe,
     kind_names,
 )
+from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
 from zeroframe.planning.recipe_fields import key_of_field
 
 if TYPE_CHECKING:
