@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Configuration, Group
-    from zeroframe.planning.recipe import CalibrationsFirst, CombineRecipe, NightRecipe, Tolerances
+    from zeroframe.planning.recipe import CombineRecipe, NightRecipe, Tolerances
+    from zeroframe.planning.recipe_calibrations import CalibrationsFirst
 
 __all__ = ["best_of", "limits_of", "match_frame", "nights_apart", "rank_candidates", "why_not_together"]
 
