@@ -36,6 +36,7 @@ from zeroframe.cli.combining import (
     Zero,
 )
 from zeroframe.cli.console import Screen, harmless_cell, say
+from zeroframe.cli.library import library_app
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
 from zeroframe.cli.options import (
@@ -222,6 +223,7 @@ def _options(
 
 
 add_night_commands(app)
+app.add_typer(library_app)
 
 
 @app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
@@ -499,5 +501,5 @@ def fetch(
     return OK
 
 
-for _command in app.registered_commands:
+for _command in (*app.registered_commands, *library_app.registered_commands):
     _command.cls = LoggedCommand
