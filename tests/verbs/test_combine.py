@@ -619,7 +619,13 @@ def test_one_and_three_axes(shape, words):
 
 
 @pytest.mark.parametrize(
-    "words", [NOTEBOOK, {"method": "median"}, {"weights": [1.0] * 6}, {"reject": "pclip", "grow": 1}]
+    "words",
+    [
+        {"sigma_clip": True, "sigma_clip_func": np.ma.median, "sigma_clip_dev_func": mad_std},
+        {"method": "median"},
+        {"weights": [1.0] * 6},
+        {"reject": "pclip", "grow": 1},
+    ],
 )
 def test_a_limit_that_does_not_hold_the_result_works(words, tmp_path):
     """The guide's 350e6 for frames of 61 million pixels, in small: the result comes on top of the limit."""
