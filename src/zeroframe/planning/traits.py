@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
 
-__all__ = ["Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "settings_of", "split_nights"]
+__all__ = [
+    "Moment",
+    "NightSplit",
+    "emptiest_hours",
+    "moment_of",
+    "parse_moment",
+    "read_traits",
+    "settings_of",
+    "split_nights",
+]
 
 _SILENT = frozenset(("", "unknown", "undefined", "n/a", "none", "null"))
 _DAY_S = 86400.0
@@ -186,15 +195,15 @@ def moment_of(item: RawFrame) -> Moment | None:
     if item.frame is None or item.facts is None:
         return None
     cards = item.frame.cards
-    found = _parsed(item.facts.date_obs or "")
+    found = parse_moment(item.facts.date_obs or "")
     if found is not None and found.seconds is None:
         clocks = (_clock(_text(cards.get(word))) for word in _tables()["time"]["clock"])
         return Moment(found.day, next((seconds for seconds in clocks if seconds is not None), None))
     return found or _counted(cards)
 
 
-def _parsed(text: str) -> Moment | None:
-    """Read a DATE-OBS."""
+def parse_moment(text: str) -> Moment | None:
+    """Read a DATE-OBS; None where it is no date."""
     iso, old = _ISO.fullmatch(text.strip()), _OLD.fullmatch(text.strip())
     try:
         if iso is not None:
