@@ -60,7 +60,7 @@ def changed(shots, which, **what):
     return [replace(each, **what) if each.name.startswith(which) else each for each in shots]
 
 
-def write_night(folder: Path, shots, camera=Camera(), seed=1, stated_gain=None, shape=SHAPE):
+def write_night(folder: Path, shots, camera=Camera(), seed=1, stated_gain=1.0, shape=SHAPE):
     chance = np.random.default_rng(seed)
     nx = shape[1]
     field_of = 1 - 0.15 * ((np.arange(nx) - nx / 2) / (nx / 2)) ** 2
@@ -77,7 +77,7 @@ def write_night(folder: Path, shots, camera=Camera(), seed=1, stated_gain=None, 
         image = np.clip(np.round(image / camera.step) * camera.step, 0, camera.top)
         made[shot.name] = image = made.get(shot.same_as, image)
         hdu = fits.PrimaryHDU(_stored(image, shot.stored))
-        gain = camera.gain if stated_gain is None else stated_gain
+        gain = camera.gain * stated_gain
         hdu.header.update({
             "IMAGETYP": shot.kind, "EXPTIME": shot.exposure_s, "BUNIT": "adu", "FILTER": "V", "GAIN": gain,
             "RDNOISE": camera.read_noise * gain, "DATE-OBS": f"2026-11-20T{number // 60:02d}:{number % 60:02d}:00",
@@ -335,7 +335,7 @@ WRONG = {
     "many-hot-pixels": (changed(GOOD, "d", edit=hot(0.3)), {"ZF406", "ZF404"}, ".fits"),
     "more-hot-pixels-than-usual": (changed(GOOD, "d", edit=hot(0.07)), {"ZF406", "ZF404"}, ".fits"),
     "gain-a-setting": (GOOD, {"ZF201", "ZF204"}, "gain"),
-    "gain-a-third-off": (GOOD, {"ZF204"}, "gain of 2 e-/ADU"),
+    "gain-a-third-off": (GOOD, {"ZF204"}, "gain of "),
 }
 
 
@@ -394,7 +394,7 @@ WRONG |= {
     "darks-of-8-bits": (_each(GOOD, "d", scaled(1 / 256)), {"ZF301"}, "combined_dark"),
     "darks-of-12-bits": (_each(GOOD, "d", scaled(1 / 16)), {"ZF301"}, "combined_dark"),
     "darks-of-another-offset": (changed(GOOD, "d", level=1600.0), {"ZF310"}, "combined_dark"),
-    "darks-of-slightly-another-offset": (changed(GOOD, "d", level=1120.0), {"ZF310"}, "combined_dark"),
+    "darks-of-slightly-another-offset": (changed(GOOD, "d", level=1250.0), {"ZF310"}, "combined_dark"),
     "science-half-read": (_first(GOOD, "s", edit=unread(0.5)), {"ZF601"}, "s0.fits"),
     "science-of-missing-rows": (_first(GOOD, "s", edit=unread(0.01)), {"ZF601"}, "s0.fits"),
     "one-dark-half-read": (_first(GOOD, "d", edit=unread(0.5)), {"ZF601", *_ODD}, "d0.fits"),
@@ -428,8 +428,8 @@ WRONG |= {
          cards={"CCD-TEMP": -25.0}) for i in range(5))], {"ZF308"}, "combined_dark",
     ),
 }  # fmt: skip
-#: Of those whose header states another gain than the truth.
-STATED_GAIN = {"gain-a-setting": 25.0, "gain-a-third-off": 2.0}
+#: Of those whose header states another gain than the truth: by which factor.
+STATED_GAIN = {"gain-a-setting": 16.7, "gain-a-third-off": 1.34}
 
 
 def good_camera(seed):

@@ -22,7 +22,7 @@ GOOD_NIGHTS = 300
 VARIANTS = (
     (1, Camera(), (160, 176)),
     (2, Camera(gain=2.2, dark_rate=0.05), (210, 140)),
-    (3, Camera(gain=1.2, dark_rate=0.2), (256, 280)),
+    (3, Camera(gain=1.2, dark_rate=0.08), (256, 280)),
 )
 DATA = Path(__file__).resolve().parent / "data" / "wrong_nights.json"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "findings.md"
@@ -37,7 +37,7 @@ def wrong_night(name: str, variant: int, folder: Path):
     """Reduce a wrong night; return the codes that name it, and all findings."""
     shots, codes, frame = WRONG[name]
     seed, camera, shape = VARIANTS[variant]
-    found = findings_of(folder, shots, camera, seed, STATED_GAIN.get(name), shape)
+    found = findings_of(folder, shots, camera, seed, STATED_GAIN.get(name, 1.0), shape)
     named = {each.code for each in found if each.code in codes and frame in " ".join((each.sentence, *each.frames))}
     return sorted(named), found
 

@@ -88,7 +88,7 @@ def made(tmp_path_factory):
 class TestOneNightInAllItsViews:
     def test_json_has_its_schema(self, made):
         jsonschema = pytest.importorskip("jsonschema")
-        schema = json.loads((Path(zeroframe.__file__).parent / "review" / "run.schema.json").read_text())
+        schema = json.loads((Path(zeroframe.__file__).parent / "review" / "document.schema.json").read_text())
         document = json.loads(made[1].stdout)
         jsonschema.validate(document, schema)
         every_figure_is_named(document)

@@ -20,6 +20,7 @@ import typer
 
 from zeroframe import __version__
 from zeroframe.cli.console import Screen, harmless_cell, say
+from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
 from zeroframe.cli.options import (
@@ -133,11 +134,9 @@ def _run(call: Call, stop: _Stop) -> int:
         chosen = _app_for(given[0] if given else "")
         code = chosen(args=given, prog_name="zeroframe", standalone_mode=False, obj=call)
     except FolderLostError as error:  # some results were made before
-        say(f"zeroframe: {error}")
-        return INCOMPLETE
+        return _refused(call, str(error), INCOMPLETE)
     except ZeroframeError as error:
-        say(f"zeroframe: {error}")
-        return REFUSED
+        return _refused(call, str(error), REFUSED)
     except (KeyboardInterrupt, typer.Abort):
         interrupted = True
     except Exception as error:  # noqa: BLE001 -- the last resort, which keeps the details
@@ -145,6 +144,9 @@ def _run(call: Call, stop: _Stop) -> int:
         if not hasattr(error, "format_message"):
             return _unforeseen(error, call)
         error.show()  # type: ignore[attr-defined]
+        if "--json" in call.arguments:
+            told = str(error.format_message())
+            print_json(document_of(_command_of(call), REFUSED, told, error=told))
         return REFUSED
     if interrupted or code == INTERRUPTED:
         what = "terminated" if stop.asked else "interrupted"
@@ -153,14 +155,28 @@ def _run(call: Call, stop: _Stop) -> int:
     return code or OK
 
 
+def _refused(call: Call, what: str, code: int, **more: str) -> int:
+    """Say why a command could not be carried out: to the person, and to the program that asked for JSON."""
+    say(f"zeroframe: {what}")
+    if "--json" in call.arguments:
+        print_json(document_of(_command_of(call), code, what.partition("\n")[0], error=what, **more))
+    return code
+
+
+def _command_of(call: Call) -> str:
+    """Return the name of the command, known before its options are read."""
+    names = {each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands}
+    return call.command or next((word for word in call.arguments if word in names), "zeroframe")
+
+
 def _unforeseen(error: Exception, call: Call) -> int:
     """Say in one sentence that the fault is ours, and where it can be read how it came about."""
     details = write_details(error, call)
     first = str(error).partition("\n")[0]
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     where = "no file could be written that says more" if details is None else f"the details are in {details}"
-    say(f"zeroframe: an unexpected error ended the command ({what}); this is a fault of zeroframe, and {where}")
-    return UNFORESEEN
+    told = f"an unexpected error ended the command ({what}); this is a fault of zeroframe, and {where}"
+    return _refused(call, told, UNFORESEEN, **({} if details is None else {"details": str(details)}))
 
 
 @cache
@@ -258,7 +274,7 @@ def combine(
     if json:
         from zeroframe.run.document import print_document, review_document
 
-        print_document({**review_document(review, code), "out": str(output)})
+        print_document({**review_document("combine", review, code), "out": str(output)})
     return code
 
 
@@ -292,6 +308,7 @@ def inspect(
     overwrite: Overwrite = False,
     mem_limit: MemLimit = None,
     workers: Workers = None,
+    json: Json = False,
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.fits.inputs import Inputs
@@ -308,7 +325,7 @@ def inspect(
     except RawFolderError as error:
         raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
     for one in result.every:
         screen.inspection(one, whose=one.whose if result.others else "")
@@ -319,6 +336,10 @@ def inspect(
         profile = write_camera(result, write, overwrite=overwrite, inputs=inputs)
         of = f", of frames of {result.whose}" if result.others else ""
         screen.line(f"{write}; use it with --camera {write} (camera {profile.name}{of})", "profile", "cyan")
+    if json:
+        from zeroframe.cli.documents import inspect_document
+
+        print_json(inspect_document(result, targets))
     return OK
 
 
@@ -332,14 +353,19 @@ def verify(
         typer.Option(metavar="RAW", parser=path_or_url, help="Folder with the raw frames, to be compared, too."),
     ] = None,
     workers: Workers = None,
+    json: Json = False,
 ) -> int:
     """Say what in a folder of results has been altered, is missing, or was not made by the run."""
     from zeroframe.run.verify import verify_folder
 
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     verified = verify_folder(out, raw, workers=workers)
     screen.verified(verified)
-    return INCOMPLETE if verified.problems else OK
+    code = INCOMPLETE if verified.problems else OK
+    if json:
+        problems = list(verified.problems)
+        print_json(document_of("verify", code, outputs=verified.outputs, inputs=verified.inputs, problems=problems))
+    return code
 
 
 @app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")
@@ -362,17 +388,22 @@ def list_folder(
     output_format: Annotated[
         Literal["table", "csv", "json"], typer.Option("--format", help="How it is shown.")
     ] = "table",
+    json: Json = False,
 ) -> int:
     """Show what is in a folder, from the headers alone."""
     from zeroframe.headers.listing import list_frames
 
     names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
     listing = list_frames(folder, columns=names, where=where)
-    if output_format == "json":
-        import json
+    code = INCOMPLETE if listing.problems else OK
+    frames = [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]
+    if json:
+        problems = [str(problem) for problem in listing.problems]
+        print_json(document_of("ls", code, columns=list(listing.columns), frames=frames, problems=problems))
+    elif output_format == "json":
+        from json import dumps
 
-        frames = [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]
-        sys.stdout.write(json.dumps(frames, indent=1) + "\n")
+        sys.stdout.write(dumps(frames, indent=1) + "\n")
     elif output_format == "csv":
         import csv
 
@@ -382,7 +413,7 @@ def list_folder(
         Screen().listing(listing)
     for problem in listing.problems:
         say(f"note: {problem}")
-    return INCOMPLETE if listing.problems else OK
+    return code
 
 
 @app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
@@ -396,11 +427,12 @@ def simulate(
     gzip: Annotated[bool, typer.Option("--gzip", help="Write .fits.gz.")] = False,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same frames.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace frames that are there already.")] = False,
+    json: Json = False,
 ) -> int:
     """Make raw frames whose truth is known, to try things on."""
     from zeroframe.simulate import night_specs, simulate_biases, simulate_night
 
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     total = len(night_specs(camera)) if night else frames
     written: list[Path] = []
     with screen.progress() as progress:
@@ -417,6 +449,8 @@ def simulate(
             )
     what = "raw frames of a night" if night else "raw biases"
     screen.line(f"{len(paths)} {what} of {camera} in {directory}: {paths[0].name} to {paths[-1].name}")
+    if json:
+        print_json(document_of("simulate", OK, files=[str(path) for path in paths]))
     return OK
 
 
@@ -427,17 +461,20 @@ def fetch(
         Path, typer.Argument(metavar="DIR", parser=local_path, help="Where the folder of the example is put.")
     ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there already.")] = False,
+    json: Json = False,
 ) -> int:
     r"""Download the frames of the CCD Data Reduction Guide, by pooch: pip install 'zeroframe\[examples]'."""
     from zeroframe.cli.examples import fetch as fetch_example
 
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     with screen.progress() as progress:
         folder = fetch_example(
             name, directory, overwrite=overwrite, progress=lambda done, total: progress("downloading", done / total)
         )
-    files = sum(path.is_file() for path in folder.rglob("*"))
-    screen.line(f"{files} files of {name} in {folder}")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    screen.line(f"{len(files)} files of {name} in {folder}")
+    if json:
+        print_json(document_of("fetch", OK, files=[str(path) for path in files]))
     return OK
 
 

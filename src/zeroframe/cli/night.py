@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zeroframe.cli.calibrate import NightResources, carry_out_plan
+from zeroframe.cli.calibrate import NightResources, carried_out, carry_out_plan
+from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.options import (
     COMBINE,
     OK,
@@ -45,7 +46,6 @@ from zeroframe.cli.options import (
     path_or_url,
     section_of,
 )
-from zeroframe.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -191,20 +191,16 @@ def _carried_out(
 
     if means.cluster is not None:  # its processes may be in other folders
         raw, out = raw.absolute(), out.absolute()
-    if means.json and (by_night or means.dry_run):
-        raise UsageError("--json is of one run that is carried out; leave out --by-night and --dry-run")
     if by_night:
         from zeroframe.cli.nights import carry_out_nights
 
-        return carry_out_nights(raw, out, recipe, means, overwrite=overwrite)
+        return carry_out_nights(job, raw, out, recipe, means, overwrite=overwrite)
     plan = planned(*(job, raw, out, recipe), overwrite=overwrite, mem_limit_bytes=means.limit, workers=means.workers)
     with executor_of(means.cluster, raw, out) as executor:
         screen = NightScreen(sys.stderr if means.json else None)
-        code, result = carry_out_plan(plan, means, screen, executor)
-    if means.json and result is not None:
-        from zeroframe.run.document import print_document, run_document
-
-        print_document(run_document(plan, result, code))
+        code, ended = carry_out_plan(plan, means, screen, executor)
+    if means.json:
+        print_json(carried_out(job, plan, ended, code))
     return code
 
 
@@ -224,18 +220,23 @@ def explain(
             help="A result of zeroframe night or bias, where it was put; or the code of a finding, as ZF301.",
         ),
     ],
+    json: Json = False,
 ) -> int:
     """Say which bias, dark and flat a result was made with, and why; or what a finding means."""
-    from zeroframe.cli.console_night import NightScreen
-
     if re.fullmatch(r"(?i)ZF\d+", str(file)) and not file.exists():
         from zeroframe.review import explain_check
 
-        NightScreen().sentences(explain_check(str(file)))
-        return OK
-    from zeroframe.run.explain import explain_file
+        said = explain_check(str(file))
+    else:
+        from zeroframe.run.explain import explain_file
 
-    NightScreen().sentences(explain_file(file))
+        said = explain_file(file)
+    if json:
+        print_json(document_of("explain", OK, said[0], sentences=list(said)))
+        return OK
+    from zeroframe.cli.console_night import NightScreen
+
+    NightScreen().sentences(said)
     return OK
 
 
@@ -247,6 +248,7 @@ def recipe(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> int:
     """Write a recipe for zeroframe night or bias with every default in it, to be changed."""
     from zeroframe.planning.recipe import NightRecipe
@@ -254,7 +256,10 @@ def recipe(
 
     text = recipe_text(NightRecipe())
     if output is None:
-        sys.stdout.write(text)
+        if json:
+            print_json(document_of("recipe", OK, recipe=text))
+        else:
+            sys.stdout.write(text)
         return OK
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.fits.atomic import atomic_file, write_all
@@ -262,5 +267,7 @@ def recipe(
 
     with atomic_file(output, overwrite=RECIPE.permission(output, overwrite=overwrite)) as descriptor:
         write_all(descriptor, [text.encode()])
-    NightScreen().line(str(output), "recipe", "cyan")
+    NightScreen(sys.stderr if json else None).line(str(output), "recipe", "cyan")
+    if json:
+        print_json(document_of("recipe", OK, recipe=text, out=str(output)))
     return OK
