@@ -169,6 +169,7 @@ def reduced(camera: Camera, folder: Path) -> tuple[dict[str, float], list[str]]:
             data, sigma = (hdus[k].data.astype(np.float64) for k in (0, "UNCERT"))
             mask = hdus["MASK"].data != 0 if "MASK" in names else np.zeros(SHAPE, bool)
             figures |= {"gain used": hdus[0].header["GAINUSED"], "noise used": hdus[0].header["RNOISADU"]}
+            common = hdus[0].header.get("OVSCERR", 0.0)  # of the level of a row, which all its pixels have
         good = ~mask & np.isfinite(data)
         error = np.where(good, data - truth, 0.0)
         variance = np.where(good, sigma**2, 0.0)
@@ -177,7 +178,9 @@ def reduced(camera: Camera, folder: Path) -> tuple[dict[str, float], list[str]]:
         level = error[good].mean()
         figures["level error adu"] = level
         # the error of the whole level is that of two frames' biases, not one of rows or squares
-        rows.append((np.where(good, error - level, 0.0)).sum(axis=1) / np.sqrt(variance.sum(axis=1)))
+        count = good.sum(axis=1)
+        spread = variance.sum(axis=1) + count * (count - 1) * common**2
+        rows.append((np.where(good, error - level, 0.0)).sum(axis=1) / np.sqrt(spread))
         ny, nx = (length // SQUARE for length in SHAPE)
         cut = (slice(0, ny * SQUARE), slice(0, nx * SQUARE))
         shape = (ny, SQUARE, nx, SQUARE)

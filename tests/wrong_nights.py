@@ -112,6 +112,17 @@ def constant(value):
     return lambda image, _: np.full_like(image, value)
 
 
+def stopped_at(row):
+    """The read-out ended there: what follows is 0."""
+
+    def edit(image, _):
+        image = image.copy()
+        image[row:] = 0
+        return image
+
+    return edit
+
+
 def noisier(by):
     return lambda image, chance: image + chance.normal(0, by, image.shape)
 
@@ -185,17 +196,6 @@ def dead_column(at=0.4):
     def edit(image, chance):
         image = image.copy()
         image[:, int(at * image.shape[1])] = 1000 + chance.normal(0, 4, len(image))
-        return image
-
-    return edit
-
-
-def unread(part):
-    """Leave the last rows at zero."""
-
-    def edit(image, _):
-        image = image.copy()
-        image[len(image) - max(int(part * len(image)), 2) :] = 0
         return image
 
     return edit
@@ -334,6 +334,10 @@ WRONG = {
     "science-a-little-saturated": (changed(GOOD, "s", edit=scattered(0.03, 65535.0)), {"ZF404", "ZF407"}, "s0.fits"),
     "many-hot-pixels": (changed(GOOD, "d", edit=hot(0.3)), {"ZF406", "ZF404"}, ".fits"),
     "more-hot-pixels-than-usual": (changed(GOOD, "d", edit=hot(0.07)), {"ZF406", "ZF404"}, ".fits"),
+    "science-read-to-half": (_first(GOOD, "s", edit=stopped_at(80)), {"ZF205"}, "s0.fits"),
+    "science-without-its-last-rows": (_first(GOOD, "s", edit=stopped_at(157)), {"ZF205"}, ".fits"),
+    "one-bias-read-to-half": (_first(GOOD, "b", edit=stopped_at(80)), {"ZF205"}, "b0.fits"),
+    "one-bias-without-its-last-rows": (_first(GOOD, "b", edit=stopped_at(157)), {"ZF204"}, ".fits"),
     "gain-a-setting": (GOOD, {"ZF201", "ZF204"}, "gain"),
     "gain-a-third-off": (GOOD, {"ZF204"}, "gain of "),
 }
@@ -360,18 +364,18 @@ def _with_darks(shots, prefix, exposure_s, light, **cards):
 
 COLD = {"CCD-TEMP": -10.0}
 _ODD = {"ZF202", "ZF203"}
-_TURNED = {"ZF606"}
+_TURNED = {"ZF605"}
 _SPECKLED = both(over_again(0.03))
 BRIGHT = good_shots(sky=3000.0)
 WRONG |= {
-    "biases-with-bands": (_each(GOOD, "b", banded(6.0)), {"ZF602"}, "combined_bias"),
-    "biases-with-weak-bands": (_each(GOOD, "b", banded(3.2)), {"ZF602"}, "combined_bias"),
-    "darks-with-bands-of-columns": (_each(GOOD, "d", banded(6.0, 1)), {"ZF602"}, "combined_dark"),
-    "darks-with-weak-bands-of-columns": (_each(GOOD, "d", banded(3.2, 1)), {"ZF602"}, "combined_dark"),
-    "biases-with-a-wave": (_each(GOOD, "b", wave(5.0)), {"ZF603"}, "b0.fits"),
-    "biases-with-a-weak-wave": (_each(GOOD, "b", wave(2.0, 23.0)), {"ZF603"}, "b0.fits"),
-    "darks-with-a-wave": (_each(GOOD, "d", wave(5.0, 3.1)), {"ZF603"}, "d0.fits"),
-    "darks-with-a-weak-wave": (_each(GOOD, "d", wave(2.2, 11.7)), {"ZF603"}, "d0.fits"),
+    "biases-with-bands": (_each(GOOD, "b", banded(6.0)), {"ZF601"}, "combined_bias"),
+    "biases-with-weak-bands": (_each(GOOD, "b", banded(3.2)), {"ZF601"}, "combined_bias"),
+    "darks-with-bands-of-columns": (_each(GOOD, "d", banded(6.0, 1)), {"ZF601"}, "combined_dark"),
+    "darks-with-weak-bands-of-columns": (_each(GOOD, "d", banded(3.2, 1)), {"ZF601"}, "combined_dark"),
+    "biases-with-a-wave": (_each(GOOD, "b", wave(5.0)), {"ZF602"}, "b0.fits"),
+    "biases-with-a-weak-wave": (_each(GOOD, "b", wave(2.0, 23.0)), {"ZF602"}, "b0.fits"),
+    "darks-with-a-wave": (_each(GOOD, "d", wave(5.0, 3.1)), {"ZF602"}, "d0.fits"),
+    "darks-with-a-weak-wave": (_each(GOOD, "d", wave(2.2, 11.7)), {"ZF602"}, "d0.fits"),
     "biases-after-power-on": (_timed(GOOD, "b", (60, 25, 8, 2, 0)), {"ZF306", *_ODD}, "b0.fits"),
     "biases-shortly-after-power-on": (_timed(GOOD, "b", (5.5, 2, 0, 0, 0)), {"ZF306", *_ODD}, "b0.fits"),
     "darks-that-drift": (_timed(GOOD, "d", (0, 10, 20, 30, 40)), {"ZF306"}, "combined_dark"),
@@ -383,8 +387,8 @@ WRONG |= {
     "science-upside-down-few-hot-pixels": (_each(GOOD, "s", both(hot(0.004), turned), hot(0.004)), _TURNED, "s0.fits"),
     "science-mirrored": (_each(BRIGHT, "s", both(_SPECKLED, mirrored), _SPECKLED), _TURNED, "s0.fits"),
     "darks-mirrored": (_each(GOOD, "d", both(hot(0.02), mirrored), hot(0.02)), _TURNED, ".fits"),
-    "rows-from-the-top": (changed(GOOD, "s", cards={"ROWORDER": "BOTTOM-UP"}), {"ZF608"}, "s0.fits"),
-    "flips-in-flats": (changed(GOOD, "f", cards={"FLIPSTAT": "Flip/Mirror"}), {"ZF608"}, "f0.fits"),
+    "rows-from-the-top": (changed(GOOD, "s", cards={"ROWORDER": "BOTTOM-UP"}), {"ZF607"}, "s0.fits"),
+    "flips-in-flats": (changed(GOOD, "f", cards={"FLIPSTAT": "Flip/Mirror"}), {"ZF607"}, "f0.fits"),
     "biases-from-0-to-1": (changed(GOOD, "b", stored="float01"), {"ZF309"}, "b0.fits"),
     "darks-from-0-to-1": (changed(GOOD, "d", stored="float01"), {"ZF309", "ZF301"}, "d"),
     "flats-from-0-to-1": (changed(GOOD, "f", stored="float01"), {"ZF309", "ZF302", "ZF102"}, "f"),
@@ -395,22 +399,18 @@ WRONG |= {
     "darks-of-12-bits": (_each(GOOD, "d", scaled(1 / 16)), {"ZF301"}, "combined_dark"),
     "darks-of-another-offset": (changed(GOOD, "d", level=1600.0), {"ZF310"}, "combined_dark"),
     "darks-of-slightly-another-offset": (changed(GOOD, "d", level=1250.0), {"ZF310"}, "combined_dark"),
-    "science-half-read": (_first(GOOD, "s", edit=unread(0.5)), {"ZF601"}, "s0.fits"),
-    "science-of-missing-rows": (_first(GOOD, "s", edit=unread(0.01)), {"ZF601"}, "s0.fits"),
-    "one-dark-half-read": (_first(GOOD, "d", edit=unread(0.5)), {"ZF601", *_ODD}, "d0.fits"),
-    "one-flat-of-missing-rows": (_first(GOOD, "f", edit=unread(0.01)), {"ZF601"}, "f0.fits"),
-    "science-wrapped": (_each(GOOD, "s", wrapped_stars(140000.0)), {"ZF605"}, "s0.fits"),
-    "science-wrapped-a-little": (_each(GOOD, "s", wrapped_stars(66500.0, 9.0)), {"ZF605"}, "s0.fits"),
-    "flats-wrapped": (changed(GOOD, "f", light=66000.0, edit=lambda a, _: np.round(a) % 65536), {"ZF605"}, "f0"),
+    "science-wrapped": (_each(GOOD, "s", wrapped_stars(140000.0)), {"ZF604"}, "s0.fits"),
+    "science-wrapped-a-little": (_each(GOOD, "s", wrapped_stars(66500.0, 9.0)), {"ZF604"}, "s0.fits"),
+    "flats-wrapped": (changed(GOOD, "f", light=66000.0, edit=lambda a, _: np.round(a) % 65536), {"ZF604"}, "f0"),
     "all-without-bzero": (changed(GOOD, "", stored="int16", level=40000.0), {"ZF309"}, "b0.fits"),
     "flats-without-bzero": (changed(GOOD, "f", stored="int16", light=45000.0), {"ZF309", "ZF302", "ZF102"}, "f"),
-    "new-hot-column": (_each(GOOD, "s", column(400.0)), {"ZF604"}, "s0.fits"),
-    "new-warm-column": (_each(GOOD, "s", column(32.0)), {"ZF604"}, "s0.fits"),
-    "new-dead-column": (_each(GOOD, "s", dead_column()), {"ZF604"}, "s0.fits"),
+    "new-hot-column": (_each(GOOD, "s", column(400.0)), {"ZF603"}, "s0.fits"),
+    "new-warm-column": (_each(GOOD, "s", column(32.0)), {"ZF603"}, "s0.fits"),
+    "new-dead-column": (_each(GOOD, "s", dead_column()), {"ZF603"}, "s0.fits"),
     "one-bias-with-a-leak-in-a-corner": (_first(GOOD, "b", edit=blob(8.0, 0.3)), _ODD, "b0.fits"),
     "one-bias-with-a-leak-of-half-a-sigma": (_first(GOOD, "b", edit=blob(2.6, 0.3)), _ODD, "b0.fits"),
-    "colours-unsaid": (_each(GOOD, "fs", squares(0.5)), {"ZF607"}, "f0.fits"),
-    "weak-colours-unsaid": (_each(GOOD, "fs", squares(0.1)), {"ZF607"}, "f0.fits"),
+    "colours-unsaid": (_each(GOOD, "fs", squares(0.5)), {"ZF606"}, "f0.fits"),
+    "weak-colours-unsaid": (_each(GOOD, "fs", squares(0.1)), {"ZF606"}, "f0.fits"),
     "hot-pixels-of-a-warmer-night": (_each(GOOD, "s", hot_of(0.01, 1.8), hot_of(0.01, 1.0)), {"ZF410"}, "s0.fits"),
     "hot-pixels-half-as-hot": (_each(GOOD, "s", hot_of(0.01, 0.68), hot_of(0.01, 1.0)), {"ZF410"}, "s0.fits"),
     "flat-of-another-camera": (_each(BRIGHT, "f", over_again(0.05)), {"ZF411"}, "s0.fits"),

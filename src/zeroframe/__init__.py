@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from zeroframe.verbs.ccddata import read_ccd
     from zeroframe.verbs.ccdmask import ccdmask
     from zeroframe.verbs.collection import ImageFileCollection
+    from zeroframe.verbs.colours import split_colours
     from zeroframe.verbs.combine import combine
     from zeroframe.verbs.combiner import Combiner
     from zeroframe.verbs.cosmic_rays import cosmicray_lacosmic, cosmicray_median
@@ -130,6 +131,7 @@ __all__ = [
     "show_image",
     "simulate_biases",
     "simulate_night",
+    "split_colours",
     "subtract_bias",
     "subtract_dark",
     "subtract_overscan",
@@ -200,6 +202,7 @@ _HOME = {
     "show_image": "verbs.display",
     "simulate_biases": "simulate",
     "simulate_night": "simulate",
+    "split_colours": "verbs.colours",
     "subtract_bias": "verbs.calibration",
     "subtract_dark": "verbs.calibration",
     "subtract_overscan": "verbs.overscan",

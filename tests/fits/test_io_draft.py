@@ -11,6 +11,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel_table import NJIT
 from zeroframe.fits import Cards, HeaderDraft
 
 START = """\
@@ -159,4 +160,5 @@ def test_a_run_that_writes_plain_files_needs_no_astropy(tmp_path):
     for out in ("first", "second"):  # the first may have to compile kernels, which takes more
         done = subprocess.run([sys.executable, "-c", code, str(tmp_path / out)], check=True, capture_output=True)
         assert (tmp_path / out / "combined_bias.fits").is_file()
-    assert done.stderr.split() == []
+    brought_by_numba = [b"scipy.linalg"] if NJIT else []  # which is imported where our loader does not know it
+    assert [name for name in done.stderr.split() if name not in brought_by_numba] == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from zeroframe.errors import DamagedError
 from zeroframe.fits import read_raw, scan
+from zeroframe.fits.tile_table import TileTable
 from zeroframe.fits.tiles_rice import decode_rice_image
 
 
@@ -26,7 +27,7 @@ def decoded(path):
     frame = scan(path)
     hdu = frame.image()
     data = path.read_bytes()[hdu.data_offset :]
-    return decode_rice_image(path, hdu, hdu.layout, np.frombuffer(data, np.uint8))
+    return decode_rice_image(TileTable(path, hdu, hdu.layout, np.frombuffer(data, np.uint8)))
 
 
 def stored(path):

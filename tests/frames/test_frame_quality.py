@@ -61,6 +61,11 @@ FAULTS = {
 }
 
 
+def with_saturated(pixels, limit):
+    """Measure a frame, its saturated pixels counted as a run counts them."""
+    return replace(measure_frame(pixels), saturated=int((pixels >= limit).sum()))
+
+
 def judged(camera, seed, frames, faults=None):
     """Simulate and measure a folder; return the flags, by the number of the frame."""
     sensor = sensor_truth(camera, seed, filter_names=[camera.filters[0].name] if faults else [])
@@ -69,7 +74,7 @@ def judged(camera, seed, frames, faults=None):
         own, made = (faults or {}).get(index, lambda *same: same)(camera, spec)
         frame = simulate_frame(own, made, seed, index=index, sensor=sensor)
         path = Path(f"{index}")
-        qualities[path] = measure_frame(calibrated(camera, frame), saturated_at=64000.0)
+        qualities[path] = with_saturated(calibrated(camera, frame), 64000.0)
         facts[path] = read_facts(frame.header, path.name)
     flags = flag_frames(qualities, facts, level_subtracted=camera.header_style == "palomar-lfc")
     return [(int(flag.path.name), flag) for flag in flags]
@@ -97,10 +102,9 @@ class TestMeasure:
         frame[[3, 77, 200], [5, 6, 7]] = 64500.0
         frame[100, 100:110] = np.nan
         frame[300, 3] = -np.inf
-        quality = measure_frame(frame, saturated_at=64500.0)
-        assert (quality.saturated, quality.non_finite) == (3, 11)
+        quality = measure_frame(frame)
+        assert (quality.saturated, quality.non_finite) == (0, 11)
         assert quality.noise_adu == pytest.approx(4.0, rel=0.03)
-        assert measure_frame(frame).saturated == 0
 
     def test_cosmic_rays_do_not_count(self):
         frame = np.random.default_rng(1).normal(0.0, 4.0, (500, 600)).astype(np.float32)
@@ -193,7 +197,7 @@ class TestFaultsAreFound:
             pixels[:2, :10] = 65000.0  # hot in all
         frames[Path("1")][50] = 65000.0
         frames[Path("3")][60:63] = np.nan
-        flags = flag_frames({path: measure_frame(pixels, saturated_at=65000.0) for path, pixels in frames.items()})
+        flags = flag_frames({path: with_saturated(pixels, 65000.0) for path, pixels in frames.items()})
         assert [(flag.path.name, flag.what) for flag in flags] == [("1", "saturated"), ("3", "not finite")]
         assert "1.20 % of its pixels are saturated" in flags[0].sentence
 

@@ -16,6 +16,7 @@ from nights import CAMERAS, RECIPES, SEED, carried_out, small_night
 from workbench import SMALL_SECTIONS, command
 from zeroframe.errors import AssumptionWarning
 from zeroframe.frames.calibration_frames import level_of_flat
+from zeroframe.headers.kinds import Kind
 from zeroframe.run.cache import CalibrationCache
 from zeroframe.simulate import simulate_biases
 
@@ -95,7 +96,7 @@ def bad_pixels(outcome, light):
     for name in frame.steps.masks:
         bad = bad | (fits.getdata(frame.target.parent / name) != 0)
     if frame.steps.flat is not None:
-        bad = bad | (fits.getdata(frame.target.parent / frame.steps.flat) < frame.steps.flat_min_value)
+        bad = bad | (fits.getdata(frame.target.parent / frame.steps.flat) < frame.steps.of(Kind.FLAT).min_value)
     return bad
 
 

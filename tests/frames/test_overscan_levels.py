@@ -14,7 +14,7 @@ import zeroframe
 from zeroframe.errors import AssumptionWarning, UsageError
 from zeroframe.frames.level_curves import FitRejection, smooth_curve, standing_off
 from zeroframe.frames.overscan import OverscanSpec, frame_levels, strip_curve
-from zeroframe.frames.statistics import clipped_std, pair_noise, quantisation_step
+from zeroframe.frames.statistics import clipped_std, pair_noise, quantisation_step, sampled_level
 from zeroframe.frames.strip_levels import line_levels
 from zeroframe.headers.sections import Section
 from zeroframe.verbs.overscan import subtract_overscan
@@ -103,6 +103,24 @@ def test_values_that_pile_up_on_one_step_keep_their_spread():
     values = np.round(rng.normal(0.0, 0.4, (300, 400))) - offsets
     assert clipped_std(values, 1.0) == pytest.approx(np.std(values), rel=0.02)
     assert clipped_std(values) < 0.1 * np.std(values)
+
+
+@pytest.mark.parametrize("step", [1, 4, 16])
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.4, 0.6, 1.0])
+def test_the_level_of_a_frame_in_coarse_steps_is_its_mean_whatever_was_subtracted_from_its_rows(step, share):
+    rng = np.random.default_rng(int(100 * share) + step)
+    for place in np.linspace(0.0, 1.0, 9):
+        words = np.rint(rng.normal(0.0, share, (150, 192)) + place) * step
+        rows = step * (place + np.linspace(0.0, 0.03, 150) + 0.01 * rng.standard_normal(150))
+        pixels = (words - rows[:, None]).astype(np.float32)
+        assert sampled_level(pixels) == pytest.approx(float(pixels.mean()), abs=0.02 * share * step)
+
+
+def test_two_levels_of_light_are_no_steps():
+    rng = np.random.default_rng(3)
+    pixels = rng.normal(100.0, 3.0, (200, 300)).astype(np.float32)
+    pixels[:10] += 500.0
+    assert sampled_level(pixels) == pytest.approx(100.0, abs=0.1)
 
 
 # --- fits ------------------------------------------------------------------------------------------------------------
@@ -271,6 +289,15 @@ def test_smoothing_is_rare_on_structure_and_usual_without():
     rows = [smooth_curve(1000.0 + rng.normal(0, 1.4, 600), everything, 1.0)[1] > 1 for _ in range(200)]
     assert np.mean(white) > 0.95
     assert np.mean(rows) < 0.05
+
+
+@pytest.mark.parametrize("lines", [150, 600, 4000])
+def test_levels_that_are_noise_are_hardly_ever_taken_for_structure(lines):
+    """A night has dozens of frames, and one of them that is not smoothed shows in the sums over its rows."""
+    rng = np.random.default_rng(lines)
+    everything = np.ones(lines, dtype=bool)
+    left = [smooth_curve(1000.0 + rng.normal(0, 1, lines), everything, 1.0)[1] == 1 for _ in range(400)]
+    assert np.mean(left) < 0.01
 
 
 def test_sums_over_rows_are_no_noisier_than_single_pixels_say():

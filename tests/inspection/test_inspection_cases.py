@@ -22,8 +22,8 @@ from inspection_cases import (
 from zeroframe.inspection import inspect_overscan
 
 EVERYTHING = bool(os.environ.get("ZEROFRAME_ALL_CASES"))
-#: One turn through the layouts with two frames of each kind, and one frame or six for every third case.
-A_FEW = [*range(20, 40), *range(0, 20, 3), *range(40, 60, 3), *range(FIRST_COARSE, ALL_CASES, 6)]
+#: One turn through the layouts with two frames of each kind, and one frame or six for every fourth case.
+A_FEW = [*range(20, 40), *range(0, 20, 4), *range(40, 60, 4), *range(FIRST_COARSE, ALL_CASES, 12)]
 #: Of verdicts: strips of rows beside an image whose level drifts from row to row agree with it, or not, by chance.
 _MOST_WRONG = 0.02
 

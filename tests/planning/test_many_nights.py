@@ -12,6 +12,7 @@ from night_headers import frame
 from nights import all_bytes
 from reliability import hashes
 from workbench import command, pixels_of, raw_pixels, write_raw
+from zeroframe.cli.calibrate import carry_out_plan
 from zeroframe.errors import NoFramesError, RawFolderError, UnsupportedError, UsageError
 from zeroframe.headers.survey import survey_tree, tree_files
 from zeroframe.planning.calendar import UNDATED, make_calendar
@@ -422,6 +423,27 @@ class TestCarriedOut:
         states = {each["name"]: each["state"] for each in done}
         assert {states[f"n13/{name}.fits"] for name in ("b0", "b1", "b2", "s")} == {"done"}
         assert states["n10/d0.fits"] == "failed"
+
+    def test_an_error_of_ours_in_one_night_does_not_stop_the_others(self, raw, recipe, tmp_path, monkeypatch):
+        out = tmp_path / "out"
+
+        def failing(plan, *rest):
+            if plan.out.name == "2026-11-11":
+                raise TypeError("nobody has foreseen this")
+            return carry_out_plan(plan, *rest)
+
+        monkeypatch.setattr("zeroframe.cli.nights.carry_out_plan", failing)
+        run = command("night", raw, "-o", out, "--by-night", "--recipe", recipe, "--no-report")
+        assert run.code == 3
+        assert "an unexpected error ended the command (TypeError: nobody has foreseen this)" in run.err
+        assert [line for line in run.out.splitlines() if "2026-11-11" in line and "an unexpected error" in line]
+        states = {
+            path.parent.name: json.loads(path.read_text())["state"] for path in sorted(out.glob("2026-11-*/run.json"))
+        }
+        assert states == dict.fromkeys(["2026-11-10", "2026-11-13"], "finished")
+        details = (out / "zeroframe.log").read_text()
+        assert "in failing" in details
+        assert "TypeError: nobody has foreseen this" in details
 
     def test_a_listed_file_that_is_not_there(self, raw, recipe, tmp_path):
         listed = tmp_path / "list" / "frames.txt"

@@ -537,12 +537,12 @@ class TestSteps:
         small_night(raw)
         off = plan(raw, "[steps]\nflat = false\nuncertainty = false\n[masks]\nhot_pixels = false\nbad_pixels = false")
         steps = off.science[0].steps
-        assert (steps.flat, steps.flat_min_value, steps.uncertainty, steps.masks) == (None, None, False, ())
+        assert (steps.flat, steps.of(Kind.FLAT), steps.uncertainty, steps.masks) == (None, None, False, ())
         assert off.masks == ()
         assert off.incomplete == ()
         on = plan(raw, "[steps]\nto_electrons = true\ncosmic_rays = 'lacosmic'\n[flat]\nmin_value = 0.3")
         steps = on.science[0].steps
-        assert (steps.to_electrons, steps.cosmic_rays, steps.flat_min_value) == (True, "lacosmic", 0.3)
+        assert (steps.to_electrons, steps.cosmic_rays, steps.of(Kind.FLAT).min_value) == (True, "lacosmic", 0.3)
 
     def test_masks_of_the_longest_dark_and_of_flats_that_are_used(self, raw):
         small_night(raw)

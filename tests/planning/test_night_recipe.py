@@ -46,6 +46,8 @@ def values_of(key):
     """Values that a key can have, as they stand in a recipe."""
     if "true or false" in key.expected:
         return st.booleans()
+    if "list of folders" in key.expected:
+        return st.lists(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip), max_size=3).map(tuple)
     if key.expected.startswith("a list"):
         chosen = st.sets(st.sampled_from(key.words))
         return chosen.map(lambda some: tuple(word for word in key.words if word in some))

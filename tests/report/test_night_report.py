@@ -18,12 +18,12 @@ from zeroframe.frames.quality import measure_frame
 from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section as PixelSection
+from zeroframe.planning.first_steps import Choice
 from zeroframe.report import ReportData, night_report_data, render_report, write_report
 from zeroframe.report.data import (
     Bar,
     Column,
     Comparison,
-    Decision,
     FrameRow,
     FrameTable,
     Lane,
@@ -36,7 +36,7 @@ from zeroframe.report.data import (
 )
 from zeroframe.report.draw.combined import above_plot, flat_range, pixels_above
 from zeroframe.report.draw.images import NO_PIXEL
-from zeroframe.report.draw.sampling import TrimmedImage, open_extension, open_image, preview
+from zeroframe.report.draw.sampling import TrimmedImage, open_image, preview
 from zeroframe.report.draw.timelines import draw_timeline
 from zeroframe.report.sections.darks import DarkCurrent, dark_current
 from zeroframe.report.sections.reading import open_night
@@ -355,9 +355,7 @@ class TestScience:
         raw = tmp_path / "raw"
         shutil.copytree(lfc[0].raw, raw)
         plan, result = carried(raw, tmp_path / "out", f'compress = "{compress}"\n' + RECIPES[LFC])
-        sigma = open_extension(plan.science[0].target, "UNCERT")
-        assert sigma.shape_yx == (400, 600)
-        assert open_extension(plan.science[0].target, "NONE") is None
+        assert open_image(plan.science[0].target).shape_yx == (400, 600)
         data = night_report_data(plan, result)
         assert data.verdict.tone == "good"
 
@@ -401,7 +399,7 @@ class TestTrouble:
             bad,
             timelines=(Timeline(bad, bad, (Lane(bad, 0, (Bar(1.0, 0.1, bad),)),), bad),) * 2,
             tables=(one,),
-            comparisons=(Comparison(bad, bad, (), one, (Decision(bad, bad, bad),), (Remark(bad),), bad, (bad,)),) * 13,
+            comparisons=(Comparison(bad, bad, (), one, (Choice(bad, bad, bad),), (Remark(bad),), bad, (bad,)),) * 13,
             frame_tables=(FrameTable(bad, bad, (FrameRow(bad, bad, bad),), bad),) * 9,
         )
         page = render_report(ReportData(bad, bad, Verdict("note", bad), sections=(everything,)))

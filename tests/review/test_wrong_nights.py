@@ -51,3 +51,16 @@ def test_warnings_count_when_that_is_asked_for(tmp_path):
     review = zeroframe.night(tmp_path / "raw", tmp_path / "out", report=False).result.review
     assert [each.severity for each in review.findings if each.code == "ZF301"] == ["warning"]
     assert (review.exit_code(strict=False), review.exit_code(strict=True)) == (0, 1)
+
+
+def night(folder):
+    return zeroframe.night(folder / "raw", folder / "out", report=False)
+
+
+def test_a_science_frame_that_was_not_read_to_its_end_is_not_well_in_a_second_run_either(tmp_path):
+    write_night(tmp_path / "raw", WRONG["science-read-to-half"][0])
+    first, again = night(tmp_path).result.review, night(tmp_path).result.review
+    assert [each.sentence for each in again.findings if each.code == "ZF205"] == [
+        each.sentence for each in first.findings if each.code == "ZF205"
+    ]
+    assert again.exit_code(strict=True) == 1

@@ -26,6 +26,7 @@ from zeroframe.errors import ClusterError, FrameError, JobLostError, UsageError
 from zeroframe.planning.uses import divisor_uses, frame_uses, gain_group, noise_group, pedestal_group
 from zeroframe.run import cluster as far_crew
 from zeroframe.run.cluster import FrameTask, GroupTask, bare_plan, calibrate_task, combine_task
+from zeroframe.run.combined import Combination
 from zeroframe.run.engine import run_night
 from zeroframe.run.keys import group_key
 from zeroframe.run.outcomes import NightOutcome
@@ -131,9 +132,9 @@ class TestAnyExecutor:
     def test_jobs_whose_workers_died(self, raw, tmp_path):
         class Losing(ThreadPoolExecutor):
             def submit(self, fn, task, /):
-                name = getattr(getattr(task, "frame", None), "name", "") or getattr(
-                    getattr(task, "group", None), "name", ""
-                )
+                name = task.frame.name if isinstance(task, FrameTask) else ""
+                if isinstance(task, GroupTask):
+                    name = task.what.group.name
                 if name in {"ccd.001.0.fits", "combined_flat_gp.fits"}:
                     future = Future()
                     future.set_exception(JobLostError("4 workers died"))
@@ -217,11 +218,11 @@ class TestJobs:
         frames = tuple(
             NightOutcome(frame, made.outcome, made.said) for frame, made in zip(group.frames, first, strict=True)
         )
-        task = GroupTask(group, frames, plan.out, {}, None, False)
+        task = GroupTask(Combination(group, frames, {}, None), plan.out, False, {})
         outcomes = [combine_task(task)[0].combined for _ in range(2)]
         assert [outcome.state for outcome in outcomes] == ["done", "done"]
         assert outcomes[0].crc32 == outcomes[1].crc32
-        other = replace(task, group=replace(group, reject_outliers=True))
+        other = replace(task, what=replace(task.what, group=replace(group, reject_outliers=True)))
         assert "there is a file of that name already" in combine_task(other)[0].combined.reason
 
     def test_a_combined_frame_that_somebody_else_wrote_is_not_used(self, here, tmp_path):
@@ -229,4 +230,4 @@ class TestJobs:
         out.mkdir()
         (out / "combined_bias.fits").write_bytes(here["combined_bias.fits"])
         with pytest.raises(FrameError, match="is not the one that this run has made"):
-            far_crew._MINE.cache(out, {"combined_bias.fits": "another key"})
+            far_crew._MINE.cache(out, {"combined_bias.fits": "another key"}, {})

@@ -108,9 +108,9 @@ SAID = {
 
 
 class TestOptionsAreKeysOfTheRecipe:
-    def test_every_option_but_three_is_tried(self):
-        # a mask of one's own is a file: tests/frames/test_own_masks.py
-        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask"}
+    def test_every_option_but_four_is_tried(self):
+        # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py
+        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask", "calibrations"}
 
     @pytest.mark.parametrize("job", ["bias", "night"])
     def test_the_same_bytes_either_way(self, tmp_path, job):

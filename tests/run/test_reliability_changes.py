@@ -182,7 +182,7 @@ class TestCombine:
         target = tmp_path / "c.fits"
         with opening(paths[1], 0, do) as undisturbed:
             assert command("combine", *paths, "-o", target, "--ignore-checksums").code == 0
-        assert undisturbed.times >= 4
+        assert 4 <= undisturbed.times <= 16  # each costs a round trip over a network
         others = tmp_path / "others.fits"
         assert command("combine", paths[0], *paths[2:], "-o", others, "--ignore-checksums").code == 0
         for at in range(1, undisturbed.times + 1):

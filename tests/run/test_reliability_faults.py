@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from kernel_table import NJIT
 from nights import bias_plan
 from reliability import (
     ALL_CASES,
@@ -187,7 +188,7 @@ def test_killed_at_random_moments(twelve, tmp_path):
     assert len(states & set(range(1, 13))) >= 2, states
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)])
 def test_terminated(tmp_path, number, code):
     raw, out = tmp_path / "raw", tmp_path / "out"
     for index in range(24):
@@ -390,6 +391,7 @@ class TestCaches:
         for name in names_in(out):
             np.testing.assert_array_equal(fits.getdata(out / name), fits.getdata(out.with_name("usual") / name))
 
+    @pytest.mark.skipif(NJIT, reason="numba keeps what it compiles; see kernels/test_kernel_ways.py")
     @pytest.mark.parametrize("harm", ["full", "cut off", "rubbish"])
     def test_a_cache_that_is_full_or_damaged(self, tmp_path, harm):
         """The cache of one kernel; that of all of them would be the same code."""

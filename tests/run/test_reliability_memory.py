@@ -17,6 +17,7 @@ import pytest
 from astropy.io import fits
 
 from bad_input import cards, header, plain
+from kernel_table import NJIT
 from reliability import ALL_CASES, in_a_process
 from workbench import command, names_in, raw_pixels, write_raw
 from zeroframe.errors import DamagedError, FrameError, HeaderError, UnsupportedError
@@ -33,6 +34,8 @@ GIGABYTE = 10**9
 EMPTY = header("SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    0")
 #: What the program and its libraries take, and what a command that has nothing to do takes of it.
 PROGRAM_BYTES = 200_000_000
+#: What numba takes, which is imported where our loader does not know it.
+NUMBA_BYTES = 60_000_000 if NJIT else 0
 
 
 def zeros_inflating_to(size: int) -> bytes:
@@ -209,15 +212,15 @@ class TestHeaders:
     def test_hundreds_of_long_headers(self, tmp_path):
         """Each of 4 MB, in some kilobytes of gzip."""
         raw = with_two_good(tmp_path / "raw")
-        for number in range(200 if ALL_CASES else 60):
+        for number in range(200 if ALL_CASES else 40):
             content = gzip.compress(long_header(50_000, number), 1)
             (raw / f"long{number:03}.fits.gz").write_bytes(content)
         for arguments in (("ls", raw), ("night", raw, "-o", tmp_path / "out", "--dry-run")):
             run = in_a_process(*arguments, env={"ZEROFRAME_CACHE": str(tmp_path / "cache")})
             assert "Traceback" not in run.err, run.err
             assert "good0.fits" in run.out or run.code == 0
-            # of 60 files the code before took 610 and 790 MB
-            assert run.peak_bytes < (GIGABYTE if ALL_CASES else GIGABYTE / 2), (arguments[0], run.peak_bytes)
+            # of 60 files the code before took 610 and 790 MB, 9 and 12 MB a file
+            assert run.peak_bytes < (GIGABYTE if ALL_CASES else 0.35 * GIGABYTE), (arguments[0], run.peak_bytes)
 
     def test_what_is_kept_of_a_long_header(self):
         lines = [
@@ -391,19 +394,23 @@ class TestTheLimit:
             write_raw(raw / f"b{number:04}.fits", raw_pixels(number, (32, 32)), BUNIT="adu", IMAGETYP="bias")
         for number in range(10, 2000):
             (raw / f"b{number:04}.fits").hardlink_to(raw / f"b{number % 10:04}.fits")
-        for out in ("compiled", "measured"):  # to compile kernels takes a hundred megabytes, once
-            run = in_a_process(
-                "bias", raw, "-o", tmp_path / out, "--mem-limit", "50M", "--trim", "[*,*]", "--no-report"
-            )
+        few = tmp_path / "few"
+        few.mkdir()
+        for path in sorted(raw.iterdir())[:100]:
+            (few / path.name).hardlink_to(path)
+        for folder in (few, raw):  # to compile kernels takes a hundred megabytes, once
+            out = tmp_path / f"out of {folder.name}"
+            run = in_a_process("bias", folder, "-o", out, "--mem-limit", "50M", "--trim", "[*,*]", "--no-report")
         assert run.code in {0, 1}, run.err
-        assert run.peak_bytes < 50e6 + PROGRAM_BYTES, run.peak_bytes
+        assert run.peak_bytes < 50e6 + PROGRAM_BYTES + NUMBA_BYTES, run.peak_bytes
 
 
 class TestManyFrames:
     def test_the_rate_is_what_it_was(self):
         """Computed once with all numbers drawn at a time; of more than a thousand frames fewer are drawn."""
         clip = Rejection(sigma_low=3, sigma_high=3)
-        assert {frames: gaussian_rate(frames, clip, 4.3) for frames in RATES} == RATES
+        # the last digit is scipy's
+        assert {frames: gaussian_rate(frames, clip, 4.3) for frames in RATES} == pytest.approx(RATES, rel=1e-14)
         assert gaussian_rate(20_000, clip, 4.3) == pytest.approx(gaussian_rate(900, clip, 4.3), rel=0.1)
 
     @pytest.mark.parametrize("frames", [100, 4000, 20_000])
@@ -438,7 +445,8 @@ class TestManyFrames:
     def test_twice_the_frames_are_twice_the_calls(self, tmp_path):
         """Calls of Python's functions are counted, which no other work on the machine changes."""
         raw = tmp_path / "raw"
-        for number in range(400):
+        numbers = (100, 200, 400) if ALL_CASES else (50, 100, 200)
+        for number in range(numbers[-1]):
             write_raw(raw / f"b{number:03}.fits", raw_pixels(number, (8, 12)), BUNIT="adu", IMAGETYP="bias")
         recipe = tmp_path / "night.toml"
         recipe.write_text('[frames]\noverscan = "none"\ntrim = "[*,*]"\n')
@@ -466,8 +474,8 @@ class TestManyFrames:
 
         for arguments in (("bias", "--trim", "[*,*]"), ("night", "--recipe", recipe)):
             calls(20, *arguments)  # imports, and what is compiled
-            hundred, two_hundred, four_hundred = (calls(count, *arguments) for count in (100, 200, 400))
-            assert four_hundred - two_hundred < 2.2 * (two_hundred - hundred), arguments[0]
+            few, twice, four_times = (calls(count, *arguments) for count in numbers)
+            assert four_times - twice < (2.2 if ALL_CASES else 2.1) * (twice - few), arguments[0]
 
 
 #: `gaussian_rate` at 3 sigma and a noise of 4.3 ADU, with all numbers drawn at once.

@@ -198,3 +198,20 @@ def test_noise_of_coarse_numbers_does_not_collapse(noise, step, random):
     found = frame_noise(stack)
     assert found.typical == pytest.approx(expected, rel=0.05)
     assert found.single == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("frames", [4, 6, 11])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("share", [0.4, 0.6])
+def test_medians_of_frames_in_coarse_steps_whose_levels_differ_by_less_than_a_step(frames, bias, share):
+    """An overscan was subtracted, so grids are off each other by a part of a step; a bias shifts all of them alike."""
+    random, step = np.random.default_rng(frames), 8.0
+    truth = random.normal(0.0, 0.2 * step, SHAPE)
+    stack = []
+    for _ in range(frames):
+        level = random.normal(0.0, 0.15 * step)
+        stack.append(np.rint((truth + level + random.normal(0.0, share * step, SHAPE)) / step) * step - level)
+    of_bias = random.normal(0.0, 0.15 * step, SHAPE) if bias else 0.0
+    found = combined([(each - of_bias).astype(np.float32) for each in stack], clip_spec("median", 5.0))
+    error = (found.data - (truth - of_bias)) / found.uncertainty
+    assert float(np.mean(np.square(error - error.mean()))) == pytest.approx(1.0, abs=0.08)

@@ -164,11 +164,11 @@ def test_gain_from_a_keyword():
 
 
 def test_unsigned_pixels_do_not_wrap_around():
-    """ccdproc subtracts uint16 from uint16 in uint16: 5 - 7 is 65534."""
+    """ccdproc subtracts uint16 from uint16 in uint16: 5 - 7 is 65534, but for its oldest version beside numpy 2.0."""
     import ccdproc
 
     own, bias = CCDData(np.uint16([[5]]), unit=ADU), CCDData(np.uint16([[7]]), unit=ADU)
-    assert ccdproc.subtract_bias(own, bias).data.item() == 65534
+    assert ccdproc.subtract_bias(own, bias).data.item() in {65534, -2.0}
     assert subtract_bias(own, bias).data.item() == -2.0
 
 

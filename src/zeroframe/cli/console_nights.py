@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from zeroframe.cli.console_night import NightScreen
 from zeroframe.cli.fitting import Column, wrapped
-from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN
 from zeroframe.planning.calendar import UNDATED
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.grouping import frames_words
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["NightsScreen", "Told"]
 
-_WORDS = {OK: ("well", "green"), INCOMPLETE: ("not all is well", "red"), REFUSED: ("refused", "bold red")}
+_WORDS = {
+    OK: ("well", "green"),
+    INCOMPLETE: ("not all is well", "red"),
+    REFUSED: ("refused", "bold red"),
+    UNFORESEEN: ("an unexpected error", "bold red"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,9 @@ class Told:
     problem: str = ""
 
     @classmethod
-    def of_failure(cls, night: Night, problem: str) -> Told:
-        """Tell of a night of which nothing was done."""
-        return cls(night.name, REFUSED, failed=night.wanted, problem=problem)
+    def of_failure(cls, night: Night, problem: str, code: int) -> Told:
+        """Tell of a night that was not carried out to its end."""
+        return cls(night.name, code, failed=night.wanted, problem=problem)
 
     @classmethod
     def of_night(cls, night: Night, plan: NightPlan, result: NightResult | None, code: int, seconds: float) -> Told:

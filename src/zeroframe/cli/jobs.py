@@ -17,7 +17,7 @@ from zeroframe.run.reduced import Forecast, Reduction
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from zeroframe.fits.formats import Compression
@@ -51,6 +51,8 @@ class PlanOptions(TypedDict, total=False):
         How the level of the overscan is taken.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
+    calibrations : path or list of path
+        Folders of combined frames and masks that exist already, made by whatever program.
     interpolate : bool
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
     combine : bool
@@ -82,6 +84,7 @@ class PlanOptions(TypedDict, total=False):
     overscan_fit: Literal["chebyshev", "legendre", "spline"] | None
     overscan_order: int | None
     own_mask: str | None
+    calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     interpolate: bool | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None

@@ -2,7 +2,7 @@
 
 Exit codes: 0, everything asked for was made; 1, something was not made, or is likely wrong, as a result in which a
 frame took part that does not seem to belong; 2, nothing was done, because the command could not be carried out as it
-was given; 3, an error of ours, which nobody has foreseen; 130, interrupted (SIGINT); 143, terminated (SIGTERM).
+was given; 3, an error of ours, which nobody has foreseen; 130, interrupted (SIGINT); 143, terminated (SIGTERM, SIGHUP).
 """
 
 from __future__ import annotations
@@ -107,19 +107,24 @@ def _code_of_output(out: LastingStream, call: Call) -> int:
 
 
 class _Stop:
-    """While it is entered, SIGTERM ends a command as Ctrl-C does: what is half-written is removed."""
+    """While it is entered, SIGTERM ends a command as Ctrl-C does: what is half-written is removed.
+
+    So does SIGHUP, of a terminal that is closed, but for a command that was started with nohup.
+    """
 
     def __init__(self) -> None:
         self.asked = False
-        self._before: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
+        self._before: dict[int, signal.Handlers | Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._ask)
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._ask)
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
@@ -418,7 +423,9 @@ def list_folder(
 
 @app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
 def simulate(
-    camera: Annotated[str, typer.Argument(metavar="CAMERA", help="palomar-lfc or apogee-cg16m.")],
+    camera: Annotated[
+        str, typer.Argument(metavar="CAMERA", help="palomar-lfc, apogee-cg16m, or osc-cmos, a colour camera.")
+    ],
     directory: Annotated[Path, typer.Argument(metavar="DIR", parser=local_path, help="Folder for the raw frames.")],
     frames: Annotated[int, typer.Option(min=1, metavar="N", help="How many biases.")] = 6,
     night: Annotated[

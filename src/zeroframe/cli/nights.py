@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.cli.calibrate import carried_out, carry_out_plan
 from zeroframe.cli.documents import document_of, print_json
-from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, executor_of
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.failures import file_failure
 
@@ -55,6 +55,8 @@ def carry_out_nights(
     ------
     ZeroframeError
         When there are no nights, or the cluster is lost.
+    Exception
+        The first that nobody has foreseen, when all nights have had their turn.
     """
     from zeroframe.cli.console_nights import NightsScreen
     from zeroframe.fits.store.names import UrlPath
@@ -69,13 +71,16 @@ def carry_out_nights(
     screen.calendar(nights.calendar, raw)
     told: list[Told] = []
     documents: list[dict[str, Any]] = []
+    unforeseen: list[Exception] = []
     with executor_of(means.cluster, nights.raw, out) as executor:
         for number, night in enumerate(nights.calendar.nights, start=1):
             screen.night_begins(night, f"{number} of {len(nights.calendar.nights)}")
-            one, document = _one(job, nights, night, means, screen, executor)
+            one, document = _one(job, nights, night, means, screen, executor, unforeseen)
             told.append(one)
             documents.append(document)
     screen.summary(told, out, dry_run=means.dry_run)
+    if unforeseen:
+        raise unforeseen[0]
     code = _code_of(told)
     if means.json:
         print_json(document_of(job, code, raw=str(raw), out=str(out), nights=documents))
@@ -98,8 +103,9 @@ def _one(
     means: NightResources,
     screen: NightsScreen,
     executor: Executor | None,
+    unforeseen: list[Exception],
 ) -> tuple[Told, dict[str, Any]]:
-    """Carry out one night; keep no more of it than a line of the summary, and a document where one is asked for."""
+    """Carry out one night; keep no more of it than a line of the summary, a document, and what nobody has foreseen."""
     from zeroframe.cli.console_nights import Told
     from zeroframe.run.outcomes import NightResult
 
@@ -113,7 +119,12 @@ def _one(
     except Exception as error:  # noqa: BLE001 -- one night must not stop the others
         known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
         screen.night_failed(night, known)
-        return Told.of_failure(night, str(known)), {"night": night.name, "exit_code": REFUSED, "problem": str(known)}
+        if isinstance(error, ZeroframeError | MemoryError | OSError):
+            code = REFUSED
+        else:
+            unforeseen.append(error)
+            code = UNFORESEEN
+        return Told.of_failure(night, str(known), code), {"night": night.name, "exit_code": code, "problem": str(known)}
     result = ended if isinstance(ended, NightResult) else None
     told = Told.of_night(night, plan, result, code, time.perf_counter() - started)
     return told, {"night": night.name, "exit_code": code, **document}

@@ -30,6 +30,7 @@ __all__ = [
     "TERMINATED",
     "UNFORESEEN",
     "WRITE",
+    "CalibrationsAsked",
     "Camera",
     "Check",
     "Clip",
@@ -141,6 +142,14 @@ Interpolate = Annotated[
         "--interpolate", help="Replace bad pixels and cosmic rays by their neighbours.", rich_help_panel=SUBTRACT
     ),
 ]
+CalibrationsAsked = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--calibrations", metavar="DIR", parser=path_or_url,
+        help="Folder of combined biases, darks, flats and masks that exist already; may be given several times.",
+        rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
 OverscanOrder = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,12 @@ from zeroframe.fits.verify import compare_sums
 from zeroframe.fits.watching import is_unchanged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from zeroframe.fits.cards import Cards
 
-__all__ = ["RawImage", "read_band", "read_bytes", "read_raw"]
+__all__ = ["RawImage", "open_descriptor", "read_band", "read_bytes", "read_raw"]
 
 _COPY_AGAIN = "copy it again from where it came from"
 
@@ -151,7 +153,9 @@ def read_raw(
     return RawImage(frame.path, frame.cards_of(chosen), read[2], read[1], mark, tuple(source.remarks))
 
 
-def read_band(frame: FrameFile, hdu: Hdu, rows: slice, out: np.ndarray[Any, Any]) -> None:
+def read_band(
+    frame: FrameFile, hdu: Hdu, rows: slice, out: np.ndarray[Any, Any], descriptor: int | None = None
+) -> None:
     """Read some rows of an image that is stored plainly, undecoded.
 
     Parameters
@@ -164,6 +168,8 @@ def read_band(frame: FrameFile, hdu: Hdu, rows: slice, out: np.ndarray[Any, Any]
         Rows, counted from 0 as numpy does, without a step.
     out : ndarray
         C-contiguous and writable; filled with the bytes of the rows, so of ``layout.dtype`` or of bytes.
+    descriptor : int, optional
+        Of the file, where it is open already, as `open_descriptor` opens it.
 
     Raises
     ------
@@ -183,7 +189,11 @@ def read_band(frame: FrameFile, hdu: Hdu, rows: slice, out: np.ndarray[Any, Any]
             "rows are read without a step into a contiguous array of their size"
         )
     target = out.reshape(-1).view(np.uint8).data
-    done = _read_into(frame.path, target, layout.data_offset + start * row_bytes)
+    offset = layout.data_offset + start * row_bytes
+    if descriptor is None:
+        done = _read_into(frame.path, target, offset)
+    else:
+        done = _read_fully(frame.path, descriptor, target, offset)
     if done < len(target):
         raise _cut_off(frame.path, hdu, start * row_bytes + done)
 
@@ -209,19 +219,27 @@ def _read_into(path: Path, target: memoryview, offset: int) -> int:
         data = ObjectStore.of(path).read_range(path.name, offset, offset + len(target))
         target[: len(data)] = data
         return len(data)
+    with open_descriptor(path) as descriptor:
+        return _read_fully(path, descriptor, target, offset)
+
+
+@contextmanager
+def open_descriptor(path: Path) -> Iterator[int]:
+    """Open a file on a disk to be read, for the time of a block; raises `FrameError` when that cannot be."""
     descriptor = open_source_descriptor(path).descriptor
     try:
-        return _read_fully(descriptor, target, offset)
-    except OSError as error:
-        raise read_failed(path, error) from error
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _read_fully(descriptor: int, target: memoryview, offset: int) -> int:
+def _read_fully(path: Path, descriptor: int, target: memoryview, offset: int) -> int:
     done = 0
-    while done < len(target) and (count := os.preadv(descriptor, [target[done:]], offset + done)):
-        done += count
+    try:
+        while done < len(target) and (count := os.preadv(descriptor, [target[done:]], offset + done)):
+            done += count
+    except OSError as error:
+        raise read_failed(path, error) from error
     return done
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import select
 import stat
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ __all__ = ["LIST_BYTES", "RECORD_BYTES", "SETTINGS_BYTES", "read_beginning", "re
 #: A camera or a recipe; a list of half a million frames; what run.json says of 30,000 (1.5 to 4 kB each).
 SETTINGS_BYTES, LIST_BYTES, RECORD_BYTES = 1 << 20, 1 << 26, 1 << 27
 _PIECE_BYTES = 1 << 20
+#: So long somebody may take who writes into a pipe.
+_PATIENCE_S = 10
 
 
 def read_small_file(path: Path, most_bytes: int) -> bytes:
@@ -24,14 +28,14 @@ def read_small_file(path: Path, most_bytes: int) -> bytes:
     Parameters
     ----------
     path : pathlib.Path
-        The file; something endless, such as /dev/zero, is read no further either.
+        The file; something endless, such as /dev/zero, is read no further either. A pipe is read until it is closed.
     most_bytes : int
         How many bytes it may have.
 
     Raises
     ------
     OSError
-        When it cannot be read, or has more bytes (EFBIG).
+        When it cannot be read, has more bytes (EFBIG), or is a pipe through which nothing comes (ETIMEDOUT).
 
     Examples
     --------
@@ -60,8 +64,29 @@ def require_file(path: Path) -> None:
 def read_beginning(path: Path, most_bytes: int) -> bytes:
     """Return what stands at the beginning of a file, at most so many bytes; raises `OSError` when it cannot be read."""
     content = bytearray()
+    if not isinstance(path, UrlPath) and path.is_fifo():
+        return _read_pipe(path, most_bytes)
     with path.open("rb") as file:
         # piece by piece: asked for all at once, Python takes memory for so many bytes, however few there are
         while piece := file.read(min(_PIECE_BYTES, most_bytes - len(content))):
             content += piece
+    return bytes(content)
+
+
+def _read_pipe(path: Path, most_bytes: int) -> bytes:
+    """Return what somebody writes into a pipe; to open it in the usual way would wait for ever where nobody does."""
+    content = bytearray()
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        waiting = select.poll()
+        waiting.register(pipe, select.POLLIN)
+        while len(content) < most_bytes:
+            if not waiting.poll(1000 * _PATIENCE_S):
+                raise OSError(errno.ETIMEDOUT, f"it is a pipe, and nothing came through it in {_PATIENCE_S} s")
+            piece = os.read(pipe, min(_PIECE_BYTES, most_bytes - len(content)))
+            if not piece:
+                break
+            content += piece
+    finally:
+        os.close(pipe)
     return bytes(content)

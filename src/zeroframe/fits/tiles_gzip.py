@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import DamagedError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import numpy as np
 
-    from zeroframe.fits.layout import Hdu, ImageLayout
+    from zeroframe.fits.tile_table import TileTable
 
 __all__ = ["check_gzip_tiles", "decode_gzip_image"]
 
@@ -42,21 +39,13 @@ class _Column:
     size: int
 
 
-def decode_gzip_image(
-    path: Path, hdu: Hdu, layout: ImageLayout, stored: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any] | None:
+def decode_gzip_image(table: TileTable) -> np.ndarray[Any, Any] | None:
     """Return the stored pixels of an image of gzip tiles; None where it is not of the form that is known here.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file, for messages.
-    hdu : Hdu
-        The table of tiles, whose sizes have been checked.
-    layout : ImageLayout
-        Of the image.
-    stored : ndarray of uint8
-        The data of the table as stored, heap included.
+    table : TileTable
+        The tiles.
 
     Returns
     -------
@@ -70,20 +59,20 @@ def decode_gzip_image(
     """
     import numpy as np
 
-    cards = hdu.stored_cards
+    cards, layout = table.cards, table.layout
     kind = cards.get("ZCMPTYPE")
-    column = _column(hdu, "COMPRESSED_DATA")
+    column = _column(table, "COMPRESSED_DATA")
     quantised = any(word in cards for word in ("ZSCALE", "ZZERO", "ZMASKCMP")) or cards.get("TFIELDS") != 1
     if kind not in _KINDS or column is None or quantised or cards.get("ZBITPIX") != layout.bitpix:
         return None
     out = np.empty(layout.shape_yx, layout.dtype)
-    for number, (tile, part) in enumerate(zip(_tiles(path, hdu, stored, column), _parts(hdu, layout), strict=True), 1):
+    for number, (tile, part) in enumerate(zip(_tiles(table, column), _parts(table), strict=True), 1):
         target = out[part]
-        data = tile.tobytes() if kind == "NOCOMPRESS" else _inflated(path, number, tile, target.nbytes)
+        data = tile.tobytes() if kind == "NOCOMPRESS" else _inflated(table, number, tile, target.nbytes)
         if len(data) != target.nbytes:
             if len(data) in {target.size * size for size in (1, 2, 4, 8)}:
                 return None
-            raise _damaged(path, f"tile {number} has {len(data):,} bytes and not {target.nbytes:,}")
+            raise table.damaged(f"tile {number} has {len(data):,} bytes and not {target.nbytes:,}")
         octets = np.frombuffer(data, np.uint8)
         if kind == "GZIP_2":  # the first bytes of all pixels stand before the second ones
             octets = np.ascontiguousarray(octets.reshape(out.itemsize, -1).T).reshape(-1)
@@ -91,32 +80,31 @@ def decode_gzip_image(
     return out
 
 
-def check_gzip_tiles(path: Path, hdu: Hdu, layout: ImageLayout, stored: np.ndarray[Any, Any]) -> None:
+def check_gzip_tiles(table: TileTable) -> None:
     """Refuse tiles that would inflate to more than their pixels can take.
 
     Parameters
     ----------
-    path, hdu, layout, stored
-        As for `decode_gzip_image`.
+    table : TileTable
+        The tiles.
 
     Raises
     ------
     DamagedError
         When a tile stands outside the data, or is larger than its pixels.
     """
-    own = "COMPRESSED_DATA" if hdu.stored_cards.get("ZCMPTYPE") in _GZIP else "GZIP_COMPRESSED_DATA"
+    own = "COMPRESSED_DATA" if table.cards.get("ZCMPTYPE") in _GZIP else "GZIP_COMPRESSED_DATA"
     for name in dict.fromkeys((own, "GZIP_COMPRESSED_DATA")):
-        column = _column(hdu, name)
+        column = _column(table, name)
         if column is None:
             continue
-        parts = _parts(hdu, layout)
-        for number, (tile, part) in enumerate(zip(_tiles(path, hdu, stored, column), parts, strict=True), 1):
+        for number, (tile, part) in enumerate(zip(_tiles(table, column), _parts(table), strict=True), 1):
             if tile.size:
                 pixels = math.prod(each.stop - each.start for each in part)
-                _inflated(path, number, tile, _WIDEST_PIXEL * pixels)
+                _inflated(table, number, tile, _WIDEST_PIXEL * pixels)
 
 
-def _inflated(path: Path, number: int, tile: np.ndarray[Any, Any], most_bytes: int) -> bytes:
+def _inflated(table: TileTable, number: int, tile: np.ndarray[Any, Any], most_bytes: int) -> bytes:
     """Return what a tile inflates to, which is asked for only as far as it may go."""
     from isal import isal_zlib
 
@@ -125,16 +113,15 @@ def _inflated(path: Path, number: int, tile: np.ndarray[Any, Any], most_bytes: i
     try:
         data: bytes = inflater.decompress(tile.data, most_bytes + 1)
     except failures as error:
-        raise _damaged(path, f"tile {number}: {error}") from error
+        raise table.damaged(f"tile {number}: {error}") from error
     if len(data) > most_bytes:
-        raise _damaged(path, f"tile {number} is larger than its {most_bytes:,} bytes of pixels")
+        raise table.damaged(f"tile {number} is larger than its {most_bytes:,} bytes of pixels")
     return data
 
 
-def _parts(hdu: Hdu, layout: ImageLayout) -> Iterator[tuple[slice, ...]]:
+def _parts(table: TileTable) -> Iterator[tuple[slice, ...]]:
     """Yield where each tile stands in the image, in the order of the table; those at the far edges are smaller."""
-    cards = hdu.stored_cards
-    shape = layout.shape_yx
+    cards, shape = table.cards, table.layout.shape_yx
     steps = []
     for axis, size in enumerate(reversed(shape), 1):
         tile = int(str(cards.get(f"ZTILE{axis}", size if axis == 1 else 1)))
@@ -142,9 +129,9 @@ def _parts(hdu: Hdu, layout: ImageLayout) -> Iterator[tuple[slice, ...]]:
     return product(*reversed(steps))
 
 
-def _column(hdu: Hdu, name: str) -> _Column | None:
+def _column(table: TileTable, name: str) -> _Column | None:
     """Return where the descriptors of a column stand; None where there is no such column of variable length."""
-    cards = hdu.stored_cards
+    cards = table.cards
     fields = cards.get("TFIELDS")
     offset = 0
     for number in range(1, min(fields if isinstance(fields, int) else 0, 999) + 1):
@@ -157,23 +144,19 @@ def _column(hdu: Hdu, name: str) -> _Column | None:
     return None
 
 
-def _tiles(path: Path, hdu: Hdu, stored: np.ndarray[Any, Any], column: _Column) -> Iterator[np.ndarray[Any, Any]]:
+def _tiles(table: TileTable, column: _Column) -> Iterator[np.ndarray[Any, Any]]:
     """Yield the bytes of each tile of a column; of none where a tile is kept in another column."""
     import numpy as np
 
-    cards = hdu.stored_cards
+    cards, stored = table.cards, table.stored
     rows, width = int(str(cards["NAXIS2"])), int(str(cards["NAXIS1"]))
     theap = cards.get("THEAP")
     heap = stored[rows * width if isinstance(theap, bool) or not isinstance(theap, int) else max(theap, 0) :]
     if column.offset + 2 * column.size > width:
-        raise _damaged(path, "the descriptors of its tiles stand outside the rows of its table")
-    table = stored[: rows * width].reshape(rows, width)[:, column.offset : column.offset + 2 * column.size]
-    descriptors = np.ascontiguousarray(table).view(f">i{column.size}")
+        raise table.damaged("the descriptors of its tiles stand outside the rows of its table")
+    ends = stored[: rows * width].reshape(rows, width)[:, column.offset : column.offset + 2 * column.size]
+    descriptors = np.ascontiguousarray(ends).view(f">i{column.size}")
     for number, (length, start) in enumerate(descriptors.tolist(), 1):
         if length < 0 or start < 0 or start + length > heap.size:
-            raise _damaged(path, f"tile {number} stands outside its data")
+            raise table.damaged(f"tile {number} stands outside its data")
         yield heap[start : start + length]
-
-
-def _damaged(path: Path, why: str) -> DamagedError:
-    return DamagedError(path, f"its compressed tiles cannot be read ({why})", "copy it again from where it came from")

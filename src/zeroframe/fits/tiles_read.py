@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe.errors import DamagedError, HeaderError, UnsupportedError
 from zeroframe.fits.astropy_headers import card_groups, is_structural
 from zeroframe.fits.cards import BLOCK_SIZE, CARD_SIZE
+from zeroframe.fits.tile_table import TileTable
 from zeroframe.fits.tiles_gzip import check_gzip_tiles, decode_gzip_image
 from zeroframe.fits.tiles_rice import decode_rice_image
 
@@ -61,21 +62,23 @@ def decompress_tiles(path: Path, hdu: Hdu, stored: np.ndarray[Any, Any]) -> tupl
     layout = hdu.layout
     if layout is None or not layout.tile_compressed:
         raise ValueError("not a tile-compressed image")
-    pixels = decode_rice_image(path, hdu, layout, stored)
+    table = TileTable(path, hdu, layout, stored)
+    pixels = decode_rice_image(table)
     if pixels is None:
-        pixels = decode_gzip_image(path, hdu, layout, stored)
+        pixels = decode_gzip_image(table)
     if pixels is not None:
         return pixels, layout
-    check_gzip_tiles(path, hdu, layout, stored)
-    return _by_astropy(path, hdu, layout, stored.tobytes())
+    check_gzip_tiles(table)
+    return _by_astropy(table)
 
 
-def _by_astropy(path: Path, hdu: Hdu, layout: ImageLayout, stored: bytes) -> tuple[np.ndarray[Any, Any], ImageLayout]:
+def _by_astropy(table: TileTable) -> tuple[np.ndarray[Any, Any], ImageLayout]:
     import numpy as np
     from astropy.io import fits
 
     # Only the cards that describe the tiles are handed on: others may be such that astropy warns of them.
-    kept = [text for keyword, text in card_groups(hdu.stored_cards.valid_lines()) if _is_needed(keyword)]
+    kept = [text for keyword, text in card_groups(table.cards.valid_lines()) if _is_needed(keyword)]
+    path, layout, stored = table.path, table.layout, table.stored.tobytes()
     image = io.BytesIO(
         _blocks(*_PRIMARY) + _blocks(*kept) + stored.ljust(-(-len(stored) // BLOCK_SIZE) * BLOCK_SIZE, b"\0")
     )
@@ -83,9 +86,7 @@ def _by_astropy(path: Path, hdu: Hdu, layout: ImageLayout, stored: bytes) -> tup
         with fits.open(image, memmap=False, do_not_scale_image_data=True) as hdus:
             pixels = np.asarray(hdus[1].data)
     except Exception as error:  # what astropy raises for damaged tiles is of a dozen kinds
-        raise DamagedError(
-            path, f"its compressed tiles cannot be read ({error})", "copy it again from where it came from"
-        ) from error
+        raise table.damaged(str(error)) from error
     if pixels.shape[-len(layout.shape_yx) :] != layout.shape_yx or pixels.size != math.prod(layout.shape_yx):
         raise HeaderError(
             path, f"its tiles make an image of shape {pixels.shape} and not {layout.shape_yx}", "leave it out"

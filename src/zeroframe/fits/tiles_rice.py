@@ -10,14 +10,10 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import DamagedError
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
 
-    from zeroframe.fits.layout import Hdu, ImageLayout
+    from zeroframe.fits.tile_table import TileTable
 
 __all__ = ["decode_rice_image"]
 
@@ -26,21 +22,13 @@ _DTYPES = {8: "u1", 16: "i2", 32: "i4"}
 _DESCRIPTOR = re.compile(r"1?([PQ])B(?:\(\d*\))?\s*\Z")
 
 
-def decode_rice_image(
-    path: Path, hdu: Hdu, layout: ImageLayout, stored: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any] | None:
+def decode_rice_image(table: TileTable) -> np.ndarray[Any, Any] | None:
     """Return the stored integers of an image of Rice tiles; None where it is not of the form that is known here.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file, for messages.
-    hdu : Hdu
-        The table of tiles, whose sizes have been checked.
-    layout : ImageLayout
-        Of the image.
-    stored : ndarray of uint8
-        The data of the table as stored, heap included.
+    table : TileTable
+        The tiles.
 
     Returns
     -------
@@ -56,35 +44,31 @@ def decode_rice_image(
 
     from zeroframe.kernels.rice import LEADING_ZEROS, decode_rice
 
-    pixels = _tile_pixels(hdu, layout)
+    pixels = _tile_pixels(table)
     if pixels is None:
         return None
-    cards = hdu.stored_cards
+    cards, stored = table.cards, table.stored
     tiles, width = (int(str(cards[word])) for word in ("NAXIS2", "NAXIS1"))
     wide = _DESCRIPTOR.match(str(cards["TFORM1"]))
     descriptor = np.dtype(">i8" if wide is not None and wide[1] == "Q" else ">i4")
     heap_start = int(str(cards.get("THEAP", tiles * width)))
-    table = stored[: tiles * width].reshape(tiles, width)[:, : 2 * descriptor.itemsize]
-    lengths, starts = np.ascontiguousarray(table).view(descriptor).astype(np.int64).T
+    ends = stored[: tiles * width].reshape(tiles, width)[:, : 2 * descriptor.itemsize]
+    lengths, starts = np.ascontiguousarray(ends).view(descriptor).astype(np.int64).T
     heap = stored[heap_start:]
     if lengths.min() < 0 or starts.min() < 0 or (starts + lengths).max() > heap.size:
-        raise _damaged(path, "a tile stands outside its data")
-    out = np.empty((tiles, pixels), _DTYPES[layout.bitpix])
-    block = _parameters(hdu).get("BLOCKSIZE", _BLOCK)
+        raise table.damaged("a tile stands outside its data")
+    out = np.empty((tiles, pixels), _DTYPES[table.layout.bitpix])
+    block = _parameters(table).get("BLOCKSIZE", _BLOCK)
     bad = decode_rice(heap, np.ascontiguousarray(starts), np.ascontiguousarray(lengths), block, LEADING_ZEROS, out)
     if bad >= 0:
-        raise _damaged(path, f"tile {bad + 1} of {tiles} ends too early")
-    return out.reshape(layout.shape_yx)
+        raise table.damaged(f"tile {bad + 1} of {tiles} ends too early")
+    return out.reshape(table.layout.shape_yx)
 
 
-def _damaged(path: Path, why: str) -> DamagedError:
-    return DamagedError(path, f"its compressed tiles cannot be read ({why})", "copy it again from where it came from")
-
-
-def _tile_pixels(hdu: Hdu, layout: ImageLayout) -> int | None:
+def _tile_pixels(table: TileTable) -> int | None:
     """Return how many pixels each tile has; None where the table is of another form."""
-    cards = hdu.stored_cards
-    parameters = _parameters(hdu)
+    cards, layout = table.cards, table.layout
+    parameters = _parameters(table)
     form = (
         cards.get("ZCMPTYPE") in ("RICE_1", "RICE_ONE")
         and cards.get("TFIELDS") == 1
@@ -108,9 +92,9 @@ def _tile_pixels(hdu: Hdu, layout: ImageLayout) -> int | None:
     return rows * shape[-1] if whole_rows and not rest and rows and width >= long else None
 
 
-def _parameters(hdu: Hdu) -> dict[str, int]:
+def _parameters(table: TileTable) -> dict[str, int]:
     """Return what ZNAMEn and ZVALn say of the algorithm."""
-    cards = hdu.stored_cards
+    cards = table.cards
     found = {}
     for number in range(1, 10):
         name, value = cards.get(f"ZNAME{number}"), cards.get(f"ZVAL{number}")

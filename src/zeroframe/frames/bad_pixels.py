@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.colours import each_colour
 from zeroframe.frames.defects import StandOff, standing_off, without_pattern
 from zeroframe.frames.quality import measure_frame
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from zeroframe.headers.colours import ColourPattern
 
 __all__ = ["FoundMask", "bad_pixels", "hot_pixels"]
 
@@ -22,6 +25,7 @@ _SAMPLE_PIXELS = 1_000_000
 #: Noise in blocks of so many rows and columns, on every fourth row, is known to 3 %: it counts where it is more than so
 #: many times that of all.
 _NOISE_SIDE, _NOISE_STEP, _NOISIER = 64, 4, 1.3
+_FIGURES = ("level", "noise", "limit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +133,7 @@ def _level_and_noise(dark: NDArray[Any]) -> tuple[float, float]:
     return level, noise or float(seen[np.isfinite(seen)].std(dtype=np.float64))
 
 
-def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float) -> FoundMask:
+def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float, colours: ColourPattern | None = None) -> FoundMask:
     """Find the pixels of a flat that answer to light as none of their neighbours: single ones, columns, clusters.
 
     Parameters
@@ -141,6 +145,8 @@ def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float) -> FoundMask:
         against its neighbours,
     fraction : float
         and by more than this fraction of that median.
+    colours : ColourPattern, optional
+        Of the flat: the surroundings of a pixel are those of its own colour.
 
     Returns
     -------
@@ -158,6 +164,15 @@ def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float) -> FoundMask:
     >>> np.argwhere(bad_pixels(flat, 5.0, 0.2).mask).tolist()
     [[10, 20]]
     """
+    if colours is not None:
+        whole = np.zeros(flat.shape, bool)
+        parts = []
+        for mask, plane in each_colour(colours, (whole,), (flat,)):
+            found = bad_pixels(plane, sigmas, fraction)
+            mask[:] = found.mask
+            parts.append(found)
+        level, noise, limit = (float(np.mean([getattr(each, name) for each in parts])) for name in _FIGURES)
+        return FoundMask(whole, level, noise, limit)
     quality = measure_frame(flat)
     least = sigmas * quality.noise_adu if np.isfinite(quality.noise_adu) else 0.0
     limits = StandOff(fraction, least)

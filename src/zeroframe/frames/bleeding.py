@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.colours import each_colour
 from zeroframe.frames.mask_bits import MaskBit
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.kernels.trails import follow_trails, gather_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from zeroframe.headers.colours import ColourPattern
 
 __all__ = ["grow_full", "mask_bleeding"]
 
@@ -20,7 +23,13 @@ _SKY_ROWS = 64
 _PIXEL_LIMIT = 0.05
 
 
-def mask_bleeding(pixels: NDArray[Any], mask: NDArray[np.uint8], full: int, gain_e_per_adu: float | None = None) -> int:
+def mask_bleeding(
+    pixels: NDArray[Any],
+    mask: NDArray[np.uint8],
+    full: int,
+    gain_e_per_adu: float | None = None,
+    colours: ColourPattern | None = None,
+) -> int:
     """Mask the trails of full pixels as BLEED, in place; return how many pixels that are beside the full ones.
 
     Parameters
@@ -34,6 +43,8 @@ def mask_bleeding(pixels: NDArray[Any], mask: NDArray[np.uint8], full: int, gain
         no trails are looked for.
     gain_e_per_adu : float, optional
         Tells the noise of the wings of a star; one electron is one ADU where it is not known.
+    colours : ColourPattern, optional
+        Of the frame: a trail is compared with what is beside it in its own colour.
 
     Notes
     -----
@@ -43,6 +54,11 @@ def mask_bleeding(pixels: NDArray[Any], mask: NDArray[np.uint8], full: int, gain
     if not 0 < full <= _PIXEL_LIMIT * mask.size:
         return 0
     bit, bleed = int(MaskBit.SATURATED), int(MaskBit.BLEED)
+    if colours is not None:
+        return sum(
+            mask_bleeding(plane, own, int(np.count_nonzero(own & np.uint8(bit))), gain_e_per_adu)
+            for own, plane in each_colour(colours, (mask,), (pixels,))
+        )
     count = int(np.count_nonzero(mask & np.uint8(bit)))
     places, ends = np.empty((count, 2), np.int64), np.empty(count, np.int64)
     ends = ends[: gather_regions(mask, bit, bleed, places, ends)]

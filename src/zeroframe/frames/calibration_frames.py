@@ -28,6 +28,7 @@ __all__ = [
     "divisor_of",
     "error_factor",
     "level_of_flat",
+    "share_card",
     "share_in_flat",
 ]
 
@@ -186,6 +187,20 @@ def divisor_of(
         unusable |= dim
         spoilt = True
     return Divisor(data, sigma, unusable if spoilt else None)
+
+
+def share_card(step_card: str) -> str:
+    """Return the card of a combined flat that says how much of a bias or dark was subtracted from it, in the mean.
+
+    It is there where that is not what was subtracted from each of its frames: they have different exposures, so that a
+    dark is scaled, or different levels, so that an error counts more in the fainter ones.
+
+    Examples
+    --------
+    >>> share_card("DARKCOR"), share_card("ZEROCOR")
+    ('DARKPART', 'ZEROPART')
+    """
+    return f"{step_card[:4]}PART"
 
 
 def share_in_flat(level: float | None, scale: float | None, within: Sequence[float | None]) -> float:

@@ -14,12 +14,12 @@ from zeroframe.frames.medians import median_of_valid
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["FlatOddity", "FlatShape", "measure_flat", "odd_flats", "place_of"]
+__all__ = ["FlatOddity", "FlatShape", "joined_shapes", "measure_flat", "odd_flats", "place_of"]
 
 #: Cells along each axis of the map, and how many of them along each axis are joined when two maps are compared.
 _CELLS, _JOINED = 32, 4
@@ -131,6 +131,25 @@ def measure_flat(bands: NDArray[Any], noise_adu: float) -> FlatShape:
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.asarray(cells / light, dtype=np.float32).reshape(count, across)
     return FlatShape(light, noise_adu, relative, pixels.shape[1] * pixels.shape[3], _fine(bands, light))
+
+
+def joined_shapes(shapes: Sequence[FlatShape]) -> FlatShape:
+    """Return the light of a flat from that of its colours: means of what is relative, and of the noise mean squares.
+
+    Examples
+    --------
+    >>> cells = np.ones((2, 2), np.float32)
+    >>> red, blue = (FlatShape(light, 30.0, cells, 64, np.zeros(8, np.float32)) for light in (450.0, 600.0))
+    >>> joined_shapes([red, blue]).light_adu
+    525.0
+    """
+    return FlatShape(
+        float(np.mean([each.light_adu for each in shapes])),
+        float(np.sqrt(np.mean(np.square([each.noise_adu for each in shapes])))),
+        np.mean([each.cells for each in shapes], axis=0, dtype=np.float32),
+        sum(each.cell_pixels for each in shapes),
+        np.concatenate([each.fine for each in shapes]),
+    )
 
 
 def _cell_means(pixels: NDArray[Any]) -> NDArray[np.float64]:

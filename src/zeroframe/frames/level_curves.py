@@ -43,6 +43,8 @@ _FEWEST_LINES = 16
 _WINDOWS = (255, 127, 63, 31, 15)
 #: Residuals are noise when their variance is within so many standard errors, and this share, of what is expected.
 _VARIANCE_ERRORS, _VARIANCE_SHARE = 3.0, 0.03
+#: By chance a sum of neighbouring residuals is taken for structure in one frame of so many.
+_FALSE_ALARMS = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +228,10 @@ def smooth_curve(
     Notes
     -----
     Residuals are noise when their variance is the expected one, and none of their sums over 1, 2, 4 ... neighbouring
-    lines is larger than ``error * sqrt(3 m ln n)`` (the criterion of P. L. Davies and A. Kovac, 2001, Annals of
-    Statistics 29, 1, with a factor of 3 for their 2.5: a night has many frames). Row structure of half the noise is
-    found in 300 lines and of a quarter in 4000; what is not found is less than what smoothing saves.
+    lines is larger than ``error * sqrt(2 m ln(1000 n))`` (the criterion of P. L. Davies and A. Kovac, 2001, Annals of
+    Statistics 29, 1; their bound is chance in some per cent of frames of a few hundred lines, this one in one of a
+    thousand: a night has many frames). Row structure of half the noise is found in 300 lines and of a quarter in 4000;
+    what is not found is less than what smoothing saves.
 
     Examples
     --------
@@ -273,7 +276,9 @@ def _is_noise(residual: NDArray[np.float64], count: int, error_adu: float, windo
     sums = np.concatenate([[0.0], np.cumsum(residual)])
     together = 1
     while together <= window:
-        if np.abs(sums[together:] - sums[:-together]).max() > error_adu * sqrt(3.0 * together * log(residual.size)):
+        if np.abs(sums[together:] - sums[:-together]).max() > error_adu * sqrt(
+            2.0 * together * log(_FALSE_ALARMS * residual.size)
+        ):
             return False
         together *= 2
     return True

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.flat_shapes import FlatShape, measure_flat, odd_flats, place_of
+from zeroframe.frames.colours import PHASES, colour_bands, each_colour, plane_of
+from zeroframe.frames.flat_shapes import FlatShape, joined_shapes, measure_flat, odd_flats, place_of
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.headers.kinds import is_lit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.kinds import Kind
 
@@ -29,8 +31,6 @@ __all__ = ["Flag", "FrameQuality", "flag_frames", "measure_frame", "stated_noise
 _CELLS, _CELL_ROWS = 32, 8
 _SPREAD_PIXELS = 40_000
 _WITHIN_SPREADS = 5.0
-#: Levels are subtracted row by row, so what was at the limit of the converter is no longer at one value.
-_NEARLY_SATURATED = 0.999
 
 #: Fewer frames cannot say which of them is the odd one.
 _FEWEST_TO_COMPARE = 3
@@ -94,7 +94,7 @@ def measure_frame(
     pixels: NDArray[Any],
     *,
     is_flat: bool = False,
-    saturated_at: float | None = None,
+    colours: ColourPattern | None = None,
     empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> FrameQuality:
     """Measure one frame; 6 ms for 4128 x 2048 pixels, 12 ms of a flat.
@@ -105,15 +105,16 @@ def measure_frame(
         A calibrated frame; not finite where masked.
     is_flat : bool
         Whether the shape of its light is measured.
-    saturated_at : float, optional
-        The value of a saturated pixel in this frame, that is less what was subtracted; None: it is not known.
+    colours : ColourPattern, optional
+        Of the frame: what it is like is measured within each colour, and the mean of that is told.
     empty : callable, optional
         Makes memory for the rows that are looked at, as `numpy.empty` does.
 
     Returns
     -------
     FrameQuality
-        Level, noise and map from up to 256 rows; saturated and not finite pixels counted on all.
+        Level, noise and map from up to 256 rows; pixels that are not finite counted on all. What is
+        saturated is told by the raw numbers, and not here.
 
     Examples
     --------
@@ -123,17 +124,44 @@ def measure_frame(
     >>> round(quality.level_adu), round(quality.noise_adu), quality.cells_adu.shape
     (100, 4, (32, 32))
     """
-    saturated, non_finite = _count_extremes(pixels, saturated_at)
     bands = _bands(len(pixels))
     height = bands[0].stop - bands[0].start
     sample = empty((len(bands), height, pixels.shape[1]), pixels.dtype)
     for band, rows in zip(bands, sample, strict=True):
         rows[...] = pixels[band]
-    measured = _measured(sample, sampled_level(pixels), is_flat=is_flat)
-    return replace(measured, saturated=saturated, non_finite=non_finite, pixels=pixels.size)
+    if colours is not None and min(height, pixels.shape[1]) > 1:
+        measured = _measured_by_colour(pixels, sample, colours, is_flat=is_flat)
+    else:
+        measured = _measured(sample, sampled_level(pixels), is_flat=is_flat)
+    return replace(measured, non_finite=_count_non_finite(pixels), pixels=pixels.size)
 
 
-def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any]) -> tuple[float, float]:
+def _measured_by_colour(
+    pixels: NDArray[Any], sample: NDArray[Any], colours: ColourPattern, *, is_flat: bool
+) -> FrameQuality:
+    """Measure the planes of a frame, and put together what was found: means, and root mean squares of noise."""
+    parts = colour_bands(sample, colours)
+    width = min(part.shape[2] for part in parts)
+    measured = [
+        _measured(np.ascontiguousarray(part[..., :width]), sampled_level(plane_of(pixels, phase)), is_flat=is_flat)
+        for part, phase in zip(parts, PHASES, strict=True)
+    ]
+    shapes = [each.flat for each in measured if each.flat is not None]
+    with np.errstate(invalid="ignore"):
+        return FrameQuality(
+            level_adu=float(np.mean([each.level_adu for each in measured])),
+            noise_adu=float(np.sqrt(np.mean(np.square([each.noise_adu for each in measured])))),
+            saturated=0,
+            non_finite=0,
+            pixels=sample.size,
+            cells_adu=np.mean([each.cells_adu for each in measured], axis=0, dtype=np.float32),
+            flat=joined_shapes(shapes) if shapes else None,
+        )
+
+
+def stated_noise(
+    pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any], colours: ColourPattern | None = None
+) -> tuple[float, float]:
     """Return the median uncertainty of a frame, and the noise of its pixels over what the uncertainties say.
 
     Each square of four pixels has a difference, of which rows, columns and slopes drop out, and a standard deviation,
@@ -148,6 +176,8 @@ def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any]) 
         Standard deviations of its pixels.
     mask : ndarray of bool or of bits, shape (ny, nx)
         True where a pixel takes no part.
+    colours : ColourPattern, optional
+        Of the frame: the four pixels are of one colour each, and the root mean square over the planes is told.
 
     Returns
     -------
@@ -161,6 +191,11 @@ def stated_noise(pixels: NDArray[Any], sigma: NDArray[Any], mask: NDArray[Any]) 
     >>> median, round(ratio, 1)
     (3.0, 1.0)
     """
+    if colours is not None:
+        planes = each_colour(colours, (), (pixels, sigma, mask))
+        found = [stated_noise(own, own_sigma, own_mask) for own, own_sigma, own_mask in planes]
+        medians, ratios = zip(*found, strict=True)
+        return float(np.mean(medians)), float(np.sqrt(np.mean(np.square(ratios))))
     ny, nx = pixels.shape
     if ny < 2 or nx < 2:
         return float("nan"), float("nan")
@@ -233,13 +268,10 @@ def _cells(sample: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(by_column.reshape(bands, across, -1).mean(axis=2), dtype=np.float32)
 
 
-def _count_extremes(pixels: NDArray[Any], saturated_at: float | None) -> tuple[int, int]:
-    """Count saturated and not finite pixels; where the extremes say that there are none, nothing more is looked at."""
-    highest, lowest = float(pixels.max()), float(pixels.min())
-    non_finite = 0 if np.isfinite(highest) and np.isfinite(lowest) else int(pixels.size - np.isfinite(pixels).sum())
-    if saturated_at is None or highest < _NEARLY_SATURATED * saturated_at:
-        return 0, non_finite
-    return int(np.count_nonzero(pixels >= _NEARLY_SATURATED * saturated_at)), non_finite
+def _count_non_finite(pixels: NDArray[Any]) -> int:
+    """Count pixels that are not finite; where the extremes say that there are none, nothing more is looked at."""
+    extremes = (float(pixels.max()), float(pixels.min()))
+    return 0 if np.isfinite(extremes).all() else int(pixels.size - np.isfinite(pixels).sum())
 
 
 @dataclass(frozen=True, slots=True)

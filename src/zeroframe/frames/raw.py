@@ -11,6 +11,7 @@ from zeroframe.fits import HeaderDraft, RawImage
 from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.regions import Subtracted, region_levels
+from zeroframe.headers.colours import read_colours, state_pattern
 from zeroframe.headers.dialects import number_words
 from zeroframe.headers.result_cards import Piece, assembled_cards, set_card, trim_cards
 from zeroframe.headers.sections import AxisRange, Section
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.quality import FrameQuality
     from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import FrameRecipe
+    from zeroframe.headers.colours import ColourPattern
 
 __all__ = [
     "FrameOutcome",
@@ -177,7 +179,7 @@ def calibrate_pixels(
     return subtracted
 
 
-def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
+def calibrated_header(raw: RawImage, recipe: FrameRecipe, colours: ColourPattern | None = None) -> HeaderDraft:
     """Return the header of a calibrated frame: that of the raw one, with what was done, and true for the trimmed image.
 
     Parameters
@@ -186,6 +188,8 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
         The raw frame.
     recipe : FrameRecipe
         What is done to it.
+    colours : ColourPattern, optional
+        Of the calibrated frame.
 
     Returns
     -------
@@ -205,6 +209,10 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe) -> HeaderDraft:
         if region.trim is not None:
             trim_cards(header, region.trim, raw.layout.shape_yx)
             header["TRIM"] = (str(region.trim), "kept of the raw frame")
+    rows = recipe.shape_yx(raw.layout.shape_yx)[0]
+    stated = read_colours(header, (rows,)).pattern
+    if stated != colours:
+        state_pattern(header, colours, rows)
     if not str(header.get("BUNIT", "")).strip():
         header["BUNIT"] = ("adu", "assumed: the raw frame has no BUNIT")
     return header

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.frames.overscan import OverscanSpec
+    from zeroframe.headers.colours import ColourPattern
 
     PartOf = Callable[[Any, Any], NDArray[Any]]
 
@@ -115,6 +116,21 @@ class Region:
         """
         rows, columns = (_WHOLE if self.trim is None else self.trim).slices_yx(shape_yx)
         return range(shape_yx[0])[rows], range(shape_yx[1])[columns]
+
+    def colours_of(self, raw: ColourPattern, shape_yx: tuple[int, ...]) -> ColourPattern:
+        """Return the colour pattern of the assembled image, by this part of it.
+
+        Parameters
+        ----------
+        raw : ColourPattern
+            Of the raw frame.
+        shape_yx : tuple of int
+            Its shape.
+        """
+        part = self.part(shape_yx)
+        y0 = part.y0 + part.ny - 1 if part.flip_y else part.y0
+        x0 = part.x0 + part.nx - 1 if part.flip_x else part.x0
+        return raw.moved(y0 + part.to_y, x0 + part.to_x)
 
     def place_yx(self, shape_yx: tuple[int, ...]) -> tuple[slice, slice]:
         """Return where the assembled image holds it, as slices."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.colours import each_colour, halved, phases_of
 from zeroframe.frames.mask_bits import MaskBit
 from zeroframe.headers.kinds import calibration_kind
-from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
+from zeroframe.kernels.calibrate import NO_NOISE, Factors, Window, calibrate_image
 from zeroframe.kernels.masks import add_found, mask_high, mask_high_swapped16
 from zeroframe.kernels.mending import mend_pixels
 from zeroframe.kernels.operations import Operation
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from zeroframe.frames.raw_look import RawLook
     from zeroframe.frames.saturation import Saturation
     from zeroframe.frames.steps import CalibratedFrame, Calibrations, FrameRecipe
-    from zeroframe.kernels.calibrate import NoiseModel, Window
+    from zeroframe.headers.colours import ColourPattern
+    from zeroframe.kernels.calibrate import NoiseModel
     from zeroframe.kernels.raw import Part
 
 __all__ = ["mask_raw", "operate", "record_steps", "reduce_frame"]
@@ -47,6 +49,7 @@ def operate(
     pedestal: NDArray[Any] = NO_CALIBRATION,
     sigma: NDArray[Any] = NO_CALIBRATION,
     window: Window | None = None,
+    colours: ColourPattern | None = None,
 ) -> int:
     """Subtract combined frames from a frame, or divide it by them, in place; return how many pixels are not finite.
 
@@ -67,7 +70,11 @@ def operate(
         Filled with standard deviations, where there is noise.
     window : Window, optional
         The pixels that are worked on, such as those that one amplifier read; None: all.
+    colours : ColourPattern, optional
+        Of the frame: where the light of a pixel is that of its surroundings, those are of its own colour.
     """
+    if colours is not None and noise is not None and noise.from_surroundings:
+        return _operate_by_colour(operations, pixels, factor, noise, pedestal, sigma, window, colours)
     passes, not_finite = _passes(operations), 0
     known = NO_CALIBRATION
     for number, some in enumerate(passes, start=1):
@@ -84,6 +91,38 @@ def operate(
         planes = one.plane, two.plane, over.plane
         not_finite = calibrate_image(pixels, known, planes, sigmas, pedestal, factors, model, pixels, sigma, window)
         known, pedestal = sigma, NO_CALIBRATION  # from the second pass on, the noise of the frame is known
+    return not_finite
+
+
+def _operate_by_colour(
+    operations: Sequence[Operation],
+    pixels: NDArray[Any],
+    factor: float,
+    noise: NoiseModel,
+    pedestal: NDArray[Any],
+    sigma: NDArray[Any],
+    window: Window | None,
+    colours: ColourPattern,
+) -> int:
+    """Do it plane by plane, as of four frames."""
+    not_finite = 0
+    planes = [image for each in operations for image in (each.plane, each.sigma)]
+    phases = iter(phases_of(pixels.shape))
+    for own, own_sigma, own_pedestal, *others in each_colour(colours, (pixels, sigma), (pedestal, *planes)):
+        some = [
+            each._replace(plane=plane, sigma=of_plane)
+            for each, plane, of_plane in zip(operations, others[::2], others[1::2], strict=True)
+        ]
+        phase = next(phases)
+        not_finite += operate(
+            some,
+            own,
+            factor=factor,
+            noise=noise,
+            pedestal=own_pedestal,
+            sigma=own_sigma,
+            window=None if window is None else Window(*halved(window[:2], phase[0]), *halved(window[2:], phase[1])),
+        )
     return not_finite
 
 
@@ -142,6 +181,7 @@ def reduce_frame(
             pedestal=with_.pedestal,
             sigma=sigma,
             window=each.window,
+            colours=steps.colours,
         )
     for more in with_.masks:
         mask |= more
@@ -154,14 +194,21 @@ def reduce_frame(
         find = mask_lacosmic if steps.cosmic_rays == "lacosmic" else mask_median
         how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
         found = np.not_equal(mask, 0, out=empty(mask.shape, np.bool_))
-        header["NCOSMIC"] = (find(pixels, sigma, found), f"pixels of cosmic rays, by {how}")
+        cosmic = sum(
+            find(plane, own_sigma, own)
+            for own, plane, own_sigma in each_colour(steps.colours, (found,), (pixels, sigma))
+        )
+        header["NCOSMIC"] = (cosmic, f"pixels of cosmic rays, by {how}")
         masked = add_found(found, int(MaskBit.COSMIC), mask)
     else:
         masked = int(np.count_nonzero(mask))
     header["NMASKED"] = (masked, "masked pixels")
     if steps.interpolate:
-        mended = mend_pixels(pixels, sigma, mask, _MENDED, int(MaskBit.INTERPOLATED), _REACH, 1, _FEWEST)
-        header["NINTERP"] = (int(mended), "of them replaced by their neighbours")
+        mended = sum(
+            int(mend_pixels(own, own_sigma, own_mask, _MENDED, int(MaskBit.INTERPOLATED), _REACH, 1, _FEWEST))
+            for own, own_sigma, own_mask in each_colour(steps.colours, (pixels, sigma, mask))
+        )
+        header["NINTERP"] = (mended, "of them replaced by their neighbours")
     if with_.makes_noise:
         header["GAINUSED"] = (with_.gain_e_per_adu, "e-/ADU, of the photon noise")
         if steps.gain_e_per_adu not in (None, with_.gain_e_per_adu):

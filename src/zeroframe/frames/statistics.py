@@ -31,10 +31,17 @@ _GUESS_PIXELS = 4096
 _FEWEST_OFF, _MOST_OFF = 2e-3, 0.2
 #: Ten bits that were shifted into sixteen.
 _LARGEST_STEP = 64.0
+#: Of a normal distribution nothing lies five sigma off; of one in steps that are wider than its noise so much at least.
+_HEAPED = 0.02
+#: A quarter of a normal distribution lies within so many sigma.
+_QUARTER = 0.3186
+#: A step is one where nearly all neighbours differ by multiples of it.
+_MULTIPLES = 0.9
 #: Five times this is a step and a half, so that values next to a mean between two steps are within the cut.
 _LEAST_STEPS = 0.3
 #: What is left of steps in numbers of float32 after a level was subtracted.
 _ROUNDED_AWAY = 3
+_SAME_STEP = 0.02
 
 
 def quantisation_step(values: NDArray[Any]) -> float:
@@ -133,9 +140,21 @@ def clipped_mean_std(values: NDArray[Any], step: float = 0.0) -> tuple[int, floa
         return 0, float("nan"), float("nan")
     center = float(median_of_valid(guess))
     spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(guess - center)))
+    if not step and values.ndim == 2 and _is_heaped(guess, center):
+        step = _step_beside_levels(values)
     # where more than half of the values are the same, the standard deviation is all there is to cut by
     least = max(_LEAST_STEPS * step, _least_spread(guess, center))
     return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER, least)
+
+
+def _is_heaped(guess: NDArray[np.float64], center: float) -> bool:
+    """Return whether many values lie far off a narrow heap: two levels, or one in steps less the levels of its rows.
+
+    Those make of the values of one step many that differ by a little, and the MAD is that little.
+    """
+    apart = np.abs(guess - center)
+    core = float(np.quantile(apart, 0.25)) / _QUARTER
+    return core > 0.0 and bool(np.count_nonzero(apart > _OUTLIER * core) > _HEAPED * guess.size)
 
 
 def _least_spread(guess: NDArray[np.float64], center: float) -> float:
@@ -216,8 +235,16 @@ def _pair_noises(
     return noise * float(np.sqrt(width / (width - 1) / 2.0)), variance
 
 
-def _step_beside_levels(difference: NDArray[np.float64]) -> float:
+def _step_beside_levels(difference: NDArray[Any]) -> float:
     """Return the step between the pixels of a row, which the level that was subtracted from it does not change."""
     rows = difference[:: max(difference.size // _GUESS_PIXELS // 8, 1)]
+    if rows.shape[1] < 2:
+        return 0.0
     with np.errstate(invalid="ignore"):
-        return quantisation_step(np.round(np.diff(rows, axis=1), _ROUNDED_AWAY)) if rows.shape[1] > 1 else 0.0
+        apart = np.round(np.diff(rows, axis=1), _ROUNDED_AWAY)
+    step = quantisation_step(apart)
+    if not step:
+        return 0.0
+    # values that are the same by chance have distances, too
+    steps = apart[np.isfinite(apart)] / step
+    return step if np.mean(np.abs(steps - np.rint(steps)) < _SAME_STEP) > _MULTIPLES else 0.0

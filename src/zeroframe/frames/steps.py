@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from zeroframe.errors import CameraError
 from zeroframe.frames.calibration_frames import error_factor
 from zeroframe.frames.regions import Region, assembled_shape
 from zeroframe.headers.kinds import Kind, calibration_kind
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.overscan import OverscanSpec
     from zeroframe.frames.own_masks import OwnMask
     from zeroframe.frames.saturation import StatedSaturation
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.sections import Section
     from zeroframe.kernels.calibrate import NoiseModel, Window
     from zeroframe.kernels.operations import Operation
@@ -76,6 +78,40 @@ class FrameRecipe:
     def shape_yx(self, raw_shape_yx: tuple[int, ...]) -> tuple[int, int]:
         """Return the shape of the image that a raw frame becomes."""
         return assembled_shape(self.regions, raw_shape_yx)
+
+    def colours_of(self, raw: ColourPattern | None, raw_shape_yx: tuple[int, ...]) -> ColourPattern | None:
+        """Return the colour pattern of the image that a raw frame becomes.
+
+        Parameters
+        ----------
+        raw : ColourPattern or None
+            Of the raw frame.
+        raw_shape_yx : tuple of int
+            Its shape.
+
+        Raises
+        ------
+        CameraError
+            When regions are put together in such a way that their colours do not go on from one to the next.
+
+        Examples
+        --------
+        >>> from zeroframe.headers.colours import ColourPattern
+        >>> from zeroframe.headers.sections import Section
+        >>> recipe = FrameRecipe.of_one(trim=Section.parse("[2:7,*]"))
+        >>> recipe.colours_of(ColourPattern("RGGB"), (4, 8)).letters
+        'GRBG'
+        """
+        if raw is None:
+            return None
+        found = {region.name: region.colours_of(raw, raw_shape_yx) for region in self.regions}
+        if len(set(found.values())) > 1:
+            said = ", ".join(f"{name} {pattern.letters}" for name, pattern in found.items())
+            raise CameraError(
+                f"the colours of the amplifiers do not go on from one to the next in the assembled image ({said}); "
+                "mend their trim and place in the camera file"
+            )
+        return next(iter(found.values()))
 
     def without_overscan(self) -> FrameRecipe:
         """Return the same without any overscan subtracted."""
@@ -163,6 +199,8 @@ class Steps:
         Whether the result is multiplied by the gain.
     cosmic_rays : {'none', 'lacosmic', 'median'}
         How cosmic rays are found and masked, last of all.
+    colours : ColourPattern or None
+        Of the calibrated frame: what looks at neighbours does so within a colour. None of a sensor without filters.
     """
 
     uncertainty: bool = False
@@ -175,6 +213,7 @@ class Steps:
     grow_saturated: int = 0
     to_electrons: bool = False
     cosmic_rays: CosmicRays = "none"
+    colours: ColourPattern | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -210,12 +249,6 @@ class Steps:
         """What the dark is multiplied by; None: it is used as it is."""
         used = self.of(Kind.DARK)
         return None if used is None else used.scale
-
-    @property
-    def flat_min_value(self) -> float | None:
-        """The flat, brought to a level of 1, is no lower than this."""
-        used = self.of(Kind.FLAT)
-        return None if used is None else used.min_value
 
 
 @dataclass(frozen=True, slots=True)

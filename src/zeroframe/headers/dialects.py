@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError
 from zeroframe.fits.cards import Cards
+from zeroframe.headers.colours import ColourPattern, read_colours
 from zeroframe.headers.kinds import Kind, calibration_kinds, is_calibration
 from zeroframe.headers.sections import Section
 
@@ -77,6 +78,12 @@ class FrameFacts:
         The cards that say so.
     kind_contradicted_by : str or None
         Another card, or the file name, that says another kind of calibration: ``FRAME = 'Dark'``.
+    colours : ColourPattern or None
+        The filters of a colour sensor, of the pixels as they are stored.
+    colours_card : str or None
+        The card that says so.
+    colours_refused : str or None
+        Why the colours of its pixels cannot be told apart: it is of an X-Trans sensor.
     """
 
     kind: Kind | None
@@ -104,6 +111,9 @@ class FrameFacts:
     linear_adu: float | None = None
     linear_card: str | None = None
     kind_contradicted_by: str | None = None
+    colours: ColourPattern | None = None
+    colours_card: str | None = None
+    colours_refused: str | None = None
 
     @property
     def saturation_may_be_maximum(self) -> bool:
@@ -139,6 +149,8 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
     text, section = _tables()["text"], _tables()["section"]
     saturation_adu, saturation_card = reader.number_and_card("saturation")
     linear_adu, linear_card = reader.number_and_card("linearity")
+    colours = read_colours(cards, reader.shape_yx)
+    reader.doubts += colours.doubts
     return FrameFacts(
         kind=kind,
         kind_reason=reason,
@@ -165,6 +177,9 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
         saturation_card=saturation_card,
         linear_adu=linear_adu,
         linear_card=linear_card,
+        colours=colours.pattern,
+        colours_card=colours.card,
+        colours_refused=colours.refused or None,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from zeroframe.errors import SectionError
 from zeroframe.fits.header import HeaderDraft
+from zeroframe.headers.colours import cut_pattern
 from zeroframe.headers.sections import AxisRange, Section
 
 __all__ = ["ERROR_CARD", "Piece", "assembled_cards", "combined_cards", "set_card", "trim_cards"]
@@ -66,7 +67,8 @@ def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) ->
     BIASSEC, TRIMSEC, DATASEC are cut and shifted, and removed where nothing of them is left. CCDSEC and DETSEC follow
     the data that they describe: DATASEC, else TRIMSEC, else the whole image, else the corner of their size, whichever
     fits their size in whole (binned) pixels; where none does, they are removed. CRPIX moves with the pixels; LTV
-    records the shift. NAXIS1 and NAXIS2 are set where they are there.
+    records the shift. NAXIS1 and NAXIS2 are set where they are there. The pattern of a colour sensor is that of the
+    first pixel that is kept.
 
     Examples
     --------
@@ -77,6 +79,7 @@ def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) ->
     ('[1:1948,1:4128]', '[101:2048,1:4128]', -100.0, False)
     """
     cut = section.resolve(shape_yx)
+    cut_pattern(header, cut, shape_yx)
     stands = {word: _image_section(header, word, shape_yx) for word in _IMAGE_SECTIONS}
     for word in _SENSOR_SECTIONS:
         _trim_sensor_section(header, word, stands, cut, shape_yx)

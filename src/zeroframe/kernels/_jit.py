@@ -181,7 +181,9 @@ def _loader_is_off() -> bool:
 def _tell_of_failure(name: str, error: Exception) -> None:
     import logging
 
-    logging.getLogger("zeroframe.kernels").debug(
+    if _LOADER_FAILED.is_set():  # another thread has said so
+        return
+    logging.getLogger("zeroframe.kernels").info(
         "numba's own dispatcher calls the kernels from now on, as our loader failed with %s: %r", name, error
     )
 

@@ -264,6 +264,17 @@ def _find_cores(seen: Window, limits: SharpLimits) -> None:
 
 
 @kernel
+def _insert(values: Array, count: int, value: float) -> int:
+    """Put one more value among so many in order; return how many there are then."""
+    place = count
+    while place > 0 and values[place - 1] > value:
+        values[place] = values[place - 1]
+        place -= 1
+    values[place] = value
+    return count + 1
+
+
+@kernel
 def _height(frame: SkyFrame, y: int, x: int, along_y: int, values: Array) -> float:
     """Return by how much a pixel stands above the median of those before and behind it, in a column or in a row."""
     ny, nx = frame.state.shape
@@ -275,12 +286,7 @@ def _height(frame: SkyFrame, y: int, x: int, along_y: int, values: Array) -> flo
             continue
         value = np.float64(frame.pixels[v, u])
         if np.abs(value) < np.inf:
-            place = count
-            while place > 0 and values[place - 1] > value:
-                values[place] = values[place - 1]
-                place -= 1
-            values[place] = value
-            count += 1
+            count = _insert(values, count, value)
     return own - values[count // 2] if count > 0 else np.inf
 
 
@@ -359,12 +365,7 @@ def _noise_beside(frame: SkyFrame, y: int, x: int, noise: float, light: float, v
             value = np.float64(frame.sigma[v, u])
             if (v == y and u == x) or not np.abs(value) < np.inf:
                 continue
-            place = count
-            while place > 0 and values[place - 1] > value:
-                values[place] = values[place - 1]
-                place -= 1
-            values[place] = value
-            count += 1
+            count = _insert(values, count, value)
     return max(noise, values[count // 2]) if count > 0 else noise
 
 

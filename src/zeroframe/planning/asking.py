@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import NoFramesError
 from zeroframe.headers.survey import survey_folder, survey_tree
+from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import look_at_pixels
 from zeroframe.planning.planning import plan_night
+from zeroframe.planning.stored_folders import stored_items
 from zeroframe.planning.targets import check_output_folder
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ def planned(
     look = survey_tree if job == "night" else survey_folder
     found = look(raw, output=out, workers=workers)
     evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-    plan = plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite)
+    stored = stored_items(recipe, workers=workers)
+    plan = plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite, stored=stored)
+    plan = colours_by_pixels(plan)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for
         kinds = Counter(frame.kind.value for frame in plan.frames)

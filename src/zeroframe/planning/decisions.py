@@ -78,7 +78,8 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
     for words in (COMBINED_ALREADY, CALIBRATED_ALREADY):
         made = [each.path.relative_to(plan.raw).as_posix() for each in plan.ignored if each.reason == words]
         if made:
-            yield Choice("left out", listed(made), words)
+            remedy = "; to use such, name their folder with --calibrations" if words == COMBINED_ALREADY else ""
+            yield Choice("left out", listed(made), words + remedy)
     unitless = [frame for frame in plan.frames if frame.facts.unit is None]
     if unitless:
         value = f"adu for {len(unitless)} of {frames_words(len(plan.frames))}"
@@ -193,7 +194,7 @@ def _about_bias(plan: NightPlan) -> Iterator[Choice]:
 
 def _about_scaling(plan: NightPlan) -> Iterator[Choice]:
     """Say which darks are scaled, by how much, for what."""
-    labels = {group.name: group.label for group in plan.groups}
+    labels = {group.name: group.label for group in plan.calibrations}
     scaled: dict[tuple[str, str, bool], list[NightFrame]] = defaultdict(list)
     for frame in _lit(plan):
         if frame.steps.dark is not None and frame.steps.dark_scale is not None:
@@ -213,13 +214,13 @@ def _about_scaling(plan: NightPlan) -> Iterator[Choice]:
 
 def _has_dark_of(plan: NightPlan, exposures_s: Sequence[float], *, longer: bool) -> bool:
     """Whether there is a dark of one of these exposures, be it of another temperature or night."""
-    known = [group.traits.exposure_s or 0.0 for group in _groups(plan, Kind.DARK)]
+    known = [group.traits.exposure_s or 0.0 for group in plan.calibrations if group.kind is Kind.DARK]
     same = plan.recipe.tolerances.same_exposure
     return any(same(own_s, each_s) or (longer and own_s > each_s) for own_s in known for each_s in exposures_s)
 
 
 def _about_other_nights(plan: NightPlan) -> Iterator[Choice]:
-    groups = {group.name: group for group in plan.groups}
+    groups = {group.name: group for group in plan.calibrations}
     used: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     for frame in plan.frames:
         for match in frame.matches:

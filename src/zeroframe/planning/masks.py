@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zeroframe.frames.steps import Use
-    from zeroframe.planning.plan import Group, NightFrame
+    from zeroframe.planning.plan import Group, NightFrame, StoredMask
     from zeroframe.planning.recipe import NightRecipe
 
 __all__ = ["Masks", "mask_names"]
@@ -50,6 +51,12 @@ def mask_names(kind: Kind, stem: str, recipe: NightRecipe) -> tuple[str, ...]:
     return (stem.replace(f"combined_{kind.value}", word, 1),) if wanted else ()
 
 
+def _plain(name: str) -> str:
+    """Return the name of a stored frame as a part of that of a file."""
+    stem = re.sub(r"(?i)\.(fits?|fts|gz|bz2|fz|xisf)(?=$|\.)", "", name)
+    return re.sub(r"[^\w.+-]+", "_", stem, flags=re.ASCII).strip("_.")
+
+
 class Masks:
     """The masks of a night; those that no frame needs are not made.
 
@@ -60,11 +67,17 @@ class Masks:
     out : pathlib.Path
         Where results go.
     groups : sequence of Group
-        All combined frames.
+        All combined frames, made here or stored.
+    stored : sequence of StoredMask, optional
+        Masks that exist already.
     """
 
-    def __init__(self, recipe: NightRecipe, out: Path, groups: Sequence[Group]) -> None:
-        self._recipe = recipe
+    def __init__(
+        self, recipe: NightRecipe, out: Path, groups: Sequence[Group], stored: Sequence[StoredMask] = ()
+    ) -> None:
+        self._recipe, self._stored = recipe, stored
+        #: Names of masks that exist already, and that frames need.
+        self.used_stored: set[str] = set()
         kinds = [row.kind for row in calibration_kinds() if row.mask is not None and row.by_exposure]
         self._darks = [
             Fitting(kind, [group for group in groups if group.kind == kind], recipe.tolerances) for kind in kinds
@@ -84,18 +97,30 @@ class Masks:
         sources += [use.name for use in uses if not calibration_kind(use.kind).by_exposure]
         jobs = [self._jobs.get(source) for source in sources]
         self._used.update(job.source for job in jobs if job is not None)
-        return tuple(job.name for job in jobs if job is not None)
+        stored = tuple(mask.name for mask in self._stored if self._is_for(frame, mask))
+        self.used_stored.update(stored)
+        return (*(job.name for job in jobs if job is not None), *stored)
+
+    @staticmethod
+    def _is_for(frame: NightFrame, mask: StoredMask) -> bool:
+        same = (frame.traits.shape_yx, frame.traits.binning_xy) == (mask.shape_yx, mask.binning_xy)
+        return same and frame.recipe in mask.recipes
 
     @staticmethod
     def _order(frame: NightFrame, dark: Group) -> tuple[int, float]:
         return nights_apart(frame.traits, dark.traits) or 0, -(dark.traits.exposure_s or 0.0)
 
     def _job(self, group: Group, out: Path) -> MaskJob | None:
-        names = mask_names(group.kind, Path(group.name).name.partition(".fits")[0], self._recipe)
+        stem = Path(group.name).name.partition(".fits")[0]
+        if group.stored is not None:  # whatever it is called, and in whatever folder
+            stem = f"combined_{group.kind.value}_{_plain(group.name)}"
+        names = mask_names(group.kind, stem, self._recipe)
         if not names:
             return None
         thresholds = self._recipe.masks
         target = target_path(out, Path(f"{names[0]}.fits"), group.compress)
         if calibration_kind(group.kind).mask == "hot":
             return MaskJob("hot", target.name, group.name, target, thresholds.hot_sigmas)
-        return MaskJob("bad", target.name, group.name, target, thresholds.bad_sigmas, thresholds.bad_fraction)
+        return MaskJob(
+            "bad", target.name, group.name, target, thresholds.bad_sigmas, thresholds.bad_fraction, group.colours
+        )

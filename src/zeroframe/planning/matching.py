@@ -7,7 +7,7 @@ scaled down, else one to be scaled up, and of those to be scaled that which adds
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from math import inf, sqrt
 from typing import TYPE_CHECKING
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Configuration, Group
-    from zeroframe.planning.recipe import NightRecipe, Tolerances
+    from zeroframe.planning.recipe import CalibrationsFirst, NightRecipe, Tolerances
 
-__all__ = ["match_frame", "nights_apart", "rank_candidates", "why_not_together"]
+__all__ = ["limits_of", "match_frame", "nights_apart", "rank_candidates", "why_not_together"]
 
 _MOST_NAMED = 3
 #: More would swell the record of many nights, and nobody reads them.
@@ -46,10 +46,21 @@ class _Weighed:
     noise: float
     scale: float | None
 
+    first: CalibrationsFirst
+
     @property
     def order(self) -> tuple[object, ...]:
-        status = (self.nights, self.exposure_class, self.degrees, self.noise)
+        stored = self.group.stored is not None
+        last = {"stored": not stored, "raw": stored, "nearest": False}[self.first]
+        status = (last, self.nights, stored, self.exposure_class, self.degrees, self.noise)
         return len(self.problems), *status, self.group.label, self.group.name
+
+
+def limits_of(group: Group, tolerances: Tolerances) -> Tolerances:
+    """Return how far a combined frame may differ from a frame: one that exists already may be of another age."""
+    if group.stored is None:
+        return tolerances
+    return replace(tolerances, **{calibration_kind(group.kind).nights_tolerance: group.stored.most_nights})
 
 
 def nights_apart(one: Configuration, other: Configuration) -> int | None:
@@ -187,9 +198,11 @@ def _weigh(
     what: Kind, frame: Configuration, overscan_and_trim: FrameRecipe, group: Group, recipe: NightRecipe
 ) -> _Weighed:
     traits = group.traits
-    problems = why_not_together(what, frame, traits, recipe.tolerances)
-    if not problems and overscan_and_trim != group.frames[0].recipe:
+    problems = why_not_together(what, frame, traits, limits_of(group, recipe.tolerances))
+    if not problems and not group.has_recipe(overscan_and_trim):
         problems.append("its overscan or trim is another one")
+    if group.stored is not None and group.stored.problem:
+        problems.append(group.stored.problem)
     nights = nights_apart(frame, traits)
     # a difference that is not known ranks behind one that is small
     degrees = 1
@@ -205,8 +218,9 @@ def _weigh(
         0.5 if nights is None else nights,
         sort,
         degrees,
-        noise / sqrt(len(group.frames)),
+        noise / sqrt(group.count),
         scale,
+        recipe.calibrations.first,
     )
 
 
@@ -242,6 +256,12 @@ def _reason(what: Kind, frame: Configuration, each: _Weighed, best: _Weighed | N
     if best is each or best is None:
         return _why_best(what, frame, each, own_exposure=own_exposure)
     own, wanted = each.group.traits, best.group.traits
+    if (each.group.stored is None) != (best.group.stored is None) and (
+        each.first != "nearest" or each.nights == best.nights
+    ):
+        if each.group.stored is None:
+            return "the recipe has calibrations.first = 'stored'"
+        return "raw frames " + ("of as near a night" if each.first == "nearest" else "that fit") + " come first"
     if each.nights != best.nights:
         nights = nights_apart(frame, own)
         return "when it was taken is not known" if nights is None else _nights_words(nights)
@@ -252,7 +272,7 @@ def _reason(what: Kind, frame: Configuration, each: _Weighed, best: _Weighed | N
         known = own.temperature_c is not None and frame.temperature_c is not None
         return f"at {own.temperature_c:.1f} C, further off" if known else "its temperature is not known"
     if each.noise != best.noise:
-        return f"made of {frames_words(len(each.group.frames))}, not {len(best.group.frames)}"
+        return f"made of {frames_words(each.group.count)}, not {best.group.count}"
     return f"as good as {best.group.label}, which is named first" if wanted else ""
 
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from zeroframe.headers.kinds import calibration_kind
-from zeroframe.planning.matching import match_frame, why_not_together
+from zeroframe.planning.grouping import Batch
+from zeroframe.planning.matching import limits_of, match_frame, why_not_together
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.headers.kinds import Kind
-    from zeroframe.planning.grouping import Batch
     from zeroframe.planning.plan import Configuration, Group, Match, NightFrame
     from zeroframe.planning.recipe import NightRecipe, Tolerances
 
 __all__ = ["Fitting", "MatchCache"]
 
-Combined = TypeVar("Combined", "Batch", "Group")
+Combined = TypeVar("Combined", Batch, "Group")
 
 
 class _Sorts:
@@ -90,8 +90,11 @@ class Fitting(Generic[Combined]):
         return self._found[sort]
 
     def _belongs(self, frame: NightFrame, combined: Combined) -> bool:
-        same_first_steps = frame.recipe == combined.frames[0].recipe
-        return same_first_steps and not why_not_together(self._what, frame.traits, combined.traits, self._tolerances)
+        if isinstance(combined, Batch):
+            same_first_steps, limits = frame.recipe == combined.frames[0].recipe, self._tolerances
+        else:
+            same_first_steps, limits = combined.has_recipe(frame.recipe), limits_of(combined, self._tolerances)
+        return same_first_steps and not why_not_together(self._what, frame.traits, combined.traits, limits)
 
 
 class MatchCache:

@@ -19,6 +19,7 @@ from zeroframe.fits.inputs import Inputs
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
 from zeroframe.headers.survey import survey, tree_files
 from zeroframe.planning.calendar import make_calendar
+from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
@@ -101,7 +102,7 @@ class NightSeries:
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
         evidence = look_at_pixels(found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-        plan = planner.plan(found, self.recipe, evidence)
+        plan = colours_by_pixels(planner.plan(found, self.recipe, evidence))
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan

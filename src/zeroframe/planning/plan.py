@@ -6,7 +6,7 @@ knows pixels. Every job can be pickled and sent to another process or machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.frames.saturation import NOTHING_STATED
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import Compression, ImageLayout
     from zeroframe.frames.saturation import StatedSaturation
-    from zeroframe.frames.steps import FrameRecipe, Steps
+    from zeroframe.frames.steps import FrameRecipe, Steps, Use
+    from zeroframe.frames.stored import StoredFile
     from zeroframe.headers.cameras import Camera
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
@@ -40,6 +42,8 @@ __all__ = [
     "Match",
     "NightFrame",
     "NightPlan",
+    "Stored",
+    "StoredMask",
     "match_from_data",
 ]
 
@@ -232,8 +236,78 @@ class NightFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """A combined frame that exists already, as the night takes it.
+
+    Attributes
+    ----------
+    file : StoredFile
+        Where it is, and what is done to its pixels first.
+    made_by : str
+        Which program has made it.
+    frames : int
+        Of how many, 1 where its header does not say it.
+    recipes : tuple of FrameRecipe
+        Overscan and trim of the frames that it may be used for.
+    uses : tuple of Use
+        Other stored frames that its own frames were calibrated with, as far as that is known.
+    most_nights : float
+        So many nights may lie between it and a frame.
+    tells_noise : bool
+        Whether its header says the noise of one frame as we measure it, or the gain.
+    figures : mapping of str to float
+        What was measured of it: level_adu, noise_adu; and expected_noise_adu where that is known.
+    uncertainty : {'stated', 'estimated', 'absent'}
+        Whether its errors stand in the file, were estimated from its pixels, or are not known.
+    done : tuple of str
+        What brings its pixels to the unit of the night.
+    doubts : tuple of str
+        Where header and pixels do not agree, and what had to be taken for granted.
+    problem : str
+        Why it cannot be used at all; empty where it can.
+    """
+
+    file: StoredFile
+    made_by: str
+    frames: int
+    recipes: tuple[FrameRecipe, ...]
+    uses: tuple[Use, ...] = ()
+    most_nights: float = 0.0
+    tells_noise: bool = False
+    figures: Mapping[str, float] = field(default_factory=dict)
+    uncertainty: Literal["stated", "estimated", "absent"] = "absent"
+    done: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMask:
+    """A mask of bad pixels that exists already.
+
+    Attributes
+    ----------
+    name : str
+        What steps call it.
+    file : StoredFile
+        Where it is, and what is kept of it.
+    recipes : tuple of FrameRecipe
+        Overscan and trim of the frames that it is for.
+    shape_yx : tuple of int
+        Of those frames as they were read.
+    binning_xy : tuple of int
+    """
+
+    name: str
+    file: StoredFile
+    recipes: tuple[FrameRecipe, ...]
+    shape_yx: tuple[int, int]
+    binning_xy: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Frames of one kind that become one combined frame.
+    """Frames of one kind that become one combined frame; or such a frame that exists already.
 
     Attributes
     ----------
@@ -261,6 +335,10 @@ class Group:
         What the combined frame is matched by.
     compress : {'none', 'gzip', 'rice'}
         Of what is written.
+    stored : Stored or None
+        What is known of one that exists already: then it has no frames, and its target is the file.
+    keeps_lamp_colour : bool
+        Whether a flat of a colour sensor is brought to a level of 1 as a whole, and not colour by colour.
     """
 
     kind: Kind
@@ -275,6 +353,32 @@ class Group:
     includes_bias: bool
     traits: Configuration
     compress: Compression = "none"
+    stored: Stored | None = None
+    keeps_lamp_colour: bool = False
+
+    @property
+    def colours(self) -> ColourPattern | None:
+        """The colour pattern of its frames, when they are calibrated; None of one that exists already."""
+        return self.frames[0].steps.colours if self.frames else None
+
+    @property
+    def count(self) -> int:
+        """Of how many frames it is made."""
+        return len(self.frames) if self.stored is None else self.stored.frames
+
+    @property
+    def frame_uses(self) -> tuple[tuple[Use, ...], ...]:
+        """What each of its frames was calibrated with; of one that exists, what is known of all of them."""
+        return tuple(frame.steps.uses for frame in self.frames) if self.stored is None else (self.stored.uses,)
+
+    @property
+    def uses(self) -> tuple[tuple[Use, ...], ...]:
+        """The ways in which its frames were calibrated, each once."""
+        return tuple(dict.fromkeys(self.frame_uses))
+
+    def has_recipe(self, recipe: FrameRecipe) -> bool:
+        """Whether overscan and trim of its frames were these."""
+        return recipe in self.stored.recipes if self.stored is not None else self.frames[0].recipe == recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +400,8 @@ class MaskJob:
         bad: below or above the median of its surroundings by more than so many.
     fraction : float
         bad: and by more than this fraction of that median. 0 for hot pixels.
+    colours : ColourPattern or None
+        Of the combined frame: its pixels are compared with others of their colour.
     """
 
     what: MaskKind
@@ -304,6 +410,7 @@ class MaskJob:
     target: Path
     sigmas: float
     fraction: float = 0.0
+    colours: ColourPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +475,10 @@ class NightPlan:
         Whether files that are there already may be replaced.
     evidence : OverscanInspection or None
         What the pixels say of a camera that is not known, where they were looked at.
+    stored : tuple of Group
+        Combined frames that exist already, and that are used.
+    stored_masks : tuple of StoredMask
+        The same of masks.
     """
 
     raw: Path
@@ -385,6 +496,13 @@ class NightPlan:
     overwrite: bool = False
     uncombined: tuple[Group, ...] = ()
     evidence: OverscanInspection | None = None
+    stored: tuple[Group, ...] = ()
+    stored_masks: tuple[StoredMask, ...] = ()
+
+    @property
+    def calibrations(self) -> tuple[Group, ...]:
+        """All combined frames, those that are made and those that exist."""
+        return (*self.groups, *self.stored)
 
     @property
     def frames(self) -> tuple[NightFrame, ...]:
@@ -404,7 +522,7 @@ class NightPlan:
         KeyError
             When there is none.
         """
-        for group in self.groups:
+        for group in self.calibrations:
             if group.name == name:
                 return group
         raise KeyError(name)

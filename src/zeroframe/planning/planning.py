@@ -1,4 +1,4 @@
-"""From the headers of a folder to the plan of a night; no pixel is read here.
+"""From the headers of a folder to the plan of a night; no pixel is read here but those of combined frames that exist.
 
 Whether the bias is subtracted is decided as the CCD Data Reduction Guide (Craig and Chambers, chapter "Calibration
 overview") teaches: where every frame that saw light has a dark of its own exposure, the bias stays in the darks and
@@ -24,8 +24,10 @@ from zeroframe.planning.matching_memo import Fitting, MatchCache
 from zeroframe.planning.plan import Group, Incomplete, Match, NightFrame, NightPlan
 from zeroframe.planning.select import NightContext, select_frames
 from zeroframe.planning.spellings import with_case
+from zeroframe.planning.stored import StoredFrames, stored_frames
+from zeroframe.planning.stored_words import stored_decisions
 from zeroframe.planning.targets import Refused, refuse_among, refuse_within, target_path
-from zeroframe.planning.uses import pixel_uses
+from zeroframe.planning.uses import frame_uses, group_uses, pixel_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.planning.stored import StoredItem
 
 __all__ = ["plan_night"]
 
@@ -47,6 +50,7 @@ def plan_night(
     evidence: OverscanInspection | None = None,
     overwrite: bool = False,
     among: NightContext | None = None,
+    stored: Sequence[StoredItem] = (),
 ) -> NightPlan:
     """Plan a night: what belongs together, what is done to each frame, and why.
 
@@ -65,6 +69,8 @@ def plan_night(
         Whether files that are there already may be replaced.
     among : NightContext, optional
         Of one of many nights: see `zeroframe.planning.nights`.
+    stored : sequence of StoredItem, optional
+        Combined frames and masks that exist already.
 
     Returns
     -------
@@ -88,11 +94,13 @@ def plan_night(
     selection = select_frames(named, raw, out, recipe, evidence, among)
     folders = {out, *(frame.target.parent for frame in selection.frames)}
     refuse_within(raw_folders, folders)
-    refuse_among(Inputs.of(item.path for item in found), folders)
+    inputs = [*(item.path for item in found), *(one.item.path for one in stored)]
+    refuse_among(Inputs.of(inputs), folders)
     frames, batches, clashes = _without_clashes(with_case(selection.frames), out, recipe)
-    matcher = _Matcher(recipe, out, batches, frames)
+    known = stored_frames(stored, frames, recipe, selection.split.noon_s) if stored else StoredFrames()
+    matcher = _Matcher(recipe, out, batches, frames, known.groups)
     groups = matcher.groups
-    masks = Masks(recipe, out, groups)
+    masks = Masks(recipe, out, [*groups, *known.groups], known.masks)
     science = []
     for frame in frames:
         if not is_calibration(frame.kind):
@@ -116,9 +124,20 @@ def plan_night(
         recipe=recipe,
         overwrite=overwrite,
         evidence=evidence,
+        stored=known.groups,
+        stored_masks=tuple(mask for mask in known.masks if mask.name in masks.used_stored),
     )
     _refuse_sums(plan)
-    return replace(plan, choices=decisions_of(plan, selection))
+    needed = _with_within(_names_used(plan), known.groups)
+    plan = replace(plan, stored=tuple(group for group in known.groups if group.name in needed))
+    return replace(plan, choices=(*decisions_of(plan, selection), *stored_decisions(plan, known)))
+
+
+def _names_used(plan: NightPlan) -> set[str]:
+    """Return the names of all combined frames that something is made with."""
+    frames = {name for frame in plan.frames for name in frame_uses(plan, frame)}
+    groups = {name for group in plan.groups for name in group_uses(plan, group)}
+    return frames | groups | {job.source for job in plan.masks}
 
 
 def _frames_of(groups: Iterable[Group]) -> Iterator[NightFrame]:
@@ -136,6 +155,17 @@ def _refuse_sums(plan: NightPlan) -> None:
                 f"{what}: the sum of {frames_words(len(group.frames))} cannot be subtracted from one frame; "
                 "use 'average' or 'median'"
             )
+
+
+def _with_within(names: set[str], stored: Sequence[Group]) -> set[str]:
+    """Return names, and those of stored frames by which the frames of these were calibrated: errors may be shared."""
+    groups = {group.name: group for group in stored}
+    found, left = set(names), [name for name in names if name in groups]
+    while left:
+        new = {use.name for uses in groups[left.pop()].uses for use in uses} - found
+        found |= new
+        left += [name for name in new if name in groups]
+    return found
 
 
 def _named(found: Sequence[RawFrame], raw: Path) -> dict[str, RawFrame]:
@@ -192,10 +222,19 @@ def _target(out: Path, stem: str, recipe: NightRecipe) -> Path:
 class _Matcher:
     """Builds the groups in the order in which they are made, and matches each frame with those that come before."""
 
-    def __init__(self, recipe: NightRecipe, out: Path, batches: Sequence[Batch], frames: Sequence[NightFrame]) -> None:
+    def __init__(
+        self,
+        recipe: NightRecipe,
+        out: Path,
+        batches: Sequence[Batch],
+        frames: Sequence[NightFrame],
+        stored: Sequence[Group] = (),
+    ) -> None:
         self.recipe = recipe
         self.refused: list[Refused] = []
         self.uncombined: list[Group] = []
+        #: In the order in which they are made.
+        self.groups: list[Group] = []
         self._out = out
         self._lit = [frame for frame in frames if is_lit(frame.kind)]
         self._by_name: dict[str, Group] = {}
@@ -204,15 +243,12 @@ class _Matcher:
         for row in calibration_kinds():
             own = [batch for batch in batches if batch.kind == row.kind]
             found = self._dark_groups(row, own) if row.may_keep_bias else [self._light_group(batch) for batch in own]
-            groups = self._combined([group for group in found if group is not None])
+            made = self._combined([group for group in found if group is not None])
+            self.groups += made
+            groups = [*made, *(group for group in stored if group.kind == row.kind)]
             self._of_kind[row.kind] = groups
             self._caches[row.kind] = MatchCache(row.kind, groups, recipe)
             self._by_name |= {group.name: group for group in groups}
-
-    @property
-    def groups(self) -> list[Group]:
-        """In the order in which they are made."""
-        return list(self._by_name.values())
 
     def _combined(self, groups: Sequence[Group]) -> list[Group]:
         """Return the groups that are combined; the others are kept apart."""
@@ -235,6 +271,7 @@ class _Matcher:
             includes_bias=includes_bias,
             traits=batch.traits,
             compress=self.recipe.compress,
+            keeps_lamp_colour=getattr(how, "lamp_colour", None) == "kept",
         )
 
     def _dark_groups(self, row: CalibrationKind, batches: Sequence[Batch]) -> list[Group | None]:
@@ -331,6 +368,7 @@ class _Matcher:
             grow_saturated=self.recipe.masks.grow_saturated or 0,
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
+            colours=known.colours,
         )
 
     def _matches(self, frame: NightFrame, bias: Match | None = None) -> list[Match]:

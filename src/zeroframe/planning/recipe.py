@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     from zeroframe.stacks.combine import CombineSpec
 
 __all__ = [
+    "PATTERN_WORDS",
     "BiasPolicy",
     "BiasRecipe",
     "Borrow",
+    "CalibrationsFirst",
+    "CalibrationsRecipe",
     "CombineRecipe",
     "DarkRecipe",
     "FindingsRecipe",
     "FlatRecipe",
     "FramesRecipe",
+    "LampColour",
     "MaskRecipe",
     "Missing",
     "NightRecipe",
@@ -49,7 +53,11 @@ __all__ = [
 
 BiasPolicy = Literal["auto", "always", "never"]
 Missing = Literal["leave", "fail"]
+LampColour = Literal["divided out", "kept"]
 Borrow = Literal["both", "earlier", "none"]
+CalibrationsFirst = Literal["nearest", "raw", "stored"]
+#: Patterns that a recipe may name.
+PATTERN_WORDS = ("RGGB", "BGGR", "GRBG", "GBRG", "none")
 _Statistic = Literal["average", "median", "sum"]
 
 
@@ -97,6 +105,16 @@ class FramesRecipe:
             "ADU of the raw frame from where on pixels are full, instead of what camera or header say; "
             "pixels that pile up below are full, too",
             60000.0,
+        ),
+    )
+
+    colour_pattern: str | None = field(
+        default=None,
+        metadata=key.choice(
+            "colours of the first 2 x 2 pixels of the raw file, as it is stored, instead of what headers say or flats "
+            "show; 'none': the sensor has no colour filters",
+            PATTERN_WORDS,
+            "RGGB",
         ),
     )
 
@@ -171,6 +189,14 @@ class FlatRecipe(CombineRecipe):
 
     min_value: float = field(
         default=0.1, metadata=key.number("where a flat, brought to a level of 1, is lower than this, pixels are masked")
+    )
+    lamp_colour: LampColour = field(
+        default="divided out",
+        metadata=key.choice(
+            "of a colour sensor: 'divided out' brings each colour of a flat to a level of 1, so that science frames "
+            "keep the colours that the sensor saw; 'kept' brings the flat as a whole to 1, which makes the lamp white",
+            get_args(LampColour),
+        ),
     )
 
 
@@ -312,6 +338,30 @@ class NightsRecipe:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class CalibrationsRecipe:
+    """Combined biases, darks, flats and masks that exist already; see docs/calibrations.md."""
+
+    folders: tuple[str, ...] = field(
+        default=(),
+        metadata=key.names(
+            "folders of combined frames and masks that exist already, made by whatever program; they are read only",
+            "a list of folders",
+        ),
+    )
+    greatest_age_days: float = field(
+        default=365.0, metadata=key.number("days that may lie between such a frame and one that it calibrates")
+    )
+    first: CalibrationsFirst = field(
+        default="nearest",
+        metadata=key.choice(
+            "which come first: those of the 'nearest' night, and of one night those made of raw frames; those made of "
+            "'raw' frames wherever some fit; or those that are 'stored' already",
+            get_args(CalibrationsFirst),
+        ),
+    )
+
+
 def kind_names() -> tuple[str, ...]:
     """Return the names of all kinds of calibration."""
     return tuple(row.kind.value for row in calibration_kinds())
@@ -385,6 +435,7 @@ class NightRecipe:
     steps: StepsRecipe = field(default_factory=StepsRecipe)
     masks: MaskRecipe = field(default_factory=MaskRecipe)
     tolerances: Tolerances = field(default_factory=Tolerances)
+    calibrations: CalibrationsRecipe = field(default_factory=CalibrationsRecipe)
     nights: NightsRecipe = field(default_factory=NightsRecipe)
     findings: FindingsRecipe = field(default_factory=FindingsRecipe)
     others: tuple[tuple[str, CombineRecipe], ...] = ()

@@ -24,6 +24,7 @@ __all__ = [
     "key_of_field",
     "made_when_asked",
     "name",
+    "names",
     "number",
     "positive",
     "section",
@@ -123,6 +124,17 @@ def name(comment: str, expected: str, example: str) -> Mapping[str, Key]:
         return _accepted(value, isinstance(value, str) and bool(value.strip()))
 
     return {"key": Key(comment, expected, read, example)}
+
+
+def names(comment: str, expected: str) -> Mapping[str, Key]:
+    """Describe a list of texts that are not empty."""
+
+    def read(value: object) -> object:
+        listed = [value] if isinstance(value, str) else value
+        fits = isinstance(listed, list) and all(isinstance(one, str) and one.strip() for one in listed)
+        return tuple(_accepted(listed, fits))  # type: ignore[arg-type]
+
+    return {"key": Key(comment, expected, read)}
 
 
 def section(comment: str, example: str, *, or_none: bool = False) -> Mapping[str, Key]:

@@ -27,6 +27,7 @@ _TITLES = {
     "steps": "What is done to frames after overscan and trim",
     "masks": "Pixels that are masked in science frames",
     "tolerances": "How far frames may differ and still belong together",
+    "calibrations": "Combined frames and masks that exist already",
     "findings": "Findings that count for more or for less than docs/findings.md says",
     "nights": "Many nights, one after the other: zeroframe night --by-night",
 }

@@ -16,6 +16,7 @@ from zeroframe.frames.saturation import StatedSaturation
 from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, recognise
 from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
+from zeroframe.planning.colours import stated_pattern
 from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, evidence_of, size_words
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
@@ -275,6 +276,7 @@ def _nobody(
     for reason, _ in reasons:
         left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
         advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""
+        advice += ", and this folder with --calibrations" if reason == COMBINED_ALREADY else ""
     bad = "".join(f"\n  {each.problem}" for each in refused)
     what = "" if only is None else f"{only} "
     return f"{raw}: no {what}frame that can be used ({listed}{left}); {advice}{bad}"
@@ -388,6 +390,7 @@ def _frame(
     if facts is None:
         raise ValueError(f"{item.path}: a frame without facts takes no part")
     amplifiers = () if first.camera is None else first.camera.amplifiers
+    colours = first.recipe.colours_of(stated_pattern(item, recipe), item.layout.shape_yx)
     gains = [recipe.frames.gain_e_per_adu, _mean_of([each.gain_e_per_adu for each in amplifiers])]
     noises = [recipe.frames.read_noise_e, _mean_of([each.read_noise_e for each in amplifiers])]
     if not first.recipe.assembles:  # what a header says is of one amplifier
@@ -399,7 +402,9 @@ def _frame(
         target=target,
         kind=kind,
         recipe=first.recipe,
-        steps=Steps(gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises), own_mask=first.own_mask),
+        steps=Steps(
+            gain_e_per_adu=_first_of(gains), read_noise_e=_first_of(noises), own_mask=first.own_mask, colours=colours
+        ),
         layout=item.layout,
         facts=facts,
         traits=read_traits(item, night),

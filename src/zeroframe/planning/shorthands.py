@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError, UsageError, nearest_name
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.sections import Section
-from zeroframe.planning.recipe import BiasRecipe, FramesRecipe, MaskRecipe, NightRecipe, kind_names
+from zeroframe.planning.recipe import (
+    BiasRecipe,
+    CalibrationsRecipe,
+    FramesRecipe,
+    MaskRecipe,
+    NightRecipe,
+    kind_names,
+)
 from zeroframe.planning.recipe_fields import key_of_field
 
 if TYPE_CHECKING:
@@ -22,7 +30,9 @@ _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
 _OF_ALL = ("compress",)
-SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_ALL)
+#: What shorthands call keys of ``[calibrations]``.
+_OF_CALIBRATIONS = {"calibrations": "folders"}
+SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_ALL, *_OF_CALIBRATIONS)
 
 
 def jobs() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -102,12 +112,21 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
     combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
     for kind in kinds if combined else ():
         recipe = recipe.with_combination(kind, **combined)
+    stored = {key: _listed(known[name]) for name, key in _OF_CALIBRATIONS.items() if name in known}
     return replace(
         recipe,
         frames=replace(recipe.frames, **frames) if frames else recipe.frames,
+        calibrations=replace(recipe.calibrations, **_read(CalibrationsRecipe, stored, tuple(stored))),
         masks=replace(recipe.masks, **_read(MaskRecipe, known, _OF_MASKS)),
         **_read(NightRecipe, known, _OF_ALL),
     )
+
+
+def _listed(value: object) -> object:
+    """Return paths as a recipe has them: texts, and lists of such."""
+    if isinstance(value, str | os.PathLike):
+        return str(value)
+    return [str(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _read(table: type[Any], said: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

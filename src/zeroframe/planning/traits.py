@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.fits import Cards
+from zeroframe.headers.colours import COLOUR_SETTING
 from zeroframe.planning.plan import Configuration
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[s
     >>> settings_of(cards, read_facts(cards))
     (('camera', 'A'), ('read-out mode', 'Fast'))
     """
-    return (*_settings(cards), *_gain_setting(cards, facts))
+    colours = () if facts.colours is None else ((COLOUR_SETTING, facts.colours.letters),)
+    return (*_settings(cards), *_gain_setting(cards, facts), *colours)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroframe.headers.colours import COLOUR_SETTING
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.planning.matching import nights_apart
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zeroframe.headers.kinds import Kind
-    from zeroframe.planning.plan import Group, NightFrame, NightPlan
+    from zeroframe.planning.plan import Configuration, Group, NightFrame, NightPlan
 
 __all__ = [
     "divisor_uses",
@@ -30,14 +31,20 @@ def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> l
     wanted = frame.traits
     alike = [
         group
-        for group in plan.groups
+        for group in plan.calibrations
         if group.kind == kind
-        and len(group.frames) >= fewest
-        and (group.traits.shape_yx, group.traits.binning_xy, group.traits.settings)
-        == (wanted.shape_yx, wanted.binning_xy, wanted.settings)
-        and group.frames[0].recipe == frame.recipe
+        and group.count >= fewest
+        and (group.stored is None or fewest == 1 or group.stored.tells_noise)
+        and _read_out(group.traits) == _read_out(wanted)
+        and group.has_recipe(frame.recipe)
     ]
     return sorted(alike, key=lambda group: nights_apart(wanted, group.traits) or 0) if len(alike) > 1 else alike
+
+
+def _read_out(traits: Configuration) -> tuple[object, ...]:
+    """Return how frames were read; biases of another program may lack the colours of the sensor."""
+    settings = tuple(one for one in traits.settings if one[0] != COLOUR_SETTING)
+    return traits.shape_yx, traits.binning_xy, settings
 
 
 def _preferred(frame: NightFrame, what: str, groups: Sequence[Group]) -> Group | None:
@@ -136,7 +143,7 @@ def uses_within(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
     it, too (`zeroframe.run.keys.group_key`).
     """
     flats = [plan.group(name) for name in divisor_uses(frame)]
-    return tuple(dict.fromkeys(use.name for flat in flats for one in flat.frames for use in one.steps.uses))
+    return tuple(dict.fromkeys(use.name for flat in flats for uses in flat.uses for use in uses))
 
 
 def group_uses(plan: NightPlan, group: Group) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.decisions import listed, lost_words
 from zeroframe.planning.grouping import exposure_words, frames_words
+from zeroframe.planning.stored_words import stored_in_use, stored_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +66,9 @@ def plan_tree(plan: NightPlan) -> Branch:
         The folder of results; below it one branch for each file that is combined or is science, and for what is not
         done.
     """
-    labels = {group.name: group.label for group in plan.groups}
-    branches = [_group_branch(group, labels) for group in plan.groups]
+    labels = {group.name: group.label for group in plan.calibrations}
+    branches = [_stored_branch(group) for group in stored_in_use(plan)]
+    branches += [_group_branch(group, labels) for group in plan.groups]
     branches += [Branch(f"{job.name}: {job.what} pixels of {labels[job.source]}", "good") for job in plan.masks]
     branches += [_frame_branch(frame, labels, plan) for frame in plan.science]
     if plan.refused:
@@ -78,6 +80,13 @@ def plan_tree(plan: NightPlan) -> Branch:
         )
         branches.append(Branch(f"left alone: {len(below)} file{'' if len(below) == 1 else 's'}", "faint", below))
     return Branch(f"{plan.out}{os.sep}", branches=tuple(branches))
+
+
+def _stored_branch(group: Group) -> Branch:
+    stored = group.stored
+    below = [] if stored is None else [Branch(stored_words(stored), "faint")]
+    below += [] if stored is None else [Branch(doubt, "doubtful") for doubt in stored.doubts]
+    return Branch(f"{group.target}: {group.label}, not altered", "good", tuple(below))
 
 
 def _group_branch(group: Group, labels: dict[str, str]) -> Branch:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zeroframe.planning.grouping import frames_words
-from zeroframe.report.data import Decision, Fact, ReportData
+from zeroframe.report.data import Fact, ReportData
 from zeroframe.report.sections.glance import glance_section, moments_of
 from zeroframe.report.sections.group import group_figures, only_group, title_words
 from zeroframe.report.sections.kinds import kind_sections
 from zeroframe.report.sections.provenance import input_file, software_facts
 from zeroframe.report.sections.reading import open_night
 from zeroframe.report.sections.science import measure_lights, science_section
+from zeroframe.report.sections.stored import stored_section
 from zeroframe.report.sections.verdict import night_figures, night_verdict
 
 if TYPE_CHECKING:
@@ -60,16 +61,15 @@ def night_report_data(
     """
     view = open_night(plan, result, workers)
     moments, lights, only = moments_of(view), measure_lights(view), only_group(view)
-    kinds = (*kind_sections(view), science_section(view, lights, moments))
+    kinds = (stored_section(view), *kind_sections(view), science_section(view, lights, moments))
     sections = (glance_section(view, moments), *(section for section in kinds if section is not None))
-    decisions = tuple(Decision(c.what, c.value, c.reason, c.certain) for c in plan.choices)
     return ReportData(
         title=title_words(plan),
         subtitle=_subtitle(plan, result),
-        verdict=night_verdict(view, lights, decisions),
+        verdict=night_verdict(view, lights, plan.choices),
         figures=night_figures(view, lights) if only is None else group_figures(view, only),
         sections=sections,
-        decisions=decisions,
+        decisions=plan.choices,
         provenance=_provenance(result, command, facts),
         inputs=tuple(input_file(each.outcome, {}, each.frame.name) for each in result.frames),
     )

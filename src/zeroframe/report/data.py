@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zeroframe.planning.first_steps import Choice
+
 __all__ = [
     "Bar",
     "Blink",
     "Column",
     "Comparison",
     "Curve",
-    "Decision",
     "Fact",
     "Flag",
     "FrameRow",
@@ -215,16 +216,6 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """Something that was decided: what, how, and why; ``certain`` is False where it was a guess."""
-
-    what: str
-    value: str
-    reason: str
-    certain: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Fact:
     """A label and a value, as of the provenance."""
 
@@ -319,7 +310,7 @@ class Comparison:
         Of one shape and contrast; none where there is no room for them.
     figures : Table or None
         Before and after, line by line.
-    steps : tuple of Decision
+    steps : tuple of Choice
         What was done, with what, and why; ``certain`` is False where something is missing.
     remarks : tuple of Remark
         What is to be said of it.
@@ -333,7 +324,7 @@ class Comparison:
     subtitle: str
     pictures: tuple[Picture, ...] = ()
     figures: Table | None = None
-    steps: tuple[Decision, ...] = ()
+    steps: tuple[Choice, ...] = ()
     remarks: tuple[Remark, ...] = ()
     caption: str = ""
     details: tuple[str, ...] = ()
@@ -393,7 +384,7 @@ class ReportData:
         A handful.
     sections : tuple of Section
         One a kind of frame.
-    decisions : tuple of Decision
+    decisions : tuple of Choice
         Every choice, with its reason.
     provenance : tuple of Fact
         Versions, command line.
@@ -406,6 +397,6 @@ class ReportData:
     verdict: Verdict
     figures: tuple[KeyFigure, ...] = ()
     sections: tuple[Section, ...] = ()
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[Choice, ...] = ()
     provenance: tuple[Fact, ...] = ()
     inputs: tuple[InputFile, ...] = ()

@@ -96,11 +96,18 @@ def share_memory(plan: NightPlan, limit_bytes: int, workers: int | None) -> Memo
     threads = max(min(most, limit_bytes // max(planes + work, 1)), 1)
     largest = max((math.prod(frame.shape_yx) for frame in fitting), default=0)
     made = sum(2 * image_bytes(group.frames[0]) + math.prod(group.frames[0].shape_yx) for group in plan.groups)
+    made += sum(_stored_bytes(group) for group in plan.stored)
     cache = min(max(threads * planes, min(made, limit_bytes // SHELF_SHARE)), max(limit_bytes - threads * work, 0))
     left = limit_bytes - cache
     wanted = sum(sum(map(image_bytes, group.frames)) for group in plan.groups if worth_keeping(group.frames))
     kept = min(wanted, max(left - threads * max(work, _ROOMY_PIXEL_BYTES * largest + _ROOMY_BYTES), 0))
     return MemoryShares(limit_bytes, threads, (left - kept) // threads, cache, kept)
+
+
+def _stored_bytes(group: Group) -> int:
+    """Return how much memory takes a combined frame that exists, with its errors and its mask."""
+    recipes = () if group.stored is None else group.stored.recipes
+    return 9 * math.prod(recipes[0].shape_yx(group.traits.shape_yx)) if recipes else 0
 
 
 def refuse_too_large(frame: NightFrame, limit_bytes: int) -> None:

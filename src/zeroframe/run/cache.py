@@ -11,8 +11,11 @@ import numpy as np
 from zeroframe.errors import FrameError
 from zeroframe.fits import read_raw, scan
 from zeroframe.fits.watching import Watch
-from zeroframe.frames.calibration_frames import NO_CALIBRATION, divisor_of
+from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, divisor_of
+from zeroframe.frames.colours import COLOUR_LEVEL_CARD
 from zeroframe.frames.steps import CalibrationFrame, _number
+from zeroframe.frames.stored import StoredFile, read_stored, read_stored_mask
+from zeroframe.headers.colours import COLOUR_LETTERS
 from zeroframe.kernels.raw import swap_bytes32
 from zeroframe.stacks.stack import ImageOnDisk
 
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.fits import Hdu
+    from zeroframe.planning.plan import NightPlan, StoredMask
 
-__all__ = ["CalibrationCache"]
+__all__ = ["CalibrationCache", "stored_files"]
 
 
 class CalibrationCache:
@@ -43,6 +47,8 @@ class CalibrationCache:
         Makes memory for planes, as `numpy.empty` does.
     watch : Watch, optional
         Knows the files as they were when they were made.
+    stored : mapping of str to StoredFile, optional
+        Combined frames and masks that lie elsewhere, by name.
     """
 
     def __init__(
@@ -53,8 +59,9 @@ class CalibrationCache:
         flat_uses: Mapping[str, int] | None = None,
         empty: Callable[..., NDArray[Any]] = np.empty,
         watch: Watch | None = None,
+        stored: Mapping[str, StoredFile | StoredMask] | None = None,
     ) -> None:
-        self._out = out
+        self._out, self._stored = out, stored or {}
         self._watch = watch or Watch()
         self._limit = limit_bytes
         self._empty = empty
@@ -94,6 +101,8 @@ class CalibrationCache:
             When the file cannot be read.
         """
         with self._lock:
+            if name not in self._cards and name in self._stored:
+                self._got(name)
             if name not in self._cards:
                 found = ImageOnDisk.find(scan(self._out / name))
                 self._cards[name] = found.frame.cards_of(found.image)
@@ -122,8 +131,9 @@ class CalibrationCache:
                 in_place = self._counts and self._uses[name] <= 0
                 if in_place:
                     self._planes.pop((name, None), None)
+                dimmest = key[1] * _dimmest_colour(plane.cards)
                 found = divisor_of(
-                    plane.data, plane.sigma, plane.mask, dimmest=key[1], empty=self._empty, in_place=in_place
+                    plane.data, plane.sigma, plane.mask, dimmest=dimmest, empty=self._empty, in_place=in_place
                 )
                 self._add(key, CalibrationFrame(found.data, found.sigma, found.unusable, plane.cards))
             self._planes.move_to_end(key)
@@ -131,9 +141,10 @@ class CalibrationCache:
 
     def _got(self, name: str) -> CalibrationFrame:
         if (name, None) not in self._planes:
-            path = self._out / name
+            stored = self._stored.get(name)
+            path = self._out / name if stored is None else _file_of(stored).path
             self._watch.look([path])
-            plane = _read(path, self._empty)
+            plane = _read(path, self._empty) if stored is None else _read_stored(stored, self._empty)
             self._watch.check([path])  # image, errors and mask are of one file
             self._cards[name] = plane.cards
             self._add((name, None), plane)
@@ -144,6 +155,31 @@ class CalibrationCache:
         self._planes[key] = plane
         while len(self._planes) > 1 and sum(one.byte_count for one in self._planes.values()) > self._limit:
             self._planes.popitem(last=False)
+
+
+def _dimmest_colour(cards: Mapping[str, Any]) -> float:
+    """Return the level of the dimmest colour of a flat that keeps the colour of its lamp; 1 of all others."""
+    level = _number(cards, FLAT_LEVEL_CARD)
+    if cards.get("LAMPCOL") != "kept" or not level:
+        return 1.0
+    colours = [_number(cards, f"{COLOUR_LEVEL_CARD}{letter}") for letter in COLOUR_LETTERS]
+    return min([1.0, *(each / level for each in colours if each is not None)])
+
+
+def stored_files(plan: NightPlan) -> dict[str, StoredFile | StoredMask]:
+    """Return where combined frames and masks are that exist already, by name."""
+    files: dict[str, StoredFile | StoredMask] = {mask.name: mask for mask in plan.stored_masks}
+    return files | {group.name: group.stored.file for group in plan.stored if group.stored is not None}
+
+
+def _file_of(stored: StoredFile | StoredMask) -> StoredFile:
+    return stored if isinstance(stored, StoredFile) else stored.file
+
+
+def _read_stored(stored: StoredFile | StoredMask, empty: Callable[..., NDArray[Any]]) -> CalibrationFrame:
+    if isinstance(stored, StoredFile):
+        return read_stored(stored, empty)
+    return CalibrationFrame(read_stored_mask(stored.file), NO_CALIBRATION, None, {})
 
 
 def _read(path: Path, empty: Callable[..., NDArray[Any]]) -> CalibrationFrame:

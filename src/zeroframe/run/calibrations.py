@@ -7,7 +7,7 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_in_flat
+from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_card, share_in_flat
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.own_masks import read_own_mask
@@ -134,14 +134,24 @@ class CalibrationStore:
         flat = next((other for other in frame.steps.uses if other.divides), None)
         if flat is None:
             return 0.0
-        uses = self._plan.group(flat.name).frames[0].steps.uses
-        known = next((other for other in uses if other.name == use.name), None)
-        if known is None:
-            return 0.0
-        darks = [
-            other for other in uses if other.name != use.name and not other.divides and self._is_within(known, other)
+        group = self._plan.group(flat.name)
+        within = [
+            other
+            for other in group.frame_uses[0]
+            if other.name != use.name and not other.divides and self._is_within(use, other)
         ]
-        return share_in_flat(self._cache.number(flat.name, FLAT_LEVEL_CARD), known.scale, [one.scale for one in darks])
+        level = self._cache.number(flat.name, FLAT_LEVEL_CARD)
+        shares = [self._mean_scale(group, each) for each in within]
+        return share_in_flat(level, self._mean_scale(group, use), shares)
+
+    def _mean_scale(self, flat: Group, use: Use) -> float:
+        """Return what a combined frame was multiplied by when it was subtracted from those of a flat, in the mean."""
+        known = [next((one for one in uses if one.kind == use.kind), None) for uses in flat.frame_uses]
+        scales = [
+            0.0 if one is None or one.name != use.name else 1.0 if one.scale is None else one.scale for one in known
+        ]
+        said = self._cache.number(flat.name, share_card(calibration_kind(use.kind).card)) if 0.0 not in scales else None
+        return sum(scales) / len(scales) if said is None else said
 
     def _share_within(self, frame: NightFrame, use: Use) -> float:
         """Return how much of a combined frame other combined frames take away again that are subtracted.
@@ -161,8 +171,8 @@ class CalibrationStore:
     def _is_within(self, use: Use, other: Use) -> bool:
         """Whether a combined frame was subtracted from all frames of another one."""
         return all(
-            (known := each.steps.of(use.kind)) is not None and (known.name, known.scale) == (use.name, use.scale)
-            for each in self._plan.group(other.name).frames
+            any((known.name, known.scale) == (use.name, use.scale) for known in uses if known.kind == use.kind)
+            for uses in self._plan.group(other.name).uses
         )
 
     def _amplifier_figures(self, frame: NightFrame) -> tuple[list[_Figures], list[str]]:

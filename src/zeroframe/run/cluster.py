@@ -18,7 +18,7 @@ from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.uses import frame_uses, uses_within
 from zeroframe.run.budget import SHELF_SHARE
 from zeroframe.run.buffers import BufferPool
-from zeroframe.run.cache import CalibrationCache
+from zeroframe.run.cache import CalibrationCache, stored_files
 from zeroframe.run.calibrations import CalibrationStore
 from zeroframe.run.combine_files import Resources
 from zeroframe.run.combined import combine_group, compare_group
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
     from zeroframe.fits.replacing import Overwrite
     from zeroframe.frames.raw import FrameOutcome
-    from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
+    from zeroframe.frames.stored import StoredFile
+    from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan, StoredMask
+    from zeroframe.run.combined import Combination
     from zeroframe.run.frame import Made
     from zeroframe.run.outcomes import MaskOutcome, NightOutcome
     from zeroframe.run.session import NightSession
@@ -86,26 +88,20 @@ class GroupTask:
 
     Attributes
     ----------
-    group : Group
-        How.
-    frames : tuple of NightOutcome
-        Its frames, as they ended.
+    what : Combination
+        The group.
     out : pathlib.Path
         The folder of results.
-    used : mapping of str to str
-        Names and keys of the combined frames that the noise of a frame is known from.
-    right : OutputMark or None
-        Of the combined frame that is there already.
     overwrite : bool or Replaceable
         What of a file that is there may be replaced.
+    stored : mapping of str to StoredFile or StoredMask
+        Combined frames and masks that lie elsewhere.
     """
 
-    group: Group
-    frames: tuple[NightOutcome, ...]
+    what: Combination
     out: Path
-    used: Mapping[str, str]
-    right: OutputMark | None
     overwrite: Overwrite
+    stored: Mapping[str, StoredFile | StoredMask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +114,7 @@ class MaskTask:
     out: Path
     right: OutputMark | None
     overwrite: Overwrite
+    stored: Mapping[str, StoredFile | StoredMask]
 
 
 class _Mine(threading.local):
@@ -126,9 +123,12 @@ class _Mine(threading.local):
     def __init__(self) -> None:
         self.memory = BufferPool(default_limit_bytes() // usable_cores())
         self._out: Path | None = None
+        self._stored: Mapping[str, StoredFile | StoredMask] = {}
         self._cache: CalibrationCache
 
-    def cache(self, out: Path, used: Mapping[str, str]) -> CalibrationCache:
+    def cache(
+        self, out: Path, used: Mapping[str, str], stored: Mapping[str, StoredFile | StoredMask]
+    ) -> CalibrationCache:
         """Return combined frames and masks of a folder, those that are used being those that are meant.
 
         Raises
@@ -136,10 +136,12 @@ class _Mine(threading.local):
         FrameError
             When a file is not the one that this run has made.
         """
-        if self._out == out and not any(self._other(name, key) for name, key in used.items()):
+        made = {name: key for name, key in used.items() if name not in stored}
+        same = self._out == out and self._stored.items() >= stored.items()
+        if same and not any(self._other(name, key) for name, key in made.items()):
             return self._cache
-        self._out, self._cache = out, new_cache(out)
-        for name, key in used.items():
+        self._out, self._stored, self._cache = out, dict(stored), new_cache(out, stored)
+        for name, key in made.items():
             if self._other(name, key):
                 self._out = None
                 raise FrameError(out / name, "is not the one that this run has made", "see who else writes there")
@@ -152,9 +154,9 @@ class _Mine(threading.local):
 _MINE = _Mine()
 
 
-def new_cache(out: Path) -> CalibrationCache:
+def new_cache(out: Path, stored: Mapping[str, StoredFile | StoredMask] | None = None) -> CalibrationCache:
     """Return an empty cache that leaves room for the other workers of a machine."""
-    return CalibrationCache(out, default_limit_bytes() // SHELF_SHARE // usable_cores())
+    return CalibrationCache(out, default_limit_bytes() // SHELF_SHARE // usable_cores(), stored=stored)
 
 
 def calibrate_task(task: FrameTask) -> Made:
@@ -175,7 +177,7 @@ def calibrate_task(task: FrameTask) -> Made:
         When it cannot be read, calibrated or written.
     """
     frame, plan = task.frame, task.plan
-    calibrations = CalibrationStore(plan, _MINE.cache(plan.out, task.used), task.used)
+    calibrations = CalibrationStore(plan, _MINE.cache(plan.out, task.used, stored_files(plan)), task.used)
     maker = FrameMaker(calibrations, PixelCache(0), _MINE.memory, Watch(), check_sums=task.check_sums)
     if task.right is not None:
         return maker.recall(frame, task.right)
@@ -205,23 +207,22 @@ def combine_task(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
     """
     # the noise is wanted of what is used, and nothing is kept of the result
     means = Resources(task.overwrite, default_limit_bytes() // usable_cores(), 1, None)
-    outcome, told = combine_group(
-        task.group, task.frames, {}, means, task.out, new_cache(task.out), task.used, task.right
-    )
-    if outcome.combined.is_there or (task.right is not None and not task.overwrite):
+    what, out = task.what, task.out
+    outcome, told = combine_group(what, {}, means, out, new_cache(out, task.stored))
+    if outcome.combined.is_there or (what.right is not None and not task.overwrite):
         return outcome, told
     keys = {
-        each.outcome.target.relative_to(task.out).as_posix(): each.outcome.key
-        for each in task.frames
+        each.outcome.target.relative_to(out).as_posix(): each.outcome.key
+        for each in what.frames
         if each.outcome.is_there and each.outcome.target is not None
     }
     try:
-        mark = matching_mark(task.group.target, group_key(task.group, keys, task.used), None)
+        mark = matching_mark(what.group.target, group_key(what.group, keys, what.used), None)
     except FileNotFoundError:  # it failed for another reason
         return outcome, told
     if not isinstance(mark, OutputMark):
         return outcome, told
-    again, told = combine_task(replace(task, right=mark, overwrite=False))
+    again, told = combine_task(replace(task, what=replace(what, right=mark), overwrite=False))
     return replace(again, combined=replace(again.combined, state="done", reason="")), told
 
 
@@ -243,7 +244,7 @@ def mask_task(task: MaskTask) -> MaskOutcome:
         When the combined frame cannot be read, or the mask not be written.
     """
     job = task.job
-    combined = _MINE.cache(task.out, {job.source: task.source_key}).get(job.source).data
+    combined = _MINE.cache(task.out, {job.source: task.source_key}, task.stored).get(job.source).data
     try:
         return make_mask(job, task.key, combined, task.right, overwrite=task.overwrite)[0]
     except OutputExistsError:
@@ -269,6 +270,7 @@ class ExecutorBackend:
 
     def __init__(self, session: NightSession, executor: Executor, *, check_sums: bool) -> None:
         self._plan, self._executor, self._check_sums = session.plan, executor, check_sums
+        self._stored = stored_files(session.plan)
         self._may_replace = session.may_replace
         self._means = Resources(False, session.shares.limit_bytes, session.workers, None)
         self._waiting: set[Future[Any]] = set()
@@ -291,27 +293,20 @@ class ExecutorBackend:
         bare, replaces = bare_plan(self._plan, frame), self._may_replace(frame.target)
         return self._do(calibrate_task, FrameTask(frame, bare, used, right, self._check_sums, replaces))
 
-    def combine(
-        self,
-        group: Group,
-        frames: Sequence[NightOutcome],
-        used: Mapping[str, str],
-        right: OutputMark | None,
-        busy: int,
-    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+    def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Combine a group, on one worker while others have work; when there is no other, on all, by bands of rows.
 
         Then noise is measured and the result written from here. Flats are scaled as they are read, which a band is not.
         See `Backend.combine`.
         """
-        out, replaces = self._plan.out, self._may_replace(group.target)
+        group, out, replaces = what.group, self._plan.out, self._may_replace(what.group.target)
         if busy == 1 and not group.scaled_by_level:
             means = replace(self._means, overwrite=replaces, executor=self._executor)
-            return combine_group(group, frames, {}, means, out, new_cache(out), used, right)
+            return combine_group(what, {}, means, out, new_cache(out, self._stored))
         try:
-            return self._do(combine_task, GroupTask(group, tuple(frames), out, used, right, replaces))
+            return self._do(combine_task, GroupTask(what, out, replaces, self._stored))
         except JobLostError as error:
-            return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(frames)
+            return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(what.frames)
 
     def compare(
         self,
@@ -325,7 +320,7 @@ class ExecutorBackend:
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
         """Make a mask; see `Backend.mask`."""
         replaces = self._may_replace(job.target)
-        return self._do(mask_task, MaskTask(job, key, source_key, self._plan.out, right, replaces))
+        return self._do(mask_task, MaskTask(job, key, source_key, self._plan.out, right, replaces, self._stored))
 
     def give_up(self) -> None:
         """Cancel what waits."""
@@ -376,6 +371,9 @@ def bare_plan(plan: NightPlan, frame: NightFrame) -> NightPlan:
     nothing: dict[str, tuple[Any, ...]] = dict.fromkeys(
         ("found", "science", "masks", "refused", "incomplete", "ignored", "choices", "uncombined"), ()
     )
+    stored = tuple(group for group in plan.stored if group.name in used)
+    masks = tuple(mask for mask in plan.stored_masks if mask.name in used)
+    plan = replace(plan, stored=stored, stored_masks=masks)
     return replace(plan, groups=tuple(groups), camera=None, evidence=None, **nothing)  # type: ignore[arg-type]
 
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, brightest_hundredth, level_of_flat
+from zeroframe.frames.calibration_frames import (
+    FLAT_LEVEL_CARD,
+    NO_CALIBRATION,
+    brightest_hundredth,
+    level_of_flat,
+    share_card,
+)
+from zeroframe.frames.colours import COLOUR_LEVEL_CARD, PHASES, colour_bands, levels_of_colours, whole_cells
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
@@ -21,6 +28,7 @@ from zeroframe.run.keys import KEY_CARD, group_key
 from zeroframe.run.outcomes import GroupOutcome, NightOutcome
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands, sample_bands
+from zeroframe.stacks.stack import Stack, StackView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.frames.quality import FrameQuality
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.kinds import Kind
     from zeroframe.inspection.gain import Measured
     from zeroframe.planning.plan import Group
@@ -36,9 +45,8 @@ if TYPE_CHECKING:
     from zeroframe.run.record import OutputMark
     from zeroframe.stacks.combine import Combined
     from zeroframe.stacks.measured import Prepared
-    from zeroframe.stacks.stack import Stack
 
-__all__ = ["ScaledStack", "combine_group", "compare_group", "left_out_frames"]
+__all__ = ["Combination", "ScaledStack", "combine_group", "compare_group", "left_out_frames"]
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts, and a dark saw light.
 _SATURATED = 0.01
@@ -51,42 +59,32 @@ _LEVEL_PIXELS = 100_000
 _LIT = 0.5
 #: Flats weigh by their light where their plain average would have so many times the variance.
 _WORTH_WEIGHTS = 1.04
+#: What of bias and dark is in a flat is said where it is so much off what was subtracted from each of its frames.
+_SHARE_DIFFERS = 0.01
 
 
 @dataclass(frozen=True)
-class ScaledStack:
+class ScaledStack(StackView):
     """A stack of which each frame is multiplied by a factor.
 
     Attributes
     ----------
-    stack : Stack
-        The frames.
-    factors : tuple of float
-        One for each.
+    factors : tuple of tuple of float
+        One for each frame; of a colour sensor four, for the places of the cell of 2 x 2 pixels.
     """
 
-    stack: Stack
-    factors: tuple[float, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What each frame is called."""
-        return self.stack.names
-
-    @property
-    def shape_yx(self) -> tuple[int, int]:
-        """Shape of each frame."""
-        return self.stack.shape_yx
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """That of the stack."""
-        return self.stack.dtype
+    factors: tuple[tuple[float, ...], ...]
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""
         self.stack.read_rows(index, rows, out)
-        out *= out.dtype.type(self.factors[index])
+        factors = self.factors[index]
+        if len(factors) == 1:
+            out *= out.dtype.type(factors[0])
+            return
+        first = rows.indices(self.shape_yx[0])[0]
+        for (dy, dx), factor in zip(PHASES, factors, strict=True):
+            out[(dy - first) % 2 :: 2, dx::2] *= out.dtype.type(factor)
 
 
 def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[Path, str], tuple[Flag, ...]]:
@@ -200,16 +198,17 @@ class _GroupOrigin(Origin):
         self._stack = stack
         if not self._group.scaled_by_level:
             return stack
-        levels = [_lit_level(stack, index) for index in range(len(paths))]
-        self.levels = dict(zip(paths, levels, strict=True))
-        usual = float(np.median(levels))
-        if not all(level > 0 for level in levels):
+        by_place = np.array([_lit_levels(stack, index, self._group.colours) for index in range(len(paths))])
+        self.levels = dict(zip(paths, by_place.mean(axis=1).tolist(), strict=True))
+        usual = np.median(by_place, axis=0)
+        if not (by_place > 0).all():
             return stack
-        factors = tuple(usual / level for level in levels)
+        scaled = usual / by_place  # a row a frame
+        factors = scaled.mean(axis=1).tolist()
         # a flat of photons that is multiplied by a factor has that factor as its variance
         lost = sum(factors) * sum(1.0 / factor for factor in factors) / len(factors) ** 2
-        self._variances = factors if lost > _WORTH_WEIGHTS else None
-        return ScaledStack(stack, factors)
+        self._variances = tuple(factors) if lost > _WORTH_WEIGHTS else None
+        return ScaledStack(stack, tuple(map(tuple, scaled.tolist())))
 
     def variances(self) -> tuple[float, ...] | None:
         return self._variances
@@ -227,7 +226,8 @@ class _GroupOrigin(Origin):
         if calibration_kind(self._group.kind).tells_gain:
             cards |= self._gain_cards(paths)
         if self._group.scaled_by_level:
-            cards |= _normalise(combined, uncertainty)
+            cards |= _normalise(combined, uncertainty, self._group)
+            cards |= self._part_cards(paths, prepared)
         mask = combined.mask if int(combined.counts.min()) == 0 else None
         done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
         said = {word: value for word, (value, _) in cards.items()} | {
@@ -238,6 +238,24 @@ class _GroupOrigin(Origin):
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _part_cards(self, paths: Sequence[Path], prepared: Prepared) -> dict[str, tuple[Any, str]]:
+        """Say how much of bias and dark is in a flat in the mean, where its frames differ in exposure or level."""
+        levels = np.array([self.levels[path] for path in paths])
+        factors = float(np.median(levels)) / levels
+        weights = 1.0 / np.array(prepared.spec.variances or [1.0] * len(paths))
+        cards: dict[str, tuple[Any, str]] = {}
+        frames = [self._frames[path].frame for path in paths]
+        for use in frames[0].steps.uses:
+            same = [each for frame in frames for each in frame.steps.uses if each.name == use.name]
+            if use.divides or len(same) < len(frames):
+                continue
+            scales = np.array([1.0 if each.scale is None else each.scale for each in same])
+            share = float(np.average(factors * scales, weights=weights))
+            card = calibration_kind(use.kind).card
+            if not abs(share - scales.mean()) <= _SHARE_DIFFERS * scales.mean() and np.isfinite(share):
+                cards[share_card(card)] = (share, f"of {card} in this flat, in the mean of its frames")
+        return cards
 
     @property
     def right(self) -> OutputMark | None:
@@ -284,7 +302,8 @@ class _GroupOrigin(Origin):
         if self._noise_adu is not None and self._stack is not None and self._level_is_zero(paths[0]):
             exposures = [self._frames[path].frame.traits.exposure_s for path in paths]
             levels = [self.levels[path] for path in paths] if self.levels else [1.0] * len(paths)
-            found = _gain_of(self._stack, self._noise_adu, like_pairs(exposures, levels))
+            alike = like_pairs(exposures, levels)
+            found = _gain_of(self._stack, self._noise_adu, alike, self._group.colours)
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
@@ -297,7 +316,9 @@ class _GroupOrigin(Origin):
         return cards
 
 
-def _gain_of(stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int]]) -> Measured | None:
+def _gain_of(
+    stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int]], colours: ColourPattern | None
+) -> Measured | None:
     """Return the gain from pairs of flats, in bands spread over them; their bias has been subtracted."""
     if not alike:
         return None
@@ -307,23 +328,36 @@ def _gain_of(stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int
     bands = [slice(band.start + top, band.start + top + _GAIN_BAND_ROWS)
              for band in bands for top in range(0, height - _GAIN_BAND_ROWS + 1, _GAIN_BAND_ROWS)] or bands  # fmt: skip
     height = bands[0].stop - bands[0].start
-    zero = np.zeros((len(bands), height, nx), stack.dtype)
+
+    def read(index: int) -> NDArray[Any]:
+        rows = read_bands(stack, index, bands).reshape(len(bands), height, nx)
+        if colours is None or min(height, nx) < 2:
+            return rows
+        # of one size, as bands of their own
+        return np.concatenate(colour_bands(rows[:, : height // 2 * 2, : nx // 2 * 2], colours))
+
+    zero = np.zeros_like(read(alike[0][0]))
     # read when their turn comes: there may be thousands
-    pairs = (
-        (read_bands(stack, first, bands).reshape(zero.shape), read_bands(stack, second, bands).reshape(zero.shape))
-        for first, second in alike
-    )
+    pairs = ((read(first), read(second)) for first, second in alike)
     # saturated pixels are not finite, and blocks with such are left out
     return gain_from_pairs(pairs, [zero], read_noise_adu, np.inf)
 
 
-def _lit_level(stack: Stack, index: int) -> float:
-    """Return the mean level of the brighter pixels of a flat, outliers left out.
+def _lit_levels(stack: Stack, index: int, colours: ColourPattern | None) -> list[float]:
+    """Return the mean level of the brighter pixels of a flat, outliers left out; of a colour sensor, of four planes.
 
     Those count that hold at least half as much as the brightest hundredth: nearly all of a flat of the sky or a screen,
     and of a spectrograph's what the slit lights. Between them lies scattered light, which says little.
     """
-    sample = read_bands(stack, index, sample_bands(*stack.shape_yx, _LEVEL_PIXELS))
+    bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
+    sample = read_bands(stack, index, bands)
+    if colours is None:
+        return [_lit_level(sample)]
+    rows = np.concatenate([np.arange(band.start, band.stop) for band in bands])
+    return [_lit_level(sample[rows % 2 == dy, dx::2]) for dy, dx in PHASES]
+
+
+def _lit_level(sample: NDArray[Any]) -> float:
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         return float("nan")
@@ -331,36 +365,61 @@ def _lit_level(stack: Stack, index: int) -> float:
     return sampled_level(lit.reshape(1, -1))
 
 
-def _normalise(combined: Combined, uncertainty: NDArray[Any] | None) -> dict[str, tuple[Any, str]]:
-    """Divide a combined flat by its level, in place."""
+def _normalise(combined: Combined, uncertainty: NDArray[Any] | None, group: Group) -> dict[str, tuple[Any, str]]:
+    """Divide a combined flat by its level, in place; of a colour sensor, each colour by its own."""
     data = combined.data
     level = level_of_flat(data)
     if level is None:
         return {}
-    data /= data.dtype.type(level)
+    cards: dict[str, tuple[Any, str]] = {}
+    divisor: Any = data.dtype.type(level)
+    if group.colours is not None:
+        cell = levels_of_colours(data, group.colours)
+        cards = {
+            f"{COLOUR_LEVEL_CARD}{letter}": (float(cell[place]), f"the same of its pixels of colour {letter}")
+            for place, letter in enumerate(group.colours.letters)
+        }
+        if not group.keeps_lamp_colour:
+            divisor = whole_cells(cell, data.shape).astype(data.dtype)
+        else:
+            cards["LAMPCOL"] = ("kept", "colours of the flat are those of its lamp")
+    data /= divisor
     if uncertainty is not None:
-        uncertainty /= uncertainty.dtype.type(level)
-    return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio")}
+        uncertainty /= divisor
+    return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio"), **cards}
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """A group that is to be combined, and what is known of it by then.
+
+    Attributes
+    ----------
+    group : Group
+        What is combined, and how.
+    frames : tuple of NightOutcome
+        Its frames, in whatever state they ended.
+    used : mapping of str to str
+        Names and keys of the combined frames that the noise of a frame is known from.
+    right : OutputMark or None
+        Of the combined frame that is there already.
+    """
+
+    group: Group
+    frames: tuple[NightOutcome, ...]
+    used: Mapping[str, str]
+    right: OutputMark | None
 
 
 def combine_group(
-    group: Group,
-    frames: Sequence[NightOutcome],
-    kept: Mapping[Path, NDArray[Any]],
-    means: Resources,
-    out: Path,
-    cache: CalibrationCache,
-    used: Mapping[str, str],
-    right: OutputMark | None,
+    what: Combination, kept: Mapping[Path, NDArray[Any]], means: Resources, out: Path, cache: CalibrationCache
 ) -> tuple[GroupOutcome, list[NightOutcome]]:
     """Combine the frames of a group that are there, and write the result.
 
     Parameters
     ----------
-    group : Group
-        What is combined, and how.
-    frames : sequence of NightOutcome
-        Its frames, in whatever state they ended.
+    what : Combination
+        The group.
     kept : mapping of path to ndarray
         Pixels that stayed in memory, by target.
     means : Resources
@@ -369,10 +428,6 @@ def combine_group(
         The folder of results.
     cache : CalibrationCache
         Takes the result for those who need it.
-    used : mapping of str to str
-        Names and keys of the combined frames that the noise of a frame is known from.
-    right : OutputMark or None
-        Of the combined frame that is there already.
 
     Returns
     -------
@@ -380,6 +435,7 @@ def combine_group(
     list of NightOutcome
         The frames again; those that were not combined are ``left out``.
     """
+    group, frames, used, right = what.group, what.frames, what.used, what.right
     there = [each for each in frames if each.outcome.is_there]
     left_out, flags = left_out_frames(group, there)
     told = [_told(each, left_out) for each in frames]

@@ -16,9 +16,10 @@ from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses
 from zeroframe.run.checks import check_files
+from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.kept import kept_figures, result_of_kept
-from zeroframe.run.keys import frame_key, mask_key
+from zeroframe.run.keys import frame_key, mask_key, stored_keys
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
@@ -131,7 +132,7 @@ class _Run:
 
     def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
         self._session, self._plan, self._progress = session, session.plan, progress
-        self._keys: dict[str, str] = {}
+        self._keys = stored_keys(session.plan)
         self._backend = _crew_of(session, self._keys, check_sums=check_sums)
         self._frames: dict[str, NightOutcome] = {}
         self._groups: dict[str, GroupOutcome] = {}
@@ -161,6 +162,11 @@ class _Run:
                 if job.source == group.name:
                     mask = partial(self._timed, group.kind, self._mask, job)
                     tasks.append(Task(job.name, frozenset([group.name]), mask, _MASK_S))
+        for group in plan.stored:
+            for job in plan.masks:
+                if job.source == group.name:
+                    mask = partial(self._timed, group.kind, self._mask, job)
+                    tasks.append(Task(job.name, frozenset(), mask, _MASK_S))
         for group in plan.uncombined:
             tasks += [self._frame_task(frame, group, made) for frame in group.frames]
             needs = {_RAW + frame.name for frame in group.frames}
@@ -240,10 +246,10 @@ class _Run:
         """Combine a group."""
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
         right = self._session.statuses.groups[group.name].mark
-        frames = [self._frames[frame.name] for frame in group.frames]
-        made = attempt(group.target, self._backend.combine, group, frames, used, right, busy)
+        frames = tuple(self._frames[frame.name] for frame in group.frames)
+        made = attempt(group.target, self._backend.combine, Combination(group, frames, used, right), busy)
         if isinstance(made, FrameError):
-            made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), frames
+            made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), list(frames)
         outcome, told = made
         self._groups[group.name] = outcome
         log_outcome(group.target, outcome.combined.state, outcome.combined.reason)

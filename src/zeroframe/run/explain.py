@@ -16,7 +16,7 @@ from zeroframe.run.keys import KEY_CARD
 from zeroframe.run.record import RECORD_NAME, RunRecord, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from zeroframe.fits import Cards
@@ -79,6 +79,7 @@ def explain_file(path: Path) -> list[str]:
             said += explain_frame(name, matches)
         else:
             said += [f"{name}: no bias, dark or flat is used for it, and it is not combined, as was asked for."]
+        said += _stored([match.chosen for match in matches], recipe)
         said += _amplifiers(cards)
         said += _of_this_run(raw, record)
         said += _masks(frame, recipe)
@@ -149,9 +150,29 @@ def _amplifiers(cards: Cards) -> list[str]:
     return [f"It was assembled of what {count} amplifiers read:", *(f"  {line}" for line in lines)] if lines else []
 
 
+def _stored(names: Sequence[str | None], recipe: Mapping[str, Any]) -> list[str]:
+    """Say of combined frames that existed already where they are, who made them, and what was doubtful of them."""
+    said = []
+    for name in names:
+        known = recipe.get("stored", {}).get(name)
+        if known is not None:
+            night = known["traits"]["night"]
+            when = "when it was taken is not known" if night is None else f"taken in the night of {night}"
+            count = f"of {frames_words(known['frames'])}"
+            said.append(f"{name} existed already: {known['path']}, made by {known['made_by']} {count}, {when}.")
+            level, noise = (known["figures"].get(f"{each}_adu") for each in ("level", "noise"))
+            figures = [f"a level of {level:.6g} ADU"] if level is not None else []
+            figures += [f"a noise of {noise:.3g} ADU"] if noise is not None else []
+            said += [f"  It has {' and '.join(figures)}; its errors are {known['uncertainty']}."] if figures else []
+            said += [f"  Doubtful: {doubt}." for doubt in known["doubts"]]
+    return said
+
+
 def _masks(frame: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:
     names = frame["steps"]["masks"]
+    stored = recipe.get("stored", {})
     words = [f"{name} ({recipe['masks'][name]['what']} pixels)" for name in names if name in recipe["masks"]]
+    words += [f"{name} (a stored mask, {stored[name]['path']})" for name in names if name in stored]
     return [f"Masked by {', '.join(words)}."] if words else []
 
 

@@ -17,6 +17,7 @@ from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.colours import level_by_colour
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
@@ -24,7 +25,6 @@ from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_head
 from zeroframe.frames.raw_look import look_at, raw_remarks, unread_words
 from zeroframe.frames.saturation import decide_saturation
 from zeroframe.frames.science import mask_raw, operate, record_steps, reduce_frame
-from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.run.keys import frame_key, sign_frame
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.watching import Watch
     from zeroframe.frames.raw_look import RawLook
     from zeroframe.frames.traces import Light
+    from zeroframe.headers.colours import ColourPattern
     from zeroframe.planning.plan import NightFrame
     from zeroframe.run.buffers import BufferPool
     from zeroframe.run.calibrations import CalibrationStore
@@ -134,7 +135,7 @@ class FrameMaker:
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
         levels = calibrate_pixels(raw, frame.recipe, pixels, looks[0].unread_rows, looks[0].decoded)
         subtracted = levels.mean_adu
-        header = calibrated_header(raw, frame.recipe)
+        header = calibrated_header(raw, frame.recipe, frame.steps.colours)
         row = kind_row(frame.kind)
         mask = self._masked(frame, raw, looks, header)
         if row is not None and header["NUNREAD"]:
@@ -142,22 +143,22 @@ class FrameMaker:
         quality = None
         if row is not None and row.is_zero:  # nothing more is done to a bias
             mask = _NO_MASK
-            quality = measure_frame(pixels, empty=self._memory.empty)
-        level = (sampled_level(pixels) if quality is None else quality.level_adu) + subtracted
+            quality = measure_frame(pixels, colours=frame.steps.colours, empty=self._memory.empty)
+        level = (level_by_colour(pixels, frame.steps.colours) if quality is None else quality.level_adu) + subtracted
         if np.isfinite(level):  # a frame without a valid pixel has none
             header["RAWLEVEL"] = (level, "mean level of the raw image")
         if row is None:
-            bled = mask_bleeding(pixels, mask, header["NSATPIX"], frame.steps.gain_e_per_adu)
+            gain_e_per_adu, colours = frame.steps.gain_e_per_adu, frame.steps.colours
+            bled = mask_bleeding(pixels, mask, header["NSATPIX"], gain_e_per_adu, colours)
             bled += grow_full(mask, frame.steps.grow_saturated) if header["NSATPIX"] else 0
             header["NBLEED"] = (bled, "pixels that saturated ones bled into")
         sigma, remarks, left = self._reduced(frame, pixels, mask, header)
         known_bad = mask
         if row is not None:
             mask = known_bad = _NO_MASK  # it is not written, and memory is counted without it
-        quality = quality or measure_frame(pixels, is_flat=is_scaled_by_level(frame.kind), empty=self._memory.empty)
-        quality = _with_traces(frame, quality, pixels, known_bad, left, header)
+        quality = _with_traces(frame, quality or self._measured(frame, pixels), pixels, known_bad, left, header)
         if row is None:
-            _say_noise(header, quality, pixels, sigma, mask)
+            _say_noise(header, quality, pixels, sigma, mask, frame.steps.colours)
         self._take_sample(frame, pixels)
         record_steps(frame, header)
         key = frame_key(frame, source.sha256, used)
@@ -190,9 +191,12 @@ class FrameMaker:
         pixels = native_pixels(raw, lambda shape_yx: self._memory.empty(shape_yx, np.float32))
         self._take_sample(frame, pixels)
         ny, nx = pixels.shape
-        quality = measure_frame(pixels, is_flat=is_scaled_by_level(frame.kind), empty=self._memory.empty)
-        quality = _with_traces(frame, quality, pixels, _NO_MASK, {}, raw.cards)
+        quality = _with_traces(frame, self._measured(frame, pixels), pixels, _NO_MASK, {}, raw.cards)
         return _told(right, quality, (ny, nx), raw.cards)
+
+    def _measured(self, frame: NightFrame, pixels: NDArray[Any]) -> FrameQuality:
+        is_flat, colours = is_scaled_by_level(frame.kind), frame.steps.colours
+        return measure_frame(pixels, is_flat=is_flat, colours=colours, empty=self._memory.empty)
 
     def remember(self, frame: NightFrame, source: FileMark, mark: OutputMark) -> Made:
         """Measure a frame that somebody else has just made, as if it had been made here; raises as `make` does."""
@@ -323,6 +327,7 @@ def _say_noise(
     pixels: NDArray[Any],
     sigma: NDArray[Any] | None,
     mask: NDArray[np.uint8],
+    colours: ColourPattern | None,
 ) -> None:
     """Say in the header of a science frame what its level and its noise are, and what was expected of the noise."""
     # a frame without a valid pixel has no level, and one of a single pixel no noise
@@ -332,7 +337,7 @@ def _say_noise(
         header["SKYNOISE"] = (quality.noise_adu, "noise of a pixel against its neighbours")
     if sigma is None:
         return
-    median, ratio = stated_noise(pixels, sigma, mask)
+    median, ratio = stated_noise(pixels, sigma, mask, colours)
     if np.isfinite(median) and np.isfinite(ratio):
         header["UNCMED"] = (median, "median of the uncertainties")
         header["NOISERAT"] = (ratio, "noise over uncertainty; 1 is right")

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from zeroframe.fits.fingerprint import FileMark
     from zeroframe.frames.regions import Subtracted
     from zeroframe.frames.steps import FrameRecipe
-    from zeroframe.planning.plan import Group, MaskJob, NightFrame
+    from zeroframe.frames.stored import StoredFile
+    from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
 
 __all__ = [
     "KEY_CARD",
@@ -47,6 +48,7 @@ __all__ = [
     "sign",
     "sign_combined",
     "sign_frame",
+    "stored_keys",
     "versions",
 ]
 
@@ -74,6 +76,8 @@ _MAKERS = (
     "stacks/pooled_noise.py",
     "stacks/spool.py",
     "stacks/stack.py",
+    "headers/colours.py",
+    "headers/colours.toml",
     "headers/dialects.py",
     "headers/dialects.toml",
     "headers/result_cards.py",
@@ -298,6 +302,7 @@ def group_key(
     """
     done = {name: as_data(getattr(group, name)) for name in _GROUP_DOINGS}
     done["gain"] = group.frames[0].steps.gain_e_per_adu
+    done["colours"] = [as_data(group.colours), group.keeps_lamp_colour]
     # of frames that failed, too: by all of them it is told which errors a frame shares with what calibrates it
     done["uses"] = [as_data(uses) for uses in dict.fromkeys(frame.steps.uses for frame in group.frames)]
     frames = [[name, key] for name, key in frame_keys.items()]
@@ -306,8 +311,26 @@ def group_key(
 
 def mask_key(job: MaskJob, source_key: str) -> str:
     """Return the key of a mask; ``source_key`` is that of the combined frame."""
-    done = {"what": job.what, "sigmas": job.sigmas, "fraction": job.fraction}
+    done = {"what": job.what, "sigmas": job.sigmas, "fraction": job.fraction, "colours": as_data(job.colours)}
     return _key("mask", done, {job.source: source_key})
+
+
+def stored_keys(plan: NightPlan) -> dict[str, str]:
+    """Return the keys of combined frames and masks that exist already, by name: their bytes, and what is done to them.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        Which uses them.
+    """
+    keys = {group.name: _stored_key(group.stored.file, group) for group in plan.stored if group.stored is not None}
+    return keys | {mask.name: _stored_key(mask.file) for mask in plan.stored_masks}
+
+
+def _stored_key(file: StoredFile, group: Group | None = None) -> str:
+    about = {} if group is None else {"kind": as_data(group.kind), "includes_bias": group.includes_bias}
+    uses = [] if group is None else as_data(group.uses)
+    return key_of({"stored": as_data(file), "uses": uses, **about})
 
 
 def _doings_of(kinds: Sequence[str]) -> dict[str, Any]:

@@ -55,7 +55,12 @@ def make_mask(
     OutputError
         When it cannot be written.
     """
-    found = hot_pixels(combined, job.sigmas) if job.what == "hot" else bad_pixels(combined, job.sigmas, job.fraction)
+    # a dark holds no light, so its pixels are compared with their neighbours, whatever their colour
+    found = (
+        hot_pixels(combined, job.sigmas)
+        if job.what == "hot"
+        else bad_pixels(combined, job.sigmas, job.fraction, job.colours)
+    )
     mask = bits_where(found.mask, MaskBit.HOT if job.what == "hot" else MaskBit.BAD)
     outcome = MaskOutcome(job, "done", "", found.count, found.mask.size, found.level, found.noise, found.limit, key)
     if right is not None and right.key == key:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zeroframe.fits import scan
-from zeroframe.headers.kinds import Kind
+from zeroframe.frames.raw_look import raw_remarks
+from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
+from zeroframe.planning.stored_words import stored_in_use
 from zeroframe.review import Incident, NightFigures, Review, review_night
 from zeroframe.run.earlier import earlier_nights, held_against
 from zeroframe.run.figures import figures_of_combined, figures_of_run
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.combined_outcome import CombinedOutcome
-    from zeroframe.run.outcomes import NightResult
+    from zeroframe.run.outcomes import NightOutcome, NightResult
 
 __all__ = ["review_of", "review_of_combined"]
 
@@ -89,10 +92,11 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
         yield Incident("ZF107", problem)
     for one in result.frames:
         if one.outcome.state == "left out":
-            yield Incident("ZF203", one.outcome.reason, (one.frame.name,))
+            yield Incident("ZF205" if _unread(one) else "ZF203", one.outcome.reason, (one.frame.name,))
     yield from _remarks(result)
     yield from _left_alone(plan)
     yield from _directions(plan)
+    yield from _stored(plan)
     for choice in plan.choices:
         if not choice.certain and choice.what not in _SAID_ELSEWHERE:
             yield Incident("ZF201", f"{choice.what}: {choice.value} — {choice.reason}")
@@ -114,7 +118,7 @@ def _directions(plan: NightPlan) -> Iterator[Incident]:
                 few = min(values, key=lambda value: len(values[value]))
                 others = " or ".join(repr(value) for value in values if value != few)
                 text = f"{listed(values[few])}: {word} = {few!r}, where the other frames have {others}"
-                yield Incident("ZF608", text, tuple(values[few]))
+                yield Incident("ZF607", text, tuple(values[few]))
 
 
 def _left_alone(plan: NightPlan) -> Iterator[Incident]:
@@ -122,11 +126,24 @@ def _left_alone(plan: NightPlan) -> Iterator[Incident]:
     made = [each.path.name for each in plan.ignored if each.reason in (COMBINED_ALREADY, CALIBRATED_ALREADY)]
     if made:
         said = f"{listed(made)}: reduced before, by the header, and left alone; nothing is done twice"
+        combined = any(each.reason == COMBINED_ALREADY for each in plan.ignored)
+        said += "; to use combined ones, name their folder with --calibrations" if combined else ""
         yield Incident("ZF502", said, tuple(made))
     if plan.recipe.steps.kinds and len(plan.ignored) > _MOST_LEFT_ALONE * len(plan.found):
         names = tuple(each.path.name for each in plan.ignored)
         said = f"{len(names)} of {len(plan.found)} files were left alone: {listed(names)}"
         yield Incident("ZF503", said, names)
+
+
+def _stored(plan: NightPlan) -> Iterator[Incident]:
+    """Yield what is doubtful of combined frames that exist already."""
+    for group in stored_in_use(plan):
+        if group.stored is None:
+            continue
+        yield from (Incident("ZF504", f"{group.name}: {doubt}", (group.name,)) for doubt in group.stored.doubts)
+        if group.stored.uncertainty == "absent":
+            said = f"{group.name}: no errors are known of it, and the uncertainties leave them out"
+            yield Incident("ZF505", said, (group.name,))
 
 
 def _not_made(result: NightResult) -> Iterator[Incident]:
@@ -160,9 +177,19 @@ def _lacking(result: NightResult) -> Iterator[Incident]:
 
 def _remarks(result: NightResult) -> Iterator[Incident]:
     """Yield what was doubtful of frames that are done, once for all of which it holds."""
-    names: dict[str, list[str]] = {}
+    names: dict[tuple[str, str], list[str]] = {}
     for each in result.frames:
-        if each.outcome.state == "done" and each.outcome.reason:
-            names.setdefault(each.outcome.reason, []).append(each.frame.name)
-    for reason, of in names.items():
-        yield Incident("ZF204", f"{listed(of)}: {reason}", tuple(of))
+        outcome, code = each.outcome, "ZF204"
+        reason = outcome.reason if outcome.state == "done" else ""
+        if outcome.state in {"done", "skipped"} and _unread(each) and not is_calibration(each.frame.kind):
+            # of a frame that is kept, too: it is as incomplete as it was when it was made
+            code, reason = "ZF205", reason or "; ".join(raw_remarks(each.said, math.prod(each.frame.shape_yx)))
+        if reason:
+            names.setdefault((code, reason), []).append(each.frame.name)
+    for (code, reason), of in names.items():
+        yield Incident(code, f"{listed(of)}: {reason}", tuple(of))
+
+
+def _unread(one: NightOutcome) -> bool:
+    """Whether pixels of a frame were never read."""
+    return bool(one.said.get("NUNREAD"))

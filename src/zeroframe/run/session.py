@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.replacing import Overwrite
     from zeroframe.frames.steps import Steps
     from zeroframe.headers.own_results import FolderResults
-    from zeroframe.planning.plan import NightPlan
+    from zeroframe.planning.plan import Group, NightPlan
     from zeroframe.run.lock import HeldLock
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.status import NightStatuses
@@ -272,10 +272,23 @@ def recorded_night(plan: NightPlan) -> dict[str, Any]:
         "frames": frames,
         "groups": groups,
         "masks": {job.name: as_data(job) for job in plan.masks},
+        "stored": {
+            **{one.name: _stored(one) for one in plan.stored},
+            **{
+                mask.name: {"kind": "mask", "path": str(mask.file.path), **as_data(mask.file)}
+                for mask in plan.stored_masks
+            },
+        },
         "refused": [str(refused.problem) for refused in plan.refused],
         "incomplete": [as_data(one) for one in plan.incomplete],
         "ignored": [{"name": _name_within(plan.raw, one.path), "reason": one.reason} for one in plan.ignored],
     }
+
+
+def _stored(group: Group) -> dict[str, Any]:
+    """Return what is known of a combined frame that exists already as plain data."""
+    said = {"kind": as_data(group.kind), "label": group.label, "traits": as_data(group.traits)}
+    return {**said, "includes_bias": group.includes_bias, **as_data(group.stored), "path": str(group.target)}
 
 
 def _name_within(folder: Path, path: Path) -> str:

@@ -14,7 +14,7 @@ from zeroframe.fits.store.names import is_there
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.own_results import FolderResults, record_state
 from zeroframe.planning.uses import frame_uses, group_uses
-from zeroframe.run.keys import as_data, frame_key, group_key, mask_key, versions
+from zeroframe.run.keys import as_data, frame_key, group_key, mask_key, stored_keys, versions
 from zeroframe.run.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.run.result_files import (
     RIGHT,
@@ -146,7 +146,8 @@ def examine_night(
 
 def night_results(plan: NightPlan, record: RunRecord) -> FolderResults:
     """Return which files in the folder of results are ours; looking at the raw frames takes 2 us a frame."""
-    inputs = Inputs.of(item.path for item in plan.found)
+    stored = (one.target for one in plan.stored), (mask.file.path for mask in plan.stored_masks)
+    inputs = Inputs.of([*(item.path for item in plan.found), *stored[0], *stored[1]])
     knows = partial(_knows, plan, record)
     return FolderResults(inputs, knows, record_state(plan.out / RECORD_NAME))
 
@@ -249,7 +250,7 @@ class _Look:
         self.groups: dict[str, ResultStatus] = {}
         self.masks: dict[str, ResultStatus] = {}
         self._plan, self._record, self._listed, self._check, self._read = plan, record, listed, check, read
-        self._keys: dict[str, str] = {}
+        self._keys = stored_keys(plan)
         self._frame_keys: dict[str, str] = {}
         # of what is not there and takes part in nothing else, nobody asks
         asked = {frame.name for group in plan.groups for frame in group.frames}
@@ -274,6 +275,9 @@ class _Look:
         for group in self._plan.groups:
             self._look_at_frames(group.frames)
             self._look_at_group(group)
+            for job in masks.get(group.name, ()):
+                self._look_at_mask(job)
+        for group in self._plan.stored:
             for job in masks.get(group.name, ()):
                 self._look_at_mask(job)
         for group in self._plan.uncombined:

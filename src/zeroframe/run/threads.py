@@ -12,7 +12,7 @@ from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.planning.uses import divisor_uses, pixel_uses
 from zeroframe.run.budget import is_alone, refuse_too_large
 from zeroframe.run.buffers import BufferPool
-from zeroframe.run.cache import CalibrationCache
+from zeroframe.run.cache import CalibrationCache, stored_files
 from zeroframe.run.calibrations import CalibrationStore
 from zeroframe.run.combine_files import Resources
 from zeroframe.run.combined import combine_group, compare_group
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.planning.plan import Group, MaskJob, NightFrame
+    from zeroframe.run.combined import Combination
     from zeroframe.run.frame import Made
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome
     from zeroframe.run.record import OutputMark
@@ -64,23 +65,8 @@ class Backend(Protocol):
             When it cannot be read, calibrated or written.
         """
 
-    def combine(
-        self,
-        group: Group,
-        frames: Sequence[NightOutcome],
-        used: Mapping[str, str],
-        right: OutputMark | None,
-        busy: int,
-    ) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Combine the frames of a group, as `zeroframe.run.combined.combine_group` does.
-
-        Parameters
-        ----------
-        group, frames, used, right
-            As there.
-        busy : int
-            How many tasks share the cores.
-        """
+    def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
+        """Combine a group as `zeroframe.run.combined.combine_group` does; ``busy`` tasks share the cores."""
 
     def compare(
         self, group: Group, frames: Sequence[NightOutcome], busy: int
@@ -114,7 +100,10 @@ class ThreadBackend:
         shares = session.shares
         self._memory = BufferPool(shares.limit_bytes)
         flat_uses = Counter(name for frame in plan.frames for name in divisor_uses(frame))
-        self._cache = CalibrationCache(plan.out, shares.cache_bytes, uses, flat_uses, self._memory.empty, session.watch)
+        self._cache = CalibrationCache(
+            *(plan.out, shares.cache_bytes, uses, flat_uses, self._memory.empty, session.watch),
+            stored=stored_files(plan),
+        )
         self._kept = PixelCache(shares.kept_bytes)
         calibrations = CalibrationStore(plan, self._cache, keys)
         self._maker = FrameMaker(
@@ -146,21 +135,14 @@ class ThreadBackend:
         finally:
             self._cache.used(pixel_uses(plan, frame), divisor_uses(frame))
 
-    def combine(
-        self,
-        group: Group,
-        frames: Sequence[NightOutcome],
-        used: Mapping[str, str],
-        right: OutputMark | None,
-        busy: int,
-    ) -> tuple[GroupOutcome, list[NightOutcome]]:
+    def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Combine a group, whose pixels leave memory; see `Backend.combine`."""
-        plan = self._session.plan
+        plan, group = self._session.plan, what.group
         pixels = self._kept.of(group)
         means = self._means(group, busy, sum(one.nbytes for one in pixels.values()))
         if self._session.waiting is not None and not group.scaled_by_level and not pixels:
             means = replace(means, executor=self._session.waiting)
-        outcome, told = combine_group(group, frames, pixels, means, plan.out, self._cache, used, right)
+        outcome, told = combine_group(what, pixels, means, plan.out, self._cache)
         del pixels
         self._kept.release(group)
         return outcome, told

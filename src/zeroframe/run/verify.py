@@ -159,7 +159,7 @@ def _strangers(out: Path, record: RunRecord, raw: Path | None) -> list[str]:
     names = {*record.earlier, *record.outputs, RECORD_NAME, LOCK_NAME}
     problems = []
     said = record.this_run.get("raw")
-    leave_out = {folder.resolve() for folder in (raw, None if said is None else as_path(said)) if folder is not None}
+    leave_out = {_identity(folder) for folder in (raw, None if said is None else as_path(said)) if folder is not None}
     for path in _files_within(out, leave_out):
         if path.relative_to(out).as_posix() in names:
             continue
@@ -170,14 +170,25 @@ def _strangers(out: Path, record: RunRecord, raw: Path | None) -> list[str]:
     return problems
 
 
-def _files_within(folder: Path, leave_out: AbstractSet[Path]) -> Iterator[Path]:
+def _identity(folder: Path) -> object:
+    """Return by what a folder is known: `Path.resolve` would look at all folders above."""
+    if isinstance(folder, UrlPath):
+        return str(folder)
+    try:
+        found = folder.stat()
+    except OSError:
+        return folder
+    return found.st_dev, found.st_ino
+
+
+def _files_within(folder: Path, leave_out: AbstractSet[object]) -> Iterator[Path]:
     """Yield the files of a folder and of those within, sorted; links to folders are not followed."""
     left = [folder]
     while left:  # not by calling itself: folders may lie within each other as deep as the system allows
         files, inner = _listed(left.pop())
         yield from files
         left += [
-            each for each in reversed(inner) if each.resolve() not in leave_out and not is_there(each / RECORD_NAME)
+            each for each in reversed(inner) if _identity(each) not in leave_out and not is_there(each / RECORD_NAME)
         ]
 
 

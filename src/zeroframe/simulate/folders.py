@@ -58,8 +58,8 @@ def bias_specs(camera: str | SimulatedCamera, frames: int) -> tuple[FrameSpec, .
     camera = simulated_camera(camera)
     if frames < 1:
         raise UsageError(f"{frames} frames cannot be simulated; ask for at least 1")
-    make = _lfc_frame if camera.header_style == "palomar-lfc" else _cg16m_dark_frame
-    return tuple(make("bias", number) for number in range(1, frames + 1))
+    make = {"palomar-lfc": _lfc_frame, "apogee-cg16m": _cg16m_dark_frame, "osc-cmos": _cmos_dark_frame}
+    return tuple(make[camera.header_style]("bias", number) for number in range(1, frames + 1))
 
 
 def night_specs(camera: str | SimulatedCamera) -> tuple[FrameSpec, ...]:
@@ -87,7 +87,8 @@ def night_specs(camera: str | SimulatedCamera) -> tuple[FrameSpec, ...]:
     >>> len(specs), specs[-1].file_name, specs[-1].exposure_s
     (24, 'darks/ccd.025.0.fits', 7.0)
     """
-    return _lfc_night() if simulated_camera(camera).header_style == "palomar-lfc" else _cg16m_night()
+    nights = {"palomar-lfc": _lfc_night, "apogee-cg16m": _cg16m_night, "osc-cmos": _cmos_night}
+    return nights[simulated_camera(camera).header_style]()
 
 
 def simulate_biases(
@@ -277,6 +278,23 @@ def _cg16m_night() -> tuple[FrameSpec, ...]:
         for number in (84, 125)
     ]
     return (*biases, *darks, *flats, *lights)
+
+
+def _cmos_night() -> tuple[FrameSpec, ...]:
+    """Return the table of a night with a colour camera: 10 biases, 6 darks and 4 lights of 60 s, 8 flats of a panel."""
+    biases = [_cmos_dark_frame("bias", number) for number in range(1, 11)]
+    darks = [_cmos_dark_frame("dark", number, 60.0) for number in range(1, 7)]
+    flats = [FrameSpec("flat", 2.0, "clear", f"FLAT/flat_{number:04d}.fits", number) for number in range(1, 9)]
+    lights = [
+        FrameSpec("science", 60.0, "clear", f"LIGHT/m67_60s_{number:04d}.fits", number, "M 67")
+        for number in range(1, 5)
+    ]
+    return (*biases, *darks, *flats, *lights)
+
+
+def _cmos_dark_frame(kind: Literal["bias", "dark"], number: int, exposure_s: float = 0.0) -> FrameSpec:
+    """Return a bias or dark of the CMOS camera, in the folder of its kind."""
+    return FrameSpec(kind, exposure_s, None, f"{kind.upper()}/{kind}_{number:04d}.fits", number)
 
 
 def _lfc_frame(kind: Literal["bias", "dark"], number: int, exposure_s: float = 0.0) -> FrameSpec:

@@ -139,7 +139,10 @@ def _light_on_sensor_e(
     if sky_e is not None:
         return sky_e * response
     flat_e = camera.filter_light(spec.filter_name).flat_e_per_s * spec.exposure_s * spec.light_scale
-    return response * np.float32(flat_e)
+    light = response * np.float32(flat_e)
+    if camera.colour_pattern:
+        light *= camera.by_colour(camera.flat_colours)
+    return light
 
 
 def _charge_e(spec: FrameSpec, sensor: SensorTruth, light_e: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

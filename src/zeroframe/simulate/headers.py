@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from zeroframe import __version__
+from zeroframe.headers.colours import ColourPattern
 from zeroframe.headers.sections import Section
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _Card = tuple[str, str | int | float | bool, str]
 _LFC_WORDS = {"bias": "BIAS", "dark": "DARK", "flat": "FLATFIELD", "science": "OBJECT"}
 _CG16M_WORDS = {"bias": "BIAS", "dark": "DARK", "flat": "FLAT", "science": "LIGHT"}
 _LFC_START = datetime(2016, 1, 16, 1, 30, tzinfo=UTC)
+_CMOS_START = datetime(2024, 3, 9, 19, 2, 11, tzinfo=UTC)
 _CG16M_START = datetime(2018, 8, 23, 1, 25, 17, tzinfo=UTC)
 _UNIX_EPOCH_JD = 2440587.5
 
@@ -48,10 +50,8 @@ def frame_header(camera: SimulatedCamera, spec: FrameSpec, seed: int, index: int
     """
     from astropy.io.fits import Header
 
-    cards = (
-        _lfc_cards(camera, spec, index) if camera.header_style == "palomar-lfc" else _cg16m_cards(camera, spec, index)
-    )
-    header = Header(list(cards))
+    cards = {"palomar-lfc": _lfc_cards, "apogee-cg16m": _cg16m_cards, "osc-cmos": _cmos_cards}[camera.header_style]
+    header = Header([*cards(camera, spec, index), *_colour_cards(camera)])
     header.add_comment(f"Simulated by zeroframe {__version__}: camera {camera.name}, seed {seed}, index {index}")
     return header
 
@@ -126,6 +126,39 @@ def _cg16m_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterat
         yield "BIASSEC", _strip_section(camera, missing_rows=0), "overscan"
     yield "TRIMSEC", _image_section(camera), "part of the frame to keep"
     yield "BUNIT", "adu", "unit of the pixels"
+
+
+def _cmos_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterator[_Card]:
+    """Cards of a cooled CMOS camera, as N.I.N.A. writes them."""
+    start = _CMOS_START + timedelta(seconds=75 * index)
+    yield "IMAGETYP", spec.imagetyp or _CG16M_WORDS[spec.kind], "Type of exposure"
+    yield "EXPOSURE", float(spec.exposure_s), "[s] Exposure duration"
+    yield "EXPTIME", float(spec.exposure_s), "[s] Exposure duration"
+    yield "DATE-OBS", f"{start:%Y-%m-%dT%H:%M:%S}.000", "Time of observation (UTC)"
+    yield "XBINNING", 1, "X axis binning factor"
+    yield "YBINNING", 1, "Y axis binning factor"
+    yield "GAIN", 100, "Sensor gain"
+    yield "OFFSET", 50, "Sensor gain offset"
+    yield "EGAIN", camera.gain_e_per_adu, "[e-/ADU] Electrons per A/D unit"
+    yield "XPIXSZ", 3.76, "[um] Pixel X axis size"
+    yield "YPIXSZ", 3.76, "[um] Pixel Y axis size"
+    yield "INSTRUME", "Simulated OSC", "Imaging instrument name"
+    yield "SET-TEMP", -10.0, "[degC] CCD temperature setpoint"
+    yield "CCD-TEMP", -10.0, "[degC] CCD temperature"
+    yield "ROWORDER", "TOP-DOWN", "FITS Image Orientation"
+    yield "FOCALLEN", 400.0, "[mm] Focal length"
+    yield "OBJECT", spec.object_name, "Name of the object of interest"
+    if spec.filter_name is not None:
+        yield "FILTER", spec.filter_name, "Active filter name"
+
+
+def _colour_cards(camera: SimulatedCamera) -> Iterator[_Card]:
+    """Cards of the pattern of a colour sensor, as of the first pixel of the file."""
+    if camera.colour_pattern and camera.names_colours:
+        rows, columns = camera.image_slices_yx
+        yield "BAYERPAT", ColourPattern(camera.colour_pattern).moved(rows.start, columns.start).letters, "colours"
+        yield "XBAYROFF", 0, "Bayer pattern X axis offset"
+        yield "YBAYROFF", 0, "Bayer pattern Y axis offset"
 
 
 def _julian_date(time: datetime) -> float:

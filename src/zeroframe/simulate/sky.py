@@ -43,6 +43,8 @@ def sky_image_e(camera: SimulatedCamera, spec: FrameSpec, seed: int) -> NDArray[
     # One percent from edge to edge, as moonlight leaves it.
     image = np.empty((ny, nx), dtype=np.float32)
     image[:] = (background_e * np.linspace(0.995, 1.005, ny, dtype=np.float32))[:, None]
+    if camera.colour_pattern:
+        image *= camera.by_colour(camera.sky_colours)
     _add_stars(image, camera, spec, random_stream(camera, seed, Effect.STARS, name_key(spec.object_name)))
     return image
 
@@ -50,7 +52,8 @@ def sky_image_e(camera: SimulatedCamera, spec: FrameSpec, seed: int) -> NDArray[
 def _add_stars(
     image: NDArray[np.float32], camera: SimulatedCamera, spec: FrameSpec, random: np.random.Generator
 ) -> None:
-    """Add Gaussian star images, in place."""
+    """Add Gaussian star images, in place; a sensor with filters sees each star in a colour of its own."""
+    planes = [camera.by_colour(light) for light in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]
     ny, nx = image.shape
     count = round(camera.stars_per_mpix * image.size / 1e6)
     sigma = camera.seeing_fwhm_pixels / np.sqrt(8 * np.log(2))
@@ -62,4 +65,11 @@ def _add_stars(
         columns = np.arange(max(0, int(x0) - half), min(nx, int(x0) + half + 1))
         along_y = np.exp(-0.5 * ((rows - y0) / sigma) ** 2) * (flux / (2 * np.pi * sigma**2))
         along_x = np.exp(-0.5 * ((columns - x0) / sigma) ** 2)
-        image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += np.outer(along_y, along_x).astype(np.float32)
+        star = np.outer(along_y, along_x).astype(np.float32)
+        place = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        if camera.colour_pattern:
+            # from a red giant to a hot star, as green pixels see them
+            redness = random.uniform(-1.0, 1.0)
+            light = (0.75 * 2.0**redness, 1.0, 0.75 * 2.0**-redness)
+            star *= sum(np.float32(share) * plane[place] for share, plane in zip(light, planes, strict=True))
+        image[place] += star

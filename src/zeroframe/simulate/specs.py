@@ -11,6 +11,9 @@ from zeroframe.errors import CameraError, UsageError, nearest_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = [
     "SIMULATED_CAMERAS",
     "FilterLight",
@@ -24,7 +27,7 @@ __all__ = [
 
 Side = Literal["left", "right", "bottom", "top"]
 FrameKind = Literal["bias", "dark", "flat", "science"]
-HeaderStyle = Literal["palomar-lfc", "apogee-cg16m"]
+HeaderStyle = Literal["palomar-lfc", "apogee-cg16m", "osc-cmos"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class SimulatedCamera:
     ----------
     name : str
         Enters the random streams: cameras of different names have different patterns from the same seed.
-    header_style : {'palomar-lfc', 'apogee-cg16m'}
+    header_style : {'palomar-lfc', 'apogee-cg16m', 'osc-cmos'}
         Which cards the headers hold, and how files are named.
     image_shape_yx : (int, int)
         Rows and columns that see light.
@@ -140,6 +143,12 @@ class SimulatedCamera:
         Stars per million image pixels, and the width of their Gaussian images.
     star_flux_range_e_per_s : (float, float), optional
         Faintest and brightest star; their numbers fall as 1/flux (cumulative).
+    colour_pattern : str, optional
+        Filters of the first 2 x 2 pixels of the image, as they are stored: ``'RGGB'``. Empty: a sensor without filters.
+    flat_colours, sky_colours : (float, float, float), optional
+        What red, green and blue pixels get of the light of a flat, and of the sky.
+    names_colours : bool, optional
+        Whether headers name the pattern.
 
     Examples
     --------
@@ -178,8 +187,14 @@ class SimulatedCamera:
     stars_per_mpix: float = 150.0
     seeing_fwhm_pixels: float = 5.0
     star_flux_range_e_per_s: tuple[float, float] = (10.0, 3000.0)
+    colour_pattern: str = ""
+    flat_colours: tuple[float, float, float] = (0.45, 1.0, 0.6)
+    sky_colours: tuple[float, float, float] = (0.7, 1.0, 0.5)
+    names_colours: bool = True
 
     def __post_init__(self) -> None:
+        if self.colour_pattern not in {"", "RGGB", "BGGR", "GRBG", "GBRG"}:
+            raise UsageError(f"the colour pattern {self.colour_pattern!r} is none of RGGB, BGGR, GRBG and GBRG")
         sides = [strip.side for strip in self.strips]
         if len(set(sides)) < len(sides):
             raise UsageError(f"two strips on one side ({', '.join(sides)}); make one wider strip of them")
@@ -219,6 +234,16 @@ class SimulatedCamera:
             "top": (slice(rows.stop, rows.stop + strip.width), columns),
         }
         return places[strip.side]
+
+    def by_colour(self, light: tuple[float, float, float]) -> NDArray[np.float32]:
+        """Return a factor for each pixel of the image by its filter; of shape (1, 1) where there are none."""
+        import numpy as np
+
+        if not self.colour_pattern:
+            return np.ones((1, 1), np.float32)
+        ny, nx = self.image_shape_yx
+        cell = np.array([light["RGB".index(letter)] for letter in self.colour_pattern], np.float32).reshape(2, 2)
+        return np.tile(cell, (ny // 2 + 1, nx // 2 + 1))[:ny, :nx]
 
     def filter_light(self, filter_name: str | None) -> FilterLight:
         """Return the light through a filter; `UsageError` when the camera has no such filter."""
@@ -320,8 +345,33 @@ _APOGEE_CG16M = SimulatedCamera(
     star_flux_range_e_per_s=(20.0, 6000.0),
 )
 
+# Figures as makers of cooled CMOS cameras publish them for sensors of 14 bits in 16; the sky is that of a small town.
+_OSC_CMOS = SimulatedCamera(
+    name="osc-cmos",
+    header_style="osc-cmos",
+    image_shape_yx=(1080, 1920),
+    bias_level_adu=1000.0,
+    frame_drift_adu=0.3,
+    row_drift_adu=0.2,
+    smooth_pattern_adu=0.5,
+    column_pattern_adu=0.5,
+    pixel_pattern_adu=1.0,
+    read_noise_e=2.2,
+    gain_e_per_adu=0.8,
+    saturation_adu=65532,
+    step_adu=4,
+    dark_e_per_s=0.01,
+    hot_fraction=3e-4,
+    hot_dark_e_per_s=4.0,
+    readout_s=1.0,
+    filters=(FilterLight("clear", 12000.0, 8.0),),
+    vignetting=0.2,
+    seeing_fwhm_pixels=3.5,
+    colour_pattern="RGGB",
+)
+
 SIMULATED_CAMERAS: Mapping[str, SimulatedCamera] = MappingProxyType(
-    {camera.name: camera for camera in (_PALOMAR_LFC, _APOGEE_CG16M)}
+    {camera.name: camera for camera in (_PALOMAR_LFC, _APOGEE_CG16M, _OSC_CMOS)}
 )
 
 

@@ -21,7 +21,7 @@ from zeroframe.fits.replacing import Replaceable
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote
 from zeroframe.fits.store.spool import temporary_folder
 from zeroframe.stacks.combine import Combined, CombineSpec, combine_stack
-from zeroframe.stacks.stack import ArrayStack, FileStack, ImageOnDisk, RowSums
+from zeroframe.stacks.stack import ArrayStack, FileStack, ImageOnDisk, RowSums, StackView
 from zeroframe.workers import map_jobs, map_threads
 
 if TYPE_CHECKING:
@@ -87,24 +87,15 @@ class BandResult:
 
 
 @dataclass(frozen=True)
-class _RowsOfStack:
+class _RowsOfStack(StackView):
     """Some rows of a stack, which look like a stack of smaller frames."""
 
-    stack: FileStack
     start: int
     stop: int
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return self.stack.names
-
-    @property
     def shape_yx(self) -> tuple[int, int]:
         return self.stop - self.start, self.stack.shape_yx[1]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.stack.dtype
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         self.stack.read_rows(index, slice(self.start + rows.start, self.start + rows.stop), out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.quality import FrameQuality, _bands, _count_extremes, _measured, flag_frames
+from zeroframe.frames.quality import FrameQuality, _bands, _count_non_finite, _measured, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_scaled_by_level
 from zeroframe.stacks.bands import combine_in_bands
@@ -18,7 +18,7 @@ from zeroframe.stacks.combine import combine_stack
 from zeroframe.stacks.noise import SampledStack, frame_noise, measure_noise, read_bands, sample_bands, sample_bytes
 from zeroframe.stacks.noise_budget import explain_excess
 from zeroframe.stacks.pooled import pooled_noise
-from zeroframe.stacks.stack import FileStack, TalliedStack
+from zeroframe.stacks.stack import FileStack, StackView, TalliedStack
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -269,18 +269,15 @@ def combine_prepared(
 
 
 @dataclass(frozen=True)
-class ChosenStack:
+class ChosenStack(StackView):
     """Some frames of a stack.
 
     Attributes
     ----------
-    stack : Stack
-        The frames.
     numbers : tuple of int
         Those that are chosen.
     """
 
-    stack: Stack
     numbers: tuple[int, ...]
 
     @classmethod
@@ -297,16 +294,6 @@ class ChosenStack:
     def names(self) -> tuple[str, ...]:
         """What each frame is called."""
         return tuple(self.stack.names[number] for number in self.numbers)
-
-    @property
-    def shape_yx(self) -> tuple[int, int]:
-        """Shape of each frame."""
-        return self.stack.shape_yx
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """That of the stack."""
-        return self.stack.dtype
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""
@@ -334,4 +321,4 @@ def measure_rows(stack: Stack, index: int, *, is_flat: bool = False) -> FrameQua
     rows = read_bands(stack, index, bands)
     level = sampled_level(rows)
     measured = _measured(rows.reshape(len(bands), -1, rows.shape[1]), level, is_flat=is_flat)
-    return replace(measured, non_finite=_count_extremes(rows, None)[1], pixels=rows.size)
+    return replace(measured, non_finite=_count_non_finite(rows), pixels=rows.size)

@@ -11,6 +11,7 @@ import numpy as np
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import _OUTLIER, _pair_noises, clipped_mean_std, clipped_std
 from zeroframe.stacks.combine import CombineSpec, combine_stack
+from zeroframe.stacks.stack import Stack, kept_open
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zeroframe.stacks.stack import Stack
 
 __all__ = [
     "FrameNoise",
@@ -180,9 +180,10 @@ def read_bands(
     heights = [band.stop - band.start for band in bands]
     sample = empty((sum(heights), stack.shape_yx[1]), stack.dtype)
     top = 0
-    for band, height in zip(bands, heights, strict=True):
-        stack.read_rows(index, band, sample[top : top + height])
-        top += height
+    with kept_open(stack, index) as (source, place):
+        for band, height in zip(bands, heights, strict=True):
+            source.read_rows(place, band, sample[top : top + height])
+            top += height
     return sample
 
 

@@ -7,6 +7,7 @@ are never in memory all at once unless they were before.
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
@@ -22,6 +23,7 @@ from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.failures import blame
 from zeroframe.fits.fingerprint import Crc32, joined_crc32
 from zeroframe.fits.precision import float_dtype
+from zeroframe.fits.read import open_descriptor
 from zeroframe.fits.store.names import any_remote
 from zeroframe.kernels.raw import Part, calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
 from zeroframe.stacks.spool import Spool, SpooledStack
@@ -29,7 +31,7 @@ from zeroframe.workers import map_threads, worker_count
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,8 +42,10 @@ __all__ = [
     "ImageOnDisk",
     "RowSums",
     "Stack",
+    "StackView",
     "TalliedStack",
     "held_bytes",
+    "kept_open",
     "open_stack",
 ]
 
@@ -65,6 +69,34 @@ class Stack(Protocol):
 
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` (C-contiguous float, ``(rows, nx)``) with rows of one frame, NaN where masked."""
+
+
+@dataclass(frozen=True)
+class StackView:
+    """A stack that is seen otherwise: with other frames or other values, as a subclass says.
+
+    Attributes
+    ----------
+    stack : Stack
+        The frames.
+    """
+
+    stack: Stack
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each frame is called."""
+        return self.stack.names
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Shape of each frame."""
+        return self.stack.shape_yx
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the stack."""
+        return self.stack.dtype
 
 
 def _common_dtype(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
@@ -172,6 +204,8 @@ class ImageOnDisk:
         Of the image.
     sums : RowSums or None
         Of one in a store, what has been read of it, where that can be summed.
+    descriptor : int or None
+        Of the file, while it is kept open.
     """
 
     frame: FrameFile
@@ -179,6 +213,7 @@ class ImageOnDisk:
     layout: ImageLayout
     mask: Hdu | None
     sums: RowSums | None = field(default=None, compare=False)
+    descriptor: int | None = None
 
     @classmethod
     def find(cls, frame: FrameFile) -> ImageOnDisk:
@@ -257,11 +292,11 @@ class ImageOnDisk:
         self._read_image_rows(rows, out, on_bytes)
         if self.mask is not None and self.mask.layout is not None:
             mask = np.empty(out.shape, np.dtype(self.mask.layout.dtype))
-            read_band(self.frame, self.mask, rows, mask)
+            read_band(self.frame, self.mask, rows, mask, self.descriptor)
             out[mask != 0] = np.nan
 
     def _read_stored(self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None) -> None:
-        read_band(self.frame, self.image, rows, out)
+        read_band(self.frame, self.image, rows, out, self.descriptor)
         if on_bytes is not None:
             on_bytes(out.reshape(-1).view(np.uint8).data)
 
@@ -327,6 +362,24 @@ class FileStack:
         """Fill ``out`` with rows of one frame, NaN where masked."""
         image = self.images[index]
         blame(image.frame.path, image.read_rows, rows, out)
+
+
+@contextmanager
+def kept_open(stack: Stack, index: int) -> Iterator[tuple[Stack, int]]:
+    """Open the file of a frame once for all rows that are read of it in a block: over a network each time counts.
+
+    Yields
+    ------
+    stack : Stack
+    index : int
+        Where its rows are read; the same stack and index, where they are in memory or in a store.
+    """
+    if not isinstance(stack, FileStack) or any_remote(stack.images[index].frame.path):
+        yield stack, index
+        return
+    image = stack.images[index]
+    with open_descriptor(image.frame.path) as descriptor:
+        yield FileStack((replace(image, descriptor=descriptor),), (stack.names[index],)), 0
 
 
 class _Piece(NamedTuple):

@@ -17,6 +17,7 @@ from zeroframe.headers.sections import Section
 from zeroframe.kernels.blocks import block_sums
 from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import masked_values, require_ccd
+from zeroframe.verbs.colours import refuse_mixing
 from zeroframe.verbs.working_frame import deviations_of, kernel_pixels, uncertainty_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def block_reduce(ccd: Image, block_size: int | Sequence[int], func: Callable[...
     ArgumentError
         When an argument is not known or of the wrong type.
     UsageError
-        When the block does not fit into the frame, or its world coordinates cannot follow.
+        When the block does not fit into the frame, its world coordinates cannot follow, or the frame is of a colour
+        sensor, whose colours would be mixed.
 
     Examples
     --------
@@ -83,6 +85,8 @@ def block_reduce(ccd: Image, block_size: int | Sequence[int], func: Callable[...
         return np.asarray(nddata.block_reduce(_array(ccd), block_size, func))
     frame = require_ccd(ccd)
     by, bx = _block_yx(block_size, frame.shape)
+    if (by, bx) != (1, 1):
+        refuse_mixing(frame, f"blocks of {by} x {bx} pixels")
     dtype = float_dtype(np.asarray(frame.data).dtype)
     if func in (np.sum, np.nansum, np.mean, np.nanmean, np.average):
         data, mask, sigma = _summed(frame, by, bx, average=func not in (np.sum, np.nansum))
@@ -152,6 +156,8 @@ def block_replicate(ccd: Image, block_size: int | Sequence[int], conserve_sum: b
         return np.asarray(nddata.block_replicate(_array(ccd), block_size, conserve_sum))
     frame = require_ccd(ccd)
     by, bx = _block_yx(block_size, None)
+    if (by, bx) != (1, 1):
+        refuse_mixing(frame, f"a block of {by} x {bx} pixels for each pixel")
     dtype = float_dtype(np.asarray(frame.data).dtype)
     share = 1.0 / (by * bx) if conserve_sum else 1.0
 

@@ -21,6 +21,7 @@ from zeroframe.frames.calibration_frames import (
     divisor_of,
     error_factor,
     level_of_flat,
+    share_card,
     share_in_flat,
 )
 from zeroframe.frames.numbers import is_number
@@ -257,10 +258,12 @@ class WorkingPlanes:
         if not other.name or not is_number(level):
             return 0.0
         dark, _, said = words.partition(" x ")
+        of_dark = float(flat.meta.get(share_card("DARKCOR"), _scale_said(said)))
         if other.name == flat.meta.get("ZEROCOR"):
             # a dark that is subtracted beside the bias is less that bias
-            return other.share * share_in_flat(float(level), None, [_scale_said(said)] if dark else [])
-        return other.share * share_in_flat(float(level), _scale_said(said), []) if other.name == dark else 0.0
+            of_bias = float(flat.meta.get(share_card("ZEROCOR"), 1.0))
+            return other.share * share_in_flat(float(level), of_bias, [of_dark] if dark else [])
+        return other.share * share_in_flat(float(level), of_dark, []) if other.name == dark else 0.0
 
     def multiply(self, factor: float, unit: Unit) -> None:
         """Multiply by a factor that has no error; the result is in ``unit``."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.errors import FrameError, ZeroframeWarning
-from zeroframe.fits import read_raw, scan
+from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.frames.medians import median_of_valid
@@ -21,7 +21,7 @@ from zeroframe.frames.statistics import clipped_std
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.report.data import Histogram
 from zeroframe.stacks.noise import SampledStack, spread_evenly
-from zeroframe.stacks.stack import ArrayStack, FileStack, ImageOnDisk, Stack, open_stack
+from zeroframe.stacks.stack import ArrayStack, ImageOnDisk, Stack, open_stack
 from zeroframe.verbs.display import block_average
 from zeroframe.workers import map_threads
 
@@ -40,7 +40,6 @@ __all__ = [
     "bins_for",
     "edge_profile",
     "histogram_of",
-    "open_extension",
     "open_image",
     "preview",
     "preview_block",
@@ -78,18 +77,6 @@ def open_image(path: Path) -> Stack:
     pixels = np.empty((ny, nx), image.dtype)
     image.read_rows(slice(0, ny), pixels)
     return ArrayStack((pixels,), (None,), (str(path),))
-
-
-def open_extension(path: Path, name: str) -> Stack | None:
-    """Open an extension of a file, as ``UNCERT``, so that rows can be read from it; None where there is none."""
-    frame = scan(path)
-    hdu = next((each for each in frame.hdus if each.name == name and each.layout is not None), None)
-    if hdu is None or hdu.layout is None:
-        return None
-    image = ImageOnDisk(frame, hdu, hdu.layout, None)
-    if image.is_plain and not isinstance(path, UrlPath):
-        return FileStack((image,), (str(path),))
-    return ArrayStack((read_raw(path, ext=hdu.index).decode(),), (None,), (str(path),))
 
 
 class TrimmedImage:

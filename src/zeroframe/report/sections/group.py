@@ -14,8 +14,9 @@ from zeroframe.report.sections.remarks import TOO_NOISY, noise_and_ideal, reject
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from zeroframe.planning.first_steps import Choice
     from zeroframe.planning.plan import NightPlan
-    from zeroframe.report.data import Decision, Tone
+    from zeroframe.report.data import Tone
     from zeroframe.report.sections.reading import NightView
     from zeroframe.run.outcomes import GroupOutcome
 
@@ -52,7 +53,7 @@ def done_words(view: NightView, only: GroupOutcome) -> str:
     return f"{said} calibrated" + (" and combined" if only.combined.is_there else "")
 
 
-def only_remarks(only: GroupOutcome, decisions: Sequence[Decision]) -> list[Remark]:
+def only_remarks(only: GroupOutcome, decisions: Sequence[Choice]) -> list[Remark]:
     """Say what was decided on the overscan, a guess aside, and how much was rejected."""
     told = [
         Remark(f"Overscan {decision.value}: {decision.reason}.")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from zeroframe.headers.kinds import Kind
 from zeroframe.planning.decisions import lost_words
+from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.words import explain_frame
-from zeroframe.report.data import Blink, Column, Comparison, Decision, Remark, Section, Table, TableRow
+from zeroframe.report.data import Blink, Column, Comparison, Remark, Section, Table, TableRow
 from zeroframe.report.draw.figures import alike_pictures
 from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.draw.sampling import TrimmedImage, open_image, preview
@@ -269,21 +270,21 @@ def _share(count: int, pixels: int) -> str:
     return f"{count:,} ({percent(count / pixels)})" if count else "none"
 
 
-def _steps(view: NightView, each: NightOutcome) -> tuple[Decision, ...]:
+def _steps(view: NightView, each: NightOutcome) -> tuple[Choice, ...]:
     """Return what was done with which combined frame, and why in short."""
     found = []
     for match in each.frame.matches:
         step = match.what
         if step in each.lost:
-            found.append(Decision(step, "none", f"{match.chosen} could not be made: {lost_words(step)}", certain=False))
+            found.append(Choice(step, "none", f"{match.chosen} could not be made: {lost_words(step)}", certain=False))
         elif match.chosen is not None:
             said = f"{view.label(match.chosen)}{_scale(match.scale)}"
             certain = match.scale is None or match.scale <= 1
-            found.append(Decision(step, said, match.reason, certain))
+            found.append(Choice(step, said, match.reason, certain))
         elif match.needed:
-            found.append(Decision(step, "none", f"{lost_words(step)}: {match.reason}", certain=False))
+            found.append(Choice(step, "none", f"{lost_words(step)}: {match.reason}", certain=False))
         else:
-            found.append(Decision(step, "not needed", match.reason))
+            found.append(Choice(step, "not needed", match.reason))
     return tuple(found)
 
 

@@ -21,7 +21,8 @@ from zeroframe.report.sections.remarks import noise_remarks, some_remarks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zeroframe.report.data import Decision, Tone
+    from zeroframe.planning.first_steps import Choice
+    from zeroframe.report.data import Tone
     from zeroframe.report.sections.reading import NightView
     from zeroframe.report.sections.science import LightFigures
     from zeroframe.run.outcomes import NightOutcome
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["night_figures", "night_verdict"]
 
 
-def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions: Sequence[Decision]) -> Verdict:
+def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions: Sequence[Choice]) -> Verdict:
     """Say first what went wrong, then what is to be looked at, then what speaks for the result.
 
     The verdict and what it rests on are the findings of the run: the page judges nothing itself.
@@ -40,7 +41,7 @@ def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions
         The night.
     lights : mapping of str to LightFigures
         Of the science frames.
-    decisions : sequence of Decision
+    decisions : sequence of Choice
         Those of a single group are said with the verdict.
 
     Returns

@@ -1,4 +1,4 @@
-"""The files themselves: one frame that is there twice."""
+"""The files themselves: one frame that is there twice, files that take no part, combined frames that exist already."""
 
 from __future__ import annotations
 
@@ -48,5 +48,19 @@ FILES = (
         "ZF503", "Most of the files take no part", "warning", "left alone",
         "More than half of the files in the folder are of a kind that was not asked for, or of no known kind.",
         "See zeroframe ls for what each is taken for; name the kinds in the recipe.", incidents,
+    ),
+    Check(
+        "ZF504", "A stored calibration frame is doubtful", "warning", "stored",
+        "The level and the noise of a combined frame that exists already (--calibrations) are held against "
+        "its own header, and against the level of the bias, the overscan or the darkest pixels of the night: a dark "
+        "whose header says that its bias was subtracted, and whose level says that it was not; a bias that is not of "
+        "the level of the night; pixels that are all alike.",
+        "Look at the file and at how it was made; leave it out where it does not belong.", incidents,
+    ),
+    Check(
+        "ZF505", "The errors of a stored calibration frame are not known", "note", "stored",
+        "A combined frame that exists already has no plane of uncertainties, and nothing from which its errors could "
+        "be estimated: the uncertainties of science frames leave them out.",
+        "Give frames with an UNCERT extension, or raw calibration frames.", incidents,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Within a frame: rows that were never read, waves, columns, values that wrapped, patterns in another place."""
+"""Within a frame: waves, columns, values that wrapped, patterns in another place."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WITHIN", "each_group", "names_of"]
 
-#: Part of a frame that was never read: told, and likely wrong.
-_UNREAD, _UNREAD_WRONG = 1e-3, 0.1
 #: Levels of rows or columns, of one frame, in noises of a pixel.
 _BANDS, _BANDS_WRONG = 0.5, 2.0
 #: A wave, by its amplitude in noises of a pixel.
@@ -43,18 +41,6 @@ def each_group(night: NightFigures, odd: Callable[[Subject], bool], *kinds: str)
         if odd(each):
             groups.setdefault((each.kind, each.of), []).append(each)
     yield from groups.values()
-
-
-def never_read(night: NightFigures, check: Check) -> Iterator[Finding]:
-    """Find frames of which a part was never read."""
-    for frames in each_group(night, lambda each: each.fraction("unread_pixels") > _UNREAD):
-        worst = max(each.fraction("unread_pixels") for each in frames)
-        yield check.finding(
-            f"{names_of(frames)}: {100 * worst:.1f} % of the pixels hold one value in whole rows or blocks: they were "
-            f"never read, and are masked (limit {100 * _UNREAD:g} %)",
-            *(each.name for each in frames), figure=worst, expected=_UNREAD,
-            severity="error" if worst > _UNREAD_WRONG else check.severity,
-        )  # fmt: skip
 
 
 def banding(night: NightFigures, check: Check) -> Iterator[Finding]:
@@ -150,19 +136,13 @@ def colours_unsaid(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 WITHIN = (
     Check(
-        "ZF601", "Part of a frame was never read", "warning", "not read",
-        f"Rows and blocks of one value, which no exposure has. Told from {100 * _UNREAD:g} % of the frame on, an error "
-        f"from {100 * _UNREAD_WRONG:g} % on. They are masked, and take no part in combinations.",
-        "See whether the exposure or its transfer was broken off; take the frame again, or move it away.", never_read,
-    ),
-    Check(
-        "ZF602", "Rows or columns change their level from frame to frame", "warning", "banding",
+        "ZF601", "Rows or columns change their level from frame to frame", "warning", "banding",
         f"Of biases and darks, from pairs, so that the fixed pattern counts for nothing. Told from {_BANDS:g} times "
         f"the noise of a pixel on, an error from {_BANDS_WRONG:g} times on.",
         "Subtract an overscan row by row, if there is one; look for interference in the electronics.", banding,
     ),
     Check(
-        "ZF603", "Interference", "warning", "interference",
+        "ZF602", "Interference", "warning", "interference",
         "The power of the rows of biases and darks by frequency, fixed columns taken out: a wave stands above the "
         f"frequencies beside it. Told from an amplitude of {_WAVE:g} times the noise of a pixel on, an error from "
         f"{_WAVE_WRONG:g} times on.",
@@ -170,35 +150,35 @@ WITHIN = (
         interference,
     ),
     Check(
-        "ZF604", "A column is not corrected", "warning", "column",
+        "ZF603", "A column is not corrected", "warning", "column",
         "The median of each column of a calibrated science frame against both neighbours, masked pixels left out. "
         f"Told from {_COLUMN:g} times the noise of a pixel on. It is dead or hot, and was not when darks and flats "
         "were taken.",
         "Take new darks and flats, or mask it with --bad-pixels.", odd_columns,
     ),
     Check(
-        "ZF605", "Values wrapped past the top of the converter", "error", "wrapped",
+        "ZF604", "Values wrapped past the top of the converter", "error", "wrapped",
         "A pixel far below the sky beside one near 65535: of 16 bits the highest one was lost, or the file was written "
         f"without BZERO. Told from {_WRAPPED} such steps on, in the rows that are looked at.",
         "Expose shorter, or write files with BZERO = 32768.", wrapped,
     ),
     Check(
-        "ZF606", "A frame is turned or shifted against its calibration", "error", "turned",
+        "ZF605", "A frame is turned or shifted against its calibration", "error", "turned",
         "The contrast of neighbouring pixels of the frame is compared with that of bias, dark and flat, in its place, "
         "up to two pixels off, and turned. Another place has to fit twice as well, and beyond chance by eight errors. "
         "Programs that write rows from the top (ROWORDER) or flip (FLIPSTAT) do this, and other read-out windows.",
         "Use calibration frames that were written by the same program with the same settings.", pattern_elsewhere,
     ),
     Check(
-        "ZF607", "A colour sensor of which the header says nothing", "warning", "colours",
+        "ZF606", "A colour sensor of which the header says nothing", "note", "colours",
         "Of flats, the four pixels of each square of two by two against each other; told from "
         f"{100 * _COLOURS:g} % on. Saturation, cosmic rays and flats are then judged by colours.",
         "Add BAYERPAT to the headers, or give the pattern in a camera file.", colours_unsaid,
     ),
     Check(
-        "ZF608", "Frames are written in different directions, by their headers", "warning", "turned",
+        "ZF607", "Frames are written in different directions, by their headers", "warning", "turned",
         "ROWORDER and FLIPSTAT of all frames of one size: where some were written bottom up or turned and others were "
         "not, the pattern of calibration frames stands in another place.",
-        "Write all frames with the same settings; ZF606 says whether the pixels are turned, too.", incidents,
+        "Write all frames with the same settings; ZF605 says whether the pixels are turned, too.", incidents,
     ),
 )  # fmt: skip

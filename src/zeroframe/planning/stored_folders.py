@@ -1,0 +1,69 @@
+"""The folders of combined frames that a recipe names: what lies in them, and what results call it."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from zeroframe.errors import NoFramesError
+from zeroframe.fits.store.names import UrlPath, as_path
+from zeroframe.headers.survey import survey, survey_files, tree_files
+from zeroframe.planning.stored import StoredItem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from zeroframe.planning.recipe import NightRecipe
+
+__all__ = ["stored_items"]
+
+
+def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[StoredItem]:
+    """Read the headers of the combined frames that a recipe names.
+
+    Parameters
+    ----------
+    recipe : NightRecipe
+        With folders, or single files, in ``calibrations``.
+    workers : int, optional
+        How many threads.
+
+    Returns
+    -------
+    list of StoredItem
+        In the order of the folders, and of the names within.
+
+    Raises
+    ------
+    NoFramesError
+        When a folder is not there, cannot be read, or holds no FITS file.
+    """
+    items: list[StoredItem] = []
+    taken: set[str] = set()
+    for text in recipe.calibrations.folders:
+        folder = as_path(text)
+        title = _title(folder, taken)
+        single = not isinstance(folder, UrlPath) and folder.is_file()
+        found = survey([folder], workers=workers) if single else survey_files(list(tree_files(folder)), workers=workers)
+        if not found:
+            raise NoFramesError(
+                f"{folder}: no FITS file, so no stored calibration frame; give the folder that holds them"
+            )
+        for each in found:
+            name = title if single else f"{title}/{each.path.relative_to(folder).as_posix()}"
+            items.append(StoredItem(name, each))
+    return items
+
+
+def _title(folder: Path, taken: set[str]) -> str:
+    """Return what a folder is called in results: by its own name, and by a number where two have one."""
+    name = folder.name or (folder if isinstance(folder, UrlPath) else folder.resolve()).name or "calibrations"
+    title = next(each for each in _numbered(name) if each not in taken)
+    taken.add(title)
+    return title
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in count(2))
