@@ -125,7 +125,7 @@ def test_jq_reads_it(tmp_path):
         f"{sys.executable} -m zeroframe night {tmp_path}/raw -o {tmp_path}/out --json --no-report | jq -r .verdict"
     )
     said = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-    assert json.loads(said.stdout) == {"tone": "bad", "headline": "Not all is well.", "exit_code": 1}
+    assert json.loads(said.stdout) == {"tone": "bad", "headline": "Finished with problems (1 frame).", "exit_code": 1}
 
 
 def test_python_gives_the_same(night):

@@ -53,7 +53,9 @@ __all__ = [
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _MOST_ROWS = 40
-_WIDTH_OF_A_FILE = 160  # where nobody looks, lines are not folded to a terminal's width
+#: What stands before the first colon of a verdict is its label, unless it is longer.
+_LONGEST_LABEL = 20
+_WIDTH_OF_A_FILE = 2000  # where nobody looks, lines and tables are as wide as they are
 
 
 def harmless(text: str) -> str:
@@ -189,7 +191,7 @@ class Screen:
     def table(self, title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]], legend: Legend = ()) -> None:
         """Print a table that fits the screen, and below it what its short names mean."""
         self.title(title)
-        fitted = fit_columns(columns, ([harmless(cell) for cell in row] for row in rows), self._out.width)
+        fitted = fit_columns(columns, ([harmless(cell) for cell in row] for row in rows), self.width)
         table = Table()
         for column in fitted.columns:
             table.add_column(escape(column.name), justify="right" if column.is_number else "left", no_wrap=True)
@@ -204,7 +206,9 @@ class Screen:
         if whose:
             self.line(whose, "frames of", "bold cyan")
         colour = {"use": "green", "none": "green", "do not use": "red", "not proven": "yellow"}[result.decision]
-        self.line(result.verdict, result.decision, f"bold {colour}")
+        first, colon, rest = result.verdict.partition(":")
+        label = first if colon and len(first) < _LONGEST_LABEL else ""
+        self.line(rest.strip() if label else result.verdict, label or "overscan", f"bold {colour}")
         if result.strips:
             columns = [
                 *(Column(name) for name in ("side", "all of it", "free of light")),
@@ -237,7 +241,7 @@ class Screen:
             numeric = any(isinstance(row[number], int | float) for row in listing.rows)
             columns.append(Column(listing.columns[number], is_number=numeric, goes=max(place - 1, 0)))
         rows = [["" if row[number] is None else harmless(str(row[number])) for number in shown] for row in listing.rows]
-        fitted = fit_columns(columns, rows, self._out.width)
+        fitted = fit_columns(columns, rows, self.width)
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in fitted.columns:
             table.add_column(escape(column.name), justify="right" if column.is_number else "left", no_wrap=True)
@@ -279,7 +283,7 @@ class Screen:
         """Say what was chosen and why, guesses in another colour."""
         for choice in choices:
             style = "cyan" if choice.certain else "yellow"
-            label = choice.what + ("" if choice.certain else " (uncertain)")
+            label = choice.what + ("" if choice.certain else " (please check)")
             self.line(f"{choice.value} — {choice.reason}", label, style)
 
     def verified(self, verified: Verified) -> None:
@@ -317,8 +321,10 @@ class Screen:
             self.line(f"{kind}: {', '.join(rest)}; see the report, run.json or --json", "also", "dim")
         suspects = {name for each in said if each.code == _SUSPECT for name in each.frames}
         if suspects:
-            advice = f"{plural(len(suspects), 'frame')} of these took part all the same; --reject-outliers excludes "
-            self.line(advice + ("it" if len(suspects) == 1 else "them"), "careful", "bold red")
+            one = len(suspects) == 1
+            these = "this frame was" if one else f"{len(suspects)} such frames were"
+            advice = f"{these} combined all the same; --reject-outliers excludes {'it' if one else 'them'}"
+            self.line(advice, "Warning", "bold red")
         if said:
             self.line(f"zeroframe explain {said[0].code} says more", "help", "dim")
         verdict = review.verdict
@@ -341,7 +347,7 @@ class Screen:
     def result(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """Print the table that closes a run: what, and its figure."""
         self.title(title)
-        fitted = fit_columns((Column("what"), Column("figure", is_number=True)), rows, self._out.width)
+        fitted = fit_columns((Column("what"), Column("figure", is_number=True)), rows, self.width)
         table = Table(show_header=False)
         for column in fitted.columns:
             table.add_column(column.name, justify="right" if column.is_number else "left", no_wrap=True)
@@ -354,7 +360,7 @@ class Screen:
         clipping = outcome.clipping
         if clipping is not None and clipping.rejection.clips:
             reason = "" if clipping.floor is None else f" — {clipping.floor.reason}"
-            self.line(clipping.rejection.describe() + reason, "rejection", "cyan")
+            self.line(clipping.rejection.in_words() + reason, "rejection", "cyan")
 
 
 def plural(number: int, what: str) -> str:

@@ -25,7 +25,7 @@ from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.planning.decisions import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.frames.steps import Use
@@ -57,9 +57,9 @@ class NightScreen(Screen):
     def night_found(self, plan: NightPlan) -> None:
         """Say in a line what the night consists of; of a single group, how its frames are known."""
         kinds = Counter(frame.kind.value for frame in plan.frames)
-        said = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "no frame that can be used"
+        said = _joined(_counted(number, kind) for kind, number in kinds.items()) or "no frame that can be used"
         left = f"; {len(plan.ignored)} left alone ({_kinds_left(plan)})" if plan.ignored else ""
-        self.line(f"{said}{left}", f"found in {plan.raw}", "bold")
+        self.line(f"Found {said} in {plan.raw}{left}")
         if only_group(plan) is not None and not plan.science:
             self.table(*_frames_table(plan.frames))
         reasons: dict[str, list[str]] = {}
@@ -114,11 +114,31 @@ class NightScreen(Screen):
         """Say what was there already."""
         combined = sum(each.combined.state == "skipped" for each in result.groups)
         masks = sum(each.state == "skipped" for each in result.masks)
-        parts = ((len(result.skipped), "calibrated frame"), (combined, "combined frame"), (masks, "mask"))
-        words = [plural(number, what) for number, what in parts if number]
+        calibrated = len(result.skipped)
+        if calibrated and combined:
+            frames = [f"{calibrated} calibrated and {plural(combined, 'combined frame')}"]
+        else:
+            parts = ((calibrated, "calibrated frame"), (combined, "combined frame"))
+            frames = [plural(number, what) for number, what in parts if number]
+        words = [*frames, *([plural(masks, "mask")] if masks else [])]
         if words:
-            said = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-            self.line(f"{said}, made in the same way of the same frames and unchanged since", "kept", "cyan")
+            self.line(", ".join(words), "Up to date", "cyan")
+
+
+#: How more than one frame of a kind are called.
+_MANY = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "science frames", "arc": "arcs"}
+
+
+def _counted(number: int, kind: str) -> str:
+    """Say how many frames of a kind there are."""
+    one = kind if kind in {"bias", "dark", "flat", "arc"} else f"{kind} frame"
+    return f"{number} {one if number == 1 else _MANY.get(kind, f'{kind} frames')}"
+
+
+def _joined(words: Iterable[str]) -> str:
+    """Join words by commas, and the last one by *and*."""
+    *first, last = list(words) or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _kinds_left(plan: NightPlan) -> str:

@@ -28,7 +28,7 @@ __all__ = ["NightsScreen", "Told"]
 
 _WORDS = {
     OK: ("well", "green"),
-    INCOMPLETE: ("not all is well", "red"),
+    INCOMPLETE: ("problems", "red"),
     REFUSED: ("refused", "bold red"),
     UNFORESEEN: ("an unexpected error", "bold red"),
 }
@@ -103,7 +103,7 @@ def _verdict(each: Told, *, dry_run: bool) -> tuple[str, str]:
     """Say how a night ended, and in which colour; of a dry run, how it would end as far as headers tell."""
     if not dry_run or each.code != OK:
         return _WORDS[each.code]
-    return ("not all would be well", "yellow") if each.incomplete or each.failed else ("can begin", "green")
+    return ("would lack something", "yellow") if each.incomplete or each.failed else ("can begin", "green")
 
 
 class NightsScreen(NightScreen):
@@ -116,7 +116,7 @@ class NightsScreen(NightScreen):
         number = len(calendar.nights)
         frames = frames_words(sum(night.wanted for night in calendar.nights))
         said = f"{number} night{'' if number == 1 else 's'}{span}, {frames}"
-        self.line(said, f"found in {raw}", "bold")
+        self.line(f"Found {said} in {raw}")
         if calendar.noon_s is not None and not calendar.certain:
             minutes = round(calendar.noon_s / 60) % (24 * 60)
             noon = f"{minutes // 60:02d}:{minutes % 60:02d} UT"

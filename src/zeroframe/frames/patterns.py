@@ -53,6 +53,7 @@ class RowSample:
         return cls(rows, pixels[rows])
 
 
+@np.errstate(all="ignore")  # pixels may be infinite
 def measure_place(before: RowSample, operations: Sequence[Operation]) -> dict[str, float]:
     """Say where the pattern of a combined frame stands in a frame, if that is another place than its own.
 
@@ -101,6 +102,7 @@ def measure_place(before: RowSample, operations: Sequence[Operation]) -> dict[st
     return {}
 
 
+@np.errstate(all="ignore")
 def measure_left(
     before: RowSample, pixels: NDArray[Any], operations: Sequence[Operation], factor: float = 1.0
 ) -> dict[str, float]:
@@ -213,8 +215,7 @@ def _cells(values: NDArray[Any]) -> NDArray[np.float64]:
 def _raw_contrast(values: NDArray[Any]) -> NDArray[np.float32]:
     """Each pixel less the mean of its neighbours in the row; not finite where one of them is."""
     values = np.asarray(values, np.float32)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(values[:, 1:-1] - np.float32(0.5) * (values[:, :-2] + values[:, 2:]), np.float32)
+    return np.asarray(values[:, 1:-1] - np.float32(0.5) * (values[:, :-2] + values[:, 2:]), np.float32)
 
 
 def _contrast(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ _WRAPPED, _BELOW_NOISES, _HIGH = 40_000.0, 20.0, 20_000.0
 _COLUMN_NOISES = 1.0
 
 
+@np.errstate(all="ignore")  # pixels may be infinite
 def measure_traces(
     pixels: NDArray[Any], level: float, noise: float, light: Light, mask: NDArray[np.uint8] | None = None
 ) -> dict[str, float]:

@@ -48,7 +48,7 @@ def command_document(command: str, exit_code: int, headline: str = "", **more: o
     >>> command_document("verify", 0, outputs=3)["verdict"]
     {'tone': 'good', 'headline': 'All is well.', 'exit_code': 0}
     """
-    tone, said = ("bad", "Not all is well.") if exit_code else ("good", "All is well.")
+    tone, said = ("bad", "Finished with problems.") if exit_code else ("good", "All is well.")
     return {
         "format": DOCUMENT_FORMAT,
         "zeroframe": __version__,
