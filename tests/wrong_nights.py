@@ -112,12 +112,12 @@ def constant(value):
     return lambda image, _: np.full_like(image, value)
 
 
-def stopped_at(row):
-    """The read-out ended there: what follows is 0."""
+def stopped_at(part):
+    """The read-out ended after that part of the rows: what follows is 0."""
 
     def edit(image, _):
         image = image.copy()
-        image[row:] = 0
+        image[int(part * len(image)) :] = 0
         return image
 
     return edit
@@ -334,10 +334,10 @@ WRONG = {
     "science-a-little-saturated": (changed(GOOD, "s", edit=scattered(0.03, 65535.0)), {"ZF404", "ZF407"}, "s0.fits"),
     "many-hot-pixels": (changed(GOOD, "d", edit=hot(0.3)), {"ZF406", "ZF404"}, ".fits"),
     "more-hot-pixels-than-usual": (changed(GOOD, "d", edit=hot(0.07)), {"ZF406", "ZF404"}, ".fits"),
-    "science-read-to-half": (_first(GOOD, "s", edit=stopped_at(80)), {"ZF205"}, "s0.fits"),
-    "science-without-its-last-rows": (_first(GOOD, "s", edit=stopped_at(157)), {"ZF205"}, ".fits"),
-    "one-bias-read-to-half": (_first(GOOD, "b", edit=stopped_at(80)), {"ZF205"}, "b0.fits"),
-    "one-bias-without-its-last-rows": (_first(GOOD, "b", edit=stopped_at(157)), {"ZF204"}, ".fits"),
+    "science-read-to-half": (_first(GOOD, "s", edit=stopped_at(0.5)), {"ZF205"}, "s0.fits"),
+    "science-without-its-last-rows": (_first(GOOD, "s", edit=stopped_at(0.985)), {"ZF205"}, ".fits"),
+    "one-bias-read-to-half": (_first(GOOD, "b", edit=stopped_at(0.5)), {"ZF205"}, "b0.fits"),
+    "one-bias-without-its-last-rows": (_first(GOOD, "b", edit=stopped_at(0.985)), {"ZF204"}, ".fits"),
     "gain-a-setting": (GOOD, {"ZF201", "ZF204"}, "gain"),
     "gain-a-third-off": (GOOD, {"ZF204"}, "gain of "),
 }

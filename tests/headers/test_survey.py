@@ -100,8 +100,8 @@ def test_form(tmp_path):
         write_raw(tmp_path / "c.fits", raw_pixels(1), BUNIT="electron"),
     ]
     first, second, third = (item.form for item in survey(paths))
-    assert first == second == ((12, 20), (1, 1), "adu")
-    assert third == ((12, 20), (1, 1), "electron")
+    assert first == second == ((12, 20), (1, 1), "adu", None)
+    assert third == ((12, 20), (1, 1), "electron", None)
 
 
 def test_order_is_that_of_the_names_whatever_the_threads(tmp_path):

@@ -35,7 +35,9 @@ OTHERS = {
     "what is decided beforehand, which stands in the key": {
         *(
             "headers/cameras.py",
+            "headers/amplifier_words.py",
             "headers/detectors.py",
+            "headers/geometry.py",
             "planning/targets.py",
             "planning/first_steps.py",
             "headers/survey.py",
@@ -48,7 +50,10 @@ OTHERS = {
     },
     "of the table of kinds, bytes depend on what `doings` of a row puts into the key": {"headers/kinds.py"},
     "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},
-    "of verbs, and of files that are combined without a key": {"verbs/ccddata.py", "run/input_sums.py"},
+    "of verbs, and of files that are combined without a key": {
+        *(f"verbs/{name}.py" for name in ("arguments", "ccddata", "exceptions", "settings")),
+        "run/input_sums.py",
+    },
 }
 
 

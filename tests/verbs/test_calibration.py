@@ -274,7 +274,10 @@ def test_units_are_converted_where_they_can_be():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: subtract_bias(frame(5, 1), frame(1, 1, unit="electron")), "frame is in adu and the bias in electron"),
+        (
+            lambda: subtract_bias(frame(5, 1), frame(1, 1, unit="electron")),
+            "image is in adu and the bias in electron",
+        ),
         (lambda: subtract_dark(frame(5, 1), frame(1, 1, unit="electron")), "gain_correct"),
         (lambda: gain_correct(frame(5, 1, unit="electron"), 2 * E / ADU), "needs no gain"),
         (lambda: create_deviation(frame(5, 1), gain=2 * E / ADU, readnoise=3 * ADU), "in the unit of the read noise"),
@@ -455,7 +458,7 @@ def test_world_coordinates_and_counts_stay():
         (lambda: flat_correct(frame(1, 1), frame(1, 1), min_value="a"), "must be a number"),
         (lambda: gain_correct(frame(1, 1), "2"), "one quantity"),
         (lambda: gain_correct(frame(1, 1), [1, 2] * E / ADU), "one quantity"),
-        (lambda: create_deviation(frame(1, 1)), "5 \\* u.electron"),
+        (lambda: create_deviation(frame(1, 1), readnoise=5), "5 \\* u.electron"),
         (lambda: create_deviation(frame(1, 1), gain=2, readnoise=5 * E), "gain is 2"),
         (lambda: create_deviation(frame(1, 1), readnose=5 * E), "did you mean 'readnoise'"),
     ],

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from zeroframe.errors import NoFramesError, UsageError, ZeroframeWarning
 from zeroframe.fits import ImagePart, write_fits
@@ -116,7 +117,7 @@ def test_many_bad_files_make_one_readable_warning(tmp_path):
     assert len(texts) == 2
     assert texts[0].count("\n") == 10
     assert "and 20 more" in texts[0]
-    assert texts[1] == "no FITS files in the collection"
+    assert texts[1] == "no FITS files in the collection."
 
 
 def test_an_empty_collection_still_answers(tmp_path):
@@ -166,12 +167,32 @@ def test_keywords_are_the_columns(night):
     assert files.summary.colnames == ["file", "filter"]
     files.keywords = "*"
     assert "naxis1" in files.summary.colnames
+    files_of_all = ImageFileCollection(night)
     del files.keywords
     assert files.summary.colnames == ["file"]
     assert files.files_filtered(imagetyp="flat") == ["f2.fits"]  # any card, whether it is a column or not
     assert ImageFileCollection(night, keywords="imagetyp").keywords == ["file", "imagetyp"]
-    with pytest.raises(UsageError, match="either"):
-        ImageFileCollection(night, keywords=["*", "exptime"])
+    with_more = ImageFileCollection(night, keywords=["*", "exptime", "SEEING"])
+    assert with_more.keywords == with_more.summary.colnames == [*files_of_all.keywords, "SEEING"]
+    assert with_more.summary["SEEING"].mask.all()
+
+
+def test_columns_that_are_added_are_cards(night):
+    files = ImageFileCollection(night)
+    files.summary["quality"] = ["good", "bad", "good", "good", "bad"]
+    files.summary["FWHM"] = np.ma.MaskedArray([2.5, 3.0, 2.0, 4.0, 9.9], [0, 0, 0, 0, 1])
+    assert files.files_filtered(quality="good", fwhm="<3") == ["f0.fits", "f2.fits"]
+    assert files.files_filtered(FWHM=None) == ["f4.fits"]
+    assert files.files_filtered(regex_match=True, quality="^b") == ["f1.fits", "f4.fits"]
+    assert files.values("fwhm") == [2.5, 3.0, 2.0, 4.0, None]
+    assert files.keywords == files.summary.colnames
+    assert [name for _, name in files.data(quality="bad", return_fname=True)] == ["f1.fits", "f4.fits"]
+    files.sort("fwhm")
+    assert files.files == ["f2.fits", "f0.fits", "f1.fits", "f3.fits", "f4.fits"]
+    assert files.files_filtered(quality="bad") == ["f1.fits", "f4.fits"]
+    files.keywords = ["exptime", "quality"]  # takes the others away and keeps the table
+    assert set(files.summary.colnames) == {"file", "exptime", "quality"}
+    assert files.files_filtered(quality="bad") == ["f1.fits", "f4.fits"]
 
 
 def test_values(night):
@@ -258,10 +279,17 @@ def test_choosing(night, cards, numbers):
     assert files.summary["file"].mask.sum() == 0
 
 
-def test_a_card_that_is_nowhere_is_an_error_with_a_suggestion(night):
-    files = ImageFileCollection(night)
-    with pytest.raises(UsageError, match=r"no card 'imagetype' in any of the 5 headers; did you mean 'imagetyp'\?"):
-        files.files_filtered(imagetype="bias")
+def test_a_card_that_is_nowhere_finds_no_file_and_is_said_with_a_suggestion(night):
+    files = ImageFileCollection(night, keywords=["imagetyp", "seeing"])
+    said = r"no card 'imagetype' in any of the 5 headers; did you mean 'imagetyp'\?; no file"
+    with pytest.warns(AstropyUserWarning, match=said):
+        assert files.files_filtered(imagetype="bias", exptime=0.0) == []
+    with pytest.warns(ZeroframeWarning, match="no card 'seeing'"):  # a loop that waits for files goes on waiting
+        assert list(files.data(seeing="<2")) == []
+    with pytest.warns(ZeroframeWarning, match="no card 'seeing'|no FITS files") as caught:
+        assert files.filter(seeing="<2").files == []
+    assert len(caught) == 2
+    assert files.files_filtered(seeing=None, imagetyp="flat") == ["f2.fits"]
     with pytest.raises(UsageError, match="did you mean 'overwrite'"):
         files.ccds(overwite=True)  # when it is called, not when the loop begins
     with pytest.raises(UsageError, match=r"f2\.fits: the condition on filter fails for \"g'\""):

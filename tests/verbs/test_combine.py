@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.stats import mad_std
+from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ import naive
 from zeroframe.errors import (
     ArgumentError,
     AssumptionWarning,
+    FrameError,
     MemoryLimitError,
     MismatchError,
     NoFramesError,
@@ -537,7 +540,10 @@ def test_a_plain_average_depends_on_the_order_by_rounding_only(order):
 def test_progress_rises_to_one():
     told = []
     combine(
-        ccds_of(frames_of(6)), workers=3, mem_limit=limit_for_one_row(frames_of(6), "average"), progress=told.append
+        ccds_of(frames_of(6)),
+        workers=3,
+        mem_limit=limit_for_one_row(frames_of(6), "average") - 10 * SHAPE[0] * SHAPE[1],  # the result comes on top
+        progress=told.append,
     )
     assert told == sorted(told)
     assert told[-1] == 1.0
@@ -551,7 +557,7 @@ def test_too_little_memory():
     with pytest.raises(
         MemoryLimitError, match=r"memory limit of 0\.0 MB does not hold the result \(0\.0 MB\) and one row of 6"
     ):
-        combine(ccds_of(frames_of(6)), mem_limit=1000)
+        combine(ccds_of(frames_of(6)), mem_limit=100)
     big = ArrayStack([np.broadcast_to(np.float32(1), (4128, 2048))] * 25, [None] * 25, ("x",) * 25)
     with pytest.raises(
         MemoryLimitError, match=r"result \(84\.5 MB\) and one row of 25 frames \(0\.2 MB\); raise it to 85 MB"
@@ -577,10 +583,68 @@ def test_tiles_stay_within_the_limit(frames, ny, nx, threads, copies, room):
 
 
 def test_a_misspelt_argument_is_named():
-    # the spelling of a public notebook
-    with pytest.raises(ArgumentError, match=r"'signma_clip_dev_func'; did you mean 'sigma_clip_dev_func'\?") as caught:
-        combine(ccds_of(frames_of(2)), signma_clip_dev_func=mad_std)
+    with pytest.raises(ArgumentError, match=r"'sigma_clip_dev_fun'; did you mean 'sigma_clip_dev_func'\?") as caught:
+        combine(ccds_of(frames_of(2)), sigma_clip_dev_fun=mad_std)
     assert isinstance(caught.value, TypeError)
+
+
+def test_the_guides_misspelling_is_taken_for_what_it_means_and_said():
+    ccds = ccds_of(frames_of(6))
+    words = {"sigma_clip": True, "sigma_clip_low_thresh": 3, "sigma_clip_func": np.ma.median}
+    with pytest.warns(AstropyUserWarning, match="signma_clip_dev_func is misspelt"):
+        found = combine(ccds, signma_clip_dev_func=mad_std, **words)
+    assert_identical(found, combine(ccds, sigma_clip_dev_func=mad_std, **words))
+    assert (found.flags != combine(ccds, **words).flags).any()  # it is not the default
+
+
+@pytest.mark.parametrize("shape", [(40,), (3, 8, 9)])
+@pytest.mark.parametrize("words", [NOTEBOOK, {"method": "median"}, {"method": "sum", "clip_extrema": True}])
+def test_one_and_three_axes(shape, words):
+    pixels = np.random.default_rng(3).normal(100.0, 5.0, (6, *shape)).astype(np.float32)
+    mask = np.zeros(shape, bool)
+    mask[..., 2] = True
+    ccds = [CCDData(plane, unit="adu", mask=mask if number == 1 else None) for number, plane in enumerate(pixels)]
+    found = combine(ccds, **words)
+    # the same pixels as one long row
+    masks = [None if ccd.mask is None else ccd.mask.reshape(1, -1) for ccd in ccds]
+    flat = [CCDData(ccd.data.reshape(1, -1), unit="adu", mask=mask) for ccd, mask in zip(ccds, masks, strict=True)]
+    expected = combine(flat, **words)
+    assert found.shape == found.mask.shape == found.uncertainty.array.shape == found.flags.shape == shape
+    np.testing.assert_array_equal(found.data.ravel(), expected.data.ravel())
+    np.testing.assert_array_equal(found.flags.ravel(), expected.flags.ravel())
+    weights = np.random.default_rng(4).uniform(0.5, 2.0, pixels.shape)
+    if words.get("method", "average") == "average":
+        found = combine(ccds, weights=weights)
+        np.testing.assert_allclose(found.data[~mask], np.average(pixels, axis=0, weights=weights)[~mask], rtol=1e-6)
+
+
+def test_readers_words_are_astropys(tmp_path):
+    paths = []
+    for number, plane in enumerate(frames_of(3)):
+        hdus = [fits.PrimaryHDU(), fits.ImageHDU(plane, name="SCI"), fits.ImageHDU(plane * 0 + 9, name="OTHER")]
+        paths.append(tmp_path / f"{number}.fits")
+        fits.HDUList(hdus).writeto(paths[-1])
+    found = combine(paths, unit="adu", hdu=1, method="median")
+    np.testing.assert_allclose(found.data, np.median(frames_of(3), axis=0), rtol=1e-6)
+    with pytest.raises(ArgumentError, match="did you mean 'hdu'"):
+        combine(paths, hdus=1)
+
+
+def test_errors_and_warnings_are_those_that_notebooks_catch(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no such file") as caught:
+        combine([tmp_path / "none.fits"] * 2)
+    assert isinstance(pickle.loads(pickle.dumps(caught.value)), FrameError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    target = write(tmp_path / "there.fits", np.zeros((2, 2), np.float32))
+    with pytest.raises(OSError, match=r"there\.fits already exists") as caught:
+        combine(ccds_of(frames_of(2)), output_file=target)
+    assert isinstance(caught.value, OutputExistsError)
+    assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
+    with pytest.warns(AstropyUserWarning, match="adu is assumed"):
+        combine([target] * 2)
+    for wrong in (1, None):
+        with pytest.raises(ValueError, match="unrecognised input"):
+            combine(wrong)
 
 
 @pytest.mark.parametrize(
@@ -611,7 +675,7 @@ def test_arguments_that_make_no_sense(words, error, text):
     ("frames", "error", "text"),
     [
         ([], NoFramesError, "the list of frames is empty"),
-        (3, ArgumentError, "img_list must be a list"),
+        (3, UsageError, "unrecognised input for list of images: 3"),
         ([np.zeros((2, 2))], ArgumentError, "frame 1 must be a CCDData, not ndarray; wrap it"),
         (
             [CCDData(np.zeros((2, 2)), unit="adu"), CCDData(np.zeros((2, 3)), unit="adu")],
@@ -620,10 +684,10 @@ def test_arguments_that_make_no_sense(words, error, text):
         ),
         (
             [CCDData(np.zeros((2, 2)), unit="adu"), CCDData(np.zeros((2, 2)), unit="electron")],
-            UnitError,
-            "frame 2 is in",
+            TypeError,
+            "frame 2: is in",
         ),
-        ([CCDData(np.zeros((2, 2, 2)), unit="adu")], UsageError, "3 axes"),
+        ([CCDData(np.zeros((2, 2, 2, 2)), unit="adu")], UsageError, "4 axes"),
         ([CCDData(np.zeros((2, 2), dtype=complex), unit="adu")], ArgumentError, "complex128"),
     ],
 )

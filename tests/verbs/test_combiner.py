@@ -8,6 +8,7 @@ import pytest
 from astropy import units as u
 from astropy.nddata import CCDData
 from astropy.stats import mad_std
+from astropy.utils.exceptions import AstropyUserWarning
 
 from zeroframe import Combiner, combine
 from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UnitError, UsageError
@@ -178,8 +179,12 @@ def test_what_cannot_be_combined_is_refused():
     combiner = Combiner(frames)
     with pytest.raises(ArgumentError, match="did you mean 'maxiters'"):
         combiner.sigma_clipping(maxiter=3)
-    with pytest.raises(UsageError, match="leave nothing"):
+    with pytest.warns(AstropyUserWarning, match="leave nothing of 3 frames"):  # as ccdproc does, which says nothing
         combiner.clip_extrema(2, 1)
+    assert combiner.data_arr.mask.all()
+    combiner.scaling = np.ma.mean
+    assert combiner.average_combine().mask.all()
+    combiner = Combiner(frames)
     with pytest.raises(ArgumentError, match="numpy array"):
         combiner.weights = [1, 2, 3]
     with pytest.raises(UsageError, match="shape"):
@@ -188,3 +193,80 @@ def test_what_cannot_be_combined_is_refused():
         combiner.scaling = [1, 2]
     combiner.weights = None
     assert combiner.weights is None
+
+
+# --- what may be changed ---------------------------------------------------------------------------------------------
+
+
+def test_editing_data_arr_counts():
+    """Pixels and mask as ccdproc's: 21.0 where nobody looks at what was edited, 1.5 where somebody does."""
+    frames = [CCDData(np.full((2, 3), value, np.float32), unit="adu") for value in (1.0, 2.0, 60.0)]
+    ours, theirs = both(frames)
+    for combiner in (ours, theirs):
+        combiner.data_arr.mask[2] = True
+    assert_same(ours.average_combine(), theirs.average_combine())
+    assert (ours.average_combine().data == 1.5).all()
+    assert (frames[2].data == 60.0).all()
+    for combiner in both(frames):
+        combiner.data_arr[2, 0, 1] = 3.0
+        combiner.data_arr[0, 1, 1] = np.ma.masked
+        combiner.data_arr.data[1, 0, 0] = -40.0
+        combiner.minmax_clipping(min_clip=0, max_clip=50)
+        found = combiner.average_combine()
+        assert found.data[0].tolist() == [1.0, 2.0, 1.5]
+        assert found.data[1].tolist() == [1.5, 2.0, 1.5]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_edits_before_each_step_are_those_of_ccdproc(seed):
+    random = np.random.default_rng(seed)
+    ours, theirs = both(frames_of(12, seed))
+    places = random.integers(0, [12, 7, 9], (20, 3))
+    for combiner in (ours, theirs):
+        combiner.data_arr[tuple(places[:10].T)] = 1000.5
+        combiner.sigma_clipping(low_thresh=3, high_thresh=3, func="median", dev_func="mad_std")
+        combiner.data_arr.mask[tuple(places[10:].T)] = True
+    np.testing.assert_array_equal(ours.data_arr.mask, theirs.data_arr.mask)
+    assert_same(ours.average_combine(), theirs.average_combine())
+    assert_same(ours.median_combine(), theirs.median_combine())
+    ours.data_arr = np.ma.MaskedArray(np.ma.getdata(ours.data_arr) * 2)  # another array, without a mask
+    assert_same(ours.average_combine(), _doubled(theirs).average_combine())
+
+
+def _doubled(combiner):
+    combiner.data_arr = np.ma.MaskedArray(np.ma.getdata(combiner.data_arr) * 2, np.zeros(combiner.data_arr.shape, bool))
+    return combiner
+
+
+@pytest.mark.parametrize("shape", [(30,), (4, 5, 6)])
+def test_frames_of_one_and_three_axes(shape):
+    ours, theirs = both(frames_of_any(8, shape))
+    for combiner in (ours, theirs):
+        combiner.scaling = lambda values: 1000.0 / np.ma.average(values)
+        combiner.minmax_clipping(min_clip=100, max_clip=5000)
+    assert ours.scaling.shape == theirs.scaling.shape == (8,) + (1,) * len(shape)
+    for method in ("median_combine", "average_combine", "sum_combine"):
+        assert_same(getattr(ours, method)(), getattr(theirs, method)())
+        assert getattr(ours, method)().shape == shape
+    assert_same(ours.average_combine(np.ma.mean), theirs.average_combine(np.ma.mean))
+    # weights of frames that are no images ccdproc cannot spread
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, 8)
+    expected = np.ma.average(ours.data_arr * ours.scaling, axis=0, weights=weights)
+    ours.weights = weights
+    np.testing.assert_allclose(ours.average_combine().data, expected, rtol=1e-12)
+    np.testing.assert_allclose(ours.average_combine(sum_func=np.ma.sum).data, expected, rtol=1e-12)
+    ours.weights = np.broadcast_to(weights.reshape(-1, *(1,) * len(shape)), (8, *shape)).copy()
+    np.testing.assert_allclose(ours.average_combine().data, expected, rtol=1e-12)
+
+
+def frames_of_any(count, shape):
+    values = np.random.default_rng(2).normal(1000, 4, (count, *shape))
+    values[0].flat[0], values[-1].flat[7] = 60000, 0
+    return [CCDData(plane, unit="adu") for plane in values]
+
+
+def test_a_scaling_that_is_one_number_is_a_type_error():
+    combiner = Combiner(frames_of(3))
+    with pytest.raises(TypeError, match="scaling is 5"):
+        combiner.scaling = 5
+    assert combiner.scaling is None

@@ -115,7 +115,7 @@ def test_input_is_never_changed():
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
-        (lambda: ccdmask(np.ones((3, 3))), ArgumentError, "ratio must be a CCDData"),
+        (lambda: ccdmask(np.ones((3, 3))), UsageError, "ratio must be a CCDData"),
         (lambda: ccdmask(CCDData(np.ones(3), unit="")), UsageError, "an image has two"),
         (lambda: ccdmask(ratio(), ncmed=0), UsageError, "ncmed is 0"),
         (lambda: ccdmask(ratio(), hsigma=0), UsageError, "hsigma is 0"),

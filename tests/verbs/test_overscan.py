@@ -165,7 +165,7 @@ def test_what_the_header_says():
     assert fitted.meta["OVERSCAN"] == "[51:60,1:40] Polynomial1D mean"
     assert "OVERSCAN" not in subtract_overscan(ccd, ccd[:, 50:], add_keyword=False).meta
     assert "OVERSCAN" not in subtract_overscan(ccd, ccd[:, 50:], add_keyword=None).meta
-    assert subtract_overscan(ccd, ccd[:, 50:], add_keyword="oscan").meta["OSCAN"] is True
+    assert subtract_overscan(ccd, ccd[:, 50:], add_keyword="oscan").meta["OSCAN"] is None
     assert subtract_overscan(ccd, ccd[:, 50:], add_keyword={"oscan": 3}).meta["OSCAN"] == 3
 
 

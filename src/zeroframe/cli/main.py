@@ -21,6 +21,7 @@ import typer
 from zeroframe import __version__
 from zeroframe.cli.console import Screen, harmless_cell, say
 from zeroframe.cli.documents import document_of, print_json
+from zeroframe.cli.library import library_app
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
 from zeroframe.cli.options import (
@@ -222,6 +223,7 @@ def _options(
 
 
 add_night_commands(app)
+app.add_typer(library_app)
 
 
 @app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
@@ -424,7 +426,12 @@ def list_folder(
 @app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
 def simulate(
     camera: Annotated[
-        str, typer.Argument(metavar="CAMERA", help="palomar-lfc, apogee-cg16m, or osc-cmos, a colour camera.")
+        str,
+        typer.Argument(
+            metavar="CAMERA",
+            help="palomar-lfc, apogee-cg16m, or osc-cmos, a colour camera; of several amplifiers "
+            "two-amp-spectrograph, quad-mef, sixteen-mef or four-chip-mosaic.",
+        ),
     ],
     directory: Annotated[Path, typer.Argument(metavar="DIR", parser=local_path, help="Folder for the raw frames.")],
     frames: Annotated[int, typer.Option(min=1, metavar="N", help="How many biases.")] = 6,
@@ -485,5 +492,5 @@ def fetch(
     return OK
 
 
-for _command in app.registered_commands:
+for _command in (*app.registered_commands, *library_app.registered_commands):
     _command.cls = LoggedCommand

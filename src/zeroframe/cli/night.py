@@ -11,6 +11,7 @@ import typer
 
 from zeroframe.cli.calibrate import NightResources, carried_out, carry_out_plan
 from zeroframe.cli.documents import document_of, print_json
+from zeroframe.cli.library import add_results, prepare_library
 from zeroframe.cli.options import (
     COMBINE,
     OK,
@@ -18,6 +19,7 @@ from zeroframe.cli.options import (
     WRITE,
     CalibrationsAsked,
     Camera,
+    Cards,
     Check,
     ClipAsked,
     Cluster,
@@ -26,6 +28,9 @@ from zeroframe.cli.options import (
     IgnoreChecksums,
     Interpolate,
     Json,
+    Kinds,
+    LibraryAdd,
+    LibraryAsked,
     MemLimit,
     MethodAsked,
     Out,
@@ -35,6 +40,7 @@ from zeroframe.cli.options import (
     OverscanOrder,
     Overwrite,
     OwnMask,
+    Recurse,
     RejectAsked,
     Report,
     SpreadAsked,
@@ -89,21 +95,21 @@ _COMMANDS = {
     "bias": (
         (
             "Calibrate the biases of a folder, and combine them into OUT/combined_bias.fits.\n\n"
-            "Other frames are left alone, and folders within RAW are not entered."
+            "Other frames are left alone. Folders within RAW are entered, and found again in OUT."
         ),
         "zeroframe bias RAW -o OUT --overscan '\\[2056:2080,:]' --trim '\\[1:2048,:]'",
     ),
     "dark": (
         (
             "Calibrate the darks of a folder with its biases, and combine those of one exposure.\n\n"
-            "Other frames are left alone, and folders within RAW are not entered."
+            "Other frames are left alone. Folders within RAW are entered, and found again in OUT."
         ),
         "zeroframe dark RAW -o OUT",
     ),
     "flat": (
         (
             "Calibrate the flats of a folder with its biases and darks, and combine those of one filter.\n\n"
-            "Other frames are left alone, and folders within RAW are not entered."
+            "Other frames are left alone. Folders within RAW are entered, and found again in OUT."
         ),
         "zeroframe flat RAW -o OUT",
     ),
@@ -140,6 +146,8 @@ def _command(job: str) -> Callable[..., int]:
         overscan_order: OverscanOrder = None,
         own_mask: OwnMask = None,
         calibrations: CalibrationsAsked = None,
+        library: LibraryAsked = None,
+        library_add: LibraryAdd = False,
         interpolate: Interpolate = None,
         method: MethodAsked = None,
         clip: ClipAsked = None,
@@ -147,6 +155,9 @@ def _command(job: str) -> Callable[..., int]:
         reject_outliers: RejectAsked = None,
         combine: Combine = None,
         recipe: Recipe = None,
+        kind: Kinds = None,
+        card: Cards = None,
+        recurse: Recurse = True,
         compress: CompressAsked = None,
         overwrite: Overwrite = False,
         dry_run: DryRun = False,
@@ -169,6 +180,7 @@ def _command(job: str) -> Callable[..., int]:
             "overscan_order": overscan_order,
             "own_mask": own_mask,
             "calibrations": calibrations or None,
+            "library": library,
             "interpolate": interpolate,
             "method": method,
             "clip": clip,
@@ -176,18 +188,32 @@ def _command(job: str) -> Callable[..., int]:
             "reject_outliers": reject_outliers,
             "combine": combine,
             "compress": compress,
+            "kind": kind,
+            "card": card,
         }
         on = None if dry_run else cluster
         means = NightResources(
             dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
         )
-        return _carried_out(job, raw, out, _recipe_of(job, recipe, said), means, by_night=by_night, overwrite=overwrite)
+        wanted = _recipe_of(job, recipe, said)
+        if library_add:
+            prepare_library(wanted, by_night=by_night)
+        code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
+        return max(code, add_results(out, wanted, code, means)) if library_add and not dry_run else code
 
     return run
 
 
 def _carried_out(
-    job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, by_night: bool, overwrite: bool
+    job: str,
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
+    means: NightResources,
+    *,
+    by_night: bool,
+    overwrite: bool,
+    recurse: bool,
 ) -> int:
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.planning.asking import planned
@@ -198,7 +224,10 @@ def _carried_out(
         from zeroframe.cli.nights import carry_out_nights
 
         return carry_out_nights(job, raw, out, recipe, means, overwrite=overwrite)
-    plan = planned(*(job, raw, out, recipe), overwrite=overwrite, mem_limit_bytes=means.limit, workers=means.workers)
+    plan = planned(
+        *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=means.limit,
+        workers=means.workers,
+    )  # fmt: skip
     with executor_of(means.cluster, raw, out) as executor:
         screen = NightScreen(sys.stderr if means.json else None)
         code, ended = carry_out_plan(plan, means, screen, executor)

@@ -6,7 +6,7 @@ import re
 
 from zeroframe.fits.cards import CARD_SIZE, Cards
 
-__all__ = ["card_groups", "image_cards", "inherited_cards", "is_structural"]
+__all__ = ["card_groups", "cards_from", "image_cards", "inherited_cards", "is_structural"]
 
 # What describes the bytes of one HDU and not the exposure: never handed from one HDU to another.
 # fmt: off
@@ -80,7 +80,7 @@ def image_cards(table: Cards) -> Cards:
         kept = keyword in ("BSCALE", "BZERO", "BLANK", "INHERIT")
         if kept or not (is_structural(keyword) or unnamed):
             made.append(text)
-    return _cards(made)
+    return cards_from(made)
 
 
 def inherited_cards(primary: Cards, extension: Cards) -> Cards:
@@ -109,8 +109,9 @@ def inherited_cards(primary: Cards, extension: Cards) -> Cards:
     ]
     while added and not added[-1].strip():
         added.pop()
-    return _cards([text for _, text in own] + added) if added else extension
+    return cards_from([text for _, text in own] + added) if added else extension
 
 
-def _cards(texts: list[str]) -> Cards:
+def cards_from(texts: list[str]) -> Cards:
+    """Return a header of cards of 80 characters, or a multiple of it."""
     return Cards("".join([*texts, "END".ljust(CARD_SIZE)]).encode("latin-1"))

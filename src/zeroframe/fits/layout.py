@@ -51,6 +51,8 @@ class ImageLayout:
         Where the data begin in the unwrapped stream, in bytes.
     tile_compressed : bool
         True for an image kept as compressed tiles in a table; `bitpix` and `shape_yx` are the image's.
+    images : int
+        How many images of the file stand in it, one above the other; see `zeroframe.fits.stacked`.
     """
 
     bitpix: int
@@ -60,6 +62,12 @@ class ImageLayout:
     blank: int | None
     data_offset: int
     tile_compressed: bool
+    images: int = 1
+
+    @property
+    def in_one_piece(self) -> bool:
+        """Whether the pixels stand in the file (once it is unwrapped) as they are, row after row."""
+        return self.images == 1 and not self.tile_compressed
 
     @property
     def dtype(self) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import DamagedError, FrameError, HeaderWarning, UsageError
+from zeroframe.errors import DamagedError, FrameError, HeaderWarning, UnsupportedError, UsageError
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.decode import decode_pixels
 from zeroframe.fits.fingerprint import FileMark, Fingerprint
 from zeroframe.fits.layout import Hdu, ImageLayout, padded
-from zeroframe.fits.scan import FrameFile, cut_off_clause, is_called, refuse_blown_up, walk
+from zeroframe.fits.part_paths import PartPath
+from zeroframe.fits.scan import FrameFile, cut_off_clause, is_called, refuse_blown_up, scan, walk
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Source, open_source, open_source_descriptor, read_failed
 from zeroframe.fits.tiles_read import check_tiles, decompress_tiles
@@ -121,6 +122,8 @@ def read_raw(
         When something is odd about the file though no pixel is lost: bytes behind the end, or a header that was changed
         after CHECKSUM was written.
     """
+    if isinstance(path, PartPath) and path.extensions:
+        return _read_part(path, into=into, check_sums=check_sums, with_mark=with_mark)
     hdus: list[Hdu] = []
     read: tuple[Hdu, np.ndarray[Any, Any], ImageLayout] | None = None
     with open_source(path) as source:
@@ -133,13 +136,7 @@ def read_raw(
             if wanted and layout is not None and len(layout.shape_yx) <= 2:
                 read = (hdu, *_read_image(source, hdu, layout, into, check_sums=check_sums))
         frame = FrameFile(source.path, source.encoding, tuple(hdus), tuple(source.remarks))
-        if source.cut_off:
-            raise DamagedError(
-                source.path,
-                f"its {source.encoding} data are cut off: they end after {source.position:,} unpacked bytes, "
-                "before their own end mark",
-                _COPY_AGAIN,
-            )
+        _refuse_cut_off(source)
         mark = None if fingerprint is None else fingerprint.finish()
         after = source.status()
     chosen = frame.image(ext)
@@ -151,6 +148,73 @@ def read_raw(
     for remark in source.remarks:
         warnings.warn(f"{frame.path}: {remark}", HeaderWarning, stacklevel=2)
     return RawImage(frame.path, frame.cards_of(chosen), read[2], read[1], mark, tuple(source.remarks))
+
+
+def _refuse_cut_off(source: Source) -> None:
+    if source.cut_off:
+        raise DamagedError(
+            source.path,
+            f"its {source.encoding} data are cut off: they end after {source.position:,} unpacked bytes, "
+            "before their own end mark",
+            _COPY_AGAIN,
+        )
+
+
+def _read_part(
+    path: PartPath,
+    *,
+    into: memoryview | np.ndarray[Any, Any] | None,
+    check_sums: bool,
+    with_mark: bool,
+) -> RawImage:
+    """Read some images of a file, as one in which they stand one above the other."""
+    expected = scan(path)
+    image = expected.image()
+    layout = image.layout
+    if layout is None:
+        raise UnsupportedError(path, "holds no image", "leave it out")
+    hdus: list[Hdu] = []
+    pixels: np.ndarray[Any, Any] | None = None
+    row = 0
+    with open_source(path.file) as source:
+        before = source.status()
+        fingerprint = Fingerprint(source) if with_mark else None
+        for hdu in walk(source):
+            hdus.append(hdu)
+            if hdu.index not in path.extensions or hdu.layout is None:
+                continue
+            if pixels is None:
+                pixels = _whole_buffer(source, layout, into)
+            ny, nx = hdu.layout.shape_yx
+            own = pixels[row : row + ny, :nx]
+            found, coded = _read_image(
+                source, hdu, hdu.layout, own if own.flags.c_contiguous else None, check_sums=check_sums
+            )
+            if found.dtype != pixels.dtype:  # of floats in tiles, which are decompressed to native ones
+                pixels = pixels.astype(found.dtype)
+                layout = replace(coded, shape_yx=layout.shape_yx, images=layout.images)
+            if not np.shares_memory(found, pixels):
+                pixels[row : row + ny, :nx] = found
+            row += ny
+        _refuse_cut_off(source)
+        mark = None if fingerprint is None else fingerprint.finish()
+        after = source.status()
+    frame = FrameFile(source.path, source.encoding, tuple(hdus)).part(path)
+    if not is_unchanged(before, after) or pixels is None or frame.cards.text != expected.cards.text:
+        raise FrameError(path, "was changed while it was read", "run again")
+    for remark in source.remarks:
+        warnings.warn(f"{path}: {remark}", HeaderWarning, stacklevel=3)
+    layout = replace(layout, tile_compressed=False) if layout.tile_compressed else layout
+    return RawImage(path, frame.cards, layout, pixels, mark, tuple(source.remarks))
+
+
+def _whole_buffer(
+    source: Source, layout: ImageLayout, into: memoryview | np.ndarray[Any, Any] | None
+) -> np.ndarray[Any, Any]:
+    """Return memory for all pixels, zero where an image is narrower than another."""
+    buffer = _buffer(source.path, layout.byte_count, into)
+    buffer[:] = 0
+    return buffer.view(layout.dtype).reshape(layout.shape_yx)
 
 
 def read_band(
@@ -179,7 +243,7 @@ def read_band(
         When the file ends before these rows do.
     """
     layout = hdu.layout
-    if layout is None or layout.tile_compressed or frame.encoding != "plain":
+    if layout is None or not layout.in_one_piece or frame.encoding != "plain":
         raise UsageError(f"{frame.path}: rows can be read only from an image that is not compressed; use read_raw")
     start, stop, step = rows.indices(layout.shape_yx[0])
     row_bytes = layout.byte_count // layout.shape_yx[0]

@@ -9,6 +9,8 @@ from zeroframe.errors import DamagedError, FrameError, HeaderError, UnsupportedE
 from zeroframe.fits.astropy_headers import inherited_cards
 from zeroframe.fits.cards import ABRIDGED_BYTES, BLOCK_SIZE, CARD_SIZE, Cards, find_end
 from zeroframe.fits.layout import Hdu, hdu_from_header, padded
+from zeroframe.fits.part_paths import PartPath
+from zeroframe.fits.stacked import stacked
 from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.fits.streams import FIRST_READ, Encoding, Source, not_fits, open_source
 
@@ -35,6 +37,10 @@ _MOST_BYTES_OF_HEADERS = 12_000 * BLOCK_SIZE
 _UNLIKELY_RATIO, _UNLIKELY_BYTES = 200, 1 << 28
 _TEXT = bytes(range(32, 127)) + b"\0"
 _COMPANIONS = ("MASK", "UNCERT", "COUNTS")  # what CCDData and zeroframe write beside an image
+_HOW_TO_SPLIT = (
+    "split it into a file for each plane, with astropy: for n, plane in enumerate(fits.getdata(FILE)): "
+    "fits.writeto(f'{n:04d}.fits', plane, fits.getheader(FILE))"
+)
 _COPY_AGAIN = "copy it again from where it came from"
 
 
@@ -46,8 +52,8 @@ class FrameFile:
     ----------
     path : pathlib.Path
         The file.
-    encoding : {'plain', 'gzip', 'bzip2'}
-        What wraps it.
+    encoding : {'plain', 'gzip', 'bzip2', 'converted'}
+        What wraps it; 'converted': it is of another format, and read as FITS.
     hdus : tuple of Hdu
         Every HDU in order; only the first when scanned with ``first_only``.
     remarks : tuple of str
@@ -87,6 +93,39 @@ class FrameFile:
         """The header of the one image, completed by the primary header, which it is where there is no one image."""
         images = self._images()
         return self.cards_of(images[0]) if len(images) == 1 else self.hdus[0].cards
+
+    def part(self, path: PartPath) -> FrameFile:
+        """Return some images of this file seen as a file of its own: one image, in which they stand above each other.
+
+        Parameters
+        ----------
+        path : PartPath
+            Which images.
+
+        Returns
+        -------
+        FrameFile
+            Of one image, of one extension that extension.
+
+        Raises
+        ------
+        FrameError
+            When the file does not have them.
+        UnsupportedError
+            When they are stored in different ways.
+        """
+        known = {hdu.index: hdu for hdu in self.hdus}
+        missing = [number for number in path.extensions if number not in known]
+        if missing:
+            raise FrameError(path, f"has no extension {missing[0]}", f"it holds {self._contents(self.hdus)}")
+        image = stacked(path, [known[number] for number in path.extensions])
+        hdus = (image,) if image.index == 0 else (replace(self.hdus[0], layout=None), image)
+        return replace(self, path=path, hdus=hdus)
+
+    @property
+    def images(self) -> tuple[Hdu, ...]:
+        """The HDUs that hold an image; those that go with another one (MASK, UNCERT, COUNTS) are left out."""
+        return tuple(self._images())
 
     def cards_of(self, hdu: Hdu) -> Cards:
         """Return the header of an HDU, completed by the primary header as `inherited_cards` does."""
@@ -131,10 +170,7 @@ class FrameFile:
         if layout is None:
             raise UnsupportedError(self.path, f"holds no image ({self._contents(self.hdus)})", "leave it out")
         if len(layout.shape_yx) > 2:
-            size = " x ".join(map(str, layout.shape_yx[::-1]))
-            raise UnsupportedError(
-                self.path, f"is a cube of {size} pixels, which is not supported yet", "split it into images of two axes"
-            )
+            raise UnsupportedError(self.path, _cube_words(layout.shape_yx), _HOW_TO_SPLIT)
         return found[0]
 
     def _images(self) -> Sequence[Hdu]:
@@ -146,6 +182,13 @@ class FrameFile:
     def _contents(self, hdus: tuple[Hdu, ...]) -> str:
         listed = [f"{hdu.index} {hdu.name!r}" if hdu.name else str(hdu.index) for hdu in hdus]
         return "extensions " + ", ".join(listed[:20]) + (f" and {len(listed) - 20} more" if len(listed) > 20 else "")
+
+
+def _cube_words(shape: tuple[int, ...]) -> str:
+    """Say what a cube is: three planes are a picture that was developed, as a rule."""
+    size = " x ".join(map(str, shape[::-1]))
+    colours = ", three planes as of a colour picture that was developed already" if shape[0] == 3 else ""
+    return f"is a cube of {size} pixels{colours}, and only images of two axes can be used"
 
 
 def scan(path: str | os.PathLike[str], *, first_only: bool = False) -> FrameFile:
@@ -178,6 +221,8 @@ def scan(path: str | os.PathLike[str], *, first_only: bool = False) -> FrameFile
         When the file cannot be opened.
     """
     path = as_path(path)
+    if isinstance(path, PartPath) and path.extensions:
+        return scan(path.file).part(path)
     if isinstance(path, UrlPath):
         from zeroframe.fits.store.ranges import scan_in_place
 
@@ -213,7 +258,7 @@ def looks_like_fits(path: str | os.PathLike[str]) -> bool:
 
             return begins_as_fits(path)
         with open_source(path) as source:
-            return source.read(9) == b"SIMPLE  ="
+            return source.encoding == "converted" or source.read(9) == b"SIMPLE  ="
     except FrameError:
         return False
 

@@ -16,6 +16,7 @@ from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.igzip import gzip_compressor
 from zeroframe.fits.layout import padded
 from zeroframe.fits.parts import StoredForm, stored_bytes, stored_form
+from zeroframe.fits.tables import TablePart, table_buffers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,14 +30,14 @@ _TILE_BYTES = 1 << 16
 _DEFAULT_NAME = "COMPRESSED_IMAGE"
 
 
-def tiled_buffers(path: Path, parts: Sequence[ImagePart]) -> Iterator[bytes | memoryview]:
+def tiled_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterator[bytes | memoryview]:
     """Yield a file of compressed images: an empty primary HDU, then one table for each part.
 
     Parameters
     ----------
     path : pathlib.Path
         The file, for messages.
-    parts : sequence of ImagePart
+    parts : sequence of ImagePart or TablePart
         The images. A part without data, or with an empty array, is written as an image extension without data.
 
     Yields
@@ -46,6 +47,9 @@ def tiled_buffers(path: Path, parts: Sequence[ImagePart]) -> Iterator[bytes | me
     """
     yield finished_header(mandatory_cards(8, (), 0, primary=True, extend=True), 0)
     for part in parts:
+        if isinstance(part, TablePart):
+            yield from table_buffers(part)
+            continue
         try:
             described = described_cards(part.header, part.name)
         except ValueError as error:

@@ -17,6 +17,7 @@ from zeroframe.fits.igzip import gzip_compressor
 from zeroframe.fits.layout import padded
 from zeroframe.fits.parts import StoredForm, stored_chunks, stored_form
 from zeroframe.fits.store.names import as_path
+from zeroframe.fits.tables import TablePart, table_buffers
 from zeroframe.fits.tiles_write import tiled_buffers
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class ImagePart:
 
 def write_fits(
     path: str | os.PathLike[str],
-    parts: Sequence[ImagePart],
+    parts: Sequence[ImagePart | TablePart],
     *,
     compress: Compression = "none",
     overwrite: Overwrite = False,
@@ -74,8 +75,8 @@ def write_fits(
     ----------
     path : path-like
         The name, used as it is: the suffix is the caller's. Its folder must be there.
-    parts : sequence of ImagePart
-        At least one.
+    parts : sequence of ImagePart or TablePart
+        At least one; the first an image.
     compress : {'none', 'gzip', 'rice'}
         ``'gzip'``: the whole file at level 1. ``'rice'``: tiles in a binary table behind an empty primary HDU, as fpack
         writes them. Nothing is lost: integers of up to 32 bits by Rice, floats and 64-bit integers by GZIP_2 (bytes
@@ -122,9 +123,12 @@ def write_fits(
         return os.fstat(descriptor).st_size
 
 
-def _image_buffers(path: Path, parts: Sequence[ImagePart]) -> Iterator[bytes | memoryview]:
+def _image_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterator[bytes | memoryview]:
     """Yield what stands in the file, one HDU after the other."""
     for index, part in enumerate(parts):
+        if isinstance(part, TablePart):
+            yield from table_buffers(part)
+            continue
         try:
             described = described_cards(part.header, part.name)
         except ValueError as error:

@@ -201,7 +201,7 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe, colours: ColourPattern
         if stale in header:
             del header[stale]
     if recipe.assembles:
-        _say_assembled(header, recipe, raw.layout.shape_yx)
+        _say_assembled(header, recipe, raw.layout)
     else:
         (region,) = recipe.regions
         if region.overscan is not None:
@@ -225,11 +225,14 @@ def _turned(region: Region, shape_yx: tuple[int, ...]) -> Piece:
     return Piece(cut, (part.to_x, part.to_y), (part.flip_x, part.flip_y))
 
 
-def _say_assembled(header: HeaderDraft, recipe: FrameRecipe, shape_yx: tuple[int, ...]) -> None:
+def _say_assembled(header: HeaderDraft, recipe: FrameRecipe, layout: ImageLayout) -> None:
     """Say in a header that the image was assembled of the regions of several amplifiers, and make it true for it."""
-    regions = recipe.regions
+    regions, shape_yx = recipe.regions, layout.shape_yx
     pieces = [_turned(region, shape_yx) for region in regions]
-    of_one = assembled_cards(header, pieces, recipe.shape_yx(shape_yx))
+    # of images that stand one above the other, coordinates are those of the lowest
+    lowest = min(range(len(pieces)), key=lambda number: pieces[number].cut.ranges[1].ends())
+    of = lowest if layout.images > 1 else None
+    of_one = assembled_cards(header, pieces, recipe.shape_yx(shape_yx), of)
     for line in recipe.words():  # no line of the program's own: it is true of what is combined of such frames, too
         header.add_history(_ascii(line))
     if of_one is not None and "CRPIX1" in header:

@@ -169,6 +169,8 @@ class Subtracted:
         What was odd about a strip.
     pixels : int
         How many are kept.
+    levels_adu : tuple of float
+        Mean level of each region, in their order.
     """
 
     mean_adu: float = 0.0
@@ -176,6 +178,7 @@ class Subtracted:
     smoothed_lines: int = 1
     remarks: tuple[str, ...] = ()
     pixels: int = 0
+    levels_adu: tuple[float, ...] = ()
 
     def and_of(self, levels: FrameLevels, pixels: int, name: str) -> Subtracted:
         """Return the same with those of one more region; ``pixels`` are kept of it."""
@@ -188,6 +191,7 @@ class Subtracted:
             min(self.smoothed_lines, levels.smoothed_lines) if self.pixels else levels.smoothed_lines,
             (*self.remarks, *remarks),
             whole,
+            (*self.levels_adu, levels.mean_adu),
         )
 
 

@@ -72,6 +72,10 @@ class Amplifier:
         """Return it in binned pixels; raises `SectionError` where a section holds no whole one."""
         return self._with_sections(lambda _, section: section.bin(*factors_xy))
 
+    def shifted(self, dx: int, dy: int) -> Amplifier:
+        """Return it as it stands in an image that begins so many pixels further left and below; its place stays."""
+        return self._with_sections(lambda name, section: section if name == "place" else section.shift(dx, dy))
+
     def resolved(self, shape_yx: tuple[int, ...]) -> Amplifier:
         """Return it with every end of its sections a number; raises `CameraError` where one lies outside the image."""
 

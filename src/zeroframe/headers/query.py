@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import ArgumentError, AssumptionWarning, UsageError, nearest_name
+from zeroframe.errors import ArgumentError, AssumptionWarning, UsageError
 
 if TYPE_CHECKING:
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.columns import HeaderColumns
 
-__all__ = ["Condition", "condition", "parse_where", "select"]
+__all__ = ["Condition", "condition", "parse_where", "select", "unknown_cards"]
 
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?\s*\Z", re.ASCII)
 _PREFIX = re.compile(r"\s*(!=|==|>=|<=|[<>!=])\s*(.*)\Z", re.DOTALL)
@@ -115,7 +115,6 @@ def select(
     wanted: Iterable[tuple[str, object]],
     *,
     regex: bool = False,
-    also_known: Iterable[str] = (),
 ) -> list[int]:
     """Return the rows of the files that fulfil all conditions.
 
@@ -127,8 +126,6 @@ def select(
         Keywords, ``'file'`` among them, and what `condition` understands.
     regex : bool
         As in `condition`.
-    also_known : iterable of str
-        Words to be suggested where a keyword is not known.
 
     Returns
     -------
@@ -138,18 +135,35 @@ def select(
     Raises
     ------
     UsageError
-        When no header has such a card, unless that is what the condition asks for; and when a function fails.
+        When a condition cannot be understood, or a function fails.
     """
     rows = list(range(len(headers)))
     for keyword, value in wanted:
         made = condition(value, regex=regex)
-        if not made.asks_for_missing:
-            _refuse_unknown(headers, keyword, also_known)
         column = headers.column(keyword)
         rows = [row for row in rows if _fulfils(made, column[row], keyword, headers.paths[row])]
         if keyword.lower().startswith(_FILTER_WORDS):
             _say_spellings(keyword, value, [column[row] for row in rows])
     return rows
+
+
+def unknown_cards(headers: HeaderColumns, wanted: Iterable[tuple[str, object]], *, regex: bool = False) -> list[str]:
+    """Return the cards that conditions are on and that no header has, unless that is what the condition asks for.
+
+    Parameters
+    ----------
+    headers, wanted, regex
+        As in `select`.
+
+    Returns
+    -------
+    list of str
+        Empty where there is no header at all.
+    """
+    if not len(headers):
+        return []
+    lacking = [(keyword, value) for keyword, value in wanted if not headers.has(keyword)]
+    return [keyword for keyword, value in lacking if not condition(value, regex=regex).asks_for_missing]
 
 
 def _say_spellings(keyword: str, wanted: object, found: Sequence[CardValue]) -> None:
@@ -319,14 +333,6 @@ def _as_number(text: str) -> int | float | None:
         return int(text)  # exact beyond 2**53
     except ValueError:
         return float(text.upper().replace("D", "E"))
-
-
-def _refuse_unknown(headers: HeaderColumns, keyword: str, also_known: Iterable[str]) -> None:
-    if headers.has(keyword) or not len(headers):
-        return
-    count = "the one header" if len(headers) == 1 else f"any of the {len(headers):,} headers"
-    hint = nearest_name(keyword, [*headers.keywords, *also_known])
-    raise UsageError(f"there is no card {keyword!r} in {count}{hint}")
 
 
 def _fulfils(made: Condition, value: CardValue, keyword: str, path: str) -> bool:

@@ -130,7 +130,9 @@ class Piece:
         )
 
 
-def assembled_cards(header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[int, int]) -> int | None:
+def assembled_cards(
+    header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[int, int], of: int | None = None
+) -> int | None:
     """Make the cards of a header true for an image that was assembled of pieces of a larger one, in place.
 
     Parameters
@@ -141,12 +143,15 @@ def assembled_cards(header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[i
         What it is assembled of.
     shape_yx : tuple of int
         Of the assembled image.
+    of : int, optional
+        The piece for which coordinates of the header are true; by default that in which the reference pixel stands, or
+        to which it is nearest.
 
     Returns
     -------
     int or None
-        The piece whose world coordinates the header has now: that in which the reference pixel stands, or to which it
-        is nearest. None where all pieces have moved alike, so that they are true for all.
+        The piece whose world coordinates the header has now. None where all pieces have moved alike: they are true for
+        all.
 
     Notes
     -----
@@ -166,8 +171,8 @@ def assembled_cards(header: Metadata, pieces: Sequence[Piece], shape_yx: tuple[i
     ny, nx = shape_yx
     set_card(header, "DATASEC", f"[1:{nx},1:{ny}]")
     reference = [_number(header.get(f"CRPIX{axis}"), None) for axis in (1, 2)]
-    number = 0
-    if None not in reference:
+    number = of or 0
+    if of is None and None not in reference:
         far = [piece.distance([at for at in reference if at is not None]) for piece in pieces]
         number = far.index(min(far))
     moves = {tuple(piece.shift(axis)[::2] for axis in (0, 1)) for piece in pieces}

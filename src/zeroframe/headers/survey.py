@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,14 @@ from zeroframe.errors import (
 from zeroframe.fits import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.inputs import Identity, identities_above
+from zeroframe.fits.part_paths import PartPath, file_of, part_path
 from zeroframe.fits.scan import refuse_blown_up
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path
+from zeroframe.headers.amplifier_words import may_say_amplifiers
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
+from zeroframe.headers.geometry import FoundDetector, detectors_in
+from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -60,12 +64,21 @@ class RawFrame:
         What they say.
     problem : FrameError or None
         Why it cannot be used; its headers may still be readable (several images in one file).
+    found : FoundDetector or None
+        What the headers say of its amplifiers, where they speak of several; of a file of several detectors there is
+        one such for each, and ``path`` names the part of the file (`zeroframe.fits.part_paths`).
     """
 
     path: Path
     frame: FrameFile | None
     facts: FrameFacts | None
     problem: FrameError | None
+    found: FoundDetector | None = None
+
+    @property
+    def detector(self) -> str:
+        """Name of the detector; empty where the file holds only one."""
+        return "" if self.found is None else self.found.name
 
     @property
     def layout(self) -> ImageLayout:
@@ -98,12 +111,19 @@ class RawFrame:
         return frame is not None and KEY_CARD in frame.cards_of(frame.image())
 
     @property
-    def form(self) -> tuple[tuple[int, ...] | None, tuple[int, int], str]:
-        """What frames must have in common to be combined: size, binning, unit (adu where none is stated)."""
-        return self.shape_yx, self.binning_xy, (self.facts.unit if self.facts else None) or "adu"
+    def form(self) -> tuple[tuple[int, ...] | None, tuple[int, int], str, FoundDetector | None]:
+        """What frames to be combined must have in common: size, binning, unit (adu if none is stated), amplifiers."""
+        return self.shape_yx, self.binning_xy, (self.facts.unit if self.facts else None) or "adu", self.found
 
 
-def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = None) -> list[RawFrame]:
+def survey(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    workers: int | None = None,
+    ext: int | str | None = None,
+    words: Words = NO_WORDS,
+    within: str | os.PathLike[str] | None = None,
+) -> list[RawFrame]:
     """Read the headers of files.
 
     Parameters
@@ -112,11 +132,18 @@ def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = Non
         The files.
     workers : int, optional
         How many threads.
+    ext : int or str, optional
+        Number or name of the one extension that is looked at in each file.
+    words : Words, optional
+        What a user has taught.
+    within : path, optional
+        The folder that was given: names of folders in it, and its own, are asked for the kind of a frame where neither
+        header nor file name says it. By default only that of the folder in which a file lies is.
 
     Returns
     -------
     list of RawFrame
-        In the order of ``paths``.
+        In the order of ``paths``; of a file of several detectors one for each.
 
     Warns
     -----
@@ -124,7 +151,9 @@ def survey(paths: Sequence[str | os.PathLike[str]], *, workers: int | None = Non
         When a header states a number that cannot be, such as an exposure of thousands of years.
     """
     named = [as_path(path) for path in paths]
-    found = map_threads(_look, named, _threads(named, workers))
+    root = None if within is None else as_path(within)
+    looks = map_threads(lambda path: _look(path, ext, _Asked(words, root)), named, _threads(named, workers))
+    found = [item for look in looks for item in look]
     for item in found:
         for remark in () if item.facts is None else item.facts.remarks:
             warnings.warn(f"{item.path}: {remark}", HeaderWarning, stacklevel=2)
@@ -137,7 +166,12 @@ def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
 
 
 def survey_folder(
-    folder: str | os.PathLike[str], *, output: Path | None = None, workers: int | None = None
+    folder: str | os.PathLike[str],
+    *,
+    output: Path | None = None,
+    workers: int | None = None,
+    ext: int | str | None = None,
+    words: Words = NO_WORDS,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
 
@@ -149,6 +183,10 @@ def survey_folder(
         Where results go.
     workers : int, optional
         How many threads.
+    ext : int or str, optional
+        As for `survey`.
+    words : Words, optional
+        What a user has taught.
 
     Returns
     -------
@@ -166,7 +204,7 @@ def survey_folder(
     outside = _Outside.of(output)
     for each in folders:
         outside.check(each)
-    return survey_files(files, workers=workers)
+    return survey_files(files, workers=workers, ext=ext, words=words, within=folder)
 
 
 def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -180,6 +218,8 @@ def survey_tree(
     leave_out: Sequence[str | os.PathLike[str]] = (),
     output: Path | None = None,
     workers: int | None = None,
+    ext: int | str | None = None,
+    words: Words = NO_WORDS,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
 
@@ -193,6 +233,10 @@ def survey_tree(
         Where results go, which must lie outside.
     workers : int, optional
         How many threads.
+    ext : int or str, optional
+        As for `survey`.
+    words : Words, optional
+        What a user has taught.
 
     Returns
     -------
@@ -213,7 +257,8 @@ def survey_tree(
     HeaderWarning
         As `survey` does.
     """
-    return survey_files(list(tree_files(folder, leave_out=leave_out, output=output)), workers=workers)
+    paths = list(tree_files(folder, leave_out=leave_out, output=output))
+    return survey_files(paths, workers=workers, ext=ext, words=words, within=folder)
 
 
 def tree_files(
@@ -339,7 +384,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[RawFrame]:
+def survey_files(
+    paths: Sequence[Path],
+    *,
+    workers: int | None = None,
+    ext: int | str | None = None,
+    words: Words = NO_WORDS,
+    within: str | os.PathLike[str] | None = None,
+) -> list[RawFrame]:
     """Read the headers of those files that are FITS or are named so; of the others nothing is said.
 
     Parameters
@@ -348,6 +400,8 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[R
         The files.
     workers : int, optional
         How many threads.
+    ext, words, within
+        As for `survey`.
 
     Returns
     -------
@@ -356,7 +410,8 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None) -> list[R
     """
     meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
     say_foreign(path for path, yes in zip(paths, meant, strict=True) if not yes)
-    return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers)
+    files = [path for path, yes in zip(paths, meant, strict=True) if yes]
+    return survey(files, workers=workers, ext=ext, words=words, within=within)
 
 
 def _is_meant_as_fits(path: Path) -> bool:
@@ -379,14 +434,65 @@ def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
         refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
 
 
-def _look(path: Path) -> RawFrame:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What headers are read with: words that are taught, and the folder that was given."""
+
+    words: Words
+    root: Path | None
+
+    def facts_of(self, frame: FrameFile, image: Hdu | None) -> FrameFacts:
+        cards = frame.cards if image is None else frame.cards_of(image)
+        path = file_of(frame.path)
+        return read_facts(cards, path.name, folders=self._folders_of(path), words=self.words)
+
+    def _folders_of(self, path: Path) -> tuple[str, ...]:
+        """Return the names of folders that may say what a frame is: from the one that was given to that of the file."""
+        parts, root = path.parent.parts, () if self.root is None else self.root.parts
+        return parts[max(len(root) - 1, 0) :] if root and parts[: len(root)] == root else parts[-1:]
+
+
+def _look(path: Path, ext: int | str | None, asked: _Asked) -> list[RawFrame]:
+    """Return what a file holds: one frame, or one for each of its detectors."""
     whole = attempt(path, scan, path)
     if isinstance(whole, FrameError):
-        return RawFrame(path, None, None, whole)
+        return [RawFrame(path, None, None, whole)]
+    if ext is not None:
+        chosen = attempt(path, whole.image, ext)
+        if isinstance(chosen, FrameError):
+            return [RawFrame(path, whole.abridged(), None, chosen)]
+        one = path if chosen.index == 0 or len(whole.images) == 1 else part_path(path, (chosen.index,))
+        return [_frame_of(one, whole.part(one) if isinstance(one, PartPath) else whole, asked)]
+    found = attempt(path, _detectors_in, whole)
+    if isinstance(found, FrameError):
+        facts = attempt(path, asked.facts_of, whole, None)
+        return [RawFrame(path, whole.abridged(), None if isinstance(facts, FrameError) else facts, found)]
+    if not found:
+        return [_frame_of(path, whole, asked)]
+    parts = [(each, part_path(path, each.extensions, each.name)) for each in found]
+    return [_part_of(part, whole, each, asked) for each, part in parts]
+
+
+def _detectors_in(frame: FrameFile) -> tuple[FoundDetector, ...]:
+    if len(frame.hdus) == 1 and not may_say_amplifiers(frame.hdus[0].cards):  # nearly always
+        return ()
+    return detectors_in(frame)
+
+
+def _part_of(path: PartPath, whole: FrameFile, found: FoundDetector, asked: _Asked) -> RawFrame:
+    """Return one detector of a file."""
+    part = attempt(path, whole.part, path)
+    if isinstance(part, FrameError):
+        return RawFrame(path, whole.abridged(), None, part)
+    return replace(_frame_of(path, part, asked), found=found)
+
+
+def _frame_of(path: Path, whole: FrameFile, asked: _Asked) -> RawFrame:
+    """Return the frame that is the one image of a file."""
     image = attempt(path, _image_of_two_axes, whole)
     problem = image if isinstance(image, FrameError) else None
     # of the whole header: what is kept of a very long one may lack its filter
-    facts = attempt(path, _facts_of, whole, None if isinstance(image, FrameError) else image)
+    facts = attempt(path, asked.facts_of, whole, None if isinstance(image, FrameError) else image)
     frame = whole.abridged()
     if isinstance(facts, FrameError):
         return RawFrame(path, frame, None, problem or facts)
@@ -401,8 +507,3 @@ def _image_of_two_axes(frame: FrameFile) -> Hdu:
         size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))
         raise UnsupportedError(frame.path, f"is an image of {size} pixels", "only images of two axes can be used")
     return image
-
-
-def _facts_of(frame: FrameFile, image: Hdu | None) -> FrameFacts:
-    cards = frame.cards if image is None else frame.cards_of(image)
-    return read_facts(cards, frame.path.name)

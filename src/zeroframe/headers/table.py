@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import UsageError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.columns import HeaderColumns
 
-__all__ = ["header_table", "sort_key", "wanted_keywords"]
+__all__ = ["beside_all", "header_table", "sort_key", "wanted_keywords"]
 
 
 def header_table(headers: HeaderColumns, keywords: Sequence[str]) -> Table:
@@ -54,19 +52,22 @@ def sort_key(value: CardValue) -> tuple[int, Any]:
 
 
 def wanted_keywords(keywords: str | Sequence[str] | None) -> list[str] | None:
-    """Return the columns asked for, without ``'file'`` and each once; None for all.
-
-    Raises
-    ------
-    UsageError
-        When ``'*'`` stands beside other keywords.
-    """
+    """Return the columns asked for, without ``'file'`` and each once; None for all, with or without others beside."""
     listed = ["*"] if keywords is None else [keywords] if isinstance(keywords, str) else list(keywords)
-    if "*" in listed:
-        if set(listed) - {"file"} != {"*"}:
-            raise UsageError("keywords='*' means all cards: give either '*' or a list of keywords")
-        return None
-    return [keyword for keyword in dict.fromkeys(listed) if keyword.lower() != "file"]
+    return None if "*" in listed else [keyword for keyword in dict.fromkeys(listed) if keyword.lower() != "file"]
+
+
+def beside_all(keywords: str | Sequence[str] | None) -> list[str]:
+    """Return the columns that are asked for beside all of them, each once.
+
+    Examples
+    --------
+    >>> beside_all(["*", "seeing", "file"]), beside_all("*"), beside_all(["exptime"])
+    (['seeing'], [], [])
+    """
+    if keywords is None or isinstance(keywords, str) or "*" not in keywords:
+        return []
+    return [keyword for keyword in dict.fromkeys(keywords) if keyword != "*" and keyword.lower() != "file"]
 
 
 def _column(name: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 -- astropy has no types

@@ -70,6 +70,13 @@ class Measured:
     bend_level: float | None = None
 
     @property
+    def counting_error(self) -> float:
+        """Its error where the response is linear: without what a bend that one level cannot tell may add to it."""
+        if self.bend is not None:
+            return self.error
+        return float(np.sqrt(max(self.error**2 - (_UNSEEN_BEND * self.value) ** 2, 0.0)))
+
+    @property
     def is_good(self) -> bool:
         """Whether the error is so small that the value can be relied on: a tenth."""
         return self.error <= _GOOD_ENOUGH * abs(self.value)

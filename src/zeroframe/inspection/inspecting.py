@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-__all__ = ["inspect_overscan"]
+__all__ = ["inspect_overscan", "judge_samples"]
 
 _SATURATION_ADU = 65535.0
 #: So many more cameras, chips, sizes and binnings of one folder are looked at: each reads a dozen frames.
@@ -123,7 +123,7 @@ def _inspect_alike(
     sources = choose_sources(gathered)
     size, at_once = choose_size(sources, limit_bytes, workers)
     samples, problems = take_samples(sources, size, at_once)
-    result = _judge(samples, profile)
+    result = judge_samples(samples, profile)
     more = (*_about_size(size), *(f"left out: {problem}" for problem in problems))
     return replace(result, words=words, sentences=(*result.sentences, *more))
 
@@ -136,7 +136,8 @@ def _about_size(size: SampleSize) -> list[str]:
     return [f"the memory limit holds only {ny} rows and {nx} columns of each frame's sides; with more, less is missed"]
 
 
-def _judge(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanInspection:
+def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanInspection:
+    """Judge what was kept of frames of one camera, size and binning."""
     shape_yx, binning_xy = samples[0].source.form
     noise = rough_noise(samples)
     frames = Frames(samples, find_widths(samples, noise), shape_yx)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
+from zeroframe.fits.part_paths import file_of
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.kinds import Kind, calibration_kinds
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import ImageLayout
 
-__all__ = ["CameraWords", "Pixels", "Source", "camera_words", "choose_sources", "gather_sources", "split_sources"]
+__all__ = [
+    "CameraWords",
+    "Pixels",
+    "Source",
+    "camera_words",
+    "choose_sources",
+    "gather_sources",
+    "source_of",
+    "split_sources",
+]
 
 _SMALLEST_SIDE = 8
 _MOST = {Kind.BIAS: 4, Kind.FLAT: 4, Kind.SCIENCE: 2, Kind.DARK: 1}
@@ -188,18 +198,22 @@ def _as_kind(kind: object) -> Kind:
 
 def _sources(frames: Sequence[object], kind: Kind | None, workers: int | None) -> Iterator[Source | FrameError | None]:
     paths = [frame for frame in frames if isinstance(frame, (str, Path))]
-    surveyed = iter(survey(paths, workers=workers))
+    surveyed: dict[Path, list[RawFrame]] = {}
+    for item in survey(list(dict.fromkeys(map(as_path, paths))), workers=workers):
+        surveyed.setdefault(file_of(item.path), []).append(item)
     for number, frame in enumerate(frames, start=1):
-        item = next(surveyed) if isinstance(frame, (str, Path)) else frame
-        if not isinstance(item, RawFrame):
-            yield _of_array(item, kind, number)
-        elif item.problem is not None and item is not frame:
-            raise item.problem
+        if isinstance(frame, (str, Path)):
+            for item in surveyed[as_path(frame)]:
+                if item.problem is not None:
+                    raise item.problem
+                yield source_of(item, kind)
+        elif isinstance(frame, RawFrame):
+            yield frame.problem or source_of(frame, kind)
         else:
-            yield item.problem or _of_found(item, kind)
+            yield _of_array(frame, kind, number)
 
 
-def _of_found(item: RawFrame, kind: Kind | None = None) -> Source | None:
+def source_of(item: RawFrame, kind: Kind | None = None) -> Source | None:
     """Return the source of a file; None where its kind is of no use here, or it is a combined frame."""
     shape = item.shape_yx
     facts = item.facts

@@ -6,11 +6,13 @@ import os
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, NoFramesError
 from zeroframe.fits.failures import attempt
+from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.survey import survey_files
 from zeroframe.planning.select import classify
@@ -104,6 +106,7 @@ def make_calendar(
     *,
     read: Callable[..., list[RawFrame]] = survey_files,
     workers: int | None = None,
+    within: Path | None = None,
 ) -> Calendar:
     """Read the headers of files, and tell nights apart.
 
@@ -118,6 +121,8 @@ def make_calendar(
         what is wrong.
     workers : int, optional
         How many threads.
+    within : pathlib.Path, optional
+        The folder that was given; see `zeroframe.headers.survey.survey`.
 
     Returns
     -------
@@ -129,7 +134,7 @@ def make_calendar(
     NoFramesError
         When there is no FITS file, or a folder cannot be read.
     """
-    noted = list(_noted(paths, recipe, read, workers))
+    noted = list(_noted(paths, recipe, partial(read, workers=workers, words=recipe.all_words, within=within)))
     if not noted:
         raise NoFramesError("there is no FITS file; give the folder that holds the nights, or a list of their files")
     moments = [each.moment for each in noted]
@@ -151,19 +156,18 @@ def make_calendar(
     )
 
 
-def _noted(
-    paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[RawFrame]], workers: int | None
-) -> Iterator[_Noted]:
+def _noted(paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[RawFrame]]) -> Iterator[_Noted]:
     left = iter(paths)
     while chunk := list(islice(left, _CHUNK)):
-        found = read(chunk, workers=workers)
+        found = read(chunk)
         usable, refused, _ = classify(found, recipe)
         kinds = {item.path: kind for item, kind in usable}
         wanted = {*kinds, *(each.path for each in refused)}
-        for item in found:
+        files = {file_of(item.path): item for item in found}  # of several detectors, the file once
+        for file, item in files.items():
             moment = attempt(item.path, moment_of, item)
             known = None if isinstance(moment, FrameError) else moment  # its night, whichever that is, says why
-            yield _Noted(str(item.path), known, kinds.get(item.path), item.path in wanted)
+            yield _Noted(str(file), known, kinds.get(item.path), item.path in wanted)
 
 
 def _adopted(noted: Sequence[_Noted], nights: Sequence[str | None]) -> list[str]:

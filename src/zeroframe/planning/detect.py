@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import AssumptionWarning, FrameError, NoFramesError, ZeroframeError
+from zeroframe.errors import AssumptionWarning, FrameError, HeaderWarning, NoFramesError, ZeroframeError
 from zeroframe.fits.failures import file_failure
+from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.cameras import recognise
 from zeroframe.planning.select import takes_part
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["look_at_pixels"]
+__all__ = ["look_at_detectors", "look_at_pixels"]
 
 
 def look_at_pixels(
@@ -61,6 +63,59 @@ def look_at_pixels(
         return None
 
 
+def look_at_detectors(
+    found: Sequence[RawFrame], recipe: NightRecipe, *, mem_limit_bytes: int | None = None
+) -> list[RawFrame]:
+    """Return frames with what the pixels say of their amplifiers, where headers speak of several.
+
+    Parameters
+    ----------
+    found : sequence of RawFrame
+        Everything in the raw folder.
+    recipe : NightRecipe
+        What was asked for: where it names a camera, pixels are not asked.
+    mem_limit_bytes : int, optional
+        By default half of the memory that is available.
+
+    Returns
+    -------
+    list of RawFrame
+        In the same order. All frames of one detector have the same sections and figures.
+
+    Warns
+    -----
+    HeaderWarning
+        Where the pixels contradict the header of a detector.
+    """
+    groups: dict[object, list[RawFrame]] = {}
+    for item in found:
+        if item.found is not None and item.problem is None and item.facts is not None and not item.facts.combined:
+            groups.setdefault((item.form[:3], item.found.geometry, _camera_of(item)), []).append(item)
+    wishes = recipe.frames.wishes()
+    if not groups or wishes.camera is not None:
+        return list(found)
+    from zeroframe.inspection.amplifiers import look_at_amplifiers
+    from zeroframe.memory import default_limit_bytes
+
+    better: dict[int, RawFrame] = {}
+    for members in groups.values():
+        try:
+            seen = look_at_amplifiers(members, mem_limit_bytes or default_limit_bytes())
+        except (FrameError, NoFramesError):  # frames of no use, or each is named when it is calibrated
+            better |= {id(item): replace(item, found=members[0].found) for item in members}
+            continue
+        for remark in seen.remarks:
+            whose = f" (detector {seen.found.name})" if seen.found.name else ""
+            warnings.warn(f"{file_of(members[0].path).parent}{whose}: {remark}", HeaderWarning, stacklevel=2)
+        better |= {id(item): replace(item, found=seen.found) for item in members}
+    return [better.get(id(item), item) for item in found]
+
+
+def _camera_of(item: RawFrame) -> str:
+    """Return what the header calls the camera."""
+    return (item.facts.instrument if item.facts is not None else None) or ""
+
+
 def _of_unknown_cameras(found: Sequence[RawFrame]) -> list[RawFrame]:
     """Return the raw frames whose camera is not recognised, by the first one of each form.
 
@@ -71,6 +126,8 @@ def _of_unknown_cameras(found: Sequence[RawFrame]) -> list[RawFrame]:
     odd: list[RawFrame] = []
     for item in found:
         if item.problem is not None or item.frame is None or item.facts is None or item.facts.combined:
+            continue
+        if item.found is not None:  # of several amplifiers, which are looked at each for itself
             continue
         if item.form not in unknown:
             unknown[item.form] = recognise(item.frame.cards, item.shape_yx or ()) is None

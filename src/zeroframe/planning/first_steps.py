@@ -16,6 +16,7 @@ from zeroframe.headers.sections import AxisRange, Section
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
 
@@ -109,6 +110,8 @@ def choose_recipe(item: RawFrame, wishes: RecipeOptions) -> tuple[FrameRecipe, C
         When it was said how to take the overscan's level, and no overscan is subtracted.
     """
     camera, choices = _choose_camera(item, wishes)
+    if camera is None and item.found is not None:
+        camera, choices = _camera_of_header(item, item.found), _header_geometry(item.found)
     amplifiers = (_amplifier_seen(item, wishes),) if camera is None else _detector_for(camera, item).amplifiers
     if camera is not None and len(amplifiers) > 1:
         recipe = _assembled(camera, amplifiers, item, wishes)
@@ -142,7 +145,7 @@ def amplifier_choices(recipe: FrameRecipe, camera: Camera) -> list[Choice]:
         Of which they are.
     """
     reasons = {each.name: each.overscan_reason for each in camera.amplifiers}
-    known = f"profile of {camera.name}"
+    known = f"camera {camera.name}"
     told = [Choice("amplifiers", f"{len(recipe.regions)}, assembled to one image", known)]
     for region in recipe.regions:
         value = f"overscan {_overscan_words(region)}; {region.trim} put at {region.place}"
@@ -155,7 +158,7 @@ def _assembled(camera: Camera, amplifiers: tuple[Amplifier, ...], item: RawFrame
     if wishes.names_sections:
         raise UsageError(
             f"--overscan and --trim are those of one amplifier, and the camera {camera.name} has {len(amplifiers)}; "
-            "change its file, or leave the camera out"
+            "say it of each in a camera file"
         )
     regions = []
     for each in amplifiers:
@@ -173,6 +176,24 @@ def _assembled(camera: Camera, amplifiers: tuple[Amplifier, ...], item: RawFrame
             )
         )
     return FrameRecipe(tuple(regions))
+
+
+def _camera_of_header(item: RawFrame, found: FoundDetector) -> Camera:
+    """Return the camera of one detector that its headers describe; a camera file would say the same."""
+    facts = item.facts
+    name = (facts.instrument if facts is not None else None) or "camera"
+    name = f"{name} {found.name}".strip()
+    amplifiers = tuple(replace(each, detector="") for each in found.detector.amplifiers)
+    return Camera(name, name, None, amplifiers, binning_xy=item.binning_xy)
+
+
+def _header_geometry(found: FoundDetector) -> list[Choice]:
+    """Say from where it is known which amplifiers there are."""
+    number = len(found.detector.amplifiers)
+    several = f"{number} amplifiers" if number > 1 else "1 amplifier"
+    whose = f"detector {found.name}: " if found.name else ""
+    looked = "; their pixels were looked at" if found.looked_at else ""
+    return [Choice("camera", f"{whose}{several}", f"by the header ({found.convention}){looked}")]
 
 
 def _region(amplifier: Amplifier, item: RawFrame, wishes: RecipeOptions) -> Region:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import OutputError
 from zeroframe.fits.inputs import Inputs
+from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
 from zeroframe.headers.survey import survey, tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
-from zeroframe.planning.detect import look_at_pixels
+from zeroframe.planning.detect import look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.targets import check_output_folder, refuse_among, refuse_within
@@ -98,14 +99,19 @@ class NightSeries:
         ZeroframeError
             As `zeroframe.planning.planning.plan_night` does.
         """
-        own = survey([Path(each) for each in night.files], workers=workers)
+        own = self._survey([Path(each) for each in night.files], workers)
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
+        found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes)
         evidence = look_at_pixels(found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
         plan = colours_by_pixels(planner.plan(found, self.recipe, evidence))
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
+
+    def _survey(self, paths: Sequence[Path], workers: int | None) -> list[RawFrame]:
+        within = None if self.listed else self.raw
+        return survey(paths, workers=workers, words=self.recipe.all_words, within=within)
 
     def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[RawFrame]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""
@@ -117,10 +123,10 @@ class NightSeries:
                 break
             kinds = {kind for each in wanted for kind in (each, *calibration_kind(each).needs)}
             paths = [Path(path) for other in others for kind in kinds for path in other.calibrations[kind]]
-            known = {item.path for item in lent}
+            known = {file_of(item.path) for item in lent}
             new = [path for path in paths if path not in known]
             if new:
-                lent += survey(new, workers=workers)
+                lent += self._survey(new, workers)
                 planner.lenders |= {Path(path): other for other in others for path in other.files}
                 trial = planner.trial(lent)
                 wanted = planner.wanted(trial)
@@ -182,7 +188,7 @@ class _Planner:
 
     def _folder(self, path: Path) -> Path:
         """Return where the result of a raw frame goes within the folder of the night."""
-        lender = self.lenders.get(path)
+        lender = self.lenders.get(file_of(path))
         whose = self.night if lender is None else lender
         within = Path(os.path.relpath(path.parent, whose.folder))
         within = Path() if ".." in within.parts else within  # a file that takes no part lies elsewhere
@@ -259,7 +265,7 @@ def nights_of_tree(
         When results would be written into the raw folder.
     """
     check_output_folder(raw, out)
-    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers)
+    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers, within=raw)
     return NightSeries(calendar, raw, out, recipe, overwrite)
 
 

@@ -76,6 +76,12 @@ class Configuration:
     case_counts : tuple of str
         What of it is compared with its case, ``'filter'`` or sorts of settings: frames of the folder have names that
         differ in nothing else, and are of two things (`zeroframe.planning.spellings`).
+    flat_light : str or None
+        Of a flat: ``dome``, ``twilight``, ``sky`` or ``lamp``.
+    optics : tuple of (str, str)
+        What the light went through beside the filter: ``('grating', '600B')``.
+    angles : tuple of (str, float)
+        Angles of gratings and the like in degrees, and central wavelengths.
     """
 
     shape_yx: tuple[int, int]
@@ -88,6 +94,9 @@ class Configuration:
     settings: tuple[tuple[str, str], ...] = ()
     night: str | None = None
     case_counts: tuple[str, ...] = ()
+    flat_light: str | None = None
+    optics: tuple[tuple[str, str], ...] = ()
+    angles: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +274,8 @@ class Stored:
         Where header and pixels do not agree, and what had to be taken for granted.
     problem : str
         Why it cannot be used at all; empty where it can.
+    colours : ColourPattern or None
+        The colour pattern of the frames that it is for.
     """
 
     file: StoredFile
@@ -279,6 +290,7 @@ class Stored:
     done: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     problem: str = ""
+    colours: ColourPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +308,8 @@ class StoredMask:
     shape_yx : tuple of int
         Of those frames as they were read.
     binning_xy : tuple of int
+    settings : tuple of (str, str)
+        What else its header says of how the sensor was read, as that of a frame.
     """
 
     name: str
@@ -303,6 +317,7 @@ class StoredMask:
     recipes: tuple[FrameRecipe, ...]
     shape_yx: tuple[int, int]
     binning_xy: tuple[int, int]
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +373,9 @@ class Group:
 
     @property
     def colours(self) -> ColourPattern | None:
-        """The colour pattern of its frames, when they are calibrated; None of one that exists already."""
+        """The colour pattern of its frames, when they are calibrated."""
+        if self.stored is not None:
+            return self.stored.colours
         return self.frames[0].steps.colours if self.frames else None
 
     @property

@@ -299,12 +299,20 @@ def _without_failures(
 
 
 def _put_together(usable: list[tuple[RawFrame, Kind]], refused: list[Refused]) -> list[RawFrame]:
-    """Return the biases of the size that most have, which are combined in any case; the others leave ``usable``."""
-    biases, odd = same_form([item for item, kind in usable if kind is Kind.BIAS])
-    refused += odd
-    left_out = {id(each.path) for each in odd}
+    """Return the biases of the size that most have, which are combined in any case; the others leave ``usable``.
+
+    Of several detectors that is so for each.
+    """
+    kept: list[RawFrame] = []
+    left_out: set[int] = set()
+    biases = [item for item, kind in usable if kind is Kind.BIAS]
+    for detector in dict.fromkeys(item.detector for item in biases):
+        alike, odd = same_form([item for item in biases if item.detector == detector])
+        kept += alike
+        refused += odd
+        left_out |= {id(each.path) for each in odd}
     usable[:] = [(item, kind) for item, kind in usable if id(item.path) not in left_out]
-    return biases
+    return kept
 
 
 def _form(item: RawFrame) -> tuple[object, ...]:
@@ -317,7 +325,8 @@ def _form_and_camera(together: Sequence[RawFrame], wishes: RecipeOptions) -> Cal
 
     What is combined together in any case has the camera of its first frame.
     """
-    alike = {id(item): together[0] for item in together}
+    first: dict[str, RawFrame] = {}
+    alike = {id(item): first.setdefault(item.detector, item) for item in together}
     return lambda item: (*item.form, _camera_name(alike.get(id(item), item), wishes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from zeroframe.errors import (
 )
 from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.inputs import Inputs, RawFolders
+from zeroframe.fits.part_paths import PartPath, file_of
 from zeroframe.fits.store.names import any_remote
 from zeroframe.planning.first_steps import size_words
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.fits.formats import Compression
+    from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.survey import RawFrame
     from zeroframe.stacks.clipping import ClipSpread
     from zeroframe.stacks.combine import CombineSpec
@@ -72,10 +75,15 @@ def target_path(out: Path, source: Path, compress: Compression) -> Path:
     >>> from pathlib import Path
     >>> target_path(Path("out"), Path("raw/ccd.001.0.fits.gz"), "none").name
     'ccd.001.0.fits'
+    >>> from zeroframe.fits.part_paths import part_path
+    >>> target_path(Path("out"), part_path(Path("raw/n1.fits.fz"), (1, 2), "CCD 3"), "none").name
+    'n1.CCD_3.fits'
     """
-    name = source.name
+    name = file_of(source).name
     while suffix := next((s for s in _OLD_SUFFIXES if name.lower().endswith(s) and len(name) > len(s)), ""):
         name = name[: -len(suffix)]
+    if isinstance(source, PartPath) and source.label:
+        name += "." + re.sub(r"[^A-Za-z0-9_-]+", "_", source.label).strip("_")
     return out / (name + FORMATS[compress].suffix)
 
 
@@ -140,6 +148,14 @@ def refuse_among(inputs: Inputs, folders: Iterable[Path]) -> None:
             raise RawFolderError(folder, f"holds a raw frame ({link.name}, by a hard link), and {_NEVER}", _ELSEWHERE)
 
 
+def _amplifier_words(found: FoundDetector | None) -> str:
+    """Say of which detector a frame is, and how many amplifiers read it."""
+    if found is None:
+        return "read by one amplifier"
+    whose = f" of detector {found.name}" if found.name else ""
+    return f"read by amplifiers {', '.join(each.name for each in found.detector.amplifiers)}{whose}"
+
+
 def same_form(items: Sequence[RawFrame]) -> tuple[list[RawFrame], list[Refused]]:
     """Keep the frames of the size, binning and unit that most have, and refuse the others.
 
@@ -160,6 +176,8 @@ def same_form(items: Sequence[RawFrame]) -> tuple[list[RawFrame], list[Refused]]
         if item.form == most:
             continue
         own, usual = (f"{size_words(form[0], form[1])} in {form[2]}" for form in (item.form, most))
+        if own == usual:
+            own, usual = (_amplifier_words(form[3]) for form in (item.form, most))
         reason = f"is {own}, but most of the frames are {usual}"
         refused.append(Refused(item.path, MismatchError(item.path, reason, "process it in a folder of its own")))
     return [item for item in items if item.form == most], refused

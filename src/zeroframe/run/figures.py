@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.planning.traits import parse_moment
 from zeroframe.review.figures import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from zeroframe.headers.moments import Moment
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 
@@ -77,7 +77,7 @@ def _of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
         "pixels": float(ny * nx),
         "exposure_s": _number(frame.facts.exposure_s),
         "temperature_c": _number(frame.traits.temperature_c),
-        "start_mjd": _start(frame.facts.date_obs),
+        "start_mjd": _start(frame.facts.began),
         "unread_pixels": _card(said, "NUNREAD"),
         **({} if quality is None else quality.traces),
     }
@@ -173,9 +173,8 @@ def _excess(combined: CombinedOutcome) -> dict[str, float]:
     return {"ideal_noise": excess.ideal_adu, **parts}
 
 
-def _start(date_obs: str | None) -> float:
+def _start(moment: Moment | None) -> float:
     """Return when an exposure began, as a modified Julian date; NaN where only the day is known."""
-    moment = parse_moment(date_obs or "")
     if moment is None or moment.seconds is None:
         return math.nan
     return float(moment.day.toordinal() - _MJD_ORDINAL) + moment.seconds / 86400.0

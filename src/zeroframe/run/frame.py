@@ -15,6 +15,7 @@ from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import FORMATS
+from zeroframe.frames.amplifier_table import amplifier_table
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.fingerprint import FileMark
     from zeroframe.fits.replacing import Overwrite
     from zeroframe.fits.store.names import UrlPath
+    from zeroframe.fits.tables import TablePart
     from zeroframe.fits.watching import Watch
     from zeroframe.frames.raw_look import RawLook
     from zeroframe.frames.traces import Light
@@ -165,7 +167,9 @@ class FrameMaker:
         sign_frame(header, frame.source, frame.recipe, source, key, levels)
         crc = Crc32()
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
-        parts = _parts(pixels, words, sigma, mask, header)
+        parts: list[ImagePart | TablePart] = [*_parts(pixels, words, sigma, mask, header)]
+        if frame.recipe.assembles:
+            parts.append(amplifier_table(frame.recipe.regions, levels.levels_adu))
         near = self._copies.get(frame.target)
         if near is None:
             written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)

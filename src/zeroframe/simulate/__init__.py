@@ -7,6 +7,15 @@ A simulated frame is built effect by effect (`zeroframe.simulate.frame`) from a 
 
 from zeroframe.simulate.folders import bias_specs, night_specs, simulate_biases, simulate_night
 from zeroframe.simulate.frame import FrameTruth, SimulatedFrame, simulate_frame
+from zeroframe.simulate.mosaic_frames import ChipTruth, MosaicFrame, simulate_mosaic_frame
+from zeroframe.simulate.mosaics import (
+    HEADER_TRUTHS,
+    SIMULATED_MOSAICS,
+    AmplifierSpec,
+    ChipSpec,
+    HeaderTruth,
+    SimulatedMosaic,
+)
 from zeroframe.simulate.sensor import SensorTruth, sensor_truth
 from zeroframe.simulate.specs import (
     SIMULATED_CAMERAS,
@@ -20,21 +29,30 @@ from zeroframe.simulate.specs import (
 )
 
 __all__ = [
+    "HEADER_TRUTHS",
     "SIMULATED_CAMERAS",
+    "SIMULATED_MOSAICS",
+    "AmplifierSpec",
+    "ChipSpec",
+    "ChipTruth",
     "FilterLight",
     "FrameKind",
     "FrameSpec",
     "FrameTruth",
+    "HeaderTruth",
+    "MosaicFrame",
     "SensorTruth",
     "Side",
     "SimulatedCamera",
     "SimulatedFrame",
+    "SimulatedMosaic",
     "Strip",
     "bias_specs",
     "night_specs",
     "sensor_truth",
     "simulate_biases",
     "simulate_frame",
+    "simulate_mosaic_frame",
     "simulate_night",
     "simulated_camera",
 ]

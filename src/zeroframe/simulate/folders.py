@@ -13,16 +13,20 @@ from zeroframe.fits import looks_like_fits
 from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.headers.own_results import SIMULATED_FRAME
 from zeroframe.headers.survey import folder_files
-from zeroframe.simulate.frame import SimulatedFrame, simulate_frame
+from zeroframe.simulate.frame import simulate_frame
+from zeroframe.simulate.mosaic_frames import mosaic_sensors, simulate_mosaic_frame
+from zeroframe.simulate.mosaics import SimulatedMosaic, any_camera
 from zeroframe.simulate.sensor import sensor_truth
-from zeroframe.simulate.specs import FrameSpec, SimulatedCamera, simulated_camera
+from zeroframe.simulate.specs import FrameSpec, SimulatedCamera
 from zeroframe.workers import map_threads, usable_cores
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
+    from zeroframe.fits import ImagePart
     from zeroframe.fits.replacing import Overwrite
+    from zeroframe.simulate.specs import FrameKind
 
 __all__ = ["bias_specs", "night_specs", "simulate_biases", "simulate_night"]
 
@@ -30,12 +34,12 @@ __all__ = ["bias_specs", "night_specs", "simulate_biases", "simulate_night"]
 _MOST_THREADS = 4
 
 
-def bias_specs(camera: str | SimulatedCamera, frames: int) -> tuple[FrameSpec, ...]:
+def bias_specs(camera: str | SimulatedCamera | SimulatedMosaic, frames: int) -> tuple[FrameSpec, ...]:
     """Return the exposures of a set of biases, named as the camera names them.
 
     Parameters
     ----------
-    camera : str or SimulatedCamera
+    camera : str, SimulatedCamera or SimulatedMosaic
         The camera.
     frames : int
         How many.
@@ -57,19 +61,21 @@ def bias_specs(camera: str | SimulatedCamera, frames: int) -> tuple[FrameSpec, .
     >>> [spec.file_name for spec in bias_specs("palomar-lfc", 2)]
     ['ccd.001.0.fits', 'ccd.002.0.fits']
     """
-    camera = simulated_camera(camera)
+    camera = any_camera(camera)
     if frames < 1:
         raise UsageError(f"{frames} frames cannot be simulated; ask for at least 1")
+    if isinstance(camera, SimulatedMosaic):
+        return tuple(_mosaic_frame("bias", number) for number in range(1, frames + 1))
     make = {"palomar-lfc": _lfc_frame, "apogee-cg16m": _cg16m_dark_frame, "osc-cmos": _cmos_dark_frame}
     return tuple(make[camera.header_style]("bias", number) for number in range(1, frames + 1))
 
 
-def night_specs(camera: str | SimulatedCamera) -> tuple[FrameSpec, ...]:
+def night_specs(camera: str | SimulatedCamera | SimulatedMosaic) -> tuple[FrameSpec, ...]:
     """Return the exposures of a whole night: names, kinds, filters and exposure times as in the guide's examples.
 
     Parameters
     ----------
-    camera : str or SimulatedCamera
+    camera : str, SimulatedCamera or SimulatedMosaic
         The camera.
 
     Returns
@@ -89,12 +95,15 @@ def night_specs(camera: str | SimulatedCamera) -> tuple[FrameSpec, ...]:
     >>> len(specs), specs[-1].file_name, specs[-1].exposure_s
     (24, 'darks/ccd.025.0.fits', 7.0)
     """
+    camera = any_camera(camera)
+    if isinstance(camera, SimulatedMosaic):
+        return _mosaic_night()
     nights = {"palomar-lfc": _lfc_night, "apogee-cg16m": _cg16m_night, "osc-cmos": _cmos_night}
-    return nights[simulated_camera(camera).header_style]()
+    return nights[camera.header_style]()
 
 
 def simulate_biases(
-    camera: str | SimulatedCamera,
+    camera: str | SimulatedCamera | SimulatedMosaic,
     directory: str | os.PathLike[str],
     *,
     frames: int = 6,
@@ -107,7 +116,7 @@ def simulate_biases(
 
     Parameters
     ----------
-    camera : str or SimulatedCamera
+    camera : str, SimulatedCamera or SimulatedMosaic
         The camera.
     directory : path
         Where to write; made if it is not there.
@@ -138,13 +147,13 @@ def simulate_biases(
     OutputError
         When a file cannot be written, or the folder holds frames that were not simulated.
     """
-    camera = simulated_camera(camera)
+    camera = any_camera(camera)
     specs = bias_specs(camera, frames)
     return _write_folder(camera, specs, Path(directory), gzip=gzip, seed=seed, overwrite=overwrite, progress=progress)
 
 
 def simulate_night(
-    camera: str | SimulatedCamera,
+    camera: str | SimulatedCamera | SimulatedMosaic,
     directory: str | os.PathLike[str],
     *,
     gzip: bool = False,
@@ -156,7 +165,7 @@ def simulate_night(
 
     Parameters
     ----------
-    camera : str or SimulatedCamera
+    camera : str, SimulatedCamera or SimulatedMosaic
         The camera.
     directory : path
         Where to write; it and the folders within are made if they are not there.
@@ -179,13 +188,13 @@ def simulate_night(
     OutputError
         When a file cannot be written, or the folder holds frames that were not simulated.
     """
-    camera = simulated_camera(camera)
+    camera = any_camera(camera)
     specs = night_specs(camera)
     return _write_folder(camera, specs, Path(directory), gzip=gzip, seed=seed, overwrite=overwrite, progress=progress)
 
 
 def _write_folder(
-    camera: SimulatedCamera,
+    camera: SimulatedCamera | SimulatedMosaic,
     specs: Sequence[FrameSpec],
     directory: Path,
     *,
@@ -201,17 +210,14 @@ def _write_folder(
     for folder in {path.parent for path in paths}:
         _refuse_real_frames(folder)
     replaces = {path: SIMULATED_FRAME.permission(path, overwrite=overwrite) for path in paths}
-    # Frames that see light need the response of their filter, and only of that.
-    filters = {spec.filter_name for spec in specs if spec.is_lit}
-    sensor = sensor_truth(camera, seed, filter_names=[camera.filter_light(name).name for name in filters])
+    parts_of = _parts_of_mosaic(camera, seed) if isinstance(camera, SimulatedMosaic) else _parts(camera, specs, seed)
     for folder in {path.parent for path in paths}:
         folder.mkdir(parents=True, exist_ok=True)
 
     one_at_a_time = Lock()
 
     def make(index: int) -> None:
-        frame = simulate_frame(camera, specs[index], seed, index=index, sensor=sensor)
-        _write_raw(paths[index], frame, gzip=gzip, overwrite=replaces[paths[index]])
+        _write_raw(paths[index], parts_of(specs[index], index), gzip=gzip, overwrite=replaces[paths[index]])
         if progress is not None:
             with one_at_a_time:
                 progress(paths[index])
@@ -231,12 +237,53 @@ def _refuse_real_frames(folder: Path) -> None:
             raise OutputError(folder, reason, "choose another folder")
 
 
-def _write_raw(path: Path, frame: SimulatedFrame, *, gzip: bool, overwrite: Overwrite) -> None:
-    """Write one frame as the camera would: 16-bit whole numbers with BZERO 32768."""
-    from zeroframe.fits import ImagePart, write_fits
+def _parts(
+    camera: SimulatedCamera, specs: Sequence[FrameSpec], seed: int
+) -> Callable[[FrameSpec, int], list[ImagePart]]:
+    """Return what makes the one image of a raw file."""
+    from zeroframe.fits import ImagePart
 
-    part = ImagePart(frame.pixels, frame.header)
-    write_fits(path, [part], compress="gzip" if gzip else "none", overwrite=overwrite)
+    # Frames that see light need the response of their filter, and only of that.
+    filters = {spec.filter_name for spec in specs if spec.is_lit}
+    sensor = sensor_truth(camera, seed, filter_names=[camera.filter_light(name).name for name in filters])
+
+    def make(spec: FrameSpec, index: int) -> list[ImagePart]:
+        frame = simulate_frame(camera, spec, seed, index=index, sensor=sensor)
+        return [ImagePart(frame.pixels, frame.header)]
+
+    return make
+
+
+def _parts_of_mosaic(camera: SimulatedMosaic, seed: int) -> Callable[[FrameSpec, int], list[ImagePart]]:
+    """Return what makes the images of a raw file, one for each amplifier."""
+    from zeroframe.fits import ImagePart
+
+    sensors = mosaic_sensors(camera, seed)
+
+    def make(spec: FrameSpec, index: int) -> list[ImagePart]:
+        frame = simulate_mosaic_frame(camera, spec, seed, index=index, sensors=sensors)
+        images = [ImagePart(pixels, header, str(header.get("EXTNAME", ""))) for pixels, header in frame.images]
+        return images if camera.one_image else [ImagePart(None, frame.primary), *images]
+
+    return make
+
+
+def _write_raw(path: Path, parts: Sequence[ImagePart], *, gzip: bool, overwrite: Overwrite) -> None:
+    """Write one frame as the camera would: 16-bit whole numbers with BZERO 32768."""
+    from zeroframe.fits import write_fits
+
+    write_fits(path, parts, compress="gzip" if gzip else "none", overwrite=overwrite)
+
+
+def _mosaic_night() -> tuple[FrameSpec, ...]:
+    """Return a night of 8 biases, 3 darks of 120 s, 6 flats and 3 science frames in one filter."""
+    kinds = [("bias", 0.0)] * 8 + [("dark", 120.0)] * 3 + [("flat", 10.0)] * 6 + [("science", 120.0)] * 3
+    return tuple(_mosaic_frame(kind, number, exposure) for number, (kind, exposure) in enumerate(kinds, start=1))  # type: ignore[arg-type]
+
+
+def _mosaic_frame(kind: FrameKind, number: int, exposure_s: float = 0.0) -> FrameSpec:
+    name = "R" if kind in {"flat", "science"} else None
+    return FrameSpec(kind, exposure_s, name, f"obs{number:03d}.fits", number, "field" if kind == "science" else kind)
 
 
 def _lfc_night() -> tuple[FrameSpec, ...]:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     from zeroframe.simulate.specs import FrameSpec, SimulatedCamera, Strip
 
-__all__ = ["FrameTruth", "SimulatedFrame", "simulate_frame"]
+__all__ = [
+    "FrameTruth",
+    "SimulatedFrame",
+    "add_cosmic_rays",
+    "add_shot_noise",
+    "gathered_charge_e",
+    "light_on_sensor_e",
+    "simulate_frame",
+]
 
 _LEAK_SOURCE_PIXELS = 4  # the image pixels next to a strip whose light leaks into it
 _POISSON_ROWS = 256  # numpy makes float64 and int64 copies: in blocks they stay small
@@ -107,8 +115,8 @@ def simulate_frame(
         needed = [camera.filter_light(spec.filter_name).name] if spec.is_lit else []
         sensor = sensor_truth(camera, seed, filter_names=needed)
     sky_e = sky_image_e(camera, spec, seed) if spec.kind == "science" else None
-    light_e = _light_on_sensor_e(camera, spec, sensor, sky_e)
-    charge_e = _charge_e(spec, sensor, light_e)
+    light_e = light_on_sensor_e(camera, spec, sensor, sky_e)
+    charge_e = gathered_charge_e(spec, sensor, light_e)
     level_adu, row_drift_adu = _bias_level(camera, spec, seed, index)
     expected_adu = _expected_adu(camera, sensor, charge_e, level_adu + row_drift_adu[camera.image_slices_yx[0]])
 
@@ -117,8 +125,8 @@ def simulate_frame(
     photons = random_stream(camera, seed, Effect.PHOTONS, index)
     image += expected_adu
     if charge_e is not None:
-        _add_shot_noise(image, charge_e, camera.gain_e_per_adu, photons)
-    cosmic_rays = _add_cosmic_rays(image, camera, spec, random_stream(camera, seed, Effect.COSMIC_RAYS, index))
+        add_shot_noise(image, charge_e, camera.gain_e_per_adu, photons)
+    cosmic_rays = add_cosmic_rays(image, camera, spec, random_stream(camera, seed, Effect.COSMIC_RAYS, index))
     strips_adu = tuple(
         _add_strip(frame, camera, spec, strip, light_e, level_adu + row_drift_adu, random_stream(camera, seed, *key))
         for strip, key in ((strip, (Effect.STRIP, index, number)) for number, strip in enumerate(camera.strips))
@@ -129,7 +137,7 @@ def simulate_frame(
     )
 
 
-def _light_on_sensor_e(
+def light_on_sensor_e(
     camera: SimulatedCamera, spec: FrameSpec, sensor: SensorTruth, sky_e: NDArray[np.float32] | None
 ) -> NDArray[np.float32] | None:
     """Electrons from light in each image pixel; None in the dark."""
@@ -145,7 +153,9 @@ def _light_on_sensor_e(
     return light
 
 
-def _charge_e(spec: FrameSpec, sensor: SensorTruth, light_e: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+def gathered_charge_e(
+    spec: FrameSpec, sensor: SensorTruth, light_e: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
     """Electrons that the exposure is expected to gather, from light and dark current; None for a bias."""
     if spec.exposure_s <= 0:
         return None
@@ -197,7 +207,7 @@ def _read_noise_adu(camera: SimulatedCamera, seed: int, index: int) -> NDArray[n
     return noise
 
 
-def _add_shot_noise(
+def add_shot_noise(
     pixels: NDArray[np.float32], charge_e: NDArray[np.float32], gain_e_per_adu: float, random: np.random.Generator
 ) -> None:
     """Add what Poisson's law makes of the expected charge, less the charge itself, in place."""
@@ -207,7 +217,7 @@ def _add_shot_noise(
         pixels[start : start + _POISSON_ROWS] += (excess_e / gain_e_per_adu).astype(np.float32)
 
 
-def _add_cosmic_rays(
+def add_cosmic_rays(
     image: NDArray[np.float32], camera: SimulatedCamera, spec: FrameSpec, random: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Add tracks and clusters, in place; return where they are."""
@@ -271,7 +281,7 @@ def _add_strip(
     expected_adu += charge_e / np.float32(camera.gain_e_per_adu)
 
     pixels += expected_adu
-    _add_shot_noise(pixels, charge_e, camera.gain_e_per_adu, random)
+    add_shot_noise(pixels, charge_e, camera.gain_e_per_adu, random)
     return expected_adu
 
 

@@ -30,6 +30,7 @@ class Effect(IntEnum):
     PHOTONS = auto()
     COSMIC_RAYS = auto()
     READ_NOISE = auto()
+    AMPLIFIER = auto()
 
 
 def name_key(name: str) -> int:

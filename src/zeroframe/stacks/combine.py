@@ -292,6 +292,10 @@ class Combined:
         """True where nothing was left."""
         return np.equal(self.counts, 0)
 
+    def reshape(self, shape: tuple[int, ...]) -> Combined:
+        """Return the same in another shape of as many pixels: that of frames which are no images."""
+        return Combined(self.data.reshape(shape), self.uncertainty.reshape(shape), self.counts.reshape(shape))
+
 
 def combine_stack(
     stack: Stack,

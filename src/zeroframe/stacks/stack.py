@@ -247,7 +247,7 @@ class ImageOnDisk:
     def is_plain(self) -> bool:
         """Whether rows can be read from the file as they stand."""
         layouts = [hdu.layout for hdu in (self.image, self.mask) if hdu is not None]
-        return self.frame.encoding == "plain" and not any(layout and layout.tile_compressed for layout in layouts)
+        return self.frame.encoding == "plain" and all(layout is None or layout.in_one_piece for layout in layouts)
 
     @property
     def kept_bytes(self) -> int:

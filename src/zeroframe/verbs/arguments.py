@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from astropy.units import Quantity, Unit, UnitBase
 
-from zeroframe.errors import ArgumentError, UnitError, UsageError, nearest_name
+from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.frames.numbers import is_number
 from zeroframe.headers.dialects import read_facts
+from zeroframe.verbs.exceptions import UnlikeUnitsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -198,7 +199,7 @@ def _unit(unit: object) -> Any:  # noqa: ANN401
     try:
         return Unit(unit)
     except (ValueError, TypeError) as error:
-        raise UnitError(f"{unit!r} is not a unit; write for example 's'") from error
+        raise UnlikeUnitsError(f"{unit!r} is not a unit; write for example 's'") from error
 
 
 def _seconds(value: object, name: str, unit: object = None) -> float:
@@ -207,4 +208,4 @@ def _seconds(value: object, name: str, unit: object = None) -> float:
     try:
         return float((value if isinstance(value, Quantity) else Quantity(value, unit)).to_value("s"))
     except ValueError as error:  # astropy's UnitConversionError
-        raise UnitError(f"{name} is {value}, which is not a time") from error
+        raise UnlikeUnitsError(f"{name} is {value}, which is not a time") from error

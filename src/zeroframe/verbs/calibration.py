@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from astropy.units import Quantity, Unit, dimensionless_unscaled
 
-from zeroframe.errors import ArgumentError, AssumptionWarning, UnitError, UsageError
+from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.frames.numbers import is_number
 from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.verbs.arguments import Keyword, checked_names, frame_name, read_exposures
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
+from zeroframe.verbs.exceptions import AssumedInVerbWarning, UnlikeUnitsError
 from zeroframe.verbs.working_frame import WorkingPlanes
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def _factor_between(planes: WorkingPlanes, master: CCDData, kind: str) -> float:
     try:
         return float(master.unit.to(planes.unit))
     except ValueError as error:  # astropy's UnitConversionError
-        raise UnitError(
-            f"the frame is in {planes.unit or 'no unit'} and the {kind} in {master.unit or 'no unit'}; "
+        raise UnlikeUnitsError(
+            f"the uncalibrated image is in {planes.unit or 'no unit'} and the {kind} in {master.unit or 'no unit'}; "
             f"bring both to the same unit first, for example with gain_correct"
         ) from error
 
@@ -276,7 +277,7 @@ def _dark_ratio(seconds: tuple[float, float] | None, dark: CCDData, *, scale: bo
 
 def _warn(sentence: str, *, depth: int = 0) -> None:
     """Warn in the name of the caller of a verb: ``depth`` functions below a step, the verb and its check of names."""
-    warnings.warn(sentence, AssumptionWarning, stacklevel=5 + depth)
+    warnings.warn(sentence, AssumedInVerbWarning, stacklevel=5 + depth)
 
 
 @checked_names
@@ -343,7 +344,7 @@ def flat_step(planes: WorkingPlanes, flat: CCDData, min_value: object, norm_valu
     lowest = -np.inf if min_value is None else _number_in(min_value, flat.unit, "min_value")
     norm = None if norm_value is None else _number_in(norm_value, flat.unit, "norm_value")
     if norm is not None and not 0.0 < norm < np.inf:
-        raise UsageError(f"norm_value is {norm_value}; it must be above zero")
+        raise UsageError(f"norm_value must be above zero, and is {norm_value}")
     level, _ = planes.divide(flat, lowest=lowest, norm=norm)
     return {calibration_kind(Kind.FLAT).card: f"{frame_name(flat)} / {level:.6g}"}
 
@@ -354,7 +355,7 @@ def _number_in(value: object, unit: Unit, name: str) -> float:
         try:
             return float(value.to_value(unit))
         except ValueError as error:
-            raise UnitError(f"{name} is {value}, and the flat is in {unit or 'no unit'}") from error
+            raise UnlikeUnitsError(f"{name} is {value}, and the flat is in {unit or 'no unit'}") from error
     if not is_number(value):
         raise ArgumentError(f"{name} is {value!r}; it must be a number")
     return float(value)
@@ -428,7 +429,7 @@ def gain_step(planes: WorkingPlanes, gain: object, gain_unit: object = None) -> 
 def _unit_after_gain(unit: Unit, gain: Quantity) -> Unit:
     product = unit * gain.unit
     if gain.unit != dimensionless_unscaled and len(product.bases) > max(1, len(unit.bases)):
-        raise UnitError(
+        raise UnlikeUnitsError(
             f"the frame is in {unit} and the gain in {gain.unit}, which makes {product}; "
             "a frame that is in electrons already needs no gain"
         )
@@ -516,15 +517,17 @@ def noise_step(
     """Give a frame that is worked on its uncertainty; return what its header says of it."""
     if photon_noise_of not in PHOTON_NOISE_OF:
         raise ArgumentError(f"photon_noise_of is {photon_noise_of!r}, not one of {', '.join(PHOTON_NOISE_OF)}")
-    if not isinstance(readnoise, Quantity):
-        raise ArgumentError(f"readnoise is {readnoise!r}; give it with its unit, such as 5 * u.electron")
     if gain is not None and not isinstance(gain, Quantity):
         raise ArgumentError(f"gain is {gain!r}; give it with its unit, such as 1.5 * u.electron / u.adu")
+    if readnoise is None:
+        raise UsageError("the read noise must be given: readnoise=5 * u.electron, say")
+    if not isinstance(readnoise, Quantity):
+        raise ArgumentError(f"readnoise is {readnoise!r}; give it with its unit, such as 5 * u.electron")
     used = Quantity(1.0) if gain is None else gain
     try:
         gain_value = float((used * (1.0 * planes.unit)).to_value(readnoise.unit))
     except ValueError as error:  # astropy's UnitConversionError
-        raise UnitError(
+        raise UnlikeUnitsError(
             f"the frame is in {planes.unit or 'no unit'}, the gain in {used.unit or 'no unit'} and the read noise in "
             f"{readnoise.unit}; gain times frame must be in the unit of the read noise"
         ) from error
@@ -533,7 +536,9 @@ def noise_step(
     if gain is None and planes.unit == Unit("adu"):
         _warn("the frame is in adu and no gain is given: an ADU is taken for an electron")
     if pedestal is not None and require_ccd(pedestal, "pedestal").unit != planes.unit:
-        raise UnitError(f"the frame is in {planes.unit or 'no unit'} and the pedestal in {pedestal.unit or 'no unit'}")
+        raise UnlikeUnitsError(
+            f"the frame is in {planes.unit or 'no unit'} and the pedestal in {pedestal.unit or 'no unit'}"
+        )
     below = planes.set_noise(
         gain_value,
         float(readnoise.value),

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 
-from zeroframe.errors import ArgumentError, AssumptionWarning, UnitError, UsageError
+from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.fits import read_raw, scan
 from zeroframe.fits.precision import float_dtype
+from zeroframe.verbs.exceptions import AssumedInVerbWarning, NoKeywordsError, UnlikeUnitsError, as_python_says
 
 if TYPE_CHECKING:
     import os
@@ -31,12 +32,15 @@ __all__ = [
     "with_data",
 ]
 
+_LONGEST_WORD = 8  # of a card; longer ones need the HIERARCH convention
+#: By what UTYPE says, which astropy writes.
+_UNCERTAINTIES = {kind.__name__: kind for kind in (StdDevUncertainty, VarianceUncertainty, InverseVariance)}
 #: What observers write instead of a unit's name.
 _UNIT_WORDS = {"electrons": "electron", "counts": "adu", "count": "adu", "e-": "electron"}
 
 
-def require_ccd(value: object, name: str = "ccd") -> CCDData:
-    """Return ``value`` if it is a CCDData with two axes.
+def require_ccd(value: object, name: str = "ccd", *, axes: tuple[int, ...] = (2,)) -> CCDData:
+    """Return ``value`` if it is a CCDData with two axes, or as many as ``axes`` says.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def require_ccd(value: object, name: str = "ccd") -> CCDData:
     if not isinstance(value, CCDData):
         hint = "; wrap it: CCDData(array, unit='adu')" if isinstance(value, np.ndarray) else ""
         raise ArgumentError(f"{name} must be a CCDData, not {type(value).__name__}{hint}")
-    if len(value.shape) != 2:
+    if len(value.shape) not in axes:
         raise UsageError(f"{name} has {len(value.shape)} axes; an image has two")
     return value
 
@@ -72,18 +76,18 @@ def unit_of(path: str | os.PathLike[str], bunit: object, unit: str | Unit | None
         try:
             return u.Unit(unit)
         except ValueError as error:
-            raise UnitError(f"{unit!r} is not a unit; write for example 'adu' or 'electron'") from error
+            raise UnlikeUnitsError(f"{unit!r} is not a unit; write for example 'adu' or 'electron'") from error
     word = bunit.strip() if isinstance(bunit, str) else ""
     if not word:
         warnings.warn(
-            f"{path}: no BUNIT in the header and no unit given: adu is assumed", AssumptionWarning, stacklevel=3
+            f"{path}: no BUNIT in the header and no unit given: adu is assumed", AssumedInVerbWarning, stacklevel=3
         )
         return u.adu
     for spelling in (word, _UNIT_WORDS.get(word.lower(), word.lower())):
         found = u.Unit(spelling, parse_strict="silent")
         if not isinstance(found, u.UnrecognizedUnit):
             return found
-    raise UnitError(f"{path}: BUNIT is {word!r}, which is not a unit; give unit='adu'")
+    raise UnlikeUnitsError(f"{path}: BUNIT is {word!r}, which is not a unit; give unit='adu'")
 
 
 def read_ccd(path: str | os.PathLike[str], unit: str | Unit | None = None, *, ext: int | str | None = None) -> CCDData:
@@ -110,7 +114,8 @@ def read_ccd(path: str | os.PathLike[str], unit: str | Unit | None = None, *, ex
     FrameError
         When the file cannot be used.
     """
-    raw = read_raw(path, ext=ext)
+    with as_python_says():
+        raw = read_raw(path, ext=ext)
     data = raw.decode()
     header = raw.cards.to_header()
     mask = ~np.isfinite(data) if data.dtype.kind == "f" else np.zeros(data.shape, dtype=bool)
@@ -123,21 +128,27 @@ def read_ccd(path: str | os.PathLike[str], unit: str | Unit | None = None, *, ex
         meta=header,
         mask=mask if mask.any() else None,
         wcs=wcs_of(header),
-        uncertainty=StdDevUncertainty(parts["UNCERT"], copy=False) if "UNCERT" in parts else None,
+        uncertainty=parts.get("UNCERT"),
     )
     ccd.flags = parts.get("COUNTS")
     return ccd
 
 
-def _companions(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    """Read what belongs to the primary image of a file; uncertainties only where they are standard deviations."""
-    found = {}
+def _companions(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what belongs to the primary image of a file: arrays, and the uncertainty as what it is."""
+    found: dict[str, Any] = {}
     for hdu in scan(path).hdus[1:]:
         if hdu.layout is None or hdu.name not in {"MASK", "UNCERT", "COUNTS"}:
             continue
-        if hdu.name == "UNCERT" and hdu.cards.get("UTYPE") != "StdDevUncertainty":
-            continue
-        found[hdu.name] = read_raw(path, ext=hdu.index).decode()
+        values = read_raw(path, ext=hdu.index).decode()
+        if hdu.name == "UNCERT":
+            kind = _UNCERTAINTIES.get(str(hdu.cards.get("UTYPE", "StdDevUncertainty")))
+            if kind is None:
+                text = f"{path}: an uncertainty of the kind {hdu.cards.get('UTYPE')!r} is not known, and left out"
+                warnings.warn(text, AssumedInVerbWarning, stacklevel=4)
+                continue
+            values = kind(values, unit=hdu.cards.get("BUNIT") or None, copy=False)
+        found[hdu.name] = values
     return found
 
 
@@ -185,23 +196,42 @@ def add_keywords(ccd: CCDData, cards: Mapping[str, object], add_keyword: object)
         The result, changed in place.
     cards : mapping
         What the verb says of itself, as card -> value.
-    add_keyword : bool, str, mapping or None
-        ccdproc's argument: True writes ``cards``; False or None writes nothing; a text or mapping is written instead.
+    add_keyword : bool, str, Keyword, mapping or None
+        ccdproc's argument: True writes ``cards``, unless ``zeroframe.conf.auto_logging`` is False; False or None writes
+        nothing; a text (as a card without a value), a `zeroframe.Keyword` or a mapping is written instead.
 
     Raises
     ------
-    ArgumentError
+    NoKeywordsError
         When ``add_keyword`` is none of these.
     """
-    if add_keyword is None or add_keyword is False:
+    from zeroframe.verbs.arguments import Keyword
+    from zeroframe.verbs.settings import conf
+
+    if add_keyword is None or add_keyword is False or (add_keyword is True and not conf.auto_logging):
         return
     if add_keyword is True:
         wanted: Mapping[str, object] = cards
     elif isinstance(add_keyword, str):
-        wanted = {add_keyword: True}
+        wanted = {add_keyword: None}
+    elif isinstance(add_keyword, Keyword):
+        wanted = {add_keyword.name: add_keyword.value}
     elif isinstance(add_keyword, Mapping):
         wanted = add_keyword
     else:
-        raise ArgumentError(f"add_keyword must be True, False, a text or a mapping, not {type(add_keyword).__name__}")
+        raise NoKeywordsError(
+            f"add_keyword must be True, False, a text, a Keyword or a mapping, not {type(add_keyword).__name__}"
+        )
     for key, value in wanted.items():
-        ccd.meta[key] = value
+        _put(ccd.meta, key, value)
+
+
+def _put(meta: Any, key: str, value: object) -> None:  # noqa: ANN401 -- a Header or a dict
+    """Set a card; a quantity is a number with its unit behind it, as headers hold it."""
+    if isinstance(meta, dict):
+        meta[key] = value
+        return
+    unit = getattr(value, "unit", None)
+    held = value if unit is None else getattr(value, "value", value)
+    word = f"HIERARCH {key}" if len(key) > _LONGEST_WORD else key
+    meta[word] = held if unit is None else (held, f"[{unit}]")

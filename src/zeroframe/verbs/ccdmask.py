@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.nddata import CCDData
 
 from zeroframe.errors import UsageError
 from zeroframe.frames.rank_filters import box_size, moving_percentiles
@@ -14,7 +15,6 @@ from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import masked_values, require_ccd
 
 if TYPE_CHECKING:
-    from astropy.nddata import CCDData
     from numpy.typing import NDArray
 
 __all__ = ["ccdmask"]
@@ -63,9 +63,9 @@ def ccdmask(
     Raises
     ------
     ArgumentError
-        When ``ratio`` is no CCDData, or an argument is not known.
+        When an argument is not known.
     UsageError
-        When a size is no whole number, or a threshold not above zero.
+        When ``ratio`` is no CCDData, a size is no whole number, or a threshold not above zero.
 
     Notes
     -----
@@ -82,6 +82,8 @@ def ccdmask(
     >>> np.argwhere(ccdmask(CCDData(pixels, unit=""))).tolist()
     [[10, 20]]
     """
+    if not isinstance(ratio, CCDData):
+        raise UsageError(f"ratio must be a CCDData, not {type(ratio).__name__}")
     values = masked_values(require_ccd(ratio, "ratio"))
     sizes = {"ncmed": ncmed, "nlmed": nlmed, "ncsig": ncsig, "nlsig": nlsig}
     columns, lines, noise_columns, noise_lines = (box_size(value, name) for name, value in sizes.items())

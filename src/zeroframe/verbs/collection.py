@@ -8,22 +8,33 @@ import warnings
 from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import FrameError, UsageError, ZeroframeWarning, nearest_name
+from zeroframe.errors import FrameError, UsageError, nearest_name
 from zeroframe.fits.inputs import NO_INPUTS, Inputs
 from zeroframe.headers.columns import HeaderColumns
-from zeroframe.headers.query import select
+from zeroframe.headers.query import select, unknown_cards
 from zeroframe.headers.reading import is_named_as_fits, list_files, read_headers
-from zeroframe.headers.table import header_table, sort_key, wanted_keywords
-from zeroframe.verbs.collection_loops import CcdReader, Saving, read_data, read_hdu, read_header, save_ccd, save_part
+from zeroframe.headers.table import beside_all, header_table, sort_key, wanted_keywords
+from zeroframe.verbs.collection_loops import (
+    CcdReader,
+    Saving,
+    listed,
+    loop,
+    overwrites,
+    read_data,
+    read_hdu,
+    read_header,
+    save_ccd,
+    save_part,
+)
+from zeroframe.verbs.exceptions import NotDoneError, VerbWarning, as_python_says
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from astropy.table import Table
 
-    from zeroframe.fits.replacing import Overwrite
 
 __all__ = ["ImageFileCollection"]
 
@@ -42,7 +53,8 @@ class ImageFileCollection:
     location : str or path, optional
         The folder.
     keywords : list of str or '*', optional
-        The columns of `summary`; by default every card of every header.
+        The columns of `summary`; by default every card of every header. ``['*', 'X']`` has a column more, which no
+        header need have.
     find_fits_by_reading : bool, optional
         Files are found by reading anyway. True also leaves files out without a warning that are named as FITS and
         are not.
@@ -58,10 +70,8 @@ class ImageFileCollection:
 
     Raises
     ------
-    UsageError
-        When ``keywords`` has ``'*'`` beside others.
     NoFramesError
-        When ``location`` is not a folder.
+        When ``location`` is not a folder; one that is missing is a ``FileNotFoundError``, too.
 
     Warns
     -----
@@ -73,7 +83,9 @@ class ImageFileCollection:
     Headers are read once and remembered from run to run; see `zeroframe.headers.index`. Methods with ``**cards`` take
     a keyword of the header for each argument, in any letter case, and as its value what `zeroframe.headers.query`
     describes: ``imagetyp='bias'``, ``exptime='>300'``, ``filter=['g', 'r']``, ``object='!M 31'``, ``bunit=None``.
-    Keywords that are not names in Python are passed as ``**{'DATE-OBS': '>=2024-01-02'}``.
+    Keywords that are not names in Python are passed as ``**{'DATE-OBS': '>=2024-01-02'}``. Columns that were added to
+    `summary` count as cards. A card that no header has is met by no file, with a warning that names the nearest: a loop
+    that waits for files goes on waiting.
 
     Examples
     --------
@@ -107,8 +119,9 @@ class ImageFileCollection:
     ) -> None:
         self._location: str | os.PathLike[str] = "" if location is None else location
         self._keywords = wanted_keywords(keywords)
+        self._also = beside_all(keywords)
         self._by_reading = find_fits_by_reading
-        self._filenames = _listed(filenames)
+        self._filenames = listed(filenames)
         self._glob_include = None if glob_include is None else str(glob_include)
         self._glob_exclude = None if glob_exclude is None else str(glob_exclude)
         self._ext = ext
@@ -158,17 +171,22 @@ class ImageFileCollection:
 
     @property
     def keywords(self) -> list[str]:
-        """The columns of the table. May be set to a list or ``'*'``, which makes the table anew, and deleted."""
-        return ["file", *self._column_keywords()]
+        """The columns of the table; may be set, which takes columns out of it or makes it anew, and deleted."""
+        own = ["file", *self._column_keywords()]
+        return [*own, *(name for name in self._added() if name not in own)]
 
     @keywords.setter
     def keywords(self, keywords: str | Sequence[str] | None) -> None:
         self._keywords = [] if keywords is None else wanted_keywords(keywords)
-        self._table = None
+        self._also = beside_all(keywords)
+        if self._table is not None and self._keywords is not None and {*self._keywords} <= {*self._table.colnames}:
+            self._table.keep_columns(["file", *self._keywords])
+        else:
+            self._table = None
 
     @keywords.deleter
     def keywords(self) -> None:
-        self._keywords = []
+        self._keywords, self._also = [], []
         self._table = None
 
     @property
@@ -197,7 +215,7 @@ class ImageFileCollection:
         Parameters
         ----------
         keyword : str
-            Any card of the headers, or ``'file'``.
+            Any card, a column that was added to the table, or ``'file'``.
         unique : bool, optional
             Each value once, in the order in which they are met.
 
@@ -211,7 +229,7 @@ class ImageFileCollection:
         UsageError
             When no header has the card and it is no column of the table; names the nearest.
         """
-        headers = self._headers
+        headers = self._known()
         if not headers.has(keyword) and keyword.lower() not in map(str.lower, self.keywords):
             hint = nearest_name(keyword, headers.keywords)
             raise UsageError(f"there is no card {keyword!r} in any header of the collection{hint}")
@@ -237,6 +255,11 @@ class ImageFileCollection:
         Raises
         ------
         UsageError
+            When a condition cannot be understood, or a name is nearest to one of these arguments.
+
+        Warns
+        -----
+        ZeroframeWarning
             When no header has such a card; names the nearest.
         """
         chosen = self._selected(cards, regex_match=regex_match)
@@ -270,8 +293,10 @@ class ImageFileCollection:
         Raises
         ------
         UsageError
-            When no header has such a card.
+            When no header has such a card, or none is given.
         """
+        if not keys:
+            raise UsageError("sort needs a card, or a list of cards, to sort by")
         names = [keys] if isinstance(keys, str) else list(keys)
         columns = [self.values(name) for name in names]
         order = sorted(range(len(self._headers)), key=lambda row: [sort_key(column[row]) for column in columns])
@@ -326,15 +351,15 @@ class ImageFileCollection:
         Raises
         ------
         UsageError
-            When no header has such a card; before the loop begins.
+            When a condition cannot be understood; before the loop begins.
         OutputError
             When a copy cannot be saved.
         """
         ext = self._table_ext()
-        save = partial(self._save_part, "header", ext, scaled=not do_not_scale_image_data)
-        saving = Saving(save_with_name, save_location, overwrite)
+        save = partial(save_part, "header", ext, scaled=not do_not_scale_image_data)
+        saving = Saving(save_with_name, save_location, overwrites(cards, overwrite=overwrite))
         chosen = self._selected(cards, regex_match=regex_match)
-        return _loop(
+        return loop(
             chosen.paths, lambda path: read_header(path, ext), save, saving, self._inputs(saving), named=return_fname
         )
 
@@ -371,10 +396,10 @@ class ImageFileCollection:
             When pixels cannot be read.
         """
         scaled = not do_not_scale_image_data
-        save = partial(self._save_part, "data", self._ext, scaled=scaled)
-        saving = Saving(save_with_name, save_location, overwrite)
+        save = partial(save_part, "data", self._ext, scaled=scaled)
+        saving = Saving(save_with_name, save_location, overwrites(cards, overwrite=overwrite))
         chosen = self._selected(cards, regex_match=regex_match)
-        return _loop(
+        return loop(
             chosen.paths,
             lambda path: read_data(path, self._ext, scaled=scaled),
             save,
@@ -414,10 +439,10 @@ class ImageFileCollection:
             As in `data`.
         """
         scaled = not do_not_scale_image_data
-        save = partial(self._save_part, "hdu", self._ext, scaled=scaled)
-        saving = Saving(save_with_name, save_location, overwrite)
+        save = partial(save_part, "hdu", self._ext, scaled=scaled)
+        saving = Saving(save_with_name, save_location, overwrites(cards, overwrite=overwrite))
         chosen = self._selected(cards, regex_match=regex_match)
-        return _loop(
+        return loop(
             chosen.paths,
             lambda path: read_hdu(path, self._ext, scaled=scaled),
             save,
@@ -457,7 +482,8 @@ class ImageFileCollection:
         Raises
         ------
         UsageError
-            As in `headers`, and when ``overwrite`` would replace files of the collection.
+            As in `headers`, and when ``overwrite`` would replace files of the collection (a ``NotImplementedError``,
+            too).
         OutputError, FrameError
             As in `data`.
 
@@ -466,20 +492,20 @@ class ImageFileCollection:
         AssumptionWarning
             When adu is assumed.
         """
-        saving = Saving(save_with_name, save_location, overwrite)
+        saving = Saving(save_with_name, save_location, overwrites(cards, overwrite=overwrite))
         chosen = self._selected(cards, regex_match=regex_match)
         if saving.is_in_place:
-            raise UsageError(
+            raise NotDoneError(
                 "overwrite=True would replace the files of the collection by calibrated ones; give save_location or "
                 "save_with_name"
             )
-        return _loop(
-            chosen.paths, CcdReader(self._ext, ccd_kwargs), _save_ccd, saving, self._inputs(saving), named=return_fname
+        return loop(
+            chosen.paths, CcdReader(self._ext, ccd_kwargs), save_ccd, saving, self._inputs(saving), named=return_fname
         )
 
     def _restrict_to(self, chosen: HeaderColumns) -> None:
         """Keep these files, known by their paths, and the columns of the table."""
-        self._keywords = self._column_keywords()
+        self._keywords, self._also = self._column_keywords(), []
         self._location = ""
         self._filenames = list(chosen.paths)
         self._glob_include = self._glob_exclude = None
@@ -492,24 +518,36 @@ class ImageFileCollection:
         return self._ext if self._header_ext is None else self._header_ext
 
     def _column_keywords(self) -> list[str]:
-        return self._headers.keywords if self._keywords is None else self._keywords
+        if self._keywords is not None:
+            return self._keywords
+        have = self._headers.keywords
+        return [*have, *(keyword for keyword in self._also if not self._headers.has(keyword))]
+
+    def _added(self) -> list[str]:
+        """Return the columns that the user has added to the table."""
+        if self._table is None or len(self._table) != len(self._headers):
+            return []
+        unknown = [name for name in self._table.colnames if not self._headers.has(name)]
+        return [name for name in unknown if any(value is not None for value in self._table[name].tolist())]
+
+    def _known(self) -> HeaderColumns:
+        """Return the headers, with the columns that the user has added to the table as cards."""
+        headers, added = self._headers, self._added()
+        if not added:
+            return headers
+        columns = {name.lower(): self._table[name].tolist() for name in added}  # type: ignore[index]  # added: not None
+        return HeaderColumns(headers.paths, headers.names, headers.forms, {**headers.columns, **columns})
 
     def _selected(self, cards: Mapping[str, object], *, regex_match: bool) -> HeaderColumns:
-        rows = select(self._headers, cards.items(), regex=regex_match, also_known=_ARGUMENTS)
-        return self._headers.take(rows)
-
-    def _save_part(
-        self,
-        part: Literal["header", "data", "hdu"],
-        ext: int | str,
-        item: object,
-        path: str,
-        target: Path,
-        *,
-        overwrite: Overwrite,
-        scaled: bool,
-    ) -> None:
-        save_part(path, ext, part, item, target, overwrite=overwrite, scaled=scaled)
+        headers = self._known()
+        for keyword in unknown_cards(headers, cards.items(), regex=regex_match):
+            hint = nearest_name(keyword, [*headers.keywords, *_ARGUMENTS])
+            text = f"there is no card {keyword!r} in any of the {len(headers):,} headers{hint}"
+            if any(hint.endswith(f"'{name}'?") for name in _ARGUMENTS):
+                raise UsageError(text)
+            warnings.warn(f"{text}; no file meets the condition", VerbWarning, stacklevel=4)
+            return self._headers.take([])
+        return self._headers.take(select(headers, cards.items(), regex=regex_match))
 
     def _inputs(self, saving: Saving) -> Inputs:
         """Return the files of the collection, also those that a loop leaves out, where something may be replaced."""
@@ -518,7 +556,8 @@ class ImageFileCollection:
     def _read(self) -> None:
         """Find the files and read their headers."""
         folder = os.fspath(self._location)
-        names = self._filenames or self._names_in_folder()
+        with as_python_says():
+            names = self._filenames or self._names_in_folder()
         paths = [os.path.join(folder, name) for name in names]  # noqa: PTH118 -- as it was given, './' and all
         headers, problems = read_headers(paths, ext=self._table_ext(), meant=self._is_meant)
         shown = [os.path.split(path)[1] for path in headers.paths] if folder else headers.paths
@@ -547,44 +586,6 @@ class ImageFileCollection:
             if len(self._problems) > _MOST_NAMED:
                 lines.append(f"and {len(self._problems) - _MOST_NAMED} more, see .problems")
             files = "a file is" if len(self._problems) == 1 else f"{len(self._problems)} files are"
-            warnings.warn(f"{files} left out of the collection: " + "\n".join(lines), ZeroframeWarning, stacklevel=4)
+            warnings.warn(f"{files} left out of the collection: " + "\n".join(lines), VerbWarning, stacklevel=4)
         if not len(self._headers):
-            warnings.warn("no FITS files in the collection", ZeroframeWarning, stacklevel=4)
-
-
-def _listed(filenames: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None) -> list[str]:
-    if filenames is None:
-        return []
-    if isinstance(filenames, str | os.PathLike):
-        return [os.fspath(filenames)]
-    return [os.fspath(name) for name in filenames]
-
-
-def _loop(
-    paths: Sequence[str],
-    read: Callable[[str], Any],
-    save: Callable[..., None],
-    saving: Saving,
-    inputs: Inputs,
-    *,
-    named: bool,
-) -> Iterator[Any]:
-    """Check what can be checked now, and return the loop."""
-    saving.check()
-    if saving.overwrite:  # without it nothing that is there is replaced
-        for target in filter(None, map(saving.target, paths)):
-            saving.replaces(target, inputs)
-
-    def items() -> Iterator[Any]:
-        for path in paths:
-            item = read(path)
-            yield (item, Path(path).name) if named else item
-            target = saving.target(path)
-            if target is not None:
-                save(item, path, target, overwrite=saving.replaces(target, inputs))
-
-    return items()
-
-
-def _save_ccd(item: Any, _: str, target: Path, *, overwrite: Overwrite) -> None:  # noqa: ANN401 -- a CCDData
-    save_ccd(item, target, overwrite=overwrite)
+            warnings.warn("no FITS files in the collection.", VerbWarning, stacklevel=4)

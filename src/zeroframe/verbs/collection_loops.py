@@ -9,14 +9,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroframe.errors import ArgumentError, AssumptionWarning, DamagedError, OutputError, UsageError
+from zeroframe.errors import ArgumentError, DamagedError, OutputError, UsageError
 from zeroframe.fits import scan
 from zeroframe.fits.formats import compression_of
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.reading import chosen_hdu, header_cards
+from zeroframe.verbs.exceptions import AssumedInVerbWarning, MissingTargetError, as_python_says
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from astropy.io.fits import Header
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
     from zeroframe.fits.inputs import Inputs
     from zeroframe.fits.replacing import Overwrite
 
-__all__ = ["CcdReader", "Saving", "read_data", "read_hdu", "read_header", "save_ccd", "save_part"]
+__all__ = [
+    "CcdReader",
+    "Saving",
+    "listed",
+    "loop",
+    "overwrites",
+    "read_data",
+    "read_hdu",
+    "read_header",
+    "save_ccd",
+    "save_part",
+]
 
 _PLAIN_CCD_KWARGS = frozenset(("unit",))
 _WRAPPINGS = (".gz", ".bz2", ".fz")
@@ -67,7 +79,7 @@ class Saving:
             Before the loop begins.
         """
         if os.fspath(self.location) and not Path(self.location).is_dir():
-            raise OutputError(self.location, "is not a folder that is there", "make it first")
+            raise MissingTargetError(self.location, "is not a folder that is there", "make it first")
 
     @property
     def is_in_place(self) -> bool:
@@ -179,14 +191,63 @@ class CcdReader:
                 warnings.warn(
                     f"{path}: no BUNIT in the header and no unit given: adu is assumed, here and for other files "
                     "without it; ccd_kwargs={'unit': 'adu'} says so",
-                    AssumptionWarning,
+                    AssumedInVerbWarning,
                     stacklevel=4,
                 )
             unit = "adu"
         return unit_of(path, bunit, unit)
 
 
-def save_ccd(ccd: CCDData, target: Path, *, overwrite: Overwrite) -> None:
+def loop(
+    paths: Sequence[str],
+    read: Callable[[str], Any],
+    save: Callable[..., None],
+    saving: Saving,
+    inputs: Inputs,
+    *,
+    named: bool,
+) -> Iterator[Any]:
+    """Check what can be checked now, and return the loop.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    read : callable
+        From a path to what is handed out.
+    save : callable
+        Called with item, path, target and ``overwrite`` when the loop goes on.
+    saving : Saving
+        Whether and where.
+    inputs : Inputs
+        What must not be replaced.
+    named : bool
+        Hand out pairs with the name of the file.
+
+    Returns
+    -------
+    iterator
+    """
+    saving.check()
+    with as_python_says():
+        if saving.overwrite:  # without it nothing that is there is replaced
+            for target in filter(None, map(saving.target, paths)):
+                saving.replaces(target, inputs)
+
+    def items() -> Iterator[Any]:
+        for path in paths:
+            with as_python_says():
+                item = read(path)
+            yield (item, Path(path).name) if named else item
+            target = saving.target(path)
+            if target is not None:
+                with as_python_says():
+                    save(item, path, target, overwrite=saving.replaces(target, inputs))
+
+    return items()
+
+
+def save_ccd(ccd: CCDData, _: str, target: Path, *, overwrite: Overwrite) -> None:
     """Write a CCDData, compressed as the name of the file says."""
     from zeroframe.verbs.saving import write_ccd
 
@@ -197,10 +258,10 @@ def save_ccd(ccd: CCDData, target: Path, *, overwrite: Overwrite) -> None:
 
 
 def save_part(
-    path: str,
-    ext: int | str,
     part: Literal["header", "data", "hdu"],
+    ext: int | str,
     item: Any,  # noqa: ANN401 -- what `part` says
+    path: str,
     target: Path,
     *,
     overwrite: Overwrite,
@@ -210,14 +271,14 @@ def save_part(
 
     Parameters
     ----------
-    path : str
-        The file.
-    ext : int or str
-        The HDU whose header or data, or which itself, is replaced.
     part : {'header', 'data', 'hdu'}
         What ``item`` is.
+    ext : int or str
+        The HDU whose header or data, or which itself, is replaced.
     item : Header, ndarray or HDU
         What takes its place.
+    path : str
+        The file.
     target : Path
         The new file, which may be the file itself. It appears whole or not at all.
     overwrite : bool or Replaceable
@@ -268,3 +329,20 @@ def _wrapped(content: bytes, target: Path) -> bytes:
 
         return bz2.compress(content)
     return content
+
+
+def overwrites(cards: dict[str, object], *, overwrite: bool) -> bool:
+    """Take what ``overwrite`` was called in ccdproc until 2.0 out of the conditions."""
+    if "clobber" not in cards:
+        return overwrite
+    warnings.warn("clobber is deprecated: it is overwrite", DeprecationWarning, stacklevel=4)
+    return bool(cards.pop("clobber"))
+
+
+def listed(filenames: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None) -> list[str]:
+    """Return names of files that were given in whatever way as a list."""
+    if filenames is None:
+        return []
+    if isinstance(filenames, str | os.PathLike):
+        return [os.fspath(filenames)]
+    return [os.fspath(name) for name in filenames]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, get_args
 
 import numpy as np
 
-from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UnitError, UsageError, nearest_name
+from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UsageError, nearest_name
+from zeroframe.fits import scan
 from zeroframe.fits.inputs import Inputs
+from zeroframe.fits.precision import float_dtype
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.result_cards import combined_cards
@@ -31,17 +33,52 @@ from zeroframe.stacks.functions import Statistic, statistic_name
 from zeroframe.stacks.measured import with_pooled_noise
 from zeroframe.stacks.stack import ArrayStack, Stack, held_bytes, open_stack
 from zeroframe.verbs.ccddata import read_ccd, require_ccd, unit_of, wcs_of
+from zeroframe.verbs.exceptions import (
+    AssumedInVerbWarning,
+    UnlikeFramesError,
+    UnlikeFrameUnitsError,
+    as_python_says,
+)
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
     from astropy.nddata import CCDData
     from astropy.units import Unit
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["combine", "to_ccd"]
+__all__ = ["AXES", "combine", "image_shape", "require_alike", "to_ccd"]
+
+#: How many axes frames in memory may have; files hold images.
+AXES = (1, 2, 3)
+#: How the CCD Data Reduction Guide misspells an argument in every chapter but the first, and what it means by it.
+_GUIDES_SPELLING: Mapping[str, str] = {"signma_clip_dev_func": "sigma_clip_dev_func"}
 
 #: The uncertainty of each pixel's error, beside the spreads of ccdproc's formula.
 _POOLED = "pooled"
+
+#: As many rows of all frames as numpy's functions need at once.
+_ROWS_IN_HAND = 16
+
+Frames: TypeAlias = "Iterable[CCDData | str | os.PathLike[str]] | str | os.PathLike[str]"
+
+
+class ReaderWords(TypedDict, total=False):
+    """Further arguments of `combine`: those of astropy's reader, and one that is misspelt in a public guide."""
+
+    hdu: int | str
+    hdu_mask: str | None
+    hdu_uncertainty: str | None
+    hdu_flags: str | None
+    hdu_psf: str | None
+    key_uncertainty_type: str
+    memmap: bool
+    mode: str
+    uint: bool
+    ignore_blank: bool
+    ignore_missing_end: bool
+    ignore_missing_simple: bool
+    output_verify: str
+    signma_clip_dev_func: Statistic
 
 
 def _frame_list(img_list: object) -> list[Any]:
@@ -53,23 +90,101 @@ def _frame_list(img_list: object) -> list[Any]:
         return list(img_list.tolist())
     if isinstance(img_list, Iterable):
         return list(img_list)
-    raise ArgumentError(f"img_list must be a list of CCDData or of file names, not {type(img_list).__name__}")
+    raise UsageError(f"unrecognised input for list of images: {img_list!r}; give CCDData or names of files in a list")
 
 
-def _opened(frame: object, unit: str | Unit | None) -> object:
-    return read_ccd(frame, unit) if isinstance(frame, (str, os.PathLike)) else frame
+def _reader_words(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the arguments is the reader's; refuse those that nobody knows, and name the nearest.
+
+    Raises
+    ------
+    ArgumentError
+        For a name that is not known.
+    """
+    for name in words:
+        if name in _GUIDES_SPELLING:
+            text = f"{name} is misspelt, in the public guide, too, and taken for {_GUIDES_SPELLING[name]}"
+            warnings.warn(text, AssumedInVerbWarning, stacklevel=3)
+        elif name not in ReaderWords.__optional_keys__:
+            known = [name for name in inspect.signature(combine).parameters if name != "words"]
+            hint = nearest_name(name, [*known, *sorted(ReaderWords.__optional_keys__ - set(_GUIDES_SPELLING))])
+            raise ArgumentError(f"combine() has no argument {name!r}{hint}")
+    return {name: value for name, value in words.items() if name not in _GUIDES_SPELLING}
+
+
+def _opened(frame: object, unit: str | Unit | None, reader: Mapping[str, Any]) -> object:
+    if not isinstance(frame, (str, os.PathLike)):
+        return frame
+    if not reader:
+        return read_ccd(frame, unit)
+    from astropy.nddata import fits_ccddata_reader
+
+    return fits_ccddata_reader(frame, unit=unit, **reader)
+
+
+def _layout_of(path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape of an image in a file, and the type that it is combined in."""
+    layout = scan(path).image().layout
+    return ((0, 0), np.dtype(np.float32)) if layout is None else (layout.shape_yx, float_dtype(np.dtype(layout.dtype)))
+
+
+def _limit_bytes(
+    mem_limit: float | str | None, frames: int, layout: Callable[[], tuple[tuple[int, ...], np.dtype[Any]]]
+) -> int:
+    """Return the memory that there is: what was said, and the result on top where that alone would not do."""
+    if mem_limit is None:
+        return default_limit_bytes()
+    limit = parse_size(mem_limit)
+    shape, dtype = layout()
+    result = int(np.prod(shape)) * (2 * dtype.itemsize + 2)
+    rows = _ROWS_IN_HAND * frames * shape[-1] * dtype.itemsize
+    return limit if limit >= result + rows else limit + result
+
+
+def _weights_of(weights: NDArray[Any], stack: Stack) -> NDArray[Any]:
+    """Return weights of each pixel as the stack has its frames; others as they are."""
+    shape = (len(stack.names), *stack.shape_yx)
+    return weights.reshape(shape) if weights.ndim > 1 and weights.size == np.prod(shape) else weights
 
 
 def _stack_of_ccds(frames: Sequence[object]) -> tuple[Stack, CCDData, Unit]:
     """Frames in memory as a stack, with the frame whose header the result takes over."""
-    ccds = [require_ccd(frame, f"frame {number}") for number, frame in enumerate(frames, start=1)]
-    for number, ccd in enumerate(ccds, start=1):
-        if ccd.unit != ccds[0].unit:
-            raise UnitError(f"frame {number} is in {ccd.unit}, but the first is in {ccds[0].unit}; convert one of them")
+    ccds = [require_ccd(frame, f"frame {number}", axes=AXES) for number, frame in enumerate(frames, start=1)]
+    require_alike(ccds)
     names = tuple(f"frame {number}" for number in range(1, len(ccds) + 1))
-    arrays = [np.asarray(ccd.data) for ccd in ccds]
-    masks = [None if ccd.mask is None else np.broadcast_to(ccd.mask, ccd.shape) for ccd in ccds]
+    shape = image_shape(ccds[0].shape)
+    arrays = [np.asarray(ccd.data).reshape(shape) for ccd in ccds]
+    masks = [None if ccd.mask is None else np.broadcast_to(ccd.mask, ccd.shape).reshape(shape) for ccd in ccds]
     return ArrayStack(arrays, masks, names), ccds[0], ccds[0].unit
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return as what image an array of any number of axes is worked on.
+
+    Examples
+    --------
+    >>> image_shape((7,)), image_shape((5, 7)), image_shape((3, 5, 7))
+    ((1, 7), (5, 7), (15, 7))
+    """
+    return int(np.prod(shape[:-1])), int(shape[-1])
+
+
+def require_alike(ccds: Sequence[CCDData]) -> None:
+    """Refuse frames of other shape or unit than the first.
+
+    Raises
+    ------
+    UnlikeFramesError
+        Naming the frame.
+    """
+    first = ccds[0]
+    for number, ccd in enumerate(ccds, start=1):
+        name = f"frame {number}"
+        if ccd.shape != first.shape:
+            size, first_size = (" x ".join(str(n) for n in reversed(frame.shape)) for frame in (ccd, first))
+            raise UnlikeFramesError(name, f"is {size} pixels, the first {first_size}", "leave it out")
+        if ccd.unit != first.unit:
+            raise UnlikeFrameUnitsError(name, f"is in {ccd.unit}, the first in {first.unit}", "convert one of them")
 
 
 def _stack_of_paths(
@@ -144,11 +259,11 @@ def to_ccd(combined: Combined, unit: Unit, meta: Any, *, wcs: Any = None) -> CCD
 
 
 def combine(
-    img_list: object,
+    img_list: Frames,
     output_file: str | os.PathLike[str] | None = None,
     method: Method = "average",
-    weights: object = None,
-    scale: object = None,
+    weights: ArrayLike | None = None,
+    scale: Callable[..., Any] | ArrayLike | None = None,
     mem_limit: float | str | None = None,
     clip_extrema: bool = False,  # noqa: FBT001 -- ccdproc's arguments, which the notebooks use
     nlow: int = 1,
@@ -170,7 +285,7 @@ def combine(
     sigma_clip_floor: float = 0.0,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
-    **unknown: object,
+    **words: Unpack[ReaderWords],
 ) -> CCDData:
     """Combine frames into one: mask, scale, reject, combine.
 
@@ -178,7 +293,7 @@ def combine(
     ----------
     img_list : list of CCDData, or list of paths, or str
         The frames; a text may hold several file names with commas between. Uncompressed files are read in bands of
-        rows, so that stacks larger than the memory can be combined.
+        rows, so that stacks larger than the memory can be combined. Frames in memory may have one, two or three axes.
     output_file : path, optional
         Where the result is also written, with its uncertainty and mask.
     method : {'average', 'median', 'sum'}
@@ -189,7 +304,8 @@ def combine(
         A factor for each frame, or a function that computes it from the pixels: an array, a masked one where pixels
         are masked. Frames are scaled before anything is rejected.
     mem_limit : float or str, optional
-        Bytes, or a text such as ``'2G'``; by default half of what is available.
+        Bytes, or a text such as ``'2G'``; by default half of what is available. Where it does not hold the result and a
+        few rows of all frames, the result comes on top of it.
     clip_extrema, nlow, nhigh : bool, int, int
         Drop the ``nlow`` lowest and ``nhigh`` highest values; where values are masked, the same fraction of those that
         are left, cut to a whole number.
@@ -211,6 +327,9 @@ def combine(
         Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
     unit : str or Unit, optional
         Unit of the files; overrides BUNIT.
+    hdu, hdu_mask, hdu_uncertainty, hdu_flags, key_uncertainty_type, memmap, mode, uint, output_verify, ignore_blank
+        Of `astropy.nddata.fits_ccddata_reader`, as keywords. With any of them all files are read into the memory by
+        astropy, each as it says.
     sigma_clip_iterations : int
         How often clipping is repeated at most.
     sigma_clip_floor : float
@@ -234,9 +353,11 @@ def combine(
     UsageError
         When a value cannot be used.
     FrameError
-        When a file cannot be read or does not fit the others.
+        When a file cannot be read (one that is missing is a ``FileNotFoundError``, too) or does not fit the others.
+    UnlikeFramesError
+        When frames in memory differ in shape or unit; a ``TypeError`` as in ccdproc.
     OutputExistsError
-        When there is an ``output_file`` that may not be replaced.
+        When there is an ``output_file`` that may not be replaced; an ``OSError``, too.
 
     Examples
     --------
@@ -247,26 +368,32 @@ def combine(
     array([[2., 2.],
            [2., 2.]])
     """
-    if unknown:
-        name = next(iter(unknown))
-        known = inspect.signature(combine).parameters
-        raise ArgumentError(f"combine() has no argument {name!r}{nearest_name(name, known)}")
+    reader = _reader_words(words)
+    if "signma_clip_dev_func" in words:
+        sigma_clip_dev_func = words["signma_clip_dev_func"]
     frames = _frame_list(img_list)
+    if method not in get_args(Method):
+        hint = nearest_name(str(method), get_args(Method))
+        raise UsageError(f"unrecognised combine method {method!r}, not one of {', '.join(get_args(Method))}{hint}")
     if not frames:
         raise NoFramesError("there is nothing to combine: the list of frames is empty")
     named = [as_path(frame) for frame in frames if isinstance(frame, (str, os.PathLike))]
-    replaces = output_file is not None and apart_from(
-        Inputs.of(named), as_path(output_file), overwrite=overwrite_output
-    )
-    limit = default_limit_bytes() if mem_limit is None else parse_size(mem_limit)
+    with as_python_says():
+        replaces = output_file is not None and apart_from(
+            Inputs.of(named), as_path(output_file), overwrite=overwrite_output
+        )
     held = 0
-    if all(isinstance(frame, (str, os.PathLike)) for frame in frames):
-        stack, meta, result_unit = _stack_of_paths(frames, unit, limit, workers)
+    if len(named) == len(frames) and not reader:
+        with as_python_says():
+            limit = _limit_bytes(mem_limit, len(frames), lambda: _layout_of(frames[0]))
+            stack, meta, result_unit = _stack_of_paths(frames, unit, limit, workers)
         wcs = wcs_of(meta)
         held = held_bytes(stack)
+        shape = stack.shape_yx
     else:
-        stack, template, result_unit = _stack_of_ccds([_opened(frame, unit) for frame in frames])
-        meta, wcs = template.meta.copy(), template.wcs
+        stack, template, result_unit = _stack_of_ccds([_opened(frame, unit, reader) for frame in frames])
+        limit = _limit_bytes(mem_limit, len(frames), lambda: (stack.shape_yx, stack.dtype))
+        meta, wcs, shape = template.meta.copy(), template.wcs, template.shape
     rejection = Rejection(
         value_low=minmax_clip_min if minmax_clip else None,
         value_high=minmax_clip_max if minmax_clip else None,
@@ -292,7 +419,7 @@ def combine(
         stack,
         spec,
         factors=factors,
-        weights=None if weights is None else np.asarray(weights),
+        weights=None if weights is None else _weights_of(np.asarray(weights), stack),
         dtype=None if dtype is None else np.dtype(dtype),
         mem_limit_bytes=limit - held,
         workers=workers,
@@ -301,9 +428,10 @@ def combine(
     combined_cards(meta, [Path(n).name for n in stack.names], method=method, rejection=rejection.describe())
     if spec.pooled is not None:
         meta.update(spec.pooled.cards(method, len(stack.names)))
-    result = to_ccd(combined, result_unit, meta, wcs=wcs)
+    result = to_ccd(combined.reshape(shape), result_unit, meta, wcs=wcs)
     if output_file is not None:
         from zeroframe.verbs.saving import write_ccd
 
-        write_ccd(result, output_file, overwrite=replaces)
+        with as_python_says():
+            write_ccd(result, output_file, overwrite=replaces)
     return result

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UnitError, UsageError, nearest_name
+from zeroframe.errors import ArgumentError, NoFramesError, UsageError, nearest_name
 from zeroframe.fits.precision import float_dtype
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.kernels.sorting import sorting_pairs
@@ -24,8 +25,9 @@ from zeroframe.stacks.combine import (
 )
 from zeroframe.stacks.functions import Statistic, statistic_name
 from zeroframe.stacks.stack import ArrayStack
-from zeroframe.verbs.ccddata import masked_values, require_ccd
-from zeroframe.verbs.combine import to_ccd
+from zeroframe.verbs.ccddata import require_ccd
+from zeroframe.verbs.combine import AXES, image_shape, require_alike, to_ccd
+from zeroframe.verbs.exceptions import AssumedInVerbWarning
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -44,21 +46,22 @@ class Combiner:
     Parameters
     ----------
     ccd_iter : iterable of CCDData
-        Frames of one shape and unit; they are copied and never changed.
+        Frames of one shape and unit, of one, two or three axes; they are copied and never changed.
     dtype : dtype, optional
         float32 or float64; by default float32, float64 where a frame is.
 
     Attributes
     ----------
     data_arr : numpy.ma.MaskedArray, shape (frames, ny, nx)
-        The frames as they are now, masked where a pixel was masked or has been rejected; a copy.
+        The frames that are worked on, masked where a pixel was masked, is not finite or has been rejected. Pixels and
+        mask may be changed in place: every step looks at what stands there.
 
     Raises
     ------
     ArgumentError
         When something is not a CCDData.
-    MismatchError, UnitError
-        When shapes or units differ.
+    UnlikeFramesError
+        When shapes or units differ; a MismatchError, and a TypeError as in ccdproc.
 
     Notes
     -----
@@ -79,21 +82,18 @@ class Combiner:
     def __init__(self, ccd_iter: Iterable[CCDData], dtype: DTypeLike | None = None) -> None:
         if not isinstance(ccd_iter, Iterable):
             raise ArgumentError(f"ccd_iter must be a list or generator of CCDData, not {type(ccd_iter).__name__}")
-        self.ccd_list = [require_ccd(ccd, f"frame {number}") for number, ccd in enumerate(ccd_iter, start=1)]
+        self.ccd_list = [require_ccd(ccd, f"frame {number}", axes=AXES) for number, ccd in enumerate(ccd_iter, start=1)]
         if not self.ccd_list:
             raise NoFramesError("there is nothing to combine: the list of frames is empty")
-        first = self.ccd_list[0]
-        for number, ccd in enumerate(self.ccd_list, start=1):
-            if ccd.shape != first.shape:
-                raise MismatchError(
-                    f"frame {number}", f"has shape {ccd.shape}, the first {first.shape}", "leave it out"
-                )
-            if ccd.unit != first.unit:
-                raise UnitError(f"frame {number} is in {ccd.unit}, the first in {first.unit}; convert one of them")
-        self.unit = first.unit
+        require_alike(self.ccd_list)
+        self.unit = self.ccd_list[0].unit
         wanted = np.result_type(*(float_dtype(ccd.data.dtype) for ccd in self.ccd_list)) if dtype is None else dtype
-        self._values = np.stack([masked_values(ccd).astype(wanted, copy=False) for ccd in self.ccd_list])
-        self._values[~np.isfinite(self._values)] = np.nan
+        values = np.stack([np.asarray(ccd.data).astype(wanted, copy=False) for ccd in self.ccd_list])
+        mask = ~np.isfinite(values)
+        for plane, ccd in zip(mask, self.ccd_list, strict=True):
+            if ccd.mask is not None:
+                np.logical_or(plane, np.asarray(ccd.mask, dtype=bool), out=plane)
+        self.data_arr: np.ma.MaskedArray[Any, Any] = np.ma.MaskedArray(values, mask)
         self._weights: NDArray[Any] | None = None
         self._factors = np.ones(len(self.ccd_list))
         self._scaled = False
@@ -101,16 +101,19 @@ class Combiner:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type that values are kept and combined in."""
-        return self._values.dtype
+        kept: np.dtype[Any] = self.data_arr.dtype
+        return kept
 
-    @property
-    def data_arr(self) -> np.ma.MaskedArray[Any, Any]:
-        """The frames, masked where a pixel was masked or has been rejected; a copy."""
-        rejected = np.isnan(self._values)
-        filled = self._values.copy()
-        for plane, gone, ccd in zip(filled, rejected, self.ccd_list, strict=True):
-            plane[gone] = np.asarray(ccd.data)[gone]
-        return np.ma.MaskedArray(filled, rejected)
+    def _planes(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return pixels and mask as images, (frames, ny, nx) each, whatever the frames' number of axes; not copies."""
+        if np.ma.getmask(self.data_arr) is np.ma.nomask:
+            self.data_arr.mask = np.zeros(self.data_arr.shape, dtype=bool)
+        shape = (len(self.ccd_list), *image_shape(self.data_arr.shape[1:]))
+        return np.ma.getdata(self.data_arr).reshape(shape), np.ma.getmaskarray(self.data_arr).reshape(shape)
+
+    def _beside_frames(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return one value a frame so that it spreads over the pixels."""
+        return values.reshape(-1, *(1,) * (self.data_arr.ndim - 1))
 
     @property
     def weights(self) -> NDArray[Any] | None:
@@ -124,25 +127,29 @@ class Combiner:
             return
         if not isinstance(value, np.ndarray):
             raise ArgumentError(f"weights must be a numpy array, not {type(value).__name__}")
-        if value.shape not in {self._values.shape, self._values.shape[:1]}:
-            raise UsageError(
-                f"weights have shape {value.shape}; these frames need {self._values.shape[:1]} or {self._values.shape}"
-            )
+        whole = self.data_arr.shape
+        if value.shape not in {whole, whole[:1]}:
+            raise UsageError(f"weights have shape {value.shape}; these frames need {whole[:1]} or {whole}")
         self._weights = value
 
     @property
     def scaling(self) -> NDArray[np.float64] | None:
-        """Factors that frames are multiplied by, shape (frames, 1, 1); None for none."""
-        return self._factors[:, None, None] if self._scaled else None
+        """Factors that frames are multiplied by, shape (frames, 1, 1) for images; None for none."""
+        return self._beside_frames(self._factors) if self._scaled else None
 
     @scaling.setter
     def scaling(self, value: Callable[..., Any] | ArrayLike | None) -> None:
-        self._scaled = value is not None
+        self._scaled = False
         self._factors = np.ones(len(self.ccd_list))
         if value is None:
             return
         if callable(value):
-            factors = np.array([float(value(frame)) for frame in self.data_arr])
+            # of a frame that is masked as a whole no level can be said, and none is needed
+            whole = [bool(np.ma.getmaskarray(frame).all()) for frame in self.data_arr]
+            pairs = zip(self.data_arr, whole, strict=True)
+            factors = np.array([1.0 if masked else float(value(frame)) for frame, masked in pairs])
+        elif np.ndim(value) == 0:
+            raise ArgumentError(f"scaling is {value!r}; give a function, or one factor for each frame")
         else:
             factors = np.asarray(value, dtype=np.float64)
         if factors.shape != (len(self.ccd_list),):
@@ -150,17 +157,21 @@ class Combiner:
                 f"scaling needs a function, or one factor for each of the {len(self.ccd_list)} frames; "
                 f"it has shape {factors.shape}"
             )
-        self._factors = factors
+        self._factors, self._scaled = factors, True
 
     def clip_extrema(self, nlow: int | None = 0, nhigh: int | None = 0) -> None:
         """Reject the ``nlow`` lowest and ``nhigh`` highest values of each pixel.
 
         Where values are missing, the same fraction of what is left is rejected, cut to a whole number, as IRAF does.
+        Numbers that leave nothing mask every pixel, as in ccdproc, with a warning.
         """
         rejection = Rejection(drop_low=nlow or 0, drop_high=nhigh or 0)
-        if rejection.drop_low + rejection.drop_high >= len(self.ccd_list):
-            raise UsageError(f"nlow={nlow} and nhigh={nhigh} leave nothing of {len(self.ccd_list)} frames")
-        self._reject(rejection)
+        if rejection.drop_low + rejection.drop_high < len(self.ccd_list):
+            self._reject(rejection)
+            return
+        text = f"nlow={nlow} and nhigh={nhigh} leave nothing of {len(self.ccd_list)} frames: every pixel is masked"
+        warnings.warn(text, AssumedInVerbWarning, stacklevel=2)
+        self.data_arr.mask = True
 
     def minmax_clipping(self, min_clip: float | None = None, max_clip: float | None = None) -> None:
         """Reject values below ``min_clip`` or above ``max_clip``."""
@@ -204,17 +215,19 @@ class Combiner:
         self._reject(rejection)
 
     def _reject(self, rejection: Rejection) -> None:
-        """Put NaN where a scaled value is rejected."""
-        frames, ny, _ = self._values.shape
+        """Mask where a scaled value is rejected."""
+        values, mask = self._planes()
+        frames, ny, _ = values.shape
         pairs = sorting_pairs(frames)
 
         def one_tile(start: int) -> None:
-            tile = self._values[:, start : start + _ROWS_OF_TILE]
-            scaled = np.ascontiguousarray(tile * self._factors[:, None, None].astype(tile.dtype))
+            rows = slice(start, start + _ROWS_OF_TILE)
+            scaled = np.ascontiguousarray(values[:, rows] * self._factors[:, None, None].astype(values.dtype))
+            scaled[mask[:, rows]] = np.nan
             stack_reject(scaled.reshape(frames, -1), np.ones(frames), pairs, rejection.limits())
             if rejection.by_callable:
                 clip_by_callables(scaled, rejection)
-            tile[np.isnan(scaled)] = np.nan
+            mask[:, rows] |= np.isnan(scaled)
 
         map_threads(one_tile, range(0, ny, _ROWS_OF_TILE))
 
@@ -293,7 +306,9 @@ class Combiner:
         return self._combine("sum", sum_func, scale_to, uncertainty_func, weighted=True)
 
     def _weighted_by(self, sum_func: Callable[..., Any]) -> Callable[..., Any]:
-        weights = self._weights if self._weights is None or self._weights.ndim > 1 else self._weights[:, None, None]
+        weights = self._weights
+        if weights is not None and weights.ndim == 1:
+            weights = self._beside_frames(weights)
 
         def average(values: np.ma.MaskedArray[Any, Any], axis: int) -> Any:  # noqa: ANN401 -- an array of either kind
             carried = np.ma.MaskedArray(np.broadcast_to(weights, values.shape), values.mask)  # type: ignore[arg-type]
@@ -315,15 +330,19 @@ class Combiner:
         frames = len(self.ccd_list)
         factors = self._factors
         if scale_to is not None:
-            factors = np.broadcast_to(np.asarray(scale_to, dtype=np.float64), (frames,))
+            given = np.asarray(scale_to, dtype=np.float64)
+            factors = np.broadcast_to(given.reshape(-1) if given.size in {1, frames} else given, (frames,))
         spread = None if uncertainty_func is None else statistic_name(uncertainty_func, SPREADS)
         names = tuple(f"frame {number}" for number in range(1, frames + 1))
+        values, mask = self._planes()
+        mask |= ~np.isfinite(values)
+        weights = self._weights if weighted else None
         combined = combine_stack(
-            ArrayStack(list(self._values), [None] * frames, names),
+            ArrayStack(list(values), list(mask), names),
             CombineSpec(method, uncertainty=spread),
             factors=np.ascontiguousarray(factors),
-            weights=self._weights if weighted else None,
-        )
+            weights=weights if weights is None or weights.ndim == 1 else weights.reshape(values.shape),
+        ).reshape(self.data_arr.shape[1:])
         if function is not None:
             combined = self._by_function(combined, function, factors)
         header = Header()
@@ -332,6 +351,6 @@ class Combiner:
 
     def _by_function(self, combined: Combined, function: Callable[..., Any], factors: NDArray[np.float64]) -> Combined:
         """Return the same with the data made by a function of the caller's own."""
-        values = np.ma.masked_invalid(self._values * factors[:, None, None].astype(self.dtype))
+        values = self.data_arr * self._beside_frames(factors).astype(self.dtype)
         data = np.ma.MaskedArray(function(values, axis=0)).filled(np.nan)
         return Combined(np.asarray(data, dtype=self.dtype), combined.uncertainty, combined.counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -9,7 +10,7 @@ import numpy as np
 from astropy import units as u
 from astropy.nddata import CCDData
 
-from zeroframe.errors import ArgumentError, UnitError, UsageError, nearest_name
+from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.cosmic_rays import far_above_median, mask_lacosmic, mean_around, median_around
@@ -19,6 +20,7 @@ from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.lacosmic import SharpLimits
 from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import require_ccd, with_data
+from zeroframe.verbs.exceptions import UnlikeUnitsError
 from zeroframe.verbs.working_frame import WorkingPlanes, deviations_of, kernel_pixels
 
 if TYPE_CHECKING:
@@ -126,11 +128,15 @@ def cosmicray_lacosmic(
         raise ArgumentError(
             f"finder is {finder!r}, not 'astroscrappy' or 'zeroframe'{nearest_name(str(finder), get_args(Finder))}"
         )
+    if pssl != 0 and finder == "astroscrappy":
+        _say_old("pssl", "ccdproc 3.0 has no pssl; give the sky as an array, inbkg=np.full(frame.shape, sky)")
     if pssl != 0 and (inbkg is not None or invar is not None):
         raise UsageError("pssl and inbkg or invar contradict each other; put the sky into inbkg")
     frame = ccd if isinstance(ccd, CCDData) else None
     gain_used, noise_e = _gain_and_noise(frame, gain, readnoise)
     pixels, bad = _valid_pixels(ccd)
+    for name, plane in (("inbkg", inbkg), ("invar", invar)):
+        _check_plane(name, plane, pixels.shape)
     options: dict[str, Any] = {
         "sigclip": sigclip, "sigfrac": sigfrac, "objlim": objlim, "satlevel": satlevel, "niter": niter,
         "sepmed": sepmed, "cleantype": cleantype, "fsmode": fsmode, "psfmodel": psfmodel, "psffwhm": psffwhm,
@@ -216,8 +222,6 @@ def _saturated_stars(values: NDArray[Any], limit: float) -> NDArray[np.int64]:
 def _noise_of(shown: _Shown, values: NDArray[Any], variance: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Return standard deviations as the kernel of the night takes them."""
     if variance is not None:
-        if variance.shape != values.shape:
-            raise UsageError(f"invar has shape {variance.shape} and the frame {values.shape}; they must be equal")
         return np.sqrt(variance)
     sigma = None if shown.frame is None else deviations_of(shown.frame, np.dtype(np.float32))
     if sigma is not None:
@@ -240,6 +244,22 @@ def _astroscrappy() -> Any:  # noqa: ANN401 -- astroscrappy has no types
     return detect_cosmics
 
 
+def _say_old(name: str, sentence: str) -> None:
+    """Warn, in the name of the caller of a verb, that an argument goes."""
+    from astropy.utils.exceptions import AstropyDeprecationWarning
+
+    warnings.warn(f"{name} is deprecated: {sentence}", AstropyDeprecationWarning, stacklevel=4)
+
+
+def _check_plane(name: str, plane: object, shape: tuple[int, ...]) -> None:
+    if plane is None:
+        return
+    if not isinstance(plane, np.ndarray):
+        raise ArgumentError(f"{name} must be an array of the shape of the frame, not {type(plane).__name__}")
+    if plane.shape != shape:
+        raise UsageError(f"{name} has shape {plane.shape} and the frame {shape}; they must be equal")
+
+
 def _single(array: NDArray[Any] | None) -> NDArray[np.float32] | None:
     return None if array is None else np.ascontiguousarray(array, dtype=np.float32)
 
@@ -255,12 +275,13 @@ def _gain_and_noise(
     if not 0.0 < gain.value < np.inf:
         raise UsageError(f"gain is {gain}; it must be above zero")
     if in_electrons and gain.value != 1.0:
-        raise UnitError(f"the frame is in electrons already, and the gain is {gain}; leave gain at 1")
+        raise UnlikeUnitsError(f"the frame is in electrons already, and the gain is {gain}; leave gain at 1")
     product = gain.unit * (u.adu if frame is None else frame.unit)
     if not product.is_equivalent(noise.unit):
-        raise UnitError(
-            f"the gain in {gain.unit} times the frame in {u.adu if frame is None else frame.unit or 'no unit'} is in "
-            f"{product}, and the read noise in {noise.unit}; both must be in electrons"
+        raise UnlikeUnitsError(
+            f"Inconsistent units: the gain in {gain.unit} times the frame in "
+            f"{u.adu if frame is None else frame.unit or 'no unit'} "
+            f"is in {product}, and the read noise in {noise.unit}; both must be in electrons"
         )
     return gain, float(noise.to_value(product))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import ArgumentError
+from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.fits import read_raw
 from zeroframe.fits.scan import scan
 
@@ -43,7 +43,9 @@ def bitfield_to_boolean_mask(
     Raises
     ------
     ArgumentError
-        When ``ignore_bits`` is not understood, or ``bitfield`` does not hold integers.
+        When ``ignore_bits`` or ``bitfield`` is of the wrong type.
+    UsageError
+        When ``ignore_bits`` holds what is no bit, or its text is not understood.
 
     Examples
     --------
@@ -60,7 +62,8 @@ def bitfield_to_boolean_mask(
             bitfield, ignore_bits, flip_bits=flip_bits, good_mask_value=False, dtype=bool, flag_name_map=_names()
         )
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise ArgumentError(f"the bits of a mask cannot be told with ignore_bits={ignore_bits!r}: {error}") from error
+        refused = UsageError if isinstance(error, ValueError) else ArgumentError
+        raise refused(f"the bits of a mask cannot be told with ignore_bits={ignore_bits!r}: {error}") from error
     return np.asarray(found)
 
 

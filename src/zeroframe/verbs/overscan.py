@@ -7,8 +7,9 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from astropy.nddata import CCDData
 
-from zeroframe.errors import ArgumentError, AssumptionWarning, SectionError, UsageError
+from zeroframe.errors import ArgumentError, SectionError, UsageError
 from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.level_curves import fit_rejecting, standing_off
 from zeroframe.frames.overscan import Fit, FitRejection, LevelMethod, OverscanSpec, collapse_axis, frame_levels
@@ -16,11 +17,11 @@ from zeroframe.headers.result_cards import trim_cards
 from zeroframe.headers.sections import Section
 from zeroframe.kernels.raw import Part, calibrate_native
 from zeroframe.verbs.ccddata import add_keywords, require_ccd, with_data
+from zeroframe.verbs.exceptions import AssumedInVerbWarning
 from zeroframe.verbs.working_frame import kernel_pixels
 
 if TYPE_CHECKING:
     from astropy.modeling import Model
-    from astropy.nddata import CCDData
     from numpy.typing import NDArray
 
 __all__ = ["subtract_overscan", "trim_image"]
@@ -71,7 +72,8 @@ def subtract_overscan(
     ccd : CCDData
         The raw frame, which is not changed.
     overscan : CCDData, optional
-        The strip, as a slice of ``ccd``. Either this or ``fits_section``.
+        The strip, as a slice of ``ccd``. Either this or ``fits_section``. One line of pixels, ``ccd[:, 1]``, has one
+        level for the whole frame (``overscan_axis=0``).
     overscan_axis : 0, 1 or None
         The numpy axis along which the strip is collapsed: 1 gives a level for each row. None: the shorter side.
     fits_section : str, optional
@@ -127,6 +129,8 @@ def subtract_overscan(
         raise ArgumentError(f"median=True and method={method!r} contradict each other; give one of them")
     if model is not None and fit is not None:
         raise ArgumentError("model and fit contradict each other; give one of them")
+    if isinstance(overscan, CCDData) and len(overscan.shape) == 1 and fits_section is None:
+        return _minus_one_level(ccd, overscan, overscan_axis, median=median, add_keyword=add_keyword)
     section, strip, where = _locate_strip(ccd, overscan, fits_section)
     level = method or ("median" if median else "mean")
     reject = FitRejection(low_reject, high_reject, niterate)
@@ -135,7 +139,7 @@ def subtract_overscan(
     axis = collapse_axis(spec, (ny, nx))
     levels = frame_levels(strip, spec, (ny, nx), lambda numbers: _image_lines(ccd, numbers, section, axis))
     for remark in levels.remarks:
-        warnings.warn(remark, AssumptionWarning, stacklevel=2)
+        warnings.warn(remark, AssumedInVerbWarning, stacklevel=2)
     row_level, column_level = levels.row_adu, levels.column_adu
     if model is not None:
         if axis == 1:
@@ -148,6 +152,24 @@ def subtract_overscan(
     result = with_data(ccd, out)
     words = where if model is None else f"{where} {type(model).__name__}"
     add_keywords(result, {"OVERSCAN": f"{words} {spec.describe().removeprefix(str(section)).strip()}"}, add_keyword)
+    return result
+
+
+def _minus_one_level(
+    ccd: CCDData, overscan: CCDData, axis: int | None, *, median: bool, add_keyword: object
+) -> CCDData:
+    """Subtract the one level of a row or column that numpy has cut out of a frame as a line of pixels."""
+    if axis not in {0, None}:
+        raise ArgumentError(
+            f"overscan has one axis and overscan_axis is {axis}; a line of pixels has one level, with overscan_axis=0; "
+            "for a level of each row cut a strip: ccd[:, 1:2]"
+        )
+    values = np.asarray(_strip_values(np.asarray(overscan.data), overscan.mask), dtype=np.float64)
+    level = float(np.nanmedian(values) if median else np.nanmean(values))
+    data = np.asarray(ccd.data)
+    dtype = float_dtype(data.dtype)
+    result = with_data(ccd, (data - level).astype(dtype))
+    add_keywords(result, {"OVERSCAN": f"a line of {values.size} pixels, {level:.6g}"}, add_keyword)
     return result
 
 

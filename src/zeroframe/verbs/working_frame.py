@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 
-from zeroframe.errors import ArgumentError, UnitError, UsageError
+from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.calibration_frames import (
     FLAT_LEVEL_CARD,
@@ -27,6 +27,7 @@ from zeroframe.frames.calibration_frames import (
 from zeroframe.frames.numbers import is_number
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.verbs.arguments import file_name_of
+from zeroframe.verbs.exceptions import UnlikeUnitsError
 
 if TYPE_CHECKING:
     from astropy.units import Unit
@@ -123,7 +124,7 @@ def _unit_factor(unit: Unit | None, wanted: Unit, name: str) -> float:
     try:
         return float(unit.to(wanted))
     except ValueError as error:  # astropy's UnitConversionError
-        raise UnitError(f"the uncertainty of {name} is in {unit}, and should be in {wanted}") from error
+        raise UnlikeUnitsError(f"the uncertainty of {name} is in {unit}, and should be in {wanted}") from error
 
 
 def uncertainty_of(kind: type[Any], sigma: NDArray[Any]) -> Any:  # noqa: ANN401 -- astropy has no types

@@ -1,0 +1,419 @@
+"""The amplifiers of a detector, each looked at alone: header confirmed or contradicted, gain and noise measured.
+
+What one amplifier read is a frame like any other, so each is inspected as one. The header says where to look; where
+light proves that its sections are wrong, the pixels decide, and a sentence says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.errors import FrameError, NoFramesError
+from zeroframe.frames.overscan import OverscanSpec
+from zeroframe.headers.geometry import with_data
+from zeroframe.headers.kinds import Kind
+from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.inspection.inspecting import judge_samples
+from zeroframe.inspection.samples import choose_size, sample_frame
+from zeroframe.inspection.sources import Pixels, choose_sources, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from zeroframe.headers.detectors import Amplifier
+    from zeroframe.headers.geometry import FoundDetector
+    from zeroframe.headers.survey import RawFrame
+    from zeroframe.inspection.gain import Measured
+    from zeroframe.inspection.result import OverscanInspection
+    from zeroframe.inspection.samples import FrameSample
+    from zeroframe.inspection.sources import Source
+
+__all__ = ["LookedAt", "amplifier_box", "look_at_amplifiers"]
+
+#: By this fraction a stated read noise may differ from the one that is measured without being spoken of.
+_NOISE_DIFFERS = 0.1
+#: Gains that are measured no better than this say nothing against a header.
+_GOOD_GAIN = 0.03
+#: A header's gain is wrong where it differs from the flats by so many errors, and by this fraction: light that spreads
+#: to neighbours ("brighter-fatter") lowers the noise of flats by as much.
+_GAIN_ERRORS, _GAIN_DIFFERS = 5.0, 0.015
+#: One factor for all, by so many of its errors, where gains scatter about it by no more than this times their errors.
+_COMMON_ERRORS, _ALIKE = 4.0, 9.0
+
+#: So far from where the header has it the border of two amplifiers is looked for, on so many lines, by a jump of the
+#: level by so many errors, with so many columns at least on each side of it.
+_REACH, _MOST_LINES, _JUMPS, _FEWEST = 12, 2000, 8.0, 3
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """What the pixels say of the amplifiers of a detector.
+
+    Attributes
+    ----------
+    found : FoundDetector
+        The detector, with sections and figures as they are used.
+    inspections : tuple of OverscanInspection
+        Of each amplifier, in pixels of its own box.
+    boxes : tuple of Section
+        What of the image each amplifier read, strips included.
+    remarks : tuple of str
+        Where the pixels contradict the header, each a sentence.
+    """
+
+    found: FoundDetector
+    inspections: tuple[OverscanInspection, ...]
+    boxes: tuple[Section, ...]
+    remarks: tuple[str, ...]
+
+
+def amplifier_box(amplifier: Amplifier, others: Sequence[Amplifier], shape_yx: tuple[int, int]) -> Section:
+    """Return the part of an image that an amplifier read, strips included.
+
+    Parameters
+    ----------
+    amplifier : Amplifier
+        With sections that are numbers.
+    others : sequence of Amplifier
+        All that stand in the image.
+    shape_yx : tuple of int
+        Of the image, or of the rows of it that hold the extension of the amplifier.
+
+    Returns
+    -------
+    Section
+        Up to where the sections of others begin; what belongs to nobody is shared out with the nearest.
+
+    Examples
+    --------
+    >>> from zeroframe.headers.detectors import Amplifier
+    >>> a = Amplifier("A", trim=Section.parse("[1:8,1:5]"), overscan=Section.parse("[9:10,1:5]"))
+    >>> b = Amplifier("B", trim=Section.parse("[13:20,1:5]"), overscan=Section.parse("[11:12,1:5]"))
+    >>> str(amplifier_box(a, [a, b], (5, 20))), str(amplifier_box(b, [a, b], (5, 20)))
+    ('[1:10,1:5]', '[11:20,1:5]')
+    """
+    own = _hull(amplifier)
+    ranges = []
+    for axis in (0, 1):
+        low, high = own[axis]
+        floor, ceiling = 1, shape_yx[1 - axis]
+        begin, end = _section_of(amplifier).ranges[axis].ends()
+        for other in others:
+            if other is amplifier or not _overlaps(own[1 - axis], _hull(other)[1 - axis]):
+                continue
+            first, last = _hull(other)[axis]
+            its_begin, its_end = _section_of(other).ranges[axis].ends()
+            if its_end < begin:  # where a header lets strips overlap, each has half of it
+                floor = max(floor, (last + low - 1) // 2 + 1 if last >= low else last + 1)
+            elif its_begin > end:
+                ceiling = min(ceiling, (high + first - 1) // 2 if first <= high else first - 1)
+        ranges.append(AxisRange(floor, ceiling))
+    return Section(tuple(ranges))
+
+
+def _hull(amplifier: Amplifier) -> tuple[tuple[int, int], tuple[int, int]]:
+    sections = [section for section in (amplifier.trim, amplifier.overscan, amplifier.prescan) if section is not None]
+    ends = [[part.ends() for part in section.ranges] for section in sections]
+    x, y = ((min(each[axis][0] for each in ends), max(each[axis][1] for each in ends)) for axis in (0, 1))
+    return x, y
+
+
+def _overlaps(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]
+
+
+def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
+    """Look at the pixels of a few frames of one detector, amplifier by amplifier.
+
+    Parameters
+    ----------
+    items : sequence of RawFrame
+        Frames whose ``found`` is the same but for figures.
+    limit_bytes : int
+        How much memory may be used.
+
+    Returns
+    -------
+    LookedAt
+
+    Raises
+    ------
+    NoFramesError
+        When no frame is of a kind that tells something, or none can be read.
+    """
+    first = items[0]
+    found = first.found
+    if found is None or first.shape_yx is None:
+        raise NoFramesError(f"{first.path}: holds no word of several amplifiers")
+    shape = (first.shape_yx[0], first.shape_yx[1])
+    sources = choose_sources([source for source in map(source_of, items) if source is not None])
+    boxes = _boxes(found, shape)
+    if len(found.extensions) < len(boxes):
+        boxes = _moved_to_seams(boxes, sources)
+    samples: list[list[FrameSample]] = [[] for _ in boxes]
+    for source in sources:
+        try:
+            pixels = source.read()
+        except FrameError:  # it is named when it is calibrated
+            continue
+        for kept, box in zip(samples, boxes, strict=True):
+            cut = _cut(source, pixels, box, shape)
+            size, _ = choose_size([cut] * len(sources), limit_bytes // len(boxes))
+            kept.append(replace(sample_frame(cut, size), source=replace(cut, pixels=None)))
+    if not samples[0]:
+        raise NoFramesError(f"{first.path}: no frame of its detector can be read")
+    inspections = tuple(judge_samples(kept, None) for kept in samples)
+    return _decided(found, boxes, inspections)
+
+
+def _boxes(found: FoundDetector, shape_yx: tuple[int, int]) -> tuple[Section, ...]:
+    amplifiers = found.detector.amplifiers
+    if len(found.extensions) == 1:
+        return tuple(amplifier_box(each, amplifiers, shape_yx) for each in amplifiers)
+    boxes = []
+    for rows in found.extension_rows():
+        within = [each for each in amplifiers if rows.start < _hull(each)[1][0] <= rows.stop]
+        for each in within:
+            box = amplifier_box(each.shifted(0, -rows.start), [one.shifted(0, -rows.start) for one in within],
+                                (rows.stop - rows.start, shape_yx[1]))  # fmt: skip
+            boxes.append((each.name, box.shift(0, rows.start)))
+    by_name = dict(boxes)
+    return tuple(by_name[each.name] for each in amplifiers)
+
+
+def _moved_to_seams(boxes: Sequence[Section], sources: Sequence[Source]) -> tuple[Section, ...]:
+    """Return boxes of one image whose common borders are where the level jumps, where it does so near by."""
+    biases = [source for source in sources if source.kind is Kind.BIAS] or list(sources)
+    pixels = biases[0].read()
+    moved = [[list(part.ends()) for part in box.ranges] for box in boxes]
+    for one, other in permutations(range(len(boxes)), 2):
+        for axis in (0, 1):
+            (_, end), (begin, _) = moved[one][axis], moved[other][axis]
+            across = _common(moved[one][1 - axis], moved[other][1 - axis])
+            if not -_REACH <= begin - end - 1 <= _REACH or across is None or moved[one][axis][0] >= begin:
+                continue
+            low, high = max(min(end, begin - 1) - _REACH, 0), max(end, begin - 1) + _REACH
+            lines = slice(across[0] - 1, across[1], max((across[1] - across[0]) // _MOST_LINES, 1))
+            part = pixels.part(lines, slice(low, high)) if axis == 0 else pixels.part(slice(low, high), lines).T
+            seam = jump_of_level(part)
+            border = (end + begin - 1) // 2 if seam is None else low + seam
+            moved[one][axis][1], moved[other][axis][0] = border, border + 1
+    return tuple(Section(tuple(AxisRange(a, b) for a, b in box)) for box in moved)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> tuple[int, int] | None:
+    low, high = max(one[0], other[0]), min(one[1], other[1])
+    return (low, high) if low <= high else None
+
+
+def jump_of_level(part: NDArray[Any]) -> int | None:
+    """Return before which column the level jumps once and for all; None where it does not.
+
+    Parameters
+    ----------
+    part : ndarray, shape (lines, columns)
+        A few columns about where a jump is expected, of a frame without light.
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(1)
+    >>> jump_of_level(random.normal(np.where(np.arange(40) < 23, 1000, 1003), 5, (300, 40)))
+    23
+    >>> jump_of_level(random.normal(1000, 5, (300, 40))) is None
+    True
+    """
+    columns = np.asarray(np.mean(part, axis=0, dtype=np.float64))
+    error = float(np.median(np.asarray(np.std(part, axis=0, dtype=np.float64)))) / np.sqrt(len(part))
+    best, chosen = 0.0, None
+    for place in range(_FEWEST, columns.size - _FEWEST + 1):
+        before, after = columns[:place], columns[place:]
+        step = abs(float(after.mean() - before.mean()))
+        rest = np.concatenate([before - before.mean(), after - after.mean()])
+        spread = max(error, float(np.std(rest)))
+        significance = step / (spread * np.sqrt(1.0 / before.size + 1.0 / after.size))
+        if significance > best:
+            best, chosen = significance, place
+    return chosen if best > _JUMPS else None
+
+
+def _cut(source: Source, pixels: Pixels, box: Section, shape_yx: tuple[int, int]) -> Source:
+    """Return what one amplifier read as a frame of its own; sections of the header are not of it."""
+    rows, columns = box.slices_yx(shape_yx)
+    stored = pixels.stored[rows, columns]
+    facts = source.facts
+    if facts is not None:
+        facts = replace(facts, bias_section=None, trim_section=None, data_section=None)
+    ny, nx = stored.shape
+    return replace(source, shape_yx=(ny, nx), facts=facts, found=None, pixels=Pixels(stored, pixels.layout))
+
+
+def _decided(
+    found: FoundDetector,
+    boxes: Sequence[Section],
+    inspections: Sequence[OverscanInspection],
+) -> LookedAt:
+    """Take the sections that light proves, and the figures that are measured well; say what the header says else."""
+    remarks: list[str] = []
+    data = []
+    changed = []
+    for amplifier, box, seen in zip(found.detector.amplifiers, boxes, inspections, strict=True):
+        down = _corner(box)
+        stated = _section_of(amplifier)
+        proven = _proven_data(stated.shift(-down[0], -down[1]), seen).shift(*down)
+        if proven != stated:
+            remarks.append(
+                f"amplifier {amplifier.name}: header says data {stated}, the pixels show {proven}, which is used"
+            )
+        data.append(proven)
+        changed.append(_with_overscan(amplifier, seen, down, proven))
+    changed, said = _with_gains(changed, inspections)
+    with_noise = [_with_noise(each, seen) for each, seen in zip(changed, inspections, strict=True)]
+    remarks += [*said, *(remark for _, some in with_noise for remark in some)]
+    detector = replace(found.detector, amplifiers=tuple(each for each, _ in with_noise))
+    whole = with_data(replace(found, detector=detector, looked_at=True), data)
+    return LookedAt(whole, tuple(inspections), tuple(boxes), _shortened(remarks))
+
+
+def _section_of(amplifier: Amplifier) -> Section:
+    if amplifier.trim is None:
+        raise NoFramesError(f"amplifier {amplifier.name} has no data section")
+    return amplifier.trim
+
+
+def _corner(box: Section) -> tuple[int, int]:
+    x, y = (part.ends()[0] - 1 for part in box.ranges)
+    return x, y
+
+
+def _proven_data(stated: Section, seen: OverscanInspection) -> Section:
+    """Return the data section with those ends as the pixels have them beside which a strip is proven.
+
+    Where that moves one end, and no strip proves the other, the section moves as a whole: headers that are off by some
+    columns seldom have the size wrong.
+    """
+    ranges = [list(part.ends()) for part in stated.ranges]
+    trim = [part.ends() for part in seen.trim.ranges]
+    sides = {strip.side for strip in seen.strips}
+    for axis, ends in enumerate((("left", "right"), ("bottom", "top"))):
+        proven = [side in sides for side in ends]
+        for end in (0, 1):
+            if proven[end]:
+                moved = trim[axis][end] - ranges[axis][end]
+                ranges[axis][end] += moved
+                if not proven[1 - end]:
+                    ranges[axis][1 - end] += moved
+        low, high = ranges[axis]
+        ranges[axis] = [max(low, 1), min(high, seen.shape_yx[1 - axis])]
+    return Section(tuple(AxisRange(first, last) for first, last in ranges))
+
+
+def _with_overscan(amplifier: Amplifier, seen: OverscanInspection, down: tuple[int, int], data: Section) -> Amplifier:
+    """Return an amplifier with the overscan that its pixels recommend; where they show none, that of the header."""
+    stated = amplifier.overscan
+    spec = seen.recommended
+    if spec is not None and stated is not None and stated.intersect(spec.section.shift(*down)) is None:
+        spec = _on_the_side_of(stated.shift(-down[0], -down[1]), seen)
+    if spec is not None:
+        parallel = None if seen.parallel is None else seen.parallel.section.shift(*down)
+        overscan = spec.section.shift(*down)
+        reason = f"proven by the pixels{'' if stated is None or stated == overscan else f'; header: {stated}'}"
+        return replace(
+            amplifier,
+            trim=data,
+            overscan=overscan,
+            overscan_axis=1 if spec.axis is None else spec.axis,
+            overscan_method=spec.method,
+            overscan_reason=reason,
+            parallel_overscan=None if parallel is None or parallel.intersect(overscan) is not None else parallel,
+        )
+    if seen.decision == "do not use" and seen.recommended is None:
+        return replace(amplifier, trim=data, overscan=None, overscan_reason=seen.verdict)
+    if stated is not None and stated.intersect(data) is not None:
+        stated = None
+    return replace(amplifier, trim=data, overscan=stated, overscan_reason=f"header; pixels: {seen.decision}")
+
+
+def _on_the_side_of(stated: Section, seen: OverscanInspection) -> OverscanSpec | None:
+    """Return the strip where the header has the overscan, where its pixels allow it; None: they are silent."""
+    for strip in seen.strips:
+        if strip.usable is not None and not strip.objections and strip.usable.intersect(stated) is not None:
+            return OverscanSpec(strip.usable, strip.axis, "constant" if strip.one_level else "auto")
+    return None
+
+
+def _with_noise(amplifier: Amplifier, seen: OverscanInspection) -> tuple[Amplifier, list[str]]:
+    """Return an amplifier with the read noise of its biases; say so where the header says another one."""
+    gain, stated = amplifier.gain_e_per_adu, amplifier.read_noise_e
+    if seen.read_noise_adu is None or gain is None:
+        return amplifier, []
+    own = seen.read_noise_adu.value * gain
+    said: list[str] = []
+    if stated is not None and abs(stated - own) > _NOISE_DIFFERS * own:
+        both = f"header says a read noise of {stated:.3g} e-, its biases have {own:.3g}"
+        said.append(f"amplifier {amplifier.name}: {both}, which is used")
+    return replace(amplifier, read_noise_e=round(own, 5)), said
+
+
+def _with_gains(
+    amplifiers: Sequence[Amplifier], inspections: Sequence[OverscanInspection]
+) -> tuple[list[Amplifier], list[str]]:
+    """Return amplifiers with the gains of their flats where the header has none, or another one.
+
+    Headers that are wrong are often so by one factor for all amplifiers, which is known better than the gain of each.
+    """
+    off: list[float] = []
+    weights: list[float] = []
+    for amplifier, seen in zip(amplifiers, inspections, strict=True):
+        measured, stated = seen.gain_e_per_adu, amplifier.gain_e_per_adu
+        if stated is not None and measured is not None and 0 < measured.counting_error < _GOOD_GAIN * measured.value:
+            off.append(stated / measured.value - 1.0)
+            weights.append((measured.value / measured.counting_error) ** 2)
+    if len(off) > 1:
+        common = float(np.average(off, weights=weights))
+        error = float(1.0 / np.sqrt(np.sum(weights)))
+        scatter = float(np.sum(np.square(np.array(off) - common) * weights)) / (len(off) - 1)
+        if abs(common) > max(_COMMON_ERRORS * error, _GAIN_DIFFERS) and scatter < _ALIKE:
+            said = (
+                f"the header's gains are {100 * abs(common):.1f} ± {100 * error:.1f} % too "
+                f"{'high' if common > 0 else 'low'}, by the flats of {len(off)} amplifiers; they are used without that"
+            )
+            return [_with_gain(each, None, 1.0 + common) for each in amplifiers], [said]
+    changed, remarks = [], []
+    for amplifier, seen in zip(amplifiers, inspections, strict=True):
+        measured, stated = seen.gain_e_per_adu, amplifier.gain_e_per_adu
+        if measured is None or measured.value <= 0:
+            changed.append(amplifier)
+            continue
+        if stated is not None and not _differs(stated, measured):
+            changed.append(amplifier)
+            continue
+        if stated is not None:
+            remarks.append(
+                f"amplifier {amplifier.name}: header says a gain of {stated:.4g} e-/ADU, its flats have "
+                f"{measured.value:.4g} ± {measured.counting_error:.2g}, which is used"
+            )
+        changed.append(_with_gain(amplifier, measured.value))
+    return changed, remarks
+
+
+def _differs(stated: float, measured: Measured) -> bool:
+    off = abs(stated - measured.value)
+    good = 0 < measured.counting_error < _GOOD_GAIN * measured.value
+    return good and off > max(_GAIN_ERRORS * measured.counting_error, _GAIN_DIFFERS * measured.value)
+
+
+def _with_gain(amplifier: Amplifier, gain: float | None, divided_by: float = 1.0) -> Amplifier:
+    value = amplifier.gain_e_per_adu if gain is None else gain
+    return replace(amplifier, gain_e_per_adu=None if value is None else round(value / divided_by, 5))
+
+
+def _shortened(remarks: Sequence[str]) -> tuple[str, ...]:
+    """Return remarks without those that say the same twice."""
+    return tuple(Counter(remarks))

@@ -1,0 +1,102 @@
+"""Nights of detectors whose headers speak of several amplifiers: true and lying headers, no camera file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+import zeroframe
+from mosaics import compared, gain_map
+from zeroframe.headers.sections import Section
+from zeroframe.simulate import SIMULATED_MOSAICS, simulate_night
+
+SHAPES = {
+    "two-amp-spectrograph": (200, 600),
+    "quad-mef": (240, 360),
+    "sixteen-mef": (240, 1600),
+    "four-chip-mosaic": (240, 256),
+}
+CASES = [("two-amp-spectrograph", "true"), ("quad-mef", "shifted"), ("four-chip-mosaic", "gains off")]
+if os.environ.get("ZEROFRAME_ALL_CASES"):
+    CASES = [(name, header) for name in SHAPES for header in ("true", "shifted", "gains off")]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=" ".join)
+def night(request, tmp_path_factory):
+    """A night that was reduced: camera, seed, folder, result."""
+    name, header = request.param
+    folder, seed = tmp_path_factory.mktemp("night"), sum(map(ord, name + header)) % 97
+    camera = replace(SIMULATED_MOSAICS[name].resized(SHAPES[name]), header=header)
+    simulate_night(camera, folder / "raw", seed=seed)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = zeroframe.night(folder / "raw", folder / "out")
+    return camera, seed, folder, result, [str(each.message) for each in said]
+
+
+def test_assembled_to_the_pixel_with_true_noise_and_no_seam(night):
+    camera, seed, folder, _, _ = night
+    for chi_square, (step, error) in compared(camera, seed, folder / "out"):
+        assert 0.95 < chi_square < 1.05
+        assert abs(step) < 0.003 + 3.0 * error
+
+
+def test_the_table_of_amplifiers(night):
+    """Gain and read noise within 2 % of the truth, level and place of each."""
+    camera, _, folder, _, _ = night
+    for chip in camera.chips:
+        with fits.open(folder / "out" / name_of(camera, chip)) as hdus:
+            table, shape = hdus["AMPLIFIERS"].data, hdus[0].shape
+            assert hdus["AMPLIFIERS"].verify_checksum() == 1
+            assert [column.unit for column in table.columns][4:] == ["adu", "electron/adu", "electron", "adu"]
+        assert list(table["NAME"]) == [each.name for each in chip.amplifiers]
+        for row, each in zip(table, chip.amplifiers, strict=True):
+            assert row["GAIN"] == pytest.approx(each.gain_e_per_adu, rel=0.02)
+            noise = np.hypot(each.read_noise_e, each.gain_e_per_adu / np.sqrt(12))  # rounding adds its own
+            assert row["RDNOISE"] == pytest.approx(noise, rel=0.02)
+            assert row["LEVEL"] == pytest.approx(each.level_adu, abs=10.0)
+            rows, columns = Section.parse(row["SECTION"]).slices_yx(shape)
+            own = each.place.slices_yx(shape)
+            for found, true in zip((rows, columns), own, strict=True):
+                assert sorted(range(4096)[found]) == list(range(4096)[true])
+
+
+def name_of(camera, chip):
+    return f"obs018.{chip.name}.fits" if len(camera.chips) > 1 else "obs018.fits"
+
+
+def test_what_the_header_has_wrong_is_said(night):
+    camera, _, _, _, said = night
+    told = " ".join(each for each in said if "header" in each)
+    if camera.header == "true":
+        assert told == ""
+    elif camera.header == "shifted":
+        assert told.count("the pixels show") == len(camera.chips[0].amplifiers) * len(camera.chips)
+    else:
+        assert "header says a gain of" in told or "% too high, by the flats of" in told
+
+
+def test_the_header_of_a_result_is_true(night):
+    camera, _, folder, _, _ = night
+    for chip in camera.chips:
+        header = fits.getheader(folder / "out" / name_of(camera, chip))
+        ny, nx = chip.sensor.image_shape_yx
+        assert header["DATASEC"] == f"[1:{nx},1:{ny}]"
+        assert {"BIASSEC", "TRIMSEC", "EXTNAME", "AMPNAME"}.isdisjoint(header)
+        assert header.get("CCDNAME", "") == (chip.name if len(camera.chips) > 1 else "")
+        assert np.min(gain_map(chip)) * 0.97 < header["GAIN"] < np.max(gain_map(chip)) * 1.03
+        if "CRVAL1" in header:  # one projection over the whole focal plane, about its pixel 1000.5
+            at = np.array([[1.0, 1.0], [nx, ny], [nx / 2, 3.0]])
+            scale = 0.26 / 3600 * camera.binning_xy[0]
+            sky = WCS(fits.Header({
+                "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 150.0, "CRVAL2": 2.0, "CRPIX1": 1000.5,
+                "CRPIX2": 1000.5, "CD1_1": -scale, "CD2_2": scale,
+            })).all_pix2world(at + np.array(chip.origin_xy), 1)  # fmt: skip
+            del header["DATE-OBS"]  # of which astropy makes another card, with a warning
+            np.testing.assert_allclose(WCS(header).all_pix2world(at, 1), sky, atol=1e-8)
