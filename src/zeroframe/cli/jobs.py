@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from zeroframe.fits.formats import Compression
+    from zeroframe.frames.overscan import Fit, LevelMethod
     from zeroframe.headers.sections import Section
     from zeroframe.planning.plan import NightPlan
     from zeroframe.planning.recipe import NightRecipe
@@ -84,8 +85,8 @@ class PlanOptions(TypedDict, total=False):
     camera: str | None
     overscan: str | Section | None
     trim: str | Section | None
-    overscan_method: Literal["auto", "median", "mean", "clipped", "constant"] | None
-    overscan_fit: Literal["chebyshev", "legendre", "spline"] | None
+    overscan_method: LevelMethod | None
+    overscan_fit: Fit | None
     overscan_order: int | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
