@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import NightPlan
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.run.outcomes import NightResult
+    from zeroframe.stacks.clipping import ClipSpread
 
 __all__ = ["Job", "Options", "PlanOptions", "bias", "dark", "flat", "night", "plan"]
 
@@ -94,7 +95,7 @@ class PlanOptions(TypedDict, total=False):
     combine: bool | None
     method: Literal["average", "median", "sum"] | None
     clip: float | None
-    clip_spread: Literal["noise", "mad", "std", "ccd"] | None
+    clip_spread: ClipSpread | None
     reject_outliers: bool | None
     compress: Compression | None
     kind: str | Sequence[str] | None

@@ -190,7 +190,7 @@ _SPREADS = (
     "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip."
 )
 Spread = Annotated[
-    Literal["noise", "mad", "std", "ccd"],
+    str,
     typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
 ]
 RejectOutliers = Annotated[
@@ -213,7 +213,7 @@ ClipAsked = Annotated[
     ),
 ]
 SpreadAsked = Annotated[
-    Literal["noise", "mad", "std", "ccd"] | None,
+    str | None,
     typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
 ]
 RejectAsked = Annotated[
