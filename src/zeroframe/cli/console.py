@@ -20,7 +20,7 @@ from zeroframe.planning.decisions import listed
 from zeroframe.review import find_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.listing import Listing
@@ -304,6 +304,10 @@ class Screen:
                 rows += noise_rows(outcome.noise, outcome)
             self.result(f"Result in {outcome.target}", rows)
         self.findings(review)
+
+    def rows(self, title: str, figures: Mapping[str, object]) -> None:
+        """Say figures by their names."""
+        self.result(title, [(name, str(figure)) for name, figure in figures.items()])
 
     def findings(self, review: Review) -> None:
         """Say what was found, the worst first and what is alike together, and close with the verdict."""
