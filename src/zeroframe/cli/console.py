@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.listing import Listing
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.planning.first_steps import Choice
     from zeroframe.review import Review
     from zeroframe.run.combined_outcome import CombinedOutcome
@@ -183,6 +184,34 @@ class Screen:
         self.line(", ".join(f"{len(names)} {kind}" for kind, names in result.used.items()), "looked at", "cyan")
         for sentence in result.sentences[1:]:
             self.line(f"  {sentence}")
+
+    def amplifiers(self, seen: LookedAt) -> None:
+        """Show what header and pixels say of the amplifiers of a detector."""
+        found = seen.found
+        whose = f"detector {found.name}" if found.name else "one detector"
+        number = len(found.detector.amplifiers)
+        self.line(f"{whose}: {number} amplifiers, by the header ({found.convention})", "amplifiers", "bold cyan")
+        table = Table(title="Sections in pixels of the file, extensions one above the other", title_justify="left")
+        for name in ("name", "data", "overscan", "put at"):
+            table.add_column(name, no_wrap=True)
+        for name in ("gain e-/ADU", "measured", "read noise e-", "in ADU"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for each, one in zip(found.detector.amplifiers, seen.inspections, strict=True):
+            measured = one.gain_e_per_adu
+            error = None if measured is None else measured.counting_error
+            table.add_row(
+                escape(each.name),
+                escape(str(each.trim)),
+                escape(str(each.overscan or "none")),
+                escape(str(each.place or "in order")),
+                figure_text(each.gain_e_per_adu),
+                "–" if measured is None or error is None else f"{measured.value:.4g} ± {error:.2g}",
+                figure_text(each.read_noise_e),
+                figure_text(None if one.read_noise_adu is None else one.read_noise_adu.value),
+            )
+        self._out.print(table)
+        for remark in seen.remarks:
+            self.line(f"  {remark}")
 
     def listing(self, listing: Listing) -> None:
         """Show the frames of a folder; what is uncertain is too long for a column and stands below."""

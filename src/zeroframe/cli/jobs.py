@@ -49,6 +49,10 @@ class PlanOptions(TypedDict, total=False):
     overscan_fit : {'chebyshev', 'legendre', 'spline'}
     overscan_order : int
         How the level of the overscan is taken.
+    ext : str or int
+        The one extension that is read of each file, by number or name (``'SCI,2'`` with its EXTVER).
+    detector : str
+        The one detector that is calibrated, of files that hold several.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
     calibrations : path or list of path
@@ -83,6 +87,8 @@ class PlanOptions(TypedDict, total=False):
     overscan_method: Literal["auto", "median", "mean", "clipped", "constant"] | None
     overscan_fit: Literal["chebyshev", "legendre", "spline"] | None
     overscan_order: int | None
+    ext: str | int | None
+    detector: str | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     interpolate: bool | None

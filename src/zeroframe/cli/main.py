@@ -32,6 +32,8 @@ from zeroframe.cli.options import (
     WRITE,
     Camera,
     Clip,
+    DetectorAsked,
+    Ext,
     IgnoreChecksums,
     Json,
     MemLimit,
@@ -226,6 +228,7 @@ def combine(
     clip: Clip = 5.0,
     clip_spread: Spread = "noise",
     reject_outliers: RejectOutliers = False,
+    ext: Ext = None,
     overwrite: Overwrite = False,
     ignore_checksums: IgnoreChecksums = False,
     mem_limit: MemLimit = None,
@@ -235,6 +238,7 @@ def combine(
 ) -> int:
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
     from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
+    from zeroframe.headers.extensions import as_extension
     from zeroframe.run.combine_files import run_combine
     from zeroframe.run.reviewing import review_of_combined
     from zeroframe.stacks.clipping import clip_spec
@@ -256,6 +260,7 @@ def combine(
             workers=workers,
             progress=progress,
             check_sums=not ignore_checksums,
+            ext=as_extension(ext),
         )
     review = review_of_combined(outcome, method)
     screen.combine_result(outcome, review)
@@ -278,6 +283,8 @@ def inspect(
         ),
     ],
     camera: Camera = None,
+    ext: Ext = None,
+    detector: DetectorAsked = None,
     write: Annotated[
         Path | None,
         typer.Option(
@@ -300,8 +307,12 @@ def inspect(
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.survey import folder_files
+    from zeroframe.headers.extensions import as_extension
+    from zeroframe.headers.survey import folder_files, of_detector, survey_folder
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
+    from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
+    from zeroframe.inspection.writing import write_amplifiers
+    from zeroframe.memory import default_limit_bytes
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
     targets = [target for target in (write, plot) if target is not None]
@@ -314,7 +325,19 @@ def inspect(
         raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen()
-    result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
+    limit = bytes_of(mem_limit)
+    found = of_detector(survey_folder(raw, workers=workers, ext=as_extension(ext)), detector)
+    several = by_detector(found)
+    if several:
+        seen = [look_at_amplifiers(members, limit or default_limit_bytes()) for members in several]
+        for each in seen:
+            screen.amplifiers(each)
+        if write is not None:
+            items = [members[0] for members in several]
+            profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
+            screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
+        return OK
+    result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
         screen.inspection(one, whose=one.whose if result.others else "")
     if plot is not None:

@@ -14,7 +14,9 @@ from zeroframe.errors import (
     NoFramesError,
     RawFolderError,
     UnsupportedError,
+    UsageError,
     ZeroframeWarning,
+    nearest_name,
 )
 from zeroframe.fits import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
 from zeroframe.fits.failures import attempt
@@ -25,16 +27,19 @@ from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_p
 from zeroframe.headers.amplifier_words import may_say_amplifiers
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
-from zeroframe.headers.geometry import FoundDetector, detectors_in
+from zeroframe.headers.geometry import FoundDetector, detectors_in, detectors_of_camera
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from zeroframe.headers.cameras import Camera
+
 __all__ = [
     "KEY_CARD",
     "RawFrame",
     "folder_files",
+    "of_detector",
     "survey",
     "survey_files",
     "survey_folder",
@@ -116,7 +121,11 @@ class RawFrame:
 
 
 def survey(
-    paths: Sequence[str | os.PathLike[str]], *, workers: int | None = None, ext: int | str | None = None
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    workers: int | None = None,
+    ext: int | str | None = None,
+    camera: Camera | None = None,
 ) -> list[RawFrame]:
     """Read the headers of files.
 
@@ -128,6 +137,8 @@ def survey(
         How many threads.
     ext : int or str, optional
         Number or name of the one extension that is looked at in each file.
+    camera : Camera, optional
+        Whose amplifiers name the extensions that they stand in, instead of what headers say of them.
 
     Returns
     -------
@@ -140,12 +151,37 @@ def survey(
         When a header states a number that cannot be, such as an exposure of thousands of years.
     """
     named = [as_path(path) for path in paths]
-    looks = map_threads(lambda path: _look(path, ext), named, _threads(named, workers))
+    looks = map_threads(lambda path: _look(path, ext, camera), named, _threads(named, workers))
     found = [item for look in looks for item in look]
     for item in found:
         for remark in () if item.facts is None else item.facts.remarks:
             warnings.warn(f"{item.path}: {remark}", HeaderWarning, stacklevel=2)
     return found
+
+
+def of_detector(found: Sequence[RawFrame], name: str | None) -> list[RawFrame]:
+    """Return frames without those of other detectors than the one that is asked for.
+
+    Parameters
+    ----------
+    found : sequence of RawFrame
+        From `survey`.
+    name : str or None
+        None: all.
+
+    Raises
+    ------
+    UsageError
+        When no file holds a detector of that name.
+    """
+    if name is None:
+        return list(found)
+    names = sorted({item.detector for item in found if item.detector})
+    same = {each for each in names if each.casefold() == name.casefold()}
+    if not same:
+        known = f"these files hold {', '.join(names)}" if names else "no file here holds several detectors"
+        raise UsageError(f"no detector is called {name!r}; {known}{nearest_name(name, names) or ''}")
+    return [item for item in found if not item.detector or item.detector in same]
 
 
 def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
@@ -159,6 +195,7 @@ def survey_folder(
     output: Path | None = None,
     workers: int | None = None,
     ext: int | str | None = None,
+    camera: Camera | None = None,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
 
@@ -170,7 +207,7 @@ def survey_folder(
         Where results go.
     workers : int, optional
         How many threads.
-    ext : int or str, optional
+    ext, camera
         As for `survey`.
 
     Returns
@@ -189,7 +226,7 @@ def survey_folder(
     outside = _Outside.of(output)
     for each in folders:
         outside.check(each)
-    return survey_files(files, workers=workers, ext=ext)
+    return survey_files(files, workers=workers, ext=ext, camera=camera)
 
 
 def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -204,6 +241,7 @@ def survey_tree(
     output: Path | None = None,
     workers: int | None = None,
     ext: int | str | None = None,
+    camera: Camera | None = None,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
 
@@ -217,7 +255,7 @@ def survey_tree(
         Where results go, which must lie outside.
     workers : int, optional
         How many threads.
-    ext : int or str, optional
+    ext, camera
         As for `survey`.
 
     Returns
@@ -239,7 +277,9 @@ def survey_tree(
     HeaderWarning
         As `survey` does.
     """
-    return survey_files(list(tree_files(folder, leave_out=leave_out, output=output)), workers=workers, ext=ext)
+    return survey_files(
+        list(tree_files(folder, leave_out=leave_out, output=output)), workers=workers, ext=ext, camera=camera
+    )
 
 
 def tree_files(
@@ -365,7 +405,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def survey_files(paths: Sequence[Path], *, workers: int | None = None, ext: int | str | None = None) -> list[RawFrame]:
+def survey_files(
+    paths: Sequence[Path],
+    *,
+    workers: int | None = None,
+    ext: int | str | None = None,
+    camera: Camera | None = None,
+) -> list[RawFrame]:
     """Read the headers of those files that are FITS or are named so; of the others nothing is said.
 
     Parameters
@@ -374,7 +420,7 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None, ext: int 
         The files.
     workers : int, optional
         How many threads.
-    ext : int or str, optional
+    ext, camera
         As for `survey`.
 
     Returns
@@ -384,7 +430,9 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None, ext: int 
     """
     meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
     say_foreign(path for path, yes in zip(paths, meant, strict=True) if not yes)
-    return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers, ext=ext)
+    return survey(
+        [path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers, ext=ext, camera=camera
+    )
 
 
 def _is_meant_as_fits(path: Path) -> bool:
@@ -407,7 +455,7 @@ def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
         refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
 
 
-def _look(path: Path, ext: int | str | None) -> list[RawFrame]:
+def _look(path: Path, ext: int | str | None, camera: Camera | None) -> list[RawFrame]:
     """Return what a file holds: one frame, or one for each of its detectors."""
     whole = attempt(path, scan, path)
     if isinstance(whole, FrameError):
@@ -418,7 +466,7 @@ def _look(path: Path, ext: int | str | None) -> list[RawFrame]:
             return [RawFrame(path, whole.abridged(), None, chosen)]
         one = path if chosen.index == 0 or len(whole.images) == 1 else part_path(path, (chosen.index,))
         return [_frame_of(one, whole.part(one) if isinstance(one, PartPath) else whole)]
-    found = attempt(path, _detectors_in, whole)
+    found = attempt(path, _detectors_in, whole, camera)
     if isinstance(found, FrameError):
         facts = attempt(path, _facts_of, whole, None)
         return [RawFrame(path, whole.abridged(), None if isinstance(facts, FrameError) else facts, found)]
@@ -428,7 +476,9 @@ def _look(path: Path, ext: int | str | None) -> list[RawFrame]:
     return [_part_of(part, whole, each) for each, part in parts]
 
 
-def _detectors_in(frame: FrameFile) -> tuple[FoundDetector, ...]:
+def _detectors_in(frame: FrameFile, camera: Camera | None) -> tuple[FoundDetector, ...]:
+    if camera is not None and camera.names_extensions:
+        return detectors_of_camera(frame, camera)
     if len(frame.hdus) == 1 and not may_say_amplifiers(frame.hdus[0].cards):  # nearly always
         return ()
     return detectors_in(frame)

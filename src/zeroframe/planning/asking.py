@@ -6,9 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import NoFramesError
-from zeroframe.headers.survey import survey_folder, survey_tree
+from zeroframe.headers.extensions import as_extension
+from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
-from zeroframe.planning.detect import look_at_detectors, look_at_pixels
+from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.stored_folders import stored_items
 from zeroframe.planning.targets import check_output_folder
@@ -59,7 +60,10 @@ def planned(
     """
     check_output_folder(raw, out)
     look = survey_tree if job == "night" else survey_folder
-    found = look(raw, output=out, workers=workers)
+    found = look(
+        raw, output=out, workers=workers, ext=as_extension(recipe.frames.ext), camera=camera_with_extensions(recipe)
+    )
+    found = of_detector(found, recipe.frames.detector)
     found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes)
     evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
     stored = stored_items(recipe, workers=workers)

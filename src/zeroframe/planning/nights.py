@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import OutputError
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.part_paths import file_of
+from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
-from zeroframe.headers.survey import survey, tree_files
+from zeroframe.headers.survey import of_detector, survey, tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
-from zeroframe.planning.detect import look_at_detectors, look_at_pixels
+from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.targets import check_output_folder, refuse_among, refuse_within
@@ -99,7 +100,7 @@ class NightSeries:
         ZeroframeError
             As `zeroframe.planning.planning.plan_night` does.
         """
-        own = survey([Path(each) for each in night.files], workers=workers)
+        own = self._surveyed([Path(each) for each in night.files], workers)
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
         found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes)
@@ -108,6 +109,13 @@ class NightSeries:
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
+
+    def _surveyed(self, paths: Sequence[Path], workers: int | None) -> list[RawFrame]:
+        frames = self.recipe.frames
+        return of_detector(
+            survey(paths, workers=workers, ext=as_extension(frames.ext), camera=camera_with_extensions(self.recipe)),
+            frames.detector,
+        )
 
     def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[RawFrame]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""
@@ -122,7 +130,7 @@ class NightSeries:
             known = {file_of(item.path) for item in lent}
             new = [path for path in paths if path not in known]
             if new:
-                lent += survey(new, workers=workers)
+                lent += self._surveyed(new, workers)
                 planner.lenders |= {Path(path): other for other in others for path in other.files}
                 trial = planner.trial(lent)
                 wanted = planner.wanted(trial)
