@@ -74,9 +74,10 @@ def is_blunt(image, sigma, gone, y, x, noise, ratio):
     around = [(v, u) for v in range(y - 1, y + 2) for u in range(x - 1, x + 2) if 0 <= v < ny and 0 <= u < nx]
     values = sorted(sigma[place] for place in around if place != (y, x) and np.isfinite(sigma[place]))
     beside = max(noise, values[len(values) // 2]) if values else noise
-    if beside > 1.2 * noise and not whole:
+    if beside > 1.2 * noise and len(whole) < 2:
         return True
-    needed = (5.0 if beside > 1.2 * noise else 3.0) * beside * np.sqrt(1 + 0.5 / ratio**2)
+    error = beside * np.sqrt(1 + 0.5 / ratio**2)
+    needed = 5.0 * error if beside > 1.2 * noise else max(3.0 * error, 5.0 * beside)
     return not image[y, x] - light > needed
 
 

@@ -38,6 +38,9 @@ _POINT_SPREADS = 3.0
 _SHARPEST, _USUAL_RATIO, _BLUNTEST = 0.25, 0.5, 0.97
 #: Of one of 2.3 pixels.
 _BLUNT = 0.6
+#: How many times the fine structure a hit has to be, where light is told by the image of a point: with 5, as in
+#: L.A.Cosmic, 10 % of the hits in spectra are not found, with 1 it is 7 %.
+_OBJECTS_BESIDE_POINTS = 1.0
 _MEDIAN_SIGMAS = 5.0
 _MEDIAN_BOX = 11
 #: Noise is measured in blocks of ``1 << 6`` rows and columns, on every eighth row.
@@ -79,7 +82,9 @@ def mask_lacosmic(
         ratio = sharpest_point(pixels, noise, shift, state, sky)
         # where points are that blunt nothing else is needed to tell them, and the other test keeps 1 % of the hits
         wings = limits.wing_fraction if ratio < _BLUNT else np.inf
-        limits = limits._replace(point_ratio=ratio, wing_fraction=wings)
+        # stars are told by how sharp they are; the fine structure of a spectrum hides hits, of sharp stars it is little
+        objects = min(limits.object_limit, _OBJECTS_BESIDE_POINTS)
+        limits = limits._replace(point_ratio=ratio, wing_fraction=wings, object_limit=objects)
     return mark_cosmic_rays(pixels, noise, shift, state, limits, sky)
 
 

@@ -42,6 +42,9 @@ _TINY = 1e-30
 #: By so many standard errors a pixel is sharper than a point, where it is lit as the sky is, and where it is brighter
 #: by so much that its noise is larger: there L.A.Cosmic's own limit is lower than it seems.
 _ON_SKY_SIGMAS, _ON_LIGHT_SIGMAS, _BRIGHTER = 3.0, 5.0, 1.2
+#: And so many standard deviations above it, whatever is known of points: with 4.5 of L.A.Cosmic's Laplacian, one pixel
+#: of 80,000 is noise, and one donut of a hundred is touched.
+_LEAST_SIGMAS = 5.0
 #: Fine structure, in units of the noise, is not below this.
 _LEAST_STRUCTURE = 0.01
 
@@ -332,8 +335,8 @@ def _side(frame: SkyFrame, y: int, x: int, number: int) -> float:
 def _beside(frame: SkyFrame, y: int, x: int, number: int) -> tuple[float, bool]:
     """Return the mean of the two neighbours along the axis where it is less, of those where both are known.
 
-    One of two says nothing: on a slope it may be anything. Where neither axis has both, which is said, too, it is the
-    highest neighbour that is known; NaN where there is none.
+    One of two says nothing: on a slope it may be anything. Where neither axis has both it is the highest neighbour that
+    is known; NaN where there is none. It is said whether both axes have both.
     """
     up, down = _side(frame, y - 1, x, number), _side(frame, y + 1, x, number)
     left, right = _side(frame, y, x - 1, number), _side(frame, y, x + 1, number)
@@ -341,7 +344,7 @@ def _beside(frame: SkyFrame, y: int, x: int, number: int) -> tuple[float, bool]:
     if along_y == along_y and along_x == along_x:
         return min(along_y, along_x), True
     if along_y == along_y or along_x == along_x:
-        return (along_y if along_y == along_y else along_x), True
+        return (along_y if along_y == along_y else along_x), False
     highest = np.nan
     for value in (up, down, left, right):
         highest = value if not value <= highest and value == value else highest
@@ -390,8 +393,8 @@ def _is_blunt(frame: SkyFrame, y: int, x: int, noise: float, limits: SharpLimits
     is_on_light = beside > _BRIGHTER * noise
     if is_on_light and not is_whole:
         return True  # from a hit on the rim of a bright image, pass after pass would find more of the rim
-    sigmas = _ON_LIGHT_SIGMAS if is_on_light else _ON_SKY_SIGMAS
-    return not np.float64(frame.pixels[y, x]) - sky - light > sigmas * error
+    needed = _ON_LIGHT_SIGMAS * error if is_on_light else max(_ON_SKY_SIGMAS * error, _LEAST_SIGMAS * beside)
+    return not np.float64(frame.pixels[y, x]) - sky - light > needed
 
 
 @kernel

@@ -163,8 +163,9 @@ def _stack_ordered(
             for p in range(size):
                 rejects[p] |= (block[0, p] < limits.value_low) | (block[frames - 1, p] > limits.value_high)
         if clips:
-            clip_limits(frames, center, spread, 1.0 if limits.spread_is_std else MAD_TO_SIGMA, limits, low, high)
             lowest, highest = block[0], block[frames - 1]
+            unit = 1.0 if limits.spread_is_std else MAD_TO_SIGMA
+            clip_limits(frames, center, lowest, spread, unit, limits, low, high)
             for p in range(size):
                 rejects[p] |= (np.float64(lowest[p]) < low[p]) | (np.float64(highest[p]) > high[p])
         # counted, not looked for: the loop becomes vector code

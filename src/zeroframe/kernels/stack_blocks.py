@@ -148,13 +148,15 @@ def mean_std_block(block: Array, origin: Array, mean: Array, std: Array) -> None
 
 @kernel
 def clip_limits(
-    frames: int, center: Array, spread: Array, unit: float, limits: Limits, low: Array, high: Array
+    frames: int, center: Array, lowest: Array, spread: Array, unit: float, limits: Limits, low: Array, high: Array
 ) -> None:
-    """Write between which values nothing is rejected."""
+    """Write between which values nothing is rejected; of two values the lower one says what their noise is."""
     # two values of known noise may lie this far from each other, and half as far from their median
     times = 0.5 * PAIR_REACH if frames == 2 and limits.floor_only else 1.0
+    by_lowest = frames == 2 and limits.floor_only
     for p in range(center.size):
-        reach = spread_with_floor(spread[p] * unit, center[p], limits) * times
+        level = np.float64(lowest[p]) if by_lowest else center[p]
+        reach = spread_with_floor(spread[p] * unit, level, limits) * times
         low[p] = center[p] - reach * limits.sigma_low
         high[p] = center[p] + reach * limits.sigma_high
 

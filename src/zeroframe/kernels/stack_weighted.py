@@ -102,7 +102,8 @@ def _stack_weighted(
             if n < frames:
                 center[p] = _median_of_valid(block, p, n) if n > 0 else 0.0
         for p in range(size):
-            sigma[p] = spread_with_floor(0.0, center[p], limits)
+            # the photon noise of the mean of two would be that of the hit, too
+            sigma[p] = spread_with_floor(0.0, np.float64(block[0, p]) if valid[p] == 2 else center[p], limits)
         sums[1:5] = 0.0
         for i in range(frames):
             times = np.sqrt(variances[i])

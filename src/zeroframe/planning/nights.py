@@ -100,7 +100,7 @@ class NightSeries:
         ZeroframeError
             As `zeroframe.planning.planning.plan_night` does.
         """
-        own = self._surveyed([Path(each) for each in night.files], workers)
+        own = self._survey([Path(each) for each in night.files], workers)
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
         found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes)
@@ -110,12 +110,17 @@ class NightSeries:
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
 
-    def _surveyed(self, paths: Sequence[Path], workers: int | None) -> list[RawFrame]:
-        frames = self.recipe.frames
-        return of_detector(
-            survey(paths, workers=workers, ext=as_extension(frames.ext), camera=camera_with_extensions(self.recipe)),
-            frames.detector,
+    def _survey(self, paths: Sequence[Path], workers: int | None) -> list[RawFrame]:
+        within, frames = None if self.listed else self.raw, self.recipe.frames
+        found = survey(
+            paths,
+            workers=workers,
+            ext=as_extension(frames.ext),
+            camera=camera_with_extensions(self.recipe),
+            words=self.recipe.all_words,
+            within=within,
         )
+        return of_detector(found, frames.detector)
 
     def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[RawFrame]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""
@@ -130,7 +135,7 @@ class NightSeries:
             known = {file_of(item.path) for item in lent}
             new = [path for path in paths if path not in known]
             if new:
-                lent += self._surveyed(new, workers)
+                lent += self._survey(new, workers)
                 planner.lenders |= {Path(path): other for other in others for path in other.files}
                 trial = planner.trial(lent)
                 wanted = planner.wanted(trial)
@@ -269,7 +274,7 @@ def nights_of_tree(
         When results would be written into the raw folder.
     """
     check_output_folder(raw, out)
-    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers)
+    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers, within=raw)
     return NightSeries(calendar, raw, out, recipe, overwrite)
 
 

@@ -294,8 +294,7 @@ class _Numbers:
         with np.errstate(invalid="ignore"):
             places = grid.above / step
         if on_one or grid.origins is None:
-            places = (places % 1.0).reshape(-1)
-            places = _sharpened(places[np.isfinite(places)], sigma / step, grid.frames)
+            places = _sharpened(places[np.isfinite(places)] % 1.0, sigma / step, grid.frames)
             return cls(sigma, step / sigma, places, dtype)
         usable = np.asarray(np.isfinite(grid.origins).all(axis=0))[:, None] & np.isfinite(places)
         row, column = np.nonzero(usable)
