@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import FrameError, NoFramesError, NotFitsError, UnsupportedError
 from zeroframe.fits import Cards, scan
 from zeroframe.fits.cards import CARD_SIZE, CardValue
+from zeroframe.fits.converted import OTHER_FORMATS
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.scan import is_called
 from zeroframe.headers.columns import HeaderColumns, joined
@@ -279,7 +280,8 @@ def _read_folder(
     folder: str, path_of: Mapping[str, str], reader: _Reader, index: HeaderIndex
 ) -> tuple[HeaderColumns, dict[str, FrameError]]:
     """Return the headers of files of one folder, known by their names, and what is wrong with the others."""
-    key = repr(reader.ext)
+    # what is no frame without a library is one when that is installed
+    key = " ".join([repr(reader.ext), *(one.extra for one in OTHER_FORMATS if one.is_installed)])
     memory = index.load(folder, key)
     stamps = _stamps(path_of)
     known = {
