@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from zeroframe.errors import NotFitsError
 from zeroframe.fits.building import described_cards, mandatory_cards
 from zeroframe.fits.cards import CARD_SIZE
 from zeroframe.fits.layout import padded
+from zeroframe.fits.other_formats import other_format
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Encoding, Source
 
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.fits.header import HeaderDraft
+    from zeroframe.fits.other_formats import OtherFormat
 
-__all__ = ["OTHER_FORMATS", "Converted", "OtherFormat", "converted_source", "other_format"]
+__all__ = ["Converted", "converted_source"]
 
 #: Bytes per pixel of FITS, and what is added to unsigned numbers that are stored as signed ones.
 _OFFSETS = {"uint16": ("i2", 16, 1 << 15), "uint32": ("i4", 32, 1 << 31), "uint8": ("u1", 8, 0)}
@@ -60,73 +61,6 @@ class Converted:
     dtype: np.dtype[Any]
     pixels: Callable[[], NDArray[Any]]
     close: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
-class OtherFormat:
-    """A format that is read by a library.
-
-    Attributes
-    ----------
-    name : str
-        In words, with an article.
-    package, extra : str
-        The library, and the extra of zeroframe that installs it.
-    is_it : callable
-        Takes the first bytes of a file and its name.
-    module : str
-        Of this room, with a function ``open_image`` that takes what the library can open, and the file.
-    """
-
-    name: str
-    package: str
-    extra: str
-    is_it: Callable[[bytes, str], bool]
-    module: str
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether the library is there; it is not imported."""
-        return find_spec(self.package) is not None
-
-    @property
-    def install_line(self) -> str:
-        """What installs it."""
-        return f"pip install 'zeroframe[{self.extra}]'"
-
-
-#: Raw files that look like TIFF pictures by their first bytes, and are told from them by their names.
-_RAW_TIFFS = (".dng", ".nef", ".nrw", ".arw", ".sr2", ".pef", ".srw", ".3fr", ".erf", ".mos", ".kdc", ".dcr")
-_TIFF = (b"II*\0", b"MM\0*")
-_RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"\0MRM")
-
-
-def _is_camera_raw(first: bytes, name: str) -> bool:
-    r"""Whether a file is a camera's raw one.
-
-    Examples
-    --------
-    >>> _is_camera_raw(b"II*\0\x10\0\0\0CR\2\0", "a"), _is_camera_raw(b"II*\0", "a.tif")
-    (True, False)
-    """
-    if first.startswith(_RAW_MAGIC) or first[4:11] == b"ftypcrx":
-        return True
-    return first.startswith(_TIFF) and (first[8:10] == b"CR" or name.lower().endswith(_RAW_TIFFS))
-
-
-def _is_xisf(first: bytes, name: str) -> bool:  # noqa: ARG001 -- of one form with the others
-    return first.startswith(b"XISF0100")
-
-
-OTHER_FORMATS = (
-    OtherFormat("a camera's own raw format", "rawpy", "raw", _is_camera_raw, "camera_raw"),
-    OtherFormat("an XISF file", "xisf", "xisf", _is_xisf, "xisf_images"),
-)
-
-
-def other_format(first: bytes, name: str) -> OtherFormat | None:
-    """Return the format of a file that begins so and has this name; None where it is none of these."""
-    return next((one for one in OTHER_FORMATS if one.is_it(first, name)), None)
 
 
 def converted_source(path: Path, descriptor: int, file_size: int, first: bytes) -> Source | None:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import ZeroframeWarning
-from zeroframe.fits.converted import OTHER_FORMATS
+from zeroframe.fits.other_formats import OTHER_FORMATS
 
 if TYPE_CHECKING:
     import os

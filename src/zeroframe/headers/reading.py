@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import FrameError, NoFramesError, NotFitsError, UnsupportedError
 from zeroframe.fits import Cards, scan
 from zeroframe.fits.cards import CARD_SIZE, CardValue
-from zeroframe.fits.converted import OTHER_FORMATS
 from zeroframe.fits.failures import attempt
+from zeroframe.fits.other_formats import is_named_as_other
 from zeroframe.fits.scan import is_called
 from zeroframe.headers.columns import HeaderColumns, joined
 from zeroframe.headers.index import FolderMemory, HeaderIndex, default_index, file_stamp
@@ -280,8 +280,7 @@ def _read_folder(
     folder: str, path_of: Mapping[str, str], reader: _Reader, index: HeaderIndex
 ) -> tuple[HeaderColumns, dict[str, FrameError]]:
     """Return the headers of files of one folder, known by their names, and what is wrong with the others."""
-    # what is no frame without a library is one when that is installed
-    key = " ".join([repr(reader.ext), *(one.extra for one in OTHER_FORMATS if one.is_installed)])
+    key = repr(reader.ext)
     memory = index.load(folder, key)
     stamps = _stamps(path_of)
     known = {
@@ -289,7 +288,12 @@ def _read_folder(
         for row, (name, stamp) in enumerate(zip(memory.headers.names, memory.stamps, strict=True))
         if stamps.get(name) == stamp
     }
-    others = {name: stamp for name, stamp in memory.others.items() if stamps.get(name) == stamp}
+    # what was no frame without a library is one when that is installed
+    others = {
+        name: stamp
+        for name, stamp in memory.others.items()
+        if stamps.get(name) == stamp and not is_named_as_other(name)
+    }
     unread = [name for name in path_of if name not in known and (name not in others or reader.meant(name))]
     results = dict(zip(unread, _map_files(reader.read, [path_of[name] for name in unread]), strict=True))
     new = {name: result for name, result in results.items() if isinstance(result, dict)}
