@@ -20,6 +20,7 @@ import typer
 
 from zeroframe import __version__
 from zeroframe.cli.console import Screen, harmless_cell, say
+from zeroframe.cli.library import library_app
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
 from zeroframe.cli.options import (
@@ -208,6 +209,7 @@ def _options(
 
 
 add_night_commands(app)
+app.add_typer(library_app)
 
 
 @app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
@@ -476,5 +478,5 @@ def fetch(
     return OK
 
 
-for _command in app.registered_commands:
+for _command in (*app.registered_commands, *library_app.registered_commands):
     _command.cls = LoggedCommand

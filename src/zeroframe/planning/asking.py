@@ -11,7 +11,7 @@ from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
-from zeroframe.planning.stored_folders import stored_items
+from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
 
 if TYPE_CHECKING:
@@ -74,8 +74,10 @@ def planned(
     found = of_detector(found, recipe.frames.detector)
     found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes)
     evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-    stored = stored_items(recipe, workers=workers)
-    plan = plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite, stored=stored)
+    stored, library = stored_items(recipe, workers=workers), library_of(recipe)
+    plan = plan_night(
+        *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
+    )
     plan = colours_by_pixels(plan)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for
