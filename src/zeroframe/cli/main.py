@@ -274,10 +274,11 @@ def combine(
     from zeroframe.headers.extensions import as_extension
     from zeroframe.run.combine_files import run_combine
     from zeroframe.run.reviewing import review_of_combined
-    from zeroframe.stacks.clipping import clip_spec
+    from zeroframe.stacks.clipping import clip_spec, clip_spread_of
 
     screen = Screen(sys.stderr if json else None)
-    spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
+    spread, limit = clip_spread_of(clip_spread), bytes_of(mem_limit)
+    spec = clip_spec(method, clip, spread)
     frames = expanded(frames)
     if any_remote(*frames):
         workers = workers or REMOTE_THREADS
@@ -301,7 +302,7 @@ def combine(
             frames,
             output,
             spec,
-            clip_spread=clip_spread,
+            clip_spread=spread,
             reject_outliers=reject_outliers,
             overwrite=overwrite,
             mem_limit_bytes=limit,

@@ -136,10 +136,8 @@ def write_plot(
         What was found.
     path : path-like
         Ends in ``.png``, ``.pdf`` or ``.svg``.
-    overwrite : bool, optional
-        Replace a figure of that name that an inspection has written.
-    inputs : Inputs, optional
-        Files that are never replaced, such as the raw frames.
+    overwrite, inputs
+        As for `write_camera`, of a figure.
 
     Raises
     ------

@@ -69,7 +69,7 @@ def recipe_for(job: str, recipe: NightRecipe, said: Mapping[str, Any]) -> NightR
     Raises
     ------
     UsageError
-        When a shorthand is not known, or its value cannot be used.
+        As `with_shorthands` does.
 
     Examples
     --------
