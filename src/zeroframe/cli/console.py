@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.listing import Listing
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.planning.first_steps import Choice
     from zeroframe.review import Finding, Review
     from zeroframe.run.combined_outcome import CombinedOutcome
@@ -232,6 +233,33 @@ class Screen:
         self.line(", ".join(f"{len(names)} {kind}" for kind, names in result.used.items()), "looked at", "cyan")
         for sentence in result.sentences[1:]:
             self.line(f"  {sentence}")
+
+    def amplifiers(self, seen: LookedAt) -> None:
+        """Show what header and pixels say of the amplifiers of a detector."""
+        found = seen.found
+        whose = f"detector {found.name}" if found.name else "one detector"
+        number = len(found.detector.amplifiers)
+        self.line(f"{whose}: {number} amplifiers, by the header ({found.convention})", "amplifiers", "bold cyan")
+        columns = [
+            *(Column(name) for name in ("name", "data")),
+            Column("overscan", goes=1),
+            Column("put at", goes=5),
+            Column("gain e-/ADU", is_number=True, goes=2),
+            Column("measured", is_number=True, goes=3),
+            Column("read noise e-", is_number=True, goes=4),
+            Column("in ADU", is_number=True, goes=6),
+        ]
+        rows = []
+        for each, one in zip(found.detector.amplifiers, seen.inspections, strict=True):
+            measured = one.gain_e_per_adu
+            error = None if measured is None else measured.counting_error
+            sections = (each.name, str(each.trim), str(each.overscan or "none"), str(each.place or "in order"))
+            known = "–" if measured is None or error is None else f"{measured.value:.4g} ± {error:.2g}"
+            noise = figure_text(None if one.read_noise_adu is None else one.read_noise_adu.value)
+            rows.append((*sections, figure_text(each.gain_e_per_adu), known, figure_text(each.read_noise_e), noise))
+        self.table("Sections in pixels of the file, extensions one above the other", columns, rows)
+        for remark in seen.remarks:
+            self.line(f"  {remark}")
 
     def listing(self, listing: Listing) -> None:
         """Show the frames of a folder; what is uncertain is too long for a column and stands below."""

@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.inspection.gain import Measured
 
-__all__ = ["document_of", "inspect_document", "print_json"]
+__all__ = ["amplifiers_document", "document_of", "inspect_document", "print_json"]
 
 
 def document_of(command: str, code: int, headline: str = "", **more: object) -> dict[str, Any]:
@@ -44,6 +45,31 @@ def inspect_document(result: OverscanInspection, written: Sequence[Path]) -> dic
         for one in result.every
     ]
     return document_of("inspect", 0, result.verdict, cameras=cameras, written=[str(path) for path in written])
+
+
+def amplifiers_document(seen: Sequence[LookedAt], written: Sequence[Path]) -> dict[str, Any]:
+    """Return what header and pixels say of the amplifiers of each detector."""
+    detectors = [
+        {
+            "name": each.found.name,
+            "convention": each.found.convention,
+            "remarks": list(each.remarks),
+            "amplifiers": [
+                {
+                    "name": amplifier.name,
+                    "data": str(amplifier.trim),
+                    "overscan": None if amplifier.overscan is None else str(amplifier.overscan),
+                    "header_gain_e_per_adu": amplifier.gain_e_per_adu,
+                    "header_read_noise_e": amplifier.read_noise_e,
+                    **_measured("read_noise", "adu", one.read_noise_adu),
+                    **_measured("gain", "e_per_adu", one.gain_e_per_adu),
+                }
+                for amplifier, one in zip(each.found.detector.amplifiers, each.inspections, strict=True)
+            ],
+        }
+        for each in seen
+    ]
+    return document_of("inspect", 0, detectors=detectors, cameras=[], written=[str(path) for path in written])
 
 
 def _measured(name: str, unit: str, found: Measured | None) -> dict[str, float | None]:

@@ -51,6 +51,10 @@ class PlanOptions(TypedDict, total=False):
     overscan_fit : {'chebyshev', 'legendre', 'spline'}
     overscan_order : int
         How the level of the overscan is taken.
+    ext : str or int
+        The one extension that is read of each file, by number or name (``'SCI,2'`` with its EXTVER).
+    detector : str
+        The one detector that is calibrated, of files that hold several.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
     calibrations : path or list of path
@@ -91,6 +95,8 @@ class PlanOptions(TypedDict, total=False):
     overscan_method: LevelMethod | None
     overscan_fit: Fit | None
     overscan_order: int | None
+    ext: str | int | None
+    detector: str | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     library: str | os.PathLike[str] | None

@@ -36,7 +36,7 @@ from zeroframe.cli.combining import (
     Zero,
 )
 from zeroframe.cli.console import Screen, harmless_cell, say
-from zeroframe.cli.documents import document_of, print_json
+from zeroframe.cli.documents import amplifiers_document, document_of, inspect_document, print_json
 from zeroframe.cli.library import library_app
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
@@ -50,6 +50,8 @@ from zeroframe.cli.options import (
     WRITE,
     Camera,
     Clip,
+    DetectorAsked,
+    Ext,
     IgnoreChecksums,
     Json,
     MemLimit,
@@ -260,6 +262,7 @@ def combine(
     clip: Clip = 5.0,
     clip_spread: Spread = "noise",
     reject_outliers: RejectOutliers = False,
+    ext: Ext = None,
     scale: Scale = None,
     zero: Zero = None,
     weights: Weights = None,
@@ -284,6 +287,7 @@ def combine(
 ) -> int:
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
     from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
+    from zeroframe.headers.extensions import as_extension
     from zeroframe.run.combine_files import run_combine
     from zeroframe.run.reviewing import review_of_combined
     from zeroframe.stacks.clipping import clip_spec, clip_spread_of
@@ -321,6 +325,7 @@ def combine(
             workers=workers,
             progress=progress,
             check_sums=not ignore_checksums,
+            ext=as_extension(ext),
         )
     review = review_of_combined(outcome, method)
     screen.combine_result(outcome, review)
@@ -343,6 +348,8 @@ def inspect(
         ),
     ],
     camera: Camera = None,
+    ext: Ext = None,
+    detector: DetectorAsked = None,
     write: Annotated[
         Path | None,
         typer.Option(
@@ -366,8 +373,12 @@ def inspect(
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.survey import folder_files
+    from zeroframe.headers.extensions import as_extension
+    from zeroframe.headers.survey import folder_files, of_detector, survey_folder
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
+    from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
+    from zeroframe.inspection.writing import write_amplifiers
+    from zeroframe.memory import default_limit_bytes
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
     targets = [target for target in (write, plot) if target is not None]
@@ -380,7 +391,21 @@ def inspect(
         raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen(sys.stderr if json else None)
-    result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
+    limit = bytes_of(mem_limit)
+    found = of_detector(survey_folder(raw, workers=workers, ext=as_extension(ext)), detector)
+    several = by_detector(found)
+    if several:
+        seen = [look_at_amplifiers(members, limit or default_limit_bytes()) for members in several]
+        for each in seen:
+            screen.amplifiers(each)
+        if write is not None:
+            items = [members[0] for members in several]
+            profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
+            screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
+        if json:
+            print_json(amplifiers_document(seen, [] if write is None else [write]))
+        return OK
+    result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
         screen.inspection(one, whose=one.whose if result.others else "")
     if plot is not None:
@@ -391,8 +416,6 @@ def inspect(
         of = f", of frames of {result.whose}" if result.others else ""
         screen.line(f"{write}; use it with --camera {write} (camera {profile.name}{of})", "profile", "cyan")
     if json:
-        from zeroframe.cli.documents import inspect_document
-
         print_json(inspect_document(result, targets))
     return OK
 

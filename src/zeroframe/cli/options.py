@@ -39,7 +39,9 @@ __all__ = [
     "ClipAsked",
     "Cluster",
     "CompressAsked",
+    "DetectorAsked",
     "DryRun",
+    "Ext",
     "IgnoreChecksums",
     "Interpolate",
     "Json",
@@ -136,6 +138,16 @@ OverscanMethod = Annotated[
 OverscanFit = Annotated[
     str | None,
     typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=SUBTRACT),
+]
+Ext = Annotated[
+    str | None,
+    typer.Option("--ext", metavar="EXT", help="Read this extension only: 2, SCI or SCI,2.", rich_help_panel=SUBTRACT),
+]
+DetectorAsked = Annotated[
+    str | None,
+    typer.Option(
+        "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
+    ),
 ]
 OwnMask = Annotated[
     str | None,
