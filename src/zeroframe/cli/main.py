@@ -374,21 +374,14 @@ def inspect(
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.fits.inputs import Inputs
     from zeroframe.headers.extensions import as_extension
-    from zeroframe.headers.survey import folder_files, of_detector, survey_folder
+    from zeroframe.headers.survey import of_detector, survey_folder
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
     from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
     from zeroframe.inspection.writing import write_amplifiers
     from zeroframe.memory import default_limit_bytes
-    from zeroframe.planning.targets import check_output_folder, refuse_among
 
     targets = [target for target in (write, plot) if target is not None]
-    frames = folder_files(raw) if targets else []
-    try:
-        for target in targets:
-            check_output_folder(raw, target.parent)
-        refuse_among(Inputs.of(frames), {target.parent for target in targets})
-    except RawFolderError as error:
-        raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
+    frames = _raw_beside(raw, targets)
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen(sys.stderr if json else None)
     limit = bytes_of(mem_limit)
@@ -418,6 +411,22 @@ def inspect(
     if json:
         print_json(inspect_document(result, targets))
     return OK
+
+
+def _raw_beside(raw: Path, targets: Sequence[Path]) -> list[Path]:
+    """Return the raw frames; raises `RawFolderError` where a file is to be written among them."""
+    from zeroframe.fits.inputs import Inputs
+    from zeroframe.headers.survey import folder_files
+    from zeroframe.planning.targets import check_output_folder, refuse_among
+
+    frames = list(folder_files(raw)) if targets else []
+    try:
+        for target in targets:
+            check_output_folder(raw, target.parent)
+        refuse_among(Inputs.of(frames), {target.parent for target in targets})
+    except RawFolderError as error:
+        raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
+    return frames
 
 
 @app.command(epilog="For example: zeroframe verify OUT --raw RAW")
