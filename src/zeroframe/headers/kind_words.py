@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.card_reader import CardReader, letters
+from zeroframe.headers.card_reader import CardReader, letters, shown
 from zeroframe.headers.kinds import Kind, calibration_kinds, is_calibration
 from zeroframe.headers.tables import dialect_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["KindFound", "contradiction", "read_flat_light", "read_kind"]
+__all__ = ["NOTHING_SAID", "KindFound", "contradiction", "read_done", "read_flat_light", "read_kind"]
 
 _EXTENSIONS = re.compile(r"\.(fits?|fts|gz|bz2|fz)$", re.IGNORECASE)
-_NOTHING = "neither the header nor the file name says what kind of frame it is"
+#: The reason of a kind that is not known, where nothing speaks.
+NOTHING_SAID = "neither the header nor the file name says what kind of frame it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,31 @@ def contradiction(reader: CardReader, file_name: str, found: KindFound) -> str |
     return named.reason if speaks else None
 
 
+def read_done(reader: CardReader) -> tuple[tuple[str, str], ...]:
+    """Return which calibrations another program has done already, with what the header says of each.
+
+    Examples
+    --------
+    >>> from zeroframe.headers.words import NO_WORDS
+    >>> read_done(CardReader({"CALSTAT": "BDF"}, NO_WORDS))
+    (('bias', "CALSTAT = 'BDF'"), ('dark', "CALSTAT = 'BDF'"), ('flat', "CALSTAT = 'BDF'"))
+    """
+    table = dialect_tables()["done"]
+    found: dict[str, str] = {}
+    for kind in ("bias", "dark", "flat"):
+        for keyword in reader.present(table[kind]):
+            value = reader.cards.get(keyword)
+            said = "" if value is None or value is False else str(value).strip()
+            if said.casefold() not in table["not_done"]:
+                found.setdefault(kind, f"{keyword} = {shown(value)}")
+    for keyword, text in reader.texts(table["letters"]):
+        for kind in ("bias", "dark", "flat"):
+            if re.fullmatch(r"[BDFMCSW]{1,6}", text.upper()) and kind[0].upper() in text.upper():
+                found.setdefault(kind, f"{keyword} = {text!r}")
+    last = max((("bias", "dark", "flat").index(kind) for kind in found), default=-1)
+    return tuple((kind, found.get(kind) or next(iter(found.values()))) for kind in ("bias", "dark", "flat")[: last + 1])
+
+
 def read_flat_light(reader: CardReader, found: KindFound, file_name: str) -> str | None:
     """Return which light a flat was lit by: ``dome``, ``twilight``, ``sky`` or ``lamp``; None where nothing says it."""
     if found.kind != Kind.FLAT:
@@ -226,7 +252,7 @@ def _of_file_name(file_name: str) -> KindFound:
         own = dialect_tables()["kind"]["file_letters"]
         kinds = {Kind(kind) for kind, letter in own.items() if letter == first_word[1]}
     if len(kinds) != 1:
-        return KindFound(None, _NOTHING, certain=False)
+        return KindFound(None, NOTHING_SAID, certain=False)
     return KindFound(kinds.pop(), f"the file name {name!r}", certain=False, combined=_says_combined(stem))
 
 

@@ -80,6 +80,14 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
         if made:
             remedy = "; to use such, name their folder with --calibrations" if words == COMBINED_ALREADY else ""
             yield Choice("left out", listed(made), words + remedy)
+    done: dict[str, list[str]] = defaultdict(list)
+    for frame in plan.frames:
+        if frame.facts.done:
+            done[" and ".join(kind for kind, _ in frame.facts.done)].append(frame.name)
+    for kinds, names in done.items():
+        said = next(frame.facts.done for frame in plan.frames if frame.name == names[0])
+        reason = f"not done again, as the header says that it was: {said[-1][1]}; take them away if they are not wanted"
+        yield Choice("done already", f"{kinds} of {listed(names)}", reason, certain=False)
     unitless = [frame for frame in plan.frames if frame.facts.unit is None]
     if unitless:
         value = f"adu for {len(unitless)} of {frames_words(len(plan.frames))}"
