@@ -1,7 +1,7 @@
-"""What is understood of a hundred headers of cameras and programs; cards and truths stand in ``tests/data/headers/samples``.
+"""What is understood of a hundred headers of cameras and programs; their cards stand in ``tests/data/headers``.
 
-Kinds, exposures, filters, binnings and dates are all right; gains, read noises and temperatures are right or unknown, and
-unknown no more often than once in twenty.
+Kinds, exposures, filters, binnings and dates are all right; gains, read noises and temperatures are right or unknown,
+and that once in twenty at most.
 """
 
 from __future__ import annotations

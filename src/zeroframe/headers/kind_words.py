@@ -113,15 +113,26 @@ def _of_other_words(reader: CardReader, file_name: str, folders: Sequence[str]) 
     named = _of_file_name(file_name)
     if named.kind is not None:
         return named
-    for folder in reversed(folders):
-        kind = _lookup("phrases").get(letters(folder))
+    for depth in reversed(range(len(folders))):
+        kind = _kind_of_folder(folders[depth], is_within=depth > 0)
         if kind is not None and kind in table["folders"]["kinds"]:
-            return KindFound(kind, f"the folder {folder!r}", certain=False, combined=_says_combined(folder))
+            reason = f"the folder {folders[depth]!r}"
+            return KindFound(kind, reason, certain=False, combined=_says_combined(folders[depth]))
     for keyword in reader.present(table["cards"]):
         value = reader.value(keyword)
         if isinstance(value, str) and letters(value) in table["text"]["weak_science"]:
             return KindFound(Kind.SCIENCE, f"{keyword} = {value!r}", certain=False)
     return named
+
+
+@lru_cache(maxsize=1024)
+def _kind_of_folder(name: str, *, is_within: bool) -> Kind | None:
+    """Return the kind that the name of a folder says: a whole phrase; of one within, a word will do: ``Flats_R``."""
+    kind = _lookup("phrases").get(letters(name))
+    if kind is not None or not is_within:
+        return kind
+    kinds = {_lookup("file_words")[word] for word in letters(name).split() if word in _lookup("file_words")}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _is_lamp(text: str) -> bool:
