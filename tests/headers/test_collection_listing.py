@@ -29,7 +29,7 @@ def _own_index(tmp_path_factory, monkeypatch):
 def test_the_night_of_the_notebook(night):
     whole = list_frames(night)
     assert len(whole.rows) == 24
-    assert [row[:2] for row in whole.rows if "/" in row[0]][0] == ("darks/ccd.002.0.fits", "bias")
+    assert next(row[:2] for row in whole.rows if "/" in row[0]) == ("darks/ccd.002.0.fits", "bias")
     listing = list_frames(night, recurse=False)
     assert listing.columns == LISTED_COLUMNS
     assert len(listing.rows) == 14

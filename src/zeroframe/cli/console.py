@@ -17,11 +17,12 @@ from rich.text import Text
 from zeroframe.review import find_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.listing import Listing
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.planning.first_steps import Choice
     from zeroframe.review import Review
     from zeroframe.run.combined_outcome import CombinedOutcome
@@ -184,6 +185,34 @@ class Screen:
         for sentence in result.sentences[1:]:
             self.line(f"  {sentence}")
 
+    def amplifiers(self, seen: LookedAt) -> None:
+        """Show what header and pixels say of the amplifiers of a detector."""
+        found = seen.found
+        whose = f"detector {found.name}" if found.name else "one detector"
+        number = len(found.detector.amplifiers)
+        self.line(f"{whose}: {number} amplifiers, by the header ({found.convention})", "amplifiers", "bold cyan")
+        table = Table(title="Sections in pixels of the file, extensions one above the other", title_justify="left")
+        for name in ("name", "data", "overscan", "put at"):
+            table.add_column(name, no_wrap=True)
+        for name in ("gain e-/ADU", "measured", "read noise e-", "in ADU"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for each, one in zip(found.detector.amplifiers, seen.inspections, strict=True):
+            measured = one.gain_e_per_adu
+            error = None if measured is None else measured.counting_error
+            table.add_row(
+                escape(each.name),
+                escape(str(each.trim)),
+                escape(str(each.overscan or "none")),
+                escape(str(each.place or "in order")),
+                figure_text(each.gain_e_per_adu),
+                "–" if measured is None or error is None else f"{measured.value:.4g} ± {error:.2g}",
+                figure_text(each.read_noise_e),
+                figure_text(None if one.read_noise_adu is None else one.read_noise_adu.value),
+            )
+        self._out.print(table)
+        for remark in seen.remarks:
+            self.line(f"  {remark}")
+
     def listing(self, listing: Listing) -> None:
         """Show the frames of a folder; what is uncertain is too long for a column and stands below."""
         shown = [number for number, name in enumerate(listing.columns) if name != "uncertain"]
@@ -251,6 +280,13 @@ class Screen:
                 noise_rows(table, outcome.noise, outcome)
             self._out.print(table)
         self.findings(review)
+
+    def rows(self, title: str, figures: Mapping[str, object]) -> None:
+        """Say figures by their names."""
+        table = result_table(title)
+        for name, figure in figures.items():
+            table.add_row(name, str(figure))
+        self._out.print(table)
 
     def findings(self, review: Review) -> None:
         """Say what was found, the worst first, and close with the verdict."""

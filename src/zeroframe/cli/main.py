@@ -19,7 +19,24 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from zeroframe import __version__
+from zeroframe.cli.combining import (
+    Asked,
+    Dropped,
+    EsdOutliers,
+    EsdSignificance,
+    Gain,
+    Grow,
+    MinMax,
+    PercentileClip,
+    ReadNoise,
+    Reject,
+    Scale,
+    Sigmas,
+    Weights,
+    Zero,
+)
 from zeroframe.cli.console import Screen, harmless_cell, say
+from zeroframe.cli.library import library_app
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
 from zeroframe.cli.options import (
@@ -33,6 +50,8 @@ from zeroframe.cli.options import (
     Camera,
     Cards,
     Clip,
+    DetectorAsked,
+    Ext,
     IgnoreChecksums,
     Json,
     Kinds,
@@ -210,6 +229,7 @@ def _options(
 
 
 add_night_commands(app)
+app.add_typer(library_app)
 
 
 @app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
@@ -230,6 +250,22 @@ def combine(
     clip: Clip = 5.0,
     clip_spread: Spread = "noise",
     reject_outliers: RejectOutliers = False,
+    ext: Ext = None,
+    scale: Scale = None,
+    zero: Zero = None,
+    weights: Weights = None,
+    minmax: MinMax = None,
+    nlow: Dropped = 0,
+    nhigh: Dropped = 0,
+    reject: Reject = None,
+    lsigma: Sigmas = 3.0,
+    hsigma: Sigmas = 3.0,
+    readnoise: ReadNoise = None,
+    gain: Gain = None,
+    pclip: PercentileClip = -0.5,
+    outliers: EsdOutliers = 0.3,
+    significance: EsdSignificance = 0.05,
+    grow: Grow = 0.0,
     overwrite: Overwrite = False,
     ignore_checksums: IgnoreChecksums = False,
     mem_limit: MemLimit = None,
@@ -239,27 +275,45 @@ def combine(
 ) -> int:
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
     from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
+    from zeroframe.headers.extensions import as_extension
     from zeroframe.run.combine_files import run_combine
     from zeroframe.run.reviewing import review_of_combined
-    from zeroframe.stacks.clipping import clip_spec
+    from zeroframe.stacks.clipping import clip_spec, clip_spread_of
 
     screen = Screen(sys.stderr if json else None)
-    spec, limit = clip_spec(method, clip, clip_spread), bytes_of(mem_limit)
+    spread, limit = clip_spread_of(clip_spread), bytes_of(mem_limit)
+    spec = clip_spec(method, clip, spread)
     frames = expanded(frames)
     if any_remote(*frames):
         workers = workers or REMOTE_THREADS
+    asked = Asked(
+        scale, zero, weights, minmax, nlow, nhigh, reject, lsigma, hsigma, readnoise, gain, pclip, outliers,
+        significance, grow,
+    )  # fmt: skip
+    if asked.anything:
+        made = asked.combine(
+            frames, output, method=method, clip=clip, clip_spread=clip_spread, overwrite=overwrite,
+            mem_limit_bytes=limit, workers=workers, reject_outliers=reject_outliers,
+        )  # fmt: skip
+        screen.rows(f"Result in {output}", made)
+        if json:
+            from zeroframe.run.document import print_document
+
+            print_document({**made, "out": str(output), "exit_code": OK})
+        return OK
     with screen.progress() as progress:
         outcome = run_combine(
             frames,
             output,
             spec,
-            clip_spread=clip_spread,
+            clip_spread=spread,
             reject_outliers=reject_outliers,
             overwrite=overwrite,
             mem_limit_bytes=limit,
             workers=workers,
             progress=progress,
             check_sums=not ignore_checksums,
+            ext=as_extension(ext),
         )
     review = review_of_combined(outcome, method)
     screen.combine_result(outcome, review)
@@ -282,6 +336,8 @@ def inspect(
         ),
     ],
     camera: Camera = None,
+    ext: Ext = None,
+    detector: DetectorAsked = None,
     write: Annotated[
         Path | None,
         typer.Option(
@@ -304,8 +360,12 @@ def inspect(
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.survey import folder_files
+    from zeroframe.headers.extensions import as_extension
+    from zeroframe.headers.survey import folder_files, of_detector, survey_folder
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
+    from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
+    from zeroframe.inspection.writing import write_amplifiers
+    from zeroframe.memory import default_limit_bytes
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
     targets = [target for target in (write, plot) if target is not None]
@@ -318,7 +378,19 @@ def inspect(
         raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen()
-    result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
+    limit = bytes_of(mem_limit)
+    found = of_detector(survey_folder(raw, workers=workers, ext=as_extension(ext)), detector)
+    several = by_detector(found)
+    if several:
+        seen = [look_at_amplifiers(members, limit or default_limit_bytes()) for members in several]
+        for each in seen:
+            screen.amplifiers(each)
+        if write is not None:
+            items = [members[0] for members in several]
+            profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
+            screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
+        return OK
+    result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
         screen.inspection(one, whose=one.whose if result.others else "")
     if plot is not None:
@@ -469,5 +541,5 @@ def fetch(
     return OK
 
 
-for _command in app.registered_commands:
+for _command in (*app.registered_commands, *library_app.registered_commands):
     _command.cls = LoggedCommand

@@ -41,11 +41,15 @@ __all__ = [
     "ClipAsked",
     "Cluster",
     "CompressAsked",
+    "DetectorAsked",
     "DryRun",
+    "Ext",
     "IgnoreChecksums",
     "Interpolate",
     "Json",
     "Kinds",
+    "LibraryAdd",
+    "LibraryAsked",
     "MemLimit",
     "Method",
     "MethodAsked",
@@ -127,15 +131,26 @@ Overscan = Annotated[str | None, typer.Option(metavar="SECTION", help="As \\[205
 Trim = Annotated[
     str | None, typer.Option(metavar="SECTION", help="What is kept, as \\[1:2048,:].", rich_help_panel=SUBTRACT)
 ]
+# words that `zeroframe.frames` knows are checked there, with all that it knows: to have them here would import numpy
 OverscanMethod = Annotated[
-    Literal["auto", "median", "mean", "clipped", "constant"] | None,
+    str | None,
     typer.Option(
         metavar="HOW", help="Level of each row: auto, median, mean, clipped (mean), constant.", rich_help_panel=SUBTRACT
     ),
 ]
 OverscanFit = Annotated[
-    Literal["chebyshev", "legendre", "spline"] | None,
+    str | None,
     typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=SUBTRACT),
+]
+Ext = Annotated[
+    str | None,
+    typer.Option("--ext", metavar="EXT", help="Read this extension only: 2, SCI or SCI,2.", rich_help_panel=SUBTRACT),
+]
+DetectorAsked = Annotated[
+    str | None,
+    typer.Option(
+        "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
+    ),
 ]
 OwnMask = Annotated[
     str | None,
@@ -175,6 +190,19 @@ CalibrationsAsked = Annotated[
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip
+LibraryAsked = Annotated[
+    Path | None,
+    typer.Option(
+        "--library", metavar="DIR", parser=path_or_url,
+        help="Library of combined frames, as zeroframe library add makes it, or its URL.", rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
+LibraryAdd = Annotated[
+    bool,
+    typer.Option(
+        "--library-add", help="Add what is combined to the library, where all is well.", rich_help_panel=WRITE
+    ),
+]
 OverscanOrder = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),
@@ -192,7 +220,7 @@ _SPREADS = (
     "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip."
 )
 Spread = Annotated[
-    Literal["noise", "mad", "std", "ccd"],
+    str,
     typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
 ]
 RejectOutliers = Annotated[
@@ -215,7 +243,7 @@ ClipAsked = Annotated[
     ),
 ]
 SpreadAsked = Annotated[
-    Literal["noise", "mad", "std", "ccd"] | None,
+    str | None,
     typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
 ]
 RejectAsked = Annotated[

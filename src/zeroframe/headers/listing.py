@@ -155,8 +155,10 @@ def _headers_of(folder: str | os.PathLike[str], *, recurse: bool) -> tuple[Heade
     paths = [os.path.join(folder, name) for name in names]  # noqa: PTH118 -- thousands
     if recurse:
         paths = [os.fspath(path) for path in tree_files(folder)]
-    say_foreign(paths)
-    return read_headers(paths)
+    found, problems = read_headers(paths)
+    read = {*found.paths, *(os.fspath(problem.path) for problem in problems)}
+    say_foreign(path for path in paths if path not in read)
+    return found, problems
 
 
 def _headers_in_store(folder: UrlPath) -> tuple[HeaderColumns, list[FrameError]]:

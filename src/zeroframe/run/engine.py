@@ -59,18 +59,12 @@ def run_night(
 
     Parameters
     ----------
-    plan : NightPlan
-        What is to be done.
-    mem_limit_bytes : int, optional
-        By default half of the memory that is available.
-    workers : int, optional
-        How many threads; by default as many as there are cores.
+    plan, mem_limit_bytes, workers
+        As for `zeroframe.run.session.begin_night`.
     progress : callable, optional
         Called with what is being done and the fraction done so far, from any thread.
-    check : bool
-        Hash raw frames whose results are there, whatever their times say.
-    check_sums : bool
-        Whether a raw frame whose data have not the sum that its header gives is refused.
+    check, check_sums
+        As for `zeroframe.run.session.begin_night`.
     executor : concurrent.futures.Executor, optional
         Where frames, combined frames and masks are made, instead of on threads here: a `ProcessPoolExecutor`, or that
         of a Dask cluster (see `zeroframe.run.dask.on_cluster`). Its processes see all files under the same names, so
