@@ -530,7 +530,7 @@ class TestFirstSteps:
         assert said == [(None, None), (None, None), (1.7, 4.0)]
         asked = plan(raw, "[frames]\ngain_e_per_adu = 2\nread_noise_e = 5.5").science
         assert {(each.steps.gain_e_per_adu, each.steps.read_noise_e) for each in asked} == {(2.0, 5.5)}
-        assert "gain to be measured, read noise to be measured" in told(plan(raw), "noise")
+        assert "gain will be measured, read noise will be measured" in told(plan(raw), "noise")
 
 
 class TestSteps:

@@ -304,10 +304,10 @@ def _about_noise(plan: NightPlan) -> Iterator[Choice]:
     known = {(frame.steps.gain_e_per_adu, frame.steps.read_noise_e) for frame in wanting if not frame.recipe.assembles}
     yield from _about_amplifiers(wanting)
     for gain, noise in sorted(known, key=str):
-        said = ["gain " + ("to be measured" if gain is None else f"{gain:.4g} e-/ADU")]
-        said += ["read noise " + ("to be measured" if noise is None else f"{noise:.4g} e-")]
+        said = ["gain " + ("will be measured" if gain is None else f"{gain:.4g} e-/ADU")]
+        said += ["read noise " + ("will be measured" if noise is None else f"{noise:.4g} e-")]
         certain = gain is not None
-        reason = "as recipe, camera or header say" if certain else "neither recipe nor camera nor header says it"
+        reason = "from recipe, camera or header" if certain else "neither recipe nor camera nor header gives it"
         yield Choice("noise", ", ".join(said), reason, certain)
 
 

@@ -409,7 +409,7 @@ class _Matcher:
 
     def _bias_match(self, row: CalibrationKind, frame: NightFrame, holding: Group | None) -> Match:
         if self.recipe.steps.bias != "never" and holding is not None:
-            return _not_needed(row.kind, f"it is still in {holding.label}, and goes with it")
+            return _not_needed(row.kind, f"the {holding.label} still contains it and removes it")
         return self._match(row, frame)
 
     def _match(self, row: CalibrationKind, frame: NightFrame) -> Match:
