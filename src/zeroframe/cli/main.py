@@ -49,14 +49,17 @@ from zeroframe.cli.options import (
     UNFORESEEN,
     WRITE,
     Camera,
+    Cards,
     Clip,
     DetectorAsked,
     Ext,
     IgnoreChecksums,
     Json,
+    Kinds,
     MemLimit,
     Method,
     Overwrite,
+    Recurse,
     RejectOutliers,
     Spread,
     Strict,
@@ -65,6 +68,7 @@ from zeroframe.cli.options import (
     expanded,
     local_path,
     path_or_url,
+    taught_words,
 )
 from zeroframe.cli.streams import LastingStream, lasting_streams
 from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, ZeroframeWarning
@@ -458,9 +462,7 @@ def verify(
 def list_folder(
     folder: Annotated[
         Path,
-        typer.Argument(
-            metavar="DIR", parser=path_or_url, help="Folder with frames, or its URL; subfolders are not entered."
-        ),
+        typer.Argument(metavar="DIR", parser=path_or_url, help="Folder with frames, or its URL."),
     ],
     columns: Annotated[
         str | None,
@@ -474,18 +476,30 @@ def list_folder(
     output_format: Annotated[
         Literal["table", "csv", "json"], typer.Option("--format", help="How it is shown.")
     ] = "table",
+    why: Annotated[
+        bool, typer.Option("--why", help="Say of each frame which cards were understood, passed over, and not known.")
+    ] = False,
+    camera: Camera = None,
+    kind: Kinds = None,
+    card: Cards = None,
+    recurse: Recurse = True,
     json: Json = False,
 ) -> int:
-    """Show what is in a folder, from the headers alone."""
+    """Show what is in a folder and those within, from the headers alone."""
     from zeroframe.headers.listing import list_frames
 
     names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
-    listing = list_frames(folder, columns=names, where=where)
-    code = INCOMPLETE if listing.problems else OK
+    words = taught_words(camera, kind, card)
+    listing = list_frames(folder, columns=names, where=where, recurse=recurse, words=words, why=why)
+    code = INCOMPLETE if listing.problems or listing.empty_because else OK
     frames = [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]
+    if listing.empty_because:
+        say(f"note: {listing.empty_because}")
     if json:
         problems = [str(problem) for problem in listing.problems]
-        print_json(document_of("ls", code, columns=list(listing.columns), frames=frames, problems=problems))
+        explained = {name: list(lines) for name, lines in listing.explanations}
+        cells = list(listing.columns)
+        print_json(document_of("ls", code, columns=cells, frames=frames, problems=problems, why=explained))
     elif output_format == "json":
         from json import dumps
 
@@ -497,6 +511,10 @@ def list_folder(
         csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
     else:
         Screen().listing(listing)
+        for name, lines in listing.explanations:
+            Screen().line(name, "why", "cyan")
+            for line in lines:
+                Screen().line(f"  {line}")
     for problem in listing.problems:
         say(f"note: {problem}")
     return code

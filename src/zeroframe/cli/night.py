@@ -54,6 +54,7 @@ from zeroframe.cli.options import (
     local_path,
     path_or_url,
     section_of,
+    taught_words,
 )
 
 if TYPE_CHECKING:
@@ -255,20 +256,32 @@ def explain(
         typer.Argument(
             metavar="FILE|CODE",
             parser=path_or_url,
-            help="A result of zeroframe night or bias, where it was put; or the code of a finding, as ZF301.",
+            help="A result, where it was put; a raw frame; or the code of a finding, as ZF301.",
         ),
     ],
+    camera: Camera = None,
+    kind: Kinds = None,
+    card: Cards = None,
     json: Json = False,
 ) -> int:
-    """Say which bias, dark and flat a result was made with, and why; or what a finding means."""
+    """Say which bias, dark and flat a result was made with, and why; what was understood of a raw frame; or of a code.
+
+    Of a raw frame each fact is shown with the card it is from, what was passed over and why, and cards that look as if
+    they mattered and are not known.
+    """
     if re.fullmatch(r"(?i)ZF\d+", str(file)) and not file.exists():
         from zeroframe.review import explain_check
 
         said = explain_check(str(file))
     else:
-        from zeroframe.run.explain import explain_file
+        from zeroframe.run.explain import explain_file, is_raw
 
-        said = explain_file(file)
+        if is_raw(file):
+            from zeroframe.headers.explaining import explain_raw
+
+            said = explain_raw(file, taught_words(camera, kind, card))
+        else:
+            said = explain_file(file)
     if json:
         print_json(document_of("explain", OK, said[0], sentences=list(said)))
         return OK

@@ -163,7 +163,7 @@ def one_batch(kind: Kind, frames: Iterable[NightFrame]) -> Batch:
 
 def _form(frame: NightFrame) -> tuple[object, ...]:
     traits = frame.traits
-    return traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, frame.recipe
+    return traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.done, frame.recipe
 
 
 def _angle(sort: str, traits: Configuration) -> float | None:
