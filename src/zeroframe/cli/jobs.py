@@ -55,6 +55,8 @@ class PlanOptions(TypedDict, total=False):
         Folders of combined frames and masks that exist already, made by whatever program.
     interpolate : bool
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
+    dark_scale : {'exposure', 'fit'}
+        What darks are scaled by: the ratio of exposures, or what fits the hot pixels of each frame best.
     combine : bool
         Whether frames are combined.
     method : {'average', 'median', 'sum'}
@@ -86,6 +88,7 @@ class PlanOptions(TypedDict, total=False):
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     interpolate: bool | None
+    dark_scale: Literal["exposure", "fit"] | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None
     clip: float | None
