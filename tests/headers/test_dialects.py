@@ -146,7 +146,8 @@ CAMERAS = {
         "instrument": "ArchonCCDController",
     },
     "hst-wfpc2": {
-        "kind_reason": "neither the header nor the file name says what kind of frame it is",
+        "kind": Kind.SCIENCE,
+        "kind_reason": "IMAGETYP = 'EXT'",
         "kind_certain": False,
         "exposure_s": 0.23,
         "filter_name": "F673N",
@@ -182,8 +183,9 @@ def test_real_headers(name):
         assert said.startswith(start)
     for field in FrameFacts.__slots__:
         value = getattr(facts, field)
-        if field != "doubts":
-            assert (str(value) if isinstance(value, Section) else value) == expected.get(field), field
+        if field not in {"doubts", "settings", "optics", "angles", "began"}:
+            told = expected.get(field, False if field == "without_filter" else None)
+            assert (str(value) if isinstance(value, Section) else value) == told, field
 
 
 @pytest.mark.parametrize(
@@ -273,9 +275,9 @@ def test_file_names_are_the_last_resort(name, kind):
 
 
 def test_an_unknown_word_of_the_header_silences_the_file_name():
-    facts = read_facts({"IMAGETYP": "SNAPSHOT"}, "bias_001.fits")
+    facts = read_facts({"IMAGETYP": "WHATEVER"}, "bias_001.fits")
     assert facts.kind is None
-    assert facts.kind_reason == "IMAGETYP = 'SNAPSHOT' is not a word for a kind of frame that is known"
+    assert facts.kind_reason == "IMAGETYP = 'WHATEVER' is not a word for a kind of frame that is known"
 
 
 @pytest.mark.parametrize("nothing", ["N/A", "UNKNOWN", "  ", "imaging", 14, True, None, fits.card.Undefined()])
@@ -308,7 +310,8 @@ def test_exposure_neither_makes_nor_unmakes_a_bias(exposure):
         ({"EXPTIME": "30.5"}, 30.5),
         ({"EXPTIME": " 30 sec "}, 30.0),
         ({"EXPTIME": "+1.2D+001"}, 12.0),
-        ({"EXPTIME": "30 min"}, None),
+        ({"EXPTIME": "30 min"}, 1800.0),
+        ({"EXPTIME": "30 parsecs"}, None),
         ({"EXPTIME": "unknown", "EXPOSURE": 5.0}, 5.0),
         ({"EXPTIME": -1.0, "EXPOSURE": 5.0}, 5.0),
         ({"EXPTIME": float("nan")}, None),

@@ -26,7 +26,7 @@ def all_keys():
         key = key_of_field(one)
         if key is not None:
             yield "", one.name, key
-        elif one.name != "others":  # tables of kinds that have no field: tests/run/test_made_up_kind.py
+        elif one.name not in {"others", "words"}:  # tables of kinds that have no field: tests/run/test_made_up_kind.py
             for inner in fields(one.default_factory):
                 yield one.name, inner.name, key_of_field(inner)
 

@@ -108,9 +108,10 @@ SAID = {
 
 
 class TestOptionsAreKeysOfTheRecipe:
-    def test_every_option_but_four_is_tried(self):
-        # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py
-        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask", "calibrations"}
+    def test_every_option_but_some_is_tried(self):
+        # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py;
+        # words that are taught: tests/headers/test_words.py
+        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask", "calibrations", "kind", "card"}
 
     @pytest.mark.parametrize("job", ["bias", "night"])
     def test_the_same_bytes_either_way(self, tmp_path, job):
@@ -197,8 +198,11 @@ class TestKinds:
         recipe = tmp_path / "night.toml"
         recipe.write_text(RECIPES["palomar-lfc"])
         made = run("dark", night_raw, tmp_path / "out", "--recipe", recipe)
-        assert made.code == 2  # darks of this night lie in a folder within, which is not entered
-        assert "no dark frame that can be used (6 bias); folders within are not entered" in made.err
+        assert made.code == 0, made.out + made.err  # darks of this night lie in a folder within
+        assert {group["kind"] for group in said_of(tmp_path / "out")["recipe"]["groups"].values()} == {"bias", "dark"}
+        made = run("dark", night_raw, tmp_path / "flat", "--recipe", recipe, "--no-recurse")
+        assert made.code == 2
+        assert "no dark frame that can be used (6 bias); give the folder that holds the raw darks" in made.err
         made = run("dark", night_raw / "darks", tmp_path / "darks", "--recipe", recipe)
         assert made.code == 0, made.out + made.err
         said = said_of(tmp_path / "darks")["recipe"]

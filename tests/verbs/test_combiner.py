@@ -8,6 +8,7 @@ import pytest
 from astropy import units as u
 from astropy.nddata import CCDData
 from astropy.stats import mad_std
+from astropy.utils.exceptions import AstropyUserWarning
 
 from zeroframe import Combiner, combine
 from zeroframe.errors import ArgumentError, MismatchError, NoFramesError, UnitError, UsageError
@@ -178,8 +179,12 @@ def test_what_cannot_be_combined_is_refused():
     combiner = Combiner(frames)
     with pytest.raises(ArgumentError, match="did you mean 'maxiters'"):
         combiner.sigma_clipping(maxiter=3)
-    with pytest.raises(UsageError, match="leave nothing"):
+    with pytest.warns(AstropyUserWarning, match="leave nothing of 3 frames"):  # as ccdproc does, which says nothing
         combiner.clip_extrema(2, 1)
+    assert combiner.data_arr.mask.all()
+    combiner.scaling = np.ma.mean
+    assert combiner.average_combine().mask.all()
+    combiner = Combiner(frames)
     with pytest.raises(ArgumentError, match="numpy array"):
         combiner.weights = [1, 2, 3]
     with pytest.raises(UsageError, match="shape"):

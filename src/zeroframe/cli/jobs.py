@@ -66,6 +66,10 @@ class PlanOptions(TypedDict, total=False):
         How they are combined.
     compress : {'none', 'gzip', 'rice'}
         How results are written.
+    kind, card : str or sequence of str
+        Of which kind frames are, and what a card means: ``kind="flat=*/sky*/*.fits"``, ``card="filter=FILTER01"``.
+    recurse : bool
+        Whether folders within are entered (by default).
     overwrite : bool
         Whether files that are there already may be replaced.
     check : bool
@@ -95,6 +99,9 @@ class PlanOptions(TypedDict, total=False):
     clip_spread: Literal["noise", "mad", "std", "ccd"] | None
     reject_outliers: bool | None
     compress: Compression | None
+    kind: str | Sequence[str] | None
+    card: str | Sequence[str] | None
+    recurse: bool
     overwrite: bool
     check: bool
     ignore_checksums: bool
@@ -141,14 +148,14 @@ def _hints(table: type[Any]) -> Mapping[str, Any]:
     return {name: getattr(hint, "__forward_arg__", hint) for name, hint in table.__annotations__.items()}
 
 
-_DEFAULTS = {"overwrite": False, "check": False, "ignore_checksums": False, "report": True}
+_DEFAULTS = {"overwrite": False, "check": False, "ignore_checksums": False, "report": True, "recurse": True}
 
 
 @_with_options(Options)
 def bias(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Unpack[Options]) -> Reduction:
     """Calibrate the biases of a folder, and combine them into ``combined_bias.fits``.
 
-    Other frames are left alone, and folders within are not entered. What is in ``out`` already, made of the same frames
+    Other frames are left alone; folders within are entered. What is in ``out`` already, made of the same frames
     in the same way, is kept.
 
     Parameters
@@ -308,6 +315,7 @@ def _planned(
         results,
         recipe_for(job, _recipe(options.get("recipe")), said),
         overwrite=options.get("overwrite", False),
+        recurse=options.get("recurse", True),
         mem_limit_bytes=limit_bytes,
         workers=options.get("workers"),
     )

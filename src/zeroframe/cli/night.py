@@ -17,6 +17,7 @@ from zeroframe.cli.options import (
     WRITE,
     CalibrationsAsked,
     Camera,
+    Cards,
     Check,
     ClipAsked,
     Cluster,
@@ -26,6 +27,7 @@ from zeroframe.cli.options import (
     IgnoreChecksums,
     Interpolate,
     Json,
+    Kinds,
     MemLimit,
     MethodAsked,
     Out,
@@ -35,6 +37,7 @@ from zeroframe.cli.options import (
     OverscanOrder,
     Overwrite,
     OwnMask,
+    Recurse,
     RejectAsked,
     Report,
     SpreadAsked,
@@ -90,21 +93,21 @@ _COMMANDS = {
     "bias": (
         (
             "Calibrate the biases of a folder, and combine them into OUT/combined_bias.fits.\n\n"
-            "Other frames are left alone, and folders within RAW are not entered."
+            "Other frames are left alone. Folders within RAW are entered, and found again in OUT."
         ),
         "zeroframe bias RAW -o OUT --overscan '\\[2056:2080,:]' --trim '\\[1:2048,:]'",
     ),
     "dark": (
         (
             "Calibrate the darks of a folder with its biases, and combine those of one exposure.\n\n"
-            "Other frames are left alone, and folders within RAW are not entered."
+            "Other frames are left alone. Folders within RAW are entered, and found again in OUT."
         ),
         "zeroframe dark RAW -o OUT",
     ),
     "flat": (
         (
             "Calibrate the flats of a folder with its biases and darks, and combine those of one filter.\n\n"
-            "Other frames are left alone, and folders within RAW are not entered."
+            "Other frames are left alone. Folders within RAW are entered, and found again in OUT."
         ),
         "zeroframe flat RAW -o OUT",
     ),
@@ -149,6 +152,9 @@ def _command(job: str) -> Callable[..., int]:
         reject_outliers: RejectAsked = None,
         combine: Combine = None,
         recipe: Recipe = None,
+        kind: Kinds = None,
+        card: Cards = None,
+        recurse: Recurse = True,
         compress: CompressAsked = None,
         overwrite: Overwrite = False,
         dry_run: DryRun = False,
@@ -179,18 +185,29 @@ def _command(job: str) -> Callable[..., int]:
             "reject_outliers": reject_outliers,
             "combine": combine,
             "compress": compress,
+            "kind": kind,
+            "card": card,
         }
         on = None if dry_run else cluster
         means = NightResources(
             dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
         )
-        return _carried_out(job, raw, out, _recipe_of(job, recipe, said), means, by_night=by_night, overwrite=overwrite)
+        asked = _recipe_of(job, recipe, said)
+        return _carried_out(job, raw, out, asked, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
 
     return run
 
 
 def _carried_out(
-    job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, by_night: bool, overwrite: bool
+    job: str,
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
+    means: NightResources,
+    *,
+    by_night: bool,
+    overwrite: bool,
+    recurse: bool,
 ) -> int:
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.planning.asking import planned
@@ -203,7 +220,10 @@ def _carried_out(
         from zeroframe.cli.nights import carry_out_nights
 
         return carry_out_nights(raw, out, recipe, means, overwrite=overwrite)
-    plan = planned(*(job, raw, out, recipe), overwrite=overwrite, mem_limit_bytes=means.limit, workers=means.workers)
+    plan = planned(
+        *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=means.limit,
+        workers=means.workers,
+    )  # fmt: skip
     with executor_of(means.cluster, raw, out) as executor:
         screen = NightScreen(sys.stderr if means.json else None)
         code, result = carry_out_plan(plan, means, screen, executor)

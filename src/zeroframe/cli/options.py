@@ -29,9 +29,11 @@ __all__ = [
     "SUBTRACT",
     "TERMINATED",
     "UNFORESEEN",
+    "WORDS",
     "WRITE",
     "CalibrationsAsked",
     "Camera",
+    "Cards",
     "Check",
     "Clip",
     "ClipAsked",
@@ -42,6 +44,7 @@ __all__ = [
     "IgnoreChecksums",
     "Interpolate",
     "Json",
+    "Kinds",
     "MemLimit",
     "Method",
     "MethodAsked",
@@ -52,6 +55,7 @@ __all__ = [
     "OverscanOrder",
     "Overwrite",
     "OwnMask",
+    "Recurse",
     "RejectAsked",
     "RejectOutliers",
     "Report",
@@ -72,6 +76,7 @@ __all__ = [
 OK, INCOMPLETE, REFUSED, UNFORESEEN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Resources"
+WORDS = "What frames are"
 
 
 def path_or_url(text: str) -> Path:
@@ -142,6 +147,23 @@ Interpolate = Annotated[
     typer.Option(
         "--interpolate", help="Replace bad pixels and cosmic rays by their neighbours.", rich_help_panel=SUBTRACT
     ),
+]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind", metavar="KIND=PATTERN", help="Of which kind frames are: 'flat=*/sky*/*.fits', 'flat=OBJECT=Sky*'.",
+        rich_help_panel=WORDS,
+    ),
+]  # fmt: skip
+Cards = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--card", metavar="MEANING=CARD", help="What a card means: filter=FILTER01, exposure=EXPMS*0.001.",
+        rich_help_panel=WORDS,
+    ),
+]  # fmt: skip
+Recurse = Annotated[
+    bool, typer.Option("--recurse/--no-recurse", help="Enter the folders within.", rich_help_panel=WORDS)
 ]
 CalibrationsAsked = Annotated[
     list[Path] | None,

@@ -185,6 +185,44 @@ class Cards(Mapping[str, CardValue]):
             found = self._present[keywords] = tuple(keyword for keyword in keywords if keyword in self)
         return found
 
+    def like(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
+        """Return the keywords that a pattern fits, in the order of the cards; found once for all headers of a camera.
+
+        Parameters
+        ----------
+        pattern : re.Pattern
+            Looked for in each keyword.
+
+        Examples
+        --------
+        >>> Cards(b"EXPTIME = 30".ljust(80) + b"GAIN = 1".ljust(80)).like(re.compile("TIME$"))
+        ('EXPTIME',)
+        """
+        key = ("like", pattern.pattern)
+        found = self._present.get(key)
+        if found is None:
+            found = self._present[key] = tuple(keyword for keyword in self if pattern.search(keyword))
+        return found
+
+    def comment(self, keyword: str) -> str:
+        """Return what stands behind the value of a card; nothing where there is no such card, or it is commentary.
+
+        Parameters
+        ----------
+        keyword : str
+            In any letter case.
+
+        Examples
+        --------
+        >>> Cards(b"GAIN    =                  1.5 / e-/ADU".ljust(80)).comment("GAIN")
+        'e-/ADU'
+        """
+        name = self._name(keyword)
+        if name is None or name in _COMMENTARY:
+            return ""
+        offset = self._offsets[name]
+        return _comment_of(_decoded(self.text[offset : offset + CARD_SIZE]))
+
     @property
     def repeated(self) -> frozenset[str]:
         """The keywords that stand several times, commentary left out; most headers have none."""
@@ -365,6 +403,15 @@ def _value_of(card: str) -> CardValue:
     """Return the value of one card; of a card without one, what stands behind its keyword."""
     field = _value_field(card)
     return card[8:].strip() if field is None else _parse_value(field)
+
+
+@lru_cache(maxsize=2048)
+def _comment_of(card: str) -> str:
+    field = _value_field(card)
+    if field is None:
+        return ""
+    quoted = _QUOTED.match(field)
+    return (field[quoted.end() :] if quoted else field).partition("/")[2].strip()
 
 
 def _value_field(card: str) -> str | None:

@@ -22,6 +22,8 @@ A camera is data: a TOML file, one of those in ``profiles/`` or the user's own; 
     gain_e_per_adu = 1.1
     read_noise_e = 8.0
 
+It may teach words of its headers, too, in ``[words]`` and ``[[kinds]]``: see `zeroframe.headers.words`.
+
 Of several amplifiers each has a name, its own figures, and may say where it belongs: see `zeroframe.headers.detectors`.
 """
 
@@ -36,11 +38,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from zeroframe.errors import CameraError, SectionError, nearest_name
+from zeroframe.errors import CameraError, SectionError, UsageError, nearest_name
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
 from zeroframe.headers.detectors import Amplifier, Detector, OverscanMethod
 from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.sections import Section
+from zeroframe.headers.words import NO_WORDS, Words, parse_words, words_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +79,8 @@ class Camera:
         Path of a mask of bad pixels; see `zeroframe.frames.own_masks`.
     binning_xy : tuple of int
         The binning that sizes and sections are given for.
+    words : Words
+        What its headers mean, beyond what is known; see `zeroframe.headers.words`.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Camera:
     saturation_adu: float | None = None
     bad_pixels: str | None = None
     binning_xy: tuple[int, int] = (1, 1)
+    words: Words = NO_WORDS
 
     @property
     def detectors(self) -> tuple[Detector, ...]:
@@ -290,6 +296,8 @@ def camera_to_toml(camera: Camera) -> str:
     for amplifier in camera.amplifiers:
         values = {field.name: getattr(amplifier, field.name) for field in fields(amplifier)}
         blocks.append(_block("[[amplifier]]", {**values, "overscan": amplifier.overscan or "none"}))
+    if camera.words:
+        blocks.append(words_text(camera.words))
     return "\n".join(blocks)
 
 
@@ -320,7 +328,9 @@ def _parse(content: bytes, where: str) -> Camera:
     except (ValueError, RecursionError) as error:  # what is no UTF-8, no TOML, or is nested or long beyond reason
         raise CameraError(f"{where}: this is not a TOML file ({error})") from error
     table = _Table(where, "", data)
-    table.only("name", "title", "source", "shape_xy", "saturation_adu", "bad_pixels", "match", "amplifier")
+    table.only(
+        "name", "title", "source", "shape_xy", "saturation_adu", "bad_pixels", "match", "amplifier", "words", "kinds"
+    )
     name = table.text("name")
     if not name:
         raise CameraError(f"{where}: the key 'name' is missing; a camera needs a name")
@@ -329,6 +339,10 @@ def _parse(content: bytes, where: str) -> Camera:
     if not entries:
         raise CameraError(f"{where}: a camera needs at least one [[amplifier]] block")
     numbered = enumerate(cast("list[dict[str, object]]", entries), start=1)
+    try:
+        words = parse_words(data.get("words"), data.get("kinds"), where)
+    except UsageError as error:
+        raise CameraError(str(error)) from None
     return Camera(
         name=name,
         title=table.text("title") or name,
@@ -338,6 +352,7 @@ def _parse(content: bytes, where: str) -> Camera:
         source=table.text("source"),
         saturation_adu=table.positive("saturation_adu"),
         bad_pixels=str(Path(where).parent / mask) if mask else None,
+        words=words,
     )
 
 

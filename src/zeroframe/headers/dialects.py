@@ -8,35 +8,34 @@ the fact is None, and a sentence in `FrameFacts.doubts` says why.
 from __future__ import annotations
 
 import re
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from functools import cache, cached_property, lru_cache
-from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from zeroframe.errors import SectionError
-from zeroframe.fits.cards import Cards
-from zeroframe.headers.colours import ColourPattern, read_colours
-from zeroframe.headers.kinds import Kind, calibration_kinds, is_calibration
+from zeroframe.headers.card_numbers import (
+    read_exposure,
+    read_gain,
+    read_number,
+    read_read_noise,
+    read_temperature,
+)
+from zeroframe.headers.card_reader import CardReader, Noted, whole_number
+from zeroframe.headers.colours import COLOUR_SETTING, ColourPattern, read_colours
+from zeroframe.headers.kind_words import contradiction, read_flat_light, read_kind
+from zeroframe.headers.moments import Moment, read_date
 from zeroframe.headers.sections import Section
+from zeroframe.headers.set_up import read_binning, read_filter, read_optics, read_settings
+from zeroframe.headers.tables import dialect_tables
+from zeroframe.headers.words import NO_WORDS, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["FrameFacts", "number_words", "read_facts"]
+    from zeroframe.headers.kinds import Kind
 
-_ZERO_CELSIUS_K = 273.15
-_NUMBER = re.compile(
-    r"([+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eEdD][+-]?[0-9]{1,3})?)\s*([a-z]*\.?)", re.IGNORECASE
-)
-_SECONDS = ("s", "sec", "secs", "second", "seconds")
-_NOT_NUMBERS = frozenset(("nan", "+nan", "-nan"))
-_ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?![0-9])")
-_MOST_SHOWN, _MOST_BITS = 80, 1000
-_FACTORS = re.compile(r"([0-9]{1,3})(?:\s*[x, ]\s*([0-9]{1,3}))?", re.IGNORECASE)
-_EXTENSIONS = re.compile(r"\.(fits?|fts|gz|bz2|fz)$", re.IGNORECASE)
+__all__ = ["FrameFacts", "noted_facts", "number_words", "read_facts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,16 @@ class FrameFacts:
         The card that says so.
     colours_refused : str or None
         Why the colours of its pixels cannot be told apart: it is of an X-Trans sensor.
+    without_filter : bool
+        The header says that there was no filter; ``filter_name`` is None then, too.
+    began : Moment or None
+        When the exposure began, in universal time.
+    flat_light : str or None
+        Of a flat, which light it was lit by: ``dome``, ``twilight``, ``sky`` or ``lamp``.
+    settings, optics : tuple of (str, str)
+        How the sensor was read, and what the light went through beside the filter, by sort and as written.
+    angles : tuple of (str, float)
+        Angles of gratings in degrees, and central wavelengths, by sort.
     """
 
     kind: Kind | None
@@ -114,14 +123,27 @@ class FrameFacts:
     colours: ColourPattern | None = None
     colours_card: str | None = None
     colours_refused: str | None = None
+    without_filter: bool = False
+    began: Moment | None = None
+    flat_light: str | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    optics: tuple[tuple[str, str], ...] = ()
+    angles: tuple[tuple[str, float], ...] = ()
 
     @property
     def saturation_may_be_maximum(self) -> bool:
         """Whether the card may as well hold the highest value of this very frame."""
-        return self.saturation_card in _tables()["saturation"]["may_be_maximum"]
+        return self.saturation_card in dialect_tables()["saturation"]["may_be_maximum"]
 
 
-def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
+def read_facts(
+    cards: Mapping[str, object],
+    file_name: str = "",
+    *,
+    folders: Sequence[str] = (),
+    words: Words = NO_WORDS,
+    comments: Mapping[str, str] | None = None,
+) -> FrameFacts:
     """Read what a header says of its frame.
 
     Parameters
@@ -130,6 +152,12 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
         `zeroframe.fits.Cards`, `astropy.io.fits.Header`, or a dict with keywords in upper case.
     file_name : str, optional
         Asked for the kind where the header has no word for it; folders before it are ignored.
+    folders : sequence of str, optional
+        Names of the folders that it lies in, the innermost last: asked where its own name does not speak either.
+    words : Words, optional
+        What a user has taught, which comes first.
+    comments : mapping of str to str, optional
+        Comments by keyword, where ``cards`` is a plain mapping.
 
     Returns
     -------
@@ -143,36 +171,55 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
     >>> read_facts({"EXPTIME": 0.12}, "z001.FIT").kind_certain
     False
     """
-    reader = _Reader(cards)
+    return noted_facts(cards, file_name, folders=folders, words=words, comments=comments)[0]
+
+
+def noted_facts(
+    cards: Mapping[str, object],
+    file_name: str = "",
+    *,
+    folders: Sequence[str] = (),
+    words: Words = NO_WORDS,
+    comments: Mapping[str, str] | None = None,
+) -> tuple[FrameFacts, tuple[Noted, ...]]:
+    """Return what `read_facts` does, and which cards were looked at, taken and passed over."""
+    taken_out = words.extracted(cards) if words else {}
+    reader = CardReader(_Patched(cards, taken_out) if taken_out else cards, words, comments)
     reader.name_contradictions()
-    kind, reason, certain, combined = _kind(reader, file_name)
-    text, section = _tables()["text"], _tables()["section"]
-    saturation_adu, saturation_card = reader.number_and_card("saturation")
-    linear_adu, linear_card = reader.number_and_card("linearity")
+    exposure_s = read_exposure(reader)
+    found = read_kind(reader, file_name, folders, exposure_s)
+    text, section = dialect_tables()["text"], dialect_tables()["section"]
+    saturation_adu, saturation_card = read_number(reader, "saturation")
+    linear_adu, linear_card = read_number(reader, "linearity")
+    filter_name, without_filter = read_filter(reader)
+    gain = read_gain(reader)
+    date_obs, began = read_date(reader)
+    optics, angles = read_optics(reader)
     colours = read_colours(cards, reader.shape_yx)
     reader.doubts += colours.doubts
-    return FrameFacts(
-        kind=kind,
-        kind_reason=reason,
-        kind_certain=certain,
-        exposure_s=reader.number("exposure", _SECONDS),
-        filter_name=_filter(reader),
+    pattern = () if colours.pattern is None else ((COLOUR_SETTING, colours.pattern.letters),)
+    facts = FrameFacts(
+        kind=found.kind,
+        kind_reason=found.reason,
+        kind_certain=found.certain,
+        exposure_s=exposure_s,
+        filter_name=filter_name,
         unit=_unit(reader),
-        gain_e_per_adu=reader.number("gain"),
-        read_noise_e=reader.number("read_noise"),
-        temperature_c=_temperature(reader),
-        binning_xy=_binning(reader),
-        object_name=reader.first_text(text["object_name"]),
-        date_obs=_date_obs(reader),
-        instrument=reader.first_text(text["instrument"]),
-        bias_section=_section(reader, section["bias_section"]),
+        gain_e_per_adu=gain,
+        read_noise_e=read_read_noise(reader),
+        temperature_c=read_temperature(reader),
+        binning_xy=read_binning(reader),
+        object_name=_text_of(reader, "object", text["object_name"]),
+        date_obs=date_obs,
+        instrument=_text_of(reader, "instrument", text["instrument"]),
+        bias_section=_section(reader, section["bias_section"]) or _counted_section(reader, "overscan"),
         trim_section=_section(reader, section["trim_section"]),
-        data_section=_section(reader, section["data_section"]),
+        data_section=_section(reader, section["data_section"]) or _counted_section(reader, "data"),
         ccd_section=_section(reader, section["ccd_section"]),
-        combined=combined or _is_combined(reader),
+        combined=found.combined or _is_combined(reader),
         doubts=tuple(reader.doubts),
         remarks=tuple(reader.remarks),
-        kind_contradicted_by=_contradiction(reader, file_name, kind) if certain else None,
+        kind_contradicted_by=contradiction(reader, file_name, found),
         saturation_adu=saturation_adu,
         saturation_card=saturation_card,
         linear_adu=linear_adu,
@@ -180,7 +227,30 @@ def read_facts(cards: Mapping[str, object], file_name: str = "") -> FrameFacts:
         colours=colours.pattern,
         colours_card=colours.card,
         colours_refused=colours.refused or None,
+        without_filter=without_filter,
+        began=began,
+        flat_light=read_flat_light(reader, found, file_name),
+        settings=(*read_settings(reader, gain), *pattern),
+        optics=optics,
+        angles=angles,
     )
+    return facts, tuple(reader.noted)
+
+
+class _Patched(Mapping[str, object]):
+    """A header in which patterns have taken values out of longer texts."""
+
+    def __init__(self, cards: Mapping[str, object], values: Mapping[str, object]) -> None:
+        self._cards, self._values = cards, values
+
+    def __getitem__(self, keyword: str) -> object:
+        return self._values[keyword] if keyword in self._values else self._cards[keyword]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cards)
+
+    def __len__(self) -> int:
+        return len(self._cards)
 
 
 def number_words(what: str) -> tuple[str, ...]:
@@ -196,242 +266,61 @@ def number_words(what: str) -> tuple[str, ...]:
     >>> number_words("gain")[:2]
     ('EGAIN', 'E-GAIN')
     """
-    return tuple(_tables()[what]["cards"])
+    return tuple(dialect_tables()[what]["cards"])
 
 
-@cache
-def _tables() -> dict[str, Any]:
-    # importlib.resources, which finds it in an archive, too, takes 6 ms of each start
-    return tomllib.loads(Path(__file__).with_name("dialects.toml").read_text(encoding="utf-8"))
+def _text_of(reader: CardReader, meaning: str, keywords: Sequence[str]) -> str | None:
+    return reader.first_text([*(each.keyword for each in reader.words.cards(meaning)), *keywords], meaning)
 
 
-@cache
-def _words() -> frozenset[str]:
-    """Return the keywords that a fact is read from, but for free text."""
-    tables = _tables()
-    lists = [table["cards"] for table in tables.values() if isinstance(table, dict) and "cards" in table]
-    return frozenset(word for words in (*lists, *tables["section"].values()) for word in words)
-
-
-@cache
-def _undefined() -> frozenset[str]:
-    return frozenset(_tables()["undefined"])
-
-
-@cache
-def _lookup(table: str) -> dict[str, Kind]:
-    """Turn one of the kind tables round: from word to kind."""
-    return {word: Kind(kind) for kind, words in _tables()["kind"][table].items() for word in words}
-
-
-class _Reader:
-    """One header, asked by lists of keywords; remembers what it could not use."""
-
-    def __init__(self, cards: Mapping[str, object]) -> None:
-        self.cards = cards
-        self.doubts: list[str] = []
-        self.remarks: list[str] = []
-
-    def remark(self, sentence: str) -> None:
-        self.doubts.append(sentence)
-        self.remarks.append(sentence)
-
-    def value(self, keyword: str) -> str | float | None:
-        """Return a number, a text that says something, or None."""
-        value = self.cards.get(keyword)
-        if value is None:  # nearly always
-            return None
-        if isinstance(value, str):
-            value = value.strip()
-            return None if value.casefold() in _undefined() else value
-        return value if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value) else None
-
-    def texts(self, keywords: Iterable[str]) -> Iterable[tuple[str, str]]:
-        """Yield keyword and text of the cards that say something; numbers as they would be written."""
-        for keyword in self.present(keywords):
-            value = self.value(keyword)
-            if value is not None:
-                yield keyword, value if isinstance(value, str) else f"{value:.12g}"
-
-    def present(self, keywords: Iterable[str]) -> Iterable[str]:
-        """Return those keywords that need to be asked for, where the header can say that at once."""
-        return self.cards.present(tuple(keywords)) if isinstance(self.cards, Cards) else keywords
-
-    def first_text(self, keywords: Iterable[str]) -> str | None:
-        for _, text in self.texts(keywords):
-            return text
-        return None
-
-    @cached_property
-    def shape_yx(self) -> tuple[int, int] | None:
-        """The size of the image that the header belongs to, if it belongs to one."""
-        prefix = "Z" if self.cards.get("ZIMAGE") is True else ""
-        nx, ny = (_whole(self.value(f"{prefix}NAXIS{axis}")) for axis in (1, 2))
-        return None if nx is None or ny is None else (ny, nx)
-
-    def number(self, table: str, units: tuple[str, ...] = ()) -> float | None:
-        """Return the first number that is sensible; those that are not count as unknown."""
-        return self.number_and_card(table, units)[0]
-
-    def number_and_card(self, table: str, units: tuple[str, ...] = ()) -> tuple[float | None, str | None]:
-        """Return the first number that is sensible, and the card that says it; those that are not count as unknown.
-
-        The one place where numbers of headers are looked at that calibration counts with.
-        """
-        limits = _tables()[table]
-        for keyword in self.present(limits["cards"]):
-            said = self.cards.get(keyword)
-            if said is None:  # nearly always
-                continue
-            value = self.value(keyword)
-            if value is None:
-                self._name_no_number(keyword, said, limits["called"])
-                continue
-            if isinstance(value, str) and len(_NUMBER.findall(value)) > 1:
-                self.doubts.append(
-                    f"{keyword} = {_shown(value)} holds several values, and which one is meant is not guessed"
-                )
-                return None, None
-            number = _number(value, units) if isinstance(value, str) else float(value)
-            if number == 0 and not limits["zero_is_said"]:
-                continue
-            if number is not None and number <= limits["largest"] and self._is_setting(keyword, number, limits):
-                self.doubts.append(f"{keyword} = {_shown(value)} is a setting of the camera, not {limits['called']}")
-                continue
-            if number is not None and (number == 0 or limits["smallest"] <= number <= limits["largest"]):
-                return number, keyword
-            if number is not None and limits["largest"] < number <= limits.get("largest_setting", 0):
-                self.doubts.append(f"{keyword} = {_shown(value)} is too large to be meant as {limits['called']}")
-            else:
-                self.remark(f"{keyword} = {_shown(value)} is not {limits['called']}, and counts as unknown")
-        return None, None
-
-    def _is_setting(self, keyword: str, number: float, limits: Mapping[str, Any]) -> bool:
-        """Say whether a number is that of a camera's menu, which stands where a physical one belongs."""
-        setting = limits.get("setting")
-        if setting is None or keyword not in setting["cards"] or number != int(number):
-            return False
-        if number >= setting["from"] or any(self.cards.get(word) is not None for word in setting["beside"]):
-            return True
-        names = str(self.first_text(_tables()["text"]["instrument"]) or "").casefold().replace("-", " ").split()
-        return any(name.startswith(tuple(setting["instruments"])) for name in names)
-
-    def _name_no_number(self, keyword: str, said: object, called: str) -> None:
-        """Name what is written where a number belongs and is none, such as NaN; 'unknown' and the like say so."""
-        word = said.strip().casefold() if isinstance(said, str) else ""
-        if word in _NOT_NUMBERS or (isinstance(said, int | float) and not _is_finite(said)):
-            self.remark(f"{keyword} = {_shown(said)} is not {called}, and counts as unknown")
-
-    def name_contradictions(self) -> None:
-        """Name all values of keywords that stand several times and say different things; the first one counts."""
-        if not isinstance(self.cards, Cards) or not self.cards.repeated:  # nearly always
-            return
-        for keyword in sorted(self.cards.repeated & _words()):
-            values = self.cards.contradicting(keyword)
-            if values:
-                said = " and as ".join(map(_shown, values))
-                self.remark(f"{keyword} is given as {said}; the first of them is used")
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return isfinite(value)
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
-
-
-def _shown(value: object) -> str:
-    said = repr(value) if not isinstance(value, int) or value.bit_length() < _MOST_BITS else f"{value:#x}"
-    return said if len(said) <= _MOST_SHOWN else said[:_MOST_SHOWN] + " …"
-
-
-def _number(text: str, units: tuple[str, ...]) -> float | None:
-    match = _NUMBER.fullmatch(text.strip())
-    if match is None or match[2].rstrip(".").lower() not in {"", *units}:
-        return None
-    return float(match[1].upper().replace("D", "E"))
-
-
-def _date_obs(reader: _Reader) -> str | None:
-    """Return the date as it is written, unless it is one that cannot be."""
-    table = _tables()["date"]
-    for keyword, text in reader.texts(table["cards"]):
-        parts = _ISO_DATE.match(text)
-        if parts is None or (table["first_year"] <= int(parts[1]) <= table["last_year"] and _is_day(parts)):
-            return text
-        reader.remark(f"{keyword} = {_shown(text)} is not a date of a CCD, and counts as unknown")
-    return None
-
-
-def _is_day(parts: re.Match[str]) -> bool:
-    try:
-        date(*(int(part) for part in parts.groups()))
-    except ValueError:  # the 31st of February
-        return False
-    return True
-
-
-def _filter(reader: _Reader) -> str | None:
-    table = _tables()["filter"]
-    single = reader.first_text(table["cards"])
-    if single is not None:
-        return single
-    for wheels in table["wheels"]:
-        names = [text for _, text in reader.texts(wheels)]
-        if names:
-            kept = [name for name in names if name.casefold() not in table["nothing_in_wheel"]]
-            return "+".join(kept) or names[0]
-    return None
-
-
-def _unit(reader: _Reader) -> str | None:
-    table = _tables()["unit"]
-    for keyword, text in reader.texts(table["cards"]):
+def _unit(reader: CardReader) -> str | None:
+    table = dialect_tables()["unit"]
+    for keyword, text in reader.texts([*(each.keyword for each in reader.words.cards("unit")), *table["cards"]]):
         word = re.sub(r"\s+", "", text.casefold())
         for unit, words in table["words"].items():
             if word in words:
+                reader.note("unit", keyword)
                 return str(unit)
-        reader.doubts.append(f"{keyword} = {text!r} is not a unit of counts that is known")
+        why = "is not a unit of counts that is known"
+        reader.doubts.append(f"{keyword} = {text!r} {why}")
+        reader.note("unit", keyword, why)
     return None
 
 
-def _temperature(reader: _Reader) -> float | None:
-    number = reader.number("temperature")
-    if number is None or number <= _tables()["temperature"]["kelvin_above"]:
-        return number
-    return round(number - _ZERO_CELSIUS_K, 6)
-
-
-def _binning(reader: _Reader) -> tuple[int, int] | None:
-    table = _tables()["binning"]
-    for keyword, text in reader.texts(table["cards"]):
-        match = _FACTORS.fullmatch(text)
-        factors = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-        if min(factors) > 0:
-            return factors
-        reader.doubts.append(f"{keyword} = {text!r} is not a binning such as '2 2'")
-    for pair in table["pairs"]:
-        x, y = (_whole(reader.value(keyword)) for keyword in pair)
-        if x is not None and y is not None:
-            return x, y
-    return None
-
-
-def _whole(value: str | float | None) -> int | None:
-    number = _number(value, units=()) if isinstance(value, str) else value
-    return int(number) if number is not None and _is_finite(number) and number >= 1 and number == int(number) else None
-
-
-def _section(reader: _Reader, keywords: list[str]) -> Section | None:
+def _section(reader: CardReader, keywords: list[str]) -> Section | None:
+    table = dialect_tables()["section"]
     for keyword, text in reader.texts(keywords):
+        second = table["lone"].get(keyword)
+        if second is not None and reader.value(second) is not None:
+            reader.note("section", keyword, f"is that of one of several amplifiers, as {second} says")
+            continue
         try:
-            of_the_sensor = keyword in _tables()["section"]["of_the_sensor"]
-            section = _section_within(text, None if of_the_sensor else reader.shape_yx)
+            section = _section_within(text, None if keyword in table["of_the_sensor"] else reader.shape_yx)
         except SectionError as error:
             reader.doubts.append(f"{keyword}: {error}")
+            reader.note("section", keyword, str(error))
         else:
             return section
     return None
+
+
+def _counted_section(reader: CardReader, what: str) -> Section | None:
+    """Return the overscan, or what lies between it and the prescan, where a header counts their pixels, as ESO's do."""
+    if reader.shape_yx is None:
+        return None
+    nx = reader.shape_yx[1]
+    counted = dialect_tables()["section"]["counted"]
+    prescan, overscan = (reader.value(counted[name]) for name in ("prescan", "overscan"))
+    if (
+        not isinstance(overscan, int | float)
+        or not isinstance(prescan, int | float | None)
+        or reader.value("ESO DET OUT2 OVSCX")
+    ):
+        return None
+    first, last = int(prescan or 0), nx - int(overscan)
+    if not 0 < overscan < nx or first >= last:
+        return None
+    return Section.parse(f"[{last + 1}:{nx},:]" if what == "overscan" else f"[{first + 1}:{last},:]")
 
 
 @lru_cache(maxsize=1024)  # frames of a camera have the same few
@@ -443,81 +332,7 @@ def _section_within(text: str, shape_yx: tuple[int, int] | None) -> Section:
     return section
 
 
-def _is_combined(reader: _Reader) -> bool:
+def _is_combined(reader: CardReader) -> bool:
     flag = reader.cards.get("COMBINED")
-    count = _whole(reader.value("NCOMBINE"))
+    count = whole_number(reader.value("NCOMBINE"))
     return flag is True or (isinstance(flag, str) and flag.strip().upper() in {"T", "TRUE"}) or (count or 0) > 1
-
-
-def _kind(reader: _Reader, file_name: str) -> tuple[Kind | None, str, bool, bool]:
-    """Return kind, reason, whether it is certain, and whether the word says 'combined'."""
-    table = _tables()["kind"]
-    unknown = ""
-    for keyword in reader.present(table["cards"]):
-        value = reader.value(keyword)
-        if not isinstance(value, str):  # FRAME = 14 is a running number
-            continue
-        kind = _kind_of_row(value) or _kind_of_words(value)
-        if kind is not None:
-            return kind, f"{keyword} = {value!r}", True, _says_combined(value)
-        if _letters(value) not in table["not_a_kind"]:
-            unknown = unknown or f"{keyword} = {value!r} is not a word for a kind of frame that is known"
-    if unknown:
-        return None, unknown, False, False
-    for keyword, text in reader.texts(table["free_text_cards"]):
-        kind = _lookup("phrases").get(_letters(text))
-        if is_calibration(kind):
-            return kind, f"{keyword} = {text!r}", False, _says_combined(text)
-    return _kind_of_file_name(file_name)
-
-
-def _contradiction(reader: _Reader, file_name: str, kind: Kind | None) -> str | None:
-    """Return what says that a frame is a calibration frame of another kind; capture programs mislabel whole series."""
-    for keyword in reader.present(_tables()["kind"]["cards"]):
-        value = reader.value(keyword)
-        other = (_kind_of_row(value) or _kind_of_words(value)) if isinstance(value, str) else None
-        if is_calibration(other) and other != kind:
-            return f"{keyword} = {value!r}"
-    other, reason, _, _ = _kind_of_file_name(file_name)
-    return reason if is_calibration(other) and other != kind and kind == Kind.SCIENCE else None
-
-
-def _kind_of_row(value: str) -> Kind | None:
-    """Return the kind whose row of the table names this word."""
-    rows = [row for row in calibration_kinds() if row.header_words]
-    return next((row.kind for row in rows if _letters(value) in row.header_words), None) if rows else None
-
-
-@lru_cache(maxsize=1024)
-def _kind_of_words(value: str) -> Kind | None:
-    phrase = _letters(value)
-    kind = _lookup("phrases").get(phrase)
-    if kind is not None:
-        return kind
-    kinds = {_lookup("words")[word] for word in phrase.split() if word in _lookup("words")}
-    return kinds.pop() if len(kinds) == 1 else None
-
-
-def _kind_of_file_name(file_name: str) -> tuple[Kind | None, str, bool, bool]:
-    nothing = None, "neither the header nor the file name says what kind of frame it is", False, False
-    name = re.split(r"[/\\]", file_name)[-1]
-    stem = name
-    while _EXTENSIONS.search(stem):
-        stem = _EXTENSIONS.sub("", stem)
-    kinds = {_lookup("file_words")[word] for word in _letters(stem).split() if word in _lookup("file_words")}
-    first_word = re.match(r"([a-z])[0-9]+(?![a-z0-9])", stem.lower())
-    if not kinds and first_word is not None:
-        kinds = {Kind(kind) for kind, letter in _tables()["kind"]["file_letters"].items() if letter == first_word[1]}
-    if len(kinds) != 1:
-        return nothing
-    return kinds.pop(), f"the file name {name!r}", False, _says_combined(stem)
-
-
-@lru_cache(maxsize=1024)
-def _says_combined(text: str) -> bool:
-    return not set(_letters(text).split()).isdisjoint(_tables()["kind"]["combined_words"])
-
-
-def _letters(text: str) -> str:
-    """Return the words of a text: lower case, everything that is not a letter is one blank."""
-    return " ".join(re.findall(r"[a-z]+", text.casefold()))

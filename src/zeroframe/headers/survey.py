@@ -26,6 +26,7 @@ from zeroframe.headers.amplifier_words import may_say_amplifiers
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
 from zeroframe.headers.geometry import FoundDetector, detectors_in
+from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -116,7 +117,12 @@ class RawFrame:
 
 
 def survey(
-    paths: Sequence[str | os.PathLike[str]], *, workers: int | None = None, ext: int | str | None = None
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    workers: int | None = None,
+    ext: int | str | None = None,
+    words: Words = NO_WORDS,
+    within: str | os.PathLike[str] | None = None,
 ) -> list[RawFrame]:
     """Read the headers of files.
 
@@ -128,6 +134,11 @@ def survey(
         How many threads.
     ext : int or str, optional
         Number or name of the one extension that is looked at in each file.
+    words : Words, optional
+        What a user has taught.
+    within : path, optional
+        The folder that was given: names of folders in it, and its own, are asked for the kind of a frame where neither
+        header nor file name says it. By default only that of the folder in which a file lies is.
 
     Returns
     -------
@@ -140,7 +151,8 @@ def survey(
         When a header states a number that cannot be, such as an exposure of thousands of years.
     """
     named = [as_path(path) for path in paths]
-    looks = map_threads(lambda path: _look(path, ext), named, _threads(named, workers))
+    root = None if within is None else as_path(within)
+    looks = map_threads(lambda path: _look(path, ext, _Asked(words, root)), named, _threads(named, workers))
     found = [item for look in looks for item in look]
     for item in found:
         for remark in () if item.facts is None else item.facts.remarks:
@@ -159,6 +171,7 @@ def survey_folder(
     output: Path | None = None,
     workers: int | None = None,
     ext: int | str | None = None,
+    words: Words = NO_WORDS,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
 
@@ -172,6 +185,8 @@ def survey_folder(
         How many threads.
     ext : int or str, optional
         As for `survey`.
+    words : Words, optional
+        What a user has taught.
 
     Returns
     -------
@@ -189,7 +204,7 @@ def survey_folder(
     outside = _Outside.of(output)
     for each in folders:
         outside.check(each)
-    return survey_files(files, workers=workers, ext=ext)
+    return survey_files(files, workers=workers, ext=ext, words=words, within=folder)
 
 
 def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -204,6 +219,7 @@ def survey_tree(
     output: Path | None = None,
     workers: int | None = None,
     ext: int | str | None = None,
+    words: Words = NO_WORDS,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
 
@@ -219,6 +235,8 @@ def survey_tree(
         How many threads.
     ext : int or str, optional
         As for `survey`.
+    words : Words, optional
+        What a user has taught.
 
     Returns
     -------
@@ -239,7 +257,8 @@ def survey_tree(
     HeaderWarning
         As `survey` does.
     """
-    return survey_files(list(tree_files(folder, leave_out=leave_out, output=output)), workers=workers, ext=ext)
+    paths = list(tree_files(folder, leave_out=leave_out, output=output))
+    return survey_files(paths, workers=workers, ext=ext, words=words, within=folder)
 
 
 def tree_files(
@@ -365,7 +384,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def survey_files(paths: Sequence[Path], *, workers: int | None = None, ext: int | str | None = None) -> list[RawFrame]:
+def survey_files(
+    paths: Sequence[Path],
+    *,
+    workers: int | None = None,
+    ext: int | str | None = None,
+    words: Words = NO_WORDS,
+    within: str | os.PathLike[str] | None = None,
+) -> list[RawFrame]:
     """Read the headers of those files that are FITS or are named so; of the others nothing is said.
 
     Parameters
@@ -374,7 +400,7 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None, ext: int 
         The files.
     workers : int, optional
         How many threads.
-    ext : int or str, optional
+    ext, words, within
         As for `survey`.
 
     Returns
@@ -384,7 +410,8 @@ def survey_files(paths: Sequence[Path], *, workers: int | None = None, ext: int 
     """
     meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
     say_foreign(path for path, yes in zip(paths, meant, strict=True) if not yes)
-    return survey([path for path, yes in zip(paths, meant, strict=True) if yes], workers=workers, ext=ext)
+    files = [path for path, yes in zip(paths, meant, strict=True) if yes]
+    return survey(files, workers=workers, ext=ext, words=words, within=within)
 
 
 def _is_meant_as_fits(path: Path) -> bool:
@@ -407,7 +434,25 @@ def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
         refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
 
 
-def _look(path: Path, ext: int | str | None) -> list[RawFrame]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What headers are read with: words that are taught, and the folder that was given."""
+
+    words: Words
+    root: Path | None
+
+    def facts_of(self, frame: FrameFile, image: Hdu | None) -> FrameFacts:
+        cards = frame.cards if image is None else frame.cards_of(image)
+        path = file_of(frame.path)
+        return read_facts(cards, path.name, folders=self._folders_of(path), words=self.words)
+
+    def _folders_of(self, path: Path) -> tuple[str, ...]:
+        """Return the names of folders that may say what a frame is: from the one that was given to that of the file."""
+        parts, root = path.parent.parts, () if self.root is None else self.root.parts
+        return parts[max(len(root) - 1, 0) :] if root and parts[: len(root)] == root else parts[-1:]
+
+
+def _look(path: Path, ext: int | str | None, asked: _Asked) -> list[RawFrame]:
     """Return what a file holds: one frame, or one for each of its detectors."""
     whole = attempt(path, scan, path)
     if isinstance(whole, FrameError):
@@ -417,15 +462,15 @@ def _look(path: Path, ext: int | str | None) -> list[RawFrame]:
         if isinstance(chosen, FrameError):
             return [RawFrame(path, whole.abridged(), None, chosen)]
         one = path if chosen.index == 0 or len(whole.images) == 1 else part_path(path, (chosen.index,))
-        return [_frame_of(one, whole.part(one) if isinstance(one, PartPath) else whole)]
+        return [_frame_of(one, whole.part(one) if isinstance(one, PartPath) else whole, asked)]
     found = attempt(path, _detectors_in, whole)
     if isinstance(found, FrameError):
-        facts = attempt(path, _facts_of, whole, None)
+        facts = attempt(path, asked.facts_of, whole, None)
         return [RawFrame(path, whole.abridged(), None if isinstance(facts, FrameError) else facts, found)]
     if not found:
-        return [_frame_of(path, whole)]
+        return [_frame_of(path, whole, asked)]
     parts = [(each, part_path(path, each.extensions, each.name)) for each in found]
-    return [_part_of(part, whole, each) for each, part in parts]
+    return [_part_of(part, whole, each, asked) for each, part in parts]
 
 
 def _detectors_in(frame: FrameFile) -> tuple[FoundDetector, ...]:
@@ -434,20 +479,20 @@ def _detectors_in(frame: FrameFile) -> tuple[FoundDetector, ...]:
     return detectors_in(frame)
 
 
-def _part_of(path: PartPath, whole: FrameFile, found: FoundDetector) -> RawFrame:
+def _part_of(path: PartPath, whole: FrameFile, found: FoundDetector, asked: _Asked) -> RawFrame:
     """Return one detector of a file."""
     part = attempt(path, whole.part, path)
     if isinstance(part, FrameError):
         return RawFrame(path, whole.abridged(), None, part)
-    return replace(_frame_of(path, part), found=found)
+    return replace(_frame_of(path, part, asked), found=found)
 
 
-def _frame_of(path: Path, whole: FrameFile) -> RawFrame:
+def _frame_of(path: Path, whole: FrameFile, asked: _Asked) -> RawFrame:
     """Return the frame that is the one image of a file."""
     image = attempt(path, _image_of_two_axes, whole)
     problem = image if isinstance(image, FrameError) else None
     # of the whole header: what is kept of a very long one may lack its filter
-    facts = attempt(path, _facts_of, whole, None if isinstance(image, FrameError) else image)
+    facts = attempt(path, asked.facts_of, whole, None if isinstance(image, FrameError) else image)
     frame = whole.abridged()
     if isinstance(facts, FrameError):
         return RawFrame(path, frame, None, problem or facts)
@@ -462,8 +507,3 @@ def _image_of_two_axes(frame: FrameFile) -> Hdu:
         size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))
         raise UnsupportedError(frame.path, f"is an image of {size} pixels", "only images of two axes can be used")
     return image
-
-
-def _facts_of(frame: FrameFile, image: Hdu | None) -> FrameFacts:
-    cards = frame.cards if image is None else frame.cards_of(image)
-    return read_facts(cards, file_of(frame.path).name)

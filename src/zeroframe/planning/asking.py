@@ -29,6 +29,7 @@ def planned(
     recipe: NightRecipe,
     *,
     overwrite: bool = False,
+    recurse: bool = True,
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
 ) -> NightPlan:
@@ -37,13 +38,15 @@ def planned(
     Parameters
     ----------
     job : {'bias', 'dark', 'flat', 'night'}
-        Only for a night folders within are entered.
+        What is wanted.
     raw, out : pathlib.Path
         Where the frames are, and where results go.
     recipe : NightRecipe
         What is asked for, as `zeroframe.planning.shorthands.recipe_for` returns it.
     overwrite : bool, optional
         Whether files that are there already may be replaced.
+    recurse : bool, optional
+        Whether folders within are entered.
     mem_limit_bytes, workers
         As for `zeroframe.inspection.inspect_overscan`.
 
@@ -58,8 +61,8 @@ def planned(
         As `zeroframe.planning.planning.plan_night` does; and when the folder cannot be read.
     """
     check_output_folder(raw, out)
-    look = survey_tree if job == "night" else survey_folder
-    found = look(raw, output=out, workers=workers)
+    look = survey_tree if recurse else survey_folder
+    found = look(raw, output=out, workers=workers, words=recipe.all_words)
     found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes)
     evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
     stored = stored_items(recipe, workers=workers)
@@ -70,7 +73,7 @@ def planned(
         kinds = Counter(frame.kind.value for frame in plan.frames)
         listed = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
         raise NoFramesError(
-            f"{raw}: no {job} frame that can be used ({listed}); folders within are not entered: give the folder that "
-            f"holds the raw {job}s, or use zeroframe night"
+            f"{raw}: no {job} frame that can be used ({listed}); give the folder that holds the raw {job}s, or say "
+            f"which they are: --kind '{job}=*/{job}*/*.fits'"
         )
     return plan

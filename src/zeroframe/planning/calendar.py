@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,7 @@ def make_calendar(
     *,
     read: Callable[..., list[RawFrame]] = survey_files,
     workers: int | None = None,
+    within: Path | None = None,
 ) -> Calendar:
     """Read the headers of files, and tell nights apart.
 
@@ -119,6 +121,8 @@ def make_calendar(
         what is wrong.
     workers : int, optional
         How many threads.
+    within : pathlib.Path, optional
+        The folder that was given; see `zeroframe.headers.survey.survey`.
 
     Returns
     -------
@@ -130,7 +134,7 @@ def make_calendar(
     NoFramesError
         When there is no FITS file, or a folder cannot be read.
     """
-    noted = list(_noted(paths, recipe, read, workers))
+    noted = list(_noted(paths, recipe, partial(read, workers=workers, words=recipe.all_words, within=within)))
     if not noted:
         raise NoFramesError("there is no FITS file; give the folder that holds the nights, or a list of their files")
     moments = [each.moment for each in noted]
@@ -152,12 +156,10 @@ def make_calendar(
     )
 
 
-def _noted(
-    paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[RawFrame]], workers: int | None
-) -> Iterator[_Noted]:
+def _noted(paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[RawFrame]]) -> Iterator[_Noted]:
     left = iter(paths)
     while chunk := list(islice(left, _CHUNK)):
-        found = read(chunk, workers=workers)
+        found = read(chunk)
         usable, refused, _ = classify(found, recipe)
         kinds = {item.path: kind for item, kind in usable}
         wanted = {*kinds, *(each.path for each in refused)}

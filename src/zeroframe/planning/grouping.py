@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from math import fsum
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +27,7 @@ __all__ = [
     "filter_key",
     "filter_of",
     "frames_words",
+    "light_path",
     "one_batch",
     "spelled",
 ]
@@ -78,6 +79,12 @@ def filter_of(traits: Configuration) -> str | None:
     if FILTER in traits.case_counts and traits.filter_name is not None:
         return spelled(traits.filter_name)
     return filter_key(traits.filter_name)
+
+
+def light_path(traits: Configuration) -> tuple[object, ...]:
+    """Return what flats have in common: the light that lit them, the filter, grating and slit, as they are compared."""
+    optics = tuple((sort, value.casefold()) for sort, value in traits.optics)
+    return filter_of(traits), traits.flat_light, optics
 
 
 def filter_key(name: str | None) -> str | None:
@@ -140,7 +147,9 @@ def batches_of(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances)
     if row.by_exposure:
         found = _by_number(found, lambda traits: traits.exposure_s, tolerances.same_exposure)
     if row.by_filter:
-        found = [part for each in found for part in _by_key(each, lambda frame: (filter_of(frame.traits),))]
+        found = [part for each in found for part in _by_key(each, lambda frame: light_path(frame.traits))]
+        for sort in sorted({sort for each in found for frame in each for sort, _ in frame.traits.angles}):
+            found = _by_number(found, partial(_angle, sort), tolerances.same_angle)
     batches = [Batch(kind, tuple(each), _common_traits([frame.traits for frame in each])) for each in found if each]
     return _named(sorted(batches, key=_order), tolerances)
 
@@ -155,6 +164,10 @@ def one_batch(kind: Kind, frames: Iterable[NightFrame]) -> Batch:
 def _form(frame: NightFrame) -> tuple[object, ...]:
     traits = frame.traits
     return traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, frame.recipe
+
+
+def _angle(sort: str, traits: Configuration) -> float | None:
+    return dict(traits.angles).get(sort)
 
 
 def _by_key(frames: Sequence[NightFrame], key: Callable[[NightFrame], tuple[object, ...]]) -> list[list[NightFrame]]:
@@ -206,6 +219,7 @@ def _order(batch: Batch) -> tuple[object, ...]:
         *(-1.0 if number is None else number for number in (traits.gain_e_per_adu, traits.exposure_s)),
         traits.temperature_c or 0.0,
         filter_of(traits) or "",
+        (traits.flat_light or "", traits.optics, traits.angles),
         batch.frames[0].name,
     )
 
@@ -238,8 +252,8 @@ def _own_words(batch: Batch) -> list[str]:
         rounded = (round(exposure, digits) for digits in range(4))
         short = next((each for each in rounded if _is_near(each, exposure)), exposure)
         return [f"{short:.6g} s"]
-    if row.by_filter and batch.traits.filter_name is not None:
-        return [batch.traits.filter_name]
+    if row.by_filter and batch.traits.filter_name not in {None, "no filter"}:
+        return [str(batch.traits.filter_name)]
     return []
 
 
@@ -274,6 +288,10 @@ def _words_apart(batch: Batch, gains: Mapping[float, float], degrees: Mapping[fl
     traits = batch.traits
     words = {"size": size_words(traits.shape_yx, traits.binning_xy), "unit": traits.unit}
     words |= {sort: f"{sort} {value}" for sort, value in traits.settings}
+    if calibration_kind(batch.kind).by_filter:
+        words |= {"light": traits.flat_light} if traits.flat_light is not None else {}
+        words |= {sort: f"{sort} {value}" for sort, value in traits.optics}
+        words |= {sort: f"{sort} {value:.6g}" for sort, value in traits.angles}
     if traits.gain_e_per_adu is not None:
         words["gain"] = f"gain {gains[traits.gain_e_per_adu]:.3g}"
     if calibration_kind(batch.kind).temperature_tolerance is not None and traits.temperature_c is not None:

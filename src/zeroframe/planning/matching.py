@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Configuration, Group
-    from zeroframe.planning.recipe import CalibrationsFirst, NightRecipe, Tolerances
+    from zeroframe.planning.recipe import CalibrationsFirst, CombineRecipe, NightRecipe, Tolerances
 
 __all__ = ["limits_of", "match_frame", "nights_apart", "rank_candidates", "why_not_together"]
 
@@ -42,6 +42,7 @@ class _Weighed:
     problems: tuple[str, ...]
     nights: float
     exposure_class: int
+    light: int
     degrees: int
     noise: float
     scale: float | None
@@ -52,7 +53,7 @@ class _Weighed:
     def order(self) -> tuple[object, ...]:
         stored = self.group.stored is not None
         last = {"stored": not stored, "raw": stored, "nearest": False}[self.first]
-        status = (last, self.nights, stored, self.exposure_class, self.degrees, self.noise)
+        status = (last, self.nights, stored, self.exposure_class, self.light, self.degrees, self.noise)
         return len(self.problems), *status, self.group.label, self.group.name
 
 
@@ -136,6 +137,8 @@ def _unlike_now(what: Kind, frame: Configuration, group: Configuration, toleranc
         else:
             known = group.filter_name or frame.filter_name
             yield f"its filter is {known}, and that of the {'frame' if group.filter_name else what} is not known"
+    if row.by_filter:
+        yield from _unlike_optics(frame, group, tolerances)
     own_c, other_c = group.temperature_c, frame.temperature_c
     name = row.temperature_tolerance
     if name is not None and own_c is not None and other_c is not None:
@@ -147,6 +150,18 @@ def _unlike_now(what: Kind, frame: Configuration, group: Configuration, toleranc
         most = float(getattr(tolerances, row.nights_tolerance))
         if nights > most:
             yield f"{_nights_words(nights)}, more than {most:g}"
+
+
+def _unlike_optics(frame: Configuration, group: Configuration, tolerances: Tolerances) -> Iterator[str]:
+    """Yield what else the light of a flat went through, and that of the frame did not."""
+    other = dict(frame.optics)
+    for sort, value in group.optics:
+        if sort in other and other[sort].casefold() != value.casefold():
+            yield f"another {sort}: {value}, not {other[sort]}"
+    numbers = dict(frame.angles)
+    for sort, number in group.angles:
+        if sort in numbers and not tolerances.same_angle(number, numbers[sort]):
+            yield f"another {sort}: {number:.6g}, not {numbers[sort]:.6g}"
 
 
 def _nights_words(nights: int) -> str:
@@ -217,11 +232,18 @@ def _weigh(
         tuple(problems),
         0.5 if nights is None else nights,
         sort,
+        _light_rank(traits, recipe.combination(what)),
         degrees,
         noise / sqrt(group.count),
         scale,
         recipe.calibrations.first,
     )
+
+
+def _light_rank(traits: Configuration, how: CombineRecipe) -> int:
+    """Return which place the light of a flat has in the recipe; one that is not named, or not known, comes last."""
+    lights: Sequence[str] = getattr(how, "lights", ())
+    return lights.index(traits.flat_light) if traits.flat_light in lights else len(lights)
 
 
 def _exposure(group: Group, frame: Configuration, recipe: NightRecipe) -> tuple[int, float, float | None, list[str]]:
@@ -268,6 +290,10 @@ def _reason(what: Kind, frame: Configuration, each: _Weighed, best: _Weighed | N
     if each.exposure_class != best.exposure_class or (each.noise != best.noise and each.scale is not None):
         words = _exposure_reason(own.exposure_s or 0.0, frame.exposure_s or 0.0, each.scale or 1.0)
         return words + ("" if each.exposure_class != best.exposure_class else f", noisier than {best.group.label}")
+    if each.light != best.light:
+        return (
+            f"a flat of {own.flat_light or 'unknown'} light, and the recipe has that of {wanted.flat_light} before it"
+        )
     if each.degrees != best.degrees:
         known = own.temperature_c is not None and frame.temperature_c is not None
         return f"at {own.temperature_c:.1f} C, further off" if known else "its temperature is not known"

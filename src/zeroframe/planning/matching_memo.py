@@ -44,7 +44,7 @@ class _Sorts:
         return (
             *(traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.gain_e_per_adu),
             *(self._standing(traits.temperature_c), traits.night, self._recipe_number(frame.recipe)),
-            traits.filter_name if self._row.by_filter else None,
+            (traits.filter_name, traits.optics, traits.angles) if self._row.by_filter else None,
         )
 
     def _recipe_number(self, recipe: FrameRecipe) -> int:

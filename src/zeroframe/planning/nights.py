@@ -99,7 +99,7 @@ class NightSeries:
         ZeroframeError
             As `zeroframe.planning.planning.plan_night` does.
         """
-        own = survey([Path(each) for each in night.files], workers=workers)
+        own = self._survey([Path(each) for each in night.files], workers)
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
         found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes)
@@ -108,6 +108,10 @@ class NightSeries:
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
+
+    def _survey(self, paths: Sequence[Path], workers: int | None) -> list[RawFrame]:
+        within = None if self.listed else self.raw
+        return survey(paths, workers=workers, words=self.recipe.all_words, within=within)
 
     def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[RawFrame]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""
@@ -122,7 +126,7 @@ class NightSeries:
             known = {file_of(item.path) for item in lent}
             new = [path for path in paths if path not in known]
             if new:
-                lent += survey(new, workers=workers)
+                lent += self._survey(new, workers)
                 planner.lenders |= {Path(path): other for other in others for path in other.files}
                 trial = planner.trial(lent)
                 wanted = planner.wanted(trial)
@@ -261,7 +265,7 @@ def nights_of_tree(
         When results would be written into the raw folder.
     """
     check_output_folder(raw, out)
-    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers)
+    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers, within=raw)
     return NightSeries(calendar, raw, out, recipe, overwrite)
 
 

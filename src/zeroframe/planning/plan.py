@@ -76,6 +76,12 @@ class Configuration:
     case_counts : tuple of str
         What of it is compared with its case, ``'filter'`` or sorts of settings: frames of the folder have names that
         differ in nothing else, and are of two things (`zeroframe.planning.spellings`).
+    flat_light : str or None
+        Of a flat: ``dome``, ``twilight``, ``sky`` or ``lamp``.
+    optics : tuple of (str, str)
+        What the light went through beside the filter: ``('grating', '600B')``.
+    angles : tuple of (str, float)
+        Angles of gratings and the like in degrees, and central wavelengths.
     """
 
     shape_yx: tuple[int, int]
@@ -88,6 +94,9 @@ class Configuration:
     settings: tuple[tuple[str, str], ...] = ()
     night: str | None = None
     case_counts: tuple[str, ...] = ()
+    flat_light: str | None = None
+    optics: tuple[tuple[str, str], ...] = ()
+    angles: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
 from zeroframe.frames.overscan import Fit
 from zeroframe.frames.steps import COSMIC_RAYS, CosmicRays
+from zeroframe.headers.cameras import load_camera
 from zeroframe.headers.detectors import OverscanMethod
 from zeroframe.headers.kinds import calibration_kind, calibration_kinds
+from zeroframe.headers.words import NO_WORDS, Words, parse_words
 from zeroframe.planning import recipe_fields as key
 from zeroframe.planning.first_steps import RecipeOptions
 from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
@@ -195,6 +197,13 @@ class DarkRecipe(CombineRecipe):
 class FlatRecipe(CombineRecipe):
     """How flats are combined, each divided by its own level, and used."""
 
+    lights: tuple[str, ...] = field(
+        default=("twilight", "sky", "dome", "lamp"),
+        metadata=key.ranking(
+            "which flats are better, best first, where several fit; they are not mixed. For spectra: lamp, dome first",
+            ("twilight", "sky", "dome", "lamp"),
+        ),
+    )
     min_value: float = field(
         default=0.1, metadata=key.number("where a flat, brought to a level of 1, is lower than this, pixels are masked")
     )
@@ -297,6 +306,12 @@ class Tolerances:
     gain_fraction: float = field(
         default=0.01, metadata=key.number("fraction by which the gains that headers state may differ")
     )
+    angle: float = field(
+        default=0.1,
+        metadata=key.number(
+            "degrees between the gratings of flats, or between their central wavelengths, in their unit"
+        ),
+    )
     bias_nights: float = field(
         default=30.0, metadata=key.number("nights between a bias and what it is subtracted from")
     )
@@ -316,6 +331,10 @@ class Tolerances:
     def same_gain(self, one: float, other: float) -> bool:
         """Say whether two gains are the same."""
         return _within(one, other, self.gain_fraction * max(one, other))
+
+    def same_angle(self, one: float, other: float) -> bool:
+        """Say whether two gratings stand at the same angle."""
+        return _within(one, other, self.angle)
 
     def same_temperature(self, one_c: float, other_c: float) -> bool:
         """Say whether two temperatures are the same for darks."""
@@ -447,6 +466,14 @@ class NightRecipe:
     nights: NightsRecipe = field(default_factory=NightsRecipe)
     findings: FindingsRecipe = field(default_factory=FindingsRecipe)
     others: tuple[tuple[str, CombineRecipe], ...] = ()
+    words: Words = NO_WORDS
+
+    @property
+    def all_words(self) -> Words:
+        """What is taught by the recipe, and by the file of its camera."""
+        if self.frames.camera is None:
+            return self.words
+        return self.words.before(load_camera(self.frames.camera).words)
 
     def combination(self, kind: str) -> CombineRecipe:
         """Return how the frames of a kind of calibration are combined.
@@ -542,11 +569,15 @@ def _read_table(table: type[Any], said: dict[str, object], where: str, prefix: s
     known = {one.name: one for one in fields(table)}
     values: dict[str, object] = {}
     others: dict[str, CombineRecipe] = {}
+    if table is NightRecipe:
+        said = dict(said)
+        rules = said.pop("kinds") if _are_tables(said.get("kinds")) else None
+        values["words"] = parse_words(said.pop("words", None), rules, where)
     for name, value in said.items():
         if table is NightRecipe and name not in known and name in kind_names() and isinstance(value, dict):
             others[name] = cast("CombineRecipe", _read_table(combine_table(name), value, where, f"{name}."))
             continue
-        if name not in known or name == "others":
+        if name not in known or name in {"others", "words"}:
             hint = nearest_name(name, known) or f"; known are {', '.join(known)}"
             raise UsageError(f"{where}: the key '{prefix}{name}' is not known{hint}")
         described, inner = key.key_of_field(known[name]), known[name].default_factory
@@ -559,6 +590,11 @@ def _read_table(table: type[Any], said: dict[str, object], where: str, prefix: s
     if others:
         values["others"] = tuple(others.items())
     return table(**values)
+
+
+def _are_tables(value: object) -> bool:
+    """Whether kinds are the tables ``[[kinds]]``, and not the list of those that take part."""
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
 
 
 def _read_key(described: key.Key, value: object, what: str) -> object:

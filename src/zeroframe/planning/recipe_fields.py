@@ -27,6 +27,7 @@ __all__ = [
     "names",
     "number",
     "positive",
+    "ranking",
     "section",
     "whole",
 ]
@@ -114,6 +115,17 @@ def choices(comment: str, words: Sequence[str]) -> Mapping[str, Key]:
         return tuple(word for word in words if isinstance(value, list) and word in value)
 
     expected = "a list of some of " + ", ".join(f"'{word}'" for word in words)
+    return {"key": Key(comment, expected, read, words=tuple(words))}
+
+
+def ranking(comment: str, words: Sequence[str]) -> Mapping[str, Key]:
+    """Describe a list of some of a few words, whose order matters."""
+
+    def read(value: object) -> object:
+        _accepted(value, isinstance(value, list) and all(isinstance(one, str) and one in words for one in value))
+        return tuple(dict.fromkeys(value)) if isinstance(value, list) else ()
+
+    expected = "a list of some of " + ", ".join(f"'{word}'" for word in words) + " in their order"
     return {"key": Key(comment, expected, read, words=tuple(words))}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.headers.kinds import calibration_kinds, kind_row
 from zeroframe.headers.own_results import RECIPE_MARK
+from zeroframe.headers.words import words_text
 from zeroframe.planning.recipe_fields import key_of_field
 
 if TYPE_CHECKING:
@@ -22,6 +23,19 @@ _HEAD = (
     "left to the camera, the headers and the pixels."
 )
 _WIDTH = 100
+_WORDS = (
+    "Words of headers that zeroframe does not know; see docs/words.md. [[words.kinds]] says of which kind frames are: "
+    "the first that fits counts"
+)
+_WORDS_EXAMPLE = """# [words]
+# filter = "FILTER01"
+# exposure = { card = "EXPMS", factor = 0.001 }
+# kind = { card = "SHOT", values = { flat = ["Plano*"] } }
+
+# [[words.kinds]]
+# kind = "flat"
+# file = "sky*/*.fits"
+"""
 _TITLES = {
     "frames": "Every frame",
     "steps": "What is done to frames after overscan and trim",
@@ -49,13 +63,15 @@ def recipe_text(recipe: NightRecipe) -> str:
     Examples
     --------
     >>> from zeroframe.planning.recipe import NightRecipe
-    >>> print(recipe_text(NightRecipe())[-12:].strip())
-    errors = []
+    >>> print(recipe_text(NightRecipe()).splitlines()[-1])
+    # file = "sky*/*.fits"
     """
     lines = _comment(_HEAD)
     tables = []
     for one in fields(recipe):
         key, value = key_of_field(one), getattr(recipe, one.name)
+        if one.name == "words":
+            continue
         if one.name == "others":
             names = [row.kind.value for row in calibration_kinds() if not hasattr(recipe, row.kind)]
             tables += [(name, recipe.combination(name)) for name in names]
@@ -70,7 +86,13 @@ def recipe_text(recipe: NightRecipe) -> str:
             key = key_of_field(one)
             if key is not None:
                 lines += _entry(one.name, key, getattr(table, one.name))
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _words(recipe)
+
+
+def _words(recipe: NightRecipe) -> str:
+    """Return what is taught, or how one teaches."""
+    title = "\n\n" + "\n".join(_comment(_WORDS)) + "\n"
+    return title + (words_text(recipe.words) or _WORDS_EXAMPLE)
 
 
 def _entry(name: str, key: Key, value: object) -> list[str]:

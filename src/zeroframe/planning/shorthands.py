@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zeroframe.errors import SectionError, UsageError, nearest_name
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.sections import Section
+from zeroframe.headers.words import words_of_options
 from zeroframe.planning.recipe import (
     BiasRecipe,
     CalibrationsRecipe,
@@ -34,7 +35,8 @@ _OF_DARKS = ("dark_scale",)
 _OF_ALL = ("compress",)
 #: What shorthands call keys of ``[calibrations]``.
 _OF_CALIBRATIONS = {"calibrations": "folders"}
-SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_DARKS, *_OF_ALL, *_OF_CALIBRATIONS)
+_OF_WORDS = ("kind", "card")
+SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_DARKS, *_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS)
 
 
 def jobs() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -123,8 +125,13 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
         frames=replace(recipe.frames, **frames) if frames else recipe.frames,
         calibrations=replace(recipe.calibrations, **_read(CalibrationsRecipe, stored, tuple(stored))),
         masks=replace(recipe.masks, **_read(MaskRecipe, known, _OF_MASKS)),
+        words=words_of_options(_texts(known.get("kind")), _texts(known.get("card"))).before(recipe.words),
         **_read(NightRecipe, known, _OF_ALL),
     )
+
+
+def _texts(value: str | Sequence[str] | None) -> Sequence[str]:
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 def _listed(value: object) -> object:

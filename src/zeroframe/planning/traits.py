@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import cache, lru_cache
-from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from zeroframe.fits import Cards
-from zeroframe.headers.colours import COLOUR_SETTING
+from zeroframe.headers.moments import Moment
 from zeroframe.planning.plan import Configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
 
-__all__ = [
-    "Moment",
-    "NightSplit",
-    "emptiest_hours",
-    "moment_of",
-    "read_traits",
-    "settings_of",
-    "split_nights",
-]
+__all__ = ["NO_FILTER", "Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "split_nights"]
 
-_SILENT = frozenset(("", "unknown", "undefined", "n/a", "none", "null"))
+#: What the filter is called of frames whose headers say that there was none.
+NO_FILTER = "no filter"
 _DAY_S = 86400.0
-#: What a camera's amplifier can be set to, in whatever unit.
-_SMALLEST_SETTING, _LARGEST_SETTING = 1e-3, 1e5
-_MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
-_JD_OF_MJD_ZERO = 2400000.5
-_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](.+?)Z?)?")
-#: DD/MM/YY, as the standard had it until 1999.
-_OLD = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2})")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When an exposure began, in universal time.
-
-    Attributes
-    ----------
-    day : datetime.date
-        The date.
-    seconds : float or None
-        Since midnight; None where only the date is known.
-    """
-
-    day: date
-    seconds: float | None = None
+_CHIP = "chip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +59,6 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
     facts = item.facts
     shape_yx, binning_xy, unit, _ = item.form
     ny, nx = shape_yx or (0, 0)
-    cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
     if facts is None:
         return Configuration((ny, nx), night=night)
     return Configuration(
@@ -104,11 +66,14 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
         binning_xy=binning_xy,
         unit=unit,
         exposure_s=facts.exposure_s,
-        filter_name=facts.filter_name,
+        filter_name=NO_FILTER if facts.without_filter else facts.filter_name,
         temperature_c=facts.temperature_c,
         gain_e_per_adu=facts.gain_e_per_adu,
-        settings=_with_detector(settings_of(cards, facts), item.detector),
+        settings=_with_detector(facts.settings, item.detector),
         night=night,
+        flat_light=facts.flat_light,
+        optics=facts.optics,
+        angles=facts.angles,
     )
 
 
@@ -117,78 +82,6 @@ def _with_detector(settings: tuple[tuple[str, str], ...], detector: str) -> tupl
     if not detector or any(sort == _CHIP for sort, _ in settings):
         return settings
     return (*settings, (_CHIP, detector))
-
-
-def settings_of(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[str, str], ...]:
-    """Return what a header says of how the sensor was read, beyond its facts.
-
-    Examples
-    --------
-    >>> from zeroframe.headers.dialects import read_facts
-    >>> cards = {"READOUTM": "Fast", "INSTRUME": "A"}
-    >>> settings_of(cards, read_facts(cards))
-    (('camera', 'A'), ('read-out mode', 'Fast'))
-    """
-    colours = () if facts.colours is None else ((COLOUR_SETTING, facts.colours.letters),)
-    return (*_settings(cards), *_gain_setting(cards, facts), *colours)
-
-
-_CHIP = "chip"
-
-
-@cache
-def _tables() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("traits.toml").read_text(encoding="utf-8"))
-
-
-@cache
-def _settings_words() -> tuple[tuple[tuple[str, tuple[tuple[str, ...], ...]], ...], tuple[str, ...]]:
-    """Return the sorts of settings with their alternatives, and all keywords that may say one."""
-    sorts = tuple(
-        (sort, tuple(tuple(keywords) for keywords in alternatives))
-        for sort, alternatives in _tables()["settings"].items()
-    )
-    return sorts, tuple(keyword for _, alternatives in sorts for keywords in alternatives for keyword in keywords)
-
-
-def _text(value: object) -> str:
-    """Return what a card says, as one writes it; empty where it says nothing."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    text = " ".join(value.split()) if isinstance(value, str) else f"{value:.12g}"
-    return "" if text.casefold() in _SILENT else text
-
-
-@lru_cache(maxsize=256)
-def _settings_among(there: tuple[str, ...] | None) -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
-    """Return those sorts and alternatives of which a keyword is there; all, where that is not known."""
-    sorts, _ = _settings_words()
-    if there is None:
-        return sorts
-    left = ((sort, tuple(each for each in words if not set(each).isdisjoint(there))) for sort, words in sorts)
-    return tuple((sort, alternatives) for sort, alternatives in left if alternatives)
-
-
-def _settings(cards: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    there = cards.present(_settings_words()[1]) if isinstance(cards, Cards) else None
-    found = []
-    for sort, alternatives in _settings_among(there):
-        for keywords in alternatives:
-            said = [_text(cards.get(keyword)) for keyword in keywords]
-            if any(said):
-                found.append((sort, ", ".join(said)))
-                break
-    return tuple(found)
-
-
-def _gain_setting(cards: Mapping[str, object], facts: FrameFacts) -> tuple[tuple[str, str], ...]:
-    """Return the setting of a CMOS camera's amplifier, which stands under GAIN and is no gain in e-/ADU."""
-    value = cards.get("GAIN")
-    if isinstance(value, bool) or not isinstance(value, int | float) or value == facts.gain_e_per_adu:
-        return ()
-    if value and not _SMALLEST_SETTING <= abs(value) <= _LARGEST_SETTING:  # neither gain nor setting: it is unknown
-        return ()
-    return (("gain setting", _text(value)),)
 
 
 def moment_of(item: RawFrame) -> Moment | None:
@@ -203,50 +96,7 @@ def moment_of(item: RawFrame) -> Moment | None:
     -------
     Moment or None
     """
-    if item.frame is None or item.facts is None:
-        return None
-    cards = item.frame.cards
-    found = _parsed(item.facts.date_obs or "")
-    if found is not None and found.seconds is None:
-        clocks = (_clock(_text(cards.get(word))) for word in _tables()["time"]["clock"])
-        return Moment(found.day, next((seconds for seconds in clocks if seconds is not None), None))
-    return found or _counted(cards)
-
-
-def _parsed(text: str) -> Moment | None:
-    """Read a DATE-OBS."""
-    iso, old = _ISO.fullmatch(text.strip()), _OLD.fullmatch(text.strip())
-    try:
-        if iso is not None:
-            return Moment(date(int(iso[1]), int(iso[2]), int(iso[3])), _clock(iso[4] or ""))
-        if old is not None:
-            return Moment(date(1900 + int(old[3]), int(old[2]), int(old[1])))
-    except ValueError:  # the 31st of February: a header's mistake, and then nothing is known
-        return None
-    return None
-
-
-def _clock(text: str) -> float | None:
-    match = _CLOCK.fullmatch(text.strip())
-    if match is None:
-        return None
-    hours, minutes, seconds = int(match[1]), int(match[2]), float(match[3] or 0)
-    # 60.9 s in a leap second; what is beyond is no time of the day
-    return 3600.0 * hours + 60.0 * minutes + seconds if hours < 24 and minutes < 60 and seconds < 61 else None
-
-
-def _counted(cards: Mapping[str, object]) -> Moment | None:
-    """Read a Julian date."""
-    for words, zero in ((_tables()["time"]["mjd"], 0.0), (_tables()["time"]["jd"], _JD_OF_MJD_ZERO)):
-        for word in words:
-            value = cards.get(word)
-            # what is beyond is no date of a CCD, and may be beyond the calendar
-            if isinstance(value, int | float) and isfinite(value) and 40000 < value - zero < 100000:
-                time = _MJD_ZERO + timedelta(days=value - zero)
-                return Moment(
-                    time.date(), (time - datetime.combine(time.date(), datetime.min.time(), UTC)).total_seconds()
-                )
-    return None
+    return None if item.facts is None else item.facts.began
 
 
 def split_nights(moments: Sequence[Moment | None], noon_s: float | None = None) -> NightSplit:
@@ -271,6 +121,7 @@ def split_nights(moments: Sequence[Moment | None], noon_s: float | None = None) 
 
     Examples
     --------
+    >>> from datetime import date
     >>> evening, morning = Moment(date(2016, 1, 16), 5400.0), Moment(date(2016, 1, 16), 43200.0)
     >>> split_nights([evening, morning, Moment(date(2016, 1, 17), 7200.0)]).nights
     ('2016-01-15', '2016-01-15', '2016-01-16')
@@ -313,6 +164,7 @@ def emptiest_hours(moments: Sequence[Moment | None], hours: int = 3) -> float | 
 
     Examples
     --------
+    >>> from datetime import date
     >>> night = [Moment(date(2016, 1, day), 3600.0 * hour) for day in range(1, 9) for hour in range(2, 12)]
     >>> darks_all_day = [Moment(date(2016, 1, 9), 900.0 * quarter) for quarter in range(96)]
     >>> 12 <= emptiest_hours(night + darks_all_day) / 3600 <= 25

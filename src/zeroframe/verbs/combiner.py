@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from zeroframe.stacks.functions import Statistic, statistic_name
 from zeroframe.stacks.stack import ArrayStack
 from zeroframe.verbs.ccddata import require_ccd
 from zeroframe.verbs.combine import AXES, image_shape, require_alike, to_ccd
+from zeroframe.verbs.exceptions import AssumedInVerbWarning
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -142,7 +144,10 @@ class Combiner:
         if value is None:
             return
         if callable(value):
-            factors = np.array([float(value(frame)) for frame in self.data_arr])
+            # of a frame that is masked as a whole no level can be said, and none is needed
+            whole = [bool(np.ma.getmaskarray(frame).all()) for frame in self.data_arr]
+            pairs = zip(self.data_arr, whole, strict=True)
+            factors = np.array([1.0 if masked else float(value(frame)) for frame, masked in pairs])
         elif np.ndim(value) == 0:
             raise ArgumentError(f"scaling is {value!r}; give a function, or one factor for each frame")
         else:
@@ -158,11 +163,15 @@ class Combiner:
         """Reject the ``nlow`` lowest and ``nhigh`` highest values of each pixel.
 
         Where values are missing, the same fraction of what is left is rejected, cut to a whole number, as IRAF does.
+        Numbers that leave nothing mask every pixel, as in ccdproc, with a warning.
         """
         rejection = Rejection(drop_low=nlow or 0, drop_high=nhigh or 0)
-        if rejection.drop_low + rejection.drop_high >= len(self.ccd_list):
-            raise UsageError(f"nlow={nlow} and nhigh={nhigh} leave nothing of {len(self.ccd_list)} frames")
-        self._reject(rejection)
+        if rejection.drop_low + rejection.drop_high < len(self.ccd_list):
+            self._reject(rejection)
+            return
+        text = f"nlow={nlow} and nhigh={nhigh} leave nothing of {len(self.ccd_list)} frames: every pixel is masked"
+        warnings.warn(text, AssumedInVerbWarning, stacklevel=2)
+        self.data_arr.mask = True
 
     def minmax_clipping(self, min_clip: float | None = None, max_clip: float | None = None) -> None:
         """Reject values below ``min_clip`` or above ``max_clip``."""
