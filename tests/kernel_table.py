@@ -161,6 +161,9 @@ def calibrated_of(dtype):
     levels, places = np.zeros((-(-NY // 8), -(-NX // 8))), np.zeros((20, 2), np.int64)
     masks.block_levels(light, 8, levels)
     yield masks.odd_places(light, levels, 8, 0.004, 2.0, places), levels, places
+    cells = np.zeros((NY // 2, NX // 2), light.dtype)
+    masks.bin_by_two(light, cells)
+    yield cells
 
 
 def rays_of(dtype):

@@ -19,10 +19,10 @@ def test_every_command_names_them(tmp_path, job):
     raw = tmp_path / "raw"
     for number in range(3):
         write_raw(raw / f"b{number}.fits", raw_pixels(number), IMAGETYP="bias", BUNIT="adu")
-    (raw / "master_dark.xisf").write_bytes(b"XISF0100" + b"\0" * 1000)
-    (raw / "dark1.CR2").write_bytes(b"II*\0\x10\0\0\0CR\2\0" + b"\0" * 1000)
+    (raw / "film.ser").write_bytes(b"LUCAM-RECORDER" + b"\0" * 1000)
+    (raw / "dark1.TIF").write_bytes(b"II*\0\x10\0\0\0" + b"\0" * 1000)
     options = ("-o", tmp_path / "out", "--trim", "[*,*]", "--no-report") if job in {"night", "bias"} else ()
     run = command(job, raw, *options)
-    for name, what in (("master_dark.xisf", "XISF"), ("dark1.CR2", "a camera's own raw format")):
+    for name, what in (("film.ser", "a film, which has to be split into frames"), ("dark1.TIF", "TIFF")):
         assert f"note: {name} is not FITS ({what}) and not read" in run.err, run.err
         assert run.err.count(name) == 1

@@ -37,6 +37,10 @@ _MOST_BYTES_OF_HEADERS = 12_000 * BLOCK_SIZE
 _UNLIKELY_RATIO, _UNLIKELY_BYTES = 200, 1 << 28
 _TEXT = bytes(range(32, 127)) + b"\0"
 _COMPANIONS = ("MASK", "UNCERT", "COUNTS")  # what CCDData and zeroframe write beside an image
+_HOW_TO_SPLIT = (
+    "split it into a file for each plane, with astropy: for n, plane in enumerate(fits.getdata(FILE)): "
+    "fits.writeto(f'{n:04d}.fits', plane, fits.getheader(FILE))"
+)
 _COPY_AGAIN = "copy it again from where it came from"
 
 
@@ -48,8 +52,8 @@ class FrameFile:
     ----------
     path : pathlib.Path
         The file.
-    encoding : {'plain', 'gzip', 'bzip2'}
-        What wraps it.
+    encoding : {'plain', 'gzip', 'bzip2', 'converted'}
+        What wraps it; 'converted': it is of another format, and read as FITS.
     hdus : tuple of Hdu
         Every HDU in order; only the first when scanned with ``first_only``.
     remarks : tuple of str
@@ -166,10 +170,7 @@ class FrameFile:
         if layout is None:
             raise UnsupportedError(self.path, f"holds no image ({self._contents(self.hdus)})", "leave it out")
         if len(layout.shape_yx) > 2:
-            size = " x ".join(map(str, layout.shape_yx[::-1]))
-            raise UnsupportedError(
-                self.path, f"is a cube of {size} pixels, which is not supported yet", "split it into images of two axes"
-            )
+            raise UnsupportedError(self.path, _cube_words(layout.shape_yx), _HOW_TO_SPLIT)
         return found[0]
 
     def _images(self) -> Sequence[Hdu]:
@@ -181,6 +182,13 @@ class FrameFile:
     def _contents(self, hdus: tuple[Hdu, ...]) -> str:
         listed = [f"{hdu.index} {hdu.name!r}" if hdu.name else str(hdu.index) for hdu in hdus]
         return "extensions " + ", ".join(listed[:20]) + (f" and {len(listed) - 20} more" if len(listed) > 20 else "")
+
+
+def _cube_words(shape: tuple[int, ...]) -> str:
+    """Say what a cube is: three planes are a picture that was developed, as a rule."""
+    size = " x ".join(map(str, shape[::-1]))
+    colours = ", three planes as of a colour picture that was developed already" if shape[0] == 3 else ""
+    return f"is a cube of {size} pixels{colours}, and only images of two axes can be used"
 
 
 def scan(path: str | os.PathLike[str], *, first_only: bool = False) -> FrameFile:
@@ -250,7 +258,7 @@ def looks_like_fits(path: str | os.PathLike[str]) -> bool:
 
             return begins_as_fits(path)
         with open_source(path) as source:
-            return source.read(9) == b"SIMPLE  ="
+            return source.encoding == "converted" or source.read(9) == b"SIMPLE  ="
     except FrameError:
         return False
 

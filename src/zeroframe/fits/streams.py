@@ -29,7 +29,7 @@ __all__ = [
     "read_failed",
 ]
 
-Encoding = Literal["plain", "gzip", "bzip2"]
+Encoding = Literal["plain", "gzip", "bzip2", "converted"]
 
 FIRST_READ = 4 * 2880  # holds the header of most frames
 _COMPRESSED_READ = 65536  # with pieces of 128 KiB the fastest of 16 KiB to 1 MiB: 790 MB/s inflated
@@ -38,6 +38,8 @@ _TOLD_PIECE = 1 << 18
 _MAGIC: dict[Encoding, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh"}
 # A byte of deflate stands for at most 1032 bytes, a block of bzip2 (some 40 bytes at least) for 900 kB.
 _LARGEST_RATIO: dict[Encoding, int] = {"gzip": 1040, "bzip2": 50_000}
+#: With these a file may begin that `zeroframe.fits.converted` reads; a look at it takes no import.
+_OF_OTHER_FORMATS = (b"XISF", b"II", b"MM", b"FUJIFILM", b"\0MRM")
 _FOREIGN = (
     (
         b"\0\5\x16\7",
@@ -50,8 +52,9 @@ _FOREIGN = (
     (b"(\xb5/\xfd", "compressed by zstd", "unpack it with unzstd first"),
     (b"\x89PNG", "a PNG picture", ""),
     (b"\xff\xd8\xff", "a JPEG picture", ""),
-    (b"II*\0", "a TIFF picture or a camera's own raw format", "convert it to FITS first"),
-    (b"XISF", "an XISF file", "convert it to FITS first"),
+    (b"II*\0", "a TIFF picture", "convert it to FITS first"),
+    (b"MM\0*", "a TIFF picture", "convert it to FITS first"),
+    (b"LUCAM-RECORDER", "a SER film", "split it into FITS frames first, as Siril's 'convert' or PIPP does"),
 )
 
 
@@ -72,8 +75,8 @@ class Source(ABC):
     ----------
     path : pathlib.Path
         The file.
-    encoding : {'plain', 'gzip', 'bzip2'}
-        What wraps the FITS bytes.
+    encoding : {'plain', 'gzip', 'bzip2', 'converted'}
+        What wraps the FITS bytes; of a file of another format they are made.
     file_size : int
         Bytes on disk.
     position : int
@@ -405,10 +408,13 @@ def open_source(path: str | os.PathLike[str]) -> Source:
     except OSError as error:
         os.close(opened.descriptor)
         raise read_failed(path, error) from error
-    source = _source_of(path, opened, first)
-    if source is None:
+    try:
+        source = _source_of(path, opened, first)
+        if source is None:
+            raise not_fits(path, first)
+    except FrameError:
         os.close(opened.descriptor)
-        raise not_fits(path, first)
+        raise
     source.stamp = opened.stamp
     return source
 
@@ -418,7 +424,13 @@ def _source_of(path: Path, opened: OpenFile, first: bytes) -> Source | None:
     for encoding, magic in _MAGIC.items():
         if first.startswith(magic):
             return _InflatingSource(path, opened.descriptor, opened.byte_count, encoding, first)
-    return _PlainSource(path, opened.descriptor, opened.byte_count, first) if first.startswith(b"SIMPLE") else None
+    if first.startswith(b"SIMPLE"):
+        return _PlainSource(path, opened.descriptor, opened.byte_count, first)
+    if first.startswith(_OF_OTHER_FORMATS) or first[4:11] == b"ftypcrx":
+        from zeroframe.fits.converted import converted_source
+
+        return converted_source(path, opened.descriptor, opened.byte_count, first)
+    return None
 
 
 def not_fits(path: Path, first: bytes, wrapped: str = "") -> NotFitsError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
-from zeroframe.kernels.masks import block_levels, odd_places
+from zeroframe.kernels.masks import bin_by_two, block_levels, odd_places
 from zeroframe.kernels.ranks import box_medians
 
 if TYPE_CHECKING:
@@ -104,10 +104,7 @@ def standing_off(image: NDArray[Any], limits: StandOff) -> NDArray[np.bool_]:
     work, scale = image, 1
     spoilt = places[beyond]
     while scale < _COARSEST and min(image.shape) // (2 * scale) >= _FEWEST_CELLS:
-        if len(spoilt):
-            work = work.copy() if work is image else work
-            work[tuple(spoilt.T)] = np.nan
-        work, scale = _binned(work), 2 * scale
+        work, scale = _binned(work, spoilt), 2 * scale
         found = _coarse_defects(image, work, scale, limits, mask)
         if found is None:
             break  # what is structured by squares of this size is so by larger ones
@@ -131,22 +128,22 @@ def _odd(image: NDArray[Any], limits: StandOff) -> tuple[NDArray[np.int64], NDAr
     return places, medians
 
 
-def _binned(image: NDArray[Any]) -> NDArray[Any]:
-    """Return means of squares of four pixels; of which fewer than two are finite, NaN. An odd row or column is lost."""
-    ny, nx = (size // 2 * 2 for size in image.shape)
-    parts = [image[y:ny:2, x:nx:2] for y in (0, 1) for x in (0, 1)]
-    with np.errstate(invalid="ignore", over="ignore"):
-        cells: NDArray[Any] = np.add(parts[0], parts[1])
-        cells += parts[2]
-        cells += parts[3]
-        cells *= cells.dtype.type(0.25)
-    lost = np.nonzero(~np.isfinite(cells))
-    if lost[0].size:
-        values = np.stack([part[lost] for part in parts]).astype(np.float64)
-        valid = np.isfinite(values)
-        count = valid.sum(axis=0)
-        means = np.where(valid, values, 0.0).sum(axis=0) / np.maximum(count, 1)
-        cells[lost] = np.where(count >= 2, means, np.nan)
+def _binned(image: NDArray[Any], spoilt: NDArray[np.int64]) -> NDArray[Any]:
+    """Return means of squares of four pixels without those that are spoilt; of which fewer than two are left, NaN."""
+    cells = np.empty((image.shape[0] // 2, image.shape[1] // 2), image.dtype)
+    bin_by_two(image, cells)
+    inside = spoilt[(spoilt < 2 * np.array(cells.shape)).all(axis=1)]
+    if len(inside):
+        # those cells again, from a small image of them: the large one is not to be changed, nor to be copied
+        places, which = np.unique(inside // 2, axis=0, return_inverse=True)
+        y, x = places.T
+        few = np.empty((2 * len(places), 2), image.dtype)
+        for part in (0, 1):
+            few[part::2] = np.stack([image[2 * y + part, 2 * x], image[2 * y + part, 2 * x + 1]], axis=1)
+        few[2 * which.reshape(-1) + inside[:, 0] % 2, inside[:, 1] % 2] = np.nan
+        again = np.empty((len(places), 1), image.dtype)
+        bin_by_two(few, again)
+        cells[y, x] = again[:, 0]
     return cells
 
 

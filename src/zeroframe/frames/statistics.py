@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.medians import median_of_valid, quarter_and_median
 from zeroframe.kernels import moments
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
@@ -139,25 +139,27 @@ def clipped_mean_std(values: NDArray[Any], step: float = 0.0) -> tuple[int, floa
     if not guess.size:
         return 0, float("nan"), float("nan")
     center = float(median_of_valid(guess))
-    spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(guess - center)))
-    if not step and values.ndim == 2 and _is_heaped(guess, center):
+    apart = np.abs(guess - center)
+    quarter, median = quarter_and_median(apart)
+    spread = MAD_TO_SIGMA * median
+    if not step and values.ndim == 2 and _is_heaped(apart, quarter):
         step = _step_beside_levels(values)
     # where more than half of the values are the same, the standard deviation is all there is to cut by
-    least = max(_LEAST_STEPS * step, _least_spread(guess, center))
+    least = max(_LEAST_STEPS * step, _least_spread(apart))
     return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER, least)
 
 
-def _is_heaped(guess: NDArray[np.float64], center: float) -> bool:
+def _is_heaped(apart: NDArray[np.float64], quarter: float) -> bool:
     """Return whether many values lie far off a narrow heap: two levels, or one in steps less the levels of its rows.
 
-    Those make of the values of one step many that differ by a little, and the MAD is that little.
+    Those make of the values of one step many that differ by a little, and the MAD is that little. ``apart`` is how far
+    values are from their median, and ``quarter`` the lower quartile of that.
     """
-    apart = np.abs(guess - center)
-    core = float(np.quantile(apart, 0.25)) / _QUARTER
-    return core > 0.0 and bool(np.count_nonzero(apart > _OUTLIER * core) > _HEAPED * guess.size)
+    core = quarter / _QUARTER
+    return core > 0.0 and bool(np.count_nonzero(apart > _OUTLIER * core) > _HEAPED * apart.size)
 
 
-def _least_spread(guess: NDArray[np.float64], center: float) -> float:
+def _least_spread(apart: NDArray[np.float64]) -> float:
     """Return how small a spread may be cut by: not less than reaches the steps beside the one where most values are.
 
     Of a noise of a quarter of a step 1 in 25 values is one step off, which five standard deviations would cut; then
@@ -165,12 +167,11 @@ def _least_spread(guess: NDArray[np.float64], center: float) -> float:
 
     Examples
     --------
-    >>> _least_spread(np.array([0.0] * 98 + [4.0, -4.0]), 0.0), _least_spread(np.arange(9.0), 4.0)
+    >>> _least_spread(np.array([0.0] * 98 + [4.0, 4.0])), _least_spread(np.abs(np.arange(9.0) - 4.0))
     (1.2, 0.0)
     """
-    apart = np.abs(guess - center)
     off = apart[apart > 0]
-    if not _FEWEST_OFF * guess.size <= off.size < _MOST_OFF * guess.size:
+    if not _FEWEST_OFF * apart.size <= off.size < _MOST_OFF * apart.size:
         return 0.0
     return _LEAST_STEPS * float(np.quantile(off, 0.1))
 
@@ -228,7 +229,9 @@ def _pair_noises(
         return spread / float(np.sqrt(2.0)), variance
     guess = difference.reshape(-1)[:: max(difference.size // _GUESS_PIXELS, 1)]
     guess = guess[np.isfinite(guess)]
-    least = max(_LEAST_STEPS * step, _least_spread(guess, float(median_of_valid(guess))) if guess.size else 0.0)
+    least = max(
+        _LEAST_STEPS * step, _least_spread(np.abs(guess - float(median_of_valid(guess)))) if guess.size else 0.0
+    )
     moments.level_rows(difference, center, spread, _OUTLIER, least)
     # less the levels of rows, whole numbers are none any more, and their MAD may be next to nothing
     _, _, noise = moments.clipped_mean_std(difference.reshape(-1), 0.0, spread, _OUTLIER, least)

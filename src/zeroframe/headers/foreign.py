@@ -1,4 +1,4 @@
-"""Frames of other formats than FITS that lie among the raw ones: they are not read, and that is said."""
+"""Frames of other formats than FITS that lie among the raw ones and are not read: that is said, and what to do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import ZeroframeWarning
+from zeroframe.fits.other_formats import OTHER_FORMATS
 
 if TYPE_CHECKING:
     import os
@@ -15,14 +16,18 @@ if TYPE_CHECKING:
 __all__ = ["FOREIGN_ENDINGS", "say_foreign"]
 
 _RAW = "a camera's own raw format"
+_FILM = "a film, which has to be split into frames"
 #: Endings of files that hold frames or films and are not read, and what they are.
 FOREIGN_ENDINGS = {
     ".xisf": "XISF",
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef"), _RAW),
-    **dict.fromkeys((".ser", ".avi"), "a film, which has to be split into frames"),
+    **dict.fromkeys((".ser", ".avi"), _FILM),
     **dict.fromkeys((".sbig", ".st7", ".st8", ".pic"), "an old format of SBIG or MIRA"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
 }
+#: What is read by a library that may not be installed.
+_BY_EXTRA = {_RAW: OTHER_FORMATS[0], "XISF": OTHER_FORMATS[1]}
+_ADVICE = {_FILM: "split {} into FITS frames with Siril (Conversion, or its command convert) or PIPP first"}
 _MOST_NAMES = 4
 
 
@@ -32,7 +37,7 @@ def say_foreign(paths: Iterable[str | os.PathLike[str]]) -> None:
     Parameters
     ----------
     paths : iterable of path
-        Files that are not FITS, by name.
+        Files that are not read, by name.
 
     Warns
     -----
@@ -50,5 +55,14 @@ def say_foreign(paths: Iterable[str | os.PathLike[str]]) -> None:
         said = ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
         verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
         # what stands behind a colon would be said once for all formats
-        text = f"{said} {verb} not FITS ({what}) and not read; convert {them} to FITS first"
+        text = f"{said} {verb} not FITS ({what}) and not read; {_advice(what, them)}"
         warnings.warn(text, ZeroframeWarning, stacklevel=3)
+
+
+def _advice(what: str, them: str) -> str:
+    by_extra = _BY_EXTRA.get(what)
+    if by_extra is not None and not by_extra.is_installed:
+        return f"{by_extra.install_line} installs what reads {them}"
+    if by_extra is not None:
+        return f"what is in {them} is something else; copy {them} again"
+    return _ADVICE.get(what, "convert {} to FITS first").format(them)

@@ -110,8 +110,10 @@ def _headers_of(folder: str | os.PathLike[str]) -> tuple[HeaderColumns, list[Fra
     if isinstance(place, UrlPath):
         return _headers_in_store(place)
     names = list_files(folder)
-    say_foreign(names)
-    return read_headers([os.path.join(folder, name) for name in names])  # noqa: PTH118 -- thousands
+    found, problems = read_headers([os.path.join(folder, name) for name in names])  # noqa: PTH118 -- thousands
+    read = {os.path.split(path)[1] for path in (*found.paths, *(problem.path for problem in problems))}
+    say_foreign(name for name in names if name not in read)
+    return found, problems
 
 
 def _headers_in_store(folder: UrlPath) -> tuple[HeaderColumns, list[FrameError]]:

@@ -13,6 +13,7 @@ from zeroframe.errors import FrameError, NoFramesError, NotFitsError, Unsupporte
 from zeroframe.fits import Cards, scan
 from zeroframe.fits.cards import CARD_SIZE, CardValue
 from zeroframe.fits.failures import attempt
+from zeroframe.fits.other_formats import is_named_as_other
 from zeroframe.fits.scan import is_called
 from zeroframe.headers.columns import HeaderColumns, joined
 from zeroframe.headers.index import FolderMemory, HeaderIndex, default_index, file_stamp
@@ -287,7 +288,12 @@ def _read_folder(
         for row, (name, stamp) in enumerate(zip(memory.headers.names, memory.stamps, strict=True))
         if stamps.get(name) == stamp
     }
-    others = {name: stamp for name, stamp in memory.others.items() if stamps.get(name) == stamp}
+    # what was no frame without a library is one when that is installed
+    others = {
+        name: stamp
+        for name, stamp in memory.others.items()
+        if stamps.get(name) == stamp and not is_named_as_other(name)
+    }
     unread = [name for name in path_of if name not in known and (name not in others or reader.meant(name))]
     results = dict(zip(unread, _map_files(reader.read, [path_of[name] for name in unread]), strict=True))
     new = {name: result for name, result in results.items() if isinstance(result, dict)}

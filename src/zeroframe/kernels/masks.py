@@ -15,7 +15,7 @@ from zeroframe.kernels._jit import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["add_found", "block_levels", "mask_high", "mask_high_swapped16", "odd_places"]
+__all__ = ["add_found", "bin_by_two", "block_levels", "mask_high", "mask_high_swapped16", "odd_places"]
 
 
 @kernel
@@ -179,3 +179,30 @@ def odd_places(pixels: Array, levels: Array, size: int, fraction: float, least: 
                             places[count, 1] = x
                         count += 1
     return count
+
+
+@kernel
+def bin_by_two(image: Array, cells: Array) -> None:
+    """Write the means of squares of four pixels; where some are not finite, of the others if there are two, else NaN.
+
+    Parameters
+    ----------
+    image : float32 or float64, shape (ny, nx)
+        An odd row or column at the end is lost.
+    cells : of the same type, shape (ny // 2, nx // 2)
+    """
+    ny, nx = cells.shape
+    for y in range(ny):
+        upper, lower, target = image[2 * y], image[2 * y + 1], cells[y]
+        for x in range(nx):
+            target[x] = 0.25 * (upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1])
+        for x in range(nx):
+            if np.abs(target[x]) < np.inf:
+                continue
+            total, count = 0.0, 0
+            for row in (upper, lower):
+                for i in range(2 * x, 2 * x + 2):
+                    if np.abs(row[i]) < np.inf:
+                        total += np.float64(row[i])
+                        count += 1
+            target[x] = total / count if count > 1 else np.nan

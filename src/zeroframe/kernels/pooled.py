@@ -57,7 +57,7 @@ def pool_uncertainty(
     row_of_count : int32, shape (most + 1,)
         Which row is for which count.
     """
-    _pool_uncertainty(data, uncertainty, counts, of_count, law, tables, row_of_count, np.empty((3, _PART)))
+    _pool_uncertainty(data, uncertainty, counts, of_count, law, tables, row_of_count, np.empty((5, _PART)))
 
 
 @kernel
@@ -71,31 +71,28 @@ def _pool_uncertainty(
     row_of_count: Array,
     work: Array,
 ) -> None:
-    """Do it, in parts: of most of them all pixels have one count, and what takes long becomes vector code."""
+    """Do it, in parts, so that all but the look-up becomes vector code, whatever the counts."""
     for start in range(0, data.size, _PART):
         own = slice(start, min(start + _PART, data.size))
         level, scatter, many = data[own], uncertainty[own], counts[own]
-        relatives, places, roots = work[0, : many.size], work[1, : many.size], work[2, : many.size]
-        others = 0
+        part = work[:, : many.size]
         for p in range(many.size):
-            others += many[p] != many[0]
-        if others == 0:
-            n = many[0]
-            _place_of(level, scatter, of_count[0, n], of_count[1, n], law, relatives, places, roots)
-        else:
-            for p in range(many.size):
-                one, to_level, to_scatter = slice(p, p + 1), of_count[0, many[p]], of_count[1, many[p]]
-                found = relatives[one], places[one], roots[one]
-                _place_of(level[one], scatter[one], to_level, to_scatter, law, *found)
-        _pool_part(scatter, many, of_count[2], tables, row_of_count, relatives, places, roots)
+            part[3, p] = of_count[0, many[p]]
+            part[4, p] = of_count[1, many[p]]
+        _place_of(level, scatter, part[3], part[4], law, part[0], part[1], part[2])
+        for p in range(many.size):
+            n = many[p]
+            if n > 0:
+                row = tables[row_of_count[n]]
+                scatter[p] = part[2, p] * _ratio_of(row, part[1, p], part[0, p]) * of_count[2, n]
 
 
 @kernel
 def _place_of(
     data: Array,
     uncertainty: Array,
-    to_level: float,
-    to_scatter: float,
+    to_level: Array,
+    to_scatter: Array,
     law: Array,
     relatives: Array,
     places: Array,
@@ -103,11 +100,11 @@ def _place_of(
 ) -> None:
     """Write the scatter of pixels over what the law says, where that stands in a table, and what the law says."""
     for p in range(data.size):
-        level = np.float64(data[p]) * to_level
+        level = np.float64(data[p]) * to_level[p]
         level = level if level > law[2] else law[2]
         variance = law[0] + law[1] * level
         variance = variance if variance > law[3] else law[3]
-        scatter = np.float64(uncertainty[p]) * to_scatter
+        scatter = np.float64(uncertainty[p]) * to_scatter[p]
         own = scatter * scatter - law[4]
         relative = np.sqrt(own / variance if own > 0.0 else 0.0)
         relatives[p] = relative
@@ -116,26 +113,11 @@ def _place_of(
 
 
 @kernel
-def _pool_part(
-    uncertainty: Array,
-    counts: Array,
-    factors: Array,
-    tables: Array,
-    row_of_count: Array,
-    relatives: Array,
-    places: Array,
-    roots: Array,
-) -> None:
-    """Look up the tables."""
+def _ratio_of(row: Array, place: float, relative: float) -> float:
+    """Look up the noise of a pixel over what the law says."""
     last = np.float64(BINS)
-    for p in range(counts.size):
-        n, place = counts[p], places[p]
-        if n == 0:
-            continue
-        row = tables[row_of_count[n]]
-        if place < last:
-            k = int(place)
-            ratio = row[k] + (place - k) * (row[k + 1] - row[k])
-        else:  # NaN comes here, too, and stays
-            ratio = row[BINS] * (relatives[p] * (_WIDE - last) / (_HALF * last))
-        uncertainty[p] = roots[p] * ratio * factors[n]
+    if place < last:
+        k = int(place)
+        return float(row[k] + (place - k) * (row[k + 1] - row[k]))
+    # NaN comes here, too, and stays
+    return float(row[BINS] * (relative * (_WIDE - last) / (_HALF * last)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import DamagedError, FrameError, ZeroframeWarning
@@ -37,6 +37,8 @@ __all__ = [
 
 RECORD_NAME = "run.json"
 _FORMAT = 2
+#: Levels of run.json that are laid out in lines: the sections, what is in them, and the frames of ``this_run``.
+_LAID_OUT = 3
 #: Under ``this_run``, what follows from the rest.
 _MADE_ANEW = frozenset(("stamps_of_results", "digests"))
 _RUN_AGAIN = "run again, which writes it anew, or put the file back as it was"
@@ -148,8 +150,10 @@ def write_record(folder: Path, record: RunRecord) -> None:
     OutputError
         When it cannot be written.
     """
-    said = asdict(replace(record, altered=()))
+    said = _fields_of(record)
     del said["altered"]
+    for of in ("inputs", "outputs", "earlier"):
+        said[of] = {name: _fields_of(mark) for name, mark in said[of].items()}
     stamps = {name: mark.pop("stamp") for name, mark in said["inputs"].items()}
     written = {
         name: stamp for of in ("outputs", "earlier") for name, mark in said[of].items() if (stamp := mark.pop("stamp"))
@@ -159,10 +163,45 @@ def write_record(folder: Path, record: RunRecord) -> None:
     said["this_run"] = {**before, "stamps": stamps, **of_results}
     said["this_run"]["digests"] = _digests(said)
     # names may hold bytes that no encoding knows; JSON says them as escapes
-    text = json.dumps({"format": _FORMAT, **said}, indent=1) + "\n"
+    text = _laid_out({"format": _FORMAT, **said}) + "\n"
     path = folder / RECORD_NAME
     with atomic_file(path, overwrite=writable_record(path)) as descriptor:
         write_all(descriptor, [text.encode("ascii")])
+
+
+def _fields_of(of: RunRecord | FileMark | OutputMark) -> dict[str, Any]:
+    """Return the fields as they are; `dataclasses.asdict` copies all that is in them: 0.07 s of 24 frames."""
+    return {each.name: getattr(of, each.name) for each in fields(of)}
+
+
+def _laid_out(value: object, depth: int = 0) -> str:
+    """Return JSON with a line for each frame, result and setting.
+
+    What is in them stands on one line: Python's own lines are written by Python, ten times slower than by C.
+
+    Examples
+    --------
+    >>> print(_laid_out({"format": 2, "inputs": {}, "this_run": {"frames": [{"name": "a", "masked": [1, 2]}]}}))
+    {
+     "format": 2,
+     "inputs": {},
+     "this_run": {
+      "frames": [
+       {"name": "a", "masked": [1, 2]}
+      ]
+     }
+    }
+    """
+    if depth == _LAID_OUT or not isinstance(value, dict | list | tuple) or not value:
+        return json.dumps(value)
+    if isinstance(value, dict):
+        begin, end = "{}"
+        parts = [f"{json.dumps(name)}: {_laid_out(each, depth + 1)}" for name, each in value.items()]
+    else:
+        begin, end = "[]"
+        parts = [_laid_out(each, depth + 1) for each in value]
+    blanks = "\n" + " " * depth
+    return begin + ",".join(f"{blanks} {part}" for part in parts) + blanks + end
 
 
 def _digests(said: Mapping[str, Any]) -> dict[str, str]:
