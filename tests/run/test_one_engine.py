@@ -110,9 +110,10 @@ SAID = {
 
 class TestOptionsAreKeysOfTheRecipe:
     def test_every_option_but_some_is_tried(self):
-        # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py;
-        # words that are taught: tests/headers/test_words.py
-        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask", "calibrations", "kind", "card"}
+        # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py and
+        # test_library.py; words that are taught: tests/headers/test_words.py
+        stored = {"calibrations", "library"}
+        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask", "kind", "card", *stored}
 
     @pytest.mark.parametrize("job", ["bias", "night"])
     def test_the_same_bytes_either_way(self, tmp_path, job):

@@ -17,7 +17,7 @@ from rich.text import Text
 from zeroframe.review import find_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.listing import Listing
@@ -251,6 +251,13 @@ class Screen:
                 noise_rows(table, outcome.noise, outcome)
             self._out.print(table)
         self.findings(review)
+
+    def rows(self, title: str, figures: Mapping[str, object]) -> None:
+        """Say figures by their names."""
+        table = result_table(title)
+        for name, figure in figures.items():
+            table.add_row(name, str(figure))
+        self._out.print(table)
 
     def findings(self, review: Review) -> None:
         """Say what was found, the worst first, and close with the verdict."""

@@ -53,6 +53,8 @@ class PlanOptions(TypedDict, total=False):
         Path of a mask of bad pixels: a FITS image, or a list of regions.
     calibrations : path or list of path
         Folders of combined frames and masks that exist already, made by whatever program.
+    library : path
+        A library of such frames, or its URL, as ``zeroframe library add`` makes it.
     interpolate : bool
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
     dark_scale : {'exposure', 'fit'}
@@ -91,6 +93,7 @@ class PlanOptions(TypedDict, total=False):
     overscan_order: int | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
+    library: str | os.PathLike[str] | None
     interpolate: bool | None
     dark_scale: Literal["exposure", "fit"] | None
     combine: bool | None

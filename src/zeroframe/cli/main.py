@@ -19,7 +19,24 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from zeroframe import __version__
+from zeroframe.cli.combining import (
+    Asked,
+    Dropped,
+    EsdOutliers,
+    EsdSignificance,
+    Gain,
+    Grow,
+    MinMax,
+    PercentileClip,
+    ReadNoise,
+    Reject,
+    Scale,
+    Sigmas,
+    Weights,
+    Zero,
+)
 from zeroframe.cli.console import Screen, harmless_cell, say
+from zeroframe.cli.library import library_app
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
 from zeroframe.cli.options import (
@@ -206,6 +223,7 @@ def _options(
 
 
 add_night_commands(app)
+app.add_typer(library_app)
 
 
 @app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
@@ -226,6 +244,21 @@ def combine(
     clip: Clip = 5.0,
     clip_spread: Spread = "noise",
     reject_outliers: RejectOutliers = False,
+    scale: Scale = None,
+    zero: Zero = None,
+    weights: Weights = None,
+    minmax: MinMax = None,
+    nlow: Dropped = 0,
+    nhigh: Dropped = 0,
+    reject: Reject = None,
+    lsigma: Sigmas = 3.0,
+    hsigma: Sigmas = 3.0,
+    readnoise: ReadNoise = None,
+    gain: Gain = None,
+    pclip: PercentileClip = -0.5,
+    outliers: EsdOutliers = 0.3,
+    significance: EsdSignificance = 0.05,
+    grow: Grow = 0.0,
     overwrite: Overwrite = False,
     ignore_checksums: IgnoreChecksums = False,
     mem_limit: MemLimit = None,
@@ -244,6 +277,21 @@ def combine(
     frames = expanded(frames)
     if any_remote(*frames):
         workers = workers or REMOTE_THREADS
+    asked = Asked(
+        scale, zero, weights, minmax, nlow, nhigh, reject, lsigma, hsigma, readnoise, gain, pclip, outliers,
+        significance, grow,
+    )  # fmt: skip
+    if asked.anything:
+        made = asked.combine(
+            frames, output, method=method, clip=clip, clip_spread=clip_spread, overwrite=overwrite,
+            mem_limit_bytes=limit, workers=workers, reject_outliers=reject_outliers,
+        )  # fmt: skip
+        screen.rows(f"Result in {output}", made)
+        if json:
+            from zeroframe.run.document import print_document
+
+            print_document({**made, "out": str(output), "exit_code": OK})
+        return OK
     with screen.progress() as progress:
         outcome = run_combine(
             frames,
@@ -453,5 +501,5 @@ def fetch(
     return OK
 
 
-for _command in app.registered_commands:
+for _command in (*app.registered_commands, *library_app.registered_commands):
     _command.cls = LoggedCommand

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zeroframe.cli.calibrate import NightResources, carry_out_plan
+from zeroframe.cli.library import add_results, prepare_library
 from zeroframe.cli.options import (
     COMBINE,
     OK,
@@ -28,6 +29,8 @@ from zeroframe.cli.options import (
     Interpolate,
     Json,
     Kinds,
+    LibraryAdd,
+    LibraryAsked,
     MemLimit,
     MethodAsked,
     Out,
@@ -144,6 +147,8 @@ def _command(job: str) -> Callable[..., int]:
         overscan_order: OverscanOrder = None,
         own_mask: OwnMask = None,
         calibrations: CalibrationsAsked = None,
+        library: LibraryAsked = None,
+        library_add: LibraryAdd = False,
         interpolate: Interpolate = None,
         dark_scale: DarkScaling = None,
         method: MethodAsked = None,
@@ -177,6 +182,7 @@ def _command(job: str) -> Callable[..., int]:
             "overscan_order": overscan_order,
             "own_mask": own_mask,
             "calibrations": calibrations or None,
+            "library": library,
             "interpolate": interpolate,
             "dark_scale": dark_scale,
             "method": method,
@@ -192,8 +198,11 @@ def _command(job: str) -> Callable[..., int]:
         means = NightResources(
             dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
         )
-        asked = _recipe_of(job, recipe, said)
-        return _carried_out(job, raw, out, asked, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
+        wanted = _recipe_of(job, recipe, said)
+        if library_add:
+            prepare_library(wanted, by_night=by_night)
+        code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
+        return max(code, add_results(out, wanted, code, means)) if library_add and not dry_run else code
 
     return run
 

@@ -45,6 +45,8 @@ __all__ = [
     "Interpolate",
     "Json",
     "Kinds",
+    "LibraryAdd",
+    "LibraryAsked",
     "MemLimit",
     "Method",
     "MethodAsked",
@@ -180,6 +182,19 @@ DarkScaling = Annotated[
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip
+LibraryAsked = Annotated[
+    Path | None,
+    typer.Option(
+        "--library", metavar="DIR", parser=path_or_url,
+        help="Library of combined frames, as zeroframe library add makes it, or its URL.", rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
+LibraryAdd = Annotated[
+    bool,
+    typer.Option(
+        "--library-add", help="Add what is combined to the library, where all is well.", rich_help_panel=WRITE
+    ),
+]
 OverscanOrder = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),

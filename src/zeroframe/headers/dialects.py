@@ -334,5 +334,5 @@ def _section_within(text: str, shape_yx: tuple[int, int] | None) -> Section:
 
 def _is_combined(reader: CardReader) -> bool:
     flag = reader.cards.get("COMBINED")
-    count = whole_number(reader.value("NCOMBINE"))
-    return flag is True or (isinstance(flag, str) and flag.strip().upper() in {"T", "TRUE"}) or (count or 0) > 1
+    count = max(whole_number(reader.value(word)) or 0 for word in ("NCOMBINE", "STACKCNT"))
+    return flag is True or (isinstance(flag, str) and flag.strip().upper() in {"T", "TRUE"}) or count > 1

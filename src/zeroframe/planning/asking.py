@@ -10,7 +10,7 @@ from zeroframe.headers.survey import survey_folder, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
-from zeroframe.planning.stored_folders import stored_items
+from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
 
 if TYPE_CHECKING:
@@ -65,8 +65,10 @@ def planned(
     found = look(raw, output=out, workers=workers, words=recipe.all_words)
     found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes)
     evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-    stored = stored_items(recipe, workers=workers)
-    plan = plan_night(found, raw, out, recipe, evidence=evidence, overwrite=overwrite, stored=stored)
+    stored, library = stored_items(recipe, workers=workers), library_of(recipe)
+    plan = plan_night(
+        *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
+    )
     plan = colours_by_pixels(plan)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for

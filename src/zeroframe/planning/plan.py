@@ -274,6 +274,8 @@ class Stored:
         Where header and pixels do not agree, and what had to be taken for granted.
     problem : str
         Why it cannot be used at all; empty where it can.
+    colours : ColourPattern or None
+        The colour pattern of the frames that it is for.
     """
 
     file: StoredFile
@@ -288,6 +290,7 @@ class Stored:
     done: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     problem: str = ""
+    colours: ColourPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +308,8 @@ class StoredMask:
     shape_yx : tuple of int
         Of those frames as they were read.
     binning_xy : tuple of int
+    settings : tuple of (str, str)
+        What else its header says of how the sensor was read, as that of a frame.
     """
 
     name: str
@@ -312,6 +317,7 @@ class StoredMask:
     recipes: tuple[FrameRecipe, ...]
     shape_yx: tuple[int, int]
     binning_xy: tuple[int, int]
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +373,9 @@ class Group:
 
     @property
     def colours(self) -> ColourPattern | None:
-        """The colour pattern of its frames, when they are calibrated; None of one that exists already."""
+        """The colour pattern of its frames, when they are calibrated."""
+        if self.stored is not None:
+            return self.stored.colours
         return self.frames[0].steps.colours if self.frames else None
 
     @property

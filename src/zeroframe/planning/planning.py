@@ -19,6 +19,7 @@ from zeroframe.frames.steps import Steps, Use
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds, is_calibration, is_lit, kind_row
 from zeroframe.planning.decisions import decisions_of, lost_words
 from zeroframe.planning.grouping import Batch, batches_of, exposure_words, frames_words, one_batch
+from zeroframe.planning.library import library_items
 from zeroframe.planning.masks import Masks, mask_names
 from zeroframe.planning.matching import match_frame
 from zeroframe.planning.matching_memo import Fitting, MatchCache
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.kinds import CalibrationKind
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.planning.library import Library
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.stored import StoredItem
 
@@ -52,6 +54,7 @@ def plan_night(
     overwrite: bool = False,
     among: NightContext | None = None,
     stored: Sequence[StoredItem] = (),
+    library: Library | None = None,
 ) -> NightPlan:
     """Plan a night: what belongs together, what is done to each frame, and why.
 
@@ -72,6 +75,8 @@ def plan_night(
         Of one of many nights: see `zeroframe.planning.nights`.
     stored : sequence of StoredItem, optional
         Combined frames and masks that exist already.
+    library : Library, optional
+        A library of such, of which only the index has been read.
 
     Returns
     -------
@@ -95,6 +100,9 @@ def plan_night(
     selection = select_frames(named, raw, out, recipe, evidence, among)
     folders = {out, *(frame.target.parent for frame in selection.frames)}
     refuse_within(raw_folders, folders)
+    if library is not None:
+        refuse_within([library.folder], [out])
+        stored = [*stored, *library_items(library, selection.frames, recipe)]
     inputs = [*(item.path for item in found), *(one.item.path for one in stored)]
     refuse_among(Inputs.of(inputs), folders)
     frames, batches, clashes = _without_clashes(with_case(selection.frames), out, recipe)

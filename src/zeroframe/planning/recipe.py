@@ -18,6 +18,7 @@ from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.headers.words import NO_WORDS, Words, parse_words
 from zeroframe.planning import recipe_fields as key
 from zeroframe.planning.first_steps import RecipeOptions
+from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
 from zeroframe.planning.tolerances import Tolerances
 from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
 
@@ -32,8 +33,6 @@ __all__ = [
     "BiasPolicy",
     "BiasRecipe",
     "Borrow",
-    "CalibrationsFirst",
-    "CalibrationsRecipe",
     "CombineRecipe",
     "DarkRecipe",
     "FindingsRecipe",
@@ -56,7 +55,6 @@ BiasPolicy = Literal["auto", "always", "never"]
 Missing = Literal["leave", "fail"]
 LampColour = Literal["divided out", "kept"]
 Borrow = Literal["both", "earlier", "none"]
-CalibrationsFirst = Literal["nearest", "raw", "stored"]
 #: Patterns that a recipe may name.
 PATTERN_WORDS = ("RGGB", "BGGR", "GRBG", "GBRG", "none")
 _Statistic = Literal["average", "median", "sum"]
@@ -295,30 +293,6 @@ class NightsRecipe:
             "where a night borrows the biases, darks and flats that it lacks: nearest night first, from those of "
             "'both' sides or only 'earlier' ones, so that what is done stays as it is when nights are added",
             get_args(Borrow),
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationsRecipe:
-    """Combined biases, darks, flats and masks that exist already; see docs/calibrations.md."""
-
-    folders: tuple[str, ...] = field(
-        default=(),
-        metadata=key.names(
-            "folders of combined frames and masks that exist already, made by whatever program; they are read only",
-            "a list of folders",
-        ),
-    )
-    greatest_age_days: float = field(
-        default=365.0, metadata=key.number("days that may lie between such a frame and one that it calibrates")
-    )
-    first: CalibrationsFirst = field(
-        default="nearest",
-        metadata=key.choice(
-            "which come first: those of the 'nearest' night, and of one night those made of raw frames; those made of "
-            "'raw' frames wherever some fit; or those that are 'stored' already",
-            get_args(CalibrationsFirst),
         ),
     )
 

@@ -12,13 +12,13 @@ from zeroframe.headers.sections import Section
 from zeroframe.headers.words import words_of_options
 from zeroframe.planning.recipe import (
     BiasRecipe,
-    CalibrationsRecipe,
     DarkRecipe,
     FramesRecipe,
     MaskRecipe,
     NightRecipe,
     kind_names,
 )
+from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
 from zeroframe.planning.recipe_fields import key_of_field
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _OF_MASKS = ("own_mask", "interpolate")
 _OF_DARKS = ("dark_scale",)
 _OF_ALL = ("compress",)
 #: What shorthands call keys of ``[calibrations]``.
-_OF_CALIBRATIONS = {"calibrations": "folders"}
+_OF_CALIBRATIONS = {"calibrations": "folders", "library": "library"}
 _OF_WORDS = ("kind", "card")
 SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_DARKS, *_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS)
 
