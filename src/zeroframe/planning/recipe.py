@@ -117,6 +117,19 @@ class FramesRecipe:
         ),
     )
 
+    ext: str | None = field(
+        default=None,
+        metadata=key.name(
+            "the one extension that is read of each file, by its number or name (with ',EXTVER' where names repeat)",
+            "a number such as '1', or a name such as 'SCI' or 'SCI,2'",
+            "SCI,2",
+        ),
+    )
+    detector: str | None = field(
+        default=None,
+        metadata=key.name("the one detector that is calibrated, of files that hold several", "its name", "chip3"),
+    )
+
     def wishes(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
         overscan = None if self.overscan == "none" else self.overscan

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 
 #: What is said of every frame, of how frames are combined, and of the whole.
-_OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order")
+_OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order", "ext", "detector")
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
 _OF_DARKS = ("dark_scale",)
@@ -71,7 +71,7 @@ def recipe_for(job: str, recipe: NightRecipe, said: Mapping[str, Any]) -> NightR
     Raises
     ------
     UsageError
-        When a shorthand is not known, or its value cannot be used.
+        As `with_shorthands` does.
 
     Examples
     --------
@@ -112,6 +112,8 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
         if name not in SHORTHANDS:
             raise UsageError(f"{name} is not known{nearest_name(name, SHORTHANDS) or ''}")
     known = {name: value for name, value in said.items() if value is not None}
+    if isinstance(known.get("ext"), int):
+        known["ext"] = str(known["ext"])
     frames = _read(FramesRecipe, known, _OF_FRAMES)
     combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
     for kind in kinds if combined else ():

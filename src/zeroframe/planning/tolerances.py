@@ -1,4 +1,4 @@
-"""How far frames may differ and still belong together: a table of the recipe."""
+"""How far frames may differ and still belong together."""
 
 from __future__ import annotations
 
