@@ -21,6 +21,9 @@ __all__ = ["FRAME_CARDS", "figures_of_combined", "figures_of_run", "unit_ending"
 #: Figures of a frame that stand in its header, too, and the card.
 FRAME_CARDS = {
     "noise_ratio": "NOISERAT",
+    "seam_step_fraction": "SEAMSTEP",
+    "seam_error_fraction": "SEAMERR",
+    "raw_seam_step_fraction": "SEAMRAW",
     "gain_e_per_adu": "GAINUSED",
     "read_noise_adu": "RNOISADU",
     "masked_pixels": "NMASKED",

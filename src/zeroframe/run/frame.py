@@ -25,6 +25,7 @@ from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_head
 from zeroframe.frames.raw_look import look_at, raw_remarks, unread_words
 from zeroframe.frames.saturation import decide_saturation
 from zeroframe.frames.science import mask_raw, operate, record_steps, reduce_frame
+from zeroframe.frames.seams import SeamStep, largest_step
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
@@ -58,6 +59,7 @@ FIGURES = (
     *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT"),
+    *("SEAMSTEP", "SEAMERR", "SEAMRAW"),
 )
 #: Where no mask is needed any more.
 _NO_MASK = np.empty((0, 0), np.uint8)
@@ -264,7 +266,10 @@ class FrameMaker:
             return None, ()
         with_ = self._calibrations.gather(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
+        before = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty)
+        if before is not None:
+            _say_seam(header, before, _seam(frame, pixels, mask))
         return sigma if sigma.size else None, with_.remarks
 
 
@@ -277,6 +282,21 @@ def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
     except (FrameError, OutputError):
         near.unlink()
         raise
+
+
+def _seam(frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8]) -> SeamStep | None:
+    """Return the largest step at a seam between amplifiers; None where there is no seam."""
+    if not frame.recipe.assembles:
+        return None
+    return largest_step(pixels, frame.recipe.regions, frame.layout.shape_yx, mask)
+
+
+def _say_seam(header: HeaderDraft, raw: SeamStep, done: SeamStep | None) -> None:
+    """Say how far the level steps between amplifiers when all is done, and before."""
+    if done is not None:
+        header["SEAMSTEP"] = (done.fraction, f"of the level, a step between {' and '.join(done.names)}")
+        header["SEAMERR"] = (done.error, "its standard error")
+    header["SEAMRAW"] = (raw.fraction, "the largest such step before dark and flat")
 
 
 def _say_noise(

@@ -28,6 +28,8 @@ _NOISE_RATIO, _NOISE_RATIO_WRONG = 1.25, 2.0
 _MASKED, _MASKED_WRONG = 0.05, 0.25
 _COSMIC = 0.02
 _SATURATED, _REJECTED = 0.02, 0.05
+#: Of the level, at a seam between amplifiers.
+_SEAM, _SEAM_WRONG = 0.003, 0.03
 #: Of a mask of hot or bad pixels.
 _BAD_MASK = 0.05
 
@@ -112,6 +114,19 @@ def saturated_science(night: NightFigures, check: Check) -> Iterator[Finding]:
             yield check.finding(
                 f"{each.name}: {100 * share:.2f} % of it is saturated (limit {100 * _SATURATED:g} %)",
                 each.name, figure=share, expected=_SATURATED,
+            )  # fmt: skip
+
+
+def seams(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames whose level steps between two amplifiers when all is done."""
+    for each in night.of("frame", "science"):
+        step, error, raw = (each.get(f"{name}_fraction") for name in ("seam_step", "seam_error", "raw_seam_step"))
+        if abs(step) > _SEAM + 4.0 * error:
+            yield check.finding(
+                f"{each.name}: its level steps by {100 * abs(step):.2f} ± {100 * error:.2f} % between two amplifiers "
+                f"({100 * abs(raw):.1f} % before dark and flat; limit {100 * _SEAM:g} %)",
+                each.name, figure=step, expected=0.0,
+                severity="error" if abs(step) > _SEAM_WRONG + 4.0 * error else check.severity,
             )  # fmt: skip
 
 
@@ -201,5 +216,12 @@ RESULTS = (
         "The noise of the combined frame against the pixel noise of one frame, rows, columns and larger areas taken "
         "out, over the root of their number. What remains is named: levels of rows, columns, interference.",
         "See what is named; an overscan or more frames take out levels of rows.", incidents,
+    ),
+    Check(
+        "ZF410", "The level steps between two amplifiers", "warning", "seam",
+        "Levels of columns (rows) on both sides of each seam, drawn on to it by straight lines; told from "
+        f"{100 * _SEAM:g} % of the level and four errors on, an error from {100 * _SEAM_WRONG:g} % on. Gains that are "
+        "wrong do this where there is no flat, an overscan level that is off, or an amplifier that is not linear.",
+        "Take flats; look at the overscan of both amplifiers with zeroframe inspect.", seams,
     ),
 )  # fmt: skip
