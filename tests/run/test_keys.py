@@ -47,7 +47,7 @@ OTHERS = {
     },
     "what is judged of what was measured": {
         *(f"review/{name}.py" for name in ("__init__", "figures", "findings", "rows", "verdict")),
-        *(f"review/checks/{name}.py" for name in ("between_kinds", "files", "made", "results")),
+        *(f"review/checks/{name}.py" for name in ("between_kinds", "files", "levels", "made", "results", "within")),
     },
     "of the table of kinds, bytes depend on what `doings` of a row puts into the key": {"headers/kinds.py"},
     "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},

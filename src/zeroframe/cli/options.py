@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
+    from zeroframe.headers.words import Words
+
 __all__ = [
     "COMBINE",
     "INCOMPLETE",
@@ -39,6 +41,7 @@ __all__ = [
     "ClipAsked",
     "Cluster",
     "CompressAsked",
+    "DarkScaling",
     "DetectorAsked",
     "DryRun",
     "Ext",
@@ -73,6 +76,7 @@ __all__ = [
     "local_path",
     "path_or_url",
     "section_of",
+    "taught_words",
 ]
 
 #: 0, all was made and is well; 1, something was not made or is likely wrong; 2, nothing was done; 3, an error of ours.
@@ -184,6 +188,13 @@ CalibrationsAsked = Annotated[
     typer.Option(
         "--calibrations", metavar="DIR", parser=path_or_url,
         help="Folder of combined biases, darks, flats and masks that exist already; may be given several times.",
+        rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
+DarkScaling = Annotated[
+    Literal["exposure", "fit"] | None,
+    typer.Option(
+        "--dark-scale", metavar="HOW", help="Darks scaled by exposure, or by a fit to hot pixels: exposure, fit.",
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip
@@ -299,6 +310,15 @@ def section_of(text: str | None, option: str) -> Section | None:
         return None if text is None else Section.parse(text)
     except SectionError as error:
         raise SectionError(f"{option}: {error}") from error
+
+
+def taught_words(camera: str | None, kinds: list[str] | None, cards: list[str] | None) -> Words:
+    """Return what ``--kind``, ``--card`` and the file of a camera teach; raises `UsageError` and `CameraError`."""
+    from zeroframe.headers.cameras import load_camera
+    from zeroframe.headers.words import words_of_options
+
+    taught = words_of_options(kinds or (), cards or ())
+    return taught if camera is None else taught.before(load_camera(camera).words)
 
 
 @contextmanager

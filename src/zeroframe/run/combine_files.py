@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -490,6 +491,8 @@ def run_combine(
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
+    for name in ("numpy.ma", "numpy.random", "isal.igzip_lib"):  # which threads would import at the same time
+        import_module(name)
     means = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
