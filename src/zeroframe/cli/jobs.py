@@ -55,6 +55,8 @@ class PlanOptions(TypedDict, total=False):
         Folders of combined frames and masks that exist already, made by whatever program.
     interpolate : bool
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
+    split_colours, debayer : bool
+        Whether of a colour sensor an image of each colour, or a picture, is written of each science frame, too.
     combine : bool
         Whether frames are combined.
     method : {'average', 'median', 'sum'}
@@ -90,6 +92,8 @@ class PlanOptions(TypedDict, total=False):
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     interpolate: bool | None
+    split_colours: bool | None
+    debayer: bool | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None
     clip: float | None

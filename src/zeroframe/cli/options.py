@@ -39,6 +39,7 @@ __all__ = [
     "ClipAsked",
     "Cluster",
     "CompressAsked",
+    "Debayer",
     "DryRun",
     "IgnoreChecksums",
     "Interpolate",
@@ -58,6 +59,7 @@ __all__ = [
     "RejectAsked",
     "RejectOutliers",
     "Report",
+    "SplitColours",
     "Spread",
     "SpreadAsked",
     "Strict",
@@ -141,6 +143,14 @@ OwnMask = Annotated[
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip
+SplitColours = Annotated[
+    bool | None,
+    typer.Option("--split-colours", help="Write the R, G1, G2, B of colour frames, too.", rich_help_panel=WRITE),
+]
+Debayer = Annotated[
+    bool | None,
+    typer.Option("--debayer", help="Write a picture of colour frames, too.", rich_help_panel=WRITE),
+]
 Interpolate = Annotated[
     bool | None,
     typer.Option(
