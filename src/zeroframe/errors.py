@@ -17,6 +17,7 @@
     │   └── MismatchError                      valid, but it does not fit the other frames
     ├── OutputError                            a result cannot be written; names the file and what to do
     │   ├── OutputExistsError                  a file is there already and may not be replaced
+    │   ├── FolderBusyError                    another run is writing into the folder
     │   ├── FolderLostError                    the folder of results was removed or replaced while a run wrote into it
     │   └── RawFolderError                     the result would be written into the raw data
     ├── DownloadError                          something cannot be downloaded, or is not as it should be
@@ -50,6 +51,7 @@ __all__ = [
     "ClusterError",
     "DamagedError",
     "DownloadError",
+    "FolderBusyError",
     "FolderLostError",
     "FrameError",
     "HeaderError",
@@ -140,6 +142,10 @@ class OutputError(_PathError):
 
 class OutputExistsError(OutputError):
     """A file is there already and may not be replaced."""
+
+
+class FolderBusyError(OutputError):
+    """Another run is writing into the folder."""
 
 
 class FolderLostError(OutputError):

@@ -230,13 +230,18 @@ class TestMasks:
             # a pixel that cosmic rays are looked for around, and is masked now, may change what is found
             assert np.count_nonzero(mask != without) < 10
 
-    def test_our_own_keep_their_meaning(self, night, tmp_path):
+    def test_our_own_keep_their_meaning_and_are_not_taken_beside_what_they_are_made_of(self, night, tmp_path):
         folder = copied(tmp_path / "m", *night.out.glob("*_pixels_*.fits"), *night.out.glob("combined_*.fits"))
-        night.from_stored(tmp_path, folder, "[masks]\nhot_pixels = false\nbad_pixels = false\n")
+        made = night.from_stored(tmp_path, folder)
+        assert made.plan.stored_masks == ()
+        for path in folder.glob("combined_*.fits"):
+            path.rename(folder / path.name.replace("combined", "my"))
+        recipe = "[masks]\nhot_pixels = false\nbad_pixels = false\n"
+        made = night.from_stored(tmp_path, folder, recipe, overwrite=True)
+        assert len(made.plan.stored_masks) == 2
         for name in night.science:
-            for ext in ("MASK",):
-                ours, theirs = (fits.getdata(night.target(where, name), ext) for where in (night.out, tmp_path / "out"))
-                np.testing.assert_array_equal(ours, theirs)
+            ours, theirs = (fits.getdata(night.target(where, name), "MASK") for where in (night.out, tmp_path / "out"))
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_processes_make_the_same_bytes(night, tmp_path):

@@ -221,8 +221,15 @@ def _with_colours(
     def of(groups: Iterable[Group]) -> tuple[Group, ...]:
         return tuple(replace(group, frames=tuple(told(group.frames))) for group in groups)
 
-    groups = of(plan.groups)
-    colours = {group.name: group.colours for group in groups}
+    groups, science = of(plan.groups), tuple(told(plan.science))
+    users = [*(frame for group in groups for frame in group.frames), *science]
+    stored = tuple(_as_its_users(group, users) for group in plan.stored)
+    colours = {group.name: group.colours for group in (*groups, *stored)}
     masks = tuple(replace(job, colours=colours[job.source]) if job.what == "bad" else job for job in plan.masks)
-    science = tuple(told(plan.science))
-    return replace(plan, groups=groups, uncombined=of(plan.uncombined), science=science, masks=masks)
+    return replace(plan, groups=groups, stored=stored, uncombined=of(plan.uncombined), science=science, masks=masks)
+
+
+def _as_its_users(group: Group, frames: Iterable[NightFrame]) -> Group:
+    """Return a combined frame that exists already with the colours of the frames that are calibrated with it."""
+    pattern = next((each.steps.colours for each in frames if group.name in each.steps.needs), group.colours)
+    return group if group.stored is None else replace(group, stored=replace(group.stored, colours=pattern))

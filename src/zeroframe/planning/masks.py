@@ -104,7 +104,9 @@ class Masks:
     @staticmethod
     def _is_for(frame: NightFrame, mask: StoredMask) -> bool:
         same = (frame.traits.shape_yx, frame.traits.binning_xy) == (mask.shape_yx, mask.binning_xy)
-        return same and frame.recipe in mask.recipes
+        own, others = dict(frame.traits.settings), dict(mask.settings)
+        alike = all(own[sort].casefold() == others[sort].casefold() for sort in own.keys() & others.keys())
+        return same and alike and frame.recipe in mask.recipes
 
     @staticmethod
     def _order(frame: NightFrame, dark: Group) -> tuple[int, float]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
+from heapq import nsmallest
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
@@ -18,14 +20,15 @@ from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.plan import Candidate, Match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Configuration, Group
-    from zeroframe.planning.recipe import CalibrationsFirst, CombineRecipe, NightRecipe, Tolerances
+    from zeroframe.planning.recipe import CombineRecipe, NightRecipe, Tolerances
+    from zeroframe.planning.recipe_calibrations import CalibrationsFirst
 
-__all__ = ["limits_of", "match_frame", "nights_apart", "rank_candidates", "why_not_together"]
+__all__ = ["best_of", "limits_of", "match_frame", "nights_apart", "rank_candidates", "why_not_together"]
 
 _MOST_NAMED = 3
 #: More would swell the record of many nights, and nobody reads them.
@@ -61,7 +64,12 @@ def limits_of(group: Group, tolerances: Tolerances) -> Tolerances:
     """Return how far a combined frame may differ from a frame: one that exists already may be of another age."""
     if group.stored is None:
         return tolerances
-    return replace(tolerances, **{calibration_kind(group.kind).nights_tolerance: group.stored.most_nights})
+    return _aged(tolerances, calibration_kind(group.kind).nights_tolerance, group.stored.most_nights)
+
+
+@lru_cache(maxsize=64)
+def _aged(tolerances: Tolerances, name: str, nights: float) -> Tolerances:
+    return replace(tolerances, **{name: nights})
 
 
 def nights_apart(one: Configuration, other: Configuration) -> int | None:
@@ -207,6 +215,28 @@ def rank_candidates(
         )
         for rank, each in enumerate(weighed, start=1)
     )
+
+
+def best_of(
+    what: Kind,
+    frame: Configuration,
+    overscan_and_trim: FrameRecipe,
+    groups: Iterable[Group],
+    recipe: NightRecipe,
+    most: int,
+) -> list[Group]:
+    """Return the best few of very many combined frames that can be used; nothing is said of the others.
+
+    Parameters
+    ----------
+    what, frame, overscan_and_trim, groups, recipe
+        As in `rank_candidates`.
+    most : int
+        How many at most.
+    """
+    weighed = (_weigh(what, frame, overscan_and_trim, group, recipe) for group in groups)
+    usable = (each for each in weighed if not each.problems)
+    return [each.group for each in nsmallest(most, usable, key=lambda each: each.order)]
 
 
 def _weigh(

@@ -82,6 +82,8 @@ class Configuration:
         What the light went through beside the filter: ``('grating', '600B')``.
     angles : tuple of (str, float)
         Angles of gratings and the like in degrees, and central wavelengths.
+    done : tuple of str
+        Kinds of calibration that another program has done already.
     """
 
     shape_yx: tuple[int, int]
@@ -97,6 +99,7 @@ class Configuration:
     flat_light: str | None = None
     optics: tuple[tuple[str, str], ...] = ()
     angles: tuple[tuple[str, float], ...] = ()
+    done: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +277,8 @@ class Stored:
         Where header and pixels do not agree, and what had to be taken for granted.
     problem : str
         Why it cannot be used at all; empty where it can.
+    colours : ColourPattern or None
+        The colour pattern of the frames that it is for.
     """
 
     file: StoredFile
@@ -288,6 +293,7 @@ class Stored:
     done: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     problem: str = ""
+    colours: ColourPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +311,8 @@ class StoredMask:
     shape_yx : tuple of int
         Of those frames as they were read.
     binning_xy : tuple of int
+    settings : tuple of (str, str)
+        What else its header says of how the sensor was read, as that of a frame.
     """
 
     name: str
@@ -312,6 +320,7 @@ class StoredMask:
     recipes: tuple[FrameRecipe, ...]
     shape_yx: tuple[int, int]
     binning_xy: tuple[int, int]
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +376,9 @@ class Group:
 
     @property
     def colours(self) -> ColourPattern | None:
-        """The colour pattern of its frames, when they are calibrated; None of one that exists already."""
+        """The colour pattern of its frames, when they are calibrated."""
+        if self.stored is not None:
+            return self.stored.colours
         return self.frames[0].steps.colours if self.frames else None
 
     @property

@@ -19,6 +19,7 @@ from zeroframe.frames.steps import Steps, Use
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds, is_calibration, is_lit, kind_row
 from zeroframe.planning.decisions import decisions_of, lost_words
 from zeroframe.planning.grouping import Batch, batches_of, exposure_words, frames_words, one_batch
+from zeroframe.planning.library import library_items
 from zeroframe.planning.masks import Masks, mask_names
 from zeroframe.planning.matching import match_frame
 from zeroframe.planning.matching_memo import Fitting, MatchCache
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.kinds import CalibrationKind
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.planning.library import Library
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.stored import StoredItem
 
@@ -52,6 +54,7 @@ def plan_night(
     overwrite: bool = False,
     among: NightContext | None = None,
     stored: Sequence[StoredItem] = (),
+    library: Library | None = None,
 ) -> NightPlan:
     """Plan a night: what belongs together, what is done to each frame, and why.
 
@@ -72,6 +75,8 @@ def plan_night(
         Of one of many nights: see `zeroframe.planning.nights`.
     stored : sequence of StoredItem, optional
         Combined frames and masks that exist already.
+    library : Library, optional
+        A library of such, of which only the index has been read.
 
     Returns
     -------
@@ -95,6 +100,9 @@ def plan_night(
     selection = select_frames(named, raw, out, recipe, evidence, among)
     folders = {out, *(frame.target.parent for frame in selection.frames)}
     refuse_within(raw_folders, folders)
+    if library is not None:
+        refuse_within([library.folder], [out])
+        stored = [*stored, *library_items(library, selection.frames, recipe)]
     inputs = [*(item.path for item in found), *(one.item.path for one in stored)]
     refuse_among(Inputs.of(inputs), folders)
     frames, batches, clashes = _without_clashes(with_case(selection.frames), out, recipe)
@@ -334,6 +342,8 @@ class _Matcher:
 
     def _keeps_bias(self, frame: NightFrame) -> bool:
         """Whether the bias is in a frame even when its steps are done."""
+        if Kind.BIAS in frame.traits.done:
+            return False
         subtracted = [use for use in frame.steps.uses if not use.divides]
         return frame.steps.bias is None and not any(self._by_name[use.name].includes_bias for use in subtracted)
 
@@ -382,6 +392,9 @@ class _Matcher:
         for row in (row for row in rows if row.kind is not Kind.BIAS):
             match = self._match(row, frame)
             used = None if match.chosen is None or row.divides else self._by_name[match.chosen]
+            if used is not None and used.includes_bias and Kind.BIAS in frame.traits.done:
+                reason = f"{used.label} still holds its bias, and that of the frame was subtracted already"
+                match, used = replace(match, chosen=None, scale=None, reason=reason), None
             if used is not None and used.includes_bias:
                 if holding is not None:  # the bias would be subtracted twice
                     reason = f"{used.label} still holds its bias, and so does {holding.label}"
@@ -396,10 +409,13 @@ class _Matcher:
 
     def _bias_match(self, row: CalibrationKind, frame: NightFrame, holding: Group | None) -> Match:
         if self.recipe.steps.bias != "never" and holding is not None:
-            return _not_needed(row.kind, f"it is still in {holding.label}, and goes with it")
+            return _not_needed(row.kind, f"the {holding.label} still contains it and removes it")
         return self._match(row, frame)
 
     def _match(self, row: CalibrationKind, frame: NightFrame) -> Match:
+        done = dict(frame.facts.done).get(row.kind)
+        if done is not None:
+            return _not_needed(row.kind, f"it has been done already: {done}")
         asked = getattr(self.recipe.steps, row.kind, True)
         if asked is False:
             return _not_needed(row.kind, f"the recipe has steps.{row.kind} = false")

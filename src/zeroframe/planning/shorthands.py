@@ -12,13 +12,13 @@ from zeroframe.headers.sections import Section
 from zeroframe.headers.words import words_of_options
 from zeroframe.planning.recipe import (
     BiasRecipe,
-    CalibrationsRecipe,
     FramesRecipe,
     MaskRecipe,
     NightRecipe,
     StepsRecipe,
     kind_names,
 )
+from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
 from zeroframe.planning.recipe_fields import key_of_field
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 
 #: What is said of every frame, of how frames are combined, and of the whole.
-_OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order")
+_OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order", "ext", "detector")
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
 _OF_STEPS = ("split_colours", "debayer")
 _OF_ALL = ("compress",)
 #: What shorthands call keys of ``[calibrations]``.
-_OF_CALIBRATIONS = {"calibrations": "folders"}
+_OF_CALIBRATIONS = {"calibrations": "folders", "library": "library"}
 _OF_WORDS = ("kind", "card")
 SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_STEPS, *_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS)
 
@@ -71,7 +71,7 @@ def recipe_for(job: str, recipe: NightRecipe, said: Mapping[str, Any]) -> NightR
     Raises
     ------
     UsageError
-        When a shorthand is not known, or its value cannot be used.
+        As `with_shorthands` does.
 
     Examples
     --------
@@ -112,6 +112,8 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
         if name not in SHORTHANDS:
             raise UsageError(f"{name} is not known{nearest_name(name, SHORTHANDS) or ''}")
     known = {name: value for name, value in said.items() if value is not None}
+    if isinstance(known.get("ext"), int):
+        known["ext"] = str(known["ext"])
     frames = _read(FramesRecipe, known, _OF_FRAMES)
     combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
     for kind in kinds if combined else ():

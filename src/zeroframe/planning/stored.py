@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["StoredFrames", "StoredItem", "stored_frames"]
 
 
+_MADE_AGAIN = "a mask that is made again of its combined frame, which is there"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredItem:
     """A file of a folder of combined frames.
@@ -127,6 +130,7 @@ def stored_frames(
     StoredFrames
     """
     finder = _Finder(frames, recipe, noon_s)
+    there = {one.item.path for one in items}
     order = {row.kind: place for place, row in enumerate(calibration_kinds())}
     known: list[tuple[int, str, StoredItem, StoredFacts]] = []
     masks: list[StoredMask] = []
@@ -138,7 +142,8 @@ def stored_frames(
             continue
         facts = read_stored_facts(item.frame.cards_of(item.frame.image()), item.path.name)
         if facts.is_mask:
-            mask = finder.mask(one)
+            source = str(item.frame.cards_of(item.frame.image()).get("MASKOF") or "")
+            mask = _MADE_AGAIN if item.path.parent / source in there else finder.mask(one)
             if isinstance(mask, StoredMask):
                 masks.append(mask)
             else:
@@ -178,7 +183,7 @@ class _Finder:
         file = StoredFile(one.item.path, one.sha256 or file_mark(one.item.path).sha256, fit.recipe)
         form = fit.forms[0]
         recipes = tuple(each.recipe for each in fit.forms)
-        return StoredMask(one.name, file, recipes, form.shape_yx, form.binning_xy)
+        return StoredMask(one.name, file, recipes, form.shape_yx, form.binning_xy, read_traits(one.item).settings)
 
     def group(self, one: StoredItem, row: CalibrationKind, facts: StoredFacts) -> Group:
         """Return a candidate; where it can be used for nothing, its pixels are not looked at."""
@@ -192,7 +197,9 @@ class _Finder:
         form = fit.forms[0]
         recipes = tuple(each.recipe for each in fit.forms)
         double = decoded_float(self._frames[form][0].layout) == np.float64
-        stored = replace(stored, recipes=recipes, file=replace(file, recipe=fit.recipe, double=double))
+        colours = self._frames[form][0].steps.colours
+        file = replace(file, recipe=fit.recipe, double=double)
+        stored = replace(stored, recipes=recipes, file=file, colours=colours)
         own_unit = traits.unit
         traits = replace(traits, shape_yx=form.shape_yx, binning_xy=form.binning_xy, unit=form.unit)
         trial = self._made(one, row, traits, stored)

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import NoFramesError
 from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.headers.survey import survey, survey_files, tree_files
+from zeroframe.planning.library import read_library
 from zeroframe.planning.stored import StoredItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from zeroframe.planning.library import Library
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["stored_items"]
+__all__ = ["library_of", "stored_items"]
 
 
 def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[StoredItem]:
@@ -45,7 +47,11 @@ def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[Sto
         folder = as_path(text)
         title = _title(folder, taken)
         single = not isinstance(folder, UrlPath) and folder.is_file()
-        found = survey([folder], workers=workers) if single else survey_files(list(tree_files(folder)), workers=workers)
+        words = recipe.all_words
+        if single:
+            found = survey([folder], workers=workers, words=words)
+        else:
+            found = survey_files(list(tree_files(folder)), workers=workers, words=words, within=folder)
         if not found:
             raise NoFramesError(
                 f"{folder}: no FITS file, so no stored calibration frame; give the folder that holds them"
@@ -54,6 +60,12 @@ def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[Sto
             name = title if single else f"{title}/{each.path.relative_to(folder).as_posix()}"
             items.append(StoredItem(name, each))
     return items
+
+
+def library_of(recipe: NightRecipe) -> Library | None:
+    """Return the library that a recipe names, as its index says; None where it names none; raises `NoFramesError`."""
+    name = recipe.calibrations.library
+    return None if name is None else read_library(as_path(name))
 
 
 def _title(folder: Path, taken: set[str]) -> str:

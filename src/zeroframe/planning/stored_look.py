@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.errors import DamagedError
 from zeroframe.fits import read_raw
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.fingerprint import file_mark
@@ -97,7 +98,11 @@ def look_at_stored(file: StoredFile, row: CalibrationKind, *, may_run_to_one: bo
     FrameError
         When it cannot be read.
     """
-    file = replace(file, sha256=file.sha256 or file_mark(file.path).sha256)
+    sha256 = file_mark(file.path).sha256
+    if file.sha256 not in {"", sha256}:
+        reason = "is not the file that the index of its library names"
+        raise DamagedError(file.path, reason, "see zeroframe library verify")
+    file = replace(file, sha256=sha256)
     plane = read_stored(replace(file, sha256="", over_level=False, sigma=None))
     found = measure_frame(plane.data)
     level, noise = found.level_adu, found.noise_adu

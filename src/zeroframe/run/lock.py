@@ -19,7 +19,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from zeroframe.errors import FolderLostError, OutputError, OutputExistsError, ZeroframeWarning
+from zeroframe.errors import FolderBusyError, FolderLostError, OutputError, OutputExistsError, ZeroframeWarning
 from zeroframe.fits.atomic import atomic_file, output_error, write_all
 from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import UrlPath
@@ -100,8 +100,10 @@ def folder_lock(folder: Path) -> Iterator[HeldLock]:
 
     Raises
     ------
+    FolderBusyError
+        When another run holds it.
     OutputError
-        When another run holds it, or the folder may not be written to.
+        When the folder may not be written to.
     """
     path = folder / LOCK_NAME
     if isinstance(folder, UrlPath):
@@ -146,7 +148,7 @@ def _held_by_name(folder: Path, path: Path) -> Iterator[None]:
         if not _has_died(holder):
             reason = f"another run of zeroframe ({holder}) is writing there, or was killed there"
             advice = f"wait until it has ended; if it has been killed, remove {path} and run again"
-            raise OutputError(folder, reason, advice) from error
+            raise FolderBusyError(folder, reason, advice) from error
         _put_holder(path, own, overwrite=Replaceable.of(path) or False)
     except OutputError as error:
         raise OutputError(folder, error.reason, error.advice) from error
@@ -206,7 +208,9 @@ def _opened(folder: Path, path: Path) -> tuple[int, bool]:
             os.close(descriptor)
             who = f" ({holder})" if holder else ""
             reason = f"another run of zeroframe{who} is writing there"
-            raise OutputError(folder, reason, "wait until it has ended, or choose another folder with -o") from error
+            raise FolderBusyError(
+                folder, reason, "wait until it has ended, or choose another folder with -o"
+            ) from error
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 os.close(descriptor)

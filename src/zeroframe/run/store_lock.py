@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import (
+    FolderBusyError,
     FolderLostError,
     FrameError,
     OutputError,
@@ -240,7 +241,7 @@ def store_lock(folder: ObjectStore, name: str) -> Iterator[StoreLock]:
     except OutputExistsError:
         raise
     except OutputError as error:
-        raise OutputError(folder.url, error.reason, error.advice) from error
+        raise type(error)(folder.url, error.reason, error.advice) from error
     lock = StoreLock(folder, name, own)
     try:
         yield lock
@@ -263,7 +264,7 @@ def _take(folder: ObjectStore, name: str, own: Holder) -> None:
         now = _look(folder, name)
         if now is not None and isinstance(now.holder, Holder) and now.holder.token == own.token:
             return
-    raise OutputError(folder.url, "other runs of zeroframe begin there at the same time", "run again in a minute")
+    raise FolderBusyError(folder.url, "other runs of zeroframe begin there at the same time", "run again in a minute")
 
 
 def _put(folder: ObjectStore, name: str, own: Holder) -> None:
@@ -278,7 +279,7 @@ def _is_free(folder: ObjectStore, name: str, found: _Found) -> bool:
     if not isinstance(holder, Holder):
         reason = f"another run of zeroframe ({holder or 'somebody'}) is writing there, or was killed there"
         advice = f"wait until it has ended; if it has been killed, remove {path} and run again"
-        raise OutputError(folder.url, reason, advice)
+        raise FolderBusyError(folder.url, reason, advice)
     dead = holder.is_dead
     if dead is None:
         lease_s = LEASE_BEATS * holder.beat_s
@@ -290,7 +291,7 @@ def _is_free(folder: ObjectStore, name: str, found: _Found) -> bool:
         dead = now == found.file
     if not dead:
         reason = f"another run of zeroframe ({holder}) is writing there"
-        raise OutputError(folder.url, reason, "wait until it has ended, or choose another folder with -o")
+        raise FolderBusyError(folder.url, reason, "wait until it has ended, or choose another folder with -o")
     _LOG.warning("%s: taken over from %s, which is dead", path, holder)
     return True
 

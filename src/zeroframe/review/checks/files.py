@@ -51,7 +51,7 @@ FILES = (
     ),
     Check(
         "ZF504", "A stored calibration frame is doubtful", "warning", "stored",
-        "The level and the noise of a combined frame that exists already (--calibrations) are held against "
+        "The level and the noise of a combined frame that exists already (--calibrations, --library) are held against "
         "its own header, and against the level of the bias, the overscan or the darkest pixels of the night: a dark "
         "whose header says that its bias was subtracted, and whose level says that it was not; a bias that is not of "
         "the level of the night; pixels that are all alike.",

@@ -1,0 +1,128 @@
+"""``zeroframe library``: combined frames that nights take from each other, with an index of what they are."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zeroframe.cli.options import INCOMPLETE, OK, Workers, path_or_url
+from zeroframe.errors import UsageError
+
+if TYPE_CHECKING:
+    from zeroframe.cli.calibrate import NightResources
+    from zeroframe.planning.library import LibraryEntry
+    from zeroframe.planning.recipe import NightRecipe
+
+__all__ = ["add_results", "library_app", "prepare_library"]
+
+library_app = typer.Typer(
+    name="library",
+    no_args_is_help=True,
+    help="Keep combined frames in a library, from which nights take what they lack.",
+)
+_Out = Annotated[
+    Path, typer.Argument(metavar="OUT", parser=path_or_url, help="Folder of results, or of combined frames.")
+]
+_Library = Annotated[Path, typer.Argument(metavar="DIR", parser=path_or_url, help="The library, or its URL (s3://…).")]
+_COLUMNS = ("kind", "exposure", "filter", "temperature", "size", "binning", "night", "frames", "made by", "file")
+
+
+@library_app.command("add", epilog="For example: zeroframe library add OUT library")
+def add(out: _Out, folder: _Library, workers: Workers = None) -> int:
+    """Copy the combined frames of a folder of results into a library."""
+    from zeroframe.cli.console import Screen, plural
+    from zeroframe.run.library import add_to_library
+
+    added = add_to_library(out, folder, workers=workers)
+    screen = Screen()
+    for name in added.new:
+        screen.line(name, "added", "green")
+    if added.known:
+        screen.line(plural(len(added.known), "file"), "there already", "cyan")
+    for said in added.left_out:
+        screen.line(said, "left alone", "yellow")
+    return OK
+
+
+@library_app.command("ls", epilog="For example: zeroframe library ls library")
+def list_library(
+    folder: _Library,
+    json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON, and nothing else.")] = False,
+) -> int:
+    """Show what a library holds, by its index."""
+    from zeroframe.cli.console import Screen
+    from zeroframe.headers.listing import Listing
+    from zeroframe.planning.library import read_library
+
+    library = read_library(folder)
+    if json:
+        sys.stdout.write(json_text.dumps([asdict(each) for each in library.entries], indent=1) + "\n")
+        return OK
+    Screen().listing(Listing(_COLUMNS, tuple(_row(each) for each in library.entries), ()))
+    return OK
+
+
+def _row(entry: LibraryEntry) -> tuple[str | float | None, ...]:
+    traits = entry.traits
+    ny, nx = traits.shape_yx
+    seen = (traits.exposure_s, traits.filter_name, traits.temperature_c)
+    binning = " x ".join(map(str, traits.binning_xy))
+    return (entry.kind, *seen, f"{nx} x {ny}", binning, traits.night, entry.frames, entry.made_by, entry.file)
+
+
+@library_app.command("verify", epilog="For example: zeroframe library verify library")
+def verify(folder: _Library) -> int:
+    """Say which files of a library are missing, have been altered, or do not stand in its index."""
+    from zeroframe.cli.console import Screen, plural
+    from zeroframe.planning.library import read_library
+    from zeroframe.run.library import verify_library
+
+    library = read_library(folder)
+    problems = verify_library(library)
+    screen = Screen()
+    for problem in problems:
+        screen.line(problem, "wrong", "red")
+    if not problems:
+        screen.line(f"{plural(len(library.entries), 'file')} as when they were added.", "verified", "green")
+    return INCOMPLETE if problems else OK
+
+
+def prepare_library(recipe: NightRecipe, *, by_night: bool) -> None:
+    """See to it that results can be added to the library that a recipe names; one that is not there is made, empty."""
+    from zeroframe.fits.store.names import as_path
+    from zeroframe.run.library import begin_library
+
+    if recipe.calibrations.library is None:
+        raise UsageError("--library-add: no library is named; give --library DIR")
+    if by_night:
+        raise UsageError(
+            "--library-add is of one night; with --by-night nights lend each other what they need, and each folder of "
+            "results can be added with zeroframe library add"
+        )
+    begin_library(as_path(recipe.calibrations.library))
+
+
+def add_results(out: Path, recipe: NightRecipe, code: int, means: NightResources) -> int:
+    """Add the combined frames of a run to the library, where all is well; return the exit code for that."""
+    from zeroframe.cli.console import Screen, plural
+    from zeroframe.errors import NoFramesError
+    from zeroframe.fits.store.names import as_path
+    from zeroframe.run.library import add_to_library
+
+    screen, name = Screen(sys.stderr if means.json else None), str(recipe.calibrations.library)
+    if code != OK:
+        screen.line(f"nothing is added to {name}, because not all is well", "library", "yellow")
+        return OK
+    try:
+        added = add_to_library(out, as_path(name), workers=means.workers)
+    except NoFramesError:
+        screen.line(f"nothing to add to {name}: no frame was combined", "library", "cyan")
+        return OK
+    there = f", {len(added.known)} were there already" if added.known else ""
+    screen.line(f"{plural(len(added.new), 'file')} added to {name}{there}", "library", "green")
+    return OK
