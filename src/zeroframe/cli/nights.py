@@ -116,11 +116,7 @@ class _Run:
         if plan is None:
             return
         self.waiting[night.name] = plan
-        for lender in self.nights.lenders(plan, night):
-            if lender.name in self.waiting:
-                self._or_failed(lender, self._lend_part, self.waiting[lender.name], plan)
-            else:
-                self.carry_out(lender)
+        self._carry_out_lenders(night, plan)
         del self.waiting[night.name]
         self.screen.night_begins(night, f"{len(self.told) + 1} of {len(self.nights.calendar.nights)}")
         told = self._or_failed(night, self._one, night, plan, started)
@@ -130,14 +126,23 @@ class _Run:
     def _plan(self, night: Night) -> NightPlan:
         return self.nights.plan(night, mem_limit_bytes=self.means.limit, workers=self.means.workers)
 
-    def _lend_part(self, lender: NightPlan, borrower: NightPlan) -> None:
+    def _carry_out_lenders(self, night: Night, plan: NightPlan) -> None:
+        """See to it that what a plan borrows is made by those whose frames it is made of."""
+        for lender in self.nights.lenders(plan, night):
+            if lender.name in self.waiting:
+                self._or_failed(lender, self._lend_part, lender, plan)
+            else:
+                self.carry_out(lender)
+
+    def _lend_part(self, lender: Night, borrower: NightPlan) -> None:
         """Make what a night lends to another one before its own turn comes."""
         from zeroframe.run.engine import run_night
 
-        part = part_for(lender, borrower)
-        left = self.lending.lend(part)
-        if not left.groups:
+        part = part_for(self.waiting[lender.name], borrower)
+        if not self.lending.lend(part).groups:
             return
+        self._carry_out_lenders(lender, part)
+        left = self.lending.lend(part)
         if self.means.dry_run:
             self.lending.made(part, _there_before(left))
             return
