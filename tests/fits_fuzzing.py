@@ -17,6 +17,7 @@ import shutil
 import sys
 import time
 import traceback
+from collections.abc import Collection
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -86,8 +87,10 @@ def _states(out: Path) -> dict[str, str]:
     return {each["name"]: each["state"] for each in said["this_run"].get("frames", [])}
 
 
-def look(raw: Path, base: Path, number: int, most_seconds: float = math.inf) -> list[str]:
-    """Run every command over a folder of two good frames and another; return what went wrong.
+def look(
+    raw: Path, base: Path, number: int, most_seconds: float = math.inf, only: Collection[str] | None = None
+) -> list[str]:
+    """Run every command, or ``only`` some, over a folder of two good frames and another; return what went wrong.
 
     ``most_seconds`` of the processor are a hang; it is for those who have compiled the kernels before.
     """
@@ -104,6 +107,8 @@ def look(raw: Path, base: Path, number: int, most_seconds: float = math.inf) -> 
         "verify": ("verify", base / "night", "--raw", raw),
     }
     for name, arguments in runs.items():
+        if only is not None and name not in only:
+            continue
         started = time.process_time()  # other work on the machine does not change it
         code, said = _command(*arguments)
         seconds = time.process_time() - started

@@ -403,7 +403,7 @@ class TestCarriedOut:
             if "│ 2" in line
         }
         assert verdicts == dict.fromkeys(["2026-11-10", "2026-11-11", "2026-11-13"], "can begin") | {
-            "2026-11-20": "not all would be well"
+            "2026-11-20": "would lack something"
         }
         [refused] = [line for line in run.out.splitlines() if line.startswith("refused: undated: ")]
         assert refused.endswith("no frame that can be used (no FITS file); give the folder that holds the raw night")

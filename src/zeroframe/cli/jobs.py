@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from zeroframe.fits.formats import Compression
+    from zeroframe.frames.overscan import Fit, LevelMethod
     from zeroframe.headers.sections import Section
     from zeroframe.planning.plan import NightPlan
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.run.outcomes import NightResult
+    from zeroframe.stacks.clipping import ClipSpread
 
 __all__ = ["Job", "Options", "PlanOptions", "bias", "dark", "flat", "night", "plan"]
 
@@ -49,6 +51,10 @@ class PlanOptions(TypedDict, total=False):
     overscan_fit : {'chebyshev', 'legendre', 'spline'}
     overscan_order : int
         How the level of the overscan is taken.
+    ext : str or int
+        The one extension that is read of each file, by number or name (``'SCI,2'`` with its EXTVER).
+    detector : str
+        The one detector that is calibrated, of files that hold several.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
     calibrations : path or list of path
@@ -57,6 +63,8 @@ class PlanOptions(TypedDict, total=False):
         A library of such frames, or its URL, as ``zeroframe library add`` makes it.
     interpolate : bool
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
+    dark_scale : {'exposure', 'fit'}
+        What darks are scaled by: the ratio of exposures, or what fits the hot pixels of each frame best.
     combine : bool
         Whether frames are combined.
     method : {'average', 'median', 'sum'}
@@ -86,17 +94,20 @@ class PlanOptions(TypedDict, total=False):
     camera: str | None
     overscan: str | Section | None
     trim: str | Section | None
-    overscan_method: Literal["auto", "median", "mean", "clipped", "constant"] | None
-    overscan_fit: Literal["chebyshev", "legendre", "spline"] | None
+    overscan_method: LevelMethod | None
+    overscan_fit: Fit | None
     overscan_order: int | None
+    ext: str | int | None
+    detector: str | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     library: str | os.PathLike[str] | None
     interpolate: bool | None
+    dark_scale: Literal["exposure", "fit"] | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None
     clip: float | None
-    clip_spread: Literal["noise", "mad", "std", "ccd"] | None
+    clip_spread: ClipSpread | None
     reject_outliers: bool | None
     compress: Compression | None
     kind: str | Sequence[str] | None

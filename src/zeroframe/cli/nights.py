@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from zeroframe.cli.calibrate import carry_out_plan
+from zeroframe.cli.calibrate import carried_out, carry_out_plan
+from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.failures import file_failure
@@ -29,11 +31,15 @@ __all__ = ["carry_out_nights"]
 T = TypeVar("T")
 
 
-def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, overwrite: bool) -> int:
+def carry_out_nights(
+    job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, overwrite: bool
+) -> int:
     """Plan and carry out every night of a tree or a list; one that fails does not stop the others.
 
     Parameters
     ----------
+    job : str
+        The command: ``'bias'``, ``'dark'``, ``'flat'`` or ``'night'``.
     raw : pathlib.Path
         A folder, or a file that names frames.
     out : pathlib.Path
@@ -65,19 +71,23 @@ def carry_out_nights(raw: Path, out: Path, recipe: NightRecipe, means: NightReso
             raise UnsupportedError(
                 folder, "is not on a disk, which --by-night needs", "give zeroframe night the URL of each night"
             )
-    screen = NightsScreen()
+    screen = NightsScreen(sys.stderr if means.json else None)
     nights = _found(raw, out, recipe, overwrite=overwrite, workers=means.workers)
     screen.calendar(nights.calendar, raw)
     unforeseen: list[Exception] = []
     with executor_of(means.cluster, nights.raw, out) as executor:
-        run = _Run(nights, Lending(out), means, screen, executor, unforeseen)
+        run = _Run(job, nights, Lending(out), means, screen, executor, unforeseen)
         for night in nights.calendar.nights:
             run.carry_out(night)
     told = [run.told[night.name] for night in nights.calendar.nights]
+    documents = [run.documents[night.name] for night in nights.calendar.nights]
     screen.summary(told, out, dry_run=means.dry_run)
     if unforeseen:
         raise unforeseen[0]
-    return _code_of(told)
+    code = _code_of(told)
+    if means.json:
+        print_json(document_of(job, code, raw=str(raw), out=str(out), nights=documents))
+    return code
 
 
 def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, workers: int | None) -> NightSeries:
@@ -91,8 +101,9 @@ def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, worker
 
 @dataclass
 class _Run:
-    """Carries out nights, those first that lend to others; keeps a line of each for the summary."""
+    """Carries out nights, those first that lend to others; keeps a line of each for the summary, and a document."""
 
+    job: str
     nights: NightSeries
     lending: Lending
     means: NightResources
@@ -100,6 +111,7 @@ class _Run:
     executor: Executor | None
     unforeseen: list[Exception]
     told: dict[str, Told] = field(default_factory=dict)
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     waiting: dict[str, NightPlan] = field(default_factory=dict)
 
@@ -159,14 +171,18 @@ class _Run:
 
     def _one(self, night: Night, whole: NightPlan, started: float) -> Told:
         from zeroframe.cli.console_nights import Told
+        from zeroframe.run.outcomes import NightResult
 
         plan = self.lending.lend(whole)
-        code, result = carry_out_plan(plan, self.means, self.screen, self.executor)
+        code, ended = carry_out_plan(plan, self.means, self.screen, self.executor)
+        document = {"document": carried_out(self.job, plan, ended, code)} if self.means.json else {}
+        result = ended if isinstance(ended, NightResult) else None
         if result is None:  # of a dry run: what is there from before
             there = _there_before(plan)
         else:
             there = {each.group.name: each.combined.frames for each in result.groups if each.combined.is_there}
         self.lending.made(whole, there)
+        self.documents[night.name] = {"night": night.name, "exit_code": code, **document}
         return Told.of_night(night, plan, result, code, time.perf_counter() - started)
 
     def _or_failed(self, night: Night, do: Callable[..., T], *arguments: object) -> T | None:
@@ -183,7 +199,9 @@ class _Run:
             known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
             self.screen.night_failed(night, known)
             foreseen = isinstance(error, ZeroframeError | MemoryError | OSError)
-            self.told[night.name] = Told.of_failure(night, str(known), REFUSED if foreseen else UNFORESEEN)
+            code = REFUSED if foreseen else UNFORESEEN
+            self.told[night.name] = Told.of_failure(night, str(known), code)
+            self.documents[night.name] = {"night": night.name, "exit_code": code, "problem": str(known)}
             if not foreseen:
                 self.unforeseen.append(error)
             return None

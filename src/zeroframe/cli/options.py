@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
+    from zeroframe.headers.words import Words
+
 __all__ = [
     "COMBINE",
     "INCOMPLETE",
@@ -39,7 +41,10 @@ __all__ = [
     "ClipAsked",
     "Cluster",
     "CompressAsked",
+    "DarkScaling",
+    "DetectorAsked",
     "DryRun",
+    "Ext",
     "IgnoreChecksums",
     "Interpolate",
     "Json",
@@ -71,6 +76,7 @@ __all__ = [
     "local_path",
     "path_or_url",
     "section_of",
+    "taught_words",
 ]
 
 #: 0, all was made and is well; 1, something was not made or is likely wrong; 2, nothing was done; 3, an error of ours.
@@ -126,15 +132,26 @@ Overscan = Annotated[str | None, typer.Option(metavar="SECTION", help="As \\[205
 Trim = Annotated[
     str | None, typer.Option(metavar="SECTION", help="What is kept, as \\[1:2048,:].", rich_help_panel=SUBTRACT)
 ]
+# words that `zeroframe.frames` knows are checked there, with all that it knows: to have them here would import numpy
 OverscanMethod = Annotated[
-    Literal["auto", "median", "mean", "clipped", "constant"] | None,
+    str | None,
     typer.Option(
         metavar="HOW", help="Level of each row: auto, median, mean, clipped (mean), constant.", rich_help_panel=SUBTRACT
     ),
 ]
 OverscanFit = Annotated[
-    Literal["chebyshev", "legendre", "spline"] | None,
+    str | None,
     typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=SUBTRACT),
+]
+Ext = Annotated[
+    str | None,
+    typer.Option("--ext", metavar="EXT", help="Read this extension only: 2, SCI or SCI,2.", rich_help_panel=SUBTRACT),
+]
+DetectorAsked = Annotated[
+    str | None,
+    typer.Option(
+        "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
+    ),
 ]
 OwnMask = Annotated[
     str | None,
@@ -174,6 +191,13 @@ CalibrationsAsked = Annotated[
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip
+DarkScaling = Annotated[
+    Literal["exposure", "fit"] | None,
+    typer.Option(
+        "--dark-scale", metavar="HOW", help="Darks scaled by exposure, or by a fit to hot pixels: exposure, fit.",
+        rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
 LibraryAsked = Annotated[
     Path | None,
     typer.Option(
@@ -204,7 +228,7 @@ _SPREADS = (
     "deviation, as IRAF's sigclip; ccd: that noise alone, as IRAF's ccdclip."
 )
 Spread = Annotated[
-    Literal["noise", "mad", "std", "ccd"],
+    str,
     typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
 ]
 RejectOutliers = Annotated[
@@ -227,7 +251,7 @@ ClipAsked = Annotated[
     ),
 ]
 SpreadAsked = Annotated[
-    Literal["noise", "mad", "std", "ccd"] | None,
+    str | None,
     typer.Option("--clip-spread", metavar="HOW", help=_SPREADS, rich_help_panel=COMBINE),
 ]
 RejectAsked = Annotated[
@@ -286,6 +310,15 @@ def section_of(text: str | None, option: str) -> Section | None:
         return None if text is None else Section.parse(text)
     except SectionError as error:
         raise SectionError(f"{option}: {error}") from error
+
+
+def taught_words(camera: str | None, kinds: list[str] | None, cards: list[str] | None) -> Words:
+    """Return what ``--kind``, ``--card`` and the file of a camera teach; raises `UsageError` and `CameraError`."""
+    from zeroframe.headers.cameras import load_camera
+    from zeroframe.headers.words import words_of_options
+
+    taught = words_of_options(kinds or (), cards or ())
+    return taught if camera is None else taught.before(load_camera(camera).words)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.fits.astropy_fits import astropy_fits
+
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
@@ -326,9 +328,8 @@ class Cards(Mapping[str, CardValue]):
         >>> Cards(b"BSCALE  = +1.000e+000".ljust(80) + b"END".ljust(80)).to_header()["BSCALE"]
         1.0
         """
-        from astropy.io.fits import Header
-
-        return Header.fromstring("".join(self.valid_lines()))
+        header: Header = astropy_fits().Header.fromstring("".join(self.valid_lines()))
+        return header
 
     def _name(self, keyword: str) -> str | None:
         """Return the keyword as it is kept, or None when there is no such card."""
@@ -447,8 +448,7 @@ def _continues(card: str) -> bool:
 
 def _rewritten(card: str, value: CardValue) -> str:
     """Return a valid card, or several with CONTINUE, with the keyword of `card` and this value."""
-    from astropy.io.fits import Card
-
+    Card = astropy_fits().Card  # noqa: N806 -- a class
     printable = _UNPRINTABLE.sub("?", card)
     keyword = printable[:8].rstrip().upper()
     if keyword in ("COMMENT", "HISTORY", ""):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from zeroframe.errors import UsageError
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_mean_std, quantisation_step
+from zeroframe.headers.detectors import OverscanMethod
 from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.kernels.stack import AVERAGE, MAD_TO_SIGMA, MEDIAN, NO_LIMITS, stack_ordered
 from zeroframe.kernels.strips import column_sums, line_sums
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LEVEL_METHODS", "LevelMethod", "LineLevels", "line_levels", "pixel_noise"]
 
-LevelMethod = Literal["auto", "median", "mean", "clipped", "constant"]
+#: Whose words a camera's profile may hold, so that they stand there.
+LevelMethod = OverscanMethod
 LEVEL_METHODS: tuple[LevelMethod, ...] = get_args(LevelMethod)
 
 _CLIP_AT_3 = NO_LIMITS._replace(sigma_low=3.0, sigma_high=3.0, iterations=3)

@@ -23,7 +23,7 @@ from zeroframe.headers.card_numbers import (
 )
 from zeroframe.headers.card_reader import CardReader, Noted, whole_number
 from zeroframe.headers.colours import COLOUR_SETTING, ColourPattern, read_colours
-from zeroframe.headers.kind_words import contradiction, read_flat_light, read_kind
+from zeroframe.headers.kind_words import NOTHING_SAID, contradiction, read_done, read_flat_light, read_kind
 from zeroframe.headers.moments import Moment, read_date
 from zeroframe.headers.sections import Section
 from zeroframe.headers.set_up import read_binning, read_filter, read_optics, read_settings
@@ -93,6 +93,8 @@ class FrameFacts:
         How the sensor was read, and what the light went through beside the filter, by sort and as written.
     angles : tuple of (str, float)
         Angles of gratings in degrees, and central wavelengths, by sort.
+    done : tuple of (str, str)
+        Calibrations that another program has done already, and the cards that say so.
     """
 
     kind: Kind | None
@@ -129,6 +131,12 @@ class FrameFacts:
     settings: tuple[tuple[str, str], ...] = ()
     optics: tuple[tuple[str, str], ...] = ()
     angles: tuple[tuple[str, float], ...] = ()
+    done: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def kind_is_silent(self) -> bool:
+        """Whether no word says what the frame is for, not even one that is not known."""
+        return self.kind is None and self.kind_reason == NOTHING_SAID and self.exposure_s is not None
 
     @property
     def saturation_may_be_maximum(self) -> bool:
@@ -233,6 +241,7 @@ def noted_facts(
         settings=(*read_settings(reader, gain), *pattern),
         optics=optics,
         angles=angles,
+        done=read_done(reader),
     )
     return facts, tuple(reader.noted)
 

@@ -130,8 +130,12 @@ def _filter_beyond(reader: CardReader, table: Mapping[str, Any]) -> tuple[str | 
     if not any(isinstance(reader.value(keyword), str) for keyword in found):
         found += [keyword for keyword in reader.commented(table["comment"]) if keyword not in known]
     said = [(keyword, text) for keyword, text in reader.texts(found) if isinstance(reader.value(keyword), str)]
-    said = said or list(reader.texts([*found, *reader.like(table["places"])]))[:1]
-    said = [(keyword, text) for keyword, text in said if len(text) < 40 and not text.endswith((".fits", ".fit"))]
+    said = said or list(reader.texts(reader.like(table["places"])))[:1]
+    said = [
+        (keyword, text)
+        for keyword, text in said
+        if len(text) < 40 and "wheel" not in text.casefold() and not text.endswith((".fits", ".fit"))
+    ]
     if not said:
         return None
     named = _named(reader, "filter", said)

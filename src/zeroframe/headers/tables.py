@@ -7,7 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["dialect_tables", "known_words"]
+__all__ = ["all_words", "dialect_tables", "known_words"]
+
+_LONGEST_WORD = 40
 
 
 @cache
@@ -27,3 +29,25 @@ def known_words() -> frozenset[str]:
     lists = [tables[name]["cards"] for name in facts if isinstance(tables[name], dict) and "cards" in tables[name]]
     sections = [words for words in tables["section"].values() if isinstance(words, list)]
     return frozenset(word for words in (*lists, *sections) for word in words)
+
+
+@cache
+def all_words() -> frozenset[str]:
+    """Return every keyword that stands in the tables, whatever it is asked for."""
+    found: set[str] = set()
+    for table in dialect_tables().values():
+        _gather(table, found)
+    return frozenset(found)
+
+
+def _gather(value: object, found: set[str]) -> None:
+    if isinstance(value, str):
+        if value.isupper() and len(value) < _LONGEST_WORD:
+            found.add(value)
+    elif isinstance(value, list):
+        for each in value:
+            _gather(each, found)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            _gather(name, found)
+            _gather(each, found)

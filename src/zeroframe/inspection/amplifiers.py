@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.samples import FrameSample
     from zeroframe.inspection.sources import Source
 
-__all__ = ["LookedAt", "amplifier_box", "look_at_amplifiers"]
+__all__ = ["LookedAt", "amplifier_box", "by_detector", "look_at_amplifiers"]
 
 #: By this fraction a stated read noise may differ from the one that is measured without being spoken of.
 _NOISE_DIFFERS = 0.1
@@ -72,6 +72,15 @@ class LookedAt:
     inspections: tuple[OverscanInspection, ...]
     boxes: tuple[Section, ...]
     remarks: tuple[str, ...]
+
+
+def by_detector(items: Sequence[RawFrame]) -> list[list[RawFrame]]:
+    """Return frames of files that several amplifiers read, those of one detector and camera together."""
+    groups: dict[object, list[RawFrame]] = {}
+    for item in items:
+        if item.found is not None and item.problem is None and item.facts is not None and not item.facts.combined:
+            groups.setdefault((item.form[:3], item.found.geometry, item.facts.instrument), []).append(item)
+    return list(groups.values())
 
 
 def amplifier_box(amplifier: Amplifier, others: Sequence[Amplifier], shape_yx: tuple[int, int]) -> Section:

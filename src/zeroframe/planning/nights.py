@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import OutputError
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.part_paths import file_of
+from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
-from zeroframe.headers.survey import survey, tree_files
+from zeroframe.headers.survey import of_detector, survey, tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
-from zeroframe.planning.detect import look_at_detectors, look_at_pixels
+from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.stored_folders import library_of, stored_items
@@ -138,8 +139,16 @@ class NightSeries:
         return [other for other in self.calendar.nights if not borrowed.isdisjoint(other.files)] if borrowed else []
 
     def _survey(self, paths: Sequence[Path], workers: int | None) -> list[RawFrame]:
-        within = None if self.listed else self.raw
-        return survey(paths, workers=workers, words=self.recipe.all_words, within=within)
+        within, frames = None if self.listed else self.raw, self.recipe.frames
+        found = survey(
+            paths,
+            workers=workers,
+            ext=as_extension(frames.ext),
+            camera=camera_with_extensions(self.recipe),
+            words=self.recipe.all_words,
+            within=within,
+        )
+        return of_detector(found, frames.detector)
 
     def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[RawFrame]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""

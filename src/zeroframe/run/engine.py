@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -59,18 +60,12 @@ def run_night(
 
     Parameters
     ----------
-    plan : NightPlan
-        What is to be done.
-    mem_limit_bytes : int, optional
-        By default half of the memory that is available.
-    workers : int, optional
-        How many threads; by default as many as there are cores.
+    plan, mem_limit_bytes, workers
+        As for `zeroframe.run.session.begin_night`.
     progress : callable, optional
         Called with what is being done and the fraction done so far, from any thread.
-    check : bool
-        Hash raw frames whose results are there, whatever their times say.
-    check_sums : bool
-        Whether a raw frame whose data have not the sum that its header gives is refused.
+    check, check_sums
+        As for `zeroframe.run.session.begin_night`.
     executor : concurrent.futures.Executor, optional
         Where frames, combined frames and masks are made, instead of on threads here: a `ProcessPoolExecutor`, or that
         of a Dask cluster (see `zeroframe.run.dask.on_cluster`). Its processes see all files under the same names, so
@@ -144,6 +139,7 @@ class _Run:
 
     def carry_out(self) -> NightResult:
         """Do everything, each from a thread."""
+        _import_what_threads_need(self._plan)
         run_tasks(self._tasks(), self._backend.tasks_at_once, self._backend.give_up)
         return self._result()
 
@@ -280,6 +276,22 @@ class _Run:
         else:
             self._masks[job.name], self._keys[job.name] = made, key
         log_outcome(job.target, self._masks[job.name].state, self._masks[job.name].reason)
+
+
+def _import_what_threads_need(plan: NightPlan) -> None:
+    """Import here what frames, masks and combinations import when they first need it.
+
+    Modules that two threads import at the same time may be seen by one of them before they are whole.
+    """
+    wanted = ["isal.igzip_lib", "numpy.fft", "numpy.random"]
+    if plan.masks:
+        wanted.append("zeroframe.run.mask")
+    if any(frame.steps.cosmic_rays != "none" for frame in plan.science):
+        wanted += ["zeroframe.frames.cosmic_rays", "zeroframe.kernels.lacosmic"]
+    if any(frame.compress == "rice" for frame in plan.frames):
+        wanted += ["astropy.io.fits", "numpy.rec", "zeroframe.kernels.rice"]
+    for name in wanted:
+        import_module(name)
 
 
 def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Backend:

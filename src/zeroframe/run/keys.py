@@ -74,6 +74,8 @@ _MAKERS = (
     "stacks/noise.py",
     "stacks/pooled.py",
     "stacks/pooled_noise.py",
+    "stacks/rejecting.py",
+    "stacks/rejections.py",
     "stacks/spool.py",
     "stacks/stack.py",
     "headers/card_numbers.py",

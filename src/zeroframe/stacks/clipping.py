@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from zeroframe.errors import UsageError
+from zeroframe.errors import UsageError, nearest_name
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
 from zeroframe.kernels.stack import MAD_TO_SIGMA
@@ -35,6 +35,7 @@ __all__ = [
     "Clipping",
     "NoiseFloor",
     "clip_spec",
+    "clip_spread_of",
     "gaussian_rate",
     "noise_floor",
     "with_floor",
@@ -139,6 +140,22 @@ class Clipping:
             int(np.count_nonzero(flat[start : start + _PIECE] < frames)) for start in range(0, flat.size, _PIECE)
         )
         return replace(self, values=values, masked=tuple(masked), rejected=rejected, pixels=touched)
+
+
+def clip_spread_of(word: str) -> ClipSpread:
+    """Return a word of `CLIP_SPREADS`; raise `UsageError` for another one.
+
+    Examples
+    --------
+    >>> clip_spread_of("mda")
+    Traceback (most recent call last):
+    zeroframe.errors.UsageError: --clip-spread is 'mda', not one of noise, mad, std, ccd; did you mean 'mad'?
+    """
+    for known in CLIP_SPREADS:
+        if known == word:
+            return known
+    words = ", ".join(CLIP_SPREADS)
+    raise UsageError(f"--clip-spread is {word!r}, not one of {words}{nearest_name(word, CLIP_SPREADS)}")
 
 
 def clip_spec(method: Method, clip: float, spread: ClipSpread = "noise") -> CombineSpec:

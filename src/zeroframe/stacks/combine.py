@@ -26,11 +26,11 @@ from zeroframe.kernels.stack import (
     Limits,
     stack_average,
     stack_ordered,
-    stack_reject,
 )
 from zeroframe.kernels.stack_weighted import stack_weighted
 from zeroframe.memory import default_limit_bytes
-from zeroframe.stacks.functions import Statistic, apply_statistic, quiet_about_empty_pixels, reject_beyond, weighted
+from zeroframe.stacks.functions import Statistic, apply_statistic, quiet_about_empty_pixels, weighted
+from zeroframe.stacks.rejecting import reject_in_tile
 from zeroframe.workers import map_threads, worker_count
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.stacks.pooled_noise import PooledNoise
+    from zeroframe.stacks.rejections import Scheme
     from zeroframe.stacks.stack import Stack
 
 __all__ = [
@@ -48,7 +49,6 @@ __all__ = [
     "Combined",
     "Method",
     "Rejection",
-    "clip_by_callables",
     "combine_stack",
     "require_room",
 ]
@@ -96,6 +96,10 @@ class Rejection:
         Photon noise that is added to the floor in squares: the center times this (1 / gain, for gain in e-/ADU).
     photon_from_adu : float
         What the center counts from for that: a level at which the floor holds all noise.
+    scheme : Scheme, optional
+        A rejection of another program, in place of clipping; see `zeroframe.stacks.rejections`.
+    grow : float
+        Of a frame, what lies within so many pixels of a rejected one is rejected, too.
 
     Raises
     ------
@@ -120,11 +124,13 @@ class Rejection:
     floor_adu: float = 0.0
     photon_adu: float = 0.0
     photon_from_adu: float = 0.0
+    scheme: Scheme | None = None
+    grow: float = 0.0
 
     def __post_init__(self) -> None:
         _check_statistic("center", self.center, CENTERS)
         _check_statistic("spread", self.spread, (*SPREADS, "floor"))
-        for name in ("drop_low", "drop_high", "floor_adu", "photon_adu"):
+        for name in ("drop_low", "drop_high", "floor_adu", "photon_adu", "grow"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} is {getattr(self, name)!r}; it must be a number that is not negative")
         for name in ("value_low", "value_high", "sigma_low", "sigma_high"):
@@ -133,6 +139,8 @@ class Rejection:
                 raise UsageError(f"{name} is {value!r}; it must be a number, or None")
         if self.spread == "floor" and self.clips and not (self.floor_adu or self.photon_adu):
             raise UsageError("a spread of 'floor' needs floor_adu or photon_adu; without them every value is rejected")
+        if self.scheme is not None and self.clips:
+            raise UsageError(f"{self.scheme.name} takes the place of clipping; give one of them")
         if self.iterations < 1:
             raise UsageError(f"iterations is {self.iterations!r}; it must be 1 or more")
 
@@ -144,12 +152,36 @@ class Rejection:
     @property
     def is_none(self) -> bool:
         """Whether nothing is rejected at all."""
-        return not (self.clips or self.drop_low or self.drop_high) and self.value_low is self.value_high is None
+        nothing = not (self.clips or self.drop_low or self.drop_high) and self.scheme is None
+        return nothing and self.value_low is self.value_high is None
 
     @property
     def by_callable(self) -> bool:
         """Whether center or spread is a function of the caller's own."""
         return self.clips and (callable(self.center) or callable(self.spread))
+
+    @property
+    def in_numpy(self) -> bool:
+        """Whether anything is rejected outside of the kernels."""
+        return self.by_callable or self.scheme is not None or self.grow > 0
+
+    def in_words(self) -> str:
+        """Say it in a sentence, for people.
+
+        Examples
+        --------
+        >>> Rejection(sigma_low=5, sigma_high=5).in_words()
+        '5-sigma clipping about the median; sigma from the MAD'
+        """
+        if not self.clips or self.in_numpy or self.drop_low or self.drop_high or self.iterations > 1:
+            return self.describe()
+        low, high = (None if each is None else abs(each) for each in (self.sigma_low, self.sigma_high))
+        reach = f"{low:g}" if low == high and low is not None else f"-{low or 0:g} to +{high or 0:g}"
+        sigma = {"mad_std": "sigma from the MAD", "std": "sigma is the standard deviation", "floor": "sigma"}
+        least = ", at least" if self.spread != "floor" else ""
+        floor = f"{least} {self.floor_adu:.3g} ADU" if self.floor_adu else ""
+        light = ", and more with the light" if self.photon_adu else ""
+        return f"{reach}-sigma clipping about the {self.center}; {sigma.get(str(self.spread), 'sigma')}{floor}{light}"
 
     def describe(self) -> str:
         """Say it in a few words, for headers and reports.
@@ -174,6 +206,10 @@ class Rejection:
                 words.append(f"floor {self.floor_adu:.4g}{photon}")
             if self.iterations > 1:
                 words.append(f"x{self.iterations}")
+        if self.scheme is not None:
+            words.append(self.scheme.describe())
+        if self.grow:
+            words.append(f"grow {self.grow:g}")
         return " ".join(words) or "none"
 
     def limits(self) -> Limits:
@@ -284,6 +320,7 @@ def combine_stack(
     spec: CombineSpec,
     *,
     factors: NDArray[np.float64] | None = None,
+    offsets: NDArray[np.float64] | None = None,
     weights: NDArray[Any] | None = None,
     dtype: np.dtype[Any] | None = None,
     mem_limit_bytes: int | None = None,
@@ -303,6 +340,8 @@ def combine_stack(
         How.
     factors : ndarray of float64, shape (frames,), optional
         Each frame is multiplied by its factor before anything is rejected.
+    offsets : ndarray of float64, shape (frames,), optional
+        What is added to each frame before it is multiplied.
     weights : ndarray of float, shape (frames,) or (frames, ny, nx), optional
         For averages and sums. A value of weight zero is masked.
     dtype : dtype, optional
@@ -346,27 +385,33 @@ def combine_stack(
         raise UsageError(f"variances of {len(spec.variances)} frames are for an average of as many, without weights")
     scale = _checked_factors(factors, frames)
     _check_weights(weights, spec, (frames, *shape))
-    in_numpy = weights is not None or spec.rejection.by_callable or spec.uncertainty is not None
+    in_numpy = weights is not None or spec.rejection.in_numpy or spec.uncertainty is not None
+    if spec.rejection.in_numpy and spec.variances is not None:
+        raise UsageError("frames of unequal noise are clipped by kernels; leave the variances out")
+    halo = math.floor(spec.rejection.grow)  # rows beside a tile whose rejected pixels reach into it
     threads = worker_count(workers)
     limit = default_limit_bytes() if mem_limit_bytes is None else mem_limit_bytes
     rows, threads = _tile_rows(frames, shape, kind, limit, threads, copies=_NUMPY_COPIES if in_numpy else 1)
     result = Combined(empty(shape, kind), empty(shape, kind), empty(shape, np.uint16))
     buffers: SimpleQueue[NDArray[Any]] = SimpleQueue()
     for _ in range(threads):
-        buffers.put(empty((frames, rows, shape[1]), kind))
+        buffers.put(empty((frames, min(rows + 2 * halo, shape[0]), shape[1]), kind))
     starts = range(0, shape[0], rows)
     told = _Progress(progress, len(starts))
 
     def one_tile(start: int) -> None:
         band = slice(start, min(start + rows, shape[0]))
-        height = band.stop - band.start
+        seen = slice(max(band.start - halo, 0), min(band.stop + halo, shape[0]))
+        height = seen.stop - seen.start
         buffer = buffers.get()
         try:
             tile = buffer.reshape(-1)[: frames * height * shape[1]].reshape(frames, height, shape[1])
             for index in range(frames):
-                stack.read_rows(index, band, tile[index])
-            band_weights = weights if weights is None or weights.ndim == 1 else weights[:, band]
-            _combine_tile(tile, spec, scale, band_weights, result, band)
+                stack.read_rows(index, seen, tile[index])
+                if offsets is not None:
+                    tile[index] += tile.dtype.type(offsets[index])
+            band_weights = weights if weights is None or weights.ndim == 1 else weights[:, seen]
+            _combine_tile(tile, spec, scale, band_weights, result, band, above=band.start - seen.start)
         finally:
             buffers.put(buffer)
         told.one_more()
@@ -487,21 +532,25 @@ def _combine_tile(
     weights: NDArray[Any] | None,
     result: Combined,
     band: slice,
+    *,
+    above: int = 0,
 ) -> None:
-    """Combine one tile, which is used up, into its rows of the result."""
+    """Combine one tile, which is used up, into its rows of the result; ``above`` and below there may be others."""
     frames = tile.shape[0]
     flat = tile.reshape(frames, -1)
     pairs = sorting_pairs(frames)
     limits = spec.rejection.limits()
     statistic = _STATISTICS[spec.method]
     plain = spec.rejection.is_none
-    if weights is not None or spec.rejection.by_callable or spec.uncertainty is not None:
+    if weights is not None or spec.rejection.in_numpy or spec.uncertainty is not None:
         if weights is not None:
             unused = weights == 0 if weights.ndim == tile.ndim else (weights == 0)[:, None, None]
             tile[np.broadcast_to(unused, tile.shape)] = np.nan
-        stack_reject(flat, factors, pairs, limits)
-        if spec.rejection.by_callable:
-            clip_by_callables(tile, spec.rejection)
+        reject_in_tile(tile, spec.rejection, factors, pairs)
+        inner = slice(above, above + band.stop - band.start)
+        tile = np.ascontiguousarray(tile[:, inner])
+        flat = tile.reshape(frames, -1)
+        weights = weights if weights is None or weights.ndim == 1 else weights[:, inner]
         factors, limits, plain = np.ones(frames), NO_LIMITS, True
     rows = (result.data[band], result.uncertainty[band], result.counts[band])
     data, error, counts = (part.reshape(-1) for part in rows)
@@ -520,24 +569,3 @@ def _combine_tile(
             rows[1][:] = found * root if spec.method == "sum" else found / root
     if spec.pooled is not None:
         spec.pooled.apply(spec.method, frames, data, error, counts)
-
-
-def clip_by_callables(tile: NDArray[Any], rejection: Rejection) -> None:
-    """Clip in place where the center or the spread is a function of the caller's own.
-
-    Parameters
-    ----------
-    tile : ndarray, shape (frames, rows, nx)
-        NaN where masked; what is rejected becomes NaN.
-    rejection : Rejection
-        Its limits of value and number are not looked at: `stack_reject` has applied them.
-    """
-    for _ in range(rejection.iterations):
-        center = apply_statistic(rejection.center, tile)
-        spread = 0.0 if rejection.spread == "floor" else apply_statistic(rejection.spread, tile)
-        photons = np.fmax(center, 0.0) * rejection.photon_adu
-        spread = np.fmax(spread, np.sqrt(rejection.floor_adu**2 + photons))
-        low = -np.inf if rejection.sigma_low is None else center - abs(rejection.sigma_low) * spread
-        high = np.inf if rejection.sigma_high is None else center + abs(rejection.sigma_high) * spread
-        if not reject_beyond(tile, low, high):
-            return

@@ -100,10 +100,8 @@ def pooled_noise(
         The fraction of good values that are rejected, where it is known.
     factors : sequence of float, optional
         What each frame is multiplied by.
-    workers : int, optional
-        How many threads.
-    empty : callable, optional
-        Makes arrays, as `numpy.empty` does.
+    workers, empty
+        As for `zeroframe.stacks.noise.frame_noise`.
 
     Returns
     -------

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, get_args
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from zeroframe.fits import scan
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.precision import float_dtype
 from zeroframe.fits.store.names import as_path
+from zeroframe.headers.extensions import part_of
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.memory import default_limit_bytes, parse_size
@@ -39,6 +40,8 @@ from zeroframe.verbs.exceptions import (
     UnlikeFrameUnitsError,
     as_python_says,
 )
+from zeroframe.verbs.levels import scale_factors, zero_offsets
+from zeroframe.verbs.rejections import NamedRejection, with_named
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -79,6 +82,13 @@ class ReaderWords(TypedDict, total=False):
     ignore_missing_simple: bool
     output_verify: str
     signma_clip_dev_func: Statistic
+
+
+def _with_extension(frames: list[Any], ext: int | str | tuple[str, int] | None) -> list[Any]:
+    """Return paths that lead to one extension of each file; other frames as they are."""
+    if ext is None:
+        return frames
+    return [part_of(as_path(one), ext) if isinstance(one, (str, os.PathLike)) else one for one in frames]
 
 
 def _frame_list(img_list: object) -> list[Any]:
@@ -208,40 +218,6 @@ def _stack_of_paths(
     return stack, scanned[0].cards.to_header(), units[stated[0]]
 
 
-def _scale_factors(scale: object, stack: Stack) -> NDArray[np.float64] | None:
-    """One factor for each frame, from a list or from a function of the frame's pixels."""
-    if scale is None:
-        return None
-    frames = len(stack.names)
-    if callable(scale):
-        factors = np.array([_factor_of_frame(scale, stack, index) for index in range(frames)])
-    else:
-        factors = np.atleast_1d(np.asarray(scale, dtype=np.float64))
-    if factors.shape != (frames,):
-        raise UsageError(f"scale has {factors.size} values for {frames} frames; give one for each, or a function")
-    for name, factor in zip(stack.names, factors, strict=True):
-        if not np.isfinite(factor):
-            raise UsageError(f"the scale factor of {name} is {factor}; every frame needs a finite number")
-    return factors
-
-
-def _factor_of_frame(scale: Callable[..., Any], stack: Stack, index: int) -> float:
-    """Call a scale function with an array, masked where pixels are.
-
-    Under the mask stands the median of the frame: numpy's own median does not look at masks, and copies of the median
-    do not move it. Its remark that it does not look is silenced for that reason.
-    """
-    pixels = np.empty(stack.shape_yx, stack.dtype)
-    stack.read_rows(index, slice(0, stack.shape_yx[0]), pixels)
-    mask = ~np.isfinite(pixels)
-    if not mask.any():
-        return float(scale(pixels))
-    pixels[mask] = np.median(pixels[~mask]) if not mask.all() else np.nan
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Warning: 'partition' will ignore the 'mask'", UserWarning)
-        return float(scale(np.ma.MaskedArray(pixels, mask)))
-
-
 def to_ccd(combined: Combined, unit: Unit, meta: Any, *, wcs: Any = None) -> CCDData:  # noqa: ANN401
     """Return a combined frame as CCDData with uncertainty, mask, and in ``flags`` how many frames each pixel used."""
     from astropy.nddata import CCDData, StdDevUncertainty
@@ -263,7 +239,7 @@ def combine(
     output_file: str | os.PathLike[str] | None = None,
     method: Method = "average",
     weights: ArrayLike | None = None,
-    scale: Callable[..., Any] | ArrayLike | None = None,
+    scale: Callable[..., Any] | ArrayLike | Literal["mean", "median"] | None = None,
     mem_limit: float | str | None = None,
     clip_extrema: bool = False,  # noqa: FBT001 -- ccdproc's arguments, which the notebooks use
     nlow: int = 1,
@@ -281,8 +257,17 @@ def combine(
     overwrite_output: bool = False,  # noqa: FBT001
     *,
     unit: str | Unit | None = None,
+    ext: int | str | tuple[str, int] | None = None,
     sigma_clip_iterations: int = 1,
     sigma_clip_floor: float = 0.0,
+    reject: NamedRejection | None = None,
+    readnoise: float | None = None,
+    gain: float | None = None,
+    pclip: float = -0.5,
+    outliers: float = 0.3,
+    significance: float = 0.05,
+    grow: float = 0.0,
+    zero: Callable[..., Any] | ArrayLike | Literal["mean", "median"] | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
     **words: Unpack[ReaderWords],
@@ -302,7 +287,8 @@ def combine(
         Of shape (frames,) or (frames, ny, nx), for averages and sums. A value of weight zero is masked.
     scale : array_like or callable, optional
         A factor for each frame, or a function that computes it from the pixels: an array, a masked one where pixels
-        are masked. Frames are scaled before anything is rejected.
+        are masked. ``'mean'`` and ``'median'`` give all frames that level of the first. Frames are scaled before
+        anything is rejected.
     mem_limit : float or str, optional
         Bytes, or a text such as ``'2G'``; by default half of what is available. Where it does not hold the result and a
         few rows of all frames, the result comes on top of it.
@@ -327,6 +313,8 @@ def combine(
         Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
     unit : str or Unit, optional
         Unit of the files; overrides BUNIT.
+    ext : int, str or (str, int), optional
+        The one extension that is read of each file: its number, its name, or name and EXTVER.
     hdu, hdu_mask, hdu_uncertainty, hdu_flags, key_uncertainty_type, memmap, mode, uint, output_verify, ignore_blank
         Of `astropy.nddata.fits_ccddata_reader`, as keywords. With any of them all files are read into the memory by
         astropy, each as it says.
@@ -334,6 +322,18 @@ def combine(
         How often clipping is repeated at most.
     sigma_clip_floor : float
         The spread is never taken as smaller than this (a read noise).
+    reject : {'ccdclip', 'crreject', 'avsigclip', 'pclip', 'winsorised', 'gesd'}, optional
+        A rejection of IRAF or Siril in place of ``sigma_clip``, with its two thresholds; see docs/rejections.md.
+    readnoise, gain : float, optional
+        In electrons and electrons per ADU, of ``ccdclip`` and ``crreject``.
+    pclip : float
+        Of ``pclip``: which value tells the width, counted from the median.
+    outliers, significance : float
+        Of ``gesd``: the largest fraction that may be rejected; how often a value is where all are good.
+    grow : float
+        Of a frame, what lies within so many pixels of a rejected one is rejected, too.
+    zero : array_like, callable, 'mean' or 'median', optional
+        What is added to each frame before it is scaled; as for ``scale``.
     workers : int, optional
         How many threads; by default as many as there are cores.
     progress : callable, optional
@@ -371,7 +371,8 @@ def combine(
     reader = _reader_words(words)
     if "signma_clip_dev_func" in words:
         sigma_clip_dev_func = words["signma_clip_dev_func"]
-    frames = _frame_list(img_list)
+    with as_python_says():
+        frames = _with_extension(_frame_list(img_list), ext)
     if method not in get_args(Method):
         hint = nearest_name(str(method), get_args(Method))
         raise UsageError(f"unrecognised combine method {method!r}, not one of {', '.join(get_args(Method))}{hint}")
@@ -406,11 +407,17 @@ def combine(
         iterations=sigma_clip_iterations,
         floor_adu=sigma_clip_floor,
     )
-    factors = _scale_factors(scale, stack)
+    rejection = with_named(
+        rejection, reject, low=sigma_clip_low_thresh, high=sigma_clip_high_thresh, readnoise=readnoise, gain=gain,
+        pclip=pclip, outliers=outliers, significance=significance, grow=grow,
+    )  # fmt: skip
+    factors, offsets = scale_factors(scale, stack), zero_offsets(zero, stack)
     spread = combine_uncertainty_function
     if isinstance(spread, str) and spread == _POOLED:
         if weights is not None:
             raise UsageError("the uncertainty 'pooled' knows no weights; leave them out, or take 'std'")
+        if offsets is not None or rejection.in_numpy:
+            raise UsageError("the uncertainty 'pooled' knows no zero, reject or grow; leave it out, or take 'std'")
         spec = CombineSpec(method, rejection)
         spec = with_pooled_noise(stack, spec, factors=factors, workers=workers)
     else:
@@ -419,6 +426,7 @@ def combine(
         stack,
         spec,
         factors=factors,
+        offsets=offsets,
         weights=None if weights is None else _weights_of(np.asarray(weights), stack),
         dtype=None if dtype is None else np.dtype(dtype),
         mem_limit_bytes=limit - held,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from zeroframe.errors import ArgumentError, NoFramesError, UsageError, nearest_n
 from zeroframe.fits.precision import float_dtype
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.kernels.sorting import sorting_pairs
-from zeroframe.kernels.stack import stack_reject
 from zeroframe.stacks.combine import (
     CENTERS,
     SPREADS,
@@ -20,10 +20,10 @@ from zeroframe.stacks.combine import (
     CombineSpec,
     Method,
     Rejection,
-    clip_by_callables,
     combine_stack,
 )
-from zeroframe.stacks.functions import Statistic, statistic_name
+from zeroframe.stacks.functions import Statistic, quiet_about_empty_pixels, statistic_name
+from zeroframe.stacks.rejecting import reject_in_tile
 from zeroframe.stacks.stack import ArrayStack
 from zeroframe.verbs.ccddata import require_ccd
 from zeroframe.verbs.combine import AXES, image_shape, require_alike, to_ccd
@@ -224,12 +224,11 @@ class Combiner:
             rows = slice(start, start + _ROWS_OF_TILE)
             scaled = np.ascontiguousarray(values[:, rows] * self._factors[:, None, None].astype(values.dtype))
             scaled[mask[:, rows]] = np.nan
-            stack_reject(scaled.reshape(frames, -1), np.ones(frames), pairs, rejection.limits())
-            if rejection.by_callable:
-                clip_by_callables(scaled, rejection)
+            reject_in_tile(scaled, rejection, np.ones(frames), pairs)
             mask[:, rows] |= np.isnan(scaled)
 
-        map_threads(one_tile, range(0, ny, _ROWS_OF_TILE))
+        with quiet_about_empty_pixels() if rejection.in_numpy else nullcontext():
+            map_threads(one_tile, range(0, ny, _ROWS_OF_TILE))
 
     def median_combine(
         self,

@@ -1,0 +1,209 @@
+"""What `zeroframe combine` can do as IRAF's imcombine and Siril do: scales, offsets, weights, and their rejections.
+
+With one of these options frames are combined by `zeroframe.combine`, as in a notebook: they are not judged, and a frame
+that does not fit the others ends it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from zeroframe.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "Asked",
+    "Dropped",
+    "EsdOutliers",
+    "EsdSignificance",
+    "Gain",
+    "Grow",
+    "MinMax",
+    "PercentileClip",
+    "ReadNoise",
+    "Reject",
+    "Scale",
+    "Sigmas",
+    "Weights",
+    "Zero",
+]
+
+_PANEL = "Combining as other programs do"
+_LEVELS = ("mean", "median")
+
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="mean or median: to the first frame's level; or factors 1,0.98,…",
+        rich_help_panel=_PANEL,
+    ),
+]
+Zero = Annotated[
+    str | None,
+    typer.Option(metavar="HOW", help="The same by offsets: mean, median, or numbers.", rich_help_panel=_PANEL),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(metavar="W,W,…", help="A weight for each frame, for averages and sums.", rich_help_panel=_PANEL),
+]
+MinMax = Annotated[
+    str | None,
+    typer.Option(metavar="LOW,HIGH", help="Reject values outside; either may be empty.", rich_help_panel=_PANEL),
+]
+Dropped = Annotated[
+    int,
+    typer.Option(min=0, metavar="N", help="Drop the N lowest (nlow), highest (nhigh) values.", rich_help_panel=_PANEL),
+]
+Reject = Annotated[
+    Literal["ccdclip", "crreject", "avsigclip", "pclip", "winsorised", "gesd"] | None,
+    typer.Option(metavar="HOW", help="ccdclip, crreject, avsigclip, pclip, winsorised, gesd.", rich_help_panel=_PANEL),
+]
+Sigmas = Annotated[
+    float,
+    typer.Option(min=0.0, metavar="K", help="Widths below, above the center, for --reject.", rich_help_panel=_PANEL),
+]
+ReadNoise = Annotated[
+    float | None,
+    typer.Option(min=0.0, metavar="E", help="In electrons, of ccdclip and crreject.", rich_help_panel=_PANEL),
+]
+Gain = Annotated[
+    float | None,
+    typer.Option(min=0.0, metavar="G", help="In e-/ADU, of ccdclip and crreject.", rich_help_panel=_PANEL),
+]
+PercentileClip = Annotated[
+    float, typer.Option(metavar="P", help="Which value tells the width, of pclip.", rich_help_panel=_PANEL)
+]
+EsdOutliers = Annotated[
+    float, typer.Option(metavar="F", help="At most this fraction is rejected, of gesd.", rich_help_panel=_PANEL)
+]
+EsdSignificance = Annotated[
+    float, typer.Option(metavar="P", help="How often where all are good, of gesd.", rich_help_panel=_PANEL)
+]
+Grow = Annotated[
+    float,
+    typer.Option(min=0.0, metavar="R", help="Reject R pixels around what is rejected, too.", rich_help_panel=_PANEL),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for by these options, named and defaulted as they are."""
+
+    scale: str | None = None
+    zero: str | None = None
+    weights: str | None = None
+    minmax: str | None = None
+    nlow: int = 0
+    nhigh: int = 0
+    reject: Literal["ccdclip", "crreject", "avsigclip", "pclip", "winsorised", "gesd"] | None = None
+    lsigma: float = 3.0
+    hsigma: float = 3.0
+    readnoise: float | None = None
+    gain: float | None = None
+    pclip: float = -0.5
+    outliers: float = 0.3
+    significance: float = 0.05
+    grow: float = 0.0
+
+    @property
+    def anything(self) -> bool:
+        """Whether any of the options was given."""
+        return any(getattr(self, each.name) != each.default for each in fields(self))
+
+    @property
+    def rejects(self) -> bool:
+        """Whether they say what is rejected, so that nothing else is."""
+        return self.reject is not None or self.minmax is not None or bool(self.nlow or self.nhigh)
+
+    def combine(
+        self,
+        frames: list[Path],
+        output: Path,
+        *,
+        method: Literal["average", "median", "sum"],
+        clip: float,
+        clip_spread: str,
+        overwrite: bool,
+        mem_limit_bytes: int | None,
+        workers: int | None,
+        reject_outliers: bool,
+    ) -> dict[str, object]:
+        """Combine, write, and return what is to be said of it.
+
+        Raises
+        ------
+        UsageError
+            When an option is not understood, or one that has nothing to do with the others is missing.
+        """
+        from zeroframe.verbs.combine import combine
+
+        alone = {"lsigma", "hsigma", "readnoise", "gain", "pclip", "outliers", "significance"}
+        given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
+        if given <= alone:
+            raise UsageError(f"--{min(given)} belongs to --reject; say which rejection")
+        if reject_outliers:
+            raise UsageError(f"--reject-outliers and --{min(given)} do not go together: leave out the frames yourself")
+        low, high = _limits(self.minmax)
+        clips = not self.rejects and clip > 0
+        made = combine(
+            list(frames),
+            output,
+            method,
+            weights=None if self.weights is None else _numbers(self.weights, "--weights"),
+            scale=_levels(self.scale, "--scale"),
+            zero=_levels(self.zero, "--zero"),
+            mem_limit=mem_limit_bytes,
+            clip_extrema=bool(self.nlow or self.nhigh),
+            nlow=self.nlow,
+            nhigh=self.nhigh,
+            minmax_clip=self.minmax is not None,
+            minmax_clip_min=low,
+            minmax_clip_max=high,
+            sigma_clip=clips,
+            sigma_clip_low_thresh=clip if clips else self.lsigma,
+            sigma_clip_high_thresh=clip if clips else self.hsigma,
+            sigma_clip_func="median",
+            sigma_clip_dev_func="std" if clip_spread == "std" else "mad_std",
+            reject=self.reject,
+            readnoise=self.readnoise,
+            gain=self.gain,
+            pclip=self.pclip,
+            outliers=self.outliers,
+            significance=self.significance,
+            grow=self.grow,
+            overwrite_output=overwrite,
+            workers=workers,
+        )
+        values = made.data.size * len(frames)
+        return {
+            "frames": len(frames),
+            "rejection": made.meta["COMBREJ"],
+            "rejected": round(1.0 - float(made.flags.sum(dtype=int)) / values, 6),
+        }
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} is {text!r}; write numbers with commas between, one for each frame") from None
+
+
+def _levels(text: str | None, option: str) -> Any:  # noqa: ANN401 -- a word or numbers
+    return text if text is None or text in _LEVELS else _numbers(text, option)
+
+
+def _limits(text: str | None) -> tuple[float | None, float | None]:
+    if text is None:
+        return None, None
+    low, comma, high = text.partition(",")
+    if not comma or not (low.strip() or high.strip()):
+        raise UsageError(f"--minmax is {text!r}; write LOW,HIGH, such as 0,60000 or ,60000")
+    found = [_numbers(each, "--minmax")[0] if each.strip() else None for each in (low, high)]
+    return found[0], found[1]

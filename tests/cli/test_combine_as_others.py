@@ -1,0 +1,90 @@
+"""`zeroframe combine` with the options of IRAF's imcombine and of Siril: what the verb gives, in a file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import peers
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData
+
+from zeroframe import combine
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames")
+    for number, frame in enumerate(peers.stack_of(7, 3, (20, 31))):
+        fits.writeto(folder / f"f{number}.fits", frame * (1 + 0.02 * number), fits.Header([("BUNIT", "adu")]))
+    return sorted(folder.glob("*.fits"))
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "zeroframe", "combine", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+CASES = {
+    "scale": (["--scale", "median", "--clip", "0"], {"scale": "median"}),
+    "scale, clipped": (
+        ["--scale", "1,1,1,0.9,1,1,1.1", "--clip", "4"],
+        {
+            "scale": [1, 1, 1, 0.9, 1, 1, 1.1], "sigma_clip": True, "sigma_clip_low_thresh": 4,
+            "sigma_clip_high_thresh": 4, "sigma_clip_func": "median", "sigma_clip_dev_func": "mad_std",
+        },
+    ),
+    "zero": (["--zero", "mean", "--clip", "0"], {"zero": "mean"}),
+    "weights": (["--weights", "1,2,3,4,5,6,7", "--clip", "0"], {"weights": [1, 2, 3, 4, 5, 6, 7]}),
+    "minmax": (["--minmax", ",1300"], {"minmax_clip": True, "minmax_clip_max": 1300.0}),
+    "nlow": (["--nlow", "1", "--nhigh", "2"], {"clip_extrema": True, "nlow": 1, "nhigh": 2}),
+    "crreject": (
+        ["--reject", "crreject", "--readnoise", "9", "--gain", "2", "--grow", "1.5", "--hsigma", "4"],
+        {"reject": "crreject", "readnoise": 9, "gain": 2, "grow": 1.5, "sigma_clip_high_thresh": 4},
+    ),
+    "gesd": (
+        ["--reject", "gesd", "--outliers", "0.2", "--method", "median"],
+        {"reject": "gesd", "outliers": 0.2, "method": "median"},
+    ),
+    "winsorised": (["--reject", "winsorised", "--lsigma", "2"], {"reject": "winsorised", "sigma_clip_low_thresh": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_file_is_what_the_verb_gives(name, frames, tmp_path):
+    options, words = CASES[name]
+    target = tmp_path / "out.fits"
+    done = run(*frames, "-o", target, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    expected = combine(frames, **words)
+    with fits.open(target) as hdus:
+        np.testing.assert_array_equal(hdus[0].data, expected.data)
+        np.testing.assert_array_equal(hdus["COUNTS"].data, expected.flags)
+        assert hdus[0].header["COMBREJ"] == expected.meta["COMBREJ"]
+    said = json.loads(done.stdout)
+    assert said["rejected"] == pytest.approx(1 - expected.flags.sum() / (7 * expected.data.size), abs=1e-6)
+    assert CCDData.read(target).uncertainty is not None
+    again = run(*frames, "-o", target, *options)
+    assert again.returncode == 2
+    assert "already exists" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--gain", "2"], "belongs to --reject"),
+        (["--reject", "ccdclip"], "needs the noise of the camera"),
+        (["--minmax", "3"], "write LOW,HIGH"),
+        (["--weights", "1,x"], "numbers with commas"),
+        (["--weights", "1,2"], "weights have shape (2,)"),
+        (["--scale", "median", "--reject-outliers"], "do not go together"),
+    ],
+)
+def test_what_cannot_be_done_is_said(options, said, frames, tmp_path):
+    done = run(*frames, "-o", tmp_path / "out.fits", *options)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert not (tmp_path / "out.fits").exists()
