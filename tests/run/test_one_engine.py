@@ -112,7 +112,8 @@ SAID = {
 class TestOptionsAreKeysOfTheRecipe:
     def test_every_option_but_some_is_tried(self):
         # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py and
-        # test_library.py; pictures of colours: test_colour_products.py; words that are taught: tests/headers/test_words.py; parts of files:
+        # test_library.py; words that are taught: tests/headers/test_words.py; pictures of colours:
+        # test_colour_products.py; parts of files:
         # tests/verbs/test_detectors.py
         stored, parts = {"calibrations", "library"}, {"ext", "detector"}
         others = {"camera", "combine", "own_mask", "kind", "card", "debayer"}
