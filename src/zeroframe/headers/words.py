@@ -21,7 +21,6 @@ They stand in a camera file and in a recipe; ``--card`` and ``--kind`` say the s
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -405,5 +404,7 @@ def _card_text(each: TaughtCard) -> str:
 
 
 def _quoted(text: str) -> str:
+    import json
+
     # JSON's escapes are those of TOML's basic strings, except that TOML wants DEL escaped too
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
