@@ -370,6 +370,9 @@ def inspect(
             rich_help_panel=WRITE,
         ),
     ] = None,
+    kind: Kinds = None,
+    card: Cards = None,
+    recurse: Recurse = True,
     overwrite: Overwrite = False,
     mem_limit: MemLimit = None,
     workers: Workers = None,
@@ -378,18 +381,21 @@ def inspect(
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.fits.inputs import Inputs
     from zeroframe.headers.extensions import as_extension
-    from zeroframe.headers.survey import of_detector, survey_folder
+    from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
+    from zeroframe.headers.words import words_guessed
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
     from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
     from zeroframe.inspection.writing import write_amplifiers
     from zeroframe.memory import default_limit_bytes
 
     targets = [target for target in (write, plot) if target is not None]
-    frames = _raw_beside(raw, targets)
+    frames = _raw_beside(raw, targets, recurse=recurse)
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen(sys.stderr if json else None)
     limit = bytes_of(mem_limit)
-    found = of_detector(survey_folder(raw, workers=workers, ext=as_extension(ext)), detector)
+    words = taught_words(camera, kind, card)
+    look = survey_tree if recurse else survey_folder
+    found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
     several = by_detector(found)
     if several:
         seen = [look_at_amplifiers(members, limit or default_limit_bytes()) for members in several]
@@ -409,7 +415,9 @@ def inspect(
         write_plot(result, plot, overwrite=overwrite, inputs=inputs)
         screen.line(str(plot), "plot", "cyan")
     if write is not None:
-        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs)
+        doubts = (doubt for item in found if item.facts is not None for doubt in item.facts.doubts)
+        words = words.before(words_guessed(doubts))
+        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs, words=words)
         of = f", of frames of {result.whose}" if result.others else ""
         screen.line(f"{write}; use it with --camera {write} (camera {profile.name}{of})", "profile", "cyan")
     if json:
@@ -417,13 +425,13 @@ def inspect(
     return OK
 
 
-def _raw_beside(raw: Path, targets: Sequence[Path]) -> list[Path]:
+def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:
     """Return the raw frames; raises `RawFolderError` where a file is to be written among them."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.survey import folder_files
+    from zeroframe.headers.survey import folder_files, tree_files
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
-    frames = list(folder_files(raw)) if targets else []
+    frames = list((tree_files if recurse else folder_files)(raw)) if targets else []
     try:
         for target in targets:
             check_output_folder(raw, target.parent)

@@ -32,7 +32,17 @@ from zeroframe.headers.kinds import calibration_kinds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["MEANINGS", "NO_WORDS", "KindRule", "TaughtCard", "Words", "parse_words", "words_of_options", "words_text"]
+__all__ = [
+    "MEANINGS",
+    "NO_WORDS",
+    "KindRule",
+    "TaughtCard",
+    "Words",
+    "parse_words",
+    "words_guessed",
+    "words_of_options",
+    "words_text",
+]
 
 #: What a card can be taught to mean.
 MEANINGS = (
@@ -354,6 +364,19 @@ def words_of_options(kinds: Iterable[str] = (), cards: Iterable[str] = ()) -> Wo
     for meaning, said in meanings:
         taught = taught.before(parse_words({meaning: said}, None, "--card"))
     return Words(taught.meanings, tuple(rules))
+
+
+def words_guessed(doubts: Iterable[str]) -> Words:
+    """Return the words that were taken by their looks, as the doubts of headers say which option makes them certain.
+
+    Examples
+    --------
+    >>> said = "XBAND = 'r' is taken for the filter, by its name or comment; to be sure: --card filter=XBAND"
+    >>> words_guessed([said, said]).meanings
+    (TaughtCard(meaning='filter', keyword='XBAND', factor=1.0, pattern='', values=()),)
+    """
+    found = (re.search(r"to be sure: --card (\S+)$", doubt) for doubt in doubts)
+    return words_of_options((), dict.fromkeys(match[1] for match in found if match is not None))
 
 
 def words_text(words: Words) -> str:
