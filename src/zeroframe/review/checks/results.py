@@ -197,7 +197,7 @@ def _left(
         part, error = worst.get(name), worst.get(f"{name}_error")
         how = "left" if part > 0 else "taken out too much"
         yield check.finding(
-            f"{names_of(frames)}: {100 * abs(part):.0f} +- {100 * error:.0f} % of {what} is {how} (limit "
+            f"{names_of(frames)}: {100 * abs(part):.0f} ± {100 * error:.1f} % of {what} is {how} (limit "
             f"{100 * limit:g} %)",
             *(each.name for each in frames), figure=part, expected=0.0,
         )  # fmt: skip
