@@ -128,10 +128,15 @@ class CardReader:
     def commented(self, pattern: str, unless: str = "") -> Iterable[str]:
         """Yield keywords whose comments a pattern fits, and another one does not."""
         compiled = pattern_of(pattern)
-        for keyword in dict.fromkeys(self.cards):
-            comment = self.comment(keyword) if keyword else ""
-            if comment and compiled.search(comment) and not (unless and pattern_of(unless).search(comment)):
+        for keyword, comment in self._all_comments.items():
+            if compiled.search(comment) and not (unless and pattern_of(unless).search(comment)):
                 yield keyword
+
+    @cached_property
+    def _all_comments(self) -> dict[str, str]:
+        """Half a dozen facts are looked for in the comments that there are, and a header may have 50,000 cards."""
+        found = {keyword: self.comment(keyword) for keyword in dict.fromkeys(self.cards) if keyword}
+        return {keyword: comment for keyword, comment in found.items() if comment}
 
     @cached_property
     def shape_yx(self) -> tuple[int, int] | None:
