@@ -27,6 +27,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# pytest-xdist tells its workers how wide a screen is, by which lines would be folded
+os.environ.pop("COLUMNS", None)
+
 # typer builds the parser of all commands each time that one is called, which takes longer than many of the tests
 typer.main.get_command = cache(typer.main.get_command)
 

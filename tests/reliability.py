@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "100"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE)}
 PROGRAM = (sys.executable, "-m", "zeroframe")
 #: The command, and what it leaves behind: how much memory it had at most, and its seconds of the processor, which other
 #: work on the machine does not change. The system counts the memory of the parent, too (ru_maxrss of a process that was

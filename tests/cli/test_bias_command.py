@@ -246,7 +246,13 @@ class TestUnknownCamera:
         run = command("bias", tmp_path / "raw", "-o", tmp_path / "out")
         assert run.code == 0
         said = next(line for line in run.out.splitlines() if line.startswith("overscan"))
-        for words in ("(uncertain)", "not subtracted", "not proven", "BIASSEC [17:20,1:12]", "TRIMSEC [1:16,1:12]"):
+        for words in (
+            "(please check)",
+            "not subtracted",
+            "cannot be checked",
+            "BIASSEC [17:20,1:12]",
+            "TRIMSEC [1:16,1:12]",
+        ):
             assert words in said
         for path in paths:
             written = tmp_path / "out" / path.name
@@ -259,7 +265,7 @@ class TestUnknownCamera:
         run = command("bias", tmp_path / "raw", "-o", tmp_path / "out")
         assert run.code == 0
         assert "camera: not known — looked at the pixels of 3 bias instead" in run.out
-        assert "overscan (uncertain): not subtracted — not proven: without a frame that sees light" in run.out
+        assert "overscan (please check): not subtracted — cannot be checked: without a frame that sees light" in run.out
 
 
 class TestWhatIsInTheFolder:
@@ -282,13 +288,13 @@ class TestWhatIsInTheFolder:
         fits.PrimaryHDU(raw_pixels(1)).writeto(tmp_path / "z001.fits")
         run = command("bias", tmp_path, "-o", tmp_path.parent / "out_of_names")
         assert run.code == 0
-        assert "kind (uncertain): 1 of 1 frames taken as bias" in run.out
-        assert "combine (uncertain): bias — one frame only" in run.out
+        assert "kind (please check): 1 of 1 frames taken as bias" in run.out
+        assert "combine (please check): bias — one frame only" in run.out
 
     def test_long_exposure_is_doubted(self, tmp_path):
         write_raw(tmp_path / "raw" / "b.fits", raw_pixels(1), EXPTIME=300.0)
         run = command("bias", tmp_path / "raw", "-o", tmp_path / "out")
-        assert "exposure (uncertain): b.fits (300 s)" in run.out
+        assert "exposure (please check): b.fits (300 s)" in run.out
 
     def test_table_of_many_frames_is_cut(self, tmp_path):
         for number in range(45):

@@ -39,7 +39,7 @@ class TestInspection:
     def test_verdict_comes_first(self, inspected):
         assert inspected.code == 0, inspected.err
         assert inspected.out.startswith(
-            "use: use columns 358–382; header's BIASSEC starts 7 columns too early: flats are "
+            "overscan: use columns 358–382; header's BIASSEC starts 7 columns too early: flats are "
         )
 
     def test_strips_are_a_table(self, inspected):

@@ -256,8 +256,8 @@ class TestCommand:
         assert said
         assert all("ccd.003.0.fits: " in line for line in said)
         assert "its level of 9" in said[0]
-        assert "careful: 1 frame of these took part all the same; --reject-outliers excludes them" in run.out
-        assert "Not all is well" in run.out
+        assert "Warning: this frame was combined all the same; --reject-outliers excludes it" in run.out
+        assert "Finished with problems" in run.out
         assert header_of(tmp_path / "out" / "combined_bias.fits")["NCOMBINE"] == 6
 
     def test_left_out(self, raw, tmp_path):

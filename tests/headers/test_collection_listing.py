@@ -27,7 +27,10 @@ def _own_index(tmp_path_factory, monkeypatch):
 
 
 def test_the_night_of_the_notebook(night):
-    listing = list_frames(night)
+    whole = list_frames(night)
+    assert len(whole.rows) == 24
+    assert next(row[:2] for row in whole.rows if "/" in row[0]) == ("darks/ccd.002.0.fits", "bias")
+    listing = list_frames(night, recurse=False)
     assert listing.columns == LISTED_COLUMNS
     assert len(listing.rows) == 14
     assert listing.problems == ()
@@ -44,8 +47,8 @@ def test_columns_and_conditions(night):
         ("ccd.015.0.fits", "FLATFIELD", 70.011),
         ("ccd.016.0.fits", "FLATFIELD", 70.001),
     )
-    assert len(list_frames(night, where="imagetyp=bias").rows) == 6
-    assert len(list_frames(night, where="!bunit").rows) == 14
+    assert len(list_frames(night, where="imagetyp=bias", recurse=False).rows) == 6
+    assert len(list_frames(night, where="!bunit", recurse=False).rows) == 14
     with pytest.raises(UsageError, match="did you mean 'imagetyp'"):
         list_frames(night, where="imagetype=bias")
     with pytest.raises(UsageError, match="did you mean 'exptime'"):
@@ -59,6 +62,15 @@ def test_real_frames(real_data):
     assert {row[1] for row in listing.rows} >= {"bias", "flat", "science"}
     broken = list_frames(real_data / "broken")
     assert {problem.path.name for problem in broken.problems} >= {"symlink-as-text.fits", "zero-bytes.fits"}
+
+
+def test_an_empty_table_says_why(night, tmp_path):
+    assert "none of 24 frames fulfils 'exptime>1e6'" in list_frames(night, where="exptime>1e6").empty_because
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "notes.txt").write_text("clear")
+    assert "there is no FITS file; give" in list_frames(tmp_path).empty_because
+    assert "leave out --no-recurse" in list_frames(tmp_path, recurse=False).empty_because
+    assert list_frames(night).empty_because == ""
 
 
 def test_what_is_uncertain_is_said(tmp_path):

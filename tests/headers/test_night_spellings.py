@@ -165,4 +165,4 @@ def test_each_science_frame_is_divided_by_the_flat_of_its_own_filter(raw, tmp_pa
     assert {each["traits"]["filter_name"] for each in said.values() if each["kind"] == "flat"} == {"R", "r"}
     again = command("night", raw, "-o", out, "--recipe", recipe)
     assert again.code == 0
-    assert "kept: " in again.out
+    assert "Up to date: " in again.out

@@ -207,7 +207,7 @@ def test_without_light_nothing_is_recommended(tmp_path):
     result = inspect_overscan(survey_folder(tmp_path))
     assert result.recommended is None
     assert not result.strips
-    assert result.verdict.startswith("not proven")
+    assert result.verdict.startswith("cannot be checked")
 
 
 def test_a_damaged_frame_is_left_out_and_named(tmp_path):
@@ -521,7 +521,7 @@ def test_profile_and_figure_are_written_once_and_only_when_proven(tmp_path, lfc)
     with pytest.raises(UsageError, match=r"ends in \.png"):
         write_plot(lfc, tmp_path / "overscan.doc")
     unproven = inspect_overscan(ccds(a_night(LFC, flats=0, science=0)[1]))
-    with pytest.raises(CameraError, match="not proven"):
+    with pytest.raises(CameraError, match="cannot be checked"):
         write_camera(unproven, tmp_path / "no.toml")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.toml", "overscan.png"]
 

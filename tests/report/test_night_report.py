@@ -365,7 +365,7 @@ class TestTrouble:
         verdict = trouble_page.verdict
         assert verdict.tone == "bad"
         assert verdict.headline == (
-            "Not all is well: 3 science frames calibrated with bias and dark, 1 of them not in full; "
+            "Finished with problems (3 frames): 3 science frames calibrated with bias and dark, 1 of them not in full; "
             "5 combined frames made."
         )
         tones = [remark.tone for remark in verdict.remarks]
@@ -431,7 +431,7 @@ class TestTrouble:
         only.mkdir()
         shutil.copy(raw / "ccd.037.0.fits", only / "m.fits")
         data = night_report_data(*carried(only, tmp_path / "out", RECIPES[LFC]))
-        assert data.verdict.headline == "Not all is well: 1 science frame calibrated, not in full."
+        assert data.verdict.headline == "Finished with problems (1 frame): 1 science frame calibrated, not in full."
         assert [each.title for each in data.sections] == ["The night at a glance", "Science"]
         render_report(data)
 

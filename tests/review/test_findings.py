@@ -35,10 +35,10 @@ class TestTable:
         codes = [check.code for check in CHECKS]
         assert len(set(codes)) == len(codes)
         assert codes == sorted(codes)
-        assert all(re.fullmatch("ZF[1-5][0-9]{2}", code) for code in codes)
+        assert all(re.fullmatch("ZF[1-6][0-9]{2}", code) for code in codes)
 
     def test_the_page_is_made_from_the_table(self):
-        assert DOCS.read_text(encoding="utf-8") == findings_page()
+        assert DOCS.read_text(encoding="utf-8").startswith(findings_page())
 
     def test_a_wrong_code_names_the_nearest(self):
         with pytest.raises(UsageError, match="ZF9999: no finding has this code"):
@@ -88,7 +88,7 @@ def made(tmp_path_factory):
 class TestOneNightInAllItsViews:
     def test_json_has_its_schema(self, made):
         jsonschema = pytest.importorskip("jsonschema")
-        schema = json.loads((Path(zeroframe.__file__).parent / "review" / "run.schema.json").read_text())
+        schema = json.loads((Path(zeroframe.__file__).parent / "review" / "document.schema.json").read_text())
         document = json.loads(made[1].stdout)
         jsonschema.validate(document, schema)
         every_figure_is_named(document)
@@ -118,9 +118,10 @@ class TestOneNightInAllItsViews:
         folder, first = made
         document = json.loads(first.stdout)
         shown = run("night", folder / "raw", "-o", folder / "out").stdout
-        for each in document["findings"]:
-            if each["code"] != "ZF201":
-                assert f"{each['sentence']} ({each['code']})" in shown
+        said = [each for each in document["findings"] if each["code"] != "ZF201"]
+        assert said
+        assert f"{said[0]['sentence']} ({said[0]['code']})" in shown
+        assert all(each["code"] in shown for each in said)
         assert document["verdict"]["headline"] in shown
         result = zeroframe.night(folder / "raw", folder / "out")
         assert [each.code for each in result.findings] == [each["code"] for each in document["findings"]]
@@ -141,7 +142,7 @@ def test_json_is_alone_on_standard_output(tmp_path):
     write_night(tmp_path / "raw", GOOD)
     said = run("night", tmp_path / "raw", "-o", tmp_path / "out", "--json", "--no-report")
     assert json.loads(said.stdout)["verdict"] == {"tone": "good", "headline": "All is well.", "exit_code": 0}
-    assert "found in" in said.stderr
+    assert said.stderr.startswith("Found 5 biases, 5 darks, 5 flats and 3 science frames in ")
 
 
 def test_explain_tells_of_a_code():

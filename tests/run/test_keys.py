@@ -37,6 +37,7 @@ OTHERS = {
             "headers/cameras.py",
             "headers/amplifier_words.py",
             "headers/detectors.py",
+            "headers/extensions.py",
             "headers/geometry.py",
             "planning/targets.py",
             "planning/first_steps.py",
@@ -46,12 +47,12 @@ OTHERS = {
     },
     "what is judged of what was measured": {
         *(f"review/{name}.py" for name in ("__init__", "figures", "findings", "rows", "verdict")),
-        *(f"review/checks/{name}.py" for name in ("between_kinds", "files", "made", "results")),
+        *(f"review/checks/{name}.py" for name in ("between_kinds", "files", "levels", "made", "results", "within")),
     },
     "of the table of kinds, bytes depend on what `doings` of a row puts into the key": {"headers/kinds.py"},
     "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},
     "of verbs, and of files that are combined without a key": {
-        *(f"verbs/{name}.py" for name in ("arguments", "ccddata", "exceptions", "settings")),
+        *(f"verbs/{name}.py" for name in ("amplifiers", "arguments", "ccddata", "exceptions", "settings")),
         "run/input_sums.py",
     },
 }

@@ -71,8 +71,7 @@ class TestFresh:
         names = set(all_bytes(out))
         assert names == {*all_bytes(raw), *COMBINED, *MASKS}
         assert "All is well." in run.out
-        assert "found in" in run.out
-        assert "7 bias, 9 dark, 6 flat, 2 science" in run.out
+        assert run.out.startswith("Found 7 biases, 9 darks, 6 flats and 2 science frames in ")
 
     def test_headers_say_what_was_done_in_the_words_of_iraf(self, fresh):
         out, _ = fresh
@@ -145,7 +144,7 @@ class TestFresh:
         both = copied(part, tmp_path)
         shutil.copytree(fresh[0], both / "results")
         run = command("night", both, "-o", tmp_path / "out", "--recipe", recipe, "--dry-run")
-        assert "1 science; 33 left alone" in run.out
+        assert "; 33 left alone" in run.out
 
     def test_pixels_are_those_of_plain_numpy(self, fresh, raw):
         """Science frame, from the combined frames as they are in the files."""
@@ -230,7 +229,7 @@ class TestResume:
         times = {path: path.stat().st_mtime_ns for path in out.rglob("*.fits")}
         run = command("night", raw, "-o", out, "--recipe", recipe)
         assert run.code == 0
-        assert "24 calibrated frames, 6 combined frames and 3 masks" in run.out
+        assert "24 calibrated and 6 combined frames, 3 masks" in run.out
         assert all_bytes(out) == before
         assert {path: path.stat().st_mtime_ns for path in out.rglob("*.fits")} == times
 
@@ -353,7 +352,7 @@ class TestFailures:
         # a second run finds the same, and keeps what is there
         again = command("night", night, "-o", out, "--no-report", "--recipe", recipe)
         assert again.code == 1
-        assert "16 calibrated frames, 4 combined frames" in again.out
+        assert "16 calibrated and 4 combined frames" in again.out
 
     def test_a_folder_of_everything(self, tmp_path):
         """Headers that ask for terabytes cost nothing but their own frames."""

@@ -59,7 +59,7 @@ class TestBiasAndNight:
         before = times(out)
         second = run(jobs[1], raw, out, *SMALL_SECTIONS)
         assert second.code == 0, second.out + second.err
-        assert f"kept: {FRAMES} calibrated frames and 1 combined frame" in second.out
+        assert f"Up to date: {FRAMES} calibrated and 1 combined frame" in second.out
         assert times(out) == before
         assert command("verify", out, "--raw", raw).code == 0
 
@@ -75,7 +75,7 @@ class TestBiasAndNight:
         before = times(out)
         whole = run("night", raw, out, "--recipe", recipe)
         assert whole.code == 0, whole.out + whole.err
-        assert f"kept: {len(before) - 1} calibrated frames and 1 combined frame" in whole.out
+        assert f"Up to date: {len(before) - 1} calibrated and 1 combined frame" in whole.out
         assert {path: when for path, when in times(out).items() if path in before} == before
         assert run("night", raw, tmp_path / "fresh", "--recipe", recipe).code == 0
         assert all_bytes(out) == all_bytes(tmp_path / "fresh")
@@ -94,6 +94,8 @@ class TestBiasAndNight:
 #: Options of the command, what they are given, and the keys of the recipe that they stand for.
 SAID = {
     "interpolate": ("--interpolate", None, "masks.interpolate = true"),
+    "split_colours": ("--split-colours", None, "steps.split_colours = true"),
+    "dark_scale": ("--dark-scale", "fit", "dark.scale_by = 'fit'"),
     "overscan": ("--overscan", "[17:20,:]", "frames.overscan = '[17:20,:]'"),
     "trim": ("--trim", "[1:16,:]", "frames.trim = '[1:16,:]'"),
     "overscan_method": ("--overscan-method", "mean", "frames.overscan_method = 'mean'"),
@@ -110,9 +112,12 @@ SAID = {
 class TestOptionsAreKeysOfTheRecipe:
     def test_every_option_but_some_is_tried(self):
         # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py and
-        # test_library.py; words that are taught: tests/headers/test_words.py
-        stored = {"calibrations", "library"}
-        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask", "kind", "card", *stored}
+        # test_library.py; words that are taught: tests/headers/test_words.py; pictures of colours:
+        # test_colour_products.py; parts of files:
+        # tests/verbs/test_detectors.py
+        stored, parts = {"calibrations", "library"}, {"ext", "detector"}
+        others = {"camera", "combine", "own_mask", "kind", "card", "debayer"}
+        assert set(SHORTHANDS) - set(SAID) == {*others, *stored, *parts}
 
     @pytest.mark.parametrize("job", ["bias", "night"])
     def test_the_same_bytes_either_way(self, tmp_path, job):
@@ -163,7 +168,7 @@ class TestNotCombined:
         odd = run("bias", tmp_path / "raw", tmp_path / "odd", "--no-combine", "--trim", "[*,*]")
         assert odd.code == 1
         assert "b4.fits: its level of 1" in odd.out
-        assert "--reject-outliers excludes them" in odd.out
+        assert "--reject-outliers excludes it" in odd.out
         left = run("bias", tmp_path / "raw", tmp_path / "left", "--no-combine", "--trim", "[*,*]", "--reject-outliers")
         assert left.code == 0
         assert said_of(tmp_path / "left")["this_run"]["frames"][4]["state"] == "left out"
@@ -190,7 +195,7 @@ class TestNotCombined:
         assert (tmp_path / "out" / "ccd.001.0.fits").exists()
         assert "ZEROCOR" not in fits.getheader(tmp_path / "out" / "ccd.037.0.fits")
         again = run("night", night_raw, tmp_path / "out", "--recipe", recipe)
-        assert (again.code, "kept: " in again.out) == (made.code, True)
+        assert (again.code, "Up to date: " in again.out) == (made.code, True)
         assert {frame["state"] for frame in said_of(tmp_path / "out")["this_run"]["frames"]} == {"skipped"}
 
 

@@ -107,7 +107,7 @@ def test_sbig_without_overscan(real_data, tmp_path, name, frames):
         np.testing.assert_array_equal(pixels_of(frame.target), pixels)
     said = command("bias", folder, "-o", tmp_path / "again")
     assert said.code == 0
-    assert f"kind (uncertain): {frames} of {frames} frames taken as bias" in said.out
+    assert f"kind (please check): {frames} of {frames} frames taken as bias" in said.out
 
 
 def test_lco_tile_compressed(real_data, tmp_path):

@@ -213,7 +213,7 @@ def test_terminated(tmp_path, number, code):
     assert command("verify", out).code == 1
     run = command("bias", raw, "-o", out, "--compress", "gzip", "--trim", "[*,*]")
     assert run.code == 0
-    assert f"kept: {len(there)} calibrated frame" in run.out
+    assert f"Up to date: {len(there)} calibrated frame" in run.out
     assert command("verify", out).code == 0
 
 

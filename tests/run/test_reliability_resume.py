@@ -140,7 +140,7 @@ class TestResume:
         before = times(out)
         run = bias(raw, out)
         assert run.code == 0, run.out + run.err
-        assert f"kept: {FRAMES} calibrated frames and 1 combined frame" in run.out
+        assert f"Up to date: {FRAMES} calibrated and 1 combined frame" in run.out
         assert "All is well." in run.out
         assert (results(out), times(out)) == (first, before)
         assert set(states(out).values()) == {"skipped"}

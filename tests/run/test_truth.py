@@ -139,6 +139,6 @@ def test_result_reads_as_a_verdict_in_a_notebook(night):
     failed = replace(result.frames[0], outcome=bad)
     found = Review(NightFigures(), (find_check("ZF101").finding("<script>alert(1)</script>"),))
     page = replace(result, frames=(failed, *result.frames[1:]), review=found)._repr_html_()
-    assert "Not all is well." in page
+    assert "Finished with problems" in page
     assert "&lt;script&gt;" in page
     assert "<script" not in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
 from zeroframe.cli.page import can_write, report_threads, watched, write_page
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from zeroframe.report import ReportData
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.session import NightSession
+    from zeroframe.run.status import NightStatuses
 
-__all__ = ["NightResources", "carry_out_plan"]
+__all__ = ["NightResources", "carried_out", "carry_out_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class NightResources:
 
 def carry_out_plan(
     plan: NightPlan, means: NightResources, screen: NightScreen, executor: Executor | None
-) -> tuple[int, NightResult | None]:
+) -> tuple[int, NightResult | NightStatuses]:
     """Carry out a plan, say what comes of it, and write the report.
 
     Parameters
@@ -78,8 +79,8 @@ def carry_out_plan(
     -------
     code : int
         The exit code.
-    result : NightResult or None
-        None of a dry run.
+    result : NightResult or NightStatuses
+        What was made; of a dry run, what is there.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def carry_out_plan(
     from zeroframe.run.session import begin_night
 
     if means.dry_run:
-        return _dry_run(plan, means, screen), None
+        return _dry_run(plan, means, screen)
     with (
         begin_night(
             plan,
@@ -140,7 +141,17 @@ def _files_of(result: NightResult) -> list[Path]:
     return [path for frame in there for path in (frame.source, frame.target)] + made
 
 
-def _dry_run(plan: NightPlan, means: NightResources, screen: NightScreen) -> int:
+def carried_out(command: str, plan: NightPlan, ended: NightResult | NightStatuses, code: int) -> dict[str, Any]:
+    """Return what a plan came to, or would come to, as a document for programs."""
+    from zeroframe.run.document import plan_document, run_document
+    from zeroframe.run.outcomes import NightResult
+
+    if isinstance(ended, NightResult):
+        return run_document(command, plan, ended, code)
+    return plan_document(command, plan, ended, code)
+
+
+def _dry_run(plan: NightPlan, means: NightResources, screen: NightScreen) -> tuple[int, NightStatuses]:
     """Show what would be done; return the code with which it would be refused."""
     from zeroframe.run.result_files import would_be_refused
     from zeroframe.run.status import examine_night
@@ -149,7 +160,7 @@ def _dry_run(plan: NightPlan, means: NightResources, screen: NightScreen) -> int
     screen.choices(plan.choices)
     statuses = examine_night(plan, check=means.check, check_sums=means.check_sums, workers=means.workers)
     screen.night_tree(plan, statuses)
-    return REFUSED if would_be_refused(statuses, overwrite=plan.overwrite) else OK
+    return (REFUSED if would_be_refused(statuses, overwrite=plan.overwrite) else OK), statuses
 
 
 def _night_code(result: NightResult, *, strict: bool) -> int:

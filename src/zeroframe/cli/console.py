@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import Counter
@@ -14,20 +15,25 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from zeroframe.cli.fitting import Column, fit_columns, wrapped
+from zeroframe.planning.decisions import listed
 from zeroframe.review import find_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.listing import Listing
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.planning.first_steps import Choice
-    from zeroframe.review import Review
+    from zeroframe.review import Finding, Review
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.result_files import ResultStatus
     from zeroframe.run.verify import Verified
     from zeroframe.stacks.noise import StackNoise
+
+    Legend = Sequence[tuple[str, str]]
 
 __all__ = [
     "Remarks",
@@ -39,7 +45,6 @@ __all__ = [
     "megabytes",
     "noise_rows",
     "plural",
-    "result_table",
     "say",
     "size_text",
     "would_stop",
@@ -49,7 +54,9 @@ __all__ = [
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _MOST_ROWS = 40
-_WIDTH_OF_A_FILE = 160  # where nobody looks, lines are not folded to a terminal's width
+#: What stands before the first colon of a verdict is its label, unless it is longer.
+_LONGEST_LABEL = 20
+_WIDTH_OF_A_FILE = 2000  # where nobody looks, lines and tables are as wide as they are
 
 
 def harmless(text: str) -> str:
@@ -94,7 +101,20 @@ def would_stop(statuses: Sequence[ResultStatus]) -> str:
 
 def say(text: str) -> None:
     """Write to standard error what is not a result."""
-    sys.stderr.write("\n".join(harmless(line) for line in text.split("\n")) + "\n")
+    given = os.environ.get("COLUMNS", "")
+    width = int(given) if given.isdigit() else _columns_of(sys.stderr)
+    lines = [line for each in text.split("\n") for line in wrapped(harmless(each), width)]
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _columns_of(stream: TextIO) -> int | None:
+    """Return how wide a terminal is; None of what is none."""
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):  # a terminal that does not say it
+        return None
 
 
 _SEVERITY_STYLES = {"note": "cyan", "warning": "yellow", "error": "bold red"}
@@ -102,6 +122,8 @@ _TONE_STYLES = {"good": "green", "note": "yellow", "bad": "red"}
 #: Uncertain decisions are said before the work begins.
 _SAID_BEFORE = frozenset(("ZF201",))
 _SUSPECT = "ZF202"
+#: Kinds of findings that are said in full, and how many of one kind in a file, where lines may be long.
+_MOST_FINDINGS, _MOST_ALIKE = 3, 3
 
 
 class Remarks:
@@ -148,54 +170,115 @@ class Screen:
 
     def __init__(self, out: TextIO | None = None) -> None:
         stream = sys.stdout if out is None else out
-        width = None if stream.isatty() else _WIDTH_OF_A_FILE
-        self._out = Console(file=out, width=width, highlight=False)
+        self._out = Console(file=out, highlight=False)
+        self.width: int | None = self._out.width
+        if not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit():
+            self._out = Console(file=out, width=_WIDTH_OF_A_FILE, highlight=False)
+            self.width = None
         self._err = Console(stderr=True)
 
     def line(self, text: str, label: str = "", style: str = "") -> None:
-        """Print one line, as long as it is, with a label in colour before it."""
-        before = f"[{style}]{label}:[/] " if label else ""
-        self._out.print(before + escape(harmless(text)), soft_wrap=True)
+        """Print one line, with a label in colour before it; on a screen folded between words."""
+        before = f"{harmless(label)}: " if label else ""
+        for number, line in enumerate(wrapped(harmless(text), self.width, before)):
+            start = f"[{style}]{escape(before[:-1])}[/] " if number == 0 and label else ""
+            self._out.print(start + escape(line[len(before) :] if start else line), soft_wrap=True)
+
+    def title(self, text: str) -> None:
+        """Print the title of a table."""
+        for line in wrapped(harmless(text), self.width):
+            self._out.print(f"[bold]{escape(line)}[/]", soft_wrap=True)
+
+    def table(self, title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]], legend: Legend = ()) -> None:
+        """Print a table that fits the screen, and below it what its short names mean."""
+        self.title(title)
+        fitted = fit_columns(columns, ([harmless(cell) for cell in row] for row in rows), self.width)
+        table = Table()
+        for column in fitted.columns:
+            table.add_column(escape(column.name), justify="right" if column.is_number else "left", no_wrap=True)
+        for row in fitted.rows:
+            table.add_row(*map(escape, row))
+        self._out.print(table)
+        for short, name in legend:
+            self.line(name, short, "cyan")
 
     def inspection(self, result: OverscanInspection, *, whose: str = "") -> None:
         """Show what the pixels say of the overscan: the verdict, the strips, and the figures behind it."""
         if whose:
             self.line(whose, "frames of", "bold cyan")
         colour = {"use": "green", "none": "green", "do not use": "red", "not proven": "yellow"}[result.decision]
-        self.line(result.verdict, result.decision, f"bold {colour}")
+        first, colon, rest = result.verdict.partition(":")
+        label = first if colon and len(first) < _LONGEST_LABEL else ""
+        self.line(rest.strip() if label else result.verdict, label or "overscan", f"bold {colour}")
         if result.strips:
-            table = Table(title="Strips that light proves; figures in ADU", title_justify="left", title_style="bold")
-            words = {"side", "all of it", "free of light"}
-            for name in ("side", "all of it", "free of light", "noise", "noise of a row", "drift", "… less the strip"):
-                table.add_column(name, justify="left" if name in words else "right", no_wrap=True)
+            columns = [
+                *(Column(name) for name in ("side", "all of it", "free of light")),
+                Column("noise", is_number=True, goes=1),
+                Column("noise of a row", is_number=True, goes=4),
+                Column("drift", is_number=True, goes=2),
+                Column("… less the strip", is_number=True, goes=3),
+            ]
+            rows = []
             for strip in result.strips:
                 drift = strip.tracking
-                table.add_row(
-                    strip.side + (" *" if strip is result.chosen else ""),
-                    escape(str(strip.section)),
-                    escape(str(strip.usable or "–")),
-                    figure_text(strip.read_noise_adu),
-                    figure_text(strip.row_noise_adu),
-                    figure_text(None if drift is None else drift.drift_before_adu),
-                    figure_text(None if drift is None else drift.drift_after_adu),
+                side = strip.side + (" *" if strip is result.chosen else "")
+                figures = (
+                    strip.read_noise_adu,
+                    strip.row_noise_adu,
+                    None if drift is None else drift.drift_before_adu,
+                    None if drift is None else drift.drift_after_adu,
                 )
-            self._out.print(table)
+                rows.append((side, str(strip.section), str(strip.usable or "–"), *map(figure_text, figures)))
+            self.table("Strips that light proves; figures in ADU", columns, rows)
         self.line(", ".join(f"{len(names)} {kind}" for kind, names in result.used.items()), "looked at", "cyan")
         for sentence in result.sentences[1:]:
             self.line(f"  {sentence}")
 
+    def amplifiers(self, seen: LookedAt) -> None:
+        """Show what header and pixels say of the amplifiers of a detector."""
+        found = seen.found
+        whose = f"detector {found.name}" if found.name else "one detector"
+        number = len(found.detector.amplifiers)
+        self.line(f"{whose}: {number} amplifiers, by the header ({found.convention})", "amplifiers", "bold cyan")
+        columns = [
+            *(Column(name) for name in ("name", "data")),
+            Column("overscan", goes=1),
+            Column("put at", goes=5),
+            Column("gain e-/ADU", is_number=True, goes=2),
+            Column("measured", is_number=True, goes=3),
+            Column("read noise e-", is_number=True, goes=4),
+            Column("in ADU", is_number=True, goes=6),
+        ]
+        rows = []
+        for each, one in zip(found.detector.amplifiers, seen.inspections, strict=True):
+            measured = one.gain_e_per_adu
+            error = None if measured is None else measured.counting_error
+            sections = (each.name, str(each.trim), str(each.overscan or "none"), str(each.place or "in order"))
+            known = "–" if measured is None or error is None else f"{measured.value:.4g} ± {error:.2g}"
+            noise = figure_text(None if one.read_noise_adu is None else one.read_noise_adu.value)
+            rows.append((*sections, figure_text(each.gain_e_per_adu), known, figure_text(each.read_noise_e), noise))
+        self.table("Sections in pixels of the file, extensions one above the other", columns, rows)
+        for remark in seen.remarks:
+            self.line(f"  {remark}")
+
     def listing(self, listing: Listing) -> None:
         """Show the frames of a folder; what is uncertain is too long for a column and stands below."""
         shown = [number for number, name in enumerate(listing.columns) if name != "uncertain"]
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number in shown:
-            name = listing.columns[number]
+        columns = []
+        for place, number in enumerate(shown):
             numeric = any(isinstance(row[number], int | float) for row in listing.rows)
-            whole = name in {"kind", "exposure", "filter", "size"}
-            table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
-        for row in listing.rows:
-            table.add_row(*(Text("" if row[number] is None else harmless(str(row[number]))) for number in shown))
+            columns.append(Column(listing.columns[number], is_number=numeric, goes=max(place - 1, 0)))
+        rows = [["" if row[number] is None else harmless(str(row[number])) for number in shown] for row in listing.rows]
+        fitted = fit_columns(columns, rows, self.width)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in fitted.columns:
+            table.add_column(escape(column.name), justify="right" if column.is_number else "left", no_wrap=True)
+        for cells in fitted.rows:
+            table.add_row(*(Text(cell) for cell in cells))
         self._out.print(table)
+        if len(fitted.columns) < len(columns):
+            left = [column.name for column in columns[len(fitted.columns) :]]
+            self.line(f"{', '.join(left)}: --columns shows them, or a wider screen", "left out", "dim")
         if "uncertain" in listing.columns:
             named = listing.columns.index("file") if "file" in listing.columns else 0
             doubted = listing.columns.index("uncertain")
@@ -228,7 +311,7 @@ class Screen:
         """Say what was chosen and why, guesses in another colour."""
         for choice in choices:
             style = "cyan" if choice.certain else "yellow"
-            label = choice.what + ("" if choice.certain else " (uncertain)")
+            label = choice.what + ("" if choice.certain else " (please check)")
             self.line(f"{choice.value} — {choice.reason}", label, style)
 
     def verified(self, verified: Verified) -> None:
@@ -243,43 +326,73 @@ class Screen:
         """Say what a combination gave."""
         if outcome.is_there:
             self._clipping(outcome)
-            table = result_table(f"Result in {outcome.target}")
-            table.add_row("size x, y", size_text(outcome.shape_yx))
-            table.add_row("level", figure_text(outcome.level))
-            combined_rows(table, outcome)
+            rows = [("size x, y", size_text(outcome.shape_yx)), ("level", figure_text(outcome.level))]
+            rows += combined_rows(outcome)
             if outcome.noise is not None:
-                noise_rows(table, outcome.noise, outcome)
-            self._out.print(table)
+                rows += noise_rows(outcome.noise, outcome)
+            self.result(f"Result in {outcome.target}", rows)
         self.findings(review)
 
     def rows(self, title: str, figures: Mapping[str, object]) -> None:
         """Say figures by their names."""
-        table = result_table(title)
-        for name, figure in figures.items():
-            table.add_row(name, str(figure))
-        self._out.print(table)
+        self.result(title, [(name, str(figure)) for name, figure in figures.items()])
 
     def findings(self, review: Review) -> None:
-        """Say what was found, the worst first, and close with the verdict."""
+        """Say what was found, the worst first and what is alike together, and close with the verdict."""
         said = [each for each in review.findings if each.code not in _SAID_BEFORE]
+        alike: dict[tuple[str, str], list[Finding]] = {}
         for each in said:
-            self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, _SEVERITY_STYLES[each.severity])
-        if any(each.code == _SUSPECT for each in said):
-            number = plural(len({each.frames for each in said if each.code == _SUSPECT}), "frame")
-            advice = f"{number} of these took part all the same; --reject-outliers excludes them"
-            self.line(advice, "careful", "bold red")
+            alike.setdefault((each.severity, each.code), []).append(each)
+        groups = list(alike.values())
+        for group in groups[:_MOST_FINDINGS]:
+            self._finding(group)
+        if len(groups) > _MOST_FINDINGS:
+            rest = [f"{group[0].code} {find_check(group[0].code).label}" for group in groups[_MOST_FINDINGS:]]
+            notes = sum(group[0].severity == "note" for group in groups[_MOST_FINDINGS:])
+            kind = plural(len(rest), "more note" if notes == len(rest) else "more finding")
+            self.line(f"{kind}: {', '.join(rest)}; see the report, run.json or --json", "also", "dim")
+        suspects = {name for each in said if each.code == _SUSPECT for name in each.frames}
+        if suspects:
+            one = len(suspects) == 1
+            these = "this frame was" if one else f"{len(suspects)} such frames were"
+            advice = f"{these} combined all the same; --reject-outliers excludes {'it' if one else 'them'}"
+            self.line(advice, "Warning", "bold red")
         if said:
-            worst = said[0]
-            self.line(f"zeroframe explain {worst.code} says more", "help", "dim")
+            self.line(f"zeroframe explain {said[0].code} says more", "help", "dim")
         verdict = review.verdict
-        self._out.print(f"[bold {_TONE_STYLES[verdict.tone]}]{verdict.headline}[/]")
+        for line in wrapped(verdict.headline, self.width):
+            self._out.print(f"[bold {_TONE_STYLES[verdict.tone]}]{line}[/]", soft_wrap=True)
+
+    def _finding(self, group: Sequence[Finding]) -> None:
+        """Say the first of some findings of one code, and how many more there are."""
+        worst = group[0]
+        style = _SEVERITY_STYLES[worst.severity]
+        if self.width is None and len(group) <= _MOST_ALIKE:
+            for each in group:
+                self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, style)
+            return
+        others = sorted({name for each in group[1:] for name in each.frames} - set(worst.frames))
+        more = f"; and {plural(len(others), 'more file')}: {listed(others)}" if others else ""
+        more = more or (f"; and {len(group) - 1} more" if len(group) > 1 else "")
+        self.line(f"{worst.sentence}{more} ({worst.code})", find_check(worst.code).label, style)
+
+    def result(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """Print the table that closes a run: what, and its figure."""
+        self.title(title)
+        fitted = fit_columns((Column("what"), Column("figure", is_number=True)), rows, self.width)
+        table = Table(show_header=False)
+        for column in fitted.columns:
+            table.add_column(column.name, justify="right" if column.is_number else "left", no_wrap=True)
+        for row in fitted.rows:
+            table.add_row(*(escape(harmless(cell)) for cell in row))
+        self._out.print(table)
 
     def _clipping(self, outcome: CombinedOutcome) -> None:
         """Say how values were rejected."""
         clipping = outcome.clipping
         if clipping is not None and clipping.rejection.clips:
             reason = "" if clipping.floor is None else f" — {clipping.floor.reason}"
-            self.line(clipping.rejection.describe() + reason, "rejection", "cyan")
+            self.line(clipping.rejection.in_words() + reason, "rejection", "cyan")
 
 
 def plural(number: int, what: str) -> str:
@@ -287,41 +400,41 @@ def plural(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def result_table(title: str) -> Table:
-    """Return the table that closes a run: what, and its figure."""
-    table = Table(title=escape(harmless(title)), title_justify="left", title_style="bold", show_header=False)
-    table.add_column("what")
-    table.add_column("figure", justify="right", overflow="fold")
-    return table
-
-
-def combined_rows(table: Table, combined: CombinedOutcome) -> None:
+def combined_rows(combined: CombinedOutcome) -> list[tuple[str, str]]:
     """Say of a combined frame what it was made of, and what was rejected."""
-    table.add_row("combined", escape(harmless(combined.target.name)))
-    table.add_row("… of frames", str(combined.frames))
-    table.add_row("… MB, with uncertainty and counts", megabytes(combined.bytes_out))
+    rows = [
+        ("combined", combined.target.name),
+        ("… of frames", str(combined.frames)),
+        ("… MB, with uncertainty and counts", megabytes(combined.bytes_out)),
+    ]
     clipping = combined.clipping
     if clipping is None:
-        return
+        return rows
     if clipping.rejection.is_none:
-        table.add_row("… values rejected", "none, as asked for")
+        rows.append(("… values rejected", "none, as asked for"))
     else:
         share = 100 * clipping.rejected / max(clipping.values, 1)
-        table.add_row("… values rejected", f"{clipping.rejected} = {share:.3g} %")
+        rows.append(("… values rejected", f"{clipping.rejected} = {share:.3g} %"))
     if clipping.rejection.clips and clipping.expected is not None:
-        table.add_row("… a Gaussian would give", figure_text(clipping.expected, 0 if clipping.expected >= 10 else 1))
+        expected = figure_text(clipping.expected, 0 if clipping.expected >= 10 else 1)
+        rows.append(("… expected from Gaussian noise", expected))
     if any(clipping.masked):
-        table.add_row("… values masked", str(sum(clipping.masked)))
+        rows.append(("… values masked", str(sum(clipping.masked))))
+    return rows
 
 
-def noise_rows(table: Table, noise: StackNoise, combined: CombinedOutcome | None, what: str = "read noise") -> None:
+def noise_rows(noise: StackNoise, combined: CombinedOutcome | None, what: str = "read noise") -> list[tuple[str, str]]:
     """Say how noisy one frame is, and the combined one; ``what`` is what such noise is called."""
     if noise.single is None:
-        table.add_row(what, "needs two frames")
-        return
-    table.add_row(f"{what} of one frame, ADU", figure_text(noise.single, 3))
-    table.add_row("… with the noise of its row levels", figure_text(noise.calibrated, 3))
+        return [(what, "needs two frames")]
+    rows = [
+        (f"{what} of one frame, ADU", figure_text(noise.single, 3)),
+        ("… including row-to-row noise", figure_text(noise.calibrated, 3)),
+    ]
     if combined is not None and combined.is_there:
-        table.add_row(f"{what} of the combined, ADU", figure_text(noise.combined, 3))
-        table.add_row(f"… expected: one frame's / √{combined.frames}", figure_text(noise.expected, 3))
-        table.add_row("… with its fixed pattern", figure_text(noise.scatter, 3))
+        rows += [
+            (f"{what} of the combined, ADU", figure_text(noise.combined, 3)),
+            (f"… expected: one frame's / √{combined.frames}", figure_text(noise.expected, 3)),
+            ("… with its fixed pattern", figure_text(noise.scatter, 3)),
+        ]
+    return rows

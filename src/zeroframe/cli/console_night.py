@@ -8,7 +8,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.table import Table
 
 from zeroframe.cli.console import (
     Screen,
@@ -18,15 +17,15 @@ from zeroframe.cli.console import (
     megabytes,
     noise_rows,
     plural,
-    result_table,
     size_text,
     would_stop,
 )
+from zeroframe.cli.fitting import Column, Names, wrapped
 from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.planning.decisions import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.frames.steps import Use
@@ -35,11 +34,15 @@ if TYPE_CHECKING:
     from zeroframe.run.outcomes import GroupOutcome, NightOutcome, NightResult
     from zeroframe.run.status import NightStatuses
 
+    _Table = tuple[str, Sequence[Column], Sequence[Sequence[str]]]
+
 __all__ = ["NightScreen", "only_group"]
 
 #: The plan of ``--dry-run`` names all.
 _MOST_IGNORED = 5
 _MOST_FRAMES = 40
+#: Names of combined frames that take more than this part of the screen are shortened.
+_NAME_PART, _LEAST_NAME = 5, 20
 _STYLES = {"plain": "default", "good": "green", "doubtful": "yellow", "bad": "red", "faint": "dim"}
 
 
@@ -54,11 +57,11 @@ class NightScreen(Screen):
     def night_found(self, plan: NightPlan) -> None:
         """Say in a line what the night consists of; of a single group, how its frames are known."""
         kinds = Counter(frame.kind.value for frame in plan.frames)
-        said = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "no frame that can be used"
+        said = _joined(_counted(number, kind) for kind, number in kinds.items()) or "no frame that can be used"
         left = f"; {len(plan.ignored)} left alone ({_kinds_left(plan)})" if plan.ignored else ""
-        self.line(f"{said}{left}", f"found in {plan.raw}", "bold")
+        self.line(f"Found {said} in {plan.raw}{left}")
         if only_group(plan) is not None and not plan.science:
-            self._out.print(_frames_table(plan.frames))
+            self.table(*_frames_table(plan.frames))
         reasons: dict[str, list[str]] = {}
         for each in plan.ignored:
             reasons.setdefault(each.reason, []).append(each.path.relative_to(plan.raw).as_posix())
@@ -70,12 +73,12 @@ class NightScreen(Screen):
         words = {word: word for word in ("make", "keep", "replace", "refuse")}
         words |= {} if plan.overwrite else {"replace": "refuse"}
         if only_group(plan) is not None and not plan.science:
-            for line in _standing_lines(plan, statuses, words):
+            for line in _standing_lines(plan, statuses, words, self.width):
                 self._out.print(line, soft_wrap=True)
         else:
             from zeroframe.planning.words import plan_tree
 
-            for line in _tree_lines(plan_tree(plan)):
+            for line in _tree_lines(plan_tree(plan), self.width):
                 self._out.print(line, soft_wrap=True)
             for status in statuses.refused:
                 goes = plan.overwrite and status.verdict == "replace"
@@ -91,23 +94,51 @@ class NightScreen(Screen):
         self._kept(result)
         only = only_group(plan)
         if only is None:
-            self._out.print(_groups_table(plan, result))
+            names = self._names(result)
+            self.table(*_groups_table(plan, result, names), legend=names.legend)
         else:
+            names = Names((), None)
             self._clipping(result.all_groups[0].combined)
-            self._out.print(_group_table(plan, result, only))
+            self.result(f"Result in {plan.out}", _group_rows(result, only))
         if plan.science:
-            self._out.print(_science_table(plan, result))
+            self.table(*_science_table(plan, result, names))
         self.findings(result.review)
+
+    def _names(self, result: NightResult) -> Names:
+        """Shorten the names of combined frames and masks where the screen has no room for them."""
+        named = [(each.group.name, each.group.kind.value[0].upper()) for each in result.groups]
+        named += [(mask.job.name, "M") for mask in result.masks]
+        return Names(named, None if self.width is None else max(self.width // _NAME_PART, _LEAST_NAME))
 
     def _kept(self, result: NightResult) -> None:
         """Say what was there already."""
         combined = sum(each.combined.state == "skipped" for each in result.groups)
         masks = sum(each.state == "skipped" for each in result.masks)
-        parts = ((len(result.skipped), "calibrated frame"), (combined, "combined frame"), (masks, "mask"))
-        words = [plural(number, what) for number, what in parts if number]
+        calibrated = len(result.skipped)
+        if calibrated and combined:
+            frames = [f"{calibrated} calibrated and {plural(combined, 'combined frame')}"]
+        else:
+            parts = ((calibrated, "calibrated frame"), (combined, "combined frame"))
+            frames = [plural(number, what) for number, what in parts if number]
+        words = [*frames, *([plural(masks, "mask")] if masks else [])]
         if words:
-            said = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-            self.line(f"{said}, made in the same way of the same frames and unchanged since", "kept", "cyan")
+            self.line(", ".join(words), "Up to date", "cyan")
+
+
+#: How more than one frame of a kind are called.
+_MANY = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "science frames", "arc": "arcs"}
+
+
+def _counted(number: int, kind: str) -> str:
+    """Say how many frames of a kind there are."""
+    one = kind if kind in {"bias", "dark", "flat", "arc"} else f"{kind} frame"
+    return f"{number} {one if number == 1 else _MANY.get(kind, f'{kind} frames')}"
+
+
+def _joined(words: Iterable[str]) -> str:
+    """Join words by commas, and the last one by *and*."""
+    *first, last = list(words) or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _kinds_left(plan: NightPlan) -> str:
@@ -126,88 +157,107 @@ def only_group(plan: NightPlan) -> Group | None:
     return groups[0] if len(groups) == 1 and not plan.masks else None
 
 
-def _frames_table(frames: Sequence[NightFrame]) -> Table:
+def _frames_table(frames: Sequence[NightFrame]) -> _Table:
     """Show the frames of a group, and how it is known what they are."""
     kind = frames[0].kind.value if frames else ""
-    table = Table(title=f"{plural(len(frames), f'{kind} frame')} found", title_justify="left", title_style="bold")
-    for name in ("file", f"is a {kind} by"):
-        table.add_column(name, overflow="fold")
-    for name in ("exposure s", "size x, y"):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = (
+        Column("file"),
+        Column(f"is a {kind} by", goes=1),
+        Column("exposure s", is_number=True, goes=3),
+        Column("size x, y", is_number=True, goes=2),
+    )
+    rows = []
     for frame in frames[:_MOST_FRAMES]:
         exposure = frame.facts.exposure_s
         reason = frame.facts.kind_reason.replace(f" '{frame.source.name}'", "")
-        shown = (escape(harmless(frame.name)), escape(harmless(reason)), "–" if exposure is None else f"{exposure:g}")
-        table.add_row(*shown, size_text(frame.layout.shape_yx))
+        shown = "–" if exposure is None else f"{exposure:g}"
+        rows.append((frame.name, reason, shown, size_text(frame.layout.shape_yx)))
     if len(frames) > _MOST_FRAMES:
-        table.add_row(f"… and {len(frames) - _MOST_FRAMES} more", "", "", "")
-    return table
+        rows.append((f"… and {len(frames) - _MOST_FRAMES} more", "", "", ""))
+    return f"{plural(len(frames), f'{kind} frame')} found", columns, rows
 
 
-def _standing_lines(plan: NightPlan, statuses: NightStatuses, words: Mapping[str, str]) -> Iterator[str]:
+def _standing_lines(
+    plan: NightPlan, statuses: NightStatuses, words: Mapping[str, str], width: int | None
+) -> Iterator[str]:
     """Yield a line for each result of a group: whether it would be made, kept or replaced, and why."""
     styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red", "refuse": "red"}
-    yield escape(harmless(f"{plan.out}{os.sep}"))
+    yield from map(escape, wrapped(harmless(f"{plan.out}{os.sep}"), width))
     told = [(statuses.frames[frame.name], f"of {frame.name}") for frame in plan.frames]
     told += [(statuses.groups[group.name], f"of {plural(len(group.frames), 'frame')}") for group in plan.groups]
     for status, source in told:
         text = f"{status.target.name} ({source}): {status.reason}"
-        yield f"├── [{styles[status.verdict]}]{words[status.verdict]:7}[/] {escape(harmless(text))}"
+        yield from _hung(words[status.verdict], styles[status.verdict], text, width)
     for refused in plan.refused:
-        yield f"├── [red]failed [/] {escape(harmless(str(refused.problem)))}"
+        yield from _hung("failed", "red", str(refused.problem), width)
 
 
-def _group_table(plan: NightPlan, result: NightResult, group: Group) -> Table:
-    """Show the figures of a group that is the only one."""
-    table = result_table(f"Result in {plan.out}")
+def _hung(word: str, style: str, text: str, width: int | None) -> Iterator[str]:
+    """Yield the lines of one branch: a word in colour, and a text."""
+    before = f"├── {word:7} "
+    first, *rest = wrapped(harmless(" ".join(text.split())), width, before, "│   ")
+    yield f"├── [{style}]{word:7}[/] {escape(first[len(before) :])}"
+    yield from map(escape, rest)
+
+
+def _group_rows(result: NightResult, group: Group) -> list[tuple[str, str]]:
+    """Say the figures of a group that is the only one."""
     names = {frame.name for frame in group.frames}
     frames = [each for each in result.frames if each.frame.name in names]
     done = [each.outcome for each in frames if each.outcome.is_there]
-    table.add_row("frames in, done", f"{len(frames) + len(result.refused)}, {len(done)}")
+    rows = [("frames in, done", f"{len(frames) + len(result.refused)}, {len(done)}")]
     if done:
         check = result.check
-        table.add_row("files out, read back", str(check.files))
-        table.add_row("size x, y", ", ".join(size_text(shape) for shape in check.shapes_yx))
-        table.add_row("type", ", ".join(check.dtypes))
-        table.add_row("MB in", megabytes(sum(outcome.bytes_in for outcome in done)))
-        table.add_row("MB out", megabytes(check.byte_count))
-        _level_rows(table, group, done)
+        rows += [
+            ("files out, read back", str(check.files)),
+            ("size x, y", ", ".join(size_text(shape) for shape in check.shapes_yx)),
+            ("type", ", ".join(check.dtypes)),
+            ("MB in", megabytes(sum(outcome.bytes_in for outcome in done))),
+            ("MB out", megabytes(check.byte_count)),
+            *_level_rows(group, done),
+        ]
     outcome = result.all_groups[0].combined if result.all_groups else None
     if outcome is not None and outcome.is_there:
-        combined_rows(table, outcome)
+        rows += combined_rows(outcome)
     if outcome is not None and outcome.noise is not None:
-        noise_rows(table, outcome.noise, outcome, "read noise" if calibration_kind(group.kind).is_zero else "noise")
-    return table
+        what = "read noise" if calibration_kind(group.kind).is_zero else "noise"
+        rows += noise_rows(outcome.noise, outcome, what)
+    return rows
 
 
-def _level_rows(table: Table, group: Group, done: Sequence[FrameOutcome]) -> None:
+def _level_rows(group: Group, done: Sequence[FrameOutcome]) -> list[tuple[str, str]]:
     levels = [outcome.raw_level_adu for outcome in done]
     if not any(math.isfinite(level) for level in levels):
-        return  # frames that were kept have not been measured again
-    table.add_row(f"{group.kind.value} level, ADU", figure_text(sum(levels) / len(levels)))
-    table.add_row("… lowest, highest frame", f"{figure_text(min(levels))}, {figure_text(max(levels))}")
+        return []  # frames that were kept have not been measured again
+    rows = [
+        (f"{group.kind.value} level, ADU", figure_text(sum(levels) / len(levels))),
+        ("… lowest, highest frame", f"{figure_text(min(levels))}, {figure_text(max(levels))}"),
+    ]
     first = group.frames[0]
     less = ["its overscan"] if first.recipe.subtracts_overscan else []
     less += [use.kind.value for use in first.steps.uses if not use.divides]
     if less:
         after = [outcome.level_adu for outcome in done]
-        table.add_row(f"… less {' and '.join(less)}", f"{figure_text(min(after))}, {figure_text(max(after))}")
+        rows.append((f"… less {' and '.join(less)}", f"{figure_text(min(after))}, {figure_text(max(after))}"))
+    return rows
 
 
-def _tree_lines(branch: Branch, before: str = "", below: str = "") -> Iterator[str]:
-    """Yield the lines of a tree, each as long as it is: Rich's own tree cuts them off at the edge of the screen."""
-    yield f"{before}[{_STYLES[branch.mood]}]{escape(harmless(branch.text))}[/]"
+def _tree_lines(branch: Branch, width: int | None, before: str = "", below: str = "") -> Iterator[str]:
+    """Yield the lines of a tree: Rich's own tree cuts them off at the edge of the screen."""
+    style, last = _STYLES[branch.mood], len(branch.branches)
+    first, *rest = wrapped(harmless(branch.text), width, before, below + ("│   " if last else "  "))
+    yield f"{escape(before)}[{style}]{escape(first[len(before) :])}[/]"
+    yield from (f"[{style}]{escape(line)}[/]" for line in rest)
     for number, one in enumerate(branch.branches, start=1):
-        hangs, goes_on = ("└── ", "    ") if number == len(branch.branches) else ("├── ", "│   ")
-        yield from _tree_lines(one, below + hangs, below + goes_on)
+        hangs, goes_on = ("└── ", "    ") if number == last else ("├── ", "│   ")
+        yield from _tree_lines(one, width, below + hangs, below + goes_on)
 
 
-def _groups_table(plan: NightPlan, result: NightResult) -> Table:
+def _groups_table(plan: NightPlan, result: NightResult, names: Names) -> _Table:
     """Show the combined frames and the masks."""
-    table = Table(title=escape(harmless(f"Combined in {plan.out}")), title_justify="left", title_style="bold")
-    table.add_column("file", overflow="fold")
-    for name in ("frames", "level ADU", "noise ADU", "expected", "gain e-/ADU"):
-        table.add_column(name, justify="right", no_wrap=True)
+    heads = (("frames", 3), ("level ADU", 0), ("noise ADU", 0), ("expected", 1), ("gain e-/ADU", 2))
+    columns = (Column("file"), *(Column(name, is_number=True, goes=goes) for name, goes in heads))
+    rows = []
     for each in result.groups:
         combined = each.combined
         level = float(each.said.get("FLATLEVL", combined.level))
@@ -215,11 +265,11 @@ def _groups_table(plan: NightPlan, result: NightResult) -> Table:
         row += ["–" if value is None else f"{value:.3f}" for value in _noises(each)]
         gain = each.said.get("GAINMEAS")
         shown = str(combined.frames) if combined.is_there else "failed"
-        table.add_row(escape(harmless(each.group.name)), shown, *row, "–" if gain is None else f"{gain:.3f}")
+        rows.append((names.short(each.group.name), shown, *row, "–" if gain is None else f"{gain:.3f}"))
     for mask in result.masks:
-        share = f"{mask.count} pixels masked" if mask.pixels else mask.state
-        table.add_row(escape(harmless(mask.job.name)), share)
-    return table
+        share = f"{mask.count} masked" if mask.pixels else mask.state
+        rows.append((names.short(mask.job.name), "", share, "", "", ""))
+    return f"Combined in {plan.out}", columns, rows
 
 
 def _noises(each: GroupOutcome) -> tuple[float | None, float | None]:
@@ -227,31 +277,35 @@ def _noises(each: GroupOutcome) -> tuple[float | None, float | None]:
     return (None, None) if noise is None else (noise.combined, noise.expected)
 
 
-def _science_table(plan: NightPlan, result: NightResult) -> Table:
+def _science_table(plan: NightPlan, result: NightResult, names: Names) -> _Table:
     """Show the science frames."""
-    table = Table(title=escape(harmless(f"Calibrated in {plan.out}")), title_justify="left", title_style="bold")
     kinds = [row.kind for row in calibration_kinds()]
-    for name in ("file", *kinds):
-        table.add_column(name, overflow="fold")
-    for name in ("level", "unit", "noise of the sky", "masked"):
-        table.add_column(name, justify="right", no_wrap=True)
-    science = {frame.name for frame in plan.science}
+    columns = (
+        Column("file"),
+        *(Column(kind, goes=3) for kind in kinds),
+        Column("level", is_number=True),
+        Column("unit", is_number=True, goes=2),
+        Column("noise of the sky", is_number=True, goes=4),
+        Column("masked", is_number=True, goes=1),
+    )
+    science, rows = {frame.name for frame in plan.science}, []
     for each in result.frames:
         if each.frame.name not in science:
             continue
         steps, outcome = each.frame.steps, each.outcome
-        used = [_used_words(steps.of(kind)) for kind in kinds]
+        used = [_used_words(steps.of(kind), names) for kind in kinds]
         figures = [outcome.state] if not outcome.is_there else _figures(each)
+        figures += [""] * (4 - len(figures))
         name = each.frame.target.relative_to(plan.out).as_posix()
-        table.add_row(*(escape(harmless(text)) for text in (name, *used)), *figures)
-    return table
+        rows.append((name, *used, *figures))
+    return f"Calibrated in {plan.out}", columns, rows
 
 
-def _used_words(use: Use | None) -> str:
+def _used_words(use: Use | None, names: Names) -> str:
     """Return which combined frame was used, and what it was multiplied by."""
     if use is None:
         return "–"
-    return use.name + ("" if use.scale is None else f" x {use.scale:.3g}")
+    return names.short(use.name) + ("" if use.scale is None else f" x {use.scale:.3g}")
 
 
 def _figures(each: NightOutcome) -> list[str]:

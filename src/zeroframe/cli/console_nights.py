@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.table import Table
 
-from zeroframe.cli.console import harmless
 from zeroframe.cli.console_night import NightScreen
+from zeroframe.cli.fitting import Column, wrapped
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN
 from zeroframe.planning.calendar import UNDATED
 from zeroframe.planning.decisions import listed
@@ -29,7 +28,7 @@ __all__ = ["NightsScreen", "Told"]
 
 _WORDS = {
     OK: ("well", "green"),
-    INCOMPLETE: ("not all is well", "red"),
+    INCOMPLETE: ("problems", "red"),
     REFUSED: ("refused", "bold red"),
     UNFORESEEN: ("an unexpected error", "bold red"),
 }
@@ -97,6 +96,12 @@ def _borrowed_words(plan: NightPlan) -> str:
         within = group.frames[0].target.relative_to(plan.out).parts
         if within[0] == BORROWED:
             found[group.kind.value].add(within[1])
+    lent = [group for group in plan.stored if group.stored is not None and group.stored.lent_by]
+    for group in lent:
+        # what a night has borrowed itself, it lends on
+        parts = group.name.split("/")
+        nights = {parts[2]} if len(parts) > 2 and parts[1] == BORROWED else {group.traits.night or parts[0]}
+        found[group.kind.value] |= nights
     return "; ".join(f"{kind} from {listed(sorted(nights))}" for kind, nights in sorted(found.items()))
 
 
@@ -104,7 +109,7 @@ def _verdict(each: Told, *, dry_run: bool) -> tuple[str, str]:
     """Say how a night ended, and in which colour; of a dry run, how it would end as far as headers tell."""
     if not dry_run or each.code != OK:
         return _WORDS[each.code]
-    return ("not all would be well", "yellow") if each.incomplete or each.failed else ("can begin", "green")
+    return ("would lack something", "yellow") if each.incomplete or each.failed else ("can begin", "green")
 
 
 class NightsScreen(NightScreen):
@@ -117,7 +122,7 @@ class NightsScreen(NightScreen):
         number = len(calendar.nights)
         frames = frames_words(sum(night.wanted for night in calendar.nights))
         said = f"{number} night{'' if number == 1 else 's'}{span}, {frames}"
-        self.line(said, f"found in {raw}", "bold")
+        self.line(f"Found {said} in {raw}")
         if calendar.noon_s is not None and not calendar.certain:
             minutes = round(calendar.noon_s / 60) % (24 * 60)
             noon = f"{minutes // 60:02d}:{minutes % 60:02d} UT"
@@ -147,20 +152,20 @@ class NightsScreen(NightScreen):
         """Close with a line for each night, and a verdict."""
         title = f"Nights that would go to {out}" if dry_run else f"Nights in {out}"
         self._out.print()
-        table = Table(title=escape(harmless(title)), title_justify="left", title_style="bold")
-        table.add_column("night", no_wrap=True)
-        for name in ("frames", "science", "kept", "incomplete", "failed"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("borrowed", overflow="fold")
-        table.add_column("seconds", justify="right", no_wrap=True)
-        table.add_column("", overflow="fold")
+        heads = (("frames", 0), ("science", 2), ("kept", 4), ("incomplete", 3), ("failed", 1))
+        columns = (
+            Column("night"),
+            *(Column(name, is_number=True, goes=goes) for name, goes in heads),
+            Column("borrowed", goes=5),
+            Column("seconds", is_number=True, goes=6),
+            Column("verdict"),
+        )
+        rows = []
         for each in told:
             figures = (each.frames, each.science, each.kept, each.incomplete, each.failed)
-            word, colour = _verdict(each, dry_run=dry_run)
-            verdict = f"[{colour}]{word}[/]"
-            row = (*(str(figure) for figure in figures), escape(harmless(each.borrowed)) or "–", f"{each.seconds:.1f}")
-            table.add_row(escape(each.night), *row, verdict)
-        self._out.print(table)
+            word, _ = _verdict(each, dry_run=dry_run)
+            rows.append((each.night, *map(str, figures), each.borrowed or "–", f"{each.seconds:.1f}", word))
+        self.table(title, columns, rows)
         bad = [each.night for each in told if each.code != OK]
         for each in told:
             if each.problem:
@@ -169,4 +174,5 @@ class NightsScreen(NightScreen):
             said = f"All is well with {len(told) - len(bad)} of {len(told)} nights" + (
                 "." if not bad else ", but not with "
             )
-            self._out.print(f"[bold {'red' if bad else 'green'}]{said}{listed(bad)}{'.' if bad else ''}[/]")
+            for line in wrapped(f"{said}{listed(bad)}{'.' if bad else ''}", self.width):
+                self._out.print(f"[bold {'red' if bad else 'green'}]{line}[/]", soft_wrap=True)

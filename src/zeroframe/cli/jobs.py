@@ -51,6 +51,10 @@ class PlanOptions(TypedDict, total=False):
     overscan_fit : {'chebyshev', 'legendre', 'spline'}
     overscan_order : int
         How the level of the overscan is taken.
+    ext : str or int
+        The one extension that is read of each file, by number or name (``'SCI,2'`` with its EXTVER).
+    detector : str
+        The one detector that is calibrated, of files that hold several.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
     calibrations : path or list of path
@@ -59,6 +63,10 @@ class PlanOptions(TypedDict, total=False):
         A library of such frames, or its URL, as ``zeroframe library add`` makes it.
     interpolate : bool
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
+    split_colours, debayer : bool
+        Whether of a colour sensor an image of each colour, or a picture, is written of each science frame, too.
+    dark_scale : {'exposure', 'fit'}
+        What darks are scaled by: the ratio of exposures, or what fits the hot pixels of each frame best.
     combine : bool
         Whether frames are combined.
     method : {'average', 'median', 'sum'}
@@ -91,10 +99,15 @@ class PlanOptions(TypedDict, total=False):
     overscan_method: LevelMethod | None
     overscan_fit: Fit | None
     overscan_order: int | None
+    ext: str | int | None
+    detector: str | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     library: str | os.PathLike[str] | None
     interpolate: bool | None
+    split_colours: bool | None
+    debayer: bool | None
+    dark_scale: Literal["exposure", "fit"] | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None
     clip: float | None

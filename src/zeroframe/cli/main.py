@@ -14,7 +14,7 @@ import warnings
 from copy import copy
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -35,8 +35,10 @@ from zeroframe.cli.combining import (
     Weights,
     Zero,
 )
-from zeroframe.cli.console import Screen, harmless_cell, say
+from zeroframe.cli.console import Screen, say
+from zeroframe.cli.documents import amplifiers_document, document_of, inspect_document, print_json
 from zeroframe.cli.library import library_app
+from zeroframe.cli.listing import list_folder
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
 from zeroframe.cli.options import (
@@ -48,12 +50,17 @@ from zeroframe.cli.options import (
     UNFORESEEN,
     WRITE,
     Camera,
+    Cards,
     Clip,
+    DetectorAsked,
+    Ext,
     IgnoreChecksums,
     Json,
+    Kinds,
     MemLimit,
     Method,
     Overwrite,
+    Recurse,
     RejectOutliers,
     Spread,
     Strict,
@@ -62,6 +69,7 @@ from zeroframe.cli.options import (
     expanded,
     local_path,
     path_or_url,
+    taught_words,
 )
 from zeroframe.cli.streams import LastingStream, lasting_streams
 from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, ZeroframeWarning
@@ -155,11 +163,9 @@ def _run(call: Call, stop: _Stop) -> int:
         chosen = _app_for(given[0] if given else "")
         code = chosen(args=given, prog_name="zeroframe", standalone_mode=False, obj=call)
     except FolderLostError as error:  # some results were made before
-        say(f"zeroframe: {error}")
-        return INCOMPLETE
+        return _refused(call, str(error), INCOMPLETE)
     except ZeroframeError as error:
-        say(f"zeroframe: {error}")
-        return REFUSED
+        return _refused(call, str(error), REFUSED)
     except (KeyboardInterrupt, typer.Abort):
         interrupted = True
     except Exception as error:  # noqa: BLE001 -- the last resort, which keeps the details
@@ -167,6 +173,9 @@ def _run(call: Call, stop: _Stop) -> int:
         if not hasattr(error, "format_message"):
             return _unforeseen(error, call)
         error.show()  # type: ignore[attr-defined]
+        if "--json" in call.arguments:
+            told = str(error.format_message())
+            print_json(document_of(_command_of(call), REFUSED, told, error=told))
         return REFUSED
     if interrupted or code == INTERRUPTED:
         what = "terminated" if stop.asked else "interrupted"
@@ -175,14 +184,28 @@ def _run(call: Call, stop: _Stop) -> int:
     return code or OK
 
 
+def _refused(call: Call, what: str, code: int, **more: str) -> int:
+    """Say why a command could not be carried out: to the person, and to the program that asked for JSON."""
+    say(f"zeroframe: {what}")
+    if "--json" in call.arguments:
+        print_json(document_of(_command_of(call), code, what.partition("\n")[0], error=what, **more))
+    return code
+
+
+def _command_of(call: Call) -> str:
+    """Return the name of the command, known before its options are read."""
+    names = {each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands}
+    return call.command or next((word for word in call.arguments if word in names), "zeroframe")
+
+
 def _unforeseen(error: Exception, call: Call) -> int:
     """Say in one sentence that the fault is ours, and where it can be read how it came about."""
     details = write_details(error, call)
     first = str(error).partition("\n")[0]
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     where = "no file could be written that says more" if details is None else f"the details are in {details}"
-    say(f"zeroframe: an unexpected error ended the command ({what}); this is a fault of zeroframe, and {where}")
-    return UNFORESEEN
+    told = f"an unexpected error ended the command ({what}); this is a fault of zeroframe, and {where}"
+    return _refused(call, told, UNFORESEEN, **({} if details is None else {"details": str(details)}))
 
 
 @cache
@@ -244,6 +267,7 @@ def combine(
     clip: Clip = 5.0,
     clip_spread: Spread = "noise",
     reject_outliers: RejectOutliers = False,
+    ext: Ext = None,
     scale: Scale = None,
     zero: Zero = None,
     weights: Weights = None,
@@ -268,6 +292,7 @@ def combine(
 ) -> int:
     """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
     from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
+    from zeroframe.headers.extensions import as_extension
     from zeroframe.run.combine_files import run_combine
     from zeroframe.run.reviewing import review_of_combined
     from zeroframe.stacks.clipping import clip_spec, clip_spread_of
@@ -305,6 +330,7 @@ def combine(
             workers=workers,
             progress=progress,
             check_sums=not ignore_checksums,
+            ext=as_extension(ext),
         )
     review = review_of_combined(outcome, method)
     screen.combine_result(outcome, review)
@@ -312,7 +338,7 @@ def combine(
     if json:
         from zeroframe.run.document import print_document, review_document
 
-        print_document({**review_document(review, code), "out": str(output)})
+        print_document({**review_document("combine", review, code), "out": str(output)})
     return code
 
 
@@ -327,6 +353,8 @@ def inspect(
         ),
     ],
     camera: Camera = None,
+    ext: Ext = None,
+    detector: DetectorAsked = None,
     write: Annotated[
         Path | None,
         typer.Option(
@@ -343,37 +371,75 @@ def inspect(
             rich_help_panel=WRITE,
         ),
     ] = None,
+    kind: Kinds = None,
+    card: Cards = None,
+    recurse: Recurse = True,
     overwrite: Overwrite = False,
     mem_limit: MemLimit = None,
     workers: Workers = None,
+    json: Json = False,
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.survey import folder_files
+    from zeroframe.headers.extensions import as_extension
+    from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
+    from zeroframe.headers.words import words_guessed
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
-    from zeroframe.planning.targets import check_output_folder, refuse_among
+    from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
+    from zeroframe.inspection.writing import write_amplifiers
+    from zeroframe.memory import default_limit_bytes
 
     targets = [target for target in (write, plot) if target is not None]
-    frames = folder_files(raw) if targets else []
-    try:
-        for target in targets:
-            check_output_folder(raw, target.parent)
-        refuse_among(Inputs.of(frames), {target.parent for target in targets})
-    except RawFolderError as error:
-        raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
+    frames = _raw_beside(raw, targets, recurse=recurse)
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
-    screen = Screen()
-    result = inspect_overscan(raw, camera, mem_limit_bytes=bytes_of(mem_limit), workers=workers)
+    screen = Screen(sys.stderr if json else None)
+    limit = bytes_of(mem_limit)
+    words = taught_words(camera, kind, card)
+    look = survey_tree if recurse else survey_folder
+    found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
+    several = by_detector(found)
+    if several:
+        seen = [look_at_amplifiers(members, limit or default_limit_bytes()) for members in several]
+        for each in seen:
+            screen.amplifiers(each)
+        if write is not None:
+            items = [members[0] for members in several]
+            profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
+            screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
+        if json:
+            print_json(amplifiers_document(seen, [] if write is None else [write]))
+        return OK
+    result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
         screen.inspection(one, whose=one.whose if result.others else "")
     if plot is not None:
         write_plot(result, plot, overwrite=overwrite, inputs=inputs)
         screen.line(str(plot), "plot", "cyan")
     if write is not None:
-        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs)
+        doubts = (doubt for item in found if item.facts is not None for doubt in item.facts.doubts)
+        words = words.before(words_guessed(doubts))
+        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs, words=words)
         of = f", of frames of {result.whose}" if result.others else ""
         screen.line(f"{write}; use it with --camera {write} (camera {profile.name}{of})", "profile", "cyan")
+    if json:
+        print_json(inspect_document(result, targets))
     return OK
+
+
+def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:
+    """Return the raw frames; raises `RawFolderError` where a file is to be written among them."""
+    from zeroframe.fits.inputs import Inputs
+    from zeroframe.headers.survey import folder_files, tree_files
+    from zeroframe.planning.targets import check_output_folder, refuse_among
+
+    frames = list((tree_files if recurse else folder_files)(raw)) if targets else []
+    try:
+        for target in targets:
+            check_output_folder(raw, target.parent)
+        refuse_among(Inputs.of(frames), {target.parent for target in targets})
+    except RawFolderError as error:
+        raise RawFolderError(error.path, error.reason, "choose another folder for the file") from error
+    return frames
 
 
 @app.command(epilog="For example: zeroframe verify OUT --raw RAW")
@@ -386,57 +452,22 @@ def verify(
         typer.Option(metavar="RAW", parser=path_or_url, help="Folder with the raw frames, to be compared, too."),
     ] = None,
     workers: Workers = None,
+    json: Json = False,
 ) -> int:
     """Say what in a folder of results has been altered, is missing, or was not made by the run."""
     from zeroframe.run.verify import verify_folder
 
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     verified = verify_folder(out, raw, workers=workers)
     screen.verified(verified)
-    return INCOMPLETE if verified.problems else OK
+    code = INCOMPLETE if verified.problems else OK
+    if json:
+        problems = list(verified.problems)
+        print_json(document_of("verify", code, outputs=verified.outputs, inputs=verified.inputs, problems=problems))
+    return code
 
 
-@app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")
-def list_folder(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR", parser=path_or_url, help="Folder with frames, or its URL; subfolders are not entered."
-        ),
-    ],
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES", help="What is shown, as 'file,kind,exptime': built-in columns, or any header keyword."
-        ),
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(metavar="CONDITIONS", help="Which frames, as 'imagetyp=bias exptime>0'.")
-    ] = None,
-    output_format: Annotated[
-        Literal["table", "csv", "json"], typer.Option("--format", help="How it is shown.")
-    ] = "table",
-) -> int:
-    """Show what is in a folder, from the headers alone."""
-    from zeroframe.headers.listing import list_frames
-
-    names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
-    listing = list_frames(folder, columns=names, where=where)
-    if output_format == "json":
-        import json
-
-        frames = [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]
-        sys.stdout.write(json.dumps(frames, indent=1) + "\n")
-    elif output_format == "csv":
-        import csv
-
-        rows = [[harmless_cell(one) for one in row] for row in (listing.columns, *listing.rows)]
-        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
-    else:
-        Screen().listing(listing)
-    for problem in listing.problems:
-        say(f"note: {problem}")
-    return INCOMPLETE if listing.problems else OK
+app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")(list_folder)
 
 
 @app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")
@@ -457,11 +488,12 @@ def simulate(
     gzip: Annotated[bool, typer.Option("--gzip", help="Write .fits.gz.")] = False,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same frames.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace frames that are there already.")] = False,
+    json: Json = False,
 ) -> int:
     """Make raw frames whose truth is known, to try things on."""
     from zeroframe.simulate import night_specs, simulate_biases, simulate_night
 
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     total = len(night_specs(camera)) if night else frames
     written: list[Path] = []
     with screen.progress() as progress:
@@ -478,6 +510,8 @@ def simulate(
             )
     what = "raw frames of a night" if night else "raw biases"
     screen.line(f"{len(paths)} {what} of {camera} in {directory}: {paths[0].name} to {paths[-1].name}")
+    if json:
+        print_json(document_of("simulate", OK, files=[str(path) for path in paths]))
     return OK
 
 
@@ -488,17 +522,20 @@ def fetch(
         Path, typer.Argument(metavar="DIR", parser=local_path, help="Where the folder of the example is put.")
     ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there already.")] = False,
+    json: Json = False,
 ) -> int:
     r"""Download the frames of the CCD Data Reduction Guide, by pooch: pip install 'zeroframe\[examples]'."""
     from zeroframe.cli.examples import fetch as fetch_example
 
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     with screen.progress() as progress:
         folder = fetch_example(
             name, directory, overwrite=overwrite, progress=lambda done, total: progress("downloading", done / total)
         )
-    files = sum(path.is_file() for path in folder.rglob("*"))
-    screen.line(f"{files} files of {name} in {folder}")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    screen.line(f"{len(files)} files of {name} in {folder}")
+    if json:
+        print_json(document_of("fetch", OK, files=[str(path) for path in files]))
     return OK
 
 

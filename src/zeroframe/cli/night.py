@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zeroframe.cli.calibrate import NightResources, carry_out_plan
+from zeroframe.cli.calibrate import NightResources, carried_out, carry_out_plan
+from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.library import add_results, prepare_library
 from zeroframe.cli.options import (
     COMBINE,
@@ -23,7 +24,11 @@ from zeroframe.cli.options import (
     ClipAsked,
     Cluster,
     CompressAsked,
+    DarkScaling,
+    Debayer,
+    DetectorAsked,
     DryRun,
+    Ext,
     IgnoreChecksums,
     Interpolate,
     Json,
@@ -42,6 +47,7 @@ from zeroframe.cli.options import (
     Recurse,
     RejectAsked,
     Report,
+    SplitColours,
     SpreadAsked,
     Strict,
     Trim,
@@ -51,8 +57,8 @@ from zeroframe.cli.options import (
     local_path,
     path_or_url,
     section_of,
+    taught_words,
 )
-from zeroframe.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,11 +150,16 @@ def _command(job: str) -> Callable[..., int]:
         overscan_method: OverscanMethod = None,
         overscan_fit: OverscanFit = None,
         overscan_order: OverscanOrder = None,
+        ext: Ext = None,
+        detector: DetectorAsked = None,
         own_mask: OwnMask = None,
         calibrations: CalibrationsAsked = None,
         library: LibraryAsked = None,
         library_add: LibraryAdd = False,
         interpolate: Interpolate = None,
+        split_colours: SplitColours = None,
+        debayer: Debayer = None,
+        dark_scale: DarkScaling = None,
         method: MethodAsked = None,
         clip: ClipAsked = None,
         clip_spread: SpreadAsked = None,
@@ -178,10 +189,15 @@ def _command(job: str) -> Callable[..., int]:
             "overscan_method": overscan_method,
             "overscan_fit": overscan_fit,
             "overscan_order": overscan_order,
+            "ext": ext,
+            "detector": detector,
             "own_mask": own_mask,
             "calibrations": calibrations or None,
             "library": library,
             "interpolate": interpolate,
+            "split_colours": split_colours,
+            "debayer": debayer,
+            "dark_scale": dark_scale,
             "method": method,
             "clip": clip,
             "clip_spread": clip_spread,
@@ -220,23 +236,19 @@ def _carried_out(
 
     if means.cluster is not None:  # its processes may be in other folders
         raw, out = raw.absolute(), out.absolute()
-    if means.json and (by_night or means.dry_run):
-        raise UsageError("--json is of one run that is carried out; leave out --by-night and --dry-run")
     if by_night:
         from zeroframe.cli.nights import carry_out_nights
 
-        return carry_out_nights(raw, out, recipe, means, overwrite=overwrite)
+        return carry_out_nights(job, raw, out, recipe, means, overwrite=overwrite)
     plan = planned(
         *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=means.limit,
         workers=means.workers,
     )  # fmt: skip
     with executor_of(means.cluster, raw, out) as executor:
         screen = NightScreen(sys.stderr if means.json else None)
-        code, result = carry_out_plan(plan, means, screen, executor)
-    if means.json and result is not None:
-        from zeroframe.run.document import print_document, run_document
-
-        print_document(run_document(plan, result, code))
+        code, ended = carry_out_plan(plan, means, screen, executor)
+    if means.json:
+        print_json(carried_out(job, plan, ended, code))
     return code
 
 
@@ -253,21 +265,38 @@ def explain(
         typer.Argument(
             metavar="FILE|CODE",
             parser=path_or_url,
-            help="A result of zeroframe night or bias, where it was put; or the code of a finding, as ZF301.",
+            help="A result, where it was put; a raw frame; or the code of a finding, as ZF301.",
         ),
     ],
+    camera: Camera = None,
+    kind: Kinds = None,
+    card: Cards = None,
+    json: Json = False,
 ) -> int:
-    """Say which bias, dark and flat a result was made with, and why; or what a finding means."""
-    from zeroframe.cli.console_night import NightScreen
+    """Say which bias, dark and flat a result was made with, and why; what was understood of a raw frame; or of a code.
 
+    Of a raw frame each fact is shown with the card it is from, what was passed over and why, and cards that look as if
+    they mattered and are not known.
+    """
     if re.fullmatch(r"(?i)ZF\d+", str(file)) and not file.exists():
         from zeroframe.review import explain_check
 
-        NightScreen().sentences(explain_check(str(file)))
-        return OK
-    from zeroframe.run.explain import explain_file
+        said = explain_check(str(file))
+    else:
+        from zeroframe.run.explain import explain_file, is_raw
 
-    NightScreen().sentences(explain_file(file))
+        if is_raw(file):
+            from zeroframe.headers.explaining import explain_raw
+
+            said = explain_raw(file, taught_words(camera, kind, card))
+        else:
+            said = explain_file(file)
+    if json:
+        print_json(document_of("explain", OK, said[0], sentences=list(said)))
+        return OK
+    from zeroframe.cli.console_night import NightScreen
+
+    NightScreen().sentences(said)
     return OK
 
 
@@ -279,6 +308,7 @@ def recipe(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> int:
     """Write a recipe for zeroframe night or bias with every default in it, to be changed."""
     from zeroframe.planning.recipe import NightRecipe
@@ -286,7 +316,10 @@ def recipe(
 
     text = recipe_text(NightRecipe())
     if output is None:
-        sys.stdout.write(text)
+        if json:
+            print_json(document_of("recipe", OK, recipe=text))
+        else:
+            sys.stdout.write(text)
         return OK
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.fits.atomic import atomic_file, write_all
@@ -294,5 +327,7 @@ def recipe(
 
     with atomic_file(output, overwrite=RECIPE.permission(output, overwrite=overwrite)) as descriptor:
         write_all(descriptor, [text.encode()])
-    NightScreen().line(str(output), "recipe", "cyan")
+    NightScreen(sys.stderr if json else None).line(str(output), "recipe", "cyan")
+    if json:
+        print_json(document_of("recipe", OK, recipe=text, out=str(output)))
     return OK

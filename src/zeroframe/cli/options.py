@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
+    from zeroframe.headers.words import Words
+
 __all__ = [
     "COMBINE",
     "INCOMPLETE",
@@ -39,7 +41,11 @@ __all__ = [
     "ClipAsked",
     "Cluster",
     "CompressAsked",
+    "DarkScaling",
+    "Debayer",
+    "DetectorAsked",
     "DryRun",
+    "Ext",
     "IgnoreChecksums",
     "Interpolate",
     "Json",
@@ -60,6 +66,7 @@ __all__ = [
     "RejectAsked",
     "RejectOutliers",
     "Report",
+    "SplitColours",
     "Spread",
     "SpreadAsked",
     "Strict",
@@ -71,6 +78,7 @@ __all__ = [
     "local_path",
     "path_or_url",
     "section_of",
+    "taught_words",
 ]
 
 #: 0, all was made and is well; 1, something was not made or is likely wrong; 2, nothing was done; 3, an error of ours.
@@ -137,6 +145,16 @@ OverscanFit = Annotated[
     str | None,
     typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=SUBTRACT),
 ]
+Ext = Annotated[
+    str | None,
+    typer.Option("--ext", metavar="EXT", help="Read this extension only: 2, SCI or SCI,2.", rich_help_panel=SUBTRACT),
+]
+DetectorAsked = Annotated[
+    str | None,
+    typer.Option(
+        "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
+    ),
+]
 OwnMask = Annotated[
     str | None,
     typer.Option(
@@ -144,6 +162,14 @@ OwnMask = Annotated[
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip
+SplitColours = Annotated[
+    bool | None,
+    typer.Option("--split-colours", help="Write the R, G1, G2, B of colour frames, too.", rich_help_panel=WRITE),
+]
+Debayer = Annotated[
+    bool | None,
+    typer.Option("--debayer", help="Write a picture of colour frames, too.", rich_help_panel=WRITE),
+]
 Interpolate = Annotated[
     bool | None,
     typer.Option(
@@ -172,6 +198,13 @@ CalibrationsAsked = Annotated[
     typer.Option(
         "--calibrations", metavar="DIR", parser=path_or_url,
         help="Folder of combined biases, darks, flats and masks that exist already; may be given several times.",
+        rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
+DarkScaling = Annotated[
+    Literal["exposure", "fit"] | None,
+    typer.Option(
+        "--dark-scale", metavar="HOW", help="Darks scaled by exposure, or by a fit to hot pixels: exposure, fit.",
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip
@@ -287,6 +320,15 @@ def section_of(text: str | None, option: str) -> Section | None:
         return None if text is None else Section.parse(text)
     except SectionError as error:
         raise SectionError(f"{option}: {error}") from error
+
+
+def taught_words(camera: str | None, kinds: list[str] | None, cards: list[str] | None) -> Words:
+    """Return what ``--kind``, ``--card`` and the file of a camera teach; raises `UsageError` and `CameraError`."""
+    from zeroframe.headers.cameras import load_camera
+    from zeroframe.headers.words import words_of_options
+
+    taught = words_of_options(kinds or (), cards or ())
+    return taught if camera is None else taught.before(load_camera(camera).words)
 
 
 @contextmanager

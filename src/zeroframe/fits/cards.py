@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.fits.astropy_fits import astropy_fits
+
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
@@ -204,6 +206,24 @@ class Cards(Mapping[str, CardValue]):
             found = self._present[key] = tuple(keyword for keyword in self if pattern.search(keyword))
         return found
 
+    def commented(self, pattern: re.Pattern[str], unless: re.Pattern[str]) -> tuple[str, ...]:
+        """Return the keywords whose comments a pattern fits, and another one does not; found once for a camera.
+
+        Headers of the same cards in the same order are taken to have the same comments.
+
+        Parameters
+        ----------
+        pattern, unless : re.Pattern
+            Looked for in each comment, in lower case.
+        """
+        key = ("commented", pattern.pattern, unless.pattern)
+        found = self._present.get(key)
+        if found is None:
+            told = ((keyword, self.comment(keyword).casefold()) for keyword in self)
+            fitting = (keyword for keyword, text in told if text and pattern.search(text) and not unless.search(text))
+            found = self._present[key] = tuple(fitting)
+        return found
+
     def comment(self, keyword: str) -> str:
         """Return what stands behind the value of a card; nothing where there is no such card, or it is commentary.
 
@@ -326,9 +346,8 @@ class Cards(Mapping[str, CardValue]):
         >>> Cards(b"BSCALE  = +1.000e+000".ljust(80) + b"END".ljust(80)).to_header()["BSCALE"]
         1.0
         """
-        from astropy.io.fits import Header
-
-        return Header.fromstring("".join(self.valid_lines()))
+        header: Header = astropy_fits().Header.fromstring("".join(self.valid_lines()))
+        return header
 
     def _name(self, keyword: str) -> str | None:
         """Return the keyword as it is kept, or None when there is no such card."""
@@ -447,8 +466,7 @@ def _continues(card: str) -> bool:
 
 def _rewritten(card: str, value: CardValue) -> str:
     """Return a valid card, or several with CONTINUE, with the keyword of `card` and this value."""
-    from astropy.io.fits import Card
-
+    Card = astropy_fits().Card  # noqa: N806 -- a class
     printable = _UNPRINTABLE.sub("?", card)
     keyword = printable[:8].rstrip().upper()
     if keyword in ("COMMENT", "HISTORY", ""):

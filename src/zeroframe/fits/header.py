@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
+from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.fits.astropy_headers import card_groups
 from zeroframe.fits.cards import CARD_SIZE, Cards
 
@@ -172,9 +173,7 @@ def _card(name: str, value: object, comment: str) -> str:
         return line[:CARD_SIZE].ljust(CARD_SIZE)
     if field is not None and isinstance(plain, str) and not comment and len(name) <= 8 and "'" not in plain:
         return _continued(name, plain)
-    from astropy.io.fits import Card
-
-    return str(Card(name if len(name) <= 8 and " " not in name else f"HIERARCH {name}", plain, comment))
+    return str(astropy_fits().Card(name if len(name) <= 8 and " " not in name else f"HIERARCH {name}", plain, comment))
 
 
 def _continued(name: str, text: str) -> str:

@@ -164,7 +164,7 @@ class FrameFile:
             raise UnsupportedError(
                 self.path,
                 f"holds {len(found)} images ({self._contents(tuple(found))}), and only one can be used yet",
-                "split it into files of one image each, or read one with read_ccd(file, ext=1)",
+                "choose one with --ext, or ext= in Python",
             )
         layout = found[0].layout if found else None
         if layout is None:

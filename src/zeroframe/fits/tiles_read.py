@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import DamagedError, HeaderError, UnsupportedError
+from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.fits.astropy_headers import card_groups, is_structural
 from zeroframe.fits.cards import BLOCK_SIZE, CARD_SIZE
 from zeroframe.fits.tile_table import TileTable
@@ -74,7 +75,8 @@ def decompress_tiles(path: Path, hdu: Hdu, stored: np.ndarray[Any, Any]) -> tupl
 
 def _by_astropy(table: TileTable) -> tuple[np.ndarray[Any, Any], ImageLayout]:
     import numpy as np
-    from astropy.io import fits
+
+    fits = astropy_fits()
 
     # Only the cards that describe the tiles are handed on: others may be such that astropy warns of them.
     kept = [text for keyword, text in card_groups(table.cards.valid_lines()) if _is_needed(keyword)]

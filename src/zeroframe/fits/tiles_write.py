@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.errors import UsageError
+from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.fits.astropy_headers import card_groups, is_structural
 from zeroframe.fits.building import card, described_cards, finished_header, mandatory_cards, offset_cards
 from zeroframe.fits.cards import Cards, find_end
@@ -69,8 +70,7 @@ def tiled_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterato
 
 def _rice(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], list[bytes | memoryview]]:
     """Return the cards and the bytes of a table of Rice tiles, one a row, compressed by astropy."""
-    from astropy.io import fits
-
+    fits = astropy_fits()
     stored = np.frombuffer(stored_bytes(data, form), form.dtype).reshape(data.shape)
     file = io.BytesIO()
     image = fits.CompImageHDU(stored.astype(form.dtype.newbyteorder("=")), compression_type="RICE_1")

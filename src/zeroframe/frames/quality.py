@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,8 @@ _ODD_SIGMAS = 8.0
 #: Level and shape, in noises of a pixel: where an overscan was subtracted frames agree to a few hundredths, elsewhere
 #: the level of a camera drifts by a noise or so, from frame to frame and along the rows.
 _LEVEL_NOISES, _SHAPE_NOISES, _DRIFTING_NOISES = 0.25, 0.5, 1.5
+#: Light in a corner, which no drift of rows or columns is.
+_LEAK_NOISES, _FEWEST_CELLS = 0.4, 8
 #: Shape, against the median of the others' own.
 _SHAPE_RATIO = 3.0
 _NOISE_FRACTION = 0.1
@@ -74,6 +76,8 @@ class FrameQuality:
         The frame as a coarse map: mean of each cell less the level, outliers cut down to five spreads.
     flat : FlatShape or None
         Of a flat: its light.
+    traces : mapping of str to float
+        What it shows that it should not, by the names of figures; see `zeroframe.frames.traces`.
     """
 
     level_adu: float
@@ -83,6 +87,7 @@ class FrameQuality:
     pixels: int
     cells_adu: NDArray[np.float32]
     flat: FlatShape | None = None
+    traces: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure_frame(
@@ -333,7 +338,7 @@ def flag_frames(
             noise = _robust([quality.noise_adu for quality in qualities.values()])[0]
             level, shape = (_LEVEL_NOISES, _SHAPE_NOISES) if level_subtracted else (_DRIFTING_NOISES, _DRIFTING_NOISES)
             flags += _level_and_noise_flags(qualities, noise, level * noise)
-            flags += _shape_flags(qualities, shape * noise)
+            flags += _shape_flags(qualities, shape * noise, _LEAK_NOISES * noise)
     flags += [Flag(odd.path, odd.what, odd.figure, odd.limit, odd.sentence) for odd in odd_flats(flats)]
     order = {path: number for number, path in enumerate(qualities)}
     return sorted(flags, key=lambda flag: order[flag.path])
@@ -378,16 +383,27 @@ def _level_and_noise_flags(qualities: Mapping[Path, FrameQuality], noise: float,
     ]
 
 
-def _shape_flags(qualities: Mapping[Path, FrameQuality], floor: float) -> list[Flag]:
+def _shape_flags(qualities: Mapping[Path, FrameQuality], floor: float, leak: float) -> list[Flag]:
     """Flag frames that differ from the others by more than a constant: a leak in one corner, a drift along the rows."""
     maps = np.stack([_coarse(quality.cells_adu) for quality in qualities.values()])
     maps = maps - median_of_valid(maps, axis=0)
     maps -= median_of_valid(maps.reshape(len(maps), -1))[:, None, None]
+    flags = _peaks_of(list(qualities), maps, floor)
+    odd = {flag.path for flag in flags}
+    # a level that drifts does so along the rows and along the columns; what is left of both is light in a corner
+    local = _coarse(maps, 2) if min(maps.shape[1:]) >= _FEWEST_CELLS else maps
+    local = local - median_of_valid(local, axis=2)[:, :, None]
+    local = local - median_of_valid(local, axis=1)[:, None, :]
+    return flags + [flag for flag in _peaks_of(list(qualities), local, leak) if flag.path not in odd]
+
+
+def _peaks_of(paths: Sequence[Path], maps: NDArray[np.float64], floor: float) -> list[Flag]:
+    """Flag the frames whose map stands off zero by more than a floor, and by more than the others' do."""
     peaks = np.abs(maps).max(axis=(1, 2))
     usual, spread = _robust(peaks)
     limit = max(floor, _SHAPE_RATIO * usual, usual + _ODD_SIGMAS * spread)
     flags = []
-    for path, differs, peak in zip(qualities, maps, peaks, strict=True):
+    for path, differs, peak in zip(paths, maps, peaks, strict=True):
         if peak > limit:
             y, x = np.unravel_index(int(np.abs(differs).argmax()), differs.shape)
             place = place_of((y + 0.5) / differs.shape[0], (x + 0.5) / differs.shape[1])
@@ -397,12 +413,12 @@ def _shape_flags(qualities: Mapping[Path, FrameQuality], floor: float) -> list[F
     return flags
 
 
-def _coarse(cells: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Join cells by four along each axis, where there are so many, so that noise does not count."""
-    ny, nx = (min(4, size) for size in cells.shape)
-    kept = cells[: cells.shape[0] // ny * ny, : cells.shape[1] // nx * nx]
-    squares = kept.reshape(kept.shape[0] // ny, ny, kept.shape[1] // nx, nx)
-    return np.asarray(squares.mean(axis=(1, 3)), dtype=np.float64)
+def _coarse(cells: NDArray[Any], by: int = 4) -> NDArray[np.float64]:
+    """Join cells along the last two axes, where there are so many, so that noise does not count."""
+    ny, nx = (min(by, size) for size in cells.shape[-2:])
+    kept = cells[..., : cells.shape[-2] // ny * ny, : cells.shape[-1] // nx * nx]
+    squares = kept.reshape(*kept.shape[:-2], kept.shape[-2] // ny, ny, kept.shape[-1] // nx, nx)
+    return np.asarray(squares.mean(axis=(-3, -1)), dtype=np.float64)
 
 
 def _pixel_flags(qualities: Mapping[Path, FrameQuality]) -> list[Flag]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.errors import SectionError
-from zeroframe.frames.overscan import FrameLevels, collapse_axis, frame_levels
+from zeroframe.frames.overscan import FrameLevels, OverscanSpec, collapse_axis, frame_levels
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.kernels.raw import Part
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zeroframe.frames.overscan import OverscanSpec
     from zeroframe.headers.colours import ColourPattern
+    from zeroframe.headers.detectors import Amplifier
 
     PartOf = Callable[[Any, Any], NDArray[Any]]
 
-__all__ = ["Region", "Subtracted", "assembled_shape", "region_levels"]
+__all__ = ["Region", "Subtracted", "assembled_shape", "region_levels", "region_of"]
 
 _WHOLE = Section.parse("[*,*]")
 
@@ -136,6 +136,26 @@ class Region:
         """Return where the assembled image holds it, as slices."""
         part = self.part(shape_yx)
         return slice(part.to_y, part.to_y + part.ny), slice(part.to_x, part.to_x + part.nx)
+
+
+def region_of(amplifier: Amplifier) -> Region:
+    """Return what is done to the pixels of an amplifier, as it is known.
+
+    Parameters
+    ----------
+    amplifier : Amplifier
+        Whose sections are numbers.
+    """
+    overscan = parallel = None
+    if amplifier.overscan is not None:
+        overscan = OverscanSpec(amplifier.overscan, amplifier.overscan_axis, amplifier.overscan_method)
+    if amplifier.parallel_overscan is not None:
+        across: Literal[0, 1] = 0 if amplifier.overscan_axis == 1 else 1
+        parallel = OverscanSpec(amplifier.parallel_overscan, across, amplifier.overscan_method)
+    return Region(
+        overscan, amplifier.trim, parallel, amplifier.place, amplifier.name,
+        amplifier.gain_e_per_adu, amplifier.read_noise_e, amplifier.saturation_adu,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=256)  # asked for each of thousands of frames while a night is planned: 1 instead of 60 us

@@ -24,7 +24,9 @@ A camera is data: a TOML file, one of those in ``profiles/`` or the user's own; 
 
 It may teach words of its headers, too, in ``[words]`` and ``[[kinds]]``: see `zeroframe.headers.words`.
 
-Of several amplifiers each has a name, its own figures, and may say where it belongs: see `zeroframe.headers.detectors`.
+Of several amplifiers each has a name, its own figures, and may say where it belongs, of which detector it is and in
+which extension of the file it stands (``ext = "im1"``: sections are in pixels of that): see
+`zeroframe.headers.detectors`.
 """
 
 from __future__ import annotations
@@ -99,6 +101,11 @@ class Camera:
         """The detectors that a file holds, each with its amplifiers, in the order of the first ones."""
         names = dict.fromkeys(amplifier.detector for amplifier in self.amplifiers)
         return tuple(Detector(name, tuple(each for each in self.amplifiers if each.detector == name)) for name in names)
+
+    @property
+    def names_extensions(self) -> bool:
+        """Whether its amplifiers say in which extensions of a file they stand."""
+        return any(each.ext for each in self.amplifiers)
 
     def for_binning(self, binning_xy: tuple[int, int]) -> Camera:
         """Return the camera as its frames look when the sensor is binned.
@@ -376,6 +383,7 @@ def _amplifier(table: _Table, shape_yx: tuple[int, int] | None) -> Amplifier:
         read_noise_e=table.positive("read_noise_e"),
         saturation_adu=table.positive("saturation_adu"),
         detector=table.text("detector"),
+        ext=table.text("ext"),
     )
 
 

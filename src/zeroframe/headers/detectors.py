@@ -52,6 +52,8 @@ class Amplifier:
         None where not measured; of the last, where it is that of the camera.
     detector : str
         The detector that it is part of; empty where the file holds only one.
+    ext : str
+        Number or name of the extension in whose pixels sections are given; empty where the file holds one image.
     """
 
     name: str = ""
@@ -67,10 +69,30 @@ class Amplifier:
     read_noise_e: float | None = None
     saturation_adu: float | None = None
     detector: str = ""
+    ext: str = ""
 
     def binned(self, factors_xy: tuple[int, int]) -> Amplifier:
         """Return it in binned pixels; raises `SectionError` where a section holds no whole one."""
         return self._with_sections(lambda _, section: section.bin(*factors_xy))
+
+    def unbinned(self, factors_xy: tuple[int, int]) -> Amplifier:
+        """Return it in pixels of the sensor, of which an amplifier with binned pixels is given.
+
+        Examples
+        --------
+        >>> str(Amplifier(trim=Section.parse("[3:5,1:4]")).unbinned((2, 3)).trim)
+        '[5:10,1:12]'
+        """
+
+        def whole(_: str, section: Section) -> Section:
+            ranges = []
+            for part, factor in zip(section.ranges, factors_xy, strict=True):
+                first, last = part.ends()
+                low, high = (min(first, last) - 1) * factor + 1, max(first, last) * factor
+                ranges.append(AxisRange(high, low) if first > last else AxisRange(low, high))
+            return Section(tuple(ranges))
+
+        return self._with_sections(whole)
 
     def shifted(self, dx: int, dy: int) -> Amplifier:
         """Return it as it stands in an image that begins so many pixels further left and below; its place stays."""

@@ -21,9 +21,9 @@ from zeroframe.headers.card_numbers import (
     read_read_noise,
     read_temperature,
 )
-from zeroframe.headers.card_reader import CardReader, Noted, whole_number
+from zeroframe.headers.card_reader import CardReader, whole_number
 from zeroframe.headers.colours import COLOUR_SETTING, ColourPattern, read_colours
-from zeroframe.headers.kind_words import contradiction, read_flat_light, read_kind
+from zeroframe.headers.kind_words import NOTHING_SAID, contradiction, read_done, read_flat_light, read_kind
 from zeroframe.headers.moments import Moment, read_date
 from zeroframe.headers.sections import Section
 from zeroframe.headers.set_up import read_binning, read_filter, read_optics, read_settings
@@ -93,6 +93,8 @@ class FrameFacts:
         How the sensor was read, and what the light went through beside the filter, by sort and as written.
     angles : tuple of (str, float)
         Angles of gratings in degrees, and central wavelengths, by sort.
+    done : tuple of (str, str)
+        Calibrations that another program has done already, and the cards that say so.
     """
 
     kind: Kind | None
@@ -129,6 +131,12 @@ class FrameFacts:
     settings: tuple[tuple[str, str], ...] = ()
     optics: tuple[tuple[str, str], ...] = ()
     angles: tuple[tuple[str, float], ...] = ()
+    done: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def kind_is_silent(self) -> bool:
+        """Whether no word says what the frame is for, not even one that is not known."""
+        return self.kind is None and self.kind_reason == NOTHING_SAID and self.exposure_s is not None
 
     @property
     def saturation_may_be_maximum(self) -> bool:
@@ -181,8 +189,8 @@ def noted_facts(
     folders: Sequence[str] = (),
     words: Words = NO_WORDS,
     comments: Mapping[str, str] | None = None,
-) -> tuple[FrameFacts, tuple[Noted, ...]]:
-    """Return what `read_facts` does, and which cards were looked at, taken and passed over."""
+) -> tuple[FrameFacts, CardReader]:
+    """Return what `read_facts` does, and the reader, which knows the cards that were taken and passed over."""
     taken_out = words.extracted(cards) if words else {}
     reader = CardReader(_Patched(cards, taken_out) if taken_out else cards, words, comments)
     reader.name_contradictions()
@@ -233,8 +241,9 @@ def noted_facts(
         settings=(*read_settings(reader, gain), *pattern),
         optics=optics,
         angles=angles,
+        done=read_done(reader),
     )
-    return facts, tuple(reader.noted)
+    return facts, reader
 
 
 class _Patched(Mapping[str, object]):

@@ -16,14 +16,16 @@ from zeroframe.headers.amplifier_words import (
     says_amplifiers,
 )
 from zeroframe.headers.detectors import Amplifier, Detector
+from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.sections import AxisRange, Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zeroframe.fits import FrameFile
+    from zeroframe.headers.cameras import Camera
 
-__all__ = ["FoundDetector", "detectors_in", "places_of", "with_data"]
+__all__ = ["FoundDetector", "detectors_in", "detectors_of_camera", "places_of", "with_data"]
 
 #: A binned section of the sensor may lack the last part of a pixel, at either end.
 _ROUNDING = 1
@@ -194,6 +196,41 @@ def _detector(
         )
     on_sensor = tuple(each.on_sensor for each in members)
     return FoundDetector(Detector(name, tuple(amplifiers)), extensions, words, origin, heights, on_sensor)
+
+
+def detectors_of_camera(frame: FrameFile, camera: Camera) -> tuple[FoundDetector, ...]:
+    """Return the detectors of a file as a camera file describes them, whose amplifiers stand in extensions.
+
+    Parameters
+    ----------
+    frame : FrameFile
+    camera : Camera
+        Unbinned; each of its amplifiers names its extension.
+
+    Raises
+    ------
+    FrameError
+        When the file lacks one of the extensions.
+    CameraError
+        When a section lies outside its image.
+    """
+    primary = frame.hdus[0].cards
+    made = []
+    for detector in camera.for_binning(
+        binning_of(own_cards(frame, frame.images[0]) if frame.images else primary)
+    ).detectors:
+        hdus = [frame.image(as_extension(each.ext)) for each in detector.amplifiers]
+        shapes = {hdu.index: hdu.layout.shape_yx for hdu in hdus if hdu.layout is not None}
+        extensions = tuple(sorted(shapes))
+        heights = tuple(shapes[number][0] for number in extensions)
+        offsets = {number: sum(heights[:place]) for place, number in enumerate(extensions)}
+        amplifiers = tuple(
+            each.resolved(shapes[hdu.index]).shifted(0, offsets[hdu.index])
+            for each, hdu in zip(detector.amplifiers, hdus, strict=True)
+        )
+        placed = Detector(detector.name, amplifiers)
+        made.append(FoundDetector(placed, extensions, f"camera {camera.name}", heights=heights))
+    return tuple(made)
 
 
 def with_data(found: FoundDetector, data: Sequence[Section]) -> FoundDetector:

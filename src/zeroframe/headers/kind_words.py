@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.card_reader import CardReader, letters
+from zeroframe.headers.card_reader import CardReader, letters, shown
 from zeroframe.headers.kinds import Kind, calibration_kinds, is_calibration
 from zeroframe.headers.tables import dialect_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["KindFound", "contradiction", "read_flat_light", "read_kind"]
+__all__ = ["NOTHING_SAID", "KindFound", "contradiction", "read_done", "read_flat_light", "read_kind"]
 
 _EXTENSIONS = re.compile(r"\.(fits?|fts|gz|bz2|fz)$", re.IGNORECASE)
-_NOTHING = "neither the header nor the file name says what kind of frame it is"
+#: The reason of a kind that is not known, where nothing speaks.
+NOTHING_SAID = "neither the header nor the file name says what kind of frame it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,26 @@ def _of_other_words(reader: CardReader, file_name: str, folders: Sequence[str]) 
     named = _of_file_name(file_name)
     if named.kind is not None:
         return named
-    for folder in reversed(folders):
-        kind = _lookup("phrases").get(letters(folder))
+    for depth in reversed(range(len(folders))):
+        kind = _kind_of_folder(folders[depth], is_within=depth > 0)
         if kind is not None and kind in table["folders"]["kinds"]:
-            return KindFound(kind, f"the folder {folder!r}", certain=False, combined=_says_combined(folder))
+            reason = f"the folder {folders[depth]!r}"
+            return KindFound(kind, reason, certain=False, combined=_says_combined(folders[depth]))
     for keyword in reader.present(table["cards"]):
         value = reader.value(keyword)
         if isinstance(value, str) and letters(value) in table["text"]["weak_science"]:
             return KindFound(Kind.SCIENCE, f"{keyword} = {value!r}", certain=False)
     return named
+
+
+@lru_cache(maxsize=1024)
+def _kind_of_folder(name: str, *, is_within: bool) -> Kind | None:
+    """Return the kind that the name of a folder says: a whole phrase; of one within, a word will do: ``Flats_R``."""
+    kind = _lookup("phrases").get(letters(name))
+    if kind is not None or not is_within:
+        return kind
+    kinds = {_lookup("file_words")[word] for word in letters(name).split() if word in _lookup("file_words")}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _is_lamp(text: str) -> bool:
@@ -167,6 +179,31 @@ def contradiction(reader: CardReader, file_name: str, found: KindFound) -> str |
     named = _of_file_name(file_name)
     speaks = is_calibration(named.kind) and named.kind != found.kind and found.kind == Kind.SCIENCE
     return named.reason if speaks else None
+
+
+def read_done(reader: CardReader) -> tuple[tuple[str, str], ...]:
+    """Return which calibrations another program has done already, with what the header says of each.
+
+    Examples
+    --------
+    >>> from zeroframe.headers.words import NO_WORDS
+    >>> read_done(CardReader({"CALSTAT": "BDF"}, NO_WORDS))
+    (('bias', "CALSTAT = 'BDF'"), ('dark', "CALSTAT = 'BDF'"), ('flat', "CALSTAT = 'BDF'"))
+    """
+    table = dialect_tables()["done"]
+    found: dict[str, str] = {}
+    for kind in ("bias", "dark", "flat"):
+        for keyword in reader.present(table[kind]):
+            value = reader.cards.get(keyword)
+            said = "" if value is None or value is False else str(value).strip()
+            if said.casefold() not in table["not_done"]:
+                found.setdefault(kind, f"{keyword} = {shown(value)}")
+    for keyword, text in reader.texts(table["letters"]):
+        for kind in ("bias", "dark", "flat"):
+            if re.fullmatch(r"[BDFMCSW]{1,6}", text.upper()) and kind[0].upper() in text.upper():
+                found.setdefault(kind, f"{keyword} = {text!r}")
+    last = max((("bias", "dark", "flat").index(kind) for kind in found), default=-1)
+    return tuple((kind, found.get(kind) or next(iter(found.values()))) for kind in ("bias", "dark", "flat")[: last + 1])
 
 
 def read_flat_light(reader: CardReader, found: KindFound, file_name: str) -> str | None:
@@ -226,7 +263,7 @@ def _of_file_name(file_name: str) -> KindFound:
         own = dialect_tables()["kind"]["file_letters"]
         kinds = {Kind(kind) for kind, letter in own.items() if letter == first_word[1]}
     if len(kinds) != 1:
-        return KindFound(None, _NOTHING, certain=False)
+        return KindFound(None, NOTHING_SAID, certain=False)
     return KindFound(kinds.pop(), f"the file name {name!r}", certain=False, combined=_says_combined(stem))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError, NotFitsError, UsageError, nearest_name
 from zeroframe.fits.failures import attempt
@@ -15,12 +15,14 @@ from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
 from zeroframe.headers.query import parse_where
 from zeroframe.headers.reading import header_cards, header_values, is_named_as_fits, list_files, read_headers
+from zeroframe.headers.survey import KEY_CARD, tree_files
+from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.fits.cards import CardValue
+    from zeroframe.fits.cards import Cards, CardValue
     from zeroframe.headers.query import Condition
 
 __all__ = ["LISTED_COLUMNS", "Listing", "list_frames"]
@@ -41,11 +43,17 @@ class Listing:
         One a file; None where nothing is known.
     problems : tuple of FrameError
         Files that cannot be read.
+    empty_because : str
+        Why there is no row, where there is none.
+    explanations : tuple of (file, lines)
+        What was understood of each frame, where that was asked for.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[CardValue, ...], ...]
     problems: tuple[FrameError, ...]
+    empty_because: str = ""
+    explanations: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def _repr_html_(self) -> str:
         """Return the table for a notebook."""
@@ -55,20 +63,32 @@ class Listing:
 
 
 def list_frames(
-    folder: str | os.PathLike[str], *, columns: Sequence[str] | None = None, where: str | None = None
+    folder: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    recurse: bool = True,
+    words: Words = NO_WORDS,
+    why: bool = False,
 ) -> Listing:
-    """Return what is in a folder; nothing but headers is read, and those only when they are new.
+    """Return what is in a folder and in those within; nothing but headers is read, and those only when they are new.
 
     Parameters
     ----------
     folder : path
-        The folder, or its URL; subfolders are not entered.
+        The folder, or its URL, of which folders within are not entered.
     columns : sequence of str, optional
         Our own columns, which are the default: ``file``, ``kind`` (bias, dark, flat, science, ...), ``exposure`` in
         seconds, ``filter``, ``size`` in pixels (x x y), ``object``, ``date`` and ``uncertain``, which says what was
         guessed or could not be used. Any other name is a card; in capitals, so are these (``FILTER``).
     where : str, optional
         Conditions on either, as ``'kind=bias exptime>0'``; see `zeroframe.headers.query.parse_where`.
+    recurse : bool, optional
+        Whether folders within are entered.
+    words : Words, optional
+        What a user has taught.
+    why : bool, optional
+        Whether it is said of each frame by which cards it was understood: ``explanations`` of the listing.
 
     Returns
     -------
@@ -83,17 +103,39 @@ def list_frames(
     """
     conditions = parse_where(where) if where else []
     names = tuple(columns or LISTED_COLUMNS)
-    headers, problems = _headers_of(folder)
+    headers, problems = _headers_of(folder, recurse=recurse)
+    read = _Reading(headers, os.fspath(folder), words)
     for name in (*names, *(keyword for keyword, made in conditions if not made.asks_for_missing)):
         _refuse_unknown(name, headers)
-    rows = []
+    rows, explanations = [], []
     for row, path in enumerate(headers.paths):
-        cells = attempt(path, _cells, _Frame(headers, row), names, conditions)
+        frame = _Frame(read, row)
+        cells = attempt(path, _cells, frame, names, conditions)
         if isinstance(cells, FrameError):
             problems.append(cells)
         elif cells is not None:
             rows.append(cells)
-    return Listing(names, tuple(rows), tuple(problems))
+            if why:
+                explanations.append((str(frame.value("file")), tuple(frame.explained())))
+    reason = "" if rows else _why_empty(folder, headers, problems, where, recurse=recurse)
+    return Listing(names, tuple(rows), tuple(problems), reason, tuple(explanations))
+
+
+def _why_empty(
+    folder: str | os.PathLike[str],
+    headers: HeaderColumns,
+    problems: Sequence[FrameError],
+    where: str | None,
+    *,
+    recurse: bool,
+) -> str:
+    """Say why there is nothing to be shown."""
+    if len(headers) and where:
+        return f"{folder}: none of {len(headers)} frames fulfils {where!r}"
+    if problems:
+        return f"{folder}: no file could be read"
+    deeper = "" if recurse else ", folders within left out; leave out --no-recurse to enter them"
+    return f"{folder}: there is no FITS file{deeper}; give the folder that holds the frames"
 
 
 def _cells(
@@ -105,14 +147,17 @@ def _cells(
     return tuple(frame.value(name) for name in names)
 
 
-def _headers_of(folder: str | os.PathLike[str]) -> tuple[HeaderColumns, list[FrameError]]:
+def _headers_of(folder: str | os.PathLike[str], *, recurse: bool) -> tuple[HeaderColumns, list[FrameError]]:
     place = as_path(folder)
     if isinstance(place, UrlPath):
         return _headers_in_store(place)
-    names = list_files(folder)
-    found, problems = read_headers([os.path.join(folder, name) for name in names])  # noqa: PTH118 -- thousands
-    read = {os.path.split(path)[1] for path in (*found.paths, *(problem.path for problem in problems))}
-    say_foreign(name for name in names if name not in read)
+    names = list_files(folder)  # which says what is wrong with the folder
+    paths = [os.path.join(folder, name) for name in names]  # noqa: PTH118 -- thousands
+    if recurse:
+        paths = [os.fspath(path) for path in tree_files(folder)]
+    found, problems = read_headers(paths)
+    read = {*found.paths, *(os.fspath(problem.path) for problem in problems)}
+    say_foreign(path for path in paths if path not in read)
     return found, problems
 
 
@@ -131,24 +176,79 @@ def _header_in_store(path: UrlPath) -> dict[str, CardValue] | FrameError | None:
     return None if isinstance(values, NotFitsError) and not is_named_as_fits(path.name) else values
 
 
+class _Reading:
+    """The headers of a folder, and what they are read with."""
+
+    def __init__(self, headers: HeaderColumns, folder: str, words: Words) -> None:
+        self.headers, self.words = headers, words
+        self.root = os.path.normpath(folder)
+        self._comments: dict[tuple[str, tuple[str, ...]], _Comments] = {}
+
+    def comments(self, row: int) -> _Comments:
+        """Return the comments of a header: those of the first of its folder with the same cards, so of one program."""
+        path = self.headers.paths[row]
+        return self._comments.setdefault((os.path.split(path)[0], self.headers.forms[row]), _Comments(path))
+
+    def name(self, row: int) -> str:
+        """Return what a file is called within the folder that was given."""
+        path = self.headers.paths[row]
+        inner = os.path.relpath(path, self.root) if path.startswith(self.root) else path
+        return os.path.split(path)[1] if inner.startswith(os.pardir) else inner.replace(os.sep, "/")
+
+    def folders(self, row: int) -> tuple[str, ...]:
+        """Return the names of folders that may say what a frame is."""
+        own = os.path.split(os.path.realpath(self.root))[1]
+        return (own, *self.name(row).split("/")[:-1])
+
+
+class _Comments(dict[str, str]):
+    """The comments of one file, which are read when the first is asked for."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    @cached_property
+    def _cards(self) -> Cards:
+        return header_cards(self._path, 0)
+
+    def get(self, keyword: str, default: str = "") -> str:  # type: ignore[override]
+        return self._cards.comment(keyword) or default
+
+
 class _Frame:
     """One file, whose facts are found out when they are asked for."""
 
-    def __init__(self, headers: HeaderColumns, row: int) -> None:
-        self._headers = headers
+    def __init__(self, read: _Reading, row: int) -> None:
+        self._read = read
+        self._headers = read.headers
         self._row = row
 
     @cached_property
+    def _cards(self) -> dict[str, CardValue]:
+        return {keyword.upper(): value for keyword, value in self._headers.header(self._row).items()}
+
+    @property
+    def _context(self) -> dict[str, Any]:
+        read, row = self._read, self._row
+        return {"folders": read.folders(row), "words": read.words, "comments": read.comments(row)}
+
+    @cached_property
     def _facts(self) -> FrameFacts:
-        cards = {keyword.upper(): value for keyword, value in self._headers.header(self._row).items()}
-        return read_facts(cards, self._headers.names[self._row])
+        return read_facts(self._cards, os.path.split(self._headers.paths[self._row])[1], **self._context)
+
+    def explained(self) -> list[str]:
+        """Say what was understood, and by which cards."""
+        from zeroframe.headers.explaining import explain_header
+
+        return explain_header(self._cards, os.path.split(self._headers.paths[self._row])[1], **self._context)
 
     def _card(self, keyword: str) -> CardValue:
         return self._headers.column(keyword)[self._row]
 
     def value(self, name: str) -> CardValue:
         if name == "file":
-            return os.path.split(self._headers.paths[self._row])[1]
+            return self._read.name(self._row)
         if name not in LISTED_COLUMNS:
             return self._card(name)
         facts = self._facts
@@ -178,7 +278,10 @@ class _Frame:
             said.insert(0, facts.kind_reason)
         elif not facts.kind_certain:
             said.insert(0, f"the kind is from {facts.kind_reason}")
-        if facts.combined:
+        said += [f"done already: {', '.join(kind for kind, _ in facts.done)}"] if facts.done else []
+        if KEY_CARD in self._cards:
+            said.append("not a raw frame: zeroframe has made it")
+        elif facts.combined:
             said.append("not a raw frame: it was combined from others")
         return "; ".join(said) or None
 

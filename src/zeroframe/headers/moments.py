@@ -199,7 +199,7 @@ def _in_universal_time(day: date, seconds: float | None, zone: str) -> Moment:
         return Moment(day, seconds)
     minutes = int(zone[1:3]) * 60 + int(zone[-2:])
     seconds -= (60 if zone[0] == "+" else -60) * minutes
-    return Moment(day + timedelta(days=seconds // _DAY_S), seconds % _DAY_S)
+    return Moment(day + timedelta(days=seconds // _DAY_S), round(seconds % _DAY_S, 6))
 
 
 def _named_day(match: re.Match[str]) -> tuple[date | None, str, str]:

@@ -14,7 +14,9 @@ from zeroframe.errors import (
     NoFramesError,
     RawFolderError,
     UnsupportedError,
+    UsageError,
     ZeroframeWarning,
+    nearest_name,
 )
 from zeroframe.fits import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
 from zeroframe.fits.failures import attempt
@@ -25,17 +27,20 @@ from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_p
 from zeroframe.headers.amplifier_words import may_say_amplifiers
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
-from zeroframe.headers.geometry import FoundDetector, detectors_in
+from zeroframe.headers.geometry import FoundDetector, detectors_in, detectors_of_camera
 from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from zeroframe.headers.cameras import Camera
+
 __all__ = [
     "KEY_CARD",
     "RawFrame",
     "folder_files",
+    "of_detector",
     "survey",
     "survey_files",
     "survey_folder",
@@ -121,6 +126,7 @@ def survey(
     *,
     workers: int | None = None,
     ext: int | str | None = None,
+    camera: Camera | None = None,
     words: Words = NO_WORDS,
     within: str | os.PathLike[str] | None = None,
 ) -> list[RawFrame]:
@@ -134,6 +140,8 @@ def survey(
         How many threads.
     ext : int or str, optional
         Number or name of the one extension that is looked at in each file.
+    camera : Camera, optional
+        Whose amplifiers name the extensions that they stand in, instead of what headers say of them.
     words : Words, optional
         What a user has taught.
     within : path, optional
@@ -152,12 +160,37 @@ def survey(
     """
     named = [as_path(path) for path in paths]
     root = None if within is None else as_path(within)
-    looks = map_threads(lambda path: _look(path, ext, _Asked(words, root)), named, _threads(named, workers))
+    looks = map_threads(lambda path: _look(path, ext, _Asked(words, root, camera)), named, _threads(named, workers))
     found = [item for look in looks for item in look]
     for item in found:
         for remark in () if item.facts is None else item.facts.remarks:
             warnings.warn(f"{item.path}: {remark}", HeaderWarning, stacklevel=2)
     return found
+
+
+def of_detector(found: Sequence[RawFrame], name: str | None) -> list[RawFrame]:
+    """Return frames without those of other detectors than the one that is asked for.
+
+    Parameters
+    ----------
+    found : sequence of RawFrame
+        From `survey`.
+    name : str or None
+        None: all.
+
+    Raises
+    ------
+    UsageError
+        When no file holds a detector of that name.
+    """
+    if name is None:
+        return list(found)
+    names = sorted({item.detector for item in found if item.detector})
+    same = {each for each in names if each.casefold() == name.casefold()}
+    if not same:
+        known = f"these files hold {', '.join(names)}" if names else "no file here holds several detectors"
+        raise UsageError(f"no detector is called {name!r}; {known}{nearest_name(name, names) or ''}")
+    return [item for item in found if not item.detector or item.detector in same]
 
 
 def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
@@ -171,6 +204,7 @@ def survey_folder(
     output: Path | None = None,
     workers: int | None = None,
     ext: int | str | None = None,
+    camera: Camera | None = None,
     words: Words = NO_WORDS,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
@@ -183,7 +217,7 @@ def survey_folder(
         Where results go.
     workers : int, optional
         How many threads.
-    ext : int or str, optional
+    ext, camera
         As for `survey`.
     words : Words, optional
         What a user has taught.
@@ -204,7 +238,7 @@ def survey_folder(
     outside = _Outside.of(output)
     for each in folders:
         outside.check(each)
-    return survey_files(files, workers=workers, ext=ext, words=words, within=folder)
+    return survey_files(files, workers=workers, ext=ext, camera=camera, words=words, within=folder)
 
 
 def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -219,6 +253,7 @@ def survey_tree(
     output: Path | None = None,
     workers: int | None = None,
     ext: int | str | None = None,
+    camera: Camera | None = None,
     words: Words = NO_WORDS,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
@@ -233,7 +268,7 @@ def survey_tree(
         Where results go, which must lie outside.
     workers : int, optional
         How many threads.
-    ext : int or str, optional
+    ext, camera
         As for `survey`.
     words : Words, optional
         What a user has taught.
@@ -258,7 +293,7 @@ def survey_tree(
         As `survey` does.
     """
     paths = list(tree_files(folder, leave_out=leave_out, output=output))
-    return survey_files(paths, workers=workers, ext=ext, words=words, within=folder)
+    return survey_files(paths, workers=workers, ext=ext, camera=camera, words=words, within=folder)
 
 
 def tree_files(
@@ -389,6 +424,7 @@ def survey_files(
     *,
     workers: int | None = None,
     ext: int | str | None = None,
+    camera: Camera | None = None,
     words: Words = NO_WORDS,
     within: str | os.PathLike[str] | None = None,
 ) -> list[RawFrame]:
@@ -400,7 +436,7 @@ def survey_files(
         The files.
     workers : int, optional
         How many threads.
-    ext, words, within
+    ext, camera, words, within
         As for `survey`.
 
     Returns
@@ -411,7 +447,7 @@ def survey_files(
     meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
     say_foreign(path for path, yes in zip(paths, meant, strict=True) if not yes)
     files = [path for path, yes in zip(paths, meant, strict=True) if yes]
-    return survey(files, workers=workers, ext=ext, words=words, within=within)
+    return survey(files, workers=workers, ext=ext, camera=camera, words=words, within=within)
 
 
 def _is_meant_as_fits(path: Path) -> bool:
@@ -436,10 +472,11 @@ def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What headers are read with: words that are taught, and the folder that was given."""
+    """What headers are read with: words that are taught, the folder that was given, and a camera that was asked for."""
 
     words: Words
     root: Path | None
+    camera: Camera | None
 
     def facts_of(self, frame: FrameFile, image: Hdu | None) -> FrameFacts:
         cards = frame.cards if image is None else frame.cards_of(image)
@@ -463,7 +500,7 @@ def _look(path: Path, ext: int | str | None, asked: _Asked) -> list[RawFrame]:
             return [RawFrame(path, whole.abridged(), None, chosen)]
         one = path if chosen.index == 0 or len(whole.images) == 1 else part_path(path, (chosen.index,))
         return [_frame_of(one, whole.part(one) if isinstance(one, PartPath) else whole, asked)]
-    found = attempt(path, _detectors_in, whole)
+    found = attempt(path, _detectors_in, whole, asked.camera)
     if isinstance(found, FrameError):
         facts = attempt(path, asked.facts_of, whole, None)
         return [RawFrame(path, whole.abridged(), None if isinstance(facts, FrameError) else facts, found)]
@@ -473,7 +510,9 @@ def _look(path: Path, ext: int | str | None, asked: _Asked) -> list[RawFrame]:
     return [_part_of(part, whole, each, asked) for each, part in parts]
 
 
-def _detectors_in(frame: FrameFile) -> tuple[FoundDetector, ...]:
+def _detectors_in(frame: FrameFile, camera: Camera | None) -> tuple[FoundDetector, ...]:
+    if camera is not None and camera.names_extensions:
+        return detectors_of_camera(frame, camera)
     if len(frame.hdus) == 1 and not may_say_amplifiers(frame.hdus[0].cards):  # nearly always
         return ()
     return detectors_in(frame)

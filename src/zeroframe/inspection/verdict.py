@@ -107,11 +107,17 @@ def _verdict(evidence: Evidence, chosen: StripFinding | None) -> str:
         side, light = min(evidence.lit_sides.items(), key=lambda item: item[1])
         return f"there is no overscan: light reaches every side of the frame, {adu(light)} ADU at the {side} edge"
     if not any(evidence.kinds.get(kind) for kind in (Kind.FLAT, Kind.SCIENCE, Kind.DARK)):
-        return "not proven: without a frame that sees light, an overscan cannot be told from the image; add flats"
+        return (
+            "cannot be checked: without a frame that sees light, an overscan cannot be told from the image; add flats"
+        )
     if not evidence.kinds.get(Kind.BIAS):
-        return "not proven: no edge of light is seen, and without biases the frames may hold no light; add biases"
+        return (
+            "cannot be checked: no edge of light is seen, and without biases the frames may hold no light; add biases"
+        )
     dark = [side for side in ("left", "right", "bottom", "top") if side not in evidence.lit_sides]
-    return f"not proven: no frame is bright enough to show where the image ends at the {' and '.join(dark)}; add flats"
+    where = " and ".join(dark)
+    ends = f"where the illuminated area ends at the {where}"
+    return f"cannot be checked: no frame is bright enough to show {ends}; add flats"
 
 
 def _why(evidence: Evidence, chosen: StripFinding) -> str:

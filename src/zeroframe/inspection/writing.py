@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,17 @@ from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.inputs import NO_INPUTS, Inputs
 from zeroframe.headers.cameras import Camera, camera_to_toml
 from zeroframe.headers.own_results import INSPECTION, INSPECTION_MARK
+from zeroframe.headers.words import NO_WORDS, Words
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
+    from zeroframe.headers.survey import RawFrame
+    from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.inspection.result import OverscanInspection
 
-__all__ = ["write_camera", "write_plot"]
+__all__ = ["write_amplifiers", "write_camera", "write_plot"]
 
 
 def write_camera(
@@ -27,6 +32,7 @@ def write_camera(
     *,
     overwrite: bool = False,
     inputs: Inputs = NO_INPUTS,
+    words: Words = NO_WORDS,
 ) -> Camera:
     """Write what was found as a camera profile, which ``--camera`` takes.
 
@@ -40,6 +46,8 @@ def write_camera(
         Replace a profile of that name that an inspection has written.
     inputs : Inputs, optional
         Files that are never replaced, such as the raw frames.
+    words : Words, optional
+        What headers mean: what was taught, and what was guessed.
 
     Returns
     -------
@@ -60,7 +68,56 @@ def write_camera(
         raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
     if result.decision == "not proven":
         raise CameraError(f"{target} was not written: {result.verdict}")
-    camera = result.to_camera(target.stem)
+    camera = replace(result.to_camera(target.stem), words=words)
+    replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
+    text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
+    with atomic_file(target, overwrite=replaces) as descriptor:
+        write_all(descriptor, [text.encode()])
+    return camera
+
+
+def write_amplifiers(
+    seen: Sequence[LookedAt],
+    of: Sequence[RawFrame],
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    inputs: Inputs = NO_INPUTS,
+) -> Camera:
+    """Write the amplifiers of detectors as a camera profile, which ``--camera`` takes.
+
+    Parameters
+    ----------
+    seen : sequence of LookedAt
+        What was found, of each detector of the files.
+    of : sequence of RawFrame
+        A frame of each.
+    path, overwrite, inputs
+        As for `write_camera`.
+
+    Returns
+    -------
+    Camera
+        What was written: in unbinned pixels of the extension that each amplifier stands in.
+
+    Raises
+    ------
+    CameraError, OutputExistsError, OutputError
+        As `write_camera` does.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".toml":
+        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    amplifiers = []
+    for one, item in zip(seen, of, strict=True):
+        rows = one.found.extension_rows()
+        for each in one.found.detector.amplifiers:
+            first = each.trim.ranges[1].ends()[0] if each.trim is not None else 1
+            number = next(n for n, part in enumerate(rows) if part.start < first <= part.stop)
+            ext = str(one.found.extensions[number])
+            own = each.shifted(0, -rows[number].start).unbinned(item.binning_xy)
+            amplifiers.append(replace(own, ext="" if ext == "0" else ext))
+    camera = Camera(target.stem, target.stem, None, tuple(amplifiers), source="its header, and its pixels")
     replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
     text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
     with atomic_file(target, overwrite=replaces) as descriptor:

@@ -6,9 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import NoFramesError
-from zeroframe.headers.survey import survey_folder, survey_tree
+from zeroframe.headers.extensions import as_extension
+from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
-from zeroframe.planning.detect import look_at_detectors, look_at_pixels
+from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
@@ -62,7 +63,15 @@ def planned(
     """
     check_output_folder(raw, out)
     look = survey_tree if recurse else survey_folder
-    found = look(raw, output=out, workers=workers, words=recipe.all_words)
+    found = look(
+        raw,
+        output=out,
+        workers=workers,
+        ext=as_extension(recipe.frames.ext),
+        camera=camera_with_extensions(recipe),
+        words=recipe.all_words,
+    )
+    found = of_detector(found, recipe.frames.detector)
     found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes)
     evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
     stored, library = stored_items(recipe, workers=workers), library_of(recipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from zeroframe.headers.explaining import dividing_cards
 from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.planning.first_steps import Choice, size_words
 from zeroframe.planning.grouping import exposure_words, frames_words
@@ -23,6 +24,8 @@ __all__ = ["decisions_of", "listed", "lost_words"]
 
 _MOST_NAMES = 5
 _LONG_FOR_A_BIAS_S = 1.0
+#: Fewer frames have no two parts of two.
+_FEWEST_DIVIDED = 4
 #: With less idle time than this, the day cannot be told from a break in the night.
 _SHORTEST_DAY_S = 3 * 3600.0
 
@@ -63,7 +66,14 @@ def decisions_of(plan: NightPlan, selection: Selection) -> tuple[Choice, ...]:
     """
     told = [*_about_kinds(plan), *_about_nights(plan, selection), *_about_forms(plan), *selection.choices]
     told += [*_about_spellings(plan), *_about_bias(plan), *_about_scaling(plan), *_about_other_nights(plan)]
-    return (*told, *_about_missing(plan), *_about_groups(plan), *_about_noise(plan), *_about_copies(selection))
+    return (
+        *told,
+        *_about_missing(plan),
+        *_about_groups(plan),
+        *_about_divided(plan),
+        *_about_noise(plan),
+        *_about_copies(selection),
+    )
 
 
 def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
@@ -80,6 +90,14 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
         if made:
             remedy = "; to use such, name their folder with --calibrations" if words == COMBINED_ALREADY else ""
             yield Choice("left out", listed(made), words + remedy)
+    done: dict[str, list[str]] = defaultdict(list)
+    for frame in plan.frames:
+        if frame.facts.done:
+            done[" and ".join(kind for kind, _ in frame.facts.done)].append(frame.name)
+    for kinds, names in done.items():
+        said = next(frame.facts.done for frame in plan.frames if frame.name == names[0])
+        reason = f"not done again, as the header says that it was: {said[-1][1]}; take them away if they are not wanted"
+        yield Choice("done already", f"{kinds} of {listed(names)}", reason, certain=False)
     unitless = [frame for frame in plan.frames if frame.facts.unit is None]
     if unitless:
         value = f"adu for {len(unitless)} of {frames_words(len(plan.frames))}"
@@ -261,6 +279,23 @@ def _about_groups(plan: NightPlan) -> Iterator[Choice]:
         yield Choice("not used", listed(idle), "combined all the same, but no frame needs it")
 
 
+def _about_divided(plan: NightPlan) -> Iterator[Choice]:
+    """Name cards that nobody knows and whose values divide frames that are combined."""
+    cards = {item.path: item.frame.cards for item in plan.found if item.frame is not None}
+    for group in plan.groups:
+        headers = [cards[frame.source] for frame in group.frames if frame.source in cards]
+        if len(headers) < _FEWEST_DIVIDED:
+            continue
+        for each in dividing_cards(headers, plan.recipe.words):
+            reason = (
+                f"a card that is not known divides them: {each.sentence}; if that matters, say "
+                f'--card filter={each.keyword}, or [words] settings = {{ name = "{each.keyword}" }}'
+            )
+            yield Choice(
+                f"{group.kind} together", f"{frames_words(len(headers))} of {group.label}", reason, certain=False
+            )
+
+
 def _about_noise(plan: NightPlan) -> Iterator[Choice]:
     """Say which gain and read noise the uncertainties rest on."""
     wanting = [frame for frame in plan.science if frame.steps.uncertainty or frame.steps.to_electrons]
@@ -269,10 +304,10 @@ def _about_noise(plan: NightPlan) -> Iterator[Choice]:
     known = {(frame.steps.gain_e_per_adu, frame.steps.read_noise_e) for frame in wanting if not frame.recipe.assembles}
     yield from _about_amplifiers(wanting)
     for gain, noise in sorted(known, key=str):
-        said = ["gain " + ("to be measured" if gain is None else f"{gain:.4g} e-/ADU")]
-        said += ["read noise " + ("to be measured" if noise is None else f"{noise:.4g} e-")]
+        said = ["gain " + ("will be measured" if gain is None else f"{gain:.4g} e-/ADU")]
+        said += ["read noise " + ("will be measured" if noise is None else f"{noise:.4g} e-")]
         certain = gain is not None
-        reason = "as recipe, camera or header say" if certain else "neither recipe nor camera nor header says it"
+        reason = "from recipe, camera or header" if certain else "neither recipe nor camera nor header gives it"
         yield Choice("noise", ", ".join(said), reason, certain)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import AssumptionWarning, FrameError, HeaderWarning, NoFramesError, ZeroframeError
 from zeroframe.fits.failures import file_failure
 from zeroframe.fits.part_paths import file_of
-from zeroframe.headers.cameras import recognise
+from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.planning.select import takes_part
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["look_at_detectors", "look_at_pixels"]
+__all__ = ["camera_with_extensions", "look_at_detectors", "look_at_pixels"]
 
 
 def look_at_pixels(
@@ -87,18 +87,17 @@ def look_at_detectors(
     HeaderWarning
         Where the pixels contradict the header of a detector.
     """
-    groups: dict[object, list[RawFrame]] = {}
-    for item in found:
-        if item.found is not None and item.problem is None and item.facts is not None and not item.facts.combined:
-            groups.setdefault((item.form[:3], item.found.geometry, _camera_of(item)), []).append(item)
     wishes = recipe.frames.wishes()
-    if not groups or wishes.camera is not None:
+    if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
         return list(found)
-    from zeroframe.inspection.amplifiers import look_at_amplifiers
+    found = _with_seams(found, recipe)
+    if not any(item.found is not None for item in found):
+        return list(found)
+    from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
     from zeroframe.memory import default_limit_bytes
 
     better: dict[int, RawFrame] = {}
-    for members in groups.values():
+    for members in by_detector(found):
         try:
             seen = look_at_amplifiers(members, mem_limit_bytes or default_limit_bytes())
         except (FrameError, NoFramesError):  # frames of no use, or each is named when it is calibrated
@@ -111,9 +110,27 @@ def look_at_detectors(
     return [better.get(id(item), item) for item in found]
 
 
-def _camera_of(item: RawFrame) -> str:
-    """Return what the header calls the camera."""
-    return (item.facts.instrument if item.facts is not None else None) or ""
+def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe) -> list[RawFrame]:
+    """Return frames with the amplifiers that the pixels of an unknown camera show, where headers say nothing."""
+    from zeroframe.inspection.amplifiers import found_in_pixels
+
+    groups: dict[object, list[RawFrame]] = {}
+    for item in _of_unknown_cameras(found):
+        if takes_part(item, recipe):
+            groups.setdefault((item.form[:3], item.facts.instrument if item.facts else None), []).append(item)
+    seen: dict[int, RawFrame] = {}
+    for members in groups.values():
+        detector = found_in_pixels(members)
+        if detector is not None:
+            seen |= {id(item): replace(item, found=detector) for item in members}
+    return [seen.get(id(item), item) for item in found]
+
+
+def camera_with_extensions(recipe: NightRecipe) -> Camera | None:
+    """Return the camera that is asked for, where its amplifiers say in which extensions they stand."""
+    asked = recipe.frames.wishes().camera
+    camera = None if asked is None else load_camera(asked)
+    return camera if camera is not None and camera.names_extensions else None
 
 
 def _of_unknown_cameras(found: Sequence[RawFrame]) -> list[RawFrame]:

@@ -110,7 +110,7 @@ def choose_recipe(item: RawFrame, wishes: RecipeOptions) -> tuple[FrameRecipe, C
         When it was said how to take the overscan's level, and no overscan is subtracted.
     """
     camera, choices = _choose_camera(item, wishes)
-    if camera is None and item.found is not None:
+    if item.found is not None and (camera is None or camera.names_extensions):
         camera, choices = _camera_of_header(item, item.found), _header_geometry(item.found)
     amplifiers = (_amplifier_seen(item, wishes),) if camera is None else _detector_for(camera, item).amplifiers
     if camera is not None and len(amplifiers) > 1:
@@ -149,7 +149,8 @@ def amplifier_choices(recipe: FrameRecipe, camera: Camera) -> list[Choice]:
     told = [Choice("amplifiers", f"{len(recipe.regions)}, assembled to one image", known)]
     for region in recipe.regions:
         value = f"overscan {_overscan_words(region)}; {region.trim} put at {region.place}"
-        told.append(Choice(f"amplifier {region.name}", value, reasons[region.name] or known))
+        reason = reasons[region.name] or known
+        told.append(Choice(f"amplifier {region.name}", value, reason, certain="not proven" not in reason))
     return told
 
 
@@ -193,7 +194,9 @@ def _header_geometry(found: FoundDetector) -> list[Choice]:
     several = f"{number} amplifiers" if number > 1 else "1 amplifier"
     whose = f"detector {found.name}: " if found.name else ""
     looked = "; their pixels were looked at" if found.looked_at else ""
-    return [Choice("camera", f"{whose}{several}", f"by the header ({found.convention}){looked}")]
+    told = found.convention.startswith(("camera ", "pixels: "))
+    said = found.convention if told else f"by the header ({found.convention})"
+    return [Choice("camera", f"{whose}{several}", f"{said}{looked}")]
 
 
 def _region(amplifier: Amplifier, item: RawFrame, wishes: RecipeOptions) -> Region:

@@ -163,7 +163,7 @@ def one_batch(kind: Kind, frames: Iterable[NightFrame]) -> Batch:
 
 def _form(frame: NightFrame) -> tuple[object, ...]:
     traits = frame.traits
-    return traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, frame.recipe
+    return traits.shape_yx, traits.binning_xy, traits.unit, traits.settings, traits.done, frame.recipe
 
 
 def _angle(sort: str, traits: Configuration) -> float | None:
@@ -235,13 +235,24 @@ def _named(batches: Sequence[Batch], tolerances: Tolerances) -> list[Batch]:
     for batch, words in zip(batches, sorts, strict=True):
         own = [batch.kind.value, *_own_words(batch)]
         apart = [words[sort] for sort in words if sort in varying]
-        label, stem = ", ".join([" ".join(own), *apart]), _slug([*own, *apart, *_case_words(batch)])
+        label, stem = ", ".join([" ".join(own), *apart]), _short(_slug([*own, *apart, *_case_words(batch)]))
         number = next(n for n in count(1) if (stem if n == 1 else f"{stem}_{n}").casefold() not in taken)
         if number > 1:
             label, stem = f"{label} ({number})", f"{stem}_{number}"
         taken.add(stem.casefold())
         named.append(replace(batch, label=label, stem=stem))
     return named
+
+
+#: With its ending, a name of so many characters stands in one card of a header, which holds 68.
+_LONGEST_STEM, _LONGEST_END = 57, 20
+
+
+def _short(stem: str) -> str:
+    """Leave out the middle of a name that is too long for a card; its end tells cameras and gains apart."""
+    if len(stem) <= _LONGEST_STEM:
+        return stem
+    return f"{stem[: _LONGEST_STEM - _LONGEST_END].rstrip('_')}_{stem[-_LONGEST_END + 1 :].lstrip('_')}"
 
 
 def _own_words(batch: Batch) -> list[str]:

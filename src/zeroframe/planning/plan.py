@@ -82,6 +82,8 @@ class Configuration:
         What the light went through beside the filter: ``('grating', '600B')``.
     angles : tuple of (str, float)
         Angles of gratings and the like in degrees, and central wavelengths.
+    done : tuple of str
+        Kinds of calibration that another program has done already.
     """
 
     shape_yx: tuple[int, int]
@@ -97,6 +99,7 @@ class Configuration:
     flat_light: str | None = None
     optics: tuple[tuple[str, str], ...] = ()
     angles: tuple[tuple[str, float], ...] = ()
+    done: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +279,8 @@ class Stored:
         Why it cannot be used at all; empty where it can.
     colours : ColourPattern or None
         The colour pattern of the frames that it is for.
+    lent_by : str
+        The night among whose results it is, of many that are reduced together; else empty.
     """
 
     file: StoredFile
@@ -291,6 +296,7 @@ class Stored:
     doubts: tuple[str, ...] = ()
     problem: str = ""
     colours: ColourPattern | None = None
+    lent_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

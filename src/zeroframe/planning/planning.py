@@ -305,7 +305,9 @@ class _Matcher:
         policy, why = self.recipe.steps.bias, "the recipe has steps.bias = 'always'"
         if policy == "never":
             return _not_needed(Kind.BIAS, "the recipe has steps.bias = 'never'")
-        if policy == "auto":
+        if policy == "auto" and self.recipe.dark.scale_by == "fit":
+            why = "the recipe has dark.scale_by = 'fit', and a dark that holds its bias is never scaled"
+        elif policy == "auto":
             wanting = [frame for frame in served if frame.name not in with_own_dark]
             if served and not wanting and self.recipe.steps.dark:
                 return _not_needed(
@@ -342,6 +344,8 @@ class _Matcher:
 
     def _keeps_bias(self, frame: NightFrame) -> bool:
         """Whether the bias is in a frame even when its steps are done."""
+        if Kind.BIAS in frame.traits.done:
+            return False
         subtracted = [use for use in frame.steps.uses if not use.divides]
         return frame.steps.bias is None and not any(self._by_name[use.name].includes_bias for use in subtracted)
 
@@ -379,6 +383,7 @@ class _Matcher:
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
             colours=known.colours,
+            fits_dark=self.recipe.dark.scale_by == "fit" and any(use.kind is Kind.DARK for use in uses),
         )
 
     def _matches(self, frame: NightFrame, bias: Match | None = None) -> list[Match]:
@@ -390,6 +395,9 @@ class _Matcher:
         for row in (row for row in rows if row.kind is not Kind.BIAS):
             match = self._match(row, frame)
             used = None if match.chosen is None or row.divides else self._by_name[match.chosen]
+            if used is not None and used.includes_bias and Kind.BIAS in frame.traits.done:
+                reason = f"{used.label} still holds its bias, and that of the frame was subtracted already"
+                match, used = replace(match, chosen=None, scale=None, reason=reason), None
             if used is not None and used.includes_bias:
                 if holding is not None:  # the bias would be subtracted twice
                     reason = f"{used.label} still holds its bias, and so does {holding.label}"
@@ -404,10 +412,13 @@ class _Matcher:
 
     def _bias_match(self, row: CalibrationKind, frame: NightFrame, holding: Group | None) -> Match:
         if self.recipe.steps.bias != "never" and holding is not None:
-            return _not_needed(row.kind, f"it is still in {holding.label}, and goes with it")
+            return _not_needed(row.kind, f"the {holding.label} still contains it and removes it")
         return self._match(row, frame)
 
     def _match(self, row: CalibrationKind, frame: NightFrame) -> Match:
+        done = dict(frame.facts.done).get(row.kind)
+        if done is not None:
+            return _not_needed(row.kind, f"it has been done already: {done}")
         asked = getattr(self.recipe.steps, row.kind, True)
         if asked is False:
             return _not_needed(row.kind, f"the recipe has steps.{row.kind} = false")

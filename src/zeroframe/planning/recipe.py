@@ -19,11 +19,10 @@ from zeroframe.headers.words import NO_WORDS, Words, parse_words
 from zeroframe.planning import recipe_fields as key
 from zeroframe.planning.first_steps import RecipeOptions
 from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
+from zeroframe.planning.tolerances import Tolerances
 from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zeroframe.fits import Compression
     from zeroframe.headers.sections import Section
     from zeroframe.inspection import OverscanInspection
@@ -118,6 +117,19 @@ class FramesRecipe:
         ),
     )
 
+    ext: str | None = field(
+        default=None,
+        metadata=key.name(
+            "the one extension that is read of each file, by its number or name (with ',EXTVER' where names repeat)",
+            "a number such as '1', or a name such as 'SCI' or 'SCI,2'",
+            "SCI,2",
+        ),
+    )
+    detector: str | None = field(
+        default=None,
+        metadata=key.name("the one detector that is calibrated, of files that hold several", "its name", "chip3"),
+    )
+
     def wishes(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
         overscan = None if self.overscan == "none" else self.overscan
@@ -181,6 +193,14 @@ class DarkRecipe(CombineRecipe):
         default=2.0,
         metadata=key.number("the most that a dark is multiplied by, and its noise with it; 1: only scaled down"),
     )
+    scale_by: Literal["exposure", "fit"] = field(
+        default="exposure",
+        metadata=key.choice(
+            "what darks are scaled by: the ratio of exposures, or 'fit', what fits the hot pixels of each frame best; "
+            "where these do not tell, it is the ratio of exposures",
+            ("exposure", "fit"),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +249,13 @@ class StepsRecipe:
     dark: bool = field(default=True, metadata=key.flag("subtract a dark"))
     flat: bool = field(default=True, metadata=key.flag("divide by a flat"))
     uncertainty: bool = field(default=True, metadata=key.flag("carry the standard deviation of each pixel to the end"))
+    split_colours: bool = field(
+        default=False,
+        metadata=key.flag("of a colour sensor, write an image of each colour of science frames, too: _R, _G1, _G2, _B"),
+    )
+    debayer: bool = field(
+        default=False, metadata=key.flag("of a colour sensor, write a picture of interpolated colours, too: _RGB")
+    )
     to_electrons: bool = field(default=False, metadata=key.flag("multiply science frames by the gain"))
     cosmic_rays: CosmicRays = field(
         default="lacosmic",
@@ -274,71 +301,6 @@ class MaskRecipe:
         default=None,
         metadata=key.whole("mask so many pixels around saturated ones and around the trails that they bleed, too", 2),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerances:
-    """How far frames may differ and still belong together: all of them stand here."""
-
-    exposure_s: float = field(
-        default=0.05, metadata=key.number("exposures are the same that differ by no more than so many seconds")
-    )
-    exposure_fraction: float = field(
-        default=0.01, metadata=key.number("or by no more than this fraction of the longer one")
-    )
-    temperature_c: float = field(
-        default=1.0,
-        metadata=key.number(
-            "degrees between a dark and what it is subtracted from, or between darks that are combined"
-        ),
-    )
-    bias_temperature_c: float = field(default=5.0, metadata=key.number("the same for biases"))
-    gain_fraction: float = field(
-        default=0.01, metadata=key.number("fraction by which the gains that headers state may differ")
-    )
-    angle: float = field(
-        default=0.1,
-        metadata=key.number(
-            "degrees between the gratings of flats, or between their central wavelengths, in their unit"
-        ),
-    )
-    bias_nights: float = field(
-        default=30.0, metadata=key.number("nights between a bias and what it is subtracted from")
-    )
-    dark_nights: float = field(default=30.0, metadata=key.number("the same for darks"))
-    flat_nights: float = field(default=7.0, metadata=key.number("the same for flats: dust moves"))
-
-    def same_exposure(self, one_s: float, other_s: float) -> bool:
-        """Say whether two exposures are the same.
-
-        Examples
-        --------
-        >>> Tolerances().same_exposure(60.001, 60.002), Tolerances().same_exposure(300.0, 290.0)
-        (True, False)
-        """
-        return _within(one_s, other_s, max(self.exposure_s, self.exposure_fraction * max(one_s, other_s)))
-
-    def same_gain(self, one: float, other: float) -> bool:
-        """Say whether two gains are the same."""
-        return _within(one, other, self.gain_fraction * max(one, other))
-
-    def same_angle(self, one: float, other: float) -> bool:
-        """Say whether two gratings stand at the same angle."""
-        return _within(one, other, self.angle)
-
-    def same_temperature(self, one_c: float, other_c: float) -> bool:
-        """Say whether two temperatures are the same for darks."""
-        return _within(one_c, other_c, self.temperature_c)
-
-    def temperature_check(self, name: str) -> Callable[[float, float], bool]:
-        """Return what says whether two temperatures are the same by one of these tolerances, such as that of biases."""
-        limit_c = float(getattr(self, name))
-        return lambda one_c, other_c: _within(one_c, other_c, limit_c)
-
-
-def _within(one: float, other: float, limit: float) -> bool:
-    """Whether numbers as they are written differ by no more than a limit: in the computer 1.1 - 1.0 is above 0.1."""
-    return abs(one - other) <= limit * (1 + 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,8 +225,11 @@ def classify(
     ignored : list of Ignored
     """
     usable, refused, ignored = [], [], []
+    silent_is_science = _silent_is_science(found, recipe)
     for item in found:
         said = item.facts.kind if item.facts is not None else None
+        if said is None and silent_is_science and item.facts is not None and item.facts.kind_is_silent:
+            said = Kind.SCIENCE
         named, wanted = _is_wanted(said, recipe)
         if item.problem is not None:
             if item.facts is None or wanted:
@@ -246,6 +249,17 @@ def classify(
             reason = f"{item.facts.kind_reason}; to calibrate it, too, name '{named}' in {kinds} of the recipe"
             ignored.append(Ignored(item.path, reason))
     return usable, refused, ignored
+
+
+def _silent_is_science(found: Sequence[RawFrame], recipe: NightRecipe) -> bool:
+    """Whether frames of which nothing says what they are can be nothing but science.
+
+    No frame says that it is, but calibration frames do: as where files are called Bias_1, Flat_1 and M76.
+    """
+    if "science" not in recipe.steps.kinds:
+        return False
+    kinds = {item.facts.kind for item in found if item.facts is not None and item.problem is None}
+    return Kind.SCIENCE not in kinds and any(is_calibration(kind) for kind in kinds)
 
 
 def _needs_exposure(kind: Kind | None) -> bool:

@@ -12,9 +12,11 @@ from zeroframe.headers.sections import Section
 from zeroframe.headers.words import words_of_options
 from zeroframe.planning.recipe import (
     BiasRecipe,
+    DarkRecipe,
     FramesRecipe,
     MaskRecipe,
     NightRecipe,
+    StepsRecipe,
     kind_names,
 )
 from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
@@ -27,14 +29,19 @@ if TYPE_CHECKING:
 __all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 
 #: What is said of every frame, of how frames are combined, and of the whole.
-_OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order")
+_OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order", "ext", "detector")
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
+_OF_STEPS = ("split_colours", "debayer")
+_OF_DARKS = ("dark_scale",)
 _OF_ALL = ("compress",)
 #: What shorthands call keys of ``[calibrations]``.
 _OF_CALIBRATIONS = {"calibrations": "folders", "library": "library"}
 _OF_WORDS = ("kind", "card")
-SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS)
+SHORTHANDS = (
+    *(*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_STEPS, *_OF_DARKS),
+    *(*_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS),
+)
 
 
 def jobs() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -110,16 +117,22 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
         if name not in SHORTHANDS:
             raise UsageError(f"{name} is not known{nearest_name(name, SHORTHANDS) or ''}")
     known = {name: value for name, value in said.items() if value is not None}
+    if isinstance(known.get("ext"), int):
+        known["ext"] = str(known["ext"])
     frames = _read(FramesRecipe, known, _OF_FRAMES)
     combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
     for kind in kinds if combined else ():
         recipe = recipe.with_combination(kind, **combined)
+    if "dark_scale" in known:
+        one = next(each for each in fields(DarkRecipe) if each.name == "scale_by")
+        recipe = recipe.with_combination("dark", scale_by=_value(one, known["dark_scale"]))
     stored = {key: _listed(known[name]) for name, key in _OF_CALIBRATIONS.items() if name in known}
     return replace(
         recipe,
         frames=replace(recipe.frames, **frames) if frames else recipe.frames,
         calibrations=replace(recipe.calibrations, **_read(CalibrationsRecipe, stored, tuple(stored))),
         masks=replace(recipe.masks, **_read(MaskRecipe, known, _OF_MASKS)),
+        steps=replace(recipe.steps, **_read(StepsRecipe, known, _OF_STEPS)),
         words=words_of_options(_texts(known.get("kind")), _texts(known.get("card"))).before(recipe.words),
         **_read(NightRecipe, known, _OF_ALL),
     )

@@ -74,6 +74,7 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
         flat_light=facts.flat_light,
         optics=facts.optics,
         angles=facts.angles,
+        done=tuple(kind for kind, _ in facts.done),
     )
 
 

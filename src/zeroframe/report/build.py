@@ -89,7 +89,7 @@ def _provenance(result: NightResult, command: str, facts: Sequence[Fact]) -> tup
     for each in result.groups:  # those that are not to be combined are not among them
         spec, clipping = each.group.spec, each.combined.clipping
         rejection = spec.rejection if clipping is None else clipping.rejection
-        ways.setdefault(f"{spec.method}, rejection: {rejection.describe()}", []).append(each.group.label)
+        ways.setdefault(f"{spec.method}, rejection: {rejection.in_words()}", []).append(each.group.label)
     found += [Fact(f"combined: {', '.join(labels)}", way) for way, labels in ways.items()]
     times = ", ".join(f"{name.replace('_', ' ')} {seconds:.1f} s" for name, seconds in result.seconds.items())
     found += [Fact("time", times)] if times else []

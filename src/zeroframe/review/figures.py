@@ -52,6 +52,13 @@ FIGURES = (
     FigureName("noise_ratio", False, "noise of a science frame over what its uncertainties say; 1 is right"),
     FigureName("gain_e_per_adu", False, "gain that was used, or of a flat the gain measured on its pairs"),
     FigureName("gain_error_e_per_adu", False, "standard error of the measured gain"),
+    FigureName(
+        "seam_step_fraction", False, "step of the level between two amplifiers, over the level, when all is done"
+    ),
+    FigureName("seam_error_fraction", False, "standard error of that step"),
+    FigureName("raw_seam_step_fraction", False, "the same step before dark and flat"),
+    FigureName("dark_scale", False, "what the dark was multiplied by, where that was fitted to hot pixels"),
+    FigureName("dark_scale_error", False, "its standard error"),
     FigureName("frames", False, "how many frames were combined"),
     FigureName("rejected_values", False, "values that took no part in the combination"),
     FigureName("saturated_pixels", False, "saturated pixels"),
@@ -61,6 +68,42 @@ FIGURES = (
     FigureName("pixels", False, "pixels of the image"),
     FigureName("exposure_s", False, "exposure time"),
     FigureName("temperature_c", False, "temperature of the detector, by the header"),
+    FigureName("start_mjd", False, "when the exposure began, by the header, as a modified Julian date"),
+    FigureName("unread_pixels", False, "pixels that were never read: rows and blocks of one value"),
+    FigureName(
+        "bad_pixels", False, "masked pixels that do not answer to light as others do; of frames with many masked"
+    ),
+    FigureName("hot_pixels", False, "masked pixels that stand above the others in the dark; the same"),
+    FigureName("bled_pixels", False, "masked pixels that saturated ones bled into; the same"),
+    FigureName("nonlinear_pixels", False, "masked pixels above where the answer is linear; the same"),
+    FigureName("wrapped_pixels", False, "of some rows: pixels below the sky beside one near the top of the converter"),
+    FigureName("interference_noises", False, "amplitude of the strongest wave along the rows, in noises of a pixel"),
+    FigureName("interference_pixels", False, "its period"),
+    FigureName("odd_columns", False, "columns that stand off both neighbours over more than half of their height"),
+    FigureName("odd_column", False, "the worst of them, counted from 1"),
+    FigureName("odd_column_noises", False, "by so many noises of a pixel"),
+    FigureName(
+        "colour_contrast", False, "of a flat: brightest of the four pixels of a square over the faintest, less 1"
+    ),
+    FigureName("colour_diagonal", False, "1: the first and the last of the four are alike; 2: those between"),
+    FigureName("pattern_shift_x_pixels", False, "where the pattern of a combined frame stands, if not in its place"),
+    FigureName("pattern_shift_y_pixels", False, "the same along y"),
+    FigureName("pattern_flip", False, "1: the pattern is turned left to right; 2: top to bottom; 3: both"),
+    FigureName("dark_left", False, "part of the contrast of hot pixels that is left; 0 is right"),
+    FigureName("dark_left_error", False, "its standard error"),
+    FigureName("flat_left", False, "part of the contrast of the flat's pixels that is left; 0 is right"),
+    FigureName("flat_left_error", False, "its standard error"),
+    FigureName("light_left", False, "part of the flat's shape that the sky has; 0 is right"),
+    FigureName("light_left_error", False, "its standard error"),
+    FigureName("light_left_contrast", False, "what that is in the sky, from its brightest part to its faintest"),
+    FigureName("ideal_noise", True, "noise of one frame's pixels, rows and larger areas taken out, over their root"),
+    FigureName("noise_of_rows", True, "what levels of rows that differ between frames add to the noise"),
+    FigureName("noise_of_columns", True, "what levels of columns that differ between frames add to it"),
+    FigureName("noise_of_shading", True, "what shading that changes between frames adds to it"),
+    FigureName("noise_of_combination", True, "what the way of combining adds to it, against an average"),
+    FigureName("noise_in_common", True, "what these do not explain: what some of the frames have in common"),
+    FigureName("earlier_read_noise", True, "read noise of earlier nights of the same tree, their median"),
+    FigureName("earlier_gain_e_per_adu", False, "measured gain of earlier nights of the same tree, their median"),
 )
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import UsageError, nearest_name
 from zeroframe.review.checks.between_kinds import BETWEEN_KINDS
 from zeroframe.review.checks.files import FILES
+from zeroframe.review.checks.levels import LEVELS
 from zeroframe.review.checks.made import MADE
 from zeroframe.review.checks.results import RESULTS
+from zeroframe.review.checks.within import WITHIN
 from zeroframe.review.rows import SEVERITIES, Check, Finding, Severity
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ __all__ = [
 ]
 
 #: All checks, by code.
-CHECKS: tuple[Check, ...] = tuple(sorted((*MADE, *BETWEEN_KINDS, *RESULTS, *FILES), key=lambda check: check.code))
+CHECKS: tuple[Check, ...] = tuple(
+    sorted((*MADE, *BETWEEN_KINDS, *LEVELS, *RESULTS, *FILES, *WITHIN), key=lambda check: check.code)
+)
 
 
 def find_check(code: str) -> Check:
@@ -85,7 +89,9 @@ finding: screen, page, `run.json`, `--json` and the Python result (`result.findi
 | warning | it is to be looked at | 0, with `--strict` 1 |
 | error | something was not made, or is likely wrong | 1 |
 
-`zeroframe explain ZF301` prints what stands here of a code. This page is made from the table in `review/checks/`.
+`zeroframe explain ZF301` prints what stands here of a code. A code is lowered, raised or switched off in a recipe:
+`[findings]` with `off = ["ZF409"]`, `notes`, `warnings` or `errors`. This page is made from the table in
+`review/checks/`; how often each check is right was measured on simulated nights, see the end.
 """
 
 

@@ -54,7 +54,7 @@ class Check:
     ----------
     code : str
         ``ZF`` and three digits: 1 what was not made, 2 what was decided or left out, 3 kinds against each other,
-        4 results against expectation, 5 files.
+        4 results against expectation, 5 files, 6 within a frame.
     title : str
         What it is about.
     severity : {'note', 'warning', 'error'}

@@ -65,7 +65,9 @@ def verdict_of(findings: tuple[Finding, ...]) -> Verdict:
     errors = sum(each.severity == "error" for each in findings)
     warnings = sum(each.severity == "warning" for each in findings)
     if errors:
-        return Verdict("bad", "Not all is well.")
+        wrong = {name for each in findings if each.severity == "error" for name in each.frames}
+        number = f" ({len(wrong)} frame{'' if len(wrong) == 1 else 's'})" if wrong else ""
+        return Verdict("bad", f"Finished with problems{number}.")
     if warnings:
         return Verdict("note", f"Done; {'one thing' if warnings == 1 else f'{warnings} things'} to look at.")
     return Verdict("good", "All is well.")

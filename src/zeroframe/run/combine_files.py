@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from zeroframe.errors import (
     NoFramesError,
     OutputError,
     OutputExistsError,
+    UnsupportedError,
     ZeroframeWarning,
 )
 from zeroframe.fits import HeaderDraft, scan, write_fits
@@ -424,6 +426,7 @@ def run_combine(
     workers: int | None = None,
     progress: Progress | None = None,
     check_sums: bool = True,
+    ext: int | str | None = None,
 ) -> CombinedOutcome:
     """Combine files into one file.
 
@@ -444,6 +447,8 @@ def run_combine(
         Whether a combined frame that is there already may be replaced: one that zeroframe has written, and no other.
     mem_limit_bytes, workers, progress, check_sums
         As for `zeroframe.run.engine.run_night`.
+    ext : int or str, optional
+        Number or name of the one extension that is read of each file.
 
     Returns
     -------
@@ -463,7 +468,7 @@ def run_combine(
     replaces = _replaced_target(target, paths, overwrite=overwrite)
     watch = Watch()
     watch.look(paths)
-    found = survey(list(dict.fromkeys(paths)), workers=workers)
+    found = [_whole(item) for item in survey(list(dict.fromkeys(paths)), workers=workers, ext=ext)]
     left_out = [str(item.problem) for item in found if item.problem is not None]
     usable = [item for item in found if item.problem is None]
     single = [item for item in usable if item.facts is not None and not item.facts.combined]
@@ -486,11 +491,23 @@ def run_combine(
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
+    for name in ("numpy.ma", "numpy.random", "isal.igzip_lib"):  # which threads would import at the same time
+        import_module(name)
     means = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
     log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
+
+
+def _whole(item: RawFrame) -> RawFrame:
+    """Return a file; one that several amplifiers read is no image yet, and has that for its problem."""
+    if item.found is None or item.problem is not None:
+        return item
+    number = len(item.found.detector.amplifiers)
+    reason = f"is a raw file that {number} amplifiers read, which are not assembled yet"
+    advice = "calibrate it first (zeroframe night or bias), or combine one extension with --ext"
+    return replace(item, problem=UnsupportedError(item.path, reason, advice))
 
 
 def _require_room_for(items: Sequence[RawFrame], target: Path, spec: CombineSpec, limit_bytes: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses
 from zeroframe.run.checks import check_files
+from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.kept import kept_figures, result_of_kept
@@ -106,18 +108,22 @@ def run_session(
     -------
     NightResult
     """
+    require_debayer(session.plan)
     if session.statuses.record.was_good and session.statuses.nothing_to_do and not measure:
         result = result_of_kept(session)
     else:
         result = _Run(session, progress, check_sums=check_sums).carry_out()
+    problems = colour_products(session.plan, result)
+    if problems:
+        result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
     result = replace(result, review=review_of(session.plan, result, kept_figures(session)))
     try:
         session.write_end(result)
     except FolderLostError:
         raise
     except OutputError as error:
-        problems = (*result.check.problems, str(error))
-        return replace(result, check=replace(result.check, problems=problems))
+        said = (*result.check.problems, str(error))
+        return replace(result, check=replace(result.check, problems=said))
     return result
 
 
@@ -138,6 +144,7 @@ class _Run:
 
     def carry_out(self) -> NightResult:
         """Do everything, each from a thread."""
+        _import_what_threads_need(self._plan)
         run_tasks(self._tasks(), self._backend.tasks_at_once, self._backend.give_up)
         return self._result()
 
@@ -274,6 +281,22 @@ class _Run:
         else:
             self._masks[job.name], self._keys[job.name] = made, key
         log_outcome(job.target, self._masks[job.name].state, self._masks[job.name].reason)
+
+
+def _import_what_threads_need(plan: NightPlan) -> None:
+    """Import here what frames, masks and combinations import when they first need it.
+
+    Modules that two threads import at the same time may be seen by one of them before they are whole.
+    """
+    wanted = ["isal.igzip_lib", "numpy.fft", "numpy.random"]
+    if plan.masks:
+        wanted.append("zeroframe.run.mask")
+    if any(frame.steps.cosmic_rays != "none" for frame in plan.science):
+        wanted += ["zeroframe.frames.cosmic_rays", "zeroframe.kernels.lacosmic"]
+    if any(frame.compress == "rice" for frame in plan.frames):
+        wanted += ["astropy.io.fits", "numpy.rec", "zeroframe.kernels.rice"]
+    for name in wanted:
+        import_module(name)
 
 
 def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Backend:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import Cards
 
-__all__ = ["explain_file"]
+__all__ = ["explain_file", "is_raw"]
 
 #: Cards that say in figures what a result rests on, and how people call that.
 _FIGURES = (
     ("GAINUSED", "gain", "e-/ADU"),
     ("RNOISADU", "noise of a pixel without light", "ADU"),
     ("RAWLEVEL", "mean level of the raw image", "ADU"),
+    ("DARKSCAL", "scale of the dark, fitted to hot pixels", ""),
     ("FLATLEVL", "level of the flat before it was divided by it", "ADU"),
     ("GAINMEAS", "gain measured on pairs of flats", "e-/ADU"),
     ("NOISEADU", "noise of a pixel of one frame, measured on pairs", "ADU"),
@@ -89,6 +90,23 @@ def explain_file(path: Path) -> list[str]:
         job = recipe["masks"][name]
         said += [f"{name} is the mask of {job['what']} pixels of {job['source']}."]
     return [*filter(None, said), *_figures(cards)]
+
+
+def is_raw(path: Path) -> bool:
+    """Say whether a file is one that zeroframe has not made, and no run knows.
+
+    Raises
+    ------
+    FrameError
+        When it is there and cannot be read.
+    """
+    if not is_there(path) or KEY_CARD in scan(path).cards:
+        return False
+    try:
+        _record_of(path)
+    except NoFramesError:
+        return True
+    return False
 
 
 def _why_not_there(path: Path) -> list[str]:

@@ -12,17 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from zeroframe.headers.moments import Moment
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 
 __all__ = ["FRAME_CARDS", "figures_of_combined", "figures_of_run", "unit_ending"]
 
 
+#: The day of MJD 0, 1858 November 17, as Python counts days.
+_MJD_ORDINAL = 678576
 #: Figures of a frame that stand in its header, too, and the card.
 FRAME_CARDS = {
     "noise_ratio": "NOISERAT",
+    "seam_step_fraction": "SEAMSTEP",
+    "seam_error_fraction": "SEAMERR",
+    "raw_seam_step_fraction": "SEAMRAW",
     "gain_e_per_adu": "GAINUSED",
     "read_noise_adu": "RNOISADU",
+    "dark_scale": "DARKSCAL",
+    "dark_scale_error": "DARKSERR",
     "masked_pixels": "NMASKED",
     "cosmic_ray_pixels": "NCOSMIC",
     "not_finite_pixels": "NNOTFIN",
@@ -74,6 +82,9 @@ def _of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
         "pixels": float(ny * nx),
         "exposure_s": _number(frame.facts.exposure_s),
         "temperature_c": _number(frame.traits.temperature_c),
+        "start_mjd": _start(frame.facts.began),
+        "unread_pixels": _card(said, "NUNREAD"),
+        **({} if quality is None else quality.traces),
     }
     used = tuple(use.name for use in frame.steps.uses)
     measured = quality is not None and quality.cells_adu.size and quality.noise_adu > 0
@@ -142,9 +153,36 @@ def figures_of_combined(
         "frames": float(combined.frames),
         "rejected_values": float(combined.rejected) if combined.state == "done" else math.nan,
         "pixels": float(ny * nx) if ny * nx else math.nan,
+        **{f"{name}_{ending}": value for name, value in _excess(combined).items()},
         **(more or {}),
     }
     return Subject(name, "combined", kind, combined.state, ending, _known(figures), method=method)
+
+
+#: By what is said of a part of the noise.
+_PARTS = {
+    "rows": "noise_of_rows",
+    "columns": "noise_of_columns",
+    "shading": "noise_of_shading",
+    "combination": "noise_of_combination",
+    "common": "noise_in_common",
+}
+
+
+def _excess(combined: CombinedOutcome) -> dict[str, float]:
+    """Say what makes the combined frame noisier than the pixels of its frames alone."""
+    excess = combined.excess
+    if excess is None or not excess.is_worth_telling:
+        return {}
+    parts = {_PARTS[part.what]: part.noise_adu for part in excess.parts if part.what in _PARTS}
+    return {"ideal_noise": excess.ideal_adu, **parts}
+
+
+def _start(moment: Moment | None) -> float:
+    """Return when an exposure began, as a modified Julian date; NaN where only the day is known."""
+    if moment is None or moment.seconds is None:
+        return math.nan
+    return float(moment.day.toordinal() - _MJD_ORDINAL) + moment.seconds / 86400.0
 
 
 def _of_mask(each: MaskOutcome) -> Subject:

@@ -20,11 +20,14 @@ from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour
 from zeroframe.frames.mask_bits import MaskBit, mask_header
+from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.frames.raw_look import look_at, raw_remarks, unread_words
 from zeroframe.frames.saturation import decide_saturation
 from zeroframe.frames.science import mask_raw, operate, record_steps, reduce_frame
+from zeroframe.frames.seams import SeamStep, largest_step
+from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.tables import TablePart
     from zeroframe.fits.watching import Watch
     from zeroframe.frames.raw_look import RawLook
+    from zeroframe.frames.traces import Light
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.planning.plan import NightFrame
     from zeroframe.run.buffers import BufferPool
@@ -57,8 +61,11 @@ __all__ = ["FIGURES", "FrameMaker", "Made"]
 FIGURES = (
     *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
-    *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT"),
+    *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
+    *("SEAMSTEP", "SEAMERR", "SEAMRAW"),
 )
+#: A header that has one of them says that the sensor has colours.
+_COLOUR_WORDS = ("BAYERPAT", "COLORTYP", "CFAPAT", "XBAYROFF", "BAYOFFX")
 #: Where no mask is needed any more.
 _NO_MASK = np.empty((0, 0), np.uint8)
 _NO_COPIES: Mapping[Path, Path] = MappingProxyType({})
@@ -149,14 +156,16 @@ class FrameMaker:
             bled = mask_bleeding(pixels, mask, header["NSATPIX"], gain_e_per_adu, colours)
             bled += grow_full(mask, frame.steps.grow_saturated) if header["NSATPIX"] else 0
             header["NBLEED"] = (bled, "pixels that saturated ones bled into")
-        sigma, remarks = self._reduced(frame, pixels, mask, header)
+        done, more = self._with_dark_scale(frame, pixels, mask, header)
+        sigma, remarks, left = self._reduced(done, pixels, mask, header)
+        known_bad = mask
         if row is not None:
-            mask = _NO_MASK  # it is not written, and memory is counted without it
-        quality = quality or self._measured(frame, pixels)
+            mask = known_bad = _NO_MASK  # it is not written, and memory is counted without it
+        quality = _with_traces(frame, quality or self._measured(frame, pixels), pixels, known_bad, left, header)
         if row is None:
             _say_noise(header, quality, pixels, sigma, mask, frame.steps.colours)
         self._take_sample(frame, pixels)
-        record_steps(frame, header)
+        record_steps(done, header)
         key = frame_key(frame, source.sha256, used)
         sign_frame(header, frame.source, frame.recipe, source, key, levels)
         crc = Crc32()
@@ -174,7 +183,7 @@ class FrameMaker:
         if keep:
             self._kept.put(frame.target, pixels)
         outcome = FrameOutcome(
-            frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *remarks]), frame.target,
+            frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *more, *remarks]), frame.target,
             bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
         )  # fmt: skip
         return _told(outcome, quality, frame.shape_yx, header)
@@ -189,7 +198,7 @@ class FrameMaker:
         pixels = native_pixels(raw, lambda shape_yx: self._memory.empty(shape_yx, np.float32))
         self._take_sample(frame, pixels)
         ny, nx = pixels.shape
-        quality = self._measured(frame, pixels)
+        quality = _with_traces(frame, self._measured(frame, pixels), pixels, _NO_MASK, {}, raw.cards)
         return _told(right, quality, (ny, nx), raw.cards)
 
     def _measured(self, frame: NightFrame, pixels: NDArray[Any]) -> FrameQuality:
@@ -247,13 +256,26 @@ class FrameMaker:
             raise FrameError(frame.source, "has another header than was read before", "run again")
         return raw, raw.mark
 
+    def _with_dark_scale(
+        self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft
+    ) -> tuple[NightFrame, tuple[str, ...]]:
+        """Return the frame with the scale of its dark, where that is fitted, and what is said; tell the header."""
+        if not frame.steps.fits_dark:
+            return frame, ()
+        done, found, said = self._calibrations.fitted_dark(frame, pixels, mask)
+        if found is not None:
+            header["DARKSCAL"] = (found.scale, f"of the dark, fitted to {found.pixels} hot pixels")
+            header["DARKSERR"] = (found.error, "its standard error")
+        return done, said
+
     def _reduced(
         self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft
-    ) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
-        """Do what is done after overscan and trim; return standard deviations, and what could not be done."""
+    ) -> tuple[NDArray[Any] | None, tuple[str, ...], dict[str, float]]:
+        """Do what is done after overscan and trim; return deviations, what could not be done, and what is left."""
         row = kind_row(frame.kind)
         if row is not None and row.is_zero:
-            return None, ()
+            return None, (), {}
+        before = RowSample.of(pixels)
         if row is not None:
             operations = self._calibrations.operations(frame)
             if operations:
@@ -261,11 +283,16 @@ class FrameMaker:
             if header["NSATPIX"]:
                 # not measured: such a pixel takes no part in the combination
                 pixels[mask & np.uint8(MaskBit.SATURATED) != 0] = np.nan
-            return None, ()
+            return None, (), measure_place(before, operations)
         with_ = self._calibrations.gather(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
+        seam = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty)
-        return sigma if sigma.size else None, with_.remarks
+        factor = header.get("GAINCOR", 1.0)
+        left = measure_place(before, with_.operations) | measure_left(before, pixels, with_.operations, float(factor))
+        if seam is not None:
+            _say_seam(header, seam, _seam(frame, pixels, mask))
+        return sigma if sigma.size else None, with_.remarks, left
 
 
 def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
@@ -277,6 +304,58 @@ def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
     except (FrameError, OutputError):
         near.unlink()
         raise
+
+
+def _seam(frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8]) -> SeamStep | None:
+    """Return the largest step at a seam between amplifiers; None where there is no seam."""
+    if not frame.recipe.assembles:
+        return None
+    return largest_step(pixels, frame.recipe.regions, frame.layout.shape_yx, mask)
+
+
+def _say_seam(header: HeaderDraft, raw: SeamStep, done: SeamStep | None) -> None:
+    """Say how far the level steps between amplifiers when all is done, and before."""
+    if done is not None:
+        header["SEAMSTEP"] = (done.fraction, f"of the level, a step between {' and '.join(done.names)}")
+        header["SEAMERR"] = (done.error, "its standard error")
+    header["SEAMRAW"] = (raw.fraction, "the largest such step before dark and flat")
+
+
+def _with_traces(
+    frame: NightFrame,
+    quality: FrameQuality,
+    pixels: NDArray[Any],
+    mask: NDArray[np.uint8],
+    left: Mapping[str, float],
+    header: Mapping[str, Any] | HeaderDraft,
+) -> FrameQuality:
+    """Add what the frame shows that it should not."""
+    light: Light = "none"
+    if kind_row(frame.kind) is None:
+        light = "sky"
+    elif is_scaled_by_level(frame.kind):
+        light = "flat"
+    traces = measure_traces(pixels, quality.level_adu, quality.noise_adu, light, mask if mask.size else None)
+    if any(word in header for word in _COLOUR_WORDS):
+        traces = {name: value for name, value in traces.items() if not name.startswith("colour_")}
+    return replace(quality, traces={**traces, **left, **_masked_parts(mask, header)})
+
+
+#: What a mask holds that no card counts, by the name of the figure; counted where more than this part is masked.
+_PARTS_OF_MASK = {
+    "bad_pixels": MaskBit.BAD,
+    "hot_pixels": MaskBit.HOT,
+    "bled_pixels": MaskBit.BLEED,
+    "nonlinear_pixels": MaskBit.NONLINEAR,
+}
+_MANY_MASKED = 0.01
+
+
+def _masked_parts(mask: NDArray[np.uint8], header: Mapping[str, Any] | HeaderDraft) -> dict[str, float]:
+    """Count the pixels of a mask by their bits."""
+    if not mask.size or float(header.get("NMASKED", 0)) < _MANY_MASKED * mask.size:
+        return {}
+    return {name: float(np.count_nonzero(mask & np.uint8(bit))) for name, bit in _PARTS_OF_MASK.items()}
 
 
 def _say_noise(

@@ -13,6 +13,7 @@ from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.stored_words import stored_in_use
 from zeroframe.review import Incident, NightFigures, Review, review_night
+from zeroframe.run.earlier import earlier_nights, held_against
 from zeroframe.run.figures import figures_of_combined, figures_of_run
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import NightOutcome, NightResult
-    from zeroframe.stacks.noise_budget import Excess
 
 __all__ = ["review_of", "review_of_combined"]
 
 #: From this part of all files on it is said that they take no part.
 _MOST_LEFT_ALONE = 0.5
+#: Cards of the direction in which a program writes rows and columns, and what it means that they are not there.
+_DIRECTION_CARDS = {"ROWORDER": "TOP-DOWN", "FLIPSTAT": "NONE"}
 #: Decisions that say what an incident of its own says.
 _SAID_ELSEWHERE = frozenset(("no bias", "no dark", "no flat"))
 
@@ -43,11 +45,14 @@ def review_of(plan: NightPlan, result: NightResult, kept: Mapping[str, Mapping[s
     kept : mapping of str to mapping
         Figures of earlier runs, by the name of the result: those of what was kept.
     """
-    subjects = tuple(
-        replace(each, figures={**each.figures, **kept.get(each.name, {})}) if each.state == "skipped" else each
-        for each in figures_of_run(result, plan.out)
-    )
-    night = NightFigures(subjects, tuple(_incidents(plan, result)))
+    nights = earlier_nights(plan.out)
+    subjects = []
+    for each in figures_of_run(result, plan.out):
+        more = dict(kept.get(each.name, {})) if each.state == "skipped" else {}
+        if each.what == "combined" and each.state == "done":
+            more = held_against(each, nights or [kept])
+        subjects.append(replace(each, figures={**each.figures, **more}))
+    night = NightFigures(tuple(subjects), tuple(_incidents(plan, result)))
     return Review(night, review_night(night, plan.recipe.findings.severities))
 
 
@@ -69,8 +74,6 @@ def review_of_combined(outcome: CombinedOutcome, method: str) -> Review:
     if not outcome.is_there:
         incidents.append(Incident("ZF102", outcome.reason, (name,)))
     incidents += [Incident("ZF202", f"{flag.path}: {flag.sentence}", (flag.path.name,)) for flag in outcome.flags]
-    if outcome.excess is not None and outcome.excess.is_worth_telling:
-        incidents.append(Incident("ZF409", _excess_words(name, outcome.frames, outcome.excess), (name,)))
     unit = str(scan(outcome.target).hdus[0].cards.get("BUNIT", "adu")) if outcome.is_there else "adu"
     night = NightFigures((figures_of_combined(name, "", outcome, unit.lower(), method),), tuple(incidents))
     return Review(night, review_night(night))
@@ -83,9 +86,6 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
         yield from (
             Incident("ZF106", f"{each.group.label}: {text}", (each.group.name,)) for text in each.combined.left_out
         )
-        excess = each.combined.excess
-        if excess is not None and excess.is_worth_telling:
-            yield Incident("ZF409", _excess_words(each.group.name, each.combined.frames, excess), (each.group.name,))
         for flag in each.suspects:
             yield Incident("ZF202", f"{flag.path}: {flag.sentence}", (flag.path.name,))
     for problem in result.check.problems:
@@ -95,17 +95,30 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
             yield Incident("ZF205" if _unread(one) else "ZF203", one.outcome.reason, (one.frame.name,))
     yield from _remarks(result)
     yield from _left_alone(plan)
+    yield from _directions(plan)
     yield from _stored(plan)
     for choice in plan.choices:
         if not choice.certain and choice.what not in _SAID_ELSEWHERE:
             yield Incident("ZF201", f"{choice.what}: {choice.value} — {choice.reason}")
 
 
-def _excess_words(name: str, frames: int, excess: Excess) -> str:
-    parts = "; ".join(f"{part.sentence} (adds {part.noise_adu:.2g})" for part in excess.parts)
-    ideal = f"the {excess.ideal_adu:.3g} of one frame's pixels / √{frames}"
-    said = f"{name}: its noise of {excess.combined_adu:.3g} ADU is {excess.ratio:.2f} times {ideal}"
-    return said + (f": {parts}" if parts else "")
+def _directions(plan: NightPlan) -> Iterator[Incident]:
+    """Yield that some frames of a size say to be written in another direction than others of it."""
+    for word, unsaid in _DIRECTION_CARDS.items():
+        said: dict[tuple[object, ...], dict[str, list[str]]] = {}
+        for each in plan.found:
+            if each.frame is None or each.facts is None or each.facts.kind is None:
+                continue
+            cards = each.frame.cards
+            value = str(cards.get(word, unsaid)).strip().upper() or unsaid
+            size = (cards.get("NAXIS1"), cards.get("NAXIS2"), cards.get("INSTRUME"))
+            said.setdefault(size, {}).setdefault(value, []).append(each.path.name)
+        for values in said.values():
+            if len(values) > 1:
+                few = min(values, key=lambda value: len(values[value]))
+                others = " or ".join(repr(value) for value in values if value != few)
+                text = f"{listed(values[few])}: {word} = {few!r}, where the other frames have {others}"
+                yield Incident("ZF607", text, tuple(values[few]))
 
 
 def _left_alone(plan: NightPlan) -> Iterator[Incident]:

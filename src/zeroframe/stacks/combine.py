@@ -165,6 +165,24 @@ class Rejection:
         """Whether anything is rejected outside of the kernels."""
         return self.by_callable or self.scheme is not None or self.grow > 0
 
+    def in_words(self) -> str:
+        """Say it in a sentence, for people.
+
+        Examples
+        --------
+        >>> Rejection(sigma_low=5, sigma_high=5).in_words()
+        '5-sigma clipping about the median; sigma from the MAD'
+        """
+        if not self.clips or self.in_numpy or self.drop_low or self.drop_high or self.iterations > 1:
+            return self.describe()
+        low, high = (None if each is None else abs(each) for each in (self.sigma_low, self.sigma_high))
+        reach = f"{low:g}" if low == high and low is not None else f"-{low or 0:g} to +{high or 0:g}"
+        sigma = {"mad_std": "sigma from the MAD", "std": "sigma is the standard deviation", "floor": "sigma"}
+        least = ", at least" if self.spread != "floor" else ""
+        floor = f"{least} {self.floor_adu:.3g} ADU" if self.floor_adu else ""
+        light = ", and more with the light" if self.photon_adu else ""
+        return f"{reach}-sigma clipping about the {self.center}; {sigma.get(str(self.spread), 'sigma')}{floor}{light}"
+
     def describe(self) -> str:
         """Say it in a few words, for headers and reports.
 

@@ -13,6 +13,8 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.fits import read_raw, scan
 from zeroframe.fits.precision import float_dtype
+from zeroframe.headers.extensions import as_extension
+from zeroframe.verbs.amplifiers import assembled_image, detector_of
 from zeroframe.verbs.exceptions import AssumedInVerbWarning, NoKeywordsError, UnlikeUnitsError, as_python_says
 
 if TYPE_CHECKING:
@@ -90,7 +92,14 @@ def unit_of(path: str | os.PathLike[str], bunit: object, unit: str | Unit | None
     raise UnlikeUnitsError(f"{path}: BUNIT is {word!r}, which is not a unit; give unit='adu'")
 
 
-def read_ccd(path: str | os.PathLike[str], unit: str | Unit | None = None, *, ext: int | str | None = None) -> CCDData:
+def read_ccd(
+    path: str | os.PathLike[str],
+    unit: str | Unit | None = None,
+    *,
+    ext: int | str | tuple[str, int] | None = None,
+    amplifiers: bool | None = None,
+    detector: str | None = None,
+) -> CCDData:
     """Read one frame as a CCDData, whatever its compression and whatever its name.
 
     Parameters
@@ -99,9 +108,15 @@ def read_ccd(path: str | os.PathLike[str], unit: str | Unit | None = None, *, ex
         A FITS file, plain or compressed by gzip, bzip2 or tiles.
     unit : str or Unit, optional
         Overrides the header's BUNIT.
-    ext : int or str, optional
-        Which extension; by default the one that holds the image. Its companions in the extensions MASK, UNCERT and
-        COUNTS are then read too.
+    ext : int, str or (str, int), optional
+        Which extension, by number, name, or name and EXTVER; by default the one that holds the image. Its companions in
+        the extensions MASK, UNCERT and COUNTS are then read too.
+    amplifiers : bool, optional
+        Whether the image is assembled of what several amplifiers read, by what the header says of them: each less the
+        level of its own overscan, trimmed, turned and put into its place. By default where each stands in an extension
+        of its own; a file of one image is read as it is. False: refuse what cannot be read as it is.
+    detector : str, optional
+        Which detector, of a file that holds several.
 
     Returns
     -------
@@ -113,9 +128,17 @@ def read_ccd(path: str | os.PathLike[str], unit: str | Unit | None = None, *, ex
     ------
     FrameError
         When the file cannot be used.
+    UsageError
+        When there are several detectors and none is named, or none of that name.
     """
     with as_python_says():
-        raw = read_raw(path, ext=ext)
+        found = None if ext is not None or amplifiers is False else detector_of(path, detector)
+        if found is not None and (amplifiers or len(found[0].extensions) > 1):
+            pixels, assembled = assembled_image(*found)
+            mask = None if np.isfinite(pixels).all() else ~np.isfinite(pixels)
+            unit = unit_of(path, assembled.get("BUNIT"), unit)
+            return CCDData(pixels, unit=unit, meta=assembled, mask=mask, wcs=wcs_of(assembled))
+        raw = read_raw(path, ext=as_extension(ext))
     data = raw.decode()
     header = raw.cards.to_header()
     mask = ~np.isfinite(data) if data.dtype.kind == "f" else np.zeros(data.shape, dtype=bool)

@@ -167,6 +167,10 @@ class CcdReader:
             Once, where neither the header nor ``unit`` says what the unit is.
         """
         frame = scan(path)
+        if self._ext == 0 and not self._options.keys() - _PLAIN_CCD_KWARGS and len(frame.images) > 1:
+            from zeroframe.verbs.ccddata import read_ccd
+
+            return read_ccd(path, self._options.get("unit"))
         hdu = chosen_hdu(frame, self._ext)
         unit = self._unit(path, frame, hdu)
         if not self._options.keys() <= _PLAIN_CCD_KWARGS:

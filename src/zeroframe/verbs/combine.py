@@ -16,6 +16,7 @@ from zeroframe.fits import scan
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.precision import float_dtype
 from zeroframe.fits.store.names import as_path
+from zeroframe.headers.extensions import part_of
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.memory import default_limit_bytes, parse_size
@@ -81,6 +82,13 @@ class ReaderWords(TypedDict, total=False):
     ignore_missing_simple: bool
     output_verify: str
     signma_clip_dev_func: Statistic
+
+
+def _with_extension(frames: list[Any], ext: int | str | tuple[str, int] | None) -> list[Any]:
+    """Return paths that lead to one extension of each file; other frames as they are."""
+    if ext is None:
+        return frames
+    return [part_of(as_path(one), ext) if isinstance(one, (str, os.PathLike)) else one for one in frames]
 
 
 def _frame_list(img_list: object) -> list[Any]:
@@ -249,6 +257,7 @@ def combine(
     overwrite_output: bool = False,  # noqa: FBT001
     *,
     unit: str | Unit | None = None,
+    ext: int | str | tuple[str, int] | None = None,
     sigma_clip_iterations: int = 1,
     sigma_clip_floor: float = 0.0,
     reject: NamedRejection | None = None,
@@ -304,6 +313,8 @@ def combine(
         Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
     unit : str or Unit, optional
         Unit of the files; overrides BUNIT.
+    ext : int, str or (str, int), optional
+        The one extension that is read of each file: its number, its name, or name and EXTVER.
     hdu, hdu_mask, hdu_uncertainty, hdu_flags, key_uncertainty_type, memmap, mode, uint, output_verify, ignore_blank
         Of `astropy.nddata.fits_ccddata_reader`, as keywords. With any of them all files are read into the memory by
         astropy, each as it says.
@@ -360,7 +371,8 @@ def combine(
     reader = _reader_words(words)
     if "signma_clip_dev_func" in words:
         sigma_clip_dev_func = words["signma_clip_dev_func"]
-    frames = _frame_list(img_list)
+    with as_python_says():
+        frames = _with_extension(_frame_list(img_list), ext)
     if method not in get_args(Method):
         hint = nearest_name(str(method), get_args(Method))
         raise UsageError(f"unrecognised combine method {method!r}, not one of {', '.join(get_args(Method))}{hint}")

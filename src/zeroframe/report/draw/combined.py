@@ -51,9 +51,7 @@ def combined_blink(label: str, image: NDArray[np.float64], unit: str, more: str 
     """
     low, high = stretch_limits(image)
     after = f" {unit}" if unit else ""
-    caption = (
-        f"Black is {number(low, 3)}, white {number(high, 3)}{after}: what 99 % of it lie within.{more and ' '}{more}"
-    )
+    caption = f"Display range {number(low, 3)} to {number(high, 3)}{after} (central 99 %).{more and ' '}{more}"
     return Blink(label, (Picture("Combined", shades(image, low, high), f"combined {label}"),), caption)
 
 

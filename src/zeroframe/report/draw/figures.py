@@ -150,7 +150,9 @@ def combination_blinks(
     low, high = stretch_limits(one)
     shown = (("Single", one, f"single frame {single.name}"), ("Combined", all_of_them, f"{frames} frames combined"))
     pictures = tuple(Picture(title, shades(image, low, high), alt) for title, image, alt in shown)
-    caption = f"{single.name}, and {frames} frames combined. Black is {number(low, 3)}, white {number(high, 3)} {unit}."
+    caption = (
+        f"{single.name}, and {frames} frames combined. Display range {number(low, 3)} to {number(high, 3)} {unit}."
+    )
     if abs(middle) > 0.5 * (high - low):
         caption += f" Their levels differ by {number(abs(middle), 3)} {unit}."
     own_low, own_high = stretch_limits(all_of_them)

@@ -28,6 +28,8 @@ __all__ = ["DarkCurrent", "dark_current", "dark_section", "gain_of"]
 _MOST_CURVES = 5
 #: A level that is no more than so many of its errors is none.
 _DETECTED = 2.0
+#: One that is so far below zero is no limit on anything: it is said as it is.
+_BELOW_ZERO = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class DarkCurrent:
         ('0.0214 ± 0.0003 e⁻/s', 'below 0.005 e⁻/s')
         """
         if not math.isfinite(self.error):
+            return f"{number(self.value, 2)} {self.unit}"
+        if self.value < -_BELOW_ZERO * self.error:  # which no current is
             return f"{number(self.value, 2)} {self.unit}"
         if self.value < _DETECTED * self.error:
             return f"below {number(max(self.value, 0.0) + _DETECTED * self.error, 1)} {self.unit}"

@@ -18,6 +18,7 @@ __all__ = ["TOO_NOISY", "noise_and_ideal", "noise_remarks", "rejected_remark", "
 
 #: From this excess on over what one frame's noise promises, the noise of a combined frame has to be explained.
 TOO_NOISY = 0.10
+_FAR_TOO_CALM = 0.25
 _MOST_SENTENCES = 6
 
 
@@ -55,6 +56,8 @@ def noise_remarks(
         f"{'above' if excess > 0 else 'below'} σ/√{combined.frames} = {number(ideal, 3)}, "
         "where σ is that of one frame."
     )
+    if excess < -TOO_NOISY:  # less noise than there can be is no good sign
+        return [Remark(text, "note" if excess < -_FAR_TOO_CALM else "neutral")]
     if excess <= TOO_NOISY:
         return [Remark(text, "good")]
     parts = () if combined.excess is None else combined.excess.parts

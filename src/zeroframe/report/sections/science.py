@@ -215,8 +215,6 @@ def _table(view: NightView, lights: Sequence[NightOutcome], figures: Mapping[str
         "in the file; where the background is even, the noise is as much. Masked: saturated, hot and bad pixels, and "
         "cosmic rays where they are looked for."
     )
-    units = sorted({found.unit for found in figures.values()})
-    hint += f" Before in ADU, after in {' or '.join(units)}." if units else ""
     hint += f" {more} more are not listed." if more > 0 else ""
     return Table("All of them", columns, tuple(rows), hint)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,7 +102,7 @@ def _what_speaks_for_it(view: NightView, lights: Mapping[str, LightFigures]) -> 
 def night_figures(view: NightView, lights: Mapping[str, LightFigures]) -> tuple[KeyFigure, ...]:
     """Sum up the night in a handful of numbers."""
     return tuple(
-        figure
+        _marked(figure, view)
         for figure in (
             _science_figure(view),
             _combined_figure(view),
@@ -113,6 +114,26 @@ def night_figures(view: NightView, lights: Mapping[str, LightFigures]) -> tuple[
         )
         if figure is not None
     )
+
+
+#: Findings that speak of one of the numbers, by its label.
+_FINDINGS_OF = {
+    "read noise (one frame)": ("ZF307", "ZF402", "ZF601", "ZF602"),
+    "dark current": ("ZF301", "ZF304", "ZF308", "ZF310"),
+    "hot pixels": ("ZF406", "ZF410"),
+    "level of the flats": ("ZF302", "ZF305", "ZF411", "ZF412"),
+    "noise / stated uncertainty": ("ZF403",),
+}
+
+
+def _marked(figure: KeyFigure, view: NightView) -> KeyFigure:
+    """Mark a number by the worst finding that speaks of it."""
+    codes = _FINDINGS_OF.get(figure.label, ())
+    worst = next((each for each in view.result.review.findings if each.code in codes), None)
+    if worst is None or worst.severity == "note":
+        return figure
+    tone: Tone = "bad" if worst.severity == "error" else "note"
+    return replace(figure, tone=tone, note=f"{figure.note}; see {worst.code}" if figure.note else f"see {worst.code}")
 
 
 def _science_figure(view: NightView) -> KeyFigure | None:

@@ -77,7 +77,7 @@ def gain_apart(night: NightFigures, check: Check) -> Iterator[Finding]:
             apart, limit = abs(measured - gain), max(_GAIN_FRACTION * gain, _GAIN_ERRORS * error)
             if apart > limit:
                 yield check.finding(
-                    f"{flat.name}: its flats give a gain of {measured:.3g} +- {error:.2g} e-/ADU, and {gain:.4g} was "
+                    f"{flat.name}: its flats give a gain of {measured:.3g} ± {error:.2g} e-/ADU, and {gain:.4g} was "
                     "used for the uncertainties",
                     flat.name, figure=measured, expected=gain,
                     severity="error" if apart > 2 * limit and apart > _GAIN_WRONG * gain else check.severity,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from zeroframe.review.rows import Check, incidents
+from zeroframe.review.checks.within import each_group, names_of
+from zeroframe.review.rows import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,13 @@ _NOISE_RATIO, _NOISE_RATIO_WRONG = 1.25, 2.0
 _MASKED, _MASKED_WRONG = 0.05, 0.25
 _COSMIC = 0.02
 _SATURATED, _REJECTED = 0.02, 0.05
+#: Of the level, at a seam between amplifiers.
+_SEAM, _SEAM_WRONG = 0.003, 0.03
+#: Parts of what dark and flat should have taken out, and of how many errors at least; the sky has clouds and nebulae,
+#: so that its shape has to fit better.
+_DARK_LEFT, _FLAT_LEFT, _LIGHT_LEFT, _LEFT_ERRORS = 0.25, 0.3, 0.3, 6.0
+#: A shape of the sky that is less than this is no fault.
+_LIGHT_CONTRAST = 0.02
 #: Of a mask of hot or bad pixels.
 _BAD_MASK = 0.05
 
@@ -49,6 +57,30 @@ def combined_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
             f"{each.name}: its noise is {noise:.3g} {_unit(each)}, {noise / most:.2f} times the {most:.3g} that its "
             f"{each.get('frames'):.0f} frames promise",
             each.name, figure=noise, expected=most, severity=severity,
+        )  # fmt: skip
+
+
+_PARTS_OF_NOISE = (
+    ("noise_of_rows", "levels of rows that differ between frames"),
+    ("noise_of_columns", "levels of columns that differ between frames"),
+    ("noise_of_shading", "shading that changes between frames"),
+    ("noise_of_combination", "the way of combining"),
+    ("noise_in_common", "what some frames have in common and not all"),
+)
+
+
+def noisier_than_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Say what makes a combined frame noisier than the pixels of its frames."""
+    for each in night.of("combined"):
+        ideal, noise = each.get("ideal_noise"), each.get("noise")
+        if not ideal > 0:
+            continue
+        parts = sorted(((each.get(name), words) for name, words in _PARTS_OF_NOISE if each.get(name) > 0), reverse=True)
+        why = "; ".join(f"{words} (adds {value:.2g})" for value, words in parts)
+        yield check.finding(
+            f"{each.name}: its noise of {noise:.3g} {_unit(each)} is {noise / ideal:.2f} times the {ideal:.3g} that "
+            f"the pixels of its {each.get('frames'):.0f} frames alone give" + (f": {why}" if why else ""),
+            each.name, figure=noise, expected=ideal,
         )  # fmt: skip
 
 
@@ -80,9 +112,9 @@ def masked_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
     for each in night.of("frame", "science"):
         share = each.fraction("masked_pixels")
         if share > _MASKED:
-            parts = [(each.fraction(f"{name}_pixels"), name.replace("_", " ")) for name in _PARTS]
-            most = max(((part, name) for part, name in parts if part > 0), default=None)
-            why = "" if most is None else f", most of it {most[1]} ({100 * most[0]:.1f} %)"
+            parts = [(each.fraction(f"{name}_pixels"), words) for name, words in _PARTS.items()]
+            told = sorted(((part, words) for part, words in parts if part > _PART_TOLD * share), reverse=True)
+            why = "".join(f", {words} {100 * part:.1f} %" for part, words in told)
             yield check.finding(
                 f"{each.name}: {100 * share:.1f} % of it is masked{why} (limit {100 * _MASKED:g} %)",
                 each.name, figure=share, expected=_MASKED,
@@ -90,7 +122,18 @@ def masked_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-_PARTS = ("saturated", "cosmic_ray", "not_finite")
+_PARTS = {
+    "saturated": "saturated",
+    "cosmic_ray": "cosmic rays",
+    "not_finite": "without a value",
+    "unread": "never read",
+    "bad": "bad by the flat or your mask",
+    "hot": "hot",
+    "bled": "bled into",
+    "nonlinear": "not linear",
+}
+#: A part of the masked pixels that is less is not named.
+_PART_TOLD = 0.05
 
 
 def many_cosmic_rays(night: NightFigures, check: Check) -> Iterator[Finding]:
@@ -115,6 +158,19 @@ def saturated_science(night: NightFigures, check: Check) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def seams(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames whose level steps between two amplifiers when all is done."""
+    for each in night.of("frame", "science"):
+        step, error, raw = (each.get(f"{name}_fraction") for name in ("seam_step", "seam_error", "raw_seam_step"))
+        if abs(step) > _SEAM + 4.0 * error:
+            yield check.finding(
+                f"{each.name}: its level steps by {100 * abs(step):.2f} ± {100 * error:.2f} % between two amplifiers "
+                f"({100 * abs(raw):.1f} % before dark and flat; limit {100 * _SEAM:g} %)",
+                each.name, figure=step, expected=0.0,
+                severity="error" if abs(step) > _SEAM_WRONG + 4.0 * error else check.severity,
+            )  # fmt: skip
+
+
 def many_rejected(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find combined frames of which more values were rejected than cosmic rays and bad pixels can be."""
     for each in night.of("combined"):
@@ -125,6 +181,41 @@ def many_rejected(night: NightFigures, check: Check) -> Iterator[Finding]:
                 f"{100 * _REJECTED:g} %)",
                 each.name, figure=share, expected=_REJECTED,
             )  # fmt: skip
+
+
+def hot_pixels_left(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames in which the contrast of hot pixels was not taken out, or taken out twice."""
+    yield from _left(night, check, "dark_left", _DARK_LEFT, "the dark current of hot pixels")
+
+
+def flat_left(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames that the pixels of the flat do not fit."""
+    yield from _left(night, check, "flat_left", _FLAT_LEFT, "the contrast of the flat's pixels")
+
+
+def light_left(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames whose sky has the shape of the flat."""
+    yield from _left(night, check, "light_left", _LIGHT_LEFT, "the shape of the flat", _LIGHT_CONTRAST)
+
+
+def _left(
+    night: NightFigures, check: Check, name: str, limit: float, what: str, least_contrast: float = 0.0
+) -> Iterator[Finding]:
+    def is_odd(each: Subject) -> bool:
+        part, error = each.get(name), each.get(f"{name}_error")
+        return abs(part) > max(limit, _LEFT_ERRORS * error) and not (
+            each.get("light_left_contrast") < least_contrast if least_contrast else False
+        )
+
+    for frames in each_group(night, is_odd, "science"):
+        worst = max(frames, key=lambda each: abs(each.get(name)))
+        part, error = worst.get(name), worst.get(f"{name}_error")
+        how = "left" if part > 0 else "taken out too much"
+        yield check.finding(
+            f"{names_of(frames)}: {100 * abs(part):.0f} ± {100 * error:.1f} % of {what} is {how} (limit "
+            f"{100 * limit:g} %)",
+            *(each.name for each in frames), figure=part, expected=0.0,
+        )  # fmt: skip
 
 
 def large_masks(night: NightFigures, check: Check) -> Iterator[Finding]:
@@ -200,6 +291,35 @@ RESULTS = (
         "ZF409", "A combined frame is noisier than its pixels alone would make it", "note", "noise",
         "The noise of the combined frame against the pixel noise of one frame, rows, columns and larger areas taken "
         "out, over the root of their number. What remains is named: levels of rows, columns, interference.",
-        "See what is named; an overscan or more frames take out levels of rows.", incidents,
+        "See what is named; an overscan or more frames take out levels of rows.", noisier_than_pixels,
+    ),
+    Check(
+        "ZF410", "Dark current of hot pixels is left", "warning", "hot pixels",
+        "The contrast of hot pixels in a calibrated science frame over that in its dark; told from "
+        f"{100 * _DARK_LEFT:g} % and {_LEFT_ERRORS:g} errors on, in either direction. The dark has another "
+        "temperature or exposure than its header says.",
+        "Take darks of the exposure and the temperature of these frames.", hot_pixels_left,
+    ),
+    Check(
+        "ZF411", "The pixels of the flat do not fit", "warning", "flat left",
+        "The contrast of neighbouring pixels in a calibrated science frame is fitted by that of the flat, whose own "
+        f"noise is allowed for; told from {100 * _FLAT_LEFT:g} % and {_LEFT_ERRORS:g} errors on. More than zero: the "
+        "flat did not correct it; less: the frame had been divided by a flat before, or has another pattern.",
+        "See whether the flat is of this camera, filter and read-out, and whether the frame is raw.", flat_left,
+    ),
+    Check(
+        "ZF412", "The sky has the shape of the flat", "warning", "flat left",
+        "The sky of a calibrated science frame, in 8 x 8 cells, is fitted by the flat; told from "
+        f"{100 * _LIGHT_LEFT:g} % of the flat's shape, {_LEFT_ERRORS:g} errors and {100 * _LIGHT_CONTRAST:g} % of the "
+        "sky on.",
+        "See whether the flat is of this filter, focus and day; light of another path in the flats does this, too.",
+        light_left,
+    ),
+    Check(
+        "ZF413", "The level steps between two amplifiers", "warning", "seam",
+        "Levels of columns (rows) on both sides of each seam, drawn on to it by straight lines; told from "
+        f"{100 * _SEAM:g} % of the level and four errors on, an error from {100 * _SEAM_WRONG:g} % on. Gains that are "
+        "wrong do this where there is no flat, an overscan level that is off, or an amplifier that is not linear.",
+        "Take flats; look at the overscan of both amplifiers with zeroframe inspect.", seams,
     ),
 )  # fmt: skip

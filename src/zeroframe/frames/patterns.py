@@ -1,0 +1,243 @@
+"""Whether the pattern of a combined frame is that of a frame: at its place, and gone once the frame is calibrated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.frames.medians import median_of_valid
+from zeroframe.kernels.stack import MAD_TO_SIGMA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from zeroframe.kernels.operations import Operation
+
+__all__ = ["RowSample", "measure_left", "measure_place"]
+
+#: So many pixels are compared, in rows all over the frame.
+_PIXELS, _MOST_ROWS = 1 << 14, 128
+#: Shifts that are tried, along x and y; one more where the first is found.
+_REACH = 2
+_SHIFTS = [(x, y) for y in range(-1, 2) for x in range(-1, 2)] + [(-2, 0), (2, 0), (0, -2), (0, 2)]
+#: A place is another one where its correlation is so many times that of the right one, and so many of its errors.
+_BETTER, _ERRORS, _LEAST = 2.0, 8.0, 0.04
+#: Outliers, such as stars, are cut to so many sigma.
+_CUT = 5.0
+#: A hot pixel stands off its neighbours by so many noises of the frame; so many of them tell what is left.
+_HOT_NOISES, _FEWEST_HOT = 8.0, 12
+#: Cells along each axis in which light is compared with that of the flat.
+_CELLS = 8
+#: A difference of a pixel and the mean of its neighbours has this variance.
+_VARIANCE = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class RowSample:
+    """Pairs of neighbouring rows of a frame before it is calibrated; ``rows`` says which, the first ones first."""
+
+    rows: NDArray[np.intp]
+    pixels: NDArray[Any]
+
+    @classmethod
+    def of(cls, pixels: NDArray[Any]) -> RowSample:
+        """Copy some rows, spread evenly."""
+        ny, nx = pixels.shape
+        count = max(min(_PIXELS // max(nx, 1), _MOST_ROWS, ny - 2 * _REACH - 1), 0)
+        first = np.unique(np.linspace(_REACH, ny - 2 - _REACH, count).astype(np.intp))
+        rows = np.concatenate([first, first + 1])
+        return cls(rows, pixels[rows])
+
+
+@np.errstate(all="ignore")  # pixels may be infinite
+def measure_place(before: RowSample, operations: Sequence[Operation]) -> dict[str, float]:
+    """Say where the pattern of a combined frame stands in a frame, if that is another place than its own.
+
+    Parameters
+    ----------
+    before : RowSample
+        Of the frame, before the combined frames are taken out.
+    operations : sequence of Operation
+        What is taken out.
+
+    Returns
+    -------
+    dict of str to float
+        Empty where all stands in its place, or no pattern is seen; else ``pattern_shift_x_pixels`` and
+        ``pattern_shift_y_pixels``, from the combined frame to the frame, or ``pattern_flip``: 1 left and right, 2 top
+        and bottom, 3 both.
+    """
+    if len(before.rows) < 4 or before.pixels.shape[1] < 16:
+        return {}
+    inner = slice(_REACH, -_REACH)
+    own = _contrast(before.pixels)
+    for each in operations:
+        ny = len(each.plane)
+
+        def at(rows: NDArray[np.intp], plane: NDArray[Any] = each.plane) -> NDArray[np.float32]:
+            return _contrast(plane[rows])
+
+        by_shift = {y: at(before.rows - y) for y in range(-_REACH, _REACH + 1)}
+        right = _correlation(own[:, inner], by_shift[0][:, inner])
+        tried: dict[tuple[int, int, int], float] = {}
+        width = own.shape[1]
+        for x, y in _SHIFTS:
+            if (x, y) != (0, 0):
+                moved = by_shift[y][:, _REACH - x : width - _REACH - x]
+                tried[x, y, 0] = _correlation(own[:, inner], moved)
+        tried[0, 0, 1] = _correlation(own[:, inner], by_shift[0][:, ::-1][:, inner])
+        upside = at(ny - 1 - before.rows)
+        tried[0, 0, 2] = _correlation(own[:, inner], upside[:, inner])
+        tried[0, 0, 3] = _correlation(own[:, inner], upside[:, ::-1][:, inner])
+        best = max(tried, key=lambda place: tried[place])
+        least = max(_LEAST, _ERRORS / np.sqrt(own.size))
+        if tried[best] > max(_BETTER * abs(right) if right > 0 else 0.0, least):
+            x, y, flip = best
+            shift = {"pattern_shift_x_pixels": float(x), "pattern_shift_y_pixels": float(y)}
+            return {"pattern_flip": float(flip)} if flip else shift
+    return {}
+
+
+@np.errstate(all="ignore")
+def measure_left(
+    before: RowSample, pixels: NDArray[Any], operations: Sequence[Operation], factor: float = 1.0
+) -> dict[str, float]:
+    """Say what of the patterns of dark and flat is left in a frame of the sky.
+
+    Parameters
+    ----------
+    before : RowSample
+        Which rows are looked at.
+    pixels : ndarray of float, shape (ny, nx)
+        The calibrated frame.
+    operations : sequence of Operation
+        What was taken out.
+    factor : float
+        What the calibrated frame was multiplied by.
+
+    Returns
+    -------
+    dict of str to float
+        ``dark_left`` and ``flat_left``, the part of the contrast of hot pixels and of the flat's pixels that is left,
+        and ``light_left``, the part of the flat's shape that the sky has; each with its error, ``dark_left_error`` …
+        0 is right, 1 not corrected, -1 corrected twice. What cannot be measured is missing.
+    """
+    rows = np.sort(before.rows)
+    if len(rows) < 4 or pixels.shape[1] < 16:
+        return {}
+    sample = pixels[rows]
+    valid = sample[np.isfinite(sample)]
+    if not valid.size:
+        return {}
+    level = float(median_of_valid(valid))
+    found: dict[str, float] = {}
+    raw = _raw_contrast(sample)
+    noise = _sigma(raw)
+    if not noise > 0:
+        return {}
+    for each in operations:
+        if each.divides:
+            found |= _flat_left(sample, raw, noise, level, each, rows)
+        else:
+            found |= _dark_left(raw, noise, _raw_contrast(each.plane[rows]) * np.float32(each.factor * factor))
+    return found
+
+
+def _dark_left(raw: NDArray[np.float32], noise: float, dark: NDArray[np.float32]) -> dict[str, float]:
+    hot = (dark > _HOT_NOISES * noise) & np.isfinite(raw)
+    if np.count_nonzero(hot) < _FEWEST_HOT:
+        return {}
+    left = raw[hot] / dark[hot]
+    middle = float(median_of_valid(left))
+    error = 1.25 * MAD_TO_SIGMA * float(median_of_valid(np.abs(left - middle))) / np.sqrt(left.size)
+    return {"dark_left": middle, "dark_left_error": error}
+
+
+def _flat_left(
+    sample: NDArray[Any],
+    raw: NDArray[np.float32],
+    noise: float,
+    level: float,
+    flat: Operation,
+    rows: NDArray[np.intp],
+) -> dict[str, float]:
+    plane = flat.plane[rows]
+    usual = float(median_of_valid(plane[np.isfinite(plane)])) if np.isfinite(plane).any() else float("nan")
+    if not (usual > 0 and level > 0):
+        return {}
+    found = _light_left(_filled(sample / level), _filled(plane / usual))
+    if flat.sigma.shape != flat.plane.shape:
+        return found
+    own = _raw_contrast(plane) / np.float32(usual)
+    spread = _sigma(own)
+    use = np.isfinite(own) & np.isfinite(raw) & (np.abs(own) < _CUT * spread) & (np.abs(raw) < _CUT * noise)
+    power = float(np.square(own[use], dtype=np.float64).sum())
+    if not power > 0:
+        return found
+    slope = float((raw[use] * own[use]).sum(dtype=np.float64)) / level / power
+    # the noise of the flat itself went into the frame with the opposite sign
+    variance = float(median_of_valid(np.square(flat.sigma[rows] / usual, dtype=np.float64)[np.isfinite(plane)]))
+    expected = -_VARIANCE * variance * np.count_nonzero(use) / power
+    error = noise / level / np.sqrt(power)
+    return found | {"flat_left": slope - max(expected, -1.0), "flat_left_error": error}
+
+
+def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:
+    """Fit the sky in cells by the flat in the same cells; both are 1 in the mean."""
+    if len(sky) < _CELLS or sky.shape[1] < _CELLS:
+        return {}
+    of_sky, of_flat = _cells(sky), _cells(flat)
+    of_sky, of_flat = of_sky - of_sky.mean(), of_flat - of_flat.mean()
+    power = float(np.square(of_flat).sum())
+    if not (np.isfinite(power) and power > 0 and np.isfinite(of_sky).all()):
+        return {}
+    slope = float((of_sky * of_flat).sum()) / power
+    rest = of_sky - slope * of_flat
+    error = float(np.sqrt(np.square(rest).mean() / power))
+    return {"light_left": slope, "light_left_error": error, "light_left_contrast": abs(slope) * float(np.ptp(of_flat))}
+
+
+def _filled(values: NDArray[Any]) -> NDArray[Any]:
+    """Put the mean, which is 1, where there is no value."""
+    return np.where(np.isfinite(values), values, 1.0)
+
+
+def _cells(values: NDArray[Any]) -> NDArray[np.float64]:
+    ny, nx = (size // _CELLS * _CELLS for size in values.shape)
+    cells = values[:ny, :nx].reshape(_CELLS, ny // _CELLS, _CELLS, nx // _CELLS).swapaxes(1, 2)
+    return np.asarray(median_of_valid(cells.reshape(_CELLS, _CELLS, -1)), dtype=np.float64)
+
+
+def _raw_contrast(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Each pixel less the mean of its neighbours in the row; not finite where one of them is."""
+    values = np.asarray(values, np.float32)
+    return np.asarray(values[:, 1:-1] - np.float32(0.5) * (values[:, :-2] + values[:, 2:]), np.float32)
+
+
+def _contrast(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the same less that of the row below, cut to five sigma, and 0 where it is not finite.
+
+    Lines of a spectrum and bad columns are the same in both rows, and drop out.
+    """
+    raw = _raw_contrast(values)
+    half = len(raw) // 2
+    raw = raw[:half] - raw[half:]
+    reach = np.float32(_CUT * _sigma(raw))
+    return np.clip(np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0), -reach, reach)
+
+
+def _sigma(values: NDArray[Any]) -> float:
+    thin = np.abs(values.ravel()[:: max(values.size // 8192, 1)])
+    thin = thin[np.isfinite(thin)]
+    return MAD_TO_SIGMA * float(median_of_valid(thin)) if thin.size else 0.0
+
+
+def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Return how alike two are: 1 where they are the same, 0 where they have nothing in common."""
+    a, b = np.ascontiguousarray(one).ravel(), np.ascontiguousarray(other).ravel()
+    power = float(np.dot(a, a)) * float(np.dot(b, b))
+    return float(np.dot(a, b)) / np.sqrt(power) if power > 0 else 0.0

@@ -1,0 +1,224 @@
+"""Levels through the night and against other nights: drifts, ramps, offsets, scales, dark current, gain, read noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import combinations
+from statistics import median
+from typing import TYPE_CHECKING
+
+from zeroframe.review.rows import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zeroframe.review.figures import NightFigures, Subject
+    from zeroframe.review.rows import Finding
+
+__all__ = ["LEVELS"]
+
+#: Levels move from so many ADU and so many noises of a pixel on; a camera without overscan wanders by one or two.
+_DRIFT_ADU, _DRIFT_NOISES, _DRIFT_WRONG = 3.0, 1.0, 10.0
+_FEWEST_IN_TIME = 4
+#: The last half of a ramp stands still: it moves by less than this part of the whole.
+_STANDS = 0.34
+#: A drift in time is no chance where the order in time and in level are alike to this.
+_IN_ORDER = 0.7
+#: Against earlier nights, gain and read noise.
+_EARLIER = 1.25
+#: Dark current that a colder or shorter dark has more of, as a factor, and in ADU.
+_MORE_CURRENT, _CURRENT_ADU, _COLDER_C = 1.5, 5.0, 2.0
+#: Whole numbers and fractions of 1: nothing above this, and nothing else below.
+_OF_ONE, _OF_NUMBERS = 1.0, 5.0
+#: Below this a level of raw pixels is no offset, but a sign that was lost.
+_NEGATIVE_ADU = -1000.0
+#: Noise that the level of a dark must have, as a part of that of its electrons; and from which level on.
+_SHOT, _OFFSET_ADU = 0.25, 20.0
+
+
+def _moves(values: list[float]) -> float:
+    return max(values) - min(values)
+
+
+def _alike_in_order(values: list[float]) -> float:
+    """Kendall's tau of values with their order: 1 where they only rise, -1 where they only fall."""
+    pairs = list(combinations(values, 2))
+    return sum((later > former) - (later < former) for former, later in pairs) / len(pairs)
+
+
+def drifting_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find biases and darks whose raw level moves with time, or settles after the first frames."""
+    for combined in night.of("combined", "bias", "dark"):
+        parts = [each for each in night.parts(combined) if math.isfinite(each.get("start_mjd"))]
+        parts = sorted(
+            (each for each in parts if math.isfinite(each.get("level"))), key=lambda each: each.get("start_mjd")
+        )
+        noise = median([each.get("noise") for each in parts]) if parts else math.nan
+        if len(parts) < _FEWEST_IN_TIME or not noise >= 0:
+            continue
+        levels = [each.get("level") for each in parts]
+        moves, limit = _moves(levels), max(_DRIFT_ADU, _DRIFT_NOISES * noise)
+        order = _alike_in_order(levels)
+        settles = _moves(levels[len(levels) // 2 :]) < _STANDS * moves
+        if moves <= limit or not (abs(order) > _IN_ORDER or (settles and _first_is_off(levels))):
+            continue
+        how = "settles by" if settles else "rises by" if order > 0 else "falls by"
+        after = f" after {parts[0].name}, the first frame" if settles else ""
+        yield check.finding(
+            f"{combined.name}: the level of its frames {how} {moves:.1f} ADU with time{after} (limit {limit:.1f})",
+            *(each.name for each in parts), combined.name, figure=moves, expected=limit,
+            severity="error" if moves > _DRIFT_WRONG * limit else check.severity,
+        )  # fmt: skip
+
+
+def _first_is_off(levels: list[float]) -> bool:
+    """Whether the first frame is farther from the last half than any other."""
+    still = median(levels[len(levels) // 2 :])
+    off = [abs(level - still) for level in levels]
+    return off[0] == max(off)
+
+
+def apart_from_earlier(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find read noise and gain that are not those of earlier nights."""
+    for each in night.of("combined"):
+        for name, words in (("read_noise", "read noise"), ("gain_e_per_adu", "measured gain")):
+            now, before = each.get(name), each.get(f"earlier_{name}")
+            if not (now > 0 and before > 0):
+                continue
+            error = each.get("gain_error_e_per_adu") if name == "gain_e_per_adu" else 0.0
+            ratio = max(now / before, before / now)
+            if ratio > _EARLIER and not abs(now - before) < 5.0 * error:
+                unit = "e-/ADU" if name == "gain_e_per_adu" else "ADU"
+                yield check.finding(
+                    f"{each.name}: its {words} of {now:.3g} {unit} was {before:.3g} in earlier nights (limit "
+                    f"{_EARLIER:g} times)",
+                    each.name, figure=now, expected=before,
+                )  # fmt: skip
+
+
+def dark_current(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find darks with more current than warmer ones, or with another one at the same temperature."""
+    darks = [_less_bias(night, each) for each in night.of("combined", "dark") if each.get("exposure_s") > 0]
+    darks = [each for each in darks if math.isfinite(each.get("level"))]
+    for one, other in combinations(darks, 2):
+        cold, warm = sorted((one, other), key=lambda each: each.get("temperature_c"))
+        apart = warm.get("temperature_c") - cold.get("temperature_c")
+        if not apart >= 0:
+            continue
+        if apart < _COLDER_C:  # the one with less current is right: light adds to it
+            warm, cold = sorted((one, other), key=lambda each: each.get("level") / each.get("exposure_s"))
+        rates = [each.get("level") / each.get("exposure_s") for each in (cold, warm)]
+        expected = rates[1] * cold.get("exposure_s")
+        more = cold.get("level") - max(expected, 0.0) * _MORE_CURRENT
+        limit = max(_CURRENT_ADU, cold.get("read_noise") if cold.get("read_noise") > 0 else 0.0)
+        if more > limit:
+            where = "at the same temperature" if apart < _COLDER_C else f"{apart:.1f} degrees warmer"
+            yield check.finding(
+                f"{cold.name}: its dark current of {rates[0]:.3g} ADU/s is more than the {rates[1]:.3g} of "
+                f"{warm.name}, taken {where}",
+                cold.name, warm.name, figure=rates[0], expected=rates[1],
+            )  # fmt: skip
+
+
+def _less_bias(night: NightFigures, dark: Subject) -> Subject:
+    """Return a dark with the level of its current only; without a level where it holds a bias that is not known."""
+    if dark.used:
+        return dark
+    biases = [each for each in night.of("combined", "bias") if each.get("pixels") == dark.get("pixels")]
+    bias = biases[0].get("level") if len(biases) == 1 else math.nan
+    return replace(dark, figures={**dark.figures, f"level_{dark.unit}": dark.get("level") - bias})
+
+
+def other_scale(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find frames whose numbers are of another scale than those of the other kinds, or have lost their sign."""
+    levels: dict[str, list[Subject]] = {}
+    for each in night.of("frame"):
+        if math.isfinite(each.get("raw_level_adu")):
+            levels.setdefault(each.kind, []).append(each)
+    usual = {kind: median([each.get("raw_level_adu") for each in frames]) for kind, frames in levels.items()}
+    most = max(usual.values(), default=0.0)
+    for kind, frames in levels.items():
+        names = [each.name for each in frames]
+        level = usual[kind]
+        if abs(level) <= _OF_ONE and most > _OF_NUMBERS and _alone_small(usual, kind):
+            yield check.finding(
+                f"{names[0]} and the other {kind} frames: their raw level is {level:.3g}, that of other kinds "
+                f"{most:.0f} ADU: numbers from 0 to 1 beside whole ones",
+                *names, figure=level, expected=most,
+            )  # fmt: skip
+        elif level < _NEGATIVE_ADU:
+            yield check.finding(
+                f"{names[0]} and the other {kind} frames: their raw level is {level:.0f} ADU; numbers without sign "
+                "were stored without BZERO",
+                *names, figure=level, expected=0.0,
+            )  # fmt: skip
+
+
+def _alone_small(usual: dict[str, float], kind: str) -> bool:
+    """Whether the level of no other kind is that small: else zero is where this camera begins."""
+    return all(abs(level) > _OF_NUMBERS for other, level in usual.items() if other != kind)
+
+
+def no_dark_current(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find darks whose level has not the noise of electrons: it is an offset."""
+    biases = {each.name: each for each in night.of("combined", "bias")}
+    for dark in night.of("combined", "dark"):
+        bias = next((biases[name] for name in dark.used if name in biases), None)
+        level, noise = dark.get("level"), dark.get("pixel_noise")
+        gain = _gain_of(night)
+        if bias is None or not (level > _OFFSET_ADU and gain > 0 and noise >= 0):
+            continue
+        electrons = level / gain  # their variance in ADU
+        if noise**2 < _SHOT * electrons and level > 2.0 * noise:
+            yield check.finding(
+                f"{dark.name}: its level of {level:.1f} ADU above {bias.name} would have a noise of "
+                f"{math.sqrt(electrons):.3g} ADU if it were dark current, and it has {noise:.3g}: bias and dark have "
+                "another offset or scale",
+                dark.name, bias.name, figure=noise, expected=math.sqrt(electrons),
+            )  # fmt: skip
+
+
+def _gain_of(night: NightFigures) -> float:
+    """Return the gain that the flats give, else the one that was used."""
+    measured = [each.get("gain_e_per_adu") for each in night.of("combined", "flat")]
+    known = [each for each in measured if each > 0]
+    used = [each.get("gain_e_per_adu") for each in night.of("frame", "science")]
+    known = known or [each for each in used if each > 0]
+    return median(known) if known else math.nan
+
+
+LEVELS = (
+    Check(
+        "ZF306", "Levels move with time", "warning", "drift",
+        f"The levels of the biases or darks of a group in the order of their dates; told from {_DRIFT_ADU:g} ADU and "
+        f"{_DRIFT_NOISES:g} times the noise of a pixel on, where they only rise or fall, or settle after the first "
+        f"frames, as after power-on; an error from {_DRIFT_WRONG:g} times that on.",
+        "Subtract an overscan, if there is one; leave out the first frames, or take biases through the night.",
+        drifting_levels,
+    ),
+    Check(
+        "ZF307", "Gain or read noise is not that of earlier nights", "warning", "earlier",
+        "The read noise of the biases and darks and the gain of the flats against the median of the earlier nights in "
+        f"the same tree (--by-night), of the same name; told from {_EARLIER:g} times on.",
+        "See whether the camera was set otherwise, or its electronics fail.", apart_from_earlier,
+    ),
+    Check(
+        "ZF308", "Dark current does not go with the temperature", "warning", "dark current",
+        f"A dark with {_MORE_CURRENT:g} times the current of a warmer one, or of another one of the same temperature; "
+        f"told from {_CURRENT_ADU:g} ADU on. Light that got in, or a temperature that the header has wrong.",
+        "Take the darks again with the camera covered.", dark_current,
+    ),
+    Check(
+        "ZF309", "Kinds of frames have numbers of different scale", "error", "scale",
+        "The raw levels of the kinds against each other: fractions of 1 beside whole numbers, levels far below zero.",
+        "Convert them to the scale of the others, or give raw frames.", other_scale,
+    ),
+    Check(
+        "ZF310", "The level of a dark is no dark current", "error", "dark",
+        "The electrons of dark current have a noise, the root of their number. Told where the noise of the darks is "
+        f"less than half of that, and their level is more than {_OFFSET_ADU:g} ADU: another offset, or 8 bits against "
+        "16.",
+        "Take biases and darks with the same offset, gain and program.", no_dark_current,
+    ),
+)  # fmt: skip

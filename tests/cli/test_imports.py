@@ -1,0 +1,80 @@
+"""What threads need is imported before they start: two of them never import astropy, or a module of ours, at once."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from wrong_nights import GOOD, changed, write_night
+
+#: Runs a command with nothing imported but Python itself, and prints what other threads than the first one import.
+PROBE = """
+import sys, threading
+seen = set()
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            seen.add((name, threading.get_ident()))
+sys.meta_path.insert(0, Watch())
+from zeroframe.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as left:
+    sys.stderr.write("IMPORTED " + repr((left.code, sorted(seen))) + "\\n")
+"""
+FILTER = "Hydrogen alpha narrowband 3 nm ultra premium edition of the second kind, no. "
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("imports")
+    shots = []
+    for number, camera in enumerate(("ZWO ASI533MM Pro", "QHY268M")):
+        cards = {"CCD-TEMP": -10.0, "FILTER": f"{FILTER}{number}", "INSTRUME": camera}
+        shots += [
+            type(each)(**{**vars(each), "name": f"{number}{each.name}"}) for each in changed(GOOD, "", cards=cards)
+        ]
+    write_night(folder / "raw", shots)
+    probe(folder, "night", "raw", "-o", "out", "--no-report")
+    return folder
+
+
+def probe(folder, *words):
+    said = subprocess.run(
+        [sys.executable, "-c", PROBE, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in said.stderr, said.stderr
+    code, seen = ast.literal_eval(said.stderr.split("IMPORTED ")[1])
+    return code, seen, said.stderr[:2000]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("night", "raw", "-o", "new", "--workers", "2"), ("night", "raw", "-o", "out", "--workers", "2"),
+     ("bias", "raw", "-o", "b", "--workers", "2", "--compress", "gzip"),
+     ("dark", "raw", "-o", "d", "--workers", "2", "--compress", "rice"),
+     ("flat", "raw", "-o", "f", "--workers", "2"), ("night", "raw", "-o", "n", "--by-night", "--workers", "2"),
+     ("night", "raw", "-o", "dry", "--dry-run", "--workers", "2"), ("inspect", "raw", "--workers", "2"),
+     ("combine", "out/0b0.fits", "out/0b1.fits", "out/0b2.fits", "-o", "c.fits", "--workers", "2"),
+     ("verify", "out", "--raw", "raw", "--workers", "2"), ("ls", "raw"), ("explain", "out/0s0.fits"), ("recipe",),
+     ("simulate", "apogee-cg16m", "sim", "--frames", "2")],
+    ids=lambda words: " ".join(words[:4]),
+)  # fmt: skip
+def test_threads_import_nothing_at_the_same_time(folder, words):
+    code, seen, said = probe(folder, *words)
+    assert code in (0, 1), said
+    packages = {}
+    for name, thread in seen:
+        packages.setdefault(name.partition(".")[0], set()).add(thread)
+    # one thread at a time may import a package; numba is looked for, and not imported
+    assert {name for name, threads in packages.items() if len(threads) > 1} <= {"numba"}, packages
+    assert not [name for name, _ in seen if name.startswith("zeroframe.")]
+
+
+def test_names_stay_short_of_what_a_card_holds(folder):
+    names = [path.name for path in (folder / "out").rglob("combined_*.fits")]
+    assert names
+    assert all(len(name) <= 68 for name in names), names
