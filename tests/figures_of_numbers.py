@@ -26,6 +26,7 @@ TESTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS), *(str(TESTS / room) for room in ("frames", "inspection", "kernels", "run", "stacks"))]
 
 import test_bleeding as bleeding
+import test_dark_scale as dark_scale
 import test_defects as defects
 import test_few_and_unequal as few
 import test_flat_shapes as shapes
@@ -45,12 +46,13 @@ from inspection_cases import FIRST_COARSE, by_kind, frames_of, make_case, mistak
 from zeroframe.frames.bad_pixels import bad_pixels, hot_pixels
 from zeroframe.frames.bleeding import mask_bleeding
 from zeroframe.frames.cosmic_rays import mask_lacosmic
+from zeroframe.frames.dark_scale import fit_dark_scale
 from zeroframe.frames.level_curves import FitRejection
 from zeroframe.frames.mask_bits import MaskBit
 from zeroframe.frames.overscan import strip_curve
 from zeroframe.frames.statistics import pair_noise
 from zeroframe.frames.strip_levels import line_levels
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.inspection import inspect_overscan
 from zeroframe.stacks.clipping import clip_spec
 
@@ -369,6 +371,26 @@ def _columns(quick: bool, folder: Path) -> str:
         shares.append(mask[truth].mean())
         false += int((mask & ~truth).sum())
     return f"at least {100 * min(shares):.1f} %; {false} good ones"
+
+
+@figure("4", "dark scaled by a fit to hot pixels: (scale - truth) / error, at most; hot pixels left in the frame", "-",
+        "under 3")  # fmt: skip
+def _dark_scale(quick: bool, folder: Path) -> str:
+    pulls = []
+    for truth in (0.1, 0.5, 1.4):
+        for seed in range(3 if quick else 10):
+            random = np.random.default_rng([seed, int(100 * truth)])
+            current = dark_scale.currents(random, 400)
+            dark = np.mean([dark_scale.exposed(random, current, 1.0) for _ in range(5)], axis=0)
+            frame = dark_scale.exposed(random, current, truth, light=300.0 + dark_scale.stars(random))
+            found = fit_dark_scale(frame, dark, np.zeros(frame.shape, bool), gain_e_per_adu=1.0)
+            pulls.append(abs(found.scale - truth) / found.error)
+    current = dark_scale.written(folder / "raw", np.random.default_rng(5), warmer=1.4)
+    left = []
+    for how in ("exposure", "fit"):
+        zeroframe.night(folder / "raw", folder / how, report=False, dark_scale=how)
+        left.append(100 * dark_scale.hot_error(folder / how, "s1.fits", current)[0])
+    return f"{max(pulls):.1f}; {left[1]:+.1f} % of their charge (by exposure {left[0]:+.1f} %)"
 
 
 @figure("4", "rows that differ in turn: pixels called bad", "48.5 %", "none")

@@ -182,3 +182,15 @@ def test_what_may_matter_is_named():
 def test_cards_that_divide_a_group(values, divides):
     headers = [{"EXPTIME": 1.0, "LAMPSEL": value, "AIRMASS": value} for value in values]
     assert [each.keyword for each in dividing_cards(headers)] == (["LAMPSEL"] if divides else [])
+
+
+def test_a_collection_takes_words(tmp_path):
+    from zeroframe import ImageFileCollection
+
+    for number, kind in enumerate(["Cuadro Plano", "Cuadro Plano", "Cero"]):
+        write(tmp_path / "raw" / f"x{number}.fits", **{**SECRET, "PLACA": kind})
+    (tmp_path / "my.toml").write_text('name = "my"\n[[amplifier]]\n' + TAUGHT)
+    files = ImageFileCollection(tmp_path / "raw", words=str(tmp_path / "my.toml"))
+    assert files.files_filtered(imagetyp="flat", exptime=1.5) == ["x0.fits", "x1.fits"]
+    assert files.files_filtered(imagetyp="bias", filter="rojo") == ["x2.fits"]
+    assert "imagetyp" not in ImageFileCollection(tmp_path / "raw").keywords

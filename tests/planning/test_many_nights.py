@@ -341,12 +341,24 @@ class TestCarriedOut:
     def test_it_is_explained(self, done):
         out, _ = done
         said = command("explain", out / "2026-11-11" / "s.fits").out
-        assert "s.fits is divided by flat g (combined_flat_g.fits): same filter: g, taken 2 nights away" in said
-        said = command("explain", out / "2026-11-11" / "borrowed" / "2026-11-13" / "f0.fits").out
-        assert "has dark 60 s (combined_dark_60s.fits), multiplied by 0.03333 subtracted" in said
+        lent = "2026-11-13/combined_flat_g.fits"
+        assert f"s.fits is divided by flat g ({lent}): same filter: g, taken 2 nights away" in said
+        assert f"{lent} existed already: {out / lent}, made by zeroframe of 3 frames" in said
+        said = command("explain", out / "2026-11-13" / "f0.fits").out
+        assert "has dark 60 s (2026-11-10/combined_dark_60s.fits), multiplied by 0.03333 subtracted" in said
         record = json.loads((out / "2026-11-11" / "run.json").read_text())
         choices = [choice["value"] for choice in record["choices"] if choice["what"] == "flat of another night"]
         assert choices == ["flat g for n11/s.fits"]
+
+    def test_what_one_night_has_made_is_lent_and_not_made_again(self, done):
+        out, _ = done
+        made = sorted(path.relative_to(out).as_posix() for path in out.rglob("combined_*.fits"))
+        biases = [f"2026-11-{night}/combined_bias.fits" for night in (10, 11, 13)]
+        assert [name for name in made if "bias" not in name] == [
+            "2026-11-10/combined_dark_60s.fits", "2026-11-13/combined_flat_g.fits",
+        ]  # fmt: skip
+        assert len(made) == len(biases) + 2
+        assert not list(out.rglob("borrowed"))
 
     def test_a_second_run_has_nothing_to_do(self, done, raw, recipe):
         out, _ = done

@@ -94,6 +94,7 @@ class TestBiasAndNight:
 #: Options of the command, what they are given, and the keys of the recipe that they stand for.
 SAID = {
     "interpolate": ("--interpolate", None, "masks.interpolate = true"),
+    "dark_scale": ("--dark-scale", "fit", "dark.scale_by = 'fit'"),
     "overscan": ("--overscan", "[17:20,:]", "frames.overscan = '[17:20,:]'"),
     "trim": ("--trim", "[1:16,:]", "frames.trim = '[1:16,:]'"),
     "overscan_method": ("--overscan-method", "mean", "frames.overscan_method = 'mean'"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import ccdproc
 import numpy as np
@@ -239,3 +242,67 @@ def test_an_uncertainty_that_nobody_knows_is_said(tmp_path):
         assert zeroframe.read_ccd(tmp_path / "a.fits").uncertainty is None
     with pytest.raises(UsageError, match="norm_value must be above zero"):
         zeroframe.flat_correct(frame(), frame(2), norm_value=-7)
+
+
+# --- the pages -------------------------------------------------------------------------------------------------------
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+#: Arguments that ccdproc's functions take and ours take by other means, or not at all, as docs/ccdproc.md says.
+ELSEWHERE = {("median_filter", "data"), ("Combiner.sigma_clipping", "use_astropy")}
+
+
+def callables_of_ccdproc():
+    for name in dir(ccdproc):
+        thing = getattr(ccdproc, name)
+        if name.startswith("_") or not callable(thing) or not thing.__module__.startswith("ccdproc"):
+            continue
+        if inspect.isclass(thing):
+            yield name, thing.__init__
+            yield from (
+                (f"{name}.{inner}", method)
+                for inner, method in vars(thing).items()
+                if not inner.startswith("_") and inspect.isfunction(method)
+            )
+        else:
+            yield name, thing
+
+
+@pytest.mark.parametrize("name", [name for name, _ in callables_of_ccdproc() if name != "Conf"])
+def test_every_argument_of_ccdproc_is_taken(name):
+    theirs = dict(callables_of_ccdproc())[name]
+    ours = zeroframe
+    for part in name.split("."):
+        ours = getattr(ours, part)
+    known = inspect.signature(ours).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()) and name != "combine":
+        return
+    wanted = [
+        word
+        for word, each in inspect.signature(theirs).parameters.items()
+        if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL) and word != "self" and (name, word) not in ELSEWHERE
+    ]
+    assert [word for word in wanted if word not in known] == []
+
+
+def test_the_page_names_every_function_and_argument():
+    page = (DOCS / "ccdproc.md").read_text(encoding="utf-8")
+    for name, theirs in callables_of_ccdproc():
+        if name == "Conf":
+            continue
+        row = re.search(rf"^\| `{re.escape(name)}` \| (.*) \| .* \|$", page, re.MULTILINE)
+        assert row, name
+        named = set(re.findall(r"`\**(\w+)`", row[1]))
+        assert named == {*inspect.signature(theirs).parameters} - {"self"}, name
+
+
+@pytest.mark.parametrize(
+    "task", ["noao/imred/ccdred/ccdproc", "noao/imred/ccdred/combine", "pkg/images/immatch/imcombine"]
+)
+def test_the_page_for_those_who_come_from_iraf_names_every_parameter(task):
+    path = Path("/usr/lib/iraf", f"{task}.par")
+    if not path.is_file():
+        pytest.skip("IRAF is not installed")
+    words = re.findall(r"^(\w+),", path.read_text(encoding="latin-1"), re.MULTILINE)
+    page = (DOCS / "iraf.md").read_text(encoding="utf-8")
+    assert len(words) > 20
+    assert [word for word in words if word != "mode" and f"`{word}`" not in page] == []

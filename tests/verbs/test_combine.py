@@ -618,6 +618,24 @@ def test_one_and_three_axes(shape, words):
         np.testing.assert_allclose(found.data[~mask], np.average(pixels, axis=0, weights=weights)[~mask], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"sigma_clip": True, "sigma_clip_func": np.ma.median, "sigma_clip_dev_func": mad_std},
+        {"method": "median"},
+        {"weights": [1.0] * 6},
+        {"reject": "pclip", "grow": 1},
+    ],
+)
+def test_a_limit_that_does_not_hold_the_result_works(words, tmp_path):
+    """The guide's 350e6 for frames of 61 million pixels, in small: the result comes on top of the limit."""
+    pixels = np.random.default_rng(7).normal(1000, 5, (6, 300, 400)).astype(np.uint16)
+    paths = [write(tmp_path / f"{number}.fits", plane, BUNIT="adu") for number, plane in enumerate(pixels)]
+    limit = 350e6 / 61.2e6 * pixels[0].size
+    assert limit < 10 * pixels[0].size  # of data, uncertainty and counts
+    assert_identical(combine(paths, mem_limit=limit, **words), combine(paths, **words))
+
+
 def test_readers_words_are_astropys(tmp_path):
     paths = []
     for number, plane in enumerate(frames_of(3)):

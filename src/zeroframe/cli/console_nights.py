@@ -96,6 +96,12 @@ def _borrowed_words(plan: NightPlan) -> str:
         within = group.frames[0].target.relative_to(plan.out).parts
         if within[0] == BORROWED:
             found[group.kind.value].add(within[1])
+    lent = [group for group in plan.stored if group.stored is not None and group.stored.lent_by]
+    for group in lent:
+        # what a night has borrowed itself, it lends on
+        parts = group.name.split("/")
+        nights = {parts[2]} if len(parts) > 2 and parts[1] == BORROWED else {group.traits.night or parts[0]}
+        found[group.kind.value] |= nights
     return "; ".join(f"{kind} from {listed(sorted(nights))}" for kind, nights in sorted(found.items()))
 
 

@@ -14,7 +14,7 @@ import warnings
 from copy import copy
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -35,9 +35,10 @@ from zeroframe.cli.combining import (
     Weights,
     Zero,
 )
-from zeroframe.cli.console import Screen, harmless_cell, say
+from zeroframe.cli.console import Screen, say
 from zeroframe.cli.documents import amplifiers_document, document_of, inspect_document, print_json
 from zeroframe.cli.library import library_app
+from zeroframe.cli.listing import list_folder
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
 from zeroframe.cli.night import add_night_commands
 from zeroframe.cli.options import (
@@ -370,6 +371,9 @@ def inspect(
             rich_help_panel=WRITE,
         ),
     ] = None,
+    kind: Kinds = None,
+    card: Cards = None,
+    recurse: Recurse = True,
     overwrite: Overwrite = False,
     mem_limit: MemLimit = None,
     workers: Workers = None,
@@ -378,18 +382,21 @@ def inspect(
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
     from zeroframe.fits.inputs import Inputs
     from zeroframe.headers.extensions import as_extension
-    from zeroframe.headers.survey import of_detector, survey_folder
+    from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
+    from zeroframe.headers.words import words_guessed
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
     from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
     from zeroframe.inspection.writing import write_amplifiers
     from zeroframe.memory import default_limit_bytes
 
     targets = [target for target in (write, plot) if target is not None]
-    frames = _raw_beside(raw, targets)
+    frames = _raw_beside(raw, targets, recurse=recurse)
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     screen = Screen(sys.stderr if json else None)
     limit = bytes_of(mem_limit)
-    found = of_detector(survey_folder(raw, workers=workers, ext=as_extension(ext)), detector)
+    words = taught_words(camera, kind, card)
+    look = survey_tree if recurse else survey_folder
+    found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
     several = by_detector(found)
     if several:
         seen = [look_at_amplifiers(members, limit or default_limit_bytes()) for members in several]
@@ -409,7 +416,9 @@ def inspect(
         write_plot(result, plot, overwrite=overwrite, inputs=inputs)
         screen.line(str(plot), "plot", "cyan")
     if write is not None:
-        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs)
+        doubts = (doubt for item in found if item.facts is not None for doubt in item.facts.doubts)
+        words = words.before(words_guessed(doubts))
+        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs, words=words)
         of = f", of frames of {result.whose}" if result.others else ""
         screen.line(f"{write}; use it with --camera {write} (camera {profile.name}{of})", "profile", "cyan")
     if json:
@@ -417,13 +426,13 @@ def inspect(
     return OK
 
 
-def _raw_beside(raw: Path, targets: Sequence[Path]) -> list[Path]:
+def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:
     """Return the raw frames; raises `RawFolderError` where a file is to be written among them."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.survey import folder_files
+    from zeroframe.headers.survey import folder_files, tree_files
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
-    frames = list(folder_files(raw)) if targets else []
+    frames = list((tree_files if recurse else folder_files)(raw)) if targets else []
     try:
         for target in targets:
             check_output_folder(raw, target.parent)
@@ -458,66 +467,7 @@ def verify(
     return code
 
 
-@app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")
-def list_folder(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", parser=path_or_url, help="Folder with frames, or its URL."),
-    ],
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES", help="What is shown, as 'file,kind,exptime': built-in columns, or any header keyword."
-        ),
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(metavar="CONDITIONS", help="Which frames, as 'imagetyp=bias exptime>0'.")
-    ] = None,
-    output_format: Annotated[
-        Literal["table", "csv", "json"], typer.Option("--format", help="How it is shown.")
-    ] = "table",
-    why: Annotated[
-        bool, typer.Option("--why", help="Say of each frame which cards were understood, passed over, and not known.")
-    ] = False,
-    camera: Camera = None,
-    kind: Kinds = None,
-    card: Cards = None,
-    recurse: Recurse = True,
-    json: Json = False,
-) -> int:
-    """Show what is in a folder and those within, from the headers alone."""
-    from zeroframe.headers.listing import list_frames
-
-    names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
-    words = taught_words(camera, kind, card)
-    listing = list_frames(folder, columns=names, where=where, recurse=recurse, words=words, why=why)
-    code = INCOMPLETE if listing.problems or listing.empty_because else OK
-    frames = [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]
-    if listing.empty_because:
-        say(f"note: {listing.empty_because}")
-    if json:
-        problems = [str(problem) for problem in listing.problems]
-        explained = {name: list(lines) for name, lines in listing.explanations}
-        cells = list(listing.columns)
-        print_json(document_of("ls", code, columns=cells, frames=frames, problems=problems, why=explained))
-    elif output_format == "json":
-        from json import dumps
-
-        sys.stdout.write(dumps(frames, indent=1) + "\n")
-    elif output_format == "csv":
-        import csv
-
-        rows = [[harmless_cell(one) for one in row] for row in (listing.columns, *listing.rows)]
-        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
-    else:
-        Screen().listing(listing)
-        for name, lines in listing.explanations:
-            Screen().line(name, "why", "cyan")
-            for line in lines:
-                Screen().line(f"  {line}")
-    for problem in listing.problems:
-        say(f"note: {problem}")
-    return code
+app.command("ls", epilog="For example: zeroframe ls raw --where 'imagetyp=bias exptime>0'")(list_folder)
 
 
 @app.command(epilog="For example: zeroframe simulate palomar-lfc raw --gzip")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zeroframe.cli.calibrate import carried_out, carry_out_plan
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.failures import file_failure
+from zeroframe.planning.lending import Lending, part_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from zeroframe.cli.console_nights import NightsScreen, Told
     from zeroframe.planning.calendar import Night
     from zeroframe.planning.nights import NightSeries
+    from zeroframe.planning.plan import NightPlan
     from zeroframe.planning.recipe import NightRecipe
 
 __all__ = ["carry_out_nights"]
+
+T = TypeVar("T")
 
 
 def carry_out_nights(
@@ -69,15 +74,13 @@ def carry_out_nights(
     screen = NightsScreen(sys.stderr if means.json else None)
     nights = _found(raw, out, recipe, overwrite=overwrite, workers=means.workers)
     screen.calendar(nights.calendar, raw)
-    told: list[Told] = []
-    documents: list[dict[str, Any]] = []
     unforeseen: list[Exception] = []
     with executor_of(means.cluster, nights.raw, out) as executor:
-        for number, night in enumerate(nights.calendar.nights, start=1):
-            screen.night_begins(night, f"{number} of {len(nights.calendar.nights)}")
-            one, document = _one(job, nights, night, means, screen, executor, unforeseen)
-            told.append(one)
-            documents.append(document)
+        run = _Run(job, nights, Lending(out), means, screen, executor, unforeseen)
+        for night in nights.calendar.nights:
+            run.carry_out(night)
+    told = [run.told[night.name] for night in nights.calendar.nights]
+    documents = [run.documents[night.name] for night in nights.calendar.nights]
     screen.summary(told, out, dry_run=means.dry_run)
     if unforeseen:
         raise unforeseen[0]
@@ -96,38 +99,117 @@ def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, worker
     return nights_of_tree(raw, out, recipe, overwrite=overwrite, workers=workers)
 
 
-def _one(
-    job: str,
-    nights: NightSeries,
-    night: Night,
-    means: NightResources,
-    screen: NightsScreen,
-    executor: Executor | None,
-    unforeseen: list[Exception],
-) -> tuple[Told, dict[str, Any]]:
-    """Carry out one night; keep no more of it than a line of the summary, a document, and what nobody has foreseen."""
-    from zeroframe.cli.console_nights import Told
-    from zeroframe.run.outcomes import NightResult
+@dataclass
+class _Run:
+    """Carries out nights, those first that lend to others; keeps a line of each for the summary, and a document."""
 
-    started = time.perf_counter()
-    try:
-        plan = nights.plan(night, mem_limit_bytes=means.limit, workers=means.workers)
-        code, ended = carry_out_plan(plan, means, screen, executor)
-        document = {"document": carried_out(job, plan, ended, code)} if means.json else {}
-    except ClusterError:
-        raise  # the others would fail, too
-    except Exception as error:  # noqa: BLE001 -- one night must not stop the others
-        known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
-        screen.night_failed(night, known)
-        if isinstance(error, ZeroframeError | MemoryError | OSError):
-            code = REFUSED
+    job: str
+    nights: NightSeries
+    lending: Lending
+    means: NightResources
+    screen: NightsScreen
+    executor: Executor | None
+    unforeseen: list[Exception]
+    told: dict[str, Told] = field(default_factory=dict)
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    waiting: dict[str, NightPlan] = field(default_factory=dict)
+
+    def carry_out(self, night: Night) -> None:
+        """Carry out one night, and before it those that lend it what they make.
+
+        One that waits for this night itself makes no more than what is borrowed from it.
+        """
+        if night.name in self.begun:
+            return
+        self.begun.add(night.name)
+        started = time.perf_counter()
+        plan = self._or_failed(night, self._plan, night)
+        if plan is None:
+            return
+        self.waiting[night.name] = plan
+        self._carry_out_lenders(night, plan)
+        del self.waiting[night.name]
+        self.screen.night_begins(night, f"{len(self.told) + 1} of {len(self.nights.calendar.nights)}")
+        told = self._or_failed(night, self._one, night, plan, started)
+        if told is not None:
+            self.told[night.name] = told
+
+    def _plan(self, night: Night) -> NightPlan:
+        return self.nights.plan(night, mem_limit_bytes=self.means.limit, workers=self.means.workers)
+
+    def _carry_out_lenders(self, night: Night, plan: NightPlan) -> None:
+        """See to it that what a plan borrows is made by those whose frames it is made of."""
+        for lender in self.nights.lenders(plan, night):
+            if lender.name in self.waiting:
+                self._or_failed(lender, self._lend_part, lender, plan)
+            else:
+                self.carry_out(lender)
+
+    def _lend_part(self, lender: Night, borrower: NightPlan) -> None:
+        """Make what a night lends to another one before its own turn comes."""
+        from zeroframe.run.engine import run_night
+
+        part = part_for(self.waiting[lender.name], borrower)
+        if not self.lending.lend(part).groups:
+            return
+        self._carry_out_lenders(lender, part)
+        left = self.lending.lend(part)
+        if self.means.dry_run:
+            self.lending.made(part, _there_before(left))
+            return
+        result = run_night(
+            left,
+            mem_limit_bytes=self.means.limit,
+            workers=self.means.workers,
+            check=self.means.check,
+            check_sums=self.means.check_sums,
+            executor=self.executor,
+        )
+        there = {each.group.name: each.combined.frames for each in result.groups if each.combined.is_there}
+        self.lending.made(part, there)
+
+    def _one(self, night: Night, whole: NightPlan, started: float) -> Told:
+        from zeroframe.cli.console_nights import Told
+        from zeroframe.run.outcomes import NightResult
+
+        plan = self.lending.lend(whole)
+        code, ended = carry_out_plan(plan, self.means, self.screen, self.executor)
+        document = {"document": carried_out(self.job, plan, ended, code)} if self.means.json else {}
+        result = ended if isinstance(ended, NightResult) else None
+        if result is None:  # of a dry run: what is there from before
+            there = _there_before(plan)
         else:
-            unforeseen.append(error)
-            code = UNFORESEEN
-        return Told.of_failure(night, str(known), code), {"night": night.name, "exit_code": code, "problem": str(known)}
-    result = ended if isinstance(ended, NightResult) else None
-    told = Told.of_night(night, plan, result, code, time.perf_counter() - started)
-    return told, {"night": night.name, "exit_code": code, **document}
+            there = {each.group.name: each.combined.frames for each in result.groups if each.combined.is_there}
+        self.lending.made(whole, there)
+        self.documents[night.name] = {"night": night.name, "exit_code": code, **document}
+        return Told.of_night(night, plan, result, code, time.perf_counter() - started)
+
+    def _or_failed(self, night: Night, do: Callable[..., T], *arguments: object) -> T | None:
+        """Return what is done; where it fails, tell so and return None: one night must not stop the others."""
+        from zeroframe.cli.console_nights import Told
+
+        try:
+            return do(*arguments)
+        except ClusterError:
+            raise  # the others would fail, too
+        except Exception as error:  # noqa: BLE001 -- told, and raised at the end where nobody has foreseen it
+            if do == self._plan:
+                self.screen.night_begins(night, f"{len(self.told) + 1} of {len(self.nights.calendar.nights)}")
+            known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
+            self.screen.night_failed(night, known)
+            foreseen = isinstance(error, ZeroframeError | MemoryError | OSError)
+            code = REFUSED if foreseen else UNFORESEEN
+            self.told[night.name] = Told.of_failure(night, str(known), code)
+            self.documents[night.name] = {"night": night.name, "exit_code": code, "problem": str(known)}
+            if not foreseen:
+                self.unforeseen.append(error)
+            return None
+
+
+def _there_before(plan: NightPlan) -> dict[str, int]:
+    """Return the combined frames that are there from an earlier run, for a dry run, and of how many frames they are."""
+    return {group.name: len(group.frames) for group in plan.groups if group.target.exists()}
 
 
 def _code_of(told: Sequence[Told]) -> int:

@@ -41,6 +41,7 @@ __all__ = [
     "ClipAsked",
     "Cluster",
     "CompressAsked",
+    "DarkScaling",
     "DetectorAsked",
     "DryRun",
     "Ext",
@@ -187,6 +188,13 @@ CalibrationsAsked = Annotated[
     typer.Option(
         "--calibrations", metavar="DIR", parser=path_or_url,
         help="Folder of combined biases, darks, flats and masks that exist already; may be given several times.",
+        rich_help_panel=SUBTRACT,
+    ),
+]  # fmt: skip
+DarkScaling = Annotated[
+    Literal["exposure", "fit"] | None,
+    typer.Option(
+        "--dark-scale", metavar="HOW", help="Darks scaled by exposure, or by a fit to hot pixels: exposure, fit.",
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip

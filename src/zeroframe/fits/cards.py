@@ -206,6 +206,24 @@ class Cards(Mapping[str, CardValue]):
             found = self._present[key] = tuple(keyword for keyword in self if pattern.search(keyword))
         return found
 
+    def commented(self, pattern: re.Pattern[str], unless: re.Pattern[str]) -> tuple[str, ...]:
+        """Return the keywords whose comments a pattern fits, and another one does not; found once for a camera.
+
+        Headers of the same cards in the same order are taken to have the same comments.
+
+        Parameters
+        ----------
+        pattern, unless : re.Pattern
+            Looked for in each comment, in lower case.
+        """
+        key = ("commented", pattern.pattern, unless.pattern)
+        found = self._present.get(key)
+        if found is None:
+            told = ((keyword, self.comment(keyword).casefold()) for keyword in self)
+            fitting = (keyword for keyword, text in told if text and pattern.search(text) and not unless.search(text))
+            found = self._present[key] = tuple(fitting)
+        return found
+
     def comment(self, keyword: str) -> str:
         """Return what stands behind the value of a card; nothing where there is no such card, or it is commentary.
 

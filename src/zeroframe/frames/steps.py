@@ -201,6 +201,8 @@ class Steps:
         How cosmic rays are found and masked, last of all.
     colours : ColourPattern or None
         Of the calibrated frame: what looks at neighbours does so within a colour. None of a sensor without filters.
+    fits_dark : bool
+        Whether the scale of the dark is fitted to the hot pixels of the frame, where they tell it.
     """
 
     uncertainty: bool = False
@@ -214,6 +216,7 @@ class Steps:
     to_electrons: bool = False
     cosmic_rays: CosmicRays = "none"
     colours: ColourPattern | None = None
+    fits_dark: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def _exposure_of(reader: CardReader, keyword: str, factor: float, table: Mapping
         scale = next((float(each or 1) for each, words in table["units"].items() if number.unit in words), None)
         value = float("nan") if scale is None else number.value * scale
     elif factor == 1.0 and value:
-        unit = unit_of(reader.comment(keyword), table["units"])
+        unit = unit_of(reader.comment(keyword), "exposure")
         value *= float(unit or 1)
     return _within(reader, "exposure", keyword, value, number, table)
 
@@ -374,7 +374,7 @@ def _celsius(reader: CardReader, keyword: str, factor: float, table: Mapping[str
     unit = number.unit
     named = next((each for each, words in table["units"].items() if unit in words), None) if unit else ""
     if named == "":
-        named = unit_of(reader.comment(keyword), table["units"]) or ""
+        named = unit_of(reader.comment(keyword), "temperature") or ""
         # of several in one comment, kelvin is named where it is meant
         named = "k" if "kelvin" in reader.comment(keyword) else named
     value = float("nan") if named is None else number.value * factor

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroframe.fits.cards import Cards
 from zeroframe.headers.tables import dialect_tables, known_words
@@ -25,6 +25,7 @@ _NUMBER = re.compile(
 _COMMA = re.compile(r"([+-]?\d{1,15}),(\d{1,15})(?![\d,])")
 _SEVERAL = re.compile(r"[+-]?\d+\.?\d*(?:[eEdD][+-]?\d+)?(?=[\s,;:/\]\[()]|$)")
 _MOST_SHOWN, _MOST_BITS = 80, 1000
+_NEVER = r"(?!)"
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -68,7 +69,7 @@ class CardReader:
         self.words = words
         self.doubts: list[str] = []
         self.remarks: list[str] = []
-        self.noted: list[Noted] = []
+        self._noted: list[tuple[str, str, str]] = []
         self._comments = comments
 
     def remark(self, sentence: str) -> None:
@@ -78,7 +79,16 @@ class CardReader:
 
     def note(self, fact: str, keyword: str, why: str = "") -> None:
         """Remember that a card was taken for a fact, or why not."""
-        self.noted.append(Noted(fact, keyword, shown(self.cards.get(keyword)), why))
+        self._noted.append((fact, keyword, why))
+
+    @property
+    def noted(self) -> list[Noted]:
+        """Return what was looked at."""
+        return [Noted(fact, keyword, shown(self.cards.get(keyword)), why) for fact, keyword, why in self._noted]
+
+    def took(self, keyword: str, fact: str = "") -> bool:
+        """Whether a card was taken for a fact, or for any."""
+        return any(own == keyword and not why and (not fact or said == fact) for said, own, why in self._noted)
 
     def value(self, keyword: str) -> str | float | None:
         """Return a number, a text that says something, or None; of a card that comes twice, the first that does."""
@@ -107,7 +117,9 @@ class CardReader:
 
     def present(self, keywords: Iterable[str]) -> Iterable[str]:
         """Return those keywords that need to be asked for, where the header can say that at once."""
-        return self.cards.present(tuple(keywords)) if isinstance(self.cards, Cards) else keywords
+        if not isinstance(self.cards, Cards):
+            return keywords
+        return self.cards.present(keywords if isinstance(keywords, tuple) else tuple(keywords))
 
     def like(self, pattern: str) -> Iterable[str]:
         """Return the keywords that a pattern fits."""
@@ -126,12 +138,12 @@ class CardReader:
         return "" if comments is None or keyword not in self.cards else str(comments[keyword]).casefold()
 
     def commented(self, pattern: str, unless: str = "") -> Iterable[str]:
-        """Yield keywords whose comments a pattern fits, and another one does not."""
-        compiled = pattern_of(pattern)
-        for keyword in dict.fromkeys(self.cards):
-            comment = self.comment(keyword) if keyword else ""
-            if comment and compiled.search(comment) and not (unless and pattern_of(unless).search(comment)):
-                yield keyword
+        """Return the keywords whose comments a pattern fits, and another one does not."""
+        compiled, excluded = pattern_of(pattern), pattern_of(unless or _NEVER)
+        if isinstance(self.cards, Cards):
+            return self.cards.commented(compiled, excluded)
+        told = ((keyword, self.comment(keyword)) for keyword in dict.fromkeys(self.cards) if keyword)
+        return [keyword for keyword, text in told if text and compiled.search(text) and not excluded.search(text)]
 
     @cached_property
     def shape_yx(self) -> tuple[int, int] | None:
@@ -234,13 +246,15 @@ def pattern_of(text: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
-def unit_of(comment: str, units: Mapping[str, Any]) -> str | None:
-    """Return the unit that a comment names in brackets, or in a long word; None where it names none of these."""
+@lru_cache(maxsize=1024)
+def unit_of(comment: str, table: str) -> str | None:
+    """Return the unit that a comment names in brackets, or in a long word; None where it names none of a table."""
+    units = dialect_tables()[table]["units"]
     for bracketed in re.findall(r"[\[(]\s*([^\])]{1,24}?)\s*[\])]", comment):
         for unit, words in units.items():
             if bracketed.rstrip(".") in words:
-                return unit
+                return str(unit)
     for unit, words in units.items():
         if any(len(word) > 3 and re.search(rf"(?<![a-z]){re.escape(word)}(?![a-z])", comment) for word in words):
-            return unit
+            return str(unit)
     return None

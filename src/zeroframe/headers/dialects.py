@@ -21,7 +21,7 @@ from zeroframe.headers.card_numbers import (
     read_read_noise,
     read_temperature,
 )
-from zeroframe.headers.card_reader import CardReader, Noted, whole_number
+from zeroframe.headers.card_reader import CardReader, whole_number
 from zeroframe.headers.colours import COLOUR_SETTING, ColourPattern, read_colours
 from zeroframe.headers.kind_words import NOTHING_SAID, contradiction, read_done, read_flat_light, read_kind
 from zeroframe.headers.moments import Moment, read_date
@@ -189,8 +189,8 @@ def noted_facts(
     folders: Sequence[str] = (),
     words: Words = NO_WORDS,
     comments: Mapping[str, str] | None = None,
-) -> tuple[FrameFacts, tuple[Noted, ...]]:
-    """Return what `read_facts` does, and which cards were looked at, taken and passed over."""
+) -> tuple[FrameFacts, CardReader]:
+    """Return what `read_facts` does, and the reader, which knows the cards that were taken and passed over."""
     taken_out = words.extracted(cards) if words else {}
     reader = CardReader(_Patched(cards, taken_out) if taken_out else cards, words, comments)
     reader.name_contradictions()
@@ -243,7 +243,7 @@ def noted_facts(
         angles=angles,
         done=read_done(reader),
     )
-    return facts, tuple(reader.noted)
+    return facts, reader
 
 
 class _Patched(Mapping[str, object]):

@@ -51,8 +51,8 @@ def explain_header(
     filter: K, from BANDX = 'K'
     gain: not known; teach it by --card gain=CARD
     """
-    facts, noted = noted_facts(cards, file_name, folders=folders, words=words, comments=comments)
-    lines = []
+    facts, reader = noted_facts(cards, file_name, folders=folders, words=words, comments=comments)
+    noted, lines = reader.noted, list[str]()
     for fact, text in _facts_in_words(facts):
         lines += _line(fact, text, noted, facts)
     for sort, value in (*facts.settings, *facts.optics, *((sort, f"{number:g}") for sort, number in facts.angles)):

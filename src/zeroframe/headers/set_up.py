@@ -51,10 +51,8 @@ def read_filter(reader: CardReader) -> tuple[str | None, bool]:
 def _single(reader: CardReader, table: Mapping[str, Any]) -> tuple[str | None, bool] | None:
     """Return what one card says that sums up all wheels; where it names none, a second wheel counts."""
     empty: tuple[str | None, bool] | None = None
-    wheels = {keyword for wheels in table["wheels"] for keyword in wheels}
-    arms = {keyword for arm in table["arms"] for keyword in arm.values()}
     for keyword, text in reader.texts(table["cards"]):
-        if keyword in wheels or keyword in arms:
+        if keyword in _of_several_wheels():
             continue  # they are asked together with the others
         if letters(text).replace(" ", "") in table["colour_patterns"]:
             reader.note("filter", keyword, "is the colour pattern of the sensor")
@@ -69,6 +67,13 @@ def _single(reader: CardReader, table: Mapping[str, Any]) -> tuple[str | None, b
         if not _holds_nothing(text) and not _is_clear(text):
             return named
     return (_of_arms(reader, table) or _of_wheels(reader, table, only_named=True) or empty) if empty else None
+
+
+@lru_cache(maxsize=1)
+def _of_several_wheels() -> frozenset[str]:
+    table = dialect_tables()["filter"]
+    wheels = (keyword for wheels in table["wheels"] for keyword in wheels)
+    return frozenset((*wheels, *(keyword for arms in table["arms"] for keyword in arms.values())))
 
 
 def _of_wheels(
@@ -124,8 +129,7 @@ def _is_clear(text: str) -> bool:
 
 def _filter_beyond(reader: CardReader, table: Mapping[str, Any]) -> tuple[str | None, bool] | None:
     """Return what cards say that are called, or commented, as a filter; or the number of its place."""
-    known = {*table["cards"], *(keyword for wheels in table["wheels"] for keyword in wheels)}
-    known |= {keyword for arms in table["arms"] for keyword in arms.values()}
+    known = {*table["cards"], *_of_several_wheels()}
     found = [keyword for keyword in reader.like(table["like"]) if keyword not in known]
     if not any(isinstance(reader.value(keyword), str) for keyword in found):
         found += [keyword for keyword in reader.commented(table["comment"]) if keyword not in known]
@@ -298,12 +302,12 @@ def _gain_setting(reader: CardReader, gain_e_per_adu: float | None) -> str:
     value = reader.cards.get("GAIN")
     if isinstance(value, str):
         text = _text(value)
-        if not text or any(each.keyword == "GAIN" and not each.why for each in reader.noted):
+        if not text or reader.took("GAIN"):
             return ""
         return "" if pattern_of(r"^[\[(].*,").search(text) else text  # a list is that of amplifiers
     if isinstance(value, bool) or not isinstance(value, int | float) or value == gain_e_per_adu:
         return ""
-    if any(each.keyword == "GAIN" and each.fact == "gain" and not each.why for each in reader.noted):
+    if reader.took("GAIN", "gain"):
         return ""  # it was understood, be it turned round
     if value and not _SMALLEST_SETTING <= abs(value) <= _LARGEST_SETTING:  # neither gain nor setting: it is unknown
         return ""

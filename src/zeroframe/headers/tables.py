@@ -16,7 +16,15 @@ _LONGEST_WORD = 40
 def dialect_tables() -> dict[str, Any]:
     """Return what header words mean, as it stands in ``dialects.toml``."""
     # importlib.resources, which finds it in an archive, too, takes 6 ms of each start
-    return tomllib.loads(Path(__file__).with_name("dialects.toml").read_text(encoding="utf-8"))
+    tables = tomllib.loads(Path(__file__).with_name("dialects.toml").read_text(encoding="utf-8"))
+    return {name: _frozen(table) for name, table in tables.items()}
+
+
+def _frozen(value: Any) -> Any:  # noqa: ANN401 -- what TOML can say
+    """Return lists as tuples, which can be looked up."""
+    if isinstance(value, dict):
+        return {name: _frozen(each) for name, each in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 @cache
@@ -27,7 +35,7 @@ def known_words() -> frozenset[str]:
         name for name in tables if name not in {"settings", "settings_blank", "optics", "optics_numbers", "flat_light"}
     ]
     lists = [tables[name]["cards"] for name in facts if isinstance(tables[name], dict) and "cards" in tables[name]]
-    sections = [words for words in tables["section"].values() if isinstance(words, list)]
+    sections = [words for words in tables["section"].values() if isinstance(words, tuple)]
     return frozenset(word for words in (*lists, *sections) for word in words)
 
 
@@ -44,7 +52,7 @@ def _gather(value: object, found: set[str]) -> None:
     if isinstance(value, str):
         if value.isupper() and len(value) < _LONGEST_WORD:
             found.add(value)
-    elif isinstance(value, list):
+    elif isinstance(value, tuple):
         for each in value:
             _gather(each, found)
     elif isinstance(value, dict):

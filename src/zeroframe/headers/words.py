@@ -21,7 +21,6 @@ They stand in a camera file and in a recipe; ``--card`` and ``--kind`` say the s
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -33,7 +32,17 @@ from zeroframe.headers.kinds import calibration_kinds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["MEANINGS", "NO_WORDS", "KindRule", "TaughtCard", "Words", "parse_words", "words_of_options", "words_text"]
+__all__ = [
+    "MEANINGS",
+    "NO_WORDS",
+    "KindRule",
+    "TaughtCard",
+    "Words",
+    "parse_words",
+    "words_guessed",
+    "words_of_options",
+    "words_text",
+]
 
 #: What a card can be taught to mean.
 MEANINGS = (
@@ -357,6 +366,19 @@ def words_of_options(kinds: Iterable[str] = (), cards: Iterable[str] = ()) -> Wo
     return Words(taught.meanings, tuple(rules))
 
 
+def words_guessed(doubts: Iterable[str]) -> Words:
+    """Return the words that were taken by their looks, as the doubts of headers say which option makes them certain.
+
+    Examples
+    --------
+    >>> said = "XBAND = 'r' is taken for the filter, by its name or comment; to be sure: --card filter=XBAND"
+    >>> words_guessed([said, said]).meanings
+    (TaughtCard(meaning='filter', keyword='XBAND', factor=1.0, pattern='', values=()),)
+    """
+    found = (re.search(r"to be sure: --card (\S+)$", doubt) for doubt in doubts)
+    return words_of_options((), dict.fromkeys(match[1] for match in found if match is not None))
+
+
 def words_text(words: Words) -> str:
     """Write what is taught as TOML, which `parse_words` reads back equal; empty where nothing is.
 
@@ -405,5 +427,7 @@ def _card_text(each: TaughtCard) -> str:
 
 
 def _quoted(text: str) -> str:
+    import json
+
     # JSON's escapes are those of TOML's basic strings, except that TOML wants DEL escaped too
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

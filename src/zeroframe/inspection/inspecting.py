@@ -13,6 +13,7 @@ from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
+from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
 from zeroframe.inspection.gain import Measured, gain_from_pairs, like_pairs, read_noise_from_pairs
 from zeroframe.inspection.profiles import SIDES, Side
@@ -49,6 +50,8 @@ def inspect_overscan(
     *,
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
+    words: Words = NO_WORDS,
+    recurse: bool = True,
 ) -> OverscanInspection:
     """Find the overscan from the pixels of a few frames, and judge whether it is good for anything.
 
@@ -68,6 +71,10 @@ def inspect_overscan(
         where that does not help, fewer lines of each side are kept, which a sentence says.
     workers : int, optional
         How many threads.
+    words : Words, optional
+        What a user has taught of headers, beside the file of the camera.
+    recurse : bool, optional
+        Whether folders within a folder are entered.
 
     Returns
     -------
@@ -99,9 +106,10 @@ def inspect_overscan(
     [102:120,1:200] [1:100,1:200]
     """
     profile = camera if isinstance(camera, Camera) or camera is None else load_camera(camera)
-    gathered, refused = gather_sources(frames, workers)
+    taught = words if profile is None else words.before(profile.words)
+    gathered, refused = gather_sources(frames, workers, words=taught, recurse=recurse)
     limit = mem_limit_bytes or default_limit_bytes()
-    (words, first), *rest = split_sources(gathered)
+    (named, first), *rest = split_sources(gathered)
     others: list[OverscanInspection] = []
     left_out: list[ZeroframeError] = [*refused]
     for own_words, sources in rest[:_MOST_OTHERS]:
@@ -109,7 +117,7 @@ def inspect_overscan(
             others.append(_inspect_alike(sources, own_words, profile, limit, workers))
         except (FrameError, NoFramesError, MemoryLimitError) as error:  # named, and the rest is looked at
             left_out.append(error)
-    result = _inspect_alike(first, words, profile, limit, workers)
+    result = _inspect_alike(first, named, profile, limit, workers)
     more = [f"left out: {problem}" for problem in left_out]
     if rest[_MOST_OTHERS:]:
         more.append(f"of {len(rest) - _MOST_OTHERS} more cameras, chips, sizes or binnings no frames were looked at")

@@ -14,7 +14,8 @@ from zeroframe.fits.part_paths import file_of
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.kinds import Kind, calibration_kinds
-from zeroframe.headers.survey import RawFrame, survey, survey_folder
+from zeroframe.headers.survey import RawFrame, survey, survey_folder, survey_tree
+from zeroframe.headers.words import NO_WORDS, Words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,7 +140,9 @@ class Source:
         return self.shape_yx, (self.facts.binning_xy if self.facts else None) or (1, 1)
 
 
-def gather_sources(frames: object, workers: int | None = None) -> tuple[list[Source], list[FrameError]]:
+def gather_sources(
+    frames: object, workers: int | None = None, *, words: Words = NO_WORDS, recurse: bool = True
+) -> tuple[list[Source], list[FrameError]]:
     """Find out what was given: paths, a folder, what `survey` found, CCDData, or arrays by kind.
 
     Parameters
@@ -148,6 +151,10 @@ def gather_sources(frames: object, workers: int | None = None) -> tuple[list[Sou
         See `inspect_overscan`.
     workers : int, optional
         How many threads.
+    words : Words, optional
+        What a user has taught.
+    recurse : bool, optional
+        Whether folders within a folder are entered.
 
     Returns
     -------
@@ -166,12 +173,12 @@ def gather_sources(frames: object, workers: int | None = None) -> tuple[list[Sou
         When nothing is left.
     """
     if isinstance(frames, (str, Path)) and as_path(frames).is_dir():
-        frames = survey_folder(frames, workers=workers)
+        frames = (survey_tree if recurse else survey_folder)(frames, workers=workers, words=words)
     given = frames if isinstance(frames, Mapping) else {None: frames}
     sources: list[Source] = []
     problems: list[FrameError] = []
     for kind, members in given.items():
-        for one in _sources(_as_sequence(members), None if kind is None else _as_kind(kind), workers):
+        for one in _sources(_as_sequence(members), None if kind is None else _as_kind(kind), workers, words):
             if isinstance(one, FrameError):
                 problems.append(one)
             elif one is not None:
@@ -196,10 +203,12 @@ def _as_kind(kind: object) -> Kind:
     return found
 
 
-def _sources(frames: Sequence[object], kind: Kind | None, workers: int | None) -> Iterator[Source | FrameError | None]:
+def _sources(
+    frames: Sequence[object], kind: Kind | None, workers: int | None, words: Words
+) -> Iterator[Source | FrameError | None]:
     paths = [frame for frame in frames if isinstance(frame, (str, Path))]
     surveyed: dict[Path, list[RawFrame]] = {}
-    for item in survey(list(dict.fromkeys(map(as_path, paths))), workers=workers):
+    for item in survey(list(dict.fromkeys(map(as_path, paths))), workers=workers, words=words):
         surveyed.setdefault(file_of(item.path), []).append(item)
     for number, frame in enumerate(frames, start=1):
         if isinstance(frame, (str, Path)):

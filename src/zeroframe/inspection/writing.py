@@ -13,6 +13,7 @@ from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.inputs import NO_INPUTS, Inputs
 from zeroframe.headers.cameras import Camera, camera_to_toml
 from zeroframe.headers.own_results import INSPECTION, INSPECTION_MARK
+from zeroframe.headers.words import NO_WORDS, Words
 
 if TYPE_CHECKING:
     import os
@@ -31,6 +32,7 @@ def write_camera(
     *,
     overwrite: bool = False,
     inputs: Inputs = NO_INPUTS,
+    words: Words = NO_WORDS,
 ) -> Camera:
     """Write what was found as a camera profile, which ``--camera`` takes.
 
@@ -44,6 +46,8 @@ def write_camera(
         Replace a profile of that name that an inspection has written.
     inputs : Inputs, optional
         Files that are never replaced, such as the raw frames.
+    words : Words, optional
+        What headers mean: what was taught, and what was guessed.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def write_camera(
         raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
     if result.decision == "not proven":
         raise CameraError(f"{target} was not written: {result.verdict}")
-    camera = result.to_camera(target.stem)
+    camera = replace(result.to_camera(target.stem), words=words)
     replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
     text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
     with atomic_file(target, overwrite=replaces) as descriptor:

@@ -1,9 +1,10 @@
 """Many nights, one after the other: each is planned with what the others can lend it, and then forgotten.
 
 A night that lacks a bias, dark or flat borrows the raw frames of the nearest night that has them within the tolerances
-(``[tolerances]`` of the recipe: so many nights for each kind). They are calibrated and combined among its own results,
-with what it needs in view: whether a dark keeps its bias, for example, depends on the frames that it serves. So each
-folder of results is whole by itself, and no night has to wait for another.
+(``[tolerances]`` of the recipe: so many nights for each kind). It is planned as if they were calibrated and combined
+among its own results, with what it needs in view: whether a dark keeps its bias, for example, depends on the frames
+that it serves. What another night has made already in the very same way is then taken from there
+(`zeroframe.planning.lending`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
+from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder, refuse_among, refuse_within
 from zeroframe.planning.uses import noise_group
 
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.calendar import Calendar, Night
+    from zeroframe.planning.library import Library
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.planning.stored import StoredItem
 
 __all__ = ["BORROWED", "NightSeries", "nights_of_list", "nights_of_tree"]
 
@@ -77,6 +81,16 @@ class NightSeries:
         return Inputs.of(Path(path) for night in nights for path in night.files)
 
     @cached_property
+    def stored(self) -> list[StoredItem]:
+        """Combined frames that exist already, for all nights."""
+        return stored_items(self.recipe)
+
+    @cached_property
+    def library(self) -> Library | None:
+        """A library of such."""
+        return library_of(self.recipe)
+
+    @cached_property
     def _by_day(self) -> dict[int, Night]:
         return {night.day: night for night in (*self.calendar.nights, *self.calendar.idle) if night.day is not None}
 
@@ -109,6 +123,20 @@ class NightSeries:
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
+
+    def lenders(self, plan: NightPlan, night: Night) -> list[Night]:
+        """Return the nights from which a plan has borrowed raw frames, in the order of their dates.
+
+        Parameters
+        ----------
+        plan : NightPlan
+            From `plan`, of this night.
+        night : Night
+            The night.
+        """
+        own = set(night.files)
+        borrowed = {str(file_of(frame.source)) for group in plan.groups for frame in group.frames} - own
+        return [other for other in self.calendar.nights if not borrowed.isdisjoint(other.files)] if borrowed else []
 
     def _survey(self, paths: Sequence[Path], workers: int | None) -> list[RawFrame]:
         within, frames = None if self.listed else self.raw, self.recipe.frames
@@ -193,6 +221,8 @@ class _Planner:
             evidence=evidence,
             overwrite=nights.overwrite,
             among=NightContext(nights.calendar.noon_s, folders, raw_folders),
+            stored=nights.stored,
+            library=nights.library,
         )
 
     def _folder(self, path: Path) -> Path:

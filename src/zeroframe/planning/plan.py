@@ -279,6 +279,8 @@ class Stored:
         Why it cannot be used at all; empty where it can.
     colours : ColourPattern or None
         The colour pattern of the frames that it is for.
+    lent_by : str
+        The night among whose results it is, of many that are reduced together; else empty.
     """
 
     file: StoredFile
@@ -294,6 +296,7 @@ class Stored:
     doubts: tuple[str, ...] = ()
     problem: str = ""
     colours: ColourPattern | None = None
+    lent_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,7 +305,9 @@ class _Matcher:
         policy, why = self.recipe.steps.bias, "the recipe has steps.bias = 'always'"
         if policy == "never":
             return _not_needed(Kind.BIAS, "the recipe has steps.bias = 'never'")
-        if policy == "auto":
+        if policy == "auto" and self.recipe.dark.scale_by == "fit":
+            why = "the recipe has dark.scale_by = 'fit', and a dark that holds its bias is never scaled"
+        elif policy == "auto":
             wanting = [frame for frame in served if frame.name not in with_own_dark]
             if served and not wanting and self.recipe.steps.dark:
                 return _not_needed(
@@ -381,6 +383,7 @@ class _Matcher:
             to_electrons=wanted.to_electrons,
             cosmic_rays=wanted.cosmic_rays if frame.kind is Kind.SCIENCE else "none",
             colours=known.colours,
+            fits_dark=self.recipe.dark.scale_by == "fit" and any(use.kind is Kind.DARK for use in uses),
         )
 
     def _matches(self, frame: NightFrame, bias: Match | None = None) -> list[Match]:

@@ -193,6 +193,14 @@ class DarkRecipe(CombineRecipe):
         default=2.0,
         metadata=key.number("the most that a dark is multiplied by, and its noise with it; 1: only scaled down"),
     )
+    scale_by: Literal["exposure", "fit"] = field(
+        default="exposure",
+        metadata=key.choice(
+            "what darks are scaled by: the ratio of exposures, or 'fit', what fits the hot pixels of each frame best; "
+            "where these do not tell, it is the ratio of exposures",
+            ("exposure", "fit"),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

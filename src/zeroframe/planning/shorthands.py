@@ -12,6 +12,7 @@ from zeroframe.headers.sections import Section
 from zeroframe.headers.words import words_of_options
 from zeroframe.planning.recipe import (
     BiasRecipe,
+    DarkRecipe,
     FramesRecipe,
     MaskRecipe,
     NightRecipe,
@@ -30,11 +31,12 @@ __all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order", "ext", "detector")
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
+_OF_DARKS = ("dark_scale",)
 _OF_ALL = ("compress",)
 #: What shorthands call keys of ``[calibrations]``.
 _OF_CALIBRATIONS = {"calibrations": "folders", "library": "library"}
 _OF_WORDS = ("kind", "card")
-SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS)
+SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_DARKS, *_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS)
 
 
 def jobs() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -116,6 +118,9 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
     combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
     for kind in kinds if combined else ():
         recipe = recipe.with_combination(kind, **combined)
+    if "dark_scale" in known:
+        one = next(each for each in fields(DarkRecipe) if each.name == "scale_by")
+        recipe = recipe.with_combination("dark", scale_by=_value(one, known["dark_scale"]))
     stored = {key: _listed(known[name]) for name, key in _OF_CALIBRATIONS.items() if name in known}
     return replace(
         recipe,

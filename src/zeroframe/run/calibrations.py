@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
 from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_card, share_in_flat
+from zeroframe.frames.dark_scale import fit_dark_scale
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.own_masks import read_own_mask
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import Calibrations, Electronics
-from zeroframe.headers.kinds import calibration_kind
+from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.inspection.gain import contradicts
 from zeroframe.kernels.calibrate import NO_NOISE, NoiseModel, Window
 from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zeroframe.frames.dark_scale import DarkScale
     from zeroframe.frames.own_masks import OwnMask
     from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import CalibrationFrame, FrameRecipe, Use
@@ -102,6 +104,38 @@ class CalibrationStore:
         gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
         return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks))
+
+    def fitted_dark(
+        self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[Any]
+    ) -> tuple[NightFrame, DarkScale | None, tuple[str, ...]]:
+        """Return the frame with the scale of its dark fitted to its hot pixels, what was found, and what is to be said.
+
+        Parameters
+        ----------
+        frame : NightFrame
+            Whose steps ask for it.
+        pixels, mask : ndarray
+            Less its overscan, trimmed; and what of it is not believed.
+        """
+        use = frame.steps.of(Kind.DARK)
+        if use is None:
+            return frame, None, ()
+        if self._plan.group(use.name).includes_bias:
+            return frame, None, ("the dark holds its bias, so its scale is not fitted",)
+        biases = [self.fitting(frame, other.name).data for other in frame.steps.uses if other.kind is Kind.BIAS]
+        found = fit_dark_scale(
+            pixels,
+            self.fitting(frame, use.name).data,
+            mask,
+            bias=biases[0] if biases else NO_CALIBRATION,
+            gain_e_per_adu=frame.steps.gain_e_per_adu,
+            spacing=1 if frame.steps.colours is None else 2,
+        )
+        if found.doubt:
+            by = "1" if use.scale is None else f"{use.scale:.4g}"
+            return frame, None, (f"{found.doubt}: the dark is scaled by the exposures, {by}, not by a fit",)
+        uses = tuple(replace(each, scale=found.scale) if each is use else each for each in frame.steps.uses)
+        return replace(frame, steps=replace(frame.steps, uses=uses)), found, ()
 
     def _own_mask(self, frame: NightFrame, found: OwnMask) -> NDArray[np.uint8]:
         """Return the user's mask for frames of this size and recipe; each is read once."""

@@ -28,6 +28,7 @@ _FIGURES = (
     ("GAINUSED", "gain", "e-/ADU"),
     ("RNOISADU", "noise of a pixel without light", "ADU"),
     ("RAWLEVEL", "mean level of the raw image", "ADU"),
+    ("DARKSCAL", "scale of the dark, fitted to hot pixels", ""),
     ("FLATLEVL", "level of the flat before it was divided by it", "ADU"),
     ("GAINMEAS", "gain measured on pairs of flats", "e-/ADU"),
     ("NOISEADU", "noise of a pixel of one frame, measured on pairs", "ADU"),

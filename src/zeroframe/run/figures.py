@@ -26,6 +26,8 @@ FRAME_CARDS = {
     "noise_ratio": "NOISERAT",
     "gain_e_per_adu": "GAINUSED",
     "read_noise_adu": "RNOISADU",
+    "dark_scale": "DARKSCAL",
+    "dark_scale_error": "DARKSERR",
     "masked_pixels": "NMASKED",
     "cosmic_ray_pixels": "NCOSMIC",
     "not_finite_pixels": "NNOTFIN",

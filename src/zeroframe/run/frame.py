@@ -60,7 +60,7 @@ __all__ = ["FIGURES", "FrameMaker", "Made"]
 FIGURES = (
     *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
-    *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT"),
+    *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
 )
 #: A header that has one of them says that the sensor has colours.
 _COLOUR_WORDS = ("BAYERPAT", "COLORTYP", "CFAPAT", "XBAYROFF", "BAYOFFX")
@@ -154,7 +154,8 @@ class FrameMaker:
             bled = mask_bleeding(pixels, mask, header["NSATPIX"], gain_e_per_adu, colours)
             bled += grow_full(mask, frame.steps.grow_saturated) if header["NSATPIX"] else 0
             header["NBLEED"] = (bled, "pixels that saturated ones bled into")
-        sigma, remarks, left = self._reduced(frame, pixels, mask, header)
+        done, more = self._with_dark_scale(frame, pixels, mask, header)
+        sigma, remarks, left = self._reduced(done, pixels, mask, header)
         known_bad = mask
         if row is not None:
             mask = known_bad = _NO_MASK  # it is not written, and memory is counted without it
@@ -162,7 +163,7 @@ class FrameMaker:
         if row is None:
             _say_noise(header, quality, pixels, sigma, mask, frame.steps.colours)
         self._take_sample(frame, pixels)
-        record_steps(frame, header)
+        record_steps(done, header)
         key = frame_key(frame, source.sha256, used)
         sign_frame(header, frame.source, frame.recipe, source, key, levels)
         crc = Crc32()
@@ -180,7 +181,7 @@ class FrameMaker:
         if keep:
             self._kept.put(frame.target, pixels)
         outcome = FrameOutcome(
-            frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *remarks]), frame.target,
+            frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *more, *remarks]), frame.target,
             bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
         )  # fmt: skip
         return _told(outcome, quality, frame.shape_yx, header)
@@ -252,6 +253,18 @@ class FrameMaker:
         if frame.header_crc32 not in (None, header_crc32(raw.cards)):
             raise FrameError(frame.source, "has another header than was read before", "run again")
         return raw, raw.mark
+
+    def _with_dark_scale(
+        self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft
+    ) -> tuple[NightFrame, tuple[str, ...]]:
+        """Return the frame with the scale of its dark, where that is fitted, and what is said; tell the header."""
+        if not frame.steps.fits_dark:
+            return frame, ()
+        done, found, said = self._calibrations.fitted_dark(frame, pixels, mask)
+        if found is not None:
+            header["DARKSCAL"] = (found.scale, f"of the dark, fitted to {found.pixels} hot pixels")
+            header["DARKSERR"] = (found.error, "its standard error")
+        return done, said
 
     def _reduced(
         self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft

@@ -17,6 +17,7 @@ from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.query import select, unknown_cards
 from zeroframe.headers.reading import is_named_as_fits, list_files, read_headers
 from zeroframe.headers.table import beside_all, header_table, sort_key, wanted_keywords
+from zeroframe.headers.taught_columns import TaughtBy, taught_by, with_taught
 from zeroframe.verbs.collection_loops import (
     CcdReader,
     Saving,
@@ -69,6 +70,8 @@ class ImageFileCollection:
         header. Of a file whose images are those of amplifiers `ccds` hands out the assembled image, as `read_ccd` does.
     header_ext : int or str, optional
         Another HDU for headers: the table, the filters and `headers`.
+    words : Words, str or path, optional
+        What is taught of headers, or the camera whose file does so; see `zeroframe.headers.taught_columns`.
 
     Raises
     ------
@@ -118,6 +121,7 @@ class ImageFileCollection:
         ext: int | str | tuple[str, int] = 0,
         *,
         header_ext: int | str | None = None,
+        words: TaughtBy = None,
     ) -> None:
         self._location: str | os.PathLike[str] = "" if location is None else location
         self._keywords = wanted_keywords(keywords)
@@ -128,6 +132,7 @@ class ImageFileCollection:
         self._glob_exclude = None if glob_exclude is None else str(glob_exclude)
         self._ext: int | str = as_extension(ext) or 0
         self._header_ext = header_ext
+        self._words = taught_by(words)
         self._headers = HeaderColumns.of([], [])
         self._problems: tuple[FrameError, ...] = ()
         self._table: Table | None = None
@@ -562,6 +567,7 @@ class ImageFileCollection:
             names = self._filenames or self._names_in_folder()
         paths = [os.path.join(folder, name) for name in names]  # noqa: PTH118 -- as it was given, './' and all
         headers, problems = read_headers(paths, ext=self._table_ext(), meant=self._is_meant)
+        headers = headers if self._words is None else with_taught(headers, self._words)
         shown = [os.path.split(path)[1] for path in headers.paths] if folder else headers.paths
         self._headers = HeaderColumns(headers.paths, shown, headers.forms, headers.columns)
         self._problems = tuple(problems)
