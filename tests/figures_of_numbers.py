@@ -52,7 +52,7 @@ from zeroframe.frames.mask_bits import MaskBit
 from zeroframe.frames.overscan import strip_curve
 from zeroframe.frames.statistics import pair_noise
 from zeroframe.frames.strip_levels import line_levels
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.inspection import inspect_overscan
 from zeroframe.stacks.clipping import clip_spec
 

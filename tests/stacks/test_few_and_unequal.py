@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zeroframe.headers.dialects import Kind
+from zeroframe.headers.kinds import Kind
 from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.kernels.stack_limits import NO_LIMITS
 from zeroframe.kernels.stack_weighted import stack_weighted

@@ -217,10 +217,11 @@ class _Grid:
             for frame in frames[1:]:
                 total += frame[:rows]
             between = frames[1][:rows] - first
+            above = total / len(frames) - first
             differences = np.abs(np.diff(between, axis=1))
         step = _step_of(differences, clipped_std(differences) / np.sqrt(2.0))
         origins = None if step is None else _origins([frame[:rows] for frame in frames], step)
-        return cls(between, total / len(frames) - first, len(frames), origins)
+        return cls(between, above, len(frames), origins)
 
 
 def _step_of(differences: NDArray[Any], sigma: float) -> float | None:
