@@ -94,6 +94,7 @@ class TestBiasAndNight:
 #: Options of the command, what they are given, and the keys of the recipe that they stand for.
 SAID = {
     "interpolate": ("--interpolate", None, "masks.interpolate = true"),
+    "split_colours": ("--split-colours", None, "steps.split_colours = true"),
     "dark_scale": ("--dark-scale", "fit", "dark.scale_by = 'fit'"),
     "overscan": ("--overscan", "[17:20,:]", "frames.overscan = '[17:20,:]'"),
     "trim": ("--trim", "[1:16,:]", "frames.trim = '[1:16,:]'"),
@@ -111,10 +112,12 @@ SAID = {
 class TestOptionsAreKeysOfTheRecipe:
     def test_every_option_but_some_is_tried(self):
         # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py and
-        # test_library.py; words that are taught: tests/headers/test_words.py; parts of files:
+        # test_library.py; words that are taught: tests/headers/test_words.py; pictures of colours:
+        # test_colour_products.py; parts of files:
         # tests/verbs/test_detectors.py
         stored, parts = {"calibrations", "library"}, {"ext", "detector"}
-        assert set(SHORTHANDS) - set(SAID) == {"camera", "combine", "own_mask", "kind", "card", *stored, *parts}
+        others = {"camera", "combine", "own_mask", "kind", "card", "debayer"}
+        assert set(SHORTHANDS) - set(SAID) == {*others, *stored, *parts}
 
     @pytest.mark.parametrize("job", ["bias", "night"])
     def test_the_same_bytes_either_way(self, tmp_path, job):

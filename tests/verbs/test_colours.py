@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS, Sip
 
-from zeroframe import split_colours
+from zeroframe import ccdmask, cosmicray_lacosmic, cosmicray_median, split_colours
 from zeroframe.errors import UsageError
 from zeroframe.headers.colour_planes import plane_cards
 from zeroframe.headers.colours import ColourPattern
@@ -105,3 +105,37 @@ def test_without_a_pattern_it_says_what_to_give():
     with pytest.raises(UsageError, match="pattern='RGGB'"):
         split_colours(ccd)
     assert list(split_colours(ccd, "GRBG")) == ["G1", "R", "B", "G2"]
+
+
+@pytest.mark.parametrize("finder", ["zeroframe", "astroscrappy"])
+def test_cosmic_rays_are_found_within_a_colour(finder):
+    rng = np.random.default_rng(5)
+    light = np.tile([[180.0, 400.0], [400.0, 240.0]], (60, 70))
+    data = rng.normal(light, np.sqrt(light + 25.0)).astype(np.float32)
+    hits = np.zeros(data.shape, bool)
+    hits.ravel()[rng.choice(data.size, 40, replace=False)] = True
+    data[hits] += 3000.0
+    ccd = CCDData(data, unit="electron", meta=fits.Header({"BAYERPAT": "RGGB"}))
+    found = cosmicray_lacosmic(ccd, readnoise=5.0, finder=finder)
+    # astroscrappy leaves out what is next to an edge; of all neighbours it would mask one colour whole
+    assert found.mask[hits].mean() > 0.85
+    assert np.count_nonzero(found.mask & ~hits) < 40
+    assert found.meta["BAYERPAT"] == "RGGB"
+    assert found.meta["COSMICS"].endswith(f"{np.count_nonzero(found.mask)} pixels")
+    known = hits & found.mask
+    np.testing.assert_allclose(found.data[known], light[known], atol=100)
+    median = cosmicray_median(ccd, error_image=np.sqrt(light + 25.0), thresh=6, rbox=5)
+    assert median.mask[hits].all()
+    assert np.count_nonzero(median.mask & ~hits) < 5
+    assert ccd.mask is None
+
+
+def test_ccdmask_compares_pixels_of_one_colour():
+    rng = np.random.default_rng(6)
+    ratio = np.tile([[0.45, 1.0], [1.0, 0.6]], (60, 70)) * rng.normal(1.0, 0.01, (120, 140))
+    bad = np.zeros(ratio.shape, bool)
+    bad.ravel()[rng.choice(ratio.size, 30, replace=False)] = True
+    ratio[bad] *= 0.7
+    mask = ccdmask(CCDData(ratio, unit="", meta={"BAYERPAT": "RGGB"}))
+    assert mask[bad].all()
+    assert np.count_nonzero(mask & ~bad) < 10

@@ -63,6 +63,8 @@ class PlanOptions(TypedDict, total=False):
         A library of such frames, or its URL, as ``zeroframe library add`` makes it.
     interpolate : bool
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
+    split_colours, debayer : bool
+        Whether of a colour sensor an image of each colour, or a picture, is written of each science frame, too.
     dark_scale : {'exposure', 'fit'}
         What darks are scaled by: the ratio of exposures, or what fits the hot pixels of each frame best.
     combine : bool
@@ -103,6 +105,8 @@ class PlanOptions(TypedDict, total=False):
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     library: str | os.PathLike[str] | None
     interpolate: bool | None
+    split_colours: bool | None
+    debayer: bool | None
     dark_scale: Literal["exposure", "fit"] | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None

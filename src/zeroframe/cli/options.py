@@ -42,6 +42,7 @@ __all__ = [
     "Cluster",
     "CompressAsked",
     "DarkScaling",
+    "Debayer",
     "DetectorAsked",
     "DryRun",
     "Ext",
@@ -65,6 +66,7 @@ __all__ = [
     "RejectAsked",
     "RejectOutliers",
     "Report",
+    "SplitColours",
     "Spread",
     "SpreadAsked",
     "Strict",
@@ -160,6 +162,14 @@ OwnMask = Annotated[
         rich_help_panel=SUBTRACT,
     ),
 ]  # fmt: skip
+SplitColours = Annotated[
+    bool | None,
+    typer.Option("--split-colours", help="Write the R, G1, G2, B of colour frames, too.", rich_help_panel=WRITE),
+]
+Debayer = Annotated[
+    bool | None,
+    typer.Option("--debayer", help="Write a picture of colour frames, too.", rich_help_panel=WRITE),
+]
 Interpolate = Annotated[
     bool | None,
     typer.Option(

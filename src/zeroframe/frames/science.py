@@ -171,12 +171,15 @@ def reduce_frame(
     if in_electrons:
         header["BUNIT"] = ("electron", "")
         header["GAINCOR"] = (_mean_gain(with_), "e-/ADU, multiplied by")
+    factors = _factors(with_, in_electrons=in_electrons)
+    if not in_electrons and any(factor != 1.0 for factor in factors):
+        header["GAINREL"] = (_mean_gain(with_), "e-/ADU, of which all amplifiers now are")
     not_finite = 0
-    for each in with_.electronics:
+    for each, factor in zip(with_.electronics, factors, strict=True):
         not_finite += operate(
             with_.operations,
             pixels,
-            factor=each.to_electrons if in_electrons and each.to_electrons is not None else 1.0,
+            factor=factor,
             noise=each.noise,
             pedestal=with_.pedestal,
             sigma=sigma,
@@ -214,6 +217,21 @@ def reduce_frame(
         if steps.gain_e_per_adu not in (None, with_.gain_e_per_adu):
             header["GAINSAID"] = (steps.gain_e_per_adu, "e-/ADU, as stated; the flats contradict it")
         header["RNOISADU"] = (with_.read_noise_adu, "ADU, noise of one pixel without light")
+
+
+def _factors(with_: Calibrations, *, in_electrons: bool) -> list[float]:
+    """Return what the pixels of each amplifier are multiplied by: in electrons, or in ADU of one common gain.
+
+    Over a flat they have one scale already. Of one amplifier, or where a gain is not known, ADU stay what they are.
+    """
+    gains = [each.to_electrons for each in with_.electronics]
+    known = [gain for gain in gains if gain is not None]
+    if len(known) < len(gains):
+        return [1.0] * len(gains)
+    if in_electrons:
+        return known
+    flat = any(each.divides for each in with_.operations)
+    return [1.0] * len(gains) if flat or len(gains) == 1 else [gain / _mean_gain(with_) for gain in known]
 
 
 def _mean_gain(with_: Calibrations) -> float:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from zeroframe.headers.colours import ColourPattern
 
-__all__ = ["PLANE_CARD", "plane_cards", "plane_pixel", "sip_factor"]
+__all__ = ["PICTURE", "PLANE_CARD", "plane_cards", "plane_pixel", "sip_factor"]
 
 #: Names the colour of an image that holds one of them: ``'R'``, ``'G1'``.
 PLANE_CARD = "COLOUR"
+#: What it says of a picture of three planes.
+PICTURE = "RGB"
 _IMAGE_SECTIONS = ("BIASSEC", "TRIMSEC", "DATASEC", "AMPSEC")
 #: No section of a sensor says that every second pixel is left out.
 _SENSOR_SECTIONS = ("CCDSEC", "DETSEC")

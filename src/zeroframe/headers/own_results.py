@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from zeroframe.fits import FrameFile
 
 __all__ = [
+    "COLOUR_PLANE",
     "COMBINED_FRAME",
     "INSPECTION",
     "INSPECTION_MARK",
@@ -320,6 +321,7 @@ def apart_from(inputs: Inputs, target: Path, *, overwrite: bool) -> Overwrite:
     return (Replaceable.of(target) or False) if overwrite else False
 
 
+COLOUR_PLANE = SingleResult("zeroframe", _has_key, "move it away, or choose another folder with -o", "run again")
 COMBINED_FRAME = SingleResult("zeroframe combine", _is_combined_here, "choose another file with -o", "add --overwrite")
 SIMULATED_FRAME = SingleResult(
     "zeroframe simulate", _is_simulated, "choose another folder", "ask for it to be overwritten"

@@ -6,6 +6,7 @@ light proves that its sections are wrong, the pixels decide, and a sentence says
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import permutations
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import FrameError, NoFramesError
+from zeroframe.errors import AssumptionWarning, FrameError, NoFramesError
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.geometry import with_data
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.inspection.inspecting import judge_samples
+from zeroframe.inspection.interior import AxisLayout, axis_layout, detector_of_pixels
 from zeroframe.inspection.samples import choose_size, sample_frame
 from zeroframe.inspection.sources import Pixels, choose_sources, source_of
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.samples import FrameSample
     from zeroframe.inspection.sources import Source
 
-__all__ = ["LookedAt", "amplifier_box", "by_detector", "look_at_amplifiers"]
+__all__ = ["LookedAt", "amplifier_box", "by_detector", "found_in_pixels", "look_at_amplifiers"]
 
 #: By this fraction a stated read noise may differ from the one that is measured without being spoken of.
 _NOISE_DIFFERS = 0.1
@@ -47,6 +49,8 @@ _GAIN_ERRORS, _GAIN_DIFFERS = 5.0, 0.015
 #: One factor for all, by so many of its errors, where gains scatter about it by no more than this times their errors.
 _COMMON_ERRORS, _ALIKE = 4.0, 9.0
 
+#: Frames that are smaller are not searched for seams; of larger ones so many lines are looked at.
+_SMALLEST, _LINES = 64, 256
 #: So far from where the header has it the border of two amplifiers is looked for, on so many lines, by a jump of the
 #: level by so many errors, with so many columns at least on each side of it.
 _REACH, _MOST_LINES, _JUMPS, _FEWEST = 12, 2000, 8.0, 3
@@ -81,6 +85,52 @@ def by_detector(items: Sequence[RawFrame]) -> list[list[RawFrame]]:
         if item.found is not None and item.problem is None and item.facts is not None and not item.facts.combined:
             groups.setdefault((item.form[:3], item.found.geometry, item.facts.instrument), []).append(item)
     return list(groups.values())
+
+
+def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
+    """Return the amplifiers that the pixels of frames of one image show, where headers say nothing of them.
+
+    Parameters
+    ----------
+    items : sequence of RawFrame
+        Of one camera and form, each a file of one image.
+
+    Returns
+    -------
+    FoundDetector or None
+        None where the pixels show one amplifier, and where there are no two biases and a flat.
+    """
+    sources = [source for source in map(source_of, items) if source is not None]
+    biases = [source for source in sources if source.kind is Kind.BIAS]
+    flats = [source for source in sources if source.kind is Kind.FLAT]
+    if len(biases) < 2 or not flats or min(items[0].shape_yx or (0,)) < _SMALLEST:
+        return None
+    try:
+        frames = [source.read() for source in (biases[0], biases[-1], flats[len(flats) // 2])]
+    except FrameError:  # it is named when it is calibrated
+        return None
+    layouts = [_axis_layout(frames, axis) for axis in (1, 0)]
+    ny, nx = sources[0].shape_yx
+    found = detector_of_pixels(layouts[0], layouts[1], (ny, nx))
+    if found is None and any(len(layout.parts) > 1 for layout in layouts):
+        told = "; ".join(reason for layout in layouts for reason in layout.reasons)
+        said = (
+            "several amplifiers seem to have read it, and which overscan belongs to which is not clear from the pixels"
+        )
+        advice = "say it in a camera file, or give --overscan and --trim"
+        warnings.warn(f"{items[0].path}: {said} ({told}); {advice}", AssumptionWarning, stacklevel=2)
+    return found
+
+
+def _axis_layout(frames: Sequence[Pixels], axis: int) -> AxisLayout:
+    """Look at some lines across the whole image: rows for what stands in columns (axis 1), and the other way round."""
+    lines = frames[0].stored.shape[1 - axis]
+    some = slice(lines // (2 * _LINES), None, max(lines // _LINES, 1))
+    parts = [each.part(rows=some) if axis == 1 else each.part(columns=some).T for each in frames]
+    biases = np.stack([part.astype(np.float64) for part in parts[:-1]])
+    flats = parts[-1].astype(np.float64)[np.newaxis]
+    noise = float(np.std(np.clip(biases[1] - biases[0], *np.percentile(biases[1] - biases[0], [1, 99])))) / np.sqrt(2.0)
+    return axis_layout(biases, flats, max(noise, 0.3))
 
 
 def amplifier_box(amplifier: Amplifier, others: Sequence[Amplifier], shape_yx: tuple[int, int]) -> Section:

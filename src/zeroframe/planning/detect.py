@@ -87,7 +87,11 @@ def look_at_detectors(
     HeaderWarning
         Where the pixels contradict the header of a detector.
     """
-    if recipe.frames.wishes().camera is not None or not any(item.found is not None for item in found):
+    wishes = recipe.frames.wishes()
+    if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
+        return list(found)
+    found = _with_seams(found, recipe)
+    if not any(item.found is not None for item in found):
         return list(found)
     from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
     from zeroframe.memory import default_limit_bytes
@@ -104,6 +108,22 @@ def look_at_detectors(
             warnings.warn(f"{file_of(members[0].path).parent}{whose}: {remark}", HeaderWarning, stacklevel=2)
         better |= {id(item): replace(item, found=seen.found) for item in members}
     return [better.get(id(item), item) for item in found]
+
+
+def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe) -> list[RawFrame]:
+    """Return frames with the amplifiers that the pixels of an unknown camera show, where headers say nothing."""
+    from zeroframe.inspection.amplifiers import found_in_pixels
+
+    groups: dict[object, list[RawFrame]] = {}
+    for item in _of_unknown_cameras(found):
+        if takes_part(item, recipe):
+            groups.setdefault((item.form[:3], item.facts.instrument if item.facts else None), []).append(item)
+    seen: dict[int, RawFrame] = {}
+    for members in groups.values():
+        detector = found_in_pixels(members)
+        if detector is not None:
+            seen |= {id(item): replace(item, found=detector) for item in members}
+    return [seen.get(id(item), item) for item in found]
 
 
 def camera_with_extensions(recipe: NightRecipe) -> Camera | None:

@@ -149,7 +149,8 @@ def amplifier_choices(recipe: FrameRecipe, camera: Camera) -> list[Choice]:
     told = [Choice("amplifiers", f"{len(recipe.regions)}, assembled to one image", known)]
     for region in recipe.regions:
         value = f"overscan {_overscan_words(region)}; {region.trim} put at {region.place}"
-        told.append(Choice(f"amplifier {region.name}", value, reasons[region.name] or known))
+        reason = reasons[region.name] or known
+        told.append(Choice(f"amplifier {region.name}", value, reason, certain="not proven" not in reason))
     return told
 
 
@@ -193,7 +194,8 @@ def _header_geometry(found: FoundDetector) -> list[Choice]:
     several = f"{number} amplifiers" if number > 1 else "1 amplifier"
     whose = f"detector {found.name}: " if found.name else ""
     looked = "; their pixels were looked at" if found.looked_at else ""
-    said = found.convention if found.convention.startswith("camera ") else f"by the header ({found.convention})"
+    told = found.convention.startswith(("camera ", "pixels: "))
+    said = found.convention if told else f"by the header ({found.convention})"
     return [Choice("camera", f"{whose}{several}", f"{said}{looked}")]
 
 

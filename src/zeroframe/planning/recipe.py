@@ -249,6 +249,13 @@ class StepsRecipe:
     dark: bool = field(default=True, metadata=key.flag("subtract a dark"))
     flat: bool = field(default=True, metadata=key.flag("divide by a flat"))
     uncertainty: bool = field(default=True, metadata=key.flag("carry the standard deviation of each pixel to the end"))
+    split_colours: bool = field(
+        default=False,
+        metadata=key.flag("of a colour sensor, write an image of each colour of science frames, too: _R, _G1, _G2, _B"),
+    )
+    debayer: bool = field(
+        default=False, metadata=key.flag("of a colour sensor, write a picture of interpolated colours, too: _RGB")
+    )
     to_electrons: bool = field(default=False, metadata=key.flag("multiply science frames by the gain"))
     cosmic_rays: CosmicRays = field(
         default="lacosmic",

@@ -16,6 +16,7 @@ from zeroframe.planning.recipe import (
     FramesRecipe,
     MaskRecipe,
     NightRecipe,
+    StepsRecipe,
     kind_names,
 )
 from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
@@ -31,12 +32,16 @@ __all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order", "ext", "detector")
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
+_OF_STEPS = ("split_colours", "debayer")
 _OF_DARKS = ("dark_scale",)
 _OF_ALL = ("compress",)
 #: What shorthands call keys of ``[calibrations]``.
 _OF_CALIBRATIONS = {"calibrations": "folders", "library": "library"}
 _OF_WORDS = ("kind", "card")
-SHORTHANDS = (*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_DARKS, *_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS)
+SHORTHANDS = (
+    *(*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_STEPS, *_OF_DARKS),
+    *(*_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS),
+)
 
 
 def jobs() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -127,6 +132,7 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
         frames=replace(recipe.frames, **frames) if frames else recipe.frames,
         calibrations=replace(recipe.calibrations, **_read(CalibrationsRecipe, stored, tuple(stored))),
         masks=replace(recipe.masks, **_read(MaskRecipe, known, _OF_MASKS)),
+        steps=replace(recipe.steps, **_read(StepsRecipe, known, _OF_STEPS)),
         words=words_of_options(_texts(known.get("kind")), _texts(known.get("card"))).before(recipe.words),
         **_read(NightRecipe, known, _OF_ALL),
     )

@@ -52,6 +52,11 @@ FIGURES = (
     FigureName("noise_ratio", False, "noise of a science frame over what its uncertainties say; 1 is right"),
     FigureName("gain_e_per_adu", False, "gain that was used, or of a flat the gain measured on its pairs"),
     FigureName("gain_error_e_per_adu", False, "standard error of the measured gain"),
+    FigureName(
+        "seam_step_fraction", False, "step of the level between two amplifiers, over the level, when all is done"
+    ),
+    FigureName("seam_error_fraction", False, "standard error of that step"),
+    FigureName("raw_seam_step_fraction", False, "the same step before dark and flat"),
     FigureName("dark_scale", False, "what the dark was multiplied by, where that was fitted to hot pixels"),
     FigureName("dark_scale_error", False, "its standard error"),
     FigureName("frames", False, "how many frames were combined"),

@@ -17,6 +17,7 @@ from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses
 from zeroframe.run.checks import check_files
+from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.kept import kept_figures, result_of_kept
@@ -107,18 +108,22 @@ def run_session(
     -------
     NightResult
     """
+    require_debayer(session.plan)
     if session.statuses.record.was_good and session.statuses.nothing_to_do and not measure:
         result = result_of_kept(session)
     else:
         result = _Run(session, progress, check_sums=check_sums).carry_out()
+    problems = colour_products(session.plan, result)
+    if problems:
+        result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
     result = replace(result, review=review_of(session.plan, result, kept_figures(session)))
     try:
         session.write_end(result)
     except FolderLostError:
         raise
     except OutputError as error:
-        problems = (*result.check.problems, str(error))
-        return replace(result, check=replace(result.check, problems=problems))
+        said = (*result.check.problems, str(error))
+        return replace(result, check=replace(result.check, problems=said))
     return result
 
 

@@ -24,6 +24,9 @@ _MJD_ORDINAL = 678576
 #: Figures of a frame that stand in its header, too, and the card.
 FRAME_CARDS = {
     "noise_ratio": "NOISERAT",
+    "seam_step_fraction": "SEAMSTEP",
+    "seam_error_fraction": "SEAMERR",
+    "raw_seam_step_fraction": "SEAMRAW",
     "gain_e_per_adu": "GAINUSED",
     "read_noise_adu": "RNOISADU",
     "dark_scale": "DARKSCAL",

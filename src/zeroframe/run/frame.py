@@ -26,6 +26,7 @@ from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_head
 from zeroframe.frames.raw_look import look_at, raw_remarks, unread_words
 from zeroframe.frames.saturation import decide_saturation
 from zeroframe.frames.science import mask_raw, operate, record_steps, reduce_frame
+from zeroframe.frames.seams import SeamStep, largest_step
 from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.run.keys import frame_key, sign_frame
@@ -61,6 +62,7 @@ FIGURES = (
     *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
+    *("SEAMSTEP", "SEAMERR", "SEAMRAW"),
 )
 #: A header that has one of them says that the sensor has colours.
 _COLOUR_WORDS = ("BAYERPAT", "COLORTYP", "CFAPAT", "XBAYROFF", "BAYOFFX")
@@ -284,9 +286,12 @@ class FrameMaker:
             return None, (), measure_place(before, operations)
         with_ = self._calibrations.gather(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
+        seam = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty)
         factor = header.get("GAINCOR", 1.0)
         left = measure_place(before, with_.operations) | measure_left(before, pixels, with_.operations, float(factor))
+        if seam is not None:
+            _say_seam(header, seam, _seam(frame, pixels, mask))
         return sigma if sigma.size else None, with_.remarks, left
 
 
@@ -299,6 +304,21 @@ def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:
     except (FrameError, OutputError):
         near.unlink()
         raise
+
+
+def _seam(frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8]) -> SeamStep | None:
+    """Return the largest step at a seam between amplifiers; None where there is no seam."""
+    if not frame.recipe.assembles:
+        return None
+    return largest_step(pixels, frame.recipe.regions, frame.layout.shape_yx, mask)
+
+
+def _say_seam(header: HeaderDraft, raw: SeamStep, done: SeamStep | None) -> None:
+    """Say how far the level steps between amplifiers when all is done, and before."""
+    if done is not None:
+        header["SEAMSTEP"] = (done.fraction, f"of the level, a step between {' and '.join(done.names)}")
+        header["SEAMERR"] = (done.error, "its standard error")
+    header["SEAMRAW"] = (raw.fraction, "the largest such step before dark and flat")
 
 
 def _with_traces(

@@ -8,11 +8,13 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from zeroframe.errors import UsageError
+from zeroframe.frames.colours import PHASES, plane_of
 from zeroframe.frames.rank_filters import box_size, moving_percentiles
 from zeroframe.kernels.columns import fill_gaps, find_columns
 from zeroframe.kernels.ranks import block_half_widths
 from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import masked_values, require_ccd
+from zeroframe.verbs.colours import colours_of, split_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,6 +93,13 @@ def ccdmask(
     for name, value in (("lsigma", lsigma), ("hsigma", hsigma)):
         if not value > 0:
             raise UsageError(f"{name} is {value!r}; it must be above zero")
+    pattern = colours_of(ratio)
+    if pattern is not None:
+        whole = np.zeros(values.shape, bool)
+        options = (findbadcolumns, byblocks, ncmed, nlmed, ncsig, nlsig, lsigma, hsigma, ngood)
+        for own, plane in zip(PHASES, split_colours(ratio).values(), strict=True):
+            plane_of(whole, own)[...] = ccdmask(plane, *options)
+        return whole
     values[~np.isfinite(values)] = np.nan
     (level,) = moving_percentiles(values, (lines, columns), [50.0])
     residual = values - level

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.nddata import CCDData
@@ -13,7 +13,10 @@ from zeroframe.headers.colour_planes import plane_cards, plane_pixel, sip_factor
 from zeroframe.headers.colours import ColourPattern, read_colours
 from zeroframe.verbs.ccddata import require_ccd
 
-__all__ = ["colours_of", "refuse_mixing", "split_colours"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["by_planes", "colours_of", "refuse_mixing", "split_colours"]
 
 
 def colours_of(ccd: CCDData) -> ColourPattern | None:
@@ -29,6 +32,49 @@ def refuse_mixing(ccd: CCDData, what: str) -> None:
             f"{what} would mix the colours of the pattern {pattern.letters} of this frame; take each plane of "
             "zeroframe.split_colours(ccd), or delete the card of the pattern from ccd.meta to mix them all the same"
         )
+
+
+def by_planes(ccd: CCDData, do: Callable[[CCDData, dict[str, Any]], CCDData], arrays: dict[str, Any]) -> CCDData | None:
+    """Do something to each plane of a frame of a colour sensor, and put the results together again.
+
+    Parameters
+    ----------
+    ccd : CCDData
+        The frame, which is not changed.
+    do : callable
+        Takes a plane, and the arrays of its pixels; returns it changed, with a mask.
+    arrays : dict of str to object
+        What belongs to the pixels of the frame, such as their errors; what is no array of its shape stays what it is.
+
+    Returns
+    -------
+    CCDData or None
+        None of a frame whose header names no colours.
+    """
+    pattern = colours_of(ccd)
+    if pattern is None:
+        return None
+    result: CCDData | None = None
+    for (dy, dx), plane in zip(PHASES, split_colours(ccd).values(), strict=True):
+        own = {
+            name: np.ascontiguousarray(plane_of(array, (dy, dx)))
+            if isinstance(array, np.ndarray) and array.shape == ccd.shape
+            else array
+            for name, array in arrays.items()
+        }
+        made = do(plane, own)
+        if result is None:
+            result = ccd.copy()
+            result.data = np.empty(ccd.shape, made.data.dtype)
+            result.mask = np.zeros(ccd.shape, bool)
+            result.unit = made.unit
+            if made.uncertainty is not None:
+                result.uncertainty = type(made.uncertainty)(np.empty(ccd.shape, made.uncertainty.array.dtype))
+        result.data[dy::2, dx::2] = made.data
+        result.mask[dy::2, dx::2] = False if made.mask is None else made.mask
+        if made.uncertainty is not None:
+            result.uncertainty.array[dy::2, dx::2] = made.uncertainty.array
+    return result
 
 
 def split_colours(ccd: CCDData, pattern: str | None = None) -> dict[str, CCDData]:

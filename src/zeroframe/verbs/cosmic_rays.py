@@ -20,6 +20,7 @@ from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.lacosmic import SharpLimits
 from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import require_ccd, with_data
+from zeroframe.verbs.colours import by_planes
 from zeroframe.verbs.exceptions import UnlikeUnitsError
 from zeroframe.verbs.working_frame import WorkingPlanes, deviations_of, kernel_pixels
 
@@ -132,6 +133,17 @@ def cosmicray_lacosmic(
         _say_old("pssl", "ccdproc 3.0 has no pssl; give the sky as an array, inbkg=np.full(frame.shape, sky)")
     if pssl != 0 and (inbkg is not None or invar is not None):
         raise UsageError("pssl and inbkg or invar contradict each other; put the sky into inbkg")
+    if isinstance(ccd, CCDData):
+        within = by_planes(
+            require_ccd(ccd),
+            lambda plane, own: cosmicray_lacosmic(
+                plane, sigclip, sigfrac, objlim, gain, readnoise, satlevel, pssl, niter, sepmed, cleantype, fsmode,
+                psfmodel, psffwhm, psfsize, psfk, psfbeta, verbose, gain_apply, **own, finder=finder,
+            ),
+            {"inbkg": inbkg, "invar": invar},
+        )  # fmt: skip
+        if within is not None:
+            return _counted(within, ccd, "L.A.Cosmic within each colour")
     frame = ccd if isinstance(ccd, CCDData) else None
     gain_used, noise_e = _gain_and_noise(frame, gain, readnoise)
     pixels, bad = _valid_pixels(ccd)
@@ -155,6 +167,13 @@ def cosmicray_lacosmic(
     result = planes.result()
     result.meta["COSMICS"] = f"L.A.Cosmic: {int(cosmic.sum())} pixels"
     return result
+
+
+def _counted(within: CCDData, ccd: CCDData, how: str) -> CCDData:
+    """Return a frame whose header says how many pixels were found."""
+    before = np.zeros(ccd.shape, bool) if ccd.mask is None else np.asarray(ccd.mask, dtype=bool)
+    within.meta["COSMICS"] = f"{how}: {int(np.count_nonzero(within.mask & ~before))} pixels"
+    return within
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,6 +384,14 @@ def cosmicray_median(
     ([[7, 7]], 100)
     """
     mbox, gbox, rbox = box_size(mbox, "mbox"), box_size(gbox, "gbox", 0), box_size(rbox, "rbox", 0)
+    if isinstance(ccd, CCDData):
+        within = by_planes(
+            require_ccd(ccd),
+            lambda plane, own: cosmicray_median(plane, own["error_image"], thresh, mbox, gbox, rbox),
+            {"error_image": error_image},
+        )
+        if within is not None:
+            return _counted(within, ccd, f"median of {mbox} x {mbox} of each colour")
     pixels, bad = _valid_pixels(ccd)
     values = pixels.astype(float_dtype(pixels.dtype))
     values[bad] = np.nan

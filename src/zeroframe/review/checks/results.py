@@ -29,6 +29,8 @@ _NOISE_RATIO, _NOISE_RATIO_WRONG = 1.25, 2.0
 _MASKED, _MASKED_WRONG = 0.05, 0.25
 _COSMIC = 0.02
 _SATURATED, _REJECTED = 0.02, 0.05
+#: Of the level, at a seam between amplifiers.
+_SEAM, _SEAM_WRONG = 0.003, 0.03
 #: Parts of what dark and flat should have taken out, and of how many errors at least; the sky has clouds and nebulae,
 #: so that its shape has to fit better.
 _DARK_LEFT, _FLAT_LEFT, _LIGHT_LEFT, _LEFT_ERRORS = 0.25, 0.3, 0.3, 6.0
@@ -153,6 +155,19 @@ def saturated_science(night: NightFigures, check: Check) -> Iterator[Finding]:
             yield check.finding(
                 f"{each.name}: {100 * share:.2f} % of it is saturated (limit {100 * _SATURATED:g} %)",
                 each.name, figure=share, expected=_SATURATED,
+            )  # fmt: skip
+
+
+def seams(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames whose level steps between two amplifiers when all is done."""
+    for each in night.of("frame", "science"):
+        step, error, raw = (each.get(f"{name}_fraction") for name in ("seam_step", "seam_error", "raw_seam_step"))
+        if abs(step) > _SEAM + 4.0 * error:
+            yield check.finding(
+                f"{each.name}: its level steps by {100 * abs(step):.2f} ± {100 * error:.2f} % between two amplifiers "
+                f"({100 * abs(raw):.1f} % before dark and flat; limit {100 * _SEAM:g} %)",
+                each.name, figure=step, expected=0.0,
+                severity="error" if abs(step) > _SEAM_WRONG + 4.0 * error else check.severity,
             )  # fmt: skip
 
 
@@ -299,5 +314,12 @@ RESULTS = (
         "sky on.",
         "See whether the flat is of this filter, focus and day; light of another path in the flats does this, too.",
         light_left,
+    ),
+    Check(
+        "ZF413", "The level steps between two amplifiers", "warning", "seam",
+        "Levels of columns (rows) on both sides of each seam, drawn on to it by straight lines; told from "
+        f"{100 * _SEAM:g} % of the level and four errors on, an error from {100 * _SEAM_WRONG:g} % on. Gains that are "
+        "wrong do this where there is no flat, an overscan level that is off, or an amplifier that is not linear.",
+        "Take flats; look at the overscan of both amplifiers with zeroframe inspect.", seams,
     ),
 )  # fmt: skip
