@@ -98,7 +98,7 @@ def test_one_detector_or_extension_of_a_folder(chips, tmp_path):
 def test_each_detector_has_its_combined_frame(chips, tmp_path):
     made = zeroframe.bias(chips, tmp_path / "out", report=False)
     assert sorted(path.name for path in (tmp_path / "out").glob("combined*")) == [
-        f"combined_bias_chip_chip{n}.fits" for n in range(1, 5)
+        f"combined_bias_chip{n}.fits" for n in range(1, 5)
     ]
     assert all(each.frames == 4 for each in made.combined)
     again = zeroframe.bias(chips, tmp_path / "out", report=False)
