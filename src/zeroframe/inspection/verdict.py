@@ -22,7 +22,7 @@ __all__ = ["KIND_WORDS", "Evidence", "adu", "choose_parallel", "choose_strip", "
 #: How frames of a kind are called in a sentence.
 KIND_WORDS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "science frames"}
 
-#: Levels of strips are as good as each other when their noise is within this factor: the strip with better rows is used.
+#: Levels of strips are as good as each other within this factor of noise: the strip with better rows is used.
 _AS_GOOD = 1.4
 
 
