@@ -10,7 +10,7 @@ from zeroframe import inspect_overscan
 from zeroframe.simulate import SIMULATED_CAMERAS, Strip, night_specs, simulate_night
 
 
-@pytest.mark.parametrize(("pattern", "lamp"), [("RGGB", (0.45, 1.0, 0.6)), ("GBRG", (0.15, 1.0, 0.2))])
+@pytest.mark.parametrize(("pattern", "lamp"), [("RGGB", (0.45, 1.0, 0.6)), ("GBRG", (1.0, 0.95, 0.1))])
 def test_gain_within_colours(tmp_path, pattern, lamp):
     known = SIMULATED_CAMERAS["osc-cmos"]
     camera = replace(
