@@ -10,6 +10,7 @@ from zeroframe.fits import looks_like_fits
 from zeroframe.fits.atomic import is_part
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.fingerprint import file_mark
+from zeroframe.fits.part_paths import file_named
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path, is_there
 from zeroframe.fits.verify import check_file
 from zeroframe.headers.own_results import carried_key
@@ -92,7 +93,9 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     inputs = 0
     if raw is not None:
         compared = map_threads(
-            lambda name: _problem(raw / name, _input_problem, record.inputs[name]), list(record.inputs), workers
+            lambda name: _problem(file_named(raw, name), _input_problem, record.inputs[name]),
+            list(record.inputs),
+            workers,
         )
         stored = [_problem(as_path(path), _stored_problem, sha256) for path, sha256 in _stored(record).items()]
         problems += [each for each in (*compared, *stored) if each]
