@@ -20,7 +20,7 @@ from zeroframe.run.checks import check_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
-from zeroframe.run.kept import kept_figures, result_of_kept
+from zeroframe.run.kept import earlier_figures, is_kept, kept_figures, kept_findings, result_of_kept
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.reviewing import review_of
@@ -109,14 +109,16 @@ def run_session(
     NightResult
     """
     require_debayer(session.plan)
-    if session.statuses.record.was_good and session.statuses.nothing_to_do and not measure:
-        result = result_of_kept(session)
-    else:
-        result = _Run(session, progress, check_sums=check_sums).carry_out()
+    kept = not measure and is_kept(session)
+    result = result_of_kept(session) if kept else _Run(session, progress, check_sums=check_sums).carry_out()
     problems = colour_products(session.plan, result)
     if problems:
         result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
-    result = replace(result, review=review_of(session.plan, result, kept_figures(session)))
+    known = kept_findings(session) if kept and not result.check.problems else None
+    review = review_of(
+        session.plan, result, kept_figures(session), earlier=earlier_figures(session), known_findings=known
+    )
+    result = replace(result, review=review)
     try:
         session.write_end(result)
     except FolderLostError:

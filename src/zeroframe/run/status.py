@@ -252,6 +252,7 @@ class _Look:
         self._plan, self._record, self._listed, self._check, self._read = plan, record, listed, check, read
         self._keys = stored_keys(plan)
         self._frame_keys: dict[str, str] = {}
+        self._remarks = record.remarks
         # of what is not there and takes part in nothing else, nobody asks
         asked = {frame.name for group in plan.groups for frame in group.frames}
         there = {frame.name for frame in plan.frames if self._is_there(frame.target)}
@@ -320,6 +321,7 @@ class _Look:
         right = FrameOutcome(
             frame.source, "skipped", f"{frame.target}: {RIGHT}", frame.target,
             bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32, stamp=mark.stamp,
+            remark=self._remarks.get(frame.name, ""),
         )  # fmt: skip
         return ResultStatus(frame.target, "keep", RIGHT, right, mark)
 
