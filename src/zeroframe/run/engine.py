@@ -15,7 +15,7 @@ from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
-from zeroframe.planning.uses import frame_uses, group_uses
+from zeroframe.planning.uses import frame_uses, group_uses, without_lost
 from zeroframe.run.checks import check_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
@@ -234,16 +234,11 @@ class _Run:
         FrameError
             When it cannot do without: it is to be combined itself, or the recipe says so.
         """
-        steps = frame.steps
-        lost = [use for use in steps.uses if use.name not in self._keys]
-        masks = tuple(name for name in steps.masks if name in self._keys)
+        lost = [use for use in frame.steps.uses if use.name not in self._keys]
         if lost and (is_calibration(frame.kind) or self._plan.recipe.missing == "fail"):
             names = ", ".join(use.name for use in lost)
             raise FrameError(frame.source, f"needs {names}, which could not be made", "see why that failed")
-        if not lost and masks == steps.masks:
-            return frame, ()
-        without = replace(steps, masks=masks, uses=tuple(use for use in steps.uses if use not in lost))
-        return replace(frame, steps=without), tuple(use.kind for use in lost)
+        return without_lost(frame, self._keys), tuple(use.kind for use in lost)
 
     def _combine(self, group: Group, busy: int) -> None:
         """Combine a group."""
