@@ -50,6 +50,7 @@ def test_colours_are_masked_alike_and_their_errors_are_right(tmp_path, mono, pat
     assert (np.abs(np.mean(chis, axis=0) - 1.0) < 0.05).all()
     said = [str(one.sentence) for one in made.findings]
     assert any("colour pattern" in sentence for sentence in said) is not named
+    assert [one.code for one in made.findings] == ([] if named else ["ZF201"])
 
 
 def test_odd_trims_keep_the_colours_right(tmp_path):
