@@ -467,7 +467,7 @@ class TestCollection:
     def test_a_file_that_the_loop_leaves_out(self, archive):
         os.link(archive / "b1.fits", archive / "b2_new.fits")
         files = ImageFileCollection(archive)
-        with pytest.raises(OutputExistsError, match=r"b2_new\.fits: is one of the files"):
+        with pytest.raises(OutputExistsError, match=r"b2_new\.fits already exists, and is one of the files"):
             list(files.headers(save_with_name="_new", overwrite=True, file="b2.fits"))
 
     def test_the_index_of_headers(self, archive, monkeypatch):

@@ -485,7 +485,7 @@ RATES = {60: 0.00877045431873716, 300: 0.002647434182338943}
 class TestOpenFiles:
     @pytest.mark.parametrize(
         ("suffix", "options"),
-        [(".fits.gz", ()), (".fits", ("--compress", "gzip")), (".fits.gz", ("--compress", "gzip"))],
+        [(".fits.gz", ("--compress", "gzip")), *([(".fits.gz", ()), (".fits", ("--compress", "gzip"))] * ALL_CASES)],
     )
     def test_sixty_four_are_enough_for_compressed_frames(self, tmp_path, suffix, options):
         raw, out = tmp_path / "raw", tmp_path / "out"

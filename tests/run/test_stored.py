@@ -95,6 +95,22 @@ class TestOurs:
         again = cg16m.from_stored(tmp_path, stored, overwrite=True)
         assert {each.outcome.state for each in again.result.frames} == {"done"}
 
+    def test_verify_compares_them_where_it_compares_the_raw_frames(self, cg16m, tmp_path):
+        stored = copied(tmp_path / "masters", *cg16m.out.glob("combined_*.fits"))
+        bad = np.zeros((300, 400), np.uint8)
+        bad[3, 3] = 1
+        fits.writeto(stored / "bpm.fits", bad, fits.Header({"OBJECT": "bad pixel mask"}))
+        cg16m.from_stored(tmp_path, stored)
+        words = (sys.executable, "-m", "zeroframe", "verify", tmp_path / "out", "--raw", tmp_path / "science")
+        assert subprocess.run(words, capture_output=True, text=True, check=False).returncode == 0
+        with fits.open(stored / "combined_bias.fits", mode="update") as hdus:
+            hdus[0].data[10, 10] += 7.0
+        (stored / "bpm.fits").unlink()
+        wrong = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "300"})
+        assert wrong.returncode == 1
+        assert "combined_bias.fits: is not the stored calibration frame that was used" in wrong.stdout
+        assert "bpm.fits: the stored calibration frame is not there any more" in wrong.stdout
+
     def test_the_command_the_dry_run_the_page_and_explain_name_them(self, cg16m, tmp_path):
         stored = copied(tmp_path / "masters", *cg16m.out.glob("combined_*.fits"))
         made = cg16m.from_stored(tmp_path, stored, report=True)

@@ -10,6 +10,7 @@ from astropy.io import fits
 
 import zeroframe
 from zeroframe.errors import UnsupportedError, UsageError
+from zeroframe.run.verify import verify_folder
 from zeroframe.simulate import SIMULATED_MOSAICS, simulate_biases
 
 LSST = Path(__file__).parents[3] / "shared" / "data" / "lsst-itl"
@@ -98,11 +99,14 @@ def test_one_detector_or_extension_of_a_folder(chips, tmp_path):
 def test_each_detector_has_its_combined_frame(chips, tmp_path):
     made = zeroframe.bias(chips, tmp_path / "out", report=False)
     assert sorted(path.name for path in (tmp_path / "out").glob("combined*")) == [
-        f"combined_bias_chip_chip{n}.fits" for n in range(1, 5)
+        f"combined_bias_chip{n}.fits" for n in range(1, 5)
     ]
     assert all(each.frames == 4 for each in made.combined)
     again = zeroframe.bias(chips, tmp_path / "out", report=False)
     assert {each.state for each in again.frames} == {"skipped"}
+    checked = verify_folder(tmp_path / "out", chips)
+    assert checked.problems == ()
+    assert checked.inputs == 16
 
 
 def test_raw_files_of_several_amplifiers_are_not_combined(chips, tmp_path):

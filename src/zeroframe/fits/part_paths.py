@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path, PosixPath
 from typing import Any
 
-__all__ = ["PartPath", "file_of", "part_path"]
+__all__ = ["PartPath", "file_named", "file_of", "part_path"]
 
 
 class PartPath(PosixPath):
@@ -94,3 +94,17 @@ def file_of(path: Path) -> Path:
     (PosixPath('n1.fits'), PosixPath('n2.fits'))
     """
     return path.file if isinstance(path, PartPath) else path
+
+
+def file_named(folder: Path, name: str) -> Path:
+    """Return the file of a folder that a name is of, which may be that of a part of it.
+
+    Examples
+    --------
+    >>> file_named(Path("raw"), "n1.fits[chip1]").name, file_named(Path("raw"), "n1.fits").name
+    ('n1.fits', 'n1.fits')
+    """
+    path = folder / name
+    if name.endswith("]") and not path.exists():
+        return folder / name[: name.rindex("[")]
+    return path

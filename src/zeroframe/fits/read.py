@@ -190,9 +190,9 @@ def _read_part(
             found, coded = _read_image(
                 source, hdu, hdu.layout, own if own.flags.c_contiguous else None, check_sums=check_sums
             )
-            if found.dtype != pixels.dtype:  # of floats in tiles, which are decompressed to native ones
-                pixels = pixels.astype(found.dtype)
-                layout = replace(coded, shape_yx=layout.shape_yx, images=layout.images)
+            if coded.bitpix != layout.bitpix:  # of quantised floats in tiles, which are decompressed to floats
+                layout = replace(coded, shape_yx=layout.shape_yx, images=layout.images, tile_compressed=False)
+                pixels = pixels.astype(layout.dtype)
             if not np.shares_memory(found, pixels):
                 pixels[row : row + ny, :nx] = found
             row += ny

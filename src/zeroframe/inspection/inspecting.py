@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.errors import FrameError, MemoryLimitError, NoFramesError, SectionError, ZeroframeError
+from zeroframe.frames.colours import PHASES
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
 from zeroframe.headers.kinds import Kind
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
 
 __all__ = ["inspect_overscan", "judge_samples"]
 
@@ -193,12 +195,22 @@ def _spec_of(strip: StripFinding, usable: Section) -> OverscanSpec:
     return OverscanSpec(usable, strip.axis, "constant" if strip.one_level else "auto")
 
 
+def _within_colours(bands: NDArray[Any]) -> NDArray[Any]:
+    """Return bands of a colour sensor as four times as many, each of one place of the cell of 2 x 2 pixels."""
+    height, width = (size // 2 * 2 for size in bands.shape[1:])
+    if min(height, width) < 2:
+        return bands
+    return np.concatenate([bands[:, dy:height:2, dx:width:2] for dy, dx in PHASES])
+
+
 def _noise_and_gain(frames: Frames, camera: Camera | None) -> tuple[Measured | None, Measured | None]:
     rows, columns = frames.image_slices_yx()
     first = frames.samples[0]
     height = first.bands.shape[1]
     inside = [k for k, row in enumerate(first.band_rows) if rows.start <= row and row + height <= rows.stop]
     bands = {id(sample): sample.bands[inside or [0]][:, :, columns] for sample in frames.samples}
+    if any(sample.source.facts is not None and sample.source.facts.colours is not None for sample in frames.samples):
+        bands = {name: _within_colours(some) for name, some in bands.items()}
     biases = [bands[id(sample)] for sample in frames.biases]
     noise = read_noise_from_pairs(biases)
     read_noise = noise.value if noise is not None else rough_noise(frames.samples)

@@ -22,6 +22,9 @@ __all__ = ["KIND_WORDS", "Evidence", "adu", "choose_parallel", "choose_strip", "
 #: How frames of a kind are called in a sentence.
 KIND_WORDS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "science frames"}
 
+#: Levels of strips are as good as each other within this factor of noise: the strip with better rows is used.
+_AS_GOOD = 1.4
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
@@ -65,7 +68,18 @@ class Evidence:
 def choose_strip(strips: Sequence[StripFinding]) -> StripFinding | None:
     """Return the strip to subtract: one with a level for each row before one for each column, then the least noisy."""
     fit = [strip for strip in strips if not strip.objections]
-    return min(fit, key=lambda strip: (strip.one_level, 1 - strip.axis, strip.row_noise_adu or 0.0), default=None)
+    best = min(fit, key=lambda strip: (strip.one_level, 1 - strip.axis, strip.row_noise_adu or 0.0), default=None)
+    if best is None or best.common_noise is None:
+        return best
+    # how far levels are smoothed goes in steps of two, by which strips of 8 and 16 columns add 0.09 and 0.10 ADU
+    close = [
+        (strip.common_noise.row_adu, strip)
+        for strip in fit
+        if (strip.one_level, strip.axis) == (best.one_level, best.axis)
+        and strip.common_noise is not None
+        and strip.common_noise.added_adu <= _AS_GOOD * best.common_noise.added_adu
+    ]
+    return min(close, key=lambda pair: pair[0])[1]
 
 
 def choose_parallel(strips: Sequence[StripFinding], chosen: StripFinding | None) -> StripFinding | None:

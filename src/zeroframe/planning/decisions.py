@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ __all__ = ["decisions_of", "listed", "lost_words"]
 
 _MOST_NAMES = 5
 _LONG_FOR_A_BIAS_S = 1.0
+#: More are in `zeroframe ls`.
+_MOST_DOUBTS = 8
 #: Fewer frames have no two parts of two.
 _FEWEST_DIVIDED = 4
 #: With less idle time than this, the day cannot be told from a break in the night.
@@ -64,7 +67,13 @@ def decisions_of(plan: NightPlan, selection: Selection) -> tuple[Choice, ...]:
     selection : Selection
         Who takes part.
     """
-    told = [*_about_kinds(plan), *_about_nights(plan, selection), *_about_forms(plan), *selection.choices]
+    told = [
+        *_about_kinds(plan),
+        *_about_doubts(plan),
+        *_about_nights(plan, selection),
+        *_about_forms(plan),
+        *selection.choices,
+    ]
     told += [*_about_spellings(plan), *_about_bias(plan), *_about_scaling(plan), *_about_other_nights(plan)]
     return (
         *told,
@@ -109,6 +118,18 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
     ]
     if long:
         yield Choice("exposure", listed(long), "called bias, but exposed for more than a second", certain=False)
+
+
+def _about_doubts(plan: NightPlan) -> Iterator[Choice]:
+    """Say what headers say and could not be used, or was taken by its looks: once for all frames of which it is so."""
+    alike: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for frame in plan.frames:
+        for doubt in frame.facts.doubts:
+            if doubt not in frame.facts.remarks:  # which are said of the file
+                keyword, _, rest = doubt.partition(" ")
+                alike[keyword, re.sub(r"'[^']*'|[-+]?\d[\d.]*", "", rest)].append((frame.name, doubt))
+    for members in list(alike.values())[:_MOST_DOUBTS]:
+        yield Choice("header", members[0][1], f"so {listed(name for name, _ in members)}")
 
 
 def _about_contradictions(plan: NightPlan) -> Iterator[Choice]:

@@ -298,7 +298,7 @@ def _words_apart(batch: Batch, gains: Mapping[float, float], degrees: Mapping[fl
     """Return what may set a batch apart from the others of its kind, by sort."""
     traits = batch.traits
     words = {"size": size_words(traits.shape_yx, traits.binning_xy), "unit": traits.unit}
-    words |= {sort: f"{sort} {value}" for sort, value in traits.settings}
+    words |= {sort: value if value.startswith(sort) else f"{sort} {value}" for sort, value in traits.settings}
     if calibration_kind(batch.kind).by_filter:
         words |= {"light": traits.flat_light} if traits.flat_light is not None else {}
         words |= {sort: f"{sort} {value}" for sort, value in traits.optics}

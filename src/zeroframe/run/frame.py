@@ -18,7 +18,7 @@ from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.amplifier_table import amplifier_table
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
-from zeroframe.frames.colours import level_by_colour
+from zeroframe.frames.colours import level_by_colour, phases_of, plane_of
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
@@ -27,6 +27,7 @@ from zeroframe.frames.raw_look import look_at, raw_remarks, unread_words
 from zeroframe.frames.saturation import decide_saturation
 from zeroframe.frames.science import mask_raw, operate, record_steps, reduce_frame
 from zeroframe.frames.seams import SeamStep, largest_step
+from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.run.keys import frame_key, sign_frame
@@ -340,10 +341,29 @@ def _with_traces(
         light = "sky"
     elif is_scaled_by_level(frame.kind):
         light = "flat"
-    traces = measure_traces(pixels, quality.level_adu, quality.noise_adu, light, mask if mask.size else None)
-    if any(word in header for word in _COLOUR_WORDS):
+    colours = frame.steps.colours
+    if colours is not None and light == "sky":
+        traces = _traces_by_colour(pixels, quality.noise_adu, mask)
+    else:
+        traces = measure_traces(pixels, quality.level_adu, quality.noise_adu, light, mask if mask.size else None)
+    if colours is not None or any(word in header for word in _COLOUR_WORDS):
         traces = {name: value for name, value in traces.items() if not name.startswith("colour_")}
     return replace(quality, traces={**traces, **left, **_masked_parts(mask, header)})
+
+
+def _traces_by_colour(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8]) -> dict[str, float]:
+    """Measure the same within each colour: sums of what is counted, and the worst column of all."""
+    found: dict[str, float] = {}
+    for phase in phases_of(pixels.shape):
+        plane, own = (np.ascontiguousarray(plane_of(image, phase)) for image in (pixels, mask))
+        some = measure_traces(plane, sampled_level(plane), noise, "sky", own if own.size else None)
+        for name in ("odd_columns", "wrapped_pixels"):
+            if name in some:
+                found[name] = found.get(name, 0.0) + some[name]
+        if some.get("odd_column_noises", 0.0) > found.get("odd_column_noises", 0.0):
+            place = 2.0 * (some["odd_column"] - 1.0) + phase[1] + 1.0
+            found |= {"odd_column": place, "odd_column_noises": some["odd_column_noises"]}
+    return found
 
 
 #: What a mask holds that no card counts, by the name of the figure; counted where more than this part is masked.

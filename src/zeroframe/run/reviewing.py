@@ -81,7 +81,7 @@ def review_of_combined(outcome: CombinedOutcome, method: str) -> Review:
 
 def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
     yield from _not_made(result)
-    yield from _lacking(result)
+    yield from _lacking(plan, result)
     for each in result.all_groups:
         yield from (
             Incident("ZF106", f"{each.group.label}: {text}", (each.group.name,)) for text in each.combined.left_out
@@ -155,9 +155,13 @@ def _not_made(result: NightResult) -> Iterator[Incident]:
     yield from (Incident("ZF103", mask.reason, (mask.job.name,)) for mask in result.masks if not mask.is_there)
 
 
-def _lacking(result: NightResult) -> Iterator[Incident]:
+def _lacking(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
     """Yield what frames lack, once for all of which the same is true."""
-    has_darks = any(each.group.kind is Kind.DARK for each in result.groups)
+    alone = {each.path for each in plan.ignored}
+    # one that was left alone is no night without darks
+    has_darks = any(each.group.kind is Kind.DARK for each in result.groups) or any(
+        each.path in alone and each.facts is not None and each.facts.kind is Kind.DARK for each in plan.found
+    )
     lacking: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for each in result.incomplete:
         lacking.setdefault((each.missing, each.reason), []).append(each.name)

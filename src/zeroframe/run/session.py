@@ -275,7 +275,7 @@ def recorded_night(plan: NightPlan) -> dict[str, Any]:
         "stored": {
             **{one.name: _stored(one) for one in plan.stored},
             **{
-                mask.name: {"kind": "mask", "path": str(mask.file.path), **as_data(mask.file)}
+                mask.name: {"kind": "mask", **as_data(mask.file), "path": str(mask.file.path.absolute())}
                 for mask in plan.stored_masks
             },
         },
@@ -288,7 +288,7 @@ def recorded_night(plan: NightPlan) -> dict[str, Any]:
 def _stored(group: Group) -> dict[str, Any]:
     """Return what is known of a combined frame that exists already as plain data."""
     said = {"kind": as_data(group.kind), "label": group.label, "traits": as_data(group.traits)}
-    return {**said, "includes_bias": group.includes_bias, **as_data(group.stored), "path": str(group.target)}
+    return {**said, "includes_bias": group.includes_bias, **as_data(group.stored), "path": str(group.target.absolute())}
 
 
 def _name_within(folder: Path, path: Path) -> str:

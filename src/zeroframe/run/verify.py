@@ -10,6 +10,7 @@ from zeroframe.fits import looks_like_fits
 from zeroframe.fits.atomic import is_part
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.fingerprint import file_mark
+from zeroframe.fits.part_paths import file_named
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path, is_there
 from zeroframe.fits.verify import check_file
 from zeroframe.headers.own_results import carried_key
@@ -60,7 +61,7 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     out : pathlib.Path
         The results.
     raw : pathlib.Path, optional
-        The raw frames; their SHA-256 is compared where it is given.
+        The raw frames; their SHA-256 is compared where it is given, and that of stored calibration frames.
     workers : int, optional
         How many threads.
 
@@ -92,10 +93,13 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     inputs = 0
     if raw is not None:
         compared = map_threads(
-            lambda name: _problem(raw / name, _input_problem, record.inputs[name]), list(record.inputs), workers
+            lambda name: _problem(file_named(raw, name), _input_problem, record.inputs[name]),
+            list(record.inputs),
+            workers,
         )
-        problems += [each for each in compared if each]
-        inputs = compared.count("")
+        stored = [_problem(as_path(path), _stored_problem, sha256) for path, sha256 in _stored(record).items()]
+        problems += [each for each in (*compared, *stored) if each]
+        inputs = compared.count("") + stored.count("")
     return Verified(found.count(""), inputs, tuple(problems))
 
 
@@ -152,6 +156,20 @@ def _input_problem(path: Path, mark: FileMark) -> str:
     except FrameError as error:
         return f"{path}: {error.reason}; its results cannot be made again"
     return "" if same else f"{path}: is not the raw frame that was calibrated; run again"
+
+
+def _stored(record: RunRecord) -> dict[str, str]:
+    """Return the combined frames and masks that existed already and were used: paths, and hashes."""
+    said = record.recipe.get("stored")
+    known = said.values() if isinstance(said, dict) else ()
+    return {each["path"]: each.get("file", each)["sha256"] for each in known}
+
+
+def _stored_problem(path: Path, sha256: str) -> str:
+    if not is_there(path):
+        return f"{path}: the stored calibration frame is not there any more; what it was used for cannot be made again"
+    same = file_mark(path).sha256 == sha256
+    return "" if same else f"{path}: is not the stored calibration frame that was used; run again"
 
 
 def _strangers(out: Path, record: RunRecord, raw: Path | None) -> list[str]:

@@ -217,10 +217,10 @@ class _Grid:
             for frame in frames[1:]:
                 total += frame[:rows]
             between = frames[1][:rows] - first
-            above = total / len(frames) - first
             differences = np.abs(np.diff(between, axis=1))
-        step = _step_of(differences, clipped_std(differences) / np.sqrt(2.0))
-        origins = None if step is None else _origins([frame[:rows] for frame in frames], step)
+            step = _step_of(differences, clipped_std(differences) / np.sqrt(2.0))
+            origins = None if step is None else _origins([frame[:rows] for frame in frames], step)
+            above = total / len(frames) - first
         return cls(between, above, len(frames), origins)
 
 

@@ -222,7 +222,7 @@ class ImageOnDisk:
         layout = image.layout
         if layout is None or len(layout.shape_yx) != 2:
             raise UnsupportedError(frame.path, "holds an image that has not two axes", "leave it out")
-        if layout.tile_compressed:
+        if layout.tile_compressed and layout.images == 1:
             from zeroframe.fits.tiles_read import check_tiles
 
             check_tiles(frame.path, image, layout)  # before anybody counts on the sizes that it says
