@@ -7,7 +7,13 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_card, share_in_flat
+from zeroframe.frames.calibration_frames import (
+    FLAT_LEVEL_CARD,
+    NO_CALIBRATION,
+    WHOLE_CARD,
+    share_card,
+    share_in_flat,
+)
 from zeroframe.frames.dark_scale import fit_dark_scale
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.overscan import collapse_axis
@@ -103,7 +109,12 @@ class CalibrationStore:
         )
         gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
-        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks))
+        done = tuple(
+            each._replace(holds_before=self._error_within(frame, number, planes), is_whole=WHOLE_CARD in plane.cards)
+            for number, (each, plane) in enumerate(zip(done, planes, strict=True))
+        )
+        unlit = max((plane.dim_pixels for plane in divisors), default=0)
+        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit)
 
     def fitted_dark(
         self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[Any]
@@ -201,6 +212,14 @@ class CalibrationStore:
             if other.name != use.name and not other.divides and self._is_within(use, other)
         ]
         return sum(shares)
+
+    def _error_within(self, frame: NightFrame, number: int, planes: Sequence[CalibrationFrame]) -> float:
+        """Return how much of the deviations of the frame that is subtracted before this one are among those of this."""
+        use, before = frame.steps.uses[number], frame.steps.uses[number - 1]
+        if number == 0 or use.divides or before.divides or not self._is_within(before, use):
+            return 0.0
+        holds = planes[number].holds_error_of(calibration_kind(before.kind).card)
+        return planes[number - 1].sigma_factor if holds else 0.0
 
     def _is_within(self, use: Use, other: Use) -> bool:
         """Whether a combined frame was subtracted from all frames of another one."""
