@@ -13,6 +13,7 @@ from zeroframe.frames.calibration_frames import (
     WHOLE_CARD,
     share_card,
     share_in_flat,
+    with_errors,
 )
 from zeroframe.frames.dark_scale import fit_dark_scale
 from zeroframe.frames.mask_bits import MaskBit, bits_where
@@ -44,6 +45,8 @@ __all__ = ["CalibrationStore", "stated_noise"]
 
 #: By this fraction a stated noise may differ from the one that is measured without being spoken of.
 _NOISE_DIFFERS = 0.2
+#: So many frames at most are subtracted in one pass, which takes from the errors of the second what the first has.
+_IN_ONE_PASS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +112,7 @@ class CalibrationStore:
         )
         gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
-        done = tuple(
-            each._replace(holds_before=self._error_within(frame, number, planes), is_whole=WHOLE_CARD in plane.cards)
-            for number, (each, plane) in enumerate(zip(done, planes, strict=True))
-        )
+        done = tuple(self._with_whole_errors(frame, number, each, planes) for number, each in enumerate(done))
         unlit = max((plane.dim_pixels for plane in divisors), default=0)
         return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit)
 
@@ -213,13 +213,24 @@ class CalibrationStore:
         ]
         return sum(shares)
 
-    def _error_within(self, frame: NightFrame, number: int, planes: Sequence[CalibrationFrame]) -> float:
-        """Return how much of the deviations of the frame that is subtracted before this one are among those of this."""
-        use, before = frame.steps.uses[number], frame.steps.uses[number - 1]
-        if number == 0 or use.divides or before.divides or not self._is_within(before, use):
-            return 0.0
-        holds = planes[number].holds_error_of(calibration_kind(before.kind).card)
-        return planes[number - 1].sigma_factor if holds else 0.0
+    def _with_whole_errors(
+        self, frame: NightFrame, number: int, done: Operation, planes: Sequence[CalibrationFrame]
+    ) -> Operation:
+        """Say which errors are in those of a combined frame that are others', and counted for themselves."""
+        use, plane = frame.steps.uses[number], planes[number]
+        if use.divides:
+            return done._replace(is_whole=WHOLE_CARD in plane.cards)
+        held = [
+            (planes[place].sigma, planes[place].sigma_factor)
+            for place, before in enumerate(frame.steps.uses[:number])
+            if not before.divides
+            and planes[place].sigma.size
+            and plane.holds_error_of(calibration_kind(before.kind).card)
+            and self._is_within(before, use)
+        ]
+        if number < _IN_ONE_PASS or not done.sigma.size:
+            return done._replace(holds_before=held[0][1] if held else 0.0)
+        return done._replace(sigma=with_errors(done.sigma, [(sigma, -(factor**2)) for sigma, factor in held]))
 
     def _is_within(self, use: Use, other: Use) -> bool:
         """Whether a combined frame was subtracted from all frames of another one."""
