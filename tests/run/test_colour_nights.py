@@ -122,6 +122,15 @@ def test_a_pattern_that_binning_has_mixed_away_is_no_pattern(tmp_path):
     assert "BAYERPAT" not in fits.getheader(next((tmp_path / "out" / "LIGHT").glob("*.fits")))
 
 
+@pytest.mark.parametrize("letters", ["RGGB", "GBRG"])
+def test_a_lamp_that_lights_all_colours_alike_proves_nothing(tmp_path, letters):
+    """Flats of a lamp behind the right filter are grey; the sky is not, and the header is true."""
+    camera = colour_camera(letters, (160, 200), rays=0, flat_colours=(1.0, 1.0, 1.0))
+    _, frames = reduced(tmp_path, camera, seed=8)
+    assert all(frame.cosmic().mean() < 0.003 for frame in frames)
+    assert fits.getval(next((tmp_path / "out" / "LIGHT").glob("*.fits")), "BAYERPAT") == letters
+
+
 def test_a_header_with_the_rows_in_the_other_order_is_found_out(tmp_path):
     camera = colour_camera("RGGB", (160, 200), rays=5)
     from zeroframe.cli.jobs import night

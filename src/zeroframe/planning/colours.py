@@ -116,15 +116,31 @@ def _look(plan: NightPlan, frames: Sequence[NightFrame]) -> _Seen | None:
         if rows is None:
             continue
         levels, errors = phase_levels(rows)
-        alike = bool(np.ptp(levels) < max(_ALIKE_SIGMAS * errors.max(), _ALIKE_FRACTION * abs(levels.mean())))
-        if alike and all(each.facts.colours is None for each in lit):
+        if _are_alike(levels, errors) and all(each.facts.colours is None for each in lit):
             return None  # nearly always, by one frame
         zero_adu = _zero_level(frames) if zero_adu is None else zero_adu
         pattern = pattern_by_levels(levels, errors, zero_adu)
         found.append(_Seen(pattern, (frame.name,), tuple(float(level) - zero_adu for level in levels)))
     if not found or any(each.pattern != found[0].pattern for each in found):
         return None
-    return replace(found[0], names=tuple(each.names[0] for each in found))
+    seen = replace(found[0], names=tuple(each.names[0] for each in found))
+    return None if seen.pattern is None and flats and _has_colours(frames) else seen
+
+
+def _has_colours(frames: Sequence[NightFrame]) -> bool:
+    """Whether science frames show colours, or none can tell: a lamp behind a filter may light all colours alike."""
+    science = [frame for frame in frames if kind_row(frame.kind) is None]
+    rows = [
+        rows
+        for frame in {id(one): one for one in (*science[:1], *science[-1:])}.values()
+        if (rows := _rows(frame)) is not None
+    ]
+    return not rows or not all(_are_alike(*phase_levels(each)) for each in rows)
+
+
+def _are_alike(levels: NDArray[np.float64], errors: NDArray[np.float64]) -> bool:
+    """Whether the pixels of a cell hold the same light."""
+    return bool(np.ptp(levels) < max(_ALIKE_SIGMAS * errors.max(), _ALIKE_FRACTION * abs(levels.mean())))
 
 
 def _zero_level(frames: Sequence[NightFrame]) -> float:
