@@ -141,7 +141,7 @@ def subtract_overscan(
     section, strip, where = _locate_strip(ccd, overscan, fits_section)
     if _is_whole_of_several(ccd):
         warnings.warn(
-            f"one overscan is subtracted from the whole image, and {_SEVERAL}", AssumedInVerbWarning, stacklevel=2
+            f"one overscan is subtracted from the whole image, and {_SEVERAL}", VerbAssumptionWarning, stacklevel=2
         )
     level = method or ("median" if median else "mean")
     reject = FitRejection(low_reject, high_reject, niterate)
