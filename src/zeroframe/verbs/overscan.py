@@ -18,7 +18,7 @@ from zeroframe.headers.result_cards import trim_cards
 from zeroframe.headers.sections import Section
 from zeroframe.kernels.raw import Part, calibrate_native
 from zeroframe.verbs.ccddata import add_keywords, require_ccd, with_data
-from zeroframe.verbs.exceptions import AssumedInVerbWarning
+from zeroframe.verbs.exceptions import VerbAssumptionWarning
 from zeroframe.verbs.working_frame import kernel_pixels
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def subtract_overscan(
     section, strip, where = _locate_strip(ccd, overscan, fits_section)
     if _is_whole_of_several(ccd):
         warnings.warn(
-            f"one overscan is subtracted from the whole image, and {_SEVERAL}", AssumedInVerbWarning, stacklevel=2
+            f"one overscan is subtracted from the whole image, and {_SEVERAL}", VerbAssumptionWarning, stacklevel=2
         )
     level = method or ("median" if median else "mean")
     reject = FitRejection(low_reject, high_reject, niterate)
@@ -150,7 +150,7 @@ def subtract_overscan(
     axis = collapse_axis(spec, (ny, nx))
     levels = frame_levels(strip, spec, (ny, nx), lambda numbers: _image_lines(ccd, numbers, section, axis))
     for remark in levels.remarks:
-        warnings.warn(remark, AssumedInVerbWarning, stacklevel=2)
+        warnings.warn(remark, VerbAssumptionWarning, stacklevel=2)
     row_level, column_level = levels.row_adu, levels.column_adu
     if model is not None:
         if axis == 1:
