@@ -17,7 +17,7 @@ from zeroframe.headers.result_cards import trim_cards
 from zeroframe.headers.sections import Section
 from zeroframe.kernels.raw import Part, calibrate_native
 from zeroframe.verbs.ccddata import add_keywords, require_ccd, with_data
-from zeroframe.verbs.exceptions import AssumedInVerbWarning
+from zeroframe.verbs.exceptions import VerbAssumptionWarning
 from zeroframe.verbs.working_frame import kernel_pixels
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def subtract_overscan(
     axis = collapse_axis(spec, (ny, nx))
     levels = frame_levels(strip, spec, (ny, nx), lambda numbers: _image_lines(ccd, numbers, section, axis))
     for remark in levels.remarks:
-        warnings.warn(remark, AssumedInVerbWarning, stacklevel=2)
+        warnings.warn(remark, VerbAssumptionWarning, stacklevel=2)
     row_level, column_level = levels.row_adu, levels.column_adu
     if model is not None:
         if axis == 1:
