@@ -166,8 +166,9 @@ def test_uncertainties_are_right(night):
         science = calibrated(out / f"science{n}.fits")
         # the flat holds the dark, too: what of its error cancels is counted once
         shared = science.data / (frames["flat"][0] - truth["bias"] - truth["dark"]).mean()
-        variance += (2.0 * error["bias"]) ** 2 + error["pedestal"] ** 2
-        variance += ((2.0 - shared) * error["dark_60s"]) ** 2
+        own = {name: error[name] ** 2 - error["bias"] ** 2 for name in ("pedestal", "dark_60s")}
+        assert all((each > 0).all() for each in own.values())
+        variance += (2.0 * error["bias"]) ** 2 + own["pedestal"] + (2.0 - shared) ** 2 * own["dark_60s"]
         np.testing.assert_allclose(science.sigma, np.sqrt(variance) / truth["flat"], rtol=2e-4)
 
 

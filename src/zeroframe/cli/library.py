@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,10 +92,14 @@ def verify(folder: _Library) -> int:
     return INCOMPLETE if problems else OK
 
 
-def prepare_library(recipe: NightRecipe, *, by_night: bool) -> None:
-    """See to it that results can be added to the library that a recipe names; one that is not there is made, empty."""
-    from zeroframe.fits.store.names import as_path
-    from zeroframe.run.library import begin_library
+def prepare_library(recipe: NightRecipe, raw: Path, out: Path, *, by_night: bool, dry_run: bool) -> NightRecipe:
+    """See to it that results can be added to the library that a recipe names; one that is not there is made, empty.
+
+    Return the recipe: in a dry run, which makes none, without a library that is not there.
+    """
+    from zeroframe.fits.store.names import as_path, is_there
+    from zeroframe.planning.library import INDEX_NAME
+    from zeroframe.run.library import begin_library, check_library_folder
 
     if recipe.calibrations.library is None:
         raise UsageError("--library-add: no library is named; give --library DIR")
@@ -104,7 +108,13 @@ def prepare_library(recipe: NightRecipe, *, by_night: bool) -> None:
             "--library-add is of one night; with --by-night nights lend each other what they need, and each folder of "
             "results can be added with zeroframe library add"
         )
-    begin_library(as_path(recipe.calibrations.library))
+    folder = as_path(recipe.calibrations.library)
+    check_library_folder(folder, raw, out)
+    if not dry_run:
+        begin_library(folder)
+    elif not is_there(folder / INDEX_NAME):
+        return replace(recipe, calibrations=replace(recipe.calibrations, library=None))
+    return recipe
 
 
 def add_results(out: Path, recipe: NightRecipe, code: int, means: NightResources) -> int:

@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from zeroframe.headers.survey import RawFrame
+
 
 __all__ = ["app", "main"]
 
@@ -405,11 +407,15 @@ def inspect(
             screen.amplifiers(each)
         for problem in refused:
             screen.line(str(problem), "left out", "yellow")
+        _say_not_looked_at(found, several)
+        if plot is not None:
+            write_plot(seen, plot, overwrite=overwrite, inputs=inputs)
+            screen.line(str(plot), "plot", "cyan")
         if write is not None:
             profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
             screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
         if json:
-            print_json(amplifiers_document(seen, [] if write is None else [write]))
+            print_json(amplifiers_document(seen, targets))
         return OK
     result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
@@ -426,6 +432,15 @@ def inspect(
     if json:
         print_json(inspect_document(result, targets))
     return OK
+
+
+def _say_not_looked_at(found: Sequence[RawFrame], several: Sequence[Sequence[RawFrame]]) -> None:
+    """Name the frames beside those of several amplifiers, so that nobody takes them for inspected."""
+    looked_at = {id(item) for members in several for item in members}
+    for item in found:
+        if id(item) not in looked_at:
+            why = "is not one of several amplifiers; look at it in a folder without them"
+            say(f"note: {item.path}: not looked at: {item.problem.reason if item.problem else why}")
 
 
 def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:

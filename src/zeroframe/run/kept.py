@@ -97,7 +97,7 @@ def _frame(frame: NightFrame, right: FrameOutcome, figures: Mapping[str, float])
         saturated, not_finite = (int(figures.get(f"{name}_pixels", 0)) for name in ("saturated", "not_finite"))
         quality = FrameQuality(level, noise, saturated, not_finite, int(figures.get("pixels", 0)), none)
     said: dict[str, Any] = {card: figures[name] for name, card in FRAME_CARDS.items() if name in figures}
-    said |= {card: int(said[card]) for card in ("NMASKED", "NCOSMIC", "NNOTFIN") if card in said}
+    said |= {card: int(said[card]) for card in ("NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN") if card in said}
     if unit:
         said["BUNIT"] = _UNITS.get(unit, unit)
     outcome = replace(
