@@ -215,7 +215,8 @@ class TestCommands:
         assert "combined_dark_90s.fits" in shown
         assert exit_code("library", "ls", library, "--json") == 0
         listed = json.loads(capsys.readouterr().out)
-        assert listed == json.loads(json.dumps([asdict(each) for each in read_library(library).entries]))
+        entries = [asdict(each) for each in read_library(library).entries]
+        assert listed["entries"] == json.loads(json.dumps(entries))
         assert exit_code("library", "verify", library) == 0
 
     @pytest.mark.parametrize("place", ["raw", "raw/library", "link/library", "out", "out/library"])

@@ -197,7 +197,8 @@ def _refused(call: Call, what: str, code: int, **more: str) -> int:
 def _command_of(call: Call) -> str:
     """Return the name of the command, known before its options are read."""
     names = {each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands}
-    return call.command or next((word for word in call.arguments if word in names), "zeroframe")
+    name = call.command or next((word for word in call.arguments if word in names), "zeroframe")
+    return f"library {name}" if call.arguments[:1] == ["library"] else name
 
 
 def _unforeseen(error: Exception, call: Call) -> int:

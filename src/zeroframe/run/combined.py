@@ -549,6 +549,6 @@ def _told(each: NightOutcome, left_out: Mapping[Path, str]) -> NightOutcome:
     reason = left_out.get(each.frame.source)
     if reason is None or not each.outcome.is_there:
         return each
-    said = "; ".join(part for part in (reason, each.outcome.reason) if part)
+    said = "; ".join(part for part in (reason, each.outcome.remark) if part)
     outcome = replace(each.outcome, state="left out", reason=f"{each.frame.source}: {said}")
     return replace(each, outcome=outcome)

@@ -436,10 +436,15 @@ def _parts(
 def _told(outcome: FrameOutcome, quality: FrameQuality, shape_yx: tuple[int, int], cards: Mapping[str, Any]) -> Made:
     """Complete an outcome by what was measured on the calibrated pixels, and what the header says of the raw ones."""
     said = {word: cards[word] for word in (*FIGURES, "BUNIT") if word in cards}
-    remarks = raw_remarks(said, math.prod(shape_yx)) if outcome.state == "done" else ()
+    remarks = raw_remarks(said, math.prod(shape_yx))
+    if outcome.state == "done":
+        remark = reason = "; ".join([*([outcome.reason] if outcome.reason else []), *remarks])
+    else:  # kept: without run.json only its header tells of it
+        remark, reason = outcome.remark or "; ".join(remarks), outcome.reason
     complete = replace(
         outcome,
-        reason="; ".join([*([outcome.reason] if outcome.reason else []), *remarks]),
+        reason=reason,
+        remark=remark,
         bytes_in=0 if outcome.source_mark is None else outcome.source_mark.byte_count,
         shape_yx=shape_yx,
         raw_level_adu=float(said.get("RAWLEVEL", np.nan)),
