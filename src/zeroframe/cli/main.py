@@ -406,8 +406,7 @@ def inspect(
         seen, items = [each for each, _ in pairs], [item for _, item in pairs]
         for each in seen:
             screen.amplifiers(each)
-        for problem in refused:
-            screen.line(str(problem), "left out", "yellow")
+        screen.left_out(refused)
         _say_not_looked_at(found, several)
         if plot is not None:
             write_plot(seen, plot, overwrite=overwrite, inputs=inputs)
