@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from dataclasses import replace
 
@@ -144,3 +145,19 @@ def test_compressed_files_give_the_same(tmp_path):
         for kind in ("fz", "gz"):
             np.testing.assert_array_equal(fits.getdata(tmp_path / f"{kind}-out" / name), plain)
     assert (tmp_path / "fz-out" / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["two-amp-spectrograph", "quad-mef"])
+def test_stored_calibration_frames_make_what_those_of_the_night_make(tmp_path, name):
+    camera = SIMULATED_MOSAICS[name].resized(SHAPES[name])
+    raw, stored, science = tmp_path / "raw", tmp_path / "stored", tmp_path / "science"
+    simulate_night(camera, raw, seed=21)
+    zeroframe.night(raw, tmp_path / "out", report=False)
+    for folder, files in ((stored, (tmp_path / "out").glob("combined_*")), (science, [raw / "obs018.fits"])):
+        folder.mkdir()
+        for path in files:
+            shutil.copy(path, folder)
+    zeroframe.night(science, tmp_path / "again", calibrations=[stored], report=False)
+    first, again = (fits.getdata(tmp_path / folder / "obs018.fits") for folder in ("out", "again"))
+    assert abs(np.nanmedian(again) / np.nanmedian(first) - 1.0) < 1e-3
+    assert np.nanmedian(np.abs(again - first)) < 0.5
