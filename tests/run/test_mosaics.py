@@ -14,6 +14,7 @@ from astropy.wcs import WCS
 
 import zeroframe
 from mosaics import compared, gain_map
+from workbench import command
 from zeroframe.headers.sections import Section
 from zeroframe.simulate import SIMULATED_MOSAICS, simulate_night
 
@@ -106,6 +107,25 @@ def test_the_header_of_a_result_is_true(night):
             })).all_pix2world(at + np.array(chip.origin_xy), 1)  # fmt: skip
             del header["DATE-OBS"]  # of which astropy makes another card, with a warning
             np.testing.assert_allclose(WCS(header).all_pix2world(at, 1), sky, atol=1e-8)
+
+
+def test_frames_that_say_nothing_of_amplifiers_are_named(tmp_path):
+    """Focus frames alone cannot be inspected; those of another size beside a night are left out of it."""
+    camera = SIMULATED_MOSAICS["quad-mef"].resized((128, 192))
+    simulate_night(camera, tmp_path / "raw")
+    simulate_night(SIMULATED_MOSAICS["quad-mef"].resized((128, 256)), tmp_path / "focus")
+    for path in sorted((tmp_path / "focus").iterdir())[1:]:
+        path.unlink()
+    (focus,) = (tmp_path / "focus").iterdir()
+    fits.setval(focus, "OBSTYPE", value="focus")
+    for verb, options in (("inspect", ()), ("bias", ("-o", tmp_path / "bias")), ("night", ("-o", tmp_path / "night"))):
+        assert command(verb, tmp_path / "focus", *options).code == 2
+    assert "no bias, dark, flat or science frame" in command("inspect", tmp_path / "focus").err
+    focus.rename(tmp_path / "raw" / "focus.fits")
+    told = command("inspect", tmp_path / "raw")
+    assert told.code == 0
+    assert "left out" in told.out
+    assert "focus.fits" in told.out
 
 
 def test_compressed_files_give_the_same(tmp_path):

@@ -388,7 +388,7 @@ def inspect(
     from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
     from zeroframe.headers.words import words_guessed
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
-    from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
+    from zeroframe.inspection.amplifiers import by_detector, look_at_detectors
     from zeroframe.inspection.writing import write_amplifiers
     from zeroframe.memory import default_limit_bytes
 
@@ -402,15 +402,16 @@ def inspect(
     found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
     several = by_detector(found)
     if several:
-        seen = [look_at_amplifiers(members, limit or default_limit_bytes()) for members in several]
+        pairs, refused = look_at_detectors(several, limit or default_limit_bytes())
+        seen, items = [each for each, _ in pairs], [item for _, item in pairs]
         for each in seen:
             screen.amplifiers(each)
+        screen.left_out(refused)
         _say_not_looked_at(found, several)
         if plot is not None:
             write_plot(seen, plot, overwrite=overwrite, inputs=inputs)
             screen.line(str(plot), "plot", "cyan")
         if write is not None:
-            items = [members[0] for members in several]
             profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
             screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
         if json:

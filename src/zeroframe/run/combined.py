@@ -484,7 +484,7 @@ def combine_group(
     if not there:
         combined = replace(combined, reason=f"none of its {len(frames)} frames could be calibrated")
     elif not targets:
-        combined = replace(combined, reason=f"all of its {len(there)} frames were left out")
+        combined = replace(combined, reason=f"all of its {len(there)} frames were left out{_why(left_out)}")
     stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp), told
 
@@ -532,6 +532,17 @@ def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means
         stack = stack_of(nearest, {}, means, None, nearest[0].parent)
     found = frame_noise(stack, workers=means.workers)
     return None if found is None else StackNoise(found.single, found.calibrated, None, None, float("nan"))
+
+
+def _why(left_out: Mapping[Path, str]) -> str:
+    """Return why frames were left out: the reason that all share, or that of the first where figures differ."""
+    if not left_out:
+        return ""
+    (path, reason), *others = left_out.items()
+    of_others = [sentence for _, sentence in others]
+    if all(sentence == reason for sentence in of_others):
+        return f": {reason}"
+    return f": {path.name}: {reason}; and {len(others)} more"
 
 
 def _told(each: NightOutcome, left_out: Mapping[Path, str]) -> NightOutcome:
