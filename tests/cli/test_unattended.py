@@ -434,17 +434,21 @@ class TestUnforeseen:
         import zeroframe.planning.targets
 
         before = set(raw.iterdir())
-        monkeypatch.setattr("zeroframe.planning.asking.plan_night", lambda *_, **__: 1 / 0)
         real = zeroframe.planning.targets.check_output_folder
-        calls = []
+        faults, calls = [], []
+
+        def fault(*_, **__):
+            faults.append(None)
+            return 1 / 0
 
         def late(*arguments):
             calls.append(arguments)
-            if len(calls) > 1:
+            if faults:
                 real(*arguments)
 
+        monkeypatch.setattr("zeroframe.planning.asking.plan_night", fault)
         monkeypatch.setattr(zeroframe.planning.targets, "check_output_folder", late)
         monkeypatch.setattr("zeroframe.planning.asking.check_output_folder", late)
-        assert command("bias", raw, "-o", raw, *SECTIONS).code == 3
+        assert command("bias", raw, "-o", raw, "--no-recurse", *SECTIONS).code == 3
         assert len(calls) > 1
         assert set(raw.iterdir()) == before

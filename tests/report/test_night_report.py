@@ -252,7 +252,8 @@ class TestFlats:
         assert (rows["flat i'"]["frames"], rows["flat i'"]["saturated"]) == ("2 of 3", "8.3 %")
         said = "ccd.018.0.fits: 8.33 % of this flat is saturated (limit 1 %)"
         assert f"left out of flat i': {said}" in [remark.text for remark in section(trouble_page, "Flats").remarks]
-        assert f"{said} (ZF203)" in [remark.text for remark in trouble_page.verdict.remarks]
+        verdict = trouble_page.verdict
+        assert f"{said} (ZF203)" in [remark.text for remark in (*verdict.remarks, *verdict.more)]
         folded = {each.title: each for each in section(trouble_page, "Flats").frame_tables}
         assert folded["3 frames of flat i'"].is_open
         assert not folded["3 frames of flat g'"].is_open

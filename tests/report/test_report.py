@@ -190,7 +190,7 @@ class TestContent:
         worse = replace(result, groups=(noisy,))
         data = night_report_data(plan, replace(worse, review=review_of(plan, worse, {})))
         text = " ".join(remark.text for remark in data.verdict.remarks)
-        assert "its noise of 1.4 ADU is 1.40 times the 1 that the pixels of its 6 frames alone give" in text
+        assert "its noise of 1.63 ADU is 1.63 times the 1 that the pixels of its 6 frames alone give" in text
         assert "levels of rows that differ between frames" in text
 
     @pytest.mark.parametrize("compress", ["gzip", "rice"])

@@ -228,7 +228,7 @@ def test_a_folder_of_everything(zoo, tmp_path):
     assert json.loads((out / "run.json").read_text())["outputs"]["new\nline.fits"]["sources"] == ["new\nline.fits"]
     again = command("bias", zoo, "-o", out, "--trim", "[*,*]")
     assert again.code == 1
-    assert "calibrated frames and 1 combined frame" in again.out
+    assert "calibrated and 1 combined frame" in again.out
     assert command("verify", out, "--raw", zoo).code == 1
     assert command("bias", zoo, "-o", out, "--trim", "[*,*]", "--dry-run").code == 0
 
