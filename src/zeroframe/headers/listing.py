@@ -111,7 +111,7 @@ def list_frames(
     conditions = parse_where(where) if where else []
     names = tuple(columns or LISTED_COLUMNS)
     headers, problems = _headers_of(folder, recurse=recurse)
-    read = _Reading(headers, os.fspath(folder), words)
+    read = _Reading(headers, str(folder), words)  # a URL is no os.PathLike
     for name in (*names, *(keyword for keyword, made in conditions if not made.asks_for_missing)):
         _refuse_unknown(name, headers)
     rows, explanations = [], []
@@ -188,7 +188,7 @@ class _Reading:
 
     def __init__(self, headers: HeaderColumns, folder: str, words: Words) -> None:
         self.headers, self.words = headers, words
-        self.root = os.path.normpath(folder)
+        self.root = folder if "://" in folder else os.path.normpath(folder)
         self._comments: dict[tuple[str, tuple[str, ...]], _Comments] = {}
 
     def comments(self, row: int) -> _Comments:

@@ -106,10 +106,15 @@ def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
     if len(biases) < 2 or not flats or min(items[0].shape_yx or (0,)) < _SMALLEST:
         return None
     try:
-        frames = [source.read() for source in (biases[0], biases[-1], flats[len(flats) // 2])]
+        layouts = _layouts_by(biases[0], biases[-1], flats[len(flats) // 2])
+        # one bias that was read to half has a step, too: a seam is in any two of them
+        for pair in [(biases[0], biases[1]), (biases[1], biases[-1])] if len(biases) > 2 else []:
+            if all(len(layout.parts) < 2 for layout in layouts):
+                break
+            if all(len(layout.parts) < 2 for layout in _layouts_by(*pair, flats[len(flats) // 2])):
+                return None
     except FrameError:  # it is named when it is calibrated
         return None
-    layouts = [_axis_layout(frames, axis) for axis in (1, 0)]
     ny, nx = sources[0].shape_yx
     found = detector_of_pixels(layouts[0], layouts[1], (ny, nx))
     if found is None and any(len(layout.parts) > 1 for layout in layouts):
@@ -120,6 +125,12 @@ def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
         advice = "say it in a camera file, or give --overscan and --trim"
         warnings.warn(f"{items[0].path}: {said} ({told}); {advice}", AssumptionWarning, stacklevel=2)
     return found
+
+
+def _layouts_by(*sources: Source) -> list[AxisLayout]:
+    """Look at two biases and a flat, across and along."""
+    frames = [source.read() for source in sources]
+    return [_axis_layout(frames, axis) for axis in (1, 0)]
 
 
 def _axis_layout(frames: Sequence[Pixels], axis: int) -> AxisLayout:
