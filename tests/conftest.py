@@ -27,8 +27,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# pytest-xdist tells its workers how wide a screen is, by which lines would be folded
+# pytest-xdist tells its workers how wide a screen is, by which lines would be folded; and readline, which pytest
+# imports, tells the processes that tests start, past os.environ
 os.environ.pop("COLUMNS", None)
+os.unsetenv("COLUMNS")
 
 # typer builds the parser of all commands each time that one is called, which takes longer than many of the tests
 typer.main.get_command = cache(typer.main.get_command)

@@ -26,7 +26,7 @@ def run(*words, code=0):
     document = json.loads(said.stdout, parse_constant=pytest.fail)
     jsonschema.validate(document, SCHEMA)
     assert document["verdict"]["exit_code"] == code
-    assert document["command"] == words[0]
+    assert document["command"] == (" ".join(map(str, words[:2])) if words[0] == "library" else words[0])
     return document
 
 
@@ -99,6 +99,18 @@ def test_what_is_altered_is_in_it(night, tmp_path):
     assert found["verdict"]["tone"] == "bad"
 
 
+def test_library(night, tmp_path):
+    folder, library = night[0] / "out", tmp_path / "library"
+    added = run("library", "add", folder, library)
+    assert len(added["added"]) == 3
+    assert run("library", "add", folder, library)["known"] == added["added"]
+    entries = run("library", "ls", library)["entries"]
+    assert {each["kind"] for each in entries} == {"bias", "dark", "flat"}
+    assert run("library", "verify", library)["files"] == 3
+    (library / entries[0]["file"]).unlink()
+    assert entries[0]["file"] in " ".join(run("library", "verify", library, code=1)["problems"])
+
+
 def test_simulate_and_recipe(tmp_path):
     found = run("simulate", "apogee-cg16m", tmp_path / "raw", "--frames", "1")
     assert [Path(each).exists() for each in found["files"]] == [True]
@@ -109,7 +121,8 @@ def test_simulate_and_recipe(tmp_path):
 @pytest.mark.parametrize(
     "words",
     [("night", "nowhere", "-o", "out"), ("ls", "nowhere"), ("explain", "ZF999"), ("combine", "x.fits", "-o", "y.fits"),
-     ("verify", "nowhere"), ("inspect", "nowhere"), ("night", "raw", "-o", "out", "--clip", "many")],
+     ("verify", "nowhere"), ("inspect", "nowhere"), ("library", "add", "nowhere", "library"),
+     ("library", "verify", "nowhere"), ("night", "raw", "-o", "out", "--clip", "many")],
 )  # fmt: skip
 def test_what_cannot_be_done_is_a_document_too(tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)

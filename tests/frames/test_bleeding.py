@@ -74,6 +74,31 @@ def test_a_trail_is_masked_where_charge_ran_and_nowhere_else(turned, seed):
     assert not (found & (extra < 1.0)).any() or (found & (extra < 1.0)).sum() < 0.05 * found.sum()
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_one_star_may_bleed_along_its_row_beside_one_along_its_column(seed):
+    rng = np.random.default_rng(seed)
+    down, along = star(2e6, rng.uniform(150, 250), 60), star(8e5, rng.uniform(60, 120), 210)
+    well = 40000.0
+    charge = smeared(bled(down, well)[0], 1500.0)
+    sideways = bled(np.ascontiguousarray(along.T), well)[0].T
+    left, held = np.zeros(NY), sideways.copy()
+    for x in range(NX):  # what full pixels leave behind in those that are read later
+        sideways[:, x] += left
+        left = np.maximum(left * 0.93, 1500.0 * (held[:, x] >= well - 1))
+    charge += sideways
+    image = np.minimum(charge, well) + SKY + rng.normal(0, NOISE, down.shape)
+    mask = np.where(image >= well - 3 * NOISE + SKY, np.uint8(MaskBit.SATURATED), np.uint8(0))
+    mask_bleeding(image.astype(np.float32), mask, np.count_nonzero(mask))
+    marked = mask & (MaskBit.BLEED | MaskBit.SATURATED) != 0
+    extra = sideways - np.minimum(along, well)
+    ran = (extra > along + 8 * NOISE) & (np.arange(NX) > 130)
+    assert np.count_nonzero(ran) > 60
+    assert marked[ran].mean() > 0.9
+    # above and below the star, in columns where no charge ran, nothing is marked
+    beside = (extra < 1.0) & (np.arange(NX) > 130)
+    assert np.count_nonzero(marked & beside & (mask & MaskBit.SATURATED == 0)) <= 4
+
+
 def test_round_stars_that_are_full_have_no_trails():
     rng = np.random.default_rng(4)
     light = sum(star(peak, rng.uniform(30, NY - 30), rng.uniform(30, NX - 30)) for peak in (2e5, 9e4, 5e5, 7e4))

@@ -13,7 +13,7 @@ import saturation_cases
 from workbench import command
 from zeroframe.fits import read_raw
 from zeroframe.frames.pile_up import PileUp
-from zeroframe.frames.raw_look import RawLook, look_at
+from zeroframe.frames.raw_look import RawLook, look_at, raw_remarks
 from zeroframe.frames.regions import Region
 from zeroframe.frames.saturation import NOTHING_STATED, Saturation, StatedSaturation, decide_saturation
 from zeroframe.headers.sections import Section
@@ -122,6 +122,11 @@ class TestDecision:
         pile_up = None if heap is None else PileUp(heap, 100)
         look = RawLook(np.zeros(2, bool), (), highest, 1.0, pile_up, None)
         assert decide_saturation(look, stated, raw.layout) == expected
+
+
+def test_a_stated_saturation_that_pixels_pass_without_one_of_their_own():
+    (said,) = raw_remarks({"SATSAID": "SATURATE = 46000"}, 100)
+    assert said.startswith("SATURATE = 46000 in its header, but its pixels go beyond that and show no saturation")
 
 
 class TestNeverRead:

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 from zeroframe.errors import NoFramesError, UsageError
 from zeroframe.headers.listing import LISTED_COLUMNS, Listing, list_frames
-from zeroframe.simulate import SIMULATED_CAMERAS, simulate_night
+from zeroframe.simulate import SIMULATED_CAMERAS, SIMULATED_MOSAICS, simulate_night
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +107,33 @@ def test_listing_is_a_table_in_a_notebook():
     page = listing._repr_html_()
     assert page.count("<tr") == 3
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("camera", "shape", "size", "names"),
+    [
+        ("quad-mef", (120, 160), "160 x 120 of 4 amplifiers", None),
+        ("four-chip-mosaic", (100, 128), "4 detectors, 128 x 100 of 2 amplifiers", "chip1, chip2, chip3, chip4"),
+    ],
+)
+def test_files_of_several_images_say_their_detectors(tmp_path, camera, shape, size, names):
+    simulate_night(SIMULATED_MOSAICS[camera].resized(shape), tmp_path, seed=7)
+    listing = list_frames(tmp_path, columns=["size", "detectors", "uncertain"])
+    assert set(listing.rows) == {(size, names, None)}
+
+
+def test_files_whose_first_header_is_of_no_image(tmp_path):
+    pixels = np.zeros((30, 40), np.uint16)
+    one = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(pixels)])
+    two = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(pixels), fits.ImageHDU(pixels)])
+    none = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([fits.Column("x", "J", array=[1])])])
+    for name, hdus in (("one", one), ("two", two), ("none", none)):
+        hdus[0].header["IMAGETYP"] = "BIAS"
+        hdus.writeto(tmp_path / f"{name}.fits")
+    rows = {
+        name: (size, said) for name, size, said in list_frames(tmp_path, columns=["file", "size", "uncertain"]).rows
+    }
+    assert rows["one.fits"] == ("40 x 30", None)
+    assert rows["none.fits"] == (None, None)
+    assert rows["two.fits"][0] is None
+    assert "holds 2 images" in rows["two.fits"][1]

@@ -90,3 +90,30 @@ def test_without_colours_or_library_it_says_what_to_do(tmp_path, raw, monkeypatc
     run = command("night", raw, "-o", tmp_path / "b", "--debayer", "--no-report")
     assert run.code == 2
     assert "pip install 'zeroframe[debayer]'" in run.err
+
+
+def test_verify_knows_the_colours_and_pictures_of_the_frames_of_a_run(tmp_path, raw):
+    options = ("-o", tmp_path, "--split-colours", "--debayer", "--no-report")
+    assert command("night", raw, *options).code == 0
+    made = sorted((tmp_path / "LIGHT").glob("*_*.fits"))
+    products = [path for path in made if path.stem.rpartition("_")[2] in {"R", "G1", "G2", "B", "RGB"}]
+    run = command("verify", tmp_path, "--raw", raw)
+    assert run.code == 0, run.out + run.err
+    assert f"{sum(1 for _ in tmp_path.rglob('*.fits'))} results" in run.out
+    altered, foreign = products[0], products[1].with_name(products[1].name.replace(".fits", "_x.fits"))
+    content = bytearray(altered.read_bytes())
+    content[-3000] ^= 4
+    altered.write_bytes(content)
+    foreign.write_bytes(products[1].read_bytes())
+    run = command("verify", tmp_path)
+    assert run.code == 1
+    assert "has been altered" in run.out + run.err
+    assert "was not made by this run" in run.out + run.err
+    assert (run.out + run.err).count("problem: ") == 2
+    foreign.unlink()
+    # made anew in another way, the frame has other colours than those that stand beside it
+    altered.unlink()
+    assert command("night", raw, *options[:2], "--no-report", "--clip", "4", "--overwrite").code == 0
+    run = command("verify", tmp_path)
+    assert run.code == 1
+    assert (run.out + run.err).count("as it was in an earlier run") == len(products) - 1

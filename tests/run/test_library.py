@@ -215,8 +215,38 @@ class TestCommands:
         assert "combined_dark_90s.fits" in shown
         assert exit_code("library", "ls", library, "--json") == 0
         listed = json.loads(capsys.readouterr().out)
-        assert listed == json.loads(json.dumps([asdict(each) for each in read_library(library).entries]))
+        entries = [asdict(each) for each in read_library(library).entries]
+        assert listed["entries"] == json.loads(json.dumps(entries))
         assert exit_code("library", "verify", library) == 0
+
+    @pytest.mark.parametrize("place", ["raw", "raw/library", "link/library", "out", "out/library"])
+    def test_it_never_lies_among_raw_frames_nor_among_the_results_it_takes(self, night, tmp_path, capsys, place):
+        raw, out, recipe = tmp_path / "raw", tmp_path / "out", tmp_path / "r.toml"
+        shutil.copytree(night.raw, raw)
+        (tmp_path / "link").symlink_to(raw)
+        recipe.write_text(night.recipe)
+        before = sorted(raw.rglob("*"))
+        adding = ("night", raw, "-o", out, "--recipe", recipe, "--library", tmp_path / place, "--library-add")
+        assert exit_code(*adding, "--no-report") == 2
+        assert "give the library a folder of its own" in capsys.readouterr().err
+        assert not out.exists()
+        assert exit_code("night", raw, "-o", out, "--recipe", recipe, "--no-report") == 0
+        results = sorted(out.rglob("*"))
+        assert exit_code("library", "add", out, tmp_path / place) == 2
+        assert "give the library a folder of its own" in capsys.readouterr().err
+        assert (sorted(raw.rglob("*")), sorted(out.rglob("*"))) == (before, results)
+
+    def test_a_dry_run_makes_no_library(self, night, tmp_path):
+        options = ("-o", tmp_path / "out", "--library", tmp_path / "library", "--library-add", "--dry-run")
+        assert exit_code("night", night.raw, *options) == 0
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_of_other_frames_is_no_library(self, night, tmp_path, capsys):
+        science = night.later(tmp_path / "science")
+        before = sorted(science.rglob("*"))
+        assert exit_code("library", "add", night.out, science) == 2
+        assert "it is no library" in capsys.readouterr().err
+        assert sorted(science.rglob("*")) == before
 
     def test_adding_without_a_library_is_refused(self, night, tmp_path, capsys):
         assert exit_code("night", night.raw, "-o", tmp_path / "out", "--library-add") == 2

@@ -145,7 +145,8 @@ def test_pixels_are_right(night):
         *("combined_bias.fits", "combined_pedestal.fits", "combined_dark_60s.fits", "combined_flat_r.fits")
     ]
     assert not result.failed
-    assert {each.code for each in result.review.of("error")} == {"ZF402", "ZF501"}  # its flats are one, without noise
+    # its flats are one, without noise, and its dark current has none of electrons either
+    assert {each.code for each in result.review.of("error")} == {"ZF310", "ZF402", "ZF501"}
     for kind, name in (("bias", "bias"), ("pedestal", "pedestal"), ("dark", "dark_60s"), ("flat", "flat_r")):
         np.testing.assert_allclose(calibrated(out / f"combined_{name}.fits").data, truth[kind], rtol=2e-6, atol=2e-4)
     glow = truth["pedestal"].mean(axis=1, keepdims=True)
@@ -166,8 +167,9 @@ def test_uncertainties_are_right(night):
         science = calibrated(out / f"science{n}.fits")
         # the flat holds the dark, too: what of its error cancels is counted once
         shared = science.data / (frames["flat"][0] - truth["bias"] - truth["dark"]).mean()
-        variance += (2.0 * error["bias"]) ** 2 + error["pedestal"] ** 2
-        variance += ((2.0 - shared) * error["dark_60s"]) ** 2
+        own = {name: error[name] ** 2 - error["bias"] ** 2 for name in ("pedestal", "dark_60s")}
+        assert all((each > 0).all() for each in own.values())
+        variance += (2.0 * error["bias"]) ** 2 + own["pedestal"] + (2.0 - shared) ** 2 * own["dark_60s"]
         np.testing.assert_allclose(science.sigma, np.sqrt(variance) / truth["flat"], rtol=2e-4)
 
 
@@ -288,7 +290,7 @@ def test_a_bias_that_two_hold_is_subtracted_once(tmp_path, with_pedestals):
     assert [use.kind for use in first.steps.uses] == ["pedestal", "flat"]
     reasons = {match.what: match.reason for match in first.matches}
     assert reasons["dark"] == "dark 60 s still holds its bias, and so does pedestal"
-    assert reasons["bias"] == "it is still in pedestal, and goes with it"
+    assert reasons["bias"] == "the pedestal still contains it and removes it"
     assert [each.missing for each in made.incomplete if each.name == "science1.fits"] == [("dark",)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from astropy.wcs import WCS
 
 import zeroframe
 from mosaics import compared, gain_map
+from workbench import command
 from zeroframe.headers.sections import Section
 from zeroframe.simulate import SIMULATED_MOSAICS, simulate_night
 
@@ -107,6 +109,25 @@ def test_the_header_of_a_result_is_true(night):
             np.testing.assert_allclose(WCS(header).all_pix2world(at, 1), sky, atol=1e-8)
 
 
+def test_frames_that_say_nothing_of_amplifiers_are_named(tmp_path):
+    """Focus frames alone cannot be inspected; those of another size beside a night are left out of it."""
+    camera = SIMULATED_MOSAICS["quad-mef"].resized((128, 192))
+    simulate_night(camera, tmp_path / "raw")
+    simulate_night(SIMULATED_MOSAICS["quad-mef"].resized((128, 256)), tmp_path / "focus")
+    for path in sorted((tmp_path / "focus").iterdir())[1:]:
+        path.unlink()
+    (focus,) = (tmp_path / "focus").iterdir()
+    fits.setval(focus, "OBSTYPE", value="focus")
+    for verb, options in (("inspect", ()), ("bias", ("-o", tmp_path / "bias")), ("night", ("-o", tmp_path / "night"))):
+        assert command(verb, tmp_path / "focus", *options).code == 2
+    assert "no bias, dark, flat or science frame" in command("inspect", tmp_path / "focus").err
+    focus.rename(tmp_path / "raw" / "focus.fits")
+    told = command("inspect", tmp_path / "raw")
+    assert told.code == 0
+    assert "left out" in told.out
+    assert "focus.fits" in told.out
+
+
 def test_compressed_files_give_the_same(tmp_path):
     """Tiles as fpack makes them, and gzip: to the bit."""
     camera = SIMULATED_MOSAICS["quad-mef"].resized((128, 192))
@@ -124,3 +145,19 @@ def test_compressed_files_give_the_same(tmp_path):
         for kind in ("fz", "gz"):
             np.testing.assert_array_equal(fits.getdata(tmp_path / f"{kind}-out" / name), plain)
     assert (tmp_path / "fz-out" / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["two-amp-spectrograph", "quad-mef"])
+def test_stored_calibration_frames_make_what_those_of_the_night_make(tmp_path, name):
+    camera = SIMULATED_MOSAICS[name].resized(SHAPES[name])
+    raw, stored, science = tmp_path / "raw", tmp_path / "stored", tmp_path / "science"
+    simulate_night(camera, raw, seed=21)
+    zeroframe.night(raw, tmp_path / "out", report=False)
+    for folder, files in ((stored, (tmp_path / "out").glob("combined_*")), (science, [raw / "obs018.fits"])):
+        folder.mkdir()
+        for path in files:
+            shutil.copy(path, folder)
+    zeroframe.night(science, tmp_path / "again", calibrations=[stored], report=False)
+    first, again = (fits.getdata(tmp_path / folder / "obs018.fits") for folder in ("out", "again"))
+    assert abs(np.nanmedian(again) / np.nanmedian(first) - 1.0) < 1e-3
+    assert np.nanmedian(np.abs(again - first)) < 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -179,6 +180,26 @@ def combined(path, unit):
     return CCDData(found.data.astype(np.float64), unit=found.unit, meta=found.meta, uncertainty=sigma)
 
 
+def own_sigma(out, name, in_flat=(0.0, 0.0)):
+    """Return the errors of a combined frame of the CG16M without those of the bias and dark subtracted from it."""
+    found = calibrated(out / name)
+    of_bias, of_dark = (calibrated(out / each).sigma.astype(float) ** 2 for each in COMBINED[:2])
+    shared = of_bias if name == COMBINED[1] else in_flat[0] ** 2 * of_bias + in_flat[1] ** 2 * (of_dark - of_bias)
+    assert found.header["UNCERTIN"] == ("ZEROCOR" if name == COMBINED[1] else "ZEROCOR DARKCOR")
+    return np.sqrt(found.sigma.astype(float) ** 2 - shared)
+
+
+def with_own(out, name, unit, in_flat=(0.0, 0.0)):
+    """Return the same as ccdproc has it, which counts every error by itself."""
+    found = combined(out / name, unit)
+    found.uncertainty = StdDevUncertainty(own_sigma(out, name, in_flat))
+    return found
+
+
+#: Bias, dark and flat of the CG16M.
+COMBINED = ("combined_bias.fits", "combined_dark_90s.fits", "combined_flat_r.fits")
+
+
 def shares_in_flat(raw, flat):
     """How much of bias and dark of 90 s is in a flat of the CG16M, over its level."""
     scale = ccd(raw / "AutoFlat-PANoRot-r-Bin1-010.fit").header["EXPTIME"] / 90.0
@@ -210,7 +231,8 @@ class TestCg16m:
         dark = self.dark(raw, bias)
         found = calibrated(out / "combined_dark_90s.fits")
         np.testing.assert_allclose(found.data, dark.data, rtol=1e-5, atol=2e-4)  # of 1000 ADU, less the bias
-        same_errors(found, dark, 10)
+        same_errors(replace(found, sigma=own_sigma(out, COMBINED[1])), dark, 10)
+        np.testing.assert_array_less(calibrated(out / COMBINED[0]).sigma, found.sigma)
 
     def test_flats_take_a_scaled_dark(self, cg16m):
         raw, out, _ = cg16m
@@ -224,13 +246,13 @@ class TestCg16m:
         """Where the dark is not scaled, the bias cancels, and its error with it, but for what the flat has of both."""
         raw, out, result = cg16m
         noise = next(each.said["NOISEADU"] for each in result.groups if each.group.label == "bias")
-        bias, dark = (combined(out / name, "adu") for name in ("combined_bias.fits", "combined_dark_90s.fits"))
+        bias, dark = combined(out / COMBINED[0], "adu"), with_own(out, COMBINED[1], "adu")
         name = "kelt-16-b-S001-R001-C084-r.fit"
         light = prepared(raw / name, "apogee-cg16m")
         gain = light.header["EGAIN"] * u.electron / u.adu
         light = photon_noise(light, ccdproc.subtract_bias(light, bias), gain, noise)
-        flat = combined(out / "combined_flat_r.fits", "")
-        in_bias, in_dark = shares_in_flat(raw, flat)
+        in_bias, in_dark = shares_in_flat(raw, combined(out / COMBINED[2], ""))
+        flat = with_own(out, COMBINED[2], "", (in_bias, in_dark))
         value = (light.data - bias.data - dark.data) / flat.data
         light = ccdproc.subtract_bias(light, share(bias, in_bias * value))
         dark = share(dark, 1.0 - in_dark * value)
@@ -259,25 +281,25 @@ def test_where_ccdproc_is_wrong_a_bias_that_cancels_counts_twice(tmp_path):
     name = "kelt-16-b-S001-R001-C084-r.fit"
     found = calibrated(out / f"{name}s")
     assert found.header["DARKCOR"] == "combined_dark_90s.fits x 0.5"
-    names = ("combined_bias.fits", "combined_dark_90s.fits", "combined_flat_r.fits")
-    planes = [calibrated(out / each) for each in names]
+    in_flat = shares_in_flat(raw, combined(out / COMBINED[2], ""))
+    planes = [calibrated(out / each) for each in COMBINED]
+    sigmas = [planes[0].sigma, own_sigma(out, COMBINED[1]), own_sigma(out, COMBINED[2], in_flat)]
     pixels = fits.getdata(raw / name)[:, :400].astype(np.float64)
     small = (ROWS, slice(0, 60))
-    flat = combined(out / names[2], "")
-    in_flat = shares_in_flat(raw, flat)
+    flat = with_own(out, COMBINED[2], "", in_flat)
     lit = pixels - planes[0].data
     lit[ROWS] = naive_frames.expected_light(lit[AROUND], noise**2, 1 / 1.5)[3:-3]
     data, sigma = naive_frames.light(
         pixels[small],
         [plane.data[small] for plane in planes],
-        [plane.sigma[small] for plane in planes],
+        [sigma[small] for sigma in sigmas],
         (pixels - lit)[small],
         *(0.5, 1.5, noise**2, 1 / 1.5, (0.5, 0.5, 1.0), in_flat),
     )
     np.testing.assert_allclose(found.data[small], data, **CLOSE)
     np.testing.assert_allclose(found.sigma[small], sigma, **CLOSE)
 
-    bias, dark = (combined(out / each, "adu") for each in names[:2])
+    bias, dark = combined(out / COMBINED[0], "adu"), with_own(out, COMBINED[1], "adu")
     light = CCDData(pixels, unit="adu", uncertainty=StdDevUncertainty(np.zeros_like(pixels)))
     with_bias = ccdproc.subtract_bias(light, bias)
     photons = photon_noise(with_bias.copy(), with_bias, 1.5 * u.electron / u.adu, noise)

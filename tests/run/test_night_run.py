@@ -427,6 +427,7 @@ class TestFailures:
         flat = next(each for each in result.groups if each.group.name == "combined_flat_gp.fits")
         assert not flat.combined.is_there
         assert "all of its 3 frames were left out" in flat.combined.reason
+        assert "of this flat is saturated (limit 1 %)" in flat.combined.reason
         by_name = {each.frame.name: each for each in result.frames}
         assert by_name["ccd.037.0.fits"].lost == ("flat",)
         for name, words in (

@@ -301,7 +301,7 @@ class TestJobsOfAKind:
 
     @pytest.mark.parametrize("job", ["dark", "flat"])
     def test_no_frame_of_that_kind(self, raw, tmp_path, job):
-        words = f"no {job} frame that can be used \\(.*bias.*\\); folders within are not entered: give the folder that"
+        words = f"no {job} frame that can be used \\(5 bias\\); give the folder that holds the raw {job}s, or say which"
         with pytest.raises(zeroframe.NoFramesError, match=words):
             getattr(zeroframe, job)(raw, tmp_path / "out", **SECTIONS)
         assert not (tmp_path / "out").exists()

@@ -19,7 +19,9 @@ def written(folder, name, kind, exposure_s, adu):
     fits.PrimaryHDU(words, fits.Header({**cards, "BUNIT": "adu"})).writeto(folder / name)
 
 
-def chi_square(folder, levels, exposures, sky, *, biases=2, darks=3, seed=1, method="average"):
+def chi_square(
+    folder, levels, exposures, sky, *, biases=2, darks=3, seed=1, method="average", bias="always", exposure_s=60.0
+):
     """Reduce a night of few biases and faint flats; return the mean of (error / UNCERT) ** 2, and the flat's header."""
     random = np.random.default_rng(seed)
     response = 1.0 + 0.02 * random.standard_normal(SHAPE)
@@ -40,9 +42,9 @@ def chi_square(folder, levels, exposures, sky, *, biases=2, darks=3, seed=1, met
         written(raw, f"d{number}.fits", "dark", 60.0, frame(0.0, 60.0))
     for number, (level, exposure_s) in enumerate(zip(levels, exposures, strict=True)):
         written(raw, f"f{number}.fits", "flat", exposure_s, frame(level, exposure_s))
-    written(raw, "s.fits", "object", 60.0, frame(sky, 60.0))
+    written(raw, "s.fits", "object", exposure_s, frame(sky, exposure_s))
     recipe = folder / "night.toml"
-    recipe.write_text(f'[steps]\nbias = "always"\ncosmic_rays = "none"\n[flat]\nmethod = "{method}"\n')
+    recipe.write_text(f'[steps]\nbias = "{bias}"\ncosmic_rays = "none"\n[flat]\nmethod = "{method}"\n')
     made = zeroframe.night(raw, folder / "out", recipe=recipe, report=False)
     assert made.is_good, [each.sentence for each in made.findings]
     with fits.open(folder / "out" / "s.fits") as hdus:
@@ -70,3 +72,34 @@ def test_flats_that_are_alike_say_nothing(tmp_path):
     assert "DARKPART" not in header
     assert "ZEROPART" not in header
     assert found == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("biases", "darks", "bias", "exposure_s"),
+    [
+        (2, 3, "always", 60.0),
+        (3, 6, "always", 15.0),
+        (10, 4, "always", 60.0),
+        (3, 0, "always", 30.0),
+        (3, 3, "auto", 60.0),
+    ],
+)
+def test_the_errors_of_dark_and_flat_are_those_of_what_was_subtracted_too(tmp_path, biases, darks, bias, exposure_s):
+    """The truth is a constant: pixels have no pattern but their response."""
+    levels, exposures = (300.0, 310.0, 290.0, 300.0), (20.0 if bias == "always" else 60.0,) * 4
+    how = {"biases": biases, "darks": darks, "seed": biases + darks, "bias": bias, "exposure_s": exposure_s}
+    found, header = chi_square(tmp_path, levels, exposures, 400.0, **how)
+    assert found == pytest.approx(1.0, abs=0.05)
+    subtracted = [card for card in ("ZEROCOR", "DARKCOR") if card in header]
+    assert header["UNCERTIN"].split() == subtracted
+    assert header["GAINMEAS"] == pytest.approx(GAIN, rel=0.03)  # the noise of dark current is none of the lamp's
+    assert len(subtracted) == (2 if darks and bias == "always" else 1)
+    random = np.random.default_rng(biases + darks)
+    response = 1.0 + 0.02 * random.standard_normal(SHAPE)
+    truths = {"combined_dark_60s.fits": 30.0, "combined_flat_V.fits": response / response.mean()}
+    for name, truth in truths.items() if darks else [*truths.items()][1:]:
+        with fits.open(tmp_path / "out" / name) as hdus:
+            error = hdus[0].data.astype(np.float64) - truth
+            pulls = (error - error.mean()) / hdus["UNCERT"].data
+            assert ("UNCERTIN" in hdus[0].header) == ("ZEROCOR" in hdus[0].header or "DARKCOR" in hdus[0].header)
+        assert np.mean(np.square(pulls)) == pytest.approx(1.0, abs=0.05), name

@@ -323,6 +323,13 @@ def test_scaling_up_and_scaling_a_bias_are_said():
     subtract_dark(own, peer("subtract_bias", dark, frame(1, 1)), **EXPOSURES)
 
 
+def test_a_bias_subtracted_twice_is_said_by_a_warning_that_names_itself_an_assumption():
+    bias = frame(100, 1)
+    with pytest.warns(AssumptionWarning, match="subtracted already") as said:
+        subtract_bias(subtract_bias(frame(500, 5), bias), bias)
+    assert "Assumption" in said[0].category.__name__
+
+
 def test_exposures_that_differ_are_said():
     with pytest.warns(AssumptionWarning, match="exposed 30 s and the dark 60 s"):
         subtract_dark(frame(500, 5), frame(90, 5), data_exposure=30 * u.s, dark_exposure=60 * u.s)

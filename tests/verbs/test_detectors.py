@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from astropy.io import fits
 
 import zeroframe
-from zeroframe.errors import UnsupportedError, UsageError
+from workbench import command
+from zeroframe.errors import ArgumentError, AssumptionWarning, UnsupportedError, UsageError
 from zeroframe.run.verify import verify_folder
 from zeroframe.simulate import SIMULATED_MOSAICS, simulate_biases
 
@@ -121,3 +123,32 @@ def test_raw_files_of_several_amplifiers_are_not_combined(chips, tmp_path):
     np.testing.assert_allclose(
         fits.getdata(tmp_path / "c.fits"), np.mean([fits.getdata(each, 1) for each in chips.iterdir()], axis=0), atol=6
     )
+
+
+def test_an_overscan_that_is_not_given_is_asked_for_by_what_the_frame_is(tmp_path):
+    for name in ("quad-mef", "two-amp-spectrograph"):
+        simulate_biases(SIMULATED_MOSAICS[name].resized((64, 128)), tmp_path / name, frames=1)
+    quad, two = (next((tmp_path / name).iterdir()) for name in ("quad-mef", "two-amp-spectrograph"))
+    for done in (zeroframe.read_ccd(quad, "adu"), zeroframe.read_ccd(two, "adu", amplifiers=True)):
+        with pytest.raises(ArgumentError, match="was subtracted already"):
+            zeroframe.subtract_overscan(done)
+    raw = zeroframe.read_ccd(two, "adu")
+    with pytest.raises(ArgumentError, match="amplifiers=True"):
+        zeroframe.subtract_overscan(raw)
+    with pytest.warns(AssumptionWarning, match="one overscan is subtracted from the whole image"):
+        zeroframe.subtract_overscan(raw, overscan=raw[:, 128:160])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        half = raw[:, :160]  # what one amplifier read
+        zeroframe.subtract_overscan(half, overscan=half[:, 128:])
+    with pytest.raises(UnsupportedError, match="holds no image in extension 0, but 4 elsewhere"):
+        zeroframe.read_ccd(quad, "adu", ext=0)
+
+
+def test_explain_says_the_detectors_of_a_raw_file_and_their_amplifiers(chips):
+    run = command("explain", min(chips.iterdir()))
+    assert run.code == 0
+    for chip in ("chip1", "chip2", "chip3", "chip4"):
+        assert f"detector {chip}: 2 amplifiers, by the header" in run.out
+    assert "amplifier 3B: gain 1.55 e-/ADU, read noise 5.5 e-" in run.out
+    assert "\nchip: " not in run.out

@@ -175,6 +175,11 @@ class Screen:
             self.width = None
         self._err = Console(stderr=True)
 
+    def left_out(self, problems: Iterable[Exception]) -> None:
+        """Name what was not looked at, one line each."""
+        for problem in problems:
+            self.line(str(problem), "left out", "yellow")
+
     def line(self, text: str, label: str = "", style: str = "") -> None:
         """Print one line, with a label in colour before it; on a screen folded between words."""
         before = f"{harmless(label)}: " if label else ""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_text
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zeroframe.cli.options import INCOMPLETE, OK, Workers, path_or_url
+from zeroframe.cli.documents import document_of, print_json
+from zeroframe.cli.options import INCOMPLETE, OK, Json, Workers, path_or_url
 from zeroframe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,26 +33,29 @@ _COLUMNS = ("kind", "exposure", "filter", "temperature", "size", "binning", "nig
 
 
 @library_app.command("add", epilog="For example: zeroframe library add OUT library")
-def add(out: _Out, folder: _Library, workers: Workers = None) -> int:
+def add(out: _Out, folder: _Library, workers: Workers = None, json: Json = False) -> int:
     """Copy the combined frames of a folder of results into a library."""
     from zeroframe.cli.console import Screen, plural
     from zeroframe.run.library import add_to_library
 
     added = add_to_library(out, folder, workers=workers)
-    screen = Screen()
+    screen = Screen(sys.stderr if json else None)
     for name in added.new:
         screen.line(name, "added", "green")
     if added.known:
         screen.line(plural(len(added.known), "file"), "there already", "cyan")
     for said in added.left_out:
         screen.line(said, "left alone", "yellow")
+    if json:
+        new, known, left_out = map(list, (added.new, added.known, added.left_out))
+        print_json(document_of("library add", OK, added=new, known=known, left_out=left_out))
     return OK
 
 
 @library_app.command("ls", epilog="For example: zeroframe library ls library")
 def list_library(
     folder: _Library,
-    json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON, and nothing else.")] = False,
+    json: Json = False,
 ) -> int:
     """Show what a library holds, by its index."""
     from zeroframe.cli.console import Screen
@@ -61,7 +64,7 @@ def list_library(
 
     library = read_library(folder)
     if json:
-        sys.stdout.write(json_text.dumps([asdict(each) for each in library.entries], indent=1) + "\n")
+        print_json(document_of("library ls", OK, entries=[asdict(each) for each in library.entries]))
         return OK
     Screen().listing(Listing(_COLUMNS, tuple(_row(each) for each in library.entries), ()))
     return OK
@@ -76,7 +79,7 @@ def _row(entry: LibraryEntry) -> tuple[str | float | None, ...]:
 
 
 @library_app.command("verify", epilog="For example: zeroframe library verify library")
-def verify(folder: _Library) -> int:
+def verify(folder: _Library, json: Json = False) -> int:
     """Say which files of a library are missing, have been altered, or do not stand in its index."""
     from zeroframe.cli.console import Screen, plural
     from zeroframe.planning.library import read_library
@@ -84,18 +87,24 @@ def verify(folder: _Library) -> int:
 
     library = read_library(folder)
     problems = verify_library(library)
-    screen = Screen()
+    screen, code = Screen(sys.stderr if json else None), INCOMPLETE if problems else OK
     for problem in problems:
         screen.line(problem, "wrong", "red")
     if not problems:
         screen.line(f"{plural(len(library.entries), 'file')} as when they were added.", "verified", "green")
-    return INCOMPLETE if problems else OK
+    if json:
+        print_json(document_of("library verify", code, files=len(library.entries), problems=list(problems)))
+    return code
 
 
-def prepare_library(recipe: NightRecipe, *, by_night: bool) -> None:
-    """See to it that results can be added to the library that a recipe names; one that is not there is made, empty."""
-    from zeroframe.fits.store.names import as_path
-    from zeroframe.run.library import begin_library
+def prepare_library(recipe: NightRecipe, raw: Path, out: Path, *, by_night: bool, dry_run: bool) -> NightRecipe:
+    """See to it that results can be added to the library that a recipe names; one that is not there is made, empty.
+
+    Return the recipe: in a dry run, which makes none, without a library that is not there.
+    """
+    from zeroframe.fits.store.names import as_path, is_there
+    from zeroframe.planning.library import INDEX_NAME
+    from zeroframe.run.library import begin_library, check_library_folder
 
     if recipe.calibrations.library is None:
         raise UsageError("--library-add: no library is named; give --library DIR")
@@ -104,7 +113,13 @@ def prepare_library(recipe: NightRecipe, *, by_night: bool) -> None:
             "--library-add is of one night; with --by-night nights lend each other what they need, and each folder of "
             "results can be added with zeroframe library add"
         )
-    begin_library(as_path(recipe.calibrations.library))
+    folder = as_path(recipe.calibrations.library)
+    check_library_folder(folder, raw, out)
+    if not dry_run:
+        begin_library(folder)
+    elif not is_there(folder / INDEX_NAME):
+        return replace(recipe, calibrations=replace(recipe.calibrations, library=None))
+    return recipe
 
 
 def add_results(out: Path, recipe: NightRecipe, code: int, means: NightResources) -> int:

@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from zeroframe.headers.survey import RawFrame
+
 
 __all__ = ["app", "main"]
 
@@ -195,7 +197,8 @@ def _refused(call: Call, what: str, code: int, **more: str) -> int:
 def _command_of(call: Call) -> str:
     """Return the name of the command, known before its options are read."""
     names = {each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands}
-    return call.command or next((word for word in call.arguments if word in names), "zeroframe")
+    name = call.command or next((word for word in call.arguments if word in names), "zeroframe")
+    return f"library {name}" if call.arguments[:1] == ["library"] else name
 
 
 def _unforeseen(error: Exception, call: Call) -> int:
@@ -385,7 +388,7 @@ def inspect(
     from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
     from zeroframe.headers.words import words_guessed
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
-    from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
+    from zeroframe.inspection.amplifiers import by_detector, look_at_detectors
     from zeroframe.inspection.writing import write_amplifiers
     from zeroframe.memory import default_limit_bytes
 
@@ -399,15 +402,20 @@ def inspect(
     found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
     several = by_detector(found)
     if several:
-        seen = [look_at_amplifiers(members, limit or default_limit_bytes()) for members in several]
+        pairs, refused = look_at_detectors(several, limit or default_limit_bytes())
+        seen, items = [each for each, _ in pairs], [item for _, item in pairs]
         for each in seen:
             screen.amplifiers(each)
+        screen.left_out(refused)
+        _say_not_looked_at(found, several)
+        if plot is not None:
+            write_plot(seen, plot, overwrite=overwrite, inputs=inputs)
+            screen.line(str(plot), "plot", "cyan")
         if write is not None:
-            items = [members[0] for members in several]
             profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
             screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
         if json:
-            print_json(amplifiers_document(seen, [] if write is None else [write]))
+            print_json(amplifiers_document(seen, targets))
         return OK
     result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
@@ -424,6 +432,15 @@ def inspect(
     if json:
         print_json(inspect_document(result, targets))
     return OK
+
+
+def _say_not_looked_at(found: Sequence[RawFrame], several: Sequence[Sequence[RawFrame]]) -> None:
+    """Name the frames beside those of several amplifiers, so that nobody takes them for inspected."""
+    looked_at = {id(item) for members in several for item in members}
+    for item in found:
+        if id(item) not in looked_at:
+            why = "is not one of several amplifiers; look at it in a folder without them"
+            say(f"note: {item.path}: not looked at: {item.problem.reason if item.problem else why}")
 
 
 def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:

@@ -213,7 +213,7 @@ def _command(job: str) -> Callable[..., int]:
         )
         wanted = _recipe_of(job, recipe, said)
         if library_add:
-            prepare_library(wanted, by_night=by_night)
+            wanted = prepare_library(wanted, raw, out, by_night=by_night, dry_run=dry_run)
         code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
         return max(code, add_results(out, wanted, code, means)) if library_add and not dry_run else code
 

@@ -168,7 +168,11 @@ class FrameFile:
             )
         layout = found[0].layout if found else None
         if layout is None:
-            raise UnsupportedError(self.path, f"holds no image ({self._contents(self.hdus)})", "leave it out")
+            images = self.images
+            if not images:
+                raise UnsupportedError(self.path, f"holds no image ({self._contents(self.hdus)})", "leave it out")
+            what = f"holds no image in extension {ext!r}, but {len(images)} elsewhere ({self._contents(images)})"
+            raise UnsupportedError(self.path, what, f"choose another extension, as {images[0].index}")
         if len(layout.shape_yx) > 2:
             raise UnsupportedError(self.path, _cube_words(layout.shape_yx), _HOW_TO_SPLIT)
         return found[0]

@@ -21,6 +21,8 @@ __all__ = ["grow_full", "mask_bleeding"]
 #: Level and noise of the sky are those of about so many rows.
 _SKY_ROWS = 64
 _PIXEL_LIMIT = 0.05
+#: A region of full pixels that is so many times as long as it is wide has bled that way.
+_LONG_AND_THIN = 3.0
 
 
 def mask_bleeding(
@@ -49,7 +51,7 @@ def mask_bleeding(
     Notes
     -----
     Charge bleeds along the columns of a chip. Where the regions of a frame are longer along rows, as in a frame that
-    was turned, it is looked for along rows.
+    was turned, it is looked for along rows; and so for any one region that is three times as long that way as wide.
     """
     if not 0 < full <= _PIXEL_LIMIT * mask.size:
         return 0
@@ -68,7 +70,14 @@ def mask_bleeding(
     axis = 0 if longer[longer > 0].sum() >= -longer[longer < 0].sum() else 1
     level, noise = _sky(pixels, mask)
     sky = (level, noise, 1.0 / (gain_e_per_adu or 1.0))
-    return follow_trails(pixels, mask, places, ends, axis, sky, (bit, bleed))
+    # one that is much longer the other way has run that way, as from the register into the rows
+    across = spans[:, 1 - axis] + 1 >= _LONG_AND_THIN * (spans[:, axis] + 1)
+    which = np.repeat(across, ends - firsts)
+    sizes = ends - firsts
+    return sum(
+        follow_trails(pixels, mask, places[which == turned], np.cumsum(sizes[across == turned]), way, sky, (bit, bleed))
+        for turned, way in ((False, axis), (True, 1 - axis))
+    )
 
 
 def _sky(pixels: NDArray[Any], mask: NDArray[np.uint8]) -> tuple[float, float]:

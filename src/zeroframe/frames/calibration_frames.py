@@ -23,6 +23,7 @@ __all__ = [
     "FLAT_LEVEL_CARD",
     "NO_CALIBRATION",
     "NO_MASK",
+    "WHOLE_CARD",
     "Divisor",
     "brightest_hundredth",
     "divisor_of",
@@ -30,6 +31,7 @@ __all__ = [
     "level_of_flat",
     "share_card",
     "share_in_flat",
+    "with_errors",
 ]
 
 #: A plane that is not there, and a mask, as kernels know them.
@@ -37,7 +39,11 @@ NO_CALIBRATION = np.empty((0, 0), np.float32)
 NO_MASK = np.empty((0, 0), np.bool_)
 #: What a flat says that was divided by its level: what that was.
 FLAT_LEVEL_CARD = "FLATLEVL"
+#: What a combined frame says of its standard deviations: cards of those subtracted whose errors are in them, too.
+WHOLE_CARD = "UNCERTIN"
 
+#: Rows that are worked on at once, in float64.
+_ROWS = 64
 #: The level of a flat is first guessed on about so many pixels.
 _GUESS_PIXELS = 1e5
 #: Hot pixels stand this many times above the value that a hundredth of all exceeds.
@@ -112,11 +118,14 @@ class Divisor:
         Where the flat cannot be used, its level, without error: the pixel stays as it is.
     unusable : ndarray of bool, or None
         Where that is, and where the flat is too dim to be believed; None where it is nowhere.
+    dim_pixels : int
+        How many are too dim.
     """
 
     data: NDArray[Any]
     sigma: NDArray[Any]
     unusable: NDArray[np.bool_] | None
+    dim_pixels: int = 0
 
 
 def divisor_of(
@@ -183,10 +192,11 @@ def divisor_of(
                 sigma = empty(sigma.shape, sigma.dtype)
                 sigma[...] = given
             sigma[unusable] = 0.0
-    if dim is not None and bool(dim.any()):
+    dim_pixels = 0 if dim is None else int(np.count_nonzero(dim))
+    if dim is not None and dim_pixels:
         unusable |= dim
         spoilt = True
-    return Divisor(data, sigma, unusable if spoilt else None)
+    return Divisor(data, sigma, unusable if spoilt else None, dim_pixels)
 
 
 def share_card(step_card: str) -> str:
@@ -225,6 +235,32 @@ def share_in_flat(level: float | None, scale: float | None, within: Sequence[flo
     # as they are read again from a header
     scales = [1.0 if each is None else float(f"{each:.6g}") for each in (scale, *within)]
     return (scales[0] - sum(scales[1:])) / float(f"{level:.8g}")
+
+
+def with_errors(sigma: NDArray[Any], parts: Sequence[tuple[NDArray[Any], float]]) -> NDArray[Any]:
+    """Return standard deviations with those of other frames among them.
+
+    Parameters
+    ----------
+    sigma : ndarray of float, shape (ny, nx)
+        They stay.
+    parts : sequence of (ndarray, float)
+        Standard deviations of the same shape, and by what their squares count; below zero for what another part has
+        of them already.
+
+    Examples
+    --------
+    >>> with_errors(np.array([[3.0]]), [(np.array([[2.0]]), 4.0)])
+    array([[5.]])
+    """
+    out = np.empty_like(sigma)
+    for start in range(0, len(sigma), _ROWS):
+        rows = slice(start, start + _ROWS)
+        variance = np.square(sigma[rows], dtype=np.float64)
+        for other, share in parts:
+            variance += share * np.square(other[rows], dtype=np.float64)
+        out[rows] = np.sqrt(np.maximum(variance, 0.0, out=variance), out=variance)
+    return out
 
 
 def error_factor(cards: Mapping[str, Any]) -> float:

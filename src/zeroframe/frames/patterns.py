@@ -105,7 +105,11 @@ def measure_place(before: RowSample, operations: Sequence[Operation]) -> dict[st
 
 @np.errstate(all="ignore")
 def measure_left(
-    before: RowSample, pixels: NDArray[Any], operations: Sequence[Operation], factor: float = 1.0
+    before: RowSample,
+    pixels: NDArray[Any],
+    operations: Sequence[Operation],
+    factor: float = 1.0,
+    unlit: NDArray[np.bool_] | None = None,
 ) -> dict[str, float]:
     """Say what of the patterns of dark and flat is left in a frame of the sky.
 
@@ -119,6 +123,8 @@ def measure_left(
         What was taken out.
     factor : float
         What the calibrated frame was multiplied by.
+    unlit : ndarray of bool, optional
+        Pixels that take no part: their flat has too little light.
 
     Returns
     -------
@@ -131,6 +137,8 @@ def measure_left(
     if len(rows) < 4 or pixels.shape[1] < 16:
         return {}
     sample = pixels[rows]
+    if unlit is not None:
+        sample[unlit[rows]] = np.nan
     valid = sample[np.isfinite(sample)]
     if not valid.size:
         return {}
@@ -166,7 +174,7 @@ def _flat_left(
     flat: Operation,
     rows: NDArray[np.intp],
 ) -> dict[str, float]:
-    plane = flat.plane[rows]
+    plane = np.where(np.isfinite(sample), flat.plane[rows], np.nan)
     usual = float(median_of_valid(plane[np.isfinite(plane)])) if np.isfinite(plane).any() else float("nan")
     if not (usual > 0 and level > 0):
         return {}

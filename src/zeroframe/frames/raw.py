@@ -72,6 +72,8 @@ class FrameOutcome:
         Of the calibrated file.
     stamp : str
         Of the calibrated file where it is in a store; see `zeroframe.run.record.OutputMark`.
+    remark : str
+        What was doubtful of the frame when it was made; of one that is skipped, as run.json has it.
     """
 
     source: Path
@@ -88,6 +90,7 @@ class FrameOutcome:
     key: str = ""
     crc32: int = 0
     stamp: str = ""
+    remark: str = ""
 
     @property
     def is_there(self) -> bool:

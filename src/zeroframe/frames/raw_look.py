@@ -353,6 +353,10 @@ def raw_remarks(cards: Mapping[str, Any], pixels: int) -> tuple[str, ...]:
         what = "which hold one value throughout and do not count"
         said.append(f"never read: {where}, {share:.3g} % of its pixels, {what}")
     if cards.get("SATSAID"):
-        end = f"by its pixels it is saturated from {cards.get('SATADU', np.nan):.7g} ADU on, which counts"
+        limit = cards.get("SATADU")
+        if limit is None:
+            end = "its pixels go beyond that and show no saturation: none is masked"
+        else:
+            end = f"by its pixels it is saturated from {limit:.7g} ADU on, which counts"
         said.append(f"{cards['SATSAID']} in its header, but {end}")
     return tuple(said)

@@ -87,6 +87,7 @@ def operate(
             model = noise if number == 1 else NO_NOISE
             model = model._replace(bias_share=one.share, dark_share=two.share, flat_share=over.share)
             model = model._replace(bias_in_flat=one.share_in_flat, dark_in_flat=two.share_in_flat)
+            model = model._replace(bias_in_dark=two.holds_before, flat_is_whole=over.is_whole)
             sigmas = one.sigma, two.sigma, over.sigma
         planes = one.plane, two.plane, over.plane
         not_finite = calibrate_image(pixels, known, planes, sigmas, pedestal, factors, model, pixels, sigma, window)

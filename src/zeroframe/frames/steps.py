@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from zeroframe.errors import CameraError
-from zeroframe.frames.calibration_frames import error_factor
+from zeroframe.frames.calibration_frames import WHOLE_CARD, error_factor
 from zeroframe.frames.regions import Region, assembled_shape
 from zeroframe.headers.kinds import Kind, calibration_kind
 
@@ -292,6 +292,8 @@ class Calibrations:
         One for each amplifier.
     remarks : tuple of str
         What could not be done, and why.
+    unlit_pixels : int
+        How many pixels are masked because the flat has too little light there.
     """
 
     operations: tuple[Operation, ...]
@@ -301,6 +303,7 @@ class Calibrations:
     read_noise_adu: float | None
     electronics: tuple[Electronics, ...]
     remarks: tuple[str, ...]
+    unlit_pixels: int = 0
 
     @property
     def makes_noise(self) -> bool:
@@ -343,12 +346,15 @@ class CalibrationFrame:
         Where there is nothing.
     cards : mapping
         What its header says.
+    dim_pixels : int
+        Of a flat to divide by, how many are masked because they have too little light.
     """
 
     data: NDArray[Any]
     sigma: NDArray[Any]
     mask: NDArray[np.bool_] | None
     cards: Mapping[str, Any]
+    dim_pixels: int = 0
 
     def number(self, word: str) -> float | None:
         """Return what a card says, where it is a number."""
@@ -358,6 +364,10 @@ class CalibrationFrame:
     def sigma_factor(self) -> float:
         """What its standard deviations are multiplied by to be those of its error."""
         return error_factor(self.cards)
+
+    def holds_error_of(self, card: str) -> bool:
+        """Whether its standard deviations have the error of what its header names by this card, such as ZEROCOR."""
+        return card in str(self.cards.get(WHOLE_CARD, "")).split()
 
     @property
     def byte_count(self) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from zeroframe.headers.geometry import FoundDetector
+
 __all__ = ["Divided", "dividing_cards", "explain_header", "explain_raw", "unknown_cards"]
 
 _MOST_UNKNOWN = 12
@@ -128,13 +130,29 @@ def explain_raw(path: Path, words: Words = NO_WORDS) -> list[str]:
     """
     from zeroframe.headers.survey import survey
 
-    item = survey([path], words=words)[0]
+    items = survey([path], words=words)
+    item = items[0]
     if item.frame is None:
         raise item.problem or ValueError(path)
     lines = explain_header(item.frame.cards, path.name, folders=path.absolute().parent.parts[-1:], words=words)
+    if len(items) > 1:  # the header is that of the first of them
+        lines = [line for line in lines if not line.startswith("chip: ")]
+    lines += [line for each in items if each.found is not None for line in _amplifiers_of(each.found)]
     if item.problem is not None:
         lines.append(f"cannot be used: {item.problem.reason}")
     return lines
+
+
+def _amplifiers_of(found: FoundDetector) -> Iterator[str]:
+    """Yield the amplifiers of a detector, with the figures that the header gives."""
+    amplifiers = found.detector.amplifiers
+    whose = f"detector {found.name}: " if found.name else ""
+    several = "amplifier" if len(amplifiers) == 1 else "amplifiers"
+    yield f"{whose}{len(amplifiers)} {several}, by the header ({found.convention})"
+    for each in amplifiers:
+        gain = "no gain" if each.gain_e_per_adu is None else f"gain {each.gain_e_per_adu:.10g} e-/ADU"
+        noise = "no read noise" if each.read_noise_e is None else f"read noise {each.read_noise_e:.10g} e-"
+        yield f"  amplifier {each.name}: {gain}, {noise}"
 
 
 def unknown_cards(cards: Mapping[str, object], words: Words = NO_WORDS) -> list[str]:

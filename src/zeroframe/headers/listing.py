@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError, NotFitsError, UsageError, nearest_name
+from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, as_path
 from zeroframe.headers.card_reader import FormComments
 from zeroframe.headers.columns import HeaderColumns
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
+from zeroframe.headers.geometry import detectors_in
 from zeroframe.headers.query import parse_where
 from zeroframe.headers.reading import header_cards, header_values, is_named_as_fits, list_files, read_headers
 from zeroframe.headers.survey import KEY_CARD, tree_files
@@ -23,13 +25,17 @@ from zeroframe.workers import map_threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zeroframe.fits import FrameFile
     from zeroframe.fits.cards import Cards, CardValue
+    from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.query import Condition
 
 __all__ = ["LISTED_COLUMNS", "Listing", "list_frames"]
 
 #: The columns that are ours. Any other name is a card; so is one of these in capitals, as ``FILTER``.
 LISTED_COLUMNS = ("file", "kind", "exposure", "filter", "size", "object", "date", "uncertain")
+#: Ours, too, and shown when it is asked for.
+_MORE_COLUMNS = ("detectors",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,9 @@ def list_frames(
         The folder, or its URL, of which folders within are not entered.
     columns : sequence of str, optional
         Our own columns, which are the default: ``file``, ``kind`` (bias, dark, flat, science, ...), ``exposure`` in
-        seconds, ``filter``, ``size`` in pixels (x x y), ``object``, ``date`` and ``uncertain``, which says what was
-        guessed or could not be used. Any other name is a card; in capitals, so are these (``FILTER``).
+        seconds, ``filter``, ``size`` in pixels (x x y; of a file of several images that of each detector, assembled),
+        ``object``, ``date`` and ``uncertain``, which says what was guessed or could not be used. ``detectors`` names
+        those of a file of several. Any other name is a card; in capitals, so are these (``FILTER``).
     where : str, optional
         Conditions on either, as ``'kind=bias exptime>0'``; see `zeroframe.headers.query.parse_where`.
     recurse : bool, optional
@@ -254,6 +261,8 @@ class _Frame:
     def value(self, name: str) -> CardValue:
         if name == "file":
             return self._read.name(self._row)
+        if name == "detectors":
+            return ", ".join(each.name for each in self._detectors if each.name) or None
         if name not in LISTED_COLUMNS:
             return self._card(name)
         facts = self._facts
@@ -267,11 +276,34 @@ class _Frame:
             "uncertain": self._uncertain,
         }[name]()
 
+    @cached_property
+    def _whole(self) -> FrameFile | None:
+        """The file as scanned, where its first header is of no image; None where it is, which is nearly always."""
+        return None if self._card("naxis") else scan(as_path(self._headers.paths[self._row]))
+
+    @cached_property
+    def _images(self) -> tuple[FoundDetector, ...] | FrameError:
+        whole = self._whole
+        return () if whole is None else attempt(whole.path, detectors_in, whole)
+
+    @property
+    def _detectors(self) -> tuple[FoundDetector, ...]:
+        found = self._images
+        return () if isinstance(found, FrameError) else found
+
     def _size(self) -> str | None:
+        found = self._detectors
+        if found:
+            amplifiers = max(len(each.detector.amplifiers) for each in found)
+            of = "" if amplifiers == 1 else f" of {amplifiers} amplifiers"
+            return _size_of(found[0]) + of if len(found) == 1 else f"{len(found)} detectors, {_size_of(found[0])}{of}"
         axes = self._card("naxis")
-        if not isinstance(axes, int) or axes < 1:
+        if isinstance(axes, int) and axes > 0:
+            sizes = [self._card(f"naxis{axis}") for axis in range(1, axes + 1)]
+        elif self._whole is not None and len(self._whole.images) == 1 and self._whole.images[0].layout is not None:
+            sizes = list(self._whole.images[0].layout.shape_yx[::-1])
+        else:
             return None
-        sizes = [self._card(f"naxis{axis}") for axis in range(1, axes + 1)]
         while len(sizes) > 2 and sizes[-1] == 1:
             sizes.pop()
         return " x ".join(map(str, sizes))
@@ -283,6 +315,11 @@ class _Frame:
             said.insert(0, facts.kind_reason)
         elif not facts.kind_certain:
             said.insert(0, f"the kind is from {facts.kind_reason}")
+        said += (
+            [f"cannot be used by its headers alone: {self._images.reason}"]
+            if isinstance(self._images, FrameError)
+            else []
+        )
         said += [f"done already: {', '.join(kind for kind, _ in facts.done)}"] if facts.done else []
         if KEY_CARD in self._cards:
             said.append("not a raw frame: zeroframe has made it")
@@ -291,8 +328,15 @@ class _Frame:
         return "; ".join(said) or None
 
 
+def _size_of(found: FoundDetector) -> str:
+    """Return the size of a detector, x x y, as it is when its amplifiers are put together."""
+    data = [each.place or each.trim for each in found.detector.amplifiers]
+    ends = [[max(section.ranges[axis].ends()) for section in data if section is not None] for axis in (0, 1)]
+    return " x ".join(str(max(each)) for each in ends if each)
+
+
 def _refuse_unknown(name: str, headers: HeaderColumns) -> None:
-    if not len(headers) or name in LISTED_COLUMNS or headers.has(name):
+    if not len(headers) or name in {*LISTED_COLUMNS, *_MORE_COLUMNS} or headers.has(name):
         return
-    known = [*LISTED_COLUMNS, *headers.keywords]
+    known = [*LISTED_COLUMNS, *_MORE_COLUMNS, *headers.keywords]
     raise UsageError(f"{name!r} is neither a card of these headers nor a column of ours{nearest_name(name, known)}")

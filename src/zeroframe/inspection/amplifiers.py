@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import AssumptionWarning, FrameError, NoFramesError
+from zeroframe.errors import AssumptionWarning, FrameError, NoFramesError, ZeroframeError
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.geometry import with_data
 from zeroframe.headers.kinds import Kind
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.samples import FrameSample
     from zeroframe.inspection.sources import Source
 
-__all__ = ["LookedAt", "amplifier_box", "by_detector", "found_in_pixels", "look_at_amplifiers"]
+__all__ = ["LookedAt", "amplifier_box", "by_detector", "found_in_pixels", "look_at_amplifiers", "look_at_detectors"]
 
 #: By this fraction a stated read noise may differ from the one that is measured without being spoken of.
 _NOISE_DIFFERS = 0.1
@@ -212,7 +212,10 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
     if found is None or first.shape_yx is None:
         raise NoFramesError(f"{first.path}: holds no word of several amplifiers")
     shape = (first.shape_yx[0], first.shape_yx[1])
-    sources = choose_sources([source for source in map(source_of, items) if source is not None])
+    usable = [source for source in map(source_of, items) if source is not None]
+    if not usable:
+        raise NoFramesError(f"{first.path}: no bias, dark, flat or science frame of its detector")
+    sources = choose_sources(usable)
     boxes = _boxes(found, shape)
     if len(found.extensions) < len(boxes):
         boxes = _moved_to_seams(boxes, sources)
@@ -230,6 +233,42 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
         raise NoFramesError(f"{first.path}: no frame of its detector can be read")
     inspections = tuple(judge_samples(kept, None) for kept in samples)
     return _decided(found, boxes, inspections)
+
+
+def look_at_detectors(
+    groups: Sequence[Sequence[RawFrame]], limit_bytes: int
+) -> tuple[list[tuple[LookedAt, RawFrame]], list[ZeroframeError]]:
+    """Look at the amplifiers of several detectors, each by itself.
+
+    Parameters
+    ----------
+    groups : sequence of sequence of RawFrame
+        As :func:`by_detector` returns them; at least one.
+    limit_bytes : int
+        Memory that may be used.
+
+    Returns
+    -------
+    seen : list of (LookedAt, RawFrame)
+        What was found, and a frame of that detector.
+    refused : list of ZeroframeError
+        Why others were left out: focus frames that are binned or windowed, say.
+
+    Raises
+    ------
+    NoFramesError, FrameError
+        When none of them can be looked at.
+    """
+    seen: list[tuple[LookedAt, RawFrame]] = []
+    refused: list[ZeroframeError] = []
+    for members in groups:
+        try:
+            seen.append((look_at_amplifiers(members, limit_bytes), members[0]))
+        except (FrameError, NoFramesError) as error:
+            refused.append(error)
+    if not seen:
+        raise refused[0]
+    return seen, refused
 
 
 def _boxes(found: FoundDetector, shape_yx: tuple[int, int]) -> tuple[Section, ...]:

@@ -8,37 +8,63 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from collections.abc import Sequence
 
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.inspection.result import OverscanInspection, StripFinding
 
-__all__ = ["draw_inspection"]
+__all__ = ["draw_amplifiers", "draw_inspection"]
 
 #: Okabe and Ito (2008): colours that people who do not see all colours can tell apart.
 _COLOURS = {"bias": "#0072B2", "flat": "#D55E00", "science": "#009E73", "dark": "#555555"}
 _MARKERS = {"bias": "o", "flat": "s", "science": "^", "dark": "D"}
 _PLURAL = {"bias": "biases", "dark": "dark", "flat": "flats", "science": "science"}
+#: Inches that a title takes, and the panels of a strip.
+_TITLE_IN, _ROW_IN = 1.0, 4.2
 _GREEN, _GREY, _IMAGE = "#009E73", "#888888", "#F5E9C8"
+
+
+def draw_amplifiers(seen: Sequence[LookedAt]) -> Figure:
+    """Draw the inspection of each amplifier of each detector, one below the other; columns are those it read."""
+    from matplotlib.figure import Figure
+
+    parts = [
+        (f"{each.found.name} " if each.found.name else "", amplifier.name, box, one)
+        for each in seen
+        for amplifier, box, one in zip(each.found.detector.amplifiers, each.boxes, each.inspections, strict=True)
+    ]
+    heights = [_TITLE_IN + _ROW_IN * max(len(one.strips), 1) for *_, one in parts]
+    fig = Figure(figsize=(12.0, sum(heights)), layout="constrained")
+    pieces = fig.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for piece, (detector, name, box, one) in zip(pieces, parts, strict=True):
+        whose = f"{detector}amplifier {name}, counted from 1 in {box} of the file"
+        _draw_within(piece, one, f"{whose}: {one.verdict}")
+    return fig
 
 
 def draw_inspection(result: OverscanInspection, fig: Figure | None = None) -> Figure:
     """Draw an inspection; see `OverscanInspection.plot`."""
-    rows = max(len(result.strips), 1)
     if fig is None:
         from matplotlib.figure import Figure
 
-        fig = Figure(figsize=(12.0, 1.0 + 4.2 * rows), layout="constrained")
-    verdict = result.verdict[0].upper() + result.verdict[1:]
-    fig.suptitle(fill(verdict, 105), fontsize=12, fontweight="bold", x=0.01, ha="left")
+        fig = Figure(figsize=(12.0, _TITLE_IN + _ROW_IN * max(len(result.strips), 1)), layout="constrained")
+    _draw_within(fig, result, result.verdict[0].upper() + result.verdict[1:])
+    return fig
+
+
+def _draw_within(fig: Figure | SubFigure, result: OverscanInspection, title: str) -> None:
+    """Draw what a verdict rests on."""
+    fig.suptitle(fill(title, 105), fontsize=12, fontweight="bold", x=0.01, ha="left")
     if not result.strips:
         _draw_sides(result, fig)
-        return fig
-    axes = fig.subplots(rows, 2, squeeze=False, width_ratios=(2.2, 1.0))
+        return
+    axes = fig.subplots(len(result.strips), 2, squeeze=False, width_ratios=(2.2, 1.0))
     for strip, (left, right) in zip(result.strips, axes, strict=True):
         _draw_profile(left, strip, result)
         _draw_tracking(right, strip)
-    return fig
 
 
 def _draw_profile(ax: Axes, strip: StripFinding, result: OverscanInspection) -> None:
@@ -141,7 +167,7 @@ def _draw_tracking(ax: Axes, strip: StripFinding) -> None:
     ax.legend(fontsize=7, loc="upper left", framealpha=0.9)
 
 
-def _draw_sides(result: OverscanInspection, fig: Figure) -> None:
+def _draw_sides(result: OverscanInspection, fig: Figure | SubFigure) -> None:
     """Draw the outer columns of the four sides, where no strip was found."""
     axes = fig.subplots(1, 4)
     for ax, (side, profiles) in zip(axes, result.sides.items(), strict=True):

@@ -14,6 +14,8 @@ from zeroframe.fits.inputs import NO_INPUTS, Inputs
 from zeroframe.headers.cameras import Camera, camera_to_toml
 from zeroframe.headers.own_results import INSPECTION, INSPECTION_MARK
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.inspection.figure import draw_amplifiers
+from zeroframe.inspection.result import OverscanInspection
 
 if TYPE_CHECKING:
     import os
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection.amplifiers import LookedAt
-    from zeroframe.inspection.result import OverscanInspection
 
 __all__ = ["write_amplifiers", "write_camera", "write_plot"]
+
+#: Images of more dots along one side are not drawn by matplotlib.
+_DPI, _MOST_DOTS = 120, 60_000
 
 
 def write_camera(
@@ -126,7 +130,7 @@ def write_amplifiers(
 
 
 def write_plot(
-    result: OverscanInspection,
+    result: OverscanInspection | Sequence[LookedAt],
     path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
@@ -136,8 +140,8 @@ def write_plot(
 
     Parameters
     ----------
-    result : OverscanInspection
-        What was found.
+    result : OverscanInspection, or sequence of LookedAt
+        What was found; of detectors that several amplifiers read, that of each amplifier is drawn.
     path : path-like
         Ends in ``.png``, ``.pdf`` or ``.svg``.
     overwrite, inputs
@@ -159,6 +163,8 @@ def write_plot(
     replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
     content = BytesIO()
     said = {"Software" if form == "png" else "Creator": f"zeroframe {__version__}, {INSPECTION_MARK}"}
-    result.plot().savefig(content, format=form, dpi=120, metadata=said)
+    fig = result.plot() if isinstance(result, OverscanInspection) else draw_amplifiers(result)
+    dpi = min(_DPI, _MOST_DOTS / max(fig.get_size_inches()))
+    fig.savefig(content, format=form, dpi=dpi, metadata=said)
     with atomic_file(target, overwrite=replaces) as descriptor:
         write_all(descriptor, [content.getvalue()])

@@ -68,6 +68,10 @@ class NoiseModel(NamedTuple):
     bias_in_flat, dark_in_flat : float
         The same for what of them is in the flat, too, over the level of the flat: where a frame is as bright as the
         flat, an error of the bias drops out of their ratio.
+    bias_in_dark : float
+        What the standard deviations of the bias are multiplied by to be that part of those of the dark.
+    flat_is_whole : bool
+        Whether those of the flat have the errors of the bias and dark that were subtracted from it.
     from_surroundings : bool
         Whether the light of a pixel that its photon noise is made of is what its surroundings have, where they are
         faint and even (`zeroframe.kernels.surroundings`); else it is its own, as in ccdproc.
@@ -82,6 +86,8 @@ class NoiseModel(NamedTuple):
     bias_in_flat: float = 0.0
     dark_in_flat: float = 0.0
     from_surroundings: bool = False
+    bias_in_dark: float = 0.0
+    flat_is_whole: bool = False
 
 
 class Window(NamedTuple):
@@ -141,11 +147,11 @@ def _own_variance(sigma: Array, scale: float, variance: Array) -> None:
 
 
 @kernel
-def _add_variance(variance: Array, sigma: Array, scale: float) -> None:
-    """Add the square of ``scale * sigma`` to a row, in place."""
+def _add_variance(variance: Array, sigma: Array, share: float) -> None:
+    """Add ``share`` times the square of ``sigma`` to a row, in place."""
     for x in range(variance.size):
-        added = scale * np.float64(sigma[x])
-        variance[x] += added * added
+        own = np.float64(sigma[x])
+        variance[x] += share * (own * own)
 
 
 @kernel
@@ -169,13 +175,29 @@ def _add_flat_variance(own: Array, variance: Array, flat: Array, flat_sigma: Arr
 
 @kernel
 def _add_shared(
-    own: Array, variance: Array, flat: Array, sigma: Array, share: float, in_flat: float, norm: float, factor: float
+    own: Array,
+    variance: Array,
+    flat: Array,
+    sigma: Array,
+    shares: tuple[float, float, float],
+    norm: float,
+    factor: float,
 ) -> None:
     """Add to a row that was divided what the error of a bias or dark does that the flat has, too, in place."""
+    alone, once, twice = shares
     for x in range(own.size):
-        left = share - in_flat * own[x] / factor
-        added = left * np.float64(sigma[x]) * (norm / np.float64(flat[x])) * factor
-        variance[x] += added * added
+        ratio = own[x] / factor
+        scaled = np.float64(sigma[x]) * (norm / np.float64(flat[x])) * factor
+        variance[x] += (alone + (once + twice * ratio) * ratio) * (scaled * scaled)
+
+
+@kernel
+def _shares_of(share: float, in_flat: float, apart: float) -> tuple[float, float, float]:
+    """Return by what the variance of a plane counts: alone, times the ratio of frame and flat, and its square.
+
+    Together they are ``(share - in_flat * ratio) ** 2``; of what is the flat's alone the part that its deviations lack.
+    """
+    return share * share, -2.0 * share * in_flat, apart * in_flat * in_flat
 
 
 def calibrate_image(
@@ -223,6 +245,9 @@ def calibrate_image(
     ``L - (1 - s) b - s D``: the bias is one frame, and its error drops out where the dark is not scaled. So its share
     is 1 - s there, and that of the dark s. An error e of the bias that is in a flat of level F, too, changes the ratio
     x of both by ``(1 - x / F) e``, over the flat. Errors are taken to first order, and that of the gain as none.
+
+    Deviations of dark and flat may be those of their whole error, that of the bias included. What frame and flat share
+    is then taken from the sum: ``(1 - x / F)^2`` less the ``(x / F)^2`` that the flat has already.
     """
     work = np.zeros((2, _PART))
     where = Window(0, out.shape[0], 0, out.shape[1]) if window is None else window
@@ -255,6 +280,19 @@ def _calibrate_image(
     bias_sigma, dark_sigma, flat_sigma = sigmas
     bad = 0
     looks = light.shape[1] > 0
+    apart = 0.0 if noise.flat_is_whole else 1.0
+    of_bias = _shares_of(noise.bias_share, noise.bias_in_flat, apart)
+    of_dark = _shares_of(noise.dark_share, noise.dark_in_flat, apart)
+    if dark_sigma.size > 0 and noise.bias_in_dark != 0.0:
+        within = noise.bias_in_dark * noise.bias_in_dark
+        of_bias = (
+            of_bias[0] - within * of_dark[0],
+            of_bias[1] - within * of_dark[1],
+            of_bias[2] - within * of_dark[2],
+        )
+    divided = flat.size > 0
+    bias_later = divided and (of_bias[1] != 0.0 or of_bias[2] != 0.0)
+    dark_later = divided and (of_dark[1] != 0.0 or of_dark[2] != 0.0)
     expected = sums[4]
     columns = slice(window.x0, window.x1)
     height, width = window.y1 - window.y0, window.x1 - window.x0
@@ -288,10 +326,10 @@ def _calibrate_image(
                     _photon_variance_above(own, pedestal[y, x], factors.pixels, noise, variance)
                 else:
                     _photon_variance(own, noise, variance)
-                if bias_sigma.size > 0 and (noise.bias_in_flat == 0.0 or flat.size == 0):
-                    _add_variance(variance, bias_sigma[y, x], noise.bias_share)
-                if dark_sigma.size > 0 and (noise.dark_in_flat == 0.0 or flat.size == 0):
-                    _add_variance(variance, dark_sigma[y, x], noise.dark_share)
+                if bias_sigma.size > 0 and not bias_later:
+                    _add_variance(variance, bias_sigma[y, x], of_bias[0])
+                if dark_sigma.size > 0 and not dark_later:
+                    _add_variance(variance, dark_sigma[y, x], of_dark[0])
             if bias.size > 0:
                 _subtract_row(own, bias[y, x], factors.bias)
             if dark.size > 0:
@@ -299,12 +337,10 @@ def _calibrate_image(
             if flat.size > 0:
                 _divide_row(own, variance, flat[y, x], factors.flat, factors.result)
                 norm, factor = factors.flat, factors.result
-                if bias_sigma.size > 0 and noise.bias_in_flat != 0.0:
-                    shares = noise.bias_share, noise.bias_in_flat
-                    _add_shared(own, variance, flat[y, x], bias_sigma[y, x], *shares, norm, factor)
-                if dark_sigma.size > 0 and noise.dark_in_flat != 0.0:
-                    shares = noise.dark_share, noise.dark_in_flat
-                    _add_shared(own, variance, flat[y, x], dark_sigma[y, x], *shares, norm, factor)
+                if bias_sigma.size > 0 and bias_later:
+                    _add_shared(own, variance, flat[y, x], bias_sigma[y, x], of_bias, norm, factor)
+                if dark_sigma.size > 0 and dark_later:
+                    _add_shared(own, variance, flat[y, x], dark_sigma[y, x], of_dark, norm, factor)
                 if flat_sigma.size > 0:
                     _add_flat_variance(own, variance, flat[y, x], flat_sigma[y, x], noise.flat_share)
             elif factors.result != 1.0:
@@ -316,8 +352,8 @@ def _calibrate_image(
             bad += count_not_finite(target)
             if out_sigma.size > 0:
                 deviations = out_sigma[y, x]
-                for i in range(own.size):
-                    deviations[i] = np.sqrt(variance[i])
+                for i in range(own.size):  # what is shared was taken off a rounded sum; NaN stays
+                    deviations[i] = np.sqrt(0.0 if variance[i] < 0.0 else variance[i])
     return bad
 
 

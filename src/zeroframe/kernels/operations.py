@@ -27,6 +27,10 @@ class Operation(NamedTuple):
         What ``sigma`` is multiplied by to be the error that the result has of it.
     share_in_flat : float
         The same for what of it is in the plane that the frame is divided by, over the level of that.
+    holds_before : float
+        What deviations of the plane that is subtracted before this one are multiplied by to be that part of ``sigma``.
+    is_whole : bool
+        Of one to divide by: whether ``sigma`` has the errors of what was subtracted from it.
     """
 
     divides: bool
@@ -35,6 +39,8 @@ class Operation(NamedTuple):
     factor: float = 1.0
     share: float = 1.0
     share_in_flat: float = 0.0
+    holds_before: float = 0.0
+    is_whole: bool = False
 
 
 class Operator(Protocol):

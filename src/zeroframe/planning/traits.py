@@ -68,7 +68,7 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
         exposure_s=facts.exposure_s,
         filter_name=NO_FILTER if facts.without_filter else facts.filter_name,
         temperature_c=facts.temperature_c,
-        gain_e_per_adu=facts.gain_e_per_adu,
+        gain_e_per_adu=_gain_of(item, facts.gain_e_per_adu),
         settings=_with_detector(facts.settings, item.detector),
         night=night,
         flat_light=facts.flat_light,
@@ -76,6 +76,15 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
         angles=facts.angles,
         done=tuple(kind for kind, _ in facts.done),
     )
+
+
+def _gain_of(item: RawFrame, stated: float | None) -> float | None:
+    """Return the gain; of several amplifiers the mean of theirs, as their results state it, and no single one."""
+    amplifiers = () if item.found is None else item.found.detector.amplifiers
+    if len(amplifiers) < 2:
+        return stated
+    gains = [each.gain_e_per_adu for each in amplifiers if each.gain_e_per_adu is not None]
+    return sum(gains) / len(gains) if len(gains) == len(amplifiers) else None
 
 
 def _with_detector(settings: tuple[tuple[str, str], ...], detector: str) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zeroframe.headers.colours import COLOUR_SETTING
@@ -9,7 +10,7 @@ from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.planning.matching import nights_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Configuration, Group, NightFrame, NightPlan
@@ -23,6 +24,7 @@ __all__ = [
     "pedestal_group",
     "pixel_uses",
     "uses_within",
+    "without_lost",
 ]
 
 
@@ -120,6 +122,24 @@ def frame_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:
     if frame.steps.uncertainty:
         others.append(noise_group(plan, frame))
     return tuple(dict.fromkeys([*frame.steps.needs, *(group.name for group in others if group is not None)]))
+
+
+def without_lost(frame: NightFrame, there: Container[str]) -> NightFrame:
+    """Return a frame with those steps only whose combined frame or mask is there.
+
+    Parameters
+    ----------
+    frame : NightFrame
+        As it was planned.
+    there : container of str
+        Names of the combined frames and masks that could be made.
+    """
+    steps = frame.steps
+    uses = tuple(use for use in steps.uses if use.name in there)
+    masks = tuple(name for name in steps.masks if name in there)
+    if uses == steps.uses and masks == steps.masks:
+        return frame
+    return replace(frame, steps=replace(steps, masks=masks, uses=uses))
 
 
 def pixel_uses(plan: NightPlan, frame: NightFrame) -> tuple[str, ...]:

@@ -58,11 +58,12 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a person reads first, and perhaps only."""
+    """What a person reads first, and perhaps only; ``more`` is folded below the remarks."""
 
     tone: Tone
     headline: str
     remarks: tuple[Remark, ...] = ()
+    more: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

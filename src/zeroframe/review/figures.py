@@ -63,6 +63,7 @@ FIGURES = (
     FigureName("rejected_values", False, "values that took no part in the combination"),
     FigureName("saturated_pixels", False, "saturated pixels"),
     FigureName("masked_pixels", False, "masked pixels"),
+    FigureName("unlit_pixels", False, "masked pixels where the flat has too little light, as beside a slit"),
     FigureName("cosmic_ray_pixels", False, "pixels masked as cosmic rays"),
     FigureName("not_finite_pixels", False, "pixels without a value"),
     FigureName("pixels", False, "pixels of the image"),

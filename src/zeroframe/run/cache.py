@@ -11,11 +11,18 @@ import numpy as np
 from zeroframe.errors import FrameError
 from zeroframe.fits import read_raw, scan
 from zeroframe.fits.watching import Watch
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, divisor_of
+from zeroframe.frames.calibration_frames import (
+    FLAT_LEVEL_CARD,
+    NO_CALIBRATION,
+    divisor_of,
+    share_card,
+    share_in_flat,
+)
 from zeroframe.frames.colours import COLOUR_LEVEL_CARD
 from zeroframe.frames.steps import CalibrationFrame, _number
 from zeroframe.frames.stored import StoredFile, read_stored, read_stored_mask
 from zeroframe.headers.colours import COLOUR_LETTERS
+from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.kernels.raw import swap_bytes32
 from zeroframe.stacks.stack import ImageOnDisk
 
@@ -135,9 +142,47 @@ class CalibrationCache:
                 found = divisor_of(
                     plane.data, plane.sigma, plane.mask, dimmest=dimmest, empty=self._empty, in_place=in_place
                 )
-                self._add(key, CalibrationFrame(found.data, found.sigma, found.unusable, plane.cards))
+                self._add(key, CalibrationFrame(found.data, found.sigma, found.unusable, plane.cards, found.dim_pixels))
             self._planes.move_to_end(key)
             return self._planes[key]
+
+    def inherited(self, cards: Mapping[str, Any]) -> dict[str, tuple[NDArray[Any], float]]:
+        """Return whose errors are in a combined frame, because they were subtracted from its frames.
+
+        Parameters
+        ----------
+        cards : mapping
+            Its header: what was subtracted from its frames, scaled by what, and of a flat its level.
+
+        Returns
+        -------
+        dict
+            Standard deviations of each that has some, and by what their squares count, by the card that names it. An
+            error of the bias that is in its dark, too, is counted once.
+
+        Raises
+        ------
+        FrameError
+            When one of them cannot be read.
+        """
+        used: dict[str, tuple[CalibrationFrame, float]] = {}
+        named: dict[str, str] = {}
+        for row in calibration_kinds():
+            name, _, said = str(cards.get(row.card) or "").partition(" x ")
+            if name and not row.divides:
+                scale = _number(cards, share_card(row.card))
+                used[row.card] = self.get(name), float(said or 1.0) if scale is None else scale
+                named[row.card] = name
+        level = _number(cards, FLAT_LEVEL_CARD) or 1.0
+        found = {}
+        for card, (plane, scale) in used.items():
+            within = [one for one in used.values() if one[0] is not plane and one[0].cards.get(card) == named[card]]
+            left = share_in_flat(level, scale, [by for _, by in within])
+            whole = sum((by / level) ** 2 for one, by in within if one.sigma.size and one.holds_error_of(card))
+            if plane.sigma.size:
+                found[card] = plane.sigma, (left**2 - whole) * plane.sigma_factor**2
+        self.used(())
+        return found
 
     def _got(self, name: str) -> CalibrationFrame:
         if (name, None) not in self._planes:

@@ -7,7 +7,14 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
-from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD, NO_CALIBRATION, share_card, share_in_flat
+from zeroframe.frames.calibration_frames import (
+    FLAT_LEVEL_CARD,
+    NO_CALIBRATION,
+    WHOLE_CARD,
+    share_card,
+    share_in_flat,
+    with_errors,
+)
 from zeroframe.frames.dark_scale import fit_dark_scale
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.overscan import collapse_axis
@@ -38,6 +45,8 @@ __all__ = ["CalibrationStore", "stated_noise"]
 
 #: By this fraction a stated noise may differ from the one that is measured without being spoken of.
 _NOISE_DIFFERS = 0.2
+#: So many frames at most are subtracted in one pass, which takes from the errors of the second what the first has.
+_IN_ONE_PASS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,9 @@ class CalibrationStore:
         )
         gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
-        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks))
+        done = tuple(self._with_whole_errors(frame, number, each, planes) for number, each in enumerate(done))
+        unlit = max((plane.dim_pixels for plane in divisors), default=0)
+        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit)
 
     def fitted_dark(
         self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[Any]
@@ -201,6 +212,25 @@ class CalibrationStore:
             if other.name != use.name and not other.divides and self._is_within(use, other)
         ]
         return sum(shares)
+
+    def _with_whole_errors(
+        self, frame: NightFrame, number: int, done: Operation, planes: Sequence[CalibrationFrame]
+    ) -> Operation:
+        """Say which errors are in those of a combined frame that are others', and counted for themselves."""
+        use, plane = frame.steps.uses[number], planes[number]
+        if use.divides:
+            return done._replace(is_whole=WHOLE_CARD in plane.cards)
+        held = [
+            (planes[place].sigma, planes[place].sigma_factor)
+            for place, before in enumerate(frame.steps.uses[:number])
+            if not before.divides
+            and planes[place].sigma.size
+            and plane.holds_error_of(calibration_kind(before.kind).card)
+            and self._is_within(before, use)
+        ]
+        if number < _IN_ONE_PASS or not done.sigma.size:
+            return done._replace(holds_before=held[0][1] if held else 0.0)
+        return done._replace(sigma=with_errors(done.sigma, [(sigma, -(factor**2)) for sigma, factor in held]))
 
     def _is_within(self, use: Use, other: Use) -> bool:
         """Whether a combined frame was subtracted from all frames of another one."""

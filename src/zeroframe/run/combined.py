@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits import HeaderDraft
 from zeroframe.frames.calibration_frames import (
     FLAT_LEVEL_CARD,
     NO_CALIBRATION,
+    WHOLE_CARD,
     brightest_hundredth,
     level_of_flat,
     share_card,
+    with_errors,
 )
 from zeroframe.frames.colours import COLOUR_LEVEL_CARD, PHASES, colour_bands, levels_of_colours, whole_cells
 from zeroframe.frames.quality import Flag, flag_frames
+from zeroframe.frames.science import record_steps
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.kinds import calibration_kind, kind_row
@@ -167,9 +172,10 @@ class _GroupOrigin(Origin):
         used: Mapping[str, str],
         noise_adu: float | None,
         right: OutputMark | None,
+        cache: CalibrationCache,
     ) -> None:
         self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
-        self._right = right
+        self._right, self._cache = right, cache
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
@@ -228,16 +234,26 @@ class _GroupOrigin(Origin):
         if self._group.scaled_by_level:
             cards |= _normalise(combined, uncertainty, self._group)
             cards |= self._part_cards(paths, prepared)
+        steps = self._steps_said(paths[0])
+        if uncertainty is not None and steps:
+            parts = self._cache.inherited(steps | {word: value for word, (value, _) in cards.items()})
+            if parts:
+                uncertainty = with_errors(uncertainty, list(parts.values()))
+                cards[WHOLE_CARD] = (" ".join(parts), "whose errors are in UNCERT, too")
         mask = combined.mask if int(combined.counts.min()) == 0 else None
         done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
-        said = {word: value for word, (value, _) in cards.items()} | {
-            "NCOMBINE": len(paths),
-            "COMBMETH": self._group.spec.method,
-        }
+        made = {"NCOMBINE": len(paths), "COMBMETH": self._group.spec.method}
+        said = steps | {word: value for word, (value, _) in cards.items()} | made
         # as the file holds it: whoever reads it again, because memory was short, gets the same bits
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _steps_said(self, path: Path) -> dict[str, Any]:
+        """Return what the header of a frame says of what was subtracted from it."""
+        said = HeaderDraft()
+        record_steps(self._frames[path].frame, said)
+        return dict(said.items())
 
     def _part_cards(self, paths: Sequence[Path], prepared: Prepared) -> dict[str, tuple[Any, str]]:
         """Say how much of bias and dark is in a flat in the mean, where its frames differ in exposure or level."""
@@ -294,6 +310,16 @@ class _GroupOrigin(Origin):
             frame.recipe.subtracts_overscan or not self._group.includes_bias
         )
 
+    def _current_variance(self, path: Path) -> float:
+        """Return the variance of dark current in a frame, in ADU squared: that of darks above that of biases."""
+        variance = 0.0
+        for use in self._frames[path].frame.steps.uses:
+            if calibration_kind(use.kind).by_exposure and not use.divides:
+                noise = self._cache.number(use.name, "NOISEADU")
+                excess = 0.0 if noise is None or self._noise_adu is None else noise**2 - self._noise_adu**2
+                variance += max(excess, 0.0) * (1.0 if use.scale is None else use.scale)
+        return variance
+
     def _gain_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
         """Measure the gain on pairs of flats, where the noise of a frame is known."""
         if self._frames[paths[0]].frame.recipe.assembles:
@@ -303,7 +329,9 @@ class _GroupOrigin(Origin):
             exposures = [self._frames[path].frame.traits.exposure_s for path in paths]
             levels = [self.levels[path] for path in paths] if self.levels else [1.0] * len(paths)
             alike = like_pairs(exposures, levels)
-            found = _gain_of(self._stack, self._noise_adu, alike, self._group.colours)
+            # dark current that was subtracted has left its noise
+            unlit = math.sqrt(self._noise_adu**2 + self._current_variance(paths[0]))
+            found = _gain_of(self._stack, unlit, alike, self._group.colours)
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
@@ -445,7 +473,7 @@ def combine_group(
     noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right)
+    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, means, origin)
     if combined.is_there and origin.plane is not None:
@@ -456,7 +484,7 @@ def combine_group(
     if not there:
         combined = replace(combined, reason=f"none of its {len(frames)} frames could be calibrated")
     elif not targets:
-        combined = replace(combined, reason=f"all of its {len(there)} frames were left out")
+        combined = replace(combined, reason=f"all of its {len(there)} frames were left out{_why(left_out)}")
     stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp), told
 
@@ -506,10 +534,21 @@ def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means
     return None if found is None else StackNoise(found.single, found.calibrated, None, None, float("nan"))
 
 
+def _why(left_out: Mapping[Path, str]) -> str:
+    """Return why frames were left out: the reason that all share, or that of the first where figures differ."""
+    if not left_out:
+        return ""
+    (path, reason), *others = left_out.items()
+    of_others = [sentence for _, sentence in others]
+    if all(sentence == reason for sentence in of_others):
+        return f": {reason}"
+    return f": {path.name}: {reason}; and {len(others)} more"
+
+
 def _told(each: NightOutcome, left_out: Mapping[Path, str]) -> NightOutcome:
     reason = left_out.get(each.frame.source)
     if reason is None or not each.outcome.is_there:
         return each
-    said = "; ".join(part for part in (reason, each.outcome.reason) if part)
+    said = "; ".join(part for part in (reason, each.outcome.remark) if part)
     outcome = replace(each.outcome, state="left out", reason=f"{each.frame.source}: {said}")
     return replace(each, outcome=outcome)

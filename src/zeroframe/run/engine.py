@@ -15,12 +15,12 @@ from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
-from zeroframe.planning.uses import frame_uses, group_uses
+from zeroframe.planning.uses import frame_uses, group_uses, without_lost
 from zeroframe.run.checks import check_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
-from zeroframe.run.kept import kept_figures, result_of_kept
+from zeroframe.run.kept import earlier_figures, is_kept, kept_figures, kept_findings, result_of_kept
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.reviewing import review_of
@@ -109,14 +109,16 @@ def run_session(
     NightResult
     """
     require_debayer(session.plan)
-    if session.statuses.record.was_good and session.statuses.nothing_to_do and not measure:
-        result = result_of_kept(session)
-    else:
-        result = _Run(session, progress, check_sums=check_sums).carry_out()
+    kept = not measure and is_kept(session)
+    result = result_of_kept(session) if kept else _Run(session, progress, check_sums=check_sums).carry_out()
     problems = colour_products(session.plan, result)
     if problems:
         result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
-    result = replace(result, review=review_of(session.plan, result, kept_figures(session)))
+    known = kept_findings(session) if kept and not result.check.problems else None
+    review = review_of(
+        session.plan, result, kept_figures(session), earlier=earlier_figures(session), known_findings=known
+    )
+    result = replace(result, review=review)
     try:
         session.write_end(result)
     except FolderLostError:
@@ -232,16 +234,11 @@ class _Run:
         FrameError
             When it cannot do without: it is to be combined itself, or the recipe says so.
         """
-        steps = frame.steps
-        lost = [use for use in steps.uses if use.name not in self._keys]
-        masks = tuple(name for name in steps.masks if name in self._keys)
+        lost = [use for use in frame.steps.uses if use.name not in self._keys]
         if lost and (is_calibration(frame.kind) or self._plan.recipe.missing == "fail"):
             names = ", ".join(use.name for use in lost)
             raise FrameError(frame.source, f"needs {names}, which could not be made", "see why that failed")
-        if not lost and masks == steps.masks:
-            return frame, ()
-        without = replace(steps, masks=masks, uses=tuple(use for use in steps.uses if use not in lost))
-        return replace(frame, steps=without), tuple(use.kind for use in lost)
+        return without_lost(frame, self._keys), tuple(use.kind for use in lost)
 
     def _combine(self, group: Group, busy: int) -> None:
         """Combine a group."""

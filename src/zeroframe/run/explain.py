@@ -34,6 +34,7 @@ _FIGURES = (
     ("NOISEADU", "noise of a pixel of one frame, measured on pairs", "ADU"),
     ("NCOMBINE", "frames combined", ""),
     ("NMASKED", "masked pixels", ""),
+    ("NUNLIT", "of them where the flat has too little light", ""),
     ("NSATPIX", "saturated pixels", ""),
     ("NBLEED", "pixels that they bled into", ""),
     ("NUNREAD", "pixels that were never read", ""),

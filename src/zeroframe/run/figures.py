@@ -32,6 +32,7 @@ FRAME_CARDS = {
     "dark_scale": "DARKSCAL",
     "dark_scale_error": "DARKSERR",
     "masked_pixels": "NMASKED",
+    "unlit_pixels": "NUNLIT",
     "cosmic_ray_pixels": "NCOSMIC",
     "not_finite_pixels": "NNOTFIN",
 }

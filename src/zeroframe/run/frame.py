@@ -60,7 +60,7 @@ __all__ = ["FIGURES", "FrameMaker", "Made"]
 
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
 FIGURES = (
-    *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NCOSMIC", "NNOTFIN"),
+    *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
     *("SEAMSTEP", "SEAMERR", "SEAMRAW"),
@@ -290,7 +290,12 @@ class FrameMaker:
         seam = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty)
         factor = header.get("GAINCOR", 1.0)
-        left = measure_place(before, with_.operations) | measure_left(before, pixels, with_.operations, float(factor))
+        unlit = None
+        if with_.unlit_pixels:
+            header["NUNLIT"] = (with_.unlit_pixels, "of NMASKED, where the flat has too little light")
+            unlit = mask & np.uint8(MaskBit.BAD) != 0
+        left = measure_place(before, with_.operations)
+        left |= measure_left(before, pixels, with_.operations, float(factor), unlit)
         if seam is not None:
             _say_seam(header, seam, _seam(frame, pixels, mask))
         return sigma if sigma.size else None, with_.remarks, left
@@ -431,10 +436,15 @@ def _parts(
 def _told(outcome: FrameOutcome, quality: FrameQuality, shape_yx: tuple[int, int], cards: Mapping[str, Any]) -> Made:
     """Complete an outcome by what was measured on the calibrated pixels, and what the header says of the raw ones."""
     said = {word: cards[word] for word in (*FIGURES, "BUNIT") if word in cards}
-    remarks = raw_remarks(said, math.prod(shape_yx)) if outcome.state == "done" else ()
+    remarks = raw_remarks(said, math.prod(shape_yx))
+    if outcome.state == "done":
+        remark = reason = "; ".join([*([outcome.reason] if outcome.reason else []), *remarks])
+    else:  # kept: without run.json only its header tells of it
+        remark, reason = outcome.remark or "; ".join(remarks), outcome.reason
     complete = replace(
         outcome,
-        reason="; ".join([*([outcome.reason] if outcome.reason else []), *remarks]),
+        reason=reason,
+        remark=remark,
         bytes_in=0 if outcome.source_mark is None else outcome.source_mark.byte_count,
         shape_yx=shape_yx,
         raw_level_adu=float(said.get("RAWLEVEL", np.nan)),

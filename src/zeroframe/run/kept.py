@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,14 @@ import numpy as np
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.quality import FrameQuality
+from zeroframe.review import Finding
 from zeroframe.run.checks import check_files
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.figures import FRAME_CARDS
+from zeroframe.run.keys import as_data
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.run.session import recorded_night
 from zeroframe.run.status import result_name
 from zeroframe.stacks.noise import StackNoise
 
@@ -27,15 +31,58 @@ if TYPE_CHECKING:
     from zeroframe.run.record import OutputMark
     from zeroframe.run.session import NightSession
 
-__all__ = ["kept_figures", "result_of_kept"]
+__all__ = ["earlier_figures", "is_kept", "kept_figures", "kept_findings", "result_of_kept"]
 
 _UNITS = {"e": "electron"}
 
 
-def kept_figures(session: NightSession) -> Mapping[str, Mapping[str, float]]:
+def is_kept(session: NightSession) -> bool:
+    """Say whether all results are there already, of the same plan, and all was well: then all findings hold, too.
+
+    Of another plan, which may leave other files alone or judge findings otherwise, everything is measured again.
+    """
+    plan, statuses = session.plan, session.statuses
+    record = statuses.record
+    if not (record.was_good and statuses.nothing_to_do and "findings" in record.this_run):
+        return False
+    same_choices = record.choices == [as_data(choice) for choice in plan.choices]
+    return same_choices and json.loads(json.dumps(recorded_night(plan))) == record.recipe
+
+
+def earlier_figures(session: NightSession) -> Mapping[str, Mapping[str, float]]:
     """Return the figures that run.json holds, by the name of the result."""
     figures: Mapping[str, Mapping[str, float]] = session.statuses.record.this_run.get("figures", {})
     return figures
+
+
+def kept_figures(session: NightSession) -> Mapping[str, Mapping[str, float]]:
+    """Return those of them that are of results that are there and right."""
+    plan, statuses = session.plan, session.statuses
+    names = {result_name(plan, each.target) for each in statuses.frames.values() if each.verdict == "keep"}
+    for of in (statuses.groups, statuses.masks):
+        names |= {name for name, each in of.items() if each.verdict == "keep"}
+    return {name: of for name, of in earlier_figures(session).items() if name in names}
+
+
+def kept_findings(session: NightSession) -> tuple[Finding, ...]:
+    """Return the findings that run.json holds."""
+    return tuple(
+        Finding(
+            each["code"],
+            each["severity"],
+            each["sentence"],
+            tuple(each["frames"]),
+            _number(each["figure"]),
+            _number(each["expected"]),
+            each["remedy"],
+        )
+        for each in session.statuses.record.this_run["findings"]
+    )
+
+
+def _number(said: float | str | None) -> float | None:
+    """Return a figure; what is no finite number stands in run.json as text."""
+    return None if said is None else float(said)
 
 
 def result_of_kept(session: NightSession) -> NightResult:
@@ -46,11 +93,14 @@ def result_of_kept(session: NightSession) -> NightResult:
     session : NightSession
         Whose results are all up to date.
     """
-    plan, statuses, figures = session.plan, session.statuses, kept_figures(session)
+    plan, statuses, figures = session.plan, session.statuses, earlier_figures(session)
+    ended = {each["name"]: each for each in statuses.record.this_run.get("frames", [])}
     frames, groups, masks = [], [], []
     for frame in plan.frames:
         right = statuses.frames[frame.name].right
         if right is not None and right.source_mark is not None:
+            if ended.get(frame.name, {}).get("state") == "left out":
+                right = replace(right, state="left out", reason=ended[frame.name]["reason"])
             frames.append(_frame(frame, right, figures.get(result_name(plan, frame.target), {})))
     for group in plan.groups:
         mark = statuses.groups[group.name].mark
@@ -97,7 +147,7 @@ def _frame(frame: NightFrame, right: FrameOutcome, figures: Mapping[str, float])
         saturated, not_finite = (int(figures.get(f"{name}_pixels", 0)) for name in ("saturated", "not_finite"))
         quality = FrameQuality(level, noise, saturated, not_finite, int(figures.get("pixels", 0)), none)
     said: dict[str, Any] = {card: figures[name] for name, card in FRAME_CARDS.items() if name in figures}
-    said |= {card: int(said[card]) for card in ("NMASKED", "NCOSMIC", "NNOTFIN") if card in said}
+    said |= {card: int(said[card]) for card in ("NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN") if card in said}
     if unit:
         said["BUNIT"] = _UNITS.get(unit, unit)
     outcome = replace(

@@ -13,16 +13,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import DamagedError, FolderBusyError, FrameError, NoFramesError
+from zeroframe.errors import DamagedError, FolderBusyError, FrameError, NoFramesError, OutputError, RawFolderError
+from zeroframe.fits import looks_like_fits
 from zeroframe.fits.atomic import atomic_file, remove_stale_parts, write_all
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.fingerprint import file_crc32, file_mark
+from zeroframe.fits.inputs import RawFolders
 from zeroframe.fits.replacing import Replaceable
-from zeroframe.fits.store.names import is_there
+from zeroframe.fits.store.names import as_path, is_there
 from zeroframe.headers.kinds import kind_row
 from zeroframe.headers.stored import read_stored_facts
 from zeroframe.headers.survey import survey_files, tree_files
 from zeroframe.planning.library import INDEX_NAME, LibraryEntry, index_text, read_library
+from zeroframe.planning.targets import refuse_within
 from zeroframe.planning.traits import moment_of, read_traits, split_nights
 from zeroframe.run.lock import LOCK_NAME, folder_lock
 from zeroframe.run.record import read_record
@@ -36,7 +39,9 @@ if TYPE_CHECKING:
     from zeroframe.planning.library import Library
     from zeroframe.run.record import RunRecord
 
-__all__ = ["Added", "add_to_library", "begin_library", "verify_library"]
+__all__ = ["Added", "add_to_library", "begin_library", "check_library_folder", "verify_library"]
+
+_OF_ITS_OWN = "give the library a folder of its own"
 
 #: So long one waits for another writer.
 _PATIENCE_S, _LOOK_S = 120.0, 0.2
@@ -84,9 +89,11 @@ def add_to_library(out: Path, folder: Path, *, workers: int | None = None) -> Ad
     DamagedError
         When a file is not the one that the run has made, or the index of the library cannot be read.
     OutputError
-        When it cannot be written, or others keep writing there.
+        When it cannot be written, or others keep writing there; `RawFolderError` where it would lie in the raw folder.
     """
     record = read_record(out)
+    raw = None if record is None else record.this_run.get("raw")
+    check_library_folder(folder, None if raw is None else as_path(raw), out)
     found = survey_files(list(tree_files(out)), workers=workers)
     chosen, left_out = _chosen(found, out, record)
     if not chosen:
@@ -109,6 +116,37 @@ def add_to_library(out: Path, folder: Path, *, workers: int | None = None) -> Ad
     names = {each.file for each in new}
     known = tuple(each.file for each in entries if each.file not in names)
     return Added(tuple(sorted(names)), known, tuple(left_out))
+
+
+def check_library_folder(folder: Path, raw: Path | None, out: Path) -> None:
+    """Refuse to keep a library among raw frames, or among the results that it takes.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The library, which need not be there.
+    raw : pathlib.Path or None
+        The raw folder, where it is known.
+    out : pathlib.Path
+        The folder of results, which need not be there.
+
+    Raises
+    ------
+    RawFolderError
+        When the library is the raw folder or lies inside it, by whatever name, link or mount.
+    OutputError
+        When it lies in the folder of results, or holds frames and no index.
+    """
+    try:
+        refuse_within([] if raw is None else [raw], [folder])
+    except RawFolderError as error:
+        raise RawFolderError(error.path, error.reason, _OF_ITS_OWN) from error
+    if RawFolders.of([out]).around(folder) is not None:
+        raise OutputError(folder, f"lies in {out}, the folder of the results that are to be added", _OF_ITS_OWN)
+    if folder.is_dir() and not is_there(folder / INDEX_NAME):
+        held = next((path.name for path in sorted(folder.iterdir()) if path.is_file() and looks_like_fits(path)), "")
+        if held:
+            raise OutputError(folder, f"holds frames ({held}), and no {INDEX_NAME}: it is no library", _OF_ITS_OWN)
 
 
 def begin_library(folder: Path) -> None:

@@ -113,6 +113,18 @@ class RunRecord:
         return frozenset(each["name"] for each in frames if each["state"] == "failed")
 
     @property
+    def failed_groups(self) -> frozenset[str]:
+        """Names of the combined frames that could not be made."""
+        combined = self.this_run.get("combined") or []
+        ended = combined if isinstance(combined, list) else [combined]
+        return frozenset(each["name"] for each in ended if each["state"] == "failed")
+
+    @property
+    def remarks(self) -> Mapping[str, str]:
+        """What was doubtful of raw frames when they were calibrated, by name."""
+        return {each["name"]: each.get("remark", "") for each in self.this_run.get("frames", [])}
+
+    @property
     def report(self) -> tuple[str, int, int] | None:
         """Name, CRC-32 and size of the report, where one was written."""
         said = self.this_run.get("report")

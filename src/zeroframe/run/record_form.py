@@ -88,6 +88,12 @@ def _number(value: object, place: str) -> None:
         raise MisformedError(place, value, "a number")
 
 
+def _figure(value: object, place: str) -> None:
+    """Accept a number, nothing, and what JSON has no number for."""
+    if value is not None and value not in ("nan", "inf", "-inf"):
+        _number(value, place)
+
+
 def _whole(below: int) -> Form:
     def form(value: object, place: str) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < below:
@@ -202,7 +208,7 @@ _OUTPUT = _table(
 )
 _ENDED = _table(
     {"name": _TEXT, "state": _one_of("done", "skipped", "left out", "failed", "waiting"), "reason": _TEXT},
-    {"lost": _list_of(_a_kind), "left_out": _list_of(_TEXT)},
+    {"lost": _list_of(_a_kind), "left_out": _list_of(_TEXT), "remark": _TEXT},
 )
 _FINDING = _table(
     {
@@ -210,6 +216,9 @@ _FINDING = _table(
         "severity": _one_of("note", "warning", "error"),
         "sentence": _TEXT,
         "frames": _list_of(_TEXT),
+        "figure": _figure,
+        "expected": _figure,
+        "remedy": _TEXT,
     }
 )
 _THIS_RUN = _table(

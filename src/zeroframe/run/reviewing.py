@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zeroframe.fits import scan
-from zeroframe.frames.raw_look import raw_remarks
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zeroframe.planning.plan import NightPlan
+    from zeroframe.review import Finding
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import NightOutcome, NightResult
 
@@ -33,7 +32,14 @@ _DIRECTION_CARDS = {"ROWORDER": "TOP-DOWN", "FLIPSTAT": "NONE"}
 _SAID_ELSEWHERE = frozenset(("no bias", "no dark", "no flat"))
 
 
-def review_of(plan: NightPlan, result: NightResult, kept: Mapping[str, Mapping[str, float]]) -> Review:
+def review_of(
+    plan: NightPlan,
+    result: NightResult,
+    kept: Mapping[str, Mapping[str, float]],
+    *,
+    earlier: Mapping[str, Mapping[str, float]] | None = None,
+    known_findings: tuple[Finding, ...] | None = None,
+) -> Review:
     """Return the figures of a run, and the findings on it.
 
     Parameters
@@ -44,14 +50,20 @@ def review_of(plan: NightPlan, result: NightResult, kept: Mapping[str, Mapping[s
         What was done.
     kept : mapping of str to mapping
         Figures of earlier runs, by the name of the result: those of what was kept.
+    earlier : mapping of str to mapping, optional
+        Those of all that the last run made: what is made anew is held against them where there are no other nights.
+    known_findings : tuple of Finding, optional
+        Of a run that has kept everything, those of the run that made it: pixels are not looked at again.
     """
     nights = earlier_nights(plan.out)
     subjects = []
     for each in figures_of_run(result, plan.out):
-        more = dict(kept.get(each.name, {})) if each.state == "skipped" else {}
+        more = dict(kept.get(each.name, {})) if each.state in {"skipped", "left out"} else {}
         if each.what == "combined" and each.state == "done":
-            more = held_against(each, nights or [kept])
+            more = held_against(each, nights or [earlier or {}])
         subjects.append(replace(each, figures={**each.figures, **more}))
+    if known_findings is not None:
+        return Review(NightFigures(tuple(subjects)), known_findings)
     night = NightFigures(tuple(subjects), tuple(_incidents(plan, result)))
     return Review(night, review_night(night, plan.recipe.findings.severities))
 
@@ -183,13 +195,10 @@ def _remarks(result: NightResult) -> Iterator[Incident]:
     """Yield what was doubtful of frames that are done, once for all of which it holds."""
     names: dict[tuple[str, str], list[str]] = {}
     for each in result.frames:
-        outcome, code = each.outcome, "ZF204"
-        reason = outcome.reason if outcome.state == "done" else ""
-        if outcome.state in {"done", "skipped"} and _unread(each) and not is_calibration(each.frame.kind):
-            # of a frame that is kept, too: it is as incomplete as it was when it was made
-            code, reason = "ZF205", reason or "; ".join(raw_remarks(each.said, math.prod(each.frame.shape_yx)))
-        if reason:
-            names.setdefault((code, reason), []).append(each.frame.name)
+        # of a frame that is kept, too: it is as doubtful as it was when it was made
+        if each.outcome.state in {"done", "skipped"} and each.outcome.remark:
+            code = "ZF205" if _unread(each) and not is_calibration(each.frame.kind) else "ZF204"
+            names.setdefault((code, each.outcome.remark), []).append(each.frame.name)
     for (code, reason), of in names.items():
         yield Incident(code, f"{listed(of)}: {reason}", tuple(of))
 

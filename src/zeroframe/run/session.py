@@ -189,6 +189,7 @@ def _run_said(result: NightResult) -> dict[str, Any]:
             "state": each.outcome.state,
             "reason": each.outcome.reason,
             "lost": list(each.lost),
+            "remark": each.outcome.remark,
         }
         for each in result.frames
     ]

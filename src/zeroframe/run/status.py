@@ -12,8 +12,9 @@ from zeroframe.fits.failures import attempt
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.store.names import is_there
 from zeroframe.frames.raw import FrameOutcome
+from zeroframe.headers.kinds import is_calibration
 from zeroframe.headers.own_results import FolderResults, record_state
-from zeroframe.planning.uses import frame_uses, group_uses
+from zeroframe.planning.uses import frame_uses, group_uses, without_lost
 from zeroframe.run.keys import as_data, frame_key, group_key, mask_key, stored_keys, versions
 from zeroframe.run.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.run.result_files import (
@@ -252,6 +253,8 @@ class _Look:
         self._plan, self._record, self._listed, self._check, self._read = plan, record, listed, check, read
         self._keys = stored_keys(plan)
         self._frame_keys: dict[str, str] = {}
+        self._remarks = record.remarks
+        self._failed_groups = record.failed_groups
         # of what is not there and takes part in nothing else, nobody asks
         asked = {frame.name for group in plan.groups for frame in group.frames}
         there = {frame.name for frame in plan.frames if self._is_there(frame.target)}
@@ -295,8 +298,8 @@ class _Look:
         return self._record.outputs.get(name) or self._record.earlier.get(name)
 
     def _look_at_frames(self, frames: tuple[NightFrame, ...]) -> None:
-        for frame in frames:
-            mark = self._marks[frame.name]
+        for planned in frames:
+            frame, mark = self._as_made(planned), self._marks[planned.name]
             used = {name: self._keys[name] for name in frame_uses(self._plan, frame) if name in self._keys}
             if mark is not None and all(name in used for name in frame.steps.needs):
                 self._frame_keys[frame.name] = frame_key(frame, mark.sha256, used)
@@ -320,6 +323,7 @@ class _Look:
         right = FrameOutcome(
             frame.source, "skipped", f"{frame.target}: {RIGHT}", frame.target,
             bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32, stamp=mark.stamp,
+            remark=self._remarks.get(frame.name, ""),
         )  # fmt: skip
         return ResultStatus(frame.target, "keep", RIGHT, right, mark)
 
@@ -341,10 +345,25 @@ class _Look:
             if frame.name in self._frame_keys
         }
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
-        if keys:
+        if keys and not self._fails_again(group):
             self._keys[group.name] = group_key(group, keys, used)
         key, changed = self._keys.get(group.name), self._combined_otherwise(group)
         self.groups[group.name] = self._standing(group.target, key, tuple(keys), changed=changed)
+
+    def _fails_again(self, group: Group) -> bool:
+        """Whether a combination that failed will fail again: its frames and its options are what they were."""
+        if group.name not in self._failed_groups or self._is_there(group.target):
+            return False
+        same_way = dict(self._record.versions) == dict(versions()) and not self._combined_otherwise(group)
+        return same_way and all(
+            self.frames[each.name].verdict == "keep" or each.name not in self._frame_keys for each in group.frames
+        )
+
+    def _as_made(self, frame: NightFrame) -> NightFrame:
+        """Return a frame without the steps that will be left out, because what they need cannot be made again."""
+        if is_calibration(frame.kind) or self._plan.recipe.missing == "fail" or not self._failed_groups:
+            return frame
+        return without_lost(frame, self._keys)
 
     def _look_at_mask(self, job: MaskJob) -> None:
         if job.source in self._keys:

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from zeroframe.errors import FrameError, NoFramesError
-from zeroframe.fits import looks_like_fits
+from zeroframe.fits import looks_like_fits, scan
 from zeroframe.fits.atomic import is_part
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.fingerprint import file_mark
 from zeroframe.fits.part_paths import file_named
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path, is_there
 from zeroframe.fits.verify import check_file
+from zeroframe.headers.colour_planes import PLANE_CARD
 from zeroframe.headers.own_results import carried_key
 from zeroframe.run.lock import LOCK_NAME
 from zeroframe.run.record import RECORD_NAME, read_record, report_problem
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
@@ -89,7 +90,8 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     marks = {**record.earlier, **record.outputs}
     found = map_threads(lambda name: _problem(out / name, _output_problem, marks[name]), list(marks), workers)
     found_wrong = [each for each in (*found, report_problem(out, record)) if each]
-    problems = _of_the_record(out, record) + _of_the_run(out, record) + found_wrong + _strangers(out, record, raw)
+    strangers, products = _not_recorded(out, record, raw)
+    problems = _of_the_record(out, record) + _of_the_run(out, record) + found_wrong + strangers
     inputs = 0
     if raw is not None:
         compared = map_threads(
@@ -100,7 +102,7 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
         stored = [_problem(as_path(path), _stored_problem, sha256) for path, sha256 in _stored(record).items()]
         problems += [each for each in (*compared, *stored) if each]
         inputs = compared.count("") + stored.count("")
-    return Verified(found.count(""), inputs, tuple(problems))
+    return Verified(found.count("") + products, inputs, tuple(problems))
 
 
 def _of_the_run(out: Path, record: RunRecord) -> list[str]:
@@ -172,20 +174,43 @@ def _stored_problem(path: Path, sha256: str) -> str:
     return "" if same else f"{path}: is not the stored calibration frame that was used; run again"
 
 
-def _strangers(out: Path, record: RunRecord, raw: Path | None) -> list[str]:
-    """Name what the run has not made: frames, and what a dead run left behind. Other files are not our business."""
-    names = {*record.earlier, *record.outputs, RECORD_NAME, LOCK_NAME}
-    problems = []
+def _not_recorded(out: Path, record: RunRecord, raw: Path | None) -> tuple[list[str], int]:
+    """Name what the run has not made: frames, and what a dead run left behind. Other files are not our business.
+
+    Images of one colour and pictures of a calibrated frame are counted where they are as they were made.
+    """
+    marks = {**record.earlier, **record.outputs}
+    names = {*marks, RECORD_NAME, LOCK_NAME}
+    problems, products = [], 0
     said = record.this_run.get("raw")
     leave_out = {_identity(folder) for folder in (raw, None if said is None else as_path(said)) if folder is not None}
     for path in _files_within(out, leave_out):
-        if path.relative_to(out).as_posix() in names:
+        name = path.relative_to(out).as_posix()
+        if name in names:
             continue
         if is_part(path.name):
             problems.append(f"{path}: is left over from a run that has died; it is removed by the next run")
         elif looks_like_fits(path):
-            problems.append(f"{path}: was not made by this run; move it elsewhere, or run again")
-    return problems
+            problem = _product_problem(path, name, marks)
+            problems += [problem] if problem else []
+            products += not problem
+    return problems, products
+
+
+def _product_problem(path: Path, name: str, marks: Mapping[str, OutputMark]) -> str:
+    """Return what is wrong with a file that run.json does not name; empty for a colour of a frame that it does name."""
+    stem, _, rest = name.rpartition("_")
+    colour, dot, ending = rest.partition(".")
+    frame = marks.get(stem + dot + ending)
+    found = None if frame is None else attempt(path, scan, path)
+    if frame is None or isinstance(found, FrameError) or found is None or found.cards.get(PLANE_CARD) != colour:
+        return f"{path}: was not made by this run; move it elsewhere, or run again"
+    again = "delete it, and run again as it was made"
+    if carried_key(path) != frame.key:
+        return f"{path}: is of {stem + dot + ending} as it was in an earlier run; {again}"
+    checked = attempt(path, check_file, path)
+    altered = checked.reason if isinstance(checked, FrameError) else "; ".join(checked.remarks)
+    return f"{path}: has been altered ({altered}); {again}" if altered else ""
 
 
 def _identity(folder: Path) -> object:

@@ -18,7 +18,7 @@ from zeroframe.frames.numbers import is_number
 from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.verbs.arguments import Keyword, checked_names, frame_name, read_exposures
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
-from zeroframe.verbs.exceptions import AssumedInVerbWarning, UnlikeUnitsError
+from zeroframe.verbs.exceptions import UnlikeUnitsError, VerbAssumptionWarning
 from zeroframe.verbs.working_frame import WorkingPlanes
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def _dark_ratio(seconds: tuple[float, float] | None, dark: CCDData, *, scale: bo
 
 def _warn(sentence: str, *, depth: int = 0) -> None:
     """Warn in the name of the caller of a verb: ``depth`` functions below a step, the verb and its check of names."""
-    warnings.warn(sentence, AssumedInVerbWarning, stacklevel=5 + depth)
+    warnings.warn(sentence, VerbAssumptionWarning, stacklevel=5 + depth)
 
 
 @checked_names

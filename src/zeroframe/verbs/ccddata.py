@@ -15,7 +15,7 @@ from zeroframe.fits import read_raw, scan
 from zeroframe.fits.precision import float_dtype
 from zeroframe.headers.extensions import as_extension
 from zeroframe.verbs.amplifiers import assembled_image, detector_of
-from zeroframe.verbs.exceptions import AssumedInVerbWarning, NoKeywordsError, UnlikeUnitsError, as_python_says
+from zeroframe.verbs.exceptions import NoKeywordsError, UnlikeUnitsError, VerbAssumptionWarning, as_python_says
 
 if TYPE_CHECKING:
     import os
@@ -82,7 +82,7 @@ def unit_of(path: str | os.PathLike[str], bunit: object, unit: str | Unit | None
     word = bunit.strip() if isinstance(bunit, str) else ""
     if not word:
         warnings.warn(
-            f"{path}: no BUNIT in the header and no unit given: adu is assumed", AssumedInVerbWarning, stacklevel=3
+            f"{path}: no BUNIT in the header and no unit given: adu is assumed", VerbAssumptionWarning, stacklevel=3
         )
         return u.adu
     for spelling in (word, _UNIT_WORDS.get(word.lower(), word.lower())):
@@ -168,7 +168,7 @@ def _companions(path: str | os.PathLike[str]) -> dict[str, Any]:
             kind = _UNCERTAINTIES.get(str(hdu.cards.get("UTYPE", "StdDevUncertainty")))
             if kind is None:
                 text = f"{path}: an uncertainty of the kind {hdu.cards.get('UTYPE')!r} is not known, and left out"
-                warnings.warn(text, AssumedInVerbWarning, stacklevel=4)
+                warnings.warn(text, VerbAssumptionWarning, stacklevel=4)
                 continue
             values = kind(values, unit=hdu.cards.get("BUNIT") or None, copy=False)
         found[hdu.name] = values

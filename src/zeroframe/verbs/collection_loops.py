@@ -14,7 +14,7 @@ from zeroframe.fits import scan
 from zeroframe.fits.formats import compression_of
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.reading import chosen_hdu, header_cards
-from zeroframe.verbs.exceptions import AssumedInVerbWarning, MissingTargetError, as_python_says
+from zeroframe.verbs.exceptions import MissingTargetError, VerbAssumptionWarning, as_python_says
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -195,7 +195,7 @@ class CcdReader:
                 warnings.warn(
                     f"{path}: no BUNIT in the header and no unit given: adu is assumed, here and for other files "
                     "without it; ccd_kwargs={'unit': 'adu'} says so",
-                    AssumedInVerbWarning,
+                    VerbAssumptionWarning,
                     stacklevel=4,
                 )
             unit = "adu"

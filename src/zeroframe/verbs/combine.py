@@ -35,9 +35,9 @@ from zeroframe.stacks.measured import with_pooled_noise
 from zeroframe.stacks.stack import ArrayStack, Stack, held_bytes, open_stack
 from zeroframe.verbs.ccddata import read_ccd, require_ccd, unit_of, wcs_of
 from zeroframe.verbs.exceptions import (
-    AssumedInVerbWarning,
     UnlikeFramesError,
     UnlikeFrameUnitsError,
+    VerbAssumptionWarning,
     as_python_says,
 )
 from zeroframe.verbs.levels import scale_factors, zero_offsets
@@ -114,7 +114,7 @@ def _reader_words(words: Mapping[str, Any]) -> dict[str, Any]:
     for name in words:
         if name in _GUIDES_SPELLING:
             text = f"{name} is misspelt, in the public guide, too, and taken for {_GUIDES_SPELLING[name]}"
-            warnings.warn(text, AssumedInVerbWarning, stacklevel=3)
+            warnings.warn(text, VerbAssumptionWarning, stacklevel=3)
         elif name not in ReaderWords.__optional_keys__:
             known = [name for name in inspect.signature(combine).parameters if name != "words"]
             hint = nearest_name(name, [*known, *sorted(ReaderWords.__optional_keys__ - set(_GUIDES_SPELLING))])

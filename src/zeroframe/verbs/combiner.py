@@ -27,7 +27,7 @@ from zeroframe.stacks.rejecting import reject_in_tile
 from zeroframe.stacks.stack import ArrayStack
 from zeroframe.verbs.ccddata import require_ccd
 from zeroframe.verbs.combine import AXES, image_shape, require_alike, to_ccd
-from zeroframe.verbs.exceptions import AssumedInVerbWarning
+from zeroframe.verbs.exceptions import VerbAssumptionWarning
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Combiner:
             self._reject(rejection)
             return
         text = f"nlow={nlow} and nhigh={nhigh} leave nothing of {len(self.ccd_list)} frames: every pixel is masked"
-        warnings.warn(text, AssumedInVerbWarning, stacklevel=2)
+        warnings.warn(text, VerbAssumptionWarning, stacklevel=2)
         self.data_arr.mask = True
 
     def minmax_clipping(self, min_clip: float | None = None, max_clip: float | None = None) -> None:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "AssumedInVerbWarning",
     "MissingFolderError",
     "MissingFrameError",
     "MissingTargetError",
@@ -41,6 +40,7 @@ __all__ = [
     "UnlikeFrameUnitsError",
     "UnlikeFramesError",
     "UnlikeUnitsError",
+    "VerbAssumptionWarning",
     "VerbWarning",
     "as_python_says",
 ]
@@ -50,7 +50,7 @@ class VerbWarning(ZeroframeWarning, AstropyUserWarning):  # type: ignore[misc]  
     """A warning of a verb on CCDData."""
 
 
-class AssumedInVerbWarning(AssumptionWarning, VerbWarning):
+class VerbAssumptionWarning(AssumptionWarning, VerbWarning):
     """A verb assumed something that neither the caller nor the file said."""
 
 

@@ -13,7 +13,7 @@ from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.fits.precision import float_dtype
 from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import add_keywords
-from zeroframe.verbs.exceptions import AssumedInVerbWarning
+from zeroframe.verbs.exceptions import VerbAssumptionWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +90,7 @@ def transform_image(
     if result.wcs is not None:
         warnings.warn(
             "WCS information may be incorrect: it stays as it was; wcs_project moves it and the pixels",
-            AssumedInVerbWarning,
+            VerbAssumptionWarning,
             stacklevel=2,
         )
     add_keywords(result, {"TRANSFRM": getattr(transform_func, "__name__", type(transform_func).__name__)}, add_keyword)

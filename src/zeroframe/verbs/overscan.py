@@ -13,11 +13,12 @@ from zeroframe.errors import ArgumentError, SectionError, UsageError
 from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.level_curves import fit_rejecting, standing_off
 from zeroframe.frames.overscan import Fit, FitRejection, LevelMethod, OverscanSpec, collapse_axis, frame_levels
+from zeroframe.headers.amplifier_words import says_amplifiers
 from zeroframe.headers.result_cards import trim_cards
 from zeroframe.headers.sections import Section
 from zeroframe.kernels.raw import Part, calibrate_native
 from zeroframe.verbs.ccddata import add_keywords, require_ccd, with_data
-from zeroframe.verbs.exceptions import AssumedInVerbWarning
+from zeroframe.verbs.exceptions import VerbAssumptionWarning
 from zeroframe.verbs.working_frame import kernel_pixels
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["subtract_overscan", "trim_image"]
+
+_SEVERAL = (
+    "its header says that several amplifiers read it: read_ccd(file, amplifiers=True) subtracts from each the level of "
+    "its own overscan, and puts them together"
+)
 
 
 def _section_of_view(part: NDArray[Any], whole: NDArray[Any]) -> Section | None:
@@ -111,6 +117,7 @@ def subtract_overscan(
     Warns
     -----
     AssumptionWarning
+        When the header says that several amplifiers read the image, of which each has an overscan of its own.
         When the level of some lines stands off from its surroundings along the strip and the image does not follow, as
         where the trail of a saturated star runs through it. They have the level of their neighbours, where ccdproc
         would make them thousands of ADU too dark; on strips without such lines the result is that of ccdproc.
@@ -132,6 +139,10 @@ def subtract_overscan(
     if isinstance(overscan, CCDData) and len(overscan.shape) == 1 and fits_section is None:
         return _minus_one_level(ccd, overscan, overscan_axis, median=median, add_keyword=add_keyword)
     section, strip, where = _locate_strip(ccd, overscan, fits_section)
+    if _is_whole_of_several(ccd):
+        warnings.warn(
+            f"one overscan is subtracted from the whole image, and {_SEVERAL}", VerbAssumptionWarning, stacklevel=2
+        )
     level = method or ("median" if median else "mean")
     reject = FitRejection(low_reject, high_reject, niterate)
     spec = OverscanSpec(section, _axis(overscan_axis), level, fit, order, reject)
@@ -139,7 +150,7 @@ def subtract_overscan(
     axis = collapse_axis(spec, (ny, nx))
     levels = frame_levels(strip, spec, (ny, nx), lambda numbers: _image_lines(ccd, numbers, section, axis))
     for remark in levels.remarks:
-        warnings.warn(remark, AssumedInVerbWarning, stacklevel=2)
+        warnings.warn(remark, VerbAssumptionWarning, stacklevel=2)
     row_level, column_level = levels.row_adu, levels.column_adu
     if model is not None:
         if axis == 1:
@@ -183,7 +194,9 @@ def _locate_strip(
     ccd: CCDData, overscan: CCDData | None, fits_section: str | None
 ) -> tuple[Section, NDArray[Any], str]:
     """Return the strip's place, its pixels, and how a header calls it, from either of the two arguments."""
-    if (overscan is None) == (fits_section is None):
+    if overscan is None and fits_section is None:
+        raise ArgumentError(_which_strip(ccd))
+    if overscan is not None and fits_section is not None:
         raise ArgumentError("give either overscan (a slice of the frame) or fits_section, and not both")
     if fits_section is not None:
         if not isinstance(fits_section, str):
@@ -199,6 +212,22 @@ def _locate_strip(
         return found, values, str(found)
     ny, nx = overscan.shape
     return _section_of_shape(overscan.shape, ccd.shape), values, f"a strip of {nx} x {ny} pixels,"
+
+
+def _which_strip(ccd: CCDData) -> str:
+    """Say what to do where no strip is given."""
+    done = ccd.meta.get("OVERSCAN")
+    if done:
+        return f"no overscan is given, and none is left: it was subtracted already (OVERSCAN = {done!r})"
+    if says_amplifiers(ccd.meta):
+        return f"no overscan is given, and {_SEVERAL}"
+    return "no overscan is given: give either overscan, a slice of the frame, or fits_section"
+
+
+def _is_whole_of_several(ccd: CCDData) -> bool:
+    """Whether a frame is all that several amplifiers read into one image, by its header; a slice of it is not."""
+    sizes = tuple(ccd.meta.get(f"NAXIS{axis}") for axis in (2, 1))
+    return sizes == tuple(ccd.shape) and says_amplifiers(ccd.meta)
 
 
 def _section_of_shape(strip_yx: tuple[int, ...], shape_yx: tuple[int, ...]) -> Section:

@@ -12,7 +12,7 @@ from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.verbs.arguments import Keyword, checked_names
 from zeroframe.verbs.calibration import PhotonNoiseOf, bias_step, dark_step, flat_step, gain_step, noise_step
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
-from zeroframe.verbs.exceptions import AssumedInVerbWarning
+from zeroframe.verbs.exceptions import VerbAssumptionWarning
 from zeroframe.verbs.overscan import subtract_overscan, trim_image
 from zeroframe.verbs.working_frame import WorkingPlanes
 
@@ -166,7 +166,7 @@ def _check_noise(gain: object, readnoise: object, *, bias_is_light: bool) -> Non
     if bias_is_light:
         warnings.warn(
             "the level of the bias is counted as light in the uncertainty; give pedestal=master_bias, or oscan",
-            AssumedInVerbWarning,
+            VerbAssumptionWarning,
             stacklevel=4,
         )
 

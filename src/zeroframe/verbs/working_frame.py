@@ -18,6 +18,7 @@ from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.calibration_frames import (
     FLAT_LEVEL_CARD,
     NO_MASK,
+    WHOLE_CARD,
     divisor_of,
     error_factor,
     level_of_flat,
@@ -231,6 +232,8 @@ class WorkingPlanes:
         shared = bool(self._bias.name) and other.meta.get("ZEROCOR") == self._bias.name
         left = self._factors.bias - (scale if shared else 0.0)
         self._noise = self._noise._replace(bias_share=left * self._bias.share, dark_share=scale * found.share)
+        if shared and "ZEROCOR" in str(other.meta.get(WHOLE_CARD, "")).split():
+            self._noise = self._noise._replace(bias_in_dark=self._bias.share)
 
     def divide(self, flat: CCDData, *, lowest: float, norm: float | None) -> tuple[float, int]:
         """Divide by a flat; return what counted as a flat of one, and how many of its pixels could not be used."""
@@ -243,7 +246,7 @@ class WorkingPlanes:
         level = _level(found.data, mask, lowest, flat) if norm is None else norm
         usable = divisor_of(found.data, found.sigma, mask, lowest=lowest, level=level)
         self._flat, self._factors = _Other(usable.data, usable.sigma), self._factors._replace(flat=float(level))
-        self._noise = self._noise._replace(flat_share=found.share)
+        self._noise = self._noise._replace(flat_share=found.share, flat_is_whole=WHOLE_CARD in flat.meta)
         if level == 1.0 and self._factors.pixels == 1.0:
             self._noise = self._noise._replace(
                 bias_in_flat=self._share_in_flat(self._bias, flat), dark_in_flat=self._share_in_flat(self._dark, flat)

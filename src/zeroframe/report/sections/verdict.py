@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zeroframe.report.data import Tone
     from zeroframe.report.sections.reading import NightView
     from zeroframe.report.sections.science import LightFigures
+    from zeroframe.review import Severity
     from zeroframe.run.outcomes import NightOutcome
 
 __all__ = ["night_figures", "night_verdict"]
@@ -51,20 +52,22 @@ def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions
     """
     review, only = view.result.review, only_group(view)
     done = _what_was_done(view) if only is None else done_words(view, only)
-    remarks = tuple(
-        remark
-        for severity, tone in _TONES
-        for remark in some_remarks(
-            [f"{view.short(each.sentence)} ({each.code})" for each in review.of(severity)], tone, "below"
-        )
+    kinds: dict[tuple[Severity, str], list[str]] = {}
+    for each in review.findings:
+        kinds.setdefault((each.severity, each.code), []).append(f"{view.short(each.sentence)} ({each.code})")
+    told = [some_remarks(said, _TONES[severity], "below") for (severity, _), said in kinds.items()]
+    remarks, more = (
+        tuple(remark for some in part for remark in some) for part in (told[:_MOST_FINDINGS], told[_MOST_FINDINGS:])
     )
     for_it = (*_what_speaks_for_it(view, lights), *([] if only is None else only_remarks(only, decisions)))
     verdict = review.verdict
-    return Verdict(verdict.tone, f"{verdict.headline.rstrip('.')}: {done}.", (*remarks, *for_it))
+    return Verdict(verdict.tone, f"{verdict.headline.rstrip('.')}: {done}.", (*remarks, *for_it), more)
 
 
 #: How a finding is shown.
-_TONES: tuple[tuple[str, Tone], ...] = (("error", "bad"), ("warning", "note"), ("note", "neutral"))
+_TONES: dict[Severity, Tone] = {"error": "bad", "warning": "note", "note": "neutral"}
+#: Kinds of findings that are not folded, as many as on the screen.
+_MOST_FINDINGS = 3
 
 
 def _what_was_done(view: NightView) -> str:

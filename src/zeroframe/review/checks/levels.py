@@ -141,7 +141,9 @@ def other_scale(night: NightFigures, check: Check) -> Iterator[Finding]:
     for kind, frames in levels.items():
         names = [each.name for each in frames]
         level = usual[kind]
-        if abs(level) <= _OF_ONE and most > _OF_NUMBERS and _alone_small(usual, kind):
+        noise = median([each.get("noise") for each in frames])
+        # of frames that are less their overscan already, the level is about zero, but not their noise
+        if abs(level) <= _OF_ONE and not noise > _OF_ONE and most > _OF_NUMBERS and _alone_small(usual, kind):
             yield check.finding(
                 f"{names[0]} and the other {kind} frames: their raw level is {level:.3g}, that of other kinds "
                 f"{most:.0f} ADU: numbers from 0 to 1 beside whole ones",

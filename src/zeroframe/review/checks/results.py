@@ -27,6 +27,8 @@ _TOO_CALM, _FAR_TOO_CALM = 0.75, 0.4
 _NOISE_RATIO, _NOISE_RATIO_WRONG = 1.25, 2.0
 #: Fractions of a science frame that are masked.
 _MASKED, _MASKED_WRONG = 0.05, 0.25
+#: Of a science frame, where its flat has no light.
+_UNLIT = 0.05
 _COSMIC = 0.02
 _SATURATED, _REJECTED = 0.02, 0.05
 #: Of the level, at a seam between amplifiers.
@@ -108,15 +110,19 @@ def science_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 
 def masked_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
-    """Find science frames of which much is masked."""
+    """Find science frames of which much is masked, of what their flat lights."""
     for each in night.of("frame", "science"):
-        share = each.fraction("masked_pixels")
+        unlit = _known(each.get("unlit_pixels"))
+        lit = each.get("pixels") - unlit
+        share = (each.get("masked_pixels") - unlit) / lit if lit > 0 else math.nan
         if share > _MASKED:
-            parts = [(each.fraction(f"{name}_pixels"), words) for name, words in _PARTS.items()]
+            counts = {name: each.get(f"{name}_pixels") - (unlit if name == "bad" else 0.0) for name in _PARTS}
+            parts = [(counts[name] / lit, words) for name, words in _PARTS.items()]
             told = sorted(((part, words) for part, words in parts if part > _PART_TOLD * share), reverse=True)
             why = "".join(f", {words} {100 * part:.1f} %" for part, words in told)
+            of = "what its flat lights" if unlit > _UNLIT * each.get("pixels") else "it"
             yield check.finding(
-                f"{each.name}: {100 * share:.1f} % of it is masked{why} (limit {100 * _MASKED:g} %)",
+                f"{each.name}: {100 * share:.1f} % of {of} is masked{why} (limit {100 * _MASKED:g} %)",
                 each.name, figure=share, expected=_MASKED,
                 severity="error" if share > _MASKED_WRONG else check.severity,
             )  # fmt: skip
@@ -134,6 +140,26 @@ _PARTS = {
 }
 #: A part of the masked pixels that is less is not named.
 _PART_TOLD = 0.05
+
+
+def lit_in_part(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames whose flat lights only part of them, once for each flat."""
+    frames: dict[str, list[Subject]] = {}
+    for each in night.of("frame", "science"):
+        if each.fraction("unlit_pixels") > _UNLIT:
+            flats = [name for name in each.used if any(flat.name == name for flat in night.of("combined", "flat"))]
+            frames.setdefault(flats[0] if flats else each.used[-1] if each.used else "the flat", []).append(each)
+    for flat, some in frames.items():
+        unlit = some[0].fraction("unlit_pixels")
+        yield check.finding(
+            f"{flat} lights {100 * (1 - unlit):.1f} % of the frame: the other {100 * unlit:.1f} % are masked in "
+            f"{names_of(some)}",
+            *(each.name for each in some), figure=unlit, expected=_UNLIT,
+        )  # fmt: skip
+
+
+def _known(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
 
 
 def many_cosmic_rays(night: NightFigures, check: Check) -> Iterator[Finding]:
@@ -259,8 +285,8 @@ RESULTS = (
     ),
     Check(
         "ZF404", "Much of a science frame is masked", "warning", "masked",
-        f"The masked fraction of a science frame; told from {100 * _MASKED:g} % on, an error from "
-        f"{100 * _MASKED_WRONG:g} % on.",
+        "The masked fraction of a science frame, without what its flat does not light (ZF414); told from "
+        f"{100 * _MASKED:g} % on, an error from {100 * _MASKED_WRONG:g} % on.",
         "Look at the mask: the report shows it; saturation, a bad flat or a bad cosmic-ray search make large masks.",
         masked_pixels,
     ),
@@ -321,5 +347,13 @@ RESULTS = (
         f"{100 * _SEAM:g} % of the level and four errors on, an error from {100 * _SEAM_WRONG:g} % on. Gains that are "
         "wrong do this where there is no flat, an overscan level that is off, or an amplifier that is not linear.",
         "Take flats; look at the overscan of both amplifiers with zeroframe inspect.", seams,
+    ),
+    Check(
+        "ZF414", "The flat lights only part of the frame", "note", "unlit",
+        f"The fraction of pixels where the flat is below flat.min_value of its level; told from {100 * _UNLIT:g} % on. "
+        "Beside a slit, a fibre or a round field there is no light, and nothing to divide by: those pixels are masked "
+        "as BAD, and not counted by ZF404.",
+        "Nothing, if the light falls there only. Else look at the flat; flat.min_value in the recipe is the limit.",
+        lit_in_part,
     ),
 )  # fmt: skip
