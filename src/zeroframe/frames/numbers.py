@@ -33,5 +33,6 @@ def spread_evenly(first: int, last: int, count: int) -> NDArray[np.intp]:
     >>> spread_evenly(2, 5, 3), spread_evenly(0, 1, 4), spread_evenly(3, 3, 0).size
     (array([2, 3, 5]), array([0, 1]), 0)
     """
-    numbers = np.linspace(first, last, count).astype(np.intp)
-    return numbers[np.diff(numbers, prepend=numbers[:1] - 1) != 0]
+    numbers: NDArray[np.intp] = np.linspace(first, last, count).astype(np.intp)
+    kept: NDArray[np.intp] = numbers[np.diff(numbers, prepend=numbers[:1] - 1) != 0]
+    return kept
