@@ -15,7 +15,7 @@ from zeroframe.inspection.amplifiers import found_in_pixels
 from zeroframe.inspection.interior import axis_layout
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-MANY = 200 if os.environ.get("ZEROFRAME_ALL_CASES") else 24
+MANY = 200 if os.environ.get("ZEROFRAME_ALL_CASES") else 72
 
 
 def layout_of(drawn):

@@ -16,8 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from zeroframe.cli.fitting import Column, fit_columns, wrapped
-from zeroframe.planning.decisions import listed
-from zeroframe.review import find_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -344,6 +342,8 @@ class Screen:
 
     def findings(self, review: Review) -> None:
         """Say what was found, the worst first and what is alike together, and close with the verdict."""
+        from zeroframe.review import find_check
+
         said = [each for each in review.findings if each.code not in _SAID_BEFORE]
         alike: dict[tuple[str, str], list[Finding]] = {}
         for each in said:
@@ -370,6 +370,9 @@ class Screen:
 
     def _finding(self, group: Sequence[Finding]) -> None:
         """Say the first of some findings of one code, and how many more there are."""
+        from zeroframe.planning.decisions import listed
+        from zeroframe.review import find_check
+
         worst = group[0]
         style = _SEVERITY_STYLES[worst.severity]
         if self.width is None and len(group) <= _MOST_ALIKE:

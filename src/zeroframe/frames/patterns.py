@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.numbers import spread_evenly
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class RowSample:
         """Copy some rows, spread evenly."""
         ny, nx = pixels.shape
         count = max(min(_PIXELS // max(nx, 1), _MOST_ROWS, ny - 2 * _REACH - 1), 0)
-        first = np.unique(np.linspace(_REACH, ny - 2 - _REACH, count).astype(np.intp))
+        first = spread_evenly(_REACH, ny - 2 - _REACH, count)
         rows = np.concatenate([first, first + 1])
         return cls(rows, pixels[rows])
 

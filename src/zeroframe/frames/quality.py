@@ -11,6 +11,7 @@ import numpy as np
 from zeroframe.frames.colours import PHASES, colour_bands, each_colour, plane_of
 from zeroframe.frames.flat_shapes import FlatShape, joined_shapes, measure_flat, odd_flats, place_of
 from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.numbers import spread_evenly
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.headers.kinds import is_lit
 from zeroframe.kernels.stack import MAD_TO_SIGMA
@@ -199,7 +200,7 @@ def stated_noise(
     ny, nx = pixels.shape
     if ny < 2 or nx < 2:
         return float("nan"), float("nan")
-    starts = np.unique(np.linspace(0, ny - 2, min(_NOISE_PAIRS, ny - 1)).astype(int))
+    starts = spread_evenly(0, ny - 2, min(_NOISE_PAIRS, ny - 1))
     rows = (starts[:, np.newaxis] + np.arange(2)).ravel()
 
     def squares(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.numbers import spread_evenly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def measure_traces(
 def _paired_rows(ny: int, nx: int) -> NDArray[np.intp]:
     """Return pairs of neighbouring rows, spread evenly; each begins with an even one."""
     count = max(min(_PAIRS, ny // 2, _PIXELS // (2 * nx)), 1)
-    starts = np.unique(np.linspace(0, ny // 2 - 1, count).astype(np.intp)) * 2
+    starts = spread_evenly(0, ny // 2 - 1, count) * 2
     return np.asarray((starts[:, np.newaxis] + np.arange(2)).ravel(), np.intp)
 
 
@@ -104,7 +105,7 @@ def _interference(pairs: NDArray[np.float32], noise: float) -> dict[str, float]:
     rows -= rows.mean(axis=0)  # fixed columns are no wave
     power = np.square(np.abs(np.fft.rfft(rows - rows.mean(axis=1, keepdims=True), axis=1))).mean(axis=0)[:-1]
     beside = np.pad(power, _BESIDE, mode="reflect")
-    usual = np.median(np.lib.stride_tricks.sliding_window_view(beside, 2 * _BESIDE + 1), axis=1)
+    usual = median_of_valid(np.lib.stride_tricks.sliding_window_view(beside, 2 * _BESIDE + 1), axis=1)
     over = power - usual
     slow = max(nx // _LONGEST, 2)
     over[:slow] = 0.0

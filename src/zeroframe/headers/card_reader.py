@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -13,11 +14,21 @@ from zeroframe.fits.cards import Cards
 from zeroframe.headers.tables import dialect_tables, known_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from zeroframe.headers.words import Words
 
-__all__ = ["CardReader", "Noted", "is_finite", "letters", "parsed_number", "pattern_of", "shown", "whole_number"]
+__all__ = [
+    "CardReader",
+    "FormComments",
+    "Noted",
+    "is_finite",
+    "letters",
+    "parsed_number",
+    "pattern_of",
+    "shown",
+    "whole_number",
+]
 
 _NUMBER = re.compile(
     r"([+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eEdD][+-]?[0-9]{1,3})?)\s*([^\d\s,;+-][^\d,;]*)?"
@@ -51,6 +62,63 @@ class Noted:
     why: str = ""
 
 
+class FormComments(Mapping[str, str]):
+    """The comments of all headers that have the same cards in the same order; what is found in them is found once.
+
+    Parameters
+    ----------
+    keywords : tuple of str
+        In upper case, in the order of the cards.
+    comment : callable
+        Returns the comment of a keyword.
+
+    Examples
+    --------
+    >>> form = FormComments(("EXPTIME", "GAIN"), {"GAIN": "e-/ADU"}.__getitem__)
+    >>> form.present(("EXPOSURE", "EXPTIME")), form["GAIN"]
+    (('EXPTIME',), 'e-/ADU')
+    """
+
+    def __init__(self, keywords: tuple[str, ...], comment: Callable[[str], str]) -> None:
+        self._keywords = dict.fromkeys(keywords)
+        self._comment = comment
+        self._found: dict[object, tuple[str, ...]] = {}
+
+    def __getitem__(self, keyword: str) -> str:
+        if keyword not in self._keywords:
+            raise KeyError(keyword)
+        return self._comment(keyword)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keywords)
+
+    def __len__(self) -> int:
+        return len(self._keywords)
+
+    def present(self, keywords: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of some keywords that are there."""
+        found = self._found.get(keywords)
+        if found is None:
+            found = self._found[keywords] = tuple(keyword for keyword in keywords if keyword in self._keywords)
+        return found
+
+    def like(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
+        """Return the keywords that a pattern fits."""
+        found = self._found.get(pattern)
+        if found is None:
+            found = self._found[pattern] = tuple(keyword for keyword in self._keywords if pattern.search(keyword))
+        return found
+
+    def commented(self, pattern: re.Pattern[str], unless: re.Pattern[str]) -> tuple[str, ...]:
+        """Return the keywords whose comments, in lower case, a pattern fits, and another one does not."""
+        found = self._found.get((pattern, unless))
+        if found is None:
+            told = ((keyword, self._comment(keyword).casefold()) for keyword in self._keywords if keyword)
+            fitting = (keyword for keyword, text in told if text and pattern.search(text) and not unless.search(text))
+            found = self._found[pattern, unless] = tuple(fitting)
+        return found
+
+
 class CardReader:
     """One header, asked by lists of keywords.
 
@@ -71,6 +139,7 @@ class CardReader:
         self.remarks: list[str] = []
         self._noted: list[tuple[str, str, str]] = []
         self._comments = comments
+        self._form = cards if isinstance(cards, Cards) else comments if isinstance(comments, FormComments) else None
 
     def remark(self, sentence: str) -> None:
         """Say what is said wherever the file is read."""
@@ -117,15 +186,20 @@ class CardReader:
 
     def present(self, keywords: Iterable[str]) -> Iterable[str]:
         """Return those keywords that need to be asked for, where the header can say that at once."""
-        if not isinstance(self.cards, Cards):
-            return keywords
-        return self.cards.present(keywords if isinstance(keywords, tuple) else tuple(keywords))
+        found = self.there(keywords)
+        return keywords if found is None else found
+
+    def there(self, keywords: Iterable[str]) -> tuple[str, ...] | None:
+        """Return those keywords that are there; None where the header cannot say that at once."""
+        if self._form is None:
+            return None
+        return self._form.present(keywords if isinstance(keywords, tuple) else tuple(keywords))
 
     def like(self, pattern: str) -> Iterable[str]:
         """Return the keywords that a pattern fits."""
         compiled = pattern_of(pattern)
-        if isinstance(self.cards, Cards):
-            return self.cards.like(compiled)
+        if self._form is not None:
+            return self._form.like(compiled)
         return [keyword for keyword in dict.fromkeys(self.cards) if compiled.search(keyword)]
 
     def comment(self, keyword: str) -> str:
@@ -140,8 +214,8 @@ class CardReader:
     def commented(self, pattern: str, unless: str = "") -> Iterable[str]:
         """Return the keywords whose comments a pattern fits, and another one does not."""
         compiled, excluded = pattern_of(pattern), pattern_of(unless or _NEVER)
-        if isinstance(self.cards, Cards):
-            return self.cards.commented(compiled, excluded)
+        if self._form is not None:
+            return self._form.commented(compiled, excluded)
         told = ((keyword, self.comment(keyword)) for keyword in dict.fromkeys(self.cards) if keyword)
         return [keyword for keyword, text in told if text and compiled.search(text) and not excluded.search(text)]
 

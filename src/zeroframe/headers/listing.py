@@ -11,6 +11,7 @@ from zeroframe.errors import FrameError, NotFitsError, UsageError, nearest_name
 from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, as_path
+from zeroframe.headers.card_reader import FormComments
 from zeroframe.headers.columns import HeaderColumns
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
@@ -189,12 +190,17 @@ class _Reading:
     def __init__(self, headers: HeaderColumns, folder: str, words: Words) -> None:
         self.headers, self.words = headers, words
         self.root = folder if "://" in folder else os.path.normpath(folder)
-        self._comments: dict[tuple[str, tuple[str, ...]], _Comments] = {}
+        self._comments: dict[tuple[str, tuple[str, ...]], FormComments] = {}
 
-    def comments(self, row: int) -> _Comments:
+    def comments(self, row: int) -> FormComments:
         """Return the comments of a header: those of the first of its folder with the same cards, so of one program."""
-        path = self.headers.paths[row]
-        return self._comments.setdefault((os.path.split(path)[0], self.headers.forms[row]), _Comments(path))
+        path, form = self.headers.paths[row], self.headers.forms[row]
+        key = (os.path.split(path)[0], form)
+        found = self._comments.get(key)
+        if found is None:
+            keywords = tuple(keyword.upper() for keyword in form)
+            found = self._comments[key] = FormComments(keywords, _Comments(path).of)
+        return found
 
     def name(self, row: int) -> str:
         """Return what a file is called within the folder that was given."""
@@ -208,19 +214,18 @@ class _Reading:
         return (own, *self.name(row).split("/")[:-1])
 
 
-class _Comments(dict[str, str]):
-    """The comments of one file, which are read when the first is asked for."""
+class _Comments:
+    """The comments of one file, which is read when the first is asked for."""
 
     def __init__(self, path: str) -> None:
-        super().__init__()
         self._path = path
 
     @cached_property
     def _cards(self) -> Cards:
         return header_cards(self._path, 0)
 
-    def get(self, keyword: str, default: str = "") -> str:  # type: ignore[override]
-        return self._cards.comment(keyword) or default
+    def of(self, keyword: str) -> str:
+        return self._cards.comment(keyword)
 
 
 class _Frame:

@@ -6,7 +6,6 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.fits.cards import Cards
 from zeroframe.headers.card_reader import CardReader, letters, pattern_of, shown, whole_number
 from zeroframe.headers.tables import dialect_tables
 
@@ -288,8 +287,7 @@ def _sorts_among(table: str, there: tuple[str, ...] | None) -> tuple[tuple[str, 
 
 def _of_sorts(reader: CardReader, table: str) -> Iterable[tuple[str, str]]:
     cards = reader.cards
-    there = cards.present(_sorts(table)[1]) if isinstance(cards, Cards) else None
-    for sort, alternatives in _sorts_among(table, there):
+    for sort, alternatives in _sorts_among(table, reader.there(_sorts(table)[1])):
         for keywords in alternatives:
             said = [_text(cards.get(keyword)) for keyword in keywords]
             if any(said):
