@@ -230,6 +230,8 @@ def _named(batches: Sequence[Batch], tolerances: Tolerances) -> list[Batch]:
     degrees = _rounded((batch.traits.temperature_c for batch in batches), tolerances.same_temperature)
     sorts = [_words_apart(batch, gains, degrees) for batch in batches]
     varying = {sort for sort in {sort for words in sorts for sort in words} if len({w.get(sort) for w in sorts}) > 1}
+    if len({(words.get("chip"), words.get("gain")) for words in sorts}) == len({words.get("chip") for words in sorts}):
+        varying.discard("gain")  # each chip has its own, and is told by its name
     taken: set[str] = set()
     named = []
     for batch, words in zip(batches, sorts, strict=True):
