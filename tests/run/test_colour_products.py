@@ -65,6 +65,7 @@ def test_split_colours_writes_the_planes_with_masks_and_errors(tmp_path, raw, co
 def test_debayer_writes_a_picture_whose_colours_are_true(tmp_path, raw):
     run = command("night", raw, "-o", tmp_path, "--debayer", "--no-report")
     assert run.code == 0, run.err
+    assert np.get_printoptions()["legacy"] is False  # which the library sets for the whole process
     path = next((tmp_path / "LIGHT").glob("*0002_RGB.fits"))
     with fits.open(path) as hdus, fits.open(str(path).replace("_RGB", "")) as calibrated:
         cube, mosaic = hdus[0].data, calibrated[0].data

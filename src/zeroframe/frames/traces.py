@@ -64,7 +64,7 @@ def measure_traces(
     >>> frame = np.random.default_rng(1).normal(100.0, 4.0, (256, 256))
     >>> wave = 4.0 * np.sin(np.arange(256 * 256).reshape(256, 256) / 3.0)
     >>> round(measure_traces(frame + wave, 100.0, 4.0, "none")["interference_noises"], 1)
-    1.0
+    0.9
     """
     ny, nx = pixels.shape
     if ny < 4 or nx < 8 or not noise > 0:

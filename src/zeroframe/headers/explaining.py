@@ -46,11 +46,12 @@ def explain_header(
 
     Examples
     --------
-    >>> for line in explain_header({"IMAGETYP": "flat", "EXPTIME": "2 min", "FPOSN": "3", "BANDX": "K"}, "a.fits")[:4]:
+    >>> cards = {"IMAGETYP": "flat", "EXPTIME": "2 min", "FPOSN": "3", "FILTBAND": "K"}
+    >>> for line in explain_header(cards, "a.fits")[:4]:
     ...     print(line)
     kind: flat, from IMAGETYP = 'flat'
     exposure: 120 s, from EXPTIME = '2 min'
-    filter: K, from BANDX = 'K'
+    filter: K, from FILTBAND = 'K'
     gain: not known; teach it by --card gain=CARD
     """
     facts, reader = noted_facts(cards, file_name, folders=folders, words=words, comments=comments)

@@ -55,7 +55,7 @@ def with_taught(headers: HeaderColumns, words: Words) -> HeaderColumns:
     >>> words = words_of_options(["flat=sky*"], ["filter=FPOSN"])
     >>> taught = with_taught(HeaderColumns.of(["sky1.fits"], [{"fposn": "r"}]), words)
     >>> taught.column("imagetyp"), taught.column("filter")
-    (['flat'], ['r'])
+    (('flat',), ('r',))
     """
     rows: list[dict[str, CardValue]] = []
     for row, path in enumerate(headers.paths):

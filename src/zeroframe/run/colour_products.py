@@ -147,8 +147,8 @@ class _Calibrated:
 
     def picture(self, colours: ColourPattern) -> list[ImagePart]:
         """Return red, green and blue of every pixel, interpolated (Malvar, He and Cutler 2004), and the mask."""
-        with warnings.catch_warnings():
-            # it names a module of scipy by its old name
+        with warnings.catch_warnings(), np.printoptions():
+            # it names a module of scipy by its old name, and sets how numpy prints arrays for the whole process
             warnings.simplefilter("ignore", DeprecationWarning)
             from colour_demosaicing import demosaicing_CFA_Bayer_Malvar2004
 
