@@ -20,7 +20,7 @@ _SEAM = re.compile(r"[/_,;:.=-]")
 #: A table has a line between columns, and a blank on either side of a cell.
 _BETWEEN = 3
 #: A screen that calls itself narrower is none: some terminals set COLUMNS=1.
-_NARROWEST = 16
+_NARROWEST = 8
 
 
 def wrapped(text: str, width: int | None, first: str = "", hang: str = "  ") -> list[str]:
@@ -40,7 +40,7 @@ def wrapped(text: str, width: int | None, first: str = "", hang: str = "  ") -> 
     >>> wrapped("raw/night/a_long_name.fits is there", 20)
     ['raw/night/a_long_', '  name.fits is there']
     """
-    if width is None or width < _NARROWEST or cell_len(first + text) <= width:
+    if width is None or width < max(_NARROWEST, cell_len(hang) + 2) or cell_len(first + text) <= width:
         return [first + text]
     lines, line, is_empty = [], first, True
     for given in text.split(" "):
