@@ -196,6 +196,8 @@ def test_terminated(tmp_path, number, code):
     process = subprocess.Popen(
         [PROGRAM[0], "-c", SLOWED, "bias", raw, "-o", out, "--compress", "gzip", "--trim", "[*,*]", "--no-report"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        # who runs the tests by nohup ignores SIGHUP, and so would the process
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
     deadline = time.monotonic() + PATIENCE_S
     while not list(out.glob("b*.gz")) and time.monotonic() < deadline and process.poll() is None:
