@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,6 +132,8 @@ def _inspect_alike(
 ) -> OverscanInspection:
     """Look at frames of one camera, chip, size and binning."""
     sources = choose_sources(gathered)
+    for name in ("zeroframe.fits.read", "zeroframe.fits.tiles_read", "zeroframe.fits.tiles_gzip"):
+        import_module(name)  # not by two threads at the same time
     size, at_once = choose_size(sources, limit_bytes, workers)
     samples, problems = take_samples(sources, size, at_once)
     result = judge_samples(samples, profile)
