@@ -39,6 +39,9 @@ def folder(tmp_path_factory):
         ]
     write_night(folder / "raw", shots)
     probe(folder, "night", "raw", "-o", "out", "--no-report")
+    # kernels are built once ever, for which one thread imports numba; that is no import of each run
+    probe(folder, "inspect", "raw", "--workers", "1")
+    probe(folder, "combine", "out/0b0.fits", "out/0b1.fits", "out/0b2.fits", "-o", "warm.fits", "--workers", "1")
     return folder
 
 
