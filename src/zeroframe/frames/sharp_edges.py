@@ -88,7 +88,7 @@ def _edges_around(
     along_y = _edges_of_runs(image.T, x[turned], y[turned], limits, bridged)
     back = np.empty_like(turned)
     back[turned] = np.arange(turned.size)
-    along_y = _Edges(*(each[back] for each in along_y))
+    along_y = _Edges(along_y.sharp[back], along_y.soft[back], along_y.length[back])
     # what is long is told by its edges across: a gap between fibres may end at a bad column
     counts_x = along_x.length <= _MUCH_LONGER * along_y.length
     counts_y = along_y.length <= _MUCH_LONGER * along_x.length

@@ -267,11 +267,14 @@ class Electronics:
         amplifiers, because the flat has brought them to one scale.
     noise : NoiseModel or None
         None where no uncertainty is made.
+    read_noise_e : float or None
+        Of one pixel without light; None where it, or the gain, is not known.
     """
 
     window: Window | None
     to_electrons: float | None
     noise: NoiseModel | None
+    read_noise_e: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
