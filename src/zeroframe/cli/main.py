@@ -144,7 +144,8 @@ class _Stop:
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            hangup = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+            for number in {signal.SIGTERM, hangup}:
                 if signal.getsignal(number) != signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._ask)
 
