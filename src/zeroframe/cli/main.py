@@ -71,6 +71,7 @@ from zeroframe.cli.options import (
     path_or_url,
     taught_words,
 )
+from zeroframe.cli.show import show
 from zeroframe.cli.streams import LastingStream, lasting_streams
 from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, ZeroframeWarning
 
@@ -249,6 +250,7 @@ def _options(
 
 
 add_night_commands(app)
+app.command(epilog="For example: zeroframe show RAW/ccd.037.0.fits OUT/ccd.037.0.fits")(show)
 app.add_typer(library_app)
 
 
