@@ -127,7 +127,7 @@ def take_out_crosstalk(
     pairs = [each for each in crosstalk if each.source in read and each.victim in read]
     for first in range(0, max((view.shape[0] for view in read.values()), default=0), _ROWS):
         rows = slice(first, first + _ROWS)
-        ghosts = {}
+        ghosts: dict[str, NDArray[Any]] = {}
         for each in pairs:
             source, victim = read[each.source][rows], read[each.victim][rows]
             ny, nx = (min(sizes) for sizes in zip(source.shape, victim.shape, strict=True))
