@@ -404,7 +404,7 @@ def inspect(
     found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
     several = by_detector(found)
     if several:
-        pairs, refused = look_at_detectors(several, limit or default_limit_bytes())
+        pairs, refused = look_at_detectors(several, limit or default_limit_bytes(), crosstalk=True)
         seen, items = [each for each, _ in pairs], [item for _, item in pairs]
         for each in seen:
             screen.amplifiers(each)
