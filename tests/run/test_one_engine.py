@@ -96,6 +96,7 @@ SAID = {
     "interpolate": ("--interpolate", None, "masks.interpolate = true"),
     "split_colours": ("--split-colours", None, "steps.split_colours = true"),
     "dark_scale": ("--dark-scale", "fit", "dark.scale_by = 'fit'"),
+    "unit": ("--unit", "electron", "steps.to_electrons = true"),
     "overscan": ("--overscan", "[17:20,:]", "frames.overscan = '[17:20,:]'"),
     "trim": ("--trim", "[1:16,:]", "frames.trim = '[1:16,:]'"),
     "overscan_method": ("--overscan-method", "mean", "frames.overscan_method = 'mean'"),

@@ -74,6 +74,8 @@ class PlanOptions(TypedDict, total=False):
     clip_spread : {'noise', 'mad', 'std', 'ccd'}
     reject_outliers : bool
         How they are combined.
+    unit : {'adu', 'electron'}
+        Of science frames; electrons by the gain of each amplifier.
     compress : {'none', 'gzip', 'rice'}
         How results are written.
     kind, card : str or sequence of str
@@ -113,6 +115,7 @@ class PlanOptions(TypedDict, total=False):
     clip: float | None
     clip_spread: ClipSpread | None
     reject_outliers: bool | None
+    unit: Literal["adu", "electron"] | None
     compress: Compression | None
     kind: str | Sequence[str] | None
     card: str | Sequence[str] | None

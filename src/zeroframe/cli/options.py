@@ -71,6 +71,7 @@ __all__ = [
     "SpreadAsked",
     "Strict",
     "Trim",
+    "UnitAsked",
     "Workers",
     "bytes_of",
     "executor_of",
@@ -221,6 +222,13 @@ LibraryAdd = Annotated[
         "--library-add", help="Add what is combined to the library, where all is well.", rich_help_panel=WRITE
     ),
 ]
+UnitAsked = Annotated[
+    Literal["adu", "electron"] | None,
+    typer.Option(
+        "--unit", metavar="UNIT", help="Of science frames: adu (by default) or electron, by each amplifier's gain.",
+        rich_help_panel=WRITE,
+    ),
+]  # fmt: skip
 OverscanOrder = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),
