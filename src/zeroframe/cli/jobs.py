@@ -55,6 +55,8 @@ class PlanOptions(TypedDict, total=False):
         The one extension that is read of each file, by number or name (``'SCI,2'`` with its EXTVER).
     detector : str
         The one detector that is calibrated, of files that hold several.
+    keep_amplifiers : bool
+        Whether what each of several amplifiers read is left an image of its own.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
     calibrations : path or list of path
@@ -103,6 +105,7 @@ class PlanOptions(TypedDict, total=False):
     overscan_order: int | None
     ext: str | int | None
     detector: str | None
+    keep_amplifiers: bool | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     library: str | os.PathLike[str] | None

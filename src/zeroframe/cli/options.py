@@ -49,6 +49,7 @@ __all__ = [
     "IgnoreChecksums",
     "Interpolate",
     "Json",
+    "KeepAmplifiers",
     "Kinds",
     "LibraryAdd",
     "LibraryAsked",
@@ -154,6 +155,12 @@ DetectorAsked = Annotated[
     str | None,
     typer.Option(
         "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
+    ),
+]
+KeepAmplifiers = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-amplifiers", help="Leave what each amplifier read an image of its own.", rich_help_panel=SUBTRACT
     ),
 ]
 OwnMask = Annotated[
