@@ -67,6 +67,8 @@ class PlanOptions(TypedDict, total=False):
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
     split_colours, debayer : bool
         Whether of a colour sensor an image of each colour, or a picture, is written of each science frame, too.
+    mosaic : bool
+        Whether the detectors of a science frame are written into one file, too.
     dark_scale : {'exposure', 'fit'}
         What darks are scaled by: the ratio of exposures, or what fits the hot pixels of each frame best.
     combine : bool
@@ -112,6 +114,7 @@ class PlanOptions(TypedDict, total=False):
     interpolate: bool | None
     split_colours: bool | None
     debayer: bool | None
+    mosaic: bool | None
     dark_scale: Literal["exposure", "fit"] | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None

@@ -56,6 +56,7 @@ __all__ = [
     "MemLimit",
     "Method",
     "MethodAsked",
+    "Mosaic",
     "Out",
     "Overscan",
     "OverscanFit",
@@ -156,6 +157,10 @@ DetectorAsked = Annotated[
     typer.Option(
         "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
     ),
+]
+Mosaic = Annotated[
+    bool | None,
+    typer.Option("--mosaic", help="Write all detectors of a science frame into one file, too.", rich_help_panel=WRITE),
 ]
 KeepAmplifiers = Annotated[
     bool | None,

@@ -260,6 +260,10 @@ class StepsRecipe:
     debayer: bool = field(
         default=False, metadata=key.flag("of a colour sensor, write a picture of interpolated colours, too: _RGB")
     )
+    mosaic: bool = field(
+        default=False,
+        metadata=key.flag("write the detectors of a science frame into one file of several extensions, too: .mosaic"),
+    )
     to_electrons: bool = field(default=False, metadata=key.flag("multiply science frames by the gain"))
     cosmic_rays: CosmicRays = field(
         default="lacosmic",

@@ -33,7 +33,7 @@ _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "
 _OF_AMPLIFIERS = ("keep_amplifiers",)
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
-_OF_STEPS = ("split_colours", "debayer")
+_OF_STEPS = ("split_colours", "debayer", "mosaic")
 _OF_DARKS = ("dark_scale",)
 _OF_ALL = ("compress",)
 #: What `unit` says of ``steps.to_electrons``.
