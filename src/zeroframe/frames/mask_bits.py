@@ -15,11 +15,9 @@ import numpy as np
 from zeroframe.fits import HeaderDraft
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
-__all__ = ["MEANINGS", "MaskBit", "bits_of_header", "bits_where", "counted_bits", "mask_header"]
+__all__ = ["MEANINGS", "MaskBit", "bits_where", "mask_header"]
 
 
 class MaskBit(IntFlag):
@@ -80,23 +78,6 @@ def mask_header(header: HeaderDraft | None = None) -> HeaderDraft:
     return said
 
 
-def bits_of_header(cards: Mapping[str, Any]) -> dict[str, int]:
-    """Return the names of the bits that a header of a mask states, with their values.
-
-    Parameters
-    ----------
-    cards : mapping
-        The header of an extension MASK. One that names no bits is of a mask of 0 and 1: BAD.
-
-    Examples
-    --------
-    >>> bits_of_header({"MBIT0": "BAD", "MBIT4": "COSMIC"}), bits_of_header({})
-    ({'BAD': 1, 'COSMIC': 16}, {'BAD': 1})
-    """
-    found = {str(cards[f"{_CARD}{place}"]): 1 << place for place in range(64) if f"{_CARD}{place}" in cards}
-    return found or {"BAD": 1}
-
-
 def bits_where(mask: NDArray[Any], bit: MaskBit) -> NDArray[np.uint8]:
     """Return a plane with one bit set where a mask is not zero; no copy where that is what a boolean mask is.
 
@@ -107,17 +88,3 @@ def bits_where(mask: NDArray[Any], bit: MaskBit) -> NDArray[np.uint8]:
     """
     flat: NDArray[np.uint8] = (mask if mask.dtype == np.bool_ else mask != 0).view(np.uint8)
     return flat if bit == 1 else flat * np.uint8(bit)
-
-
-def counted_bits(mask: NDArray[np.uint8]) -> dict[str, int]:
-    """Return how many pixels have each bit, by name; bits that no pixel has are left out.
-
-    Examples
-    --------
-    >>> counted_bits(np.array([0, 4, 12], np.uint8))
-    {'SATURATED': 2, 'BLEED': 1}
-    """
-    values = np.bincount(mask.reshape(-1), minlength=256)
-    places = np.arange(256)
-    counts = {bit.name or "": int(values[(places & bit) != 0].sum()) for bit in MaskBit}
-    return {name: count for name, count in counts.items() if count}
