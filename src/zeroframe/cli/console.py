@@ -261,7 +261,7 @@ class Screen:
             noise = figure_text(None if one.read_noise_adu is None else one.read_noise_adu.value)
             rows.append((*sections, figure_text(each.gain_e_per_adu), known, figure_text(each.read_noise_e), noise))
         self.table("Sections in pixels of the file, extensions one above the other", columns, rows)
-        for remark in seen.remarks:
+        for remark in (*seen.remarks, *(() if seen.crosstalk is None else seen.crosstalk.sentences)):
             self.line(f"  {remark}")
 
     def listing(self, listing: Listing) -> None:

@@ -22,6 +22,7 @@ from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.kept import earlier_figures, is_kept, kept_figures, kept_findings, result_of_kept
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
+from zeroframe.run.mosaic_products import mosaic_products
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
@@ -111,7 +112,7 @@ def run_session(
     require_debayer(session.plan)
     kept = not measure and is_kept(session)
     result = result_of_kept(session) if kept else _Run(session, progress, check_sums=check_sums).carry_out()
-    problems = colour_products(session.plan, result)
+    problems = [*colour_products(session.plan, result), *mosaic_products(session.plan, result)]
     if problems:
         result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
     known = kept_findings(session) if kept and not result.check.problems else None
