@@ -14,7 +14,7 @@ from astropy.nddata import CCDData
 
 import zeroframe
 from nights import RECIPES, carried_out, small_night
-from zeroframe.frames.mask_bits import MEANINGS, MaskBit
+from zeroframe.frames.mask_bits import MEANINGS, MaskBit, bits_of_header
 
 NAME, SCIENCE = "palomar-lfc", "ccd.037.0.fits"
 #: As documented: whoever has stored numbers relies on them.
@@ -59,6 +59,7 @@ def test_a_result_says_which_pixel_is_masked_for_what(night):
     mask, header = fits.getdata(night / SCIENCE, "MASK"), fits.getheader(night / SCIENCE, "MASK")
     assert mask.dtype == np.uint8
     assert {header[f"MBIT{place}"]: 1 << place for place in range(8)} == VALUES
+    assert bits_of_header(header) == VALUES
     assert (mask[100:110, 50:60] & 4 != 0).all()
     assert np.count_nonzero(mask & 4) == fits.getval(night / SCIENCE, "NSATPIX")
     hot = fits.getdata(next(night.glob("hot_pixels*.fits")))
@@ -106,6 +107,7 @@ def test_masks_of_0_and_1_and_frames_without_one(tmp_path):
     mask = np.array([[False, True]])
     CCDData(np.ones((1, 2)), unit="adu", mask=mask).write(tmp_path / "old.fits")
     assert zeroframe.read_mask(tmp_path / "old.fits").tolist() == [[0, 1]]
+    assert bits_of_header(fits.getheader(tmp_path / "old.fits", "MASK")) == {"BAD": 1}
     CCDData(np.ones((1, 2)), unit="adu").write(tmp_path / "none.fits")
     assert zeroframe.read_mask(tmp_path / "none.fits").tolist() == [[0, 0]]
 

@@ -15,9 +15,11 @@ import numpy as np
 from zeroframe.fits import HeaderDraft
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-__all__ = ["MEANINGS", "MaskBit", "bits_where", "mask_header"]
+__all__ = ["MEANINGS", "MaskBit", "bits_of_header", "bits_where", "mask_header"]
 
 
 class MaskBit(IntFlag):
@@ -76,6 +78,23 @@ def mask_header(header: HeaderDraft | None = None) -> HeaderDraft:
     for word, bit in _CARDS.items():
         said[word] = (bit.name, f"{bit.value}: {MEANINGS[bit]}")
     return said
+
+
+def bits_of_header(cards: Mapping[str, Any]) -> dict[str, int]:
+    """Return the names of the bits that a header of a mask states, with their values.
+
+    Parameters
+    ----------
+    cards : mapping
+        The header of an extension MASK. One that names no bits is of a mask of 0 and 1: BAD.
+
+    Examples
+    --------
+    >>> bits_of_header({"MBIT0": "BAD", "MBIT4": "COSMIC"}), bits_of_header({})
+    ({'BAD': 1, 'COSMIC': 16}, {'BAD': 1})
+    """
+    found = {str(cards[f"{_CARD}{place}"]): 1 << place for place in range(64) if f"{_CARD}{place}" in cards}
+    return found or {"BAD": 1}
 
 
 def bits_where(mask: NDArray[Any], bit: MaskBit) -> NDArray[np.uint8]:
