@@ -56,6 +56,8 @@ class PlanOptions(TypedDict, total=False):
         The one extension that is read of each file, by number or name (``'SCI,2'`` with its EXTVER).
     detector : str
         The one detector that is calibrated, of files that hold several.
+    keep_amplifiers : bool
+        Whether what each of several amplifiers read is left an image of its own.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
     calibrations : path or list of path
@@ -66,6 +68,8 @@ class PlanOptions(TypedDict, total=False):
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
     split_colours, debayer : bool
         Whether of a colour sensor an image of each colour, or a picture, is written of each science frame, too.
+    mosaic : bool
+        Whether the detectors of a science frame are written into one file, too.
     dark_scale : {'exposure', 'fit'}
         What darks are scaled by: the ratio of exposures, or what fits the hot pixels of each frame best.
     combine : bool
@@ -104,12 +108,14 @@ class PlanOptions(TypedDict, total=False):
     overscan_order: int | None
     ext: str | int | None
     detector: str | None
+    keep_amplifiers: bool | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     library: str | os.PathLike[str] | None
     interpolate: bool | None
     split_colours: bool | None
     debayer: bool | None
+    mosaic: bool | None
     dark_scale: Literal["exposure", "fit"] | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None

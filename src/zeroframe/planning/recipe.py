@@ -131,6 +131,10 @@ class FramesRecipe:
         default=None,
         metadata=key.name("the one detector that is calibrated, of files that hold several", "its name", "chip3"),
     )
+    keep_amplifiers: bool = field(
+        default=False,
+        metadata=key.flag("leave what each of several amplifiers read an image of its own, and do not assemble them"),
+    )
 
     def wishes(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
@@ -257,6 +261,10 @@ class StepsRecipe:
     )
     debayer: bool = field(
         default=False, metadata=key.flag("of a colour sensor, write a picture of interpolated colours, too: _RGB")
+    )
+    mosaic: bool = field(
+        default=False,
+        metadata=key.flag("write the detectors of a science frame into one file of several extensions, too: .mosaic"),
     )
     to_electrons: bool = field(default=False, metadata=key.flag("multiply science frames by the gain"))
     cosmic_rays: CosmicRays = field(
