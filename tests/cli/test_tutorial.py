@@ -14,7 +14,7 @@ from astropy.io import fits
 from notebook_cells import code_cells, run_cells
 
 mpl.use("agg")
-NOTEBOOK = Path(__file__).resolve().parents[2] / "docs" / "notebooks" / "bias-frames.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "docs" / "gallery" / "bias-frames.ipynb"
 
 
 def test_the_notebook_is_a_notebook_without_outputs():

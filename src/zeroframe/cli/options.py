@@ -49,12 +49,14 @@ __all__ = [
     "IgnoreChecksums",
     "Interpolate",
     "Json",
+    "KeepAmplifiers",
     "Kinds",
     "LibraryAdd",
     "LibraryAsked",
     "MemLimit",
     "Method",
     "MethodAsked",
+    "Mosaic",
     "Out",
     "Overscan",
     "OverscanFit",
@@ -71,6 +73,7 @@ __all__ = [
     "SpreadAsked",
     "Strict",
     "Trim",
+    "UnitAsked",
     "Workers",
     "bytes_of",
     "executor_of",
@@ -155,6 +158,16 @@ DetectorAsked = Annotated[
         "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
     ),
 ]
+Mosaic = Annotated[
+    bool | None,
+    typer.Option("--mosaic", help="Write all detectors of a science frame into one file, too.", rich_help_panel=WRITE),
+]
+KeepAmplifiers = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-amplifiers", help="Leave what each amplifier read an image of its own.", rich_help_panel=SUBTRACT
+    ),
+]
 OwnMask = Annotated[
     str | None,
     typer.Option(
@@ -221,6 +234,13 @@ LibraryAdd = Annotated[
         "--library-add", help="Add what is combined to the library, where all is well.", rich_help_panel=WRITE
     ),
 ]
+UnitAsked = Annotated[
+    Literal["adu", "electron"] | None,
+    typer.Option(
+        "--unit", metavar="UNIT", help="Of science frames: adu (by default) or electron, by each amplifier's gain.",
+        rich_help_panel=WRITE,
+    ),
+]  # fmt: skip
 OverscanOrder = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.fits import HeaderDraft
+from zeroframe.frames.amplifier_table import amplifier_table, mean_levels
 from zeroframe.frames.calibration_frames import (
     FLAT_LEVEL_CARD,
     NO_CALIBRATION,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.fits.tables import TablePart
     from zeroframe.frames.quality import FrameQuality
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.kinds import Kind
@@ -173,9 +175,10 @@ class _GroupOrigin(Origin):
         noise_adu: float | None,
         right: OutputMark | None,
         cache: CalibrationCache,
+        copies: Mapping[Path, Path],
     ) -> None:
         self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
-        self._right, self._cache = right, cache
+        self._right, self._cache, self._copies = right, cache, copies
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
@@ -241,13 +244,21 @@ class _GroupOrigin(Origin):
                 uncertainty = with_errors(uncertainty, list(parts.values()))
                 cards[WHOLE_CARD] = (" ".join(parts), "whose errors are in UNCERT, too")
         mask = combined.mask if int(combined.counts.min()) == 0 else None
-        done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
+        done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES, self._tables(paths))
         made = {"NCOMBINE": len(paths), "COMBMETH": self._group.spec.method}
         said = steps | {word: value for word, (value, _) in cards.items()} | made
         # as the file holds it: whoever reads it again, because memory was short, gets the same bits
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _tables(self, paths: Sequence[Path]) -> tuple[TablePart, ...]:
+        """Return what is known of the amplifiers, where there are several."""
+        recipe = self._frames[paths[0]].frame.recipe
+        if not recipe.assembles:
+            return ()
+        near = [self._copies.get(path, path) for path in paths]
+        return (amplifier_table(recipe.regions, mean_levels(near, len(recipe.regions))),)
 
     def _steps_said(self, path: Path) -> dict[str, Any]:
         """Return what the header of a frame says of what was subtracted from it."""
@@ -473,7 +484,7 @@ def combine_group(
     noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache)
+    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache, means.copies)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, means, origin)
     if combined.is_there and origin.plane is not None:
