@@ -83,7 +83,9 @@ format: $(VENV)/.installed-test
 # take hours in plain Python.
 KERNEL_TESTS := tests/kernels/test_kernels.py tests/kernels/test_moments.py tests/verbs/test_combine.py tests/verbs/test_combiner.py tests/verbs/test_overscan.py \
 	tests/verbs/test_trim.py tests/stacks/test_stacks.py tests/verbs/test_calibration.py tests/verbs/test_calibration_process.py \
-	tests/verbs/test_cosmic_rays.py tests/verbs/test_defects.py tests/verbs/test_blocks.py tests/fits/test_io_rice.py
+	tests/verbs/test_cosmic_rays.py tests/verbs/test_defects.py tests/verbs/test_blocks.py tests/fits/test_io_rice.py \
+	tests/kernels/test_small_arrays.py tests/kernels/test_night_kernels.py \
+	tests/kernels/test_surroundings.py::test_it_is_the_rule_pixel_by_pixel
 
 coverage: $(VENV)/.installed-coverage
 	$(BIN)/python -m pytest -q --cov --cov-report=

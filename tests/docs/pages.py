@@ -5,7 +5,8 @@ comes out, and ``…`` stands for anything. Lines may be folded by hand. What a 
 readers do not see: ``<!-- run: COMMAND -->``; ``<!-- file: NAME -->`` puts the block that follows into a file;
 ``<!-- exit: 1 -->`` says how the commands of the next block end. Each page runs from top to bottom in one empty folder.
 
-``python tests/docs/pages.py PAGE …`` writes what comes out where a page has a line ``?`` below a command.
+``python tests/docs/pages.py PAGE …`` writes what comes out where a page shows something else without a ``…``; a line
+``?`` below a command will do.
 """
 
 from __future__ import annotations
@@ -162,6 +163,8 @@ def run_command(command: str, frames: Path, words: Mapping[str, str] | None = No
         return _demo(frames)
     if typed[0] != "zeroframe" or set("|><;&$") & set(re.sub(r"'[^']*'|#.*", "", command)):
         return _in_a_shell(command)
+    if "--serve" in typed:
+        return _until_ctrl_c(command)
     given = [each for word in typed[1:] for each in _expanded(word)]
     if given[0] == "simulate":
         return _simulated(given, frames)
@@ -220,6 +223,12 @@ def _simulated(given: list[str], frames: Path) -> tuple[int, str]:
     return 0, said.read_text(encoding="utf-8").replace("FOLDER", str(folder))
 
 
+def _until_ctrl_c(command: str, after_s: float = 4.0) -> tuple[int, str]:
+    """Run what serves until a person ends it, and end it so."""
+    code, out = _in_a_shell(f"timeout --preserve-status --signal=INT {after_s} {command}")
+    return (0 if code in {0, 130} else code), out
+
+
 def _in_a_shell(command: str) -> tuple[int, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -249,7 +258,7 @@ def _in(folder: Path) -> Iterator[None]:
 
 
 def write_what_comes_out(path: Path, folder: Path, frames: Path) -> None:
-    """Put what commands print into a page, where it has a line ``?`` below them."""
+    """Put what commands print into a page, where it shows something else."""
     text = path.read_text(encoding="utf-8")
     with _in(folder):
         for step in steps_of(text):
@@ -260,8 +269,8 @@ def write_what_comes_out(path: Path, folder: Path, frames: Path) -> None:
             code, out = run_command(step.command, frames)
             if code != step.exit_code:
                 sys.stderr.write(f"{path}: line {step.line}: {step.command} ends with {code}:\n{out}\n")
-            if step.shown is not None and step.shown.strip() == "?":
-                text = text.replace(f"$ {step.command}\n?\n", f"$ {step.command}\n{out}", 1)
+            if step.shown is not None and "…" not in step.shown and not fits(step.shown, out):
+                text = text.replace(f"$ {step.command}\n{step.shown}\n", f"$ {step.command}\n{out}", 1)
     path.write_text(text, encoding="utf-8")
 
 

@@ -72,6 +72,7 @@ from zeroframe.cli.options import (
     shape_of,
     taught_words,
 )
+from zeroframe.cli.show import show
 from zeroframe.cli.streams import LastingStream, lasting_streams
 from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, ZeroframeWarning
 
@@ -145,7 +146,8 @@ class _Stop:
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            hangup = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+            for number in {signal.SIGTERM, hangup}:
                 if signal.getsignal(number) != signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._ask)
 
@@ -250,6 +252,7 @@ def _options(
 
 
 add_night_commands(app)
+app.command(epilog="For example: zeroframe show RAW/ccd.037.0.fits OUT/ccd.037.0.fits")(show)
 app.add_typer(library_app)
 
 
@@ -403,7 +406,7 @@ def inspect(
     found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
     several = by_detector(found)
     if several:
-        pairs, refused = look_at_detectors(several, limit or default_limit_bytes())
+        pairs, refused = look_at_detectors(several, limit or default_limit_bytes(), crosstalk=True)
         seen, items = [each for each, _ in pairs], [item for _, item in pairs]
         for each in seen:
             screen.amplifiers(each)

@@ -49,12 +49,14 @@ __all__ = [
     "IgnoreChecksums",
     "Interpolate",
     "Json",
+    "KeepAmplifiers",
     "Kinds",
     "LibraryAdd",
     "LibraryAsked",
     "MemLimit",
     "Method",
     "MethodAsked",
+    "Mosaic",
     "Out",
     "Overscan",
     "OverscanFit",
@@ -155,6 +157,16 @@ DetectorAsked = Annotated[
     str | None,
     typer.Option(
         "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
+    ),
+]
+Mosaic = Annotated[
+    bool | None,
+    typer.Option("--mosaic", help="Write all detectors of a science frame into one file, too.", rich_help_panel=WRITE),
+]
+KeepAmplifiers = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-amplifiers", help="Leave what each amplifier read an image of its own.", rich_help_panel=SUBTRACT
     ),
 ]
 OwnMask = Annotated[
