@@ -98,6 +98,8 @@ def words_of_files():
         words = np.random.default_rng(size).integers(0, 1 << 32, size, np.uint32)
         out = np.zeros_like(words)
         yield frame.swap_bytes32(words, out), out.copy()
+        yield (frame.sum_swapped32(words),)
+        yield (moments.count_not_finite32(words),)
         yield frame.read_floats32(words, out), out.copy()
         yield frame.swap_bytes32(out, out), out
     longs = np.random.default_rng(3).integers(0, 1 << 63, 999, np.uint64)
