@@ -55,6 +55,7 @@ __all__ = [
     "MemLimit",
     "Method",
     "MethodAsked",
+    "Open",
     "Out",
     "Overscan",
     "OverscanFit",
@@ -62,6 +63,7 @@ __all__ = [
     "OverscanOrder",
     "Overwrite",
     "OwnMask",
+    "Port",
     "Recurse",
     "RejectAsked",
     "RejectOutliers",
@@ -111,6 +113,20 @@ def local_path(text: str) -> Path:
     return path
 
 
+Open = Annotated[
+    bool | None,
+    typer.Option(
+        "--open/--no-open",
+        help="Open the page in the browser; by default where a person is at the terminal.",
+        rich_help_panel=WRITE,
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", metavar="N", min=0, max=65535, help="Of --serve; 0: any that is free.", rich_help_panel=WRITE
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.", rich_help_panel=WRITE)]
 Json = Annotated[
     bool,
