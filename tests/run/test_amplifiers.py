@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +12,7 @@ from astropy.io import fits
 import zeroframe
 from amplifiers import CAMERAS, DARK_E, EXPOSURE_S, SKY_E, naive, response, without, write_camera, write_night
 from nights import all_bytes, calibrated, carried_out, planned
+from workbench import command
 from zeroframe.errors import CameraError, UnsupportedError, UsageError
 from zeroframe.headers.sections import Section
 from zeroframe.planning.recipe import parse_recipe
@@ -218,9 +217,8 @@ def test_in_electrons_without_a_flat(night, tmp_path):
 
 def test_the_command_and_its_report(night, tmp_path):
     of, folder, camera, _ = night
-    command = [sys.executable, "-m", "zeroframe", "night", folder / "raw", "-o", tmp_path / "out", "--camera", camera]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = command("night", folder / "raw", "-o", tmp_path / "out", "--camera", camera)
+    assert done.code == 0, done.out + done.err
     page = (tmp_path / "out" / "report.html").read_text()
     for each in of.camera.amplifiers:
         assert f"amplifier {each.name}" in page

@@ -115,8 +115,8 @@ class TestOptionsAreKeysOfTheRecipe:
         # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py and
         # test_library.py; words that are taught: tests/headers/test_words.py; pictures of colours:
         # test_colour_products.py; parts of files:
-        # tests/verbs/test_detectors.py
-        stored, parts = {"calibrations", "library"}, {"ext", "detector"}
+        # tests/verbs/test_detectors.py, test_keep_amplifiers.py, test_mosaic_products.py
+        stored, parts = {"calibrations", "library"}, {"ext", "detector", "keep_amplifiers", "mosaic"}
         others = {"camera", "combine", "own_mask", "kind", "card", "debayer"}
         assert set(SHORTHANDS) - set(SAID) == {*others, *stored, *parts}
 

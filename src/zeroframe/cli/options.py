@@ -49,12 +49,14 @@ __all__ = [
     "IgnoreChecksums",
     "Interpolate",
     "Json",
+    "KeepAmplifiers",
     "Kinds",
     "LibraryAdd",
     "LibraryAsked",
     "MemLimit",
     "Method",
     "MethodAsked",
+    "Mosaic",
     "Open",
     "Out",
     "Overscan",
@@ -81,6 +83,7 @@ __all__ = [
     "local_path",
     "path_or_url",
     "section_of",
+    "shape_of",
     "taught_words",
 ]
 
@@ -170,6 +173,16 @@ DetectorAsked = Annotated[
     str | None,
     typer.Option(
         "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
+    ),
+]
+Mosaic = Annotated[
+    bool | None,
+    typer.Option("--mosaic", help="Write all detectors of a science frame into one file, too.", rich_help_panel=WRITE),
+]
+KeepAmplifiers = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-amplifiers", help="Leave what each amplifier read an image of its own.", rich_help_panel=SUBTRACT
     ),
 ]
 OwnMask = Annotated[
@@ -344,6 +357,14 @@ def section_of(text: str | None, option: str) -> Section | None:
         return None if text is None else Section.parse(text)
     except SectionError as error:
         raise SectionError(f"{option}: {error}") from error
+
+
+def shape_of(size: str) -> tuple[int, int]:
+    """Return ``(ny, nx)`` of a size as ``480x512`` says it, x first; raises `UsageError`."""
+    parts = re.fullmatch(r"([1-9]\d{0,5})\s*[x×]\s*([1-9]\d{0,5})", size.strip())
+    if parts is None:
+        raise UsageError(f"--size: {size!r} is no size; give columns and rows, as 480x512")
+    return int(parts[2]), int(parts[1])
 
 
 def taught_words(camera: str | None, kinds: list[str] | None, cards: list[str] | None) -> Words:

@@ -9,6 +9,7 @@ from zeroframe.errors import CameraError
 from zeroframe.frames.calibration_frames import WHOLE_CARD, error_factor
 from zeroframe.frames.regions import Region, assembled_shape
 from zeroframe.headers.kinds import Kind, calibration_kind
+from zeroframe.kernels.calibrate import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.detectors import Crosstalk
     from zeroframe.headers.sections import Section
-    from zeroframe.kernels.calibrate import NoiseModel, Window
+    from zeroframe.kernels.calibrate import NoiseModel
     from zeroframe.kernels.operations import Operation
 
 __all__ = [
@@ -78,6 +79,11 @@ class FrameRecipe:
     def trim(self) -> Section | None:
         """What is kept of a frame that one amplifier read; of several, each has its own."""
         return None if self.assembles else self.regions[0].trim
+
+    def windows(self, raw_shape_yx: tuple[int, ...]) -> tuple[Window, ...]:
+        """Return the pixels of each region in the image that a raw frame becomes."""
+        places = [region.place_yx(raw_shape_yx) for region in self.regions]
+        return tuple(Window(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in places)
 
     def shape_yx(self, raw_shape_yx: tuple[int, ...]) -> tuple[int, int]:
         """Return the shape of the image that a raw frame becomes."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.errors import FrameError, MemoryLimitError, NoFramesError, SectionError, ZeroframeError
+from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.frames.colours import PHASES
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
@@ -132,8 +132,7 @@ def _inspect_alike(
 ) -> OverscanInspection:
     """Look at frames of one camera, chip, size and binning."""
     sources = choose_sources(gathered)
-    for name in ("zeroframe.fits.read", "zeroframe.fits.tiles_read", "zeroframe.fits.tiles_gzip"):
-        import_module(name)  # not by two threads at the same time
+    import_ahead(*READING)
     size, at_once = choose_size(sources, limit_bytes, workers)
     samples, problems = take_samples(sources, size, at_once)
     result = judge_samples(samples, profile)

@@ -30,9 +30,10 @@ __all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 
 #: What is said of every frame, of how frames are combined, and of the whole.
 _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order", "ext", "detector")
+_OF_AMPLIFIERS = ("keep_amplifiers",)
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
-_OF_STEPS = ("split_colours", "debayer")
+_OF_STEPS = ("split_colours", "debayer", "mosaic")
 _OF_DARKS = ("dark_scale",)
 _OF_ALL = ("compress",)
 #: What `unit` says of ``steps.to_electrons``.
@@ -41,7 +42,7 @@ _UNITS = {"adu": False, "electron": True}
 _OF_CALIBRATIONS = {"calibrations": "folders", "library": "library"}
 _OF_WORDS = ("kind", "card")
 SHORTHANDS = (
-    *(*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_STEPS, *_OF_DARKS),
+    *(*_OF_FRAMES, *_OF_AMPLIFIERS, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_STEPS, *_OF_DARKS),
     *(*_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS, "unit"),
 )
 
@@ -121,7 +122,7 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
     known = {name: value for name, value in said.items() if value is not None}
     if isinstance(known.get("ext"), int):
         known["ext"] = str(known["ext"])
-    frames = _read(FramesRecipe, known, _OF_FRAMES)
+    frames = _read(FramesRecipe, known, (*_OF_FRAMES, *_OF_AMPLIFIERS))
     combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
     for kind in kinds if combined else ():
         recipe = recipe.with_combination(kind, **combined)

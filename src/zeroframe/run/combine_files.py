@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from zeroframe.errors import (
     ZeroframeWarning,
 )
 from zeroframe.fits import HeaderDraft, scan, write_fits
+from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.fits.atomic import remove_dead_parts
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
@@ -503,8 +503,7 @@ def run_combine(
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
-    for name in ("numpy.ma", "numpy.random", "isal.igzip_lib"):  # which threads would import at the same time
-        import_module(name)
+    import_ahead(*READING, "numpy.ma", "numpy.random")
     means = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import FolderLostError, FrameError, OutputError
+from zeroframe.fits.ahead import READING, RICE, import_ahead
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.raw import FrameOutcome
@@ -30,6 +30,7 @@ from zeroframe.run.kept import (
     result_of_kept,
 )
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
+from zeroframe.run.mosaic_products import mosaic_products
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
@@ -126,7 +127,7 @@ def run_session(
     require_debayer(session.plan)
     kept = not measure and is_kept(session)
     result = result_of_kept(session) if kept else _Run(session, progress, spared, check_sums=check_sums).carry_out()
-    problems = colour_products(session.plan, result)
+    problems = [*colour_products(session.plan, result), *mosaic_products(session.plan, result)]
     if problems:
         result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
     known = kept_findings(session) if kept and not result.check.problems else None
@@ -306,19 +307,15 @@ class _Run:
 
 
 def _import_what_threads_need(plan: NightPlan) -> None:
-    """Import here what frames, masks and combinations import when they first need it.
-
-    Modules that two threads import at the same time may be seen by one of them before they are whole.
-    """
-    wanted = ["isal.igzip_lib", "numpy.fft", "numpy.random"]
+    """Import here what frames, masks and combinations import when they first need it."""
+    wanted = [*READING, "numpy.fft", "numpy.random"]
     if plan.masks:
         wanted.append("zeroframe.run.mask")
     if any(frame.steps.cosmic_rays != "none" for frame in plan.science):
         wanted += ["zeroframe.frames.cosmic_rays", "zeroframe.kernels.lacosmic"]
     if any(frame.compress == "rice" for frame in plan.frames):
-        wanted += ["astropy.io.fits", "numpy.rec", "zeroframe.kernels.rice"]
-    for name in wanted:
-        import_module(name)
+        wanted += RICE
+    import_ahead(*wanted)
 
 
 def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Backend:
