@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 DEMO := demo
+SITE := docs/_build/html
 
-.PHONY: help demo test test-njit test-oldest check format coverage fuzz changelog bench bench-quick clean
+.PHONY: help demo test test-njit test-oldest check docs notebooks format coverage fuzz changelog bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
@@ -13,6 +14,8 @@ help:
 	@echo "make test-njit the tests of the kernels, compiled by numba's own dispatcher, as other versions of numba need it"
 	@echo "make test-oldest  the same with the oldest versions of what zeroframe needs that pyproject.toml allows"
 	@echo "make check     set up, then check format, lint and types"
+	@echo "make docs      build the documentation site into $(SITE); a warning or a dead link fails"
+	@echo "make notebooks run the notebooks of docs/gallery anew, and store what they show"
 	@echo "make coverage  the tests, then those of the kernels uncompiled, so that their lines count too"
 	@echo "make fuzz      the property tests with new examples, ten times as many"
 	@echo "make changelog gather newsfragments/ into CHANGELOG.md, for a release"
@@ -30,6 +33,10 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 $(VENV)/.installed-coverage: $(VENV)/.installed-test
@@ -60,6 +67,14 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html docs $(SITE)
+	$(BIN)/python docs/_ext/check_links.py $(SITE)
+	@echo "The site is in $(SITE)/index.html"
+
+notebooks: $(VENV)/.installed-docs
+	$(BIN)/python docs/_ext/run_notebooks.py
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -68,7 +83,9 @@ format: $(VENV)/.installed-test
 # take hours in plain Python.
 KERNEL_TESTS := tests/kernels/test_kernels.py tests/kernels/test_moments.py tests/verbs/test_combine.py tests/verbs/test_combiner.py tests/verbs/test_overscan.py \
 	tests/verbs/test_trim.py tests/stacks/test_stacks.py tests/verbs/test_calibration.py tests/verbs/test_calibration_process.py \
-	tests/verbs/test_cosmic_rays.py tests/verbs/test_defects.py tests/verbs/test_blocks.py tests/fits/test_io_rice.py
+	tests/verbs/test_cosmic_rays.py tests/verbs/test_defects.py tests/verbs/test_blocks.py tests/fits/test_io_rice.py \
+	tests/kernels/test_small_arrays.py tests/kernels/test_night_kernels.py \
+	tests/kernels/test_surroundings.py::test_it_is_the_rule_pixel_by_pixel
 
 coverage: $(VENV)/.installed-coverage
 	$(BIN)/python -m pytest -q --cov --cov-report=
@@ -94,4 +111,6 @@ bench-quick: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist
+	rm -rf $(VENV) $(OLDEST) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist docs/_build
+	find docs -name made -type d -prune -exec rm -rf {} +
+	rm -rf docs/_static/gallery

@@ -20,7 +20,10 @@ _OPTIONS = (
 )
 _PATIENCE_S = 60.0
 _KEYS = {" ": ("Space", 32), "Enter": ("Enter", 13), "ArrowRight": ("ArrowRight", 39), "ArrowLeft": ("ArrowLeft", 37)}
-_KEYS |= {"Tab": ("Tab", 9), "Escape": ("Escape", 27), "b": ("KeyB", 66)}
+_KEYS |= {"ArrowUp": ("ArrowUp", 38), "ArrowDown": ("ArrowDown", 40), "Tab": ("Tab", 9), "Escape": ("Escape", 27)}
+_KEYS |= {letter: (f"Key{letter.upper()}", ord(letter.upper())) for letter in "abcdefghijklmnopqrstuvwxyz"}
+_KEYS |= {digit: (f"Digit{digit}", ord(digit)) for digit in "0123456789"} | {"+": ("Equal", 187), "-": ("Minus", 189)}
+_SHIFT = 8
 
 
 def find_browser() -> str | None:
@@ -87,8 +90,17 @@ class Browser:
         message, _, self._left = self._left.partition(b"\0")
         return json.loads(message)
 
-    def open(self, path: Path, width: int = 1280, height: int = 900, *, dark: bool = False, scale: int = 1) -> None:
-        """Open a file in a window of some size and wait until all of it is there."""
+    def open(
+        self,
+        path: Path | str,
+        width: int = 1280,
+        height: int = 900,
+        *,
+        dark: bool = False,
+        scale: int = 1,
+        wait: bool = True,
+    ) -> None:
+        """Open a file, or an address, in a window of some size and wait until all of it is there."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=scale, mobile=width < 600,
@@ -96,8 +108,8 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="", features=[scheme])
         self.events.clear()
-        self.call("Page.navigate", url=path.resolve().as_uri())
-        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+        self.call("Page.navigate", url=path if isinstance(path, str) else path.resolve().as_uri())
+        while wait and not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._receive())
 
     def value(self, expression: str) -> Any:
@@ -114,11 +126,34 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def press(self, key: str) -> None:
+    def drag(self, start: tuple[float, float], end: tuple[float, float], *, shift: bool = False) -> None:
+        """Drag with the mouse from one place of the window to another."""
+        held = _SHIFT if shift else 0
+        for kind, (x, y), buttons in (
+            ("mouseMoved", start, 0), ("mousePressed", start, 1), ("mouseMoved", end, 1), ("mouseReleased", end, 0),
+        ):  # fmt: skip
+            button = "none" if kind == "mouseMoved" else "left"
+            count = 0 if kind == "mouseMoved" else 1
+            self.call(
+                "Input.dispatchMouseEvent",
+                type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=count, modifiers=held,
+            )  # fmt: skip
+
+    def until(self, expression: str) -> float:
+        """Wait until an expression of JavaScript is true; return how many seconds that took."""
+        begun = time.monotonic()
+        while not self.value(expression):
+            if time.monotonic() - begun > _PATIENCE_S:
+                raise AssertionError(f"never true: {expression}")
+            time.sleep(0.01)
+        return time.monotonic() - begun
+
+    def press(self, key: str, *, shift: bool = False) -> None:
         """Press and release a key."""
         code, number = _KEYS[key]
-        text = {" ": " ", "Enter": "\r", "b": "b"}.get(key)
+        text = {" ": " ", "Enter": "\r"}.get(key, key if len(key) == 1 else None)
         known: dict[str, object] = {"key": key, "code": code, "windowsVirtualKeyCode": number}
+        known |= {"modifiers": _SHIFT} if shift else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", **known, **({"text": text} if text else {}))
         self.call("Input.dispatchKeyEvent", type="keyUp", **known)
 

@@ -20,7 +20,7 @@ FLOORS = (
     ("frames", "simulate"),
     ("stacks", "inspection", "review"),
     ("planning", "verbs"),
-    ("run",),
+    ("run", "viewer"),
     ("report",),
     ("cli",),
     ("__init__", "__main__"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["facts_html", "safe_html", "sparkline_path", "sparkline_svg", "table_html", "verdict_html", "visible"]
+__all__ = ["safe_html", "sparkline_path", "table_html", "verdict_html", "visible"]
 
 # colours that can be read on white and on black
 _MARKS = {"good": ("✔", "#2e8b57"), "bad": ("✘", "#e05252"), "note": ("▲", "#c27c0e")}
@@ -85,21 +85,6 @@ def verdict_html(tone: Literal["good", "note", "bad"], headline: str, sentences:
     )
 
 
-def facts_html(facts: Iterable[tuple[str, object]]) -> str:
-    """Return a table of labels and values.
-
-    Examples
-    --------
-    >>> facts_html([("frames", 6)])
-    '<table><tbody><tr><th scope="row" style="text-align:left">frames</th><td>6</td></tr></tbody></table>'
-    """
-    rows = "".join(
-        f'<tr><th scope="row" style="text-align:left">{safe_html(label)}</th><td>{safe_html(value)}</td></tr>'
-        for label, value in facts
-    )
-    return f"<table><tbody>{rows}</tbody></table>"
-
-
 def table_html(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table; None is shown as an empty cell.
 
@@ -147,33 +132,3 @@ def sparkline_path(values: Sequence[float], low: float, high: float, width: floa
         parts.append(f"{'L' if pen_is_down else 'M'}{number * step:.4g} {y:.3g}")
         pen_is_down = True
     return "".join(parts)
-
-
-def sparkline_svg(values: Sequence[float], label: str, low: float | None = None, high: float | None = None) -> str:
-    """Return a small line as a picture that a screen reader can name.
-
-    Parameters
-    ----------
-    values : sequence of float
-        Evenly spaced.
-    label : str
-        What it shows, in words.
-    low, high : float, optional
-        Limits; by default those of the values.
-
-    Returns
-    -------
-    str
-        SVG in the colour of the text.
-
-    Examples
-    --------
-    >>> sparkline_svg([1.0, 2.0], "rising").startswith('<svg role="img" aria-label="rising"')
-    True
-    """
-    finite = [value for value in values if abs(value) < float("inf")] or [0.0]
-    path = sparkline_path(values, min(finite) if low is None else low, max(finite) if high is None else high)
-    return (
-        f'<svg role="img" aria-label="{safe_html(label)}" viewBox="-1 -1 98 26" width="98" height="26">'
-        f'<path d="{path}" fill="none" stroke="currentColor"/></svg>'
-    )

@@ -13,6 +13,7 @@ __all__ = ["available_bytes", "default_limit_bytes", "parse_size"]
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _SIZE = re.compile(r"\s*(\d+\.?\d*(?:E\+?\d+)?|\.\d+)\s*([KMGT]?I?)B?\s*")
 _ENDLESS = 2**62
+_SMALL_COMPUTER = 4 * 2**30  # bytes that are built in, where the system does not say how many
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
@@ -60,8 +61,20 @@ def available_bytes() -> int:
     except OSError:
         found = None
     if found is None:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        return _built_in_bytes() // 2
     return min(int(found[1]) * 1024, *map(_group_bytes, _own_groups()))
+
+
+def _built_in_bytes() -> int:
+    if hasattr(os, "sysconf"):  # macOS
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    import ctypes
+
+    number_of_kb = ctypes.c_ulonglong()
+    library = getattr(ctypes, "windll", None)
+    if library is None or not library.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(number_of_kb)):
+        return _SMALL_COMPUTER
+    return number_of_kb.value * 1024
 
 
 def _own_groups() -> list[Path]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import peers
@@ -12,6 +10,7 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
 
+from workbench import command
 from zeroframe import combine
 
 
@@ -21,11 +20,6 @@ def frames(tmp_path_factory):
     for number, frame in enumerate(peers.stack_of(7, 3, (20, 31))):
         fits.writeto(folder / f"f{number}.fits", frame * (1 + 0.02 * number), fits.Header([("BUNIT", "adu")]))
     return sorted(folder.glob("*.fits"))
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", "zeroframe", "combine", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 CASES = {
@@ -57,19 +51,19 @@ CASES = {
 def test_the_file_is_what_the_verb_gives(name, frames, tmp_path):
     options, words = CASES[name]
     target = tmp_path / "out.fits"
-    done = run(*frames, "-o", target, *options, "--json")
-    assert done.returncode == 0, done.stderr
+    done = command("combine", *frames, "-o", target, *options, "--json")
+    assert done.code == 0, done.err
     expected = combine(frames, **words)
     with fits.open(target) as hdus:
         np.testing.assert_array_equal(hdus[0].data, expected.data)
         np.testing.assert_array_equal(hdus["COUNTS"].data, expected.flags)
         assert hdus[0].header["COMBREJ"] == expected.meta["COMBREJ"]
-    said = json.loads(done.stdout)
+    said = json.loads(done.out)
     assert said["rejected"] == pytest.approx(1 - expected.flags.sum() / (7 * expected.data.size), abs=1e-6)
     assert CCDData.read(target).uncertainty is not None
-    again = run(*frames, "-o", target, *options)
-    assert again.returncode == 2
-    assert "already exists" in again.stderr
+    again = command("combine", *frames, "-o", target, *options)
+    assert again.code == 2
+    assert "already exists" in again.err
 
 
 @pytest.mark.parametrize(
@@ -84,7 +78,7 @@ def test_the_file_is_what_the_verb_gives(name, frames, tmp_path):
     ],
 )
 def test_what_cannot_be_done_is_said(options, said, frames, tmp_path):
-    done = run(*frames, "-o", tmp_path / "out.fits", *options)
-    assert done.returncode == 2
-    assert said in " ".join(done.stderr.split())
+    done = command("combine", *frames, "-o", tmp_path / "out.fits", *options)
+    assert done.code == 2
+    assert said in " ".join(done.err.split())
     assert not (tmp_path / "out.fits").exists()

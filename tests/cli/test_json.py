@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import zeroframe
+from workbench import command
 from wrong_nights import GOOD, WRONG, changed, good_shots, write_night
 from zeroframe.cli.main import app
 
@@ -19,11 +20,9 @@ SCHEMA = json.loads((Path(zeroframe.__file__).parent / "review" / "document.sche
 
 
 def run(*words, code=0):
-    said = subprocess.run(
-        [sys.executable, "-m", "zeroframe", *map(str, words), "--json"], capture_output=True, text=True, check=False
-    )
-    assert said.returncode == code, said.stderr
-    document = json.loads(said.stdout, parse_constant=pytest.fail)
+    said = command(*words, "--json")
+    assert said.code == code, said.err
+    document = json.loads(said.out, parse_constant=pytest.fail)
     jsonschema.validate(document, SCHEMA)
     assert document["verdict"]["exit_code"] == code
     assert document["command"] == (" ".join(map(str, words[:2])) if words[0] == "library" else words[0])
@@ -38,12 +37,9 @@ def night(tmp_path_factory):
 
 
 def test_every_command_has_it():
-    for command in app.registered_commands:
-        name = command.name or command.callback.__name__
-        said = subprocess.run(
-            [sys.executable, "-m", "zeroframe", name, "--help"], capture_output=True, text=True, check=False
-        )
-        assert "--json" in said.stdout, name
+    for registered in app.registered_commands:
+        name = registered.name or registered.callback.__name__
+        assert "--json" in command(name, "--help").out, name
 
 
 def test_night(night):
@@ -134,10 +130,8 @@ def test_what_cannot_be_done_is_a_document_too(tmp_path, monkeypatch, words):
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_jq_reads_it(tmp_path):
     write_night(tmp_path / "raw", WRONG["dark-below-bias"][0])
-    command = (
-        f"{sys.executable} -m zeroframe night {tmp_path}/raw -o {tmp_path}/out --json --no-report | jq -r .verdict"
-    )
-    said = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    line = f"{sys.executable} -m zeroframe night {tmp_path}/raw -o {tmp_path}/out --json --no-report | jq -r .verdict"
+    said = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
     assert json.loads(said.stdout) == {"tone": "bad", "headline": "Finished with problems (1 frame).", "exit_code": 1}
 
 

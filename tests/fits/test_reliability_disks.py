@@ -89,7 +89,8 @@ def shim(tmp_path_factory):
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "shim.so", folder / "shim.c", "-ldl"], check=True)
 
     def run(*arguments, **said):
-        environment = {**ENVIRONMENT, "LD_PRELOAD": str(folder / "shim.so")}
+        # Python gives its compiled modules their names by a rename, too, which would count
+        environment = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1", "LD_PRELOAD": str(folder / "shim.so")}
         environment |= {f"SHIM_{name}": str(value) for name, value in said.items()}
         return subprocess.run(
             [*PROGRAM, *map(str, arguments)],

@@ -21,7 +21,7 @@ from workbench import write_raw
 from zeroframe.errors import OutputExistsError, ZeroframeError
 from zeroframe.frames.quality import Flag as QualityFlag
 from zeroframe.headers.survey import survey_folder
-from zeroframe.html import facts_html, table_html, verdict_html
+from zeroframe.html import table_html, verdict_html
 from zeroframe.inspection.inspecting import inspect_overscan
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.recipe import NightRecipe
@@ -311,7 +311,6 @@ class TestPieces:
     def test_notebook_fragments_escape(self):
         for html in (
             verdict_html("note", "<b>", ["<i>\x00"]),
-            facts_html([("<b>", "<i>")]),
             table_html(["<b>"], [["<i>", None]]),
         ):
             assert not {"b", "i"} & {tag for tag, _ in Elements(html).found}

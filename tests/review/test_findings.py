@@ -13,6 +13,7 @@ import pytest
 from astropy.io import fits
 
 import zeroframe
+from workbench import command
 from wrong_nights import GOOD, WRONG, write_night
 from zeroframe.errors import UsageError
 from zeroframe.review import CHECKS, FIGURES, NightFigures, Subject, find_check, review_night
@@ -20,10 +21,6 @@ from zeroframe.review.findings import findings_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "findings.md"
 PROGRAM = (sys.executable, "-m", "zeroframe")
-
-
-def run(*words):
-    return subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True, check=False)
 
 
 def combined(kind, unit="adu", used=(), method="average", **figures):
@@ -81,7 +78,7 @@ def every_figure_is_named(document):
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("views")
     write_night(folder / "raw", WRONG["dark-just-below-bias"][0])
-    first = run("night", folder / "raw", "-o", folder / "out", "--json")
+    first = command("night", folder / "raw", "-o", folder / "out", "--json")
     return folder, first
 
 
@@ -89,13 +86,13 @@ class TestOneNightInAllItsViews:
     def test_json_has_its_schema(self, made):
         jsonschema = pytest.importorskip("jsonschema")
         schema = json.loads((Path(zeroframe.__file__).parent / "review" / "document.schema.json").read_text())
-        document = json.loads(made[1].stdout)
+        document = json.loads(made[1].out)
         jsonschema.validate(document, schema)
         every_figure_is_named(document)
 
     def test_run_json_and_the_page_say_the_same(self, made):
         folder, first = made
-        document = json.loads(first.stdout)
+        document = json.loads(first.out)
         record = json.loads((folder / "out" / "run.json").read_text())["this_run"]
         assert record["verdict"] == document["verdict"]["headline"]
         assert [each["code"] for each in record["findings"]] == [each["code"] for each in document["findings"]]
@@ -106,8 +103,8 @@ class TestOneNightInAllItsViews:
 
     def test_a_second_run_says_the_same_again(self, made):
         folder, first = made
-        again = json.loads(run("night", folder / "raw", "-o", folder / "out", "--json").stdout)
-        before = json.loads(first.stdout)
+        again = json.loads(command("night", folder / "raw", "-o", folder / "out", "--json").out)
+        before = json.loads(first.out)
         assert {each["state"] for each in again["results"]} == {"skipped"}
         assert again["findings"] == before["findings"]
         assert again["verdict"] == before["verdict"]
@@ -116,8 +113,8 @@ class TestOneNightInAllItsViews:
 
     def test_the_screen_and_python_say_the_same(self, made):
         folder, first = made
-        document = json.loads(first.stdout)
-        shown = run("night", folder / "raw", "-o", folder / "out").stdout
+        document = json.loads(first.out)
+        shown = command("night", folder / "raw", "-o", folder / "out").out
         said = [each for each in document["findings"] if each["code"] != "ZF201"]
         assert said
         assert f"{said[0]['sentence']} ({said[0]['code']})" in shown
@@ -140,15 +137,16 @@ def test_a_frame_of_one_pixel_has_a_level_and_no_noise(tmp_path):
 
 def test_json_is_alone_on_standard_output(tmp_path):
     write_night(tmp_path / "raw", GOOD)
-    said = run("night", tmp_path / "raw", "-o", tmp_path / "out", "--json", "--no-report")
+    words = ("night", tmp_path / "raw", "-o", tmp_path / "out", "--json", "--no-report")
+    said = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, check=True)
     assert json.loads(said.stdout)["verdict"] == {"tone": "good", "headline": "All is well.", "exit_code": 0}
     assert said.stderr.startswith("Found 5 biases, 5 darks, 5 flats and 3 science frames in ")
 
 
 def test_explain_tells_of_a_code():
-    said = run("explain", "ZF401")
-    assert said.returncode == 0
-    assert said.stdout.startswith("ZF401: The noise of a combined frame is not what its frames promise (warning)\n")
+    said = command("explain", "ZF401")
+    assert said.code == 0
+    assert said.out.startswith("ZF401: The noise of a combined frame is not what its frames promise (warning)\n")
 
 
 @pytest.mark.parametrize(("words", "code", "severities"), [
@@ -160,16 +158,16 @@ def test_a_recipe_changes_what_a_code_counts(tmp_path, words, code, severities):
     write_night(tmp_path / "raw", WRONG["dark-just-below-bias"][0])
     recipe = tmp_path / "night.toml"
     recipe.write_text(f"[findings]\n{words}\n")
-    said = run("night", tmp_path / "raw", "-o", tmp_path / "out", "--json", "--no-report", "--recipe", recipe)
-    document = json.loads(said.stdout)
+    said = command("night", tmp_path / "raw", "-o", tmp_path / "out", "--json", "--no-report", "--recipe", recipe)
+    document = json.loads(said.out)
     assert [each["severity"] for each in document["findings"] if each["code"] == "ZF301"] == severities
-    assert said.returncode == code, document["findings"]
+    assert said.code == code, document["findings"]
     recorded = json.loads((tmp_path / "out" / "run.json").read_text())["recipe"]["night"]["findings"]
     assert "ZF301" in {one for codes in recorded.values() for one in codes}
 
 
 def test_a_recipe_names_the_nearest_code(tmp_path):
     (tmp_path / "night.toml").write_text('[findings]\noff = ["ZF999"]\n')
-    said = run("night", tmp_path, "-o", tmp_path / "out", "--recipe", tmp_path / "night.toml")
-    assert said.returncode == 2
-    assert "findings.off" in said.stderr
+    said = command("night", tmp_path, "-o", tmp_path / "out", "--recipe", tmp_path / "night.toml")
+    assert said.code == 2
+    assert "findings.off" in said.err

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
+import zeroframe
 from amplifiers import CAMERAS, DARK_E, EXPOSURE_S, SKY_E, naive, response, without, write_camera, write_night
 from nights import all_bytes, calibrated, carried_out, planned
+from workbench import command
 from zeroframe.errors import CameraError, UnsupportedError, UsageError
 from zeroframe.headers.sections import Section
+from zeroframe.planning.recipe import parse_recipe
 from zeroframe.run.explain import explain_file
 
 STAR = np.s_[40:60, 200:220]
@@ -112,7 +113,8 @@ def test_the_header_is_true_for_the_assembled_image(night):
         assert {"BIASSEC", "TRIMSEC", "LTV1", "LTM1_1"}.isdisjoint(header)
         assert header["DATASEC"] == f"[1:{nx},1:{ny}]"
         gains = [each.gain_e_per_adu for each in of.camera.amplifiers]
-        assert header["GAIN"] == pytest.approx(np.mean(gains))
+        of_raw = name.startswith("combined")  # science frames have one scale over their flat
+        assert header["GAIN"] == pytest.approx(np.mean(gains) if of_raw else scale_of(of), rel=1e-6 if of_raw else 2e-3)
         assert header["RDNOISE"] == pytest.approx(np.mean([each.read_noise_e for each in of.camera.amplifiers]))
     header = fits.getheader(folder / "out" / "object28.fits")
     # pixel 210 of the raw frame is the tenth of B, which is turned around in `two`, or lies before its image in `four`
@@ -122,6 +124,28 @@ def test_the_header_is_true_for_the_assembled_image(night):
         assert f"amplifier {each.name}: overscan {each.overscan} mean subtracted" in told
         assert f"amplifier {each.name}: {each.trim} put at {each.place}" in told
         assert f"gain {each.gain_e_per_adu:g} e-/ADU, read noise {each.read_noise_e:g} e-" in told
+
+
+def test_the_table_of_amplifiers_stands_beside_combined_frames(night):
+    of, folder, _, _ = night
+    for name, kind in (("combined_bias.fits", "bias"), ("combined_flat_R.fits", "flat")):
+        with fits.open(folder / "out" / name) as hdus:
+            table = hdus["AMPLIFIERS"].data
+            assert hdus["AMPLIFIERS"].verify_checksum() == 1
+            assert hdus["AMPLIFIERS"].verify_datasum() == 1
+        assert list(table["NAME"]) == [each.name for each in of.camera.amplifiers]
+        for row, each in zip(table, of.camera.amplifiers, strict=True):
+            assert (row["RAWSEC"], row["BIASSEC"], row["SECTION"]) == (
+                str(each.trim),
+                str(each.overscan),
+                str(each.place),
+            )
+            assert (row["GAIN"], row["RDNOISE"]) == (each.gain_e_per_adu, each.read_noise_e)
+            levels = [
+                fits.getdata(path)[each.overscan.slices_yx(of.shape_yx)].mean()
+                for path in sorted((folder / "raw").glob(f"{kind}*"))
+            ]
+            assert row["LEVEL"] == pytest.approx(np.mean(levels), abs=0.6)
 
 
 def test_kept_on_a_second_run_and_explained(night):
@@ -159,19 +183,42 @@ def test_dark_and_flat_are_those_of_the_detector(night):
 
 def test_in_electrons(night, tmp_path):
     of, folder, camera, _ = night
-    carried_out(folder / "raw", tmp_path / "out", recipe(camera) + "to_electrons = true\n")
+    zeroframe.night(folder / "raw", tmp_path / "out", camera=str(camera), unit="electron", report=False)
+    truth = SKY_E * response(of).mean()
+    for path in sorted((tmp_path / "out").glob("object*.fits")):
+        frame = calibrated(path)
+        good = ~frame.mask
+        good[STAR] = False
+        assert frame.header["BUNIT"] == fits.getheader(path, "UNCERT")["BUNIT"] == "electron"
+        assert frame.header["GAIN"] == 1.0
+        assert frame.header["GAINCOR"] == pytest.approx(scale_of(of), rel=2e-3)
+        assert frame.header["RDNOISE"] == pytest.approx(np.mean([each.read_noise_e for each in of.camera.amplifiers]))
+        assert frame.data[good].mean() == pytest.approx(truth, rel=0.005)
+        assert 0.95 < np.mean(((frame.data - truth) / frame.sigma)[good] ** 2) < 1.05
+        assert abs(frame.header["SEAMSTEP"]) < 0.003 + 4.0 * frame.header["SEAMERR"]
+
+
+def test_in_electrons_without_a_flat(night, tmp_path):
+    """Each amplifier is multiplied by its own gain: what differs then is the response alone."""
+    of, folder, camera, _ = night
+    text = recipe(camera) + "flat = false\n"
+    zeroframe.night(folder / "raw", tmp_path / "out", recipe=parse_recipe(text), unit="electron", report=False)
     frame = calibrated(tmp_path / "out" / "object28.fits")
     good = ~frame.mask
     good[STAR] = False
+    truth = SKY_E * response(of)
     assert frame.header["BUNIT"] == "electron"
-    assert frame.data[good].mean() == pytest.approx(SKY_E * response(of).mean(), rel=0.005)
+    for each in of.camera.amplifiers:
+        place = each.place.slices_yx(of.assembled_yx)
+        seen = good[place]
+        assert np.mean((frame.data / truth)[place][seen]) == pytest.approx(1.0, rel=0.005)
+        assert 0.92 < np.mean((((frame.data - truth) / frame.sigma)[place][seen]) ** 2) < 1.08
 
 
 def test_the_command_and_its_report(night, tmp_path):
     of, folder, camera, _ = night
-    command = [sys.executable, "-m", "zeroframe", "night", folder / "raw", "-o", tmp_path / "out", "--camera", camera]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = command("night", folder / "raw", "-o", tmp_path / "out", "--camera", camera)
+    assert done.code == 0, done.out + done.err
     page = (tmp_path / "out" / "report.html").read_text()
     for each in of.camera.amplifiers:
         assert f"amplifier {each.name}" in page

@@ -39,6 +39,7 @@ OTHERS = {
             "headers/detectors.py",
             "headers/extensions.py",
             "headers/geometry.py",
+            "headers/one_detector.py",
             "planning/targets.py",
             "planning/first_steps.py",
             "headers/survey.py",

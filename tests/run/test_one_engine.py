@@ -96,6 +96,7 @@ SAID = {
     "interpolate": ("--interpolate", None, "masks.interpolate = true"),
     "split_colours": ("--split-colours", None, "steps.split_colours = true"),
     "dark_scale": ("--dark-scale", "fit", "dark.scale_by = 'fit'"),
+    "unit": ("--unit", "electron", "steps.to_electrons = true"),
     "overscan": ("--overscan", "[17:20,:]", "frames.overscan = '[17:20,:]'"),
     "trim": ("--trim", "[1:16,:]", "frames.trim = '[1:16,:]'"),
     "overscan_method": ("--overscan-method", "mean", "frames.overscan_method = 'mean'"),
@@ -114,8 +115,8 @@ class TestOptionsAreKeysOfTheRecipe:
         # a mask of one's own is a file: tests/frames/test_own_masks.py; stored frames: tests/run/test_stored.py and
         # test_library.py; words that are taught: tests/headers/test_words.py; pictures of colours:
         # test_colour_products.py; parts of files:
-        # tests/verbs/test_detectors.py
-        stored, parts = {"calibrations", "library"}, {"ext", "detector"}
+        # tests/verbs/test_detectors.py, test_keep_amplifiers.py, test_mosaic_products.py
+        stored, parts = {"calibrations", "library"}, {"ext", "detector", "keep_amplifiers", "mosaic"}
         others = {"camera", "combine", "own_mask", "kind", "card", "debayer"}
         assert set(SHORTHANDS) - set(SAID) == {*others, *stored, *parts}
 

@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from astropy.nddata import CCDData
 import zeroframe
 from nights import calibrated
 from stored_nights import DAYS, Night, copied, night_of, same_science
+from workbench import Run, command
 from zeroframe.planning.words import explain_frame
 
 ccdproc = pytest.importorskip("ccdproc")
@@ -101,15 +101,15 @@ class TestOurs:
         bad[3, 3] = 1
         fits.writeto(stored / "bpm.fits", bad, fits.Header({"OBJECT": "bad pixel mask"}))
         cg16m.from_stored(tmp_path, stored)
-        words = (sys.executable, "-m", "zeroframe", "verify", tmp_path / "out", "--raw", tmp_path / "science")
-        assert subprocess.run(words, capture_output=True, text=True, check=False).returncode == 0
+        words = ("verify", tmp_path / "out", "--raw", tmp_path / "science")
+        assert on_a_wide_screen(*words).code == 0
         with fits.open(stored / "combined_bias.fits", mode="update") as hdus:
             hdus[0].data[10, 10] += 7.0
         (stored / "bpm.fits").unlink()
-        wrong = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "300"})
-        assert wrong.returncode == 1
-        assert "combined_bias.fits: is not the stored calibration frame that was used" in wrong.stdout
-        assert "bpm.fits: the stored calibration frame is not there any more" in wrong.stdout
+        wrong = on_a_wide_screen(*words)
+        assert wrong.code == 1
+        assert "combined_bias.fits: is not the stored calibration frame that was used" in wrong.out
+        assert "bpm.fits: the stored calibration frame is not there any more" in wrong.out
 
     def test_the_command_the_dry_run_the_page_and_explain_name_them(self, cg16m, tmp_path):
         stored = copied(tmp_path / "masters", *cg16m.out.glob("combined_*.fits"))
@@ -118,23 +118,28 @@ class TestOurs:
         assert "Stored calibration frames" in page
         assert "masters/combined_dark_90s.fits" in page
         target = cg16m.target(tmp_path / "out", cg16m.science[0])
-        told = command("explain", target)
+        told = said_by("explain", target)
         assert "masters/combined_bias.fits existed already" in told
         assert "made by zeroframe of 10 frames" in told
         options = ("--recipe", tmp_path / "night.toml", "--calibrations", stored, "--dry-run")
-        dry = command("night", tmp_path / "science", "-o", tmp_path / "new", *options)
+        dry = said_by("night", tmp_path / "science", "-o", tmp_path / "new", *options)
         assert "stored flat r" in dry
         assert not (tmp_path / "new").exists()
         assert made.result.is_good
 
 
-def command(*words: object) -> str:
-    """Run the program, and return all that it says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "zeroframe", *map(str, words)],
-        capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "300"},
-    )  # fmt: skip
-    return done.stdout + done.stderr
+def on_a_wide_screen(*words: object) -> Run:
+    """Run the command where no line is folded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "300")
+        return command(*words)
+
+
+def said_by(*words: object) -> str:
+    """Return all that a command says that goes well."""
+    done = on_a_wide_screen(*words)
+    assert done.code == 0, done.err
+    return done.out + done.err
 
 
 def prepared(path: Path, name: str) -> CCDData:

@@ -66,6 +66,10 @@ def amplifiers_document(seen: Sequence[LookedAt], written: Sequence[Path]) -> di
                 }
                 for amplifier, one in zip(each.found.detector.amplifiers, each.inspections, strict=True)
             ],
+            "crosstalk": [
+                {"from": one.source, "to": one.victim, "part": one.part, "error": one.error, "matters": one.matters}
+                for one in (() if each.crosstalk is None else each.crosstalk.pairs)
+            ],
         }
         for each in seen
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 import shutil
@@ -15,8 +15,17 @@ from urllib.parse import quote
 
 from zeroframe.cli.download import Connection, RemoteFile, check_url, download
 from zeroframe.cli.unpacking import refuse_others, unpack_archive
-from zeroframe.errors import DownloadError, FrameError, OutputError, OutputExistsError, UsageError, nearest_name
+from zeroframe.errors import (
+    DownloadError,
+    FolderBusyError,
+    FrameError,
+    OutputError,
+    OutputExistsError,
+    UsageError,
+    nearest_name,
+)
 from zeroframe.fits.atomic import output_error
+from zeroframe.run.lock import LOCK_NAME, folder_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -159,30 +168,22 @@ def _workplace(folder: Path) -> Iterator[Path]:
     work = folder.with_name(f".{folder.name}.part")
     try:
         work.mkdir(parents=True, exist_ok=True)
-        lock = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if work.is_symlink():
+            raise OutputError(work, "is a link, not a folder", "remove the link")
     except OSError as error:
         raise output_error(work, error) from error
     try:
-        _lock(lock, work)
-        _recover(folder, work)
-        try:
-            yield work
-        finally:
+        with folder_lock(work):
             _recover(folder, work)
-            if not any(work.iterdir()):
-                work.rmdir()
-    finally:
-        os.close(lock)
-
-
-def _lock(descriptor: int, work: Path) -> None:
-    """Refuse a folder in which another call is at work; the system forgets a lock when a process dies."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+            try:
+                yield work
+            finally:
+                _recover(folder, work)
+    except FolderBusyError as error:
         raise OutputError(work, "another download is at work there", "wait until it has ended") from error
-    except OSError:
-        return  # a disk without locks: two downloads at once are the person's affair
+    finally:
+        with contextlib.suppress(OSError):  # an archive is in it still, or another call is at work
+            work.rmdir()
 
 
 def _recover(folder: Path, work: Path) -> None:
@@ -191,6 +192,8 @@ def _recover(folder: Path, work: Path) -> None:
         if (work / "old").is_dir() and not os.path.lexists(folder):
             (work / "old").rename(folder)
         for path in work.iterdir():
+            if path.name == LOCK_NAME:
+                continue
             if path.name.endswith(".tar.bz2"):
                 continue  # it got its name when its checksum was right, and is compared again
             if path.is_dir() and not path.is_symlink():

@@ -37,7 +37,7 @@ def amplifiers_seen(
     json: bool,
 ) -> int:
     """Look at the amplifiers of detectors, and show, draw and write what was found."""
-    pairs, refused = look_at_detectors(several, limit_bytes)
+    pairs, refused = look_at_detectors(several, limit_bytes, crosstalk=True)
     seen, items = [each for each, _ in pairs], [item for _, item in pairs]
     for each in seen:
         screen.amplifiers(each)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
+from zeroframe.cli.bars import progress_for
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.memory import parse_size
@@ -55,6 +56,8 @@ class PlanOptions(TypedDict, total=False):
         The one extension that is read of each file, by number or name (``'SCI,2'`` with its EXTVER).
     detector : str
         The one detector that is calibrated, of files that hold several.
+    keep_amplifiers : bool
+        Whether what each of several amplifiers read is left an image of its own.
     own_mask : str
         Path of a mask of bad pixels: a FITS image, or a list of regions.
     calibrations : path or list of path
@@ -65,6 +68,8 @@ class PlanOptions(TypedDict, total=False):
         Whether bad pixels and those of cosmic rays are replaced by their neighbours.
     split_colours, debayer : bool
         Whether of a colour sensor an image of each colour, or a picture, is written of each science frame, too.
+    mosaic : bool
+        Whether the detectors of a science frame are written into one file, too.
     dark_scale : {'exposure', 'fit'}
         What darks are scaled by: the ratio of exposures, or what fits the hot pixels of each frame best.
     combine : bool
@@ -74,6 +79,8 @@ class PlanOptions(TypedDict, total=False):
     clip_spread : {'noise', 'mad', 'std', 'ccd'}
     reject_outliers : bool
         How they are combined.
+    unit : {'adu', 'electron'}
+        Of science frames; electrons by the gain of each amplifier.
     compress : {'none', 'gzip', 'rice'}
         How results are written.
     kind, card : str or sequence of str
@@ -101,18 +108,21 @@ class PlanOptions(TypedDict, total=False):
     overscan_order: int | None
     ext: str | int | None
     detector: str | None
+    keep_amplifiers: bool | None
     own_mask: str | None
     calibrations: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     library: str | os.PathLike[str] | None
     interpolate: bool | None
     split_colours: bool | None
     debayer: bool | None
+    mosaic: bool | None
     dark_scale: Literal["exposure", "fit"] | None
     combine: bool | None
     method: Literal["average", "median", "sum"] | None
     clip: float | None
     clip_spread: ClipSpread | None
     reject_outliers: bool | None
+    unit: Literal["adu", "electron"] | None
     compress: Compression | None
     kind: str | Sequence[str] | None
     card: str | Sequence[str] | None
@@ -131,14 +141,15 @@ class Options(PlanOptions, total=False):
     ----------
     report : bool
         Write OUT/report.html (by default); left out where jinja2 is not installed.
-    progress : callable
-        Called with what is being done and the fraction done so far, from any thread.
+    progress : callable or bool
+        Called with what is being done and the fraction done so far, from any thread. True: bars are shown; False: they
+        are not; by default they are in a notebook.
     executor : concurrent.futures.Executor
         Where results are made, instead of on threads here: see `zeroframe.run.engine.run_night`.
     """
 
     report: bool
-    progress: Callable[[str, float], None] | None
+    progress: Callable[[str, float], None] | bool | None
     executor: Executor | None
 
 
@@ -353,15 +364,18 @@ def _carried_out(
 
     planned, limit_bytes = _planned(job, raw, out, options)
     check_sums = not options.get("ignore_checksums", False)
-    with begin_night(
-        planned,
-        mem_limit_bytes=limit_bytes,
-        workers=options.get("workers"),
-        check=options.get("check", False),
-        check_sums=check_sums,
-        executor=options.get("executor"),
-    ) as session:
-        result = run_session(session, progress=options.get("progress"), check_sums=check_sums, measure=True)
+    with (
+        progress_for(options.get("progress")) as told,
+        begin_night(
+            planned,
+            mem_limit_bytes=limit_bytes,
+            workers=options.get("workers"),
+            check=options.get("check", False),
+            check_sums=check_sums,
+            executor=options.get("executor"),
+        ) as session,
+    ):
+        result = run_session(session, progress=told, check_sums=check_sums, measure=True)
         shown = result.read_from(session.copies)
         if options.get("report", True) and not session.matching_report:
             problem = _reported(job, planned, shown, options)

@@ -143,8 +143,9 @@ def _current_os_error() -> OSError:
 def _opened(path: Path) -> int:
     """Open a log to write at its end; raises `OutputError`, also where the file is there and is no log of ours."""
     from zeroframe.fits.atomic import output_error
+    from zeroframe.fits.system import BINARY, NO_WAIT, read_at
 
-    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = os.O_RDWR | os.O_APPEND | BINARY | NO_WAIT
     try:
         try:
             descriptor = os.open(path, flags)
@@ -154,7 +155,7 @@ def _opened(path: Path) -> int:
         raise output_error(path, error) from error
     regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
     # an empty file may be a raw frame that is about to be written
-    if regular and _STAMP.match(os.pread(descriptor, 25, 0)):
+    if regular and _STAMP.match(read_at(descriptor, 25, 0)):
         return descriptor
     os.close(descriptor)
     raise OutputError(path, "is there already and is no log of zeroframe", "choose another name for the log")

@@ -49,12 +49,15 @@ __all__ = [
     "IgnoreChecksums",
     "Interpolate",
     "Json",
+    "KeepAmplifiers",
     "Kinds",
     "LibraryAdd",
     "LibraryAsked",
     "MemLimit",
     "Method",
     "MethodAsked",
+    "Mosaic",
+    "Open",
     "Out",
     "Overscan",
     "OverscanFit",
@@ -62,6 +65,7 @@ __all__ = [
     "OverscanOrder",
     "Overwrite",
     "OwnMask",
+    "Port",
     "Recurse",
     "RejectAsked",
     "RejectOutliers",
@@ -71,6 +75,7 @@ __all__ = [
     "SpreadAsked",
     "Strict",
     "Trim",
+    "UnitAsked",
     "Workers",
     "bytes_of",
     "executor_of",
@@ -78,6 +83,7 @@ __all__ = [
     "local_path",
     "path_or_url",
     "section_of",
+    "shape_of",
     "taught_words",
 ]
 
@@ -110,6 +116,20 @@ def local_path(text: str) -> Path:
     return path
 
 
+Open = Annotated[
+    bool | None,
+    typer.Option(
+        "--open/--no-open",
+        help="Open the page in the browser; by default where a person is at the terminal.",
+        rich_help_panel=WRITE,
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", metavar="N", min=0, max=65535, help="Of --serve; 0: any that is free.", rich_help_panel=WRITE
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.", rich_help_panel=WRITE)]
 Json = Annotated[
     bool,
@@ -153,6 +173,16 @@ DetectorAsked = Annotated[
     str | None,
     typer.Option(
         "--detector", metavar="NAME", help="This detector only, of files with several.", rich_help_panel=SUBTRACT
+    ),
+]
+Mosaic = Annotated[
+    bool | None,
+    typer.Option("--mosaic", help="Write all detectors of a science frame into one file, too.", rich_help_panel=WRITE),
+]
+KeepAmplifiers = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-amplifiers", help="Leave what each amplifier read an image of its own.", rich_help_panel=SUBTRACT
     ),
 ]
 OwnMask = Annotated[
@@ -221,6 +251,13 @@ LibraryAdd = Annotated[
         "--library-add", help="Add what is combined to the library, where all is well.", rich_help_panel=WRITE
     ),
 ]
+UnitAsked = Annotated[
+    Literal["adu", "electron"] | None,
+    typer.Option(
+        "--unit", metavar="UNIT", help="Of science frames: adu (by default) or electron, by each amplifier's gain.",
+        rich_help_panel=WRITE,
+    ),
+]  # fmt: skip
 OverscanOrder = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Degree of that fit, or pieces of the spline.", rich_help_panel=SUBTRACT),
@@ -320,6 +357,14 @@ def section_of(text: str | None, option: str) -> Section | None:
         return None if text is None else Section.parse(text)
     except SectionError as error:
         raise SectionError(f"{option}: {error}") from error
+
+
+def shape_of(size: str) -> tuple[int, int]:
+    """Return ``(ny, nx)`` of a size as ``480x512`` says it, x first; raises `UsageError`."""
+    parts = re.fullmatch(r"([1-9]\d{0,5})\s*[x×]\s*([1-9]\d{0,5})", size.strip())
+    if parts is None:
+        raise UsageError(f"--size: {size!r} is no size; give columns and rows, as 480x512")
+    return int(parts[2]), int(parts[1])
 
 
 def taught_words(camera: str | None, kinds: list[str] | None, cards: list[str] | None) -> Words:

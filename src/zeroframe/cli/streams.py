@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LastingStream", "fill_descriptors", "lasting_streams"]
 
 #: What a stream answers whose reader has gone, as ``head`` does when it has seen enough.
-_READER_GONE = frozenset((errno.EPIPE, errno.ECONNRESET))
+_READER_GONE = frozenset((errno.EPIPE, errno.ECONNRESET, *(() if os.name == "posix" else (errno.EINVAL,))))
 
 
 def fill_descriptors() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from contextlib import contextmanager
@@ -14,6 +13,15 @@ from zeroframe.errors import OutputError, OutputExistsError
 from zeroframe.fits.odd_disks import hidden_name, is_of_dead, is_part, remove_reservation, rename_to_new
 from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import UrlPath, as_path
+from zeroframe.fits.system import (
+    BINARY,
+    MOVES_OPEN_FILES,
+    NO_FOLLOW,
+    NO_WAIT,
+    lock_file,
+    remove_held,
+    write_some,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,6 +57,8 @@ _ADVICE = {
 }
 _EXISTS = "there is a file of that name already"
 _EXISTS_ADVICE = "choose another name, or move it away"
+# What Windows answers where a file is open in another program: a sharing or lock violation.
+_OPEN_ELSEWHERE = frozenset((32, 33))
 # What file systems without hard links answer (FAT, some network disks).
 _NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL))
 
@@ -94,14 +104,19 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: Overwrite = False) -
         raise OutputExistsError(path, "is a pipe or a device, not a file", _EXISTS_ADVICE)
     try:
         descriptor, hidden = _begun(path)
+        is_held = True  # so long it is locked, and nobody takes it for left over
         try:
             yield descriptor
             os.close(os.dup(descriptor))  # what a network disk cannot take it says when a file is closed
+            if not MOVES_OPEN_FILES:
+                is_held = False
+                os.close(descriptor)
             _give_name(hidden, path, overwrite=overwrite)
         finally:
-            with contextlib.suppress(FileNotFoundError):  # it has got its name
-                hidden.unlink()
-            os.close(descriptor)  # until now it was locked, so that nobody took it for left over
+            if is_held:
+                remove_held(hidden, descriptor)
+            else:
+                hidden.unlink(missing_ok=True)
     except OSError as error:
         raise output_error(path, error) from error
 
@@ -129,7 +144,7 @@ def _begun(path: Path) -> tuple[int, Path]:
     for _ in range(_MOST_BEGINNINGS):
         hidden = path.with_name(hidden_name(path.name))
         with contextlib.suppress(FileExistsError):  # another thread has drawn the same number
-            descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
             if _is_marked_as_alive(descriptor, hidden):
                 return descriptor, hidden
             os.close(descriptor)
@@ -184,30 +199,33 @@ def _parts_in(folder: Path) -> list[str]:
 def _is_removed(path: Path) -> bool:
     """Remove a hidden file, and what it had reserved, if nobody is writing it."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_WRONLY | BINARY | NO_FOLLOW | NO_WAIT)
         try:
-            if not _is_left_over(descriptor, path.name):
-                return False
-            remove_reservation(path)
-            path.unlink()
+            left_over = _is_left_over(descriptor, path.name)
+            if left_over:
+                remove_reservation(path)
+                if MOVES_OPEN_FILES:
+                    path.unlink()
         finally:
             os.close(descriptor)
+        if left_over and not MOVES_OPEN_FILES:
+            path.unlink()
     except FileNotFoundError:  # somebody has just finished it
         return False
     except OSError as error:
         reason = f"is left over from a run that has died, and cannot be removed ({error.strerror})"
         raise OutputError(path, reason, "remove it, and run again") from error
-    return True
+    return left_over
 
 
 def _is_left_over(descriptor: int, name: str) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(descriptor)
     except BlockingIOError:
         return False
     except OSError:  # a disk without locks
         return is_of_dead(name)
-    return True
+    return MOVES_OPEN_FILES or is_of_dead(name)  # elsewhere a file is let go just before it gets its name
 
 
 def _remove_parts_of_store(folder: UrlPath) -> list[str]:
@@ -224,7 +242,7 @@ def _is_marked_as_alive(descriptor: int, hidden: Path) -> bool:
     False where somebody has taken it for left over in the moment before.
     """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(descriptor)
     except BlockingIOError:
         return False
     except OSError:
@@ -249,7 +267,7 @@ def write_all(descriptor: int, buffers: Iterable[bytes | memoryview]) -> None:
     """
     waiting = [memoryview(buffer) for buffer in buffers if len(buffer)]
     while waiting:
-        written = os.writev(descriptor, waiting[:_MOST_BUFFERS])
+        written = write_some(descriptor, waiting[:_MOST_BUFFERS])
         while waiting and written >= len(waiting[0]):
             written -= len(waiting.pop(0))
         if written:
@@ -283,4 +301,6 @@ def _exists_error(path: Path) -> OutputError:
 def output_error(path: Path, error: OSError) -> OutputError:
     """Return what the system says as an error that names the file and what to do."""
     advice = _ADVICE.get(error.errno or 0, "see to that and run again")
+    if getattr(error, "winerror", None) in _OPEN_ELSEWHERE:
+        advice = "close the program that has it open, and run again"
     return OutputError(path, f"cannot be written ({error.strerror or error})", advice)

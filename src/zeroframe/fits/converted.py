@@ -108,6 +108,9 @@ class _ConvertedSource(Source):
         if isinstance(self.path, UrlPath):  # a copy on this disk without a name
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             where = f"/dev/fd/{self._descriptor}"
+            if not os.path.exists(where):  # noqa: PTH110 -- Windows
+                reason = f"is {self._format.name} in a store, which this system reads from its own disk only"
+                raise NotFitsError(self.path, reason, "copy it to this disk, and name the copy")
         module = import_module(f"zeroframe.fits.{self._format.module}")
         found: Converted = module.open_image(where, self.path)
         return found

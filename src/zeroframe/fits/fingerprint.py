@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Source, open_source_descriptor, read_failed
+from zeroframe.fits.system import read_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -188,7 +189,7 @@ def stamp_of(path: Path) -> str | None:
 def _read_through(descriptor: int, update: Callable[[memoryview], object]) -> int:
     buffer = memoryview(bytearray(_PIECE))
     size = 0
-    while count := os.readv(descriptor, [buffer]):
+    while count := read_into(descriptor, buffer):
         update(buffer[:count])
         size += count
     return size

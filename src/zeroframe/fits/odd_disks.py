@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from zeroframe.fits.system import BINARY, host_name, is_running
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,20 +65,14 @@ def is_of_dead(name: str) -> bool:
     match = _HIDDEN.fullmatch(name)
     if match is None or match[3] != _machine():
         return False
-    try:
-        os.kill(int(match[2]), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
+    return not is_running(int(match[2]))
 
 
 @cache
 def _machine() -> str:
     """Return four hexadecimal digits for this machine, or this container: process numbers are its own."""
     space = Path("/proc/self/ns/pid")
-    return f"{crc32(f'{os.uname().nodename} {space.stat().st_ino if space.exists() else 0}'.encode()) & 0xFFFF:04x}"
+    return f"{crc32(f'{host_name()} {space.stat().st_ino if space.exists() else 0}'.encode()) & 0xFFFF:04x}"
 
 
 def rename_to_new(source: Path, target: Path) -> None:
@@ -94,7 +90,7 @@ def rename_to_new(source: Path, target: Path) -> None:
     naming = source.with_name(hidden_name(target.name, _NAMING))
     source.rename(naming)
     try:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666))
         try:
             naming.replace(target)
         except OSError:

@@ -19,6 +19,7 @@ from zeroframe.fits.part_paths import PartPath
 from zeroframe.fits.scan import FrameFile, cut_off_clause, is_called, refuse_blown_up, scan, walk
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Source, open_source, open_source_descriptor, read_failed
+from zeroframe.fits.system import read_into_at
 from zeroframe.fits.tiles_read import check_tiles, decompress_tiles
 from zeroframe.fits.verify import compare_sums
 from zeroframe.fits.watching import is_unchanged
@@ -300,7 +301,7 @@ def open_descriptor(path: Path) -> Iterator[int]:
 def _read_fully(path: Path, descriptor: int, target: memoryview, offset: int) -> int:
     done = 0
     try:
-        while done < len(target) and (count := os.preadv(descriptor, [target[done:]], offset + done)):
+        while done < len(target) and (count := read_into_at(descriptor, target[done:], offset + done)):
             done += count
     except OSError as error:
         raise read_failed(path, error) from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 from zeroframe.errors import DamagedError, FrameError, NotFitsError
 from zeroframe.fits.store.names import UrlPath, as_path
+from zeroframe.fits.system import BINARY, NO_WAIT, read_at, read_into_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +135,7 @@ class Source(ABC):
 
     def _pread_at(self, position: int, size: int) -> bytes:
         try:
-            return os.pread(self._descriptor, size, position)
+            return read_at(self._descriptor, size, position)
         except OSError as error:
             raise read_failed(self.path, error) from error
 
@@ -202,7 +203,7 @@ class _PlainSource(Source):
         done = 0
         while done < len(target):
             try:
-                count = os.preadv(self._descriptor, [target[done:]], self.position)
+                count = read_into_at(self._descriptor, target[done:], self.position)
             except OSError as error:
                 raise read_failed(self.path, error) from error
             if not count:
@@ -262,7 +263,7 @@ class _InflatingSource(Source):
         if self.encoding != "gzip":
             return False
         try:
-            trailer = os.pread(self._descriptor, 4, max(0, self.file_size - 4))
+            trailer = read_at(self._descriptor, 4, max(0, self.file_size - 4))
         except OSError as error:
             raise read_failed(self.path, error) from error
         return int.from_bytes(trailer, "little") == position % 2**32
@@ -368,7 +369,7 @@ def open_source_descriptor(path: Path) -> OpenFile:
         return OpenFile(*ObjectStore.of(path).fetched(path.name))
     try:
         # Without O_NONBLOCK opening a pipe would wait for somebody to write into it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | BINARY | NO_WAIT)
     except OSError as error:
         raise _open_failed(path, error) from error
     status = os.fstat(descriptor)

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.errors import DamagedError
 from zeroframe.fits.building import card, finished_header
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.layout import padded
+from zeroframe.fits.scan import walk
+from zeroframe.fits.streams import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["Column", "TablePart", "table_buffers"]
+__all__ = ["Column", "TablePart", "read_table", "table_buffers"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,3 +96,46 @@ def _form(dtype: np.dtype[Any]) -> str:
     if dtype.kind == "S":
         return f"{dtype.itemsize}A"
     return "1J" if dtype.kind == "i" else "1D"
+
+
+def read_table(path: str | os.PathLike[str], name: str) -> Mapping[str, NDArray[Any]]:
+    """Return the columns of a table that `table_buffers` has made; of columns of other sorts nothing.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file, plain or compressed.
+    name : str
+        EXTNAME of the table.
+
+    Returns
+    -------
+    mapping of str to ndarray
+        Texts, int32 and float64 by the names of their columns; empty where the file has no such table.
+
+    Raises
+    ------
+    FrameError
+        When the file cannot be read, or ends within the table.
+    """
+    with open_source(path) as source:
+        for hdu in walk(source):
+            if hdu.name == name and "TFIELDS" in hdu.stored_cards:
+                data = source.read(hdu.data_bytes)
+                if len(data) < hdu.data_bytes:
+                    raise DamagedError(source.path, f"ends within the table {name}", "make it again")
+                return _columns(hdu.stored_cards, data)
+    return {}
+
+
+def _columns(cards: Mapping[str, Any], data: bytes) -> Mapping[str, NDArray[Any]]:
+    sorts = {"A": "S", "J": ">i4", "D": ">f8"}
+    fields = []
+    for number in range(1, int(cards["TFIELDS"]) + 1):
+        form = str(cards[f"TFORM{number}"]).strip()
+        count, sort = form[:-1] or "1", sorts.get(form[-1:])
+        if sort is None or not count.isdigit() or (sort != "S" and count != "1"):
+            return {}
+        fields.append((str(cards[f"TTYPE{number}"]).strip(), sort + count if sort == "S" else sort))
+    table = np.frombuffer(data, np.dtype(fields), count=int(cards["NAXIS2"]))
+    return {name: np.char.decode(table[name], "ascii") if sort[0] == "S" else table[name] for name, sort in fields}

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.fits.tables import Column, TablePart
+from zeroframe.fits.tables import Column, TablePart, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from zeroframe.frames.regions import Region
 
-__all__ = ["AMPLIFIERS", "amplifier_table"]
+__all__ = ["AMPLIFIERS", "amplifier_table", "mean_levels"]
 
 #: EXTNAME of the table.
 AMPLIFIERS = "AMPLIFIERS"
@@ -27,7 +28,7 @@ def amplifier_table(regions: Sequence[Region], levels_adu: Sequence[float]) -> T
     regions : sequence of Region
         One for each amplifier.
     levels_adu : sequence of float
-        Mean level of the overscan of each, as it was subtracted.
+        Mean level of the overscan of each, as it was subtracted; of a combined frame the mean over its frames.
 
     Returns
     -------
@@ -61,3 +62,23 @@ def amplifier_table(regions: Sequence[Region], levels_adu: Sequence[float]) -> T
             Column("SATURATE", numbers([region.saturation_adu for region in regions]), "adu"),
         ),
     )
+
+
+def mean_levels(paths: Sequence[Path], amplifiers: int) -> tuple[float, ...]:
+    """Return the mean level of each amplifier over frames, by their tables; NaN where a frame has no such table.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        Calibrated frames.
+    amplifiers : int
+        How many there are.
+
+    Raises
+    ------
+    FrameError
+        When a file cannot be read.
+    """
+    unknown = np.full(amplifiers, np.nan)
+    levels = [read_table(path, AMPLIFIERS).get("LEVEL", unknown) for path in paths]
+    return tuple(np.mean([each if each.size == amplifiers else unknown for each in levels], axis=0).tolist())

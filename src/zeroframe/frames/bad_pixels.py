@@ -11,20 +11,27 @@ import numpy as np
 from zeroframe.frames.colours import each_colour
 from zeroframe.frames.defects import StandOff, standing_off, without_pattern
 from zeroframe.frames.quality import measure_frame
+from zeroframe.frames.sharp_edges import leave_out_light
+from zeroframe.frames.statistics import sampled_level
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from zeroframe.headers.colours import ColourPattern
+    from zeroframe.kernels.calibrate import Window
 
-__all__ = ["FoundMask", "bad_pixels", "hot_pixels"]
+__all__ = ["FoundMask", "bad_pixels", "even_amplifiers", "hot_pixels"]
 
 #: The median of so many pixels, spread over the dark, is that of all.
 _SAMPLE_PIXELS = 1_000_000
 #: Noise in blocks of so many rows and columns, on every fourth row, is known to 3 %: it counts where it is more than so
 #: many times that of all.
 _NOISE_SIDE, _NOISE_STEP, _NOISIER = 64, 4, 1.3
+#: Noise is measured at so many levels of a flat.
+_LEVELS = 16
 _FIGURES = ("level", "noise", "limit")
 
 
@@ -88,18 +95,19 @@ def hot_pixels(dark: NDArray[Any], sigmas: float) -> FoundMask:
     plain = without_pattern(dark, StandOff(0.0, sigmas * fine), as_ratio=False)
     if plain is not dark:
         level, noise = _level_and_noise(plain)
-    mask = _least(dark, plain, StandOff(0.0, sigmas * noise, above_only=True))
+    mask, _ = _least(dark, plain, StandOff(0.0, sigmas * noise, above_only=True))
     _settle_noisy_blocks(plain, mask, sigmas, noise)
     return FoundMask(mask, level, noise, level + sigmas * noise)
 
 
-def _least(image: NDArray[Any], plain: NDArray[Any], limits: StandOff) -> NDArray[np.bool_]:
-    """Return what stands off in an image without its pattern; where that is more than in the image, it was none."""
+def _least(image: NDArray[Any], plain: NDArray[Any], limits: StandOff) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Return what stands off in an image without its pattern, and that image; where that is more, it had none."""
     mask = standing_off(plain, limits)
     if plain is not image:
         as_it_is = standing_off(image, limits)
-        mask = mask if np.count_nonzero(mask) < np.count_nonzero(as_it_is) else as_it_is
-    return mask
+        if np.count_nonzero(mask) >= np.count_nonzero(as_it_is):
+            return as_it_is, image
+    return mask, plain
 
 
 def _settle_noisy_blocks(dark: NDArray[Any], mask: NDArray[np.bool_], sigmas: float, noise: float) -> None:
@@ -119,6 +127,31 @@ def _settle_noisy_blocks(dark: NDArray[Any], mask: NDArray[np.bool_], sigmas: fl
                 hot &= ~(block <= float(np.median(block[~hot])) + sigmas * local)
 
 
+def _noise_by_level(flat: NDArray[Any], sigmas: float) -> NDArray[np.float64] | None:
+    """Return levels of a flat and so many standard deviations of its pixels there; None where it is too small to tell.
+
+    Where light is uneven, as behind a slit, the noise of most pixels is not that of the bright ones. It is measured on
+    how pixels bend along rows and along columns; lines of the image bend along one of them, and the lower one counts.
+    """
+    if min(flat.shape) < 3 or flat.size < 8 * _LEVELS**2:
+        return None
+    rows = np.linspace(1, len(flat) - 2, min(len(flat) - 2, max(_SAMPLE_PIXELS // 4 // flat.shape[1], 1)), dtype=int)
+    own = flat[rows, 1:-1].astype(np.float64)
+    before = flat[rows, :-2], flat[rows - 1, 1:-1]
+    behind = flat[rows, 2:], flat[rows + 1, 1:-1]
+    with np.errstate(invalid="ignore"):
+        means = [0.5 * (a.astype(np.float64) + b) for a, b in zip(before, behind, strict=True)]
+        bends = [np.abs(own - mean).ravel() / sqrt(1.5) for mean in means]
+        level = (0.5 * (means[0] + means[1])).ravel()
+        known = np.isfinite(level) & np.isfinite(bends[0]) & np.isfinite(bends[1])
+    if np.count_nonzero(known) < 8 * _LEVELS**2:
+        return None
+    level, bends = level[known], [bend[known] for bend in bends]
+    parts = np.array_split(np.argsort(level), _LEVELS)
+    noise = [MAD_TO_SIGMA * min(float(np.median(bend[part])) for bend in bends) for part in parts]
+    return np.array([[float(np.median(level[part])) for part in parts], sigmas * np.array(noise)])
+
+
 def _level_and_noise(dark: NDArray[Any]) -> tuple[float, float]:
     """Return median and 1.4826 MAD of some pixels of a dark; NaN where none is finite."""
     step = max(int((dark.size / _SAMPLE_PIXELS) ** 0.5), 1)
@@ -131,6 +164,38 @@ def _level_and_noise(dark: NDArray[Any]) -> tuple[float, float]:
     noise = MAD_TO_SIGMA * float(np.median(sample, overwrite_input=True))
     # the MAD of whole numbers may be zero, and their noise is not
     return level, noise or float(seen[np.isfinite(seen)].std(dtype=np.float64))
+
+
+def even_amplifiers(flat: NDArray[Any], windows: Sequence[Window]) -> NDArray[Any]:
+    """Return a flat in which all amplifiers have one level: a step at a seam is that of two gains, and no defect.
+
+    Parameters
+    ----------
+    flat : ndarray of float, shape (ny, nx)
+        A combined flat; it is not changed.
+    windows : sequence of Window
+        The pixels of each of several amplifiers; without them the flat itself comes back.
+
+    Examples
+    --------
+    >>> from zeroframe.kernels.calibrate import Window
+    >>> flat = np.ones((4, 8))
+    >>> flat[:, 4:] = 1.5
+    >>> even = even_amplifiers(flat, [Window(0, 4, 0, 4), Window(0, 4, 4, 8)])
+    >>> bool(np.ptp(even) == 0.0), even_amplifiers(flat, ()) is flat
+    (True, True)
+    """
+    if len(windows) < 2:
+        return flat
+    even = flat.copy()
+    places = [np.s_[window.y0 : window.y1, window.x0 : window.x1] for window in windows]
+    levels = [sampled_level(even[place]) for place in places]
+    known = [level for level in levels if np.isfinite(level) and level > 0]
+    common = float(np.mean(known)) if known else 1.0
+    for place, level in zip(places, levels, strict=True):
+        if np.isfinite(level) and level > 0:  # an amplifier without light is bad as a whole
+            even[place] *= even.dtype.type(common / level)
+    return even
 
 
 def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float, colours: ColourPattern | None = None) -> FoundMask:
@@ -155,7 +220,8 @@ def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float, colours: Colo
     Notes
     -----
     The surroundings are 7 x 7 pixels, and of what is wider 7 x 7 squares of 2 to 32 pixels; see
-    `zeroframe.frames.defects`. Rows or columns that differ in turn all over the flat are no defects.
+    `zeroframe.frames.defects`. Rows or columns that differ in turn all over the flat are no defects, nor
+    is what has soft edges (`zeroframe.frames.sharp_edges`): that is light, which the flat corrects.
 
     Examples
     --------
@@ -175,6 +241,7 @@ def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float, colours: Colo
         return FoundMask(whole, level, noise, limit)
     quality = measure_frame(flat)
     least = sigmas * quality.noise_adu if np.isfinite(quality.noise_adu) else 0.0
-    limits = StandOff(fraction, least)
-    mask = _least(flat, without_pattern(flat, limits, as_ratio=True), limits)
+    limits = StandOff(fraction, least, least_by_level=_noise_by_level(flat, sigmas))
+    mask, plain = _least(flat, without_pattern(flat, limits, as_ratio=True), limits)
+    leave_out_light(plain, mask, limits)
     return FoundMask(mask, quality.level_adu, quality.noise_adu, max(fraction, least))

@@ -58,15 +58,25 @@ class StandOff:
         and no less than this, in the unit of the image.
     above_only : bool
         Whether what is lower than its surroundings may be as low as it likes.
+    least_by_level : ndarray, shape (2, n), optional
+        Levels, rising, and the least of each, where bright pixels have more noise: more than ``least`` counts.
     """
 
     fraction: float
     least: float
     above_only: bool = False
+    least_by_level: NDArray[np.float64] | None = None
+
+    def least_of(self, levels: NDArray[Any]) -> NDArray[Any]:
+        """Return the least of pixels whose surroundings have these levels."""
+        if self.least_by_level is None:
+            return np.full(np.shape(levels), self.least)
+        found: NDArray[Any] = np.maximum(np.interp(levels, *self.least_by_level), self.least)
+        return found
 
     def beyond(self, values: NDArray[Any], medians: NDArray[Any]) -> NDArray[Any]:
         """Return which values stand off; what cannot be told does."""
-        reach = np.maximum(self.fraction * np.abs(medians), self.least)
+        reach = np.maximum(self.fraction * np.abs(medians), self.least_of(medians))
         with np.errstate(invalid="ignore"):
             off = values.astype(np.float64) - medians
             found: NDArray[Any] = ~((off if self.above_only else np.abs(off)) <= reach)

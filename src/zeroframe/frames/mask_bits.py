@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MEANINGS", "MaskBit", "bits_of_header", "bits_where", "counted_bits", "mask_header"]
+__all__ = ["MEANINGS", "MaskBit", "bits_of_header", "bits_where", "mask_header"]
 
 
 class MaskBit(IntFlag):
@@ -107,17 +107,3 @@ def bits_where(mask: NDArray[Any], bit: MaskBit) -> NDArray[np.uint8]:
     """
     flat: NDArray[np.uint8] = (mask if mask.dtype == np.bool_ else mask != 0).view(np.uint8)
     return flat if bit == 1 else flat * np.uint8(bit)
-
-
-def counted_bits(mask: NDArray[np.uint8]) -> dict[str, int]:
-    """Return how many pixels have each bit, by name; bits that no pixel has are left out.
-
-    Examples
-    --------
-    >>> counted_bits(np.array([0, 4, 12], np.uint8))
-    {'SATURATED': 2, 'BLEED': 1}
-    """
-    values = np.bincount(mask.reshape(-1), minlength=256)
-    places = np.arange(256)
-    counts = {bit.name or "": int(values[(places & bit) != 0].sum()) for bit in MaskBit}
-    return {name: count for name, count in counts.items() if count}

@@ -10,6 +10,7 @@ import numpy as np
 from zeroframe.fits import HeaderDraft, RawImage
 from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.formats import FORMATS
+from zeroframe.frames.crosstalk import take_out_crosstalk
 from zeroframe.frames.regions import Subtracted, region_levels
 from zeroframe.headers.colours import read_colours, state_pattern
 from zeroframe.headers.dialects import number_words
@@ -179,6 +180,8 @@ def calibrate_pixels(
         else:
             calibrate_native(pixels, levels.row_adu, levels.column_adu, part, out)
         subtracted = subtracted.and_of(levels, part.ny * part.nx, region.name)
+    if recipe.crosstalk:
+        take_out_crosstalk(out, recipe.regions, recipe.crosstalk, (ny, nx))
     return subtracted
 
 

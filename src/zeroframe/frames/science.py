@@ -9,6 +9,7 @@ import numpy as np
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.colours import each_colour, halved, phases_of
 from zeroframe.frames.mask_bits import MaskBit
+from zeroframe.headers.dialects import number_words
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, Window, calibrate_image
 from zeroframe.kernels.masks import add_found, mask_high, mask_high_swapped16
@@ -169,12 +170,8 @@ def reduce_frame(
     """
     steps = frame.steps
     in_electrons = steps.to_electrons and all(each.to_electrons is not None for each in with_.electronics)
-    if in_electrons:
-        header["BUNIT"] = ("electron", "")
-        header["GAINCOR"] = (_mean_gain(with_), "e-/ADU, multiplied by")
     factors = _factors(with_, in_electrons=in_electrons)
-    if not in_electrons and any(factor != 1.0 for factor in factors):
-        header["GAINREL"] = (_mean_gain(with_), "e-/ADU, of which all amplifiers now are")
+    _say_scale(header, with_, factors, in_electrons=in_electrons)
     not_finite = 0
     for each, factor in zip(with_.electronics, factors, strict=True):
         not_finite += operate(
@@ -233,6 +230,33 @@ def _factors(with_: Calibrations, *, in_electrons: bool) -> list[float]:
         return known
     flat = any(each.divides for each in with_.operations)
     return [1.0] * len(gains) if flat or len(gains) == 1 else [gain / _mean_gain(with_) for gain in known]
+
+
+def _say_scale(header: HeaderDraft, with_: Calibrations, factors: Sequence[float], *, in_electrons: bool) -> None:
+    """Say in a header in which unit the pixels are now, and by which gain; one that it stated is true of raw pixels."""
+    if in_electrons:
+        header["BUNIT"] = ("electron", "")
+        header["GAINCOR"] = (_mean_gain(with_), "e-/ADU, multiplied by")
+        _say_gain(header, 1.0, "pixels are in electrons, GAINCOR was multiplied by")
+        read_noise_e = with_.electronics[0].read_noise_e
+        if len(factors) == 1 and read_noise_e is not None:  # of several, the mean stands there
+            for word in _said_by(header, "read_noise") or ["RDNOISE"]:
+                header[word] = (read_noise_e, "electrons, of one pixel without light")
+    elif any(factor != 1.0 for factor in factors):
+        header["GAINREL"] = (_mean_gain(with_), "e-/ADU, of which all amplifiers now are")
+        _say_gain(header, _mean_gain(with_), "e-/ADU, of which all amplifiers now are")
+    elif len(factors) > 1 and None not in [each.to_electrons for each in with_.electronics]:
+        _say_gain(header, _mean_gain(with_), "e-/ADU, of all amplifiers over their flat")
+
+
+def _say_gain(header: HeaderDraft, gain_e_per_unit: float, comment: str) -> None:
+    for word in _said_by(header, "gain") or ["GAIN"]:
+        header[word] = (gain_e_per_unit, comment)
+
+
+def _said_by(header: HeaderDraft, what: str) -> list[str]:
+    """Return the cards of a header that say a number."""
+    return [word for word in number_words(what) if word in header]
 
 
 def _mean_gain(with_: Calibrations) -> float:

@@ -9,6 +9,7 @@ from zeroframe.errors import CameraError
 from zeroframe.frames.calibration_frames import WHOLE_CARD, error_factor
 from zeroframe.frames.regions import Region, assembled_shape
 from zeroframe.headers.kinds import Kind, calibration_kind
+from zeroframe.kernels.calibrate import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from zeroframe.frames.own_masks import OwnMask
     from zeroframe.frames.saturation import StatedSaturation
     from zeroframe.headers.colours import ColourPattern
+    from zeroframe.headers.detectors import Crosstalk
     from zeroframe.headers.sections import Section
-    from zeroframe.kernels.calibrate import NoiseModel, Window
+    from zeroframe.kernels.calibrate import NoiseModel
     from zeroframe.kernels.operations import Operation
 
 __all__ = [
@@ -45,6 +47,8 @@ class FrameRecipe:
     ----------
     regions : tuple of Region
         One for each amplifier; of one that read the whole frame, its overscan and what is kept.
+    crosstalk : tuple of Crosstalk
+        What of regions is taken out of other ones.
 
     Examples
     --------
@@ -54,6 +58,7 @@ class FrameRecipe:
     """
 
     regions: tuple[Region, ...] = (Region(),)
+    crosstalk: tuple[Crosstalk, ...] = ()
 
     @classmethod
     def of_one(cls, overscan: OverscanSpec | None = None, trim: Section | None = None) -> FrameRecipe:
@@ -74,6 +79,11 @@ class FrameRecipe:
     def trim(self) -> Section | None:
         """What is kept of a frame that one amplifier read; of several, each has its own."""
         return None if self.assembles else self.regions[0].trim
+
+    def windows(self, raw_shape_yx: tuple[int, ...]) -> tuple[Window, ...]:
+        """Return the pixels of each region in the image that a raw frame becomes."""
+        places = [region.place_yx(raw_shape_yx) for region in self.regions]
+        return tuple(Window(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in places)
 
     def shape_yx(self, raw_shape_yx: tuple[int, ...]) -> tuple[int, int]:
         """Return the shape of the image that a raw frame becomes."""
@@ -115,11 +125,14 @@ class FrameRecipe:
 
     def without_overscan(self) -> FrameRecipe:
         """Return the same without any overscan subtracted."""
-        return FrameRecipe(tuple(replace(region, overscan=None, parallel=None) for region in self.regions))
+        return replace(self, regions=tuple(replace(region, overscan=None, parallel=None) for region in self.regions))
 
     def words(self) -> tuple[str, ...]:
         """Say what is done, a line a step, as headers do; of several amplifiers, that of each begins with its name."""
-        return tuple(line for region in self.regions for line in _region_words(region))
+        lines = [line for region in self.regions for line in _region_words(region)]
+        lines += [f"amplifier {each.victim}: {each.part:g} of amplifier {each.source} taken out, crosstalk"
+                  for each in self.crosstalk]  # fmt: skip
+        return tuple(lines)
 
 
 def _region_words(region: Region) -> Iterator[str]:
@@ -267,11 +280,14 @@ class Electronics:
         amplifiers, because the flat has brought them to one scale.
     noise : NoiseModel or None
         None where no uncertainty is made.
+    read_noise_e : float or None
+        Of one pixel without light; None where it, or the gain, is not known.
     """
 
     window: Window | None
     to_electrons: float | None
     noise: NoiseModel | None
+    read_noise_e: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,8 @@ It may teach words of its headers, too, in ``[words]`` and ``[[kinds]]``: see `z
 
 Of several amplifiers each has a name, its own figures, and may say where it belongs, of which detector it is and in
 which extension of the file it stands (``ext = "im1"``: sections are in pixels of that): see
-`zeroframe.headers.detectors`.
+`zeroframe.headers.detectors`. What one of them leaves in another stands in entries ``[[crosstalk]]``: ``from = "A"``,
+``to = "B"``, ``part = 0.0003``.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from zeroframe.errors import CameraError, SectionError, UsageError, nearest_name
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
-from zeroframe.headers.detectors import Amplifier, Detector, OverscanMethod
+from zeroframe.headers.detectors import Amplifier, Crosstalk, Detector, OverscanMethod
 from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.sections import Section
 from zeroframe.headers.words import NO_WORDS, Words, parse_words, words_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "Camera",
@@ -57,6 +58,10 @@ __all__ = [
     "load_camera",
     "recognise",
 ]
+
+
+#: More than this is no crosstalk, but a part that was written in per cent.
+_MOST_CROSSTALK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ class Camera:
         The binning that sizes and sections are given for.
     words : Words
         What its headers mean, beyond what is known; see `zeroframe.headers.words`.
+    crosstalk : tuple of Crosstalk
+        Between amplifiers of one detector.
     """
 
     name: str
@@ -95,12 +102,17 @@ class Camera:
     bad_pixels: str | None = None
     binning_xy: tuple[int, int] = (1, 1)
     words: Words = NO_WORDS
+    crosstalk: tuple[Crosstalk, ...] = ()
 
     @property
     def detectors(self) -> tuple[Detector, ...]:
         """The detectors that a file holds, each with its amplifiers, in the order of the first ones."""
         names = dict.fromkeys(amplifier.detector for amplifier in self.amplifiers)
-        return tuple(Detector(name, tuple(each for each in self.amplifiers if each.detector == name)) for name in names)
+        return tuple(self._detector(name) for name in names)
+
+    def _detector(self, name: str) -> Detector:
+        amplifiers = tuple(each for each in self.amplifiers if each.detector == name)
+        return Detector(name, amplifiers, tuple(each for each in self.crosstalk if each.detector == name))
 
     @property
     def names_extensions(self) -> bool:
@@ -303,6 +315,9 @@ def camera_to_toml(camera: Camera) -> str:
     for amplifier in camera.amplifiers:
         values = {field.name: getattr(amplifier, field.name) for field in fields(amplifier)}
         blocks.append(_block("[[amplifier]]", {**values, "overscan": amplifier.overscan or "none"}))
+    for each in camera.crosstalk:
+        pair = {"from": each.source, "to": each.victim, "detector": each.detector}
+        blocks.append(_block("[[crosstalk]]", {**pair, "part": each.part}))
     if camera.words:
         blocks.append(words_text(camera.words))
     return "\n".join(blocks)
@@ -336,7 +351,8 @@ def _parse(content: bytes, where: str) -> Camera:
         raise CameraError(f"{where}: this is not a TOML file ({error})") from error
     table = _Table(where, "", data)
     table.only(
-        "name", "title", "source", "shape_xy", "saturation_adu", "bad_pixels", "match", "amplifier", "words", "kinds"
+        *("name", "title", "source", "shape_xy", "saturation_adu", "bad_pixels", "match", "amplifier", "crosstalk"),
+        *("words", "kinds"),
     )
     name = table.text("name")
     if not name:
@@ -350,17 +366,50 @@ def _parse(content: bytes, where: str) -> Camera:
         words = parse_words(data.get("words"), data.get("kinds"), where)
     except UsageError as error:
         raise CameraError(str(error)) from None
+    amplifiers = tuple(_amplifier(_Table(where, f"amplifier {n}: ", one), shape_yx) for n, one in numbered)
     return Camera(
         name=name,
         title=table.text("title") or name,
         shape_yx=shape_yx,
-        amplifiers=tuple(_amplifier(_Table(where, f"amplifier {n}: ", one), shape_yx) for n, one in numbered),
+        amplifiers=amplifiers,
         match=table.match(),
         source=table.text("source"),
         saturation_adu=table.positive("saturation_adu"),
         bad_pixels=str(Path(where).parent / mask) if mask else None,
         words=words,
+        crosstalk=_crosstalk(table, amplifiers),
     )
+
+
+def _crosstalk(table: _Table, amplifiers: Sequence[Amplifier]) -> tuple[Crosstalk, ...]:
+    """Return what amplifiers leave in each other; each pair stands once, and both are of one detector."""
+    entries = cast("list[dict[str, object]]", table.take("crosstalk", _is_tables, "[[crosstalk]] blocks") or [])
+    found: dict[tuple[str, str, str], Crosstalk] = {}
+    for number, entry in enumerate(entries, start=1):
+        own = _Table(table.where, f"crosstalk {number}: ", entry)
+        own.only("from", "to", "part", "detector")
+        part = own.take("part", _is_part, f"a number between {-_MOST_CROSSTALK} and {_MOST_CROSSTALK}")
+        what, source, victim = f"{table.where}: crosstalk {number}: ", own.text("from"), own.text("to")
+        detector = _detector_of(source, own.text("detector"), amplifiers, what)
+        if part is None:
+            raise CameraError(f"{what}the key 'part' is missing")
+        if source == victim or detector != _detector_of(victim, detector, amplifiers, what):
+            raise CameraError(f"{what}from '{source}' to '{victim}'; expected are two amplifiers of one detector")
+        if (source, victim, detector) in found:
+            raise CameraError(f"{what}from '{source}' to '{victim}' is there twice")
+        found[source, victim, detector] = Crosstalk(source, victim, float(cast("float", part)), detector)
+    return tuple(found.values())
+
+
+def _detector_of(name: str, detector: str, amplifiers: Sequence[Amplifier], what: str) -> str:
+    """Return of which detector an amplifier is, of that which is named or of all."""
+    known = {each.name: each for each in amplifiers if detector in ("", each.detector)}
+    if name not in known:
+        listed = ", ".join(filter(None, known)) or "none has a name"
+        raise CameraError(f"{what}no amplifier is called '{name}'{nearest_name(name, known)} (there are {listed})")
+    if len({each.detector for each in amplifiers if each.name == name and detector in ("", each.detector)}) > 1:
+        raise CameraError(f"{what}several detectors have an amplifier '{name}'; say which with the key 'detector'")
+    return known[name].detector
 
 
 def _amplifier(table: _Table, shape_yx: tuple[int, int] | None) -> Amplifier:
@@ -393,6 +442,10 @@ def _is_tables(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST_CROSSTALK
 
 
 def _is_shape(value: object) -> bool:

@@ -16,7 +16,7 @@ from zeroframe.headers.sections import AxisRange, Section
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Amplifier", "Detector", "OverscanMethod"]
+__all__ = ["Amplifier", "Crosstalk", "Detector", "OverscanMethod"]
 
 OverscanMethod = Literal["auto", "median", "mean", "clipped", "constant"]
 _WHOLE = Section.parse("[*,*]")
@@ -126,6 +126,26 @@ class Amplifier:
 
 
 @dataclass(frozen=True, slots=True)
+class Crosstalk:
+    """What of one amplifier's signal appears in another one, which reads at the same moment.
+
+    Attributes
+    ----------
+    source, victim : str
+        Names of the two amplifiers.
+    part : float
+        ADU of the victim for each ADU that the source reads above its level; negative where it is drawn down.
+    detector : str
+        Of which they are; empty where the file holds only one.
+    """
+
+    source: str
+    victim: str
+    part: float
+    detector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Detector:
     """A detector (chip) and the amplifiers that read it.
 
@@ -135,10 +155,13 @@ class Detector:
         Empty where the file holds only one.
     amplifiers : tuple of Amplifier
         At least one.
+    crosstalk : tuple of Crosstalk
+        Between them.
     """
 
     name: str
     amplifiers: tuple[Amplifier, ...]
+    crosstalk: tuple[Crosstalk, ...] = ()
 
     def placed(self, shape_yx: tuple[int, ...]) -> Detector:
         """Return the detector with all sections resolved and each amplifier in its place.
@@ -176,7 +199,7 @@ class Detector:
         if all(each.place is None for each in amplifiers):
             amplifiers = _in_order(amplifiers)
         _check_places(amplifiers)
-        return Detector(self.name, tuple(amplifiers))
+        return Detector(self.name, tuple(amplifiers), self.crosstalk)
 
 
 def _called(amplifier: Amplifier) -> str:

@@ -236,7 +236,7 @@ def detectors_of_camera(frame: FrameFile, camera: Camera) -> tuple[FoundDetector
             each.resolved(shapes[hdu.index]).shifted(0, offsets[hdu.index])
             for each, hdu in zip(detector.amplifiers, hdus, strict=True)
         )
-        placed = Detector(detector.name, amplifiers)
+        placed = replace(detector, amplifiers=amplifiers)
         made.append(FoundDetector(placed, extensions, f"camera {camera.name}", heights=heights))
     return tuple(made)
 

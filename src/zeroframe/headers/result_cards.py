@@ -89,6 +89,9 @@ def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) ->
             set_card(header, word, str(left))
         elif word in header:
             del header[word]
+    for word in [str(word) for word in header if _ALL_SECTIONS.fullmatch(str(word))]:
+        if word not in (*_IMAGE_SECTIONS, *_SENSOR_SECTIONS):  # of one of several amplifiers, in the larger image
+            del header[word]
     new_shape = cut.shape_yx(shape_yx)
     for axis, part in enumerate(cut.ranges, start=1):
         first, last = part.ends()

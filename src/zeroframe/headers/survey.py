@@ -24,6 +24,7 @@ from zeroframe.fits.inputs import Identity, identities_above
 from zeroframe.fits.part_paths import PartPath, file_of, part_path
 from zeroframe.fits.scan import refuse_blown_up
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path
+from zeroframe.fits.system import is_hidden
 from zeroframe.headers.amplifier_words import may_say_amplifiers
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
@@ -407,7 +408,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     files, folders = list[Path](), list[Path]()
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
-            if not entry.name.startswith("."):
+            if not is_hidden(entry):
                 (folders if _is_folder(entry) else files).append(folder / entry.name)
     return files, folders
 

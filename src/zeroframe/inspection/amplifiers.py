@@ -18,6 +18,7 @@ from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.geometry import with_data
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.inspection.crosstalk import measure_crosstalk
 from zeroframe.inspection.inspecting import judge_samples
 from zeroframe.inspection.interior import FOUND_IN_PIXELS
 from zeroframe.inspection.samples import choose_size, sample_frame
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.detectors import Amplifier
     from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.survey import RawFrame
+    from zeroframe.inspection.crosstalk import CrosstalkSeen
     from zeroframe.inspection.gain import Measured
     from zeroframe.inspection.result import OverscanInspection
     from zeroframe.inspection.samples import FrameSample
@@ -67,12 +69,21 @@ class LookedAt:
         What of the image each amplifier read, strips included.
     remarks : tuple of str
         Where the pixels contradict the header, each a sentence.
+    crosstalk : CrosstalkSeen or None
+        None where it was not looked for.
     """
 
     found: FoundDetector
     inspections: tuple[OverscanInspection, ...]
     boxes: tuple[Section, ...]
     remarks: tuple[str, ...]
+    crosstalk: CrosstalkSeen | None = None
+
+    @property
+    def noises_adu(self) -> dict[str, float]:
+        """Read noise of each amplifier whose biases tell it."""
+        pairs = zip(self.found.detector.amplifiers, self.inspections, strict=True)
+        return {each.name: one.read_noise_adu.value for each, one in pairs if one.read_noise_adu is not None}
 
 
 def by_detector(items: Sequence[RawFrame]) -> list[list[RawFrame]]:
@@ -205,7 +216,7 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
 
 
 def look_at_detectors(
-    groups: Sequence[Sequence[RawFrame]], limit_bytes: int
+    groups: Sequence[Sequence[RawFrame]], limit_bytes: int, *, crosstalk: bool = False
 ) -> tuple[list[tuple[LookedAt, RawFrame]], list[ZeroframeError]]:
     """Look at the amplifiers of several detectors, each by itself.
 
@@ -215,6 +226,8 @@ def look_at_detectors(
         As :func:`by_detector` returns them; at least one.
     limit_bytes : int
         Memory that may be used.
+    crosstalk : bool
+        Whether what amplifiers leave in each other is measured, too.
 
     Returns
     -------
@@ -232,7 +245,10 @@ def look_at_detectors(
     refused: list[ZeroframeError] = []
     for members in groups:
         try:
-            seen.append((look_at_amplifiers(members, limit_bytes), members[0]))
+            looked = look_at_amplifiers(members, limit_bytes)
+            if crosstalk:
+                looked = replace(looked, crosstalk=measure_crosstalk(members, looked.found, looked.noises_adu))
+            seen.append((looked, members[0]))
         except (FrameError, NoFramesError) as error:
             refused.append(error)
     if not seen:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.errors import FrameError, MemoryLimitError, NoFramesError, SectionError, ZeroframeError
+from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.frames.colours import PHASES
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
@@ -17,7 +17,7 @@ from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
-from zeroframe.inspection.gain import Measured, gain_from_pairs, like_pairs, read_noise_from_pairs
+from zeroframe.inspection.gain import Measured, cut_bands, gain_from_pairs, like_pairs, read_noise_from_pairs
 from zeroframe.inspection.profiles import SIDES, Side
 from zeroframe.inspection.result import OverscanInspection, StripFinding
 from zeroframe.inspection.samples import LIT, FrameSample, SampleSize, choose_size, take_samples
@@ -132,8 +132,7 @@ def _inspect_alike(
 ) -> OverscanInspection:
     """Look at frames of one camera, chip, size and binning."""
     sources = choose_sources(gathered)
-    for name in ("zeroframe.fits.read", "zeroframe.fits.tiles_read", "zeroframe.fits.tiles_gzip"):
-        import_module(name)  # not by two threads at the same time
+    import_ahead(*READING)
     size, at_once = choose_size(sources, limit_bytes, workers)
     samples, problems = take_samples(sources, size, at_once)
     result = judge_samples(samples, profile)
@@ -220,8 +219,8 @@ def _noise_and_gain(frames: Frames, camera: Camera | None) -> tuple[Measured | N
     if read_noise is None:
         return None, None
     saturation = (camera.saturation_adu if camera is not None else None) or _SATURATION_ADU
-    pairs = [(bands[id(a)], bands[id(b)]) for a, b in _flat_pairs(frames.samples)]
-    return noise, gain_from_pairs(pairs, biases, read_noise, saturation)
+    pairs = [(cut_bands(bands[id(a)]), cut_bands(bands[id(b)])) for a, b in _flat_pairs(frames.samples)]
+    return noise, gain_from_pairs(pairs, [cut_bands(bias) for bias in biases], read_noise, saturation)
 
 
 def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, FrameSample]]:

@@ -121,7 +121,15 @@ def write_amplifiers(
             ext = str(one.found.extensions[number])
             own = each.shifted(0, -rows[number].start).unbinned(item.binning_xy)
             amplifiers.append(replace(own, ext="" if ext == "0" else ext))
-    camera = Camera(target.stem, target.stem, None, tuple(amplifiers), source="its header, and its pixels")
+    crosstalk = [
+        replace(each, detector=one.found.name)
+        for one in seen
+        for each in (() if one.crosstalk is None else one.crosstalk.to_take_out)
+    ]
+    camera = Camera(
+        target.stem, target.stem, None, tuple(amplifiers), source="its header, and its pixels",
+        crosstalk=tuple(crosstalk),
+    )  # fmt: skip
     replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
     text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
     with atomic_file(target, overwrite=replaces) as descriptor:

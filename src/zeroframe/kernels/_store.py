@@ -153,7 +153,7 @@ def _first_private(folders: tuple[Path, ...]) -> tuple[Path | None, tuple[str, .
 
 def _read_own(path: Path) -> bytes:
     """Read a file that nobody else could have written; a link is followed to no other."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     with os.fdopen(descriptor, "rb") as file:
         _check_own(path.parent, 0o022)
         _check_status(path, os.fstat(descriptor), 0o022)

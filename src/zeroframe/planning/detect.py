@@ -10,6 +10,7 @@ from zeroframe.errors import AssumptionWarning, FrameError, HeaderWarning, NoFra
 from zeroframe.fits.failures import file_failure
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.cameras import Camera, load_camera, recognise
+from zeroframe.planning.apart import amplifiers_apart
 from zeroframe.planning.select import takes_part
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def look_at_detectors(
     Returns
     -------
     list of RawFrame
-        In the same order. All frames of one detector have the same sections and figures.
+        In the same order. All frames of one detector have the same sections and figures. Where amplifiers are kept
+        apart, one for each of them.
 
     Warns
     -----
@@ -89,7 +91,15 @@ def look_at_detectors(
     """
     wishes = recipe.frames.wishes()
     if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
-        return list(found)
+        looked = list(found)
+    else:
+        looked = _by_pixels(found, recipe, mem_limit_bytes)
+    if not recipe.frames.keep_amplifiers:
+        return looked
+    return amplifiers_apart(looked, None if wishes.camera is None else load_camera(wishes.camera))
+
+
+def _by_pixels(found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: int | None) -> list[RawFrame]:
     found = _with_seams(found, recipe)
     if not any(item.found is not None for item in found):
         return list(found)

@@ -151,6 +151,9 @@ def amplifier_choices(recipe: FrameRecipe, camera: Camera) -> list[Choice]:
         value = f"overscan {_overscan_words(region)}; {region.trim} put at {region.place}"
         reason = reasons[region.name] or known
         told.append(Choice(f"amplifier {region.name}", value, reason, certain="not proven" not in reason))
+    if recipe.crosstalk:
+        parts = ", ".join(f"{each.part:g} of {each.source} in {each.victim}" for each in recipe.crosstalk)
+        told.append(Choice("crosstalk", f"taken out: {parts}", known))
     return told
 
 
@@ -176,7 +179,7 @@ def _assembled(camera: Camera, amplifiers: tuple[Amplifier, ...], item: RawFrame
                 saturation_adu=saturation_adu,
             )
         )
-    return FrameRecipe(tuple(regions))
+    return FrameRecipe(tuple(regions), camera.crosstalk)
 
 
 def _camera_of_header(item: RawFrame, found: FoundDetector) -> Camera:
@@ -185,7 +188,8 @@ def _camera_of_header(item: RawFrame, found: FoundDetector) -> Camera:
     name = (facts.instrument if facts is not None else None) or "camera"
     name = f"{name} {found.name}".strip()
     amplifiers = tuple(replace(each, detector="") for each in found.detector.amplifiers)
-    return Camera(name, name, None, amplifiers, binning_xy=item.binning_xy)
+    crosstalk = tuple(replace(each, detector="") for each in found.detector.crosstalk)
+    return Camera(name, name, None, amplifiers, binning_xy=item.binning_xy, crosstalk=crosstalk)
 
 
 def _header_geometry(found: FoundDetector) -> list[Choice]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.kernels.calibrate import Window
     from zeroframe.planning.first_steps import Choice
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.targets import Refused
@@ -425,6 +426,8 @@ class MaskJob:
         bad: and by more than this fraction of that median. 0 for hot pixels.
     colours : ColourPattern or None
         Of the combined frame: its pixels are compared with others of their colour.
+    amplifiers : tuple of Window
+        Of a flat that several amplifiers read, the pixels of each: their levels differ by their gains.
     """
 
     what: MaskKind
@@ -434,6 +437,7 @@ class MaskJob:
     sigmas: float
     fraction: float = 0.0
     colours: ColourPattern | None = None
+    amplifiers: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,17 +30,20 @@ __all__ = ["SHORTHANDS", "jobs", "recipe_for", "with_shorthands"]
 
 #: What is said of every frame, of how frames are combined, and of the whole.
 _OF_FRAMES = ("camera", "overscan", "trim", "overscan_method", "overscan_fit", "overscan_order", "ext", "detector")
+_OF_AMPLIFIERS = ("keep_amplifiers",)
 _OF_COMBINATIONS = ("combine", "method", "clip", "clip_spread", "reject_outliers")
 _OF_MASKS = ("own_mask", "interpolate")
-_OF_STEPS = ("split_colours", "debayer")
+_OF_STEPS = ("split_colours", "debayer", "mosaic")
 _OF_DARKS = ("dark_scale",)
 _OF_ALL = ("compress",)
+#: What `unit` says of ``steps.to_electrons``.
+_UNITS = {"adu": False, "electron": True}
 #: What shorthands call keys of ``[calibrations]``.
 _OF_CALIBRATIONS = {"calibrations": "folders", "library": "library"}
 _OF_WORDS = ("kind", "card")
 SHORTHANDS = (
-    *(*_OF_FRAMES, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_STEPS, *_OF_DARKS),
-    *(*_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS),
+    *(*_OF_FRAMES, *_OF_AMPLIFIERS, *_OF_COMBINATIONS, *_OF_MASKS, *_OF_STEPS, *_OF_DARKS),
+    *(*_OF_ALL, *_OF_CALIBRATIONS, *_OF_WORDS, "unit"),
 )
 
 
@@ -119,13 +122,15 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
     known = {name: value for name, value in said.items() if value is not None}
     if isinstance(known.get("ext"), int):
         known["ext"] = str(known["ext"])
-    frames = _read(FramesRecipe, known, _OF_FRAMES)
+    frames = _read(FramesRecipe, known, (*_OF_FRAMES, *_OF_AMPLIFIERS))
     combined = _read(BiasRecipe, known, _OF_COMBINATIONS)
     for kind in kinds if combined else ():
         recipe = recipe.with_combination(kind, **combined)
     if "dark_scale" in known:
         one = next(each for each in fields(DarkRecipe) if each.name == "scale_by")
         recipe = recipe.with_combination("dark", scale_by=_value(one, known["dark_scale"]))
+    if "unit" in known:
+        recipe = replace(recipe, steps=replace(recipe.steps, to_electrons=_in_electrons(known["unit"])))
     stored = {key: _listed(known[name]) for name, key in _OF_CALIBRATIONS.items() if name in known}
     return replace(
         recipe,
@@ -136,6 +141,12 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
         words=words_of_options(_texts(known.get("kind")), _texts(known.get("card"))).before(recipe.words),
         **_read(NightRecipe, known, _OF_ALL),
     )
+
+
+def _in_electrons(unit: object) -> bool:
+    if unit not in _UNITS:
+        raise UsageError(f"unit = {unit!r} cannot be used; expected is {' or '.join(map(repr, _UNITS))}")
+    return _UNITS[str(unit)]
 
 
 def _texts(value: str | Sequence[str] | None) -> Sequence[str]:

@@ -17,6 +17,7 @@ from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.inputs import Inputs, RawFolders
 from zeroframe.fits.part_paths import PartPath, file_of
 from zeroframe.fits.store.names import any_remote
+from zeroframe.fits.system import legal_name
 from zeroframe.planning.first_steps import size_words
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def target_path(out: Path, source: Path, compress: Compression) -> Path:
         name = name[: -len(suffix)]
     if isinstance(source, PartPath) and source.label:
         name += "." + re.sub(r"[^A-Za-z0-9_-]+", "_", source.label).strip("_")
-    return out / (name + FORMATS[compress].suffix)
+    return out / legal_name(name + FORMATS[compress].suffix)
 
 
 def check_output_folder(raw: Path, out: Path) -> None:

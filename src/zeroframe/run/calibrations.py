@@ -57,6 +57,13 @@ class _Figures:
     read_noise_adu: float | None
     window: Window | None = None
 
+    @property
+    def read_noise_e(self) -> float | None:
+        """In electrons; None where one of the two is not known."""
+        if self.gain_e_per_adu is None or self.read_noise_adu is None:
+            return None
+        return self.gain_e_per_adu * self.read_noise_adu
+
 
 class CalibrationStore:
     """Hands out what frames are calibrated with.
@@ -107,7 +114,7 @@ class CalibrationStore:
             remarks.append("cosmic rays are found by the scatter of the pixels")
         factors = _to_electrons(figures, divisors)
         electronics = tuple(
-            Electronics(each.window, factor, noise)
+            Electronics(each.window, factor, noise, each.read_noise_e)
             for each, factor, noise in zip(figures, factors, noises, strict=True)
         )
         gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))

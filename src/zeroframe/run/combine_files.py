@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from zeroframe.errors import (
     ZeroframeWarning,
 )
 from zeroframe.fits import HeaderDraft, scan, write_fits
+from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.fits.atomic import remove_dead_parts
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
@@ -35,6 +35,7 @@ from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
+from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.own_results import COMBINED_FRAME
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.headers.survey import survey
@@ -57,7 +58,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.fits import ImagePart
     from zeroframe.fits.replacing import Overwrite
+    from zeroframe.fits.tables import TablePart
     from zeroframe.headers.kinds import Kind
     from zeroframe.headers.survey import RawFrame
     from zeroframe.run.record import OutputMark
@@ -152,6 +155,8 @@ class Finished:
         What more its header says.
     stale : tuple of str
         Cards of a single frame, which are not true of the combined one.
+    tables : tuple of TablePart
+        What more stands beside the image.
     """
 
     data: NDArray[Any]
@@ -160,6 +165,7 @@ class Finished:
     counts: NDArray[Any]
     cards: Mapping[str, tuple[Any, str]]
     stale: tuple[str, ...] = ()
+    tables: tuple[TablePart, ...] = ()
 
 
 @contextmanager
@@ -398,7 +404,10 @@ def _written(
     )
     crc = Crc32()
     with stored_in_place(parts) as stored:
-        written = write_fits(job.target, stored, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update)
+        everything: list[ImagePart | TablePart] = [*stored, *finished.tables]
+        written = write_fits(
+            job.target, everything, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update
+        )
     means.watch.renew(job.target)
     return replace(outcome, bytes_out=written, crc32=crc.value)
 
@@ -463,6 +472,8 @@ def run_combine(
         When its folder is not there.
     NoFramesError
         When no frame can be used.
+    MismatchError
+        When headers name different detectors, or binnings.
     """
     _tidy(target)
     replaces = _replaced_target(target, paths, overwrite=overwrite)
@@ -479,6 +490,7 @@ def run_combine(
         usable = single
     if not usable:
         raise NoFramesError("; ".join(left_out) or "there is nothing to combine; name some frames")
+    require_one_detector([(str(item.path), item.frame.cards) for item in usable if item.frame is not None])
     usable, odd = same_form(usable)
     left_out += [str(refused.problem) for refused in odd]
     limit = mem_limit_bytes or default_limit_bytes()
@@ -491,8 +503,7 @@ def run_combine(
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
-    for name in ("numpy.ma", "numpy.random", "isal.igzip_lib"):  # which threads would import at the same time
-        import_module(name)
+    import_ahead(*READING, "numpy.ma", "numpy.random")
     means = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.fits import HeaderDraft
+from zeroframe.frames.amplifier_table import amplifier_table, mean_levels
 from zeroframe.frames.calibration_frames import (
     FLAT_LEVEL_CARD,
     NO_CALIBRATION,
@@ -24,7 +25,7 @@ from zeroframe.frames.science import record_steps
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.kinds import calibration_kind, kind_row
-from zeroframe.inspection.gain import gain_from_pairs, like_pairs
+from zeroframe.inspection.gain import gain_from_pairs, gain_rows, like_pairs
 from zeroframe.planning.targets import CombineJob
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.fits.tables import TablePart
     from zeroframe.frames.quality import FrameQuality
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.kinds import Kind
@@ -58,8 +60,6 @@ _SATURATED = 0.01
 #: A frame of which more than this fraction has no value, be it that it was never read, does not take part.
 _LOST_PART = 0.25
 _WRONG_FLATS = ("light", "shape", "pattern")
-_GAIN_PIXELS = 400_000
-_GAIN_BAND_ROWS = 16
 _LEVEL_PIXELS = 100_000
 _LIT = 0.5
 #: Flats weigh by their light where their plain average would have so many times the variance.
@@ -173,9 +173,10 @@ class _GroupOrigin(Origin):
         noise_adu: float | None,
         right: OutputMark | None,
         cache: CalibrationCache,
+        copies: Mapping[Path, Path],
     ) -> None:
         self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
-        self._right, self._cache = right, cache
+        self._right, self._cache, self._copies = right, cache, copies
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
@@ -241,13 +242,21 @@ class _GroupOrigin(Origin):
                 uncertainty = with_errors(uncertainty, list(parts.values()))
                 cards[WHOLE_CARD] = (" ".join(parts), "whose errors are in UNCERT, too")
         mask = combined.mask if int(combined.counts.min()) == 0 else None
-        done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES)
+        done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES, self._tables(paths))
         made = {"NCOMBINE": len(paths), "COMBMETH": self._group.spec.method}
         said = steps | {word: value for word, (value, _) in cards.items()} | made
         # as the file holds it: whoever reads it again, because memory was short, gets the same bits
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _tables(self, paths: Sequence[Path]) -> tuple[TablePart, ...]:
+        """Return what is known of the amplifiers, where there are several."""
+        recipe = self._frames[paths[0]].frame.recipe
+        if not recipe.assembles:
+            return ()
+        near = [self._copies.get(path, path) for path in paths]
+        return (amplifier_table(recipe.regions, mean_levels(near, len(recipe.regions))),)
 
     def _steps_said(self, path: Path) -> dict[str, Any]:
         """Return what the header of a frame says of what was subtracted from it."""
@@ -320,6 +329,14 @@ class _GroupOrigin(Origin):
                 variance += max(excess, 0.0) * (1.0 if use.scale is None else use.scale)
         return variance
 
+    def _gain_rows(self, path: Path) -> list[slice]:
+        """Return the rows by which the gain is measured."""
+        frame = self._frames[path].frame
+        raw_shape = frame.layout.shape_yx
+        part = frame.recipe.regions[0].part(raw_shape)
+        rows = gain_rows(raw_shape[0], slice(part.y0, part.y0 + part.ny))
+        return [slice(part.ny - each.stop, part.ny - each.start) for each in rows[::-1]] if part.flip_y else rows
+
     def _gain_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
         """Measure the gain on pairs of flats, where the noise of a frame is known."""
         if self._frames[paths[0]].frame.recipe.assembles:
@@ -331,7 +348,7 @@ class _GroupOrigin(Origin):
             alike = like_pairs(exposures, levels)
             # dark current that was subtracted has left its noise
             unlit = math.sqrt(self._noise_adu**2 + self._current_variance(paths[0]))
-            found = _gain_of(self._stack, unlit, alike, self._group.colours)
+            found = _gain_of(self._stack, self._gain_rows(paths[0]), unlit, alike, self._group.colours)
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
@@ -345,17 +362,16 @@ class _GroupOrigin(Origin):
 
 
 def _gain_of(
-    stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int]], colours: ColourPattern | None
+    stack: Stack,
+    bands: Sequence[slice],
+    read_noise_adu: float,
+    alike: Sequence[tuple[int, int]],
+    colours: ColourPattern | None,
 ) -> Measured | None:
-    """Return the gain from pairs of flats, in bands spread over them; their bias has been subtracted."""
+    """Return the gain from pairs of flats, in the rows in which inspection does; their bias has been subtracted."""
     if not alike:
         return None
-    ny, nx = stack.shape_yx
-    bands = sample_bands(ny, nx, _GAIN_PIXELS)
-    height = min(band.stop - band.start for band in bands)
-    bands = [slice(band.start + top, band.start + top + _GAIN_BAND_ROWS)
-             for band in bands for top in range(0, height - _GAIN_BAND_ROWS + 1, _GAIN_BAND_ROWS)] or bands  # fmt: skip
-    height = bands[0].stop - bands[0].start
+    height, nx = bands[0].stop - bands[0].start, stack.shape_yx[1]
 
     def read(index: int) -> NDArray[Any]:
         rows = read_bands(stack, index, bands).reshape(len(bands), height, nx)
@@ -473,7 +489,7 @@ def combine_group(
     noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache)
+    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache, means.copies)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, means, origin)
     if combined.is_there and origin.plane is not None:

@@ -60,7 +60,7 @@ __all__ = ["FIGURES", "FrameMaker", "Made"]
 
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
 FIGURES = (
-    *("RAWLEVEL", "GAINUSED", "RNOISADU", "NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN"),
+    *("RAWLEVEL", "GAINUSED", "GAINCOR", "RNOISADU", "NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
     *("SEAMSTEP", "SEAMERR", "SEAMRAW"),

@@ -10,7 +10,6 @@ without the lock is time, and not results: each is put in its place whole.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 import stat
@@ -23,6 +22,7 @@ from zeroframe.errors import FolderBusyError, FolderLostError, OutputError, Outp
 from zeroframe.fits.atomic import atomic_file, output_error, write_all
 from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import UrlPath
+from zeroframe.fits.system import BINARY, NO_FOLLOW, is_running, lock_file, read_at, remove_held, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,25 +114,30 @@ def folder_lock(folder: Path) -> Iterator[HeldLock]:
             yield held
         return
     descriptor, is_locked = _opened(folder, path)
+    is_open = True
     try:
         with nullcontext() if is_locked else _held_by_name(folder, folder / _HOLDER_NAME):
             try:
                 _say_who(descriptor)
                 yield FolderLock(folder, descriptor)
             finally:
+                is_open = False
                 _take_away(descriptor, path)
     finally:
-        os.close(descriptor)
+        if is_open:
+            os.close(descriptor)
 
 
 def _take_away(descriptor: int, path: Path) -> None:
-    """Remove the file while it is held, so that whoever opened it meanwhile sees that it is not the one in the folder.
+    """Remove the file, so that whoever opened it meanwhile sees that it is not the one in the folder, and close it.
 
     One that is another now is another run's.
     """
     try:
         if _is_in_place(descriptor, path):
-            path.unlink(missing_ok=True)
+            remove_held(path, descriptor)
+        else:
+            os.close(descriptor)
     except OSError as error:
         text = f"{path}: this lock file cannot be removed ({error.strerror}); it stops nobody, and may be removed"
         warnings.warn(text, ZeroframeWarning, stacklevel=4)
@@ -176,13 +181,7 @@ def _has_died(holder: str) -> bool:
     number, _, host = holder.removeprefix("process ").partition(" on ")
     if host != socket.gethostname() or not number.isdigit():
         return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False
+    return not is_running(int(number))
 
 
 def _holder() -> str:
@@ -193,7 +192,7 @@ def _opened(folder: Path, path: Path) -> tuple[int, bool]:
     """Open the file that is locked; say whether it is, which some disks cannot do."""
     while True:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | BINARY | NO_FOLLOW, 0o666)
         except OSError as error:
             if error.errno in _NO_FILE:
                 raise _strange_lock(path) from error
@@ -202,9 +201,9 @@ def _opened(folder: Path, path: Path) -> tuple[int, bool]:
             os.close(descriptor)
             raise _strange_lock(path)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(descriptor)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 200, 0).decode("ascii", "replace").strip()
+            holder = read_at(descriptor, 200, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
             who = f" ({holder})" if holder else ""
             reason = f"another run of zeroframe{who} is writing there"
@@ -227,7 +226,7 @@ def _opened(folder: Path, path: Path) -> tuple[int, bool]:
 def _refuse_strange(descriptor: int, path: Path) -> None:
     """Refuse a file that no run has written, or that has another name, too: it would be written to, and removed."""
     status = os.fstat(descriptor)
-    said = os.pread(descriptor, _LONGEST_HOLDER, 0)
+    said = read_at(descriptor, _LONGEST_HOLDER, 0)
     ours = status.st_nlink == 1 and status.st_size < _LONGEST_HOLDER
     if not ours or not (not said or said.startswith(b"process ")):
         os.close(descriptor)
@@ -249,7 +248,7 @@ def _say_who(descriptor: int) -> None:
     """Write down who holds it, for the sentence that the other run says; a full disk is no reason to stop."""
     try:
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{_holder()}\n".encode(), 0)
+        write_at(descriptor, f"{_holder()}\n".encode(), 0)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise

@@ -16,6 +16,7 @@ from zeroframe.fits.verify import check_file
 from zeroframe.headers.colour_planes import PLANE_CARD
 from zeroframe.headers.own_results import carried_key
 from zeroframe.run.lock import LOCK_NAME
+from zeroframe.run.mosaic_products import MOSAIC, PART_CARD, mosaic_key
 from zeroframe.run.record import RECORD_NAME, read_record, report_problem
 from zeroframe.workers import map_threads
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Verified", "verify_folder"]
 
 M = TypeVar("M")
+
+_AGAIN = "delete it, and run again as it was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,19 +201,37 @@ def _not_recorded(out: Path, record: RunRecord, raw: Path | None) -> tuple[list[
 
 
 def _product_problem(path: Path, name: str, marks: Mapping[str, OutputMark]) -> str:
-    """Return what is wrong with a file that run.json does not name; empty for a colour of a frame that it does name."""
+    """Return what is wrong with a file that run.json does not name; empty for what is made of frames that it names."""
+    if f".{MOSAIC}." in path.name:
+        return _mosaic_problem(path, name, marks)
     stem, _, rest = name.rpartition("_")
     colour, dot, ending = rest.partition(".")
     frame = marks.get(stem + dot + ending)
     found = None if frame is None else attempt(path, scan, path)
     if frame is None or isinstance(found, FrameError) or found is None or found.cards.get(PLANE_CARD) != colour:
         return f"{path}: was not made by this run; move it elsewhere, or run again"
-    again = "delete it, and run again as it was made"
     if carried_key(path) != frame.key:
-        return f"{path}: is of {stem + dot + ending} as it was in an earlier run; {again}"
+        return f"{path}: is of {stem + dot + ending} as it was in an earlier run; {_AGAIN}"
+    return _altered(path)
+
+
+def _altered(path: Path) -> str:
     checked = attempt(path, check_file, path)
     altered = checked.reason if isinstance(checked, FrameError) else "; ".join(checked.remarks)
-    return f"{path}: has been altered ({altered}); {again}" if altered else ""
+    return f"{path}: has been altered ({altered}); {_AGAIN}" if altered else ""
+
+
+def _mosaic_problem(path: Path, name: str, marks: Mapping[str, OutputMark]) -> str:
+    """Return what is wrong with a file of several detectors; empty where each is that of a result."""
+    found = attempt(path, scan, path)
+    parts = [] if isinstance(found, FrameError) else [hdu.cards for hdu in found.hdus if PART_CARD in hdu.cards]
+    folder, _, _ = name.rpartition("/")
+    results = [marks.get(f"{folder}/{cards[PART_CARD]}".lstrip("/")) for cards in parts]
+    if not parts or None in results:
+        return f"{path}: was not made by this run; move it elsewhere, or run again"
+    if carried_key(path) != mosaic_key([each.key for each in results if each is not None]):
+        return f"{path}: is of detectors as they were in an earlier run; {_AGAIN}"
+    return _altered(path)
 
 
 def _identity(folder: Path) -> object:

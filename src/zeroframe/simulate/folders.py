@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import OutputError, UsageError
 from zeroframe.fits import looks_like_fits
-from zeroframe.fits.astropy_fits import astropy_fits
+from zeroframe.fits.ahead import WRITING, import_ahead
 from zeroframe.headers.own_results import SIMULATED_FRAME
 from zeroframe.headers.survey import folder_files
 from zeroframe.simulate.frame import simulate_frame
@@ -222,9 +221,7 @@ def _write_folder(
             with one_at_a_time:
                 progress(paths[index])
 
-    astropy_fits()  # which threads would import at the same time, as these
-    for name in ("zeroframe.fits.write", "zeroframe.fits.igzip", "zeroframe.fits.tiles_write", "isal.igzip_lib"):
-        import_module(name)
+    import_ahead(*WRITING, "astropy.io.fits")
     map_threads(make, range(len(specs)), min(_MOST_THREADS, usable_cores()))
     return paths
 

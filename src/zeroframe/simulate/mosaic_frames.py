@@ -132,19 +132,23 @@ def _chip(
         level = amplifier.level_adu + spec.level_offset_adu + camera.frame_drift_adu * float(random.standard_normal())
         levels[amplifier.name] = level
         read.append(_read(camera, amplifier, level, gathered, sensor.fixed_pattern_adu, random))
-    talked = _with_crosstalk(camera, read, list(levels.values()))
+    tops = [each.saturation_adu for each in chip.amplifiers]
+    talked = _with_crosstalk(camera, read, list(levels.values()), tops)
     raws = [_digitised(pixels, each) for pixels, each in zip(talked, chip.amplifiers, strict=True)]
     return raws, ChipTruth(expected, sensor.fixed_pattern_adu, levels, hits, sky)
 
 
 def _with_crosstalk(
-    camera: SimulatedMosaic, read: list[NDArray[np.float32]], levels_adu: list[float]
+    camera: SimulatedMosaic, read: list[NDArray[np.float32]], levels_adu: list[float], tops: list[int]
 ) -> list[NDArray[np.float32]]:
-    """Return what amplifiers read with a part of what the one before them (the last, of the first) reads then."""
+    """Return what amplifiers read with a part of what the one before them (the last, of the first) reads then.
+
+    That is no more than its converter's largest number: a pixel that is full gives no more.
+    """
     if not camera.crosstalk:
         return read
     return [
-        pixels + np.float32(camera.crosstalk) * (read[n - 1] - np.float32(levels_adu[n - 1]))
+        pixels + np.float32(camera.crosstalk) * (np.minimum(read[n - 1], tops[n - 1]) - np.float32(levels_adu[n - 1]))
         for n, pixels in enumerate(read)
     ]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.errors import OutputError
+from zeroframe.fits.system import read_into_at, write_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,7 @@ class Spool:
         target = out.reshape(-1).view(np.uint8).data
         done = 0
         try:
-            while done < len(target) and (count := os.preadv(self._descriptor, [target[done:]], offset + done)):
+            while done < len(target) and (count := read_into_at(self._descriptor, target[done:], offset + done)):
                 done += count
         except OSError as error:
             raise self._no_room(error) from error
@@ -78,7 +79,7 @@ class Spool:
         done = 0
         try:
             while done < len(data):
-                done += os.pwrite(self._descriptor, data[done:], offset + done)
+                done += write_at(self._descriptor, data[done:], offset + done)
         except OSError as error:
             raise self._no_room(error) from error
         return offset

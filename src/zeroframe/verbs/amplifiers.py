@@ -72,7 +72,8 @@ def assembled_image(found: FoundDetector, path: PartPath) -> tuple[NDArray[Any],
     """
     raw = read_raw(path)
     shape_yx = raw.layout.shape_yx
-    recipe = FrameRecipe(tuple(region_of(each) for each in found.detector.placed(shape_yx).amplifiers))
+    regions = tuple(region_of(each) for each in found.detector.placed(shape_yx).amplifiers)
+    recipe = FrameRecipe(regions, found.detector.crosstalk)
     pixels = np.empty(recipe.shape_yx(shape_yx), decoded_float(raw.layout))
     calibrate_pixels(raw, recipe, pixels)
     return pixels, cards_from(calibrated_header(raw, recipe).lines()).to_header()

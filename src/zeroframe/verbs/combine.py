@@ -17,6 +17,7 @@ from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.precision import float_dtype
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.extensions import part_of
+from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.memory import default_limit_bytes, parse_size
@@ -180,12 +181,14 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def require_alike(ccds: Sequence[CCDData]) -> None:
-    """Refuse frames of other shape or unit than the first.
+    """Refuse frames of other shape or unit than the first, and those of several detectors.
 
     Raises
     ------
     UnlikeFramesError
         Naming the frame.
+    MismatchError
+        When headers name different detectors, or binnings.
     """
     first = ccds[0]
     for number, ccd in enumerate(ccds, start=1):
@@ -195,6 +198,16 @@ def require_alike(ccds: Sequence[CCDData]) -> None:
             raise UnlikeFramesError(name, f"is {size} pixels, the first {first_size}", "leave it out")
         if ccd.unit != first.unit:
             raise UnlikeFrameUnitsError(name, f"is in {ccd.unit}, the first in {first.unit}", "convert one of them")
+    if not _on_one_grid(ccds):
+        require_one_detector([(f"frame {number}", ccd.meta) for number, ccd in enumerate(ccds, start=1)])
+
+
+def _on_one_grid(ccds: Sequence[CCDData]) -> bool:
+    """Whether frames have the same world coordinates: then they may be of several detectors, projected to one grid."""
+    first = ccds[0].wcs
+    return first is not None and all(
+        ccd.wcs is first or (ccd.wcs is not None and ccd.wcs.wcs.compare(first.wcs)) for ccd in ccds
+    )
 
 
 def _stack_of_paths(
@@ -208,6 +221,7 @@ def _stack_of_paths(
         limit_bytes=limit_bytes,
         workers=workers,
     )
+    require_one_detector([(str(path), frame.cards) for path, frame in zip(paths, scanned, strict=True)])
     stated = [frame.cards.get("BUNIT") for frame in scanned]
     units = {value: unit_of(scanned[stated.index(value)].path, value, unit) for value in dict.fromkeys(stated)}
     for frame, value in zip(scanned, stated, strict=True):
@@ -353,7 +367,8 @@ def combine(
     UsageError
         When a value cannot be used.
     FrameError
-        When a file cannot be read (one that is missing is a ``FileNotFoundError``, too) or does not fit the others.
+        When a file cannot be read (one that is missing is a ``FileNotFoundError``, too) or does not fit the others, as
+        frames of several detectors, or binned differently, do not.
     UnlikeFramesError
         When frames in memory differ in shape or unit; a ``TypeError`` as in ccdproc.
     OutputExistsError

@@ -304,7 +304,8 @@ def _overscan_plot(raw: Path, region: Region, spec: OverscanSpec, unit: str) -> 
     used = min(ends[0], ends[-1]), max(ends[0], ends[-1])
     total = image.shape_yx[axis]
     first, last = max(used[0] - _BESIDE, 0), min(used[1] + _BESIDE + 1, total)
-    profile = edge_profile(image, axis, first, last)
+    beside = range(image.shape_yx[1 - axis])[slices[1 - axis]]
+    profile = edge_profile(image, axis, first, last, (min(beside[0], beside[-1]), max(beside[0], beside[-1]) + 1))
     what = "column" if axis == 1 else "row"
     spans = [Span(used[0] + 0.5, used[1] + 1.5, f"used: {what}s {used[0] + 1}–{used[1] + 1}", "good")]
     if region.trim is not None:

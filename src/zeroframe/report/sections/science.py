@@ -174,7 +174,7 @@ def _factor(each: NightOutcome) -> float:
     """Return what the calibrated frame was multiplied by to be in electrons."""
     if not each.frame.steps.to_electrons or each.said.get("BUNIT") != "electron":
         return 1.0
-    return float(each.said.get("GAINUSED", 1.0))
+    return float(each.said.get("GAINCOR", 1.0))
 
 
 def _large_blink(each: NightOutcome) -> Blink:
