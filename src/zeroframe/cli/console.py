@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from zeroframe.cli.bars import terminal_bars
 from zeroframe.cli.fitting import Column, fit_columns, wrapped
 
 if TYPE_CHECKING:
@@ -292,23 +293,8 @@ class Screen:
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, float], None]]:
         """Show a bar for each step while the work goes on; nothing where nobody looks."""
-        if not self._err.is_terminal:
-            yield lambda _what, _fraction: None
-            return
-        from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description:12}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self._err, transient=True) as bars:
-            tasks: dict[str, TaskID] = {}
-            lock = Lock()
-
-            def report(what: str, fraction: float) -> None:
-                with lock:
-                    if what not in tasks:
-                        tasks[what] = bars.add_task(what, total=1.0)
-                bars.update(tasks[what], completed=fraction)
-
-            yield report
+        with terminal_bars(self._err) as told:
+            yield told
 
     def choices(self, choices: Sequence[Choice]) -> None:
         """Say what was chosen and why, guesses in another colour."""

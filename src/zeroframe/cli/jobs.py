@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
+from zeroframe.cli.bars import progress_for
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.memory import parse_size
@@ -140,14 +141,15 @@ class Options(PlanOptions, total=False):
     ----------
     report : bool
         Write OUT/report.html (by default); left out where jinja2 is not installed.
-    progress : callable
-        Called with what is being done and the fraction done so far, from any thread.
+    progress : callable or bool
+        Called with what is being done and the fraction done so far, from any thread. True: bars are shown; False: they
+        are not; by default they are in a notebook.
     executor : concurrent.futures.Executor
         Where results are made, instead of on threads here: see `zeroframe.run.engine.run_night`.
     """
 
     report: bool
-    progress: Callable[[str, float], None] | None
+    progress: Callable[[str, float], None] | bool | None
     executor: Executor | None
 
 
@@ -362,15 +364,18 @@ def _carried_out(
 
     planned, limit_bytes = _planned(job, raw, out, options)
     check_sums = not options.get("ignore_checksums", False)
-    with begin_night(
-        planned,
-        mem_limit_bytes=limit_bytes,
-        workers=options.get("workers"),
-        check=options.get("check", False),
-        check_sums=check_sums,
-        executor=options.get("executor"),
-    ) as session:
-        result = run_session(session, progress=options.get("progress"), check_sums=check_sums, measure=True)
+    with (
+        progress_for(options.get("progress")) as told,
+        begin_night(
+            planned,
+            mem_limit_bytes=limit_bytes,
+            workers=options.get("workers"),
+            check=options.get("check", False),
+            check_sums=check_sums,
+            executor=options.get("executor"),
+        ) as session,
+    ):
+        result = run_session(session, progress=told, check_sums=check_sums, measure=True)
         shown = result.read_from(session.copies)
         if options.get("report", True) and not session.matching_report:
             problem = _reported(job, planned, shown, options)
