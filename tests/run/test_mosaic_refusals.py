@@ -1,4 +1,4 @@
-"""Files of several amplifiers and detectors that are not whole, or mixed: each with its sentence, or done as it should."""
+"""Files of several amplifiers and detectors that are not whole, or mixed: each with its sentence, or done right."""
 
 from __future__ import annotations
 
