@@ -74,6 +74,7 @@ from zeroframe.cli.options import (
 )
 from zeroframe.cli.show import show
 from zeroframe.cli.streams import LastingStream, lasting_streams
+from zeroframe.cli.watch import watch
 from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, ZeroframeWarning
 
 if TYPE_CHECKING:
@@ -254,6 +255,7 @@ def _options(
 
 add_night_commands(app)
 app.command(epilog="For example: zeroframe doctor")(doctor)
+app.command(epilog="For example: zeroframe watch RAW -o OUT --serve")(watch)
 app.command(epilog="For example: zeroframe show RAW/ccd.037.0.fits OUT/ccd.037.0.fits")(show)
 app.add_typer(library_app)
 

@@ -57,6 +57,7 @@ __all__ = [
     "Method",
     "MethodAsked",
     "Mosaic",
+    "Open",
     "Out",
     "Overscan",
     "OverscanFit",
@@ -64,6 +65,7 @@ __all__ = [
     "OverscanOrder",
     "Overwrite",
     "OwnMask",
+    "Port",
     "Recurse",
     "RejectAsked",
     "RejectOutliers",
@@ -114,6 +116,20 @@ def local_path(text: str) -> Path:
     return path
 
 
+Open = Annotated[
+    bool | None,
+    typer.Option(
+        "--open/--no-open",
+        help="Open the page in the browser; by default where a person is at the terminal.",
+        rich_help_panel=WRITE,
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", metavar="N", min=0, max=65535, help="Of --serve; 0: any that is free.", rich_help_panel=WRITE
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.", rich_help_panel=WRITE)]
 Json = Annotated[
     bool,

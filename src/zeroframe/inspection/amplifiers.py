@@ -238,8 +238,9 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
     if not usable:
         raise NoFramesError(f"{first.path}: no bias, dark, flat or science frame of its detector")
     sources = choose_sources(usable)
-    boxes = _boxes(found, shape)
-    if len(found.extensions) < len(boxes):
+    strips_apart = _strips_apart(found)
+    boxes = tuple(map(_section_of, found.detector.amplifiers)) if strips_apart else _boxes(found, shape)
+    if len(found.extensions) < len(boxes) and not strips_apart:
         boxes = _moved_to_seams(boxes, sources)
     samples: list[list[FrameSample]] = [[] for _ in boxes]
     for source in sources:
@@ -247,14 +248,14 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
             pixels = source.read()
         except FrameError:  # it is named when it is calibrated
             continue
-        for kept, box in zip(samples, boxes, strict=True):
-            cut = _cut(source, pixels, box, shape)
+        for kept, box, amplifier in zip(samples, boxes, found.detector.amplifiers, strict=True):
+            cut = _joined(source, pixels, amplifier, shape) if strips_apart else _cut(source, pixels, box, shape)
             size, _ = choose_size([cut] * len(sources), limit_bytes // len(boxes))
             kept.append(replace(sample_frame(cut, size), source=replace(cut, pixels=None)))
     if not samples[0]:
         raise NoFramesError(f"{first.path}: no frame of its detector can be read")
     inspections = tuple(judge_samples(kept, None) for kept in samples)
-    return _decided(found, boxes, inspections)
+    return _measured(found, boxes, inspections) if strips_apart else _decided(found, boxes, inspections)
 
 
 def look_at_detectors(
@@ -377,6 +378,39 @@ def _cut(source: Source, pixels: Pixels, box: Section, shape_yx: tuple[int, int]
         facts = replace(facts, bias_section=None, trim_section=None, data_section=None)
     ny, nx = stored.shape
     return replace(source, shape_yx=(ny, nx), facts=facts, found=None, pixels=Pixels(stored, pixels.layout))
+
+
+def _strips_apart(found: FoundDetector) -> bool:
+    """Whether images of other amplifiers stand between that of one and its overscan, as in Lick's spectrographs."""
+    amplifiers = found.detector.amplifiers
+    return any(
+        all(_overlaps(ends, part.ends()) for ends, part in zip(_hull(one), _section_of(other).ranges, strict=True))
+        for one, other in permutations(amplifiers, 2)
+    )
+
+
+def _joined(source: Source, pixels: Pixels, amplifier: Amplifier, shape_yx: tuple[int, int]) -> Source:
+    """Return image and overscan of one amplifier side by side, as a frame of its own."""
+    whole = _cut(source, pixels, _section_of(amplifier), shape_yx)
+    if amplifier.overscan is None or whole.pixels is None:
+        return whole
+    axis = amplifier.overscan_axis
+    parts = [pixels.stored[section.slices_yx(shape_yx)] for section in (_section_of(amplifier), amplifier.overscan)]
+    lines = min(part.shape[1 - axis] for part in parts)
+    some = [part[:lines] if axis == 1 else part[:, :lines] for part in parts]
+    stored = np.concatenate(some, axis=axis)
+    ny, nx = stored.shape
+    return replace(whole, shape_yx=(ny, nx), pixels=Pixels(stored, pixels.layout))
+
+
+def _measured(found: FoundDetector, boxes: Sequence[Section], inspections: Sequence[OverscanInspection]) -> LookedAt:
+    """Take the sections of the header, and the gains and noises that the pixels have."""
+    changed, remarks = _with_gains(found.detector.amplifiers, inspections)
+    with_noise = [_with_noise(each, seen) for each, seen in zip(changed, inspections, strict=True)]
+    remarks += [remark for _, some in with_noise for remark in some]
+    detector = replace(found.detector, amplifiers=tuple(each for each, _ in with_noise))
+    looked = replace(found, detector=detector, looked_at=True)
+    return LookedAt(looked, tuple(inspections), tuple(boxes), _shortened(remarks))
 
 
 def _decided(

@@ -14,6 +14,7 @@ from zeroframe.errors import FrameError, OutputExistsError
 from zeroframe.fits.fingerprint import file_crc32, file_mark, stamp_of
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.verify import check_file
+from zeroframe.fits.watching import state_of
 from zeroframe.headers.own_results import FolderResults, carried_key
 from zeroframe.run.keys import versions
 from zeroframe.run.record import OutputMark, RunRecord
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.fits.fingerprint import FileMark
+    from zeroframe.fits.watching import FileState
     from zeroframe.frames.raw import FrameOutcome
 
 __all__ = [
     "RIGHT",
     "RIGHT_COMBINED",
     "Judged",
+    "ReadSums",
     "ResultStatus",
     "as_listed",
     "carried_key",
@@ -175,13 +178,40 @@ def source_mark(path: Path, name: str, record: RunRecord, *, check: bool, stamp:
     return file_mark(path)
 
 
+class ReadSums:
+    """The sums of results that this process has read through, while their files stay what they were.
+
+    A run that follows another one in the same process (`zeroframe.run.live_night`) has read all of them a moment ago.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[Path, tuple[FileState, tuple[int, int]]] = {}
+
+    def crc32(self, target: Path) -> tuple[int, int]:
+        """Return CRC-32 and size of a file; raises `FrameError` when it cannot be read."""
+        before = state_of(target)
+        known = self._read.get(target)
+        if known is not None and known[0] == before:
+            return known[1]
+        found = file_crc32(target)
+        if before is not None and state_of(target) == before:
+            self._read[target] = before, found
+        return found
+
+
 def matching_mark(
-    target: Path, key: str, known: OutputMark | None, *, check: bool = False, stamp: str | None = None
+    target: Path,
+    key: str,
+    known: OutputMark | None,
+    *,
+    check: bool = False,
+    stamp: str | None = None,
+    sums: ReadSums | None = None,
 ) -> OutputMark | str:
     """Return the mark of a result that is right; else why not, in words, or empty where it is of another job.
 
     One of a store is believed where its stamp, which is ``stamp`` as it has just been listed, is what it was when it
-    was put there, and ``check`` is not asked for.
+    was put there, and ``check`` is not asked for. One of a disk is read through, unless ``sums`` knows that it was.
     """
     if isinstance(target, UrlPath):
         stamp = stamp or stamp_of(target)
@@ -191,7 +221,7 @@ def matching_mark(
         return "it is a link" if target.is_symlink() else "it is not a file"
     try:
         if known is not None and known.key == key:
-            crc32, byte_count = file_crc32(target)
+            crc32, byte_count = file_crc32(target) if sums is None else sums.crc32(target)
             same = (crc32, byte_count) == (known.crc32, known.byte_count)
             return replace(known, stamp=stamp or "") if same else "it has been changed since it was made"
         made_by = carried_key(target)

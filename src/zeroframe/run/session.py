@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import Group, NightPlan
     from zeroframe.run.lock import HeldLock
     from zeroframe.run.outcomes import NightResult
+    from zeroframe.run.result_files import ReadSums
     from zeroframe.run.status import NightStatuses
 
 __all__ = ["NightSession", "begin_night", "recorded_night"]
@@ -305,6 +306,7 @@ def begin_night(
     check: bool = False,
     check_sums: bool = True,
     executor: Executor | None = None,
+    sums: ReadSums | None = None,
 ) -> Iterator[NightSession]:
     """Begin a run: nobody else may write into its folder until the block ends.
 
@@ -324,6 +326,8 @@ def begin_night(
         Whether a raw frame whose data have not the sum that its header gives will be refused.
     executor : concurrent.futures.Executor, optional
         Where results are looked at and made.
+    sums : ReadSums, optional
+        Of results that this process has read through already; by default all are.
 
     Yields
     ------
@@ -363,7 +367,9 @@ def begin_night(
             remove_stale_parts(folder)
         watch = Watch()
         watch.look(result_targets(plan))
-        statuses = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
+        statuses = examine_night(
+            plan, check=check, check_sums=check_sums, workers=workers, executor=executor, sums=sums
+        )
         refuse_strange(statuses)
         require_own_record(plan.out / RECORD_NAME, among_ours=any(each.verdict == "keep" for each in statuses.all))
         if not plan.overwrite:

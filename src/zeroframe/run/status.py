@@ -20,6 +20,7 @@ from zeroframe.run.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.run.result_files import (
     RIGHT,
     RIGHT_COMBINED,
+    ReadSums,
     ResultStatus,
     as_listed,
     differing_versions,
@@ -105,6 +106,7 @@ def examine_night(
     check_sums: bool = True,
     workers: int | None = None,
     executor: Executor | None = None,
+    sums: ReadSums | None = None,
 ) -> NightStatuses:
     """Look at what is in the folder of results.
 
@@ -122,6 +124,8 @@ def examine_night(
         How many threads.
     executor : concurrent.futures.Executor, optional
         Where files are read, instead of on threads here; those of the plan have absolute names.
+    sums : ReadSums, optional
+        Of results that this process has read through already.
 
     Returns
     -------
@@ -139,7 +143,7 @@ def examine_night(
         )
         return NightStatuses(frames, groups, masks, record)
     listed |= listed_in_stores({frame.source.parent for frame in plan.frames})
-    looked = _Look(plan, record, listed, check=check, check_sums=check_sums, read=_reader(workers, executor))
+    looked = _Look(plan, record, listed, check=check, check_sums=check_sums, read=_reader(workers, executor), sums=sums)
     looked.look()
     statuses = NightStatuses(looked.frames, looked.groups, looked.masks, record)
     return _with_strangers(plan, statuses) if statuses.refused else statuses
@@ -225,12 +229,12 @@ class _Result:
     known: OutputMark | None
     check: bool
     stamp: str | None
+    sums: ReadSums | None = None
 
 
 def _result_mark(result: _Result) -> OutputMark | str:
-    mark = attempt(
-        result.target, matching_mark, result.target, result.key, result.known, check=result.check, stamp=result.stamp
-    )
+    about = result.target, result.key, result.known
+    mark = attempt(result.target, matching_mark, *about, check=result.check, stamp=result.stamp, sums=result.sums)
     return f"it {mark.reason}" if isinstance(mark, FrameError) else mark
 
 
@@ -246,12 +250,13 @@ class _Look:
         check: bool,
         check_sums: bool,
         read: _Read,
+        sums: ReadSums | None,
     ) -> None:
         self.frames: dict[str, ResultStatus] = {}
         self.groups: dict[str, ResultStatus] = {}
         self.masks: dict[str, ResultStatus] = {}
         self._plan, self._record, self._listed, self._check, self._read = plan, record, listed, check, read
-        self._keys = stored_keys(plan)
+        self._keys, self._sums = stored_keys(plan), sums
         self._frame_keys: dict[str, str] = {}
         self._remarks = record.remarks
         self._failed_groups = record.failed_groups
@@ -291,7 +296,8 @@ class _Look:
         return _is_there(self._listed, path)
 
     def _result(self, target: Path, key: str) -> _Result:
-        return _Result(target, key, self._known(target), self._check, as_listed(self._listed, target)[1])
+        stamp = as_listed(self._listed, target)[1]
+        return _Result(target, key, self._known(target), self._check, stamp, self._sums)
 
     def _known(self, target: Path) -> OutputMark | None:
         name = result_name(self._plan, target)
