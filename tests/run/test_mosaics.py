@@ -191,3 +191,23 @@ def test_stored_calibration_frames_make_what_those_of_the_night_make(tmp_path, n
     first, again = (fits.getdata(tmp_path / folder / "obs018.fits") for folder in ("out", "again"))
     assert abs(np.nanmedian(again) / np.nanmedian(first) - 1.0) < 1e-3
     assert np.nanmedian(np.abs(again - first)) < 0.5
+
+
+def test_overscans_behind_the_images_of_all_amplifiers(tmp_path):
+    """As Lick's Kast writes them, with DATASEC and COVER alone: the same bits as with each strip beside its image."""
+    simulate_night(SIMULATED_MOSAICS["two-amp-spectrograph"].resized((200, 600)), tmp_path / "beside", seed=3)
+    (tmp_path / "behind").mkdir()
+    for path in (tmp_path / "beside").iterdir():
+        with fits.open(path) as hdus:
+            pixels, header = hdus[0].data, hdus[0].header
+        for word in [word for word in header if word.startswith(("TRIMSEC", "BIASSEC", "CHECKSUM", "DATASUM"))]:
+            del header[word]
+        header["DATASEC"], header["COVER"] = "[1:600,1:200]", 32
+        parts = (pixels[:, :300], pixels[:, 364:], pixels[:, 300:332], pixels[:, 332:364])
+        fits.writeto(tmp_path / "behind" / path.name, np.concatenate(parts, axis=1), header)
+    for kind in ("beside", "behind"):
+        zeroframe.night(tmp_path / kind, tmp_path / f"{kind}-out", report=False)
+    for name in ("combined_bias.fits", "combined_flat_R.fits", "obs018.fits"):
+        for ext in (0, "UNCERT"):
+            one, other = (fits.getdata(tmp_path / f"{kind}-out" / name, ext) for kind in ("beside", "behind"))
+            np.testing.assert_array_equal(one, other)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from zeroframe import __version__
 from zeroframe.cli.combining import (
     Asked,
     Dropped,
@@ -36,6 +35,7 @@ from zeroframe.cli.combining import (
     Zero,
 )
 from zeroframe.cli.console import Screen, say
+from zeroframe.cli.doctor import doctor
 from zeroframe.cli.documents import document_of, inspect_document, print_json
 from zeroframe.cli.library import library_app
 from zeroframe.cli.listing import list_folder
@@ -84,13 +84,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-#: Commands whose result is what they print: where that cannot be written, something was not made.
-_ARE_TEXT = frozenset(("explain", "inspect", "ls", "recipe", "verify"))
-
 app = typer.Typer(
     name="zeroframe",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -127,7 +123,8 @@ def _code_of_output(out: LastingStream, call: Call) -> int:
     """Say what could not be printed; return the exit code for that."""
     if not out.is_lost or out.failure is None:
         return OK
-    made_nothing_else = call.command in _ARE_TEXT
+    # where that cannot be written, something was not made
+    made_nothing_else = call.command in LoggedCommand.are_text
     if made_nothing_else or not out.was_closed:
         say(f"zeroframe: standard output could not be written ({out.failure.strerror}); results in files are complete")
     return INCOMPLETE if made_nothing_else else OK
@@ -220,13 +217,16 @@ def _app_for(name: str) -> typer.Typer:
     if not chosen:
         return app
     one = copy(app)
+    one._add_completion = False  # noqa: SLF001 -- typer's own name; options for the whole program are not built for one command
     one.registered_commands = chosen
     return one
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it
     if value:
-        sys.stdout.write(f"zeroframe {__version__}\n")
+        from zeroframe.cli.versions import version_lines
+
+        sys.stdout.write("\n".join(version_lines()) + "\n")
         raise typer.Exit
 
 
@@ -241,16 +241,18 @@ def _options(
         typer.Option("--log-file", metavar="FILE", parser=local_path, help="Log what is done, at the end of FILE."),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show every event on standard error; log more of them.")
+        bool, typer.Option("--verbose", "-v", help="Show every event on standard error; log more of them.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what is wrong.")] = False,
 ) -> None:
     """From a folder of raw CCD frames to calibrated frames and combined ones that can be trusted."""
     call = context.find_object(Call)
     if call is not None:
-        call.log_file, call.verbose = log_file, verbose
+        call.log_file, call.verbose, call.quiet = log_file, verbose, quiet
 
 
 add_night_commands(app)
+app.command(epilog="For example: zeroframe doctor")(doctor)
 app.command(epilog="For example: zeroframe watch RAW -o OUT --serve")(watch)
 app.command(epilog="For example: zeroframe show RAW/ccd.037.0.fits OUT/ccd.037.0.fits")(show)
 app.add_typer(library_app)

@@ -120,16 +120,16 @@ def amplifier_box(amplifier: Amplifier, others: Sequence[Amplifier], shape_yx: t
     >>> str(amplifier_box(a, [a, b], (5, 20))), str(amplifier_box(b, [a, b], (5, 20)))
     ('[1:10,1:5]', '[11:20,1:5]')
     """
-    own = _hull(amplifier, others)
+    own = _hull(amplifier)
     ranges = []
     for axis in (0, 1):
         low, high = own[axis]
         floor, ceiling = 1, shape_yx[1 - axis]
         begin, end = _section_of(amplifier).ranges[axis].ends()
         for other in others:
-            if other is amplifier or not _overlaps(own[1 - axis], _hull(other, others)[1 - axis]):
+            if other is amplifier or not _overlaps(own[1 - axis], _hull(other)[1 - axis]):
                 continue
-            first, last = _hull(other, others)[axis]
+            first, last = _hull(other)[axis]
             its_begin, its_end = _section_of(other).ranges[axis].ends()
             if its_end < begin:  # where a header lets strips overlap, each has half of it
                 floor = max(floor, (last + low - 1) // 2 + 1 if last >= low else last + 1)
@@ -139,29 +139,11 @@ def amplifier_box(amplifier: Amplifier, others: Sequence[Amplifier], shape_yx: t
     return Section(tuple(ranges))
 
 
-def _hull(amplifier: Amplifier, others: Sequence[Amplifier]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return what an amplifier has of columns and rows, without strips that stand beyond the image of another one."""
-    own = _section_of(amplifier)
-    strips = [section for section in (amplifier.overscan, amplifier.prescan) if section is not None]
-    beyond = [
-        strip
-        for strip in strips
-        if any(other is not amplifier and _is_between(_section_of(other), own, strip) for other in others)
-    ]
-    sections = [own, *(strip for strip in strips if strip not in beyond)]
+def _hull(amplifier: Amplifier) -> tuple[tuple[int, int], tuple[int, int]]:
+    sections = [section for section in (amplifier.trim, amplifier.overscan, amplifier.prescan) if section is not None]
     ends = [[part.ends() for part in section.ranges] for section in sections]
     x, y = ((min(each[axis][0] for each in ends), max(each[axis][1] for each in ends)) for axis in (0, 1))
     return x, y
-
-
-def _is_between(other: Section, one: Section, far: Section) -> bool:
-    """Whether a section stands between two, along one axis, in lines that all three have."""
-    for axis in (0, 1):
-        its, (a, b), (c, d) = other.ranges[axis].ends(), one.ranges[axis].ends(), far.ranges[axis].ends()
-        inside = min(b, d) < its[0] and its[1] < max(a, c)
-        if inside and _overlaps(other.ranges[1 - axis].ends(), one.ranges[1 - axis].ends()):
-            return True
-    return False
 
 
 def _overlaps(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -196,8 +178,9 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
     if not usable:
         raise NoFramesError(f"{first.path}: no bias, dark, flat or science frame of its detector")
     sources = choose_sources(usable)
-    boxes = _boxes(found, shape)
-    if len(found.extensions) < len(boxes) and not _is_of_pixels(found):
+    strips_apart = _strips_apart(found)
+    boxes = tuple(map(_section_of, found.detector.amplifiers)) if strips_apart else _boxes(found, shape)
+    if len(found.extensions) < len(boxes) and not strips_apart and not _is_of_pixels(found):
         boxes = _moved_to_seams(boxes, sources)
     samples: list[list[FrameSample]] = [[] for _ in boxes]
     for source in sources:
@@ -205,14 +188,14 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
             pixels = source.read()
         except FrameError:  # it is named when it is calibrated
             continue
-        for kept, box in zip(samples, boxes, strict=True):
-            cut = _cut(source, pixels, box, shape)
+        for kept, box, amplifier in zip(samples, boxes, found.detector.amplifiers, strict=True):
+            cut = _joined(source, pixels, amplifier, shape) if strips_apart else _cut(source, pixels, box, shape)
             size, _ = choose_size([cut] * len(sources), limit_bytes // len(boxes))
             kept.append(replace(sample_frame(cut, size), source=replace(cut, pixels=None)))
     if not samples[0]:
         raise NoFramesError(f"{first.path}: no frame of its detector can be read")
     inspections = tuple(judge_samples(kept, None) for kept in samples)
-    return _decided(found, boxes, inspections)
+    return _measured(found, boxes, inspections) if strips_apart else _decided(found, boxes, inspections)
 
 
 def look_at_detectors(
@@ -262,7 +245,7 @@ def _boxes(found: FoundDetector, shape_yx: tuple[int, int]) -> tuple[Section, ..
         return tuple(amplifier_box(each, amplifiers, shape_yx) for each in amplifiers)
     boxes = []
     for rows in found.extension_rows():
-        within = [each for each in amplifiers if rows.start < _hull(each, [])[1][0] <= rows.stop]
+        within = [each for each in amplifiers if rows.start < _hull(each)[1][0] <= rows.stop]
         for each in within:
             box = amplifier_box(each.shifted(0, -rows.start), [one.shifted(0, -rows.start) for one in within],
                                 (rows.stop - rows.start, shape_yx[1]))  # fmt: skip
@@ -335,6 +318,39 @@ def _cut(source: Source, pixels: Pixels, box: Section, shape_yx: tuple[int, int]
         facts = replace(facts, bias_section=None, trim_section=None, data_section=None)
     ny, nx = stored.shape
     return replace(source, shape_yx=(ny, nx), facts=facts, found=None, pixels=Pixels(stored, pixels.layout))
+
+
+def _strips_apart(found: FoundDetector) -> bool:
+    """Whether images of other amplifiers stand between that of one and its overscan, as in Lick's spectrographs."""
+    amplifiers = found.detector.amplifiers
+    return any(
+        all(_overlaps(ends, part.ends()) for ends, part in zip(_hull(one), _section_of(other).ranges, strict=True))
+        for one, other in permutations(amplifiers, 2)
+    )
+
+
+def _joined(source: Source, pixels: Pixels, amplifier: Amplifier, shape_yx: tuple[int, int]) -> Source:
+    """Return image and overscan of one amplifier side by side, as a frame of its own."""
+    whole = _cut(source, pixels, _section_of(amplifier), shape_yx)
+    if amplifier.overscan is None or whole.pixels is None:
+        return whole
+    axis = amplifier.overscan_axis
+    parts = [pixels.stored[section.slices_yx(shape_yx)] for section in (_section_of(amplifier), amplifier.overscan)]
+    lines = min(part.shape[1 - axis] for part in parts)
+    some = [part[:lines] if axis == 1 else part[:, :lines] for part in parts]
+    stored = np.concatenate(some, axis=axis)
+    ny, nx = stored.shape
+    return replace(whole, shape_yx=(ny, nx), pixels=Pixels(stored, pixels.layout))
+
+
+def _measured(found: FoundDetector, boxes: Sequence[Section], inspections: Sequence[OverscanInspection]) -> LookedAt:
+    """Take the sections of the header, and the gains and noises that the pixels have."""
+    changed, remarks = _with_gains(found.detector.amplifiers, inspections)
+    with_noise = [_with_noise(each, seen) for each, seen in zip(changed, inspections, strict=True)]
+    remarks += [remark for _, some in with_noise for remark in some]
+    detector = replace(found.detector, amplifiers=tuple(each for each, _ in with_noise))
+    looked = replace(found, detector=detector, looked_at=True)
+    return LookedAt(looked, tuple(inspections), tuple(boxes), _shortened(remarks))
 
 
 def _decided(

@@ -11,6 +11,7 @@ from zeroframe.fits.failures import file_failure
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.planning.apart import amplifiers_apart
+from zeroframe.planning.chips_by_name import chips_by_name
 from zeroframe.planning.select import takes_part
 
 if TYPE_CHECKING:
@@ -81,17 +82,17 @@ def look_at_detectors(
     Returns
     -------
     list of RawFrame
-        In the same order. All frames of one detector have the same sections and figures. Where amplifiers are kept
-        apart, one for each of them.
+        In the same order, with their detector where only their names tell it. All frames of one detector have the same
+        sections and figures. Where amplifiers are kept apart, one for each of them.
 
     Warns
     -----
     HeaderWarning
         Where the pixels contradict the header of a detector.
     """
-    wishes = recipe.frames.wishes()
+    wishes, found = recipe.frames.wishes(), chips_by_name(found)
     if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
-        looked = list(found)
+        looked = found
     else:
         looked = _by_pixels(found, recipe, mem_limit_bytes)
     if not recipe.frames.keep_amplifiers:
