@@ -330,7 +330,7 @@ Report = Annotated[
 ]
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Read raw frames again even if their times are the same.", rich_help_panel=WRITE),
+    typer.Option("--check", help="Read raw frames and results again even if their times are the same.", rich_help_panel=WRITE),
 ]
 
 

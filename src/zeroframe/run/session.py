@@ -209,6 +209,7 @@ def _run_said(result: NightResult) -> dict[str, Any]:
         "findings": [as_data(each) for each in result.review.findings],
         "figures": {each.name: dict(each.figures) for each in result.review.night.subjects if each.figures},
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
+        "dtypes": list(result.check.dtypes),
         "frames": frames,
         "combined": combined,
         "masks": masks,

@@ -108,14 +108,14 @@ def examine_night(
 ) -> NightStatuses:
     """Look at what is in the folder of results.
 
-    Results on a disk are always read through; those of a store are believed where their stamps are what they were.
+    Results are believed where their stamps are what they were when they were made; all others are read through.
 
     Parameters
     ----------
     plan : NightPlan
         What is going to be done.
     check : bool
-        Hash raw frames whatever their times say, and read results through that are in a store.
+        Hash raw frames, and read results through, whatever their stamps say.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives will be refused.
     workers : int, optional
