@@ -6,7 +6,7 @@ OLDEST := .venv-oldest
 DEMO := demo
 SITE := docs/_build/html
 
-.PHONY: help demo test test-njit test-oldest check docs format coverage fuzz changelog bench bench-quick clean
+.PHONY: help demo test test-njit test-oldest check docs notebooks format coverage fuzz changelog bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-oldest  the same with the oldest versions of what zeroframe needs that pyproject.toml allows"
 	@echo "make check     set up, then check format, lint and types"
 	@echo "make docs      build the documentation site into $(SITE); a warning or a dead link fails"
+	@echo "make notebooks run the notebooks of docs/gallery anew, and store what they show"
 	@echo "make coverage  the tests, then those of the kernels uncompiled, so that their lines count too"
 	@echo "make fuzz      the property tests with new examples, ten times as many"
 	@echo "make changelog gather newsfragments/ into CHANGELOG.md, for a release"
@@ -70,6 +71,9 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html docs $(SITE)
 	$(BIN)/python docs/_ext/check_links.py $(SITE)
 	@echo "The site is in $(SITE)/index.html"
+
+notebooks: $(VENV)/.installed-docs
+	$(BIN)/python docs/_ext/run_notebooks.py
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .

@@ -262,7 +262,8 @@ def _gallery() -> str:
     rows = [
         "# Gallery",
         "",
-        "Notebooks that make their own frames, whose truth is known.",
+        "Notebooks that are stored with what they show. Each makes its own frames, whose truth is known, and can be",
+        "run again: download it, and choose *Restart & Run All*.",
         "",
         "```{raw} html",
         '<div class="zf-gallery">',

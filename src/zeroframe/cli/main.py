@@ -69,10 +69,12 @@ from zeroframe.cli.options import (
     expanded,
     local_path,
     path_or_url,
+    shape_of,
     taught_words,
 )
 from zeroframe.cli.show import show
 from zeroframe.cli.streams import LastingStream, lasting_streams
+from zeroframe.cli.watch import watch
 from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, ZeroframeWarning
 
 if TYPE_CHECKING:
@@ -251,6 +253,7 @@ def _options(
 
 
 add_night_commands(app)
+app.command(epilog="For example: zeroframe watch RAW -o OUT --serve")(watch)
 app.command(epilog="For example: zeroframe show RAW/ccd.037.0.fits OUT/ccd.037.0.fits")(show)
 app.add_typer(library_app)
 
@@ -507,14 +510,18 @@ def simulate(
     ] = False,
     gzip: Annotated[bool, typer.Option("--gzip", help="Write .fits.gz.")] = False,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same frames.")] = 1,
+    size: Annotated[
+        str | None, typer.Option(metavar="NXxNY", help="A smaller sensor, as 480x512; by default that of the camera.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace frames that are there already.")] = False,
     json: Json = False,
 ) -> int:
     """Make raw frames whose truth is known, to try things on."""
-    from zeroframe.simulate import night_specs, simulate_biases, simulate_night
+    from zeroframe.simulate import any_camera, night_specs, simulate_biases, simulate_night
 
+    simulated = any_camera(camera) if size is None else any_camera(camera).resized(shape_of(size))
     screen = Screen(sys.stderr if json else None)
-    total = len(night_specs(camera)) if night else frames
+    total = len(night_specs(simulated)) if night else frames
     written: list[Path] = []
     with screen.progress() as progress:
 
@@ -523,10 +530,10 @@ def simulate(
             progress("simulating", len(written) / total)
 
         if night:
-            paths = simulate_night(camera, directory, gzip=gzip, seed=seed, overwrite=overwrite, progress=report)
+            paths = simulate_night(simulated, directory, gzip=gzip, seed=seed, overwrite=overwrite, progress=report)
         else:
             paths = simulate_biases(
-                camera, directory, frames=frames, gzip=gzip, seed=seed, overwrite=overwrite, progress=report
+                simulated, directory, frames=frames, gzip=gzip, seed=seed, overwrite=overwrite, progress=report
             )
     what = "raw frames of a night" if night else "raw biases"
     screen.line(f"{len(paths)} {what} of {camera} in {directory}: {paths[0].name} to {paths[-1].name}")

@@ -17,7 +17,15 @@ from zeroframe.kernels._jit import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["Part", "calibrate_native", "calibrate_swapped16", "read_floats32", "swap_bytes32", "swap_bytes64"]
+__all__ = [
+    "Part",
+    "calibrate_native",
+    "calibrate_swapped16",
+    "read_floats32",
+    "sum_swapped32",
+    "swap_bytes32",
+    "swap_bytes64",
+]
 
 
 class Part(NamedTuple):
@@ -151,6 +159,17 @@ def _swap_bytes32(words: Array, out: Array, block: Array) -> int:
             block[i] = (w >> 24) | ((w >> 8) & np.uint32(0xFF00)) | ((w << 8) & np.uint32(0xFF0000)) | (w << 24)
         for i in range(source.size):
             target[i] = block[i]
+    return int(total)
+
+
+@kernel
+def sum_swapped32(words: Array) -> int:
+    """Return the sum mod 2**64 of ``words`` (uint32, flattened) with their bytes reversed, which stay as they are."""
+    total = np.uint64(0)
+    for i in range(words.size):
+        w = words[i]
+        # shifted by a Python integer it would become int64, and keep what is shifted out
+        total += np.uint64(np.uint32((w >> 24) | ((w >> 8) & 0xFF00) | ((w << 8) & 0xFF0000) | (w << 24)))
     return int(total)
 
 

@@ -20,7 +20,15 @@ from zeroframe.run.checks import Whole, check_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
-from zeroframe.run.kept import earlier_figures, is_kept, kept_figures, kept_findings, result_of_kept
+from zeroframe.run.kept import (
+    NOTHING_SPARED,
+    Spared,
+    earlier_figures,
+    is_kept,
+    kept_figures,
+    kept_findings,
+    result_of_kept,
+)
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
 from zeroframe.run.mosaic_products import mosaic_products
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
@@ -94,7 +102,12 @@ def run_night(
 
 
 def run_session(
-    session: NightSession, *, progress: Progress | None = None, check_sums: bool = True, measure: bool = False
+    session: NightSession,
+    *,
+    progress: Progress | None = None,
+    check_sums: bool = True,
+    measure: bool = False,
+    spared: Spared = NOTHING_SPARED,
 ) -> NightResult:
     """Carry out the plan of a run that has begun.
 
@@ -106,6 +119,8 @@ def run_session(
         As for `run_night`.
     measure : bool
         Measure everything again where all results are there and right; else nothing is said of their levels and noise.
+    spared : Spared
+        Results that are not read again, whatever is made beside them; of `zeroframe.run.kept.spared_results`.
 
     Returns
     -------
@@ -113,13 +128,16 @@ def run_session(
     """
     require_debayer(session.plan)
     kept = not measure and is_kept(session)
-    result = result_of_kept(session) if kept else _Run(session, progress, check_sums=check_sums).carry_out()
+    result = result_of_kept(session) if kept else _Run(session, progress, spared, check_sums=check_sums).carry_out()
     problems = [*colour_products(session.plan, result), *mosaic_products(session.plan, result)]
     if problems:
         result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
     known = kept_findings(session) if kept and not result.check.problems else None
     review = review_of(
-        session.plan, result, kept_figures(session), earlier=earlier_figures(session), known_findings=known
+        *(session.plan, result, kept_figures(session)),
+        earlier=earlier_figures(session),
+        known_findings=known,
+        carried=spared.findings,
     )
     result = replace(result, review=review)
     try:
@@ -135,8 +153,8 @@ def run_session(
 class _Run:
     """One run: every frame, combined frame and mask is made as soon as there is what it needs."""
 
-    def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
-        self._session, self._plan, self._progress = session, session.plan, progress
+    def __init__(self, session: NightSession, progress: Progress | None, spared: Spared, *, check_sums: bool) -> None:
+        self._session, self._plan, self._progress, self._spared = session, session.plan, progress, spared
         self._keys = stored_keys(session.plan)
         self._backend = _crew_of(session, self._keys, check_sums=check_sums)
         self._frames: dict[str, NightOutcome] = {}
@@ -220,6 +238,8 @@ class _Run:
 
     def _one(self, frame: NightFrame, group: Group | None) -> NightOutcome:
         """Make one frame, or measure it where it is there already and right."""
+        if frame.name in self._spared.frames:
+            return self._spared.frames[frame.name]
         ready, lost = self._ready(frame)
         used = {name: self._keys[name] for name in frame_uses(self._plan, ready) if name in self._keys}
         right = self._session.statuses.frames[frame.name].right
@@ -248,7 +268,11 @@ class _Run:
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
         right = self._session.statuses.groups[group.name].mark
         frames = tuple(self._frames[frame.name] for frame in group.frames)
-        made = attempt(group.target, self._backend.combine, Combination(group, frames, used, right), busy)
+        spared = self._spared.groups.get(group.name)
+        if spared is None:
+            made = attempt(group.target, self._backend.combine, Combination(group, frames, used, right), busy)
+        else:
+            made = spared, list(frames)
         if isinstance(made, FrameError):
             made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), list(frames)
         outcome, told = made
@@ -275,7 +299,8 @@ class _Run:
             return
         source_key = self._keys[job.source]
         key, right = mask_key(job, source_key), self._session.statuses.masks[job.name].mark
-        made = attempt(job.target, self._backend.mask, job, key, source_key, right)
+        spared = self._spared.masks.get(job.name)
+        made = attempt(job.target, self._backend.mask, job, key, source_key, right) if spared is None else spared
         if isinstance(made, FrameError):
             self._masks[job.name] = MaskOutcome(job, "failed", str(made))
         else:

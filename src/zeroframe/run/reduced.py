@@ -93,17 +93,35 @@ class CalibratedFrame(_File):
 
 @dataclass(frozen=True, slots=True)
 class CombinedFrame(_File):
-    """One combined frame: of how many ``frames`` it was made, and what it is called in words (``label``)."""
+    """One combined frame.
+
+    Attributes
+    ----------
+    label : str
+        What it is called in words.
+    frames : int
+        Of how many frames it was made.
+    is_relative : bool
+        Whether it has a level of 1 and no unit, as a flat that is divided by.
+    """
 
     label: str = ""
     frames: int = 0
+    is_relative: bool = False
 
     @classmethod
     def of(cls, each: GroupOutcome, figures: Mapping[str, float]) -> CombinedFrame:
         """Take what a run says of a combined frame."""
         combined = each.combined
         said = (each.group.name, each.group.target, each.group.kind.value, combined.state, combined.reason)
-        return cls(*said, figures, label=each.group.label, frames=combined.frames)
+        relative = each.group.scaled_by_level
+        return cls(*said, figures, label=each.group.label, frames=combined.frames, is_relative=relative)
+
+    def read(self) -> CCDData:
+        """Read the frame: see `CalibratedFrame.read`; one that is relative has no unit."""
+        from zeroframe.verbs.ccddata import read_ccd
+
+        return read_ccd(self.path, unit="" if self.is_relative else None)
 
 
 @dataclass(frozen=True, slots=True)

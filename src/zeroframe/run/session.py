@@ -320,7 +320,7 @@ def begin_night(
     workers : int, optional
         How many threads; by default as many as there are cores.
     check : bool
-        Hash raw frames whose results are there, whatever their times say.
+        Hash raw frames whose results are there, and read these through, whatever their stamps say.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives will be refused.
     executor : concurrent.futures.Executor, optional

@@ -228,9 +228,8 @@ class _Result:
 
 
 def _result_mark(result: _Result) -> OutputMark | str:
-    mark = attempt(
-        result.target, matching_mark, result.target, result.key, result.known, check=result.check, stamp=result.stamp
-    )
+    about = result.target, result.key, result.known
+    mark = attempt(result.target, matching_mark, *about, check=result.check, stamp=result.stamp)
     return f"it {mark.reason}" if isinstance(mark, FrameError) else mark
 
 
@@ -291,7 +290,8 @@ class _Look:
         return _is_there(self._listed, path)
 
     def _result(self, target: Path, key: str) -> _Result:
-        return _Result(target, key, self._known(target), self._check, as_listed(self._listed, target)[1])
+        stamp = as_listed(self._listed, target)[1]
+        return _Result(target, key, self._known(target), self._check, stamp)
 
     def _known(self, target: Path) -> OutputMark | None:
         name = result_name(self._plan, target)
