@@ -260,7 +260,9 @@ class Screen:
         found = seen.found
         whose = f"detector {found.name}" if found.name else "one detector"
         number = len(found.detector.amplifiers)
-        self.line(f"{whose}: {number} amplifiers, by the header ({found.convention})", "amplifiers", "bold cyan")
+        told = found.convention.startswith(("camera ", "pixels: "))
+        by = f"by the {found.convention}" if told else f"by the header ({found.convention})"
+        self.line(f"{whose}: {number} amplifiers, {by}", "amplifiers", "bold cyan")
         columns = [
             *(Column(name) for name in ("name", "data")),
             Column("overscan", goes=1),

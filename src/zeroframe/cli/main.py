@@ -36,7 +36,7 @@ from zeroframe.cli.combining import (
 )
 from zeroframe.cli.console import Screen, say
 from zeroframe.cli.doctor import doctor
-from zeroframe.cli.documents import amplifiers_document, document_of, inspect_document, print_json
+from zeroframe.cli.documents import document_of, inspect_document, print_json
 from zeroframe.cli.library import library_app
 from zeroframe.cli.listing import list_folder
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
@@ -80,8 +80,6 @@ from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, Ze
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
-
-    from zeroframe.headers.survey import RawFrame
 
 
 __all__ = ["app", "main"]
@@ -391,13 +389,14 @@ def inspect(
     json: Json = False,
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
+    from zeroframe.cli.inspecting import amplifiers_seen, extensions_seen, frames_with_amplifiers_seen
     from zeroframe.fits.inputs import Inputs
     from zeroframe.headers.extensions import as_extension
     from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
     from zeroframe.headers.words import words_guessed
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
-    from zeroframe.inspection.amplifiers import by_detector, look_at_detectors
-    from zeroframe.inspection.writing import write_amplifiers
+    from zeroframe.inspection.amplifiers import by_detector
+    from zeroframe.inspection.without_places import look_at_extensions
     from zeroframe.memory import default_limit_bytes
 
     targets = [target for target in (write, plot) if target is not None]
@@ -408,23 +407,17 @@ def inspect(
     words = taught_words(camera, kind, card)
     look = survey_tree if recurse else survey_folder
     found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
-    several = by_detector(found)
+    several = by_detector(found := frames_with_amplifiers_seen(found, camera))
     if several:
-        pairs, refused = look_at_detectors(several, limit or default_limit_bytes(), crosstalk=True)
-        seen, items = [each for each, _ in pairs], [item for _, item in pairs]
-        for each in seen:
-            screen.amplifiers(each)
-        screen.left_out(refused)
-        _say_not_looked_at(found, several)
-        if plot is not None:
-            write_plot(seen, plot, overwrite=overwrite, inputs=inputs)
-            screen.line(str(plot), "plot", "cyan")
-        if write is not None:
-            profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
-            screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
-        if json:
-            print_json(amplifiers_document(seen, targets))
-        return OK
+        return amplifiers_seen(
+            *(screen, found, several, limit or default_limit_bytes(), write, plot),
+            overwrite=overwrite,
+            inputs=inputs,
+            json=json,
+        )
+    extensions = [] if json else look_at_extensions(found, mem_limit_bytes=limit, workers=workers, words=words)
+    if extensions:
+        return extensions_seen(screen, extensions, write, overwrite=overwrite, inputs=inputs)
     result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
         screen.inspection(one, whose=one.whose if result.others else "")
@@ -440,15 +433,6 @@ def inspect(
     if json:
         print_json(inspect_document(result, targets))
     return OK
-
-
-def _say_not_looked_at(found: Sequence[RawFrame], several: Sequence[Sequence[RawFrame]]) -> None:
-    """Name the frames beside those of several amplifiers, so that nobody takes them for inspected."""
-    looked_at = {id(item) for members in several for item in members}
-    for item in found:
-        if id(item) not in looked_at:
-            why = "is not one of several amplifiers; look at it in a folder without them"
-            say(f"note: {item.path}: not looked at: {item.problem.reason if item.problem else why}")
 
 
 def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:

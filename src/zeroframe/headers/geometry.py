@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zeroframe.fits import FrameFile
     from zeroframe.headers.cameras import Camera
 
-__all__ = ["FoundDetector", "detectors_in", "detectors_of_camera", "places_of", "with_data"]
+__all__ = ["FoundDetector", "detectors_in", "detectors_of_camera", "images_without_places", "places_of", "with_data"]
 
 #: A binned section of the sensor may lack the last part of a pixel, at either end.
 _ROUNDING = 1
@@ -33,6 +33,14 @@ _ROUNDING = 1
 _ROUGH = 3
 _FEWEST_OVERSCAN = 2
 _MOST_LISTED = 3
+#: More images, or of fewer pixels, are no amplifiers.
+_MOST_AMPLIFIERS, _STAMP = 32, 128 * 128
+#: What to do where only the places of the images are missing.
+_DRAFT = (
+    "write a camera file with an [[amplifier]] for each: its ext, trim and overscan, and the place where its pixels "
+    'belong, as place = "[1:1024,1:1024]" ("zeroframe inspect RAW --write my.toml" makes one in which only the '
+    "places are to be filled in); or read one of them with --ext"
+)
 _ADVICE = "read one of them with --ext, or say in a camera file where they belong"
 
 
@@ -116,7 +124,7 @@ def detectors_in(frame: FrameFile) -> tuple[FoundDetector, ...]:
             return _detectors(frame, found, convention.words)
     if len(images) <= 1:
         return ()
-    raise UnsupportedError(frame.path, _what_they_are(images), _ADVICE)
+    raise UnsupportedError(frame.path, _what_they_are(images), _ADVICE if not _may_be_amplifiers(images) else _DRAFT)
 
 
 # ---- from amplifiers to detectors
@@ -329,6 +337,34 @@ def _check_sizes(
 # ---- what several images are that are no amplifiers
 
 
+def images_without_places(frame: FrameFile) -> tuple[int, ...]:
+    """Return the numbers of the HDUs whose images may be those of amplifiers, where no header says where they belong.
+
+    Parameters
+    ----------
+    frame : FrameFile
+        A file, as scanned.
+
+    Returns
+    -------
+    tuple of int
+        Nothing where its headers say it, or the images are something else.
+    """
+    images = [(hdu, own_cards(frame, hdu)) for hdu in frame.images]
+    if not _may_be_amplifiers(images) or any(convention.find(images) for convention in CONVENTIONS):
+        return ()
+    return tuple(hdu.index for hdu, _ in images)
+
+
+def _may_be_amplifiers(images: Sequence[Image]) -> bool:
+    """Whether there are several images of two axes and one size, not too many, and larger than stamps."""
+    shapes = {hdu.layout.shape_yx if hdu.layout is not None else () for hdu, _ in images}
+    if len(shapes) != 1 or not 1 < len(images) <= _MOST_AMPLIFIERS:
+        return False
+    (shape,) = shapes
+    return len(shape) == 2 and shape[0] * shape[1] >= _STAMP
+
+
 def _what_they_are(images: Sequence[Image]) -> str:
     """Say what the images of a file are, as far as their number and sizes tell."""
     shapes = [hdu.layout.shape_yx for hdu, _ in images if hdu.layout is not None]
@@ -345,7 +381,7 @@ def _what_they_are(images: Sequence[Image]) -> str:
             f"{len(images) - 1} smaller beside it, as previews are"
         )
     sizes = f"of {_size(shapes[0])} pixels" if len(set(shapes)) == 1 else "of several sizes"
-    if len(images) > 32 or max(counts) < 128 * 128:
+    if len(images) > _MOST_AMPLIFIERS or max(counts) < _STAMP:
         return f"holds {which} {sizes}, as stamps of a guider or single exposures are, and no word of amplifiers"
     return f"holds {which} {sizes}, and its headers do not say where they belong (no DETSEC, no CCDSEC)"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["camera_with_extensions", "look_at_detectors", "look_at_pixels"]
+__all__ = ["camera_with_extensions", "look_at_detectors", "look_at_pixels", "of_unknown_cameras"]
 
 
 def look_at_pixels(
@@ -47,7 +47,7 @@ def look_at_pixels(
     wishes = recipe.frames.wishes()
     if recipe.frames.overscan is not None or wishes.camera is not None or wishes.names_sections:
         return None
-    unknown = _of_unknown_cameras(found)
+    unknown = of_unknown_cameras(found)
     if not any(takes_part(item, recipe) for item in unknown):
         return None
     from zeroframe.inspection import inspect_overscan
@@ -123,17 +123,9 @@ def _by_pixels(found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: 
 
 def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe) -> list[RawFrame]:
     """Return frames with the amplifiers that the pixels of an unknown camera show, where headers say nothing."""
-    from zeroframe.inspection.amplifiers import found_in_pixels
+    from zeroframe.inspection.unknown_layouts import with_amplifiers_seen
 
-    groups: dict[object, list[RawFrame]] = {}
-    for item in _of_unknown_cameras(found):
-        if takes_part(item, recipe):
-            groups.setdefault((item.form[:3], item.facts.instrument if item.facts else None), []).append(item)
-    seen: dict[int, RawFrame] = {}
-    for members in groups.values():
-        detector = found_in_pixels(members)
-        if detector is not None:
-            seen |= {id(item): replace(item, found=detector) for item in members}
+    seen = with_amplifiers_seen([item for item in of_unknown_cameras(found) if takes_part(item, recipe)])
     return [seen.get(id(item), item) for item in found]
 
 
@@ -144,7 +136,7 @@ def camera_with_extensions(recipe: NightRecipe) -> Camera | None:
     return camera if camera is not None and camera.names_extensions else None
 
 
-def _of_unknown_cameras(found: Sequence[RawFrame]) -> list[RawFrame]:
+def of_unknown_cameras(found: Sequence[RawFrame]) -> list[RawFrame]:
     """Return the raw frames whose camera is not recognised, by the first one of each form.
 
     Where there are others, those about which something is odd are left out: one that is cut off may be of any size.

@@ -270,8 +270,9 @@ class StepsRecipe:
     cosmic_rays: CosmicRays = field(
         default="lacosmic",
         metadata=key.choice(
-            "how cosmic rays in science frames are found and masked: 'lacosmic' by their sharp edges, 'median' as what "
-            "stands far above its surroundings",
+            "how cosmic rays in science frames are found and masked: 'lacosmic' by their sharp edges, 'exposures' so, "
+            "and judged by the two exposures of the same field that are next in time, 'median' as what stands far "
+            "above its surroundings",
             COSMIC_RAYS,
         ),
     )
