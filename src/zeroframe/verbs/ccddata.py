@@ -131,6 +131,16 @@ def read_ccd(
         When the file cannot be used.
     UsageError
         When there are several detectors and none is named, or none of that name.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_biases
+    >>> with TemporaryDirectory() as folder:
+    ...     (path,) = simulate_biases(any_camera("palomar-lfc").resized((64, 64)), folder, frames=1)
+    ...     ccd = read_ccd(path, unit="adu")
+    >>> ccd.shape, ccd.data.dtype, str(ccd.unit), ccd.header["IMAGETYP"]
+    ((64, 96), dtype('uint16'), 'adu', 'BIAS')
     """
     with as_python_says():
         found = None if ext is not None or amplifiers is False else detector_of(path, detector)
