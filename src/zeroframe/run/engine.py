@@ -244,7 +244,9 @@ class _Run:
         used = {name: self._keys[name] for name in frame_uses(self._plan, ready) if name in self._keys}
         right = self._session.statuses.frames[frame.name].right
         mark = None if right is None else right.source_mark
-        if right is not None and (mark is None or frame_key(ready, mark.sha256, used) != right.key):
+        known = self._session.statuses.sources
+        seen = used | {other.name: known[other.name] for other in ready.others if other.name in known}
+        if right is not None and (mark is None or frame_key(ready, mark.sha256, seen) != right.key):
             right = None
         made = self._backend.calibrate(ready, group, used, right)
         return NightOutcome(ready, made.outcome, made.said, lost)
