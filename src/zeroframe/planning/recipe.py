@@ -461,7 +461,7 @@ def combine_table(kind: str) -> type[CombineRecipe]:
 
 
 def load_recipe(path: str | Path) -> NightRecipe:
-    """Read a ``night.toml``.
+    r"""Read a ``night.toml``.
 
     Parameters
     ----------
@@ -476,6 +476,15 @@ def load_recipe(path: str | Path) -> NightRecipe:
     ------
     UsageError
         When it cannot be read, is no TOML, or holds a key or a value that is not known; the file and the key are named.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "night.toml")
+    ...     _ = path.write_text("[dark]\nlargest_scale = 1")
+    ...     load_recipe(path).dark.largest_scale
+    1.0
     """
     try:
         content = read_small_file(Path(path), SETTINGS_BYTES)
