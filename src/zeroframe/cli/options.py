@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError
+from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError, ZeroframeError
 from zeroframe.fits.formats import Compression, format_words
 from zeroframe.headers.sections import Section
 from zeroframe.memory import parse_size
@@ -347,7 +347,9 @@ Report = Annotated[
 ]
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Read raw frames again even if their times are the same.", rich_help_panel=WRITE),
+    typer.Option(
+        "--check", help="Read raw frames and results again even where times are the same.", rich_help_panel=WRITE
+    ),
 ]
 
 
@@ -382,12 +384,20 @@ def executor_of(cluster: str | None, raw: Path, out: Path) -> Iterator[Executor 
     if cluster is None:
         yield None
         return
+    from zeroframe.fits.store.names import is_there
     from zeroframe.run.dask import on_cluster
     from zeroframe.run.sessions import make_folder
 
+    was_there = is_there(out)
     make_folder(out)
-    with on_cluster(cluster, folders=(raw, out)) as executor:
-        yield executor
+    try:
+        with on_cluster(cluster, folders=(raw, out)) as executor:
+            yield executor
+    except ZeroframeError:
+        if not was_there:
+            with suppress(OSError):  # what holds something stays
+                out.rmdir()
+        raise
 
 
 def expanded(paths: list[Path]) -> list[Path]:
