@@ -119,7 +119,7 @@ def own_cards(frame: FrameFile, hdu: Hdu) -> Mapping[str, Any]:
     return _Own(hdu.cards, primary)
 
 
-_LETTERED = re.compile(r"(?:DATA|TRIM)SEC([A-D1-4])\Z|[DT]SEC([A-D])\Z")
+_LETTERED = re.compile(r"(?:DATA|TRIM)SEC([A-P1-9])\Z|[DT]SEC([A-D])\Z")
 _QUAD = re.compile(r"[DT]SEC(\d\d)\Z")
 _ESO = re.compile(r"ESO DET OUT(\d+) NX\Z")
 _SUBARU = re.compile(r"([ST])_EFMN(\d)1\Z")
@@ -174,9 +174,10 @@ def _lettered(images: Sequence[Image]) -> list[FoundAmplifier]:
             if data is None:
                 return []
             bias = _section(cards, hdu, f"BIASSEC{letter}") or _section(cards, hdu, f"BSEC{letter}")
+            name = str(cards.get(f"AMPNAM{letter}", letter)).strip() or letter
             found.append(
                 FoundAmplifier(
-                    letter, hdu.index, _shape(hdu), data, bias,
+                    name, hdu.index, _shape(hdu), data, bias,
                     _sensor_section(cards, f"CCDSEC{letter}", f"CSEC{letter}", f"DETSEC{letter}"),
                     _chip_of(cards, hdu, images),
                     _number(cards, f"GAIN{letter}"), _number(cards, f"RDNOISE{letter}", f"READNOI{letter}"),

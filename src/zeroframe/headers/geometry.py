@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import UnsupportedError
+from zeroframe.fits import Hdu, ImageLayout
+from zeroframe.fits.cards import Cards
 from zeroframe.headers.amplifier_words import (
     CONVENTIONS,
     FoundAmplifier,
@@ -20,12 +22,21 @@ from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.sections import AxisRange, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from zeroframe.fits import FrameFile
     from zeroframe.headers.cameras import Camera
 
-__all__ = ["FoundDetector", "detectors_in", "detectors_of_camera", "images_without_places", "places_of", "with_data"]
+__all__ = [
+    "FoundDetector",
+    "detector_of_image",
+    "detectors_in",
+    "detectors_of_camera",
+    "images_without_places",
+    "places_of",
+    "with_data",
+]
 
 #: A binned section of the sensor may lack the last part of a pixel, at either end.
 _ROUNDING = 1
@@ -185,9 +196,22 @@ def _detector(
         x, y = (min(min(section.ranges[axis].ends()) for section in sensor) for axis in (0, 1))
         origin = (x, y)
     places = places_of([each.data for each in members], [each.on_sensor for each in members])
+    amplifiers = _amplifiers(members, places, offsets, name, words)
+    on_sensor = tuple(each.on_sensor for each in members)
+    return FoundDetector(Detector(name, amplifiers), extensions, words, origin, heights, on_sensor)
+
+
+def _amplifiers(
+    members: Sequence[FoundAmplifier],
+    places: Sequence[Section | None],
+    offsets: Mapping[int, int],
+    name: str,
+    words: str,
+) -> tuple[Amplifier, ...]:
+    """Return amplifiers in pixels of the image in which their extensions stand one above the other."""
     amplifiers = []
     for each, place in zip(members, places, strict=True):
-        bias, down = _useful_bias(each), offsets[each.hdu]
+        bias, down = _useful_bias(each, members), offsets[each.hdu]
         amplifiers.append(
             Amplifier(
                 name=each.name,
@@ -202,8 +226,42 @@ def _detector(
                 detector=name,
             )
         )
-    on_sensor = tuple(each.on_sensor for each in members)
-    return FoundDetector(Detector(name, tuple(amplifiers)), extensions, words, origin, heights, on_sensor)
+    return tuple(amplifiers)
+
+
+def detector_of_image(cards: Mapping[str, Any], shape_yx: tuple[int, int]) -> Detector | None:
+    """Return the amplifiers of one image by its header, each in its place; None where it speaks of no several ones.
+
+    Parameters
+    ----------
+    cards : mapping
+        Of any kind, as the metadata of an image in memory.
+    shape_yx : tuple of int
+        Of the image.
+
+    Raises
+    ------
+    CameraError
+        When the sections contradict each other.
+
+    Examples
+    --------
+    >>> cards = {"TRIMSECA": "[1:8,1:5]", "BIASSECA": "[9:10,1:5]"}
+    >>> cards |= {"TRIMSECB": "[13:20,1:5]", "BIASSECB": "[11:12,1:5]"}
+    >>> [(each.name, str(each.place)) for each in detector_of_image(cards, (5, 20)).amplifiers]
+    [('A', '[1:8,1:5]'), ('B', '[9:16,1:5]')]
+    """
+    if not says_amplifiers(cards):
+        return None
+    nothing = Cards(b"END".ljust(80))
+    hdu = Hdu(0, "", nothing, ImageLayout(16, shape_yx, 1.0, 0.0, None, 0, tile_compressed=False), 0, 0, nothing)
+    for convention in CONVENTIONS:
+        members = convention.find([(hdu, cards)])
+        if members:
+            places = places_of([each.data for each in members], [each.on_sensor for each in members])
+            amplifiers = _amplifiers(members, places, {0: 0}, "", convention.words)
+            return Detector("", amplifiers).placed(shape_yx)
+    return None
 
 
 def detectors_of_camera(frame: FrameFile, camera: Camera) -> tuple[FoundDetector, ...]:
@@ -258,11 +316,13 @@ def with_data(found: FoundDetector, data: Sequence[Section]) -> FoundDetector:
     return replace(found, detector=replace(found.detector, amplifiers=amplifiers))
 
 
-def _useful_bias(each: FoundAmplifier) -> Section | None:
+def _useful_bias(each: FoundAmplifier, members: Sequence[FoundAmplifier]) -> Section | None:
     """Return the overscan: as it is said, where it lies outside the data; else what is left beside them."""
     data, bias = each.data, each.bias
     if bias is not None and bias.intersect(data) is None:
         return bias
+    if sum(other.hdu == each.hdu for other in members) > 1:  # what is left may be of another one
+        return None
     (x1, x2), rows = data.ranges[0].ends(), data.ranges[1]
     nx = each.shape_yx[1]
     if nx - x2 >= max(x1 - 1, _FEWEST_OVERSCAN):

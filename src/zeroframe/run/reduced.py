@@ -147,6 +147,20 @@ class Reduction:
         All that is known of what was done.
     more_problems : tuple of str
         What went wrong beside the results themselves: a report that could not be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import zeroframe
+    >>> from zeroframe.simulate import any_camera, simulate_biases
+    >>> folder = TemporaryDirectory()
+    >>> raw = Path(folder.name, "raw")
+    >>> paths = simulate_biases(any_camera("palomar-lfc").resized((64, 64)), raw, frames=3)
+    >>> made = zeroframe.bias(raw, Path(folder.name, "out"), trim="[1:64,:]", report=False)
+    >>> made.is_good, [each.name for each in made.combined], made.combined[0].read().shape
+    (True, ['combined_bias.fits'], (64, 64))
+    >>> folder.cleanup()
     """
 
     plan: NightPlan
@@ -253,6 +267,19 @@ class Forecast:
         What is done to each frame, with what, and why.
     statuses : NightStatuses
         What of it is there already.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import zeroframe
+    >>> from zeroframe.simulate import any_camera, simulate_biases
+    >>> with TemporaryDirectory() as folder:
+    ...     raw = Path(folder, "raw")
+    ...     paths = simulate_biases(any_camera("palomar-lfc").resized((64, 64)), raw, frames=3)
+    ...     forecast = zeroframe.plan(raw, Path(folder, "out"), "bias", trim="[1:64,:]")
+    >>> len(forecast.to_make), len(forecast.to_keep)
+    (4, 0)
     """
 
     plan: NightPlan
