@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
 import signal
@@ -35,13 +34,6 @@ os.unsetenv("COLUMNS")
 
 # typer builds the parser of all commands each time that one is called, which takes longer than many of the tests
 typer.main.get_command = cache(typer.main.get_command)
-
-
-def pytest_collection_finish() -> None:
-    """Leave eight thousand tests out of what the collector of garbage goes through again and again."""
-    gc.collect()
-    gc.freeze()
-
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SEEDS = REAL_DATA.parent / "seeds"
