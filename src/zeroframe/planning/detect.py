@@ -122,12 +122,14 @@ def _by_pixels(found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: 
 
 def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe) -> list[RawFrame]:
     """Return frames with the amplifiers that the pixels of an unknown camera show, where headers say nothing."""
-    from zeroframe.inspection.amplifiers import found_in_pixels
-
     groups: dict[object, list[RawFrame]] = {}
     for item in _of_unknown_cameras(found):
         if takes_part(item, recipe):
             groups.setdefault((item.form[:3], item.facts.instrument if item.facts else None), []).append(item)
+    if not groups:
+        return list(found)
+    from zeroframe.inspection.amplifiers import found_in_pixels
+
     seen: dict[int, RawFrame] = {}
     for members in groups.values():
         detector = found_in_pixels(members)
