@@ -16,7 +16,20 @@ import numba
 import numpy as np
 
 import zeroframe.kernels
-from zeroframe.kernels import blocks, calibrate, columns, masks, mending, moments, pooled, ranks, rice, strips, trails
+from zeroframe.kernels import (
+    blocks,
+    calibrate,
+    columns,
+    exposures,
+    masks,
+    mending,
+    moments,
+    pooled,
+    ranks,
+    rice,
+    strips,
+    trails,
+)
 from zeroframe.kernels import extremes as extremes_kernels
 from zeroframe.kernels import lacosmic as laplacian
 from zeroframe.kernels import point_images as points
@@ -186,6 +199,11 @@ def rays_of(dtype):
         ratios = np.zeros(30)
         limits = np.zeros(150, np.float32)
         yield points.point_ratios(sky, sigma, shift, mask, levels, 1.0, limits, ratios), ratios
+        other, places = exposures.OtherFrame(sky[::-1].copy(), levels, 2.3, -4.6, 1.1), np.zeros((40, 2), np.int64)
+        yield exposures.brighter_places(sky, sigma, shift, levels, other, 2.0, limits, places), places
+        light = np.zeros((40, 4))
+        exposures.light_at(other, places, light)
+        yield light
 
 
 def full_pixels_of(dtype):

@@ -81,6 +81,14 @@ class ZeroframeError(Exception):
 
     A notebook, and IPython, show its sentence and the line that led to it, without the way through our code: what is to
     be done stands in the sentence.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise FrameError("b3.fits", "is cut off", "copy it again")
+    ... except ZeroframeError as error:
+    ...     print(error)
+    b3.fits: is cut off; copy it again
     """
 
     def _render_traceback_(self) -> list[str]:

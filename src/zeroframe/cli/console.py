@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
@@ -44,6 +45,7 @@ __all__ = [
     "megabytes",
     "noise_rows",
     "plural",
+    "said_quietly",
     "say",
     "size_text",
     "would_stop",
@@ -125,6 +127,20 @@ _SUSPECT = "ZF202"
 _MOST_FINDINGS, _MOST_ALIKE = 3, 3
 
 
+#: Whether nothing is shown but what is wrong, for the time of a command.
+_QUIETLY = ContextVar("quietly", default=False)
+
+
+@contextmanager
+def said_quietly(quiet: bool) -> Iterator[None]:  # noqa: FBT001 -- reads as a sentence
+    """Have screens show nothing but what is wrong, for the time of a block."""
+    before = _QUIETLY.set(quiet)
+    try:
+        yield
+    finally:
+        _QUIETLY.reset(before)
+
+
 class Remarks:
     """Warnings as remarks to the person: what holds for many files is said of the first one, and counted."""
 
@@ -169,12 +185,13 @@ class Screen:
 
     def __init__(self, out: TextIO | None = None) -> None:
         stream = sys.stdout if out is None else out
-        self._out = Console(file=out, highlight=False)
+        self._quiet = _QUIETLY.get()
+        self._out = Console(file=out, highlight=False, quiet=self._quiet)
         self.width: int | None = self._out.width
         if not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit():
-            self._out = Console(file=out, width=_WIDTH_OF_A_FILE, highlight=False)
+            self._out = Console(file=out, width=_WIDTH_OF_A_FILE, highlight=False, quiet=self._quiet)
             self.width = None
-        self._err = Console(stderr=True)
+        self._err = Console(stderr=True, quiet=self._quiet)
 
     def left_out(self, problems: Iterable[Exception]) -> None:
         """Name what was not looked at, one line each."""
@@ -243,7 +260,9 @@ class Screen:
         found = seen.found
         whose = f"detector {found.name}" if found.name else "one detector"
         number = len(found.detector.amplifiers)
-        self.line(f"{whose}: {number} amplifiers, by the header ({found.convention})", "amplifiers", "bold cyan")
+        told = found.convention.startswith(("camera ", "pixels: "))
+        by = f"by the {found.convention}" if told else f"by the header ({found.convention})"
+        self.line(f"{whose}: {number} amplifiers, {by}", "amplifiers", "bold cyan")
         columns = [
             *(Column(name) for name in ("name", "data")),
             Column("overscan", goes=1),
@@ -330,6 +349,11 @@ class Screen:
         """Say what was found, the worst first and what is alike together, and close with the verdict."""
         from zeroframe.review import find_check
 
+        if self._quiet:
+            for each in review.findings:
+                if each.severity != "note":
+                    say(f"{each.code} {each.severity}: {each.sentence}")
+            return
         said = [each for each in review.findings if each.code not in _SAID_BEFORE]
         alike: dict[tuple[str, str], list[Finding]] = {}
         for each in said:

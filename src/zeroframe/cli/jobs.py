@@ -90,7 +90,7 @@ class PlanOptions(TypedDict, total=False):
     overwrite : bool
         Whether files that are there already may be replaced.
     check : bool
-        Read raw frames again even if their times are the same.
+        Read raw frames and results again even if their times are the same.
     ignore_checksums : bool
         Use frames whose data do not have the sum of their header.
     mem_limit : str or int
@@ -246,6 +246,18 @@ def dark(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Un
 
     Parameters, what is returned and what is raised are those of `bias`; options that say how frames are combined are
     about the darks.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_night
+    >>> folder = TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> paths = simulate_night(any_camera("palomar-lfc").resized((64, 64)), raw)
+    >>> [each.name for each in dark(raw, out, report=False).combined if each.kind == "dark"]
+    ['combined_dark_7s.fits', 'combined_dark_70s.fits', 'combined_dark_300s.fits']
+    >>> folder.cleanup()
     """
     return _carried_out("dark", raw, out, options)
 
@@ -256,6 +268,18 @@ def flat(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Un
 
     Parameters, what is returned and what is raised are those of `bias`; options that say how frames are combined are
     about the flats.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_night
+    >>> folder = TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> paths = simulate_night(any_camera("palomar-lfc").resized((64, 64)), raw)
+    >>> [each.name for each in flat(raw, out, report=False).combined if each.kind == "flat"]
+    ['combined_flat_ip.fits', 'combined_flat_gp.fits']
+    >>> folder.cleanup()
     """
     return _carried_out("flat", raw, out, options)
 
@@ -270,9 +294,16 @@ def night(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: U
 
     Examples
     --------
-    >>> made = night("raw", "calibrated", recipe="night.toml")  # doctest: +SKIP
-    >>> [frame.name for frame in made.frames if frame.kind == "science"]  # doctest: +SKIP
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_night
+    >>> folder = TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> paths = simulate_night(any_camera("palomar-lfc").resized((64, 64)), raw)
+    >>> made = night(raw, out, report=False)
+    >>> [frame.name for frame in made.frames if frame.kind == "science"]
     ['ccd.037.0.fits', 'ccd.043.0.fits']
+    >>> folder.cleanup()
     """
     return _carried_out("night", raw, out, options)
 
@@ -304,6 +335,19 @@ def plan(
     ------
     ZeroframeError
         As the job itself would, but for what is in the place of a result: that stands in ``to_replace``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_night
+    >>> folder = TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> paths = simulate_night(any_camera("palomar-lfc").resized((64, 64)), raw)
+    >>> forecast = plan(raw, out)
+    >>> len(forecast.to_make), forecast.to_make[0].name, out.exists()
+    (33, 'ccd.001.0.fits', False)
+    >>> folder.cleanup()
     """
     from zeroframe.run.status import examine_night
 

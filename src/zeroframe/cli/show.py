@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zeroframe.cli.options import INTERRUPTED, OK, WRITE, Ext, Json, Overwrite, bytes_of, expanded, local_path
+from zeroframe.cli.options import (
+    INTERRUPTED,
+    OK,
+    WRITE,
+    Ext,
+    Json,
+    Open,
+    Overwrite,
+    Port,
+    bytes_of,
+    expanded,
+    local_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,22 +28,8 @@ if TYPE_CHECKING:
     from zeroframe.cli.console import Screen
     from zeroframe.viewer.planes import Picture
 
-__all__ = ["Open", "Port", "show"]
+__all__ = ["show"]
 
-Open = Annotated[
-    bool | None,
-    typer.Option(
-        "--open/--no-open",
-        help="Open the page in the browser; by default where a person is at the terminal.",
-        rich_help_panel=WRITE,
-    ),
-]
-Port = Annotated[
-    int,
-    typer.Option(
-        "--port", metavar="N", min=0, max=65535, help="Of --serve; 0: any that is free.", rich_help_panel=WRITE
-    ),
-]
 _PAGE = "show.html"
 
 

@@ -153,11 +153,11 @@ def _region_words(region: Region) -> Iterator[str]:
         yield f"{whose}{', '.join(known)}"
 
 
-CosmicRays = Literal["none", "lacosmic", "median"]
+CosmicRays = Literal["none", "lacosmic", "exposures", "median"]
 
 
 #: How cosmic rays are found in science frames.
-COSMIC_RAYS: tuple[CosmicRays, ...] = ("none", "lacosmic", "median")
+COSMIC_RAYS: tuple[CosmicRays, ...] = ("none", "lacosmic", "exposures", "median")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class Steps:
         What lies so many pixels around saturated ones and their trails is masked, too.
     to_electrons : bool
         Whether the result is multiplied by the gain.
-    cosmic_rays : {'none', 'lacosmic', 'median'}
+    cosmic_rays : {'none', 'lacosmic', 'exposures', 'median'}
         How cosmic rays are found and masked, last of all.
     colours : ColourPattern or None
         Of the calibrated frame: what looks at neighbours does so within a colour. None of a sensor without filters.

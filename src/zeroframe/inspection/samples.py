@@ -12,6 +12,7 @@ from zeroframe.errors import FrameError, MemoryLimitError
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.statistics import quantisation_step
 from zeroframe.headers.kinds import Kind
+from zeroframe.inspection.gain import BAND_HEIGHT, band_starts
 from zeroframe.inspection.profiles import SIDES, Side, clipped_block_means, column_medians, side_view
 from zeroframe.workers import map_threads, worker_count
 
@@ -36,7 +37,7 @@ __all__ = [
 #: Kinds of frames that see light. Arcs do, too, but the lines of their spectra have edges of their own.
 LIT = (Kind.FLAT, Kind.SCIENCE)
 _WIDEST_ZONE = 256
-_BANDS, _BAND_HEIGHT = 8, 32
+_BANDS = 8
 _BINS, _LINES_PER_BIN = 48, 6
 _CELLS = 16
 #: So many pixels of a line enter its level at most.
@@ -94,10 +95,7 @@ class SampleSize:
 
     def band_starts(self) -> tuple[int, ...]:
         """Return the first row of each band, spread over the frame."""
-        ny = self.shape_yx[0]
-        height = min(_BAND_HEIGHT, ny)
-        count = max(min(self.bands, ny // height), 1)
-        return tuple(int(start) for start in np.linspace(0, ny - height, count))
+        return band_starts(self.shape_yx[0], self.bands)
 
     @property
     def zone_pixels(self) -> dict[Side, int]:
@@ -107,7 +105,7 @@ class SampleSize:
     @property
     def band_pixels(self) -> int:
         """Pixels of all bands together."""
-        return len(self.band_starts()) * min(_BAND_HEIGHT, self.shape_yx[0]) * self.shape_yx[1]
+        return len(self.band_starts()) * min(BAND_HEIGHT, self.shape_yx[0]) * self.shape_yx[1]
 
     @property
     def is_full(self) -> bool:
@@ -227,7 +225,7 @@ def sample_frame(source: Source, size: SampleSize) -> FrameSample:
         medians[side] = column_medians(zone)
         zones[side] = size.thinned(side, zone)
     starts = size.band_starts()
-    height = min(_BAND_HEIGHT, size.shape_yx[0])
+    height = min(BAND_HEIGHT, size.shape_yx[0])
     bands = np.stack([pixels.part(rows=slice(start, start + height)) for start in starts])
     along = {axis: _levels_along(pixels, size.shape_yx, axis) for axis in (1, 0)} if source.kind is Kind.BIAS else {}
     return FrameSample(source, size, zones, medians, bands, starts, quantisation_step(bands), along)

@@ -197,6 +197,15 @@ def match_from_data(said: Mapping[str, Any]) -> Match:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherRaw:
+    """Another raw exposure of a field: its name, its file, and how its image is stored."""
+
+    name: str
+    source: Path
+    layout: ImageLayout
+
+
+@dataclass(frozen=True, slots=True)
 class NightFrame:
     """One raw frame, stored as ``layout`` says, that becomes one calibrated frame.
 
@@ -226,6 +235,8 @@ class NightFrame:
         Of what is written.
     header_crc32 : int or None
         Of the header by which the night was planned; None where nobody compares it with that of the frame.
+    others : tuple of OtherRaw
+        Raw exposures of its field by which its cosmic rays are judged.
     """
 
     name: str
@@ -241,6 +252,7 @@ class NightFrame:
     saturation: StatedSaturation = NOTHING_STATED
     compress: Compression = "none"
     header_crc32: int | None = None
+    others: tuple[OtherRaw, ...] = ()
 
     @property
     def shape_yx(self) -> tuple[int, int]:

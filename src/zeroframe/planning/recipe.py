@@ -270,8 +270,9 @@ class StepsRecipe:
     cosmic_rays: CosmicRays = field(
         default="lacosmic",
         metadata=key.choice(
-            "how cosmic rays in science frames are found and masked: 'lacosmic' by their sharp edges, 'median' as what "
-            "stands far above its surroundings",
+            "how cosmic rays in science frames are found and masked: 'lacosmic' by their sharp edges, 'exposures' so, "
+            "and judged by the two exposures of the same field that are next in time, 'median' as what stands far "
+            "above its surroundings",
             COSMIC_RAYS,
         ),
     )
@@ -460,7 +461,7 @@ def combine_table(kind: str) -> type[CombineRecipe]:
 
 
 def load_recipe(path: str | Path) -> NightRecipe:
-    """Read a ``night.toml``.
+    r"""Read a ``night.toml``.
 
     Parameters
     ----------
@@ -475,6 +476,15 @@ def load_recipe(path: str | Path) -> NightRecipe:
     ------
     UsageError
         When it cannot be read, is no TOML, or holds a key or a value that is not known; the file and the key are named.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "night.toml")
+    ...     _ = path.write_text("[dark]\nlargest_scale = 1")
+    ...     load_recipe(path).dark.largest_scale
+    1.0
     """
     try:
         content = read_small_file(Path(path), SETTINGS_BYTES)
