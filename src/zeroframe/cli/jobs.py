@@ -90,7 +90,7 @@ class PlanOptions(TypedDict, total=False):
     overwrite : bool
         Whether files that are there already may be replaced.
     check : bool
-        Read raw frames again even if their times are the same.
+        Read raw frames and results again even if their times are the same.
     ignore_checksums : bool
         Use frames whose data do not have the sum of their header.
     mem_limit : str or int

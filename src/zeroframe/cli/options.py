@@ -347,7 +347,9 @@ Report = Annotated[
 ]
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Read raw frames again even if their times are the same.", rich_help_panel=WRITE),
+    typer.Option(
+        "--check", help="Read raw frames and results again even where times are the same.", rich_help_panel=WRITE
+    ),
 ]
 
 

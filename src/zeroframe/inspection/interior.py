@@ -76,12 +76,15 @@ class AxisLayout:
         What the pixels leave open, each a sentence.
     by_turns : str
         What shows that two amplifiers read its columns by turns; empty where none do.
+    unsure : tuple of int
+        Columns, counted from 0, before which another amplifier begins, or before one next to them.
     """
 
     parts: tuple[Part, ...]
     reasons: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     by_turns: str = ""
+    unsure: tuple[int, ...] = ()
 
 
 def axis_layout(profiles: AxisProfiles) -> AxisLayout:
@@ -139,7 +142,8 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
     for number, image in enumerate(images):
         own = [_usable(piece, light, error, unsure) for piece, owner in owned if owner == number]
         parts.append(Part(image, tuple(sorted(own, key=lambda piece: piece.start - piece.stop))))
-    return AxisLayout(tuple(parts), tuple(reasons), tuple(doubts))
+    columns = tuple(seam.column for seam in seams if not seam.sure_column)
+    return AxisLayout(tuple(parts), tuple(reasons), tuple(doubts), unsure=columns)
 
 
 def _doubt(seam: Seam) -> str:

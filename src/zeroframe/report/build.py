@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from zeroframe.planning.grouping import frames_words
@@ -74,6 +75,7 @@ def night_report_data(
         decisions=plan.choices,
         provenance=_provenance(result, command, facts),
         inputs=tuple(input_file(each.outcome, {}, each.frame.name) for each in result.frames),
+        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
 
 

@@ -27,6 +27,7 @@ from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.kinds import calibration_kind, kind_row
 from zeroframe.inspection.gain import gain_from_pairs, gain_rows, like_pairs
 from zeroframe.planning.targets import CombineJob
+from zeroframe.run.checks import read_back
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.frame import FIGURES
@@ -502,7 +503,8 @@ def combine_group(
     elif not targets:
         combined = replace(combined, reason=f"all of its {len(there)} frames were left out{_why(left_out)}")
     stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
-    return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp), told
+    dtype = read_back(group.target, combined.shape_yx).dtype if combined.state == "done" else ""
+    return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp, dtype), told
 
 
 def compare_group(

@@ -16,7 +16,7 @@ from zeroframe.fits.failures import attempt
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
-from zeroframe.run.checks import check_files
+from zeroframe.run.checks import Whole, check_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
@@ -32,14 +32,16 @@ from zeroframe.run.kept import (
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
 from zeroframe.run.mosaic_products import mosaic_products
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
+from zeroframe.run.result_files import as_stamped
 from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
 from zeroframe.run.session import NightSession, begin_night
 from zeroframe.run.threads import ThreadBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.run.combine_files import Progress
@@ -218,7 +220,7 @@ class _Run:
         masks = tuple(self._masks[job.name] for job in plan.masks)
         shapes = {each.frame.target: each.outcome.shape_yx for each in frames if each.outcome.is_there}
         shapes |= {each.group.target: each.combined.shape_yx for each in groups if each.combined.is_there}
-        check = check_files(shapes)
+        check = check_files(shapes, _vouched(frames, groups))
         seconds = {**self._seconds, "read_back": time.perf_counter() - started}
         refused = tuple(str(each.problem) for each in plan.refused)
         uncombined = tuple(self._uncombined[group.name] for group in plan.uncombined)
@@ -306,6 +308,18 @@ class _Run:
         else:
             self._masks[job.name], self._keys[job.name] = made, key
         log_outcome(job.target, self._masks[job.name].state, self._masks[job.name].reason)
+
+
+def _vouched(frames: Sequence[NightOutcome], groups: Sequence[GroupOutcome]) -> dict[Path, Whole]:
+    """Return the results that whoever wrote them has read back, and that have their stamps still."""
+    made = [(each.frame.target, each.outcome.shape_yx, each.outcome.bytes_out, each.outcome) for each in frames]
+    stamps = {target: outcome.stamp for target, _, _, outcome in made if outcome.is_there and outcome.dtype}
+    whole = {target: Whole(shape, outcome.dtype, size) for target, shape, size, outcome in made}
+    for one in groups:
+        if one.combined.is_there and one.dtype:
+            stamps[one.group.target] = one.stamp
+            whole[one.group.target] = Whole(one.combined.shape_yx, one.dtype, one.combined.bytes_out)
+    return {target: whole[target] for target in as_stamped(stamps)}
 
 
 def _import_what_threads_need(plan: NightPlan) -> None:

@@ -31,6 +31,7 @@ from zeroframe.frames.seams import SeamStep, largest_step
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
+from zeroframe.run.checks import read_back
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import noise_bands
@@ -190,6 +191,7 @@ class FrameMaker:
         outcome = FrameOutcome(
             frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *unseen, *more, *remarks]), frame.target,
             bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
+            dtype=read_back(frame.target, frame.shape_yx).dtype,
         )  # fmt: skip
         return _told(outcome, quality, frame.shape_yx, header)
 

@@ -13,23 +13,25 @@ from zeroframe.fits.events import log_outcome
 from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.quality import FrameQuality
 from zeroframe.review import Finding
-from zeroframe.run.checks import check_files
+from zeroframe.run.checks import Whole, check_files
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.figures import FRAME_CARDS
 from zeroframe.run.keys import as_data
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
-from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.run.result_files import RIGHT_COMBINED, as_stamped
 from zeroframe.run.session import recorded_night
 from zeroframe.run.status import result_name
 from zeroframe.stacks.noise import StackNoise
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
+    from pathlib import Path
 
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.planning.plan import Group, MaskJob, NightFrame
     from zeroframe.run.record import OutputMark
     from zeroframe.run.session import NightSession
+    from zeroframe.run.status import NightStatuses
 
 __all__ = [
     "NOTHING_SPARED",
@@ -166,7 +168,7 @@ def _kept_masks(session: NightSession) -> Iterator[MaskOutcome]:
 
 
 def result_of_kept(session: NightSession) -> NightResult:
-    """Say that all results are there already; only their headers are read.
+    """Say that all results are there already.
 
     Parameters
     ----------
@@ -190,9 +192,19 @@ def result_of_kept(session: NightSession) -> NightResult:
         plan.incomplete,
         tuple(groups),
         tuple(masks),
-        check_files(shapes),
+        check_files(shapes, _vouched(session.statuses, shapes)),
         uncombined=uncombined,
     )
+
+
+def _vouched(statuses: NightStatuses, shapes: Mapping[Path, tuple[int, int]]) -> dict[Path, Whole]:
+    """Return the results that have their stamps still: they are what the run found that read them back."""
+    dtypes = statuses.record.this_run.get("dtypes", [])
+    if len(dtypes) != 1:
+        return {}
+    marks = {each.target: each.mark for each in statuses.all if each.mark is not None and each.target in shapes}
+    unchanged = as_stamped({target: mark.stamp for target, mark in marks.items()})
+    return {target: Whole(shapes[target], dtypes[0], marks[target].byte_count) for target in unchanged}
 
 
 def _of(figures: Mapping[str, float], name: str) -> tuple[float, str]:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import Group, NightPlan
     from zeroframe.run.lock import HeldLock
     from zeroframe.run.outcomes import NightResult
-    from zeroframe.run.result_files import ReadSums
     from zeroframe.run.status import NightStatuses
 
 __all__ = ["NightSession", "begin_night", "recorded_night"]
@@ -210,6 +209,7 @@ def _run_said(result: NightResult) -> dict[str, Any]:
         "findings": [as_data(each) for each in result.review.findings],
         "figures": {each.name: dict(each.figures) for each in result.review.night.subjects if each.figures},
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
+        "dtypes": list(result.check.dtypes),
         "frames": frames,
         "combined": combined,
         "masks": masks,
@@ -306,7 +306,6 @@ def begin_night(
     check: bool = False,
     check_sums: bool = True,
     executor: Executor | None = None,
-    sums: ReadSums | None = None,
 ) -> Iterator[NightSession]:
     """Begin a run: nobody else may write into its folder until the block ends.
 
@@ -321,13 +320,11 @@ def begin_night(
     workers : int, optional
         How many threads; by default as many as there are cores.
     check : bool
-        Hash raw frames whose results are there, whatever their times say.
+        Hash raw frames whose results are there, and read these through, whatever their stamps say.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives will be refused.
     executor : concurrent.futures.Executor, optional
         Where results are looked at and made.
-    sums : ReadSums, optional
-        Of results that this process has read through already; by default all are.
 
     Yields
     ------
@@ -367,9 +364,7 @@ def begin_night(
             remove_stale_parts(folder)
         watch = Watch()
         watch.look(result_targets(plan))
-        statuses = examine_night(
-            plan, check=check, check_sums=check_sums, workers=workers, executor=executor, sums=sums
-        )
+        statuses = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
         refuse_strange(statuses)
         require_own_record(plan.out / RECORD_NAME, among_ours=any(each.verdict == "keep" for each in statuses.all))
         if not plan.overwrite:

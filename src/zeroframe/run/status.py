@@ -20,7 +20,6 @@ from zeroframe.run.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.run.result_files import (
     RIGHT,
     RIGHT_COMBINED,
-    ReadSums,
     ResultStatus,
     as_listed,
     differing_versions,
@@ -109,26 +108,23 @@ def examine_night(
     check_sums: bool = True,
     workers: int | None = None,
     executor: Executor | None = None,
-    sums: ReadSums | None = None,
 ) -> NightStatuses:
     """Look at what is in the folder of results.
 
-    Results on a disk are always read through; those of a store are believed where their stamps are what they were.
+    Results are believed where their stamps are what they were when they were made; all others are read through.
 
     Parameters
     ----------
     plan : NightPlan
         What is going to be done.
     check : bool
-        Hash raw frames whatever their times say, and read results through that are in a store.
+        Hash raw frames, and read results through, whatever their stamps say.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives will be refused.
     workers : int, optional
         How many threads.
     executor : concurrent.futures.Executor, optional
         Where files are read, instead of on threads here; those of the plan have absolute names.
-    sums : ReadSums, optional
-        Of results that this process has read through already.
 
     Returns
     -------
@@ -146,7 +142,7 @@ def examine_night(
         )
         return NightStatuses(frames, groups, masks, record)
     listed |= listed_in_stores({frame.source.parent for frame in plan.frames})
-    looked = _Look(plan, record, listed, check=check, check_sums=check_sums, read=_reader(workers, executor), sums=sums)
+    looked = _Look(plan, record, listed, check=check, check_sums=check_sums, read=_reader(workers, executor))
     looked.look()
     statuses = NightStatuses(looked.frames, looked.groups, looked.masks, record, looked.sources)
     return _with_strangers(plan, statuses) if statuses.refused else statuses
@@ -232,12 +228,11 @@ class _Result:
     known: OutputMark | None
     check: bool
     stamp: str | None
-    sums: ReadSums | None = None
 
 
 def _result_mark(result: _Result) -> OutputMark | str:
     about = result.target, result.key, result.known
-    mark = attempt(result.target, matching_mark, *about, check=result.check, stamp=result.stamp, sums=result.sums)
+    mark = attempt(result.target, matching_mark, *about, check=result.check, stamp=result.stamp)
     return f"it {mark.reason}" if isinstance(mark, FrameError) else mark
 
 
@@ -253,13 +248,12 @@ class _Look:
         check: bool,
         check_sums: bool,
         read: _Read,
-        sums: ReadSums | None,
     ) -> None:
         self.frames: dict[str, ResultStatus] = {}
         self.groups: dict[str, ResultStatus] = {}
         self.masks: dict[str, ResultStatus] = {}
         self._plan, self._record, self._listed, self._check, self._read = plan, record, listed, check, read
-        self._keys, self._sums = stored_keys(plan), sums
+        self._keys = stored_keys(plan)
         self._frame_keys: dict[str, str] = {}
         self._remarks = record.remarks
         self._failed_groups = record.failed_groups
@@ -303,7 +297,7 @@ class _Look:
 
     def _result(self, target: Path, key: str) -> _Result:
         stamp = as_listed(self._listed, target)[1]
-        return _Result(target, key, self._known(target), self._check, stamp, self._sums)
+        return _Result(target, key, self._known(target), self._check, stamp)
 
     def _known(self, target: Path) -> OutputMark | None:
         name = result_name(self._plan, target)

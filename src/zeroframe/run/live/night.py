@@ -1,8 +1,7 @@
 """A night that is planned again and carried out again as its frames arrive, by the engine of every other night.
 
-What is there already and right is neither made nor read again: its figures are those of run.json, and its sums are
-remembered while the file stays what it was. So a frame costs what it takes to make it, and a better calibration what
-depends on it.
+What is there already and right, by its stamp, is neither made nor read again: its figures are those of run.json. So a
+frame costs what it takes to make it, and a better calibration what depends on it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from zeroframe.run.kept import spared_results
 from zeroframe.run.live.arrivals import Arrivals, wakes
 from zeroframe.run.live.board import Board, FrameRow
 from zeroframe.run.live.first_look import FirstLooks, Seen
-from zeroframe.run.result_files import ReadSums
 from zeroframe.run.session import begin_night
 
 if TYPE_CHECKING:
@@ -97,7 +95,6 @@ class LiveNight:
         self._lock, self._stop = Lock(), Event()
         self._first_s, self._last_s = math.inf, math.inf
         self._failure: BaseException | None = None
-        self._sums = ReadSums()
 
     def watch(self) -> None:
         """Watch until somebody interrupts it, or calls `end`.
@@ -233,9 +230,7 @@ class LiveNight:
                 workers=workers,
             )
             self._looks.evidence = plan.evidence
-            with begin_night(
-                plan, mem_limit_bytes=limit, workers=workers, check_sums=settings.check_sums, sums=self._sums
-            ) as session:
+            with begin_night(plan, mem_limit_bytes=limit, workers=workers, check_sums=settings.check_sums) as session:
                 spared = spared_results(session)
                 result = run_session(session, progress=self._progress, check_sums=settings.check_sums, spared=spared)
         except NoFramesError as error:
