@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 DEMO := demo
+EMPTY := .venv-empty
 SITE := docs/_build/html
 
-.PHONY: help demo test test-njit test-oldest check docs format coverage fuzz changelog bench bench-quick clean
+.PHONY: help demo test test-njit test-oldest check docs dist notebooks format coverage fuzz changelog release-notes bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
@@ -15,6 +16,9 @@ help:
 	@echo "make test-oldest  the same with the oldest versions of what zeroframe needs that pyproject.toml allows"
 	@echo "make check     set up, then check format, lint and types"
 	@echo "make docs      build the documentation site into $(SITE); a warning or a dead link fails"
+	@echo "make dist      wheel and sdist, checked, and installed into an empty environment"
+	@echo "make release-notes  what the news fragments say, as the notes of the next release"
+	@echo "make notebooks run the notebooks of docs/gallery anew, and store what they show"
 	@echo "make coverage  the tests, then those of the kernels uncompiled, so that their lines count too"
 	@echo "make fuzz      the property tests with new examples, ten times as many"
 	@echo "make changelog gather newsfragments/ into CHANGELOG.md, for a release"
@@ -71,6 +75,26 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/_ext/check_links.py $(SITE)
 	@echo "The site is in $(SITE)/index.html"
 
+# an environment of its own for what builds, and an empty one for what was built: nothing of ours is imported from here
+dist: $(BIN)/python
+	rm -rf dist $(EMPTY)
+	$(PYTHON) -m venv $(EMPTY)
+	$(EMPTY)/bin/python -m pip install --quiet --disable-pip-version-check "build>=1.2" "twine>=6"
+	$(EMPTY)/bin/python -m build --outdir dist .
+	$(EMPTY)/bin/python -m twine check --strict dist/*
+	rm -rf $(EMPTY)
+	$(PYTHON) -m venv $(EMPTY)
+	$(EMPTY)/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd dist && ../$(EMPTY)/bin/python -m zeroframe doctor
+	rm -rf $(EMPTY)
+
+release-notes: $(VENV)/.installed-test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/towncrier build --draft
+
+notebooks: $(VENV)/.installed-docs
+	$(BIN)/python docs/_ext/run_notebooks.py
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -107,6 +131,6 @@ bench-quick: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist docs/_build
+	rm -rf $(VENV) $(OLDEST) $(EMPTY) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist docs/_build
 	find docs -name made -type d -prune -exec rm -rf {} +
 	rm -rf docs/_static/gallery

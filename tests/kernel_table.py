@@ -16,7 +16,20 @@ import numba
 import numpy as np
 
 import zeroframe.kernels
-from zeroframe.kernels import blocks, calibrate, columns, masks, mending, moments, pooled, ranks, rice, strips, trails
+from zeroframe.kernels import (
+    blocks,
+    calibrate,
+    columns,
+    exposures,
+    masks,
+    mending,
+    moments,
+    pooled,
+    ranks,
+    rice,
+    strips,
+    trails,
+)
 from zeroframe.kernels import extremes as extremes_kernels
 from zeroframe.kernels import lacosmic as laplacian
 from zeroframe.kernels import point_images as points
@@ -85,6 +98,8 @@ def words_of_files():
         words = np.random.default_rng(size).integers(0, 1 << 32, size, np.uint32)
         out = np.zeros_like(words)
         yield frame.swap_bytes32(words, out), out.copy()
+        yield (frame.sum_swapped32(words),)
+        yield (moments.count_not_finite32(words),)
         yield frame.read_floats32(words, out), out.copy()
         yield frame.swap_bytes32(out, out), out
     longs = np.random.default_rng(3).integers(0, 1 << 63, 999, np.uint64)
@@ -184,6 +199,11 @@ def rays_of(dtype):
         ratios = np.zeros(30)
         limits = np.zeros(150, np.float32)
         yield points.point_ratios(sky, sigma, shift, mask, levels, 1.0, limits, ratios), ratios
+        other, places = exposures.OtherFrame(sky[::-1].copy(), levels, 2.3, -4.6, 1.1), np.zeros((40, 2), np.int64)
+        yield exposures.brighter_places(sky, sigma, shift, levels, other, 2.0, limits, places), places
+        light = np.zeros((40, 4))
+        exposures.light_at(other, places, light)
+        yield light
 
 
 def full_pixels_of(dtype):

@@ -130,4 +130,6 @@ def expected_light(light, read_variance, per_gain):
             out = max(abs(light[y, x] - sky) - 2.0 * per_gain, 0.0)
             if even and out**2 <= 3.5**2 * variance:
                 expected[y, x] = sky
+            elif per_gain:  # one electron more than were counted, as far as read noise does not hide it
+                expected[y, x] += per_gain / (1.0 + read_variance / per_gain**2)
     return expected

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Counted", "Field", "counted", "donuts", "spectra", "stars"]
+__all__ = ["ONE", "Counted", "Field", "Pointing", "counted", "donuts", "spectra", "stars"]
 
 READ_NOISE = 6.0
 
@@ -21,6 +21,23 @@ class Field:
     charge: np.ndarray
     stars: np.ndarray
     radius: float
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """An exposure of a field: which one, so that noise and hits differ; by how much it is moved, blurred, dimmed."""
+
+    number: int | None = None
+    moved_yx: tuple[float, float] = (0.0, 0.0)
+    blurred: float = 1.0
+    dimmed: float = 1.0
+
+    def draws(self, random: np.random.Generator, seed: int) -> np.random.Generator:
+        """Return what its noise and its hits are drawn from."""
+        return random if self.number is None else np.random.default_rng((seed, self.number))
+
+
+ONE = Pointing()
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,8 @@ def _add_point(light, y, x, flux, fwhm, wings=0.15):
     reach = int(5 * fwhm) + 4
     v0, v1 = max(int(y) - reach, 0), min(int(y) + reach + 1, light.shape[0])
     u0, u1 = max(int(x) - reach, 0), min(int(x) + reach + 1, light.shape[1])
+    if v0 >= v1 or u0 >= u1:  # moved out of the frame
+        return
     for share, width in ((1.0 - wings, fwhm / 2.3548), (wings, fwhm / 1.1774)):
         rows, columns = (_steps(np.arange(a, b + 1), c, width) for a, b, c in ((v0, v1, y), (u0, u1, x)))
         light[v0:v1, u0:u1] += share * flux * np.outer(rows, columns)
@@ -86,17 +105,19 @@ def _fluxes(random, count, fwhm, sky):
     return peaks * 1.2 * fwhm**2
 
 
-def stars(fwhm, seed, *, sky=300.0, shape_yx=(600, 700), count=150, rays=150) -> Field:
+def stars(fwhm, seed, *, sky=300.0, shape_yx=(600, 700), count=150, rays=150, by=ONE) -> Field:
     """Return a field of stars."""
     random = np.random.default_rng(seed)
     light = np.full(shape_yx, sky)
     places = random.uniform(10, np.array(shape_yx) - 10.0, (count, 2))
-    for (y, x), flux in zip(places, _fluxes(random, count, fwhm, sky), strict=True):
-        _add_point(light, y, x, flux, fwhm)
-    return _exposed(light, random, rays, places, max(1.5, fwhm))
+    fluxes = _fluxes(random, count, fwhm, sky)
+    places = places + by.moved_yx
+    for (y, x), flux in zip(places, fluxes, strict=True):
+        _add_point(light, y, x, flux, fwhm * by.blurred)
+    return _exposed(light * by.dimmed, by.draws(random, seed), rays, places, max(1.5, fwhm))
 
 
-def donuts(outer, seed, *, sky=300.0, shape_yx=(600, 700), count=40, rays=150, seeing=2.5) -> Field:
+def donuts(outer, seed, *, sky=300.0, shape_yx=(600, 700), count=40, rays=150, seeing=2.5, by=ONE) -> Field:
     """Return a field of stars far out of focus: rings, blurred by the air."""
     from scipy.ndimage import gaussian_filter
 
@@ -104,18 +125,21 @@ def donuts(outer, seed, *, sky=300.0, shape_yx=(600, 700), count=40, rays=150, s
     light = np.zeros(shape_yx)
     places = random.uniform(outer + 4, np.array(shape_yx) - outer - 4, (count, 2))
     v, u = np.mgrid[: shape_yx[0], : shape_yx[1]]
+    places = places + by.moved_yx
     for y, x in places:
         away = np.hypot(v - y, u - x)
         ring = np.clip(outer - away + 0.5, 0, 1) * np.clip(away - 0.4 * outer + 0.5, 0, 1)
         light += 10 ** random.uniform(2.5, 4.8) * ring * (1.0 + 0.2 * np.cos(np.arctan2(v - y, u - x) - 1.0))
-    return _exposed(gaussian_filter(light, seeing / 2.3548) + sky, random, rays, places, outer)
+    light = (gaussian_filter(light, seeing * by.blurred / 2.3548) + sky) * by.dimmed
+    return _exposed(light, by.draws(random, seed), rays, places, outer)
 
 
-def spectra(fwhm, seed, *, sky=40.0, shape_yx=(500, 900), rays=150) -> Field:
+def spectra(fwhm, seed, *, sky=40.0, shape_yx=(500, 900), rays=150, by=ONE) -> Field:
     """Return traces along rows, a little tilted, with lines in absorption, and lines of the sky along columns."""
     random = np.random.default_rng(seed)
     ny, nx = shape_yx
     y, x = np.mgrid[:ny, :nx].astype(float)
+    y, x, fwhm = y - by.moved_yx[0], x - by.moved_yx[1], fwhm * by.blurred
     light = np.full(shape_yx, sky)
     for place in random.uniform(0, nx, 30):
         light += 10 ** random.uniform(1.5, 4.3) * np.exp(-((x - place - 0.004 * y) ** 2) / (2 * (fwhm / 2.3548) ** 2))
@@ -126,8 +150,8 @@ def spectra(fwhm, seed, *, sky=40.0, shape_yx=(500, 900), rays=150) -> Field:
             spectrum *= 1.0 - random.uniform(0.1, 0.8) * np.exp(-((x[0] - line) ** 2) / (2 * (fwhm / 2.3548) ** 2))
         middle = center + random.uniform(-0.02, 0.02) * (x[0] - nx / 2)
         light += spectrum * np.exp(-((y - middle) ** 2) / (2 * (fwhm / 2.3548) ** 2))
-        places += [(middle[int(u)], u) for u in np.arange(10.0, nx - 10, 20.0)]
-    return _exposed(light, random, rays, np.array(places), fwhm)
+        places += [(middle[int(u)] + by.moved_yx[0], u) for u in np.arange(10.0, nx - 10, 20.0)]
+    return _exposed(light * by.dimmed, by.draws(random, seed), rays, np.array(places), fwhm)
 
 
 def counted(field: Field, mask: np.ndarray) -> Counted:

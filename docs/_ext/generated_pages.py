@@ -9,6 +9,7 @@ import base64
 import html
 import json
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,9 +158,23 @@ def _api_page() -> str:
         "",
     ]
     for title, what, names in GROUPS:
-        rows += [f"## {title}", "", what, "", "```{eval-rst}", ".. currentmodule:: zeroframe", ""]
+        rows += [f"## {title}", "", what, ""]
+        if "ZeroframeError" in names:
+            rows += ["```text", *_tree_of_errors(), "```", ""]
+        rows += ["```{eval-rst}", ".. currentmodule:: zeroframe", ""]
         rows += [".. autosummary::", "   :toctree: api", "", *(f"   {name}" for name in names), "```", ""]
+        if "night" in names:
+            rows += ["Their options:", "", "```{eval-rst}", ".. currentmodule:: zeroframe.cli.jobs", ""]
+            rows += [".. autosummary::", "   :toctree: api", "", "   PlanOptions", "   Options", "```", ""]
     return "\n".join(rows)
+
+
+def _tree_of_errors() -> list[str]:
+    """Return the tree that the docstring of zeroframe.errors draws."""
+    from zeroframe import errors
+
+    indented = (errors.__doc__ or "").partition("::\n")[2].partition("Every `FrameError`")[0]
+    return textwrap.dedent(indented).strip().splitlines()
 
 
 # ---- cameras and words ----
@@ -262,7 +277,8 @@ def _gallery() -> str:
     rows = [
         "# Gallery",
         "",
-        "Notebooks that make their own frames, whose truth is known.",
+        "Notebooks that are stored with what they show. Each makes its own frames, whose truth is known, and can be",
+        "run again: download it, and choose *Restart & Run All*.",
         "",
         "```{raw} html",
         '<div class="zf-gallery">',

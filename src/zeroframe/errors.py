@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from types import TracebackType
 
 __all__ = [
     "ArgumentError",
@@ -76,7 +77,26 @@ __all__ = [
 
 
 class ZeroframeError(Exception):
-    """Base of every error that zeroframe raises on purpose."""
+    """Base of every error that zeroframe raises on purpose.
+
+    A notebook, and IPython, show its sentence and the line that led to it, without the way through our code: what is to
+    be done stands in the sentence.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise FrameError("b3.fits", "is cut off", "copy it again")
+    ... except ZeroframeError as error:
+    ...     print(error)
+    b3.fits: is cut off; copy it again
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython prints in place of a traceback."""
+        said = f"{type(self).__name__}: {self}"
+        line = _line_outside(self.__traceback__)
+        whole = "the way through the code: import sys, traceback; traceback.print_exception(sys.last_value)"
+        return [line, said, whole] if line else [said, whole]
 
 
 class UsageError(ZeroframeError, ValueError):
@@ -97,6 +117,19 @@ class UnitError(UsageError):
 
 class ArgumentError(ZeroframeError, TypeError):
     """An argument that is not known, or that has the wrong type."""
+
+
+def _line_outside(traceback: TracebackType | None) -> str:
+    """Return the line that called this package, as a sentence; empty where nobody has it."""
+    import linecache
+    import os
+
+    package = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 -- names of code, not all of files
+    last = None
+    while traceback is not None and not traceback.tb_frame.f_code.co_filename.startswith(package):
+        last, traceback = traceback, traceback.tb_next
+    text = "" if last is None else linecache.getline(last.tb_frame.f_code.co_filename, last.tb_lineno).strip()
+    return f"line {last.tb_lineno}: {text}" if last is not None and text else ""
 
 
 class _PathError(ZeroframeError):

@@ -27,6 +27,16 @@ def test_every_public_name_has_its_place():
     assert sorted(listed) == sorted(set(zeroframe.__all__) - {"__version__"})
 
 
+def test_every_public_name_has_an_example():
+    """Errors have one together; of astropy's readers and of what downloads there is nothing to show in a doctest."""
+    without = {"__version__", "fetch", "fits_ccddata_reader", "fits_ccddata_writer"}
+    for name in sorted(set(zeroframe.__all__) - without):
+        value = getattr(zeroframe, name)
+        if isinstance(value, type) and issubclass(value, Exception) and name != "ZeroframeError":
+            continue
+        assert ">>> " in (value.__doc__ or ""), name
+
+
 def test_every_command_and_each_of_its_options_has_its_place():
     import typer.main
     from generated_pages import pages

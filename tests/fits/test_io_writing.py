@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -399,6 +400,14 @@ def test_sum_over_many_chunks() -> None:
     assert data_sum(words.tobytes()) == total
     assert data_sum(b"\xff" * 4_000_000) == 0xFFFFFFFF
     assert data_sum(b"") == 0
+
+
+@pytest.mark.parametrize("start", [0, 1])  # where the words are not aligned, too
+def test_sum_by_a_kernel_is_that_of_python(start: int) -> None:
+    data = memoryview(np.random.default_rng(6).integers(0, 256, 1_300_003, np.uint8).tobytes())[start:]
+    words = struct.unpack(f">{len(data) // 4}I", data[: len(data) // 4 * 4])
+    rest = bytes(data[len(words) * 4 :]).ljust(4, b"\0")
+    assert data_sum(data) == add_sums(*words, int.from_bytes(rest, "big"))
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zeroframe.frames.bad_pixels import bad_pixels, hot_pixels
+from zeroframe.frames.bad_pixels import bad_pixels, even_amplifiers, hot_pixels
+from zeroframe.kernels.calibrate import Window
 
 SHAPE = (520, 600)
 
@@ -129,3 +130,18 @@ class TestHotPixels:
         found = hot_pixels(dark.astype(np.float32), 20.0)
         assert found.mask[truth].mean() > 0.99
         assert np.count_nonzero(found.mask & ~truth) == 0
+
+
+def test_amplifiers_of_other_gains_are_no_defects():
+    """A corner that others of far higher gain surround: the same pixels are bad as in a flat of one gain."""
+    random = np.random.default_rng(8)
+    even = random.normal(1.0, 0.004, (256, 320)) + 0.05 * np.linspace(-1.0, 1.0, 320)
+    even[40, 30:33], even[200, 300], even[128, 100:104] = 0.5, 0.3, 0.6
+    windows = [Window(y, y + 128, x, x + 80) for y in (0, 128) for x in range(0, 320, 80)]
+    flat = even.copy()
+    for number, window in enumerate(windows):
+        flat[window.y0 : window.y1, window.x0 : window.x1] *= 1.4 if number == 0 else 0.95
+    expected = bad_pixels(even, 10.0, 0.2).mask
+    assert 8 <= expected.sum() <= 12
+    assert bad_pixels(flat, 10.0, 0.2).count > 100  # what the steps alone make of it
+    np.testing.assert_array_equal(bad_pixels(even_amplifiers(flat, windows), 10.0, 0.2).mask, expected)

@@ -97,8 +97,11 @@ class TestMeasure:
         assert np.diff(quality.cells_adu.mean(axis=1)) == pytest.approx(0.01 * (640 - 8) / 31, abs=0.01)
         assert np.diff(quality.cells_adu.mean(axis=0)) == pytest.approx(0.02 * 30, rel=1e-3)
 
-    def test_counts_are_those_of_the_whole_frame(self):
-        frame = np.random.default_rng(1).normal(0.0, 4.0, (500, 600)).astype(np.float32)
+    @pytest.mark.parametrize(
+        ("shape_yx", "dtype"), [((500, 600), np.float32), ((1100, 1000), np.float32), ((1100, 1000), np.float64)]
+    )
+    def test_counts_are_those_of_the_whole_frame(self, shape_yx, dtype):
+        frame = np.random.default_rng(1).normal(0.0, 4.0, shape_yx).astype(dtype)
         frame[[3, 77, 200], [5, 6, 7]] = 64500.0
         frame[100, 100:110] = np.nan
         frame[300, 3] = -np.inf

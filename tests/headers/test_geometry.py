@@ -148,6 +148,68 @@ def test_eso_one_output_an_extension(tmp_path):
     assert found[0][2][0][1:3] == ("[49:2092,1:100]", "[2093:2142,1:100]")
 
 
+def test_megacam_two_amplifiers_an_extension(tmp_path):
+    """CFHT's MegaCam: BSECA, DSECA, TSECA and CSECA of each extension, which is a chip."""
+
+    def cards(number):
+        return {
+            "EXTNAME": f"ccd{number:02d}", "CCDNAME": f"834175p{number:02d}", "DETSEC": "[1:2048,1:4612]",
+            "BSECA": "[1:32,1:4644]", "BSECB": "[2081:2112,1:4644]",
+            "DSECA": "[33:1056,1:4612]", "DSECB": "[1057:2080,1:4612]",
+            "TSECA": "[33:1056,1:4612]", "TSECB": "[1057:2080,1:4612]",
+            "CSECA": "[1:1024,1:4612]", "CSECB": "[1025:2048,1:4612]", "GAINA": 1.5, "GAINB": 1.6,
+        }  # fmt: skip
+
+    path = write(tmp_path / "a.fits", [((4644, 2112), cards(n)) for n in (0, 1)])
+    (first, second) = shown(path)
+    assert (first[0], second[0], first[1]) == ("834175p00", "834175p01", (1,))
+    assert first[2] == [
+        ("A", "[33:1056,1:4612]", "[1:32,1:4644]", "[1:1024,1:4612]"),
+        ("B", "[1057:2080,1:4612]", "[2081:2112,1:4644]", "[1025:2048,1:4612]"),
+    ]
+
+
+@pytest.mark.parametrize("letter", ["S", "T"])
+def test_subaru_four_channels_in_one_image(tmp_path, letter):
+    """Suprime-Cam and HSC: four channels side by side, their ends in cards of their own, one chip a file."""
+    cards, at = {"shape": (4225, 2280), "DET-ID": 3}, 0
+    expected = []
+    for channel in (1, 2, 3, 4):
+        strip_first = channel in (1, 3)
+        strip, image = (at + 9, at + 57) if strip_first else (at + 521, at + 9)
+        ends = {
+            "EFMN": (image, 1), "EFMX": (image + 511, 4176), "OSMN": (strip, 4177), "OSMX": (strip + 47, 4225),
+        }  # fmt: skip
+        for word, (x, y) in ends.items():
+            cards |= {f"{letter}_{word}{channel}1": x, f"{letter}_{word}{channel}2": y}
+        cards[f"{letter}_GAIN{channel}"] = 3.0 + 0.1 * channel
+        expected.append((str(channel), f"[{image}:{image + 511},1:4176]", f"[{strip}:{strip + 47},1:4176]"))
+        at += 570
+    path = write(tmp_path / "a.fits", cards)
+    ((_, extensions, amplifiers),) = shown(path)
+    assert extensions == (0,)
+    assert [each[:3] for each in amplifiers] == expected
+    (found,) = detectors_in(scan(path))
+    placed = found.detector.placed((4225, 2280))
+    assert [str(each.place) for each in placed.amplifiers] == [
+        f"[{n * 512 + 1}:{n * 512 + 512},1:4176]" for n in range(4)
+    ]
+    assert [each.gain_e_per_adu for each in placed.amplifiers] == pytest.approx([3.1, 3.2, 3.3, 3.4])
+
+
+def test_lick_overscans_behind_all_images(tmp_path):
+    """Kast: two halves side by side, then the 32 columns of overscan of each: nothing but DATASEC and COVER says so."""
+    cards = {"shape": (300, 2112), "DATASEC": "[1:2048,1:300]", "COVER": 32}
+    ((_, _, amplifiers),) = shown(write(tmp_path / "a.fits", cards))
+    assert [each[:3] for each in amplifiers] == [
+        ("A", "[1:1024,1:300]", "[2049:2080,1:300]"),
+        ("B", "[1025:2048,1:300]", "[2081:2112,1:300]"),
+    ]
+    for number, other in enumerate(({"COVER": 64}, {"COVER": 30}, {"COVER": 0}, {"DATASEC": "[3:2050,1:300]"})):
+        alone = write(tmp_path / f"{number}.fits", {"shape": (300, 2112), **cards, **other})
+        assert shown(alone) == []  # one amplifier, or what cannot be said
+
+
 def test_chips_without_names_are_apart_where_their_sections_do_not_touch(tmp_path):
     images = []
     for number, (x, y) in enumerate(((1, 1), (101, 1), (301, 1), (401, 1)), start=1):

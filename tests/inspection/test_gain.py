@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 
 from workbench import command, write_raw
+from zeroframe.inspection import inspect_overscan
 from zeroframe.inspection.gain import contradicts, gain_from_pairs, like_pairs
 
 SHAPE = 16, 16, 1024
@@ -149,3 +150,29 @@ def test_what_contradicts():
         True, True, True,
     ]  # fmt: skip
     assert not contradicts(5.4, 5.278, 0.056)
+
+
+@pytest.mark.parametrize("shape", [(100, 500), (300, 400), (530, 220)])
+def test_inspection_and_a_night_find_one_gain(shape, tmp_path):
+    """They look at the same rows: on a spectrograph with gaps between fibres they had said 1.050 and 1.013."""
+    random, rows = np.random.default_rng(14), np.arange(shape[0])[:, None]
+    light = 6000.0 * (0.05 + np.abs(np.sin(rows / 6.0))) * np.linspace(0.3, 1.0, shape[1])
+    for number in range(6):
+        kind, level, name = ("flat", light, "R") if number < 3 else ("bias", 0.0 * light, "")
+        adu = random.poisson(level * GAIN) / GAIN + 1000.0 + random.normal(0.0, READ_NOISE, shape)
+        cards = {"BUNIT": "adu", "EXPTIME": 3.0 * (number < 3), "IMAGETYP": kind, "FILTER": name}
+        write_raw(tmp_path / "raw" / f"{number}.fits", np.rint(adu).astype(np.uint16), **cards)
+    adu = random.poisson(0.1 * light * GAIN) / GAIN + 1000.0 + random.normal(0.0, READ_NOISE, shape)
+    write_raw(
+        tmp_path / "raw" / "s.fits",
+        np.rint(adu).astype(np.uint16),
+        BUNIT="adu",
+        EXPTIME=3.0,
+        IMAGETYP="object",
+        FILTER="R",
+    )
+    inspected = inspect_overscan(tmp_path / "raw").gain_e_per_adu
+    night_of(tmp_path, '[frames]\noverscan = "none"\n')
+    header = fits.getheader(tmp_path / "out" / "combined_flat_R.fits")
+    assert header["GAINMEAS"] == pytest.approx(inspected.value, rel=0.003)
+    assert abs(header["GAINMEAS"] - GAIN) < 4.0 * header["GAINERR"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +31,44 @@ def test_the_plot_holds_every_amplifier(tmp_path, name, shape, amplifiers):
     again = command("inspect", raw, "--plot", plot)
     assert again.code == 2
     assert "is there already" in again.err
+
+
+def test_extensions_whose_places_no_header_says(tmp_path):
+    """The night is refused with what to write; `inspect` writes all of it but the places, and no such file is used."""
+    camera = replace(SIMULATED_MOSAICS["quad-mef"].resized((240, 360)), header="absent")
+    simulate_night(camera, tmp_path / "raw", seed=13)
+    refused = command("night", tmp_path / "raw", "-o", tmp_path / "out")
+    assert refused.code == 2
+    assert "do not say where they belong" in refused.err
+    assert "write a camera file with an [[amplifier]] for each" in refused.err
+    run = command("inspect", tmp_path / "raw", "--write", tmp_path / "my.toml")
+    assert run.code == 0, run.err
+    assert "fill in the place of each" in run.out
+    written = tomllib.loads((tmp_path / "my.toml").read_text())["amplifier"]
+    for each, true in zip(written, camera.chips[0].amplifiers, strict=True):
+        assert (each["trim"], each["place"]) == ("[53:412,1:240]", "?")
+        assert each["gain_e_per_adu"] == pytest.approx(true.gain_e_per_adu, rel=0.03)
+    again = command("night", tmp_path / "raw", "-o", tmp_path / "out", "--camera", tmp_path / "my.toml")
+    assert again.code == 2
+    assert "amplifier 1: place: '?'" in again.err
+
+
+def test_amplifiers_that_no_header_names_are_shown(tmp_path):
+    camera = replace(SIMULATED_MOSAICS["two-amp-spectrograph"].resized((200, 600)), header="absent")
+    simulate_night(camera, tmp_path / "raw", seed=14)
+    run = command("inspect", tmp_path / "raw", "--plot", tmp_path / "plot.png", "--write", tmp_path / "my.toml")
+    assert run.code == 0, run.err
+    assert "2 amplifiers, by the pixels: columns 301 to 364 are a strip in mid-frame" in run.out
+    trims = [each["trim"] for each in tomllib.loads((tmp_path / "my.toml").read_text())["amplifier"]]
+    assert trims == ["[1:300,1:200]", "[365:664,1:200]"]
+
+
+def test_explain_names_the_gains_of_amplifiers_once(tmp_path):
+    simulate_night(SIMULATED_MOSAICS["quad-mef"].resized((240, 360)), tmp_path, seed=15)
+    run = command("explain", tmp_path / "obs001.fits")
+    assert "gain: of each amplifier, below" in run.out
+    assert "gain: not known" not in run.out
+    assert run.out.count("e-/ADU") == 4
 
 
 def test_files_that_are_not_of_several_amplifiers_are_named(tmp_path):

@@ -29,7 +29,7 @@ OTHERS = {
             "run/record.py",
             "run/record_form.py",
         ),
-        "run/result_files.py",
+        *("run/result_files.py", "run/checks.py"),
     },
     "where and by how many it is done": {"memory.py", "workers.py"},
     "what is decided beforehand, which stands in the key": {

@@ -54,7 +54,12 @@ def test_one_file_of_all_detectors(tmp_path, raw, compress):
         assert list(table["NAME"]) == [each.name for chip in CAMERA.chips for each in chip.amplifiers]
         assert all(hdu.verify_checksum() == 1 for hdu in hdus[1:] if compress != "rice")
     ccd = zeroframe.read_ccd(out / f"obs019.mosaic{ending}", ext=("SCI", 3))
-    np.testing.assert_array_equal(ccd.data, zeroframe.read_ccd(out / f"obs019.chip3{ending}").data)
+    alone = zeroframe.read_ccd(out / f"obs019.chip3{ending}")
+    np.testing.assert_array_equal(ccd.data, alone.data)
+    np.testing.assert_array_equal(ccd.mask, alone.mask)
+    np.testing.assert_array_equal(ccd.uncertainty.array, alone.uncertainty.array)
+    (third,) = zeroframe.ImageFileCollection(out, ext=("SCI", 3), glob_include=f"obs019.mosaic{ending}").ccds()
+    np.testing.assert_array_equal(third.data, alone.data)
 
     kept = {path: path.stat().st_mtime_ns for path in out.glob("*mosaic*")}
     assert command("night", raw, "-o", out, "--mosaic", "--no-report", "--compress", compress).code == 0

@@ -226,6 +226,13 @@ class TestNight:
         flat = next(frame for frame in night.combined if frame.kind == "flat")
         assert flat.figures["level_adu"] == pytest.approx(truth_level(flat), rel=1e-6)
 
+    def test_a_combined_flat_has_no_unit_and_others_have_that_of_the_frames(self, night):
+        # a unit that is assumed would be warned of, and a warning fails
+        units = {frame.kind: str(frame.read().unit) for frame in night.combined}
+        assert units == {"bias": "adu", "dark": "adu", "flat": ""}
+        flat = next(frame for frame in night.combined if frame.kind == "flat").read()
+        assert np.nanmedian(flat.data) == pytest.approx(1.0, abs=0.05)
+
     def test_electrons_are_named_so(self, tmp_path):
         text = RECIPES["palomar-lfc"] + "[steps]\nto_electrons = true\n"
         (tmp_path / "night.toml").write_text(text)

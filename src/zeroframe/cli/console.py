@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from zeroframe.cli.bars import terminal_bars
 from zeroframe.cli.fitting import Column, fit_columns, wrapped
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ __all__ = [
     "megabytes",
     "noise_rows",
     "plural",
+    "said_quietly",
     "say",
     "size_text",
     "would_stop",
@@ -124,6 +127,20 @@ _SUSPECT = "ZF202"
 _MOST_FINDINGS, _MOST_ALIKE = 3, 3
 
 
+#: Whether nothing is shown but what is wrong, for the time of a command.
+_QUIETLY = ContextVar("quietly", default=False)
+
+
+@contextmanager
+def said_quietly(quiet: bool) -> Iterator[None]:  # noqa: FBT001 -- reads as a sentence
+    """Have screens show nothing but what is wrong, for the time of a block."""
+    before = _QUIETLY.set(quiet)
+    try:
+        yield
+    finally:
+        _QUIETLY.reset(before)
+
+
 class Remarks:
     """Warnings as remarks to the person: what holds for many files is said of the first one, and counted."""
 
@@ -168,12 +185,13 @@ class Screen:
 
     def __init__(self, out: TextIO | None = None) -> None:
         stream = sys.stdout if out is None else out
-        self._out = Console(file=out, highlight=False)
+        self._quiet = _QUIETLY.get()
+        self._out = Console(file=out, highlight=False, quiet=self._quiet)
         self.width: int | None = self._out.width
         if not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit():
-            self._out = Console(file=out, width=_WIDTH_OF_A_FILE, highlight=False)
+            self._out = Console(file=out, width=_WIDTH_OF_A_FILE, highlight=False, quiet=self._quiet)
             self.width = None
-        self._err = Console(stderr=True)
+        self._err = Console(stderr=True, quiet=self._quiet)
 
     def left_out(self, problems: Iterable[Exception]) -> None:
         """Name what was not looked at, one line each."""
@@ -242,7 +260,9 @@ class Screen:
         found = seen.found
         whose = f"detector {found.name}" if found.name else "one detector"
         number = len(found.detector.amplifiers)
-        self.line(f"{whose}: {number} amplifiers, by the header ({found.convention})", "amplifiers", "bold cyan")
+        told = found.convention.startswith(("camera ", "pixels: "))
+        by = f"by the {found.convention}" if told else f"by the header ({found.convention})"
+        self.line(f"{whose}: {number} amplifiers, {by}", "amplifiers", "bold cyan")
         columns = [
             *(Column(name) for name in ("name", "data")),
             Column("overscan", goes=1),
@@ -292,23 +312,8 @@ class Screen:
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, float], None]]:
         """Show a bar for each step while the work goes on; nothing where nobody looks."""
-        if not self._err.is_terminal:
-            yield lambda _what, _fraction: None
-            return
-        from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description:12}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self._err, transient=True) as bars:
-            tasks: dict[str, TaskID] = {}
-            lock = Lock()
-
-            def report(what: str, fraction: float) -> None:
-                with lock:
-                    if what not in tasks:
-                        tasks[what] = bars.add_task(what, total=1.0)
-                bars.update(tasks[what], completed=fraction)
-
-            yield report
+        with terminal_bars(self._err) as told:
+            yield told
 
     def choices(self, choices: Sequence[Choice]) -> None:
         """Say what was chosen and why, guesses in another colour."""
@@ -344,6 +349,11 @@ class Screen:
         """Say what was found, the worst first and what is alike together, and close with the verdict."""
         from zeroframe.review import find_check
 
+        if self._quiet:
+            for each in review.findings:
+                if each.severity != "note":
+                    say(f"{each.code} {each.severity}: {each.sentence}")
+            return
         said = [each for each in review.findings if each.code not in _SAID_BEFORE]
         alike: dict[tuple[str, str], list[Finding]] = {}
         for each in said:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
+from zeroframe.cli.bars import progress_for
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.memory import parse_size
@@ -89,7 +90,7 @@ class PlanOptions(TypedDict, total=False):
     overwrite : bool
         Whether files that are there already may be replaced.
     check : bool
-        Read raw frames again even if their times are the same.
+        Read raw frames and results again even if their times are the same.
     ignore_checksums : bool
         Use frames whose data do not have the sum of their header.
     mem_limit : str or int
@@ -140,14 +141,15 @@ class Options(PlanOptions, total=False):
     ----------
     report : bool
         Write OUT/report.html (by default); left out where jinja2 is not installed.
-    progress : callable
-        Called with what is being done and the fraction done so far, from any thread.
+    progress : callable or bool
+        Called with what is being done and the fraction done so far, from any thread. True: bars are shown; False: they
+        are not; by default they are in a notebook.
     executor : concurrent.futures.Executor
         Where results are made, instead of on threads here: see `zeroframe.run.engine.run_night`.
     """
 
     report: bool
-    progress: Callable[[str, float], None] | None
+    progress: Callable[[str, float], None] | bool | None
     executor: Executor | None
 
 
@@ -244,6 +246,18 @@ def dark(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Un
 
     Parameters, what is returned and what is raised are those of `bias`; options that say how frames are combined are
     about the darks.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_night
+    >>> folder = TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> paths = simulate_night(any_camera("palomar-lfc").resized((64, 64)), raw)
+    >>> [each.name for each in dark(raw, out, report=False).combined if each.kind == "dark"]
+    ['combined_dark_7s.fits', 'combined_dark_70s.fits', 'combined_dark_300s.fits']
+    >>> folder.cleanup()
     """
     return _carried_out("dark", raw, out, options)
 
@@ -254,6 +268,18 @@ def flat(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Un
 
     Parameters, what is returned and what is raised are those of `bias`; options that say how frames are combined are
     about the flats.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_night
+    >>> folder = TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> paths = simulate_night(any_camera("palomar-lfc").resized((64, 64)), raw)
+    >>> [each.name for each in flat(raw, out, report=False).combined if each.kind == "flat"]
+    ['combined_flat_ip.fits', 'combined_flat_gp.fits']
+    >>> folder.cleanup()
     """
     return _carried_out("flat", raw, out, options)
 
@@ -268,9 +294,16 @@ def night(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: U
 
     Examples
     --------
-    >>> made = night("raw", "calibrated", recipe="night.toml")  # doctest: +SKIP
-    >>> [frame.name for frame in made.frames if frame.kind == "science"]  # doctest: +SKIP
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_night
+    >>> folder = TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> paths = simulate_night(any_camera("palomar-lfc").resized((64, 64)), raw)
+    >>> made = night(raw, out, report=False)
+    >>> [frame.name for frame in made.frames if frame.kind == "science"]
     ['ccd.037.0.fits', 'ccd.043.0.fits']
+    >>> folder.cleanup()
     """
     return _carried_out("night", raw, out, options)
 
@@ -302,6 +335,19 @@ def plan(
     ------
     ZeroframeError
         As the job itself would, but for what is in the place of a result: that stands in ``to_replace``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_night
+    >>> folder = TemporaryDirectory()
+    >>> raw, out = Path(folder.name, "raw"), Path(folder.name, "out")
+    >>> paths = simulate_night(any_camera("palomar-lfc").resized((64, 64)), raw)
+    >>> forecast = plan(raw, out)
+    >>> len(forecast.to_make), forecast.to_make[0].name, out.exists()
+    (33, 'ccd.001.0.fits', False)
+    >>> folder.cleanup()
     """
     from zeroframe.run.status import examine_night
 
@@ -362,15 +408,18 @@ def _carried_out(
 
     planned, limit_bytes = _planned(job, raw, out, options)
     check_sums = not options.get("ignore_checksums", False)
-    with begin_night(
-        planned,
-        mem_limit_bytes=limit_bytes,
-        workers=options.get("workers"),
-        check=options.get("check", False),
-        check_sums=check_sums,
-        executor=options.get("executor"),
-    ) as session:
-        result = run_session(session, progress=options.get("progress"), check_sums=check_sums, measure=True)
+    with (
+        progress_for(options.get("progress")) as told,
+        begin_night(
+            planned,
+            mem_limit_bytes=limit_bytes,
+            workers=options.get("workers"),
+            check=options.get("check", False),
+            check_sums=check_sums,
+            executor=options.get("executor"),
+        ) as session,
+    ):
+        result = run_session(session, progress=told, check_sums=check_sums, measure=True)
         shown = result.read_from(session.copies)
         if options.get("report", True) and not session.matching_report:
             problem = _reported(job, planned, shown, options)

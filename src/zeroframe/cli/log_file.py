@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperCommand
 
 from zeroframe import __version__
-from zeroframe.cli.console import Remarks, harmless, say
+from zeroframe.cli.console import Remarks, harmless, said_quietly, say
+from zeroframe.cli.everywhere import common_options, with_both_names
 from zeroframe.errors import OutputError, RawFolderError, ZeroframeError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Call:
         What ``--log-file`` names.
     verbose : bool
         Whether events are shown while they happen.
+    quiet : bool
+        Whether only what is wrong is shown.
     command : str
         The name of the command; empty before one is known.
     parameters : dict
@@ -58,6 +61,7 @@ class Call:
     arguments: Sequence[str] = ()
     log_file: Path | None = None
     verbose: bool = False
+    quiet: bool = False
     command: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
 
@@ -78,13 +82,20 @@ class Call:
 
 
 class LoggedCommand(TyperCommand):
-    """A command whose begin, events and end are logged as the options before it say."""
+    """A command whose begin, events and end are logged as the options before it, or behind it, say."""
+
+    #: Commands whose result is what they print: ``--quiet`` does not hide it.
+    are_text = frozenset(("doctor", "explain", "inspect", "ls", "recipe", "verify"))
+
+    def __init__(self, name: str | None, *, params: list[Any] | None = None, **more: Any) -> None:  # noqa: ANN401 -- typer's
+        with_both_names(params or ())
+        super().__init__(name, params=[*(params or ()), *common_options()], **more)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 -- typer's own context, or click's; what the command returns
         """Carry out the command."""
         call = ctx.find_object(Call) or Call()
         call.command, call.parameters = self.name or "", ctx.params
-        with _logged(call):
+        with _logged(call), said_quietly(call.quiet and call.command not in self.are_text):
             started = time.perf_counter()
             _LOG.info("zeroframe %s: %s", __version__, call.line)
             try:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from zeroframe import __version__
 from zeroframe.cli.combining import (
     Asked,
     Dropped,
@@ -36,7 +35,8 @@ from zeroframe.cli.combining import (
     Zero,
 )
 from zeroframe.cli.console import Screen, say
-from zeroframe.cli.documents import amplifiers_document, document_of, inspect_document, print_json
+from zeroframe.cli.doctor import doctor
+from zeroframe.cli.documents import document_of, inspect_document, print_json
 from zeroframe.cli.library import library_app
 from zeroframe.cli.listing import list_folder
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
@@ -69,28 +69,24 @@ from zeroframe.cli.options import (
     expanded,
     local_path,
     path_or_url,
+    shape_of,
     taught_words,
 )
 from zeroframe.cli.show import show
 from zeroframe.cli.streams import LastingStream, lasting_streams
+from zeroframe.cli.watch import watch
 from zeroframe.errors import FolderLostError, RawFolderError, ZeroframeError, ZeroframeWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    from zeroframe.headers.survey import RawFrame
-
 
 __all__ = ["app", "main"]
-
-#: Commands whose result is what they print: where that cannot be written, something was not made.
-_ARE_TEXT = frozenset(("explain", "inspect", "ls", "recipe", "verify"))
 
 app = typer.Typer(
     name="zeroframe",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -127,7 +123,8 @@ def _code_of_output(out: LastingStream, call: Call) -> int:
     """Say what could not be printed; return the exit code for that."""
     if not out.is_lost or out.failure is None:
         return OK
-    made_nothing_else = call.command in _ARE_TEXT
+    # where that cannot be written, something was not made
+    made_nothing_else = call.command in LoggedCommand.are_text
     if made_nothing_else or not out.was_closed:
         say(f"zeroframe: standard output could not be written ({out.failure.strerror}); results in files are complete")
     return INCOMPLETE if made_nothing_else else OK
@@ -220,13 +217,16 @@ def _app_for(name: str) -> typer.Typer:
     if not chosen:
         return app
     one = copy(app)
+    one._add_completion = False  # noqa: SLF001 -- typer's own name; options for the whole program are not built for one command
     one.registered_commands = chosen
     return one
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it
     if value:
-        sys.stdout.write(f"zeroframe {__version__}\n")
+        from zeroframe.cli.versions import version_lines
+
+        sys.stdout.write("\n".join(version_lines()) + "\n")
         raise typer.Exit
 
 
@@ -241,16 +241,19 @@ def _options(
         typer.Option("--log-file", metavar="FILE", parser=local_path, help="Log what is done, at the end of FILE."),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show every event on standard error; log more of them.")
+        bool, typer.Option("--verbose", "-v", help="Show every event on standard error; log more of them.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what is wrong.")] = False,
 ) -> None:
     """From a folder of raw CCD frames to calibrated frames and combined ones that can be trusted."""
     call = context.find_object(Call)
     if call is not None:
-        call.log_file, call.verbose = log_file, verbose
+        call.log_file, call.verbose, call.quiet = log_file, verbose, quiet
 
 
 add_night_commands(app)
+app.command(epilog="For example: zeroframe doctor")(doctor)
+app.command(epilog="For example: zeroframe watch RAW -o OUT --serve")(watch)
 app.command(epilog="For example: zeroframe show RAW/ccd.037.0.fits OUT/ccd.037.0.fits")(show)
 app.add_typer(library_app)
 
@@ -386,13 +389,14 @@ def inspect(
     json: Json = False,
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
+    from zeroframe.cli.inspecting import amplifiers_seen, extensions_seen, frames_with_amplifiers_seen
     from zeroframe.fits.inputs import Inputs
     from zeroframe.headers.extensions import as_extension
     from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
     from zeroframe.headers.words import words_guessed
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
-    from zeroframe.inspection.amplifiers import by_detector, look_at_detectors
-    from zeroframe.inspection.writing import write_amplifiers
+    from zeroframe.inspection.amplifiers import by_detector
+    from zeroframe.inspection.without_places import look_at_extensions
     from zeroframe.memory import default_limit_bytes
 
     targets = [target for target in (write, plot) if target is not None]
@@ -403,23 +407,17 @@ def inspect(
     words = taught_words(camera, kind, card)
     look = survey_tree if recurse else survey_folder
     found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
-    several = by_detector(found)
+    several = by_detector(found := frames_with_amplifiers_seen(found, camera))
     if several:
-        pairs, refused = look_at_detectors(several, limit or default_limit_bytes(), crosstalk=True)
-        seen, items = [each for each, _ in pairs], [item for _, item in pairs]
-        for each in seen:
-            screen.amplifiers(each)
-        screen.left_out(refused)
-        _say_not_looked_at(found, several)
-        if plot is not None:
-            write_plot(seen, plot, overwrite=overwrite, inputs=inputs)
-            screen.line(str(plot), "plot", "cyan")
-        if write is not None:
-            profile = write_amplifiers(seen, items, write, overwrite=overwrite, inputs=inputs)
-            screen.line(f"{write}; use it with --camera {write} (camera {profile.name})", "profile", "cyan")
-        if json:
-            print_json(amplifiers_document(seen, targets))
-        return OK
+        return amplifiers_seen(
+            *(screen, found, several, limit or default_limit_bytes(), write, plot),
+            overwrite=overwrite,
+            inputs=inputs,
+            json=json,
+        )
+    extensions = [] if json else look_at_extensions(found, mem_limit_bytes=limit, workers=workers, words=words)
+    if extensions:
+        return extensions_seen(screen, extensions, write, overwrite=overwrite, inputs=inputs)
     result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
         screen.inspection(one, whose=one.whose if result.others else "")
@@ -435,15 +433,6 @@ def inspect(
     if json:
         print_json(inspect_document(result, targets))
     return OK
-
-
-def _say_not_looked_at(found: Sequence[RawFrame], several: Sequence[Sequence[RawFrame]]) -> None:
-    """Name the frames beside those of several amplifiers, so that nobody takes them for inspected."""
-    looked_at = {id(item) for members in several for item in members}
-    for item in found:
-        if id(item) not in looked_at:
-            why = "is not one of several amplifiers; look at it in a folder without them"
-            say(f"note: {item.path}: not looked at: {item.problem.reason if item.problem else why}")
 
 
 def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:
@@ -507,14 +496,18 @@ def simulate(
     ] = False,
     gzip: Annotated[bool, typer.Option("--gzip", help="Write .fits.gz.")] = False,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same frames.")] = 1,
+    size: Annotated[
+        str | None, typer.Option(metavar="NXxNY", help="A smaller sensor, as 480x512; by default that of the camera.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace frames that are there already.")] = False,
     json: Json = False,
 ) -> int:
     """Make raw frames whose truth is known, to try things on."""
-    from zeroframe.simulate import night_specs, simulate_biases, simulate_night
+    from zeroframe.simulate import any_camera, night_specs, simulate_biases, simulate_night
 
+    simulated = any_camera(camera) if size is None else any_camera(camera).resized(shape_of(size))
     screen = Screen(sys.stderr if json else None)
-    total = len(night_specs(camera)) if night else frames
+    total = len(night_specs(simulated)) if night else frames
     written: list[Path] = []
     with screen.progress() as progress:
 
@@ -523,10 +516,10 @@ def simulate(
             progress("simulating", len(written) / total)
 
         if night:
-            paths = simulate_night(camera, directory, gzip=gzip, seed=seed, overwrite=overwrite, progress=report)
+            paths = simulate_night(simulated, directory, gzip=gzip, seed=seed, overwrite=overwrite, progress=report)
         else:
             paths = simulate_biases(
-                camera, directory, frames=frames, gzip=gzip, seed=seed, overwrite=overwrite, progress=report
+                simulated, directory, frames=frames, gzip=gzip, seed=seed, overwrite=overwrite, progress=report
             )
     what = "raw frames of a night" if night else "raw biases"
     screen.line(f"{len(paths)} {what} of {camera} in {directory}: {paths[0].name} to {paths[-1].name}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zeroframe.cli.calibrate import NightResources, carried_out, carry_out_plan
+from zeroframe.cli.console import say
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.library import add_results, prepare_library
 from zeroframe.cli.options import (
@@ -79,7 +80,10 @@ Raw = Annotated[
 Recipe = Annotated[
     Path | None,
     typer.Option(
-        "--recipe", metavar="FILE", help="Settings file; zeroframe recipe writes one to edit.", rich_help_panel=SUBTRACT
+        "--recipe",
+        metavar="FILE",
+        help="Settings file, written by zeroframe recipe; by default zeroframe.toml of RAW or above.",
+        rich_help_panel=SUBTRACT,
     ),
 ]
 Combine = Annotated[
@@ -220,7 +224,7 @@ def _command(job: str) -> Callable[..., int]:
         means = NightResources(
             dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
         )
-        wanted = _recipe_of(job, recipe, said)
+        wanted = _recipe_of(job, recipe, said, raw)
         if library_add:
             wanted = prepare_library(wanted, raw, out, by_night=by_night, dry_run=dry_run)
         code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
@@ -261,10 +265,17 @@ def _carried_out(
     return code
 
 
-def _recipe_of(job: str, path: Path | None, said: Mapping[str, object]) -> NightRecipe:
+def _recipe_of(job: str, path: Path | None, said: Mapping[str, object], raw: Path) -> NightRecipe:
+    from zeroframe.planning.found_recipe import found_recipe
     from zeroframe.planning.recipe import NightRecipe, load_recipe
     from zeroframe.planning.shorthands import recipe_for
 
+    if path is None:
+        path = found_recipe(raw)
+        if path is not None:
+            say(f"note: {path} is the recipe, found by RAW; --recipe FILE takes another, --recipe none none")
+    elif str(path) == "none" and not path.exists():
+        path = None
     return recipe_for(job, NightRecipe() if path is None else load_recipe(path), said)
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError
+from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError, ZeroframeError
 from zeroframe.fits.formats import Compression, format_words
-from zeroframe.headers.sections import Section
 from zeroframe.memory import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
+    from zeroframe.headers.sections import Section
     from zeroframe.headers.words import Words
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "Method",
     "MethodAsked",
     "Mosaic",
+    "Open",
     "Out",
     "Overscan",
     "OverscanFit",
@@ -64,6 +65,7 @@ __all__ = [
     "OverscanOrder",
     "Overwrite",
     "OwnMask",
+    "Port",
     "Recurse",
     "RejectAsked",
     "RejectOutliers",
@@ -81,6 +83,7 @@ __all__ = [
     "local_path",
     "path_or_url",
     "section_of",
+    "shape_of",
     "taught_words",
 ]
 
@@ -113,6 +116,20 @@ def local_path(text: str) -> Path:
     return path
 
 
+Open = Annotated[
+    bool | None,
+    typer.Option(
+        "--open/--no-open",
+        help="Open the page in the browser; by default where a person is at the terminal.",
+        rich_help_panel=WRITE,
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", metavar="N", min=0, max=65535, help="Of --serve; 0: any that is free.", rich_help_panel=WRITE
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.", rich_help_panel=WRITE)]
 Json = Annotated[
     bool,
@@ -330,16 +347,28 @@ Report = Annotated[
 ]
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Read raw frames again even if their times are the same.", rich_help_panel=WRITE),
+    typer.Option(
+        "--check", help="Read raw frames and results again even where times are the same.", rich_help_panel=WRITE
+    ),
 ]
 
 
 def section_of(text: str | None, option: str) -> Section | None:
     """Return the section that an option names; raises `SectionError`, which names the option."""
+    from zeroframe.headers.sections import Section
+
     try:
         return None if text is None else Section.parse(text)
     except SectionError as error:
         raise SectionError(f"{option}: {error}") from error
+
+
+def shape_of(size: str) -> tuple[int, int]:
+    """Return ``(ny, nx)`` of a size as ``480x512`` says it, x first; raises `UsageError`."""
+    parts = re.fullmatch(r"([1-9]\d{0,5})\s*[x×]\s*([1-9]\d{0,5})", size.strip())
+    if parts is None:
+        raise UsageError(f"--size: {size!r} is no size; give columns and rows, as 480x512")
+    return int(parts[2]), int(parts[1])
 
 
 def taught_words(camera: str | None, kinds: list[str] | None, cards: list[str] | None) -> Words:
@@ -357,12 +386,20 @@ def executor_of(cluster: str | None, raw: Path, out: Path) -> Iterator[Executor 
     if cluster is None:
         yield None
         return
+    from zeroframe.fits.store.names import is_there
     from zeroframe.run.dask import on_cluster
     from zeroframe.run.sessions import make_folder
 
+    was_there = is_there(out)
     make_folder(out)
-    with on_cluster(cluster, folders=(raw, out)) as executor:
-        yield executor
+    try:
+        with on_cluster(cluster, folders=(raw, out)) as executor:
+            yield executor
+    except ZeroframeError:
+        if not was_there:
+            with suppress(OSError):  # what holds something stays
+                out.rmdir()
+        raise
 
 
 def expanded(paths: list[Path]) -> list[Path]:

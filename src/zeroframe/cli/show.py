@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zeroframe.cli.options import INTERRUPTED, OK, WRITE, Ext, Json, Overwrite, bytes_of, expanded, local_path
+from zeroframe.cli.options import (
+    INTERRUPTED,
+    OK,
+    WRITE,
+    Ext,
+    Json,
+    Open,
+    Overwrite,
+    Port,
+    bytes_of,
+    expanded,
+    local_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,22 +28,8 @@ if TYPE_CHECKING:
     from zeroframe.cli.console import Screen
     from zeroframe.viewer.planes import Picture
 
-__all__ = ["Open", "Port", "show"]
+__all__ = ["show"]
 
-Open = Annotated[
-    bool | None,
-    typer.Option(
-        "--open/--no-open",
-        help="Open the page in the browser; by default where a person is at the terminal.",
-        rich_help_panel=WRITE,
-    ),
-]
-Port = Annotated[
-    int,
-    typer.Option(
-        "--port", metavar="N", min=0, max=65535, help="Of --serve; 0: any that is free.", rich_help_panel=WRITE
-    ),
-]
 _PAGE = "show.html"
 
 
@@ -109,6 +106,8 @@ def _write(
     for sentence in made.left_out:
         screen.line(sentence, "left out", "yellow")
     if opens:
+        import webbrowser
+
         webbrowser.open(output.absolute().as_uri())
     if json:
         print_json(document_of("show", OK, out=str(output), bytes=made.bytes_out, left_out=list(made.left_out)))
@@ -140,6 +139,8 @@ def _serve(pictures: Sequence[Picture], port: int, screen: Screen, *, opens: boo
     with loopback_server(lambda path: served.answer(path.removeprefix("/")), port) as server:
         screen.line(f"{server.url}; Ctrl-C ends it", "served at", "cyan")
         if opens:
+            import webbrowser
+
             webbrowser.open(server.url)
         try:
             Event().wait()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["add_sums", "data_sum", "encode_checksum", "header_crc32"]
 
 _CHUNK_WORDS = 16384  # 64 KiB: stays in the first-level cache; 8 GB/s, over the whole array at once 3 GB/s
+#: From 1 MiB on it pays to have the kernel, which takes some ms to be loaded, and a tenth of numpy's time.
+_KERNEL_WORDS = 1 << 18
+_ALL_64_BITS = (1 << 64) - 1  # the kernel returns its sum as a signed number
 _ZERO = ord("0")
 _PUNCTUATION = frozenset(b":;<=>?@[\\]^_`")
 
@@ -57,8 +60,12 @@ def data_sum(data: bytes | memoryview) -> int:
     octets = np.frombuffer(data, np.uint8)
     whole = octets.size // 4 * 4
     words = octets[:whole].view(">u4")
-    native = np.empty(min(_CHUNK_WORDS, words.size), np.uint32)
     total = int.from_bytes(octets[whole:].tobytes().ljust(4, b"\0"), "big")
+    if words.size >= _KERNEL_WORDS and words.flags.aligned:
+        from zeroframe.kernels.raw import sum_swapped32
+
+        return add_sums(total, sum_swapped32(words.view(np.uint32)) & _ALL_64_BITS)
+    native = np.empty(min(_CHUNK_WORDS, words.size), np.uint32)
     for start in range(0, words.size, _CHUNK_WORDS):
         chunk = words[start : start + _CHUNK_WORDS]
         native[: chunk.size] = chunk

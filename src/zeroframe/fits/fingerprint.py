@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Source, open_source_descriptor, read_failed
-from zeroframe.fits.system import read_into
+from zeroframe.fits.system import MOVES_OPEN_FILES, read_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ _PIECE = 1 << 18  # stays in the second-level cache between reading and summing
 # A file that was changed in the last two seconds may be changed again without another time of modification: FAT counts
 # time in steps of 2 s, ext4 in steps of 4 ms.
 _SETTLED_NS = 2_000_000_000
+_COARSE_STEP_NS = 10_000_000  # of exFAT; those of FAT and HFS+ are multiples of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,30 @@ def stamp_of(path: Path) -> str | None:
         return file_stamp(path.stat(), time.time_ns())
     except OSError:
         return None
+
+
+def change_stamp(path: Path) -> str:
+    """Return what changes whenever anybody writes to a file of a disk, even where the time of modification is put back.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        On a disk.
+
+    Returns
+    -------
+    str
+        Size, inode, time of modification and time of change. Empty where that does not tell: for what is no file, is
+        not there, or stands on a disk that has no time of change (Windows) or counts time in coarse steps (FAT, exFAT).
+    """
+    try:
+        status = path.lstat()
+    except OSError:
+        return ""
+    modified_ns = status.st_mtime_ns
+    if not (stat.S_ISREG(status.st_mode) and MOVES_OPEN_FILES) or modified_ns % _COARSE_STEP_NS == 0:
+        return ""
+    return f"{status.st_size}.{modified_ns}.{status.st_ino}.{status.st_ctime_ns}"
 
 
 def _read_through(descriptor: int, update: Callable[[memoryview], object]) -> int:

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Watch", "is_unchanged"]
+__all__ = ["FileState", "Watch", "is_unchanged", "state_of"]
+
+#: Device, inode, size, times of modification and change.
+FileState = tuple[int, ...]
 
 
 def is_unchanged(before: os.stat_result, after: os.stat_result) -> bool:
@@ -35,7 +38,7 @@ def is_unchanged(before: os.stat_result, after: os.stat_result) -> bool:
     return _state(before) == _state(after)
 
 
-def _state(status: os.stat_result) -> tuple[int, ...]:
+def _state(status: os.stat_result) -> FileState:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
@@ -46,18 +49,18 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self._first: dict[Path, tuple[int, ...] | None] = {}
+        self._first: dict[Path, FileState | None] = {}
 
     def look(self, paths: Iterable[Path]) -> None:
         """Look at files before they are read; those that have been looked at before stay what they were then."""
         for path in paths:
             if path not in self._first and not isinstance(path, UrlPath):
-                self._first[path] = _now(path)
+                self._first[path] = state_of(path)
 
     def renew(self, path: Path) -> None:
         """Look at a file that we ourselves have just written."""
         if not isinstance(path, UrlPath):
-            self._first[path] = _now(path)
+            self._first[path] = state_of(path)
 
     def check(self, paths: Iterable[Path]) -> None:
         """Look at files again after they have been read.
@@ -68,11 +71,12 @@ class Watch:
             Which names the first that is another than it was.
         """
         for path in paths:
-            if path in self._first and _now(path) != self._first[path]:
+            if path in self._first and state_of(path) != self._first[path]:
                 raise FrameError(path, "was changed while it was read", "see what else writes there, and run again")
 
 
-def _now(path: Path) -> tuple[int, ...] | None:
+def state_of(path: Path) -> FileState | None:
+    """Return what changes when a file is changed or replaced; None where it is not there or cannot be reached."""
     try:
         return _state(path.stat())
     except OSError:  # it is not there, or not to be reached: reading it says why

@@ -12,14 +12,18 @@ from zeroframe.frames.colours import each_colour
 from zeroframe.frames.defects import StandOff, standing_off, without_pattern
 from zeroframe.frames.quality import measure_frame
 from zeroframe.frames.sharp_edges import leave_out_light
+from zeroframe.frames.statistics import sampled_level
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from zeroframe.headers.colours import ColourPattern
+    from zeroframe.kernels.calibrate import Window
 
-__all__ = ["FoundMask", "bad_pixels", "hot_pixels"]
+__all__ = ["FoundMask", "bad_pixels", "even_amplifiers", "hot_pixels"]
 
 #: The median of so many pixels, spread over the dark, is that of all.
 _SAMPLE_PIXELS = 1_000_000
@@ -160,6 +164,38 @@ def _level_and_noise(dark: NDArray[Any]) -> tuple[float, float]:
     noise = MAD_TO_SIGMA * float(np.median(sample, overwrite_input=True))
     # the MAD of whole numbers may be zero, and their noise is not
     return level, noise or float(seen[np.isfinite(seen)].std(dtype=np.float64))
+
+
+def even_amplifiers(flat: NDArray[Any], windows: Sequence[Window]) -> NDArray[Any]:
+    """Return a flat in which all amplifiers have one level: a step at a seam is that of two gains, and no defect.
+
+    Parameters
+    ----------
+    flat : ndarray of float, shape (ny, nx)
+        A combined flat; it is not changed.
+    windows : sequence of Window
+        The pixels of each of several amplifiers; without them the flat itself comes back.
+
+    Examples
+    --------
+    >>> from zeroframe.kernels.calibrate import Window
+    >>> flat = np.ones((4, 8))
+    >>> flat[:, 4:] = 1.5
+    >>> even = even_amplifiers(flat, [Window(0, 4, 0, 4), Window(0, 4, 4, 8)])
+    >>> bool(np.ptp(even) == 0.0), even_amplifiers(flat, ()) is flat
+    (True, True)
+    """
+    if len(windows) < 2:
+        return flat
+    even = flat.copy()
+    places = [np.s_[window.y0 : window.y1, window.x0 : window.x1] for window in windows]
+    levels = [sampled_level(even[place]) for place in places]
+    known = [level for level in levels if np.isfinite(level) and level > 0]
+    common = float(np.mean(known)) if known else 1.0
+    for place, level in zip(places, levels, strict=True):
+        if np.isfinite(level) and level > 0:  # an amplifier without light is bad as a whole
+            even[place] *= even.dtype.type(common / level)
+    return even
 
 
 def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float, colours: ColourPattern | None = None) -> FoundMask:

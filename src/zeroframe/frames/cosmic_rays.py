@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.other_exposures import Exposure, Noise, agreeing, judge_by_exposures
 from zeroframe.kernels.lacosmic import SharpLimits, mark_cosmic_rays
 from zeroframe.kernels.point_images import point_ratios
 from zeroframe.kernels.ranks import block_half_widths, box_medians
 from zeroframe.kernels.stack_limits import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -55,6 +58,7 @@ def mask_lacosmic(
     sigma: NDArray[Any],
     mask: NDArray[np.bool_],
     limits: SharpLimits = SharpLimits(),  # noqa: B008 -- a tuple, which nobody can change
+    others: Sequence[NDArray[Any]] = (),
 ) -> int:
     """Mask what is too sharp for a star (L.A.Cosmic), in place; return how many pixels that are.
 
@@ -68,6 +72,9 @@ def mask_lacosmic(
         What is masked is not looked at, and its neighbours neither.
     limits : SharpLimits
         What a cosmic ray is.
+    others : sequence of ndarray of float, shape (ny, nx)
+        Other exposures of the same field, moved or not, with or without their bias and flat. Those that show the same
+        light correct what was found: see `zeroframe.frames.other_exposures`.
 
     Notes
     -----
@@ -85,7 +92,25 @@ def mask_lacosmic(
         # stars are told by how sharp they are; the fine structure of a spectrum hides hits, of sharp stars it is little
         objects = min(limits.object_limit, _OBJECTS_BESIDE_POINTS)
         limits = limits._replace(point_ratio=ratio, wing_fraction=wings, object_limit=objects)
-    return mark_cosmic_rays(pixels, noise, shift, state, limits, sky)
+    before = mask.copy() if others else mask
+    count = mark_cosmic_rays(pixels, noise, shift, state, limits, sky)
+    return count + _by_others(Exposure(pixels, sky), Noise(noise, shift), before, mask, others) if others else count
+
+
+def _by_others(
+    own: Exposure, noise: Noise, before: NDArray[np.bool_], mask: NDArray[np.bool_], others: Sequence[NDArray[Any]]
+) -> int:
+    """Correct a mask by other exposures, in place; return how many pixels more that are."""
+    agree = []
+    for pixels in others:
+        found = agreeing(own, Exposure(pixels, sky_levels(pixels, ~np.isfinite(pixels))), noise)
+        if found is not None:
+            agree.append(found)
+    if not agree:
+        return 0
+    ratio = sharpest_point(own.pixels, noise.sigma, noise.shift, before.view(np.uint8), own.sky)
+    added, freed = judge_by_exposures(own, noise, before, mask, agree, ratio)
+    return added - freed
 
 
 def sky_levels(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.numbers import spread_evenly
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.headers.kinds import is_lit
+from zeroframe.kernels.moments import count_not_finite32
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ _EXPOSURE_S, _EXPOSURE_FRACTION = 1.0, 0.02
 #: Pixels that cannot be used, above so many times the others' share; where there is nothing to compare with, half.
 _SATURATED_FRACTION, _NON_FINITE_FRACTION = 1e-3, 1e-2
 _SHARE_RATIO, _LONE_SHARE = 5.0, 0.5
+#: From so many pixels on a kernel counts those that are not finite: of 8 million in 0.3 ms, numpy's extremes take 1.8.
+_KERNEL_PIXELS = 1 << 20
 #: Light is what these frames are for: their levels and shapes may differ.
 
 
@@ -271,6 +274,8 @@ def _cells(sample: NDArray[Any]) -> NDArray[np.float32]:
 
 def _count_non_finite(pixels: NDArray[Any]) -> int:
     """Count pixels that are not finite; where the extremes say that there are none, nothing more is looked at."""
+    if pixels.dtype == np.float32 and pixels.flags.c_contiguous and pixels.size >= _KERNEL_PIXELS:
+        return int(count_not_finite32(pixels.reshape(-1).view(np.uint32)))
     extremes = (float(pixels.max()), float(pixels.min()))
     return 0 if np.isfinite(extremes).all() else int(pixels.size - np.isfinite(pixels).sum())
 

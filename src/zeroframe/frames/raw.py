@@ -72,7 +72,9 @@ class FrameOutcome:
     crc32 : int
         Of the calibrated file.
     stamp : str
-        Of the calibrated file where it is in a store; see `zeroframe.run.record.OutputMark`.
+        Of the calibrated file; see `zeroframe.run.record.OutputMark`.
+    dtype : str
+        Of its pixels, as they were read back from the file; empty where they were not.
     remark : str
         What was doubtful of the frame when it was made; of one that is skipped, as run.json has it.
     """
@@ -91,6 +93,7 @@ class FrameOutcome:
     key: str = ""
     crc32: int = 0
     stamp: str = ""
+    dtype: str = ""
     remark: str = ""
 
     @property

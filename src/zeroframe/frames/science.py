@@ -148,6 +148,7 @@ def reduce_frame(
     sigma: NDArray[Any],
     header: HeaderDraft,
     empty: Callable[..., NDArray[Any]] = np.empty,
+    others: Sequence[NDArray[Any]] = (),
 ) -> None:
     """Do all that is done to a science frame after overscan and trim.
 
@@ -167,6 +168,8 @@ def reduce_frame(
         Told what was done, in place.
     empty : callable, optional
         Makes memory for a mask, as `numpy.empty` does.
+    others : sequence of ndarray of float, shape (ny, nx), optional
+        Other exposures of the field, overscan subtracted and trimmed, by which cosmic rays are judged.
     """
     steps = frame.steps
     in_electrons = steps.to_electrons and all(each.to_electrons is not None for each in with_.electronics)
@@ -192,12 +195,13 @@ def reduce_frame(
     if steps.cosmic_rays != "none":
         from zeroframe.frames.cosmic_rays import mask_lacosmic, mask_median
 
-        find = mask_lacosmic if steps.cosmic_rays == "lacosmic" else mask_median
         how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
         found = np.not_equal(mask, 0, out=empty(mask.shape, np.bool_))
         cosmic = sum(
-            find(plane, own_sigma, own)
-            for own, plane, own_sigma in each_colour(steps.colours, (found,), (pixels, sigma))
+            mask_median(plane, own_sigma, own)
+            if steps.cosmic_rays == "median"
+            else mask_lacosmic(plane, own_sigma, own, others=seen)
+            for own, plane, own_sigma, *seen in each_colour(steps.colours, (found,), (pixels, sigma, *others))
         )
         header["NCOSMIC"] = (cosmic, f"pixels of cosmic rays, by {how}")
         masked = add_found(found, int(MaskBit.COSMIC), mask)

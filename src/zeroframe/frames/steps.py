@@ -9,6 +9,7 @@ from zeroframe.errors import CameraError
 from zeroframe.frames.calibration_frames import WHOLE_CARD, error_factor
 from zeroframe.frames.regions import Region, assembled_shape
 from zeroframe.headers.kinds import Kind, calibration_kind
+from zeroframe.kernels.calibrate import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.detectors import Crosstalk
     from zeroframe.headers.sections import Section
-    from zeroframe.kernels.calibrate import NoiseModel, Window
+    from zeroframe.kernels.calibrate import NoiseModel
     from zeroframe.kernels.operations import Operation
 
 __all__ = [
@@ -78,6 +79,11 @@ class FrameRecipe:
     def trim(self) -> Section | None:
         """What is kept of a frame that one amplifier read; of several, each has its own."""
         return None if self.assembles else self.regions[0].trim
+
+    def windows(self, raw_shape_yx: tuple[int, ...]) -> tuple[Window, ...]:
+        """Return the pixels of each region in the image that a raw frame becomes."""
+        places = [region.place_yx(raw_shape_yx) for region in self.regions]
+        return tuple(Window(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in places)
 
     def shape_yx(self, raw_shape_yx: tuple[int, ...]) -> tuple[int, int]:
         """Return the shape of the image that a raw frame becomes."""
@@ -147,11 +153,11 @@ def _region_words(region: Region) -> Iterator[str]:
         yield f"{whose}{', '.join(known)}"
 
 
-CosmicRays = Literal["none", "lacosmic", "median"]
+CosmicRays = Literal["none", "lacosmic", "exposures", "median"]
 
 
 #: How cosmic rays are found in science frames.
-COSMIC_RAYS: tuple[CosmicRays, ...] = ("none", "lacosmic", "median")
+COSMIC_RAYS: tuple[CosmicRays, ...] = ("none", "lacosmic", "exposures", "median")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +210,7 @@ class Steps:
         What lies so many pixels around saturated ones and their trails is masked, too.
     to_electrons : bool
         Whether the result is multiplied by the gain.
-    cosmic_rays : {'none', 'lacosmic', 'median'}
+    cosmic_rays : {'none', 'lacosmic', 'exposures', 'median'}
         How cosmic rays are found and masked, last of all.
     colours : ColourPattern or None
         Of the calibrated frame: what looks at neighbours does so within a colour. None of a sensor without filters.

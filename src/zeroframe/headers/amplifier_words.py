@@ -119,12 +119,15 @@ def own_cards(frame: FrameFile, hdu: Hdu) -> Mapping[str, Any]:
     return _Own(hdu.cards, primary)
 
 
-_LETTERED = re.compile(r"(?:DATA|TRIM)SEC([A-D1-4])\Z")
+_LETTERED = re.compile(r"(?:DATA|TRIM)SEC([A-P1-9])\Z|[DT]SEC([A-D])\Z")
 _QUAD = re.compile(r"[DT]SEC(\d\d)\Z")
 _ESO = re.compile(r"ESO DET OUT(\d+) NX\Z")
+_SUBARU = re.compile(r"([ST])_EFMN(\d)1\Z")
 
 
-_MAY_SAY = re.compile(rb"(?:DATA|TRIM)SEC[B-D2-4] *=|[DT]SEC\d\d *=|DET OUT[2-9]\d? NX")
+_MAY_SAY = re.compile(
+    rb"(?:DATA|TRIM)SEC[B-D2-4] *=|[DT]SEC(?:\d\d|[B-D]) *=|DET OUT[2-9]\d? NX|[ST]_EFMN21 *=|COVER   =  *[1-9]"
+)
 
 
 def may_say_amplifiers(cards: Cards) -> bool:
@@ -148,8 +151,9 @@ def says_amplifiers(cards: Mapping[str, Any]) -> bool:
     (True, False)
     """
     words = [str(word) for word in cards]
-    return any(
-        len({match[1] for word in words if (match := pattern.match(word))}) > 1 for pattern in (_LETTERED, _QUAD, _ESO)
+    patterns = (_LETTERED, _QUAD, _ESO, _SUBARU)
+    return "COVER" in words or any(
+        len({match.group(0) for word in words if (match := pattern.match(word))}) > 1 for pattern in patterns
     )
 
 
@@ -157,18 +161,25 @@ def says_amplifiers(cards: Mapping[str, Any]) -> bool:
 
 
 def _lettered(images: Sequence[Image]) -> list[FoundAmplifier]:
-    """Several amplifiers in each image: DATASECA, TRIMSECA, BIASSECA, CCDSECA, GAINA, RDNOISEA (or 1, 2 …)."""
+    """Several amplifiers in each image: DATASECA, TRIMSECA, BIASSECA, CCDSECA, GAINA, RDNOISEA (or 1, 2 …).
+
+    MegaCam says DSECA, TSECA, BSECA and CSECA.
+    """
     found = []
     for hdu, cards in images:
-        letters = sorted({match[1] for word in cards if (match := _LETTERED.match(str(word)))})
+        letters = sorted({match[1] or match[2] for word in cards if (match := _LETTERED.match(str(word)))})
         for letter in letters:
-            data = _section(cards, hdu, f"TRIMSEC{letter}") or _section(cards, hdu, f"DATASEC{letter}")
+            words = (f"TRIMSEC{letter}", f"DATASEC{letter}", f"TSEC{letter}", f"DSEC{letter}")
+            data = next(filter(None, (_section(cards, hdu, word) for word in words)), None)
             if data is None:
                 return []
+            bias = _section(cards, hdu, f"BIASSEC{letter}") or _section(cards, hdu, f"BSEC{letter}")
+            name = str(cards.get(f"AMPNAM{letter}", letter)).strip() or letter
             found.append(
                 FoundAmplifier(
-                    letter, hdu.index, _shape(hdu), data, _section(cards, hdu, f"BIASSEC{letter}"),
-                    _sensor_section(cards, f"CCDSEC{letter}", f"DETSEC{letter}"), _chip_of(cards, hdu, images),
+                    name, hdu.index, _shape(hdu), data, bias,
+                    _sensor_section(cards, f"CCDSEC{letter}", f"CSEC{letter}", f"DETSEC{letter}"),
+                    _chip_of(cards, hdu, images),
                     _number(cards, f"GAIN{letter}"), _number(cards, f"RDNOISE{letter}", f"READNOI{letter}"),
                     _number(cards, f"SATURAT{letter}", f"SATURATE{letter}"),
                 )
@@ -193,6 +204,62 @@ def _quad(images: Sequence[Image]) -> list[FoundAmplifier]:
                 )
             )  # fmt: skip
     return found if len(found) > 1 else []
+
+
+def _subaru(images: Sequence[Image]) -> list[FoundAmplifier]:
+    """Channels of Subaru's mosaics in each image: S_EFMN11 to S_EFMX12, S_OSMN11 …, S_GAIN1 (HSC: T_EFMN11 …)."""
+    found = []
+    for hdu, cards in images:
+        channels = sorted({(match[1], match[2]) for word in cards if (match := _SUBARU.match(str(word)))})
+        for letter, channel in channels:
+            data = _ends_section(cards, hdu, f"{letter}_EF", channel)
+            if data is None:
+                return []
+            beside = _ends_section(cards, hdu, f"{letter}_OS", channel)
+            # its second pair of ends is that of the parallel overscan: the serial one stands beside the image
+            bias = None if beside is None else Section((beside.ranges[0], data.ranges[1]))
+            gain = _number(cards, f"{letter}_GAIN{channel}")
+            chip = _chip_of(cards, hdu, images)
+            found.append(FoundAmplifier(channel, hdu.index, _shape(hdu), data, bias, None, chip, gain))
+    return found if len(found) > 1 else []
+
+
+def _ends_section(cards: Mapping[str, Any], hdu: Hdu, begins: str, channel: str) -> Section | None:
+    """Return a section whose ends stand in four cards, as S_EFMN11, S_EFMX11, S_EFMN12 and S_EFMX12."""
+    ends = [[_number(cards, f"{begins}{end}{channel}{axis}") for end in ("MN", "MX")] for axis in (1, 2)]
+    ranges = [AxisRange(int(low), int(high)) for low, high in ends if low is not None and high is not None]
+    if len(ranges) < 2:
+        return None
+    try:
+        return Section(tuple(ranges)).resolve(_shape(hdu))
+    except SectionError:
+        return None
+
+
+def _cover(images: Sequence[Image]) -> list[FoundAmplifier]:
+    """Amplifiers side by side, their overscans of COVER columns each behind all images: DATASEC and COVER of Lick."""
+    found = []
+    for hdu, cards in images:
+        data, columns = _section(cards, hdu, "DATASEC"), int(_number(cards, "COVER") or 0)
+        if data is None or not columns:
+            return []
+        first, last = data.ranges[0].ends()
+        number, rest = divmod(_shape(hdu)[1] - last, columns)
+        if rest or number < 2 or first != 1 or last % number:
+            return []
+        width = last // number
+        for place in range(number):
+            image = Section((AxisRange(place * width + 1, (place + 1) * width), data.ranges[1]))
+            begin = last + place * columns
+            bias = Section((AxisRange(begin + 1, begin + columns), data.ranges[1]))
+            name = chr(ord("A") + place)
+            found.append(
+                FoundAmplifier(
+                    name, hdu.index, _shape(hdu), image, bias, None, _chip_of(cards, hdu, images),
+                    _number(cards, f"GAIN{name}"), _number(cards, f"RDNOISE{name}"),
+                )
+            )  # fmt: skip
+    return found
 
 
 def _eso(images: Sequence[Image]) -> list[FoundAmplifier]:
@@ -324,6 +391,8 @@ CONVENTIONS: tuple[Convention, ...] = (
     Convention("DATASECA, BIASSECA and the like", _lettered),
     Convention("DSEC11, BSEC11 and the like", _quad),
     Convention("ESO DET OUTn", _eso),
+    Convention("S_EFMN11, S_OSMN11 and the like", _subaru),
+    Convention("DATASEC and COVER", _cover),
     Convention("DETSEC of each extension", _by_extension),
 )
 

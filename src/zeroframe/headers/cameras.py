@@ -90,6 +90,12 @@ class Camera:
         What its headers mean, beyond what is known; see `zeroframe.headers.words`.
     crosstalk : tuple of Crosstalk
         Between amplifiers of one detector.
+
+    Examples
+    --------
+    >>> camera = load_camera("palomar-lfc")
+    >>> camera.shape_yx, str(camera.amplifiers[0].overscan), str(camera.amplifiers[0].trim)
+    ((4128, 2080), '[2056:2080,1:4128]', '[1:2048,1:4128]')
     """
 
     name: str

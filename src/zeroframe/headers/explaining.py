@@ -138,7 +138,15 @@ def explain_raw(path: Path, words: Words = NO_WORDS) -> list[str]:
     lines = explain_header(item.frame.cards, path.name, folders=path.absolute().parent.parts[-1:], words=words)
     if len(items) > 1:  # the header is that of the first of them
         lines = [line for line in lines if not line.startswith("chip: ")]
-    lines += [line for each in items if each.found is not None for line in _amplifiers_of(each.found)]
+    found = [each.found for each in items if each.found is not None]
+    amplifiers = [one for each in found for one in each.detector.amplifiers]
+    for fact, known in (
+        ("gain", any(one.gain_e_per_adu is not None for one in amplifiers)),
+        ("read noise", any(one.read_noise_e is not None for one in amplifiers)),
+    ):
+        if known:  # what the primary header says, or does not say, is none of an amplifier
+            lines = [f"{fact}: of each amplifier, below" if line.startswith(f"{fact}: ") else line for line in lines]
+    lines += [line for each in found for line in _amplifiers_of(each)]
     if item.problem is not None:
         lines.append(f"cannot be used: {item.problem.reason}")
     return lines

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import UnsupportedError
+from zeroframe.fits import Hdu, ImageLayout
+from zeroframe.fits.cards import Cards
 from zeroframe.headers.amplifier_words import (
     CONVENTIONS,
     FoundAmplifier,
@@ -20,12 +22,21 @@ from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.sections import AxisRange, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from zeroframe.fits import FrameFile
     from zeroframe.headers.cameras import Camera
 
-__all__ = ["FoundDetector", "detectors_in", "detectors_of_camera", "places_of", "with_data"]
+__all__ = [
+    "FoundDetector",
+    "detector_of_image",
+    "detectors_in",
+    "detectors_of_camera",
+    "images_without_places",
+    "places_of",
+    "with_data",
+]
 
 #: A binned section of the sensor may lack the last part of a pixel, at either end.
 _ROUNDING = 1
@@ -33,6 +44,14 @@ _ROUNDING = 1
 _ROUGH = 3
 _FEWEST_OVERSCAN = 2
 _MOST_LISTED = 3
+#: More images, or of fewer pixels, are no amplifiers.
+_MOST_AMPLIFIERS, _STAMP = 32, 128 * 128
+#: What to do where only the places of the images are missing.
+_DRAFT = (
+    "write a camera file with an [[amplifier]] for each: its ext, trim and overscan, and the place where its pixels "
+    'belong, as place = "[1:1024,1:1024]" ("zeroframe inspect RAW --write my.toml" makes one in which only the '
+    "places are to be filled in); or read one of them with --ext"
+)
 _ADVICE = "read one of them with --ext, or say in a camera file where they belong"
 
 
@@ -116,7 +135,7 @@ def detectors_in(frame: FrameFile) -> tuple[FoundDetector, ...]:
             return _detectors(frame, found, convention.words)
     if len(images) <= 1:
         return ()
-    raise UnsupportedError(frame.path, _what_they_are(images), _ADVICE)
+    raise UnsupportedError(frame.path, _what_they_are(images), _ADVICE if not _may_be_amplifiers(images) else _DRAFT)
 
 
 # ---- from amplifiers to detectors
@@ -177,9 +196,22 @@ def _detector(
         x, y = (min(min(section.ranges[axis].ends()) for section in sensor) for axis in (0, 1))
         origin = (x, y)
     places = places_of([each.data for each in members], [each.on_sensor for each in members])
+    amplifiers = _amplifiers(members, places, offsets, name, words)
+    on_sensor = tuple(each.on_sensor for each in members)
+    return FoundDetector(Detector(name, amplifiers), extensions, words, origin, heights, on_sensor)
+
+
+def _amplifiers(
+    members: Sequence[FoundAmplifier],
+    places: Sequence[Section | None],
+    offsets: Mapping[int, int],
+    name: str,
+    words: str,
+) -> tuple[Amplifier, ...]:
+    """Return amplifiers in pixels of the image in which their extensions stand one above the other."""
     amplifiers = []
     for each, place in zip(members, places, strict=True):
-        bias, down = _useful_bias(each), offsets[each.hdu]
+        bias, down = _useful_bias(each, members), offsets[each.hdu]
         amplifiers.append(
             Amplifier(
                 name=each.name,
@@ -194,8 +226,42 @@ def _detector(
                 detector=name,
             )
         )
-    on_sensor = tuple(each.on_sensor for each in members)
-    return FoundDetector(Detector(name, tuple(amplifiers)), extensions, words, origin, heights, on_sensor)
+    return tuple(amplifiers)
+
+
+def detector_of_image(cards: Mapping[str, Any], shape_yx: tuple[int, int]) -> Detector | None:
+    """Return the amplifiers of one image by its header, each in its place; None where it speaks of no several ones.
+
+    Parameters
+    ----------
+    cards : mapping
+        Of any kind, as the metadata of an image in memory.
+    shape_yx : tuple of int
+        Of the image.
+
+    Raises
+    ------
+    CameraError
+        When the sections contradict each other.
+
+    Examples
+    --------
+    >>> cards = {"TRIMSECA": "[1:8,1:5]", "BIASSECA": "[9:10,1:5]"}
+    >>> cards |= {"TRIMSECB": "[13:20,1:5]", "BIASSECB": "[11:12,1:5]"}
+    >>> [(each.name, str(each.place)) for each in detector_of_image(cards, (5, 20)).amplifiers]
+    [('A', '[1:8,1:5]'), ('B', '[9:16,1:5]')]
+    """
+    if not says_amplifiers(cards):
+        return None
+    nothing = Cards(b"END".ljust(80))
+    hdu = Hdu(0, "", nothing, ImageLayout(16, shape_yx, 1.0, 0.0, None, 0, tile_compressed=False), 0, 0, nothing)
+    for convention in CONVENTIONS:
+        members = convention.find([(hdu, cards)])
+        if members:
+            places = places_of([each.data for each in members], [each.on_sensor for each in members])
+            amplifiers = _amplifiers(members, places, {0: 0}, "", convention.words)
+            return Detector("", amplifiers).placed(shape_yx)
+    return None
 
 
 def detectors_of_camera(frame: FrameFile, camera: Camera) -> tuple[FoundDetector, ...]:
@@ -250,11 +316,13 @@ def with_data(found: FoundDetector, data: Sequence[Section]) -> FoundDetector:
     return replace(found, detector=replace(found.detector, amplifiers=amplifiers))
 
 
-def _useful_bias(each: FoundAmplifier) -> Section | None:
+def _useful_bias(each: FoundAmplifier, members: Sequence[FoundAmplifier]) -> Section | None:
     """Return the overscan: as it is said, where it lies outside the data; else what is left beside them."""
     data, bias = each.data, each.bias
     if bias is not None and bias.intersect(data) is None:
         return bias
+    if sum(other.hdu == each.hdu for other in members) > 1:  # what is left may be of another one
+        return None
     (x1, x2), rows = data.ranges[0].ends(), data.ranges[1]
     nx = each.shape_yx[1]
     if nx - x2 >= max(x1 - 1, _FEWEST_OVERSCAN):
@@ -329,6 +397,34 @@ def _check_sizes(
 # ---- what several images are that are no amplifiers
 
 
+def images_without_places(frame: FrameFile) -> tuple[int, ...]:
+    """Return the numbers of the HDUs whose images may be those of amplifiers, where no header says where they belong.
+
+    Parameters
+    ----------
+    frame : FrameFile
+        A file, as scanned.
+
+    Returns
+    -------
+    tuple of int
+        Nothing where its headers say it, or the images are something else.
+    """
+    images = [(hdu, own_cards(frame, hdu)) for hdu in frame.images]
+    if not _may_be_amplifiers(images) or any(convention.find(images) for convention in CONVENTIONS):
+        return ()
+    return tuple(hdu.index for hdu, _ in images)
+
+
+def _may_be_amplifiers(images: Sequence[Image]) -> bool:
+    """Whether there are several images of two axes and one size, not too many, and larger than stamps."""
+    shapes = {hdu.layout.shape_yx if hdu.layout is not None else () for hdu, _ in images}
+    if len(shapes) != 1 or not 1 < len(images) <= _MOST_AMPLIFIERS:
+        return False
+    (shape,) = shapes
+    return len(shape) == 2 and shape[0] * shape[1] >= _STAMP
+
+
 def _what_they_are(images: Sequence[Image]) -> str:
     """Say what the images of a file are, as far as their number and sizes tell."""
     shapes = [hdu.layout.shape_yx for hdu, _ in images if hdu.layout is not None]
@@ -345,7 +441,7 @@ def _what_they_are(images: Sequence[Image]) -> str:
             f"{len(images) - 1} smaller beside it, as previews are"
         )
     sizes = f"of {_size(shapes[0])} pixels" if len(set(shapes)) == 1 else "of several sizes"
-    if len(images) > 32 or max(counts) < 128 * 128:
+    if len(images) > _MOST_AMPLIFIERS or max(counts) < _STAMP:
         return f"holds {which} {sizes}, as stamps of a guider or single exposures are, and no word of amplifiers"
     return f"holds {which} {sizes}, and its headers do not say where they belong (no DETSEC, no CCDSEC)"
 

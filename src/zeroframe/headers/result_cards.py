@@ -10,14 +10,25 @@ import re
 import sys
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zeroframe.errors import SectionError
 from zeroframe.fits.header import HeaderDraft
 from zeroframe.headers.colours import cut_pattern
 from zeroframe.headers.sections import AxisRange, Section
 
-__all__ = ["ERROR_CARD", "Piece", "assembled_cards", "combined_cards", "set_card", "trim_cards"]
+if TYPE_CHECKING:
+    from zeroframe.headers.detectors import Detector
+
+__all__ = [
+    "ERROR_CARD",
+    "Piece",
+    "assembled_cards",
+    "combined_cards",
+    "say_amplifiers",
+    "set_card",
+    "trim_cards",
+]
 
 #: An astropy Header, or any other mapping that a CCDData has as its metadata.
 Metadata: TypeAlias = MutableMapping[str, Any]
@@ -27,7 +38,7 @@ _IMAGE_SECTIONS = ("BIASSEC", "TRIMSEC", "DATASEC", "AMPSEC")
 _SENSOR_SECTIONS = ("CCDSEC", "DETSEC")
 #: The same, of each of several amplifiers: BIASSECA, TRIMSEC1, and BSEC11, ASEC11, TSEC11, DSEC11, CSEC11 of IRAF's
 #: quad cameras (``help quadformat``).
-_ALL_SECTIONS = re.compile(r"(BIAS|TRIM|DATA|AMP|CCD|DET)SEC[A-Z0-9]?|[ABCDT]SEC\d\d")
+_ALL_SECTIONS = re.compile(r"(BIAS|TRIM|DATA|AMP|CCD|DET)SEC[A-Z0-9]?|[ABCDT]SEC(\d\d|[A-D])")
 _MOST_NAMES = 999
 
 
@@ -331,3 +342,31 @@ def combined_cards(header: Metadata, names: Sequence[str], *, method: str, rejec
     set_card(header, "COMBREJ", rejection)
     for number, name in enumerate(names[:_MOST_NAMES], start=1):
         set_card(header, f"IMCMB{number:03d}", name.encode("unicode_escape").decode())
+
+
+#: By what letters cards of an assembled image tell its amplifiers.
+_LETTERS = "ABCDEFGHIJKLMNOP"
+
+
+def say_amplifiers(header: Metadata, detector: Detector) -> None:
+    """Say in the header of an assembled image in memory which of it each amplifier read, in place; of up to sixteen.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header or mapping
+        Gets DATASECA, AMPNAMA, GAINA, RDNOISEA, and the same of B, C and so on.
+    detector : Detector
+        Its amplifiers in their places.
+    """
+    if not 1 < len(detector.amplifiers) <= len(_LETTERS):
+        return
+    for letter, each in zip(_LETTERS, detector.amplifiers, strict=False):
+        if each.place is None:
+            return
+        ranges = tuple(AxisRange(min(part.ends()), max(part.ends())) for part in each.place.ranges)
+        set_card(header, f"DATASEC{letter}", str(Section(ranges)), f"pixels of amplifier {each.name}")
+        set_card(header, f"AMPNAM{letter}", each.name)
+        if each.gain_e_per_adu is not None:
+            set_card(header, f"GAIN{letter}", each.gain_e_per_adu, "electrons per ADU")
+        if each.read_noise_e is not None:
+            set_card(header, f"RDNOISE{letter}", each.read_noise_e, "electrons")

@@ -123,6 +123,9 @@ class Section:
 
     ranges: tuple[AxisRange, ...]
 
+    def __repr__(self) -> str:
+        return f"Section.parse('{self}')"
+
     def __post_init__(self) -> None:
         if not self.ranges:
             raise SectionError(f"a section needs at least one axis; {_SHAPE_OF_IT}")

@@ -6,7 +6,6 @@ light proves that its sections are wrong, the pixels decide, and a sentence says
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import permutations
@@ -14,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import AssumptionWarning, FrameError, NoFramesError, ZeroframeError
+from zeroframe.errors import FrameError, NoFramesError, ZeroframeError
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.geometry import with_data
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.inspection.crosstalk import measure_crosstalk
+from zeroframe.inspection.header_against_pixels import header_against_pixels
 from zeroframe.inspection.inspecting import judge_samples
-from zeroframe.inspection.interior import AxisLayout, axis_layout, detector_of_pixels
+from zeroframe.inspection.interior import FOUND_IN_PIXELS
 from zeroframe.inspection.samples import choose_size, sample_frame
 from zeroframe.inspection.sources import Pixels, choose_sources, source_of
+from zeroframe.inspection.unknown_layouts import layout_of_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.samples import FrameSample
     from zeroframe.inspection.sources import Source
 
-__all__ = ["LookedAt", "amplifier_box", "by_detector", "found_in_pixels", "look_at_amplifiers", "look_at_detectors"]
+__all__ = ["LookedAt", "amplifier_box", "by_detector", "look_at_amplifiers", "look_at_detectors"]
 
 #: By this fraction a stated read noise may differ from the one that is measured without being spoken of.
 _NOISE_DIFFERS = 0.1
@@ -51,8 +52,6 @@ _GAIN_ERRORS, _GAIN_DIFFERS = 5.0, 0.015
 #: One factor for all, by so many of its errors, where gains scatter about it by no more than this times their errors.
 _COMMON_ERRORS, _ALIKE = 4.0, 9.0
 
-#: Frames that are smaller are not searched for seams; of larger ones so many lines are looked at.
-_SMALLEST, _LINES = 64, 256
 #: So far from where the header has it the border of two amplifiers is looked for, on so many lines, by a jump of the
 #: level by so many errors, with so many columns at least on each side of it.
 _REACH, _MOST_LINES, _JUMPS, _FEWEST = 12, 2000, 8.0, 3
@@ -96,63 +95,6 @@ def by_detector(items: Sequence[RawFrame]) -> list[list[RawFrame]]:
         if item.found is not None and item.problem is None and item.facts is not None and not item.facts.combined:
             groups.setdefault((item.form[:3], item.found.geometry, item.facts.instrument), []).append(item)
     return list(groups.values())
-
-
-def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
-    """Return the amplifiers that the pixels of frames of one image show, where headers say nothing of them.
-
-    Parameters
-    ----------
-    items : sequence of RawFrame
-        Of one camera and form, each a file of one image.
-
-    Returns
-    -------
-    FoundDetector or None
-        None where the pixels show one amplifier, and where there are no two biases and a flat.
-    """
-    sources = [source for source in map(source_of, items) if source is not None]
-    biases = [source for source in sources if source.kind is Kind.BIAS]
-    flats = [source for source in sources if source.kind is Kind.FLAT]
-    if len(biases) < 2 or not flats or min(items[0].shape_yx or (0,)) < _SMALLEST:
-        return None
-    try:
-        layouts = _layouts_by(biases[0], biases[-1], flats[len(flats) // 2])
-        # one bias that was read to half has a step, too: a seam is in any two of them
-        for pair in [(biases[0], biases[1]), (biases[1], biases[-1])] if len(biases) > 2 else []:
-            if all(len(layout.parts) < 2 for layout in layouts):
-                break
-            if all(len(layout.parts) < 2 for layout in _layouts_by(*pair, flats[len(flats) // 2])):
-                return None
-    except FrameError:  # it is named when it is calibrated
-        return None
-    ny, nx = sources[0].shape_yx
-    found = detector_of_pixels(layouts[0], layouts[1], (ny, nx))
-    if found is None and any(len(layout.parts) > 1 for layout in layouts):
-        told = "; ".join(reason for layout in layouts for reason in layout.reasons)
-        said = (
-            "several amplifiers seem to have read it, and which overscan belongs to which is not clear from the pixels"
-        )
-        advice = "say it in a camera file, or give --overscan and --trim"
-        warnings.warn(f"{items[0].path}: {said} ({told}); {advice}", AssumptionWarning, stacklevel=2)
-    return found
-
-
-def _layouts_by(*sources: Source) -> list[AxisLayout]:
-    """Look at two biases and a flat, across and along."""
-    frames = [source.read() for source in sources]
-    return [_axis_layout(frames, axis) for axis in (1, 0)]
-
-
-def _axis_layout(frames: Sequence[Pixels], axis: int) -> AxisLayout:
-    """Look at some lines across the whole image: rows for what stands in columns (axis 1), and the other way round."""
-    lines = frames[0].stored.shape[1 - axis]
-    some = slice(lines // (2 * _LINES), None, max(lines // _LINES, 1))
-    parts = [each.part(rows=some) if axis == 1 else each.part(columns=some).T for each in frames]
-    biases = np.stack([part.astype(np.float64) for part in parts[:-1]])
-    flats = parts[-1].astype(np.float64)[np.newaxis]
-    noise = float(np.std(np.clip(biases[1] - biases[0], *np.percentile(biases[1] - biases[0], [1, 99])))) / np.sqrt(2.0)
-    return axis_layout(biases, flats, max(noise, 0.3))
 
 
 def amplifier_box(amplifier: Amplifier, others: Sequence[Amplifier], shape_yx: tuple[int, int]) -> Section:
@@ -238,8 +180,10 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
     if not usable:
         raise NoFramesError(f"{first.path}: no bias, dark, flat or science frame of its detector")
     sources = choose_sources(usable)
-    boxes = _boxes(found, shape)
-    if len(found.extensions) < len(boxes):
+    found, contradicted = _against_pixels(found, usable, shape)
+    strips_apart = _strips_apart(found)
+    boxes = tuple(map(_section_of, found.detector.amplifiers)) if strips_apart else _boxes(found, shape)
+    if len(found.extensions) < len(boxes) and not strips_apart and not _is_of_pixels(found):
         boxes = _moved_to_seams(boxes, sources)
     samples: list[list[FrameSample]] = [[] for _ in boxes]
     for source in sources:
@@ -247,14 +191,27 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
             pixels = source.read()
         except FrameError:  # it is named when it is calibrated
             continue
-        for kept, box in zip(samples, boxes, strict=True):
-            cut = _cut(source, pixels, box, shape)
+        for kept, box, amplifier in zip(samples, boxes, found.detector.amplifiers, strict=True):
+            cut = _joined(source, pixels, amplifier, shape) if strips_apart else _cut(source, pixels, box, shape)
             size, _ = choose_size([cut] * len(sources), limit_bytes // len(boxes))
+            size = size.shared_by(len(boxes))
             kept.append(replace(sample_frame(cut, size), source=replace(cut, pixels=None)))
     if not samples[0]:
         raise NoFramesError(f"{first.path}: no frame of its detector can be read")
     inspections = tuple(judge_samples(kept, None) for kept in samples)
-    return _decided(found, boxes, inspections)
+    looked = (_measured if strips_apart else _decided)(found, boxes, inspections)
+    return replace(looked, remarks=_shortened([*contradicted, *looked.remarks]))
+
+
+def _against_pixels(
+    found: FoundDetector, sources: Sequence[Source], shape_yx: tuple[int, int]
+) -> tuple[FoundDetector, list[str]]:
+    """Return what a header says of several amplifiers in one image as the pixels have it, and what they contradict."""
+    several = len(found.extensions) == 1 and len(found.detector.amplifiers) > 1
+    if not several or _is_of_pixels(found):
+        return found, []
+    layout = layout_of_sources(sources)
+    return (found, []) if layout is None else header_against_pixels(found, layout, shape_yx)
 
 
 def look_at_detectors(
@@ -379,6 +336,39 @@ def _cut(source: Source, pixels: Pixels, box: Section, shape_yx: tuple[int, int]
     return replace(source, shape_yx=(ny, nx), facts=facts, found=None, pixels=Pixels(stored, pixels.layout))
 
 
+def _strips_apart(found: FoundDetector) -> bool:
+    """Whether images of other amplifiers stand between that of one and its overscan, as in Lick's spectrographs."""
+    amplifiers = found.detector.amplifiers
+    return any(
+        all(_overlaps(ends, part.ends()) for ends, part in zip(_hull(one), _section_of(other).ranges, strict=True))
+        for one, other in permutations(amplifiers, 2)
+    )
+
+
+def _joined(source: Source, pixels: Pixels, amplifier: Amplifier, shape_yx: tuple[int, int]) -> Source:
+    """Return image and overscan of one amplifier side by side, as a frame of its own."""
+    whole = _cut(source, pixels, _section_of(amplifier), shape_yx)
+    if amplifier.overscan is None or whole.pixels is None:
+        return whole
+    axis = amplifier.overscan_axis
+    parts = [pixels.stored[section.slices_yx(shape_yx)] for section in (_section_of(amplifier), amplifier.overscan)]
+    lines = min(part.shape[1 - axis] for part in parts)
+    some = [part[:lines] if axis == 1 else part[:, :lines] for part in parts]
+    stored = np.concatenate(some, axis=axis)
+    ny, nx = stored.shape
+    return replace(whole, shape_yx=(ny, nx), pixels=Pixels(stored, pixels.layout))
+
+
+def _measured(found: FoundDetector, boxes: Sequence[Section], inspections: Sequence[OverscanInspection]) -> LookedAt:
+    """Take the sections of the header, and the gains and noises that the pixels have."""
+    changed, remarks = _with_gains(found.detector.amplifiers, inspections)
+    with_noise = [_with_noise(each, seen) for each, seen in zip(changed, inspections, strict=True)]
+    remarks += [remark for _, some in with_noise for remark in some]
+    detector = replace(found.detector, amplifiers=tuple(each for each, _ in with_noise))
+    looked = replace(found, detector=detector, looked_at=True)
+    return LookedAt(looked, tuple(inspections), tuple(boxes), _shortened(remarks))
+
+
 def _decided(
     found: FoundDetector,
     boxes: Sequence[Section],
@@ -392,7 +382,7 @@ def _decided(
         down = _corner(box)
         stated = _section_of(amplifier)
         proven = _proven_data(stated.shift(-down[0], -down[1]), seen).shift(*down)
-        if proven != stated:
+        if proven != stated and amplifier.overscan_reason != FOUND_IN_PIXELS:
             remarks.append(
                 f"amplifier {amplifier.name}: header says data {stated}, the pixels show {proven}, which is used"
             )
@@ -404,6 +394,10 @@ def _decided(
     detector = replace(found.detector, amplifiers=tuple(each for each, _ in with_noise))
     whole = with_data(replace(found, detector=detector, looked_at=True), data)
     return LookedAt(whole, tuple(inspections), tuple(boxes), _shortened(remarks))
+
+
+def _is_of_pixels(found: FoundDetector) -> bool:
+    return all(each.overscan_reason == FOUND_IN_PIXELS for each in found.detector.amplifiers)
 
 
 def _section_of(amplifier: Amplifier) -> Section:
@@ -448,7 +442,8 @@ def _with_overscan(amplifier: Amplifier, seen: OverscanInspection, down: tuple[i
     if spec is not None:
         parallel = None if seen.parallel is None else seen.parallel.section.shift(*down)
         overscan = spec.section.shift(*down)
-        reason = f"proven by the pixels{'' if stated is None or stated == overscan else f'; header: {stated}'}"
+        contradicted = stated not in {None, overscan} and amplifier.overscan_reason != FOUND_IN_PIXELS
+        reason = f"proven by the pixels{f'; header: {stated}' if contradicted else ''}"
         return replace(
             amplifier,
             trim=data,
@@ -462,6 +457,8 @@ def _with_overscan(amplifier: Amplifier, seen: OverscanInspection, down: tuple[i
         return replace(amplifier, trim=data, overscan=None, overscan_reason=seen.verdict)
     if stated is not None and stated.intersect(data) is not None:
         stated = None
+    if amplifier.overscan_reason == FOUND_IN_PIXELS:
+        return replace(amplifier, trim=data, overscan=stated)
     return replace(amplifier, trim=data, overscan=stated, overscan_reason=f"header; pixels: {seen.decision}")
 
 

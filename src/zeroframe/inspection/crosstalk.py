@@ -51,8 +51,8 @@ class MeasuredCrosstalk:
         Names of the amplifiers.
     part, error : float
         ADU of the victim for each ADU of the source, and its standard error.
-    full_adu : float
-        What a full pixel of the source leaves.
+    top_adu : float
+        What a full pixel of the source reads.
     noise_adu : float or None
         Read noise of the victim; None where it is not known.
     """
@@ -61,14 +61,23 @@ class MeasuredCrosstalk:
     victim: str
     part: float
     error: float
-    full_adu: float
+    top_adu: float
     noise_adu: float | None
+
+    @property
+    def full_adu(self) -> float:
+        """What a full pixel of the source leaves."""
+        return self.part * self.top_adu
 
     @property
     def matters(self) -> bool:
         """Whether it is proven, and of a full pixel more than half the read noise (or half an ADU)."""
-        least = _OF_NOISE * (1.0 if self.noise_adu is None else self.noise_adu)
-        return abs(self.part) > _SURE * self.error and abs(self.full_adu) > least
+        return abs(self.part) > _SURE * self.error and abs(self.full_adu) > _least_adu(self.noise_adu)
+
+    @property
+    def limit(self) -> float:
+        """What it is no more than, by three of its errors."""
+        return abs(self.part) + 3.0 * self.error
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,13 @@ class CrosstalkSeen:
             Crosstalk(each.source, each.victim, float(f"{each.part:.4g}")) for each in self.pairs if each.matters
         )
 
+    def _no_more_than(self) -> str:
+        most = max(self.pairs, key=lambda each: each.limit)
+        told = f"crosstalk: no more than {most.limit:.1e} in any of the {len(self.pairs)} pairs that bright stars tell"
+        if all(each.limit * each.top_adu <= _least_adu(each.noise_adu) for each in self.pairs):
+            return f"{told}; it does not matter"
+        return f"{told}; a full pixel would leave {most.limit * most.top_adu:.2g} ADU: brighter stars would tell more"
+
     @property
     def sentences(self) -> tuple[str, ...]:
         """Say what was found, the worst first, and whether it matters."""
@@ -100,15 +116,18 @@ class CrosstalkSeen:
             return (f"crosstalk: no star is bright enough to tell, in {self.frames} science frames",)
         worst = sorted((each for each in self.pairs if each.matters), key=lambda each: -abs(each.full_adu))
         if not worst:
-            most = max(self.pairs, key=lambda each: abs(each.part) + 2.0 * each.error)
-            limit = abs(most.part) + 2.0 * most.error
-            return (f"crosstalk: below {limit:.1e} between all {len(self.pairs)} pairs measured; it does not matter",)
+            return (self._no_more_than(),)
         told = [
             f"crosstalk: amplifier {each.victim} shows {each.part:.3g} ± {each.error:.1g} of {each.source}; a full "
             f"pixel leaves {each.full_adu:.3g} ADU{_noises(each)}"
             for each in worst
         ]
         return (*told, "crosstalk matters: --write puts it into a camera file, by which it is taken out")
+
+
+def _least_adu(noise_adu: float | None) -> float:
+    """Return what a full pixel may leave without that it matters."""
+    return _OF_NOISE * (1.0 if noise_adu is None else noise_adu)
 
 
 def _noises(each: MeasuredCrosstalk) -> str:
@@ -227,8 +246,7 @@ def crosstalk_between(
     for (source, victim), parts in points.items():
         line = _slope(*(np.concatenate(each) for each in zip(*parts, strict=True)))
         if line is not None:
-            full = line[0] * tops_adu[source]
-            found.append(MeasuredCrosstalk(source, victim, *line, full, noises_adu.get(victim)))
+            found.append(MeasuredCrosstalk(source, victim, *line, tops_adu[source], noises_adu.get(victim)))
     return tuple(found)
 
 

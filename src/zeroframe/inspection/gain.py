@@ -20,7 +20,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Measured", "contradicts", "gain_from_pairs", "like_pairs", "read_noise_from_pairs"]
+__all__ = [
+    "BAND_HEIGHT",
+    "Measured",
+    "band_starts",
+    "contradicts",
+    "cut_bands",
+    "gain_from_pairs",
+    "gain_rows",
+    "like_pairs",
+    "read_noise_from_pairs",
+]
+
+#: The rows of a frame that are looked at, by inspection and by the night, which so find the same gain.
+_BANDS, BAND_HEIGHT = 8, 32
+#: Blocks are no higher than this: the lower, the less light changes within one.
+_BLOCK_ROWS = 16
 
 _BLOCK_COLUMNS = 64
 _OUTLIER = 5.0
@@ -98,6 +113,49 @@ def contradicts(stated: float, measured: float, error: float) -> bool:
     if not (0.0 < measured < np.inf and error <= _GOOD_ENOUGH * measured):
         return False
     return abs(stated - measured) > max(_DIFFERS_ERRORS * error, _STATED_DIFFERS * measured)
+
+
+def band_starts(ny: int, bands: int = _BANDS) -> tuple[int, ...]:
+    """Return the first row of each band of a raw frame, spread over it.
+
+    Examples
+    --------
+    >>> band_starts(100), band_starts(20)
+    ((0, 34, 68), (0,))
+    """
+    height = min(BAND_HEIGHT, ny)
+    count = max(min(bands, ny // height), 1)
+    return tuple(int(start) for start in np.linspace(0, ny - height, count))
+
+
+def cut_bands(bands: NDArray[Any]) -> NDArray[Any]:
+    """Return bands, of shape (bands, height, columns), as twice as many of half their height, where they are high."""
+    count, height, columns = bands.shape
+    return bands if height % _BLOCK_ROWS else bands.reshape(count * height // _BLOCK_ROWS, _BLOCK_ROWS, columns)
+
+
+def gain_rows(raw_rows: int, kept: slice) -> list[slice]:
+    """Return the rows of a trimmed frame by which its gain is measured: those of `band_starts` that were kept.
+
+    Parameters
+    ----------
+    raw_rows : int
+        Of the raw frame.
+    kept : slice
+        Of its rows.
+
+    Examples
+    --------
+    >>> gain_rows(100, slice(0, 100))[:2], gain_rows(100, slice(30, 100))[0]
+    ([slice(0, 16, None), slice(16, 32, None)], slice(4, 20, None))
+    """
+    height = min(BAND_HEIGHT, raw_rows)
+    whole = [start for start in band_starts(raw_rows) if kept.start <= start and start + height <= kept.stop]
+    if not whole:
+        return [slice(0, min(height, kept.stop - kept.start))]
+    step = height if height % _BLOCK_ROWS else _BLOCK_ROWS
+    return [slice(start + top - kept.start, start + top - kept.start + step)
+            for start in whole for top in range(0, height, step)]  # fmt: skip
 
 
 def like_pairs(keys: Sequence[Hashable], levels: Sequence[float]) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
-from zeroframe.inspection.gain import Measured, gain_from_pairs, like_pairs, read_noise_from_pairs
+from zeroframe.inspection.gain import Measured, cut_bands, gain_from_pairs, like_pairs, read_noise_from_pairs
 from zeroframe.inspection.profiles import SIDES, Side
 from zeroframe.inspection.result import OverscanInspection, StripFinding
 from zeroframe.inspection.samples import LIT, FrameSample, SampleSize, choose_size, take_samples
@@ -219,8 +219,8 @@ def _noise_and_gain(frames: Frames, camera: Camera | None) -> tuple[Measured | N
     if read_noise is None:
         return None, None
     saturation = (camera.saturation_adu if camera is not None else None) or _SATURATION_ADU
-    pairs = [(bands[id(a)], bands[id(b)]) for a, b in _flat_pairs(frames.samples)]
-    return noise, gain_from_pairs(pairs, biases, read_noise, saturation)
+    pairs = [(cut_bands(bands[id(a)]), cut_bands(bands[id(b)])) for a, b in _flat_pairs(frames.samples)]
+    return noise, gain_from_pairs(pairs, [cut_bands(bias) for bias in biases], read_noise, saturation)
 
 
 def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, FrameSample]]:

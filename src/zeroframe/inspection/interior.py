@@ -1,13 +1,12 @@
-"""Several amplifiers in one image, found in the pixels alone: strips in mid-frame, and seams where the level jumps.
+"""The amplifiers of one image, found in the pixels alone: strips without light, and seams between amplifiers.
 
 An overscan in mid-frame is a run of columns without any light between columns that have it, with edges of one column.
-A seam is where the level of biases jumps from one column to the next, and where the jump is another one in flats, or
-another one in each bias: fixed pattern jumps, too, but by the same amount always.
+Seams are found by `zeroframe.inspection.amplifier_seams`; a strip belongs to the image with which it drifts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
@@ -16,25 +15,36 @@ import numpy as np
 from zeroframe.headers.detectors import Amplifier, Detector
 from zeroframe.headers.geometry import FoundDetector
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.inspection.amplifier_seams import Seam, find_seams, seam_expected
+from zeroframe.inspection.by_turns import read_by_turns
+from zeroframe.inspection.strip_owners import cut_strip, images_differ, owners_of_strips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["AxisLayout", "Part", "axis_layout", "detector_of_pixels"]
+    from zeroframe.inspection.axis_profiles import AxisProfiles
 
+__all__ = ["FOUND_IN_PIXELS", "AxisLayout", "Part", "axis_layout", "dark_runs", "detector_of_pixels"]
+
+#: Of sections that no header says.
+FOUND_IN_PIXELS = "found in the pixels"
 #: Less light than this part of that beside it is none; columns with more than that part are image.
 _DARK, _LIT = 0.004, 0.3
 #: Strips and images are no narrower.
-_NARROWEST, _LEAST_IMAGE = 4, 24
-#: So many columns beside a seam tell its level, and so many errors the jump needs.
-_BESIDE, _NEAR, _SIGMAS = 24, 4, 8.0
-#: By so many errors the jump has to differ between frames, or between biases and flats, to be one of amplifiers.
-_CHANGES = 5.0
-_SIGMA_OF_MAD = 1.4826
-#: By so much the variance of a median is above that of a mean.
-_MEDIAN = np.pi / 2
+_NARROWEST, _LEAST_IMAGE = 4, 16
+#: So many columns on each side of a cut are left out where it may be one next to it.
+_UNSURE = 3
+#: Light of so many errors has edges.
+_LEAST_LIGHT = 100.0
+_BESIDE = 3
+#: An edge of light takes at least so much of itself within one column.
+_SHARP_EDGE = 0.6
+#: Suspected seams are those of amplifiers where they cut the image as evenly as the proven ones do, to so many columns.
+_EVENLY = 1
+#: Levels of parts of a strip that differ by more than that are those of several amplifiers.
+_STRIPS_STEP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,73 +65,143 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class AxisLayout:
-    """The parts of an image along one axis, and what told them apart."""
+    """The parts of an image along one axis.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+    reasons : tuple of str
+        What told them apart.
+    doubts : tuple of str
+        What the pixels leave open, each a sentence.
+    by_turns : str
+        What shows that two amplifiers read its columns by turns; empty where none do.
+    unsure : tuple of int
+        Columns, counted from 0, before which another amplifier begins, or before one next to them.
+    """
 
     parts: tuple[Part, ...]
-    reasons: tuple[str, ...]
-
-    @property
-    def is_understood(self) -> bool:
-        """Whether each of several parts has one strip of its own; else parts or strips were missed."""
-        return len(self.parts) == 1 or all(len(part.strips) == 1 for part in self.parts)
+    reasons: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    by_turns: str = ""
+    unsure: tuple[int, ...] = ()
 
 
-def axis_layout(biases: NDArray[np.float64], flats: NDArray[np.float64], noise: float) -> AxisLayout:
+def axis_layout(profiles: AxisProfiles) -> AxisLayout:
     """Find the parts of an image along one axis.
 
     Parameters
     ----------
-    biases, flats : ndarray, shape (frames, lines, columns)
-        Some lines of frames without and with light; at least two biases and one flat.
-    noise : float
-        Of a pixel without light.
+    profiles : AxisProfiles
+        Of lines that see light.
 
     Returns
     -------
     AxisLayout
         One part where nothing tells several apart.
     """
-    bias = _profiles(biases)
-    light = np.median(_profiles(flats) - bias.mean(axis=0), axis=0)
-    error = noise / np.sqrt(biases.shape[1])
-    runs = _dark_runs(light, error)
+    turns = read_by_turns(profiles)
+    if turns:
+        return AxisLayout((Part(slice(0, profiles.static.shape[1]), ()),), (), (), turns)
+    light = np.median(profiles.light, axis=0)
+    error = profiles.usual_noise / np.sqrt(profiles.lines)
+    runs = dark_runs(light, error)
     lit = _between(runs, light.size)
-    seams = [seam for each in lit for seam in _seams(each, bias, _profiles(flats), error)]
-    if len(lit) + len(seams) < 2:
-        return AxisLayout((Part(slice(0, light.size), ()),), ())
+    if not lit:
+        return AxisLayout((Part(slice(0, light.size), ()),))
+    seams: list[Seam] = []
+    suspects: list[Seam] = []
+    doubts: list[str] = []
+    for each in lit:
+        proven, suspected = find_seams(profiles, each.start, each.stop)
+        found, left, said = _evenly_cut(profiles, each, proven, suspected)
+        seams += found
+        suspects += left
+        doubts += said
+    expected, said = _as_in_parts_of_that_width(profiles, lit, seams)
+    seams = sorted([*seams, *expected], key=lambda seam: seam.column)
+    doubts += said
+    suspects = [each for each in suspects if all(abs(each.column - own.column) > _EVENLY for own in expected)]
+    seams, suspects = _as_many_as_strips(profiles, lit, runs, seams, suspects)
+    doubts += [_doubt(seam) for seam in suspects]
+    doubts += [_unsure(seam) for seam in seams if not seam.sure_column]
+    lit, runs, more = _without_dead_columns(profiles, lit, runs, seams)
+    doubts += more
     reasons = [f"columns {a.stop + 1} to {b.start} are a strip in mid-frame" for a, b in pairwise(lit)]
-    reasons += [f"the level jumps at column {seam + 1}, by another amount in each frame" for seam in seams]
-    images = _cut(lit, seams)
-    strips = [part for run in runs for part in _halves(run, bias, error, light.size)]
-    return AxisLayout(tuple(_owned(images, strips, bias, light, error)), tuple(reasons))
+    reasons += [f"before column {seam.column + 1}: {seam.reason}" for seam in seams]
+    images = _cut(lit, [seam.column for seam in seams])
+    cut = [cut_strip(profiles, run, images) for run in runs]
+    pieces = [piece for some, _ in cut for piece in some]
+    unsure = [column for _, some in cut for column in some]
+    if len(images) < 2:
+        doubts += [_several_strips(run) for run in runs if _drift_apart(profiles, run)]
+        return AxisLayout((Part(slice(0, light.size), tuple(runs)),), (), tuple(doubts))
+    owned, said = owners_of_strips(profiles, images, pieces)
+    doubts += said
+    parts = []
+    for number, image in enumerate(images):
+        own = [_usable(piece, light, error, unsure) for piece, owner in owned if owner == number]
+        parts.append(Part(image, tuple(sorted(own, key=lambda piece: piece.start - piece.stop))))
+    columns = tuple(seam.column for seam in seams if not seam.sure_column)
+    return AxisLayout(tuple(parts), tuple(reasons), tuple(doubts), unsure=columns)
 
 
-def _profiles(frames: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the level of each column of each frame: the mean of its pixels, outliers cut."""
-    middle = np.median(frames, axis=1, keepdims=True)
-    spread = _SIGMA_OF_MAD * np.median(np.abs(frames - middle), axis=1, keepdims=True) + 1.0
-    return np.asarray(np.clip(frames, middle - 4 * spread, middle + 4 * spread).mean(axis=1))
+def _doubt(seam: Seam) -> str:
+    return (
+        f"before column {seam.column + 1}: {seam.reason}, in all biases alike; that is fixed pattern, or another "
+        "amplifier that drifts with the first"
+    )
 
 
-def _dark_runs(light: NDArray[np.float64], error: float) -> list[slice]:
-    """Return runs of columns without light that reach an edge of the frame, or lie between lit ones."""
+def _unsure(seam: Seam) -> str:
+    return f"another amplifier begins before column {seam.column + 1} or one next to it: {seam.reason}"
+
+
+def _drift_apart(profiles: AxisProfiles, run: slice) -> bool:
+    """Whether parts of a run of dark columns drift apart, which columns that are only not lit do not."""
+    return any(seam.drift > 0 for seam in find_seams(profiles, run.start, run.stop, lit=False)[0])
+
+
+def _several_strips(run: slice) -> str:
+    return f"the strip of columns {run.start + 1} to {run.stop} has parts of several amplifiers, the image shows none"
+
+
+def _usable(piece: slice, light: NDArray[np.float64], error: float, unsure: Sequence[int]) -> slice:
+    """Return a strip without columns at its ends that light reaches, or that may be another amplifier's."""
+    low = piece.start + (_UNSURE if piece.start in unsure else 0)
+    high = piece.stop - (_UNSURE if piece.stop in unsure else 0)
+    piece = slice(low, high) if high - low >= _NARROWEST else piece
+    limit = max(0.0005 * float(light.max()), 6.0 * error)
+    dark = [n for n in range(piece.start, piece.stop) if abs(light[n]) < limit]
+    return slice(dark[0], dark[-1] + 1) if dark else piece
+
+
+def dark_runs(light: NDArray[np.float64], error: float) -> list[slice]:
+    """Return runs of columns without light that reach an edge of the frame, or lie between lit ones.
+
+    Parameters
+    ----------
+    light : ndarray, shape (columns,)
+        Level of flats less that of biases.
+    error : float
+        Of one column, by read noise.
+    """
     bright = float(np.percentile(light, 75))
-    if bright < 100 * error:
+    if bright < _LEAST_LIGHT * error:
         return []
-    dark = light < max(_LIT * bright, 0.0)
+    dark = light < _LIT * bright
     edges = np.flatnonzero(np.diff(np.concatenate([[False], dark, [False]]))).reshape(-1, 2)
     runs = []
     for start, stop in edges:
-        width = stop - start
-        if width < _NARROWEST:
+        if stop - start < _NARROWEST:
             continue
         inner = light[start:stop]
-        beside = [light[max(start - 3, 0) : start], light[stop : stop + 3]]
+        beside = [light[max(start - _BESIDE, 0) : start], light[stop : stop + _BESIDE]]
         level = min(float(np.median(each)) for each in beside if each.size)
         base = float(np.median(inner))
         # no light at all, and an edge of one column on each side that has image beside it
         sharp = [
-            light[at] - light[within] > 0.6 * (light[at] - base)
+            light[at] - light[within] > _SHARP_EDGE * (light[at] - base)
             for at, within in ((start - 1, start), (stop, stop - 1))
             if 0 <= at < light.size
         ]
@@ -135,138 +215,131 @@ def _between(runs: Sequence[slice], size: int) -> list[slice]:
     return [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if b - a >= _LEAST_IMAGE]
 
 
-def _jump(profiles: NDArray[np.float64], seam: int, lit: slice) -> tuple[NDArray[np.float64], float]:
-    """Return how far the level of each frame steps before a column, and the scatter of columns about it."""
-    before = profiles[:, max(seam - _BESIDE, lit.start) : seam]
-    after = profiles[:, seam : min(seam + _BESIDE, lit.stop)]
-    # medians: a hot or dead column is no step
-    middles = [np.median(part, axis=1, keepdims=True) for part in (before, after)]
-    rest = np.concatenate(
-        [np.abs(part - middle) for part, middle in zip((before, after), middles, strict=True)], axis=1
-    )
-    scatter = _SIGMA_OF_MAD * float(np.median(rest))
-    return np.asarray(middles[1] - middles[0])[:, 0], scatter
+def _evenly_cut(
+    profiles: AxisProfiles, lit: slice, proven: list[Seam], suspected: list[Seam]
+) -> tuple[list[Seam], list[Seam], list[str]]:
+    """Return seams that are proven or expected, as the proven ones cut the image evenly; suspected ones; and doubts."""
+    if not proven:
+        return proven, suspected, []
+    size = lit.stop - lit.start
+    places = np.array([seam.column - lit.start for seam in proven])
+    for number in range(len(proven) + 1, min(2 * len(proven) + 3, 33)):
+        grid = np.arange(1, number) * size / number
+        missing = [place for place in grid if np.abs(places - place).min() > _EVENLY]
+        if number - 1 - len(missing) < len(proven):  # a proven one is none of these
+            continue
+        if len(proven) == 1 and number > 2 and not suspected:  # a single seam may be anywhere
+            continue
+        found, doubts = list(proven), []
+        for place in missing:
+            column = lit.start + round(float(place))
+            others = sorted([lit.start, lit.stop, *(seam.column for seam in found)])
+            between = max(each for each in others if each < column), min(each for each in others if each > column)
+            seam = seam_expected(profiles, lit.start, lit.stop, column, between)
+            if seam is None:
+                doubts.append(
+                    f"other seams cut the image in {number} even parts, and at column {column + 1} none is seen: "
+                    "either one amplifier reads two of these parts, or two are alike"
+                )
+            else:
+                found.append(seam)
+        if size % number == 0:  # a seam whose column is not sure is where the others let expect it
+            near = [lit.start + size // number * round((each.column - lit.start) * number / size) for each in found]
+            found = [each if each.sure_column else replace(each, column=column, sure_column=True)
+                     for each, column in zip(found, near, strict=True)]  # fmt: skip
+        taken = [each.column for each in found]
+        left = [each for each in suspected if min(abs(each.column - own) for own in taken) > _EVENLY]
+        return sorted(found, key=lambda seam: seam.column), left, doubts
+    return proven, suspected, []
 
 
-def _seams(lit: slice, bias: NDArray[np.float64], flats: NDArray[np.float64], error: float) -> list[int]:
-    """Return before which columns of a lit part another amplifier begins."""
-    mean = bias.mean(axis=0)
-    candidates = []
-    for seam in _worth_a_look(mean, lit, error):
-        step, scatter = _jump(mean[np.newaxis], seam, lit)
-        significance = abs(float(step[0])) / (max(scatter, error) * np.sqrt(_MEDIAN * 2.0 / _BESIDE))
-        near = _near_step(mean, seam)
-        sharp = abs(near) > 0.5 * abs(float(step[0])) and near * float(step[0]) > 0
-        if significance > _SIGMAS and sharp:
-            candidates.append((significance, seam))
-    found: list[int] = []
-    for _, seam in sorted(candidates, reverse=True):
-        # medians tell it to two columns or so; the step itself is between two neighbours
-        exact = max(
-            range(seam - 3, seam + 4), key=lambda at: abs(float(mean[at] - mean[at - 1])) * _both_ways(mean, at)
+def _as_in_parts_of_that_width(
+    profiles: AxisProfiles, lit: Sequence[slice], seams: Sequence[Seam]
+) -> tuple[list[Seam], list[str]]:
+    """Return the seams of lit parts without any, where other parts of their width have some, and what is in doubt."""
+    found: list[Seam] = []
+    doubts: list[str] = []
+    within = [[seam.column - part.start for seam in seams if part.start < seam.column < part.stop] for part in lit]
+    for part, own in zip(lit, within, strict=True):
+        size = part.stop - part.start
+        others = [its for one, its in zip(lit, within, strict=True) if one.stop - one.start == size and its]
+        if own or not others:
+            continue
+        for offset in others[0]:
+            seam = seam_expected(profiles, part.start, part.stop, part.start + offset, (part.start, part.stop))
+            if seam is not None:
+                found.append(seam)
+            else:
+                doubts.append(
+                    f"the image of columns {part.start + 1} to {part.stop} is as wide as one that two amplifiers read, "
+                    "and no seam is seen in it"
+                )
+    return found, doubts
+
+
+def _as_many_as_strips(
+    profiles: AxisProfiles, lit: Sequence[slice], runs: Sequence[slice], seams: list[Seam], suspects: list[Seam]
+) -> tuple[list[Seam], list[Seam]]:
+    """Return seams with the suspected ones where strips at the edges prove that there are as many amplifiers."""
+    if len(lit) > 1 or not suspects:
+        return seams, suspects
+    strips = [
+        1
+        + sum(
+            seam.drift > 0 or abs(seam.step_adu) > _STRIPS_STEP
+            for part in find_seams(profiles, run.start, run.stop, lit=False)
+            for seam in part
         )
-        if all(abs(exact - other) >= _LEAST_IMAGE for other in found) and _changes(exact, lit, bias, flats, error):
-            found.append(exact)
-    return sorted(found)
+        for run in runs
+    ]
+    two_ends = len(runs) == 2 and strips == [1, 1] and images_differ(profiles, runs[0], runs[1])
+    needed = 1 if two_ends else max(strips, default=1) - 1
+    if len(seams) + len(suspects) == needed:
+        return sorted([*seams, *suspects], key=lambda seam: seam.column), []
+    return seams, suspects
 
 
-def _worth_a_look(profile: NDArray[np.float64], lit: slice, error: float) -> list[int]:
-    """Return columns before which the level steps by more than its error, and than it does before most: at once."""
-    middles = np.median(np.lib.stride_tricks.sliding_window_view(profile, _NEAR), axis=1)
-    seams = np.arange(lit.start + _LEAST_IMAGE, lit.stop - _LEAST_IMAGE + 1)
-    if not seams.size:
-        return []
-    near = np.abs(middles[seams] - middles[seams - _NEAR])
-    usual = _SIGMA_OF_MAD * float(np.median(near))
-    return [int(seam) for seam in seams[near > max(2.0 * error, 2.0 * usual)]]
+def _without_dead_columns(
+    profiles: AxisProfiles, lit: list[slice], runs: list[slice], seams: Sequence[Seam]
+) -> tuple[list[slice], list[slice], list[str]]:
+    """Return lit parts and strips without dark runs in mid-frame whose two sides are alike: dead columns, a shadow."""
+    doubts = []
+    for run in [each for each in runs if each.start > 0 and each.stop < profiles.static.shape[1]]:
+        before = next((part for part in lit if part.stop == run.start), None)
+        after = next((part for part in lit if part.start == run.stop), None)
+        if before is None or after is None:
+            continue
+        near = slice(max([before.start, *(s.column for s in seams if s.column < before.stop)]), before.stop)
+        far = slice(after.start, min([after.stop, *(s.column for s in seams if s.column > after.start)]))
+        pieces, _ = cut_strip(profiles, run, (near, far))
+        if len(pieces) > 1 or images_differ(profiles, near, far):
+            continue
+        if any(s.column < profiles.static.shape[1] for s in seams) or len(runs) > _MANY_RUNS:
+            continue  # of a frame that several amplifiers read, anyway
+        lit = [part for part in lit if part not in (before, after)] + [slice(before.start, after.stop)]
+        lit.sort(key=lambda part: part.start)
+        runs = [each for each in runs if each is not run]
+        doubts.append(
+            f"columns {run.start + 1} to {run.stop} see no light, and what is on both sides is read alike: dead "
+            "columns, a shadow, or strips of two amplifiers that drift together"
+        )
+    return lit, runs, doubts
 
 
-def _both_ways(profile: NDArray[np.float64], seam: int) -> float:
-    """Return 1 where columns beside a step stay on its two sides, less where only one column stands out."""
-    step = profile[seam] - profile[seam - 1]
-    wide = _near_step(profile, seam)
-    return float(np.clip(wide / step, 0.0, 1.0)) if step else 0.0
-
-
-def _changes(seam: int, lit: slice, bias: NDArray[np.float64], flats: NDArray[np.float64], error: float) -> bool:
-    """Whether the jump of a seam is not always the same, as that of fixed pattern is."""
-    of_biases, _ = _jump(bias, seam, lit)
-    single = error * np.sqrt(_MEDIAN * 2.0 / _BESIDE)
-    if np.ptp(of_biases) > _CHANGES * single * np.sqrt(2.0):
-        return True
-    light = np.median(flats - bias.mean(axis=0), axis=0)
-    places = np.arange(lit.start + _NEAR, lit.stop - _NEAR + 1)
-    steps = np.array([_near_step(light, int(place)) for place in places])
-    usual = _SIGMA_OF_MAD * float(np.median(np.abs(steps - np.median(steps))))
-    step = abs(_near_step(light, seam) - float(np.median(steps)))
-    return step > max(_SIGMAS * usual, 0.004 * float(np.median(light[lit])))
-
-
-def _near_step(profile: NDArray[np.float64], seam: int) -> float:
-    """Return how far a profile steps before a column, by the few columns next to it."""
-    return float(np.median(profile[seam : seam + _NEAR]) - np.median(profile[seam - _NEAR : seam]))
+#: With more strips than those of the two edges and one, they are strips.
+_MANY_RUNS = 3
 
 
 def _cut(lit: Sequence[slice], seams: Sequence[int]) -> list[slice]:
     images = []
     for each in lit:
-        ends = [each.start, *(seam for seam in seams if each.start < seam < each.stop), each.stop]
+        ends = [each.start, *sorted(seam for seam in seams if each.start < seam < each.stop), each.stop]
         images += [slice(a, b) for a, b in pairwise(ends)]
     return images
 
 
-def _pieces(run: slice, bias: NDArray[np.float64], error: float) -> list[slice]:
-    """Return the parts of a strip that amplifiers read: cut where its level jumps, and again within the parts."""
-    best, at = 0.0, 0
-    for place in range(run.start + 2, run.stop - 1):
-        parts = bias[:, run.start : place], bias[:, place : run.stop]
-        apart = np.abs(parts[1].mean(axis=1) - parts[0].mean(axis=1)).max()
-        rest = [float(np.std(part - part.mean(axis=1, keepdims=True))) for part in parts]
-        spread = max(*rest, error) * np.sqrt(1.0 / parts[0].shape[1] + 1.0 / parts[1].shape[1])
-        if apart / spread > best:
-            best, at = float(apart / spread), place
-    if best <= _SIGMAS:
-        return [run]
-    cut = [slice(run.start, at), slice(at, run.stop)]
-    return [piece for part in cut for piece in (_pieces(part, bias, error) if part.stop - part.start > 4 else [part])]
-
-
-def _halves(run: slice, bias: NDArray[np.float64], error: float, size: int) -> list[slice]:
-    """Return the parts of a strip that amplifiers read: where its level jumps, else halves of one in mid-frame."""
-    pieces = _pieces(run, bias, error)
-    if len(pieces) > 1 or run.start == 0 or run.stop == size:
-        return pieces
-    middle = (run.start + run.stop) // 2
-    return [slice(run.start, middle), slice(middle, run.stop)]
-
-
-def _owned(
-    images: Sequence[slice],
-    strips: Sequence[slice],
-    bias: NDArray[np.float64],
-    light: NDArray[np.float64],
-    error: float,
-) -> list[Part]:
-    """Give each strip to the image whose level it has in every bias, the nearest where several have it."""
-    owned: dict[int, list[slice]] = {number: [] for number in range(len(images))}
-    levels = [bias[:, image].mean(axis=1) for image in images]
-    for strip in strips:
-        own = bias[:, strip].mean(axis=1)
-        apart = [float(np.abs(own - level).max()) for level in levels]
-        near = [min(abs(strip.stop - image.start), abs(image.stop - strip.start)) for image in images]
-        close = [number for number, each in enumerate(apart) if each < min(apart) + 8 * error + 1.0]
-        chosen = min(close, key=lambda number: near[number])
-        usable = [n for n in range(strip.start, strip.stop) if abs(light[n]) < max(0.0005 * light.max(), 6 * error)]
-        if usable:
-            owned[chosen].append(slice(usable[0], usable[-1] + 1))
-    return [
-        Part(image, tuple(sorted(owned[number], key=lambda each: each.start - each.stop)))
-        for number, image in enumerate(images)
-    ]
-
-
 def detector_of_pixels(along_x: AxisLayout, along_y: AxisLayout, shape_yx: tuple[int, int]) -> FoundDetector | None:
-    """Return the amplifiers that layouts along both axes make; None where there is only one, or it is not understood.
+    """Return the amplifiers that layouts along both axes make; None where there is only one.
 
     Parameters
     ----------
@@ -275,31 +348,45 @@ def detector_of_pixels(along_x: AxisLayout, along_y: AxisLayout, shape_yx: tuple
     shape_yx : tuple of int
         Of the image.
     """
-    strips_in_columns = all(part.strips for part in along_x.parts)
-    understood = along_x.is_understood and (along_y.is_understood or strips_in_columns)
-    if len(along_x.parts) * len(along_y.parts) < 2 or not understood:
+    if len(along_x.parts) * len(along_y.parts) < 2:
         return None
+    xs, ys = (_images_only(each) for each in (along_x, along_y))
     amplifiers = []
-    for number, (row, column) in enumerate(product(along_y.parts, along_x.parts)):
+    for number, (row, column) in enumerate(product(ys, xs)):
         rows, columns = row.image, column.image
-        overscan, axis = None, 1
-        if column.strips:
-            overscan = _section(column.strips[0], rows)
-        elif row.strips:
-            overscan, axis = _section(columns, row.strips[0]), 0
+        serial = _section(column.strips[0], rows) if column.strips else None
+        parallel = _section(columns, row.strips[0]) if row.strips else None
         amplifiers.append(
             Amplifier(
                 chr(ord("A") + number) if number < 26 else str(number + 1),
-                overscan=overscan,
-                overscan_axis=1 if axis else 0,
-                overscan_reason="found in the pixels",
+                overscan=serial or parallel,
+                overscan_axis=1 if serial is not None or parallel is None else 0,
+                overscan_reason=FOUND_IN_PIXELS,
+                parallel_overscan=parallel if serial is not None else None,
+                prescan=_section(column.strips[1], rows) if len(column.strips) > 1 else None,
                 trim=_section(columns, rows),
             )
         )
-    why = "; ".join([*along_x.reasons, *(reason.replace("column", "row") for reason in along_y.reasons)])
+    why = "; ".join([*along_x.reasons, *(in_rows(reason) for reason in along_y.reasons)])
     nowhere = (None,) * len(amplifiers)
     detector = Detector("", tuple(amplifiers))
     return FoundDetector(detector, (0,), f"pixels: {why}", heights=(shape_yx[0],), sensor=nowhere)
+
+
+def in_rows(said: str) -> str:
+    """Return what was said of columns as it is said of rows."""
+    return said.replace("columns", "rows").replace("column", "row")
+
+
+def _images_only(layout: AxisLayout) -> list[Part]:
+    """Return parts whose images end where strips begin, of one part, too."""
+    if len(layout.parts) > 1:
+        return list(layout.parts)
+    (only,) = layout.parts
+    low, high = only.image.start, only.image.stop
+    for strip in only.strips:
+        low, high = (max(low, strip.stop), high) if strip.start == only.image.start else (low, min(high, strip.start))
+    return [replace(only, image=slice(low, high), strips=tuple(sorted(only.strips, key=lambda s: s.start - s.stop)))]
 
 
 def _section(columns: slice, rows: slice) -> Section:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from zeroframe.errors import FrameError, MemoryLimitError
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.statistics import quantisation_step
 from zeroframe.headers.kinds import Kind
+from zeroframe.inspection.gain import BAND_HEIGHT, band_starts
 from zeroframe.inspection.profiles import SIDES, Side, clipped_block_means, column_medians, side_view
 from zeroframe.workers import map_threads, worker_count
 
@@ -36,11 +37,13 @@ __all__ = [
 #: Kinds of frames that see light. Arcs do, too, but the lines of their spectra have edges of their own.
 LIT = (Kind.FLAT, Kind.SCIENCE)
 _WIDEST_ZONE = 256
-_BANDS, _BAND_HEIGHT = 8, 32
+_BANDS = 8
 _BINS, _LINES_PER_BIN = 48, 6
 _CELLS = 16
+#: So many parts of a frame are looked at as whole frames are.
+_WHOLE_PARTS = 4
 #: So many pixels of a line enter its level at most.
-MOST_SAMPLED = 256
+MOST_SAMPLED, _FEWEST_SAMPLED = 256, 96
 _FEWEST_LINES_PER_BIN, _FEWEST_BANDS = 8, 2
 #: Bytes of working memory, measured: of judging for each pixel of a zone and of a band, of reading for each line.
 _JUDGED_ZONE, _JUDGED_BAND, _READ_LINE = 56, 72, 2048
@@ -58,16 +61,24 @@ class SampleSize:
         Of each group of neighbouring lines of a zone the first so many; all lines where a group has no more.
     bands : int
         How many bands of rows at most.
+    most_sampled : int
+        So many pixels of a line enter its level at most.
     """
 
     shape_yx: tuple[int, int]
     lines_per_bin: int
     bands: int
+    most_sampled: int = MOST_SAMPLED
 
     @classmethod
     def full(cls, shape_yx: tuple[int, int]) -> SampleSize:
         """Return the size of which nothing is left out."""
         return cls(shape_yx, max(shape_yx), _BANDS)
+
+    def shared_by(self, parts: int) -> SampleSize:
+        """Return the size of each of many parts of a frame: fewer pixels of a line, as there are more lines."""
+        most = max(self.most_sampled * _WHOLE_PARTS // max(parts, _WHOLE_PARTS), _FEWEST_SAMPLED)
+        return replace(self, most_sampled=min(most, self.most_sampled))
 
     def length(self, side: Side) -> int:
         """Lines of the frame along a side."""
@@ -94,10 +105,7 @@ class SampleSize:
 
     def band_starts(self) -> tuple[int, ...]:
         """Return the first row of each band, spread over the frame."""
-        ny = self.shape_yx[0]
-        height = min(_BAND_HEIGHT, ny)
-        count = max(min(self.bands, ny // height), 1)
-        return tuple(int(start) for start in np.linspace(0, ny - height, count))
+        return band_starts(self.shape_yx[0], self.bands)
 
     @property
     def zone_pixels(self) -> dict[Side, int]:
@@ -107,7 +115,7 @@ class SampleSize:
     @property
     def band_pixels(self) -> int:
         """Pixels of all bands together."""
-        return len(self.band_starts()) * min(_BAND_HEIGHT, self.shape_yx[0]) * self.shape_yx[1]
+        return len(self.band_starts()) * min(BAND_HEIGHT, self.shape_yx[0]) * self.shape_yx[1]
 
     @property
     def is_full(self) -> bool:
@@ -227,9 +235,9 @@ def sample_frame(source: Source, size: SampleSize) -> FrameSample:
         medians[side] = column_medians(zone)
         zones[side] = size.thinned(side, zone)
     starts = size.band_starts()
-    height = min(_BAND_HEIGHT, size.shape_yx[0])
+    height = min(BAND_HEIGHT, size.shape_yx[0])
     bands = np.stack([pixels.part(rows=slice(start, start + height)) for start in starts])
-    along = {axis: _levels_along(pixels, size.shape_yx, axis) for axis in (1, 0)} if source.kind is Kind.BIAS else {}
+    along = {axis: _levels_along(pixels, size, axis) for axis in (1, 0)} if source.kind is Kind.BIAS else {}
     return FrameSample(source, size, zones, medians, bands, starts, quantisation_step(bands), along)
 
 
@@ -241,10 +249,10 @@ def _zone(pixels: Pixels, size: SampleSize, side: Side) -> NDArray[Any]:
     return side_view(part, side, depth)
 
 
-def _levels_along(pixels: Pixels, shape_yx: tuple[int, int], axis: int) -> NDArray[np.float64]:
+def _levels_along(pixels: Pixels, size: SampleSize, axis: int) -> NDArray[np.float64]:
     """Levels of the frame in bins along its rows (axis 1) or columns (axis 0), and in cells along the other axis."""
-    lines, columns = shape_yx[1 - axis], shape_yx[axis]
-    step = max(columns // MOST_SAMPLED, 1)
+    lines, columns = size.shape_yx[1 - axis], size.shape_yx[axis]
+    step = max(columns // size.most_sampled, 1)
     levels = []
     for cell in cells_of(columns):
         places = slice(cell.start + step // 2, cell.stop, step)

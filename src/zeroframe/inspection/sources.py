@@ -36,6 +36,8 @@ __all__ = [
 _SMALLEST_SIDE = 8
 _MOST = {Kind.BIAS: 4, Kind.FLAT: 4, Kind.SCIENCE: 2, Kind.DARK: 1}
 _ALL = slice(None)
+#: Some rows or columns: a slice, or their numbers.
+Lines = slice | np.ndarray[Any, np.dtype[np.int64]]
 #: Cards that name the instrument, the detector, or the chip of a mosaic.
 _CHIP_CARDS = ("INSTRUME", "DETECTOR", "DETNAME", "CHIPID", "CCDNAME", "CCDID", "AMPNAME")
 #: Cards and what they say.
@@ -61,7 +63,7 @@ class Pixels:
     layout: ImageLayout | None = None
     mask: NDArray[np.bool_] | None = None
 
-    def part(self, rows: slice = _ALL, columns: slice = _ALL) -> NDArray[Any]:
+    def part(self, rows: Lines = _ALL, columns: Lines = _ALL) -> NDArray[Any]:
         """Return the values of some rows and columns, native, NaN where they are masked or not finite."""
         part = self.stored[rows, columns]
         if self.layout is not None:

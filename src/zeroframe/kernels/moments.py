@@ -1,4 +1,4 @@
-"""Mean and standard deviation of many values, outliers left out."""
+"""Mean and standard deviation of many values, outliers left out; and how many values are not finite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zeroframe.kernels._jit import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["clipped_mean_std", "level_rows"]
+__all__ = ["clipped_mean_std", "count_not_finite32", "level_rows"]
 
 #: A cut need not settle: each pass looks at all values, so that what one has cut may come back in the next.
 _MOST_PASSES = 50
@@ -82,3 +82,13 @@ def level_rows(values: Array, center: float, spread: float, cut: float, least: f
         _, mean, _ = clipped_mean_std(row, center, spread, cut, least)
         for x in range(row.size):
             row[x] -= mean
+
+
+@kernel
+def count_not_finite32(words: Array) -> int:
+    """Return how many of some float32, seen as uint32 and flattened, are infinite or NaN."""
+    count = 0
+    for i in range(words.size):
+        # all bits of the exponent set: infinity, or NaN
+        count += 1 if (words[i] & np.uint32(0x7F800000)) == np.uint32(0x7F800000) else 0
+    return count

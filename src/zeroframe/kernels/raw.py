@@ -17,7 +17,16 @@ from zeroframe.kernels._jit import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["Part", "calibrate_native", "calibrate_swapped16", "read_floats32", "swap_bytes32", "swap_bytes64"]
+__all__ = [
+    "Part",
+    "calibrate_native",
+    "calibrate_swapped16",
+    "read_floats32",
+    "sum_swapped32",
+    "swap_bytes32",
+    "swap_bytes64",
+    "swap_floats",
+]
 
 
 class Part(NamedTuple):
@@ -154,6 +163,17 @@ def _swap_bytes32(words: Array, out: Array, block: Array) -> int:
     return int(total)
 
 
+@kernel
+def sum_swapped32(words: Array) -> int:
+    """Return the sum mod 2**64 of ``words`` (uint32, flattened) with their bytes reversed, which stay as they are."""
+    total = np.uint64(0)
+    for i in range(words.size):
+        w = words[i]
+        # shifted by a Python integer it would become int64, and keep what is shifted out
+        total += np.uint64(np.uint32((w >> 24) | ((w >> 8) & 0xFF00) | ((w << 8) & 0xFF0000) | (w << 24)))
+    return int(total)
+
+
 def read_floats32(words: Array, out: Array) -> tuple[int, int]:
     """Write ``words``, float32 of a file seen as uint32, to ``out`` in native order; ``out`` may be ``words``.
 
@@ -200,3 +220,12 @@ def swap_bytes64(words: Array) -> None:
         w = ((w >> np.uint64(8)) & low) | ((w & low) << np.uint64(8))
         w = ((w >> np.uint64(16)) & mid) | ((w & mid) << np.uint64(16))
         words[i] = (w >> np.uint64(32)) | (w << np.uint64(32))
+
+
+def swap_floats(values: Array) -> None:
+    """Reverse the bytes of float32 or float64, C-contiguous, in place."""
+    words = values.reshape(-1).view(f"u{values.itemsize}")
+    if values.itemsize == 4:
+        swap_bytes32(words, words)
+    else:
+        swap_bytes64(words)

@@ -28,6 +28,9 @@ REACH = 3
 _UNEVEN = 3.0
 #: A pixel stands out by so many sigma and two electrons: photons of a faint sky are not normally distributed.
 _OUT_SIGMA, _OUT_E = 3.5, 2.0
+#: Who knows nothing else takes the variance of n counted photons as n + 1: with n alone, what holds none is without
+#: noise. Read noise of some electrons hides single ones, and what is added.
+_UNKNOWN_E, _TINY = 1.0, 1e-30
 #: Of so many electrons the own value is as good: chi-square changes by 2 over it, the mean by one electron.
 _BRIGHT_E = 400.0
 
@@ -160,7 +163,7 @@ def _judged(
     out = out if out > 0.0 else 0.0
     even = uneven * uneven <= _UNEVEN * _UNEVEN * (per_near + per_far) * variance
     even = even & (out * out <= _OUT_SIGMA * _OUT_SIGMA * variance)
-    return sky if even else own
+    return sky if even else own + _UNKNOWN_E * per_gain**3 / (per_gain * per_gain + read_variance + _TINY)
 
 
 @kernel

@@ -15,12 +15,14 @@ from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from zeroframe.headers.survey import RawFrame
     from zeroframe.planning.plan import NightPlan
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["planned"]
+__all__ = ["planned", "planned_of"]
 
 
 def planned(
@@ -71,6 +73,35 @@ def planned(
         camera=camera_with_extensions(recipe),
         words=recipe.all_words,
     )
+    return planned_of(
+        *(job, found, raw, out, recipe), overwrite=overwrite, mem_limit_bytes=mem_limit_bytes, workers=workers
+    )
+
+
+def planned_of(
+    job: str,
+    found: Sequence[RawFrame],
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
+    *,
+    overwrite: bool = False,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+) -> NightPlan:
+    """Plan what is to be done to frames whose headers have been read; the rest is as for `planned`.
+
+    Parameters
+    ----------
+    job, raw, out, recipe, overwrite, mem_limit_bytes, workers
+        As for `planned`.
+    found : sequence of RawFrame
+        In the order of `zeroframe.headers.survey.survey_tree`.
+
+    Returns
+    -------
+    NightPlan
+    """
     found = of_detector(found, recipe.frames.detector)
     found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes)
     evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)

@@ -120,11 +120,17 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
         yield Choice("exposure", listed(long), "called bias, but exposed for more than a second", certain=False)
 
 
+#: A doubt about figures of several amplifiers, of which none is that of the frame.
+_OF_AMPLIFIERS = re.compile(r"are those of \d+ amplifiers")
+
+
 def _about_doubts(plan: NightPlan) -> Iterator[Choice]:
     """Say what headers say and could not be used, or was taken by its looks: once for all frames of which it is so."""
     alike: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for frame in plan.frames:
         for doubt in frame.facts.doubts:
+            if frame.recipe.assembles and _OF_AMPLIFIERS.search(doubt):  # each is treated by its own figure
+                continue
             if doubt not in frame.facts.remarks:  # which are said of the file
                 keyword, _, rest = doubt.partition(" ")
                 alike[keyword, re.sub(r"'[^']*'|[-+]?\d[\d.]*", "", rest)].append((frame.name, doubt))

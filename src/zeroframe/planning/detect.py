@@ -11,6 +11,7 @@ from zeroframe.fits.failures import file_failure
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.planning.apart import amplifiers_apart
+from zeroframe.planning.chips_by_name import chips_by_name
 from zeroframe.planning.select import takes_part
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection import OverscanInspection
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["camera_with_extensions", "look_at_detectors", "look_at_pixels"]
+__all__ = ["camera_with_extensions", "look_at_detectors", "look_at_pixels", "of_unknown_cameras"]
 
 
 def look_at_pixels(
@@ -46,7 +47,7 @@ def look_at_pixels(
     wishes = recipe.frames.wishes()
     if recipe.frames.overscan is not None or wishes.camera is not None or wishes.names_sections:
         return None
-    unknown = _of_unknown_cameras(found)
+    unknown = of_unknown_cameras(found)
     if not any(takes_part(item, recipe) for item in unknown):
         return None
     from zeroframe.inspection import inspect_overscan
@@ -81,17 +82,17 @@ def look_at_detectors(
     Returns
     -------
     list of RawFrame
-        In the same order. All frames of one detector have the same sections and figures. Where amplifiers are kept
-        apart, one for each of them.
+        In the same order, with their detector where only their names tell it. All frames of one detector have the same
+        sections and figures. Where amplifiers are kept apart, one for each of them.
 
     Warns
     -----
     HeaderWarning
         Where the pixels contradict the header of a detector.
     """
-    wishes = recipe.frames.wishes()
+    wishes, found = recipe.frames.wishes(), chips_by_name(found)
     if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
-        looked = list(found)
+        looked = found
     else:
         looked = _by_pixels(found, recipe, mem_limit_bytes)
     if not recipe.frames.keep_amplifiers:
@@ -122,17 +123,12 @@ def _by_pixels(found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: 
 
 def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe) -> list[RawFrame]:
     """Return frames with the amplifiers that the pixels of an unknown camera show, where headers say nothing."""
-    from zeroframe.inspection.amplifiers import found_in_pixels
+    unknown = [item for item in of_unknown_cameras(found) if takes_part(item, recipe)]
+    if not unknown:
+        return list(found)
+    from zeroframe.inspection.unknown_layouts import with_amplifiers_seen
 
-    groups: dict[object, list[RawFrame]] = {}
-    for item in _of_unknown_cameras(found):
-        if takes_part(item, recipe):
-            groups.setdefault((item.form[:3], item.facts.instrument if item.facts else None), []).append(item)
-    seen: dict[int, RawFrame] = {}
-    for members in groups.values():
-        detector = found_in_pixels(members)
-        if detector is not None:
-            seen |= {id(item): replace(item, found=detector) for item in members}
+    seen = with_amplifiers_seen(unknown)
     return [seen.get(id(item), item) for item in found]
 
 
@@ -143,7 +139,7 @@ def camera_with_extensions(recipe: NightRecipe) -> Camera | None:
     return camera if camera is not None and camera.names_extensions else None
 
 
-def _of_unknown_cameras(found: Sequence[RawFrame]) -> list[RawFrame]:
+def of_unknown_cameras(found: Sequence[RawFrame]) -> list[RawFrame]:
     """Return the raw frames whose camera is not recognised, by the first one of each form.
 
     Where there are others, those about which something is odd are left out: one that is cut off may be of any size.

@@ -314,6 +314,11 @@ def _detector_for(camera: Camera, item: RawFrame) -> Detector:
     try:
         return binned.detectors[0].placed(item.shape_yx or ())
     except CameraError as error:
+        if item.found is not None and "leave a gap" in str(error):
+            names = ", ".join(each.name for each in item.found.detector.amplifiers)
+            reason = f"lacks an amplifier: it holds {names}, and {error}"
+            advice = "copy it again if it is cut off; --keep-amplifiers calibrates those that are there"
+            raise UnsupportedError(item.path, reason, advice) from None
         size = size_words(item.shape_yx, item.binning_xy)
         raise CameraError(f"the camera {camera.name} does not fit {item.path} ({size}): {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,11 @@ class Masks:
         fitting = [darks.of(frame) for darks in self._darks]
         sources = [min(darks, key=lambda dark: self._order(frame, dark)).name for darks in fitting if darks]
         sources += [use.name for use in uses if not calibration_kind(use.kind).by_exposure]
+        windows = frame.recipe.windows(frame.layout.shape_yx)
+        for source in sources:
+            job = self._jobs.get(source)
+            if job is not None and job.what == "bad" and len(windows) > 1:  # a stored flat is of the same amplifiers
+                self._jobs[source] = replace(job, amplifiers=windows)
         jobs = [self._jobs.get(source) for source in sources]
         self._used.update(job.source for job in jobs if job is not None)
         stored = tuple(mask.name for mask in self._stored if self._is_for(frame, mask))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.kernels.calibrate import Window
     from zeroframe.planning.first_steps import Choice
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.targets import Refused
@@ -196,6 +197,15 @@ def match_from_data(said: Mapping[str, Any]) -> Match:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherRaw:
+    """Another raw exposure of a field: its name, its file, and how its image is stored."""
+
+    name: str
+    source: Path
+    layout: ImageLayout
+
+
+@dataclass(frozen=True, slots=True)
 class NightFrame:
     """One raw frame, stored as ``layout`` says, that becomes one calibrated frame.
 
@@ -225,6 +235,8 @@ class NightFrame:
         Of what is written.
     header_crc32 : int or None
         Of the header by which the night was planned; None where nobody compares it with that of the frame.
+    others : tuple of OtherRaw
+        Raw exposures of its field by which its cosmic rays are judged.
     """
 
     name: str
@@ -240,6 +252,7 @@ class NightFrame:
     saturation: StatedSaturation = NOTHING_STATED
     compress: Compression = "none"
     header_crc32: int | None = None
+    others: tuple[OtherRaw, ...] = ()
 
     @property
     def shape_yx(self) -> tuple[int, int]:
@@ -425,6 +438,8 @@ class MaskJob:
         bad: and by more than this fraction of that median. 0 for hot pixels.
     colours : ColourPattern or None
         Of the combined frame: its pixels are compared with others of their colour.
+    amplifiers : tuple of Window
+        Of a flat that several amplifiers read, the pixels of each: their levels differ by their gains.
     """
 
     what: MaskKind
@@ -434,6 +449,7 @@ class MaskJob:
     sigmas: float
     fraction: float = 0.0
     colours: ColourPattern | None = None
+    amplifiers: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

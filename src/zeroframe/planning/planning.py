@@ -18,6 +18,7 @@ from zeroframe.fits.part_paths import PartPath
 from zeroframe.frames.steps import Steps, Use
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds, is_calibration, is_lit, kind_row
 from zeroframe.planning.decisions import decisions_of, lost_words
+from zeroframe.planning.exposures import with_exposures
 from zeroframe.planning.grouping import Batch, batches_of, exposure_words, frames_words, one_batch
 from zeroframe.planning.library import library_items
 from zeroframe.planning.masks import Masks, mask_names
@@ -123,7 +124,7 @@ def plan_night(
         found=tuple(named.values()),
         groups=tuple(groups),
         uncombined=tuple(matcher.uncombined),
-        science=tuple(science),
+        science=tuple(with_exposures(science)),
         masks=masks.jobs,
         refused=tuple(sorted(refused, key=lambda each: each.path.relative_to(raw).as_posix())),
         incomplete=tuple(_incomplete([*_frames_of([*groups, *matcher.uncombined]), *science])),

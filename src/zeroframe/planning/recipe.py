@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -23,6 +23,8 @@ from zeroframe.planning.tolerances import Tolerances
 from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zeroframe.fits import Compression
     from zeroframe.headers.sections import Section
     from zeroframe.inspection import OverscanInspection
@@ -268,8 +270,9 @@ class StepsRecipe:
     cosmic_rays: CosmicRays = field(
         default="lacosmic",
         metadata=key.choice(
-            "how cosmic rays in science frames are found and masked: 'lacosmic' by their sharp edges, 'median' as what "
-            "stands far above its surroundings",
+            "how cosmic rays in science frames are found and masked: 'lacosmic' by their sharp edges, 'exposures' so, "
+            "and judged by the two exposures of the same field that are next in time, 'median' as what stands far "
+            "above its surroundings",
             COSMIC_RAYS,
         ),
     )
@@ -361,6 +364,19 @@ class FindingsRecipe:
         return {code: severity for severity, codes in lists.items() for code in codes}
 
 
+def _differences(table: object, default: object, within: str = "") -> Iterator[tuple[str, object]]:
+    """Yield name and value of each key that is not as in another recipe."""
+    for each in fields(table):  # type: ignore[arg-type]  # recipes, and tables within
+        value, usual = getattr(table, each.name), getattr(default, each.name)
+        if value == usual:
+            continue
+        name = f"{within}{each.name}"
+        if is_dataclass(value) and type(value) is type(usual):
+            yield from _differences(value, usual, f"{name}.")
+        else:
+            yield name, value
+
+
 @dataclass(frozen=True, slots=True)
 class NightRecipe:
     r"""How a night is to be reduced.
@@ -370,6 +386,8 @@ class NightRecipe:
     >>> recipe = parse_recipe("[dark]\nlargest_scale = 1")
     >>> recipe.dark.largest_scale, recipe.bias == NightRecipe().bias
     (1.0, True)
+    >>> recipe, NightRecipe()
+    (<NightRecipe: dark.largest_scale = 1.0>, <NightRecipe: all at its defaults>)
     """
 
     kinds: tuple[str, ...] = field(
@@ -403,6 +421,10 @@ class NightRecipe:
     findings: FindingsRecipe = field(default_factory=FindingsRecipe)
     others: tuple[tuple[str, CombineRecipe], ...] = ()
     words: Words = NO_WORDS
+
+    def __repr__(self) -> str:
+        told = [f"{name} = {value!r}" for name, value in _differences(self, NightRecipe())]
+        return f"<NightRecipe: {', '.join(told) or 'all at its defaults'}>"
 
     @property
     def all_words(self) -> Words:
@@ -439,7 +461,7 @@ def combine_table(kind: str) -> type[CombineRecipe]:
 
 
 def load_recipe(path: str | Path) -> NightRecipe:
-    """Read a ``night.toml``.
+    r"""Read a ``night.toml``.
 
     Parameters
     ----------
@@ -454,6 +476,15 @@ def load_recipe(path: str | Path) -> NightRecipe:
     ------
     UsageError
         When it cannot be read, is no TOML, or holds a key or a value that is not known; the file and the key are named.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "night.toml")
+    ...     _ = path.write_text("[dark]\nlargest_scale = 1")
+    ...     load_recipe(path).dark.largest_scale
+    1.0
     """
     try:
         content = read_small_file(Path(path), SETTINGS_BYTES)

@@ -165,7 +165,9 @@ def select_frames(
     for (item, kind), form in zip(usable, forms, strict=True):
         first = firsts[form]
         if first.problem is not None:
-            refused.append(Refused(item.path, MismatchError(item.path, str(first.problem), "process it on its own")))
+            reason = first.problem.reason if isinstance(first.problem, FrameError) else str(first.problem)
+            advice = (first.problem.advice if isinstance(first.problem, FrameError) else "") or "process it on its own"
+            refused.append(Refused(item.path, MismatchError(item.path, reason, advice)))
         else:
             taking_part.append((item, kind, names[id(item)], form))
     taking_part, moments = _without_failures(taking_part, moment_of, refused)

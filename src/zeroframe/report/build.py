@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from zeroframe.planning.grouping import frames_words
 from zeroframe.report.data import Fact, ReportData
+from zeroframe.report.sections.focal_plane import focal_plane_section
 from zeroframe.report.sections.glance import glance_section, moments_of
 from zeroframe.report.sections.group import group_figures, only_group, title_words
 from zeroframe.report.sections.kinds import kind_sections
@@ -62,6 +64,7 @@ def night_report_data(
     view = open_night(plan, result, workers)
     moments, lights, only = moments_of(view), measure_lights(view), only_group(view)
     kinds = (stored_section(view), *kind_sections(view), science_section(view, lights, moments))
+    kinds = (focal_plane_section(view), *kinds)
     sections = (glance_section(view, moments), *(section for section in kinds if section is not None))
     return ReportData(
         title=title_words(plan),
@@ -72,6 +75,7 @@ def night_report_data(
         decisions=plan.choices,
         provenance=_provenance(result, command, facts),
         inputs=tuple(input_file(each.outcome, {}, each.frame.name) for each in result.frames),
+        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
 
 

@@ -15,7 +15,7 @@ from zeroframe.review.checks.within import WITHIN
 from zeroframe.review.rows import SEVERITIES, Check, Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from zeroframe.review.figures import NightFigures
 
@@ -24,6 +24,7 @@ __all__ = [
     "Check",
     "Finding",
     "Severity",
+    "by_severity",
     "explain_check",
     "find_check",
     "findings_page",
@@ -119,8 +120,12 @@ def review_night(night: NightFigures, severities: Mapping[str, str] | None = Non
     >>> [(each.code, each.severity) for each in review_night(NightFigures((dark,)))]
     [('ZF301', 'error')]
     """
-    found = sorted(_asked_for(night, severities or {}), key=lambda each: (-SEVERITIES.index(each.severity), each.code))
-    return tuple(found)
+    return by_severity(_asked_for(night, severities or {}))
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings in the order in which they are told: the worst first, then by code."""
+    return tuple(sorted(findings, key=lambda each: (-SEVERITIES.index(each.severity), each.code)))
 
 
 def _asked_for(night: NightFigures, severities: Mapping[str, str]) -> Iterator[Finding]:

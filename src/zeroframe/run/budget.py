@@ -143,6 +143,8 @@ def _work_bytes(frame: NightFrame) -> int:
     row = kind_row(frame.kind)
     noise = 2 * image if frame.steps.uncertainty else 0
     sharp = _MEDIAN_IMAGES * image if frame.steps.cosmic_rays == "median" else 0
+    # other exposures one by one from raw to an image, and what they are compared by
+    sharp += len(frame.others) * image + (image + frame.layout.byte_count if frame.others else 0)
     # of what will be combined, the mask is gone before there is a second image; what the search for cosmic rays has
     # found, too
     mask = math.prod(frame.shape_yx) if row is None else 0

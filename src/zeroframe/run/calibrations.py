@@ -110,7 +110,7 @@ class CalibrationStore:
                 remarks.append("the level of the bias is not known, and so not the photon noise: no uncertainty")
             else:
                 pedestal, noises = found, [self._noise(frame, each, planes) for each in figures]
-        if None in noises and steps.uncertainty and steps.cosmic_rays == "lacosmic":
+        if None in noises and steps.uncertainty and steps.cosmic_rays in {"lacosmic", "exposures"}:
             remarks.append("cosmic rays are found by the scatter of the pixels")
         factors = _to_electrons(figures, divisors)
         electronics = tuple(

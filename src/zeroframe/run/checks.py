@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import FrameError
+from zeroframe.errors import DamagedError, FrameError
 from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, byte_count
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from zeroframe.fits import FrameFile, ImageLayout
-
-__all__ = ["FolderCheck", "check_files"]
+__all__ = ["FolderCheck", "Whole", "check_files", "read_back"]
 
 _TYPE_NAMES = {-32: "float32", -64: "float64"}
 
@@ -47,21 +45,25 @@ class FolderCheck:
     problems: tuple[str, ...]
 
 
-def check_files(expected: Mapping[Path, tuple[int, int]]) -> FolderCheck:
+def check_files(expected: Mapping[Path, tuple[int, int]], vouched: Mapping[Path, Whole] | None = None) -> FolderCheck:
     """Read back the headers and sizes of files.
 
     Parameters
     ----------
     expected : mapping of path to tuple of int
         The files that should be there, with the shape of their images.
+    vouched : mapping of path to Whole, optional
+        Those of them that were read back before, and have not been changed since: they are not opened.
 
     Returns
     -------
     FolderCheck
     """
+    known = vouched or {}
+    opened = [(path, shape) for path, shape in expected.items() if path not in known]
     workers = REMOTE_THREADS if any_remote(*expected) else 1
-    looked = map_threads(_read_back, expected.items(), workers)
-    whole = [each for each in looked if isinstance(each, _Whole)]
+    looked = map_threads(_looked_at_one, opened, workers) if opened else []
+    whole = [*known.values(), *(each for each in looked if isinstance(each, Whole))]
     return FolderCheck(
         len(whole),
         tuple(sorted({each.shape_yx for each in whole})),
@@ -72,29 +74,44 @@ def check_files(expected: Mapping[Path, tuple[int, int]]) -> FolderCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
-    """A file that is as it should be."""
+class Whole:
+    """A file that is as it should be.
+
+    Attributes
+    ----------
+    shape_yx : tuple of int
+        Of its image.
+    dtype : str
+        Of its pixels.
+    byte_count : int
+        Its size.
+    """
 
     shape_yx: tuple[int, ...]
     dtype: str
     byte_count: int
 
 
-def _looked_at(path: Path) -> tuple[FrameFile, ImageLayout | None, int]:
+def read_back(path: Path, shape_yx: tuple[int, int]) -> Whole:
+    """Look at a file that was written: whether it is there, complete, and holds an image of a shape.
+
+    Raises
+    ------
+    FrameError
+        When it does not; it says what is wrong.
+    """
     frame = scan(path)
-    return frame, frame.image().layout, byte_count(path)
-
-
-def _read_back(expected: tuple[Path, tuple[int, int]]) -> _Whole | str:
-    """Look at one file; return what is wrong with it, where something is."""
-    path, shape = expected
-    seen = attempt(path, _looked_at, path)
-    if isinstance(seen, FrameError):
-        return str(seen)
-    frame, layout, size = seen
-    if layout is None or layout.shape_yx != shape:
+    layout, size = frame.image().layout, byte_count(path)
+    advice = "run again with --overwrite"
+    if layout is None or layout.shape_yx != shape_yx:
         found = "nothing" if layout is None else " x ".join(str(n) for n in reversed(layout.shape_yx))
-        return f"{path}: holds {found} and not {shape[1]} x {shape[0]} pixels; run again with --overwrite"
+        raise DamagedError(path, f"holds {found} and not {shape_yx[1]} x {shape_yx[0]} pixels", advice)
     if frame.remarks:
-        return f"{path}: {'; '.join(frame.remarks)}; run again with --overwrite"
-    return _Whole(layout.shape_yx, _TYPE_NAMES.get(layout.bitpix, f"BITPIX {layout.bitpix}"), size)
+        raise DamagedError(path, "; ".join(frame.remarks), advice)
+    return Whole(layout.shape_yx, _TYPE_NAMES.get(layout.bitpix, f"BITPIX {layout.bitpix}"), size)
+
+
+def _looked_at_one(expected: tuple[Path, tuple[int, int]]) -> Whole | str:
+    """Look at one file; return what is wrong with it, where something is."""
+    seen = attempt(expected[0], read_back, *expected)
+    return str(seen) if isinstance(seen, FrameError) else seen

@@ -185,7 +185,8 @@ def calibrate_task(task: FrameTask) -> Made:
         return maker.make(frame, task.used, keep=False, overwrite=task.overwrite)
     except OutputExistsError:
         source = file_mark(frame.source)
-        mark = matching_mark(frame.target, frame_key(frame, source.sha256, task.used), None)
+        used = {**task.used, **{other.name: file_mark(other.source).sha256 for other in frame.others}}
+        mark = matching_mark(frame.target, frame_key(frame, source.sha256, used), None)
         if not isinstance(mark, OutputMark):
             raise
         return maker.remember(frame, source, mark)

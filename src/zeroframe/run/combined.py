@@ -25,8 +25,9 @@ from zeroframe.frames.science import record_steps
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.kinds import calibration_kind, kind_row
-from zeroframe.inspection.gain import gain_from_pairs, like_pairs
+from zeroframe.inspection.gain import gain_from_pairs, gain_rows, like_pairs
 from zeroframe.planning.targets import CombineJob
+from zeroframe.run.checks import read_back
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.frame import FIGURES
@@ -60,8 +61,6 @@ _SATURATED = 0.01
 #: A frame of which more than this fraction has no value, be it that it was never read, does not take part.
 _LOST_PART = 0.25
 _WRONG_FLATS = ("light", "shape", "pattern")
-_GAIN_PIXELS = 400_000
-_GAIN_BAND_ROWS = 16
 _LEVEL_PIXELS = 100_000
 _LIT = 0.5
 #: Flats weigh by their light where their plain average would have so many times the variance.
@@ -331,6 +330,14 @@ class _GroupOrigin(Origin):
                 variance += max(excess, 0.0) * (1.0 if use.scale is None else use.scale)
         return variance
 
+    def _gain_rows(self, path: Path) -> list[slice]:
+        """Return the rows by which the gain is measured."""
+        frame = self._frames[path].frame
+        raw_shape = frame.layout.shape_yx
+        part = frame.recipe.regions[0].part(raw_shape)
+        rows = gain_rows(raw_shape[0], slice(part.y0, part.y0 + part.ny))
+        return [slice(part.ny - each.stop, part.ny - each.start) for each in rows[::-1]] if part.flip_y else rows
+
     def _gain_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
         """Measure the gain on pairs of flats, where the noise of a frame is known."""
         if self._frames[paths[0]].frame.recipe.assembles:
@@ -342,7 +349,7 @@ class _GroupOrigin(Origin):
             alike = like_pairs(exposures, levels)
             # dark current that was subtracted has left its noise
             unlit = math.sqrt(self._noise_adu**2 + self._current_variance(paths[0]))
-            found = _gain_of(self._stack, unlit, alike, self._group.colours)
+            found = _gain_of(self._stack, self._gain_rows(paths[0]), unlit, alike, self._group.colours)
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
@@ -356,17 +363,16 @@ class _GroupOrigin(Origin):
 
 
 def _gain_of(
-    stack: Stack, read_noise_adu: float, alike: Sequence[tuple[int, int]], colours: ColourPattern | None
+    stack: Stack,
+    bands: Sequence[slice],
+    read_noise_adu: float,
+    alike: Sequence[tuple[int, int]],
+    colours: ColourPattern | None,
 ) -> Measured | None:
-    """Return the gain from pairs of flats, in bands spread over them; their bias has been subtracted."""
+    """Return the gain from pairs of flats, in the rows in which inspection does; their bias has been subtracted."""
     if not alike:
         return None
-    ny, nx = stack.shape_yx
-    bands = sample_bands(ny, nx, _GAIN_PIXELS)
-    height = min(band.stop - band.start for band in bands)
-    bands = [slice(band.start + top, band.start + top + _GAIN_BAND_ROWS)
-             for band in bands for top in range(0, height - _GAIN_BAND_ROWS + 1, _GAIN_BAND_ROWS)] or bands  # fmt: skip
-    height = bands[0].stop - bands[0].start
+    height, nx = bands[0].stop - bands[0].start, stack.shape_yx[1]
 
     def read(index: int) -> NDArray[Any]:
         rows = read_bands(stack, index, bands).reshape(len(bands), height, nx)
@@ -497,7 +503,8 @@ def combine_group(
     elif not targets:
         combined = replace(combined, reason=f"all of its {len(there)} frames were left out{_why(left_out)}")
     stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
-    return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp), told
+    dtype = read_back(group.target, combined.shape_yx).dtype if combined.state == "done" else ""
+    return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp, dtype), told
 
 
 def compare_group(

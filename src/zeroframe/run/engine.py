@@ -16,22 +16,32 @@ from zeroframe.fits.failures import attempt
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
-from zeroframe.run.checks import check_files
+from zeroframe.run.checks import Whole, check_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
-from zeroframe.run.kept import earlier_figures, is_kept, kept_figures, kept_findings, result_of_kept
+from zeroframe.run.kept import (
+    NOTHING_SPARED,
+    Spared,
+    earlier_figures,
+    is_kept,
+    kept_figures,
+    kept_findings,
+    result_of_kept,
+)
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
 from zeroframe.run.mosaic_products import mosaic_products
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
+from zeroframe.run.result_files import as_stamped
 from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
 from zeroframe.run.session import NightSession, begin_night
 from zeroframe.run.threads import ThreadBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.run.combine_files import Progress
@@ -92,7 +102,12 @@ def run_night(
 
 
 def run_session(
-    session: NightSession, *, progress: Progress | None = None, check_sums: bool = True, measure: bool = False
+    session: NightSession,
+    *,
+    progress: Progress | None = None,
+    check_sums: bool = True,
+    measure: bool = False,
+    spared: Spared = NOTHING_SPARED,
 ) -> NightResult:
     """Carry out the plan of a run that has begun.
 
@@ -104,6 +119,8 @@ def run_session(
         As for `run_night`.
     measure : bool
         Measure everything again where all results are there and right; else nothing is said of their levels and noise.
+    spared : Spared
+        Results that are not read again, whatever is made beside them; of `zeroframe.run.kept.spared_results`.
 
     Returns
     -------
@@ -111,13 +128,16 @@ def run_session(
     """
     require_debayer(session.plan)
     kept = not measure and is_kept(session)
-    result = result_of_kept(session) if kept else _Run(session, progress, check_sums=check_sums).carry_out()
+    result = result_of_kept(session) if kept else _Run(session, progress, spared, check_sums=check_sums).carry_out()
     problems = [*colour_products(session.plan, result), *mosaic_products(session.plan, result)]
     if problems:
         result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
     known = kept_findings(session) if kept and not result.check.problems else None
     review = review_of(
-        session.plan, result, kept_figures(session), earlier=earlier_figures(session), known_findings=known
+        *(session.plan, result, kept_figures(session)),
+        earlier=earlier_figures(session),
+        known_findings=known,
+        carried=spared.findings,
     )
     result = replace(result, review=review)
     try:
@@ -133,8 +153,8 @@ def run_session(
 class _Run:
     """One run: every frame, combined frame and mask is made as soon as there is what it needs."""
 
-    def __init__(self, session: NightSession, progress: Progress | None, *, check_sums: bool) -> None:
-        self._session, self._plan, self._progress = session, session.plan, progress
+    def __init__(self, session: NightSession, progress: Progress | None, spared: Spared, *, check_sums: bool) -> None:
+        self._session, self._plan, self._progress, self._spared = session, session.plan, progress, spared
         self._keys = stored_keys(session.plan)
         self._backend = _crew_of(session, self._keys, check_sums=check_sums)
         self._frames: dict[str, NightOutcome] = {}
@@ -200,7 +220,7 @@ class _Run:
         masks = tuple(self._masks[job.name] for job in plan.masks)
         shapes = {each.frame.target: each.outcome.shape_yx for each in frames if each.outcome.is_there}
         shapes |= {each.group.target: each.combined.shape_yx for each in groups if each.combined.is_there}
-        check = check_files(shapes)
+        check = check_files(shapes, _vouched(frames, groups))
         seconds = {**self._seconds, "read_back": time.perf_counter() - started}
         refused = tuple(str(each.problem) for each in plan.refused)
         uncombined = tuple(self._uncombined[group.name] for group in plan.uncombined)
@@ -218,11 +238,15 @@ class _Run:
 
     def _one(self, frame: NightFrame, group: Group | None) -> NightOutcome:
         """Make one frame, or measure it where it is there already and right."""
+        if frame.name in self._spared.frames:
+            return self._spared.frames[frame.name]
         ready, lost = self._ready(frame)
         used = {name: self._keys[name] for name in frame_uses(self._plan, ready) if name in self._keys}
         right = self._session.statuses.frames[frame.name].right
         mark = None if right is None else right.source_mark
-        if right is not None and (mark is None or frame_key(ready, mark.sha256, used) != right.key):
+        known = self._session.statuses.sources
+        seen = used | {other.name: known[other.name] for other in ready.others if other.name in known}
+        if right is not None and (mark is None or frame_key(ready, mark.sha256, seen) != right.key):
             right = None
         made = self._backend.calibrate(ready, group, used, right)
         return NightOutcome(ready, made.outcome, made.said, lost)
@@ -246,7 +270,11 @@ class _Run:
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
         right = self._session.statuses.groups[group.name].mark
         frames = tuple(self._frames[frame.name] for frame in group.frames)
-        made = attempt(group.target, self._backend.combine, Combination(group, frames, used, right), busy)
+        spared = self._spared.groups.get(group.name)
+        if spared is None:
+            made = attempt(group.target, self._backend.combine, Combination(group, frames, used, right), busy)
+        else:
+            made = spared, list(frames)
         if isinstance(made, FrameError):
             made = GroupOutcome(group, CombinedOutcome(group.target, "failed", str(made))), list(frames)
         outcome, told = made
@@ -273,12 +301,25 @@ class _Run:
             return
         source_key = self._keys[job.source]
         key, right = mask_key(job, source_key), self._session.statuses.masks[job.name].mark
-        made = attempt(job.target, self._backend.mask, job, key, source_key, right)
+        spared = self._spared.masks.get(job.name)
+        made = attempt(job.target, self._backend.mask, job, key, source_key, right) if spared is None else spared
         if isinstance(made, FrameError):
             self._masks[job.name] = MaskOutcome(job, "failed", str(made))
         else:
             self._masks[job.name], self._keys[job.name] = made, key
         log_outcome(job.target, self._masks[job.name].state, self._masks[job.name].reason)
+
+
+def _vouched(frames: Sequence[NightOutcome], groups: Sequence[GroupOutcome]) -> dict[Path, Whole]:
+    """Return the results that whoever wrote them has read back, and that have their stamps still."""
+    made = [(each.frame.target, each.outcome.shape_yx, each.outcome.bytes_out, each.outcome) for each in frames]
+    stamps = {target: outcome.stamp for target, _, _, outcome in made if outcome.is_there and outcome.dtype}
+    whole = {target: Whole(shape, outcome.dtype, size) for target, shape, size, outcome in made}
+    for one in groups:
+        if one.combined.is_there and one.dtype:
+            stamps[one.group.target] = one.stamp
+            whole[one.group.target] = Whole(one.combined.shape_yx, one.dtype, one.combined.bytes_out)
+    return {target: whole[target] for target in as_stamped(stamps)}
 
 
 def _import_what_threads_need(plan: NightPlan) -> None:

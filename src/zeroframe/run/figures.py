@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 
-__all__ = ["FRAME_CARDS", "figures_of_combined", "figures_of_run", "unit_ending"]
+__all__ = ["FRAME_CARDS", "figures_of_combined", "figures_of_frame", "figures_of_run", "unit_ending"]
 
 
 #: The day of MJD 0, 1858 November 17, as Python counts days.
@@ -61,14 +61,25 @@ def figures_of_run(result: NightResult, out: Path) -> Iterator[Subject]:
     """
     group_of = {frame.name: each.group.name for each in result.all_groups for frame in each.group.frames}
     for one in result.frames:
-        yield _of_frame(one, out, group_of.get(one.frame.name, ""))
+        yield figures_of_frame(one, out, group_of.get(one.frame.name, ""))
     for each in result.all_groups:
         yield _of_combined(each)
     for mask in result.masks:
         yield _of_mask(mask)
 
 
-def _of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
+def figures_of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
+    """Return the figures of a frame.
+
+    Parameters
+    ----------
+    each : NightOutcome
+        How it ended.
+    out : pathlib.Path
+        The folder of results.
+    group : str
+        Name of the combined frame that it is part of; empty where it is part of none.
+    """
     frame, outcome, said = each.frame, each.outcome, each.said
     quality = outcome.quality
     after = unit_ending(str(said.get("BUNIT", frame.traits.unit)))

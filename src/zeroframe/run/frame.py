@@ -13,6 +13,7 @@ from zeroframe.errors import FrameError, OutputError
 from zeroframe.fits import HeaderDraft, ImagePart, read_raw, write_fits
 from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.decode import decoded_float
+from zeroframe.fits.failures import attempt
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.amplifier_table import amplifier_table
@@ -30,6 +31,7 @@ from zeroframe.frames.seams import SeamStep, largest_step
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
+from zeroframe.run.checks import read_back
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import noise_bands
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.raw_look import RawLook
     from zeroframe.frames.traces import Light
     from zeroframe.headers.colours import ColourPattern
-    from zeroframe.planning.plan import NightFrame
+    from zeroframe.planning.plan import NightFrame, OtherRaw
     from zeroframe.run.buffers import BufferPool
     from zeroframe.run.calibrations import CalibrationStore
     from zeroframe.run.pixel_cache import PixelCache
@@ -137,6 +139,8 @@ class FrameMaker:
         """
         raw, source = self._read(frame)
         looks = look_at(raw, frame.recipe.regions, frame.steps.gain_e_per_adu, frame.saturation.asked_adu)
+        others, shas, unseen = self._others(frame)
+        used = {**used, **shas}
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
         levels = calibrate_pixels(raw, frame.recipe, pixels, looks[0].unread_rows, looks[0].decoded)
         subtracted = levels.mean_adu
@@ -158,7 +162,8 @@ class FrameMaker:
             bled += grow_full(mask, frame.steps.grow_saturated) if header["NSATPIX"] else 0
             header["NBLEED"] = (bled, "pixels that saturated ones bled into")
         done, more = self._with_dark_scale(frame, pixels, mask, header)
-        sigma, remarks, left = self._reduced(done, pixels, mask, header)
+        sigma, remarks, left = self._reduced(done, pixels, mask, header, others)
+        del others
         known_bad = mask
         if row is not None:
             mask = known_bad = _NO_MASK  # it is not written, and memory is counted without it
@@ -184,8 +189,9 @@ class FrameMaker:
         if keep:
             self._kept.put(frame.target, pixels)
         outcome = FrameOutcome(
-            frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *more, *remarks]), frame.target,
+            frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *unseen, *more, *remarks]), frame.target,
             bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
+            dtype=read_back(frame.target, frame.shape_yx).dtype,
         )  # fmt: skip
         return _told(outcome, quality, frame.shape_yx, header)
 
@@ -257,6 +263,27 @@ class FrameMaker:
             raise FrameError(frame.source, "has another header than was read before", "run again")
         return raw, raw.mark
 
+    def _others(self, frame: NightFrame) -> tuple[list[NDArray[Any]], dict[str, str], list[str]]:
+        """Read other exposures of the field; return them, the hashes of their files, and which could not be read."""
+        images, shas, unseen = [], {}, []
+        for other in frame.others:
+            made = attempt(other.source, self._other, frame, other)
+            if isinstance(made, FrameError):
+                unseen.append(f"cosmic rays are not judged by {other.name}: it cannot be read")
+            else:
+                images.append(made[0])
+                shas[other.name] = made[1]
+        return images, shas, unseen
+
+    def _other(self, frame: NightFrame, other: OtherRaw) -> tuple[NDArray[Any], str]:
+        into = self._memory.empty(other.layout.byte_count, np.uint8)
+        raw = read_raw(other.source, into=into, check_sums=self._check_sums, with_mark=True)
+        if raw.mark is None or raw.layout.shape_yx != frame.layout.shape_yx:
+            raise FrameError(other.source, "was changed while the night was reduced", "run again")
+        pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
+        calibrate_pixels(raw, frame.recipe, pixels)
+        return pixels, raw.mark.sha256
+
     def _with_dark_scale(
         self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft
     ) -> tuple[NightFrame, tuple[str, ...]]:
@@ -270,7 +297,12 @@ class FrameMaker:
         return done, said
 
     def _reduced(
-        self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft
+        self,
+        frame: NightFrame,
+        pixels: NDArray[Any],
+        mask: NDArray[np.uint8],
+        header: HeaderDraft,
+        others: Sequence[NDArray[Any]],
     ) -> tuple[NDArray[Any] | None, tuple[str, ...], dict[str, float]]:
         """Do what is done after overscan and trim; return deviations, what could not be done, and what is left."""
         row = kind_row(frame.kind)
@@ -288,7 +320,7 @@ class FrameMaker:
         with_ = self._calibrations.gather(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
         seam = _seam(frame, pixels, mask)
-        reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty)
+        reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)
         factor = header.get("GAINCOR", 1.0)
         unlit = None
         if with_.unlit_pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,27 +13,60 @@ from zeroframe.fits.events import log_outcome
 from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.quality import FrameQuality
 from zeroframe.review import Finding
-from zeroframe.run.checks import check_files
+from zeroframe.run.checks import Whole, check_files
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.figures import FRAME_CARDS
 from zeroframe.run.keys import as_data
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
-from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.run.result_files import RIGHT_COMBINED, as_stamped
 from zeroframe.run.session import recorded_night
 from zeroframe.run.status import result_name
 from zeroframe.stacks.noise import StackNoise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Iterator, Mapping
+    from pathlib import Path
 
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.planning.plan import Group, MaskJob, NightFrame
     from zeroframe.run.record import OutputMark
     from zeroframe.run.session import NightSession
+    from zeroframe.run.status import NightStatuses
 
-__all__ = ["earlier_figures", "is_kept", "kept_figures", "kept_findings", "result_of_kept"]
+__all__ = [
+    "NOTHING_SPARED",
+    "Spared",
+    "earlier_figures",
+    "is_kept",
+    "kept_figures",
+    "kept_findings",
+    "result_of_kept",
+    "spared_results",
+]
 
 _UNITS = {"e": "electron"}
+
+
+@dataclass(frozen=True)
+class Spared:
+    """Results that are there and right, that nothing is made of, and whose figures are known: they are not read again.
+
+    Attributes
+    ----------
+    frames, groups, masks : mapping
+        Their outcomes, by the names that the plan gives them.
+    findings : tuple of Finding
+        What an earlier run found on them alone: some of it rests on pixels, which are not read now.
+    """
+
+    frames: Mapping[str, NightOutcome] = field(default_factory=dict)
+    groups: Mapping[str, GroupOutcome] = field(default_factory=dict)
+    masks: Mapping[str, MaskOutcome] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+#: Of a run that measures everything, as by default.
+NOTHING_SPARED = Spared()
 
 
 def is_kept(session: NightSession) -> bool:
@@ -85,31 +118,66 @@ def _number(said: float | str | None) -> float | None:
     return None if said is None else float(said)
 
 
+def spared_results(session: NightSession) -> Spared:
+    """Return the results of a session that need not be read again, since run.json has their figures.
+
+    Frames of a group that is made anew are read: they are judged against each other.
+
+    Parameters
+    ----------
+    session : NightSession
+        That has begun, so that it is known what is there and right.
+    """
+    plan, figures, run = session.plan, earlier_figures(session), session.statuses.record.this_run
+    lacking = {each["name"] for each in run.get("frames", []) if each.get("lost")}
+    groups = {each.group.name: each for each in _kept_groups(session) if each.group.name in figures}
+    alone = [*plan.science, *(frame for group in plan.groups if group.name in groups for frame in group.frames)]
+    known = [frame.name for frame in alone if result_name(plan, frame.target) in figures]
+    frames = {each.frame.name: each for each in _kept_frames(session, set(known) - lacking)}
+    masks = {each.job.name: each for each in _kept_masks(session) if each.job.name in figures}
+    names = {*frames, *groups, *masks, *(result_name(plan, each.frame.target) for each in frames.values())}
+    findings = kept_findings(session) if "findings" in run else ()
+    return Spared(frames, groups, masks, tuple(each for each in findings if each.frames and names >= {*each.frames}))
+
+
+def _kept_frames(session: NightSession, names: Container[str]) -> Iterator[NightOutcome]:
+    plan, statuses, figures = session.plan, session.statuses, earlier_figures(session)
+    ended = {each["name"]: each for each in statuses.record.this_run.get("frames", [])}
+    for frame in plan.frames:
+        right = statuses.frames[frame.name].right
+        if frame.name in names and right is not None and right.source_mark is not None:
+            if ended.get(frame.name, {}).get("state") == "left out":
+                right = replace(right, state="left out", reason=ended[frame.name]["reason"])
+            yield _frame(frame, right, figures.get(result_name(plan, frame.target), {}))
+
+
+def _kept_groups(session: NightSession) -> Iterator[GroupOutcome]:
+    figures = earlier_figures(session)
+    for group in session.plan.groups:
+        mark = session.statuses.groups[group.name].mark
+        if mark is not None:
+            yield _combined(group, mark, figures.get(group.name, {}))
+
+
+def _kept_masks(session: NightSession) -> Iterator[MaskOutcome]:
+    figures = earlier_figures(session)
+    for job in session.plan.masks:
+        mark = session.statuses.masks[job.name].mark
+        if mark is not None:
+            yield _mask(job, mark, figures.get(job.name, {}))
+
+
 def result_of_kept(session: NightSession) -> NightResult:
-    """Say that all results are there already; only their headers are read.
+    """Say that all results are there already.
 
     Parameters
     ----------
     session : NightSession
         Whose results are all up to date.
     """
-    plan, statuses, figures = session.plan, session.statuses, earlier_figures(session)
-    ended = {each["name"]: each for each in statuses.record.this_run.get("frames", [])}
-    frames, groups, masks = [], [], []
-    for frame in plan.frames:
-        right = statuses.frames[frame.name].right
-        if right is not None and right.source_mark is not None:
-            if ended.get(frame.name, {}).get("state") == "left out":
-                right = replace(right, state="left out", reason=ended[frame.name]["reason"])
-            frames.append(_frame(frame, right, figures.get(result_name(plan, frame.target), {})))
-    for group in plan.groups:
-        mark = statuses.groups[group.name].mark
-        if mark is not None:
-            groups.append(_combined(group, mark, figures.get(group.name, {})))
-    for job in plan.masks:
-        mark = statuses.masks[job.name].mark
-        if mark is not None:
-            masks.append(_mask(job, mark, figures.get(job.name, {})))
+    plan, figures = session.plan, earlier_figures(session)
+    frames = list(_kept_frames(session, {frame.name for frame in plan.frames}))
+    groups, masks = list(_kept_groups(session)), list(_kept_masks(session))
     shapes = {each.frame.target: each.outcome.shape_yx for each in frames}
     # the stamps of a store are what they were, and headers stand all over a combined frame
     if not any_remote(plan.out):
@@ -124,9 +192,19 @@ def result_of_kept(session: NightSession) -> NightResult:
         plan.incomplete,
         tuple(groups),
         tuple(masks),
-        check_files(shapes),
+        check_files(shapes, _vouched(session.statuses, shapes)),
         uncombined=uncombined,
     )
+
+
+def _vouched(statuses: NightStatuses, shapes: Mapping[Path, tuple[int, int]]) -> dict[Path, Whole]:
+    """Return the results that have their stamps still: they are what the run found that read them back."""
+    dtypes = statuses.record.this_run.get("dtypes", [])
+    if len(dtypes) != 1:
+        return {}
+    marks = {each.target: each.mark for each in statuses.all if each.mark is not None and each.target in shapes}
+    unchanged = as_stamped({target: mark.stamp for target, mark in marks.items()})
+    return {target: Whole(shapes[target], dtypes[0], marks[target].byte_count) for target in unchanged}
 
 
 def _of(figures: Mapping[str, float], name: str) -> tuple[float, str]:

@@ -78,6 +78,7 @@ _MAKERS = (
     "stacks/rejections.py",
     "stacks/spool.py",
     "stacks/stack.py",
+    "stacks/tallied.py",
     "headers/card_numbers.py",
     "headers/card_reader.py",
     "headers/colours.py",
@@ -321,6 +322,7 @@ def group_key(
 def mask_key(job: MaskJob, source_key: str) -> str:
     """Return the key of a mask; ``source_key`` is that of the combined frame."""
     done = {"what": job.what, "sigmas": job.sigmas, "fraction": job.fraction, "colours": as_data(job.colours)}
+    done["amplifiers"] = [list(window) for window in job.amplifiers]
     return _key("mask", done, {job.source: source_key})
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from zeroframe.fits import HeaderDraft, ImagePart, write_fits
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import compression_of
-from zeroframe.frames.bad_pixels import bad_pixels, hot_pixels
+from zeroframe.frames.bad_pixels import bad_pixels, even_amplifiers, hot_pixels
 from zeroframe.frames.mask_bits import MaskBit, bits_where, mask_header
 from zeroframe.run.keys import sign
 from zeroframe.run.outcomes import MaskOutcome
@@ -59,7 +59,7 @@ def make_mask(
     found = (
         hot_pixels(combined, job.sigmas)
         if job.what == "hot"
-        else bad_pixels(combined, job.sigmas, job.fraction, job.colours)
+        else bad_pixels(even_amplifiers(combined, job.amplifiers), job.sigmas, job.fraction, job.colours)
     )
     mask = bits_where(found.mask, MaskBit.HOT if job.what == "hot" else MaskBit.BAD)
     outcome = MaskOutcome(job, "done", "", found.count, found.mask.size, found.level, found.noise, found.limit, key)

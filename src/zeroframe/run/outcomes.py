@@ -72,7 +72,9 @@ class GroupOutcome:
     said : mapping
         What its header says in figures, as far as they are known: NOISEADU, GAINMEAS, GAINERR, FLATLEVL.
     stamp : str
-        What a store says of the file; empty for one on a disk.
+        Of the combined frame; see `zeroframe.run.record.OutputMark`.
+    dtype : str
+        Of its pixels, as they were read back from the file; empty where they were not.
     """
 
     group: Group
@@ -82,6 +84,7 @@ class GroupOutcome:
     levels: Mapping[Path, float] = field(default_factory=dict)
     said: Mapping[str, Any] = field(default_factory=dict)
     stamp: str = ""
+    dtype: str = ""
 
     @property
     def suspects(self) -> tuple[Flag, ...]:

@@ -59,7 +59,7 @@ class OutputMark:
     source_sha256 : str
         Of the raw frame; empty for a combined one.
     stamp : str
-        Of a file of a store: what changes there when the file changes; empty for one of a disk, which is read through.
+        What changes when the file changes, in a store or on a disk; empty where that cannot be told.
     """
 
     key: str

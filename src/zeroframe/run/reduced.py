@@ -93,17 +93,35 @@ class CalibratedFrame(_File):
 
 @dataclass(frozen=True, slots=True)
 class CombinedFrame(_File):
-    """One combined frame: of how many ``frames`` it was made, and what it is called in words (``label``)."""
+    """One combined frame.
+
+    Attributes
+    ----------
+    label : str
+        What it is called in words.
+    frames : int
+        Of how many frames it was made.
+    is_relative : bool
+        Whether it has a level of 1 and no unit, as a flat that is divided by.
+    """
 
     label: str = ""
     frames: int = 0
+    is_relative: bool = False
 
     @classmethod
     def of(cls, each: GroupOutcome, figures: Mapping[str, float]) -> CombinedFrame:
         """Take what a run says of a combined frame."""
         combined = each.combined
         said = (each.group.name, each.group.target, each.group.kind.value, combined.state, combined.reason)
-        return cls(*said, figures, label=each.group.label, frames=combined.frames)
+        relative = each.group.scaled_by_level
+        return cls(*said, figures, label=each.group.label, frames=combined.frames, is_relative=relative)
+
+    def read(self) -> CCDData:
+        """Read the frame: see `CalibratedFrame.read`; one that is relative has no unit."""
+        from zeroframe.verbs.ccddata import read_ccd
+
+        return read_ccd(self.path, unit="" if self.is_relative else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,20 @@ class Reduction:
         All that is known of what was done.
     more_problems : tuple of str
         What went wrong beside the results themselves: a report that could not be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import zeroframe
+    >>> from zeroframe.simulate import any_camera, simulate_biases
+    >>> folder = TemporaryDirectory()
+    >>> raw = Path(folder.name, "raw")
+    >>> paths = simulate_biases(any_camera("palomar-lfc").resized((64, 64)), raw, frames=3)
+    >>> made = zeroframe.bias(raw, Path(folder.name, "out"), trim="[1:64,:]", report=False)
+    >>> made.is_good, [each.name for each in made.combined], made.combined[0].read().shape
+    (True, ['combined_bias.fits'], (64, 64))
+    >>> folder.cleanup()
     """
 
     plan: NightPlan
@@ -235,6 +267,19 @@ class Forecast:
         What is done to each frame, with what, and why.
     statuses : NightStatuses
         What of it is there already.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import zeroframe
+    >>> from zeroframe.simulate import any_camera, simulate_biases
+    >>> with TemporaryDirectory() as folder:
+    ...     raw = Path(folder, "raw")
+    ...     paths = simulate_biases(any_camera("palomar-lfc").resized((64, 64)), raw, frames=3)
+    ...     forecast = zeroframe.plan(raw, Path(folder, "out"), "bias", trim="[1:64,:]")
+    >>> len(forecast.to_make), len(forecast.to_keep)
+    (4, 0)
     """
 
     plan: NightPlan

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from zeroframe.errors import FrameError, OutputExistsError
-from zeroframe.fits.fingerprint import file_crc32, file_mark, stamp_of
+from zeroframe.fits.fingerprint import change_stamp, file_crc32, file_mark, stamp_of
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.verify import check_file
 from zeroframe.headers.own_results import FolderResults, carried_key
@@ -31,6 +31,7 @@ __all__ = [
     "Judged",
     "ResultStatus",
     "as_listed",
+    "as_stamped",
     "carried_key",
     "differing_versions",
     "listed_in_stores",
@@ -180,20 +181,19 @@ def matching_mark(
 ) -> OutputMark | str:
     """Return the mark of a result that is right; else why not, in words, or empty where it is of another job.
 
-    One of a store is believed where its stamp, which is ``stamp`` as it has just been listed, is what it was when it
-    was put there, and ``check`` is not asked for.
+    It is believed where its stamp is what it was when it was put there, and ``check`` is not asked for. For one of a
+    store ``stamp`` is that as it has just been listed.
     """
-    if isinstance(target, UrlPath):
-        stamp = stamp or stamp_of(target)
-        if not check and known is not None and known.key == key and known.stamp and known.stamp == stamp:
-            return known
-    elif not stat.S_ISREG(target.lstat().st_mode):
+    if not isinstance(target, UrlPath) and not stat.S_ISREG(target.lstat().st_mode):
         return "it is a link" if target.is_symlink() else "it is not a file"
+    stamp = stamp or stamp_of_result(target)
+    if not check and known is not None and known.key == key and known.stamp and known.stamp == stamp:
+        return known
     try:
         if known is not None and known.key == key:
             crc32, byte_count = file_crc32(target)
             same = (crc32, byte_count) == (known.crc32, known.byte_count)
-            return replace(known, stamp=stamp or "") if same else "it has been changed since it was made"
+            return replace(known, stamp=stamp) if same else "it has been changed since it was made"
         made_by = carried_key(target)
         if made_by is None:
             return "it was not made by this command"
@@ -204,20 +204,30 @@ def matching_mark(
         return f"it is damaged ({error.reason})" if known is not None else f"it cannot be used: {error.reason}"
     if checked.remarks or not checked.summed:
         return "it has been changed since it was made"
-    return OutputMark(key, checked.crc32, checked.byte_count, stamp=stamp or "")
+    return OutputMark(key, checked.crc32, checked.byte_count, stamp=stamp)
 
 
 def stamp_of_result(target: Path) -> str:
-    """Return what a store says of a result that has just been put there; empty for one on a disk.
+    """Return what changes when a result changes, in a store or on a disk.
 
-    Where the store does not answer it is empty, too: then the next run reads the result through.
+    Where store or disk cannot tell it is empty: then the next run reads the result through.
     """
     if not isinstance(target, UrlPath):
-        return ""
+        return change_stamp(target)
     try:
         return stamp_of(target) or ""
     except FrameError:
         return ""
+
+
+def as_stamped(stamps: Mapping[Path, str]) -> set[Path]:
+    """Return which results have the stamps still that they had when they were made."""
+    listed = listed_in_stores({path.parent for path in stamps})
+    return {path for path, stamp in stamps.items() if stamp and stamp == _stamp_now(listed, path)}
+
+
+def _stamp_now(listed: Mapping[Path, Mapping[str, str]], path: Path) -> str | None:
+    return as_listed(listed, path)[1] if isinstance(path, UrlPath) else change_stamp(path)
 
 
 def why_other(name: str, source: FileMark, known: OutputMark | None, record: RunRecord) -> str:

@@ -10,7 +10,7 @@ from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.stored_words import stored_in_use
-from zeroframe.review import Incident, NightFigures, Review, review_night
+from zeroframe.review import Incident, NightFigures, Review, by_severity, review_night
 from zeroframe.run.earlier import earlier_nights, held_against
 from zeroframe.run.figures import figures_of_combined, figures_of_run
 
@@ -39,6 +39,7 @@ def review_of(
     *,
     earlier: Mapping[str, Mapping[str, float]] | None = None,
     known_findings: tuple[Finding, ...] | None = None,
+    carried: tuple[Finding, ...] = (),
 ) -> Review:
     """Return the figures of a run, and the findings on it.
 
@@ -54,6 +55,8 @@ def review_of(
         Those of all that the last run made: what is made anew is held against them where there are no other nights.
     known_findings : tuple of Finding, optional
         Of a run that has kept everything, those of the run that made it: pixels are not looked at again.
+    carried : tuple of Finding
+        Those of an earlier run on results that were not read again; what is found anew takes their place.
     """
     nights = earlier_nights(plan.out)
     subjects = []
@@ -65,7 +68,10 @@ def review_of(
     if known_findings is not None:
         return Review(NightFigures(tuple(subjects)), known_findings)
     night = NightFigures(tuple(subjects), tuple(_incidents(plan, result)))
-    return Review(night, review_night(night, plan.recipe.findings.severities))
+    findings = review_night(night, plan.recipe.findings.severities)
+    anew = {(each.code, each.frames) for each in findings}
+    still = [each for each in carried if (each.code, each.frames) not in anew]
+    return Review(night, by_severity([*findings, *still]) if still else findings)
 
 
 def review_of_combined(outcome: CombinedOutcome, method: str) -> Review:

@@ -209,6 +209,7 @@ def _run_said(result: NightResult) -> dict[str, Any]:
         "findings": [as_data(each) for each in result.review.findings],
         "figures": {each.name: dict(each.figures) for each in result.review.night.subjects if each.figures},
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
+        "dtypes": list(result.check.dtypes),
         "frames": frames,
         "combined": combined,
         "masks": masks,
@@ -319,7 +320,7 @@ def begin_night(
     workers : int, optional
         How many threads; by default as many as there are cores.
     check : bool
-        Hash raw frames whose results are there, whatever their times say.
+        Hash raw frames whose results are there, and read these through, whatever their stamps say.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives will be refused.
     executor : concurrent.futures.Executor, optional

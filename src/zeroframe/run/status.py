@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -74,12 +74,15 @@ class NightStatuses:
         By the names that the plan gives them.
     record : RunRecord
         Of earlier runs; an empty one where there is none.
+    sources : mapping of str to str
+        Hashes of the raw files that others are judged by, as far as they were looked at.
     """
 
     frames: Mapping[str, ResultStatus]
     groups: Mapping[str, ResultStatus]
     masks: Mapping[str, ResultStatus]
     record: RunRecord
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def all(self) -> tuple[ResultStatus, ...]:
@@ -108,14 +111,14 @@ def examine_night(
 ) -> NightStatuses:
     """Look at what is in the folder of results.
 
-    Results on a disk are always read through; those of a store are believed where their stamps are what they were.
+    Results are believed where their stamps are what they were when they were made; all others are read through.
 
     Parameters
     ----------
     plan : NightPlan
         What is going to be done.
     check : bool
-        Hash raw frames whatever their times say, and read results through that are in a store.
+        Hash raw frames, and read results through, whatever their stamps say.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives will be refused.
     workers : int, optional
@@ -141,7 +144,7 @@ def examine_night(
     listed |= listed_in_stores({frame.source.parent for frame in plan.frames})
     looked = _Look(plan, record, listed, check=check, check_sums=check_sums, read=_reader(workers, executor))
     looked.look()
-    statuses = NightStatuses(looked.frames, looked.groups, looked.masks, record)
+    statuses = NightStatuses(looked.frames, looked.groups, looked.masks, record, looked.sources)
     return _with_strangers(plan, statuses) if statuses.refused else statuses
 
 
@@ -164,7 +167,7 @@ def _with_strangers(plan: NightPlan, statuses: NightStatuses) -> NightStatuses:
         {name: stranger(status, results) for name, status in of.items()}
         for of in (statuses.frames, statuses.groups, statuses.masks)
     )
-    return NightStatuses(frames, groups, masks, statuses.record)
+    return NightStatuses(frames, groups, masks, statuses.record, statuses.sources)
 
 
 def _is_there(listed: Mapping[Path, Mapping[str, str]], path: Path) -> bool:
@@ -228,9 +231,8 @@ class _Result:
 
 
 def _result_mark(result: _Result) -> OutputMark | str:
-    mark = attempt(
-        result.target, matching_mark, result.target, result.key, result.known, check=result.check, stamp=result.stamp
-    )
+    about = result.target, result.key, result.known
+    mark = attempt(result.target, matching_mark, *about, check=result.check, stamp=result.stamp)
     return f"it {mark.reason}" if isinstance(mark, FrameError) else mark
 
 
@@ -257,6 +259,7 @@ class _Look:
         self._failed_groups = record.failed_groups
         # of what is not there and takes part in nothing else, nobody asks
         asked = {frame.name for group in plan.groups for frame in group.frames}
+        asked |= {other.name for frame in plan.science for other in frame.others}
         there = {frame.name for frame in plan.frames if self._is_there(frame.target)}
         failed = record.failed - there
         looks = [
@@ -269,6 +272,8 @@ class _Look:
         ]
         marks: dict[str, FileMark | None] = dict.fromkeys(frame.name for frame in plan.frames)
         self._marks = marks | dict(zip([look.name for look in looks], read(_source_mark, looks), strict=True))
+        seen = {other.name for frame in plan.science for other in frame.others}
+        self.sources = {name: mark.sha256 for name, mark in self._marks.items() if mark is not None and name in seen}
 
     def look(self) -> None:
         """Fill ``frames``, ``groups`` and ``masks``."""
@@ -291,7 +296,8 @@ class _Look:
         return _is_there(self._listed, path)
 
     def _result(self, target: Path, key: str) -> _Result:
-        return _Result(target, key, self._known(target), self._check, as_listed(self._listed, target)[1])
+        stamp = as_listed(self._listed, target)[1]
+        return _Result(target, key, self._known(target), self._check, stamp)
 
     def _known(self, target: Path) -> OutputMark | None:
         name = result_name(self._plan, target)
@@ -301,6 +307,7 @@ class _Look:
         for planned in frames:
             frame, mark = self._as_made(planned), self._marks[planned.name]
             used = {name: self._keys[name] for name in frame_uses(self._plan, frame) if name in self._keys}
+            used |= {other.name: self.sources[other.name] for other in frame.others if other.name in self.sources}
             if mark is not None and all(name in used for name in frame.steps.needs):
                 self._frame_keys[frame.name] = frame_key(frame, mark.sha256, used)
         there = [frame for frame in frames if frame.name in self._frame_keys and self._is_there(frame.target)]

@@ -15,6 +15,7 @@ from zeroframe.simulate.mosaics import (
     ChipSpec,
     HeaderTruth,
     SimulatedMosaic,
+    any_camera,
 )
 from zeroframe.simulate.sensor import SensorTruth, sensor_truth
 from zeroframe.simulate.specs import (
@@ -47,6 +48,7 @@ __all__ = [
     "SimulatedFrame",
     "SimulatedMosaic",
     "Strip",
+    "any_camera",
     "bias_specs",
     "night_specs",
     "sensor_truth",

@@ -145,6 +145,15 @@ def simulate_biases(
         When a file is there already that may not be replaced; nothing has been written then.
     OutputError
         When a file cannot be written, or the folder holds frames that were not simulated.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> camera = any_camera("palomar-lfc").resized((64, 64))
+    >>> with TemporaryDirectory() as folder:
+    ...     paths = simulate_biases(camera, folder, frames=3)
+    >>> len(paths), paths[0].name
+    (3, 'ccd.001.0.fits')
     """
     camera = any_camera(camera)
     specs = bias_specs(camera, frames)
@@ -186,6 +195,15 @@ def simulate_night(
         When a file is there already that may not be replaced; nothing has been written then.
     OutputError
         When a file cannot be written, or the folder holds frames that were not simulated.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> camera = any_camera("palomar-lfc").resized((64, 64))
+    >>> with TemporaryDirectory() as folder:
+    ...     paths = simulate_night(camera, folder)
+    >>> len(paths), paths[0].name
+    (24, 'ccd.001.0.fits')
     """
     camera = any_camera(camera)
     specs = night_specs(camera)

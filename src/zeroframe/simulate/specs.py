@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -202,6 +202,16 @@ class SimulatedCamera:
             raise UsageError(f"an image of {self.image_shape_yx} (y, x) pixels is too small; give at least 8 x 8")
         if not (self.gain_e_per_adu > 0 and self.read_noise_e >= 0 and 0 < self.saturation_adu <= 65535):
             raise UsageError("gain must be positive, read noise not negative, saturation between 1 and 65535 ADU")
+
+    def resized(self, image_shape_yx: tuple[int, int]) -> SimulatedCamera:
+        """Return the same camera with a sensor of another size; its strips are as wide as before.
+
+        Examples
+        --------
+        >>> SIMULATED_CAMERAS["palomar-lfc"].resized((512, 480)).shape_yx
+        (512, 512)
+        """
+        return replace(self, image_shape_yx=image_shape_yx)
 
     @property
     def read_noise_adu(self) -> float:

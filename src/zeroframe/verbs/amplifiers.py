@@ -17,6 +17,7 @@ from zeroframe.frames.regions import region_of
 from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.amplifier_words import may_say_amplifiers
 from zeroframe.headers.geometry import FoundDetector, detectors_in
+from zeroframe.headers.result_cards import say_amplifiers
 
 if TYPE_CHECKING:
     import os
@@ -72,8 +73,11 @@ def assembled_image(found: FoundDetector, path: PartPath) -> tuple[NDArray[Any],
     """
     raw = read_raw(path)
     shape_yx = raw.layout.shape_yx
-    regions = tuple(region_of(each) for each in found.detector.placed(shape_yx).amplifiers)
+    detector = found.detector.placed(shape_yx)
+    regions = tuple(region_of(each) for each in detector.amplifiers)
     recipe = FrameRecipe(regions, found.detector.crosstalk)
     pixels = np.empty(recipe.shape_yx(shape_yx), decoded_float(raw.layout))
     calibrate_pixels(raw, recipe, pixels)
-    return pixels, cards_from(calibrated_header(raw, recipe).lines()).to_header()
+    header = cards_from(calibrated_header(raw, recipe).lines()).to_header()
+    say_amplifiers(header, detector)
+    return pixels, header

@@ -19,10 +19,13 @@ from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.verbs.arguments import Keyword, checked_names, frame_name, read_exposures
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
 from zeroframe.verbs.exceptions import UnlikeUnitsError, VerbAssumptionWarning
+from zeroframe.verbs.several import amplifiers_with, each_amplifier
 from zeroframe.verbs.working_frame import WorkingPlanes
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
+
+    from zeroframe.headers.detectors import Amplifier
 
 __all__ = [
     "PHOTON_NOISE_OF",
@@ -364,7 +367,7 @@ def _number_in(value: object, unit: Unit, name: str) -> float:
 @checked_names
 def gain_correct(
     ccd: CCDData,
-    gain: Quantity | Keyword | float,
+    gain: Quantity | Keyword | float | None = None,
     gain_unit: Unit | str | None = None,
     *,
     add_keyword: object = True,
@@ -376,7 +379,8 @@ def gain_correct(
     ccd : CCDData
         The frame, which is not changed.
     gain : Quantity, Keyword or float
-        For example ``1.5 * u.electron / u.adu``, or the card that holds it.
+        For example ``1.5 * u.electron / u.adu``, or the card that holds it. May be left out where the header says that
+        several amplifiers read the image, and the gain of each.
     gain_unit : Unit or str, optional
         Of a gain that is a number. Where there is none, the unit of the frame stays.
     add_keyword : bool, str, mapping or None
@@ -405,11 +409,20 @@ def gain_correct(
     >>> found.data, str(found.unit), found.meta["GAINCOR"]
     (array([[15., 15.]]), 'electron', '1.5 electron / adu')
     """
+    several = None if gain is not None else amplifiers_with(require_ccd(ccd), "gain_e_per_adu")
+    if several is not None:
+        return each_amplifier(
+            ccd, several, lambda part, one: gain_correct(part, _gain_of(one), add_keyword=False), "GAINCOR", add_keyword
+        )
     planes = WorkingPlanes(require_ccd(ccd))
     cards = gain_step(planes, gain, gain_unit)
     result = planes.result()
     add_keywords(result, cards, add_keyword)
     return result
+
+
+def _gain_of(amplifier: Amplifier) -> Quantity:
+    return Quantity(amplifier.gain_e_per_adu, "electron / adu")
 
 
 def gain_step(planes: WorkingPlanes, gain: object, gain_unit: object = None) -> StepCards:
@@ -456,7 +469,8 @@ def create_deviation(
     gain : Quantity, optional
         From the unit of the frame to that of ``readnoise``; not needed where they are the same.
     readnoise : Quantity
-        Read noise of one pixel, in electrons.
+        Read noise of one pixel, in electrons. Both may be left out where the header says that several amplifiers read
+        the image, and those of each.
     disregard_nan : bool
         Take pixels below zero, and those that are NaN, as zero: their uncertainty is the read noise. Otherwise it is
         NaN.
@@ -496,6 +510,17 @@ def create_deviation(
     >>> create_deviation(light, gain=2 * u.electron / u.adu, readnoise=3 * u.electron).uncertainty.array
     array([[1.5, 2.5]])
     """
+    several = None
+    if gain is None and readnoise is None and pedestal is None:
+        several = amplifiers_with(require_ccd(ccd_data, "ccd_data"), "gain_e_per_adu", "read_noise_e")
+    if several is not None:
+        in_adu = ccd_data.unit == Unit("adu")
+
+        def noise_of(part: CCDData, one: Amplifier) -> CCDData:
+            noise, own = Quantity(one.read_noise_e, "electron"), _gain_of(one) if in_adu else None
+            return create_deviation(part, own, noise, disregard_nan, photon_noise_of=photon_noise_of, add_keyword=False)
+
+        return each_amplifier(ccd_data, several, noise_of, "NOISEMOD", add_keyword)
     planes = WorkingPlanes(require_ccd(ccd_data, "ccd_data"))
     cards = noise_step(
         planes, gain, readnoise, negative_is_zero=disregard_nan, pedestal=pedestal, photon_noise_of=photon_noise_of

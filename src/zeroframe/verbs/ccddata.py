@@ -110,7 +110,8 @@ def read_ccd(
         Overrides the header's BUNIT.
     ext : int, str or (str, int), optional
         Which extension, by number, name, or name and EXTVER; by default the one that holds the image. Its companions in
-        the extensions MASK, UNCERT and COUNTS are then read too.
+        the extensions MASK, UNCERT and COUNTS are then read too; of one that is named with its EXTVER, those of the
+        same.
     amplifiers : bool, optional
         Whether the image is assembled of what several amplifiers read, by what the header says of them: each less the
         level of its own overscan, trimmed, turned and put into its place. By default where each stands in an extension
@@ -130,6 +131,16 @@ def read_ccd(
         When the file cannot be used.
     UsageError
         When there are several detectors and none is named, or none of that name.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from zeroframe.simulate import any_camera, simulate_biases
+    >>> with TemporaryDirectory() as folder:
+    ...     (path,) = simulate_biases(any_camera("palomar-lfc").resized((64, 64)), folder, frames=1)
+    ...     ccd = read_ccd(path, unit="adu")
+    >>> ccd.shape, ccd.data.dtype, str(ccd.unit), ccd.header["IMAGETYP"]
+    ((64, 96), dtype('uint16'), 'adu', 'BIAS')
     """
     with as_python_says():
         found = None if ext is not None or amplifiers is False else detector_of(path, detector)
@@ -142,7 +153,7 @@ def read_ccd(
     data = raw.decode()
     header = raw.cards.to_header()
     mask = ~np.isfinite(data) if data.dtype.kind == "f" else np.zeros(data.shape, dtype=bool)
-    parts = _companions(path) if ext is None else {}
+    parts = _companions(path, ext[1] if isinstance(ext, tuple) else None) if ext is None or type(ext) is tuple else {}
     if "MASK" in parts:
         mask |= parts["MASK"] != 0
     ccd = CCDData(
@@ -157,11 +168,13 @@ def read_ccd(
     return ccd
 
 
-def _companions(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what belongs to the primary image of a file: arrays, and the uncertainty as what it is."""
+def _companions(path: str | os.PathLike[str], version: int | None) -> dict[str, Any]:
+    """Read what belongs to the primary image of a file, or one of some EXTVER; the uncertainty as what it is."""
     found: dict[str, Any] = {}
     for hdu in scan(path).hdus[1:]:
         if hdu.layout is None or hdu.name not in {"MASK", "UNCERT", "COUNTS"}:
+            continue
+        if version is not None and hdu.cards.get("EXTVER") != version:
             continue
         values = read_raw(path, ext=hdu.index).decode()
         if hdu.name == "UNCERT":

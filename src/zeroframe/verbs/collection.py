@@ -30,6 +30,7 @@ from zeroframe.verbs.collection_loops import (
     save_ccd,
     save_part,
 )
+from zeroframe.verbs.collection_view import collection_html, collection_repr
 from zeroframe.verbs.exceptions import NotDoneError, VerbWarning, as_python_says
 
 if TYPE_CHECKING:
@@ -138,21 +139,8 @@ class ImageFileCollection:
         self._table: Table | None = None
         self._read()
 
-    def __repr__(self) -> str:
-        parts = [f"location={self.location!r}"]
-        if self._keywords is not None:
-            parts.append(f"keywords={self._keywords!r}")
-        if self._by_reading:
-            parts.append("find_fits_by_reading=True")
-        if self._filenames:
-            parts.append(f"filenames={self._filenames!r}")
-        patterns = {"glob_include": self.glob_include, "glob_exclude": self.glob_exclude}
-        parts += [f"{name}={pattern!r}" for name, pattern in patterns.items() if pattern is not None]
-        if self.ext != 0:
-            parts.append(f"ext={self.ext!r}")
-        if self.header_ext is not None:
-            parts.append(f"header_ext={self.header_ext!r}")
-        return f"{type(self).__name__}({', '.join(parts)})"
+    __repr__ = collection_repr
+    _repr_html_ = collection_html
 
     @property
     def summary(self) -> Table:

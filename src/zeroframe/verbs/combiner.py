@@ -74,6 +74,8 @@ class Combiner:
     >>> from astropy.nddata import CCDData
     >>> combiner = Combiner([CCDData(np.full((2, 2), value), unit="adu") for value in (1.0, 2.0, 3.0, 90.0)])
     >>> combiner.clip_extrema(nlow=1, nhigh=1)
+    >>> combiner
+    <Combiner: 4 frames of 2 x 2 pixels, adu, float64; 8 of 16 values left out>
     >>> combiner.average_combine().data
     array([[2.5, 2.5],
            [2.5, 2.5]])
@@ -97,6 +99,16 @@ class Combiner:
         self._weights: NDArray[Any] | None = None
         self._factors = np.ones(len(self.ccd_list))
         self._scaled = False
+
+    def __repr__(self) -> str:
+        frames, *shape = self.data_arr.shape
+        size = " x ".join(map(str, reversed(shape)))
+        told = f"{frames} frame{'' if frames == 1 else 's'} of {size} pixels, {self.unit}, {self.dtype.name}"
+        masked = np.count_nonzero(np.ma.getmaskarray(self.data_arr))
+        if masked:
+            told += f"; {masked} of {self.data_arr.size} values left out"
+        more = [word for word, there in (("weights", self._weights is not None), ("scaling", self._scaled)) if there]
+        return f"<Combiner: {told}{'; with ' + ' and '.join(more) if more else ''}>"
 
     @property
     def dtype(self) -> np.dtype[Any]:

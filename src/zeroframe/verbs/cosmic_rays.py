@@ -25,7 +25,7 @@ from zeroframe.verbs.exceptions import UnlikeUnitsError
 from zeroframe.verbs.working_frame import WorkingPlanes, deviations_of, kernel_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,6 +70,7 @@ def cosmicray_lacosmic(
     invar: NDArray[Any] | None = None,
     *,
     finder: Finder = "astroscrappy",
+    others: Sequence[CCDData | NDArray[Any]] = (),
 ) -> CCDData | Cleaned:
     """Find cosmic rays by their sharp edges: L.A.Cosmic, by Astro-SCRAPPY or by the program that nights are reduced by.
 
@@ -98,6 +99,9 @@ def cosmicray_lacosmic(
         the frame's uncertainty, else that of ``gain`` and ``readnoise``. Of ``cleantype`` it knows ``medmask`` and
         ``meanmask``; ``sepmed``, ``fsmode``, the arguments of the star's model, ``inbkg`` and ``verbose`` stay at their
         defaults.
+    others : sequence of CCDData or ndarray
+        Other exposures of the same field and exposure time, moved or not, for ``zeroframe``: what is bright in them
+        too is light, and what is not was hit. One that does not show the same is left aside.
 
     Returns
     -------
@@ -133,14 +137,16 @@ def cosmicray_lacosmic(
         _say_old("pssl", "ccdproc 3.0 has no pssl; give the sky as an array, inbkg=np.full(frame.shape, sky)")
     if pssl != 0 and (inbkg is not None or invar is not None):
         raise UsageError("pssl and inbkg or invar contradict each other; put the sky into inbkg")
+    seen = _seen_in(others, np.shape(ccd.data if isinstance(ccd, CCDData) else ccd), finder)
     if isinstance(ccd, CCDData):
         within = by_planes(
             require_ccd(ccd),
             lambda plane, own: cosmicray_lacosmic(
                 plane, sigclip, sigfrac, objlim, gain, readnoise, satlevel, pssl, niter, sepmed, cleantype, fsmode,
-                psfmodel, psffwhm, psfsize, psfk, psfbeta, verbose, gain_apply, **own, finder=finder,
+                psfmodel, psffwhm, psfsize, psfk, psfbeta, verbose, gain_apply, own["inbkg"], own["invar"],
+                finder=finder, others=[own[name] for name in seen],
             ),
-            {"inbkg": inbkg, "invar": invar},
+            {"inbkg": inbkg, "invar": invar, **seen},
         )  # fmt: skip
         if within is not None:
             return _counted(within, ccd, "L.A.Cosmic within each colour")
@@ -153,7 +159,7 @@ def cosmicray_lacosmic(
         "sigclip": sigclip, "sigfrac": sigfrac, "objlim": objlim, "satlevel": satlevel, "niter": niter,
         "sepmed": sepmed, "cleantype": cleantype, "fsmode": fsmode, "psfmodel": psfmodel, "psffwhm": psffwhm,
         "psfsize": psfsize, "psfbeta": psfbeta, "verbose": verbose,
-        "psfk": _single(psfk), "inbkg": _single(inbkg), "invar": _single(invar),
+        "psfk": _single(psfk), "inbkg": _single(inbkg), "invar": _single(invar), "others": tuple(seen.values()),
     }  # fmt: skip
     shown = _Shown(pixels, bad, frame, pssl, float(gain_used.value), noise_e)
     cosmic, cleaned = (_by_astroscrappy if finder == "astroscrappy" else _by_zeroframe)(shown, options)
@@ -167,6 +173,24 @@ def cosmicray_lacosmic(
     result = planes.result()
     result.meta["COSMICS"] = f"L.A.Cosmic: {int(cosmic.sum())} pixels"
     return result
+
+
+def _seen_in(
+    others: Sequence[CCDData | NDArray[Any]], shape_yx: tuple[int, ...], finder: Finder
+) -> dict[str, NDArray[Any]]:
+    """Return the pixels of other exposures, not finite where masked, each by a name."""
+    if len(others) and finder != "zeroframe":
+        raise UsageError("others is known to finder='zeroframe' only; say finder='zeroframe', or leave others out")
+    seen = {}
+    for number, other in enumerate(others):
+        pixels, bad = _valid_pixels(other)
+        if pixels.shape != shape_yx:
+            sizes = " and ".join(
+                " x ".join(str(size) for size in reversed(shape)) for shape in (pixels.shape, shape_yx)
+            )
+            raise UsageError(f"others[{number}] and the frame have different sizes, {sizes}; trim both alike")
+        seen[f"others[{number}]"] = np.where(bad, np.nan, pixels.astype(float_dtype(pixels.dtype)))
+    return seen
 
 
 def _counted(within: CCDData, ccd: CCDData, how: str) -> CCDData:
@@ -191,6 +215,7 @@ class _Shown:
 def _by_astroscrappy(shown: _Shown, options: dict[str, Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
     """Return the cosmic rays, and the pixels with something better in their place, the sky included."""
     detect = _astroscrappy()
+    del options["others"]
     given = _filled(shown.pixels, shown.bad) + np.float32(shown.sky)
     cosmic, cleaned = detect(given, inmask=shown.bad, gain=shown.gain, readnoise=shown.read_noise_e, **options)
     return cosmic, cleaned
@@ -205,7 +230,7 @@ def _by_zeroframe(shown: _Shown, options: dict[str, Any]) -> tuple[NDArray[np.bo
     saturated = _saturated_stars(values, options["satlevel"] / shown.gain)
     masked[tuple(saturated.T)] = True
     before = masked.copy()
-    mask_lacosmic(values, _noise_of(shown, values, options["invar"]), masked, limits)
+    mask_lacosmic(values, _noise_of(shown, values, options["invar"]), masked, limits, options["others"])
     cosmic = masked & ~before
     places = np.argwhere(cosmic)
     cleaned = values.copy()

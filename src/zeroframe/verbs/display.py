@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -170,7 +171,8 @@ def show_image(
     Notes
     -----
     Coordinates are those of the pixels of the original array: pixel ``image[y, x]`` is centred on (x, y). The guide's
-    function puts its corner there.
+    function puts its corner there. Where figures are interactive, the pixel under the cursor is named as numpy and as
+    FITS do, with its own value, not the average that is drawn.
 
     Examples
     --------
@@ -180,6 +182,8 @@ def show_image(
     >>> shown = show_image(np.arange(6000.0).reshape(60, 100))
     >>> shown.axes.get_xlim() == (-0.5, 99.5)
     True
+    >>> shown.axes.format_coord(3.2, 0.9)
+    'image[1, 3] = 103, FITS x 4, y 2'
     >>> matplotlib.pyplot.close(shown.figure)
     """
     plt = _pyplot()
@@ -199,11 +203,23 @@ def show_image(
     extent = (-0.5, shown.shape[1] * block - 0.5, -0.5, shown.shape[0] * block - 0.5)
     drawn = ax.imshow(shown, origin="lower", cmap=cmap, extent=extent, aspect="equal", **drawing)
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5))
+    ax.format_coord = partial(_under_cursor, pixels, unit)  # type: ignore[method-assign]
+    drawn.set_mouseover(False)  # else the average that is drawn is said as well
     if show_colorbar:
         _add_colorbar(drawn, ax, unit, ticks=[0, 1] if is_mask else None)
     if not show_ticks:
         ax.tick_params(which="both", bottom=False, left=False, labelbottom=False, labelleft=False)
     return drawn
+
+
+def _under_cursor(pixels: NDArray[Any], unit: str, x: float, y: float) -> str:
+    """Return the name and the value of the pixel at a place, numbered from 0."""
+    column, row = round(x), round(y)
+    if not (0 <= row < pixels.shape[0] and 0 <= column < pixels.shape[1]):
+        return ""
+    value = pixels[row, column]
+    said = "masked" if value != value else f"{value:.7g} {unit}".rstrip()
+    return f"image[{row}, {column}] = {said}, FITS x {column + 1}, y {row + 1}"
 
 
 def _pyplot() -> Any:  # noqa: ANN401 -- a module

@@ -19,6 +19,7 @@ from zeroframe.headers.sections import Section
 from zeroframe.kernels.raw import Part, calibrate_native
 from zeroframe.verbs.ccddata import add_keywords, require_ccd, with_data
 from zeroframe.verbs.exceptions import VerbAssumptionWarning
+from zeroframe.verbs.several import detector_of, put_together, subtract_each
 from zeroframe.verbs.working_frame import kernel_pixels
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def subtract_overscan(
     ccd : CCDData
         The raw frame, which is not changed.
     overscan : CCDData, optional
-        The strip, as a slice of ``ccd``. Either this or ``fits_section``. One line of pixels, ``ccd[:, 1]``, has one
+        The strip, as a slice of ``ccd``. Either this or ``fits_section``; without both, where the header says that
+        several amplifiers read the image, each loses the level of its own. One line of pixels, ``ccd[:, 1]``, has one
         level for the whole frame (``overscan_axis=0``).
     overscan_axis : 0, 1 or None
         The numpy axis along which the strip is collapsed: 1 gives a level for each row. None: the shorter side.
@@ -138,6 +140,12 @@ def subtract_overscan(
         raise ArgumentError("model and fit contradict each other; give one of them")
     if isinstance(overscan, CCDData) and len(overscan.shape) == 1 and fits_section is None:
         return _minus_one_level(ccd, overscan, overscan_axis, median=median, add_keyword=add_keyword)
+    detector = detector_of(ccd) if overscan is None and fits_section is None else None
+    if detector is not None and not ccd.meta.get("OVERSCAN"):
+        level = method or ("median" if median else "auto")
+        if model is not None or fit is not None:
+            raise ArgumentError("no model is fitted to the overscans of several amplifiers; give one overscan")
+        return subtract_each(ccd, detector, level, add_keyword)
     section, strip, where = _locate_strip(ccd, overscan, fits_section)
     if _is_whole_of_several(ccd):
         warnings.warn(
@@ -279,7 +287,8 @@ def trim_image(ccd: CCDData, fits_section: str | None = None, *, add_keyword: ob
     ccd : CCDData
         The frame, which is not changed; or a slice of one, which is copied.
     fits_section : str, optional
-        What is kept, as ``'[x1:x2, y1:y2]'``, counted from 1, both ends included; ``a > b`` flips.
+        What is kept, as ``'[x1:x2, y1:y2]'``, counted from 1, both ends included; ``a > b`` flips. Without it, where
+        the header says that several amplifiers read the image, what each of them read is kept, and put in its place.
     add_keyword : bool, str, mapping or None
         True writes the card TRIM; False or None nothing; a text or mapping is written instead.
 
@@ -312,6 +321,9 @@ def trim_image(ccd: CCDData, fits_section: str | None = None, *, add_keyword: ob
         trim_cards(result.meta, section, ccd.shape)
         add_keywords(result, {"TRIM": str(section)}, add_keyword)
         return result
+    detector = detector_of(ccd)
+    if detector is not None and "TRIM" not in ccd.meta:
+        return put_together(ccd, detector, add_keyword)
     result = ccd.copy()
     found = _slice_of_what(ccd)
     if found is None:

@@ -335,7 +335,9 @@ def histogram_of(pixels: NDArray[Any], low: float, high: float, bins: int) -> Hi
     return Histogram(low, high, tuple(int(count) for count in counts))
 
 
-def edge_profile(image: Stack, axis: int, first: int, last: int) -> NDArray[np.float64]:
+def edge_profile(
+    image: Stack, axis: int, first: int, last: int, lines: tuple[int, int] | None = None
+) -> NDArray[np.float64]:
     """Return the levels of some columns (axis 1) or rows (axis 0) of a frame, from rows (columns) spread over it.
 
     Parameters
@@ -346,6 +348,8 @@ def edge_profile(image: Stack, axis: int, first: int, last: int) -> NDArray[np.f
         1: of columns, 0: of rows.
     first, last : int
         Which, counted from 0; ``last`` is not one of them.
+    lines : (int, int), optional
+        From and up to which row (column) they are looked at, where others were read by another amplifier.
 
     Returns
     -------
@@ -356,8 +360,10 @@ def edge_profile(image: Stack, axis: int, first: int, last: int) -> NDArray[np.f
     if axis == 0:
         rows = np.empty((last - first, nx), image.dtype)
         image.read_rows(0, slice(first, last), rows)
-        return _clipped_means(rows[:, :: max(nx // _EDGE_LINES, 1)].T)
-    starts = spread_evenly(ny, _EDGE_LINES)
+        begin, end = lines or (0, nx)
+        return _clipped_means(rows[:, begin : end : max((end - begin) // _EDGE_LINES, 1)].T)
+    begin, end = lines or (0, ny)
+    starts = [begin + start for start in spread_evenly(end - begin, _EDGE_LINES)]
     line = np.empty((1, nx), image.dtype)
     sampled = np.empty((len(starts), last - first))
     for number, start in enumerate(starts):

@@ -258,4 +258,5 @@ function describeFile(picture) {
   one("#file-words").textContent = `${picture.title}: ${nx.toLocaleString("en")} × ${ny.toLocaleString("en")} pixels, ${picture.type}${picture.unit ? `, ${picture.unit}` : ", without a unit"}`;
   one("#remarks").replaceChildren(...picture.remarks.map((text) => made("li", text)));
   one("#header").textContent = picture.header;
+  one("#header").parentElement.hidden = !picture.header;
 }

@@ -1,0 +1,277 @@
+"""``zeroframe watch``: a night while it is being taken."""
+
+from __future__ import annotations
+
+import math
+import sys
+import webbrowser
+from collections import OrderedDict
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zeroframe.cli.options import (
+    WRITE,
+    CalibrationsAsked,
+    Camera,
+    Cards,
+    DetectorAsked,
+    Ext,
+    IgnoreChecksums,
+    Json,
+    Kinds,
+    LibraryAsked,
+    MemLimit,
+    Open,
+    Overscan,
+    Port,
+    Recurse,
+    Report,
+    Strict,
+    Trim,
+    Workers,
+    bytes_of,
+    local_path,
+    section_of,
+)
+
+if TYPE_CHECKING:
+    from zeroframe.cli.calibrate import NightResources
+    from zeroframe.cli.console import Screen
+    from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.run.live.board import Board, FrameRow
+    from zeroframe.run.live.first_look import Seen
+    from zeroframe.viewer.server import Answer
+    from zeroframe.viewer.serving import ServedPictures
+
+__all__ = ["watch"]
+
+_KEPT_VIEWS = 3
+_NEWS_WAIT_S = 10.0
+#: Of these a filter says nothing.
+_DARK_KINDS = ("bias", "dark")
+_LOUD = {"note": "cyan", "warning": "yellow", "error": "red"}
+
+
+def watch(
+    raw: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RAW", parser=local_path, help="Folder that frames are written to; it is never written to by us."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="OUT", parser=local_path, help="Folder for the results.", rich_help_panel=WRITE
+        ),
+    ],
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Show the night in the browser of this machine.", rich_help_panel=WRITE),
+    ] = False,
+    port: Port = 0,
+    open_it: Open = None,
+    camera: Camera = None,
+    overscan: Overscan = None,
+    trim: Trim = None,
+    ext: Ext = None,
+    detector: DetectorAsked = None,
+    calibrations: CalibrationsAsked = None,
+    library: LibraryAsked = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", metavar="FILE", help="Settings file; zeroframe recipe writes one to edit."),
+    ] = None,
+    kind: Kinds = None,
+    card: Cards = None,
+    recurse: Recurse = True,
+    ignore_checksums: IgnoreChecksums = False,
+    report: Report = True,
+    mem_limit: MemLimit = None,
+    workers: Workers = None,
+    strict: Strict = False,
+    json: Json = False,
+) -> int:
+    """Calibrate frames as they arrive, and say at once what is odd about one. Ctrl-C ends the night.
+
+    Frames are calibrated with the biases, darks and flats that are there by then; when better ones come, what depends
+    on them is made again. At the end OUT holds what zeroframe night RAW -o OUT would have made.
+    """
+    from zeroframe.cli.calibrate import NightResources
+    from zeroframe.cli.console import Screen
+    from zeroframe.headers.survey import tree_files
+    from zeroframe.planning.recipe import NightRecipe, load_recipe
+    from zeroframe.planning.shorthands import recipe_for
+    from zeroframe.planning.targets import check_output_folder
+
+    said = {
+        "camera": camera,
+        "overscan": section_of(overscan, "--overscan"),
+        "trim": section_of(trim, "--trim"),
+        "ext": ext,
+        "detector": detector,
+        "calibrations": calibrations or None,
+        "library": library,
+        "kind": kind,
+        "card": card,
+    }
+    wanted = recipe_for("night", NightRecipe() if recipe is None else load_recipe(recipe), said)
+    check_output_folder(raw, out)
+    next(iter(tree_files(raw, output=out)), None)  # that it can be read is known before anything is served
+    means = NightResources(
+        check_sums=not ignore_checksums,
+        report=report,
+        limit=bytes_of(mem_limit),
+        workers=workers,
+        strict=strict,
+        json=json,
+    )
+    screen = Screen(sys.stderr if json else None)
+    opens = sys.stdout.isatty() if open_it is None else open_it
+    _watch(raw, out, wanted, means, screen, serve=port if serve else None, opens=opens, recurse=recurse)
+    return _end(raw, out, wanted, means, screen, recurse=recurse)
+
+
+def _watch(
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
+    means: NightResources,
+    screen: Screen,
+    *,
+    serve: int | None,
+    opens: bool,
+    recurse: bool,
+) -> None:
+    """Watch until Ctrl-C; ``serve`` is a port, None: nothing is served."""
+    from zeroframe.run.live.night import LiveNight, LiveSettings
+    from zeroframe.viewer.server import loopback_server
+
+    telling = _Telling(screen)
+    with TemporaryDirectory(prefix="zeroframe-watch-") as folder:
+        pictures = Path(folder)
+        settings = LiveSettings(raw, out, recipe, recurse, means.limit, means.workers, means.check_sums)
+        live = LiveNight(settings, lambda seen: serve is not None and _pictured(seen, pictures), telling.row)
+        site = _Site(live.board, raw, out, pictures)
+        with nullcontext() if serve is None else loopback_server(site.answer, serve) as server:
+            where = "" if server is None else f"; {server.url} shows it"
+            screen.line(f"{raw}{where}; Ctrl-C ends the night", "watching", "cyan")
+            if server is not None and opens:
+                webbrowser.open(server.url)
+            try:
+                live.watch()
+            except KeyboardInterrupt:
+                return
+
+
+def _end(raw: Path, out: Path, recipe: NightRecipe, means: NightResources, screen: Screen, *, recurse: bool) -> int:
+    """Carry out the night as it is now, as `zeroframe night` does; return its exit code."""
+    from zeroframe.cli.calibrate import carried_out, carry_out_plan
+    from zeroframe.cli.console_night import NightScreen
+    from zeroframe.cli.documents import print_json
+    from zeroframe.planning.asking import planned
+
+    screen.line("the night as a whole, and its report; Ctrl-C once more leaves it as it is", "ending", "cyan")
+    plan = planned(
+        *("night", raw, out, recipe),
+        overwrite=True,
+        recurse=recurse,
+        mem_limit_bytes=means.limit,
+        workers=means.workers,
+    )
+    code, ended = carry_out_plan(plan, means, NightScreen(sys.stderr if means.json else None), None)
+    if means.json:
+        print_json(carried_out("watch", plan, ended, code))
+    return code
+
+
+class _Telling:
+    """Says in the terminal what becomes of frames, a line each; from one thread at a time."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen, self._lock = screen, Lock()
+
+    def row(self, row: FrameRow) -> None:
+        words = [row.kind, row.object_name if row.object_name != row.kind else ""]
+        words += [] if row.kind in _DARK_KINDS else [row.filter_name]
+        if row.exposure_s is not None:
+            words.append(f"{row.exposure_s:g} s")
+        if row.level is not None and row.noise is not None:
+            decimals = 2 - math.floor(math.log10(row.noise)) if row.noise > 0 else 2
+            words.append(f"level {row.level:.{min(max(decimals, 0), 6)}f} {row.unit}, noise {row.noise:.3g}")
+        if row.saturated_fraction:
+            words.append(f"saturated {100 * row.saturated_fraction:.2g} %")
+        style = {"failed": "red", "calibrated": "green", "left out": "yellow"}.get(row.state, "cyan")
+        with self._lock:
+            said = ", ".join(word for word in words if word)
+            self._screen.line(f"{row.name}: {said}{'; ' if said and row.reason else ''}{row.reason}", row.state, style)
+            for finding in row.findings:
+                self._screen.line(finding.sentence, finding.severity, _LOUD[finding.severity])
+
+
+def _pictured(seen: Seen, folder: Path) -> bool:
+    """Draw a frame that has just arrived; say whether there is a picture of it."""
+    from zeroframe.report.live import live_picture
+
+    if seen.image is None:
+        return False
+    (folder / f"{_id(seen.name)[-200:]}.png").write_bytes(live_picture(seen.image))
+    return True
+
+
+def _id(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").hex()
+
+
+class _Site:
+    """What the browser gets: the page of the night, news, pictures, and each frame in the viewer."""
+
+    def __init__(self, board: Board, raw: Path, out: Path, pictures: Path) -> None:
+        self._board, self._raw, self._out, self._pictures = board, raw, out, pictures
+        self._views: OrderedDict[str, ServedPictures] = OrderedDict()
+        self._lock = Lock()
+
+    def answer(self, path: str) -> Answer | None:
+        """Return what stands at a path; None where nothing does."""
+        from zeroframe.report.live import live_news, live_page
+        from zeroframe.viewer.server import Answer
+
+        what, _, rest = path.removeprefix("/").partition("/")
+        if not what:
+            return Answer(live_page(str(self._raw), str(self._out)))
+        if what == "news" and rest.isdecimal():
+            return Answer(live_news(self._board.since(int(rest), _NEWS_WAIT_S)), "application/json")
+        name, _, more = rest.partition("/")
+        row = self._row(name)
+        if row is None:
+            return None
+        if what == "picture" and row.pictured:
+            return Answer((self._pictures / f"{name[-200:]}.png").read_bytes(), "image/png")
+        return self._view(row, more) if what == "frame" else None
+
+    def _row(self, name: str) -> FrameRow | None:
+        try:
+            return self._board.row(bytes.fromhex(name).decode("utf-8", "surrogateescape"))
+        except ValueError:
+            return None
+
+    def _view(self, row: FrameRow, more: str) -> Answer | None:
+        """Return the viewer of a frame, raw and calibrated; files are opened anew with each page."""
+        from zeroframe.fits.part_paths import file_of
+        from zeroframe.viewer.planes import open_pictures
+        from zeroframe.viewer.serving import ServedPictures
+
+        with self._lock:
+            view = self._views.get(row.name)
+            if view is None or not more:
+                paths = [file_of(row.source), *([] if row.target is None else [row.target])]
+                view = ServedPictures([each for path in paths for each in open_pictures(path)])
+                self._views[row.name] = view
+                while len(self._views) > _KEPT_VIEWS:
+                    self._views.popitem(last=False)
+        return view.answer(more)

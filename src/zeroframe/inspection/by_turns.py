@@ -1,0 +1,46 @@
+"""Whether two amplifiers read the columns of an image by turns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroframe.inspection.amplifier_seams import drift_orders
+
+if TYPE_CHECKING:
+    from zeroframe.inspection.axis_profiles import AxisProfiles
+
+__all__ = ["read_by_turns"]
+
+#: Levels of odd and even columns drift apart by so many sigma, and by this part of the read noise.
+_SIGMAS, _OF_NOISE = 10.0, 0.02
+_FEWEST = 32
+
+
+def read_by_turns(profiles: AxisProfiles) -> str:
+    """Say what shows that two amplifiers read odd and even columns; return nothing where one reads both.
+
+    Parameters
+    ----------
+    profiles : AxisProfiles
+
+    Returns
+    -------
+    str
+        Only a drift proves it: that levels, and in colour sensors the light, differ always alike is pattern.
+    """
+    columns = profiles.static.shape[1] // 2 * 2
+    if columns < _FEWEST:
+        return ""
+    # differences of neighbours, so that slow drifts along the columns drop out
+    drifts = drift_orders(profiles, slice(0, columns))
+    apart = (drifts[:, 1::2] - drifts[:, ::2]).mean(axis=1)
+    variance = 4.0 * profiles.usual_noise**2 / profiles.height / columns
+    number = apart.size
+    chi2 = float(np.sum(np.square(apart))) / variance
+    deviate = (np.cbrt(chi2 / number) - 1.0 + 2.0 / (9.0 * number)) / np.sqrt(2.0 / (9.0 * number))
+    rms = float(np.sqrt(np.mean(np.square(apart)) / profiles.static.shape[0]))
+    if deviate < _SIGMAS or rms < _OF_NOISE * profiles.usual_noise:
+        return ""
+    return f"levels of odd and even columns drift apart between biases, by {rms:.2g} ADU ({deviate:.0f} sigma)"

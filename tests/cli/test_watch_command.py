@@ -1,0 +1,129 @@
+"""`zeroframe watch --serve` in Chromium: frames drop in while the page is open; killed, begun again, ended."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from browser import Browser, find_browser
+from nights import RECIPES, all_bytes, carried_out, small_night
+
+ROWS = "Object.fromEntries([...document.querySelectorAll('tr[data-name]')].map(r => [r.dataset.name, r.innerText]))"
+STATUS = "document.getElementById('status').textContent"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    program = find_browser()
+    if program is None:
+        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
+    opened = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def watching(folder, *options):
+    """A watch in a process of its own, and its address."""
+    (folder / "night.toml").write_text(RECIPES["palomar-lfc"])
+    asked = [
+        sys.executable,
+        "-m",
+        "zeroframe",
+        "watch",
+        "raw",
+        "-o",
+        "out",
+        "--recipe",
+        "night.toml",
+        "--serve",
+        *options,
+    ]
+    with subprocess.Popen(
+        asked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, errors="replace"
+    ) as process:
+        try:
+            said = process.stdout.readline()
+            yield process, next(word for word in said.split() if word.startswith("http")).rstrip(";")
+        finally:
+            process.kill()
+
+
+def results(folder):
+    return {name: data for name, data in all_bytes(folder).items() if name.endswith(".fits")}
+
+
+def test_a_night_drops_in(browser, tmp_path):
+    taken = small_night(tmp_path / "taken", one_filter=True)
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    raw.mkdir()
+    names = sorted(path.relative_to(taken).as_posix() for path in taken.rglob("*.fits"))
+    with fits.open(taken / "ccd.016.0.fits") as hdus:
+        full = np.minimum(hdus[0].data.astype(np.float64) * 4.0, 65535).astype(np.uint16)
+        header = hdus[0].header
+        del header["DATASUM"], header["CHECKSUM"]
+        fits.writeto(tmp_path / "full.fits", full, header)
+    delays = []
+    with watching(tmp_path) as (process, url):
+        browser.open(url)
+        for name in names[:10]:
+            (raw / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(taken / name, raw / name)
+            delays.append(browser.until(f"document.querySelector('tr[data-name=\"{name}\"] img') !== null"))
+        (tmp_path / "full.fits").replace(raw / "again.fits")
+        browser.until("!document.getElementById('alarm').hidden")
+        assert "again.fits may have to be taken again" in browser.value("document.getElementById('alarm').innerText")
+        assert "saturated" in browser.value("document.getElementById('alarm').innerText")
+        browser.value("document.querySelector('#alarm button').click()")
+        assert browser.value("document.getElementById('alarm').hidden")
+        (raw / "again.fits").unlink()
+        browser.until("document.querySelector('tr[data-name=\"again.fits\"]') === null")
+        browser.until("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        assert browser.complaints == []
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        browser.until(f"{STATUS}.includes('has ended')")
+    # the first one includes what threads import
+    assert statistics.median(delays) < 5.0
+    with watching(tmp_path) as (process, url):
+        browser.open(url, 390, 844)
+        for name in names[10:]:
+            (raw / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(taken / name, raw / name)
+        browser.until(f"Object.values({ROWS}).filter(text => !text.includes('waits')).length === {len(names)}")
+        assert browser.value("document.documentElement.scrollWidth") <= 390
+        link = browser.value("document.querySelector('tr[data-name=\"ccd.037.0.fits\"] a').href")
+        browser.open(link)
+        browser.until("document.getElementById('stage').dataset.state === 'whole'")
+        titles = browser.value("[...document.querySelectorAll('[role=tab]')].map(e => e.textContent)")
+        assert titles == ["raw/ccd.037.0.fits", "out/ccd.037.0.fits"]
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+        assert process.wait() == 0, said
+    assert "All is well." in said
+    assert (out / "report.html").exists()
+    assert all_bytes(raw) == all_bytes(taken)
+    carried_out(raw, tmp_path / "night", RECIPES["palomar-lfc"])
+    assert results(out) == results(tmp_path / "night")
+
+
+def test_refuses_to_write_where_frames_arrive(tmp_path):
+    (tmp_path / "raw").mkdir()
+    asked = [sys.executable, "-m", "zeroframe", "watch", "raw", "-o", "raw/out"]
+    refused = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+    assert refused.returncode == 2
+    assert "raw data are never written to" in refused.stderr
+    absent = subprocess.run(
+        [*asked[:4], "nowhere", "-o", "out"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60
+    )
+    assert absent.returncode == 2
+    assert "nowhere is not there" in absent.stderr
+    assert not (tmp_path / "out").exists()
