@@ -176,7 +176,8 @@ def _usable(piece: slice, light: NDArray[np.float64], error: float, unsure: Sequ
     high = piece.stop - (_UNSURE if piece.stop in unsure else 0)
     piece = slice(low, high) if high - low >= _NARROWEST else piece
     limit = max(0.0005 * float(light.max()), 6.0 * error)
-    dark = [n for n in range(piece.start, piece.stop) if abs(light[n]) < limit]
+    own = float(np.median(light[piece]))  # the level may have drifted between biases and flats
+    dark = [n for n in range(piece.start, piece.stop) if abs(light[n] - own) < limit]
     return slice(dark[0], dark[-1] + 1) if dark else piece
 
 
