@@ -122,7 +122,8 @@ def test_the_header_of_a_result_is_true(night):
         ny, nx = chip.sensor.image_shape_yx
         assert header["DATASEC"] == f"[1:{nx},1:{ny}]"
         assert {"BIASSEC", "TRIMSEC", "EXTNAME", "AMPNAME"}.isdisjoint(header)
-        assert header.get("CCDNAME", "") == chip.name
+        if camera.header != "absent":
+            assert header.get("CCDNAME", "") == chip.name
         if "GAIN" in header:
             assert np.min(gain_map(chip)) * 0.97 < header["GAIN"] < np.max(gain_map(chip)) * 1.03
         # a step by the gains before, and none after
