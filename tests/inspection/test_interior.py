@@ -18,6 +18,7 @@ from zeroframe.headers.survey import survey_tree
 from zeroframe.inspection.image_layout import image_layout
 from zeroframe.inspection.sources import Pixels
 from zeroframe.inspection.unknown_layouts import found_in_pixels
+from zeroframe.simulate import SIMULATED_CAMERAS, simulate_night
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 MANY = 200 if os.environ.get("ZEROFRAME_ALL_CASES") else 16
@@ -69,6 +70,31 @@ def test_dead_columns_in_mid_frame_are_no_strip():
     found = image_layout([Pixels(each) for each in drawn.biases], [Pixels(each) for each in flats])
     assert found.amplifiers == 1
     assert any(f"columns {dead.start + 1} to {dead.stop} see no light" in doubt for doubt in found.doubts)
+
+
+@pytest.mark.parametrize("name", ["palomar-lfc", "apogee-cg16m"])
+def test_strips_of_simulated_cameras_of_one_amplifier_are_none_of_another(tmp_path, name):
+    """Light reaches that of the Apogee, whose level drifts by itself: it is no image, and no seam is beside it."""
+    simulate_night(replace(SIMULATED_CAMERAS[name], image_shape_yx=(300, 400)), tmp_path, seed=1)
+    assert found_in_pixels(survey_tree(tmp_path)) is None
+
+
+@pytest.mark.parametrize("kind", ["rows", "walk", "start"])
+def test_rough_drifts_are_no_seams(kind):
+    """Noise of whole rows, levels that walk along the frame, and rows and a frame that begin off."""
+    random, drawn = np.random.default_rng(7), draw(10_011, (1, 1))
+    _, ny, nx = drawn.biases.shape
+
+    def rough(frame):
+        if kind == "rows":
+            return frame + random.normal(0, 3, (ny, 1))
+        if kind == "walk":
+            return frame + np.cumsum(random.normal(0, 0.5, ny))[:, None]
+        begins = np.where(np.arange(ny) < 3, random.normal(0, 50), 0)[:, None]
+        return frame + random.normal(0, 2) * np.exp(-np.arange(nx) / 20) + begins
+
+    frames = [np.stack([rough(frame) for frame in some]) for some in (drawn.biases, drawn.flats)]
+    assert layout_of(replace(drawn, biases=frames[0], flats=frames[1])).amplifiers == 1
 
 
 def test_drift_that_is_a_ramp_over_the_columns_is_no_seam():

@@ -12,7 +12,6 @@ import pytest
 from astropy.io import fits
 from test_report import Elements
 
-from browser import Browser, find_browser
 from nights import RECIPES, SMALL_CG16M, calibrated, planned, sensor_of, small_night
 from workbench import SMALL_LFC
 from zeroframe.frames.quality import measure_frame
@@ -493,16 +492,6 @@ class TestTimeline:
         drawn = draw_timeline(Timeline("t", "a", (Lane("l", 0, (Bar(5.0, 0.0, "b"),)),)))
         assert drawn.lanes[0].bars[0].left == pytest.approx(50, abs=0.1)
         assert drawn.lanes[0].bars[0].width > 0
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_browser()
-    if program is None:
-        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
-    opened = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -194,6 +194,7 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
         for kept, box, amplifier in zip(samples, boxes, found.detector.amplifiers, strict=True):
             cut = _joined(source, pixels, amplifier, shape) if strips_apart else _cut(source, pixels, box, shape)
             size, _ = choose_size([cut] * len(sources), limit_bytes // len(boxes))
+            size = size.shared_by(len(boxes))
             kept.append(replace(sample_frame(cut, size), source=replace(cut, pixels=None)))
     if not samples[0]:
         raise NoFramesError(f"{first.path}: no frame of its detector can be read")
