@@ -116,6 +116,7 @@ def main(arguments=None):
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=200, help="of each kind")
+    parser.add_argument("--first", type=int, default=0, help="seed to begin with")
     parser.add_argument("--only", choices=("pixels", "one", "header", "shifted"), help="one row of the table")
     options = parser.parse_args(arguments)
     rows = {
@@ -128,7 +129,7 @@ def main(arguments=None):
         if options.only not in {None, name}:
             continue
         counts = Counter()
-        for seed in range(first, first + options.number):
+        for seed in range(first + options.first, first + options.first + options.number):
             drawn = draw(seed, grid)
             said, why = judge(drawn)
             counts[said] += 1

@@ -43,6 +43,8 @@ _BESIDE = 3
 _SHARP_EDGE = 0.6
 #: Suspected seams are those of amplifiers where they cut the image as evenly as the proven ones do, to so many columns.
 _EVENLY = 1
+#: So many images of one width are no chance.
+_FEWEST_ALIKE = 3
 #: Parts of less than so much of the widest image are narrow.
 _NARROW = 0.3
 #: Levels of parts of a strip that differ by more than that are those of several amplifiers.
@@ -133,7 +135,7 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
     reasons = [f"columns {a.stop + 1} to {b.start} are a strip in mid-frame" for a, b in pairwise(lit)]
     reasons += [f"before column {seam.column + 1}: {seam.reason}" for seam in seams]
     images, dim = _without_dim(_cut(lit, [seam.column for seam in seams]), light)
-    doubts += dim
+    doubts += [*dim, *_twice_as_wide(images)]
     cut = [cut_strip(profiles, run, images) for run in runs]
     pieces = [piece for some, _ in cut for piece in some]
     unsure = [column for _, some in cut for column in some]
@@ -176,7 +178,8 @@ def _usable(piece: slice, light: NDArray[np.float64], error: float, unsure: Sequ
     high = piece.stop - (_UNSURE if piece.stop in unsure else 0)
     piece = slice(low, high) if high - low >= _NARROWEST else piece
     limit = max(0.0005 * float(light.max()), 6.0 * error)
-    dark = [n for n in range(piece.start, piece.stop) if abs(light[n]) < limit]
+    own = float(np.median(light[piece]))  # the level may have drifted between biases and flats
+    dark = [n for n in range(piece.start, piece.stop) if abs(light[n] - own) < limit]
     return slice(dark[0], dark[-1] + 1) if dark else piece
 
 
@@ -240,6 +243,20 @@ def _without_dim(images: list[slice], light: NDArray[np.float64]) -> tuple[list[
         for each in dim
     ]
     return [each for each in images if each not in dim], doubts
+
+
+def _twice_as_wide(images: Sequence[slice]) -> list[str]:
+    """Return doubts of images that are as wide as two of the others, which are all alike."""
+    widths = [each.stop - each.start for each in images]
+    usual = min(widths, key=lambda width: (-widths.count(width), width)) if widths else 0
+    if widths.count(usual) < _FEWEST_ALIKE:
+        return []
+    return [
+        f"the image of columns {each.start + 1} to {each.stop} is as wide as two of the others, and no seam is seen "
+        "in it"
+        for each, width in zip(images, widths, strict=True)
+        if abs(width - 2 * usual) <= 2 * _EVENLY
+    ]
 
 
 def _evenly_cut(

@@ -31,6 +31,8 @@ _FEWEST = 3
 _NOTHING = 1e-6
 #: A step with a slope that leaves more chi-square than that for each degree of freedom is no explanation.
 _MISFIT = 3.0
+#: Of two normal values the median difference; of fewer columns than that the noise is taken so.
+_MEDIAN_OF_DIFFERENCES, _FEW_COLUMNS = 0.954, 64
 #: Columns of the small windows by which the noise is taken.
 _SMALL = 4
 
@@ -68,8 +70,9 @@ def whitened(profiles: NDArray[np.float64], variance: NDArray[np.float64] | floa
     """
     if not profiles.size:
         return Features(np.zeros((0, profiles.shape[1])))
-    if profiles.shape[1] < 5 * _SMALL:
-        return Features(profiles / np.sqrt(np.maximum(variance, 1e-18)))
+    if profiles.shape[1] < _FEW_COLUMNS:  # a step is in most windows of them: by neighbours
+        beside = np.median(np.abs(np.diff(profiles, axis=1)), axis=1) / _MEDIAN_OF_DIFFERENCES
+        return Features(profiles / np.sqrt(np.maximum(np.square(beside), np.maximum(variance, 1e-18)))[:, np.newaxis])
     sums = np.cumsum(np.pad(profiles, ((0, 0), (1, 0))), axis=1)
     means = (sums[:, _SMALL:] - sums[:, :-_SMALL]) / _SMALL
     steps = means[:, _SMALL:] - means[:, :-_SMALL]

@@ -114,7 +114,7 @@ async function asPicture(image, number) {
     told: {
       title, unit, shape: [Number(ny), Number(nx)], type: "as this report shows it", whole: false, tile: 1 << 20, levels, origin: [0, 0],
       percents: PERCENTS, percentiles: known.length ? PERCENTS.map(at) : [], noise: 0,
-      histogram: { low: first - step / 2, width: step, counts }, sampled: [Number(ny), Number(ny), 1, Number(nx)], marks: [], mask: null, header: "",
+      histogram: { low: first - step / 2, width: step, counts }, sampled: [Number(ny), Number(ny), Number(nx)], marks: [], mask: null, header: "",
       remarks: [`Means of ${factor} × ${factor} pixels, in ${WHITE} steps from ${low} to ${high}: what is beyond is black or white${whose}.`],
     },
   };
