@@ -562,7 +562,7 @@ class TestInBrowser:
         assert float(shown.split()[0]) == pytest.approx(low + (high - low) * pair.shades[row, column] / 254, rel=1e-5)
         assert browser.complaints == []
         browser.value("document.querySelector('#viewer button').click()")
-        assert browser.value("document.querySelector('#viewer') === null")
+        browser.until("document.querySelector('#viewer') === null")
 
     def test_results_are_linked(self, browser, path, trouble_page):
         browser.open(path)
