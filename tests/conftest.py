@@ -55,6 +55,19 @@ def recipe(request, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A browser without a window."""
+    from browser import Browser, find_browser
+
+    program = find_browser()
+    if program is None:
+        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
+    opened = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="session")
 def two_workers(tmp_path_factory):
     """A Dask scheduler and two workers of one thread, for all tests that leave them alive: they take 2 s to start."""

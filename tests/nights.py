@@ -110,7 +110,7 @@ def bits(path: Path) -> np.ndarray:
 
 def all_bytes(folder: Path) -> dict[str, bytes]:
     """Return what is in a folder and in those within, but what tells of the run."""
-    told = {"run.json", "report.html"}
+    told = {"run.json", "report.html", "overview.html"}
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in told]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,15 @@ def in_a_process(*arguments: object, timeout_s: float = PATIENCE_S, **options: o
         texts = (stream.decode("utf-8", "backslashreplace") for stream in (out, err))
         kilobytes, seconds = measured.read().split()
         return Ended(process.returncode, *texts, int(kilobytes) * 1024, float(seconds))
+
+
+def preloaded_library(source: str, folder: Path) -> Path:
+    """Compile what stands before libc's functions in a process that is started with LD_PRELOAD."""
+    if shutil.which("gcc") is None or os.uname().sysname != "Linux":
+        pytest.skip("needs gcc and Linux")
+    (folder / "shim.c").write_text(source)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "shim.so", folder / "shim.c", "-ldl"], check=True)
+    return folder / "shim.so"
 
 
 @contextmanager

@@ -54,12 +54,17 @@ def run(path: Path, manager: Any, folder: Path) -> Any:
     for number, cell in enumerate((each for each in notebook.cells if each.cell_type == "code"), start=1):
         cell.execution_count = number
         cell.metadata = {}
-        cell.outputs = [_plain(output, number) for output in cell.outputs]
+        cell.outputs = [_plain(output, number) for output in cell.outputs if not _is_bar(output)]
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     return notebook
+
+
+def _is_bar(output: Any) -> bool:
+    """Say whether an output is the bar that a job draws while it runs, which is empty when it has ended."""
+    return output.get("data", {}).get("text/plain") == "<IPython.core.display.HTML object>"
 
 
 def _plain(output: Any, number: int) -> Any:

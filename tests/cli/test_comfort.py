@@ -163,6 +163,12 @@ class TestDoctor:
         assert re.search(r"wrong: the read noise comes out as \d\.\d+ ADU, and 4\.0\d+ were put in", run.out)
 
 
+@pytest.mark.parametrize("words", [(), ("night",), ("library", "add")])
+def test_help_is_a_word_too(words):
+    assert command("help", *words) == command(*words, "--help")
+    assert command("help", *words).code == 0
+
+
 @pytest.mark.parametrize(
     "given",
     [("--cluster", "nowhere"), ("--recipe", "nowhere.toml"), ("--camera", "nowhere"), ("--overscan", "[9000:9010,:]")],

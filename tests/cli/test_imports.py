@@ -77,6 +77,17 @@ def test_threads_import_nothing_at_the_same_time(folder, words):
     assert not [name for name, _ in seen if name.startswith("zeroframe.")]
 
 
+def test_a_known_camera_needs_no_search_for_its_overscan(folder):
+    code = PROBE.replace("repr((left.code, sorted(seen)))", "repr((left.code, sorted(sys.modules)))")
+    words = ("bias", "raw", "-o", "lean", "--trim", "[2:9,2:9]", "--no-report")
+    said = subprocess.run([sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True, check=False)
+    status, modules = ast.literal_eval(said.stderr.split("IMPORTED ")[1])
+    assert status == 0, said.stdout + said.stderr[:2000]
+    assert "zeroframe.stacks.pooled" in modules
+    unneeded = {"numpy.ma", "zeroframe.inspection.findings", "zeroframe.inspection.inspecting", "astropy", "numba"}
+    assert not unneeded.intersection(modules)
+
+
 def test_names_stay_short_of_what_a_card_holds(folder):
     names = [path.name for path in (folder / "out").rglob("combined_*.fits")]
     assert names

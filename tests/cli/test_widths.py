@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 
+import numpy as np
 import pytest
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from workbench import command
 from wrong_nights import GOOD, Shot, changed, column, write_night
-from zeroframe.cli.fitting import Column, Names, fit_columns, shortened, wrapped
+from zeroframe.cli.fitting import Column, Fitted, Names, fit_columns, lines_of, shortened, wrapped
 
 FILTERS = ("Hydrogen alpha narrowband 3 nm ultra premium edition", "Oxygen III narrowband 6 nm edge filter no. 2")
 CARDS = {"CCD-TEMP": -10.0, "INSTRUME": "ZWO ASI533MM Pro of the north dome"}
@@ -105,3 +110,23 @@ class TestFitting:
     def test_short_names_are_given_only_where_they_are_needed(self):
         assert Names([("a.fits", "B")], 20).legend == []
         assert Names([("a" * 30, "B")], None).legend == []
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_lines_are_those_that_rich_draws(self, seed):
+        random = np.random.default_rng(seed)
+
+        def drawn(most):
+            return "".join(random.choice([*"ab_[x] é界"], random.integers(0, most))).strip()
+
+        columns = tuple(Column(drawn(9) or "h", bool(random.integers(2))) for _ in range(random.integers(1, 6)))
+        rows = tuple(tuple(drawn(12) for _ in columns) for _ in range(random.integers(0, 7)))
+        screen = Console(file=io.StringIO(), width=200)
+        table = Table(box=None, pad_edge=False)
+        for one in columns:
+            table.add_column(Text(one.name), justify="right" if one.is_number else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        screen.print(table)
+        lines = lines_of(Fitted(columns, rows), 200)
+        assert "\n".join(lines) + "\n" == screen.file.getvalue()
+        assert max(map(len, lines_of(Fitted(columns, rows), 3))) <= 3

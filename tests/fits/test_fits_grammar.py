@@ -16,7 +16,7 @@ from reliability import ALL_CASES, ENVIRONMENT
 
 SEARCH = os.environ.get("ZEROFRAME_EXAMPLES") == "search"
 #: `make fuzz` takes half an hour for them on two free cores.
-FILES = 20_000 if SEARCH else 150 if ALL_CASES else 50
+FILES = 20_000 if SEARCH else 150 if ALL_CASES else 30
 PIECE = 500
 MOST_MEGABYTES = 1000
 #: A file that takes 5 s of the processor is named by the program itself; this is for one that hangs it.

@@ -15,7 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from reliability import ALL_CASES, ENVIRONMENT, PATIENCE_S, PROGRAM, SLOWED, Fork, bias_arguments, forked, read_only
+from reliability import (
+    ALL_CASES,
+    ENVIRONMENT,
+    PATIENCE_S,
+    PROGRAM,
+    SLOWED,
+    Fork,
+    bias_arguments,
+    forked,
+    preloaded_library,
+    read_only,
+)
 from reliability import results as results_of
 from reliability import small_night as small_biases
 from workbench import command, names_in, raw_pixels, small_folder, write_raw
@@ -82,15 +93,11 @@ int unlink(const char *path) {
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
     """Run the command beneath a library that is loaded before libc's."""
-    if shutil.which("gcc") is None or os.uname().sysname != "Linux":
-        pytest.skip("needs gcc and Linux")
-    folder = tmp_path_factory.mktemp("shim")
-    (folder / "shim.c").write_text(SHIM)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "shim.so", folder / "shim.c", "-ldl"], check=True)
+    library = preloaded_library(SHIM, tmp_path_factory.mktemp("shim"))
 
     def run(*arguments, **said):
         # Python gives its compiled modules their names by a rename, too, which would count
-        environment = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1", "LD_PRELOAD": str(folder / "shim.so")}
+        environment = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1", "LD_PRELOAD": str(library)}
         environment |= {f"SHIM_{name}": str(value) for name, value in said.items()}
         return subprocess.run(
             [*PROGRAM, *map(str, arguments)],

@@ -314,11 +314,12 @@ class TestOverscanThatOnlyPixelsShow:
 class TestCarriedOut:
     def test_each_night_in_a_folder_that_stands_alone(self, done, raw):
         out, run = done
-        assert sorted(path.name for path in out.iterdir()) == ["2026-11-10", "2026-11-11", "2026-11-13"]
+        nights = ["2026-11-10", "2026-11-11", "2026-11-13"]
+        assert sorted(path.name for path in out.iterdir()) == [*nights, "overview.html"]
         assert "All is well with 3 of 3 nights." in run.out
         assert "bias from 2026-11-10, 2026-11-13; dark from 2026-11-10; flat from 2026-11-13" in run.out
-        for night in out.iterdir():
-            verified = command("verify", night, "--raw", raw)
+        for night in nights:
+            verified = command("verify", out / night, "--raw", raw)
             assert verified.code == 0, verified.out + verified.err
 
     def test_pixels_are_those_of_one_command_on_the_same_frames(self, done, raw, recipe, tmp_path):
@@ -368,8 +369,8 @@ class TestCarriedOut:
         assert all_bytes(out) == before
         states = {
             each["state"]
-            for night in out.iterdir()
-            for each in json.loads((night / "run.json").read_text())["this_run"]["frames"]
+            for record in out.glob("*/run.json")
+            for each in json.loads(record.read_text())["this_run"]["frames"]
         }
         assert states == {"skipped"}
 

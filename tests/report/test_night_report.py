@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -11,7 +12,6 @@ import pytest
 from astropy.io import fits
 from test_report import Elements
 
-from browser import Browser, find_browser
 from nights import RECIPES, SMALL_CG16M, calibrated, planned, sensor_of, small_night
 from workbench import SMALL_LFC
 from zeroframe.frames.quality import measure_frame
@@ -495,16 +495,6 @@ class TestTimeline:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_browser()
-    if program is None:
-        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
-    opened = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
 def path(trouble_page, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     write_report(path, trouble_page)
@@ -552,6 +542,42 @@ class TestInBrowser:
         assert browser.value(shown) == ["visible", "hidden"]
         browser.value(f"{stage}.querySelectorAll('[data-show]')[1].click()")
         assert browser.value(shown) == ["hidden", "visible"]
+
+    def test_a_closer_look_has_the_values_that_the_shades_stand_for(self, browser, path, trouble_page):
+        (pair, _) = next(each.pictures for each in section(trouble_page, "Science").comparisons if each.pictures)
+        browser.open(path)
+        shown = f"[...document.querySelectorAll('article img')].find(each => each.alt === {json.dumps(pair.alt)})"
+        browser.value(f"{shown}.closest('article').querySelector('[data-closer]').click()")
+        inside = "document.querySelector('#viewer iframe').contentDocument"
+        browser.until(f"document.querySelector('#viewer iframe') !== null && {inside}.getElementById('stage') !== null")
+        browser.until(f"{inside}.getElementById('stage').dataset.state === 'whole'")
+        row, column = pair.shades.shape[0] // 3, pair.shades.shape[1] // 2
+        x, y = column * pair.block + 1, row * pair.block + 1
+        browser.value(
+            f"{inside}.getElementById('go-to').value = '{x}, {y}'; {inside}.querySelector('#go button').click()"
+        )
+        browser.until(f"{inside}.getElementById('cursor').textContent.includes('mean')")
+        shown = browser.value(f"{inside}.querySelectorAll('#cursor dd')[2].textContent")
+        low, high = pair.limits
+        assert float(shown.split()[0]) == pytest.approx(low + (high - low) * pair.shades[row, column] / 254, rel=1e-5)
+        assert browser.complaints == []
+        browser.value("document.querySelector('#viewer button').click()")
+        browser.until("document.querySelector('#viewer') === null")
+
+    def test_results_are_linked(self, browser, path, trouble_page):
+        browser.open(path)
+        links = browser.value("[...document.querySelectorAll('a[href$=\".fits\"]')].map(a => a.getAttribute('href'))")
+        linked = {each.link for each in section(trouble_page, "Science").comparisons if each.link}
+        assert linked
+        assert linked <= set(links)
+        assert all(link.startswith("./") for link in links)
+
+    def test_contents_lead_to_each_section(self, browser, path, trouble_page):
+        browser.open(path)
+        titles = browser.value(
+            "[...document.querySelectorAll('.contents a')].map(a => document.querySelector(a.hash).textContent)"
+        )
+        assert titles[: len(trouble_page.sections)] == [each.title for each in trouble_page.sections]
 
     def test_dark(self, browser, path):
         browser.open(path, dark=True)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import zeroframe.report.page as page_module
-from browser import Browser, find_browser
 from nights import bias_plan, only_group
 from workbench import write_raw
 from zeroframe.errors import OutputExistsError, ZeroframeError
@@ -437,16 +436,6 @@ class TestWriting:
         assert len(rows_of(data)) == 25
         assert size < 3_000_000
         assert seconds < 5.0
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_browser()
-    if program is None:
-        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
-    opened = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

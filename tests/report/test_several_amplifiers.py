@@ -14,7 +14,9 @@ def page_of(tmp_path, name, shape):
     camera = SIMULATED_MOSAICS[name].resized(shape)
     simulate_night(camera, tmp_path / "raw", seed=2)
     made = night(tmp_path / "raw", tmp_path / "out", report=False)
-    return camera, {section.title: section for section in night_report_data(made.plan, made.result).sections}
+    data = night_report_data(made.plan, made.result)
+    assert data.subtitle.startswith(f"{name} · ")  # whatever the first detector is called
+    return camera, {section.title: section for section in data.sections}
 
 
 def test_the_overscan_of_each_amplifier_is_its_own(tmp_path):

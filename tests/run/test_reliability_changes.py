@@ -30,7 +30,8 @@ from zeroframe.inspection import inspect_overscan
 from zeroframe.run.cache import CalibrationCache
 from zeroframe.run.engine import run_night
 from zeroframe.run.input_sums import InputSums
-from zeroframe.stacks.stack import FileStack, ImageOnDisk, TalliedStack
+from zeroframe.stacks.stack import FileStack, ImageOnDisk
+from zeroframe.stacks.tallied import TalliedStack
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:

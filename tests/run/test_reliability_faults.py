@@ -28,6 +28,7 @@ from reliability import (
     bias_arguments,
     hashes,
     in_a_process,
+    preloaded_library,
     read_only,
     results,
     small_night,
@@ -106,13 +107,7 @@ ssize_t read(int fd, void *data, size_t size) {
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
     """A library that is loaded before libc's."""
-    if shutil.which("gcc") is None or os.uname().sysname != "Linux":
-        pytest.skip("needs gcc and Linux")
-    folder = tmp_path_factory.mktemp("shim")
-    (folder / "shim.c").write_text(SHIM)
-    target = folder / "shim.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", target, folder / "shim.c", "-ldl"], check=True)
-    return target
+    return preloaded_library(SHIM, tmp_path_factory.mktemp("shim"))
 
 
 @pytest.fixture

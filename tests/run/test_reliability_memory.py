@@ -446,7 +446,7 @@ class TestManyFrames:
     def test_twice_the_frames_are_twice_the_calls(self, tmp_path):
         """Calls of Python's functions are counted, which no other work on the machine changes."""
         raw = tmp_path / "raw"
-        numbers = (100, 200, 400) if ALL_CASES else (50, 100, 200)
+        numbers = (100, 200, 400) if ALL_CASES else (25, 50, 100)
         for number in range(numbers[-1]):
             write_raw(raw / f"b{number:03}.fits", raw_pixels(number, (8, 12)), BUNIT="adu", IMAGETYP="bias")
         recipe = tmp_path / "night.toml"
@@ -476,7 +476,8 @@ class TestManyFrames:
         for arguments in (("bias", "--trim", "[*,*]"), ("night", "--recipe", recipe)):
             calls(20, *arguments)  # imports, and what is compiled
             few, twice, four_times = (calls(count, *arguments) for count in numbers)
-            assert four_times - twice < (2.2 if ALL_CASES else 2.1) * (twice - few), arguments[0]
+            # 1.76 of so few, of which some are drawn, and 2 of many
+            assert four_times - twice < (2.2 if ALL_CASES else 1.9) * (twice - few), arguments[0]
 
 
 #: `gaussian_rate` at 3 sigma and a noise of 4.3 ADU, with all numbers drawn at once.

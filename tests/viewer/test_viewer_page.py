@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from browser import Browser, find_browser
 from zeroframe.viewer.page import write_page
 from zeroframe.viewer.planes import open_pictures
 from zeroframe.viewer.server import loopback_server
@@ -21,16 +20,6 @@ SHADE = """(() => {{ const s = document.getElementById('stage');
 FACTS = "Object.fromEntries([...document.querySelectorAll('{} dt')].map(t => [t.innerText, t.nextSibling.innerText]))"
 CURSOR = FACTS.format("#cursor")
 COPIED = "document.getElementById('said').textContent"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_browser()
-    if program is None:
-        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
-    opened = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -137,6 +137,23 @@ def test_amplifiers_of_a_mosaic_are_marked_where_its_header_says(tmp_path):
         assert (x1, x2, y1, y2) in [mark.box for mark in marks if mark.role == "overscan"]
 
 
+def test_figures_are_of_the_amplifiers_data_alone(tmp_path):
+    pixels = RANDOM.normal(2000.0, 5.0, (60, 90)).round().astype(np.uint16)
+    pixels[:, 40:50] = 300
+    cards = {
+        "DATASECA": "[1:40,1:60]",
+        "BIASSECA": "[41:45,1:60]",
+        "DATASECB": "[51:90,1:60]",
+        "BIASSECB": "[46:50,1:60]",
+    }
+    tiled = written(tmp_path / "a.fits", pixels, **cards)
+    assert [mark.name for mark in tiled.marks[0] if mark.role == "data"] == ["A", "B"]
+    found = tiled.figures
+    assert found.percentiles[0] > 1900
+    assert sum(found.counts) == 60 * 80
+    assert (found.rows, found.of_rows, found.columns) == (60, 60, 80)
+
+
 def test_a_section_that_cannot_be_read_is_said(tmp_path):
     fits.writeto(
         tmp_path / "a.fits", np.zeros((5, 6), np.int16), fits.Header({"BIASSEC": "[7:9,1:5]", "TRIMSEC": "[2:4,1:5]"})

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.html import safe_html
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -123,6 +121,8 @@ def bars_html(fractions: dict[str, float]) -> str:
     >>> bars_html({"calibrating": 0.25})
     '<div>calibrating <progress max="1" value="0.250"></progress> 25 %</div>'
     """
+    from zeroframe.html import safe_html
+
     return "".join(
         f'<div>{safe_html(what)} <progress max="1" value="{fraction:.3f}"></progress> {100 * fraction:.0f} %</div>'
         for what, fraction in fractions.items()

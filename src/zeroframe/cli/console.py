@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from zeroframe.cli.bars import terminal_bars
-from zeroframe.cli.fitting import Column, fit_columns, wrapped
+from zeroframe.cli.fitting import Column, fit_columns, lines_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -293,12 +292,10 @@ class Screen:
             columns.append(Column(listing.columns[number], is_number=numeric, goes=max(place - 1, 0)))
         rows = [["" if row[number] is None else harmless(str(row[number])) for number in shown] for row in listing.rows]
         fitted = fit_columns(columns, rows, self.width)
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in fitted.columns:
-            table.add_column(escape(column.name), justify="right" if column.is_number else "left", no_wrap=True)
-        for cells in fitted.rows:
-            table.add_row(*(Text(cell) for cell in cells))
-        self._out.print(table)
+        head, *lines = lines_of(fitted, self.width)
+        self._out.out(head, style="bold", highlight=False)
+        if lines:
+            self._out.out("\n".join(lines), highlight=False)
         if len(fitted.columns) < len(columns):
             left = [column.name for column in columns[len(fitted.columns) :]]
             self.line(f"{', '.join(left)}: --columns shows them, or a wider screen", "left out", "dim")

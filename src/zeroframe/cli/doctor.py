@@ -14,7 +14,6 @@ from zeroframe import __version__
 from zeroframe.cli.console import Screen
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.options import INCOMPLETE, OK, Json
-from zeroframe.cli.versions import extras, package_versions
 
 if TYPE_CHECKING:
     from zeroframe.run.reduced import Reduction
@@ -33,6 +32,8 @@ def doctor(json: Json = False) -> int:
 
     Nothing that is printed names a folder or a file of yours, so that it can be put into a report of a fault as it is.
     """
+    from zeroframe.cli.versions import extras, package_versions  # importlib.metadata takes 6 ms of each start
+
     screen = Screen(sys.stderr if json else None)
     screen.line(f"{__version__}, Python {platform.python_version()}, {platform.platform()}", "zeroframe", "cyan")
     packages = package_versions()

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Column", "Fitted", "Names", "fit_columns", "shortened", "wrapped"]
+__all__ = ["Column", "Fitted", "Names", "fit_columns", "lines_of", "shortened", "wrapped"]
 
 #: A name is not shortened to fewer characters than this.
 _LEAST_NAME = 12
@@ -158,6 +158,38 @@ def fit_columns(columns: Sequence[Column], rows: Iterable[Sequence[str]], width:
         Column(shortened(columns[n].name, space), columns[n].is_number) for n, space in zip(left, room, strict=True)
     )
     return Fitted(heads, cut)
+
+
+def lines_of(fitted: Fitted, width: int | None = None) -> list[str]:
+    """Return a table without a frame, its head first: columns two blanks apart, numbers set to the right.
+
+    rich, which looks at the style of each cell, takes 0.4 s for a thousand rows.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        The table.
+    width : int or None
+        Longer lines are cut off.
+
+    Examples
+    --------
+    >>> lines_of(Fitted((Column("file"), Column("adu", True)), (("a.fits", "99"), ("b.fits", "1000"))))
+    ['file     adu', 'a.fits    99', 'b.fits  1000']
+    """
+    heads = tuple(column.name for column in fitted.columns)
+    columns = list(zip(heads, *fitted.rows, strict=True))
+    set_in = []
+    for column, cells in zip(fitted.columns, columns, strict=True):
+        own = [cell.rstrip() if column.is_number else cell for cell in cells]
+        lengths = [*map(cell_len, own)]
+        blanks = [" " * (max(lengths) - length) for length in lengths]
+        pairs = zip(blanks, own, strict=True) if column.is_number else zip(own, blanks, strict=True)
+        set_in.append(["".join(pair) for pair in pairs])
+    lines = ["  ".join(cells) for cells in zip(*set_in, strict=True)]
+    if width is None or not lines or cell_len(lines[0]) <= width:  # all are of one length
+        return lines
+    return [set_cell_size(line, width) for line in lines]
 
 
 class Names:

@@ -161,6 +161,8 @@ def _run(call: Call, stop: _Stop) -> int:
     interrupted = False
     try:
         given = list(call.arguments)
+        if given[:1] == ["help"]:  # what many type first
+            given = [*given[1:], "--help"]
         chosen = _app_for(given[0] if given else "")
         code = chosen(args=given, prog_name="zeroframe", standalone_mode=False, obj=call)
     except FolderLostError as error:  # some results were made before

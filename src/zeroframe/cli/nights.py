@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zeroframe.cli.calibrate import carried_out, carry_out_plan
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of
+from zeroframe.cli.page import write_overview
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.failures import file_failure
 from zeroframe.planning.lending import Lending, part_for
@@ -82,6 +83,8 @@ def carry_out_nights(
     told = [run.told[night.name] for night in nights.calendar.nights]
     documents = [run.documents[night.name] for night in nights.calendar.nights]
     screen.summary(told, out, dry_run=means.dry_run)
+    if means.report and not means.dry_run and len(told) > 1:
+        write_overview(out, [each.night for each in told], screen)
     if unforeseen:
         raise unforeseen[0]
     code = _code_of(told)

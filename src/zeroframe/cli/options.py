@@ -12,13 +12,13 @@ import typer
 
 from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError, ZeroframeError
 from zeroframe.fits.formats import Compression, format_words
-from zeroframe.headers.sections import Section
 from zeroframe.memory import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
+    from zeroframe.headers.sections import Section
     from zeroframe.headers.words import Words
 
 __all__ = [
@@ -355,6 +355,8 @@ Check = Annotated[
 
 def section_of(text: str | None, option: str) -> Section | None:
     """Return the section that an option names; raises `SectionError`, which names the option."""
+    from zeroframe.headers.sections import Section
+
     try:
         return None if text is None else Section.parse(text)
     except SectionError as error:

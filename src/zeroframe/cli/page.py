@@ -11,16 +11,18 @@ from zeroframe.errors import ZeroframeError
 from zeroframe.fits.failures import error_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from zeroframe.cli.console import Screen
     from zeroframe.fits.watching import Watch
     from zeroframe.report import ReportData
 
-__all__ = ["REPORT_NAME", "can_write", "report_threads", "watched", "write_page"]
+__all__ = ["REPORT_NAME", "can_write", "report_threads", "watched", "write_overview", "write_page"]
 
 REPORT_NAME = "report.html"
+#: Of many nights, in the folder that holds theirs.
+OVERVIEW_NAME = "overview.html"
 _FAR_READERS = 4
 
 
@@ -103,3 +105,30 @@ def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen)
         return False
     screen.line(str(target), "report", "cyan")
     return True
+
+
+def write_overview(out: Path, nights: Sequence[str], screen: Screen) -> None:
+    """Write OUT/overview.html, of nights that have been carried out, and say so.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        Holds a folder for each night.
+    nights : sequence of str
+        Names of these.
+    screen : Screen
+        Where it is said.
+    """
+    from zeroframe.report import replaceable_report, write_report
+    from zeroframe.report.nights import nights_report_data
+
+    if not can_write():
+        return  # what is needed has been said for each night
+    target = out / OVERVIEW_NAME
+    data = nights_report_data(out, nights, command=shlex.join(["zeroframe", *sys.argv[1:]]))
+    try:
+        write_report(target, data, overwrite=replaceable_report(target))
+    except ZeroframeError as error:
+        say(f"no overview: {error}")
+        return
+    screen.line(str(target), "overview", "cyan")

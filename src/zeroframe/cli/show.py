@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,6 +106,8 @@ def _write(
     for sentence in made.left_out:
         screen.line(sentence, "left out", "yellow")
     if opens:
+        import webbrowser
+
         webbrowser.open(output.absolute().as_uri())
     if json:
         print_json(document_of("show", OK, out=str(output), bytes=made.bytes_out, left_out=list(made.left_out)))
@@ -138,6 +139,8 @@ def _serve(pictures: Sequence[Picture], port: int, screen: Screen, *, opens: boo
     with loopback_server(lambda path: served.answer(path.removeprefix("/")), port) as server:
         screen.line(f"{server.url}; Ctrl-C ends it", "served at", "cyan")
         if opens:
+            import webbrowser
+
             webbrowser.open(server.url)
         try:
             Event().wait()

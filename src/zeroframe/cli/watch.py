@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import webbrowser
 from collections import OrderedDict
 from contextlib import nullcontext
 from pathlib import Path
@@ -162,6 +161,8 @@ def _watch(
             where = "" if server is None else f"; {server.url} shows it"
             screen.line(f"{raw}{where}; Ctrl-C ends the night", "watching", "cyan")
             if server is not None and opens:
+                import webbrowser
+
                 webbrowser.open(server.url)
             try:
                 live.watch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroframe.errors import UsageError
 from zeroframe.fits.astropy_headers import card_groups, is_structural
 from zeroframe.fits.cards import CARD_SIZE, Cards
 from zeroframe.fits.checksums import add_sums, data_sum, encode_checksum
@@ -12,10 +13,11 @@ from zeroframe.fits.layout import padded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from astropy.io.fits import Header
 
-__all__ = ["card", "described_cards", "finished_header", "mandatory_cards"]
+__all__ = ["card", "described_cards", "finished_header", "mandatory_cards", "offset_cards", "writable_cards"]
 
 _UNSIGNED_COMMENT = "offset of the integers' sign convention"
 
@@ -151,3 +153,17 @@ def finished_header(cards: Iterable[str], datasum: int) -> bytes:
     blank = (body + zeros + "END").ljust(size).encode("ascii")
     checksum = encode_checksum(add_sums(data_sum(blank), datasum))
     return (body + zeros.replace("0" * 16, checksum) + "END").ljust(size).encode("ascii")
+
+
+def writable_cards(path: Path, header: Header | HeaderDraft | Cards | None, name: str = "") -> list[str]:
+    """Return `described_cards` of a header that goes into a file.
+
+    Raises
+    ------
+    UsageError
+        When a card cannot be written; it names the file.
+    """
+    try:
+        return described_cards(header, name)
+    except ValueError as error:
+        raise UsageError(f"{path}: its header cannot be written ({error}); mend that card") from error

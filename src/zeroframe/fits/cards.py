@@ -9,7 +9,6 @@ The layout of a card is that of the FITS standard 4.0, section 4.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -333,6 +332,8 @@ class Cards(Mapping[str, CardValue]):
         """
         if len(self.text) <= ABRIDGED_BYTES:
             return self
+        import hashlib  # which takes 2 ms; few headers are as long as this
+
         kept: list[str] = []
         lines = self.lines()
         room = ABRIDGED_BYTES // CARD_SIZE - 3

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import UsageError
 from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.fits.astropy_headers import card_groups, is_structural
-from zeroframe.fits.building import card, described_cards, finished_header, mandatory_cards, offset_cards
+from zeroframe.fits.building import card, finished_header, mandatory_cards, offset_cards, writable_cards
 from zeroframe.fits.cards import Cards, find_end
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.igzip import gzip_compressor
@@ -50,10 +49,7 @@ def tiled_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterato
         if isinstance(part, TablePart):
             yield from table_buffers(part)
             continue
-        try:
-            described = described_cards(part.header, part.name)
-        except ValueError as error:
-            raise UsageError(f"{path}: its header cannot be written ({error}); mend that card") from error
+        described = writable_cards(path, part.header, part.name)
         if part.data is None or not part.data.size:
             yield finished_header(mandatory_cards(8, (), 0, primary=False) + described, 0)
             continue

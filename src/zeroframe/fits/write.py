@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.fits.atomic import atomic_file, write_all
-from zeroframe.fits.building import described_cards, finished_header, mandatory_cards
+from zeroframe.fits.building import finished_header, mandatory_cards, writable_cards
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.formats import FORMATS, Compression
 from zeroframe.fits.igzip import gzip_compressor
@@ -129,10 +129,7 @@ def _image_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterat
         if isinstance(part, TablePart):
             yield from table_buffers(part)
             continue
-        try:
-            described = described_cards(part.header, part.name)
-        except ValueError as error:
-            raise UsageError(f"{path}: its header cannot be written ({error}); mend that card") from error
+        described = writable_cards(path, part.header, part.name)
         data = part.data
         form = StoredForm(8, np.dtype("u1"), 0) if data is None else stored_form(path, data)
         shape = () if data is None else data.shape

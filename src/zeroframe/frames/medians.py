@@ -1,4 +1,7 @@
-"""The median of values among which there is no NaN."""
+"""Median, quantiles and distinct values of what holds no NaN, to the bit as numpy has them.
+
+numpy looks for NaN and for masks, for which it imports numpy.ma: 0.01 to 0.02 s of each start.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["median_of_valid", "quarter_and_median"]
+__all__ = ["distinct_of_valid", "median_of_valid", "quantiles_of_valid", "quarter_and_median"]
 
 
 def median_of_valid(values: ArrayLike, axis: int = -1) -> NDArray[Any]:
@@ -68,3 +73,51 @@ def quarter_and_median(values: NDArray[np.float64]) -> tuple[float, float]:
     # from the nearer of the two, as numpy has it
     at = second - step * (1.0 - part) if part >= 0.5 else first + step * part
     return at, float(ordered[[low, high]].mean())
+
+
+def quantiles_of_valid(values: NDArray[Any], shares: float | Sequence[float]) -> NDArray[Any]:
+    """Return quantiles of values among which there is no NaN.
+
+    Parameters
+    ----------
+    values : ndarray of float32 or float64
+        At least one.
+    shares : float or sequence of float
+        From 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape of ``shares``
+        To the bit what numpy.quantile of version 2.4 gives: of one share in the type of the values, of several in
+        float64.
+
+    Examples
+    --------
+    >>> quantiles_of_valid(np.array([4.0, 1.0, 3.0, 2.0]), [0.0, 0.5, 0.9]).tolist()
+    [1.0, 2.5, 3.7]
+    """
+    last = values.size - 1
+    places = np.asarray(last * np.asarray(shares, np.float64))
+    low = np.floor(places).astype(np.intp)
+    high = np.minimum(low + 1, last)
+    ordered = np.partition(values.ravel(), sorted({*low.ravel().tolist(), *high.ravel().tolist()}))
+    first, second, part = ordered[low], ordered[high], places - low
+    # from the nearer of the two
+    nearer, rest = part >= 0.5, 1.0 - part
+    if isinstance(shares, float):
+        part, rest = values.dtype.type(part), values.dtype.type(rest)
+    step = second - first
+    return np.asarray(np.where(nearer, second - step * rest, first + step * part))
+
+
+def distinct_of_valid(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the values that are different, in rising order, and how often each of them is there.
+
+    Examples
+    --------
+    >>> distinct_of_valid(np.array([3.0, 1.0, 3.0]))
+    (array([1., 3.]), array([1, 2]))
+    """
+    ordered = np.sort(values, axis=None)
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: ordered.size])
+    return ordered[first], np.diff(first, append=ordered.size)

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.medians import median_of_valid, quarter_and_median
+from zeroframe.frames.medians import (
+    distinct_of_valid,
+    median_of_valid,
+    quantiles_of_valid,
+    quarter_and_median,
+)
 from zeroframe.kernels import moments
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
@@ -69,7 +74,7 @@ def quantisation_step(values: NDArray[Any]) -> float:
     while gcd(stride, values.shape[-1]) > 1:  # or it would be the same column again and again
         stride += 1
     sample = values.ravel()[::stride].astype(np.float64)
-    distinct, counts = np.unique(sample[np.isfinite(sample)], return_counts=True)
+    distinct, counts = distinct_of_valid(sample[np.isfinite(sample)])
     steps = np.diff(distinct[counts > 1])
     if steps.size and steps.min() <= _LARGEST_STEP:
         return float(steps.min())
@@ -173,7 +178,7 @@ def _least_spread(apart: NDArray[np.float64]) -> float:
     off = apart[apart > 0]
     if not _FEWEST_OFF * apart.size <= off.size < _MOST_OFF * apart.size:
         return 0.0
-    return _LEAST_STEPS * float(np.quantile(off, 0.1))
+    return _LEAST_STEPS * float(quantiles_of_valid(off, 0.1))
 
 
 def sampled_level(pixels: NDArray[Any]) -> float:

@@ -227,10 +227,11 @@ def find_seams(profiles: AxisProfiles, begin: int, end: int, *, lit: bool = True
         By column. Suspected are sharp steps of the level that may be fixed pattern.
     """
     evidence = evidence_of(profiles, begin, end, lit=lit)
-    breaks = _breaks(evidence, (*evidence.drifts, evidence.static, evidence.noise), end - begin)
-    with_light = _breaks(evidence, (*evidence.drifts, evidence.static, evidence.noise, evidence.light), end - begin)
-    if len(with_light) - len(breaks) <= _MOST_OF_LIGHT:  # else it is the light that has structure
-        breaks = with_light
+    kinds = (*evidence.drifts, evidence.static, evidence.noise)
+    breaks = _breaks(evidence, (*kinds, evidence.light), end - begin)
+    if len(breaks) > _MOST_OF_LIGHT:  # it may be the light that has structure
+        without = _breaks(evidence, kinds, end - begin)
+        breaks = without if len(breaks) - len(without) > _MOST_OF_LIGHT else breaks
     ends = [0, *sorted(breaks), end - begin]
     judged = [_judged(evidence, column, low, high) for low, column, high in zip(ends, ends[1:], ends[2:], strict=False)]
     moved = [replace(each, column=each.column + begin) for each in judged]

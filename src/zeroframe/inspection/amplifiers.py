@@ -19,10 +19,12 @@ from zeroframe.headers.geometry import with_data
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.inspection.crosstalk import measure_crosstalk
+from zeroframe.inspection.header_against_pixels import header_against_pixels
 from zeroframe.inspection.inspecting import judge_samples
 from zeroframe.inspection.interior import FOUND_IN_PIXELS
 from zeroframe.inspection.samples import choose_size, sample_frame
 from zeroframe.inspection.sources import Pixels, choose_sources, source_of
+from zeroframe.inspection.unknown_layouts import layout_of_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,6 +180,7 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
     if not usable:
         raise NoFramesError(f"{first.path}: no bias, dark, flat or science frame of its detector")
     sources = choose_sources(usable)
+    found, contradicted = _against_pixels(found, usable, shape)
     strips_apart = _strips_apart(found)
     boxes = tuple(map(_section_of, found.detector.amplifiers)) if strips_apart else _boxes(found, shape)
     if len(found.extensions) < len(boxes) and not strips_apart and not _is_of_pixels(found):
@@ -191,11 +194,24 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
         for kept, box, amplifier in zip(samples, boxes, found.detector.amplifiers, strict=True):
             cut = _joined(source, pixels, amplifier, shape) if strips_apart else _cut(source, pixels, box, shape)
             size, _ = choose_size([cut] * len(sources), limit_bytes // len(boxes))
+            size = size.shared_by(len(boxes))
             kept.append(replace(sample_frame(cut, size), source=replace(cut, pixels=None)))
     if not samples[0]:
         raise NoFramesError(f"{first.path}: no frame of its detector can be read")
     inspections = tuple(judge_samples(kept, None) for kept in samples)
-    return _measured(found, boxes, inspections) if strips_apart else _decided(found, boxes, inspections)
+    looked = (_measured if strips_apart else _decided)(found, boxes, inspections)
+    return replace(looked, remarks=_shortened([*contradicted, *looked.remarks]))
+
+
+def _against_pixels(
+    found: FoundDetector, sources: Sequence[Source], shape_yx: tuple[int, int]
+) -> tuple[FoundDetector, list[str]]:
+    """Return what a header says of several amplifiers in one image as the pixels have it, and what they contradict."""
+    several = len(found.extensions) == 1 and len(found.detector.amplifiers) > 1
+    if not several or _is_of_pixels(found):
+        return found, []
+    layout = layout_of_sources(sources)
+    return (found, []) if layout is None else header_against_pixels(found, layout, shape_yx)
 
 
 def look_at_detectors(

@@ -85,9 +85,11 @@ def _draw_profile(ax: Axes, strip: StripFinding, result: OverscanInspection) -> 
     ax.set_xlim(numbers.min() - 0.5, numbers.max() + 0.5)
     _shade_columns(ax, strip, result)
     ax.axhline(strip.threshold_adu, color="black", ls=":", lw=1.0, zorder=2)
+    # over the strip, where nothing but noise is drawn
+    x, side = (0.995, "right") if strip.numbers[-1] > strip.numbers[0] else (0.005, "left")
     ax.annotate(
         f"noise of one row's level, {strip.threshold_adu:.2f} ADU",
-        (0.995, strip.threshold_adu), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8,
+        (x, strip.threshold_adu), xycoords=("axes fraction", "data"), ha=side, va="bottom", fontsize=8,
     )  # fmt: skip
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -98,7 +100,7 @@ def _draw_profile(ax: Axes, strip: StripFinding, result: OverscanInspection) -> 
     shifts = ", ".join(f"{_PLURAL[kind]} {value:+.1f}" for kind, value in strip.lit_shift_adu.items())
     if shifts:
         words = f"level of the strip against biases, ADU: {shifts}"
-        ax.text(0.995, 0.08, words, transform=ax.transAxes, ha="right", va="bottom", fontsize=8)
+        ax.text(x, 0.08, words, transform=ax.transAxes, ha=side, va="bottom", fontsize=8)
     ax.legend(loc="upper center", ncols=4, fontsize=8, framealpha=0.9)
 
 

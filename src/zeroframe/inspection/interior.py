@@ -43,6 +43,10 @@ _BESIDE = 3
 _SHARP_EDGE = 0.6
 #: Suspected seams are those of amplifiers where they cut the image as evenly as the proven ones do, to so many columns.
 _EVENLY = 1
+#: So many images of one width are no chance.
+_FEWEST_ALIKE = 3
+#: Parts of less than so much of the widest image are narrow.
+_NARROW = 0.3
 #: Levels of parts of a strip that differ by more than that are those of several amplifiers.
 _STRIPS_STEP = 5.0
 
@@ -76,12 +80,15 @@ class AxisLayout:
         What the pixels leave open, each a sentence.
     by_turns : str
         What shows that two amplifiers read its columns by turns; empty where none do.
+    unsure : tuple of int
+        Columns, counted from 0, before which another amplifier begins, or before one next to them.
     """
 
     parts: tuple[Part, ...]
     reasons: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     by_turns: str = ""
+    unsure: tuple[int, ...] = ()
 
 
 def axis_layout(profiles: AxisProfiles) -> AxisLayout:
@@ -110,7 +117,8 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
     suspects: list[Seam] = []
     doubts: list[str] = []
     for each in lit:
-        proven, suspected = find_seams(profiles, each.start, each.stop)
+        bright = _bright_part(light, each)
+        proven, suspected = find_seams(profiles, bright.start, bright.stop)
         found, left, said = _evenly_cut(profiles, each, proven, suspected)
         seams += found
         suspects += left
@@ -126,7 +134,8 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
     doubts += more
     reasons = [f"columns {a.stop + 1} to {b.start} are a strip in mid-frame" for a, b in pairwise(lit)]
     reasons += [f"before column {seam.column + 1}: {seam.reason}" for seam in seams]
-    images = _cut(lit, [seam.column for seam in seams])
+    images, dim = _without_dim(_cut(lit, [seam.column for seam in seams]), light)
+    doubts += [*dim, *_twice_as_wide(images)]
     cut = [cut_strip(profiles, run, images) for run in runs]
     pieces = [piece for some, _ in cut for piece in some]
     unsure = [column for _, some in cut for column in some]
@@ -139,7 +148,8 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
     for number, image in enumerate(images):
         own = [_usable(piece, light, error, unsure) for piece, owner in owned if owner == number]
         parts.append(Part(image, tuple(sorted(own, key=lambda piece: piece.start - piece.stop))))
-    return AxisLayout(tuple(parts), tuple(reasons), tuple(doubts))
+    columns = tuple(seam.column for seam in seams if not seam.sure_column)
+    return AxisLayout(tuple(parts), tuple(reasons), tuple(doubts), unsure=columns)
 
 
 def _doubt(seam: Seam) -> str:
@@ -168,7 +178,8 @@ def _usable(piece: slice, light: NDArray[np.float64], error: float, unsure: Sequ
     high = piece.stop - (_UNSURE if piece.stop in unsure else 0)
     piece = slice(low, high) if high - low >= _NARROWEST else piece
     limit = max(0.0005 * float(light.max()), 6.0 * error)
-    dark = [n for n in range(piece.start, piece.stop) if abs(light[n]) < limit]
+    own = float(np.median(light[piece]))  # the level may have drifted between biases and flats
+    dark = [n for n in range(piece.start, piece.stop) if abs(light[n] - own) < limit]
     return slice(dark[0], dark[-1] + 1) if dark else piece
 
 
@@ -209,6 +220,43 @@ def dark_runs(light: NDArray[np.float64], error: float) -> list[slice]:
 def _between(runs: Sequence[slice], size: int) -> list[slice]:
     ends = [0, *(end for run in runs for end in (run.start, run.stop)), size]
     return [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if b - a >= _LEAST_IMAGE]
+
+
+def _bright_part(light: NDArray[np.float64], part: slice) -> slice:
+    """Return columns without dim ones at their ends: those of a strip that light reaches, or that a lamp does not."""
+    bright = np.flatnonzero(light[part] > _LIT * float(np.percentile(light, 75)))
+    if not bright.size:
+        return part
+    return slice(part.start + int(bright[0]), part.start + int(bright[-1]) + 1)
+
+
+def _without_dim(images: list[slice], light: NDArray[np.float64]) -> tuple[list[slice], list[str]]:
+    """Return images without narrow parts in mid-frame that hold some light, and less than images do; and a doubt."""
+    widest = max(each.stop - each.start for each in images)
+    bright = float(np.percentile(light, 75))
+    dim = [
+        each for each in images if each.stop - each.start < _NARROW * widest and np.median(light[each]) < _LIT * bright
+    ]
+    doubts = [
+        f"columns {each.start + 1} to {each.stop} hold {100 * float(np.median(light[each])) / bright:.2g} % of the "
+        "light of the image, and are taken for a strip that light reaches, which is not used"
+        for each in dim
+    ]
+    return [each for each in images if each not in dim], doubts
+
+
+def _twice_as_wide(images: Sequence[slice]) -> list[str]:
+    """Return doubts of images that are as wide as two of the others, which are all alike."""
+    widths = [each.stop - each.start for each in images]
+    usual = min(widths, key=lambda width: (-widths.count(width), width)) if widths else 0
+    if widths.count(usual) < _FEWEST_ALIKE:
+        return []
+    return [
+        f"the image of columns {each.start + 1} to {each.stop} is as wide as two of the others, and no seam is seen "
+        "in it"
+        for each, width in zip(images, widths, strict=True)
+        if abs(width - 2 * usual) <= 2 * _EVENLY
+    ]
 
 
 def _evenly_cut(

@@ -192,9 +192,9 @@ def neighbour_variances(view: NDArray[Any]) -> NDArray[np.float64]:
         that of rounding to the step between values.
     """
     step = quantisation_step(view)
-    step = max(len(view) // (2 * MOST_LINES), 1)
-    first = np.array(view[: len(view) // 2 * 2 : 2][::step], dtype=np.float64)
-    second = np.array(view[1 : len(view) // 2 * 2 : 2][::step], dtype=np.float64)
+    every = max(len(view) // (2 * MOST_LINES), 1)
+    first = np.array(view[: len(view) // 2 * 2 : 2][::every], dtype=np.float64)
+    second = np.array(view[1 : len(view) // 2 * 2 : 2][::every], dtype=np.float64)
     difference = first - second
     _, errors = _clipped_means(difference, step)
     counts = np.maximum(np.isfinite(difference).sum(axis=0), 1)

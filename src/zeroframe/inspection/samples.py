@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +40,10 @@ _WIDEST_ZONE = 256
 _BANDS = 8
 _BINS, _LINES_PER_BIN = 48, 6
 _CELLS = 16
+#: So many parts of a frame are looked at as whole frames are.
+_WHOLE_PARTS = 4
 #: So many pixels of a line enter its level at most.
-MOST_SAMPLED = 256
+MOST_SAMPLED, _FEWEST_SAMPLED = 256, 96
 _FEWEST_LINES_PER_BIN, _FEWEST_BANDS = 8, 2
 #: Bytes of working memory, measured: of judging for each pixel of a zone and of a band, of reading for each line.
 _JUDGED_ZONE, _JUDGED_BAND, _READ_LINE = 56, 72, 2048
@@ -59,16 +61,24 @@ class SampleSize:
         Of each group of neighbouring lines of a zone the first so many; all lines where a group has no more.
     bands : int
         How many bands of rows at most.
+    most_sampled : int
+        So many pixels of a line enter its level at most.
     """
 
     shape_yx: tuple[int, int]
     lines_per_bin: int
     bands: int
+    most_sampled: int = MOST_SAMPLED
 
     @classmethod
     def full(cls, shape_yx: tuple[int, int]) -> SampleSize:
         """Return the size of which nothing is left out."""
         return cls(shape_yx, max(shape_yx), _BANDS)
+
+    def shared_by(self, parts: int) -> SampleSize:
+        """Return the size of each of many parts of a frame: fewer pixels of a line, as there are more lines."""
+        most = max(self.most_sampled * _WHOLE_PARTS // max(parts, _WHOLE_PARTS), _FEWEST_SAMPLED)
+        return replace(self, most_sampled=min(most, self.most_sampled))
 
     def length(self, side: Side) -> int:
         """Lines of the frame along a side."""
@@ -227,7 +237,7 @@ def sample_frame(source: Source, size: SampleSize) -> FrameSample:
     starts = size.band_starts()
     height = min(BAND_HEIGHT, size.shape_yx[0])
     bands = np.stack([pixels.part(rows=slice(start, start + height)) for start in starts])
-    along = {axis: _levels_along(pixels, size.shape_yx, axis) for axis in (1, 0)} if source.kind is Kind.BIAS else {}
+    along = {axis: _levels_along(pixels, size, axis) for axis in (1, 0)} if source.kind is Kind.BIAS else {}
     return FrameSample(source, size, zones, medians, bands, starts, quantisation_step(bands), along)
 
 
@@ -239,10 +249,10 @@ def _zone(pixels: Pixels, size: SampleSize, side: Side) -> NDArray[Any]:
     return side_view(part, side, depth)
 
 
-def _levels_along(pixels: Pixels, shape_yx: tuple[int, int], axis: int) -> NDArray[np.float64]:
+def _levels_along(pixels: Pixels, size: SampleSize, axis: int) -> NDArray[np.float64]:
     """Levels of the frame in bins along its rows (axis 1) or columns (axis 0), and in cells along the other axis."""
-    lines, columns = shape_yx[1 - axis], shape_yx[axis]
-    step = max(columns // MOST_SAMPLED, 1)
+    lines, columns = size.shape_yx[1 - axis], size.shape_yx[axis]
+    step = max(columns // size.most_sampled, 1)
     levels = []
     for cell in cells_of(columns):
         places = slice(cell.start + step // 2, cell.stop, step)

@@ -10,6 +10,7 @@ the profiles better than a cubic does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,13 +27,17 @@ _LOCAL = 24
 #: Steps that are that small part of all are the noise: of |normal| values so many lie below 0.454.
 _PART, _OF_SIGMA = 0.35, 0.4538
 _FEWEST = 3
+#: Shorter vectors are rounding.
+_NOTHING = 1e-6
 #: A step with a slope that leaves more chi-square than that for each degree of freedom is no explanation.
 _MISFIT = 3.0
+#: Of two normal values the median difference; of fewer columns than that the noise is taken so.
+_MEDIAN_OF_DIFFERENCES, _FEW_COLUMNS = 0.954, 64
 #: Columns of the small windows by which the noise is taken.
 _SMALL = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Profiles over columns, of unit variance.
 
@@ -42,6 +47,13 @@ class Features:
     """
 
     values: NDArray[np.float64]
+
+    @cached_property
+    def sums(self) -> NDArray[np.float64]:
+        """Sums over the columns before each, shape (features, columns + 1)."""
+        summed = np.zeros((self.values.shape[0], self.values.shape[1] + 1))
+        np.cumsum(self.values, axis=1, out=summed[:, 1:])
+        return summed
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -58,8 +70,9 @@ def whitened(profiles: NDArray[np.float64], variance: NDArray[np.float64] | floa
     """
     if not profiles.size:
         return Features(np.zeros((0, profiles.shape[1])))
-    if profiles.shape[1] < 5 * _SMALL:
-        return Features(profiles / np.sqrt(np.maximum(variance, 1e-18)))
+    if profiles.shape[1] < _FEW_COLUMNS:  # a step is in most windows of them: by neighbours
+        beside = np.median(np.abs(np.diff(profiles, axis=1)), axis=1) / _MEDIAN_OF_DIFFERENCES
+        return Features(profiles / np.sqrt(np.maximum(np.square(beside), np.maximum(variance, 1e-18)))[:, np.newaxis])
     sums = np.cumsum(np.pad(profiles, ((0, 0), (1, 0))), axis=1)
     means = (sums[:, _SMALL:] - sums[:, :-_SMALL]) / _SMALL
     steps = means[:, _SMALL:] - means[:, :-_SMALL]
@@ -90,11 +103,10 @@ def step_at(
     steps : ndarray, shape (features, places)
     errors : ndarray, shape (places,)
     """
-    sums = np.cumsum(np.pad(features.values[:, begin:end], ((0, 0), (1, 0))), axis=1)
-    at = places - begin
-    low, high = np.maximum(at - width, 0), np.minimum(at + width, end - begin)
-    before, after = at - low, high - at
-    steps = (sums[:, high] - sums[:, at]) / after - (sums[:, at] - sums[:, low]) / before
+    low, high = np.maximum(places - width, begin), np.minimum(places + width, end)
+    before, after = places - low, high - places
+    at, first, last = (features.sums[:, columns] for columns in (places, low, high))
+    steps = (last - at) / after - (at - first) / before
     return steps, np.sqrt(1.0 / before + 1.0 / after)
 
 
@@ -151,7 +163,7 @@ def best_split(features: Features, about: int, reach: int, begin: int, end: int)
         if not places or not len(features):
             return about
         own = projected(features, at, begin, end)[low:high]
-        at = places[int(np.argmin([_left_by_step(own, place - low) for place in places]))]
+        at = places[int(np.argmax(_explained_by_steps(own)[np.array(places) - low]))]
     return at
 
 
@@ -161,14 +173,24 @@ def split_margin(features: Features, column: int, begin: int, end: int) -> float
     beside = [at for at in (column - 1, column + 1, column - 2, column + 2) if low < at < high]
     if not len(features) or not beside:
         return 0.0
-    own = projected(features, column, begin, end)[low:high]
-    return min(_left_by_step(own, at - low) for at in beside) - _left_by_step(own, column - low)
+    explained = _explained_by_steps(projected(features, column, begin, end)[low:high])
+    return float(explained[column - low] - explained[np.array(beside) - low].max())
 
 
-def _left_by_step(values: NDArray[np.float64], place: int) -> float:
-    """Return the chi-square of a profile that a parabola and a step before a column leave."""
-    x = np.linspace(-1.0, 1.0, values.size)
-    return _left(values, np.stack([np.ones_like(x), x, x**2, np.where(np.arange(values.size) >= place, 1.0, -1.0)]))
+def _explained_by_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the chi-square of a profile that a step before each of its columns explains beside a parabola."""
+    return np.asarray(np.square(_steps_beside_parabola(values.size) @ values))
+
+
+@lru_cache(maxsize=128)
+def _steps_beside_parabola(size: int) -> NDArray[np.float64]:
+    """Return steps before each column, orthogonal to a parabola and of unit length, shape (size, size)."""
+    x = np.linspace(-1.0, 1.0, size)
+    q, _ = np.linalg.qr(np.stack([np.ones_like(x), x, x**2]).T)
+    steps = np.where(np.arange(size) >= np.arange(size)[:, np.newaxis], 1.0, -1.0)
+    steps = steps - (steps @ q) @ q.T
+    length = np.linalg.norm(steps, axis=1, keepdims=True)
+    return np.asarray(np.divide(steps, length, out=np.zeros_like(steps), where=length > _NOTHING))
 
 
 def sharpness(features: Features, seam: int, begin: int, end: int) -> float:
@@ -189,25 +211,38 @@ def sharpness(features: Features, seam: int, begin: int, end: int) -> float:
             continue
         left, of_smooth, freedom = 0.0, 0.0, 0
         for parity in (0, 1):
-            columns = np.arange(low + (parity + low) % 2, high, 2)
-            others = np.arange(max(seam - 2 * _LOCAL, begin), min(seam + 2 * _LOCAL, end))
-            others = others[others % 2 != columns[0] % 2]
-            before, after = others[others < seam], others[others >= seam]
-            if not before.size or not after.size:
-                return -np.inf
-            weights = features.values[:, after].mean(axis=1) - features.values[:, before].mean(axis=1)
-            own = weights @ features.values[:, columns] / max(float(np.linalg.norm(weights)), 1e-12)
-            x = (columns - seam + 0.5) / width
-            stepped = np.stack([np.ones_like(x), x, np.where(columns >= seam, 1.0, -1.0)])
-            left += _left(own, stepped)
-            of_smooth += _left(own, np.stack([np.ones_like(x), x, x**2, x**3]))
-            freedom += x.size - 3
+            columns = slice(low + parity, high, 2)
+            weights = _steps_of_others(features, seam, low + 1 - parity, begin, end)
+            own = weights @ features.values[:, columns]
+            stepped, smooth = _bases(seam - low, high - seam, parity, width)
+            square = float(own @ own)
+            left += square - float(np.sum(np.square(stepped @ own)))
+            of_smooth += square - float(np.sum(np.square(smooth @ own)))
+            freedom += own.size - 3
         misfit = left / max(freedom, 1)
         if misfit < _MISFIT:  # else it is a curve that neither explains
             best = max(best, 0.5 * (of_smooth - left) / max(misfit, 1.0))
     return best
 
 
-def _left(values: NDArray[np.float64], basis: NDArray[np.float64]) -> float:
-    q, _ = np.linalg.qr(basis.T)
-    return float(np.sum(np.square(values - q @ (q.T @ values))))
+def _steps_of_others(features: Features, seam: int, of_parity: int, begin: int, end: int) -> NDArray[np.float64]:
+    """Return how far each feature steps by every second column near by, as a vector of unit length."""
+    low, high = max(seam - 2 * _LOCAL, begin), min(seam + 2 * _LOCAL, end)
+    low += (of_parity - low) % 2
+    middle = seam + (of_parity - seam) % 2
+    before, after = features.values[:, low:seam:2], features.values[:, middle:high:2]
+    if not before.shape[1] or not after.shape[1]:
+        return np.zeros(len(features))
+    weights = after.mean(axis=1) - before.mean(axis=1)
+    return np.asarray(weights / max(float(np.linalg.norm(weights)), 1e-12))
+
+
+@lru_cache(maxsize=512)
+def _bases(before: int, after: int, parity: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return orthonormal rows for a step with a slope, and for a cubic, over every second column about a step."""
+    columns = np.arange(-before + parity, after, 2)
+    x = (columns + 0.5) / width
+    stepped = np.stack([np.ones_like(x), x, np.where(columns >= 0, 1.0, -1.0)])
+    smooth = np.stack([np.ones_like(x), x, x**2, x**3])
+    q_stepped, q_smooth = (np.linalg.qr(basis.T)[0].T for basis in (stepped, smooth))
+    return np.asarray(q_stepped), np.asarray(q_smooth)

@@ -101,14 +101,17 @@ def _distance(profiles: AxisProfiles, strip: slice, image: slice) -> float:
 def _steps_of_drift(profiles: AxisProfiles, before: slice, after: slice, places: Sequence[int]) -> list[float]:
     """Return for columns minus the chi-square that a step of the drifts before them, and a parabola, leave."""
     low, high = max(before.stop - _NEAR_STRIP, before.start), min(after.start + _NEAR_STRIP, after.stop)
-    values = drift_orders(profiles, slice(low, high))
+    drifts = drift_orders(profiles, slice(low, high))
+    # along that in which the images differ, so that the noise of many drifts makes no step
+    apart = drifts[:, after.start - low :].mean(axis=1) - drifts[:, : before.stop - low].mean(axis=1)
+    values = (apart / max(float(np.linalg.norm(apart)), 1e-12)) @ drifts
     variance = float(np.median(profiles.noise2[:, low:high])) / profiles.height
     x = np.linspace(-1.0, 1.0, high - low)
     told = []
     for place in places:
         basis = np.stack([np.ones_like(x), x, x**2, np.where(np.arange(low, high) >= place, 1.0, -1.0)])
         q, _ = np.linalg.qr(basis.T)
-        told.append(-float(np.sum(np.square(values - (values @ q) @ q.T))) / variance)
+        told.append(-float(np.sum(np.square(values - q @ (q.T @ values)))) / variance)
     return told
 
 
@@ -216,7 +219,12 @@ def _in_mid_frame(
         first, second = (
             _unlike(profiles, half, images[after]) - _unlike(profiles, half, images[before]) for half in halves
         )
-        drifts = _steps_of_drift(profiles, images[before], images[after], (run.stop, run.start, middle))
+        steps = _steps_of_drift(profiles, images[before], images[after], range(run.start, run.stop + 1))
+        drifts = [steps[place - run.start] for place in (run.stop, run.start, middle)]
+        cut = run.start + int(np.argmax(steps))
+        if max(steps) - max(drifts) > _DECIDES and min(cut - run.start, run.stop - cut) >= 2 * _NARROWEST:
+            # to a few columns, which are left out
+            return [(slice(run.start, cut - _NARROWEST), before), (slice(cut + _NARROWEST, run.stop), after)], []
         scores = dict(
             zip(
                 ("before", "after", "halves"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from zeroframe.errors import AssumptionWarning, FrameError, UnsupportedError
 from zeroframe.headers.kinds import Kind
-from zeroframe.inspection.image_layout import image_layout
+from zeroframe.inspection.image_layout import ImageLayout, image_layout
 from zeroframe.inspection.interior import detector_of_pixels
 from zeroframe.inspection.sources import flat_key, source_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection.sources import Source
 
-__all__ = ["found_in_pixels", "with_amplifiers_seen"]
+__all__ = ["found_in_pixels", "layout_of_sources", "with_amplifiers_seen"]
 
 #: Frames that are smaller are not searched for seams, and of others so many at most are looked at.
 _SMALLEST, _MOST_BIASES, _MOST_FLATS = 64, 8, 3
@@ -87,13 +87,8 @@ def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
         Where the pixels leave something open.
     """
     sources = [source for source in map(source_of, items) if source is not None]
-    biases = [source for source in sources if source.kind is Kind.BIAS]
-    flats = [source for source in sources if source.kind is Kind.FLAT]
-    if len(biases) < 2 or not flats or min(items[0].shape_yx or (0,)) < _SMALLEST:
-        return None
-    try:
-        layout = image_layout([each.read() for each in _spread(biases)], [each.read() for each in _alike(flats)])
-    except FrameError:  # it is named when it is calibrated
+    layout = layout_of_sources(sources)
+    if layout is None:
         return None
     if layout.by_turns:
         raise UnsupportedError(
@@ -105,6 +100,18 @@ def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
     for doubt in layout.doubts:
         warnings.warn(f"{items[0].path.parent}: not certain from the pixels: {doubt}", AssumptionWarning, stacklevel=2)
     return detector_of_pixels(layout.along_x, layout.along_y, (ny, nx))
+
+
+def layout_of_sources(sources: Sequence[Source]) -> ImageLayout | None:
+    """Return the layout that biases and flats among frames show; None where there are too few, or too small ones."""
+    biases = [source for source in sources if source.kind is Kind.BIAS]
+    flats = [source for source in sources if source.kind is Kind.FLAT]
+    if len(biases) < 2 or not flats or min(sources[0].shape_yx) < _SMALLEST:
+        return None
+    try:
+        return image_layout([each.read() for each in _spread(biases)], [each.read() for each in _alike(flats)])
+    except FrameError:  # it is named when it is calibrated
+        return None
 
 
 def _spread(biases: Sequence[Source]) -> list[Source]:

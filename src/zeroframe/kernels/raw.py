@@ -25,6 +25,7 @@ __all__ = [
     "sum_swapped32",
     "swap_bytes32",
     "swap_bytes64",
+    "swap_floats",
 ]
 
 
@@ -219,3 +220,12 @@ def swap_bytes64(words: Array) -> None:
         w = ((w >> np.uint64(8)) & low) | ((w & low) << np.uint64(8))
         w = ((w >> np.uint64(16)) & mid) | ((w & mid) << np.uint64(16))
         words[i] = (w >> np.uint64(32)) | (w << np.uint64(32))
+
+
+def swap_floats(values: Array) -> None:
+    """Reverse the bytes of float32 or float64, C-contiguous, in place."""
+    words = values.reshape(-1).view(f"u{values.itemsize}")
+    if values.itemsize == 4:
+        swap_bytes32(words, words)
+    else:
+        swap_bytes64(words)

@@ -123,9 +123,12 @@ def _by_pixels(found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: 
 
 def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe) -> list[RawFrame]:
     """Return frames with the amplifiers that the pixels of an unknown camera show, where headers say nothing."""
+    unknown = [item for item in of_unknown_cameras(found) if takes_part(item, recipe)]
+    if not unknown:
+        return list(found)
     from zeroframe.inspection.unknown_layouts import with_amplifiers_seen
 
-    seen = with_amplifiers_seen([item for item in of_unknown_cameras(found) if takes_part(item, recipe)])
+    seen = with_amplifiers_seen(unknown)
     return [seen.get(id(item), item) for item in found]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.planning.plan import NightFrame, NightPlan
 
-__all__ = ["FocalPlane", "detectors_of_files", "focal_plane"]
+__all__ = ["FocalPlane", "detectors_of_files", "focal_plane", "label_of"]
 
 #: Columns between detectors that no header puts anywhere.
 _GAP = 20

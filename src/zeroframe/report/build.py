@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from zeroframe.planning.focal_plane import label_of
 from zeroframe.planning.grouping import frames_words
 from zeroframe.report.data import Fact, ReportData
 from zeroframe.report.sections.focal_plane import focal_plane_section
@@ -74,15 +76,24 @@ def night_report_data(
         decisions=plan.choices,
         provenance=_provenance(result, command, facts),
         inputs=tuple(input_file(each.outcome, {}, each.frame.name) for each in result.frames),
+        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
 
 
 def _subtitle(plan: NightPlan, result: NightResult) -> str:
-    words = [plan.camera.title or plan.camera.name] if plan.camera is not None else []
+    words = [_camera_words(plan)] if plan.camera is not None else []
     nights = sorted({frame.traits.night for frame in plan.frames if frame.traits.night is not None})
     if nights:
         words.append(f"night of {nights[0]}" if len(nights) == 1 else f"{len(nights)} nights from {nights[0]} on")
     return " · ".join([*words, frames_words(len(result.frames)), f"from {plan.raw}", f"to {plan.out}"])
+
+
+def _camera_words(plan: NightPlan) -> str:
+    """Return what the camera is called; of several detectors it is that of the first, whose name is left out."""
+    title = "" if plan.camera is None else plan.camera.title or plan.camera.name
+    labels = {label_of(frame) for frame in plan.frames}
+    ends = [f" {label}" for label in labels if label and title.endswith(f" {label}")] if len(labels) > 1 else []
+    return title.removesuffix(max(ends, key=len)) if ends else title
 
 
 def _provenance(result: NightResult, command: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:

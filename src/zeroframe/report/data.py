@@ -106,11 +106,26 @@ class Picture:
         0 is black, 254 white, 255 means that there is no pixel. Row 0 is at the bottom, as astronomers show images.
     alt : str
         What can be seen, for those who cannot.
+    limits : tuple of float or None
+        Values that are black and white; None where they are not told.
+    unit : str
+        Of these; empty for a ratio.
+    block : int
+        Pixels of the frame along a side of one pixel of the picture; 0 where it has not the scale of one frame.
+    frame_yx : (int, int)
+        Shape of that frame.
+    file : str
+        The file whose pixels it shows, as a command names it; empty where it is not of one file.
     """
 
     title: str
     shades: NDArray[np.uint8]
     alt: str
+    limits: tuple[float, float] | None = None
+    unit: str = ""
+    block: int = 0
+    frame_yx: tuple[int, int] = (0, 0)
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +159,8 @@ class FrameRow:
         Of the calibrated pixels.
     rows, columns : tuple of float
         Level along the frame, from the first row (column) to the last; empty where not measured.
+    link : str
+        Address of its file, as seen from the page; empty where there is none.
     """
 
     name: str
@@ -157,6 +174,7 @@ class FrameRow:
     histogram: Histogram | None = None
     rows: tuple[float, ...] = ()
     columns: tuple[float, ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +262,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """The cells of a row, of which the first names it."""
+    """The cells of a row, of which the first names it; ``link`` is the address of its file, as seen from the page."""
 
     cells: tuple[str, ...]
     tone: Tone = "neutral"
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +338,8 @@ class Comparison:
         Of the pictures.
     details : tuple of str
         More sentences, folded away.
+    link : str
+        Address of its calibrated file, as seen from the page; empty where there is none.
     """
 
     title: str
@@ -329,6 +350,7 @@ class Comparison:
     remarks: tuple[Remark, ...] = ()
     caption: str = ""
     details: tuple[str, ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +413,8 @@ class ReportData:
         Versions, command line.
     inputs : tuple of InputFile
         What went in.
+    made : str
+        When the run ended; empty where that is not told.
     """
 
     title: str
@@ -401,3 +425,4 @@ class ReportData:
     decisions: tuple[Choice, ...] = ()
     provenance: tuple[Fact, ...] = ()
     inputs: tuple[InputFile, ...] = ()
+    made: str = ""

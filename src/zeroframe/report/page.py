@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import zlib
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from zeroframe.html import visible
 from zeroframe.report.draw.images import png_uri
 from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
 from zeroframe.report.draw.timelines import draw_timeline
+from zeroframe.viewer.page import page_shell, shell_hashes
 
 if TYPE_CHECKING:
     import os
@@ -104,6 +106,9 @@ def render_report(data: ReportData) -> str:
         script=Markup(script),  # noqa: S704 -- ours
         style_hash=_hash(style),
         script_hash=_hash(script),
+        viewer_page=_viewer_page(),
+        viewer_hashes=Markup(f" '{shell_hashes()[1]}'"),  # noqa: S704 -- ours
+        viewer_style=Markup(f" '{shell_hashes()[0]}'"),  # noqa: S704 -- ours
         marks=_MARKS,
         words=_WORDS,
     )
@@ -137,6 +142,12 @@ def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: O
     with atomic_file(path, overwrite=overwrite) as descriptor:
         write_all(descriptor, [page])
     return len(page)
+
+
+@cache
+def _viewer_page() -> str:
+    """Return the page of `zeroframe show`, compressed, into which the script of a report puts one of its pictures."""
+    return base64.b64encode(zlib.compress(page_shell().encode("utf-8"), 9, -15)).decode("ascii")
 
 
 def _text(name: str) -> str:

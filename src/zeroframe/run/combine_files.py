@@ -48,7 +48,8 @@ from zeroframe.run.result_files import RIGHT_COMBINED
 from zeroframe.stacks.bands import shared_stack
 from zeroframe.stacks.combine import require_room
 from zeroframe.stacks.measured import ChosenStack, Judge, combine_prepared, prepare
-from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, TalliedStack, held_bytes, open_stack
+from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, held_bytes, open_stack
+from zeroframe.stacks.tallied import TalliedStack
 from zeroframe.verbs.saving import image_parts, stored_in_place
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import FrameFile
     from zeroframe.headers.survey import RawFrame
-    from zeroframe.stacks.stack import Stack, TalliedStack
+    from zeroframe.stacks.stack import Stack
+    from zeroframe.stacks.tallied import TalliedStack
 
 __all__ = ["InputSums", "require_sums"]
 

@@ -78,6 +78,7 @@ _MAKERS = (
     "stacks/rejections.py",
     "stacks/spool.py",
     "stacks/stack.py",
+    "stacks/tallied.py",
     "headers/card_numbers.py",
     "headers/card_reader.py",
     "headers/colours.py",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from zeroframe.errors import UsageError, nearest_name
-from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.medians import distinct_of_valid, median_of_valid
 from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.stacks.combine import CombineSpec, Method, Rejection
@@ -387,9 +387,9 @@ def _tail_rate(
     if noise_adu:  # a whole number beyond the limit is half a step and more beyond it on average
         limits = (np.floor((limits + true_mean) * noise_adu) + 0.5) / noise_adu - true_mean
     # of whole numbers there are a few hundred limits among 20 000
-    distinct, place = np.unique(limits, return_inverse=True)
+    distinct, _ = distinct_of_valid(limits)
     tails = np.array([0.5 * erfc(limit / sqrt(2.0)) for limit in distinct])
-    return float(np.mean(tails[place]))
+    return float(np.mean(tails[np.searchsorted(distinct, limits)]))
 
 
 def _drawn_std_rate(random: np.random.Generator, frames: int, k: float, floor: float, noise_adu: float | None) -> float:

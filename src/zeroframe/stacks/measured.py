@@ -18,7 +18,8 @@ from zeroframe.stacks.combine import combine_stack
 from zeroframe.stacks.noise import SampledStack, frame_noise, measure_noise, read_bands, sample_bands, sample_bytes
 from zeroframe.stacks.noise_budget import explain_excess
 from zeroframe.stacks.pooled import pooled_noise
-from zeroframe.stacks.stack import FileStack, StackView, TalliedStack
+from zeroframe.stacks.stack import FileStack, StackView
+from zeroframe.stacks.tallied import TalliedStack
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:

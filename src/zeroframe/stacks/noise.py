@@ -11,7 +11,7 @@ import numpy as np
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import _OUTLIER, _pair_noises, clipped_mean_std, clipped_std
 from zeroframe.stacks.combine import CombineSpec, combine_stack
-from zeroframe.stacks.stack import Stack, kept_open
+from zeroframe.stacks.stack import FileStack, Stack, kept_open
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -181,6 +181,9 @@ def read_bands(
     sample = empty((sum(heights), stack.shape_yx[1]), stack.dtype)
     top = 0
     with kept_open(stack, index) as (source, place):
+        if isinstance(source, FileStack):
+            source.read_bands(place, bands, sample)
+            return sample
         for band, height in zip(bands, heights, strict=True):
             source.read_rows(place, band, sample[top : top + height])
             top += height

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.medians import median_of_valid, quantiles_of_valid
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.kernels.pooled import BINS, scatter_of_place
 from zeroframe.stacks.combine import CombineSpec, combine_stack
@@ -121,7 +122,7 @@ def pooled_noise(
     seen = _Seen.of(combine_stack(sample, by_std, workers=workers, empty=empty), by_std.method)
     if seen is None:
         return None
-    rough = float(np.sqrt(np.median(seen.squares) or seen.squares.mean()))
+    rough = float(np.sqrt(float(median_of_valid(seen.squares)) or seen.squares.mean()))
     if not rough > 0:  # frames that are one and the same
         return None
     law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, None, stack.dtype))[seen.usual]
@@ -133,10 +134,10 @@ def pooled_noise(
     def expected(levels: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.maximum(read_variance + per_level * np.maximum(levels, lowest), least))
 
-    numbers = _Numbers.of(grid, float(np.sqrt(expected(np.median(seen.levels)))), stack.dtype)
+    numbers = _Numbers.of(grid, float(np.sqrt(expected(median_of_valid(seen.levels)))), stack.dtype)
     if spec.method == "median":
         seen = _Seen.of(combine_stack(sample, spec, workers=workers, empty=empty), "median") or seen
-    present = sorted({1, seen.usual, *np.unique(seen.counts).tolist()})[-_MOST_DRAWN_FRAMES:]
+    present = sorted({1, seen.usual, *np.flatnonzero(np.bincount(seen.counts)).tolist()})[-_MOST_DRAWN_FRAMES:]
     laws = _laws(spec, present, frames, rate, numbers)
     if numbers.step > (_FINE_STEP if spec.method == "median" else _COARSE_STEP):
         tables = [_gate(laws[count]) for count in present]
@@ -227,7 +228,7 @@ class _Grid:
 def _step_of(differences: NDArray[Any], sigma: float) -> float | None:
     """Return the step of the grid on which neighbours differ; None where it is so fine that it does not matter."""
     apart = differences[(differences > _SAME * sigma) & np.isfinite(differences)]
-    step = float(np.quantile(apart, 0.001)) if apart.size else 0.0
+    step = float(quantiles_of_valid(apart, 0.001)) if apart.size else 0.0
     return step if step > 0.0 and step >= _FINE_STEP * sigma else None
 
 
@@ -339,7 +340,7 @@ def _bring_to_one_level(frames: Sequence[NDArray[Any]], factors: Sequence[float]
     scale = np.ones(len(frames)) if factors is None else np.asarray(factors, dtype=np.float64)
     levels = scale * [sampled_level(frame) for frame in frames]
     known = np.isfinite(levels)
-    middle = float(np.median(levels[known])) if known.any() else 0.0
+    middle = float(median_of_valid(levels[known])) if known.any() else 0.0
     shifts = np.where(known, levels - middle, 0.0)
     for frame, factor, shift in zip(frames, scale, shifts, strict=True):
         np.multiply(frame, frame.dtype.type(factor), out=frame)
@@ -433,7 +434,7 @@ def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers) -> dict[int, _Law]
         for target, plane in ((data, found.data), (uncertainty, found.uncertainty), (counts, found.counts)):
             target[part] = plane[0]
     laws = {}
-    for count in np.unique(counts).tolist():
+    for count in np.flatnonzero(np.bincount(counts)).tolist():
         chosen = counts == count
         if count < 2 or np.count_nonzero(chosen) < _FEWEST_DRAWN:
             continue
@@ -457,13 +458,13 @@ def _variance_by_level(
     whole = _trimmed_mean(scatters, cut, below)
     if not whole > 0:
         return None
-    edges = _apart(np.quantile(levels, _LEVEL_SHARES), _APART * float(np.sqrt(whole / count)))
+    edges = _apart(quantiles_of_valid(levels, _LEVEL_SHARES), _APART * float(np.sqrt(whole / count)))
     flat = (whole, 0.0, float(edges[0]), whole)
     if edges.size - 1 < _FEWEST_BINS:  # frames of one level, whose pixels need not be counted
         return flat
     place = np.searchsorted(edges[1:-1], levels, side="right").astype(np.uint16)
     points = []
-    for number in np.unique(place):
+    for number in np.flatnonzero(np.bincount(place)):
         chosen = place == number
         size = int(np.count_nonzero(chosen))
         if size >= _FEWEST_IN_BIN:

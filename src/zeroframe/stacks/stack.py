@@ -10,8 +10,7 @@ import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,11 +20,10 @@ from zeroframe.fits.cards import Cards
 from zeroframe.fits.checksums import add_sums
 from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.failures import blame
-from zeroframe.fits.fingerprint import Crc32, joined_crc32
 from zeroframe.fits.precision import float_dtype
 from zeroframe.fits.read import open_descriptor
 from zeroframe.fits.store.names import any_remote
-from zeroframe.kernels.raw import Part, calibrate_swapped16, read_floats32, swap_bytes32, swap_bytes64
+from zeroframe.kernels.raw import Part, calibrate_swapped16, read_floats32, swap_floats
 from zeroframe.stacks.spool import Spool, SpooledStack
 from zeroframe.workers import map_threads, worker_count
 
@@ -43,7 +41,6 @@ __all__ = [
     "RowSums",
     "Stack",
     "StackView",
-    "TalliedStack",
     "held_bytes",
     "kept_open",
     "open_stack",
@@ -295,6 +292,25 @@ class ImageOnDisk:
             read_band(self.frame, self.mask, rows, mask, self.descriptor)
             out[mask != 0] = np.nan
 
+    def read_bands(self, bands: Sequence[slice], out: NDArray[Any]) -> None:
+        """Fill ``out`` with bands of rows, one below the other, as `read_rows` does with each.
+
+        They are decoded together where that can be: to call a kernel takes as long as it works on 20 kB.
+        """
+        ends = np.cumsum([0, *(rows.stop - rows.start for rows in bands)])
+        together = self.sums is None and self.mask is None and self._is_stored_as(out)
+        for rows, first, last in zip(bands, ends[:-1], ends[1:], strict=True):
+            if together:
+                read_band(self.frame, self.image, rows, out[first:last], self.descriptor)
+            else:
+                self.read_rows(rows, out[first:last])
+        if together:
+            swap_floats(out)
+
+    def _is_stored_as(self, out: NDArray[Any]) -> bool:
+        """Whether the file holds floats of this size that need nothing but their bytes in order."""
+        return self.layout.bitpix == -8 * out.itemsize and (self.layout.bscale, self.layout.bzero) == (1.0, 0.0)
+
     def _read_stored(self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None) -> None:
         read_band(self.frame, self.image, rows, out, self.descriptor)
         if on_bytes is not None:
@@ -303,13 +319,9 @@ class ImageOnDisk:
     def _read_image_rows(self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None) -> None:
         """Decode by a kernel for the common types, else as whole files are decoded: to the same bits."""
         layout = self.layout
-        if layout.bitpix == -8 * out.itemsize and (layout.bscale, layout.bzero) == (1.0, 0.0):
+        if self._is_stored_as(out):
             self._read_stored(rows, out, on_bytes)
-            words = out.reshape(-1).view(f"u{out.itemsize}")
-            if out.itemsize == 4:
-                swap_bytes32(words, words)
-            else:
-                swap_bytes64(words)
+            swap_floats(out)
             return
         stored = np.empty(out.shape, np.dtype(layout.dtype))
         self._read_stored(rows, stored, on_bytes)
@@ -363,6 +375,11 @@ class FileStack:
         image = self.images[index]
         blame(image.frame.path, image.read_rows, rows, out)
 
+    def read_bands(self, index: int, bands: Sequence[slice], out: NDArray[Any]) -> None:
+        """Do so with bands of rows, one below the other."""
+        image = self.images[index]
+        blame(image.frame.path, image.read_bands, bands, out)
+
 
 @contextmanager
 def kept_open(stack: Stack, index: int) -> Iterator[tuple[Stack, int]]:
@@ -382,16 +399,6 @@ def kept_open(stack: Stack, index: int) -> Iterator[tuple[Stack, int]]:
         yield FileStack((replace(image, descriptor=descriptor),), (stack.names[index],)), 0
 
 
-class _Piece(NamedTuple):
-    """Rows of a frame, one behind the other, that have been read, and what was counted in them."""
-
-    first: int
-    stop: int
-    crc32: int = 0
-    data_sum: int = 0
-    not_finite: int = 0
-
-
 def held_bytes(stack: Stack) -> int:
     """Return how much memory the pixels of a stack take; 0 where they are in files."""
     if not isinstance(stack, ArrayStack):
@@ -401,86 +408,6 @@ def held_bytes(stack: Stack) -> int:
 
 def _without_cards(hdu: Hdu) -> Hdu:
     return replace(hdu, cards=_NO_CARDS, stored_cards=_NO_CARDS)
-
-
-class TalliedStack:
-    """A stack of which it is counted, while each row of it is read once, what has been read.
-
-    Parameters
-    ----------
-    stack : Stack
-        The frames.
-    """
-
-    def __init__(self, stack: Stack) -> None:
-        self.names = stack.names
-        self.shape_yx = stack.shape_yx
-        self.dtype = stack.dtype
-        self._stack = stack
-        self._images = stack.images if isinstance(stack, FileStack) else ()
-        # what is read goes on where a piece ends, so that each frame has a few of them, however many its bands:
-        # 4,000 full frames within 400 MB have four million
-        self._pieces: list[list[_Piece]] = [[] for _ in stack.names]
-        self._one_at_a_time = Lock()
-
-    @property
-    def masked(self) -> list[int]:
-        """Values that are not finite, frame by frame."""
-        return [sum(piece.not_finite for piece in pieces) for pieces in self._pieces]
-
-    def data_sum(self, index: int) -> int | None:
-        """Sum over the stored data of a frame, as DATASUM has it, padding left out; None where it was not taken."""
-        image = self._summed(index)
-        return None if image is None else add_sums(*(piece.data_sum for piece in self._pieces[index]))
-
-    def data_crc32(self, index: int) -> tuple[int, int] | None:
-        """CRC-32 of the image of a frame as it was read, and its number of bytes.
-
-        None where it was not taken, as its file holds more than this image, or where not every row was read once.
-        """
-        image, pieces, ny = self._alone(index), sorted(self._pieces[index]), self.shape_yx[0]
-        if image is None or [*(piece.first for piece in pieces), ny] != [0, *(piece.stop for piece in pieces)]:
-            return None
-        row_bytes = image.layout.byte_count // ny
-        joined = joined_crc32((piece.crc32, (piece.stop - piece.first) * row_bytes) for piece in pieces)
-        return joined, image.layout.byte_count
-
-    def _alone(self, index: int) -> ImageOnDisk | None:
-        return self._images[index] if self._images and self._images[index].is_alone else None
-
-    def _summed(self, index: int) -> ImageOnDisk | None:
-        in_words = self._images and self.dtype.itemsize == 4 and self._images[index].is_summed
-        return self._images[index] if in_words else None
-
-    def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
-        """Fill ``out`` with rows of one frame."""
-        alone, summed = self._alone(index), self._summed(index)
-        before = self._taken(index, rows.start)
-        crc, total, not_finite = Crc32(before.crc32), 0, None
-        if summed is not None:
-            total, not_finite = summed.read_summed(rows, out, crc.update)
-        elif alone is not None:
-            alone.read_rows(rows, out, crc.update)
-        else:
-            self._stack.read_rows(index, rows, out)
-        count = before.not_finite + (_not_finite(out) if not_finite is None else not_finite)
-        read = _Piece(before.first, rows.stop, crc.value, add_sums(before.data_sum, total), count)
-        with self._one_at_a_time:
-            self._pieces[index].append(read)
-
-    def _taken(self, index: int, row: int) -> _Piece:
-        """Take out the piece that ends before a row, so that nobody else goes on with it; else return an empty one."""
-        with self._one_at_a_time:
-            pieces = self._pieces[index]
-            place = next((place for place, piece in enumerate(pieces) if piece.stop == row), None)
-            return _Piece(row, row) if place is None else pieces.pop(place)
-
-
-def _not_finite(values: NDArray[Any]) -> int:
-    # the sum of a band tells in a tenth of the time whether there is anything to count
-    with np.errstate(all="ignore"):
-        total = values.sum()
-    return 0 if np.isfinite(total) else int(values.size - np.count_nonzero(np.isfinite(values)))
 
 
 def _require_mask_of(frame: FrameFile, mask: tuple[int, ...], image: tuple[int, ...]) -> None:

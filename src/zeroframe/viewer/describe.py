@@ -67,7 +67,7 @@ def described(
         "percentiles": list(found.percentiles),
         "noise": found.noise,
         "histogram": {"low": found.low, "width": found.width, "counts": list(found.counts)},
-        "sampled": [found.rows, found.of_rows, *found.columns],
+        "sampled": [found.rows, found.of_rows, found.columns],
         "marks": [
             {"name": visible(m.name), "role": m.role, "box": list(m.box), "source": visible(m.source), "facts": m.facts}
             for m in marks

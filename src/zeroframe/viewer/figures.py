@@ -11,6 +11,8 @@ import numpy as np
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from zeroframe.viewer.planes import Plane
@@ -43,8 +45,8 @@ class ValueFigures:
         Values in each bin; what lies beyond is counted in the first and the last.
     rows, of_rows : int
         How many rows were looked at, of how many.
-    columns : tuple of int
-        First and last column that were looked at, counted from 1.
+    columns : int
+        How many columns were looked at.
     """
 
     percentiles: tuple[float, ...]
@@ -54,18 +56,19 @@ class ValueFigures:
     counts: tuple[int, ...]
     rows: int
     of_rows: int
-    columns: tuple[int, int]
+    columns: int
 
 
-def measure_values(plane: Plane, box: tuple[int, int, int, int] | None = None) -> ValueFigures:
+def measure_values(plane: Plane, boxes: Sequence[tuple[int, int, int, int]] = ()) -> ValueFigures:
     """Measure the values of an image.
 
     Parameters
     ----------
     plane : Plane
         The image; all of its rows are read where it has no more than a million pixels.
-    box : tuple of int, optional
-        First and last column, first and last row, counted from 1, of what is measured: that which sees light.
+    boxes : sequence of tuple of int
+        First and last column, first and last row, counted from 1, of the parts that see light: rows and columns through
+        none of them are left out. By default all is measured.
 
     Returns
     -------
@@ -84,24 +87,26 @@ def measure_values(plane: Plane, box: tuple[int, int, int, int] | None = None) -
     >>> found.percentiles[0], found.percentiles[-1], sum(found.counts), found.width
     (0.0, 99.0, 100, 1.0)
     """
-    x1, x2, y1, y2 = (1, plane.shape_yx[1], 1, plane.shape_yx[0]) if box is None else box
-    ny, nx = y2 - y1 + 1, x2 - x1 + 1
-    count = min(ny, max(_MOST_VALUES // nx, 1))
-    chosen = np.unique(np.linspace(y1 - 1, y2 - 1, count).astype(int))
-    whole = len(chosen) == ny
-    read = [plane.read_rows(y1 - 1, y2)] if whole else [plane.read_rows(y, y + 1) for y in chosen]
-    rows = np.concatenate([each[:, x1 - 1 : x2] for each in read])
+    lit = [np.zeros(length, bool) for length in plane.shape_yx]
+    for x1, x2, y1, y2 in boxes or [(1, plane.shape_yx[1], 1, plane.shape_yx[0])]:
+        lit[0][y1 - 1 : y2], lit[1][x1 - 1 : x2] = True, True
+    places, columns = np.flatnonzero(lit[0]), np.flatnonzero(lit[1])
+    ny, nx = len(places), len(columns)
+    chosen = places[np.unique(np.linspace(0, ny - 1, min(ny, max(_MOST_VALUES // nx, 1))).astype(int))]
+    whole = len(chosen) == plane.shape_yx[0]
+    read = [plane.read_rows(0, len(chosen))] if whole else [plane.read_rows(y, y + 1) for y in chosen]
+    rows = np.concatenate([each[:, columns] for each in read])
     steps = np.abs(np.diff(rows.astype(np.float64), axis=1))
     steps = steps[np.isfinite(steps)]
     noise = float(np.median(steps)) * MAD_TO_SIGMA / math.sqrt(2) if steps.size else 0.0
     values = rows[np.isfinite(rows)]
     if not values.size:
-        return ValueFigures((), noise, 0.0, 1.0, (), len(chosen), ny, (x1, x2))
+        return ValueFigures((), noise, 0.0, 1.0, (), len(chosen), ny, nx)
     at = tuple(float(each) for each in np.percentile(values, PERCENTS))
     low, width, bins = _bins(values, *(float(each) for each in np.percentile(values, _SHOWN)))
     places = np.clip((values.astype(np.float64) - low) / width, 0, bins - 1).astype(np.int64)
     counts = tuple(int(each) for each in np.bincount(places, minlength=bins))
-    return ValueFigures(at, noise, low, width, counts, len(chosen), ny, (x1, x2))
+    return ValueFigures(at, noise, low, width, counts, len(chosen), ny, nx)
 
 
 def _bins(values: NDArray[Any], first: float, last: float) -> tuple[float, float, int]:

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
     from zeroframe.viewer.planes import Picture
 
-__all__ = ["DEFAULT_PAGE_BYTES", "VIEWER_PAGE", "ShownPage", "page_head", "write_page"]
+__all__ = [
+    "DEFAULT_PAGE_BYTES",
+    "VIEWER_PAGE",
+    "ShownPage",
+    "page_head",
+    "page_shell",
+    "shell_hashes",
+    "write_page",
+]
 
 #: How large a page may become; what is beyond is left out, and said.
 DEFAULT_PAGE_BYTES = 150_000_000
@@ -132,7 +140,7 @@ def _remarks(tiled: TiledPicture, missing: frozenset[int]) -> tuple[str, ...]:
     return (f"{said}; zeroframe show --serve shows them, and so does a larger --max-size.",)
 
 
-def page_head(data: dict[str, Any], title: str, *, connects: bool) -> str:
+def page_head(data: dict[str, Any] | str, title: str, *, connects: bool) -> str:
     """Return the page up to where data may follow.
 
     Parameters
@@ -159,6 +167,16 @@ def page_head(data: dict[str, Any], title: str, *, connects: bool) -> str:
     for word, text in words.items():
         page = page.replace("{{" + word + "}}", text)
     return page
+
+
+def page_shell() -> str:
+    """Return a page without images: what is put in place of ``"@@data@@"`` is what its script is told."""
+    return page_head("@@data@@", "A closer look", connects=False)  # its tiles follow
+
+
+def shell_hashes() -> tuple[str, str]:
+    """Return the sums of style and script, as a policy of the page around it has to name them."""
+    return _hash(_style()), _hash(_script())
 
 
 def _pieces(

@@ -148,10 +148,7 @@ class TiledPicture:
     def figures(self) -> ValueFigures:
         """Values of the image in figures: of what its amplifiers read as data, where that is known."""
         boxes = [mark.box for mark in self.marks[0] if mark.role == "data"]
-        if not boxes:
-            return measure_values(self.picture.image)
-        x1, x2, y1, y2 = zip(*boxes, strict=True)
-        return measure_values(self.picture.image, (min(x1), max(x2), min(y1), max(y2)))
+        return measure_values(self.picture.image, boxes)
 
     @cached_property
     def _fine(self) -> tuple[_Bands, _Bands]:

@@ -11,7 +11,7 @@ from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.report.data import Blink, Curve, Picture, Plot, Span
 from zeroframe.report.draw.images import shades, stretch_limits
 from zeroframe.report.draw.plots import number, percent
-from zeroframe.report.draw.sampling import open_image, preview
+from zeroframe.report.draw.sampling import open_image, preview, preview_block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,9 @@ _LEAST_SPREAD = 0.005
 _THOUSANDS = 10_000
 
 
-def combined_blink(label: str, image: NDArray[np.float64], unit: str, more: str = "") -> Blink:
+def combined_blink(
+    label: str, image: NDArray[np.float64], unit: str, more: str = "", *, shape_yx: tuple[int, int], file: str = ""
+) -> Blink:
     """Return a picture of a combined frame, stretched to its own structure.
 
     Parameters
@@ -48,11 +50,16 @@ def combined_blink(label: str, image: NDArray[np.float64], unit: str, more: str 
         Of its pixels; empty for a ratio.
     more : str
         A sentence for under it.
+    shape_yx : (int, int)
+        Of the frame itself.
+    file : str
+        Where it is.
     """
     low, high = stretch_limits(image)
     after = f" {unit}" if unit else ""
     caption = f"Display range {number(low, 3)} to {number(high, 3)}{after} (central 99 %).{more and ' '}{more}"
-    return Blink(label, (Picture("Combined", shades(image, low, high), f"combined {label}"),), caption)
+    about = (low, high), unit, preview_block(shape_yx, _COMBINED_PIXELS), shape_yx, file
+    return Blink(label, (Picture("Combined", shades(image, low, high), f"combined {label}", *about),), caption)
 
 
 def small_image(path: Path) -> NDArray[np.float64]:

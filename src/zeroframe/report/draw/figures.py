@@ -18,6 +18,7 @@ from zeroframe.report.draw.sampling import (
     histogram_of,
     open_image,
     preview,
+    preview_block,
 )
 from zeroframe.stacks.noise import measure_noise
 
@@ -82,19 +83,25 @@ def calibration_blink(
     shape_yx = before_image.shape_yx
     if recipe.assembles:  # trimmed away is what stood between the amplifiers
         before = preview(TrimmedImage(before_image, recipe), pixels=pixels)
-        pictures, caption = alike_pictures(raw.name, before, preview(open_image(calibrated), pixels=pixels), unit)
+        after = preview(open_image(calibrated), pixels=pixels)
+        pictures, caption = alike_pictures(raw.name, before, after, unit, (recipe.shape_yx(shape_yx), pixels))
         assembled = f" The parts that {len(recipe.regions)} amplifiers read are in their places in both."
         return Blink("Raw and calibrated", pictures, f"{raw.name}. {caption}{assembled}")
     place = recipe.trim.slices_yx(shape_yx) if recipe.trim is not None else (slice(0, None), slice(0, None))
     before = preview(before_image, pixels=pixels)
     after = preview(open_image(calibrated), shape_yx, (place[0], place[1]), pixels)
-    pictures, caption = alike_pictures(raw.name, before, after, unit)
+    pictures, caption = alike_pictures(raw.name, before, after, unit, (shape_yx, pixels), (str(raw), str(calibrated)))
     trimmed = " Blue: trimmed away." if recipe.trim is not None else ""
     return Blink("Raw and calibrated", pictures, f"{raw.name}. {caption}{trimmed}")
 
 
 def alike_pictures(
-    name: str, before: NDArray[Any], after: NDArray[Any], unit: str
+    name: str,
+    before: NDArray[Any],
+    after: NDArray[Any],
+    unit: str,
+    scale: tuple[tuple[int, int], int] | None = None,
+    files: tuple[str, str] = ("", ""),
 ) -> tuple[tuple[Picture, Picture], str]:
     """Return pictures of a raw and a calibrated frame that can be compared, and what their shades mean.
 
@@ -106,6 +113,10 @@ def alike_pictures(
         Small images in one unit, not finite where there is no pixel.
     unit : str
         Of both.
+    scale : tuple, optional
+        Shape of the frame that both show, and how many pixels the images might have.
+    files : (str, str)
+        Whose pixels they are.
 
     Returns
     -------
@@ -117,9 +128,21 @@ def alike_pictures(
     inside = np.where(np.isfinite(after), before, np.nan)
     middle_before, middle_after = (_median(image) for image in (inside, after))
     low, high = stretch_limits(inside - middle_before)
+    about = (0, (0, 0)) if scale is None else (preview_block(*scale), scale[0])
     first, second = (
-        Picture(title, shades(image - middle, low, high), f"{title} frame {name}, level {number(middle)} {unit}")
-        for title, image, middle in (("Raw", before, middle_before), ("Calibrated", after, middle_after))
+        Picture(
+            title,
+            shades(image - middle, low, high),
+            f"{title} frame {name}, level {number(middle)} {unit}",
+            (low + middle, high + middle),
+            unit,
+            *about,
+            file,
+        )
+        for title, image, middle, file in (
+            ("Raw", before, middle_before, files[0]),
+            ("Calibrated", after, middle_after, files[1]),
+        )
     )
     caption = (
         f"Black to white is {number(high - low, 3)} {unit} in both: raw from {number(middle_before + low)} "
@@ -148,15 +171,31 @@ def combination_blinks(
     one, all_of_them = (preview(open_image(path), pixels=pixels) for path in (single, combined))
     middle = _median(one) - _median(all_of_them)
     low, high = stretch_limits(one)
-    shown = (("Single", one, f"single frame {single.name}"), ("Combined", all_of_them, f"{frames} frames combined"))
-    pictures = tuple(Picture(title, shades(image, low, high), alt) for title, image, alt in shown)
+    frame_yx = open_image(combined).shape_yx
+    about = preview_block(frame_yx, pixels), frame_yx
+    shown = (
+        ("Single", one, f"single frame {single.name}", single),
+        ("Combined", all_of_them, f"{frames} frames combined", combined),
+    )
+    pictures = tuple(
+        Picture(title, shades(image, low, high), alt, (low, high), unit, *about, str(file))
+        for title, image, alt, file in shown
+    )
     caption = (
         f"{single.name}, and {frames} frames combined. Display range {number(low, 3)} to {number(high, 3)} {unit}."
     )
     if abs(middle) > 0.5 * (high - low):
         caption += f" Their levels differ by {number(abs(middle), 3)} {unit}."
     own_low, own_high = stretch_limits(all_of_them)
-    own = Picture("Combined", shades(all_of_them, own_low, own_high), f"{frames} frames combined, at high contrast")
+    own = Picture(
+        "Combined",
+        shades(all_of_them, own_low, own_high),
+        f"{frames} frames combined, at high contrast",
+        (own_low, own_high),
+        unit,
+        *about,
+        str(combined),
+    )
     own_caption = (
         f"{combined.name}, stretched to its own structure: black is {number(own_low, 3)}, "
         f"white {number(own_high, 3)} {unit}. What is seen here is what gets subtracted from other frames."

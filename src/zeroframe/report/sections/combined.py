@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from zeroframe.planning.grouping import frames_words
 from zeroframe.report.data import FrameTable, Remark, TableRow
@@ -17,7 +18,7 @@ from zeroframe.workers import map_threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.report.data import Blink, FrameRow
+    from zeroframe.report.data import Blink, FrameRow, Tone
     from zeroframe.report.sections.reading import NightView
     from zeroframe.run.outcomes import GroupOutcome
 
@@ -83,7 +84,12 @@ def combined_pictures(
     """Return pictures of combined frames, and say how many there is no room for."""
     shown = view.pictured(groups, MOST_PICTURES)
     images = map_threads(lambda each: small_image(each.combined.target), shown, view.workers)
-    pictures = tuple(combined_blink(each.group.label, image, unit) for each, image in zip(shown, images, strict=True))
+    pictures = tuple(
+        combined_blink(
+            each.group.label, image, unit, shape_yx=each.group.frames[0].shape_yx, file=str(each.combined.target)
+        )
+        for each, image in zip(shown, images, strict=True)
+    )
     return pictures, left_remarks(sum(each.combined.is_there for each in groups))
 
 
@@ -120,6 +126,7 @@ def rows_of(view: NightView, each: GroupOutcome) -> tuple[FrameRow, ...]:
         {one.frame.source: view.samples[one.frame.name] for one in shown if one.frame.name in view.samples},
         {one.frame.source: frame_flags(one, each.flags) for one in shown},
         {one.frame.source: one.frame.name for one in shown},
+        {one.frame.source: view.link(one.frame.target) for one in shown if one.outcome.is_there},
     )
 
 
@@ -131,7 +138,8 @@ def combined_row(each: GroupOutcome, cells: tuple[str, ...]) -> TableRow:
         return TableRow((each.group.label, "not made", *("–" for _ in cells)), "bad")
     frames = len(each.group.frames)
     shown = str(each.combined.frames) if each.combined.frames == frames else f"{each.combined.frames} of {frames}"
-    return TableRow((each.group.label, shown, *cells), "neutral" if each.combined.frames == frames else "note")
+    tone: Tone = "neutral" if each.combined.frames == frames else "note"
+    return TableRow((each.group.label, shown, *cells), tone, f"./{quote(each.group.name)}")
 
 
 def noise_words(each: GroupOutcome) -> tuple[str, str]:

@@ -45,7 +45,11 @@ def flat_section(view: NightView) -> Section | None:
         )
     )
     pictures = tuple(
-        combined_blink(each.group.label, images[each.group.name], "", _range_words(images[each.group.name]))
+        combined_blink(
+            *(each.group.label, images[each.group.name], "", _range_words(images[each.group.name])),
+            shape_yx=each.group.frames[0].shape_yx,
+            file=str(each.combined.target),
+        )
         for each in view.pictured(groups, MOST_PICTURES)
     )
     left = left_remarks(len(there))

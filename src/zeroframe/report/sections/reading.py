@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 
@@ -94,6 +95,12 @@ class NightView:
     def name(self, path: Path) -> str:
         """Return what a raw file is called, relative to the raw folder."""
         return path.relative_to(self.plan.raw).as_posix() if path.is_relative_to(self.plan.raw) else path.name
+
+    def link(self, path: Path) -> str:
+        """Return the address of a result as seen from the page in OUT; empty where it lies elsewhere."""
+        if not path.is_relative_to(self.plan.out):
+            return ""
+        return "./" + quote(os.fsencode(path.relative_to(self.plan.out).as_posix()))
 
     def short(self, text: str) -> str:
         """Return a sentence with files named relative to the raw folder and the folder of results."""

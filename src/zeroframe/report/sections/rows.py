@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ def frame_rows(
     samples: Mapping[Path, FrameSample],
     flags: Mapping[Path, Sequence[Flag]],
     names: Mapping[Path, str] | None = None,
+    links: Mapping[Path, str] | None = None,
 ) -> tuple[FrameRow, ...]:
     """Return one row a frame; thumbnails and histograms of all have the limits that suit most of them.
 
@@ -41,6 +43,8 @@ def frame_rows(
         What is odd about them, by raw file.
     names : mapping of path to str, optional
         What each raw file is called; by default without its folder.
+    links : mapping of path to str, optional
+        Addresses of their results.
     """
     thumbs = [sample.thumbnail - np.nanmedian(sample.thumbnail) for sample in samples.values() if _has_pixels(sample)]
     limits = [stretch_limits(thumb) for thumb in thumbs]
@@ -66,7 +70,7 @@ def frame_rows(
                 tuple(float(value) for value in sample.rows),
                 tuple(float(value) for value in sample.columns),
             )
-        rows.append(row)
+        rows.append(replace(row, link=(links or {}).get(frame.source, "")))
     return tuple(rows)
 
 

@@ -165,7 +165,10 @@ def _pictures(each: NightOutcome, pixels: int) -> tuple[tuple[Picture, ...], str
     before = preview(TrimmedImage(open_image(frame.source), frame.recipe), pixels=pixels)
     after = preview(open_image(frame.target), pixels=pixels)
     factor = _factor(each)
-    pictures, caption = alike_pictures(frame.name, before, after / factor, unit_words(frame))
+    files = str(frame.source), str(frame.target) if factor == 1.0 else ""
+    pictures, caption = alike_pictures(
+        frame.name, before, after / factor, unit_words(frame), (frame.shape_yx, pixels), files
+    )
     electrons = "" if factor == 1.0 else f" Calibrated is shown in ADU, too: electrons over {number(factor)} e⁻/ADU."
     return pictures, f"{caption}{electrons}"
 
@@ -208,7 +211,7 @@ def _table(view: NightView, lights: Sequence[NightOutcome], figures: Mapping[str
         cells += [level_words(found.raw_level, found.raw_noise), figure_words(found.raw_noise)]
         cells += [level_words(found.level, found.noise), figure_words(found.noise), figure_words(found.stated)]
         cells += [f"{found.saturated:,}", f"{found.masked:,}", _used(view, frame)]
-        rows.append(TableRow(tuple(cells), "neutral" if _is_calm(each) else "note"))
+        rows.append(TableRow(tuple(cells), "neutral" if _is_calm(each) else "note", view.link(frame.target)))
     more = len(lights) - len(rows)
     hint = (
         "Level: of the background. Noise: of a pixel against its neighbours. Stated: the median of the uncertainties "
@@ -248,6 +251,7 @@ def _comparison(
         tuple(_remarks(view, each, found)),
         caption,
         tuple(line.strip() for line in explain_frame(frame.name, frame.matches)),
+        view.link(frame.target) if each.outcome.is_there else "",
     )
 
 

@@ -94,9 +94,9 @@ function drawHistogram(picture) {
   for (const value of [picture.stretch.low, picture.stretch.high]) {
     context.fillRect(Math.min(Math.max(place(value), 0), canvas.width - 2 * ratio), 0, 2 * ratio, canvas.height);
   }
-  const [rows, all, first, last] = picture.sampled;
+  const [rows, all, columns] = picture.sampled;
   const whose = rows === all ? "all rows" : `${rows.toLocaleString("en")} of ${all.toLocaleString("en")} rows`;
-  const part = first > 1 || last < picture.shape[1] ? `, columns ${first} to ${last}` : "";
+  const part = columns < picture.shape[1] || all < picture.shape[0] ? " of pixels that see light" : "";
   const unit = picture.unit ? ` ${picture.unit}` : "";
   one("#histogram-words").textContent = `${rounded(low)} to ${rounded(low + width * counts.length)}${unit}; ${whose}${part}; heights are logarithms`;
 }
@@ -258,4 +258,5 @@ function describeFile(picture) {
   one("#file-words").textContent = `${picture.title}: ${nx.toLocaleString("en")} × ${ny.toLocaleString("en")} pixels, ${picture.type}${picture.unit ? `, ${picture.unit}` : ", without a unit"}`;
   one("#remarks").replaceChildren(...picture.remarks.map((text) => made("li", text)));
   one("#header").textContent = picture.header;
+  one("#header").parentElement.hidden = !picture.header;
 }

@@ -1,0 +1,43 @@
+"""Medians, quantiles and distinct values without numpy.ma are those of numpy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from zeroframe.frames.medians import distinct_of_valid, median_of_valid, quantiles_of_valid
+
+SHARES = (0.0, 0.001, 0.1, 0.25, 0.5, 0.77, 0.999, 1.0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 100, 3001])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("whole", [False, True])
+def test_as_numpy_has_them(count: int, dtype: type, whole: bool) -> None:
+    values = np.random.default_rng(count).normal(100.0, 30.0, count).astype(dtype)
+    values = np.rint(values) if whole else values
+    assert median_of_valid(values) == np.median(values)
+    found = quantiles_of_valid(values, SHARES)
+    np.testing.assert_array_equal(found, np.quantile(values, SHARES))
+    assert found.dtype == np.float64
+    for share in SHARES:  # of one share in float32 the last bit depends on numpy's version
+        one = quantiles_of_valid(values, share)
+        np.testing.assert_allclose(one, np.quantile(values, share), rtol=3e-7 if dtype is np.float32 else 0.0)
+        assert one.dtype == dtype
+    for own, theirs in zip(distinct_of_valid(values), np.unique(values, return_counts=True), strict=True):
+        np.testing.assert_array_equal(own, theirs)
+
+
+def test_distinct_values_of_nothing() -> None:
+    assert [each.size for each in distinct_of_valid(np.empty(0))] == [0, 0]
+
+
+def test_numpy_ma_is_not_imported() -> None:
+    code = (
+        "import sys, numpy as np; from zeroframe.frames import medians as m; v = np.arange(9.0);"
+        "m.quantiles_of_valid(v, 0.3), m.distinct_of_valid(v), m.median_of_valid(v); print('numpy.ma' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
