@@ -33,7 +33,8 @@ def test_drawn_layouts():
 
 
 def test_a_header_that_is_true_is_confirmed():
-    counts = Counter(by_header(draw(seed))[0] for seed in range(MANY // 2))
+    # the last two had been cut by jumps of the level beyond the borders of their data
+    counts = Counter(by_header(draw(seed))[0] for seed in (*range(MANY // 2), 18, 22))
     del counts[None]  # one amplifier
     assert counts["right"] == counts.total() > 3, counts
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection.crosstalk import CrosstalkSeen
     from zeroframe.inspection.gain import Measured
+    from zeroframe.inspection.image_layout import ImageLayout
     from zeroframe.inspection.result import OverscanInspection
     from zeroframe.inspection.samples import FrameSample
     from zeroframe.inspection.sources import Source
@@ -180,10 +181,11 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
     if not usable:
         raise NoFramesError(f"{first.path}: no bias, dark, flat or science frame of its detector")
     sources = choose_sources(usable)
-    found, contradicted = _against_pixels(found, usable, shape)
+    layout = _layout_of(found, usable)
+    found, contradicted = (found, []) if layout is None else header_against_pixels(found, layout, shape)
     strips_apart = _strips_apart(found)
     boxes = tuple(map(_section_of, found.detector.amplifiers)) if strips_apart else _boxes(found, shape)
-    if len(found.extensions) < len(boxes) and not strips_apart and not _is_of_pixels(found):
+    if len(found.extensions) < len(boxes) and not strips_apart and layout is None and not _is_of_pixels(found):
         boxes = _moved_to_seams(boxes, sources)
     samples: list[list[FrameSample]] = [[] for _ in boxes]
     for source in sources:
@@ -203,15 +205,10 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
     return replace(looked, remarks=_shortened([*contradicted, *looked.remarks]))
 
 
-def _against_pixels(
-    found: FoundDetector, sources: Sequence[Source], shape_yx: tuple[int, int]
-) -> tuple[FoundDetector, list[str]]:
-    """Return what a header says of several amplifiers in one image as the pixels have it, and what they contradict."""
+def _layout_of(found: FoundDetector, sources: Sequence[Source]) -> ImageLayout | None:
+    """Return the layout that pixels show of one image of which a header names several amplifiers."""
     several = len(found.extensions) == 1 and len(found.detector.amplifiers) > 1
-    if not several or _is_of_pixels(found):
-        return found, []
-    layout = layout_of_sources(sources)
-    return (found, []) if layout is None else header_against_pixels(found, layout, shape_yx)
+    return layout_of_sources(sources) if several and not _is_of_pixels(found) else None
 
 
 def look_at_detectors(
