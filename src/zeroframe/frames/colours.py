@@ -32,6 +32,7 @@ __all__ = [
     "phase_levels",
     "phases_of",
     "plane_of",
+    "sky_of_colours",
     "whole_cells",
 ]
 
@@ -159,6 +160,22 @@ def level_by_colour(pixels: NDArray[Any], colours: ColourPattern | None) -> floa
     if colours is None:
         return sampled_level(pixels)
     return float(np.mean([sampled_level(plane_of(pixels, phase)) for phase in phases_of(pixels.shape)]))
+
+
+def sky_of_colours(pixels: NDArray[Any], colours: ColourPattern) -> dict[str, float]:
+    """Return the level of the sky in each colour, outliers left out: of two greens their mean; finite ones only.
+
+    Examples
+    --------
+    >>> sky_of_colours(np.tile([[10.0, 20.0], [22.0, 5.0]], (40, 40)), ColourPattern("RGGB"))
+    {'R': 10.0, 'G': 21.0, 'B': 5.0}
+    """
+    levels: dict[str, list[float]] = {}
+    for letter, (dy, dx) in zip(colours.letters, PHASES, strict=True):
+        if dy < pixels.shape[0] and dx < pixels.shape[1]:
+            levels.setdefault(letter, []).append(sampled_level(plane_of(pixels, (dy, dx))))
+    means = {letter: float(np.mean(each)) for letter, each in levels.items()}
+    return {letter: mean for letter, mean in means.items() if np.isfinite(mean)}
 
 
 def levels_of_colours(flat: NDArray[Any], colours: ColourPattern) -> NDArray[np.float64]:

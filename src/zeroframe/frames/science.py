@@ -203,6 +203,10 @@ def reduce_frame(
             else mask_lacosmic(plane, own_sigma, own, others=seen)
             for own, plane, own_sigma, *seen in each_colour(steps.colours, (found,), (pixels, sigma, *others))
         )
+        if steps.colours is not None and steps.cosmic_rays != "median":
+            from zeroframe.frames.mosaic_stars import free_stars
+
+            cosmic -= free_stars(pixels, sigma, mask, found)
         header["NCOSMIC"] = (cosmic, f"pixels of cosmic rays, by {how}")
         masked = add_found(found, int(MaskBit.COSMIC), mask)
     else:

@@ -19,7 +19,7 @@ from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.amplifier_table import amplifier_table
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
-from zeroframe.frames.colours import level_by_colour, phases_of, plane_of
+from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
@@ -66,6 +66,7 @@ FIGURES = (
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
     *("SEAMSTEP", "SEAMERR", "SEAMRAW"),
+    *(f"SKYLEV_{letter}" for letter in "RGBXY"),
 )
 #: A header that has one of them says that the sensor has colours.
 _COLOUR_WORDS = ("BAYERPAT", "COLORTYP", "CFAPAT", "XBAYROFF", "BAYOFFX")
@@ -429,6 +430,9 @@ def _say_noise(
         header["SKYLEVEL"] = (quality.level_adu, "mean level, outliers left out")
     if np.isfinite(quality.noise_adu):
         header["SKYNOISE"] = (quality.noise_adu, "noise of a pixel against its neighbours")
+    if colours is not None:
+        for letter, level in sky_of_colours(pixels, colours).items():
+            header[f"SKYLEV_{letter}"] = (level, f"the same of its pixels of colour {letter}")
     if sigma is None:
         return
     median, ratio = stated_noise(pixels, sigma, mask, colours)
