@@ -83,7 +83,9 @@ def true_detector(drawn, shift=0):
                 for kind, part in own.items()
             }
             strips = tuple(moved[kind] for kind in ("overscan", "prescan") if kind in moved)
-            parts.append(Part(moved["image"], strips))
+            # as the search has it: where one amplifier has all columns, strips are parts of them
+            image = moved["image"] if count_of(ranges) > 1 else slice(0, ranges[-1].end)
+            parts.append(Part(image, strips))
         layouts.append(AxisLayout(tuple(parts)))
     found = detector_of_pixels(*layouts, drawn.biases.shape[1:])
     if found is None:
