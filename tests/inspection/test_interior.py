@@ -126,6 +126,20 @@ def test_no_seam_is_invented_in_real_frames():
     assert looked >= 5
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("noise_of_lines_adu", [0.5, 3.0, 20.0])
+def test_noise_that_a_line_has_in_common_is_no_turn(axis, noise_of_lines_adu):
+    """Bands: the level of each row, or column, jumps from line to line and from frame to frame."""
+    random = np.random.default_rng(7)
+    for seed in range(10_020, 10_026):
+        drawn = draw(seed, (1, 1))
+        size = [1, 1]
+        size[axis] = drawn.biases[0].shape[axis]
+        biases = [each + random.normal(0, noise_of_lines_adu, size) for each in drawn.biases]
+        found = image_layout([Pixels(each) for each in biases], [Pixels(each) for each in drawn.flats])
+        assert not found.by_turns, seed
+
+
 def test_columns_that_are_read_by_turns_are_refused(tmp_path):
     random = np.random.default_rng(6)
     drawn = draw(10_008, (1, 1))

@@ -283,7 +283,8 @@ def _moved_to_seams(boxes: Sequence[Section], sources: Sequence[Source]) -> tupl
             part = pixels.part(lines, slice(low, high)) if axis == 0 else pixels.part(slice(low, high), lines).T
             seam = jump_of_level(part)
             border = (end + begin - 1) // 2 if seam is None else low + seam
-            moved[one][axis][1], moved[other][axis][0] = border, border + 1
+            if moved[one][axis][0] <= border < moved[other][axis][1]:  # both keep a line at least
+                moved[one][axis][1], moved[other][axis][0] = border, border + 1
     return tuple(Section(tuple(AxisRange(a, b) for a, b in box)) for box in moved)
 
 

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["read_by_turns"]
 
-#: Levels of odd and even columns drift apart by so many sigma, and by this part of the read noise.
-_SIGMAS, _OF_NOISE = 10.0, 0.02
+#: Levels of odd and even columns drift apart by so many sigma, and by this part of the read noise: less spoils nothing,
+#: and many sensors of one amplifier do it.
+_SIGMAS, _OF_NOISE = 10.0, 0.1
 _FEWEST = 32
+_BLOCKS = 16
 
 
 def read_by_turns(profiles: AxisProfiles) -> str:
@@ -35,10 +37,14 @@ def read_by_turns(profiles: AxisProfiles) -> str:
         return ""
     # differences of neighbours, so that slow drifts along the columns drop out
     drifts = drift_orders(profiles, slice(0, columns))
-    apart = (drifts[:, 1::2] - drifts[:, ::2]).mean(axis=1)
-    variance = 4.0 * profiles.usual_noise**2 / profiles.height / columns
+    pairs = drifts[:, 1::2] - drifts[:, ::2]
+    apart = pairs.mean(axis=1)
+    # whatever noise lines have in common, as bands do, is in the scatter from block to block
+    blocks = pairs[:, : pairs.shape[1] // _BLOCKS * _BLOCKS].reshape(len(pairs), _BLOCKS, -1).mean(axis=2)
+    white = 4.0 * profiles.usual_noise**2 / profiles.height / columns
+    variance = np.maximum(blocks.var(axis=1, ddof=1) / _BLOCKS, white)
     number = apart.size
-    chi2 = float(np.sum(np.square(apart))) / variance
+    chi2 = float(np.sum(np.square(apart) / variance))
     deviate = (np.cbrt(chi2 / number) - 1.0 + 2.0 / (9.0 * number)) / np.sqrt(2.0 / (9.0 * number))
     rms = float(np.sqrt(np.mean(np.square(apart)) / profiles.static.shape[0]))
     if deviate < _SIGMAS or rms < _OF_NOISE * profiles.usual_noise:
