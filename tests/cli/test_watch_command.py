@@ -127,3 +127,23 @@ def test_refuses_to_write_where_frames_arrive(tmp_path):
     assert absent.returncode == 2
     assert "nowhere is not there" in absent.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_takes_the_recipe_that_night_would_take(tmp_path):
+    """The last sentence of its help: OUT holds what ``zeroframe night RAW -o OUT`` would have made."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "zeroframe.toml").write_text('[frames]\noverscann = "none"\n')
+    asked = [sys.executable, "-m", "zeroframe", "watch", "raw", "-o", "out"]
+    refused = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+    assert refused.returncode == 2, refused.stdout
+    assert "zeroframe.toml is the recipe, found by RAW" in refused.stderr
+    assert "overscann" in refused.stderr
+
+
+def test_refuses_a_camera_that_nobody_knows_before_the_night(tmp_path):
+    (tmp_path / "raw").mkdir()
+    asked = [sys.executable, "-m", "zeroframe", "watch", "raw", "-o", "out", "--camera", "palomar-lcf"]
+    refused = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+    assert refused.returncode == 2, refused.stdout
+    assert "did you mean 'palomar-lfc'" in refused.stderr

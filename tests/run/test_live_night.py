@@ -15,6 +15,7 @@ from zeroframe.planning.recipe import parse_recipe
 from zeroframe.planning.shorthands import recipe_for
 from zeroframe.run.live.arrivals import Arrivals
 from zeroframe.run.live.night import LiveNight, LiveSettings
+from zeroframe.run.lock import folder_lock
 from zeroframe.run.record import known_record
 
 RECIPE = recipe_for("night", parse_recipe(RECIPES["palomar-lfc"], "the test"), {})
@@ -30,8 +31,10 @@ class Watching:
     """A watch on a thread, which is interrupted at the end."""
 
     def __init__(self, raw, out, **options):
-        self.rows = []
-        self.live = LiveNight(LiveSettings(raw, out, RECIPE, **options), lambda _: False, self.rows.append)
+        self.rows, self.troubles = [], []
+        self.live = LiveNight(
+            LiveSettings(raw, out, RECIPE, **options), lambda _: False, self.rows.append, self.troubles.append
+        )
         self._pool = ThreadPoolExecutor(1)
         self._ended = self._pool.submit(self.live.watch)
 
@@ -178,3 +181,19 @@ def test_a_frame_that_is_still_written_waits_and_a_saturated_flat_is_told(taken,
         assert rows["half.fits"].state == "calibrated"
         (raw / "half.fits").unlink()
         watching.until(lambda news: news.names == ("full.fits",))
+
+
+def test_says_that_another_run_holds_the_results_and_goes_on_when_it_ends(taken, tmp_path, monkeypatch):
+    monkeypatch.setattr("zeroframe.run.live.night._LATEST_S", 1.5)
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    raw.mkdir()
+    out.mkdir()
+    with Watching(raw, out) as watching:
+        with folder_lock(out):
+            drop(taken, raw, "ccd.001.0.fits", "ccd.002.0.fits", "ccd.003.0.fits")
+            watching.until(lambda news: news.status.startswith("the night cannot be calibrated yet"))
+            assert "another" in watching.troubles[0]
+            assert not names_in(out)
+        watching.at_rest(3)  # without any new frame
+        assert watching.troubles[-1] == ""
+    assert names_in(out)[:3] == ["ccd.001.0.fits", "ccd.002.0.fits", "ccd.003.0.fits"]

@@ -12,6 +12,7 @@ import pytest
 from astropy.io import fits
 
 from zeroframe.errors import OutputExistsError, UnsupportedError
+from zeroframe.viewer.figures import measure_values
 from zeroframe.viewer.marks import marks_of
 from zeroframe.viewer.page import write_page
 from zeroframe.viewer.planes import open_pictures
@@ -217,3 +218,12 @@ def test_a_cube_is_refused(tmp_path):
     fits.writeto(tmp_path / "a.fits", np.zeros((3, 5, 6), np.int16))
     with pytest.raises(UnsupportedError, match="cube"):
         open_pictures(tmp_path / "a.fits")
+
+
+def test_figures_of_infinite_pixels_are_those_of_the_others(tmp_path):
+    values = RANDOM.normal(100.0, 3.0, (40, 50)).astype(np.float32)
+    values[:, 20:24] = np.inf
+    fits.writeto(tmp_path / "a.fits", values)
+    found = measure_values(open_pictures(tmp_path / "a.fits")[0].image)
+    assert found.noise == pytest.approx(3.0, rel=0.1)
+    assert found.percentiles[-1] == values[np.isfinite(values)].max()

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["add_night_commands", "explain", "recipe"]
+__all__ = ["add_night_commands", "explain", "recipe", "recipe_asked"]
 
 Raw = Annotated[
     Path,
@@ -224,7 +224,7 @@ def _command(job: str) -> Callable[..., int]:
         means = NightResources(
             dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
         )
-        wanted = _recipe_of(job, recipe, said, raw)
+        wanted = recipe_asked(job, recipe, said, raw)
         if library_add:
             wanted = prepare_library(wanted, raw, out, by_night=by_night, dry_run=dry_run)
         code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
@@ -265,7 +265,8 @@ def _carried_out(
     return code
 
 
-def _recipe_of(job: str, path: Path | None, said: Mapping[str, object], raw: Path) -> NightRecipe:
+def recipe_asked(job: str, path: Path | None, said: Mapping[str, object], raw: Path) -> NightRecipe:
+    """Return the recipe of a command with its options: that of ``--recipe``, else the one found by RAW, and said."""
     from zeroframe.planning.found_recipe import found_recipe
     from zeroframe.planning.recipe import NightRecipe, load_recipe
     from zeroframe.planning.shorthands import recipe_for

@@ -84,7 +84,11 @@ def watch(
     library: LibraryAsked = None,
     recipe: Annotated[
         Path | None,
-        typer.Option("--recipe", metavar="FILE", help="Settings file; zeroframe recipe writes one to edit."),
+        typer.Option(
+            "--recipe",
+            metavar="FILE",
+            help="Settings file, written by zeroframe recipe; by default zeroframe.toml of RAW or above.",
+        ),
     ] = None,
     kind: Kinds = None,
     card: Cards = None,
@@ -103,9 +107,9 @@ def watch(
     """
     from zeroframe.cli.calibrate import NightResources
     from zeroframe.cli.console import Screen
+    from zeroframe.cli.night import recipe_asked
+    from zeroframe.headers.cameras import load_camera
     from zeroframe.headers.survey import tree_files
-    from zeroframe.planning.recipe import NightRecipe, load_recipe
-    from zeroframe.planning.shorthands import recipe_for
     from zeroframe.planning.targets import check_output_folder
 
     said = {
@@ -119,9 +123,11 @@ def watch(
         "kind": kind,
         "card": card,
     }
-    wanted = recipe_for("night", NightRecipe() if recipe is None else load_recipe(recipe), said)
     check_output_folder(raw, out)
     next(iter(tree_files(raw, output=out)), None)  # that it can be read is known before anything is served
+    wanted = recipe_asked("night", recipe, said, raw)
+    if wanted.frames.camera is not None:
+        load_camera(wanted.frames.camera)  # a name that nobody knows is told now, and not with the first frame
     means = NightResources(
         check_sums=not ignore_checksums,
         report=report,
@@ -155,7 +161,9 @@ def _watch(
     with TemporaryDirectory(prefix="zeroframe-watch-") as folder:
         pictures = Path(folder)
         settings = LiveSettings(raw, out, recipe, recurse, means.limit, means.workers, means.check_sums)
-        live = LiveNight(settings, lambda seen: serve is not None and _pictured(seen, pictures), telling.row)
+        live = LiveNight(
+            settings, lambda seen: serve is not None and _pictured(seen, pictures), telling.row, telling.trouble
+        )
         site = _Site(live.board, raw, out, pictures)
         with nullcontext() if serve is None else loopback_server(site.answer, serve) as server:
             where = "" if server is None else f"; {server.url} shows it"
@@ -196,6 +204,7 @@ class _Telling:
 
     def __init__(self, screen: Screen) -> None:
         self._screen, self._lock = screen, Lock()
+        self._trouble = ""
 
     def row(self, row: FrameRow) -> None:
         words = [row.kind, row.object_name if row.object_name != row.kind else ""]
@@ -213,6 +222,13 @@ class _Telling:
             self._screen.line(f"{row.name}: {said}{'; ' if said and row.reason else ''}{row.reason}", row.state, style)
             for finding in row.findings:
                 self._screen.line(finding.sentence, finding.severity, _LOUD[finding.severity])
+
+    def trouble(self, reason: str) -> None:
+        """Say why the night was not calibrated, once; nothing: it was."""
+        with self._lock:
+            if reason and reason != self._trouble:
+                self._screen.line(f"{reason}; it is tried again", "not calibrated yet", "yellow")
+            self._trouble = reason
 
 
 def _pictured(seen: Seen, folder: Path) -> bool:

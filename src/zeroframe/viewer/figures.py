@@ -96,7 +96,8 @@ def measure_values(plane: Plane, boxes: Sequence[tuple[int, int, int, int]] = ()
     whole = len(chosen) == plane.shape_yx[0]
     read = [plane.read_rows(0, len(chosen))] if whole else [plane.read_rows(y, y + 1) for y in chosen]
     rows = np.concatenate([each[:, columns] for each in read])
-    steps = np.abs(np.diff(rows.astype(np.float64), axis=1))
+    with np.errstate(invalid="ignore", over="ignore"):  # between infinite pixels there is no step
+        steps = np.abs(np.diff(rows.astype(np.float64), axis=1))
     steps = steps[np.isfinite(steps)]
     noise = float(np.median(steps)) * MAD_TO_SIGMA / math.sqrt(2) if steps.size else 0.0
     values = rows[np.isfinite(rows)]

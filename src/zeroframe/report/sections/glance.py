@@ -213,7 +213,8 @@ def _used_words(view: NightView, frames: Sequence[NightOutcome]) -> str:
     if len(ways) == 1:
         return f"with {usual[0][0]}"
     said = "; ".join(f"{number} with {way}" for way, number in usual)
-    return f"{said}; {len(ways) - len(usual)} more ways" if len(ways) > len(usual) else said or "–"
+    more = len(ways) - len(usual)
+    return f"{said}; {more} more {'way' if more == 1 else 'ways'}" if more else said or "–"
 
 
 def missing_rows(view: NightView) -> list[TableRow]:

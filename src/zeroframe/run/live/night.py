@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import DamagedError, FrameError, NoFramesError, NotFitsError, ZeroframeError
+from zeroframe.errors import DamagedError, FrameError, NoFramesError, NotFitsError, OutputError, ZeroframeError
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.part_paths import file_of
 from zeroframe.planning.asking import planned_of
@@ -84,16 +84,24 @@ class LiveNight:
         says whether there is a picture of it now.
     told : callable
         Called with each row that is new, or has come to its end, from several threads.
+    troubled : callable
+        Called each time the night has been carried out: with the reason why it could not be, or with nothing.
     """
 
-    def __init__(self, settings: LiveSettings, seen: Callable[[Seen], bool], told: Callable[[FrameRow], None]) -> None:
+    def __init__(
+        self,
+        settings: LiveSettings,
+        seen: Callable[[Seen], bool],
+        told: Callable[[FrameRow], None],
+        troubled: Callable[[str], None],
+    ) -> None:
         self.settings, self.board = settings, Board()
-        self._seen, self._told = seen, told
+        self._seen, self._told, self._troubled = seen, told, troubled
         self._arrivals = Arrivals(settings.raw, settings.out, recurse=settings.recurse)
         self._looks = FirstLooks(settings.raw, settings.out, settings.recipe, settings.check_sums)
         self._items: dict[Path, list[RawFrame]] = {}
         self._lock, self._stop = Lock(), Event()
-        self._first_s, self._last_s = math.inf, math.inf
+        self._first_s, self._last_s, self._again_s = math.inf, math.inf, math.inf
         self._failure: BaseException | None = None
 
     def watch(self) -> None:
@@ -210,12 +218,13 @@ class LiveNight:
     def _is_due(self) -> bool:
         now = time.monotonic()
         with self._lock:
-            return now - self._last_s >= _QUIET_S or now - self._first_s >= _LATEST_S
+            quiet, late = now - self._last_s >= _QUIET_S, now - self._first_s >= _LATEST_S
+            return quiet or late or now >= self._again_s
 
     def _carry_out(self) -> None:
         """Plan the night with the frames that are there, and carry it out."""
         with self._lock:
-            self._first_s = self._last_s = math.inf
+            self._first_s = self._last_s = self._again_s = math.inf
             found = [item for path in sorted(self._items) for item in self._items[path]]
         settings, begun = self.settings, time.monotonic()
         if not found:
@@ -238,7 +247,11 @@ class LiveNight:
             return
         except ZeroframeError as error:
             self.board.say(f"the night cannot be calibrated yet: {error}")
+            self._troubled(str(error))
+            if isinstance(error, OutputError):  # a folder that is held, a full disk: no frame tells when it ended
+                self._again_s = time.monotonic() + _LATEST_S
             return
+        self._troubled("")
         self._tell(plan, result)
         self.board.say(f"up to date; the last time took {time.monotonic() - begun:.1f} s")
 
