@@ -135,6 +135,16 @@ def _noise_by_level(flat: NDArray[Any], sigmas: float) -> NDArray[np.float64] | 
     """
     if min(flat.shape) < 3 or flat.size < 8 * _LEVELS**2:
         return None
+    level, bends = _level_and_bends(flat)
+    if level.size < 8 * _LEVELS**2:
+        return None
+    parts = np.array_split(np.argsort(level), _LEVELS)
+    noise = [MAD_TO_SIGMA * min(float(np.median(bend[part])) for bend in bends) for part in parts]
+    return np.array([[float(np.median(level[part])) for part in parts], sigmas * np.array(noise)])
+
+
+def _level_and_bends(flat: NDArray[Any]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Return of pixels of some rows the level around them, and how they bend along the row and along the column."""
     rows = np.linspace(1, len(flat) - 2, min(len(flat) - 2, max(_SAMPLE_PIXELS // 4 // flat.shape[1], 1)), dtype=int)
     own = flat[rows, 1:-1].astype(np.float64)
     before = flat[rows, :-2], flat[rows - 1, 1:-1]
@@ -144,12 +154,9 @@ def _noise_by_level(flat: NDArray[Any], sigmas: float) -> NDArray[np.float64] | 
         bends = [np.abs(own - mean).ravel() / sqrt(1.5) for mean in means]
         level = (0.5 * (means[0] + means[1])).ravel()
         known = np.isfinite(level) & np.isfinite(bends[0]) & np.isfinite(bends[1])
-    if np.count_nonzero(known) < 8 * _LEVELS**2:
-        return None
-    level, bends = level[known], [bend[known] for bend in bends]
-    parts = np.array_split(np.argsort(level), _LEVELS)
-    noise = [MAD_TO_SIGMA * min(float(np.median(bend[part])) for bend in bends) for part in parts]
-    return np.array([[float(np.median(level[part])) for part in parts], sigmas * np.array(noise)])
+    if known.all():  # as a rule; copies would be a third more memory
+        return level, bends
+    return level[known], [bend[known] for bend in bends]
 
 
 def _level_and_noise(dark: NDArray[Any]) -> tuple[float, float]:
