@@ -87,4 +87,4 @@ def test_frames_of_one_detector_make_none(tmp_path):
     simulate_night(camera, tmp_path / "raw")
     done = command("night", tmp_path / "raw", "-o", tmp_path / "out", "--mosaic", "--no-report")
     assert done.code == 1
-    assert "--mosaic: no science frame is of a file that holds several detectors" in done.out + done.err
+    assert "--mosaic: no science frame is of a file that holds several detectors (ZF108)" in done.out + done.err

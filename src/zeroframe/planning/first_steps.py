@@ -262,7 +262,8 @@ def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, wishes: RecipeO
     value = _overscan_words(recipe.regions[0])
     looked = ", ".join(f"{len(names)} {kind}" for kind, names in seen.used.items())
     stated = "" if recipe.subtracts_overscan else _stated_sections(item)
-    reason = seen.verdict + (f"; the header's {stated} are not believed without proof" if stated else "")
+    is_or_are = "are" if " and " in stated else "is"
+    reason = seen.verdict + (f"; the header's {stated} {is_or_are} not believed without proof" if stated else "")
     return [
         Choice("camera", "not known", f"looked at the pixels of {looked} instead"),
         Choice("overscan", value, reason, certain),

@@ -131,8 +131,8 @@ def run_session(
     result = result_of_kept(session) if kept else _Run(session, progress, spared, check_sums=check_sums).carry_out()
     problems = [*colour_products(session.plan, result), *mosaic_products(session.plan, result)]
     if problems:
-        result = replace(result, check=replace(result.check, problems=(*result.check.problems, *problems)))
-    known = kept_findings(session) if kept and not result.check.problems else None
+        result = replace(result, products_lacking=tuple(problems))
+    known = kept_findings(session) if kept and not result.check.problems and not problems else None
     review = review_of(
         *(session.plan, result, kept_figures(session)),
         earlier=earlier_figures(session),

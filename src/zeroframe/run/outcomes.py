@@ -160,6 +160,8 @@ class NightResult:
         How long the work on frames of each kind took, threads added up, and how long all were read back.
     review : Review
         Its figures, what they mean, and the verdict.
+    products_lacking : tuple of str
+        Why a mosaic, the image of a colour or a picture that was asked for is not there, a sentence each.
     """
 
     frames: tuple[NightOutcome, ...]
@@ -171,6 +173,7 @@ class NightResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     uncombined: tuple[GroupOutcome, ...] = ()
     review: Review = _NO_REVIEW
+    products_lacking: tuple[str, ...] = ()
 
     @property
     def all_groups(self) -> tuple[GroupOutcome, ...]:

@@ -108,6 +108,8 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
             yield Incident("ZF202", f"{flag.path}: {flag.sentence}", (flag.path.name,))
     for problem in result.check.problems:
         yield Incident("ZF107", problem)
+    for problem in result.products_lacking:
+        yield Incident("ZF108", problem)
     for one in result.frames:
         if one.outcome.state == "left out":
             yield Incident("ZF205" if _unread(one) else "ZF203", one.outcome.reason, (one.frame.name,))

@@ -43,6 +43,13 @@ MADE = (
         "See whether the disk is full or failing, and run again.", incidents,
     ),
     Check(
+        "ZF108", "A product beside the results could not be written", "error", "not written",
+        "A mosaic of the detectors of a file, the image of each colour or a picture was asked for, and cannot be made; "
+        "the calibrated frames are not touched by that.",
+        "Read the reason: leave the option out where there is nothing to make it of, or see why a frame failed.",
+        incidents,
+    ),
+    Check(
         "ZF201", "A decision is uncertain", "note", "uncertain",
         "A header or the pixels do not say enough; what was assumed is named.",
         "Give the value by an option, in the recipe or in a camera file.", incidents,
