@@ -61,7 +61,7 @@ def by_mscred(raw: Path, work: Path, biases: list[str], science: str) -> None:
             hdus.writeto(work / name)
     for listed in ("zeros", "apart"):  # its zero has to be of amplifiers, as the frames are that it is subtracted from
         (work / listed).write_text("".join(f"{listed[0]}{name}\n" for name in names))
-    environment = os.environ | {"HOME": str(work), "USER": "nobody"}
+    environment = os.environ | {"HOME": str(work), "USER": "nobody", "TERM": "dumb"}
     done = subprocess.run(
         [str(IRAF)], input=SCRIPT, cwd=work, env=environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -256,7 +256,7 @@ immatch
 imcombine ("flat*.fits", output="Flat", combine="average", reject="none", scale="!FLVL")
 logout
 """
-        environment = os.environ | {"HOME": str(work), "USER": "nobody"}
+        environment = os.environ | {"HOME": str(work), "USER": "nobody", "TERM": "dumb"}
         done = subprocess.run(
             [IRAF], input=script, cwd=work, env=environment, capture_output=True, text=True, timeout=30, check=False
         )

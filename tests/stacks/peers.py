@@ -41,7 +41,7 @@ imcombine ("f*.fits", "out", nrejmasks="rejected", {said})
 imcopy ("rejected.pl", "count.fits")
 logout
 """
-    environment = os.environ | {"HOME": str(folder), "USER": "nobody"}
+    environment = os.environ | {"HOME": str(folder), "USER": "nobody", "TERM": "dumb"}
     done = subprocess.run(
         [IRAF], input=script, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
