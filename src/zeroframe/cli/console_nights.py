@@ -56,6 +56,8 @@ class Told:
         How long it took.
     problem : str
         Why nothing was done.
+    warned : bool
+        Whether something is to be looked at, though all was made.
     """
 
     night: str
@@ -68,6 +70,7 @@ class Told:
     borrowed: str = ""
     seconds: float = 0.0
     problem: str = ""
+    warned: bool = False
 
     @classmethod
     def of_failure(cls, night: Night, problem: str, code: int) -> Told:
@@ -86,7 +89,8 @@ class Told:
         science = sum(each.frame.name in names for each in result.done)
         lost = sum(bool(each.lost) for each in result.done)
         counts = (len(result.done), science, len(result.skipped), len(result.incomplete) + lost, len(result.failed))
-        return cls(night.name, code, *counts, borrowed=borrowed, seconds=seconds)
+        warned = code == OK and result.review.verdict.tone != "good"
+        return cls(night.name, code, *counts, borrowed=borrowed, seconds=seconds, warned=warned)
 
 
 def _borrowed_words(plan: NightPlan) -> str:
@@ -107,6 +111,8 @@ def _borrowed_words(plan: NightPlan) -> str:
 
 def _verdict(each: Told, *, dry_run: bool) -> tuple[str, str]:
     """Say how a night ended, and in which colour; of a dry run, how it would end as far as headers tell."""
+    if each.warned:
+        return "to look at", "yellow"
     if not dry_run or each.code != OK:
         return _WORDS[each.code]
     return ("would lack something", "yellow") if each.incomplete or each.failed else ("can begin", "green")
@@ -166,7 +172,8 @@ class NightsScreen(NightScreen):
             word, _ = _verdict(each, dry_run=dry_run)
             rows.append((each.night, *map(str, figures), each.borrowed or "–", f"{each.seconds:.1f}", word))
         self.table(title, columns, rows)
-        bad = [each.night for each in told if each.code != OK]
+        bad = [each.night for each in told if each.code != OK or each.warned]
+        failed = any(each.code != OK for each in told)
         for each in told:
             if each.problem:
                 self.line(f"{each.night}: {each.problem.splitlines()[0]}", "refused", "red")
@@ -175,4 +182,4 @@ class NightsScreen(NightScreen):
                 "." if not bad else ", but not with "
             )
             for line in wrapped(f"{said}{listed(bad)}{'.' if bad else ''}", self.width):
-                self._out.print(f"[bold {'red' if bad else 'green'}]{line}[/]", soft_wrap=True)
+                self._out.print(f"[bold {'red' if failed else 'yellow' if bad else 'green'}]{line}[/]", soft_wrap=True)

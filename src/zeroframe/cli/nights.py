@@ -89,7 +89,10 @@ def carry_out_nights(
         raise unforeseen[0]
     code = _code_of(told)
     if means.json:
-        print_json(document_of(job, code, raw=str(raw), out=str(out), nights=documents))
+        document = document_of(job, code, raw=str(raw), out=str(out), nights=documents)
+        if code == OK and any(each.warned for each in told):
+            document["verdict"] |= {"tone": "note", "headline": "Done; look at some of the nights."}
+        print_json(document)
     return code
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zeroframe.fits.store.names import any_remote
+from zeroframe.run.keys import as_data
 from zeroframe.run.record import known_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from zeroframe.planning.plan import NightPlan
     from zeroframe.review import Subject
+    from zeroframe.run.record import RunRecord
 
 __all__ = ["earlier_nights", "held_against"]
 
@@ -24,19 +26,34 @@ _MOST_NIGHTS = 10
 _LASTING = ("read_noise", "gain_e_per_adu")
 
 
-def earlier_nights(out: Path) -> list[Mapping[str, Mapping[str, float]]]:
+def earlier_nights(plan: NightPlan) -> list[Mapping[str, Mapping[str, float]]]:
     """Return the figures of the nights before this one, by the name of the result; the last ten nights.
 
     Parameters
     ----------
-    out : pathlib.Path
-        The folder of results of this night; where its name is no date, there are no others.
+    plan : NightPlan
+        This night; where the name of its folder of results is no date, there are no others. Of nights with several
+        cameras a combined frame is held against those of its own.
     """
+    out = plan.out
     if any_remote(out) or not _NIGHT.match(out.name) or not out.parent.is_dir():
         return []
     nights = sorted(each for each in out.parent.iterdir() if _NIGHT.match(each.name) and each.name < out.name)
+    cameras = {group.name: _camera(as_data(group.traits)) for group in plan.groups}
     records = (known_record(each) for each in nights[-_MOST_NIGHTS:])
-    return [record.this_run.get("figures", {}) for record in records]
+    return [_of_cameras(record, cameras) for record in records]
+
+
+def _of_cameras(record: RunRecord, cameras: Mapping[str, object]) -> dict[str, Mapping[str, float]]:
+    """Return the figures of those combined frames of a night that the same cameras took."""
+    groups = record.recipe.get("groups", {})
+    own = {name for name, said in groups.items() if name in cameras and _camera(said["traits"]) == cameras[name]}
+    return {name: of for name, of in record.this_run.get("figures", {}).items() if name in own}
+
+
+def _camera(traits: Mapping[str, Any]) -> object:
+    """Return what tells a camera, and how large its frames are, from traits as run.json has them."""
+    return [value for name, value in traits["settings"] if name == "camera"], traits["shape_yx"]
 
 
 def held_against(subject: Subject, nights: list[Mapping[str, Mapping[str, float]]]) -> dict[str, float]:

@@ -58,7 +58,7 @@ def review_of(
     carried : tuple of Finding
         Those of an earlier run on results that were not read again; what is found anew takes their place.
     """
-    nights = earlier_nights(plan.out)
+    nights = earlier_nights(plan)
     subjects = []
     for each in figures_of_run(result, plan.out):
         more = dict(kept.get(each.name, {})) if each.state in {"skipped", "left out"} else {}
