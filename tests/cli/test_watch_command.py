@@ -10,24 +10,12 @@ import sys
 from contextlib import contextmanager
 
 import numpy as np
-import pytest
 from astropy.io import fits
 
-from browser import Browser, find_browser
 from nights import RECIPES, all_bytes, carried_out, small_night
 
 ROWS = "Object.fromEntries([...document.querySelectorAll('tr[data-name]')].map(r => [r.dataset.name, r.innerText]))"
 STATUS = "document.getElementById('status').textContent"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_browser()
-    if program is None:
-        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
-    opened = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
 
 
 @contextmanager
