@@ -149,7 +149,12 @@ def _science_figure(view: NightView) -> KeyFigure | None:
     files = files_of_detectors([each.frame for each in lights]).strip()
     told = [f"{failed} failed"] if failed else []
     told += [f"{short} {'lacks' if short == 1 else 'lack'} something"] if short else []
-    return KeyFigure("science frames", str(total), ", ".join([*([files] if files else []), *(told or ["all calibrated"])]), "bad" if told else "good")
+    return KeyFigure(
+        "science frames",
+        str(total),
+        ", ".join([*([files] if files else []), *(told or ["all calibrated"])]),
+        "bad" if told else "good",
+    )
 
 
 def _lights(view: NightView) -> list[NightOutcome]:
