@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from zeroframe.frames.medians import distinct_of_valid, median_of_valid, quantiles_of_valid
+from zeroframe.frames.medians import distinct_of_valid, median_of_valid, medians_of_rows, quantiles_of_valid
 
 SHARES = (0.0, 0.001, 0.1, 0.25, 0.5, 0.77, 0.999, 1.0)
 
@@ -29,6 +29,17 @@ def test_as_numpy_has_them(count: int, dtype: type, whole: bool) -> None:
         assert one.dtype == dtype
     for own, theirs in zip(distinct_of_valid(values), np.unique(values, return_counts=True), strict=True):
         np.testing.assert_array_equal(own, theirs)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_medians_of_rows_without_what_is_missing(dtype: type) -> None:
+    random = np.random.default_rng(3)
+    values = np.rint(random.normal(100.0, 30.0, (40, 11))).astype(dtype)
+    values[random.random(values.shape) < np.linspace(0, 0.95, 40)[:, np.newaxis]] = np.nan
+    values[:, 0], values[-1] = 100.0, np.nan
+    found = medians_of_rows(values)
+    np.testing.assert_array_equal(found[:-1], [np.median(row[~np.isnan(row)]) for row in values[:-1]])
+    assert np.isnan(found[-1])
 
 
 def test_distinct_values_of_nothing() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["distinct_of_valid", "median_of_valid", "quantiles_of_valid", "quarter_and_median"]
+__all__ = ["distinct_of_valid", "median_of_valid", "medians_of_rows", "quantiles_of_valid", "quarter_and_median"]
 
 
 def median_of_valid(values: ArrayLike, axis: int = -1) -> NDArray[Any]:
@@ -43,6 +43,30 @@ def median_of_valid(values: ArrayLike, axis: int = -1) -> NDArray[Any]:
     low = half - 1 + count % 2
     ordered = np.partition(given, (low, half), axis=axis)
     middle: NDArray[Any] = ordered.take([low, half], axis=axis).mean(axis=axis)
+    return middle
+
+
+def medians_of_rows(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the median of each row, NaN left out.
+
+    Parameters
+    ----------
+    values : ndarray of float32 or float64, shape (rows, n)
+
+    Returns
+    -------
+    ndarray, shape (rows,)
+        To the bit what numpy.nanmedian gives, which takes the rows one by one; NaN of a row that has nothing else.
+
+    Examples
+    --------
+    >>> medians_of_rows(np.array([[4.0, np.nan, 3.0], [7.0, 1.0, 2.0], [np.nan] * 3])).tolist()
+    [3.5, 2.0, nan]
+    """
+    ordered = np.sort(values, axis=1)  # NaN behind all others
+    counts = np.count_nonzero(~np.isnan(ordered), axis=1)
+    ends = np.maximum(np.stack([counts - 1, counts]) // 2, 0)
+    middle: NDArray[Any] = np.take_along_axis(ordered, ends.T, axis=1).mean(axis=1)
     return middle
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.medians import medians_of_rows
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -121,15 +123,11 @@ def _profile(pixels: NDArray[Any], mask: NDArray[Any] | None, side: _Side) -> ND
     if mask is not None and mask.size:
         part[mask[rows, columns] != 0] = np.nan
     part = part if upwards else part.T
-    enough = np.count_nonzero(np.isfinite(part), axis=1) > part.shape[1] / 2
-    levels = np.full(len(part), np.nan)
+    part[np.count_nonzero(np.isfinite(part), axis=1) <= part.shape[1] / 2] = np.nan
     for _ in range(2):  # what stars leave above the level is not part of it
-        middle = np.nanmedian(part[enough], axis=1, keepdims=True) if enough.any() else np.empty((0, 1))
-        spread = _CUT * np.nanmedian(np.abs(part[enough] - middle), axis=1, keepdims=True) if enough.any() else middle
-        part[enough] = np.where(np.abs(part[enough] - middle) > spread, np.nan, part[enough])
-    if enough.any():
-        levels[enough] = np.asarray(np.nanmedian(part[enough], axis=1))
-    return levels
+        away = np.abs(part - medians_of_rows(part)[:, np.newaxis])
+        part[away > _CUT * medians_of_rows(away)[:, np.newaxis]] = np.nan
+    return medians_of_rows(part)
 
 
 def _step(names: tuple[str, str], before: NDArray[np.float64], after: NDArray[np.float64]) -> SeamStep | None:
