@@ -73,6 +73,7 @@ __all__ = [
     "ZeroframeError",
     "ZeroframeWarning",
     "nearest_name",
+    "said_together",
 ]
 
 
@@ -250,3 +251,38 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     by_folded = {candidate.casefold(): candidate for candidate in known}
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
     return f"; did you mean '{by_folded[close[0]]}'?" if close else ""
+
+
+def said_together(problems: Iterable[Exception]) -> list[str]:
+    """Return sentences about problems, one for all files of which the same is said.
+
+    Parameters
+    ----------
+    problems : iterable of Exception
+        In the order in which they are told.
+
+    Returns
+    -------
+    list of str
+        Of several files the first is named, and how many more there are.
+
+    Examples
+    --------
+    >>> problems = [FrameError(name, "is empty", "copy it again") for name in ("a.fits", "b.fits", "c.fits")]
+    >>> said_together([*problems, UsageError("no such column")])
+    ['a.fits and 2 more files: is empty; copy it again', 'no such column']
+    """
+    counts: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str], Exception] = {}
+    for problem in problems:
+        said = (problem.reason, problem.advice) if isinstance(problem, _PathError) else (str(problem), "")
+        counts[said] = counts.get(said, 0) + 1
+        first.setdefault(said, problem)
+    return [_of_several(problem, counts[said] - 1) for said, problem in first.items()]
+
+
+def _of_several(problem: Exception, more: int) -> str:
+    if not more or not isinstance(problem, _PathError):
+        return str(problem)
+    named = f"{problem.path} and {more} more file{'' if more == 1 else 's'}"
+    return str(type(problem)(named, problem.reason, problem.advice))

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from zeroframe.cli.bars import terminal_bars
 from zeroframe.cli.fitting import Column, fit_columns, lines_of, wrapped
+from zeroframe.errors import said_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -193,9 +194,9 @@ class Screen:
         self._err = Console(stderr=True, quiet=self._quiet)
 
     def left_out(self, problems: Iterable[Exception]) -> None:
-        """Name what was not looked at, one line each."""
-        for problem in problems:
-            self.line(str(problem), "left out", "yellow")
+        """Name what was not looked at, one line for all of which the same is said."""
+        for said in said_together(problems):
+            self.line(said, "left out", "yellow")
 
     def line(self, text: str, label: str = "", style: str = "") -> None:
         """Print one line, with a label in colour before it; on a screen folded between words."""

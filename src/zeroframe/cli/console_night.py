@@ -21,6 +21,7 @@ from zeroframe.cli.console import (
     would_stop,
 )
 from zeroframe.cli.fitting import Column, Names, wrapped
+from zeroframe.errors import said_together
 from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.planning.decisions import listed
 
@@ -188,8 +189,8 @@ def _standing_lines(
     for status, source in told:
         text = f"{status.target.name} ({source}): {status.reason}"
         yield from _hung(words[status.verdict], styles[status.verdict], text, width)
-    for refused in plan.refused:
-        yield from _hung("failed", "red", str(refused.problem), width)
+    for said in said_together(refused.problem for refused in plan.refused):
+        yield from _hung("failed", "red", said, width)
 
 
 def _hung(word: str, style: str, text: str, width: int | None) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError
+from zeroframe.errors import ArgumentError, FrameError, NoFramesError, UsageError, said_together
 from zeroframe.fits.part_paths import file_of
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.dialects import FrameFacts, read_facts
@@ -186,7 +186,7 @@ def gather_sources(
             elif one is not None:
                 sources.append(one)
     if not sources:
-        lines = "".join(f"\n  {problem}" for problem in problems)
+        lines = "".join(f"\n  {said}" for said in said_together(problems))
         raise NoFramesError(_NOTHING + lines)
     return sources, problems
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zeroframe.errors import CameraError, FrameError, MismatchError, NoFramesError, SectionError, UsageError
+from zeroframe.errors import (
+    CameraError,
+    FrameError,
+    MismatchError,
+    NoFramesError,
+    SectionError,
+    UsageError,
+    said_together,
+)
 from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.own_masks import own_mask
@@ -293,7 +301,7 @@ def _nobody(
         left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
         advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""
         advice += ", and this folder with --calibrations" if reason == COMBINED_ALREADY else ""
-    bad = "".join(f"\n  {each.problem}" for each in refused)
+    bad = "".join(f"\n  {said}" for said in said_together(each.problem for each in refused))
     what = "" if only is None else f"{only} "
     return f"{raw}: no {what}frame that can be used ({listed}{left}); {advice}{bad}"
 
