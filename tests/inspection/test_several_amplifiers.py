@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from dataclasses import replace
 
@@ -41,6 +40,7 @@ def test_extensions_whose_places_no_header_says(tmp_path):
     assert refused.code == 2
     assert "do not say where they belong" in refused.err
     assert "write a camera file with an [[amplifier]] for each" in refused.err
+    assert refused.err.count("do not say where") == 1  # and not once for each file
     run = command("inspect", tmp_path / "raw", "--write", tmp_path / "my.toml")
     assert run.code == 0, run.err
     assert "fill in the place of each" in run.out
