@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="processes are forked"),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
 ]
-#: A worker, the scheduler and the client are killed first in one of each three rounds; test_cluster_night.py kills one, too.
+#: A worker, the scheduler, the client is killed first in one of each three; test_cluster_night.py kills a worker, too.
 ROUNDS = range(30) if ALL_CASES else (1, 2)
 #: Compressed results are inflated into hidden files before they are combined.
 WAYS = ("none", "rice")
