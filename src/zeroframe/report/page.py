@@ -162,6 +162,8 @@ def _hash(text: str) -> str:
 def _template() -> Template:
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+        from zeroframe.report.compiled import CompiledTemplates
     except ImportError as error:
         raise ZeroframeError(
             f"reports need jinja2, which cannot be imported ({error}); install it: pip install 'zeroframe[report]'"
@@ -173,6 +175,7 @@ def _template() -> Template:
         finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=CompiledTemplates(),
     )
     environment.globals.update(
         bars_path=bars_path,
