@@ -15,8 +15,8 @@ def main() -> None:
     """Run the command line.
 
     A fifth of the start is saved here. Importing makes some 100 000 objects that stay, which are searched for garbage
-    again and again by default, in 40 ms each time; and numpy's library of linear algebra starts a thread for each core, which waits in a
-    busy loop: nothing here uses it on more than small systems of equations.
+    again and again by default, in 40 ms each time; and numpy's library of linear algebra starts a thread for each core,
+    which waits in a busy loop: nothing here uses it on more than small systems of equations.
     """
     from zeroframe.cli.streams import fill_descriptors
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-
 import typer
 
 from wrong_nights import GOOD, changed, write_night
