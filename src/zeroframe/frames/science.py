@@ -196,20 +196,16 @@ def reduce_frame(
         mask[~np.isfinite(pixels)] |= np.uint8(MaskBit.NODATA)
     header["NNOTFIN"] = (not_finite, "pixels without a value")
     if steps.cosmic_rays != "none":
-        from zeroframe.frames.cosmic_rays import mask_lacosmic, mask_median
+        from zeroframe.frames.cosmic_rays import mask_median
+        from zeroframe.frames.mosaic_stars import mask_in_colours
 
         how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
         found = np.not_equal(mask, 0, out=empty(mask.shape, np.bool_))
-        cosmic = sum(
-            mask_median(plane, own_sigma, own)
-            if steps.cosmic_rays == "median"
-            else mask_lacosmic(plane, own_sigma, own, others=seen)
-            for own, plane, own_sigma, *seen in each_colour(steps.colours, (found,), (pixels, sigma, *others))
-        )
-        if steps.colours is not None and steps.cosmic_rays != "median":
-            from zeroframe.frames.mosaic_stars import free_stars
-
-            cosmic -= free_stars(pixels, sigma, mask, found)
+        if steps.cosmic_rays == "median":
+            planes = each_colour(steps.colours, (found,), (pixels, sigma))
+            cosmic = sum(mask_median(plane, own_sigma, own) for own, plane, own_sigma in planes)
+        else:
+            cosmic = mask_in_colours(steps.colours, pixels, sigma, mask, found, others=others)
         header["NCOSMIC"] = (cosmic, f"pixels of cosmic rays, by {how}")
         masked = add_found(found, int(MaskBit.COSMIC), mask)
     else:

@@ -331,7 +331,7 @@ def _import_what_threads_need(plan: NightPlan) -> None:
     if plan.masks:
         wanted.append("zeroframe.run.mask")
     if any(frame.steps.cosmic_rays != "none" for frame in plan.science):
-        wanted += ["zeroframe.frames.cosmic_rays", "zeroframe.kernels.lacosmic"]
+        wanted += ["zeroframe.frames.mosaic_stars", "zeroframe.kernels.lacosmic"]
     if any(frame.compress == "rice" for frame in plan.frames):
         wanted += RICE
     import_ahead(*wanted)
