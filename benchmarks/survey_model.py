@@ -45,16 +45,16 @@ class Costs:
         Megabytes of a raw frame, and of results of both sorts.
     """
 
-    client_s: float = 0.0
-    scheduler_s: float = 0.0
-    night_s: float = 0.0
-    header_s: float = 134e-6
-    calibration_s: float = 0.0
-    science_s: float = 0.0
-    combined_s: float = 0.0
+    client_s: float = 0.0040
+    scheduler_s: float = 0.0045
+    night_s: float = 1.0
+    header_s: float = 323e-6
+    calibration_s: float = 0.095
+    science_s: float = 0.48
+    combined_s: float = 0.087
     raw_mb: float = 17.2
     calibration_mb: float = 33.8
-    science_mb: float = 0.0
+    science_mb: float = 76.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,10 @@ def busy_seconds(costs: Costs, survey: Survey) -> dict[str, float]:
 
     Examples
     --------
-    >>> found = busy_seconds(Costs(client_s=1e-3, calibration_s=0.1, science_s=0.1), Survey(400_000, 100, 1e6))
-    >>> found["client"], found["workers' cores"]
-    (453.6, 400.0)
+    >>> costs = Costs(client_s=1e-3, night_s=0.0, header_s=0.0, calibration_s=0.1, science_s=0.1, combined_s=0.0)
+    >>> found = busy_seconds(costs, Survey(400_000, 100, 1e6))
+    >>> round(found["client"], 6), round(found["workers' cores"], 6)
+    (406.0, 400.0)
     """
     frames = combined = megabytes = core_s = 0.0
     for number, made in _stages(survey):
