@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.colours import each_colour, halved, phases_of
 from zeroframe.frames.mask_bits import MaskBit
@@ -41,6 +42,7 @@ _FEWEST, _REACH = 5, 4
 _NOTHING = Operation(divides=False, plane=NO_CALIBRATION, sigma=NO_CALIBRATION)
 
 
+@spanned("calibrate")
 def operate(
     operations: Sequence[Operation],
     pixels: NDArray[Any],
@@ -140,6 +142,7 @@ def _passes(operations: Sequence[Operation]) -> list[list[Operation]]:
     return passes
 
 
+@spanned("dark, flat, noise and mask")
 def reduce_frame(
     frame: CalibratedFrame,
     with_: Calibrations,

@@ -14,6 +14,7 @@ from zeroframe.errors import ZeroframeError
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import as_path
+from zeroframe.fits.timeline import spanned
 from zeroframe.html import visible
 from zeroframe.report.draw.images import png_uri
 from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
@@ -114,6 +115,7 @@ def render_report(data: ReportData) -> str:
     )
 
 
+@spanned("write the page", lambda path, *_, **__: path)
 def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: Overwrite = False) -> int:
     """Write a report as one HTML file, whole or not at all.
 
