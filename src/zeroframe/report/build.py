@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.planning.focal_plane import label_of
 from zeroframe.planning.grouping import files_of_detectors, frames_words
 from zeroframe.report.data import Fact, ReportData
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["night_report_data"]
 
 
+@spanned("measure for the page")
 def night_report_data(
     plan: NightPlan,
     result: NightResult,
