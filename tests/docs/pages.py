@@ -41,7 +41,9 @@ NOT_RUN = {
     "source": "for the shell of a person",
 }
 #: Within so many steps of their beginning pages may have done the same; a night costs as much as all else on a page.
-_BEGINNING = 4
+_BEGINNING = 5
+#: What leaves the folder of a page as it is.
+_ONLY_SHOWN = re.compile("|".join((*NOT_RUN, "zeroframe (ls|explain) ", ".* --dry-run")))
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>```+)(?P<language>[^`\n]*)\n(?P<body>.*?)^(?P=indent)(?P=fence) *$",
     re.MULTILINE | re.DOTALL,
@@ -181,7 +183,8 @@ def run_command(command: str, frames: Path, words: Mapping[str, str] | None = No
 
 def _begun_alike(done: list[Step], step: Step, frames: Path) -> tuple[int, str]:
     """Run a night, or take what another page got that had done all the same before it, in a folder of the same path."""
-    history = repr([(each.command, each.file, each.content) for each in (*done, step)])
+    changed = [each for each in done if not (each.command and _ONLY_SHOWN.match(each.command))]
+    history = repr([(each.command, each.file, each.content) for each in (*changed, step)])
     kept = frames / f"night-{hashlib.sha256(history.encode()).hexdigest()[:16]}"
     if not kept.exists():
         code, out = run_command(step.command, frames)

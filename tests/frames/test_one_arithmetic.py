@@ -333,6 +333,7 @@ def test_cosmic_rays(name, how, noise, without_search, tmp_path):
     out = tmp_path / "out"  # what was combined is the same, and is kept
     shutil.copytree(before.frame.target.parent, out)
     after = reduced(name, raw, out, RECIPES[name] + f'[steps]\ncosmic_rays = "{how}"\n' + noise, overwrite=True)
+    assert after.outcome.state == "done"  # made anew, and not what the night before has left
     frame = read(before.frame.target)
     count = fits.getheader(after.frame.target)["NCOSMIC"]
     assert count > 3
