@@ -40,6 +40,7 @@ from zeroframe.cli.options import (
     MemLimit,
     MethodAsked,
     Mosaic,
+    NightsAtOnce,
     Out,
     Overscan,
     OverscanFit,
@@ -53,6 +54,7 @@ from zeroframe.cli.options import (
     SplitColours,
     SpreadAsked,
     Strict,
+    Trace,
     Trim,
     UnitAsked,
     Workers,
@@ -188,10 +190,15 @@ def _command(job: str) -> Callable[..., int]:
         by_night: ByNight = False,
         mem_limit: MemLimit = None,
         workers: Workers = None,
+        nights_at_once: NightsAtOnce = None,
         cluster: Cluster = None,
+        trace: Trace = None,
         strict: Strict = False,
         json: Json = False,
     ) -> int:
+        from zeroframe.fits.timeline import recorded
+        from zeroframe.planning.targets import check_output_folder
+
         said = {
             "camera": camera,
             "overscan": section_of(overscan, "--overscan"),
@@ -222,12 +229,16 @@ def _command(job: str) -> Callable[..., int]:
         }
         on = None if dry_run else cluster
         means = NightResources(
-            dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
+            *(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json),
+            nights_at_once=nights_at_once,
         )
         wanted = recipe_asked(job, recipe, said, raw)
         if library_add:
             wanted = prepare_library(wanted, raw, out, by_night=by_night, dry_run=dry_run)
-        code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
+        if trace is not None:
+            check_output_folder(raw, trace.absolute().parent)
+        with recorded(trace, overwrite=overwrite):
+            code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
         return max(code, add_results(out, wanted, code, means)) if library_add and not dry_run else code
 
     return run

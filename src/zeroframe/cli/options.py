@@ -57,6 +57,7 @@ __all__ = [
     "Method",
     "MethodAsked",
     "Mosaic",
+    "NightsAtOnce",
     "Open",
     "Out",
     "Overscan",
@@ -74,6 +75,7 @@ __all__ = [
     "Spread",
     "SpreadAsked",
     "Strict",
+    "Trace",
     "Trim",
     "UnitAsked",
     "Workers",
@@ -328,10 +330,28 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=MEANS),
 ]
+NightsAtOnce = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Nights carried out side by side with --by-night; by default as many as cores, 4 at most, 8 on a cluster.",
+        rich_help_panel=MEANS,
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS", help="Dask cluster: tcp://scheduler:8786, or local:4 (processes).", rich_help_panel=MEANS
+    ),
+]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        parser=local_path,
+        help="Write what each thread did and when: a timeline for ui.perfetto.dev or chrome://tracing.",
+        rich_help_panel=MEANS,
     ),
 ]
 DryRun = Annotated[

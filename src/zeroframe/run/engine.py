@@ -13,6 +13,7 @@ from zeroframe.errors import FolderLostError, FrameError, OutputError
 from zeroframe.fits.ahead import READING, RICE, import_ahead
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
+from zeroframe.fits.timeline import span
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.run.combine_files import Progress
+    from zeroframe.run.session import Company
     from zeroframe.run.threads import Backend
 
 __all__ = ["run_night", "run_session"]
@@ -67,6 +69,7 @@ def run_night(
     check: bool = False,
     check_sums: bool = True,
     executor: Executor | None = None,
+    company: Company | None = None,
 ) -> NightResult:
     """Carry out the plan of a night; what is there already and right is not made again.
 
@@ -82,6 +85,8 @@ def run_night(
         Where frames, combined frames and masks are made, instead of on threads here: a `ProcessPoolExecutor`, or that
         of a Dask cluster (see `zeroframe.run.dask.on_cluster`). Its processes see all files under the same names, so
         those of the plan have to be absolute; results have the same bytes.
+    company : Company, optional
+        As for `zeroframe.run.session.begin_night`.
 
     Returns
     -------
@@ -96,7 +101,13 @@ def run_night(
         When the cluster is lost; a second run goes on where this one ended.
     """
     with begin_night(
-        plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check, check_sums=check_sums, executor=executor
+        plan,
+        mem_limit_bytes=mem_limit_bytes,
+        workers=workers,
+        check=check,
+        check_sums=check_sums,
+        executor=executor,
+        company=company,
     ) as session:
         return run_session(session, progress=progress, check_sums=check_sums)
 
@@ -168,7 +179,8 @@ class _Run:
     def carry_out(self) -> NightResult:
         """Do everything, each from a thread."""
         _import_what_threads_need(self._plan)
-        run_tasks(self._tasks(), self._backend.tasks_at_once, self._backend.give_up)
+        with span("wait for tasks"):
+            run_tasks(self._tasks(), self._backend.tasks_at_once, self._backend.give_up)
         return self._result()
 
     def _tasks(self) -> list[Task]:
@@ -204,12 +216,13 @@ class _Run:
         cost = _SCIENCE_S if group is None else _FRAME_S
         return Task(_RAW + frame.name, needs, partial(self._timed, kind, self._calibrate, frame, group), cost)
 
-    def _timed(self, kind: str, do: Callable[..., object], *arguments: object) -> None:
+    def _timed(self, kind: str, do: Callable[..., object], what: NightFrame | Group | MaskJob, *more: object) -> None:
         """Carry out a task, and add up how long those of its kind took."""
         started = time.perf_counter()
-        self._session.check_folder()
-        do(*arguments)
-        self._session.check_folder()
+        with span(f"task: {do.__name__.removeprefix('_')}", what.name):
+            self._session.check_folder()
+            do(what, *more)
+            self._session.check_folder()
         with self._lock:
             self._seconds[str(kind)] = self._seconds.get(str(kind), 0.0) + time.perf_counter() - started
 
@@ -328,7 +341,7 @@ def _import_what_threads_need(plan: NightPlan) -> None:
     if plan.masks:
         wanted.append("zeroframe.run.mask")
     if any(frame.steps.cosmic_rays != "none" for frame in plan.science):
-        wanted += ["zeroframe.frames.cosmic_rays", "zeroframe.kernels.lacosmic"]
+        wanted += ["zeroframe.frames.mosaic_stars", "zeroframe.kernels.lacosmic"]
     if any(frame.compress == "rice" for frame in plan.frames):
         wanted += RICE
     import_ahead(*wanted)
