@@ -127,9 +127,12 @@ def donuts(outer, seed, *, sky=300.0, shape_yx=(600, 700), count=40, rays=150, s
     v, u = np.mgrid[: shape_yx[0], : shape_yx[1]]
     places = places + by.moved_yx
     for y, x in places:
-        away = np.hypot(v - y, u - x)
+        # where a ring is not, it adds nothing: all of the frame takes ten times as long
+        part = tuple(slice(max(int(middle - outer) - 1, 0), max(int(middle + outer) + 3, 0)) for middle in (y, x))
+        down, along = v[part] - y, u[part] - x
+        away = np.hypot(down, along)
         ring = np.clip(outer - away + 0.5, 0, 1) * np.clip(away - 0.4 * outer + 0.5, 0, 1)
-        light += 10 ** random.uniform(2.5, 4.8) * ring * (1.0 + 0.2 * np.cos(np.arctan2(v - y, u - x) - 1.0))
+        light[part] += 10 ** random.uniform(2.5, 4.8) * ring * (1.0 + 0.2 * np.cos(np.arctan2(down, along) - 1.0))
     light = (gaussian_filter(light, seeing * by.blurred / 2.3548) + sky) * by.dimmed
     return _exposed(light, by.draws(random, seed), rays, places, outer)
 

@@ -11,7 +11,9 @@ readers do not see: ``<!-- run: COMMAND -->``; ``<!-- file: NAME -->`` puts the 
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 import re
 import shlex
@@ -38,6 +40,10 @@ NOT_RUN = {
     "make test": "it would run itself",
     "source": "for the shell of a person",
 }
+#: Within so many steps of their beginning pages may have done the same; a night costs as much as all else on a page.
+_BEGINNING = 5
+#: What leaves the folder of a page as it is.
+_ONLY_SHOWN = re.compile("|".join((*NOT_RUN, "zeroframe (ls|explain) ", ".* --dry-run")))
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>```+)(?P<language>[^`\n]*)\n(?P<body>.*?)^(?P=indent)(?P=fence) *$",
     re.MULTILINE | re.DOTALL,
@@ -131,20 +137,24 @@ def run_page(steps: list[Step], folder: Path, *, frames: Path, words: Mapping[st
     ----------
     steps : list of Step
     folder : pathlib.Path
-        An empty one.
+        It is emptied first.
     frames : pathlib.Path
         Where simulated frames are kept for the next page that makes the same ones.
     words : mapping of str to str, optional
         What stands in the page for something that has another name here, as the address of a scheduler.
     """
     wrong = []
+    shutil.rmtree(folder, ignore_errors=True)
     with _in(folder):
-        for step in steps:
+        for number, step in enumerate(steps):
             if step.file:
                 Path(step.file).parent.mkdir(parents=True, exist_ok=True)
                 Path(step.file).write_text(step.content, encoding="utf-8")
                 continue
-            code, out = run_command(step.command, frames, words)
+            if number < _BEGINNING and step.command.startswith("zeroframe night ") and not words:
+                code, out = _begun_alike(steps[:number], step, frames)
+            else:
+                code, out = run_command(step.command, frames, words)
             if code != step.exit_code:
                 wrong.append(f"line {step.line}: {step.command}: ends with {code}, not {step.exit_code}:\n{out}")
             elif step.shown is not None and code is not None and not fits(step.shown, out):
@@ -169,6 +179,21 @@ def run_command(command: str, frames: Path, words: Mapping[str, str] | None = No
     if given[0] == "simulate":
         return _simulated(given, frames)
     return _here(given)
+
+
+def _begun_alike(done: list[Step], step: Step, frames: Path) -> tuple[int, str]:
+    """Run a night, or take what another page got that had done all the same before it, in a folder of the same path."""
+    changed = [each for each in done if not (each.command and _ONLY_SHOWN.match(each.command))]
+    history = repr([(each.command, each.file, each.content) for each in (*changed, step)])
+    kept = frames / f"night-{hashlib.sha256(history.encode()).hexdigest()[:16]}"
+    if not kept.exists():
+        code, out = run_command(step.command, frames)
+        shutil.copytree(Path(), kept)  # copies: some commands write into files that are there
+        kept.with_suffix(".json").write_text(json.dumps([code, out]), encoding="utf-8")
+        return code, out
+    shutil.copytree(kept, Path(), dirs_exist_ok=True)
+    code, out = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
+    return code, out
 
 
 def _demo(frames: Path) -> tuple[int, str]:

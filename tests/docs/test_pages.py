@@ -19,9 +19,9 @@ def frames(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_COMMANDS if name != "docs/scale.md"])
-def test_commands_print_what_the_page_says(name, tmp_path, frames):
+def test_commands_print_what_the_page_says(name, frames):
     steps = steps_of(PAGES[name].read_text(encoding="utf-8"))
-    wrong = run_page(steps, tmp_path / "work", frames=frames)
+    wrong = run_page(steps, frames.parent / "page", frames=frames)
     assert not wrong, "\n\n".join(wrong)
 
 

@@ -205,6 +205,7 @@ def sharpness(features: Features, seam: int, begin: int, end: int) -> float:
         Half the difference of chi-square, in units of what is left; the best of narrow and wide surroundings.
     """
     best = -np.inf
+    others: dict[int, NDArray[np.float64]] = {}
     for width in (_LOCAL // 3, _LOCAL // 2, _LOCAL):
         low, high = max(seam - width, begin), min(seam + width, end)
         if seam - low < _FEWEST or high - seam < _FEWEST or not len(features):
@@ -212,8 +213,10 @@ def sharpness(features: Features, seam: int, begin: int, end: int) -> float:
         left, of_smooth, freedom = 0.0, 0.0, 0
         for parity in (0, 1):
             columns = slice(low + parity, high, 2)
-            weights = _steps_of_others(features, seam, low + 1 - parity, begin, end)
-            own = weights @ features.values[:, columns]
+            of_parity = (low + 1 - parity) % 2
+            if of_parity not in others:
+                others[of_parity] = _steps_of_others(features, seam, of_parity, begin, end)
+            own = others[of_parity] @ features.values[:, columns]
             stepped, smooth = _bases(seam - low, high - seam, parity, width)
             square = float(own @ own)
             left += square - float(np.sum(np.square(stepped @ own)))

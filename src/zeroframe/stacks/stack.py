@@ -298,14 +298,15 @@ class ImageOnDisk:
         They are decoded together where that can be: to call a kernel takes as long as it works on 20 kB.
         """
         ends = np.cumsum([0, *(rows.stop - rows.start for rows in bands)])
-        together = self.sums is None and self.mask is None and self._is_stored_as(out)
+        together = self.sums is None and self.mask is None
+        stored = self._room_for_stored(out) if together else out
         for rows, first, last in zip(bands, ends[:-1], ends[1:], strict=True):
             if together:
-                read_band(self.frame, self.image, rows, out[first:last], self.descriptor)
+                self._read_stored(rows, stored[first:last], None)
             else:
                 self.read_rows(rows, out[first:last])
         if together:
-            swap_floats(out)
+            self._decode(stored, out)
 
     def _is_stored_as(self, out: NDArray[Any]) -> bool:
         """Whether the file holds floats of this size that need nothing but their bytes in order."""
@@ -317,14 +318,20 @@ class ImageOnDisk:
             on_bytes(out.reshape(-1).view(np.uint8).data)
 
     def _read_image_rows(self, rows: slice, out: NDArray[Any], on_bytes: Callable[[memoryview], object] | None) -> None:
+        stored = self._room_for_stored(out)
+        self._read_stored(rows, stored, on_bytes)
+        self._decode(stored, out)
+
+    def _room_for_stored(self, out: NDArray[Any]) -> NDArray[Any]:
+        """Return where what is stored is read to: ``out`` itself, where only the order of its bytes is changed then."""
+        return out if self._is_stored_as(out) else np.empty(out.shape, np.dtype(self.layout.dtype))
+
+    def _decode(self, stored: NDArray[Any], out: NDArray[Any]) -> None:
         """Decode by a kernel for the common types, else as whole files are decoded: to the same bits."""
         layout = self.layout
-        if self._is_stored_as(out):
-            self._read_stored(rows, out, on_bytes)
+        if stored is out:
             swap_floats(out)
             return
-        stored = np.empty(out.shape, np.dtype(layout.dtype))
-        self._read_stored(rows, stored, on_bytes)
         if layout.bitpix == 16 and layout.bscale == 1.0 and layout.blank is None:
             ny, nx = out.shape
             calibrate_swapped16(

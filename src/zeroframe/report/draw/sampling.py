@@ -20,7 +20,7 @@ from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_std
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.report.data import Histogram
-from zeroframe.stacks.noise import SampledStack, spread_evenly
+from zeroframe.stacks.noise import SampledStack, read_bands, spread_evenly
 from zeroframe.stacks.stack import ArrayStack, ImageOnDisk, Stack, open_stack
 from zeroframe.verbs.display import block_average
 from zeroframe.workers import map_threads
@@ -61,6 +61,8 @@ _BAND_BYTES = 4 << 20
 _NOISE_PIXELS = 100_000
 _ALL_NOISE_BYTES = 64 << 20
 _EDGE_LINES = 1024
+#: Of a few columns that are kept of them, so many whole lines are in memory at a time.
+_LINES_AT_ONCE = 128
 _BINS = 48
 _LEAST_SIGMA = 1e-300
 _SIGMAS = 6.0
@@ -228,9 +230,8 @@ def sample_frame(path: Path, frames: int) -> FrameSample:
     height, width = thumbnail_shape((ny, nx), frames)
     deep = min(_BAND_ROWS, ny // height)
     starts = np.linspace(0, ny - deep, height).astype(int)
-    bands = np.empty((height, deep, nx), image.dtype)
-    for number, start in enumerate(starts):
-        image.read_rows(0, slice(int(start), int(start) + deep), bands[number])
+    sampled = read_bands(image, 0, [slice(start, start + deep) for start in starts.tolist()])
+    bands = sampled.reshape(height, deep, nx)
     edges = np.linspace(0, nx, width + 1).astype(int)[:-1]
     good = np.isfinite(bands)
     total = np.add.reduceat(np.where(good, bands, 0).sum(axis=1, dtype=np.float64), edges, axis=1)
@@ -364,11 +365,10 @@ def edge_profile(
         return _clipped_means(rows[:, begin : end : max((end - begin) // _EDGE_LINES, 1)].T)
     begin, end = lines or (0, ny)
     starts = [begin + start for start in spread_evenly(end - begin, _EDGE_LINES)]
-    line = np.empty((1, nx), image.dtype)
     sampled = np.empty((len(starts), last - first))
-    for number, start in enumerate(starts):
-        image.read_rows(0, slice(start, start + 1), line)
-        sampled[number] = line[0, first:last]
+    for top in range(0, len(starts), _LINES_AT_ONCE):
+        lines_read = [slice(start, start + 1) for start in starts[top : top + _LINES_AT_ONCE]]
+        sampled[top : top + _LINES_AT_ONCE] = read_bands(image, 0, lines_read)[:, first:last]
     return _clipped_means(sampled)
 
 
