@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from zeroframe.cli.calibrate import carried_out, carry_out_plan
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of
-from zeroframe.cli.page import write_overview
+from zeroframe.cli.page import can_write, write_overview
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
+from zeroframe.fits.ahead import import_ahead
 from zeroframe.fits.failures import file_failure
 from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.lending import Lending, digests_of, part_for
@@ -36,6 +37,19 @@ if TYPE_CHECKING:
     from zeroframe.planning.recipe import NightRecipe
 
 __all__ = ["carry_out_nights"]
+
+#: What a night imports when it is carried out; threads that import the same at once may wait for each other.
+_NEEDED = (
+    "zeroframe.frames.cosmic_rays",
+    "zeroframe.frames.mosaic_stars",
+    "zeroframe.planning.words",
+    "zeroframe.report.build",
+    "zeroframe.report.page",
+    "zeroframe.run.cluster",
+    "zeroframe.run.document",
+    "zeroframe.run.engine",
+    "zeroframe.viewer.page",
+)
 
 #: Nights at once on threads, where there are as many cores, and on a cluster, where each has up to 256 jobs.
 _MOST_THREADED, _MOST_ON_CLUSTER = 4, 8
@@ -86,7 +100,9 @@ def carry_out_nights(
     screen.calendar(nights.calendar, raw)
     unforeseen: list[Exception] = []
     with executor_of(means.cluster, nights.raw, out) as executor:
-        limit, at_once = means.limit or default_limit_bytes(), _nights_at_once(means)
+        limit, at_once = means.limit or default_limit_bytes(), min(_nights_at_once(means), len(nights.calendar.nights))
+        if at_once > 1:
+            import_ahead(*_NEEDED, *(["zeroframe.report.compiled"] if means.report and can_write() else []))
         run = _Run(job, nights, Lending(out), means, limit, at_once, screen, executor, unforeseen)
         run.carry_out()
     told = [run.told[night.name] for night in nights.calendar.nights]

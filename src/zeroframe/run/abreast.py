@@ -138,7 +138,15 @@ class Abreast:
             if self._running and begun.piece.memory_bytes > self.left_bytes:
                 break  # and none after it, or a large one would never have its turn
             self._waiting.remove(begun)
-            self._running[pool.submit(copy_context().run, begun.piece.do, beside)] = begun
+            self._running[self._submit(pool, begun.piece, beside)] = begun
+
+    def _submit(self, pool: ThreadPoolExecutor, piece: Piece, beside: int) -> Future[frozenset[Hashable]]:
+        """Begin a piece; one that nothing is carried out beside is carried out here, in the thread that is asked."""
+        if self._at_once > 1:
+            return pool.submit(copy_context().run, piece.do, beside)
+        done: Future[frozenset[Hashable]] = Future()
+        done.set_result(piece.do(beside))
+        return done
 
     def _may_begin(self, begun: _Begun) -> bool:
         writing = self._writing[begun.piece.place]
