@@ -17,7 +17,7 @@ from zeroframe.headers.cameras import camera_to_toml, load_camera
 from zeroframe.headers.survey import survey_folder
 from zeroframe.inspection import inspect_overscan, write_camera, write_plot
 from zeroframe.inspection.gain import gain_from_pairs, read_noise_from_pairs
-from zeroframe.inspection.leak import measure_leak, row_level_noise
+from zeroframe.inspection.leak import StripPixels, measure_leak, row_level_noise
 from zeroframe.inspection.profiles import clipped_column_means, side_view, strip_noise
 from zeroframe.inspection.strips import find_edge
 from zeroframe.inspection.tracking import measure_tracking
@@ -378,8 +378,8 @@ def test_hot_columns_are_told_from_light_by_the_biases():
     leak = np.r_[200.0, 60.0, 18.0, 5.0, np.zeros(16)]
     hot = np.zeros(20)
     hot[[4, 10]] = 40
-    biases = [random.normal(1000 + hot, 4, shape) for _ in range(2)]
-    lit = [(random.normal(1000 + hot + leak, 4, shape), 20000.0) for _ in range(2)]
+    biases = [StripPixels(random.normal(1000 + hot, 4, shape)) for _ in range(2)]
+    lit = [StripPixels(random.normal(1000 + hot + leak, 4, shape), 20000.0) for _ in range(2)]
     profile = measure_leak(lit, biases, 4.0)
     assert (profile.first, profile.last, profile.deviant) == (5, 19, (10,))
     assert profile.leak_adu[:4] == pytest.approx(leak[:4], abs=1.5)
