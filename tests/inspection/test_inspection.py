@@ -386,6 +386,27 @@ def test_hot_columns_are_told_from_light_by_the_biases():
     assert profile.structure_adu[10] == pytest.approx(40, abs=1)
 
 
+def test_light_that_reaches_the_edge_is_not_taken_for_its_zero():
+    random = np.random.default_rng(11)
+    shape = (300, 14)
+    leak = 160.0 * np.exp(-np.arange(14) / 1.85)  # 0.14 ADU are left in the last column, 0.24 in the last but one
+    biases = [StripPixels(random.normal(1000, 1.2, shape)) for _ in range(4)]
+    lit = [StripPixels(random.normal(1000 + leak, 1.2, shape), 10000.0) for _ in range(4)]
+    profile = measure_leak(lit, biases, 1.2)
+    assert profile.first == np.flatnonzero(leak < profile.threshold_adu)[0] == 12
+    assert profile.decay_adu[:12] == pytest.approx(leak[:12], abs=0.2)
+
+
+def test_what_is_known_of_the_drift_of_rows_is_no_light():
+    random = np.random.default_rng(12)
+    shape, drift = (300, 20), np.linspace(5.0, -5.0, 20)
+    leak = np.r_[20.0, 8.0, np.zeros(18)]
+    biases = [StripPixels(random.normal(1000, 2.0, shape))]
+    pixels = random.normal(1000 + leak + drift, 2.0, shape)
+    assert measure_leak([StripPixels(pixels, 10000.0)], biases, 2.0).first > 2
+    assert measure_leak([StripPixels(pixels, 10000.0, drift, 0.05)], biases, 2.0).first == 2
+
+
 def test_tracking_needs_drift_and_two_frames():
     random = np.random.default_rng(5)
     drift = random.normal(0, 2, (4, 30)).cumsum(axis=1) * 0.2

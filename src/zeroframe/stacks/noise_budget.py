@@ -119,7 +119,7 @@ def explain_excess(
     to_combined = float(np.sqrt(frames)) if spec.method == "sum" else 1.0 / float(np.sqrt(frames))
     drifts = _drifts(sample, workers)
     excess = Excess(noise.combined, drifts.pixels * to_combined, (), noise.pattern)
-    # a median of numbers in coarse steps stands on one of them, and hardly changes from one half of the frames to another
+    # a median of numbers in coarse steps stands on one of them, in both halves of the frames
     stands_still = spec.method == "median" and excess.ratio < 1.0 / EXCESS_WORTH_TELLING
     if not (excess.is_worth_telling or stands_still):
         return excess
