@@ -53,6 +53,18 @@ IN_THE_WAY = """\
   functions, in which types are found and code is written by Python; then the others, one after the other.
 - New pages: where the results of an earlier round have just been deleted the system may give out memory that is new to
   it, and on a virtual machine that can be ten times slower from one round to the next; the columns *from … to* tell.
+
+## Where the time of a run goes
+
+`zeroframe night RAW -o OUT --trace trace.json` (`bias`, `dark` and `flat`, too; `trace="trace.json"` of the functions)
+writes what each thread did and when, in the Trace Event Format: open the file at [ui.perfetto.dev](https://ui.perfetto.dev),
+which reads it in the browser and sends it nowhere, or at chrome://tracing. A row is a thread; one that begins takes the
+row of one that has ended. The outermost bars are planning, tasks (a frame, a combination, a mask) and the page; within
+them stand reading, each step, and writing. A bar says with what (`of`), and for how long of that the thread was at work
+(`cpu_ms`): for the rest it waited, for a disk, another thread or a core. Bars of *first thread* named *wait
+for tasks* are no work. On a cluster only the threads of this process are seen. A file that is there is replaced with
+`--overwrite`, and only if it is a timeline. Without `--trace` nothing is recorded; a bar that is not recorded costs
+0.2 µs, and a night of 24 frames has some 3000.
 """
 
 

@@ -15,13 +15,13 @@ def main() -> None:
     """Run the command line.
 
     A fifth of the start is saved here. Importing makes some 100 000 objects that stay, which are searched for garbage
-    again and again by default; and numpy's library of linear algebra starts a thread for each core, which waits in a
-    busy loop: nothing here uses it on more than small systems of equations.
+    again and again by default, in 40 ms each time; and numpy's library of linear algebra starts a thread for each core,
+    which waits in a busy loop: nothing here uses it on more than small systems of equations.
     """
     from zeroframe.cli.streams import fill_descriptors
 
     fill_descriptors()  # before any file is opened that stays open
-    gc.set_threshold(100_000)
+    gc.set_threshold(400_000)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _keep_freed_memory()
     from zeroframe.cli.main import main as run

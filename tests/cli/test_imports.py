@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from wrong_nights import GOOD, changed, write_night
+from zeroframe.cli.main import app, main
 
 #: Runs a command with nothing imported but Python itself, and prints what other threads than the first one import.
 PROBE = """
@@ -92,3 +94,20 @@ def test_names_stay_short_of_what_a_card_holds(folder):
     names = [path.name for path in (folder / "out").rglob("combined_*.fits")]
     assert names
     assert all(len(name) <= 68 for name in names), names
+
+
+def test_help_of_the_program_says_of_each_command_what_its_own_help_says(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def said(*words):
+        with pytest.raises(SystemExit):
+            main(words)
+        return capsys.readouterr().out
+
+    shown = said("--help")
+    commands = typer.main.get_command(app).commands  # with all their options
+    assert len(commands) > 12
+    for name, command in commands.items():
+        assert f" {name} " in shown
+        assert command.get_short_help_str(limit=60).rstrip(".") in shown
+    assert said("-q", "ls", "--help") == said("ls", "--help")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.nddata import CCDData
 
 import star_fields
 from star_fields import Counted, counted
+from zeroframe import cosmicray_lacosmic
 from zeroframe.frames.colours import each_colour, sky_of_colours
 from zeroframe.frames.cosmic_rays import mask_lacosmic
-from zeroframe.frames.mosaic_stars import free_stars
+from zeroframe.frames.mosaic_stars import free_stars, mask_in_colours
 from zeroframe.headers.colours import ColourPattern
 
 PATTERN = ColourPattern("RGGB")
@@ -70,3 +72,26 @@ def test_the_sky_is_told_of_each_colour(monkeypatch):
     assert found.keys() == PASS.keys()
     for letter, level in found.items():
         assert level == pytest.approx(300.0 * PASS[letter], rel=0.03)
+
+
+def test_the_verb_finds_what_a_night_masks(monkeypatch):
+    """It used to look within colours alone, where nine of ten stars of two pixels are touched."""
+    field = mosaic(2.0, 605, monkeypatch)
+    frame = CCDData(field.pixels, unit="electron", meta={"BAYERPAT": "RGGB"})
+    done = cosmicray_lacosmic(frame, readnoise=6.0, invar=np.square(field.sigma), satlevel=1e9, finder="zeroframe")
+    within, expected = searched(field, field.sigma)
+    np.testing.assert_array_equal(done.mask, expected)
+    assert counted(field, done.mask).touched < 0.2 * counted(field, within).touched
+    assert done.meta["COSMICS"] == f"L.A.Cosmic within each colour: {np.count_nonzero(expected)} pixels"
+    np.testing.assert_array_equal(done.data[~expected], field.pixels[~expected])
+    hits = expected & (field.charge > 3000.0)
+    assert np.median(done.data[hits] / field.light[hits]) == pytest.approx(1.0, abs=0.15)
+
+
+def test_one_search_is_behind_nights_and_verbs(monkeypatch):
+    field = mosaic(2.5, 606, monkeypatch)
+    none = np.zeros(field.pixels.shape, bool)
+    found = none.copy()
+    count = mask_in_colours(PATTERN, field.pixels, field.sigma, none, found)
+    np.testing.assert_array_equal(found, searched(field, field.sigma)[1])
+    assert count == np.count_nonzero(found)

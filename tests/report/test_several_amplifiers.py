@@ -16,6 +16,11 @@ def page_of(tmp_path, name, shape):
     made = night(tmp_path / "raw", tmp_path / "out", report=False)
     data = night_report_data(made.plan, made.result)
     assert data.subtitle.startswith(f"{name} · ")  # whatever the first detector is called
+    files, lights, chips = len(list((tmp_path / "raw").iterdir())), len(made.plan.science), len(camera.chips)
+    told = f"{files * chips} frames" + (f" from {files} files" if chips > 1 else "")
+    assert told in data.subtitle.split(" · ")
+    told = f"{lights} science frames" + (f" from {lights // chips} files" if chips > 1 else "")
+    assert f": {told} calibrated with bias" in data.verdict.headline
     return camera, {section.title: section for section in data.sections}
 
 

@@ -7,13 +7,16 @@ frames are treated are shorthands for keys of the recipe, and stand over it wher
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 from zeroframe.cli.bars import progress_for
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
 from zeroframe.fits.store.names import any_remote, as_path
+from zeroframe.fits.timeline import recorded
 from zeroframe.memory import parse_size
 from zeroframe.planning.shorthands import SHORTHANDS, jobs, recipe_for
+from zeroframe.planning.targets import check_output_folder
 from zeroframe.run.reduced import Forecast, Reduction
 
 if TYPE_CHECKING:
@@ -146,11 +149,14 @@ class Options(PlanOptions, total=False):
         are not; by default they are in a notebook.
     executor : concurrent.futures.Executor
         Where results are made, instead of on threads here: see `zeroframe.run.engine.run_night`.
+    trace : path
+        Write there what each thread did and when, as Perfetto and chrome://tracing open it.
     """
 
     report: bool
     progress: Callable[[str, float], None] | bool | None
     executor: Executor | None
+    trace: str | os.PathLike[str] | None
 
 
 def _with_options(table: type[Any]) -> Callable[[F], F]:
@@ -237,7 +243,7 @@ def bias(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Un
     True
     >>> folder.cleanup()
     """
-    return _carried_out("bias", raw, out, options)
+    return _recorded("bias", raw, out, options)
 
 
 @_with_options(Options)
@@ -259,7 +265,7 @@ def dark(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Un
     ['combined_dark_7s.fits', 'combined_dark_70s.fits', 'combined_dark_300s.fits']
     >>> folder.cleanup()
     """
-    return _carried_out("dark", raw, out, options)
+    return _recorded("dark", raw, out, options)
 
 
 @_with_options(Options)
@@ -281,7 +287,7 @@ def flat(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Un
     ['combined_flat_ip.fits', 'combined_flat_gp.fits']
     >>> folder.cleanup()
     """
-    return _carried_out("flat", raw, out, options)
+    return _recorded("flat", raw, out, options)
 
 
 @_with_options(Options)
@@ -305,7 +311,7 @@ def night(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: U
     ['ccd.037.0.fits', 'ccd.043.0.fits']
     >>> folder.cleanup()
     """
-    return _carried_out("night", raw, out, options)
+    return _recorded("night", raw, out, options)
 
 
 @_with_options(PlanOptions)
@@ -398,6 +404,18 @@ def _recipe(asked: NightRecipe | str | os.PathLike[str] | None) -> NightRecipe:
     if isinstance(asked, NightRecipe):
         return asked
     return NightRecipe() if asked is None else load_recipe(str(asked))
+
+
+def _recorded(
+    job: str, raw: str | os.PathLike[str], out: str | os.PathLike[str], options: Mapping[str, Any]
+) -> Reduction:
+    """Carry out a job, and record what threads do, where that is asked for."""
+    asked = options.get("trace")
+    path = None if asked is None else Path(asked)
+    if path is not None:
+        check_output_folder(as_path(raw), path.absolute().parent)
+    with recorded(path, overwrite=options.get("overwrite", False)):
+        return _carried_out(job, raw, out, options)
 
 
 def _carried_out(

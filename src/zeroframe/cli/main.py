@@ -81,8 +81,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from typer.models import CommandInfo
+
 
 __all__ = ["app", "main"]
+
+#: Options of the whole program that may stand before a command and take no value.
+_SWITCHES = frozenset(("--quiet", "-q", "--verbose", "-v"))
+#: What is shown where nothing is asked for, too.
+_HELP = "--help"
 
 app = typer.Typer(
     name="zeroframe",
@@ -163,7 +170,7 @@ def _run(call: Call, stop: _Stop) -> int:
         given = list(call.arguments)
         if given[:1] == ["help"]:  # what many type first
             given = [*given[1:], "--help"]
-        chosen = _app_for(given[0] if given else "")
+        chosen = _app_for(next((word for word in given if word not in _SWITCHES), _HELP))
         code = chosen(args=given, prog_name="zeroframe", standalone_mode=False, obj=call)
     except FolderLostError as error:  # some results were made before
         return _refused(call, str(error), INCOMPLETE)
@@ -214,7 +221,14 @@ def _unforeseen(error: Exception, call: Call) -> int:
 
 @cache
 def _app_for(name: str) -> typer.Typer:
-    """Return the program with the one command that is called: to build the options of all takes 30 ms at each start."""
+    """Return the program with the one command that is called: to build the options of all takes 30 ms at each start.
+
+    Help for the whole program shows what each command does, and none of their options.
+    """
+    if name in (_HELP, "-h"):
+        whole = copy(app)
+        whole.registered_commands = [_without_options(each) for each in app.registered_commands]
+        return whole
     chosen = [each for each in app.registered_commands if name == (each.name or getattr(each.callback, "__name__", ""))]
     if not chosen:
         return app
@@ -222,6 +236,19 @@ def _app_for(name: str) -> typer.Typer:
     one._add_completion = False  # noqa: SLF001 -- typer's own name; options for the whole program are not built for one command
     one.registered_commands = chosen
     return one
+
+
+def _without_options(command: CommandInfo) -> CommandInfo:
+    """Return a command that can be listed by its name and its first sentence, and not be called."""
+    listed = copy(command)
+    listed.name = command.name or getattr(command.callback, "__name__", "")
+    listed.help = command.help or getattr(command.callback, "__doc__", "")
+    listed.callback = _listed
+    return listed
+
+
+def _listed() -> None:
+    """Stand for a command that is listed."""
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it

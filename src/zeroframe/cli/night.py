@@ -53,6 +53,7 @@ from zeroframe.cli.options import (
     SplitColours,
     SpreadAsked,
     Strict,
+    Trace,
     Trim,
     UnitAsked,
     Workers,
@@ -189,9 +190,13 @@ def _command(job: str) -> Callable[..., int]:
         mem_limit: MemLimit = None,
         workers: Workers = None,
         cluster: Cluster = None,
+        trace: Trace = None,
         strict: Strict = False,
         json: Json = False,
     ) -> int:
+        from zeroframe.fits.timeline import recorded
+        from zeroframe.planning.targets import check_output_folder
+
         said = {
             "camera": camera,
             "overscan": section_of(overscan, "--overscan"),
@@ -227,7 +232,10 @@ def _command(job: str) -> Callable[..., int]:
         wanted = recipe_asked(job, recipe, said, raw)
         if library_add:
             wanted = prepare_library(wanted, raw, out, by_night=by_night, dry_run=dry_run)
-        code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
+        if trace is not None:
+            check_output_folder(raw, trace.absolute().parent)
+        with recorded(trace, overwrite=overwrite):
+            code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
         return max(code, add_results(out, wanted, code, means)) if library_add and not dry_run else code
 
     return run

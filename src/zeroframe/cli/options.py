@@ -74,6 +74,7 @@ __all__ = [
     "Spread",
     "SpreadAsked",
     "Strict",
+    "Trace",
     "Trim",
     "UnitAsked",
     "Workers",
@@ -332,6 +333,15 @@ Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS", help="Dask cluster: tcp://scheduler:8786, or local:4 (processes).", rich_help_panel=MEANS
+    ),
+]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        parser=local_path,
+        help="Write what each thread did and when: a timeline for ui.perfetto.dev or chrome://tracing.",
+        rich_help_panel=MEANS,
     ),
 ]
 DryRun = Annotated[

@@ -21,6 +21,7 @@ from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Source, open_source, open_source_descriptor, read_failed
 from zeroframe.fits.system import read_into_at
 from zeroframe.fits.tiles_read import check_tiles, decompress_tiles
+from zeroframe.fits.timeline import spanned
 from zeroframe.fits.verify import compare_sums
 from zeroframe.fits.watching import is_unchanged
 
@@ -74,6 +75,7 @@ class RawImage:
         return decode_pixels(self.pixels, self.layout)
 
 
+@spanned("read", lambda path, **_: path)
 def read_raw(
     path: str | os.PathLike[str],
     *,
@@ -218,6 +220,7 @@ def _whole_buffer(
     return buffer.view(layout.dtype).reshape(layout.shape_yx)
 
 
+@spanned("read rows", lambda frame, *_: frame.path)
 def read_band(
     frame: FrameFile, hdu: Hdu, rows: slice, out: np.ndarray[Any, Any], descriptor: int | None = None
 ) -> None:

@@ -19,6 +19,7 @@ from zeroframe.fits.parts import StoredForm, stored_chunks, stored_form
 from zeroframe.fits.store.names import as_path
 from zeroframe.fits.tables import TablePart, table_buffers
 from zeroframe.fits.tiles_write import tiled_buffers
+from zeroframe.fits.timeline import spanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,6 +60,7 @@ class ImagePart:
     datasum: int | None = None
 
 
+@spanned("write", lambda path, *_, **__: path)
 def write_fits(
     path: str | os.PathLike[str],
     parts: Sequence[ImagePart | TablePart],

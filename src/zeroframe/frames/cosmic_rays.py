@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.other_exposures import Exposure, Noise, agreeing, judge_by_exposures
 from zeroframe.kernels.lacosmic import SharpLimits, mark_cosmic_rays
 from zeroframe.kernels.point_images import point_ratios
@@ -53,6 +54,7 @@ _EVERY = 8
 _LOW_PERCENT, _HIGH_PERCENT = 15.8655, 84.1345
 
 
+@spanned("cosmic rays")
 def mask_lacosmic(
     pixels: NDArray[Any],
     sigma: NDArray[Any],

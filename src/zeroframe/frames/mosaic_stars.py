@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.cosmic_rays import scatter_noise, sky_levels
+from zeroframe.frames.colours import each_colour
+from zeroframe.frames.cosmic_rays import mask_lacosmic, scatter_noise, sky_levels
+from zeroframe.kernels.lacosmic import SharpLimits
 from zeroframe.kernels.point_images import SKY_SHIFT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["free_stars"]
+    from zeroframe.headers.colours import ColourPattern
+
+__all__ = ["free_stars", "mask_in_colours"]
 
 #: Each of the four neighbours holds this share of what a pixel has above the sky, and this many sigma: of a star of 1.5
 #: pixels (FWHM) in the middle of its pixel they hold 0.3; through a filter that lets a third of its light pass, 0.1.
@@ -26,6 +32,45 @@ _SHARE, _SIGMAS = 0.08, 3.0
 _CORNERS = 0.75
 #: What was found so near such a pixel is the same star.
 _REACH = 2
+
+
+def mask_in_colours(
+    colours: ColourPattern | None,
+    pixels: NDArray[Any],
+    sigma: NDArray[Any],
+    before: NDArray[Any],
+    found: NDArray[np.bool_],
+    limits: SharpLimits = SharpLimits(),  # noqa: B008 -- a tuple, which nobody can change
+    others: Sequence[NDArray[Any]] = (),
+) -> int:
+    """Mask cosmic rays, in place, within each colour where there are some, but no stars; return how many pixels.
+
+    Parameters
+    ----------
+    colours : ColourPattern or None
+        Of the frame.
+    pixels, sigma
+        As of `zeroframe.frames.cosmic_rays.mask_lacosmic`.
+    before : ndarray of bool or uint8, shape (ny, nx)
+        Not 0 what is masked; another array than ``found``.
+    found : ndarray of bool, shape (ny, nx)
+        True where that is; worked on in place.
+    limits, others
+        As of `mask_lacosmic`.
+
+    Examples
+    --------
+    >>> frame = np.random.default_rng(0).normal(100.0, 10.0, (80, 80)).astype(np.float32)
+    >>> frame[20, 21] += 4000.0
+    >>> before, found = np.zeros(frame.shape, bool), np.zeros(frame.shape, bool)
+    >>> mask_in_colours(None, frame, np.full(frame.shape, 10.0, np.float32), before, found), bool(found[20, 21])
+    (1, True)
+    """
+    count = sum(
+        mask_lacosmic(plane, own_sigma, own, limits, seen)
+        for own, plane, own_sigma, *seen in each_colour(colours, (found,), (pixels, sigma, *others))
+    )
+    return count if colours is None else count - free_stars(pixels, sigma, before, found)
 
 
 def free_stars(pixels: NDArray[Any], sigma: NDArray[Any], before: NDArray[Any], found: NDArray[np.bool_]) -> int:

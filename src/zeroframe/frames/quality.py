@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.colours import PHASES, colour_bands, each_colour, plane_of
 from zeroframe.frames.flat_shapes import FlatShape, joined_shapes, measure_flat, odd_flats, place_of
 from zeroframe.frames.medians import median_of_valid
@@ -94,6 +95,7 @@ class FrameQuality:
     traces: Mapping[str, float] = field(default_factory=dict)
 
 
+@spanned("measure")
 def measure_frame(
     pixels: NDArray[Any],
     *,

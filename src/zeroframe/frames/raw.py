@@ -10,6 +10,7 @@ import numpy as np
 from zeroframe.fits import HeaderDraft, RawImage
 from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.formats import FORMATS
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.crosstalk import take_out_crosstalk
 from zeroframe.frames.regions import Subtracted, region_levels
 from zeroframe.headers.colours import read_colours, state_pattern
@@ -127,6 +128,7 @@ def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compre
     return layout.byte_count * (2 if layout.tile_compressed else 1) + decoded + 2 * out + compressed
 
 
+@spanned("overscan and trim")
 def calibrate_pixels(
     raw: RawImage,
     recipe: FrameRecipe,

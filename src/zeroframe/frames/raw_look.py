@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.fits import RawImage
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.pile_up import PileUp, converter_top, find_pile_up, is_converter_top
 from zeroframe.frames.raw import is_fused
 from zeroframe.kernels.extremes import (
@@ -85,6 +86,7 @@ class RawLook:
     decoded: NDArray[Any] | None
 
 
+@spanned("look at the raw frame")
 def look_at(
     raw: RawImage,
     regions: Sequence[Region],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.colours import each_colour, halved, phases_of
 from zeroframe.frames.mask_bits import MaskBit
@@ -41,6 +42,7 @@ _FEWEST, _REACH = 5, 4
 _NOTHING = Operation(divides=False, plane=NO_CALIBRATION, sigma=NO_CALIBRATION)
 
 
+@spanned("calibrate")
 def operate(
     operations: Sequence[Operation],
     pixels: NDArray[Any],
@@ -140,6 +142,7 @@ def _passes(operations: Sequence[Operation]) -> list[list[Operation]]:
     return passes
 
 
+@spanned("dark, flat, noise and mask")
 def reduce_frame(
     frame: CalibratedFrame,
     with_: Calibrations,
@@ -193,20 +196,16 @@ def reduce_frame(
         mask[~np.isfinite(pixels)] |= np.uint8(MaskBit.NODATA)
     header["NNOTFIN"] = (not_finite, "pixels without a value")
     if steps.cosmic_rays != "none":
-        from zeroframe.frames.cosmic_rays import mask_lacosmic, mask_median
+        from zeroframe.frames.cosmic_rays import mask_median
+        from zeroframe.frames.mosaic_stars import mask_in_colours
 
         how = steps.cosmic_rays if sigma.size else f"{steps.cosmic_rays} and scatter"
         found = np.not_equal(mask, 0, out=empty(mask.shape, np.bool_))
-        cosmic = sum(
-            mask_median(plane, own_sigma, own)
-            if steps.cosmic_rays == "median"
-            else mask_lacosmic(plane, own_sigma, own, others=seen)
-            for own, plane, own_sigma, *seen in each_colour(steps.colours, (found,), (pixels, sigma, *others))
-        )
-        if steps.colours is not None and steps.cosmic_rays != "median":
-            from zeroframe.frames.mosaic_stars import free_stars
-
-            cosmic -= free_stars(pixels, sigma, mask, found)
+        if steps.cosmic_rays == "median":
+            planes = each_colour(steps.colours, (found,), (pixels, sigma))
+            cosmic = sum(mask_median(plane, own_sigma, own) for own, plane, own_sigma in planes)
+        else:
+            cosmic = mask_in_colours(steps.colours, pixels, sigma, mask, found, others=others)
         header["NCOSMIC"] = (cosmic, f"pixels of cosmic rays, by {how}")
         masked = add_found(found, int(MaskBit.COSMIC), mask)
     else:

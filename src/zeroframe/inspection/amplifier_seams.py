@@ -44,6 +44,10 @@ _BOTH, _LEAST_LIGHT, _MOST_LIGHT = 12.0, 0.004, 0.7
 _FEWEST = 4
 #: Light of more steps than that has structure of its own, that of fibres or slits.
 _MOST_OF_LIGHT = 12
+#: So many steps of the light alone may be amplifiers of nearly one level; of more, it is slits that make them.
+_FEW_OF_LIGHT = 2
+#: Whether light steps is seen by so many columns, and as many beyond them, on each side; it has to in so many bins.
+_NEAR, _MOST_BINS = 4, 0.6
 #: A step of drift alone has to be so many times as sharp as at any of so many other columns.
 _STANDS_OUT, _MOST_COMPARED = 2.0, 80
 #: The noise of light has to step by so many of its errors, and as the light does by no more than so many.
@@ -95,9 +99,14 @@ class Seam:
     @property
     def proven(self) -> bool:
         """Whether only another amplifier explains it."""
-        both = self.static > 0 and self.light > _BOTH and _LEAST_LIGHT < abs(self.light_step) < _MOST_LIGHT
+        both = self.static > 0 and self.gains_may_differ
         noise = self.noise > 0 and (self.static > 0 or self.light > 0)
         return self.drift > 0 or noise or (self.shot > 0 and self.light > 0) or both
+
+    @property
+    def gains_may_differ(self) -> bool:
+        """Whether the light steps very clearly, and by no more than gains of amplifiers do."""
+        return self.light > _BOTH and _LEAST_LIGHT < abs(self.light_step) < _MOST_LIGHT
 
     @property
     def reason(self) -> str:
@@ -224,7 +233,8 @@ def find_seams(profiles: AxisProfiles, begin: int, end: int, *, lit: bool = True
     Returns
     -------
     proven, suspected : list of Seam
-        By column. Suspected are sharp steps of the level that may be fixed pattern.
+        By column. Suspected are sharp steps of the level that may be fixed pattern, and a few of the light that the
+        sensor may have: two amplifiers whose levels, drifts and noise are alike differ in gain alone.
     """
     evidence = evidence_of(profiles, begin, end, lit=lit)
     kinds = (*evidence.drifts, evidence.static, evidence.noise)
@@ -235,7 +245,14 @@ def find_seams(profiles: AxisProfiles, begin: int, end: int, *, lit: bool = True
     ends = [0, *sorted(breaks), end - begin]
     judged = [_judged(evidence, column, low, high) for low, column, high in zip(ends, ends[1:], ends[2:], strict=False)]
     moved = [replace(each, column=each.column + begin) for each in judged]
-    return [each for each in moved if each.proven], [each for each in moved if not each.proven and each.static > 0]
+    unproven = [each for each in moved if not each.proven]
+    by_light = [
+        each
+        for each in unproven
+        if not each.static and each.gains_may_differ and _all_along(evidence.light_logs, each.column - begin)
+    ]
+    few = by_light if len(by_light) <= _FEW_OF_LIGHT else []
+    return [each for each in moved if each.proven], [each for each in unproven if each.static > 0 or each in few]
 
 
 def seam_expected(profiles: AxisProfiles, begin: int, end: int, column: int, between: tuple[int, int]) -> Seam | None:
@@ -361,6 +378,15 @@ def _noise_of_light(evidence: Evidence, light_steps: NDArray[np.float64], column
     error = evidence.shot_error * float(np.sqrt(1.0 / columns[0] + 1.0 / columns[1]))
     agrees = abs(own - length) < max(_SHOT_AGREES * error, 0.3 * length)
     return own / error if own > _SHOT_SIGMAS * error and agrees else 0.0
+
+
+def _all_along(logs: NDArray[np.float64], column: int) -> bool:
+    """Whether light steps before a column in most of its bins: a speck of dust has an edge in few of them."""
+    if not 2 * _NEAR <= column <= logs.shape[1] - 2 * _NEAR:
+        return False
+    near = logs[:, column - 2 * _NEAR : column + 2 * _NEAR].reshape(logs.shape[0], 4, _NEAR).mean(axis=2)
+    slopes = (near[:, 1] - near[:, 0] + near[:, 3] - near[:, 2]) / 2.0  # light that falls off has them everywhere
+    return float(np.mean(np.abs(near[:, 2] - near[:, 1] - slopes) > _LEAST_LIGHT)) > _MOST_BINS
 
 
 def _steps(profiles: NDArray[np.float64], column: int, low: int, high: int) -> NDArray[np.float64]:

@@ -153,6 +153,11 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
 
 
 def _doubt(seam: Seam) -> str:
+    if not seam.static:
+        return (
+            f"before column {seam.column + 1}: {seam.reason} and nothing else does; that is the sensor, what lights "
+            "it, or another amplifier of the same level and noise"
+        )
     return (
         f"before column {seam.column + 1}: {seam.reason}, in all biases alike; that is fixed pattern, or another "
         "amplifier that drifts with the first"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zeroframe.kernels._arguments import Kind
 
-__all__ = ["Store", "folder_for_numba"]
+__all__ = ["Store", "folder_for_numba", "keep_code", "kept_code"]
 
 _MAGIC = b"zeroframe machine code 1\n"
 _SUFFIX = ".zfk"
@@ -103,6 +103,52 @@ class _StaleError(Exception):
 
 class _ForeignError(Exception):
     """A place that another user may have written to."""
+
+
+def kept_code(source: Path, name: str) -> bytes | None:
+    """Return code that was kept beside a source by `keep_code`; None where there is none that can be trusted.
+
+    Parameters
+    ----------
+    source : Path
+        The file that the code belongs to.
+    name : str
+        Of what is kept; it changes with whatever the code was made of.
+
+    Returns
+    -------
+    bytes or None
+        Whole, and written by nobody else.
+    """
+    for folder in _folders(source):
+        try:
+            packed = _read_own(folder / name)
+        except (OSError, _ForeignError):  # it is made anew; kernels of these folders say what is wrong with them
+            continue
+        if hashlib.sha256(packed[32:]).digest() == packed[:32]:
+            return packed[32:]
+    return None
+
+
+def keep_code(source: Path, name: str, code: bytes) -> None:
+    """Keep code beside a source, or in the user's own folder; where neither can hold it, it is made at each start.
+
+    Parameters
+    ----------
+    source : Path
+        The file that the code belongs to.
+    name : str
+        Of what is kept.
+    code : bytes
+        What `kept_code` is to return.
+    """
+    for folder in _folders(source):
+        try:
+            _make_folder(folder)
+            _write_whole(folder / name, hashlib.sha256(code).digest() + code)
+        except (OSError, _ForeignError):
+            continue
+        return
 
 
 def folder_for_numba(source: Path, version: str) -> tuple[Path | None, tuple[str, ...]]:

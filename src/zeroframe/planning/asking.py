@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import NoFramesError
+from zeroframe.fits.timeline import spanned
 from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["planned", "planned_of"]
 
 
+@spanned("plan", lambda *given, **_: given[1])
 def planned(
     job: str,
     raw: Path,
@@ -78,6 +80,7 @@ def planned(
     )
 
 
+@spanned("match")
 def planned_of(
     job: str,
     found: Sequence[RawFrame],

@@ -9,6 +9,7 @@ from itertools import count
 from math import fsum
 from typing import TYPE_CHECKING, TypeVar
 
+from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.first_steps import size_words
 
@@ -24,6 +25,7 @@ __all__ = [
     "Batch",
     "batches_of",
     "exposure_words",
+    "files_of_detectors",
     "filter_key",
     "filter_of",
     "frames_words",
@@ -118,6 +120,18 @@ def frames_words(number: int, kind: str = "") -> str:
     ('1 frame', '3 science frames')
     """
     return f"{number} {kind + ' ' if kind else ''}frame{'' if number == 1 else 's'}"
+
+
+def files_of_detectors(frames: Sequence[NightFrame]) -> str:
+    """Return from how many files some frames come, in words, where files of several detectors give several each.
+
+    Examples
+    --------
+    >>> files_of_detectors([])
+    ''
+    """
+    files = {file_of(frame.source) for frame in frames}
+    return f" from {len(files)} file{'' if len(files) == 1 else 's'}" if len(files) < len(frames) else ""
 
 
 def batches_of(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances) -> list[Batch]:

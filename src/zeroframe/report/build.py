@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.planning.focal_plane import label_of
-from zeroframe.planning.grouping import frames_words
+from zeroframe.planning.grouping import files_of_detectors, frames_words
 from zeroframe.report.data import Fact, ReportData
 from zeroframe.report.sections.focal_plane import focal_plane_section
 from zeroframe.report.sections.glance import glance_section, moments_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["night_report_data"]
 
 
+@spanned("measure for the page")
 def night_report_data(
     plan: NightPlan,
     result: NightResult,
@@ -85,7 +87,9 @@ def _subtitle(plan: NightPlan, result: NightResult) -> str:
     nights = sorted({frame.traits.night for frame in plan.frames if frame.traits.night is not None})
     if nights:
         words.append(f"night of {nights[0]}" if len(nights) == 1 else f"{len(nights)} nights from {nights[0]} on")
-    return " · ".join([*words, frames_words(len(result.frames)), f"from {plan.raw}", f"to {plan.out}"])
+    frames = [each.frame for each in result.frames]
+    counted = frames_words(len(frames)) + files_of_detectors(frames)
+    return " · ".join([*words, counted, f"from {plan.raw}", f"to {plan.out}"])
 
 
 def _camera_words(plan: NightPlan) -> str:

@@ -14,6 +14,7 @@ from zeroframe.errors import ZeroframeError
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import as_path
+from zeroframe.fits.timeline import spanned
 from zeroframe.html import visible
 from zeroframe.report.draw.images import png_uri
 from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
@@ -114,6 +115,7 @@ def render_report(data: ReportData) -> str:
     )
 
 
+@spanned("write the page", lambda path, *_, **__: path)
 def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: Overwrite = False) -> int:
     """Write a report as one HTML file, whole or not at all.
 
@@ -162,6 +164,8 @@ def _hash(text: str) -> str:
 def _template() -> Template:
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+        from zeroframe.report.compiled import CompiledTemplates
     except ImportError as error:
         raise ZeroframeError(
             f"reports need jinja2, which cannot be imported ({error}); install it: pip install 'zeroframe[report]'"
@@ -173,6 +177,7 @@ def _template() -> Template:
         finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=CompiledTemplates(),
     )
     environment.globals.update(
         bars_path=bars_path,

@@ -9,6 +9,7 @@ from zeroframe.errors import DamagedError, FrameError
 from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, byte_count
+from zeroframe.fits.timeline import spanned
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class FolderCheck:
     problems: tuple[str, ...]
 
 
+@spanned("check results")
 def check_files(expected: Mapping[Path, tuple[int, int]], vouched: Mapping[Path, Whole] | None = None) -> FolderCheck:
     """Read back the headers and sizes of files.
 
@@ -92,6 +94,7 @@ class Whole:
     byte_count: int
 
 
+@spanned("read back", lambda path, *_: path)
 def read_back(path: Path, shape_yx: tuple[int, int]) -> Whole:
     """Look at a file that was written: whether it is there, complete, and holds an image of a shape.
 

@@ -13,6 +13,7 @@ from zeroframe.errors import FolderLostError, FrameError, OutputError
 from zeroframe.fits.ahead import READING, RICE, import_ahead
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
+from zeroframe.fits.timeline import span
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
@@ -168,7 +169,8 @@ class _Run:
     def carry_out(self) -> NightResult:
         """Do everything, each from a thread."""
         _import_what_threads_need(self._plan)
-        run_tasks(self._tasks(), self._backend.tasks_at_once, self._backend.give_up)
+        with span("wait for tasks"):
+            run_tasks(self._tasks(), self._backend.tasks_at_once, self._backend.give_up)
         return self._result()
 
     def _tasks(self) -> list[Task]:
@@ -204,12 +206,13 @@ class _Run:
         cost = _SCIENCE_S if group is None else _FRAME_S
         return Task(_RAW + frame.name, needs, partial(self._timed, kind, self._calibrate, frame, group), cost)
 
-    def _timed(self, kind: str, do: Callable[..., object], *arguments: object) -> None:
+    def _timed(self, kind: str, do: Callable[..., object], what: NightFrame | Group | MaskJob, *more: object) -> None:
         """Carry out a task, and add up how long those of its kind took."""
         started = time.perf_counter()
-        self._session.check_folder()
-        do(*arguments)
-        self._session.check_folder()
+        with span(f"task: {do.__name__.removeprefix('_')}", what.name):
+            self._session.check_folder()
+            do(what, *more)
+            self._session.check_folder()
         with self._lock:
             self._seconds[str(kind)] = self._seconds.get(str(kind), 0.0) + time.perf_counter() - started
 
@@ -328,7 +331,7 @@ def _import_what_threads_need(plan: NightPlan) -> None:
     if plan.masks:
         wanted.append("zeroframe.run.mask")
     if any(frame.steps.cosmic_rays != "none" for frame in plan.science):
-        wanted += ["zeroframe.frames.cosmic_rays", "zeroframe.kernels.lacosmic"]
+        wanted += ["zeroframe.frames.mosaic_stars", "zeroframe.kernels.lacosmic"]
     if any(frame.compress == "rice" for frame in plan.frames):
         wanted += RICE
     import_ahead(*wanted)

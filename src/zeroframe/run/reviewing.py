@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zeroframe.fits import scan
+from zeroframe.fits.timeline import spanned
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
@@ -32,6 +33,7 @@ _DIRECTION_CARDS = {"ROWORDER": "TOP-DOWN", "FLIPSTAT": "NONE"}
 _SAID_ELSEWHERE = frozenset(("no bias", "no dark", "no flat"))
 
 
+@spanned("review")
 def review_of(
     plan: NightPlan,
     result: NightResult,

@@ -11,6 +11,7 @@ from zeroframe.fits import read_raw
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.store.names import is_there
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import is_calibration
 from zeroframe.headers.own_results import FolderResults, record_state
@@ -101,6 +102,7 @@ class NightStatuses:
         return all(status.verdict == "keep" for status in self.all)
 
 
+@spanned("look at what is there")
 def examine_night(
     plan: NightPlan,
     *,

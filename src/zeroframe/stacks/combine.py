@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeroframe.errors import MemoryLimitError, UsageError, nearest_name
+from zeroframe.fits.timeline import spanned
 from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.kernels.stack import (
     AVERAGE,
@@ -525,6 +526,7 @@ def _tile_rows(
     return int(rows), int(threads)
 
 
+@spanned("combine rows")
 def _combine_tile(
     tile: NDArray[Any],
     spec: CombineSpec,

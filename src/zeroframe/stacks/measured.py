@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.quality import FrameQuality, _bands, _count_non_finite, _measured, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_scaled_by_level
@@ -124,6 +125,7 @@ class Judge:
         return kinds.pop() if len(kinds) == 1 else None, gains.pop() if len(gains) == 1 else None
 
 
+@spanned("prepare")
 def prepare(
     stack: Stack,
     spec: CombineSpec,
@@ -216,6 +218,7 @@ def with_pooled_noise(
     return replace(spec, pooled=pooled_noise(stack, spec, rate=rate, factors=factors, workers=workers))
 
 
+@spanned("combine")
 def combine_prepared(
     stack: Stack,
     prepared: Prepared,

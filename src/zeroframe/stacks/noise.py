@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import _OUTLIER, _pair_noises, clipped_mean_std, clipped_std
 from zeroframe.stacks.combine import CombineSpec, combine_stack
@@ -218,6 +219,7 @@ def frame_pairs(frames: int) -> list[tuple[int, int]]:
     return [(i, (i + 1) % frames) for i in spread_evenly(frames, _MOST_PAIRS)]
 
 
+@spanned("noise of frames")
 def frame_noise(
     stack: Stack, *, workers: int | None = None, empty: Callable[..., NDArray[Any]] = np.empty
 ) -> FrameNoise | None:
@@ -257,6 +259,7 @@ def frame_noise(
     )
 
 
+@spanned("noise of the combination")
 def measure_noise(
     stack: Stack,
     spec: CombineSpec,

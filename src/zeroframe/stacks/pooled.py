@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.timeline import spanned
 from zeroframe.frames.medians import median_of_valid, quantiles_of_valid
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.kernels.pooled import BINS, scatter_of_place
@@ -80,6 +81,7 @@ _HARMLESS_RATE = 1e-4
 _GRID_LOG = np.linspace(-24.0, 9.0, 6001)
 
 
+@spanned("pooled noise")
 def pooled_noise(
     stack: Stack,
     spec: CombineSpec,

@@ -13,14 +13,16 @@ from astropy.nddata import CCDData
 from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
-from zeroframe.frames.cosmic_rays import far_above_median, mask_lacosmic, mean_around, median_around
+from zeroframe.frames.colours import each_colour
+from zeroframe.frames.cosmic_rays import far_above_median, mean_around, median_around
+from zeroframe.frames.mosaic_stars import mask_in_colours
 from zeroframe.frames.numbers import is_number
 from zeroframe.frames.rank_filters import box_size
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.lacosmic import SharpLimits
 from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import require_ccd, with_data
-from zeroframe.verbs.colours import by_planes
+from zeroframe.verbs.colours import by_planes, colours_of
 from zeroframe.verbs.exceptions import UnlikeUnitsError
 from zeroframe.verbs.working_frame import WorkingPlanes, deviations_of, kernel_pixels
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    from zeroframe.headers.colours import ColourPattern
 
 __all__ = ["cosmicray_lacosmic", "cosmicray_median"]
 
@@ -95,7 +99,8 @@ def cosmicray_lacosmic(
         Whether the result is multiplied by the gain.
     finder : {'astroscrappy', 'zeroframe'}
         ``zeroframe`` finds what `zeroframe night` masks, some twenty times faster, and needs no other package: sharp
-        lines of spectra and the images of points, however sharp, are left alone. The noise is that of ``invar``, else
+        lines of spectra and the images of points, however sharp, are left alone, those of a colour sensor too, where
+        the header of a CCDData names the pattern (``BAYERPAT``). The noise is that of ``invar``, else
         the frame's uncertainty, else that of ``gain`` and ``readnoise``. Of ``cleantype`` it knows ``medmask`` and
         ``meanmask``; ``sepmed``, ``fsmode``, the arguments of the star's model, ``inbkg`` and ``verbose`` stay at their
         defaults.
@@ -138,15 +143,15 @@ def cosmicray_lacosmic(
     if pssl != 0 and (inbkg is not None or invar is not None):
         raise UsageError("pssl and inbkg or invar contradict each other; put the sky into inbkg")
     seen = _seen_in(others, np.shape(ccd.data if isinstance(ccd, CCDData) else ccd), finder)
-    if isinstance(ccd, CCDData):
+    if isinstance(ccd, CCDData) and finder == "astroscrappy":
         within = by_planes(
             require_ccd(ccd),
             lambda plane, own: cosmicray_lacosmic(
                 plane, sigclip, sigfrac, objlim, gain, readnoise, satlevel, pssl, niter, sepmed, cleantype, fsmode,
                 psfmodel, psffwhm, psfsize, psfk, psfbeta, verbose, gain_apply, own["inbkg"], own["invar"],
-                finder=finder, others=[own[name] for name in seen],
+                finder=finder,
             ),
-            {"inbkg": inbkg, "invar": invar, **seen},
+            {"inbkg": inbkg, "invar": invar},
         )  # fmt: skip
         if within is not None:
             return _counted(within, ccd, "L.A.Cosmic within each colour")
@@ -171,7 +176,8 @@ def cosmicray_lacosmic(
     if gain_apply and gain_used != 1.0 * u.one:
         planes.multiply(float(gain_used.value), frame.unit * gain_used.unit)
     result = planes.result()
-    result.meta["COSMICS"] = f"L.A.Cosmic: {int(cosmic.sum())} pixels"
+    how = "L.A.Cosmic" if shown.colours is None else "L.A.Cosmic within each colour"
+    result.meta["COSMICS"] = f"{how}: {int(cosmic.sum())} pixels"
     return result
 
 
@@ -211,6 +217,11 @@ class _Shown:
     gain: float
     read_noise_e: float
 
+    @property
+    def colours(self) -> ColourPattern | None:
+        """The pattern that the header states; an array has none."""
+        return None if self.frame is None else colours_of(self.frame)
+
 
 def _by_astroscrappy(shown: _Shown, options: dict[str, Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
     """Return the cosmic rays, and the pixels with something better in their place, the sky included."""
@@ -227,17 +238,19 @@ def _by_zeroframe(shown: _Shown, options: dict[str, Any]) -> tuple[NDArray[np.bo
     values = shown.pixels.astype(float_dtype(shown.pixels.dtype))
     values += values.dtype.type(shown.sky)
     masked = shown.bad.copy()
-    saturated = _saturated_stars(values, options["satlevel"] / shown.gain)
-    masked[tuple(saturated.T)] = True
+    for own, plane in each_colour(shown.colours, (masked,), (values,)):
+        own[tuple(_saturated_stars(plane, options["satlevel"] / shown.gain).T)] = True
     before = masked.copy()
-    mask_lacosmic(values, _noise_of(shown, values, options["invar"]), masked, limits, options["others"])
+    sigma = _noise_of(shown, values, options["invar"])
+    mask_in_colours(shown.colours, values, sigma, before, masked, limits, options["others"])
     cosmic = masked & ~before
-    places = np.argwhere(cosmic)
     cleaned = values.copy()
     values[masked] = np.nan
-    better = clean(values, places, _CLEANING_BOX)
-    found = np.isfinite(better)
-    cleaned[tuple(places[found].T)] = better[found]
+    for own, plane, hit in each_colour(shown.colours, (cleaned,), (values, cosmic)):
+        places = np.argwhere(hit)
+        better = clean(plane, places, _CLEANING_BOX)
+        found = np.isfinite(better)
+        own[tuple(places[found].T)] = better[found]
     return cosmic, cleaned
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from zeroframe.headers.kinds import Kind, calibration_kinds
 from zeroframe.planning.decisions import listed
-from zeroframe.planning.grouping import frames_words
+from zeroframe.planning.grouping import files_of_detectors, frames_words
 from zeroframe.report.data import KeyFigure, Remark, Verdict
 from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.sections.darks import dark_current, gain_of
@@ -81,6 +81,7 @@ def _what_was_done(view: NightView) -> str:
         return f"{frames_words(count)} calibrated{made}"
     kind = "science" if all(each.frame.kind is Kind.SCIENCE for each in lights) else ""
     said = frames_words(there, kind) if there == asked else f"{there} of {frames_words(asked, kind)}"
+    said += files_of_detectors([each.frame for each in lights])
     steps = Counter(use.kind.value for each in lights if each.outcome.is_there for use in each.frame.steps.uses)
     lacks = "" if not short else ", not in full" if short == there else f", {short} of them not in full"
     whole = [row.kind.value for row in calibration_kinds() if there and steps[row.kind] == there]
@@ -145,9 +146,15 @@ def _science_figure(view: NightView) -> KeyFigure | None:
     if not total:
         return None
     failed, short = total - sum(each.outcome.is_there for each in lights), _short(view)
+    files = files_of_detectors([each.frame for each in lights]).strip()
     told = [f"{failed} failed"] if failed else []
     told += [f"{short} {'lacks' if short == 1 else 'lack'} something"] if short else []
-    return KeyFigure("science frames", str(total), ", ".join(told) or "all calibrated", "bad" if told else "good")
+    return KeyFigure(
+        "science frames",
+        str(total),
+        ", ".join([*([files] if files else []), *(told or ["all calibrated"])]),
+        "bad" if told else "good",
+    )
 
 
 def _lights(view: NightView) -> list[NightOutcome]:
