@@ -42,9 +42,16 @@ class TestPileUp:
         missed = {name: hits.count(False) for name, hits in found.items() if name.endswith("converter")}
         assert not any(missed.values()), missed
         wells = [hit for name, hits in found.items() if not name.endswith("converter") for hit in hits]
-        # missed are some of little well and much read noise, or with a soft knee; of all seeds four in five are found
+        # missed are some of wells of a thousand electrons; of all seeds 96 in 100 are found, with a soft knee or not
         assert len(wells) > SEEDS
-        assert np.mean(wells) > 0.65
+        assert np.mean(wells) > 0.9
+
+    def test_a_hot_column_is_not_full(self, tmp_path):
+        # it has no photon noise, so that its values lie as close together as those of a full well
+        random = np.random.default_rng(5)
+        pixels = random.normal(500.0, 8.0, (300, 260))
+        pixels[:, 70] += 400.0
+        assert looked(tmp_path, pixels.round().astype(np.uint16)).pile_up is None
 
     @pytest.mark.parametrize("value", [4095, 16383, 65520, 65532, 65535])
     def test_a_frame_that_is_full_everywhere(self, tmp_path, value):

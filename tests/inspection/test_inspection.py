@@ -17,7 +17,7 @@ from zeroframe.headers.cameras import camera_to_toml, load_camera
 from zeroframe.headers.survey import survey_folder
 from zeroframe.inspection import inspect_overscan, write_camera, write_plot
 from zeroframe.inspection.gain import gain_from_pairs, read_noise_from_pairs
-from zeroframe.inspection.leak import measure_leak, row_level_noise
+from zeroframe.inspection.leak import StripPixels, measure_leak, row_level_noise
 from zeroframe.inspection.profiles import clipped_column_means, side_view, strip_noise
 from zeroframe.inspection.strips import find_edge
 from zeroframe.inspection.tracking import measure_tracking
@@ -378,12 +378,33 @@ def test_hot_columns_are_told_from_light_by_the_biases():
     leak = np.r_[200.0, 60.0, 18.0, 5.0, np.zeros(16)]
     hot = np.zeros(20)
     hot[[4, 10]] = 40
-    biases = [random.normal(1000 + hot, 4, shape) for _ in range(2)]
-    lit = [(random.normal(1000 + hot + leak, 4, shape), 20000.0) for _ in range(2)]
+    biases = [StripPixels(random.normal(1000 + hot, 4, shape)) for _ in range(2)]
+    lit = [StripPixels(random.normal(1000 + hot + leak, 4, shape), 20000.0) for _ in range(2)]
     profile = measure_leak(lit, biases, 4.0)
     assert (profile.first, profile.last, profile.deviant) == (5, 19, (10,))
     assert profile.leak_adu[:4] == pytest.approx(leak[:4], abs=1.5)
     assert profile.structure_adu[10] == pytest.approx(40, abs=1)
+
+
+def test_light_that_reaches_the_edge_is_not_taken_for_its_zero():
+    random = np.random.default_rng(11)
+    shape = (300, 14)
+    leak = 160.0 * np.exp(-np.arange(14) / 1.85)  # 0.14 ADU are left in the last column, 0.24 in the last but one
+    biases = [StripPixels(random.normal(1000, 1.2, shape)) for _ in range(4)]
+    lit = [StripPixels(random.normal(1000 + leak, 1.2, shape), 10000.0) for _ in range(4)]
+    profile = measure_leak(lit, biases, 1.2)
+    assert profile.first == np.flatnonzero(leak < profile.threshold_adu)[0] == 12
+    assert profile.decay_adu[:12] == pytest.approx(leak[:12], abs=0.2)
+
+
+def test_what_is_known_of_the_drift_of_rows_is_no_light():
+    random = np.random.default_rng(12)
+    shape, drift = (300, 20), np.linspace(5.0, -5.0, 20)
+    leak = np.r_[20.0, 8.0, np.zeros(18)]
+    biases = [StripPixels(random.normal(1000, 2.0, shape))]
+    pixels = random.normal(1000 + leak + drift, 2.0, shape)
+    assert measure_leak([StripPixels(pixels, 10000.0)], biases, 2.0).first > 2
+    assert measure_leak([StripPixels(pixels, 10000.0, drift, 0.05)], biases, 2.0).first == 2
 
 
 def test_tracking_needs_drift_and_two_frames():

@@ -228,6 +228,15 @@ class TestExcess:
         assert (excess.is_worth_telling, excess.parts) == (False, ())
         assert excess.pattern_adu == pytest.approx(3.0, rel=0.02)
 
+    def test_a_median_of_coarse_steps_is_told_from_its_frames(self):
+        random = np.random.default_rng(17)
+        for offset, is_noisy in ((0.5, True), (0.0, False)):  # half-way between two steps, and on one of them
+            frames = [16.0 * np.rint(random.normal(offset, 0.4, SHAPE)) for _ in range(25)]
+            excess = self.explained(frames, CombineSpec(method="median"))
+            assert excess.is_worth_telling == is_noisy
+            assert excess.average_adu == pytest.approx(np.std(frames[0]) / 5.0, rel=0.05)
+            assert (excess.combined_adu < 0.3 * excess.average_adu) == (not is_noisy)
+
     @pytest.mark.parametrize(("what", "shape"), [("rows", (SHAPE[0], 1)), ("columns", (1, SHAPE[1]))])
     def test_levels_of_rows_and_columns(self, what, shape):
         random = np.random.default_rng(3)

@@ -33,6 +33,8 @@ _CUT = 5.0
 _HOT_NOISES, _FEWEST_HOT = 8.0, 12
 #: Cells along each axis in which light is compared with that of the flat.
 _CELLS = 8
+#: Of a cell what lies within so many times the depth below which this part of it lies: three sigma of a normal one.
+_TAIL, _STARLESS = 0.025, 1.53
 #: A difference of a pixel and the mean of its neighbours has this variance.
 _VARIANCE = 1.5
 
@@ -218,7 +220,14 @@ def _filled(values: NDArray[Any]) -> NDArray[Any]:
 def _cells(values: NDArray[Any]) -> NDArray[np.float64]:
     ny, nx = (size // _CELLS * _CELLS for size in values.shape)
     cells = values[:ny, :nx].reshape(_CELLS, ny // _CELLS, _CELLS, nx // _CELLS).swapaxes(1, 2)
-    return np.asarray(median_of_valid(cells.reshape(_CELLS, _CELLS, -1)), dtype=np.float64)
+    cells = np.asarray(cells.reshape(_CELLS, _CELLS, -1), dtype=np.float64)
+    medians = np.asarray(median_of_valid(cells), dtype=np.float64)
+    # the median of a faint sky in coarse steps stands on one of them, and divided by the flat it has its shape; stars
+    # are all above, so that the tail below tells the noise
+    cells -= medians[..., None]
+    reach = _STARLESS * -np.quantile(cells, _TAIL, axis=-1, keepdims=True)
+    inside = np.abs(cells) <= reach
+    return np.asarray(medians + np.mean(cells, axis=-1, where=inside), dtype=np.float64)
 
 
 def _raw_contrast(values: NDArray[Any]) -> NDArray[np.float32]:

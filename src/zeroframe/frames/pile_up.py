@@ -8,7 +8,7 @@ below.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
@@ -33,14 +33,23 @@ _FEWEST_IN_A_HEAP, _TIMES_AVERAGE, _WIDTHS_BELOW = 10, 5.0, 3
 _SHARE_ABOVE = 0.15
 #: The narrowest heap that is looked for beside that of one step, in steps: data that were multiplied have gaps.
 _NARROWEST = 4
-#: A heap is no wider than so much of the photon noise: of a Gaussian no part of that width looks like one.
-_OF_PHOTON_NOISE = 0.8
+#: A heap is no wider than so much of the photon noise: of a Gaussian, no part of that width holds more than 2.3 times
+#: what the same width holds in the three below, with so little above.
+_OF_PHOTON_NOISE = 1.5
+#: One that is wider than this is not told from a column or a row with an offset, which has no photon noise either.
+_LIKE_A_LINE = 0.8
+#: Each width that is tried is so many times the one before.
+_WIDER = 1.5
 #: No pixel holds more electrons, so that the photon noise of a level is at least level / sqrt(this).
 _LARGEST_WELL_E = 3e5
+#: No camera has more read noise.
+_LARGEST_READ_NOISE_E = 50.0
 #: Of a frame that lies within its heap nearly as a whole, the values alone do not tell that it is cut off.
 _LARGEST_SHARE = 0.9
 #: Where the heap has thinned out to this fraction of its fullest, it ends.
 _END_OF_HEAP = 0.03
+#: It ends, too, where less than this of its fullest stands on light that thins out no more, as the ramp of a flat.
+_PLATEAU, _NO_FALL, _FEWEST_OF_A_PLATEAU = 0.25, 0.8, 30
 #: Steps above the usual level below which nothing is said: those are the tails of a bias.
 _LEAST_CONTRAST = 40
 
@@ -55,10 +64,13 @@ class PileUp:
         The lowest value that belongs to it.
     count : int
         How many values were counted in it.
+    like_a_line : bool
+        Whether it is so wide that a column or a row with an offset of its own looks alike.
     """
 
     limit: float
     count: int
+    like_a_line: bool = False
 
 
 def converter_top(layout: ImageLayout, step: float = 1.0) -> float | None:
@@ -86,6 +98,7 @@ def find_pile_up(
     *,
     all_counted: int,
     gain_e_per_adu: float | None = None,
+    faint_noise: float | None = None,
 ) -> PileUp | None:
     """Tell whether the highest values of a frame are heaped up, and from where on.
 
@@ -101,6 +114,9 @@ def find_pile_up(
         How many pixels the counts are of, those below ``least`` included.
     gain_e_per_adu : float, optional
         Where it is known.
+    faint_noise : float, optional
+        Noise of single pixels where the frame is faint, in units of the raw frame: where the gain is not known, it
+        tells how large that can be.
 
     Returns
     -------
@@ -124,6 +140,8 @@ def find_pile_up(
     top = least + step * filled[-1]
     if top - level < _LEAST_CONTRAST * step:
         return None
+    if gain_e_per_adu is None:
+        gain_e_per_adu = _largest_gain(top - level, level, faint_noise)
     found = _at_one_step(counts, least, step) or _within_noise(counts, least, step, level, gain_e_per_adu)
     if found is None:
         return None
@@ -162,12 +180,25 @@ def _at_one_step(counts: NDArray[np.int64], least: float, step: float) -> PileUp
     return PileUp(value, here) if is_top else _whole_heap(counts, place, 1, least, step)
 
 
+def _largest_gain(contrast: float, level: float, faint_noise: float | None) -> float:
+    """Return the most e-/ADU that a camera can have.
+
+    What is ``contrast`` above the faint part is no more than the largest well. Where the frame is faint, its noise is
+    read noise and that of the light of ``level`` ADU at most: ``noise**2 <= (read_noise / gain)**2 + level / gain``.
+    """
+    of_well = _LARGEST_WELL_E / contrast
+    if faint_noise is None or not faint_noise > 0.0:
+        return of_well
+    power, light = faint_noise**2, max(level, 0.0)
+    return min(of_well, (light + sqrt(light**2 + 4.0 * power * _LARGEST_READ_NOISE_E**2)) / (2.0 * power))
+
+
 def _within_noise(
-    counts: NDArray[np.int64], least: float, step: float, level: float, gain_e_per_adu: float | None
+    counts: NDArray[np.int64], least: float, step: float, level: float, gain_e_per_adu: float
 ) -> PileUp | None:
     """Find a heap that is as wide as read noise."""
     contrast = least + step * counts.size - level
-    noise = contrast / sqrt(_LARGEST_WELL_E) if gain_e_per_adu is None else sqrt(contrast / gain_e_per_adu)
+    noise = sqrt(contrast / gain_e_per_adu)
     widest = _OF_PHOTON_NOISE * noise / step
     total = np.concatenate([[0], np.cumsum(counts)])
     width = _NARROWEST
@@ -180,8 +211,9 @@ def _within_noise(
         heaped &= inside > _TIMES_AVERAGE * (average + np.sqrt(average))
         if heaped.any():
             fullest = int(first[np.argmax(np.where(heaped, inside, 0))])
-            return _whole_heap(counts, fullest, width, least, step)
-        width *= 2
+            heap = _whole_heap(counts, fullest, width, least, step)
+            return replace(heap, like_a_line=width * step > _LIKE_A_LINE * noise)
+        width = round(_WIDER * width)
     return None
 
 
@@ -189,6 +221,11 @@ def _whole_heap(counts: NDArray[np.int64], first: int, width: int, least: float,
     """Follow a heap down to where it ends; ``first`` is where the fullest stretch of ``width`` steps begins."""
     bin_width = max(width // 2, 1)
     fullest = max(int(counts[at : at + bin_width].sum()) for at in range(first, first + width, bin_width))
-    while first >= bin_width and counts[first - bin_width : first].sum() > _END_OF_HEAP * fullest:
-        first -= bin_width
+    here = int(counts[first : first + bin_width].sum())
+    while first >= bin_width:
+        below = int(counts[first - bin_width : first].sum())
+        is_plateau = _FEWEST_OF_A_PLATEAU <= below <= _PLATEAU * fullest and below >= _NO_FALL * here
+        if is_plateau or below <= _END_OF_HEAP * fullest:
+            break
+        first, here = first - bin_width, below
     return PileUp(least + step * first, int(counts[first:].sum()))

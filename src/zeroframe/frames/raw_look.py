@@ -7,7 +7,7 @@ at only where something is odd.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, log
+from math import ceil, log, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,10 @@ _BY_CHANCE = 1e-6
 #: A frame that is constant nearly everywhere says nothing of the rows that are.
 _MOSTLY = 0.9
 _SAMPLE_ROWS = 8
+#: A line is whole where so much of it is hit; a few of them are no light that fills the well.
+_WHOLE_LINE, _FEW_LINES = 0.85, 3
+#: Of pairs of neighbours, to tell noise.
+_FEWEST_PAIRS = 30
 #: Values are counted from half-way between the lowest and the highest on.
 _TOP_HALF = 0.5
 #: The level of what saw no light is that of which this part of the stretches have a lower one.
@@ -115,7 +119,8 @@ def look_at(
     sample = _sample(raw, seen.decoded, same)
     step = _step_of(sample)
     unread = _unread_rows(seen, same, sample, nx)
-    tops = [_top(raw, seen, region, unread, step, region.gain_e_per_adu or gain_e_per_adu) for region in regions]
+    noise = None if gain_e_per_adu else _faint_noise(sample)
+    tops = [_top(raw, seen, region, unread, step, region.gain_e_per_adu or gain_e_per_adu, noise) for region in regions]
     highest, pile_up = max(tops, key=lambda top: top[0])
     if unread.any() and all(region.part((ny, nx)).nx == nx for region in regions):
         # no overscan tells rows that are full from those that were never read
@@ -139,6 +144,7 @@ def _top(
     unread: NDArray[np.bool_],
     step: float,
     gain_e_per_adu: float | None,
+    faint_noise: float | None,
 ) -> tuple[float, PileUp | None]:
     """Return the highest value that a region keeps, and where its highest values are heaped up."""
     part = region.part(raw.layout.shape_yx)
@@ -147,7 +153,7 @@ def _top(
     highest = float(high.max()) + seen.zero
     if not low.size or not np.isfinite(highest):
         return highest, None
-    return highest, _pile_up(raw, seen, (low, high), highest, step, gain_e_per_adu)
+    return highest, _pile_up(raw, seen, (low, high), highest, step, gain_e_per_adu, faint_noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +227,23 @@ def _step_of(sample: NDArray[Any]) -> float:
     return float(np.gcd.reduce(above)) or 1.0
 
 
+def _faint_noise(sample: NDArray[Any]) -> float | None:
+    """Return the noise of single pixels, from differences of neighbours that are both in the fainter half.
+
+    The mean difference of two values of a normal distribution is 2 / sqrt(pi) of its sigma. Where a frame is even, and
+    the half is cut out of it, 0.59 of that: it is never told too large.
+    """
+    if sample.shape[-1] < _FEWEST_PAIRS or not sample.size:
+        return None
+    values = sample.astype(np.float64)
+    values = values[:, : values.shape[1] // 2 * 2]
+    pairs = values.reshape(len(values), -1, 2)
+    faint = pairs[(pairs <= np.nanmedian(pairs)).all(axis=-1)]
+    if len(faint) < _FEWEST_PAIRS:
+        return None
+    return float(np.abs(faint[:, 1] - faint[:, 0]).mean()) * sqrt(pi) / 2.0
+
+
 def _log_of_same(sample: NDArray[Any]) -> float:
     """Return the logarithm of the chance that a pixel has the value of its neighbour."""
     pairs = sample[:, 1:] == sample[:, :-1]
@@ -259,6 +282,7 @@ def _pile_up(
     highest: float,
     step: float,
     gain_e_per_adu: float | None,
+    faint_noise: float | None,
 ) -> PileUp | None:
     """Count the upper half of the values, and tell whether they are heaped up; ``ends`` are those of what is kept."""
     low, high = ends
@@ -283,7 +307,25 @@ def _pile_up(
         counts = np.zeros(bins, np.int64)
         count_tops(seen.decoded, STRETCH, high, least, width, every, counts)
     pixels = raw.layout.shape_yx[1] * len(range(0, len(high), every))
-    return find_pile_up(counts, least, width, level, all_counted=pixels, gain_e_per_adu=gain_e_per_adu)
+    found = find_pile_up(
+        *(counts, least, width, level),
+        all_counted=pixels,
+        gain_e_per_adu=gain_e_per_adu,
+        faint_noise=faint_noise,
+    )
+    if found is None or (found.like_a_line and _are_lines(high >= found.limit - seen.zero, found.count * every)):
+        return None
+    return found
+
+
+def _are_lines(hit: NDArray[np.bool_], count: int) -> bool:
+    """Whether what was hit, by rows and stretches, is few columns or rows from end to end, and next to nothing else."""
+    hits = np.count_nonzero(hit)
+    of_columns = np.count_nonzero(hit[:, hit.mean(axis=0) > _WHOLE_LINE])
+    rows = hit.mean(axis=1) > _WHOLE_LINE
+    in_columns = of_columns > _WHOLE_LINE * hits and count <= _FEW_LINES * hits
+    in_rows = np.count_nonzero(hit[rows]) > _WHOLE_LINE * hits and np.count_nonzero(rows) <= _FEW_LINES
+    return bool(in_columns or in_rows)
 
 
 def _unread_blocks(

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zeroframe.frames.overscan import StripCurve, strip_curve
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
-from zeroframe.inspection.leak import LeakProfile, measure_leak
+from zeroframe.inspection.leak import LeakProfile, StripPixels, measure_leak
 from zeroframe.inspection.profiles import (
+    SIDES,
     Side,
     clipped_block_means,
     clipped_column_means,
@@ -21,7 +23,7 @@ from zeroframe.inspection.result import StripCurves, StripFinding
 from zeroframe.inspection.samples import LIT, MOST_SAMPLED, FrameSample, bins_of, cells_of
 from zeroframe.inspection.strips import light_at_edge
 from zeroframe.inspection.tracking import Tracking, measure_tracking
-from zeroframe.inspection.verdict import KIND_WORDS, adu
+from zeroframe.inspection.verdict import KIND_WORDS, adu, choose_strip
 from zeroframe.inspection.worth import FrameLevel, StripWorth, common_noise, weigh_strip
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FEWEST_COLUMNS", "Frames", "examine_strip", "rough_noise"]
+__all__ = ["FEWEST_COLUMNS", "Frames", "examine_strips", "rough_noise"]
 
 #: The level of a row of fewer has more than half of the noise of a pixel.
 FEWEST_COLUMNS = 5
@@ -92,27 +94,61 @@ def rough_noise(samples: Sequence[FrameSample]) -> float | None:
     return float(np.sqrt(min(variances))) if variances else None
 
 
-def examine_strip(frames: Frames, side: Side) -> StripFinding:
-    """Measure one strip.
+def examine_strips(frames: Frames) -> tuple[StripFinding, ...]:
+    """Measure all strips: those of columns first, as they tell how the rows of the others drift.
 
     Parameters
     ----------
     frames : Frames
-        The samples; at least one sees light.
-    side : {'left', 'right', 'bottom', 'top'}
-        Whose strip.
+        The samples; where there is a strip, at least one sees light.
 
     Returns
     -------
-    StripFinding
+    tuple of StripFinding
+        In the order of `SIDES`.
     """
+    found: list[StripFinding] = []
+    for side in SIDES:  # left and right, bottom and top
+        if side in frames.widths:
+            of_rows = _rows_by_columns(frames, choose_strip(found)) if side in {"bottom", "top"} else {}
+            found.append(_examine_strip(frames, side, of_rows))
+    return tuple(found)
+
+
+def _rows_by_columns(frames: Frames, strip: StripFinding | None) -> dict[int, StripCurve]:
+    """Return what a strip of columns says of the level of each row of each frame; nothing where it does not tell."""
+    whole = all(sample.size.is_full for sample in frames.samples)
+    if strip is None or strip.usable_numbers is None or strip.one_level or not whole:
+        return {}
+    first, last = strip.usable_numbers
+    numbers = np.array([number for number in range(first, last + 1) if number not in strip.deviant])
+    columns = numbers - 1 if strip.side == "left" else frames.shape_yx[1] - numbers  # of the zone, from the edge
+    return {id(each): strip_curve(each.zones[strip.side][:, columns], method="auto") for each in frames.samples}
+
+
+def _strip_pixels(
+    frames: Frames, side: Side, sample: FrameSample, light_adu: float, of_rows: Mapping[int, StripCurve]
+) -> StripPixels:
+    """Return the strip in one frame, with what is known of the drift of its rows."""
+    pixels, curve = frames.strip(sample, side), of_rows.get(id(sample))
+    if curve is None:
+        return StripPixels(pixels, light_adu)
+    rows = np.array(_numbers(frames.shape_yx, side, frames.widths[side])) - 1
+    drift = curve.level_adu[rows]
+    return StripPixels(pixels, light_adu, drift - drift.mean(), curve.error_adu)
+
+
+def _examine_strip(frames: Frames, side: Side, of_rows: Mapping[int, StripCurve]) -> StripFinding:
+    """Measure one strip."""
     axis: Literal[0, 1] = 1 if side in {"left", "right"} else 0
     lit = [(sample, light_at_edge(sample, side, frames.widths[side])) for sample in frames.lit]
     brightest, light = max(lit, key=lambda pair: pair[1])
     noise = _strip_read_noise(frames, side)
     strips = {id(sample): frames.strip(sample, side) for sample in frames.samples}
     profile = measure_leak(
-        [(strips[id(sample)], one) for sample, one in lit], [strips[id(sample)] for sample in frames.biases], noise
+        [_strip_pixels(frames, side, sample, one, of_rows) for sample, one in lit],
+        [_strip_pixels(frames, side, sample, 0.0, of_rows) for sample in frames.biases],
+        noise,
     )
     used = _used_columns(profile)
     clean = len(used) if profile.clean else 0

@@ -16,7 +16,7 @@ from zeroframe.headers.cameras import Camera, load_camera
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.headers.words import NO_WORDS, Words
-from zeroframe.inspection.findings import Frames, examine_strip, rough_noise
+from zeroframe.inspection.findings import Frames, examine_strips, rough_noise
 from zeroframe.inspection.gain import Measured, cut_bands, gain_from_pairs, like_pairs, read_noise_from_pairs
 from zeroframe.inspection.profiles import SIDES, Side
 from zeroframe.inspection.result import OverscanInspection, StripFinding
@@ -153,7 +153,7 @@ def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> Over
     shape_yx, binning_xy = samples[0].source.form
     noise = rough_noise(samples)
     frames = Frames(samples, find_widths(samples, noise), shape_yx)
-    strips = tuple(examine_strip(frames, side) for side in SIDES if side in frames.widths)
+    strips = examine_strips(frames)
     read_noise, gain = _noise_and_gain(frames, camera)
     header = _header_sections(samples, shape_yx)
     lit_sides = _lit_sides(frames, noise)

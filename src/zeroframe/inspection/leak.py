@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LeakProfile", "measure_leak", "row_level_noise"]
+__all__ = ["LeakProfile", "StripPixels", "measure_leak", "row_level_noise"]
 
 _SIGNIFICANT = 5.0
 _TAIL_POINTS = 4
+#: By so much a constant must lower the misfit of an exponential: three of its errors.
+_BETTER = 9.0
+#: Columns after the first two in which light is below its error; it falls by a factor of e in 0.6 to 2 columns.
+_MARGIN = 2
 
 
 def row_level_noise(noise_adu: float, columns: int) -> float:
@@ -42,6 +46,33 @@ def row_level_noise(noise_adu: float, columns: int) -> float:
     1.003
     """
     return noise_adu * float(np.sqrt(np.pi / (2.0 * columns))) if columns > 2 else noise_adu / float(np.sqrt(columns))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StripPixels:
+    """The strip in one frame.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (lines, width)
+        Column 0 next to the image.
+    light_adu : float
+        Light of the image beside it; zero in a bias.
+    drift_adu : ndarray of shape (width,), or float
+        What is known of how the level of each column drifts: a strip of columns tells it of the rows of another one.
+    drift_error_adu : float
+        Its noise.
+    """
+
+    pixels: NDArray[Any]
+    light_adu: float = 0.0
+    drift_adu: NDArray[np.float64] | float = 0.0
+    drift_error_adu: float = 0.0
+
+    def column_means(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean of each column less its drift, and its error."""
+        means, errors = clipped_column_means(self.pixels)
+        return means - self.drift_adu, np.hypot(errors, self.drift_error_adu)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,17 +113,13 @@ class LeakProfile:
         return max(self.last - self.first + 1, 0)
 
 
-def measure_leak(
-    lit: Sequence[tuple[NDArray[Any], float]], biases: Sequence[NDArray[Any]], noise_adu: float
-) -> LeakProfile:
+def measure_leak(lit: Sequence[StripPixels], biases: Sequence[StripPixels], noise_adu: float) -> LeakProfile:
     """Measure light and structure in a strip, and choose the columns that can be used.
 
     Parameters
     ----------
-    lit : sequence of (ndarray of shape (lines, width), float)
-        The strip in each lit frame, column 0 next to the image, and the light of the image beside it in ADU.
-    biases : sequence of ndarray, shape (lines, width)
-        The strip in each bias.
+    lit, biases : sequence of StripPixels
+        The strip in each lit frame, and in each bias.
     noise_adu : float
         Read noise of one pixel.
 
@@ -105,20 +132,21 @@ def measure_leak(
     Leaked light is proportional to the light beside it, so all frames tell of the brightest: the sum of
     light x leak over the sum of light^2, which is the least-squares slope for equal noise.
     """
-    of_biases = [clipped_column_means(block) for block in biases]
-    means = [clipped_column_means(block) for block, _ in lit]
+    of_biases = [strip.column_means() for strip in biases]
+    means = [strip.column_means() for strip in lit]
     width = means[0][0].size
     masked = ~np.isfinite(np.sum([m for m, _ in (*of_biases, *means)], axis=0))
     structure, structure_error = _structure(of_biases, width)
     # Noise alone would only be added by taking it off.
     shown = np.where(np.abs(structure) > _SIGNIFICANT * structure_error, structure, 0.0)
     means = [_filled(m - shown, e) for m, e in means]
-    lights = np.array([max(light, 0.0) for _, light in lit])
+    lights = np.array([max(strip.light_adu, 0.0) for strip in lit])
     weights = lights * lights.max() / np.sum(lights**2)
     leak = np.sum([w * (m - _outer_level(m)) for w, (m, _) in zip(weights, means, strict=True)], axis=0)
     error = np.sqrt(np.sum([(w * e) ** 2 for w, (_, e) in zip(weights, means, strict=True)], axis=0))
     error = np.where(shown != 0.0, np.hypot(error, structure_error * weights.sum()), error)
     leak = leak - _unreached_level(_without_single_columns(leak), error)
+    leak = leak - _dark_level(leak, _continued(leak, error), error)
     decay = _continued(leak, error)
     threshold = row_level_noise(noise_adu, width)
     first = _first_dark(decay, threshold)
@@ -177,35 +205,63 @@ def _without_single_columns(leak: NDArray[np.float64]) -> NDArray[np.float64]:
 def _unreached_level(leak: NDArray[np.float64], error: NDArray[np.float64]) -> float:
     """Return what must be taken off where light still falls in the outer columns: they are not its zero then.
 
-    The outer two thirds are fitted by an exponential and a constant, the length of decay being searched for.
+    The outer two thirds are fitted by an exponential and a constant, the length of decay being searched for. It counts
+    where the outer quarter falls, or where the constant makes a good fit better by more than three of its errors; the
+    length is a quarter of the strip at most then, or the outer quarter would be seen to fall.
     """
     width = leak.size
+    if width < 6:
+        return 0.0
     outer = max(3, width // 4)
     x = np.arange(outer) - (outer - 1) / 2.0
     slope = float(x @ leak[-outer:] / (x @ x))
     slope_error = float(np.sqrt(np.sum((x * error[-outer:]) ** 2))) / float(x @ x)
-    if slope > -_SIGNIFICANT * slope_error or width < 6:
-        return 0.0
     part = slice(width // 3, width)
     k, y, weight = np.arange(width)[part], leak[part], 1.0 / error[part]
-    lengths = np.geomspace(0.5, 3.0 * width, 60)
-    level = 0.0
+    if slope <= -_SIGNIFICANT * slope_error:
+        return _best_exponential(k, y, weight, 3.0 * width, with_level=True)[1]
+    misfit, level = _best_exponential(k, y, weight, width / 4.0, with_level=True)
+    freedom = max(k.size - 3, 1)
+    is_good = misfit <= freedom + _SIGNIFICANT * float(np.sqrt(2.0 * freedom))
+    better = _best_exponential(k, y, weight, width / 4.0, with_level=False)[0] - misfit
+    return level if is_good and better > _BETTER else 0.0
+
+
+def _best_exponential(
+    k: NDArray[np.int_], y: NDArray[np.float64], weight: NDArray[np.float64], longest: float, *, with_level: bool
+) -> tuple[float, float]:
+    """Return the misfit and the constant of the exponential that fits best, of lengths up to the longest."""
+    lengths = np.geomspace(0.5, longest, 60)
+    found = (np.inf, 0.0)
     for _ in range(4):  # each search is 15 times as fine as the one before
-        fits = [_exponential_fit(k, y, weight, float(length)) for length in lengths]
+        fits = [_exponential_fit(k, y, weight, float(length), with_level=with_level) for length in lengths]
         best = int(np.argmin([misfit for misfit, _ in fits]))
-        level = fits[best][1]
+        found = fits[best]
         lengths = np.linspace(lengths[max(best - 2, 0)], lengths[min(best + 2, lengths.size - 1)], 60)
-    return level
+    return found
 
 
 def _exponential_fit(
-    k: NDArray[np.int_], y: NDArray[np.float64], weight: NDArray[np.float64], length: float
+    k: NDArray[np.int_], y: NDArray[np.float64], weight: NDArray[np.float64], length: float, *, with_level: bool
 ) -> tuple[float, float]:
-    """Return the misfit of an exponential of that length and a constant, and the constant; light is not negative."""
-    basis = np.column_stack([np.exp(-k / length), np.ones(k.size)])
+    """Return the misfit of an exponential of that length, with a constant or not, and it; light is not negative."""
+    basis = np.exp(-k / length)[:, None]
+    if with_level:
+        basis = np.column_stack([basis, np.ones(k.size)])
     solution = np.linalg.lstsq(basis * weight[:, None], y * weight, rcond=None)[0]
     misfit = float(np.sum(((y - basis @ solution) * weight) ** 2))
-    return (misfit if solution[0] > 0 else np.inf), float(solution[1])
+    return (misfit if solution[0] > 0 else np.inf), (float(solution[1]) if with_level else 0.0)
+
+
+def _dark_level(leak: NDArray[np.float64], decay: NDArray[np.float64], error: NDArray[np.float64]) -> float:
+    """Return the level of all columns that light does not reach; zero where they are no more than the outermost ones.
+
+    Of a strip of 22 columns the outermost 5 have it with twice the error.
+    """
+    seen = decay > error
+    dark = np.flatnonzero(~seen[:-1] & ~seen[1:])
+    rest = leak[int(dark[0]) + _MARGIN :] if dark.size else leak[:0]
+    return float(np.median(rest)) if rest.size > _outer_columns(leak.size) else 0.0
 
 
 def _continued(leak: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:

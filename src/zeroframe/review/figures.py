@@ -101,6 +101,7 @@ FIGURES = (
     FigureName("noise_of_rows", True, "what levels of rows that differ between frames add to the noise"),
     FigureName("noise_of_columns", True, "what levels of columns that differ between frames add to it"),
     FigureName("noise_of_shading", True, "what shading that changes between frames adds to it"),
+    FigureName("noise_of_average", True, "noise of a plain average of the same frames, where theirs is another"),
     FigureName("noise_of_combination", True, "what the way of combining adds to it, against an average"),
     FigureName("noise_in_common", True, "what these do not explain: what some of the frames have in common"),
     FigureName("earlier_read_noise", True, "read noise of earlier nights of the same tree, their median"),

@@ -184,10 +184,13 @@ _PARTS = {
 def _excess(combined: CombinedOutcome) -> dict[str, float]:
     """Say what makes the combined frame noisier than the pixels of its frames alone."""
     excess = combined.excess
-    if excess is None or not excess.is_worth_telling:
+    if excess is None:
         return {}
+    average = {} if excess.average_adu is None else {"noise_of_average": excess.average_adu}
+    if not excess.is_worth_telling:
+        return average
     parts = {_PARTS[part.what]: part.noise_adu for part in excess.parts if part.what in _PARTS}
-    return {"ideal_noise": excess.ideal_adu, **parts}
+    return {"ideal_noise": excess.ideal_adu, **average, **parts}
 
 
 def _start(moment: Moment | None) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,12 +64,15 @@ class Excess:
         What remains, the largest first; empty where the ratio is under 1.10.
     pattern_adu : float
         Fixed pattern of the combined frame. It is no noise: subtracting the combined frame removes it.
+    average_adu : float or None
+        Noise of a plain average (or sum) of the same frames, where it was worth measuring.
     """
 
     combined_adu: float
     ideal_adu: float
     parts: tuple[NoisePart, ...]
     pattern_adu: float
+    average_adu: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -116,10 +119,15 @@ def explain_excess(
     to_combined = float(np.sqrt(frames)) if spec.method == "sum" else 1.0 / float(np.sqrt(frames))
     drifts = _drifts(sample, workers)
     excess = Excess(noise.combined, drifts.pixels * to_combined, (), noise.pattern)
-    if not excess.is_worth_telling:
+    # a median of numbers in coarse steps stands on one of them, in both halves of the frames
+    stands_still = spec.method == "median" and excess.ratio < 1.0 / EXCESS_WORTH_TELLING
+    if not (excess.is_worth_telling or stands_still):
         return excess
     plain = CombineSpec("sum" if spec.method == "sum" else "average")
     average = noise.combined if spec == plain else combined_noise(sample, plain, workers=workers)[0]
+    excess = replace(excess, average_adu=average)
+    if stands_still:
+        return excess
     rows, columns, shading = (part * to_combined for part in (drifts.rows, drifts.columns, drifts.shading))
     cost = float(np.sqrt(max(noise.combined**2 - (average or 0.0) ** 2, 0.0)))
     told = rows**2 + columns**2 + shading**2 + cost**2
@@ -135,7 +143,7 @@ def explain_excess(
     ]
     least = (_LEAST_SHARE * 2) ** 0.5 * excess.combined_adu  # a share s of the noise is a share 2 s of its square
     kept = sorted((part for part in parts if part.noise_adu > least), key=lambda part: -part.noise_adu)
-    return Excess(excess.combined_adu, excess.ideal_adu, (*kept, *_correlations(drifts)), excess.pattern_adu)
+    return replace(excess, parts=(*kept, *_correlations(drifts)))
 
 
 @dataclass(frozen=True, slots=True)
