@@ -31,7 +31,7 @@ TESTS = Path(__file__).resolve().parent
 PYTHONPATH = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])
 _WAIT_S = 60.0
 #: An idle cluster looks at itself a hundred times a second, which takes a tenth of a core from the other tests.
-_AT_EASE = {
+AT_EASE = {
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
@@ -82,7 +82,7 @@ class Cluster:
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         log = (self._folder / "log.txt").open("ab")
         with log:
-            environment = {**os.environ, **_AT_EASE, **self._environment, "PYTHONPATH": PYTHONPATH}
+            environment = {**os.environ, **AT_EASE, **self._environment, "PYTHONPATH": PYTHONPATH}
             return subprocess.Popen(
                 [sys.executable, "-m", module, *arguments], env=environment, stdout=log, stderr=log, cwd=self._folder
             )

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from astropy.io import fits
 
 TESTS = Path(__file__).resolve().parent
@@ -31,6 +32,8 @@ import test_defects as defects
 import test_few_and_unequal as few
 import test_flat_shapes as shapes
 import test_gain as gains
+import test_lit_flats as lit
+import test_mosaic_stars as mosaic_stars
 import test_overscan_levels as levels
 import test_overscan_worth as worth
 import test_pooled as pooled
@@ -39,6 +42,7 @@ import test_shared_night as shared_night
 import test_surroundings as surroundings
 
 import good_nights
+import lit_flats
 import saturation_cases
 import star_fields
 import zeroframe
@@ -400,6 +404,34 @@ def _alternating(quick: bool, folder: Path) -> str:
     return f"{100 * bad_pixels(flat.astype(np.float32), 10.0, 0.2).mask.mean():.2f} %"
 
 
+def _on_lit_flats(names: tuple[str, ...], quick: bool) -> str:
+    """Say per kind of light which share of its defects is found, and of good light called bad, with and without any."""
+    parts = []
+    for name in names:
+        found = count = 0
+        false, none = [], []
+        for seed in range(30, 33 if quick else 42):
+            flat, bad, lighted = lit_flats.flat_with_defects(name, seed)
+            mask = bad_pixels(flat, 10.0, 0.2).mask
+            found, count = found + int((mask & bad & lighted).sum()), count + int((bad & lighted).sum())
+            false.append((mask & ~lit._near(bad)).mean())
+            clean, _, _ = lit_flats.flat_with_defects(name, seed, **lit.NONE)
+            none.append(bad_pixels(clean, 10.0, 0.2).mask.mean())
+        parts.append(f"{name} {100 * found / count:.1f} % ({1e6 * np.mean(false):.0f}, {1e6 * np.mean(none):.0f} ppm)")
+    return ", ".join(parts)
+
+
+@figure("4", "flats that light the detector unevenly: pixels of defects found (good pixels called bad beside them, "
+        "and in flats without any)", "half behind fibres and slits; 4 to 16 % of the frame", "all, none")  # fmt: skip
+def _lit_flats(quick: bool, folder: Path) -> str:
+    return _on_lit_flats(("fibres", "slit", "orders", "slitlets", "field", "corners"), quick)
+
+
+@figure("4", "the same of spots of lenslets and pinholes", "not known", "all, none")
+def _spots(quick: bool, folder: Path) -> str:
+    return _on_lit_flats(("spots",), quick)
+
+
 # --- 5. cosmic rays --------------------------------------------------------------------------------------------------
 
 
@@ -428,6 +460,62 @@ def _donuts(quick: bool, folder: Path) -> str:
 @figure("5", "spectra full of lines", "not known", "under 2 in 1000; 95 %")
 def _spectra(quick: bool, folder: Path) -> str:
     return _searched(star_fields.spectra, (1.8, 2.5, 4.0), 2 if quick else 10)
+
+
+#: How two other exposures of a field differ from it: not at all, moved, moved and blurred under thin clouds.
+_POINTINGS = {
+    "same": ((0.0, 0.0), 1.0, 1.0), "moved": ((7.4, -11.3), 1.0, 1.0), "moved, blurred": ((7.4, -11.3), 1.2, 0.8),
+}  # fmt: skip
+
+
+def _by_others(make: Callable, sizes: tuple, fields: int) -> str:
+    """Say what is touched and found alone, and by one and by two other exposures."""
+    parts = []
+    for name, (moved, blurred, dimmed) in _POINTINGS.items():
+        for count in (0, 1, 2) if name == "same" else (1, 2):
+            total = star_fields.Counted(0, 0, 0, 0, 0, 0, 0)
+            for size in sizes:
+                for seed in range(500, 500 + fields):
+                    own = make(size, seed, by=star_fields.Pointing(0))
+                    way = [star_fields.Pointing(n, tuple(n * each for each in moved), blurred, dimmed) for n in (1, 2)]
+                    others = [make(size, seed, by=each).pixels for each in way[:count]]
+                    mask = np.zeros(own.pixels.shape, bool)
+                    mask_lacosmic(own.pixels, own.sigma, mask, others=others)
+                    total += star_fields.counted(own, mask)
+            hits = f"{100 * total.tracks_found / total.tracks:.1f} % of {total.tracks}"
+            parts.append(f"{name}, by {count}: {total.touched} of {total.stars} touched, {hits} hits")
+    return "; ".join(parts)
+
+
+@figure("5", "stars of 1.5 to 6 pixels, by other exposures", "one frame only", "under 2 in 1000; 95 %")
+def _stars_by_others(quick: bool, folder: Path) -> str:
+    return _by_others(star_fields.stars, (1.5, 3.0, 6.0), 1 if quick else 4)
+
+
+@figure("5", "donuts of 6 to 18 pixels, by other exposures", "one frame only", "under 2 in 1000; 95 %")
+def _donuts_by_others(quick: bool, folder: Path) -> str:
+    return _by_others(star_fields.donuts, (6.0, 12.0, 18.0), 1 if quick else 4)
+
+
+@figure("5", "spectra full of lines, by other exposures", "one frame only", "under 2 in 1000; 95 %")
+def _spectra_by_others(quick: bool, folder: Path) -> str:
+    return _by_others(star_fields.spectra, (1.8, 2.5, 4.0), 1 if quick else 4)
+
+
+@figure("5", "colour mosaics, stars of 1.5, 2, 2.5, 3, 4 pixels: touched (within colours alone); hits found",
+        "9 of 10 of 2 pixels", "under 2 in 1000; 95 %")  # fmt: skip
+def _colours(quick: bool, folder: Path) -> str:
+    parts = []
+    for size in (1.5, 2.0, 2.5, 3.0, 4.0):
+        alone = done = star_fields.Counted(0, 0, 0, 0, 0, 0, 0)
+        for seed in range(600, 602 if quick else 610):
+            with pytest.MonkeyPatch.context() as patch:
+                field = mosaic_stars.mosaic(size, seed, patch)
+            within, mask = mosaic_stars.searched(field, field.sigma)
+            alone, done = alone + star_fields.counted(field, within), done + star_fields.counted(field, mask)
+        hits = f"{100 * done.tracks_found / done.tracks:.1f} % of {done.tracks}"
+        parts.append(f"{size:g}: {done.touched} ({alone.touched}) of {done.stars}, {hits}")
+    return "; ".join(parts)
 
 
 @figure("5", "a transit of 30 frames, stars of 3 to 10 pixels and defocused: flux of the brightest star that is masked "

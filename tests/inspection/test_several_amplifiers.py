@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from matplotlib.image import imread
 
+import zeroframe
 from workbench import command
 from zeroframe.simulate import SIMULATED_MOSAICS, simulate_night
+
+jsonschema = pytest.importorskip("jsonschema")
+SCHEMA = json.loads((Path(zeroframe.__file__).parent / "review" / "document.schema.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,7 @@ def test_the_plot_holds_every_amplifier(tmp_path, name, shape, amplifiers):
     run = command("inspect", raw, "--plot", plot, "--write", profile, "--json")
     assert run.code == 0, run.err
     said = json.loads(run.out)
+    jsonschema.validate(said, SCHEMA)
     assert sum(len(each["amplifiers"]) for each in said["detectors"]) == amplifiers
     assert said["written"] == [str(profile), str(plot)]
     height, width, _ = imread(plot).shape
@@ -41,9 +47,18 @@ def test_extensions_whose_places_no_header_says(tmp_path):
     assert refused.code == 2
     assert "do not say where they belong" in refused.err
     assert "write a camera file with an [[amplifier]] for each" in refused.err
-    run = command("inspect", tmp_path / "raw", "--write", tmp_path / "my.toml")
+    plot, profile = tmp_path / "plot.png", tmp_path / "my.toml"
+    run = command("inspect", tmp_path / "raw", "--write", profile, "--plot", plot, "--json")
     assert run.code == 0, run.err
-    assert "fill in the place of each" in run.out
+    assert "fill in the place of each" in run.err
+    said = json.loads(run.out)
+    jsonschema.validate(said, SCHEMA)
+    assert "fill in the place of each" in said["verdict"]["headline"]
+    assert said["written"] == [str(profile), str(plot)]
+    for each, true in zip(said["extensions"], camera.chips[0].amplifiers, strict=True):
+        assert each["trim"] == "[27:206,1:120]"  # in pixels of the file, which is binned 2 x 2
+        assert each["gain_e_per_adu"] == pytest.approx(true.gain_e_per_adu, rel=0.03)
+    assert imread(plot).shape[0] / imread(plot).shape[1] > 0.4 * 4  # a strip at least for each
     written = tomllib.loads((tmp_path / "my.toml").read_text())["amplifier"]
     for each, true in zip(written, camera.chips[0].amplifiers, strict=True):
         assert (each["trim"], each["place"]) == ("[53:412,1:240]", "?")

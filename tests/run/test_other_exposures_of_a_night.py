@@ -10,6 +10,7 @@ from astropy.io import fits
 
 from nights import carried_out, planned
 from star_fields import Pointing, counted, spectra
+from zeroframe.errors import OutputError
 
 BIAS = 1000.0
 RECIPE = '[frames]\noverscan = "none"\n[steps]\ndark = false\nflat = false\nuncertainty = true\ncosmic_rays = "{}"\n'
@@ -73,6 +74,18 @@ def test_a_second_run_keeps_all_and_one_that_changed_is_judged_by_again(tmp_path
         "s0.fits": "done", "s1.fits": "done", "s2.fits": "skipped", "s3.fits": "skipped",
     }  # fmt: skip
     assert set(states(night(tmp_path)).values()) == {"skipped"}
+
+
+def test_one_more_exposure_changes_who_judges_the_last_ones(tmp_path):
+    """Results that are there already are others' by then, so they are replaced only where that is allowed."""
+    fields = exposures(tmp_path / "raw")
+    night(tmp_path)
+    written(tmp_path / "raw", "s4.fits", fields[0].pixels, 50, OBJECT="HD 1")
+    with pytest.raises(OutputError, match=r"s3\.fits"):
+        night(tmp_path)
+    again = {name: state for name, state in states(night(tmp_path, overwrite=True)).items() if name.startswith("s")}
+    # s3 was judged by s1 and s2, and now by s2 and s4
+    assert again == {f"s{n}.fits": "done" if n in {3, 4} else "skipped" for n in range(5)}
 
 
 def test_only_what_shows_the_same_is_taken(tmp_path):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import NightPlan
     from zeroframe.report import ReportData
     from zeroframe.run.outcomes import NightResult
-    from zeroframe.run.session import NightSession
+    from zeroframe.run.session import Company, NightSession
     from zeroframe.run.status import NightStatuses
 
 __all__ = ["NightResources", "carried_out", "carry_out_plan"]
@@ -46,6 +46,8 @@ class NightResources:
         Warnings count for the exit code.
     json : bool
         The run is printed as a document for programs, and nothing else on standard output.
+    nights_at_once : int or None
+        How many of many nights are carried out beside each other.
     """
 
     dry_run: bool = False
@@ -57,10 +59,15 @@ class NightResources:
     cluster: str | None = None
     strict: bool = False
     json: bool = False
+    nights_at_once: int | None = None
 
 
 def carry_out_plan(
-    plan: NightPlan, means: NightResources, screen: NightScreen, executor: Executor | None
+    plan: NightPlan,
+    means: NightResources,
+    screen: NightScreen,
+    executor: Executor | None,
+    company: Company | None = None,
 ) -> tuple[int, NightResult | NightStatuses]:
     """Carry out a plan, say what comes of it, and write the report.
 
@@ -74,6 +81,8 @@ def carry_out_plan(
         Where it is said.
     executor : concurrent.futures.Executor or None
         Where results are made, instead of on threads here.
+    company : Company, optional
+        Of the nights that are carried out beside this one.
 
     Returns
     -------
@@ -100,6 +109,7 @@ def carry_out_plan(
             check=means.check,
             check_sums=means.check_sums,
             executor=executor,
+            company=company,
         ) as session,
     ):
         screen.night_found(plan)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from zeroframe.inspection import OverscanInspection
     from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.inspection.gain import Measured
+    from zeroframe.inspection.without_places import SeenExtension
 
-__all__ = ["amplifiers_document", "document_of", "inspect_document", "print_json"]
+__all__ = ["amplifiers_document", "document_of", "extensions_document", "inspect_document", "print_json"]
 
 
 def document_of(command: str, code: int, headline: str = "", **more: object) -> dict[str, Any]:
@@ -31,20 +32,28 @@ def print_json(document: dict[str, Any]) -> None:
 
 def inspect_document(result: OverscanInspection, written: Sequence[Path]) -> dict[str, Any]:
     """Return what the pixels say of the overscan, of each camera among the frames."""
-    cameras = [
-        {
-            "whose": one.whose,
-            "decision": one.decision,
-            "overscan": None if one.recommended is None else str(one.recommended.section),
-            "trim": str(one.trim),
-            "sentences": list(one.sentences),
-            **_measured("read_noise", "adu", one.read_noise_adu),
-            **_measured("gain", "e_per_adu", one.gain_e_per_adu),
-            "looked_at": {kind: list(names) for kind, names in one.used.items()},
-        }
-        for one in result.every
-    ]
+    cameras = [_inspected(one) for one in result.every]
     return document_of("inspect", 0, result.verdict, cameras=cameras, written=[str(path) for path in written])
+
+
+def extensions_document(seen: Sequence[SeenExtension], headline: str, written: Sequence[Path]) -> dict[str, Any]:
+    """Return what the pixels of each extension say where no header says where they belong."""
+    extensions = [{"ext": each.ext, **_inspected(each.inspection)} for each in seen]
+    paths = [str(path) for path in written]
+    return document_of("inspect", 0, headline, extensions=extensions, cameras=[], written=paths)
+
+
+def _inspected(one: OverscanInspection) -> dict[str, Any]:
+    return {
+        "whose": one.whose,
+        "decision": one.decision,
+        "overscan": None if one.recommended is None else str(one.recommended.section),
+        "trim": str(one.trim),
+        "sentences": list(one.sentences),
+        **_measured("read_noise", "adu", one.read_noise_adu),
+        **_measured("gain", "e_per_adu", one.gain_e_per_adu),
+        "looked_at": {kind: list(names) for kind, names in one.used.items()},
+    }
 
 
 def amplifiers_document(seen: Sequence[LookedAt], written: Sequence[Path]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zeroframe.cli.console import say
-from zeroframe.cli.documents import amplifiers_document, print_json
+from zeroframe.cli.documents import amplifiers_document, extensions_document, print_json
 from zeroframe.inspection.amplifiers import look_at_detectors
 from zeroframe.inspection.unknown_layouts import with_amplifiers_seen
 from zeroframe.inspection.without_places import write_draft
@@ -64,17 +64,28 @@ def _say_not_looked_at(found: Sequence[RawFrame], several: Sequence[Sequence[Raw
 
 
 def extensions_seen(
-    screen: Screen, seen: Sequence[SeenExtension], write: Path | None, *, overwrite: bool, inputs: Inputs
+    screen: Screen,
+    seen: Sequence[SeenExtension],
+    write: Path | None,
+    plot: Path | None,
+    *,
+    overwrite: bool,
+    inputs: Inputs,
+    json: bool,
 ) -> int:
     """Show what the pixels of extensions say whose places no header says; write the camera file to be filled in."""
     for each in seen:
         screen.inspection(each.inspection, whose=f"extension {each.ext}")
+    if plot is not None:
+        write_plot(seen, plot, overwrite=overwrite, inputs=inputs)
+        screen.line(str(plot), "plot", "cyan")
     if write is not None:
         write_draft(seen, write, overwrite=overwrite, inputs=inputs)
     where = "with --write my.toml a camera file is written" if write is None else f"written to {write}"
-    screen.line(
-        f"no header says where these {len(seen)} images belong; {where}: fill in the place of each", "places", "yellow"
-    )
+    said = f"no header says where these {len(seen)} images belong; {where}: fill in the place of each"
+    screen.line(said, "places", "yellow")
+    if json:
+        print_json(extensions_document(seen, said, [target for target in (write, plot) if target is not None]))
     return 0
 
 

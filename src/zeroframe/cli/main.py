@@ -444,9 +444,9 @@ def inspect(
             inputs=inputs,
             json=json,
         )
-    extensions = [] if json else look_at_extensions(found, mem_limit_bytes=limit, workers=workers, words=words)
+    extensions = look_at_extensions(found, mem_limit_bytes=limit, workers=workers, words=words)
     if extensions:
-        return extensions_seen(screen, extensions, write, overwrite=overwrite, inputs=inputs)
+        return extensions_seen(screen, extensions, write, plot, overwrite=overwrite, inputs=inputs, json=json)
     result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
     for one in result.every:
         screen.inspection(one, whose=one.whose if result.others else "")

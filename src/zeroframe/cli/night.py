@@ -40,6 +40,7 @@ from zeroframe.cli.options import (
     MemLimit,
     MethodAsked,
     Mosaic,
+    NightsAtOnce,
     Out,
     Overscan,
     OverscanFit,
@@ -189,6 +190,7 @@ def _command(job: str) -> Callable[..., int]:
         by_night: ByNight = False,
         mem_limit: MemLimit = None,
         workers: Workers = None,
+        nights_at_once: NightsAtOnce = None,
         cluster: Cluster = None,
         trace: Trace = None,
         strict: Strict = False,
@@ -227,7 +229,8 @@ def _command(job: str) -> Callable[..., int]:
         }
         on = None if dry_run else cluster
         means = NightResources(
-            dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json
+            *(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json),
+            nights_at_once=nights_at_once,
         )
         wanted = recipe_asked(job, recipe, said, raw)
         if library_add:

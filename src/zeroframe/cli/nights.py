@@ -1,11 +1,14 @@
-"""``zeroframe night --by-night``: many nights, one after the other."""
+"""``zeroframe night --by-night``: many nights, side by side where they do not borrow from one another."""
 
 from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections import deque
+from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from zeroframe.cli.calibrate import carried_out, carry_out_plan
 from zeroframe.cli.documents import document_of, print_json
@@ -13,10 +16,15 @@ from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_
 from zeroframe.cli.page import write_overview
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.failures import file_failure
-from zeroframe.planning.lending import Lending, part_for
+from zeroframe.memory import default_limit_bytes
+from zeroframe.planning.lending import Lending, digests_of, part_for
+from zeroframe.run.abreast import Abreast, Piece
+from zeroframe.run.budget import wanted_bytes
+from zeroframe.run.session import Company
+from zeroframe.workers import worker_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -29,7 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["carry_out_nights"]
 
-T = TypeVar("T")
+#: Nights at once on threads, where there are as many cores, and on a cluster, where each has up to 256 jobs.
+_MOST_THREADED, _MOST_ON_CLUSTER = 4, 8
 
 
 def carry_out_nights(
@@ -77,9 +86,9 @@ def carry_out_nights(
     screen.calendar(nights.calendar, raw)
     unforeseen: list[Exception] = []
     with executor_of(means.cluster, nights.raw, out) as executor:
-        run = _Run(job, nights, Lending(out), means, screen, executor, unforeseen)
-        for night in nights.calendar.nights:
-            run.carry_out(night)
+        limit, at_once = means.limit or default_limit_bytes(), _nights_at_once(means)
+        run = _Run(job, nights, Lending(out), means, limit, at_once, screen, executor, unforeseen)
+        run.carry_out()
     told = [run.told[night.name] for night in nights.calendar.nights]
     documents = [run.documents[night.name] for night in nights.calendar.nights]
     screen.summary(told, out, dry_run=means.dry_run)
@@ -105,6 +114,35 @@ def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, worker
     return nights_of_tree(raw, out, recipe, overwrite=overwrite, workers=workers)
 
 
+class _InOrder:
+    """What is said of nights, one after the other in their order, whichever ends first."""
+
+    def __init__(self, screen: NightsScreen, number: int, *, at_once: int) -> None:
+        self._screen, self._number, self._at_once = screen, number, at_once
+        self._pages: deque[NightsScreen] = deque()
+        self._closed: set[NightsScreen] = set()
+        self._begun = 0
+        self._lock = Lock()
+
+    def open(self, night: Night) -> NightsScreen:
+        """Return where to say something of the next night; it is shown when those before have been shown."""
+        self._begun += 1
+        page = self._screen if self._at_once == 1 else self._screen.page()
+        with self._lock:
+            self._pages.append(page)
+        page.night_begins(night, f"{self._begun} of {self._number}")
+        return page
+
+    def close(self, page: NightsScreen) -> None:
+        """Note that nothing more is said there, and show what can be shown."""
+        with self._lock:
+            self._closed.add(page)
+            while self._pages and self._pages[0] in self._closed:
+                page = self._pages.popleft()
+                self._closed.discard(page)
+                page.show()
+
+
 @dataclass
 class _Run:
     """Carries out nights, those first that lend to others; keeps a line of each for the summary, and a document."""
@@ -113,6 +151,8 @@ class _Run:
     nights: NightSeries
     lending: Lending
     means: NightResources
+    limit: int
+    at_once: int
     screen: NightsScreen
     executor: Executor | None
     unforeseen: list[Exception]
@@ -121,96 +161,144 @@ class _Run:
     begun: set[str] = field(default_factory=set)
     waiting: dict[str, NightPlan] = field(default_factory=dict)
 
-    def carry_out(self, night: Night) -> None:
-        """Carry out one night, and before it those that lend it what they make.
+    def __post_init__(self) -> None:
+        self._company = None if self.at_once == 1 else Company()
+        stop = None if self._company is None else self._company.stop.set
+        self._abreast = Abreast(self.at_once, self.limit, stop)
+        self._said = _InOrder(self.screen, len(self.nights.calendar.nights), at_once=self.at_once)
 
-        One that waits for this night itself makes no more than what is borrowed from it.
+    def carry_out(self) -> None:
+        """Carry out all nights, as many at once as may be."""
+        self._abreast.carry_out(piece for night in self.nights.calendar.nights for piece in self._pieces(night))
+
+    def _pieces(self, night: Night) -> Iterator[Piece]:
+        """Plan one night; yield before it those that lend it what they make.
+
+        Of one that waits for this night itself, no more is made than what is borrowed from it.
         """
         if night.name in self.begun:
             return
         self.begun.add(night.name)
         started = time.perf_counter()
-        plan = self._or_failed(night, self._plan, night)
+        plan = self._planned(night)
         if plan is None:
             return
+        planned_s = time.perf_counter() - started
         self.waiting[night.name] = plan
-        self._carry_out_lenders(night, plan)
+        yield from self._lenders(night, plan)
         del self.waiting[night.name]
-        self.screen.night_begins(night, f"{len(self.told) + 1} of {len(self.nights.calendar.nights)}")
-        told = self._or_failed(night, self._one, night, plan, started)
-        if told is not None:
-            self.told[night.name] = told
+        page = self._said.open(night)
+        yield self._piece(plan, partial(self._carried_out, night, plan, page, planned_s))
 
-    def _plan(self, night: Night) -> NightPlan:
-        return self.nights.plan(night, mem_limit_bytes=self.means.limit, workers=self.means.workers)
+    def _planned(self, night: Night) -> NightPlan | None:
+        """Plan a night with the memory that is left by those that are carried out meanwhile."""
+        left = self.means.limit if self.at_once == 1 else max(self._abreast.left_bytes, self.limit // 4)
+        try:
+            return self.nights.plan(night, mem_limit_bytes=left, workers=self.means.workers)
+        except Exception as error:  # noqa: BLE001 -- told, and raised at the end where nobody has foreseen it
+            page = self._said.open(night)
+            self._failed(night, page, error)
+            self._said.close(page)
+            return None
 
-    def _carry_out_lenders(self, night: Night, plan: NightPlan) -> None:
-        """See to it that what a plan borrows is made by those whose frames it is made of."""
+    def _lenders(self, night: Night, plan: NightPlan) -> Iterator[Piece]:
+        """Yield what has to be done before, for a plan to be able to borrow from those whose frames it is made of."""
         for lender in self.nights.lenders(plan, night):
-            if lender.name in self.waiting:
-                self._or_failed(lender, self._lend_part, lender, plan)
-            else:
-                self.carry_out(lender)
+            if lender.name not in self.waiting:
+                yield from self._pieces(lender)
+                continue
+            part = part_for(self.waiting[lender.name], plan)
+            if part.groups:
+                yield from self._lenders(lender, part)
+                yield self._piece(part, partial(self._lent_part, lender, part))
 
-    def _lend_part(self, lender: Night, borrower: NightPlan) -> None:
-        """Make what a night lends to another one before its own turn comes."""
+    def _piece(self, plan: NightPlan, do: Callable[[NightResources], frozenset[str]]) -> Piece:
+        """Return what is to be done for a plan as it is before anything is lent to it."""
+        means, shares = self.means, frozenset(digests_of(plan).values())
+        if self.at_once == 1:
+            return Piece(plan.out, shares, 0, lambda _: do(means))
+        wanted = wanted_bytes(plan, self.limit, means.workers, elsewhere=self.executor is not None)
+
+        def with_its_share(beside: int) -> frozenset[str]:
+            threads = -(-worker_count(means.workers) // beside)
+            return do(replace(means, limit=wanted, workers=threads))
+
+        return Piece(plan.out, shares, wanted, with_its_share)
+
+    def _lent_part(self, lender: Night, part: NightPlan, means: NightResources) -> frozenset[str]:
+        """Make what a night lends to another one before its own turn comes; return what others may take of it."""
         from zeroframe.run.engine import run_night
 
-        part = part_for(self.waiting[lender.name], borrower)
-        if not self.lending.lend(part).groups:
-            return
-        self._carry_out_lenders(lender, part)
         left = self.lending.lend(part)
-        if self.means.dry_run:
-            self.lending.made(part, _there_before(left))
-            return
-        result = run_night(
-            left,
-            mem_limit_bytes=self.means.limit,
-            workers=self.means.workers,
-            check=self.means.check,
-            check_sums=self.means.check_sums,
-            executor=self.executor,
-        )
+        if not left.groups:
+            return frozenset()
+        if means.dry_run:
+            return self.lending.made(part, _there_before(left))
+        try:
+            result = run_night(
+                left,
+                mem_limit_bytes=means.limit,
+                workers=means.workers,
+                check=means.check,
+                check_sums=means.check_sums,
+                executor=self.executor,
+                company=self._company,
+            )
+        except Exception as error:  # noqa: BLE001 -- as above
+            self._failed(lender, self.screen, error)
+            return frozenset()
         there = {each.group.name: each.combined.frames for each in result.groups if each.combined.is_there}
-        self.lending.made(part, there)
+        return self.lending.made(part, there)
 
-    def _one(self, night: Night, whole: NightPlan, started: float) -> Told:
+    def _carried_out(
+        self, night: Night, whole: NightPlan, page: NightsScreen, planned_s: float, means: NightResources
+    ) -> frozenset[str]:
+        """Carry out one night; where that fails, tell so: one night must not stop the others."""
         from zeroframe.cli.console_nights import Told
         from zeroframe.run.outcomes import NightResult
 
-        plan = self.lending.lend(whole)
-        code, ended = carry_out_plan(plan, self.means, self.screen, self.executor)
-        document = {"document": carried_out(self.job, plan, ended, code)} if self.means.json else {}
-        result = ended if isinstance(ended, NightResult) else None
-        if result is None:  # of a dry run: what is there from before
-            there = _there_before(plan)
-        else:
-            there = {each.group.name: each.combined.frames for each in result.groups if each.combined.is_there}
-        self.lending.made(whole, there)
-        self.documents[night.name] = {"night": night.name, "exit_code": code, **document}
-        return Told.of_night(night, plan, result, code, time.perf_counter() - started)
+        started = time.perf_counter() - planned_s
+        try:
+            plan = self.lending.lend(whole)
+            code, ended = carry_out_plan(plan, means, page, self.executor, self._company)
+            document = {"document": carried_out(self.job, plan, ended, code)} if means.json else {}
+            result = ended if isinstance(ended, NightResult) else None
+            if result is None:  # of a dry run: what is there from before
+                there = _there_before(plan)
+            else:
+                there = {each.group.name: each.combined.frames for each in result.groups if each.combined.is_there}
+            made = self.lending.made(whole, there)
+            self.documents[night.name] = {"night": night.name, "exit_code": code, **document}
+            self.told[night.name] = Told.of_night(night, plan, result, code, time.perf_counter() - started)
+        except Exception as error:  # noqa: BLE001 -- as above
+            self._failed(night, page, error)
+            return frozenset()
+        finally:
+            self._said.close(page)
+        return made
 
-    def _or_failed(self, night: Night, do: Callable[..., T], *arguments: object) -> T | None:
-        """Return what is done; where it fails, tell so and return None: one night must not stop the others."""
+    def _failed(self, night: Night, page: NightsScreen, error: Exception) -> None:
+        """Tell of a night that failed, where this does not mean that all others fail, too."""
         from zeroframe.cli.console_nights import Told
 
-        try:
-            return do(*arguments)
-        except ClusterError:
-            raise  # the others would fail, too
-        except Exception as error:  # noqa: BLE001 -- told, and raised at the end where nobody has foreseen it
-            if do == self._plan:
-                self.screen.night_begins(night, f"{len(self.told) + 1} of {len(self.nights.calendar.nights)}")
-            known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
-            self.screen.night_failed(night, known)
-            foreseen = isinstance(error, ZeroframeError | MemoryError | OSError)
-            code = REFUSED if foreseen else UNFORESEEN
-            self.told[night.name] = Told.of_failure(night, str(known), code)
-            self.documents[night.name] = {"night": night.name, "exit_code": code, "problem": str(known)}
-            if not foreseen:
-                self.unforeseen.append(error)
-            return None
+        if isinstance(error, ClusterError):
+            raise error
+        known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
+        page.night_failed(night, known)
+        foreseen = isinstance(error, ZeroframeError | MemoryError | OSError)
+        code = REFUSED if foreseen else UNFORESEEN
+        self.told[night.name] = Told.of_failure(night, str(known), code)
+        self.documents[night.name] = {"night": night.name, "exit_code": code, "problem": str(known)}
+        if not foreseen:
+            self.unforeseen.append(error)
+
+
+def _nights_at_once(means: NightResources) -> int:
+    """Return how many nights are carried out at once, where that was not said."""
+    if means.dry_run:
+        return 1
+    most = _MOST_THREADED if means.cluster is None else _MOST_ON_CLUSTER
+    return means.nights_at_once or (min(worker_count(means.workers), most) if means.cluster is None else most)
 
 
 def _there_before(plan: NightPlan) -> dict[str, int]:

@@ -57,6 +57,7 @@ __all__ = [
     "Method",
     "MethodAsked",
     "Mosaic",
+    "NightsAtOnce",
     "Open",
     "Out",
     "Overscan",
@@ -328,6 +329,15 @@ IgnoreChecksums = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=MEANS),
+]
+NightsAtOnce = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Nights carried out side by side with --by-night; by default as many as cores, 4 at most, 8 on a cluster.",
+        rich_help_panel=MEANS,
+    ),
 ]
 Cluster = Annotated[
     str | None,

@@ -83,6 +83,15 @@ class LookedAt:
     crosstalk: CrosstalkSeen | None = None
 
     @property
+    def titled(self) -> tuple[tuple[str, OverscanInspection], ...]:
+        """Whose inspections are drawn, and the inspections."""
+        detector = f"{self.found.name} " if self.found.name else ""
+        return tuple(
+            (f"{detector}amplifier {each.name}, counted from 1 in {box} of the file", one)
+            for each, box, one in zip(self.found.detector.amplifiers, self.boxes, self.inspections, strict=True)
+        )
+
+    @property
     def noises_adu(self) -> dict[str, float]:
         """Read noise of each amplifier whose biases tell it."""
         pairs = zip(self.found.detector.amplifiers, self.inspections, strict=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.inspection.result import OverscanInspection, StripFinding
+    from zeroframe.inspection.without_places import SeenExtension
 
 __all__ = ["draw_amplifiers", "draw_inspection"]
 
@@ -27,20 +28,15 @@ _TITLE_IN, _ROW_IN = 1.0, 4.2
 _GREEN, _GREY, _IMAGE = "#009E73", "#888888", "#F5E9C8"
 
 
-def draw_amplifiers(seen: Sequence[LookedAt]) -> Figure:
-    """Draw the inspection of each amplifier of each detector, one below the other; columns are those it read."""
+def draw_amplifiers(seen: Sequence[LookedAt] | Sequence[SeenExtension]) -> Figure:
+    """Draw the inspection of each amplifier, or extension, one below the other; columns are those it read."""
     from matplotlib.figure import Figure
 
-    parts = [
-        (f"{each.found.name} " if each.found.name else "", amplifier.name, box, one)
-        for each in seen
-        for amplifier, box, one in zip(each.found.detector.amplifiers, each.boxes, each.inspections, strict=True)
-    ]
-    heights = [_TITLE_IN + _ROW_IN * max(len(one.strips), 1) for *_, one in parts]
+    parts = [titled for each in seen for titled in each.titled]
+    heights = [_TITLE_IN + _ROW_IN * max(len(one.strips), 1) for _, one in parts]
     fig = Figure(figsize=(12.0, sum(heights)), layout="constrained")
     pieces = fig.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for piece, (detector, name, box, one) in zip(pieces, parts, strict=True):
-        whose = f"{detector}amplifier {name}, counted from 1 in {box} of the file"
+    for piece, (whose, one) in zip(pieces, parts, strict=True):
         _draw_within(piece, one, f"{whose}: {one.verdict}")
     return fig
 

@@ -53,6 +53,11 @@ class SeenExtension:
     ext: str
     inspection: OverscanInspection
 
+    @property
+    def titled(self) -> tuple[tuple[str, OverscanInspection], ...]:
+        """Whose inspection is drawn, and the inspection."""
+        return ((f"extension {self.ext}", self.inspection),)
+
 
 def look_at_extensions(
     found: Sequence[RawFrame], *, mem_limit_bytes: int | None = None, workers: int | None = None, words: Words

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection.amplifiers import LookedAt
+    from zeroframe.inspection.without_places import SeenExtension
 
 __all__ = ["write_amplifiers", "write_camera", "write_plot"]
 
@@ -138,7 +139,7 @@ def write_amplifiers(
 
 
 def write_plot(
-    result: OverscanInspection | Sequence[LookedAt],
+    result: OverscanInspection | Sequence[LookedAt] | Sequence[SeenExtension],
     path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
@@ -148,7 +149,7 @@ def write_plot(
 
     Parameters
     ----------
-    result : OverscanInspection, or sequence of LookedAt
+    result : OverscanInspection, or sequence of LookedAt or of SeenExtension
         What was found; of detectors that several amplifiers read, that of each amplifier is drawn.
     path : path-like
         Ends in ``.png``, ``.pdf`` or ``.svg``.

@@ -105,7 +105,7 @@ class Lending:
         self._out = out
         self._made: dict[str, tuple[Path, int]] = {}
 
-    def made(self, plan: NightPlan, there: Mapping[str, int]) -> None:
+    def made(self, plan: NightPlan, there: Mapping[str, int]) -> frozenset[str]:
         """Note what a night has made.
 
         Parameters
@@ -114,11 +114,17 @@ class Lending:
             As it was before anything was lent to it.
         there : mapping of str to int
             Names of its combined frames that are there, and of how many frames they are.
+
+        Returns
+        -------
+        frozenset of str
+            What tells those from all others; see `digests_of`.
         """
         digests = digests_of(plan)
-        for group in plan.groups:
-            if group.name in there:
-                self._made.setdefault(digests[group.name], (group.target, there[group.name]))
+        made = {digests[group.name]: (group.target, there[group.name]) for group in plan.groups if group.name in there}
+        for digest, what in made.items():
+            self._made.setdefault(digest, what)
+        return frozenset(made)
 
     def lend(self, plan: NightPlan) -> NightPlan:
         """Return a plan that takes from other nights what they have made already.

@@ -480,6 +480,24 @@ class Incomplete:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFrames:
+    """What a night can take of combined frames that exist.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+        In the order of the table of kinds, and of their names.
+    masks : tuple of StoredMask
+    left_out : tuple of Ignored
+        Files that are neither.
+    """
+
+    groups: tuple[Group, ...] = ()
+    masks: tuple[StoredMask, ...] = ()
+    left_out: tuple[Ignored, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NightPlan:
     """All that is going to be done to a night.
 

@@ -20,14 +20,12 @@ from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds, i
 from zeroframe.planning.decisions import decisions_of, lost_words
 from zeroframe.planning.exposures import with_exposures
 from zeroframe.planning.grouping import Batch, batches_of, exposure_words, frames_words, one_batch
-from zeroframe.planning.library import library_items
 from zeroframe.planning.masks import Masks, mask_names
 from zeroframe.planning.matching import match_frame
 from zeroframe.planning.matching_memo import Fitting, MatchCache
-from zeroframe.planning.plan import Group, Incomplete, Match, NightFrame, NightPlan
+from zeroframe.planning.plan import Group, Incomplete, Match, NightFrame, NightPlan, StoredFrames
 from zeroframe.planning.select import NightContext, select_frames
 from zeroframe.planning.spellings import with_case
-from zeroframe.planning.stored import StoredFrames, stored_frames
 from zeroframe.planning.stored_words import stored_decisions
 from zeroframe.planning.targets import Refused, refuse_among, refuse_within, target_path
 from zeroframe.planning.uses import frame_uses, group_uses, pixel_uses
@@ -102,12 +100,14 @@ def plan_night(
     folders = {out, *(frame.target.parent for frame in selection.frames)}
     refuse_within(raw_folders, folders)
     if library is not None:
+        from zeroframe.planning.library import library_items
+
         refuse_within([library.folder], [out])
         stored = [*stored, *library_items(library, selection.frames, recipe)]
     inputs = [*(item.path for item in found), *(one.item.path for one in stored)]
     refuse_among(Inputs.of(inputs), folders)
     frames, batches, clashes = _without_clashes(with_case(selection.frames), out, recipe)
-    known = stored_frames(stored, frames, recipe, selection.split.noon_s) if stored else StoredFrames()
+    known = _known(stored, frames, recipe, selection.split.noon_s)
     matcher = _Matcher(recipe, out, batches, frames, known.groups)
     groups = matcher.groups
     masks = Masks(recipe, out, [*groups, *known.groups], known.masks)
@@ -182,6 +182,17 @@ def _named(found: Sequence[RawFrame], raw: Path) -> dict[str, RawFrame]:
     """Return files by their names relative to the raw folder, with forward slashes, in order."""
     items = {item.path.relative_to(raw).as_posix(): item for item in found}
     return {name: items[name] for name in sorted(items)}
+
+
+def _known(
+    stored: Sequence[StoredItem], frames: Sequence[NightFrame], recipe: NightRecipe, noon_s: float | None
+) -> StoredFrames:
+    """Return what can be taken of combined frames that exist; most nights have none, and import nothing for them."""
+    if not stored:
+        return StoredFrames()
+    from zeroframe.planning.stored import stored_frames
+
+    return stored_frames(stored, frames, recipe, noon_s)
 
 
 def _without_clashes(

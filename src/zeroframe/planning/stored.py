@@ -25,7 +25,7 @@ from zeroframe.headers.stored import read_stored_facts
 from zeroframe.planning.first_steps import size_words
 from zeroframe.planning.grouping import exposure_words
 from zeroframe.planning.matching import limits_of, why_not_together
-from zeroframe.planning.plan import Group, Ignored, Stored, StoredMask
+from zeroframe.planning.plan import Group, Ignored, Stored, StoredFrames, StoredMask
 from zeroframe.planning.stored_levels import DarkLevels, doubts_of_level, doubts_of_noise, holds_bias
 from zeroframe.planning.stored_look import look_at_stored
 from zeroframe.planning.traits import moment_of, read_traits, split_nights
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.stored_look import StoredLook
 
-__all__ = ["StoredFrames", "StoredItem", "stored_frames"]
+__all__ = ["StoredItem", "stored_frames"]
 
 
 _MADE_AGAIN = "a mask that is made again of its combined frame, which is there"
@@ -65,24 +65,6 @@ class StoredItem:
     name: str
     item: RawFrame
     sha256: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFrames:
-    """What a night can take of combined frames that exist.
-
-    Attributes
-    ----------
-    groups : tuple of Group
-        In the order of the table of kinds, and of their names.
-    masks : tuple of StoredMask
-    left_out : tuple of Ignored
-        Files that are neither.
-    """
-
-    groups: tuple[Group, ...] = ()
-    masks: tuple[StoredMask, ...] = ()
-    left_out: tuple[Ignored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import NoFramesError
 from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.headers.survey import survey, survey_files, tree_files
-from zeroframe.planning.library import read_library
-from zeroframe.planning.stored import StoredItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.library import Library
     from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.planning.stored import StoredItem
 
 __all__ = ["library_of", "stored_items"]
 
@@ -41,6 +40,10 @@ def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[Sto
     NoFramesError
         When a folder is not there, cannot be read, or holds no FITS file.
     """
+    if not recipe.calibrations.folders:  # as most recipes; what plans such frames is not imported
+        return []
+    from zeroframe.planning.stored import StoredItem
+
     items: list[StoredItem] = []
     taken: set[str] = set()
     for text in recipe.calibrations.folders:
@@ -65,7 +68,11 @@ def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[Sto
 def library_of(recipe: NightRecipe) -> Library | None:
     """Return the library that a recipe names, as its index says; None where it names none; raises `NoFramesError`."""
     name = recipe.calibrations.library
-    return None if name is None else read_library(as_path(name))
+    if name is None:
+        return None
+    from zeroframe.planning.library import read_library
+
+    return read_library(as_path(name))
 
 
 def _title(folder: Path, taken: set[str]) -> str:

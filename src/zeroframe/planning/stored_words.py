@@ -12,8 +12,7 @@ from zeroframe.planning.uses import frame_uses, group_uses
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zeroframe.planning.plan import Group, NightPlan, Stored
-    from zeroframe.planning.stored import StoredFrames
+    from zeroframe.planning.plan import Group, NightPlan, Stored, StoredFrames
 
 __all__ = ["stored_decisions", "stored_in_use", "stored_words"]
 

@@ -19,9 +19,11 @@ from zeroframe.run.pixel_cache import image_bytes, worth_keeping
 from zeroframe.workers import worker_count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
 
-__all__ = ["SHELF_SHARE", "MemoryShares", "is_alone", "refuse_too_large", "share_memory"]
+__all__ = ["SHELF_SHARE", "MemoryShares", "is_alone", "refuse_too_large", "share_memory", "wanted_bytes"]
 
 #: What combined frames may take while others need them, where there is room: one part of so many.
 SHELF_SHARE = 3
@@ -94,14 +96,57 @@ def share_memory(plan: NightPlan, limit_bytes: int, workers: int | None) -> Memo
     work = max(max(map(_work_bytes, fitting), default=0), combining)
     most = min(worker_count(workers), max(len(plan.frames), 1))
     threads = max(min(most, limit_bytes // max(planes + work, 1)), 1)
-    largest = max((math.prod(frame.shape_yx) for frame in fitting), default=0)
-    made = sum(2 * image_bytes(group.frames[0]) + math.prod(group.frames[0].shape_yx) for group in plan.groups)
-    made += sum(_stored_bytes(group) for group in plan.stored)
-    cache = min(max(threads * planes, min(made, limit_bytes // SHELF_SHARE)), max(limit_bytes - threads * work, 0))
+    most_cached = min(_made_bytes(plan), limit_bytes // SHELF_SHARE)
+    cache = min(max(threads * planes, most_cached), max(limit_bytes - threads * work, 0))
     left = limit_bytes - cache
-    wanted = sum(sum(map(image_bytes, group.frames)) for group in plan.groups if worth_keeping(group.frames))
-    kept = min(wanted, max(left - threads * max(work, _ROOMY_PIXEL_BYTES * largest + _ROOMY_BYTES), 0))
+    kept = min(_keepable_bytes(plan), max(left - threads * max(work, _roomy_bytes(fitting)), 0))
     return MemoryShares(limit_bytes, threads, (left - kept) // threads, cache, kept)
+
+
+def wanted_bytes(plan: NightPlan, limit_bytes: int, workers: int | None, *, elsewhere: bool) -> int:
+    """Return how much of the memory that is allowed a night would use; with so much it makes what it would with all.
+
+    Parameters
+    ----------
+    plan : NightPlan
+        What is to be done.
+    limit_bytes : int
+        How much may be used.
+    workers : int or None
+        How many threads were asked for.
+    elsewhere : bool
+        Whether an executor makes the frames: of these nothing is kept here.
+
+    Returns
+    -------
+    int
+        The limit itself, where a frame or a group may be too large for it.
+    """
+    frames = plan.frames
+    work = max([0, *map(_work_bytes, frames), *map(_group_bytes, plan.groups)])
+    planes = max(map(_plane_bytes, frames), default=0)
+    at_work = max(work, _roomy_bytes(frames))
+    if elsewhere:
+        return min(planes + at_work, limit_bytes)
+    threads = min(worker_count(workers), max(len(frames), 1))
+    cache = max(threads * planes, _made_bytes(plan))
+    return min(cache + _keepable_bytes(plan) + threads * at_work, limit_bytes)
+
+
+def _made_bytes(plan: NightPlan) -> int:
+    """Return how much memory all combined frames of a night take, with their errors and masks."""
+    made = sum(2 * image_bytes(group.frames[0]) + math.prod(group.frames[0].shape_yx) for group in plan.groups)
+    return made + sum(_stored_bytes(group) for group in plan.stored)
+
+
+def _keepable_bytes(plan: NightPlan) -> int:
+    """Return how much memory all calibrated frames take that are worth keeping until they are combined."""
+    return sum(sum(map(image_bytes, group.frames)) for group in plan.groups if worth_keeping(group.frames))
+
+
+def _roomy_bytes(frames: Sequence[NightFrame]) -> int:
+    """Return with how much memory the largest of these frames are combined fastest."""
+    return _ROOMY_PIXEL_BYTES * max((math.prod(frame.shape_yx) for frame in frames), default=0) + _ROOMY_BYTES
 
 
 def _stored_bytes(group: Group) -> int:

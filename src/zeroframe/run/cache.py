@@ -70,13 +70,22 @@ class CalibrationCache:
     ) -> None:
         self._out, self._stored = out, stored or {}
         self._watch = watch or Watch()
-        self._limit = limit_bytes
+        self.limit_bytes = limit_bytes
         self._empty = empty
         self._counts = uses is not None or flat_uses is not None
         self._uses, self._flat_uses = Counter(uses or {}), Counter(flat_uses or {})
         self._cards: dict[str, Mapping[str, Any]] = {}
         self._planes: OrderedDict[tuple[str, float | None], CalibrationFrame] = OrderedDict()
         self._lock = Lock()
+
+    @property
+    def byte_count(self) -> int:
+        """How much memory its planes take now."""
+        with self._lock:
+            return self._byte_count()
+
+    def _byte_count(self) -> int:
+        return sum(one.byte_count for one in self._planes.values())
 
     def put(self, name: str, plane: CalibrationFrame) -> None:
         """Keep a plane that has just been made; of one whose pixels nobody will ask for, only what its header says."""
@@ -198,7 +207,7 @@ class CalibrationCache:
 
     def _add(self, key: tuple[str, float | None], plane: CalibrationFrame) -> None:
         self._planes[key] = plane
-        while len(self._planes) > 1 and sum(one.byte_count for one in self._planes.values()) > self._limit:
+        while len(self._planes) > 1 and self._byte_count() > self.limit_bytes:
             self._planes.popitem(last=False)
 
 

@@ -7,6 +7,7 @@ never travel. A process keeps the combined frames that it has read for the next 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -122,9 +123,8 @@ class _Mine(threading.local):
 
     def __init__(self) -> None:
         self.memory = BufferPool(default_limit_bytes() // usable_cores())
-        self._out: Path | None = None
-        self._stored: Mapping[str, StoredFile | StoredMask] = {}
-        self._cache: CalibrationCache
+        #: Of the nights whose frames come to this worker in turns, the one that was used last at the end.
+        self._caches: OrderedDict[Path, tuple[Mapping[str, StoredFile | StoredMask], CalibrationCache]] = OrderedDict()
 
     def cache(
         self, out: Path, used: Mapping[str, str], stored: Mapping[str, StoredFile | StoredMask]
@@ -137,18 +137,22 @@ class _Mine(threading.local):
             When a file is not the one that this run has made.
         """
         made = {name: key for name, key in used.items() if name not in stored}
-        same = self._out == out and self._stored.items() >= stored.items()
-        if same and not any(self._other(name, key) for name, key in made.items()):
-            return self._cache
-        self._out, self._stored, self._cache = out, dict(stored), new_cache(out, stored)
-        for name, key in made.items():
-            if self._other(name, key):
-                self._out = None
-                raise FrameError(out / name, "is not the one that this run has made", "see who else writes there")
-        return self._cache
+        known, cache = self._caches.pop(out, ({}, new_cache(out, stored)))
+        is_right = known.items() >= stored.items() and not _is_other(cache, made)
+        if not is_right:  # made anew since it was read here
+            known, cache = dict(stored), new_cache(out, stored)
+            wrong = _is_other(cache, made)
+            if wrong:
+                raise FrameError(out / wrong, "is not the one that this run has made", "see who else writes there")
+        self._caches[out] = known, cache
+        while len(self._caches) > 1 and sum(each.byte_count for _, each in self._caches.values()) > cache.limit_bytes:
+            self._caches.popitem(last=False)
+        return cache
 
-    def _other(self, name: str, key: str) -> bool:
-        return str(self._cache.get(name).cards.get(KEY_CARD)) != key
+
+def _is_other(cache: CalibrationCache, made: Mapping[str, str]) -> str:
+    """Return the first name of a combined frame that is not the one of this key; empty where there is none."""
+    return next((name for name, key in made.items() if str(cache.get(name).cards.get(KEY_CARD)) != key), "")
 
 
 _MINE = _Mine()
@@ -273,6 +277,7 @@ class ExecutorBackend:
         self._plan, self._executor, self._check_sums = session.plan, executor, check_sums
         self._stored = stored_files(session.plan)
         self._may_replace = session.may_replace
+        self._is_alone = session.company is None
         self._means = Resources(False, session.shares.limit_bytes, session.workers, None)
         self._waiting: set[Future[Any]] = set()
         self._given_up = False
@@ -297,11 +302,12 @@ class ExecutorBackend:
     def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Combine a group, on one worker while others have work; when there is no other, on all, by bands of rows.
 
-        Then noise is measured and the result written from here. Flats are scaled as they are read, which a band is not.
-        See `Backend.combine`.
+        Then noise is measured and the result written from here, of one night: of many beside each other this would be
+        the work of one core, and others have work. Flats are scaled as they are read, which a band is not. See
+        `Backend.combine`.
         """
         group, out, replaces = what.group, self._plan.out, self._may_replace(what.group.target)
-        if busy == 1 and not group.scaled_by_level:
+        if busy == 1 and self._is_alone and not group.scaled_by_level:
             means = replace(self._means, overwrite=replaces, executor=self._executor)
             return combine_group(what, {}, means, out, new_cache(out, self._stored))
         try:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.run.combine_files import Progress
+    from zeroframe.run.session import Company
     from zeroframe.run.threads import Backend
 
 __all__ = ["run_night", "run_session"]
@@ -68,6 +69,7 @@ def run_night(
     check: bool = False,
     check_sums: bool = True,
     executor: Executor | None = None,
+    company: Company | None = None,
 ) -> NightResult:
     """Carry out the plan of a night; what is there already and right is not made again.
 
@@ -83,6 +85,8 @@ def run_night(
         Where frames, combined frames and masks are made, instead of on threads here: a `ProcessPoolExecutor`, or that
         of a Dask cluster (see `zeroframe.run.dask.on_cluster`). Its processes see all files under the same names, so
         those of the plan have to be absolute; results have the same bytes.
+    company : Company, optional
+        As for `zeroframe.run.session.begin_night`.
 
     Returns
     -------
@@ -97,7 +101,13 @@ def run_night(
         When the cluster is lost; a second run goes on where this one ended.
     """
     with begin_night(
-        plan, mem_limit_bytes=mem_limit_bytes, workers=workers, check=check, check_sums=check_sums, executor=executor
+        plan,
+        mem_limit_bytes=mem_limit_bytes,
+        workers=workers,
+        check=check,
+        check_sums=check_sums,
+        executor=executor,
+        company=company,
     ) as session:
         return run_session(session, progress=progress, check_sums=check_sums)
 

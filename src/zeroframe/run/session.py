@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import UsageError
@@ -42,7 +43,20 @@ if TYPE_CHECKING:
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.status import NightStatuses
 
-__all__ = ["NightSession", "begin_night", "recorded_night"]
+__all__ = ["Company", "NightSession", "begin_night", "recorded_night"]
+
+
+@dataclass(frozen=True)
+class Company:
+    """Runs that are carried out beside each other, in one process.
+
+    Attributes
+    ----------
+    stop : threading.Event
+        Set when all of them are to end: each does before it begins with anything else.
+    """
+
+    stop: Event = field(default_factory=Event)
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,8 @@ class NightSession:
         Of the folder of results.
     results : FolderResults or None
         Which files that are there may be replaced; None: none.
+    company : Company or None
+        Of the runs that are carried out beside this one.
     """
 
     plan: NightPlan
@@ -89,6 +105,7 @@ class NightSession:
     watch: Watch = field(default_factory=Watch)
     lock: HeldLock | None = None
     results: FolderResults | None = None
+    company: Company | None = None
 
     def may_replace(self, target: Path) -> Overwrite:
         """Return what of a result may be replaced now: nothing, unless that was asked for and it is one of ours."""
@@ -100,7 +117,17 @@ class NightSession:
         return report_is_right(self.plan.out, self.statuses)
 
     def check_folder(self) -> None:
-        """See to it that the folder of results is the one in which the run began; raises `FolderLostError`."""
+        """See to it that the run is to go on, and that the folder of results is the one in which it began.
+
+        Raises
+        ------
+        FolderLostError
+            When it is another one.
+        KeyboardInterrupt
+            When all runs beside each other are to end.
+        """
+        if self.company is not None and self.company.stop.is_set():
+            raise KeyboardInterrupt
         if self.lock is not None:
             self.lock.check()
 
@@ -306,6 +333,7 @@ def begin_night(
     check: bool = False,
     check_sums: bool = True,
     executor: Executor | None = None,
+    company: Company | None = None,
 ) -> Iterator[NightSession]:
     """Begin a run: nobody else may write into its folder until the block ends.
 
@@ -325,6 +353,8 @@ def begin_night(
         Whether a raw frame whose data have not the sum that its header gives will be refused.
     executor : concurrent.futures.Executor, optional
         Where results are looked at and made.
+    company : Company, optional
+        Of the runs that are carried out beside this one.
 
     Yields
     ------
@@ -373,7 +403,7 @@ def begin_night(
         results = night_results(plan, statuses.record) if plan.overwrite else None
         looked_s = time.perf_counter() - clock
         about = (plan, statuses, shares, workers, started, looked_s, executor, waiting, copies)
-        session = NightSession(*about, watch, lock, results)
+        session = NightSession(*about, watch, lock, results, company)
         if not statuses.nothing_to_do:
             session.write_begin()
         yield session

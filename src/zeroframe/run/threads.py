@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.frames.raw import FrameOutcome
-    from zeroframe.planning.plan import Group, MaskJob, NightFrame
+    from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.run.combined import Combination
     from zeroframe.run.frame import Made
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome
@@ -97,6 +97,8 @@ class ThreadBackend:
         self._session, plan = session, session.plan
         uses = Counter(name for frame in plan.frames for name in pixel_uses(plan, frame))
         uses.update(job.source for job in plan.masks)
+        for group in plan.groups:
+            uses.update(_error_uses(plan, group))
         shares = session.shares
         self._memory = BufferPool(shares.limit_bytes)
         flat_uses = Counter(name for frame in plan.frames for name in divisor_uses(frame))
@@ -142,7 +144,10 @@ class ThreadBackend:
         means = self._means(group, busy, sum(one.nbytes for one in pixels.values()))
         if self._session.waiting is not None and not group.scaled_by_level and not pixels:
             means = replace(means, executor=self._session.waiting)
-        outcome, told = combine_group(what, pixels, means, plan.out, self._cache)
+        try:
+            outcome, told = combine_group(what, pixels, means, plan.out, self._cache)
+        finally:
+            self._cache.used(_error_uses(plan, group))
         del pixels
         self._kept.release(group)
         return outcome, told
@@ -185,6 +190,14 @@ class ThreadBackend:
 
     def give_up(self) -> None:
         """Nothing waits here: what runs ends by itself."""
+
+
+def _error_uses(plan: NightPlan, group: Group) -> set[str]:
+    """Return the combined frames whose errors are in a combined frame: those that its frames were made with.
+
+    They stay in memory until it is made; the darks of flats were read back from their files for it.
+    """
+    return {name for frame in group.frames for name in pixel_uses(plan, frame)}
 
 
 def _sampled(session: NightSession) -> frozenset[Path]:
