@@ -34,7 +34,7 @@ from zeroframe.verbs.collection_view import collection_html, collection_repr
 from zeroframe.verbs.exceptions import NotDoneError, VerbWarning, as_python_says
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from astropy.table import Table
 
@@ -354,9 +354,7 @@ class ImageFileCollection:
         save = partial(save_part, "header", ext, scaled=not do_not_scale_image_data)
         saving = Saving(save_with_name, save_location, overwrites(cards, overwrite=overwrite))
         chosen = self._selected(cards, regex_match=regex_match)
-        return loop(
-            chosen.paths, lambda path: read_header(path, ext), save, saving, self._inputs(saving), named=return_fname
-        )
+        return self._loop(chosen, partial(read_header, ext=ext), save, saving, named=return_fname)
 
     def data(
         self,
@@ -394,14 +392,8 @@ class ImageFileCollection:
         save = partial(save_part, "data", self._ext, scaled=scaled)
         saving = Saving(save_with_name, save_location, overwrites(cards, overwrite=overwrite))
         chosen = self._selected(cards, regex_match=regex_match)
-        return loop(
-            chosen.paths,
-            lambda path: read_data(path, self._ext, scaled=scaled),
-            save,
-            saving,
-            self._inputs(saving),
-            named=return_fname,
-        )
+        read = partial(read_data, ext=self._ext, scaled=scaled)
+        return self._loop(chosen, read, save, saving, named=return_fname)
 
     def hdus(
         self,
@@ -437,14 +429,8 @@ class ImageFileCollection:
         save = partial(save_part, "hdu", self._ext, scaled=scaled)
         saving = Saving(save_with_name, save_location, overwrites(cards, overwrite=overwrite))
         chosen = self._selected(cards, regex_match=regex_match)
-        return loop(
-            chosen.paths,
-            lambda path: read_hdu(path, self._ext, scaled=scaled),
-            save,
-            saving,
-            self._inputs(saving),
-            named=return_fname,
-        )
+        read = partial(read_hdu, ext=self._ext, scaled=scaled)
+        return self._loop(chosen, read, save, saving, named=return_fname)
 
     def ccds(
         self,
@@ -494,9 +480,19 @@ class ImageFileCollection:
                 "overwrite=True would replace the files of the collection by calibrated ones; give save_location or "
                 "save_with_name"
             )
-        return loop(
-            chosen.paths, CcdReader(self._ext, ccd_kwargs), save_ccd, saving, self._inputs(saving), named=return_fname
-        )
+        return self._loop(chosen, CcdReader(self._ext, ccd_kwargs), save_ccd, saving, named=return_fname)
+
+    def _loop(
+        self,
+        chosen: HeaderColumns,
+        read: Callable[[str], Any],
+        save: Callable[..., None],
+        saving: Saving,
+        *,
+        named: bool,
+    ) -> Iterator[Any]:
+        """Loop over chosen files, none of which may be replaced that was not asked for."""
+        return loop(chosen.paths, read, save, saving, self._inputs(saving), named=named)
 
     def _restrict_to(self, chosen: HeaderColumns) -> None:
         """Keep these files, known by their paths, and the columns of the table."""
