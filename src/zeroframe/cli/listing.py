@@ -11,7 +11,6 @@ import typer
 from zeroframe.cli.console import Screen, harmless_cell, say
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.options import INCOMPLETE, OK, Camera, Cards, Json, Kinds, Recurse, path_or_url, taught_words
-from zeroframe.errors import said_together
 
 __all__ = ["list_folder"]
 
@@ -72,6 +71,6 @@ def list_folder(
             Screen().line(name, "why", "cyan")
             for line in lines:
                 Screen().line(f"  {line}")
-    for said in said_together(listing.problems):
-        say(f"note: {said}")
+    for problem in listing.problems:
+        say(f"note: {problem}")
     return code

@@ -40,9 +40,11 @@ def median_of_valid(values: ArrayLike, axis: int = -1) -> NDArray[Any]:
     given = np.asarray(values)
     count = given.shape[axis]
     half = count // 2
-    low = half - 1 + count % 2
-    ordered = np.partition(given, (low, half), axis=axis)
-    middle: NDArray[Any] = ordered.take([low, half], axis=axis).mean(axis=axis)
+    # about one place numpy selects with the processor's vectors, about two without: 3 to 30 times as long
+    ordered = np.partition(given, half, axis=axis).swapaxes(axis, -1)
+    high = ordered[..., half]
+    low = high if count % 2 else ordered[..., :half].max(axis=-1)
+    middle: NDArray[Any] = np.stack((low, high)).mean(axis=0)
     return middle
 
 
@@ -91,7 +93,7 @@ def quarter_and_median(values: NDArray[np.float64]) -> tuple[float, float]:
     last = values.size - 1
     place = 0.25 * last
     quarter, low, high = int(place), last // 2, values.size // 2
-    ordered = np.partition(values, sorted({quarter, min(quarter + 1, last), low, high}))
+    ordered = np.sort(values)  # a partition about several places takes 5 times as long
     first, second, part = float(ordered[quarter]), float(ordered[min(quarter + 1, last)]), place - quarter
     step = second - first
     # from the nearer of the two, as numpy has it
@@ -124,7 +126,7 @@ def quantiles_of_valid(values: NDArray[Any], shares: float | Sequence[float]) ->
     places = np.asarray(last * np.asarray(shares, np.float64))
     low = np.floor(places).astype(np.intp)
     high = np.minimum(low + 1, last)
-    ordered = np.partition(values.ravel(), sorted({*low.ravel().tolist(), *high.ravel().tolist()}))
+    ordered = np.sort(values.ravel())  # a partition about several places takes 5 times as long
     first, second, part = ordered[low], ordered[high], places - low
     # from the nearer of the two
     nearer, rest = part >= 0.5, 1.0 - part
