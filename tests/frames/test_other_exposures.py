@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -17,21 +19,36 @@ SEEDS = range(400, 410 if ALL_CASES else 402)
 RAW, BIAS = 0.4, 500.0
 
 
+@cache
+def found_alone(make, size, seed):
+    """Return a field, and what a search finds in it alone, which is the same whatever others are given."""
+    own = make(size, seed, by=Pointing(0))
+    return own, searched_by(own, ())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten():
+    """The fields take 10 MB each."""
+    yield
+    found_alone.cache_clear()
+
+
+def searched_by(own, others):
+    """Search one field by other exposures of it."""
+    mask = np.zeros(own.pixels.shape, bool)
+    count = mask_lacosmic(own.pixels, own.sigma, mask, others=others)
+    assert count == np.count_nonzero(mask)
+    return counted(own, mask)
+
+
 def searched(make, sizes, pointings):
     """Search fields alone, and by other exposures of them."""
     alone = together = Counted(0, 0, 0, 0, 0, 0, 0)
     for size in sizes:
         for seed in SEEDS:
-            own = make(size, seed, by=Pointing(0))
-            others = [make(size, seed, by=each).pixels * RAW + BIAS for each in pointings]
-            for given in ((), others):
-                mask = np.zeros(own.pixels.shape, bool)
-                count = mask_lacosmic(own.pixels, own.sigma, mask, others=given)
-                assert count == np.count_nonzero(mask)
-                if given:
-                    together += counted(own, mask)
-                else:
-                    alone += counted(own, mask)
+            own, found = found_alone(make, size, seed)
+            alone += found
+            together += searched_by(own, [make(size, seed, by=each).pixels * RAW + BIAS for each in pointings])
     return alone, together
 
 
