@@ -1,7 +1,7 @@
 """How often an inspection is right: ``python tests/inspection_figures.py --number 300`` prints the table.
 
-Cameras are drawn by `inspection_cases.make_case`; the last hundred of each three hundred have little noise, or numbers in
-coarse steps.
+Cameras are drawn by `inspection_cases.make_case`; the last hundred of each three hundred have little noise, or numbers
+in coarse steps.
 """
 
 from __future__ import annotations

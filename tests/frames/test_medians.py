@@ -31,6 +31,16 @@ def test_as_numpy_has_them(count: int, dtype: type, whole: bool) -> None:
         np.testing.assert_array_equal(own, theirs)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(4, 5, 6), (5, 6, 7), (1, 2, 3)])
+def test_along_each_axis(axis: int, dtype: type, shape: tuple[int, ...]) -> None:
+    values = np.rint(np.random.default_rng(9).normal(100.0, 30.0, shape)).clip(0).astype(dtype)
+    found, true = median_of_valid(values, axis), np.median(values, axis=axis)
+    np.testing.assert_array_equal(found, true)
+    assert found.dtype == true.dtype
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_medians_of_rows_without_what_is_missing(dtype: type) -> None:
     random = np.random.default_rng(3)

@@ -7,6 +7,7 @@ was given; 3, an error of ours, which nobody has foreseen; 130, interrupted (SIG
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -90,6 +91,8 @@ __all__ = ["app", "main"]
 _SWITCHES = frozenset(("--quiet", "-q", "--verbose", "-v"))
 #: What is shown where nothing is asked for, too.
 _HELP = "--help"
+#: A shell sets it when it asks how a line goes on, which is not among the arguments: any command may be meant.
+_COMPLETES = "_ZEROFRAME_COMPLETE"
 
 app = typer.Typer(
     name="zeroframe",
@@ -170,7 +173,8 @@ def _run(call: Call, stop: _Stop) -> int:
         given = list(call.arguments)
         if given[:1] == ["help"]:  # what many type first
             given = [*given[1:], "--help"]
-        chosen = _app_for(next((word for word in given if word not in _SWITCHES), _HELP))
+        asked = "" if _COMPLETES in os.environ else next((word for word in given if word not in _SWITCHES), _HELP)
+        chosen = _app_for(asked)
         code = chosen(args=given, prog_name="zeroframe", standalone_mode=False, obj=call)
     except FolderLostError as error:  # some results were made before
         return _refused(call, str(error), INCOMPLETE)

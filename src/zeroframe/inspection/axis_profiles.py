@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.medians import median_of_valid
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -124,8 +126,9 @@ def _without_hits(biases: Sequence[NDArray[np.float32]]) -> list[NDArray[np.floa
     for number, one in enumerate(biases):
         other = biases[(number + 1) % len(biases)]
         difference = other - one
-        middle = float(np.median(difference[:: max(len(difference) // _SOME_LINES, 1)]))
-        spread = float(np.median(np.abs(difference[:: max(len(difference) // _SOME_LINES, 1)] - middle)))
+        some = difference[:: max(len(difference) // _SOME_LINES, 1)].ravel()
+        middle = float(median_of_valid(some))
+        spread = float(median_of_valid(np.abs(some - middle)))
         hit = difference < middle - _HIT * max(_SIGMA_OF_MAD * spread, 1.0) - _HIT
         cleaned.append(np.where(hit, other - np.float32(middle), one) if hit.any() else one)
     return cleaned
@@ -151,9 +154,8 @@ def _pair_variance(frames: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.fl
         difference -= difference.mean(axis=1, keepdims=True)
         square = np.square(difference)
         # of each bin, hits cut: the largest that noise of that bin makes
-        limit = _CUT**2 * np.maximum(
-            np.median(square[:, :: max(height // 8, 1)], axis=(1, 2)) / 0.4549, _LEAST_NOISE**2
-        )
+        some = square[:, :: max(height // 8, 1)]
+        limit = _CUT**2 * np.maximum(median_of_valid(some.reshape(len(some), -1)) / 0.4549, _LEAST_NOISE**2)
         np.minimum(square, limit[:, np.newaxis, np.newaxis], out=square)
         sums += square.sum(axis=1, dtype=np.float64)
     return np.maximum(sums / (pairs * max(height - 1, 1)) / 2.0, _LEAST_NOISE**2), pairs

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import pair_noise
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
@@ -371,7 +372,7 @@ def _pieces(blocks: NDArray[Any]) -> list[slice]:
 
 def _medians(blocks: NDArray[Any]) -> NDArray[np.float64]:
     """Return the median of each block."""
-    found = [np.median(blocks[each].astype(np.float64), axis=1, overwrite_input=True) for each in _pieces(blocks)]
+    found = [median_of_valid(blocks[each].astype(np.float64), axis=1) for each in _pieces(blocks)]
     return np.concatenate(found) if found else np.empty(0)
 
 
@@ -406,8 +407,8 @@ def _levelled(difference: NDArray[np.float64], height: int) -> tuple[NDArray[np.
     count, size = difference.shape
     width = size // height
     squares = difference.reshape(count, height, width)
-    sigma = MAD_TO_SIGMA * np.median(np.abs(difference - np.median(difference, axis=1, keepdims=True)), axis=1)
-    middle = np.median(difference, axis=1)
+    middle = median_of_valid(difference)
+    sigma = MAD_TO_SIGMA * median_of_valid(np.abs(difference - middle[:, None]))
     reach = _CUT * np.maximum(sigma, 1e-12)
     # stars do not move the means
     kept = np.clip(squares, (middle - reach)[:, None, None], (middle + reach)[:, None, None])
@@ -420,7 +421,7 @@ def _cut_variance(
     difference: NDArray[np.float64], cut: float, freedom: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the variance of what lies within ``cut`` sigma of zero, and where that is."""
-    sigma = MAD_TO_SIGMA * np.median(np.abs(difference), axis=1, keepdims=True)
+    sigma = MAD_TO_SIGMA * median_of_valid(np.abs(difference))[:, None]
     for _ in range(3):  # whole numbers have a MAD that is a whole number: it only begins
         good = np.abs(difference) <= cut * sigma
         count = np.maximum(good.sum(axis=1), 1)
