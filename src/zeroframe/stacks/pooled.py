@@ -11,7 +11,6 @@ scatter beyond what chance allows, keeps its own.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -247,10 +246,9 @@ def _origins(frames: Sequence[NDArray[Any]], step: float) -> NDArray[np.float64]
     for own, frame in zip(found, frames, strict=True):
         with np.errstate(invalid="ignore"):
             above = frame - frames[0]
-        turned = np.exp(2j * np.pi * np.where(np.isfinite(above), above, np.nan) / step)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a row without a valid pixel
-            mean = np.asarray(np.nanmean(turned, axis=1))
+        known = np.isfinite(above)
+        turned = np.where(known, np.exp(2j * np.pi * np.where(known, above, 0.0) / step), 0.0)
+        mean = turned.sum(axis=1) / np.maximum(known.sum(axis=1), 1)  # 0 of a row without a valid pixel
         own[:] = np.where(np.abs(mean) > _ON_ONE_GRID, np.angle(mean) / (2.0 * np.pi), np.nan)
     rows = np.isfinite(found).all(axis=0)
     return found if rows.mean() > _ON_ONE_GRID else None
