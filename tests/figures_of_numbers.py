@@ -63,7 +63,7 @@ from zeroframe.stacks.clipping import clip_spec
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: the section of the issue, what it is, what it was, what is wanted, and how it is measured now."""
+    """One figure: the subject, what it is, what it was, what is wanted, and how it is measured now."""
 
     section: str
     what: str
@@ -584,7 +584,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="rows that hold this text")
     options = parser.parse_args()
     failed = 0
-    print("| issue | figure | before | wanted | now | s |\n|---|---|---|---|---|---|")
+    print("| subject | figure | before | wanted | now | s |\n|---|---|---|---|---|---|")
     for row in ROWS:
         if options.only.lower() not in f"{row.section} {row.what}".lower():
             continue
