@@ -113,14 +113,16 @@ def clipped_column_means(block: NDArray[Any]) -> tuple[NDArray[np.float64], NDAr
 
 def _clipped_means(values: NDArray[np.float64], step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     medians = _medians(values)
-    spread = np.maximum(MAD_TO_SIGMA * _medians(np.abs(values - medians)), max(_SMALLEST_STEPS * step, _TINY))
+    deviations = values - medians
+    away = np.abs(deviations)
+    spread = np.maximum(MAD_TO_SIGMA * _medians(away), max(_SMALLEST_STEPS * step, _TINY))
     with np.errstate(invalid="ignore"):
-        good = np.abs(values - medians) <= _OUTLIER * spread
-    counts = np.maximum(good.sum(axis=0), 1)
-    deviations = np.where(good, values - medians, 0.0)
+        good = away <= _OUTLIER * spread
+    counts = np.maximum(np.count_nonzero(good, axis=0), 1)
+    deviations[~good] = 0.0
     means = deviations.sum(axis=0) / counts
     smallest = max(_ROUNDING_STEPS * step, _TINY)
-    scatter = np.sqrt(np.maximum((deviations**2).sum(axis=0) / counts - means**2, smallest**2))
+    scatter = np.sqrt(np.maximum(np.square(deviations).sum(axis=0) / counts - means**2, smallest**2))
     return medians + means, scatter / np.sqrt(counts)
 
 
