@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ __all__ = [
     "camera_words",
     "choose_sources",
     "gather_sources",
+    "parted_by_words",
     "source_of",
     "split_sources",
 ]
@@ -40,6 +41,7 @@ _ALL = slice(None)
 Lines = slice | np.ndarray[Any, np.dtype[np.int64]]
 #: Cards that name the instrument, the detector, or the chip of a mosaic.
 _CHIP_CARDS = ("INSTRUME", "DETECTOR", "DETNAME", "CHIPID", "CCDNAME", "CCDID", "AMPNAME")
+M = TypeVar("M")
 #: Cards and what they say.
 CameraWords = tuple[tuple[str, str], ...]
 _NOTHING = "no frame to inspect: give raw biases, and flats or science frames beside them"
@@ -288,14 +290,38 @@ def split_sources(sources: Sequence[Source]) -> list[tuple[CameraWords, list[Sou
         forms.setdefault(source.form, []).append(source)
     groups: list[tuple[CameraWords, list[Source]]] = []
     for alike in forms.values():
-        words = [dict(camera_words(source.cards)) for source in alike]
-        common = [name for name in _CHIP_CARDS if all(name in one for one in words)]
-        parted: dict[CameraWords, list[Source]] = {}
-        for source, one in zip(alike, words, strict=True):
-            parted.setdefault(tuple((name, one[name]) for name in common), []).append(source)
-        # of one camera nothing has to be told apart, and a header without the words will do
-        groups += parted.items() if len(parted) > 1 else [((), alike)]
+        groups += parted_by_words(alike, [source.cards for source in alike]).items()
     return sorted(groups, key=lambda group: (-_biases(group[1]), -len(group[1])))
+
+
+def parted_by_words(members: Sequence[M], cards: Sequence[Mapping[str, object] | None]) -> dict[CameraWords, list[M]]:
+    """Part frames by what their headers say of instrument, detector and chip, as far as all of them do.
+
+    Parameters
+    ----------
+    members : sequence
+        Frames of one form.
+    cards : sequence of mapping or None
+        The header of each.
+
+    Returns
+    -------
+    dict
+        Of one camera nothing has to be told apart, and a header without the words will do: no words, and all frames.
+
+    Examples
+    --------
+    >>> parted_by_words([1, 2, 3], [{"CHIPID": 1}, {"CHIPID": 2}, {"CHIPID": 1}])
+    {(('CHIPID', '1'),): [1, 3], (('CHIPID', '2'),): [2]}
+    >>> parted_by_words([1, 2], [{"CHIPID": 1}, {}])
+    {(): [1, 2]}
+    """
+    words = [dict(camera_words(one)) for one in cards]
+    common = [name for name in _CHIP_CARDS if all(name in one for one in words)]
+    parted: dict[CameraWords, list[M]] = {}
+    for member, one in zip(members, words, strict=True):
+        parted.setdefault(tuple((name, one[name]) for name in common), []).append(member)
+    return parted if len(parted) > 1 else {(): list(members)}
 
 
 def _biases(sources: Sequence[Source]) -> int:

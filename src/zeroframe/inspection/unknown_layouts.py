@@ -13,7 +13,7 @@ from zeroframe.errors import AssumptionWarning, FrameError, UnsupportedError
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.image_layout import ImageLayout, image_layout
 from zeroframe.inspection.interior import detector_of_pixels
-from zeroframe.inspection.sources import flat_key, source_of
+from zeroframe.inspection.sources import flat_key, parted_by_words, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def with_amplifiers_seen(items: Sequence[RawFrame]) -> dict[int, RawFrame]:
     for item in items:
         groups.setdefault((item.form[:3], item.facts.instrument if item.facts else None), []).append(item)
     seen: dict[int, RawFrame] = {}
-    for members in groups.values():
+    for members in (part for alike in groups.values() for part in _cameras_among(alike)):
         try:
             detector = found_in_pixels(members)
         except UnsupportedError as error:
@@ -61,6 +61,13 @@ def with_amplifiers_seen(items: Sequence[RawFrame]) -> dict[int, RawFrame]:
         if detector is not None:
             seen |= {id(each): replace(each, found=detector) for each in members}
     return seen
+
+
+def _cameras_among(members: Sequence[RawFrame]) -> list[list[RawFrame]]:
+    """Part the frames of one form and instrument by chips, as an inspection does."""
+    read = [item for item in members if item.frame is not None]
+    cards = [item.frame.cards_of(item.frame.image()) for item in read if item.frame is not None]
+    return list(parted_by_words(read, cards).values())
 
 
 def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
