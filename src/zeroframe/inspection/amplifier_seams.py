@@ -46,6 +46,8 @@ _FEWEST = 4
 _MOST_OF_LIGHT = 12
 #: So many steps of the light alone may be amplifiers of nearly one level; of more, it is slits that make them.
 _FEW_OF_LIGHT = 2
+#: Light alone that steps by more is the edge of a shadow: read noise in ADU would step with such gains, too.
+_MOST_ALONE = 0.35
 #: Whether light steps is seen by so many columns, and as many beyond them, on each side; it has to in so many bins.
 _NEAR, _MOST_BINS = 4, 0.6
 #: A step of drift alone has to be so many times as sharp as at any of so many other columns.
@@ -249,7 +251,10 @@ def find_seams(profiles: AxisProfiles, begin: int, end: int, *, lit: bool = True
     by_light = [
         each
         for each in unproven
-        if not each.static and each.gains_may_differ and _all_along(evidence.light_logs, each.column - begin)
+        if not each.static
+        and each.gains_may_differ
+        and abs(each.light_step) < _MOST_ALONE
+        and _all_along(evidence.light_logs, each.column - begin)
     ]
     few = by_light if len(by_light) <= _FEW_OF_LIGHT else []
     return [each for each in moved if each.proven], [each for each in unproven if each.static > 0 or each in few]
