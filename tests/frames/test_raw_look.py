@@ -80,6 +80,18 @@ class TestPileUp:
         halves = [Region(trim=Section.parse(text)) for text in ("[1:128,:]", "[129:256,:]")]
         assert [look.pile_up.limit for look in look_at(raw, halves)] == [52000, 61000]
 
+    @pytest.mark.parametrize("border", [64, 71, 100, 137, 191])
+    @pytest.mark.parametrize("step", [60, 300, 2000])
+    def test_the_level_of_the_next_amplifier_is_no_heap(self, tmp_path, border, step):
+        """Wherever the border is: extremes are of 64 columns at a time, and the level of the other was among them."""
+        pixels = np.random.default_rng(4).normal(1000.0, 5.0, (200, 256))
+        pixels[:, border:] += step
+        stored = pixels.round().astype(np.uint16)
+        regions = [Region(trim=Section.parse(f"[{a},1:200]")) for a in (f"1:{border}", f"{border + 1}:256")]
+        looks = look_at(read_raw(written(tmp_path / "frame.fits", stored)), regions)
+        assert [each.pile_up for each in looks] == [None, None]
+        assert [each.highest for each in looks] == [stored[:, :border].max(), stored[:, border:].max()]
+
     def test_the_overscan_is_not_looked_at(self, tmp_path):
         pixels = np.random.default_rng(1).normal(1000, 30, (200, 256)).astype(np.uint16)
         pixels[50:150, 192:] = 65535

@@ -6,7 +6,7 @@ at only where something is odd.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,10 @@ def look_at(
     step = _step_of(sample)
     unread = _unread_rows(seen, same, sample, nx)
     noise = None if gain_e_per_adu else _faint_noise(sample)
-    tops = [_top(raw, seen, region, unread, step, region.gain_e_per_adu or gain_e_per_adu, noise) for region in regions]
+    tops = [
+        _top(*_own_columns(raw, seen, region, regions), unread, step, region.gain_e_per_adu or gain_e_per_adu, noise)
+        for region in regions
+    ]
     highest, pile_up = max(tops, key=lambda top: top[0])
     if unread.any() and all(region.part((ny, nx)).nx == nx for region in regions):
         # no overscan tells rows that are full from those that were never read
@@ -140,20 +143,41 @@ def look_at(
 def _top(
     raw: RawImage,
     seen: _Extremes,
-    region: Region,
+    kept: tuple[slice, slice],
     unread: NDArray[np.bool_],
     step: float,
     gain_e_per_adu: float | None,
     faint_noise: float | None,
 ) -> tuple[float, PileUp | None]:
     """Return the highest value that a region keeps, and where its highest values are heaped up."""
-    part = region.part(raw.layout.shape_yx)
-    columns = slice(part.x0 // STRETCH, (part.x0 + part.nx - 1) // STRETCH + 1)
-    low, high = seen.within((slice(part.y0, part.y0 + part.ny), columns), unread)
+    low, high = seen.within(kept, unread)
     highest = float(high.max()) + seen.zero
     if not low.size or not np.isfinite(highest):
         return highest, None
     return highest, _pile_up(raw, seen, (low, high), highest, step, gain_e_per_adu, faint_noise)
+
+
+def _own_columns(
+    raw: RawImage, seen: _Extremes, region: Region, regions: Sequence[Region]
+) -> tuple[RawImage, _Extremes, tuple[slice, slice]]:
+    """Return the frame that a region is looked at in, its extremes, and which rows and stretches of them are its own.
+
+    A stretch with columns of the next amplifier, whose level is another, would be taken for a heap at the top: where
+    borders cut stretches, the region's columns are a frame of their own.
+    """
+    part = region.part(raw.layout.shape_yx)
+    begin, end = part.x0, part.x0 + part.nx
+    if len(regions) > 1 and (begin % STRETCH or (end % STRETCH and end < raw.layout.shape_yx[1])):
+        raw = _columns_of(raw, slice(begin, end))
+        seen, begin, end = _extremes(raw), 0, part.nx
+    stretches = slice(begin // STRETCH, (end - 1) // STRETCH + 1)
+    return raw, seen, (slice(part.y0, part.y0 + part.ny), stretches)
+
+
+def _columns_of(raw: RawImage, columns: slice) -> RawImage:
+    """Return some columns of a raw frame as a frame of their own."""
+    pixels = np.ascontiguousarray(raw.pixels[:, columns])
+    return RawImage(raw.path, raw.cards, replace(raw.layout, shape_yx=(pixels.shape[0], pixels.shape[1])), pixels)
 
 
 @dataclass(frozen=True, eq=False)
