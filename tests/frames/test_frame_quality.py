@@ -149,9 +149,37 @@ class TestNothingIsInvented:
             frames = (3, 4, 6, 10)[seed % 4]
             assert judged(camera, seed, frames) == [], f"seed {seed}"
 
-    @pytest.mark.parametrize("frames", [1, 2])
-    def test_too_few_to_compare(self, frames):
-        assert judged(LFC, 1, frames, {0: FAULTS["flat"]}) == []
+    def test_one_frame_has_nothing_to_compare_with(self):
+        assert judged(LFC, 1, 1, {0: FAULTS["flat"]}) == []
+
+    @pytest.mark.parametrize("camera", [LFC, CG16M], ids=["lfc", "cg16m"])
+    def test_two_good_ones(self, camera):
+        assert [judged(camera, seed, 2) for seed in range(6)] == [[]] * 6
+
+
+class TestTwo:
+    """Of two frames one can be odd only by what nothing but charge does: more level, and the noise of it."""
+
+    def flags(self, charge_adu, drift_adu=0.0, noise_adu=5.0):
+        random = np.random.default_rng(6)
+        clean = random.normal(1000.0, noise_adu, (256, 300))
+        held = random.normal(1000.0 + drift_adu, noise_adu, (256, 300)) + random.poisson(charge_adu, (256, 300))
+        frames = {Path("held"): held, Path("clean"): clean}
+        return flag_frames({each: measure_frame(pixels.astype(np.float32)) for each, pixels in frames.items()})
+
+    @pytest.mark.parametrize("charge_adu", [30, 66, 4000])
+    def test_one_that_holds_charge(self, charge_adu):
+        (flag,) = self.flags(charge_adu)
+        assert (flag.path, flag.what) == (Path("held"), "level")
+        assert flag.figure == pytest.approx(charge_adu, rel=0.02)
+        assert "holds light or dark current" in flag.sentence
+
+    def test_a_lit_one(self):
+        assert [(frame, flag.what) for frame, flag in judged(LFC, 1, 2, {0: FAULTS["flat"]})] == [(0, "level")]
+
+    @pytest.mark.parametrize("drift_adu", [-60.0, -10.0, 10.0, 60.0])
+    def test_a_level_that_drifts_says_nothing_of_which_is_right(self, drift_adu):
+        assert self.flags(0, drift_adu) == []
 
 
 class TestFaultsAreFound:

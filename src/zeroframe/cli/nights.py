@@ -51,9 +51,6 @@ _NEEDED = (
     "zeroframe.viewer.page",
 )
 
-#: Nights at once on threads, where there are as many cores, and on a cluster, where each has up to 256 jobs.
-_MOST_THREADED, _MOST_ON_CLUSTER = 4, 8
-
 
 def carry_out_nights(
     job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, overwrite: bool
@@ -310,11 +307,12 @@ class _Run:
 
 
 def _nights_at_once(means: NightResources) -> int:
-    """Return how many nights are carried out at once, where that was not said."""
-    if means.dry_run:
-        return 1
-    most = _MOST_THREADED if means.cluster is None else _MOST_ON_CLUSTER
-    return means.nights_at_once or (min(worker_count(means.workers), most) if means.cluster is None else most)
+    """Return how many nights are carried out at once: one, where nothing was said.
+
+    Gain and read noise of a night are held against those of the nights before it that are done by then (ZF307): of
+    nights side by side it would be chance which these are, and with it what is found.
+    """
+    return 1 if means.dry_run else means.nights_at_once or 1
 
 
 def _there_before(plan: NightPlan) -> dict[str, int]:

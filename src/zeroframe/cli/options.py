@@ -335,7 +335,8 @@ NightsAtOnce = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Nights carried out side by side with --by-night; by default as many as cores, 4 at most, 8 on a cluster.",
+        help="Nights carried out side by side with --by-night (1): for slow disks and clusters. Gain and read noise "
+        "are then held against those earlier nights only that are done by then.",
         rich_help_panel=MEANS,
     ),
 ]

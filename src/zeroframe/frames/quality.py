@@ -48,6 +48,8 @@ _LEAK_NOISES, _FEWEST_CELLS = 0.4, 8
 #: Shape, against the median of the others' own.
 _SHAPE_RATIO = 3.0
 _NOISE_FRACTION = 0.1
+#: Of two frames the one that is so much noisier than the other, and brighter by so many noises, holds charge.
+_NOISIER, _BRIGHTER_NOISES = 1.25, 1.5
 _TEMPERATURE_C = 2.0
 _GAIN_FRACTION = 0.01
 _EXPOSURE_S, _EXPOSURE_FRACTION = 1.0, 0.02
@@ -332,7 +334,8 @@ def flag_frames(
     -----
     Every figure is held against the median of all frames, and the limit is so many of their robust sigmas or a floor,
     whichever is more. Fewer than three frames cannot say which of them is odd: of those only saturated and not finite
-    pixels are judged. Flats and science frames may differ in level, noise and shape; flats are compared by
+    pixels are judged, and whether one of two is brighter and noisier, as a dark or a lit frame among biases is.
+    Flats and science frames may differ in level, noise and shape; flats are compared by
     `zeroframe.frames.flat_shapes.odd_flats`, two of them as well.
     """
     known = {path: facts[path] for path in qualities if facts is not None and path in facts}
@@ -347,6 +350,8 @@ def flag_frames(
             level, shape = (_LEVEL_NOISES, _SHAPE_NOISES) if level_subtracted else (_DRIFTING_NOISES, _DRIFTING_NOISES)
             flags += _level_and_noise_flags(qualities, noise, level * noise)
             flags += _shape_flags(qualities, shape * noise, _LEAK_NOISES * noise)
+    elif len(qualities) > 1 and not flats and not any(is_lit(each.kind) for each in known.values()):
+        flags += _brighter_and_noisier_of_two(qualities)
     flags += [Flag(odd.path, odd.what, odd.figure, odd.limit, odd.sentence) for odd in odd_flats(flats)]
     order = {path: number for number, path in enumerate(qualities)}
     return sorted(flags, key=lambda flag: order[flag.path])
@@ -389,6 +394,24 @@ def _level_and_noise_flags(qualities: Mapping[Path, FrameQuality], noise: float,
         *_odd_ones(levels, "level", level_floor, say_level),
         *_odd_ones(noises, "noise", _NOISE_FRACTION * noise, say_noise),
     ]
+
+
+def _brighter_and_noisier_of_two(qualities: Mapping[Path, FrameQuality]) -> list[Flag]:
+    """Flag the one of two frames without light that holds charge: that has a level, and the noise that goes with it.
+
+    A level that only drifts has no noise of its own, and says nothing of which of the two is right.
+    """
+    quiet, noisy = sorted(qualities, key=lambda path: qualities[path].noise_adu)
+    low, high = qualities[quiet], qualities[noisy]
+    above, limit = high.level_adu - low.level_adu, _BRIGHTER_NOISES * low.noise_adu
+    if not (0 < low.noise_adu * _NOISIER < high.noise_adu and above > limit):
+        return []
+    sentence = (
+        f"its level of {high.level_adu:.2f} ADU stands {above:.2f} above that of the other frame, and its noise of "
+        f"{high.noise_adu:.2f} ADU is {high.noise_adu / low.noise_adu:.2f} times that: it holds light or dark current "
+        f"(limit {limit:.3g})"
+    )
+    return [Flag(noisy, "level", above, limit, sentence)]
 
 
 def _shape_flags(qualities: Mapping[Path, FrameQuality], floor: float, leak: float) -> list[Flag]:
