@@ -31,6 +31,10 @@ def find_browser() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+class NavigatedError(AssertionError):
+    """The page was left while it was asked."""
+
+
 class Browser:
     """One page in one browser; every request, message and error of the page is kept."""
 
@@ -74,6 +78,8 @@ class Browser:
         while True:
             answer = self._receive()
             if answer.get("id") == self._number:
+                if "navigated" in str(answer.get("error", "")):
+                    raise NavigatedError(f"{method}: {answer['error']}")
                 if "error" in answer:
                     raise AssertionError(f"{method}: {answer['error']}")
                 return answer["result"]
@@ -142,11 +148,18 @@ class Browser:
     def until(self, expression: str) -> float:
         """Wait until an expression of JavaScript is true; return how many seconds that took."""
         begun = time.monotonic()
-        while not self.value(expression):
+        while not self._is_true(expression):
             if time.monotonic() - begun > _PATIENCE_S:
                 raise AssertionError(f"never true: {expression}")
             time.sleep(0.01)
         return time.monotonic() - begun
+
+    def _is_true(self, expression: str) -> bool:
+        """Ask once; a page that another one takes the place of meanwhile says nothing yet."""
+        try:
+            return bool(self.value(expression))
+        except NavigatedError:
+            return False
 
     def press(self, key: str, *, shift: bool = False) -> None:
         """Press and release a key."""
