@@ -143,7 +143,11 @@ class _PathError(ZeroframeError):
         self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" + (f"; {self.advice}" if self.advice else "")
+        return self.said_of(self.path)
+
+    def said_of(self, named: object) -> str:
+        """Return the sentence with another subject than the one file."""
+        return f"{named}: {self.reason}" + (f"; {self.advice}" if self.advice else "")
 
 
 class FrameError(_PathError):
@@ -284,5 +288,4 @@ def said_together(problems: Iterable[Exception]) -> list[str]:
 def _of_several(problem: Exception, more: int) -> str:
     if not more or not isinstance(problem, _PathError):
         return str(problem)
-    named = f"{problem.path} and {more} more file{'' if more == 1 else 's'}"
-    return str(type(problem)(named, problem.reason, problem.advice))
+    return problem.said_of(f"{problem.path} and {more} more file{'' if more == 1 else 's'}")

@@ -233,7 +233,7 @@ def _app_for(name: str) -> typer.Typer:
         whole = copy(app)
         whole.registered_commands = [_without_options(each) for each in app.registered_commands]
         return whole
-    chosen = [each for each in app.registered_commands if name == (each.name or getattr(each.callback, "__name__", ""))]
+    chosen = [each for each in app.registered_commands if name == _name_of(each)]
     if not chosen:
         return app
     one = copy(app)
@@ -242,10 +242,14 @@ def _app_for(name: str) -> typer.Typer:
     return one
 
 
+def _name_of(command: CommandInfo) -> str:
+    return str(command.name or getattr(command.callback, "__name__", ""))
+
+
 def _without_options(command: CommandInfo) -> CommandInfo:
     """Return a command that can be listed by its name and its first sentence, and not be called."""
     listed = copy(command)
-    listed.name = command.name or getattr(command.callback, "__name__", "")
+    listed.name = _name_of(command)
     listed.help = command.help or getattr(command.callback, "__doc__", "")
     listed.callback = _listed
     return listed
