@@ -52,6 +52,9 @@ _NEEDED = (
     "zeroframe.viewer.page",
 )
 
+#: On a cluster so many nights are carried out at once, at most, where nothing was said: its client is one core.
+_MOST_BY_ITSELF = 8
+
 
 def carry_out_nights(
     job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, overwrite: bool
@@ -99,7 +102,8 @@ def carry_out_nights(
     screen.calendar(nights.calendar, raw)
     unforeseen: list[Exception] = []
     with executor_of(means.cluster, nights.raw, out) as executor:
-        limit, at_once = means.limit or default_limit_bytes(), min(_nights_at_once(means), len(nights.calendar.nights))
+        limit, at_once = means.limit or default_limit_bytes(), _nights_at_once(means, executor)
+        at_once = min(at_once, len(nights.calendar.nights))
         if at_once > 1:
             import_ahead(*_NEEDED, *(["zeroframe.report.compiled"] if means.report and can_write() else []))
         with NightPages(screen, nights.calendar.nights) as pages:
@@ -346,13 +350,20 @@ def _there(plan: NightPlan, ended: NightResult | NightStatuses) -> dict[str, int
     return {each.group.name: each.combined.frames for each in ended.groups if each.combined.is_there}
 
 
-def _nights_at_once(means: NightResources) -> int:
-    """Return how many nights are carried out at once: one, where nothing was said.
+def _nights_at_once(means: NightResources, executor: Executor | None) -> int:
+    """Return how many nights are carried out at once, where that was not said.
 
-    Gain and read noise of a night are held against those of the nights before it that are done by then (ZF307): of
-    nights side by side it would be chance which these are, and with it what is found.
+    On a cluster: one a core up to some number, two at least, so that workers are busy while a night waits for a combined
+    frame or its page is written. On threads one night has work for all cores: of four nights of 24 frames of 1040 x 1032
+    pixels, 1, 2 and 3 at once take 7.4, 7.5 and 7.7 s of two processors, and as long but for what else is at work.
     """
-    return 1 if means.dry_run else means.nights_at_once or 1
+    from zeroframe.run.cluster import CountsCores
+
+    if means.dry_run or (means.nights_at_once is None and executor is None):
+        return 1
+    if means.nights_at_once is not None:
+        return means.nights_at_once
+    return min(max(executor.cores, 2), _MOST_BY_ITSELF) if isinstance(executor, CountsCores) else 2
 
 
 def _there_before(plan: NightPlan) -> dict[str, int]:
