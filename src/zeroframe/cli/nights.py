@@ -353,9 +353,9 @@ def _there(plan: NightPlan, ended: NightResult | NightStatuses) -> dict[str, int
 def _nights_at_once(means: NightResources, executor: Executor | None) -> int:
     """Return how many nights are carried out at once, where that was not said.
 
-    On a cluster: one a core up to some number, two at least, so that workers are busy while a night waits for a combined
-    frame or its page is written. On threads one night has work for all cores: of four nights of 24 frames of 1040 x 1032
-    pixels, 1, 2 and 3 at once take 7.4, 7.5 and 7.7 s of two processors, and as long but for what else is at work.
+    On a cluster: one a core, from two to eight, so that workers are busy while a night waits for a combined frame or
+    its page is written. On threads one night has work for all cores: of four nights of 24 frames of 1040 x 1032 pixels,
+    1, 2 and 3 at once took 7.4, 7.5 and 7.7 s of the processor, and no less time beyond what other work made of it.
     """
     from zeroframe.run.cluster import CountsCores
 
