@@ -180,8 +180,11 @@ def _fine(bands: NDArray[Any], light_adu: float) -> NDArray[np.float32]:
     step = 2 * max(count * height * (nx // 2) // _FINE_PIXELS, 1)
     with np.errstate(invalid="ignore"):
         found = (bands[..., 0 : nx - 1 : step] - bands[..., 1:nx:step]).reshape(-1) / (light_adu * np.sqrt(2.0))
-    found[~np.isfinite(found)] = 0.0
-    reach = _OUTLIER * MAD_TO_SIGMA * float(median_of_valid(np.abs(found))) if found.size else 0.0
+    known = np.isfinite(found)
+    # of an amplifier that was not read no difference is known, and zeros would be most of all
+    sizes = np.abs(found if known.all() else found[known])
+    found[~known] = 0.0
+    reach = _OUTLIER * MAD_TO_SIGMA * float(median_of_valid(sizes)) if sizes.size else 0.0
     return np.asarray(np.clip(found, -reach, reach), dtype=np.float32)
 
 

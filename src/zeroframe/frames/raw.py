@@ -44,6 +44,9 @@ __all__ = [
 #: Said of the raw pixels, and not true of calibrated ones.
 _STALE_CARDS = ("DATAMIN", "DATAMAX", "IRAF-MIN", "IRAF-MAX")
 
+#: Of an amplifier so many rows are looked at first, whether they have one value.
+_LOOKED_AT = 8
+
 
 @dataclass(frozen=True, slots=True)
 class FrameOutcome:
@@ -179,6 +182,10 @@ def calibrate_pixels(
 
     subtracted = Subtracted()
     for region in recipe.regions:
+        if recipe.assembles and (value := _only_value(raw, region)) is not None:
+            out[region.place_yx((ny, nx))] = np.nan
+            subtracted = subtracted.and_constant(region.name, value)
+            continue
         levels, part = region_levels(part_of, region, (ny, nx)), region.part((ny, nx))
         if fused:
             calibrate_swapped16(pixels, raw.layout.bzero, levels.row_adu, levels.column_adu, part, out)
@@ -188,6 +195,20 @@ def calibrate_pixels(
     if recipe.crosstalk:
         take_out_crosstalk(out, recipe.regions, recipe.crosstalk, (ny, nx))
     return subtracted
+
+
+def _only_value(raw: RawImage, region: Region) -> float | None:
+    """Return the value that all pixels of an amplifier have, which then was not read; None where they differ."""
+    rows, columns = region.kept(raw.layout.shape_yx)
+    across = slice(min(columns[0], columns[-1]), max(columns[0], columns[-1]) + 1)
+    down = slice(min(rows[0], rows[-1]), max(rows[0], rows[-1]) + 1)
+    value = raw.pixels[down.start, across.start]
+    some = slice(down.start, down.stop, max((down.stop - down.start) // _LOOKED_AT, 1))
+    for part in (some, down):  # as a rule the first pixels of a few rows are enough
+        if not (raw.pixels[part, across] == value).all():
+            return None
+    corner = raw.pixels[down.start : down.start + 1, across.start : across.start + 1]
+    return float(decode_pixels(corner, raw.layout)[0, 0])
 
 
 def calibrated_header(raw: RawImage, recipe: FrameRecipe, colours: ColourPattern | None = None) -> HeaderDraft:

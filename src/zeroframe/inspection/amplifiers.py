@@ -480,7 +480,7 @@ def _on_the_side_of(stated: Section, seen: OverscanInspection) -> OverscanSpec |
 def _with_noise(amplifier: Amplifier, seen: OverscanInspection) -> tuple[Amplifier, list[str]]:
     """Return an amplifier with the read noise of its biases; say so where the header says another one."""
     gain, stated = amplifier.gain_e_per_adu, amplifier.read_noise_e
-    if seen.read_noise_adu is None or gain is None:
+    if seen.read_noise_adu is None or gain is None or not seen.read_noise_adu.value > 0:  # one value is no noise
         return amplifier, []
     own = seen.read_noise_adu.value * gain
     said: list[str] = []

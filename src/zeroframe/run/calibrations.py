@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
 from zeroframe.frames.calibration_frames import (
+    BLIND_CARD,
     FLAT_LEVEL_CARD,
     NO_CALIBRATION,
     WHOLE_CARD,
@@ -121,7 +122,12 @@ class CalibrationStore:
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
         done = tuple(self._with_whole_errors(frame, number, each, planes) for number, each in enumerate(done))
         unlit = max((plane.dim_pixels for plane in divisors), default=0)
-        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit)
+        blind = tuple(dict.fromkeys(name for each in divisors for name in str(each.cards.get(BLIND_CARD, "")).split()))
+        if blind:
+            flats = " and ".join(use.name for use in steps.uses if use.divides)
+            unlit += sum(_pixels_of(region, frame) for region in frame.recipe.regions if region.name in blind)
+            remarks.append(f"no light in amplifier {', '.join(blind)} of {flats}: its pixels are masked")
+        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit, blind)
 
     def fitted_dark(
         self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[Any]
@@ -385,6 +391,11 @@ def _seen(window: Window | None, plane: NDArray[Any]) -> NDArray[Any]:
     return plane if window is None else plane[window.y0 : window.y1, window.x0 : window.x1]
 
 
+def _pixels_of(region: Region, frame: NightFrame) -> int:
+    part = region.part(frame.layout.shape_yx)
+    return part.ny * part.nx
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
@@ -401,5 +412,7 @@ def _to_electrons(figures: Sequence[_Figures], flats: Sequence[CalibrationFrame]
         return gains
     seen = [_seen(each.window, flats[0].data) for each in figures]
     light = [sampled_level(pixels) * pixels.size for pixels in seen]
-    common = sum(level * gain for level, gain in zip(light, gains, strict=True) if gain is not None) / sum(light)
+    # an amplifier that was not read has no level, and one that is blind no light
+    seeing = [(level, gain) for level, gain in zip(light, gains, strict=True) if gain is not None and level > 0]
+    common = sum(level * gain for level, gain in seeing) / sum(level for level, _ in seeing)
     return [common] * len(figures)

@@ -191,7 +191,9 @@ def _pair_drifts(difference: NDArray[np.float64], scratch: NDArray[np.float64]) 
     with np.errstate(invalid="ignore"):  # infinities of either sign
         difference -= level if np.isfinite(level) else 0.0
         if not np.isfinite(difference.sum()):
-            np.nan_to_num(difference, copy=False)
+            difference = _with_values(difference)
+            height, width = difference.shape
+            scratch = part_of(scratch, difference.shape)
     np.clip(difference, -reach, reach, out=difference)
     rows = difference.mean(axis=1, keepdims=True)
     columns = difference.mean(axis=0, keepdims=True)
@@ -216,6 +218,16 @@ def _pair_drifts(difference: NDArray[np.float64], scratch: NDArray[np.float64]) 
         along_x,
         along_y,
     )
+
+
+def _with_values(difference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out rows and columns without a value, as of an amplifier that was not read; what else has none is zero."""
+    known = np.isfinite(difference)
+    rows, columns = known.any(axis=1), known.any(axis=0)
+    if rows.any() and not (rows.all() and columns.all()):
+        difference = np.ascontiguousarray(difference[rows][:, columns])
+    np.nan_to_num(difference, copy=False)
+    return difference
 
 
 def _mean_product(first: NDArray[np.float64], second: NDArray[np.float64], scratch: NDArray[np.float64]) -> float:
