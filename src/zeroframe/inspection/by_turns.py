@@ -49,4 +49,4 @@ def read_by_turns(profiles: AxisProfiles) -> str:
     rms = float(np.sqrt(np.mean(np.square(apart)) / profiles.static.shape[0]))
     if deviate < _SIGMAS or rms < _OF_NOISE * profiles.usual_noise:
         return ""
-    return f"levels of odd and even columns drift apart between biases, by {rms:.2g} ADU ({deviate:.0f} sigma)"
+    return f"levels of odd and even columns drift apart between biases, by {number(rms, 2)} ADU ({deviate:.0f} sigma)"

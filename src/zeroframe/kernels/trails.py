@@ -236,7 +236,7 @@ def _above(value: float, halo: float, sky: tuple[float, float, float]) -> bool:
     """Whether a pixel stands above the light of a star."""
     level, noise, per_unit = sky
     light = max(halo - level, 0.0)
-    return np.float64(value) - halo > _SIGMAS * np.sqrt(noise * noise + per_unit * light) + _OF_HALO * light
+    return bool(np.float64(value) - halo > _SIGMAS * np.sqrt(noise * noise + per_unit * light) + _OF_HALO * light)
 
 
 @kernel

@@ -22,6 +22,7 @@ from zeroframe.frames.calibration_frames import (
     with_errors,
 )
 from zeroframe.frames.colours import COLOUR_LEVEL_CARD, PHASES, colour_bands, levels_of_colours, whole_cells
+from zeroframe.frames.numbers import percent
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.science import record_steps
 from zeroframe.frames.statistics import sampled_level
@@ -134,7 +135,7 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     lost = _shares(qualities, "non_finite")
     everywhere = min(lost.values(), default=0.0)  # as an amplifier that no frame of the night has
     left_out |= {
-        path: f"{100 * share:.3g} % of its pixels have no value (limit {100 * _LOST_PART:g} %)"
+        path: f"{percent(share, 3)} of its pixels have no value (limit {100 * _LOST_PART:g} %)"
         for path, share in lost.items()
         if share - everywhere > _LOST_PART and path not in left_out
     }
@@ -160,7 +161,7 @@ def _saturated_frames(qualities: Mapping[Path, FrameQuality], kind: Kind) -> lis
             "saturated",
             share,
             limit,
-            f"{100 * share:.3g} % of this {kind} is saturated (limit {100 * limit:g} %)",
+            f"{percent(share, 3)} of this {kind} is saturated (limit {100 * limit:g} %)",
         )
         for path, share in _shares(qualities, "saturated").items()
         if share > limit
