@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 
 import zeroframe
+from zeroframe.frames.mask_bits import MaskBit
 
 NY, WIDTH, STRIP = 120, 64, 16
 SKY, FLAT = 400.0, 24000.0  # electrons
@@ -93,3 +94,18 @@ def test_a_second_run_says_the_same(tmp_path):
         == {each.sentence for each in second.findings if each.code == "ZF206"}
         != set()
     )
+
+
+@pytest.mark.filterwarnings("ignore::zeroframe.errors.HeaderWarning")
+def test_an_amplifier_that_is_full_was_read(tmp_path):
+    """A frame that is saturated all over, beside a strip with a level of its own, is no amplifier that was not read."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    chance = np.random.default_rng(8)
+    for number in range(3):
+        write(raw / f"bias{number}.fits", chance, "bias", 0, 0, 2, -1, "")
+    write(raw / "object0.fits", chance, "object", 60, 4e5, 2, -1, "")
+    zeroframe.night(raw, tmp_path / "out", report=False, workers=1)
+    with fits.open(tmp_path / "out" / "object0.fits") as hdus:
+        assert (hdus["MASK"].data & MaskBit.SATURATED != 0).all()
+        assert hdus[0].header["NUNREAD"] == 0
