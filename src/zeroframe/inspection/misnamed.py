@@ -66,7 +66,7 @@ def _constant(biases: Sequence[FrameSample]) -> dict[int, str]:
         quarter = sample.bands.shape[2] // 4  # what is beside an image that light fills has noise still
         ends[id(sample)] = np.nanpercentile(sample.bands[:, :, quarter : -quarter or None], _PARTS)
     constant = {key: float(low) for key, (low, high) in ends.items() if low == high}
-    steps = [_in_steps(*ends[id(one)], one.step_adu) for one in biases if id(one) not in constant]
+    steps = [_in_steps(ends[id(one)], one.step_adu) for one in biases if id(one) not in constant]
     if not steps or len(constant) > len(steps) or median_of_valid(steps) < _FEWEST_STEPS:
         return {}
     return {
@@ -75,8 +75,9 @@ def _constant(biases: Sequence[FrameSample]) -> dict[int, str]:
     }
 
 
-def _in_steps(low: float, high: float, step_adu: float) -> float:
+def _in_steps(ends: Sequence[float], step_adu: float) -> float:
     """From the low to the high of a frame in steps of its values; endless where they come in none, as floats do."""
+    low, high = ends
     return (high - low) / step_adu if step_adu else np.inf
 
 
