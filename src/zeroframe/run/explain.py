@@ -40,7 +40,7 @@ _FIGURES = (
     ("NUNREAD", "pixels that were never read", ""),
     ("NCOSMIC", "pixels of cosmic rays", ""),
     ("QSTEP", "written with loss, quantised in steps of", "in the unit of the image"),
-    ("QGROWTH", "by which its noise grows by", "%"),
+    ("QGROWTH", "growth of the noise by that", "%"),
 )
 #: Said where it is not 0.
 _SELDOM = ("NBLEED", "NUNREAD")
