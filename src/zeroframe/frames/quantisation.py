@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import HeaderDraft
 
-__all__ = ["LEVELS_A_NOISE", "say_steps", "step_of_image", "step_of_uncertainty"]
+__all__ = ["say_steps", "step_of_image", "step_of_uncertainty"]
 
 #: So many steps make one noise of a pixel (the q of fpack, whose default is 4): noise grows by 1 / (24 * 8**2), 0.065
 #: %, and simulated frames take a fifth. With 4 it would grow by 0.26 %, and they would take a sixth.
-LEVELS_A_NOISE = 8.0
+_LEVELS_A_NOISE = 8.0
 #: So many steps make the median uncertainty: none is off by more than half a thousandth of it.
 _LEVELS_AN_UNCERTAINTY = 1000.0
 
@@ -34,7 +34,7 @@ def step_of_image(noise: float) -> float | None:
     >>> step_of_image(4.0), step_of_image(0.0)
     (0.5, None)
     """
-    return noise / LEVELS_A_NOISE if math.isfinite(noise) and noise > 0 else None
+    return noise / _LEVELS_A_NOISE if math.isfinite(noise) and noise > 0 else None
 
 
 def step_of_uncertainty(sigma: NDArray[Any]) -> float | None:
@@ -49,12 +49,12 @@ def step_of_uncertainty(sigma: NDArray[Any]) -> float | None:
     >>> step_of_uncertainty(np.array([[5.0, 1e-3]], np.float32)) is None
     True
     """
-    positive = sigma[sigma > 0]  # NaN is not
-    positive = positive[np.isfinite(positive)]
+    positive = sigma[(sigma > 0) & (sigma < np.inf)]  # NaN is neither
     if not positive.size:
         return None
-    step = float(np.median(positive)) / _LEVELS_AN_UNCERTAINTY
-    return step if positive.min() > step else None
+    least = positive.min()
+    step = float(np.median(positive, overwrite_input=True)) / _LEVELS_AN_UNCERTAINTY
+    return step if least > step else None
 
 
 def say_steps(header: HeaderDraft, step: float, *, noise: float | None = None) -> None:
