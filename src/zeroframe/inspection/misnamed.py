@@ -67,13 +67,19 @@ def _constant(biases: Sequence[FrameSample]) -> dict[int, str]:
         quarter = sample.bands.shape[2] // 4  # what is beside an image that light fills has noise still
         ends[id(sample)] = np.nanpercentile(sample.bands[:, :, quarter : -quarter or None], _PARTS)
     constant = {key: float(low) for key, (low, high) in ends.items() if low == high}
-    steps = [(ends[id(one)][1] - ends[id(one)][0]) / one.step_adu for one in biases if id(one) not in constant]
+    steps = [_in_steps(ends[id(one)], one.step_adu) for one in biases if id(one) not in constant]
     if not steps or len(constant) > len(steps) or median_of_valid(steps) < _FEWEST_STEPS:
         return {}
     return {
         key: f"nearly all of its pixels are {value:.10g}, those of other biases differ by their noise"
         for key, value in constant.items()
     }
+
+
+def _in_steps(ends: Sequence[float], step_adu: float) -> float:
+    """From the low to the high of a frame in steps of its values; endless where they come in none, as floats do."""
+    low, high = ends
+    return (high - low) / step_adu if step_adu else np.inf
 
 
 def _lit(biases: Sequence[FrameSample]) -> dict[int, str]:
