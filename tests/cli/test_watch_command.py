@@ -158,6 +158,7 @@ def test_refuses_a_camera_that_nobody_knows_before_the_night(tmp_path):
     assert "did you mean 'palomar-lfc'" in refused.stderr
 
 
+@pytest.mark.long
 def test_of_two_watches_on_one_folder_the_second_is_refused_while_the_first_lives(tmp_path):
     (tmp_path / "raw").mkdir()
     with plain_watch(tmp_path) as first:
@@ -178,6 +179,7 @@ def test_of_two_watches_on_one_folder_the_second_is_refused_while_the_first_live
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.long
 def test_other_options_are_said_before_anything_is_replaced(tmp_path):
     small_folder(tmp_path / "raw")
     recipe = '[frames]\noverscan = "none"\ntrim = "[1:{},:]"\n'

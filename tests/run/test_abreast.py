@@ -237,6 +237,7 @@ def told_of(out):
     return found
 
 
+@pytest.mark.long
 def test_every_night_is_held_against_all_before_it_for_any_number_at_once(drifting, tmp_path):
     found = {}
     for number in (1, 2, 3, *((8,) if ALL_CASES else ())):

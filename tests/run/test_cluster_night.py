@@ -97,6 +97,7 @@ class TestOnACluster:
         assert run.code == 0, run.out + run.err
         assert all_bytes(two) == here
 
+    @pytest.mark.long
     @pytest.mark.parametrize("workers", [1, 2, 3])
     def test_any_number_of_workers(self, raw, here, tmp_path, workers):
         with on_cluster(f"local:{workers}") as executor:
