@@ -275,7 +275,7 @@ class TestErrors:
         expected = []
         for own, first, second in zip(sigma.tolist(), *(other.tolist() for other in others), strict=True):
             variance = own * own + shares[0] * (first * first) + shares[1] * (second * second)
-            expected.append(np.sqrt(0.0 if variance < 0.0 else variance))
+            expected.append(np.sqrt(max(variance, 0.0)))
         added = np.empty_like(sigma)
         add_in_quadrature(sigma, tuple(others), shares, added)
         np.testing.assert_array_equal(added, np.array(expected).astype(dtype))

@@ -1,5 +1,7 @@
 """Standard deviations that are added in quadrature."""
 
+# ruff: noqa: FURB136 -- conditional expressions become vector maxima, builtin max does not
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
