@@ -394,6 +394,7 @@ def _planned(
         recurse=options.get("recurse", True),
         mem_limit_bytes=limit_bytes,
         workers=options.get("workers"),
+        executor=options.get("executor"),
     )
     return found, limit_bytes
 
