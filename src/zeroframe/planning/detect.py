@@ -162,7 +162,7 @@ def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe, executor: Execut
 
 
 def _amplifiers_seen(items: Sequence[RawFrame]) -> dict[int, tuple[FoundDetector | None, FrameError | None]]:
-    """Return, by places, what amplifiers the pixels of frames show, and what is wrong; frames as they were are left out."""
+    """Return, by places, what amplifiers the pixels of frames show, and what is wrong; of those that stay, nothing."""
     from zeroframe.inspection.unknown_layouts import with_amplifiers_seen
 
     seen = with_amplifiers_seen(items)
