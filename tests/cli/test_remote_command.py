@@ -165,6 +165,7 @@ class TestBytes:
         assert bias(raw.as_uri(), (tmp_path / "the out").as_uri()).code == 0
         assert hashes_here(tmp_path / "the out") == here
 
+    @pytest.mark.long
     def test_a_cluster_which_inflates_compressed_results_in_the_store(self, out, raw, tmp_path, puts):
         pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
         with cluster(tmp_path / "dask", workers=1) as running:
@@ -327,6 +328,7 @@ class TestSecondRun:
         frames = [f"b{n}.fits" for n in range(1, FRAMES + 1)]
         assert sorted(fetched) == sorted([*frames, *frames, "combined_bias.fits", "run.json"])
 
+    @pytest.mark.long
     def test_a_run_that_is_killed(self, out, here):
         slowed = (
             "import sys, time\n"
@@ -422,6 +424,7 @@ class TestOtherCommands:
         assert run.code == 1
         assert f"left out: {made.url}/b2.fits: its data are not those it was written with" in run.out
 
+    @pytest.mark.long
     def test_a_night_and_a_second_run_that_reads_no_pixel(self, out, tmp_path, puts, pixels):
         raw, far, more = self.night(out, tmp_path, COMBINED)
         run = command("night", f"{out.url}/raw", "-o", far.url, *more, "--no-report")

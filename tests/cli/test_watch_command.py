@@ -10,6 +10,7 @@ import sys
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 from astropy.io import fits
 
 from nights import RECIPES, all_bytes, carried_out, small_night
@@ -49,6 +50,7 @@ def results(folder):
     return {name: data for name, data in all_bytes(folder).items() if name.endswith(".fits")}
 
 
+@pytest.mark.long
 def test_a_night_drops_in(browser, tmp_path):
     taken = small_night(tmp_path / "taken", one_filter=True)
     raw, out = tmp_path / "raw", tmp_path / "out"

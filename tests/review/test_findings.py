@@ -135,6 +135,7 @@ def test_a_frame_of_one_pixel_has_a_level_and_no_noise(tmp_path):
     assert "noise_adu" not in made.figures["s.fits"]
 
 
+@pytest.mark.long
 def test_json_is_alone_on_standard_output(tmp_path):
     write_night(tmp_path / "raw", GOOD)
     words = ("night", tmp_path / "raw", "-o", tmp_path / "out", "--json", "--no-report")

@@ -171,6 +171,7 @@ class TestWhoDies:
         assert {outcome.state for outcome in outcomes} <= {"done", "skipped"}
         assert {name: digest for name, digest in hashes(plan.out).items() if not name.endswith(".part")} == hashes(here)
 
+    @pytest.mark.long
     def test_one_that_has_written_its_result_and_told_nobody_and_all_who_work_on_one_job(self, raw, here, tmp_path):
         plan = plan_of(raw, tmp_path / "out")
         once_more = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}

@@ -53,6 +53,7 @@ def said_of(out):
 
 
 class TestOnACluster:
+    @pytest.mark.long
     def test_the_same_bytes_and_a_second_run_has_nothing_to_do(self, two_workers, raw, here, recipe, tmp_path):
         out = tmp_path / "out"
         arguments = ("night", raw, "-o", out, "--recipe", recipe, "--no-report", "--cluster", two_workers.address)
@@ -70,6 +71,7 @@ class TestOnACluster:
         assert [each["state"] for each in this_run["combined"]].count("done") == 1
         assert command("verify", out, "--raw", raw).code == 0
 
+    @pytest.mark.long
     def test_a_worker_is_killed_and_then_the_scheduler(self, two_workers, raw, here, recipe, tmp_path):
         one, two = tmp_path / "one", tmp_path / "two"
 
@@ -93,6 +95,7 @@ class TestOnACluster:
         assert run.code == 0, run.out + run.err
         assert all_bytes(two) == here
 
+    @pytest.mark.long
     def test_many_nights(self, two_workers, tmp_path):
         raw, small = real_nights(tmp_path / "raw"), tmp_path / "small.toml"
         small.write_text(MANY)
@@ -103,11 +106,13 @@ class TestOnACluster:
 
 
 class TestAnyExecutor:
+    @pytest.mark.long
     def test_processes(self, raw, here, tmp_path):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             assert carried_out(raw, tmp_path / "out", RECIPE, executor=pool).is_good
         assert all_bytes(tmp_path / "out") == here
 
+    @pytest.mark.long
     @pytest.mark.parametrize("compress", ["rice", *(["gzip"] if ALL_CASES else [])])
     def test_compressed_results(self, raw, tmp_path, compress):
         text = f'compress = "{compress}"\n' + RECIPE

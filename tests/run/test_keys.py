@@ -51,7 +51,12 @@ OTHERS = {
         *(f"review/checks/{name}.py" for name in ("between_kinds", "files", "levels", "made", "results", "within")),
     },
     "of the table of kinds, bytes depend on what `doings` of a row puts into the key": {"headers/kinds.py"},
-    "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},
+    "what is told of a result beside it": {
+        "stacks/loss.py",
+        "stacks/noise_budget.py",
+        "run/outcomes.py",
+        "run/combined_outcome.py",
+    },
     "of verbs, and of files that are combined without a key": {
         *(f"verbs/{name}.py" for name in ("amplifiers", "arguments", "ccddata", "exceptions", "settings")),
         "run/input_sums.py",

@@ -193,6 +193,7 @@ class TestMany:
     def test_of_many_who_come_at_once_one_gets_it(self, out):
         self.crowd(out)
 
+    @pytest.mark.long
     @pytest.mark.filterwarnings("ignore::zeroframe.errors.ZeroframeWarning")
     def test_of_many_who_wait_for_a_dead_one_one_gets_it(self, out):
         put(out, elsewhere(0.2))
@@ -338,6 +339,7 @@ class TestContainers:
         if done.returncode:
             pytest.skip(f"no process numbers of one's own can be had here: {done.stderr.strip()}")
 
+    @pytest.mark.long
     def test_one_waits_for_the_other_and_takes_over_when_it_is_killed(self, out):
         with self.begin(out, 1.5) as first:
             assert first.stdout.readline() == "held\n", first.stderr.read()

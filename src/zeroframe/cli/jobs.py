@@ -84,7 +84,7 @@ class PlanOptions(TypedDict, total=False):
         How they are combined.
     unit : {'adu', 'electron'}
         Of science frames; electrons by the gain of each amplifier.
-    compress : {'none', 'gzip', 'rice'}
+    compress : {'none', 'gzip', 'rice', 'rice-lossy'}
         How results are written.
     kind, card : str or sequence of str
         Of which kind frames are, and what a card means: ``kind="flat=*/sky*/*.fits"``, ``card="filter=FILTER01"``.

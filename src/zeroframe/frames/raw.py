@@ -117,7 +117,7 @@ def frame_bytes(layout: ImageLayout, shape_yx: tuple[int, int], compress: Compre
         How the raw image is stored.
     shape_yx : tuple of int
         Of the calibrated frame.
-    compress : {'none', 'gzip', 'rice'}
+    compress : {'none', 'gzip', 'rice', 'rice-lossy'}
         Of what is written.
     """
     ny, nx = shape_yx

@@ -47,6 +47,7 @@ from zeroframe.run.keys import sign_combined
 from zeroframe.run.result_files import RIGHT_COMBINED
 from zeroframe.stacks.bands import shared_stack
 from zeroframe.stacks.combine import require_room
+from zeroframe.stacks.loss import warn_of_loss
 from zeroframe.stacks.measured import ChosenStack, Judge, combine_prepared, prepare
 from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, held_bytes, open_stack
 from zeroframe.stacks.tallied import TalliedStack
@@ -492,6 +493,7 @@ def run_combine(
     if not usable:
         raise NoFramesError("; ".join(left_out) or "there is nothing to combine; name some frames")
     require_one_detector([(str(item.path), item.frame.cards) for item in usable if item.frame is not None])
+    warn_of_loss([item.frame for item in usable if item.frame is not None])
     usable, odd = same_form(usable)
     left_out += [str(refused.problem) for refused in odd]
     limit = mem_limit_bytes or default_limit_bytes()

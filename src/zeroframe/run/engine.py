@@ -13,6 +13,7 @@ from zeroframe.errors import FolderLostError, FrameError, OutputError
 from zeroframe.fits.ahead import READING, RICE, import_ahead
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import attempt
+from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.timeline import span
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
@@ -342,7 +343,7 @@ def _import_what_threads_need(plan: NightPlan) -> None:
         wanted.append("zeroframe.run.mask")
     if any(frame.steps.cosmic_rays != "none" for frame in plan.science):
         wanted += ["zeroframe.frames.mosaic_stars", "zeroframe.kernels.lacosmic"]
-    if any(frame.compress == "rice" for frame in plan.frames):
+    if any(FORMATS[frame.compress].is_tiled for frame in plan.frames):
         wanted += RICE
     import_ahead(*wanted)
 
