@@ -47,7 +47,17 @@ if TYPE_CHECKING:
     from zeroframe.run.outcomes import MaskOutcome, NightOutcome
     from zeroframe.run.session import NightSession
 
-__all__ = ["ExecutorBackend", "FrameTask", "GroupTask", "MaskTask", "calibrate_task", "combine_task", "mask_task"]
+__all__ = [
+    "CompareTask",
+    "ExecutorBackend",
+    "FrameTask",
+    "GroupTask",
+    "MaskTask",
+    "calibrate_task",
+    "combine_task",
+    "compare_task",
+    "mask_task",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -116,6 +126,14 @@ class MaskTask:
     right: OutputMark | None
     overwrite: Overwrite
     stored: Mapping[str, StoredFile | StoredMask]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTask:
+    """What another process needs to know to judge frames that are not combined: see `zeroframe.run.combined`."""
+
+    group: Group
+    frames: tuple[NightOutcome, ...]
 
 
 class _Mine(threading.local):
@@ -260,6 +278,24 @@ def mask_task(task: MaskTask) -> MaskOutcome:
         return replace(outcome, state="done", reason="")
 
 
+def compare_task(task: CompareTask) -> tuple[GroupOutcome, list[NightOutcome]]:
+    """Judge the frames of a group that are not combined.
+
+    Parameters
+    ----------
+    task : CompareTask
+        Which.
+
+    Returns
+    -------
+    GroupOutcome
+    list of NightOutcome
+        As of `zeroframe.run.combined.compare_group`.
+    """
+    means = Resources(False, default_limit_bytes() // usable_cores(), 1, None)
+    return compare_group(task.group, task.frames, {}, means)
+
+
 class ExecutorBackend:
     """Jobs on an executor.
 
@@ -321,8 +357,8 @@ class ExecutorBackend:
         frames: Sequence[NightOutcome],
         busy: int,  # noqa: ARG002 -- a worker has its core for itself
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Judge frames that are not combined, from here; see `Backend.compare`."""
-        return compare_group(group, frames, {}, self._means)
+        """Judge frames that are not combined; see `Backend.compare`."""
+        return self._do(compare_task, CompareTask(group, tuple(frames)))
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
         """Make a mask; see `Backend.mask`."""

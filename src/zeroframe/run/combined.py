@@ -36,6 +36,7 @@ from zeroframe.run.outcomes import GroupOutcome, NightOutcome
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands, sample_bands
 from zeroframe.stacks.stack import Stack, StackView
+from zeroframe.workers import done_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -503,7 +504,9 @@ def combine_group(
     elif not targets:
         combined = replace(combined, reason=f"all of its {len(there)} frames were left out{_why(left_out)}")
     stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
-    dtype = read_back(group.target, combined.shape_yx).dtype if combined.state == "done" else ""
+    dtype = ""
+    if combined.state == "done":
+        dtype = done_by(means.elsewhere, read_back, group.target, combined.shape_yx).dtype
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp, dtype), told
 
 
