@@ -37,6 +37,7 @@ from zeroframe.cli.options import (
     local_path,
     section_of,
 )
+from zeroframe.frames.numbers import percent
 
 if TYPE_CHECKING:
     from zeroframe.cli.calibrate import NightResources
@@ -215,7 +216,7 @@ class _Telling:
             decimals = 2 - math.floor(math.log10(row.noise)) if row.noise > 0 else 2
             words.append(f"level {row.level:.{min(max(decimals, 0), 6)}f} {row.unit}, noise {row.noise:.3g}")
         if row.saturated_fraction:
-            words.append(f"saturated {100 * row.saturated_fraction:.2g} %")
+            words.append(f"saturated {percent(row.saturated_fraction)}")
         style = {"failed": "red", "calibrated": "green", "left out": "yellow"}.get(row.state, "cyan")
         with self._lock:
             said = ", ".join(word for word in words if word)

@@ -15,9 +15,10 @@ from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import as_path
 from zeroframe.fits.timeline import spanned
+from zeroframe.frames.numbers import number
 from zeroframe.html import visible
 from zeroframe.report.draw.images import png_uri
-from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
+from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, spark_path
 from zeroframe.report.draw.timelines import draw_timeline
 from zeroframe.viewer.page import page_shell, shell_hashes
 

@@ -369,7 +369,8 @@ def _combine_opened(
         shape_yx=stack.shape_yx,
         level=sampled_level(finished.data),
         noise=prepared.noise,
-        rejected=clipping.rejected + sum(clipping.masked),
+        # what no frame has a value of, as an amplifier that was not read, was not rejected
+        rejected=clipping.rejected + sum(clipping.masked) - len(paths) * int(np.count_nonzero(combined.counts == 0)),
         clipping=clipping,
         excess=prepared.excess,
         flags=flags,

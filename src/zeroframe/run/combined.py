@@ -11,15 +11,18 @@ import numpy as np
 from zeroframe.fits import HeaderDraft
 from zeroframe.frames.amplifier_table import amplifier_table, mean_levels
 from zeroframe.frames.calibration_frames import (
+    BLIND_CARD,
     FLAT_LEVEL_CARD,
     NO_CALIBRATION,
     WHOLE_CARD,
+    blind_regions,
     brightest_hundredth,
     level_of_flat,
     share_card,
     with_errors,
 )
 from zeroframe.frames.colours import COLOUR_LEVEL_CARD, PHASES, colour_bands, levels_of_colours, whole_cells
+from zeroframe.frames.numbers import percent
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.science import record_steps
 from zeroframe.frames.statistics import sampled_level
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
     from zeroframe.fits.tables import TablePart
     from zeroframe.frames.quality import FrameQuality
+    from zeroframe.frames.regions import Region
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.kinds import Kind
     from zeroframe.inspection.gain import Measured
@@ -129,10 +133,12 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
             left_out[flag.path] = flag.sentence
         # what the others tell to be wrong spoils the combined flat; scaled to their level it is mostly noise
         left_out |= {flag.path: flag.sentence for flag in flags if flag.what in _WRONG_FLATS}
+    lost = _shares(qualities, "non_finite")
+    everywhere = min(lost.values(), default=0.0)  # as an amplifier that no frame of the night has
     left_out |= {
-        path: f"{100 * share:.3g} % of its pixels have no value (limit {100 * _LOST_PART:g} %)"
-        for path, share in _shares(qualities, "non_finite").items()
-        if share > _LOST_PART and path not in left_out
+        path: f"{percent(share, 3)} of its pixels have no value (limit {100 * _LOST_PART:g} %)"
+        for path, share in lost.items()
+        if share - everywhere > _LOST_PART and path not in left_out
     }
     if group.reject_outliers:
         reasons: dict[Path, list[str]] = {}
@@ -156,7 +162,7 @@ def _saturated_frames(qualities: Mapping[Path, FrameQuality], kind: Kind) -> lis
             "saturated",
             share,
             limit,
-            f"{100 * share:.3g} % of this {kind} is saturated (limit {100 * limit:g} %)",
+            f"{percent(share, 3)} of this {kind} is saturated (limit {100 * limit:g} %)",
         )
         for path, share in _shares(qualities, "saturated").items()
         if share > limit
@@ -235,7 +241,8 @@ class _GroupOrigin(Origin):
         if calibration_kind(self._group.kind).tells_gain:
             cards |= self._gain_cards(paths)
         if self._group.scaled_by_level:
-            cards |= _normalise(combined, uncertainty, self._group)
+            frame = self._frames[paths[0]].frame
+            cards |= _normalise(combined, uncertainty, self._group, frame.recipe.regions, frame.layout.shape_yx)
             cards |= self._part_cards(paths, prepared)
         steps = self._steps_said(paths[0])
         if uncertainty is not None and steps:
@@ -411,13 +418,27 @@ def _lit_level(sample: NDArray[Any]) -> float:
     return sampled_level(lit.reshape(1, -1))
 
 
-def _normalise(combined: Combined, uncertainty: NDArray[Any] | None, group: Group) -> dict[str, tuple[Any, str]]:
-    """Divide a combined flat by its level, in place; of a colour sensor, each colour by its own."""
+def _normalise(
+    combined: Combined,
+    uncertainty: NDArray[Any] | None,
+    group: Group,
+    regions: Sequence[Region],
+    shape_yx: tuple[int, ...],
+) -> dict[str, tuple[Any, str]]:
+    """Divide a combined flat by its level, in place; of a colour sensor, each colour by its own.
+
+    Amplifiers that see no light have no part in the level; the flat says which they are.
+    """
     data = combined.data
+    blind = blind_regions(data, regions, shape_yx)
+    for region in blind:
+        data[region.place_yx(shape_yx)] = np.nan
     level = level_of_flat(data)
     if level is None:
         return {}
     cards: dict[str, tuple[Any, str]] = {}
+    if blind:
+        cards[BLIND_CARD] = (" ".join(region.name for region in blind), "amplifiers without light, masked")
     divisor: Any = data.dtype.type(level)
     if group.colours is not None:
         cell = levels_of_colours(data, group.colours)
