@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,17 @@ from zeroframe.cli.page import can_write, report_threads, write_page
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from types import TracebackType
+    from typing import Self
 
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.planning.plan import NightPlan
+    from zeroframe.run.engine import NightMade
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.session import Company, NightSession
     from zeroframe.run.status import NightStatuses
 
-__all__ = ["NightResources", "carried_out", "carry_out_plan"]
+__all__ = ["NightResources", "PlanRun", "carried_out", "carry_out_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +98,101 @@ def carry_out_plan(
     ZeroframeError
         When nothing could be begun.
     """
-    from zeroframe.run.engine import run_session
-    from zeroframe.run.session import begin_night
+    with PlanRun(plan, means, screen, executor, company) as run:
+        run.make()
+        run.judge()
+        run.tell()
+    return run.code, run.ended
 
-    if means.dry_run:
-        return _dry_run(plan, means, screen)
-    with (
-        begin_night(
-            plan,
-            mem_limit_bytes=means.limit,
-            workers=means.workers,
-            check=means.check,
-            check_sums=means.check_sums,
-            executor=executor,
-            company=company,
-        ) as session,
-    ):
+
+class PlanRun:
+    """A plan that is carried out in three parts, between which there may be a pause: made, judged, told.
+
+    From the first to the last it holds its folder of results; meanwhile of frames what was measured, and no pixels.
+
+    Parameters
+    ----------
+    plan, means, screen, executor, company
+        As for `carry_out_plan`.
+
+    Attributes
+    ----------
+    code : int
+        The exit code, when it has been told.
+    ended : NightResult or NightStatuses
+        As of `carry_out_plan`, as far as it has come.
+    """
+
+    ended: NightResult | NightStatuses
+
+    def __init__(
+        self,
+        plan: NightPlan,
+        means: NightResources,
+        screen: NightScreen,
+        executor: Executor | None,
+        company: Company | None = None,
+    ) -> None:
+        self.plan, self.code = plan, OK
+        self._means, self._screen, self._executor, self._company = means, screen, executor, company
+        self._held = ExitStack()
+        self._made: NightMade | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, traceback)
+
+    def make(self) -> None:
+        """Make all results; of a dry run, see what there is to be made."""
+        from zeroframe.run.engine import made_in
+        from zeroframe.run.session import begin_night
+
+        plan, means, screen = self.plan, self._means, self._screen
+        if means.dry_run:
+            self.code, self.ended = _dry_run(plan, means, screen)
+            return
+        session = self._held.enter_context(
+            begin_night(
+                plan,
+                mem_limit_bytes=means.limit,
+                workers=means.workers,
+                check=means.check,
+                check_sums=means.check_sums,
+                executor=self._executor,
+                company=self._company,
+            )
+        )
         screen.night_found(plan)
         screen.choices(plan.choices)
         with screen.progress() as progress:
             measure = means.report and can_write() and not session.matching_report
-            result = run_session(session, progress=progress, check_sums=means.check_sums, measure=measure)
-        screen.night_result(plan, result)
-        shown = result.read_from(session.copies)
-        reported = not means.report or session.matching_report or _write_report(session, shown, screen, means.workers)
-    code = _night_code(result, strict=means.strict)
-    return (code if reported else max(code, INCOMPLETE)), result
+            self._made = made_in(session, progress=progress, check_sums=means.check_sums, measure=measure)
+        self.ended = self._made.result
+
+    def judge(self) -> None:
+        """Hold the results against those of earlier nights that are there by now, and write run.json."""
+        from zeroframe.run.engine import judged
+
+        if self._made is not None:
+            self.ended = judged(self._made)
+
+    def tell(self) -> None:
+        """Say what has come of it, write the report, and let go of the folder."""
+        from zeroframe.run.outcomes import NightResult
+
+        if self._made is not None and isinstance(self.ended, NightResult):
+            means, session, result = self._means, self._made.session, self.ended
+            self._screen.night_result(self.plan, result)
+            shown = result.read_from(session.copies)
+            reported = not means.report or session.matching_report
+            reported = reported or _write_report(session, shown, self._screen, means.workers)
+            code = _night_code(result, strict=means.strict)
+            self.code = code if reported else max(code, INCOMPLETE)
+        self._held.close()
 
 
 def _write_report(session: NightSession, result: NightResult, screen: NightScreen, workers: int | None) -> bool:

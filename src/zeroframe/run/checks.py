@@ -10,16 +10,17 @@ from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, byte_count
 from zeroframe.fits.timeline import spanned
+from zeroframe.run.result_files import as_stamped
 from zeroframe.workers import batches_of, map_jobs, map_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
     _Batch = Sequence[tuple[Path, tuple[int, int]]]
 
-__all__ = ["FolderCheck", "Whole", "check_files", "read_back"]
+__all__ = ["FolderCheck", "Whole", "check_files", "read_back", "unchanged_files"]
 
 #: So many files are a job of a worker.
 _BATCH = 64
@@ -122,6 +123,19 @@ def read_back(path: Path, shape_yx: tuple[int, int]) -> Whole:
     if frame.remarks:
         raise DamagedError(path, "; ".join(frame.remarks), advice)
     return Whole(layout.shape_yx, _TYPE_NAMES.get(layout.bitpix, f"BITPIX {layout.bitpix}"), size)
+
+
+def unchanged_files(known: Iterable[tuple[Path, str | None, Whole]]) -> dict[Path, Whole]:
+    """Return the files that have their stamps still, and so are what they were found to be.
+
+    Parameters
+    ----------
+    known : iterable of (path, str or None, Whole)
+        Files, their stamps when they were read back, and what was found then.
+    """
+    found = {path: (stamp, whole) for path, stamp, whole in known}
+    stamped = as_stamped({path: stamp for path, (stamp, _) in found.items() if stamp})
+    return {path: whole for path, (_, whole) in found.items() if path in stamped}
 
 
 def _mapped(executor: Executor | None, batches: Sequence[_Batch]) -> list[list[Whole | str]]:

@@ -40,6 +40,7 @@ __all__ = [
     "band_rows",
     "combine_band",
     "combine_in_bands",
+    "files_beneath",
     "inflate_frame",
     "shared_stack",
 ]
@@ -58,15 +59,15 @@ class BandTask:
 
     Attributes
     ----------
-    stack : FileStack
-        The frames, without their headers. Their paths mean the same files to everyone.
+    stack : FileStack, or StackView of one
+        The frames, without their headers, as they are seen. Their paths mean the same files to everyone.
     spec : CombineSpec
         How, with the noise that was measured on all.
     start, stop : int
         The rows.
     """
 
-    stack: FileStack
+    stack: Stack
     spec: CombineSpec
     start: int
     stop: int
@@ -123,10 +124,12 @@ def combine_band(task: BandTask) -> BandResult:
         When a file cannot be read.
     """
     rows: Stack = _RowsOfStack(task.stack, task.start, task.stop)
-    if any_remote(*(image.frame.path for image in task.stack.images)):
+    files = files_beneath(task.stack)
+    images = () if files is None else files.images
+    if any_remote(*(image.frame.path for image in images)):
         rows = _asked_at_once(rows)
     combined = combine_stack(rows, task.spec, workers=1)
-    return BandResult(combined, tuple(_sums_in(task, image) for image in task.stack.images))
+    return BandResult(combined, tuple(_sums_in(task, image) for image in images))
 
 
 def _sums_in(task: BandTask, image: ImageOnDisk) -> tuple[tuple[int, int, int], ...]:
@@ -159,9 +162,23 @@ def band_rows(frames: int, ny: int, row_bytes: int, band_bytes: int = _BAND_BYTE
     return range(0, ny, min(rows, ny))
 
 
+def files_beneath(stack: Stack) -> FileStack | None:
+    """Return the files whose rows a stack is made of, frame by frame, whatever is done to them; None where it is not.
+
+    Parameters
+    ----------
+    stack : Stack
+        Of files, or a view of such.
+    """
+    files = stack
+    while isinstance(files, StackView):
+        files = files.stack
+    return files if isinstance(files, FileStack) and len(files.names) == len(stack.names) else None
+
+
 def combine_in_bands(
     executor: Executor,
-    stack: FileStack,
+    stack: Stack,
     spec: CombineSpec,
     *,
     band_bytes: int = _BAND_BYTES,
@@ -173,8 +190,8 @@ def combine_in_bands(
     ----------
     executor : concurrent.futures.Executor
         Its processes see the files under the same absolute names.
-    stack : FileStack
-        The frames, see `shared_stack`.
+    stack : FileStack, or StackView of one
+        The frames, see `shared_stack`; a view of them is made of a row wherever that row is read.
     spec : CombineSpec
         How, with the noise that was measured on all.
     band_bytes : int
@@ -191,23 +208,33 @@ def combine_in_bands(
     ------
     FrameError
         When a file cannot be read.
+    TypeError
+        When the stack is not one of files.
     ClusterError, JobLostError
         When the executor was lost, or one process after the other has died over a band.
     """
+    files = files_beneath(stack)
+    if files is None:
+        raise TypeError("only frames in files can be combined by bands that others read")
     ny, nx = stack.shape_yx
     bands = band_rows(len(stack.names), ny, nx * stack.dtype.itemsize, band_bytes)
-    bare = FileStack(tuple(map(_bare, stack.images)), stack.names)
+    bare = _seen_alike(stack, FileStack(tuple(map(_bare, files.images)), files.names))
     tasks = [BandTask(bare, spec, start, min(start + bands.step, ny)) for start in bands]
     parts = map_jobs(executor, combine_band, tasks, progress=progress)
     data, uncertainty = (np.empty((ny, nx), stack.dtype) for _ in range(2))
     result = Combined(data, uncertainty, np.empty((ny, nx), np.uint16))
     for task, band in zip(tasks, parts, strict=True):
         rows, part = slice(task.start, task.stop), band.combined
-        for image, found in zip(stack.images, band.sums, strict=True):
+        for image, found in zip(files.images, band.sums, strict=True):
             if image.sums is not None:
                 image.sums.found += found
         result.data[rows], result.uncertainty[rows], result.counts[rows] = part.data, part.uncertainty, part.counts
     return result
+
+
+def _seen_alike(stack: Stack, files: FileStack) -> Stack:
+    """Return other files as a stack sees its own."""
+    return replace(stack, stack=_seen_alike(stack.stack, files)) if isinstance(stack, StackView) else files
 
 
 def _bare(image: ImageOnDisk) -> ImageOnDisk:

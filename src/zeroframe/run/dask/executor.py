@@ -79,7 +79,10 @@ class ClusterExecutor(Executor):
         self._pending: dict[Future[Any], Future[Any]] = {}
         self._lock = Lock()
         self._closing = Event()
-        self._first_workers = frozenset(client.nthreads())
+        threads = client.nthreads()
+        self._first_workers = frozenset(threads)
+        #: How many jobs the workers carry out at once, as many as there are when the run begins.
+        self.cores: int = sum(threads.values())
         self._watch = Thread(target=self._look, name="zeroframe-cluster", daemon=True)
         self._watch.start()
 
@@ -90,6 +93,12 @@ class ClusterExecutor(Executor):
         lost, new = len(self._first_workers - now), len(now - self._first_workers)
         changes = [f"{lost} lost since" if lost else "", f"{new} joined since" if new else ""]
         return ", ".join([f"Dask at {self._address}", f"{len(self._first_workers)} workers", *filter(None, changes)])
+
+    @property
+    def idle(self) -> int:
+        """How many jobs more would begin at once, as far as is known here."""
+        with self._lock:
+            return max(self.cores - len(self._pending), 0)
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:  # noqa: ANN401
         """Hand over a job; see `concurrent.futures.Executor.submit`.
