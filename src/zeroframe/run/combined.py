@@ -181,10 +181,10 @@ class _GroupOrigin(Origin):
         noise_adu: float | None,
         right: OutputMark | None,
         cache: CalibrationCache,
-        copies: Mapping[Path, Path],
+        means: Resources,
     ) -> None:
         self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
-        self._right, self._cache, self._copies = right, cache, copies
+        self._right, self._cache, self._copies, self._elsewhere = right, cache, means.copies, means.elsewhere
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
@@ -213,7 +213,7 @@ class _GroupOrigin(Origin):
         self._stack = stack
         if not self._group.scaled_by_level:
             return stack
-        by_place = np.array([_lit_levels(stack, index, self._group.colours) for index in range(len(paths))])
+        by_place = np.array(done_by(self._elsewhere, _all_lit_levels, stack, self._group.colours))
         self.levels = dict(zip(paths, by_place.mean(axis=1).tolist(), strict=True))
         usual = np.median(by_place, axis=0)
         if not (by_place > 0).all():
@@ -357,7 +357,8 @@ class _GroupOrigin(Origin):
             alike = like_pairs(exposures, levels)
             # dark current that was subtracted has left its noise
             unlit = math.sqrt(self._noise_adu**2 + self._current_variance(paths[0]))
-            found = _gain_of(self._stack, self._gain_rows(paths[0]), unlit, alike, self._group.colours)
+            rows, colours = self._gain_rows(paths[0]), self._group.colours
+            found = done_by(self._elsewhere, _gain_of, self._stack, rows, unlit, alike, colours)
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
@@ -394,6 +395,10 @@ def _gain_of(
     pairs = ((read(first), read(second)) for first, second in alike)
     # saturated pixels are not finite, and blocks with such are left out
     return gain_from_pairs(pairs, [zero], read_noise_adu, np.inf)
+
+
+def _all_lit_levels(stack: Stack, colours: ColourPattern | None) -> list[list[float]]:
+    return [_lit_levels(stack, index, colours) for index in range(len(stack.names))]
 
 
 def _lit_levels(stack: Stack, index: int, colours: ColourPattern | None) -> list[float]:
@@ -512,22 +517,20 @@ def combine_group(
     noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache, means.copies)
+    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache, means)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, means, origin)
     if combined.is_there and origin.plane is not None:
         cache.put(group.name, origin.plane)
-    sources = {each.frame.target: each.frame.source for each in chosen}
-    levels = {sources[path]: level for path, level in origin.levels.items()}
+    levels = {by_target[path].frame.source: level for path, level in origin.levels.items()}
     said = {} if origin.plane is None else dict(origin.plane.cards)
     if not there:
         combined = replace(combined, reason=f"none of its {len(frames)} frames could be calibrated")
     elif not targets:
         combined = replace(combined, reason=f"all of its {len(there)} frames were left out{_why(left_out)}")
     stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
-    dtype = ""
-    if combined.state == "done":
-        dtype = done_by(means.elsewhere, read_back, group.target, combined.shape_yx).dtype
+    far, shape_yx = means.elsewhere, combined.shape_yx
+    dtype = done_by(far, read_back, group.target, shape_yx).dtype if combined.state == "done" else ""
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp, dtype), told
 
 
