@@ -7,13 +7,14 @@ DEMO := demo
 EMPTY := .venv-empty
 SITE := docs/_build/html
 
-.PHONY: help demo test test-njit test-oldest check docs dist notebooks format coverage fuzz changelog release-notes bench bench-quick clean
+.PHONY: help demo test test-long test-njit test-oldest check docs dist notebooks format coverage fuzz changelog release-notes bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
-	@echo "make test      set up, then run every test"
+	@echo "make test      set up, then run the tests, but for those that take seconds each (some four minutes)"
+	@echo "make test-long those that take seconds each: clusters, killed runs, whole nights, notebooks (some six minutes)"
 	@echo "make test-njit the tests of the kernels, compiled by numba's own dispatcher, as other versions of numba need it"
-	@echo "make test-oldest  the same with the oldest versions of what zeroframe needs that pyproject.toml allows"
+	@echo "make test-oldest  all tests with the oldest versions of what zeroframe needs that pyproject.toml allows"
 	@echo "make check     set up, then check format, lint and types"
 	@echo "make docs      build the documentation site into $(SITE); a warning or a dead link fails"
 	@echo "make dist      wheel and sdist, checked, and installed into an empty environment"
@@ -53,7 +54,11 @@ demo: $(VENV)/.installed
 
 # in two processes, each with whole files: what the tests of a file share is made once
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+
+# 4 % of the tests, which take 60 % of the time of all
+test-long: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 # uv, since pip cannot choose the oldest versions; what those need in turn is of today
 $(OLDEST)/.installed: pyproject.toml

@@ -41,6 +41,7 @@ def report(work: Path) -> dict[str, Any]:
     return json.loads((work / "results.json").read_text())
 
 
+@pytest.mark.long
 def test_json_holds_the_runs_and_the_machine(report):
     (workload,) = report["workloads"]
     assert workload["key"] == "C folder"
@@ -55,12 +56,14 @@ def test_json_holds_the_runs_and_the_machine(report):
     assert report["peers"]["zeroframe"]
 
 
+@pytest.mark.long
 def test_both_did_the_same_work(report):
     results = [row["result"] for row in report["workloads"][0]["rows"]]
     assert results[0] == "reference"
     assert results[1] == "equal" or results[1].startswith("within")
 
 
+@pytest.mark.long
 def test_page_shows_the_table_with_the_ratio(work, report):
     page = (work / "page.md").read_text()
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith(("| zeroframe |", "| ccdproc |"))]
@@ -71,12 +74,14 @@ def test_page_shows_the_table_with_the_ratio(work, report):
     assert "Quick run" in page
 
 
+@pytest.mark.long
 def test_page_can_be_made_again_from_the_json(work):
     again = run_benchmarks("--from-json", work / "results.json")
     assert again.returncode == 0
     assert again.stdout == (work / "page.md").read_text()
 
 
+@pytest.mark.long
 def test_failure_is_shown_and_told_by_the_exit_code(work, report, tmp_path):
     row = report["workloads"][0]["rows"][1]
     row["failure"] = "exit code 3: out of film"

@@ -48,6 +48,7 @@ _COSTS = {"client_s": 1e-3, "scheduler_s": 5e-4, "night_s": 0.2, "calibration_s"
 _SIZES = {"combined_s": 0.02, "science_mb": 76.0}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("dearer", "limits"),
     [

@@ -46,6 +46,7 @@ def outcomes(tmp_path_factory):
     return {name: outcome for outcome, name in found}
 
 
+@pytest.mark.long
 def test_reasons_are_given_for_what_fails(outcomes):
     """The list of the page is that of the tests that fail; a name with * at its end stands for several."""
     listed = dict(_LISTED.findall(PAGE.read_text(encoding="utf-8")))
@@ -59,6 +60,7 @@ def test_reasons_are_given_for_what_fails(outcomes):
     assert sorted(set(listed) - set(failed.values())) == [], "these pass, or are there no more"
 
 
+@pytest.mark.long
 def test_most_of_the_shared_modules_pass(outcomes):
     shared = ("test_ccdproc.py", "test_combiner.py", "test_image_collection.py")
     chosen = [outcome for name, outcome in outcomes.items() if name.startswith(shared)]

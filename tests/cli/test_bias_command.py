@@ -73,7 +73,9 @@ def naive_lfc(raw):
     return (raw[:, :2048] - level[:, None]).astype(np.float32)
 
 
+@pytest.mark.long
 class TestLfcNight:
+    @pytest.mark.long
     def test_six_gzipped_frames(self, lfc_run):
         out, run = lfc_run
         assert (run.code, run.err) == (0, "")
@@ -182,6 +184,7 @@ class TestLfcNight:
         assert "read noise of the combined" not in run.out
 
 
+@pytest.mark.long
 def test_cg16m_is_only_trimmed(tmp_path):
     raw = tmp_path / "raw"
     paths = simulate_biases("apogee-cg16m", raw, frames=2, seed=3)

@@ -37,6 +37,7 @@ def said_of(out):
     return json.loads((out / "run.json").read_text())
 
 
+@pytest.mark.long
 def test_the_same_bytes_and_a_second_run_has_nothing_to_do(two_workers, raw, here, tmp_path):
     out = tmp_path / "out"
     run = command(*bias_arguments(raw, out, "--cluster", two_workers.address))
@@ -56,6 +57,7 @@ def test_compressed_results(two_workers, raw, tmp_path):
     assert results(tmp_path / "far") == results(tmp_path / "near")
 
 
+@pytest.mark.long
 def test_some_results_are_gone(two_workers, raw, here, tmp_path):
     out = tmp_path / "out"
     assert command(*bias_arguments(raw, out)).code == 0
@@ -69,6 +71,7 @@ def test_some_results_are_gone(two_workers, raw, here, tmp_path):
     assert (states.count("done"), states.count("skipped")) == (3, FRAMES - 3)
 
 
+@pytest.mark.long
 def test_one_worker_is_killed_and_then_the_scheduler_and_a_second_run_resumes(two_workers, raw, here, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     with cluster(tmp_path / "dask") as running:
@@ -108,6 +111,7 @@ def test_a_cluster_that_is_not_there(raw, tmp_path):
     assert "'nowhere' is not the address of a cluster" in run.err
 
 
+@pytest.mark.long
 def test_any_other_executor(raw, here, tmp_path):
     plan = bias_plan(raw, tmp_path / "out", overscan="[608:632,:]", trim="[1:600,:]")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

@@ -134,6 +134,7 @@ class TestRecipeByRaw:
 
 
 class TestDoctor:
+    @pytest.mark.long
     def test_it_says_what_is_there_and_names_no_folder(self, monkeypatch, tmp_path):
         monkeypatch.setenv("HOME", str(tmp_path))
         run = command("doctor")
@@ -143,6 +144,7 @@ class TestDoctor:
         assert "extra: report there" in run.out
         assert not re.search(r"(?<![\w.])/\w", run.out)
 
+    @pytest.mark.long
     def test_json(self):
         document = json.loads(command("doctor", "--json").out)
         schema = json.loads((Path(zeroframe.__file__).parent / "review" / "document.schema.json").read_text())
@@ -151,6 +153,7 @@ class TestDoctor:
         assert document["self_test"]["frames"] == 24
         assert document["machine"]["cores"] >= 1
 
+    @pytest.mark.long
     def test_what_is_missing_and_what_is_wrong(self, monkeypatch):
         from zeroframe.cli import doctor, versions
 

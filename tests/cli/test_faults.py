@@ -415,6 +415,7 @@ class TestMemory:
         assert run.code == 0, run.out + run.err
         assert bytes_in(out) == bytes_in(tmp_path / "bands")
 
+    @pytest.mark.long
     def test_limit_is_kept(self, wide, out, tmp_path):
         import tracemalloc
 
@@ -480,6 +481,7 @@ class TestTerminal:
         assert run.returncode == 0, run.stderr
         assert b"All is well." in run.stdout
 
+    @pytest.mark.long
     def test_interrupt(self, tmp_path):
         simulate_biases("palomar-lfc", tmp_path / "raw", frames=2)
         for number in range(3, 40):

@@ -56,6 +56,7 @@ def probe(folder, *words):
     return code, seen, said.stderr[:2000]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [("night", "raw", "-o", "new", "--workers", "2"), ("night", "raw", "-o", "out", "--workers", "2"),

@@ -48,6 +48,7 @@ def result(outputs):
     return found
 
 
+@pytest.mark.long
 def test_bars_move_while_a_job_runs_and_are_gone_when_it_has_ended(shown):
     outputs, seen, _ = shown
     bars = seen["night"]
@@ -59,6 +60,7 @@ def test_bars_move_while_a_job_runs_and_are_gone_when_it_has_ended(shown):
     assert seen["quiet"] == []
 
 
+@pytest.mark.long
 def test_a_job_shows_its_verdict(shown):
     outputs, *_ = shown
     for name in ("night", "again"):
@@ -68,6 +70,7 @@ def test_a_job_shows_its_verdict(shown):
         assert "combined_bias.fits" in said["text/html"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("cell", "text"),
     [
@@ -82,6 +85,7 @@ def test_things_say_what_they_are(shown, cell, text):
     assert result(outputs[cell])["text/plain"] == text
 
 
+@pytest.mark.long
 def test_a_collection_shows_its_first_files(shown):
     outputs, _, folder = shown
     html = result(outputs["collection"])["text/html"]
@@ -91,6 +95,7 @@ def test_a_collection_shows_its_first_files(shown):
     assert "BIAS" in html
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("cell", "line", "sentence"),
     [

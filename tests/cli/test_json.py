@@ -107,6 +107,7 @@ def test_library(night, tmp_path):
     assert entries[0]["file"] in " ".join(run("library", "verify", library, code=1)["problems"])
 
 
+@pytest.mark.long
 def test_simulate_and_recipe(tmp_path):
     found = run("simulate", "apogee-cg16m", tmp_path / "raw", "--frames", "1")
     assert [Path(each).exists() for each in found["files"]] == [True]

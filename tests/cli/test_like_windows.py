@@ -54,16 +54,19 @@ def reduced(place):
     return place / "there"
 
 
+@pytest.mark.long
 def test_a_night_is_the_same_to_the_byte(place, reduced):
     made = pixels_and_headers(reduced)
     assert len(made) > 6
     assert made == pixels_and_headers(place / "here")
 
 
+@pytest.mark.long
 def test_nothing_is_left_behind(place, reduced):
     assert not [path.name for path in place.rglob(".*")]
 
 
+@pytest.mark.long
 def test_a_second_run_keeps_everything_and_replaces_what_it_may(place, reduced):
     before = {path.name: path.stat().st_mtime_ns for path in reduced.glob("*.fits")}
     code, said, _ = there("night", "raw", "-o", "there", "--json", folder=place)
@@ -78,6 +81,7 @@ def test_a_second_run_keeps_everything_and_replaces_what_it_may(place, reduced):
 COMMANDS = [("ls", "raw"), ("explain", "raw/ccd.001.0.fits"), ("inspect", "raw"), ("verify", "there")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_other_commands_say_the_same(place, reduced, command):
     code, said, _ = there(*command, folder=place)
@@ -85,6 +89,7 @@ def test_other_commands_say_the_same(place, reduced, command):
     assert (code, said) == (0, same.stdout)
 
 
+@pytest.mark.long
 def test_frames_are_combined(place, reduced):
     frames = [path.relative_to(place) for path in sorted((place / "raw").glob("*.fits"))[:3]]
     assert len(frames) == 3
@@ -94,6 +99,7 @@ def test_frames_are_combined(place, reduced):
     assert (place / "c.fits").read_bytes() == (place / "d.fits").read_bytes()
 
 
+@pytest.mark.long
 def test_a_folder_in_which_another_run_writes_is_refused(place, tmp_path):
     """The other run is on such a system, too: it holds the lock of bytes."""
     held = "import like_windows, sys, pathlib; like_windows.hide()\nfrom zeroframe.run.lock import folder_lock\n"
@@ -111,6 +117,7 @@ def test_a_folder_in_which_another_run_writes_is_refused(place, tmp_path):
     assert f"another run of zeroframe (process {other.pid} on " in troubles
 
 
+@pytest.mark.long
 def test_a_killed_run_leaves_what_the_next_one_goes_on_with(place, tmp_path):
     begun = subprocess.Popen([sys.executable, COMMAND, "night", place / "raw", "-o", tmp_path / "out"])
     while not list((tmp_path / "out").glob("*.fits")) and begun.poll() is None:

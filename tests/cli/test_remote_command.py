@@ -126,6 +126,19 @@ def pixels(monkeypatch):
     return urls
 
 
+@pytest.fixture
+def read_here(monkeypatch):
+    """Every URL of a frame of which this process asks for bytes."""
+    urls, real = [], ObjectStore.read_range
+
+    def noted(self, name, start, stop):
+        urls.extend([self.url_of(name)] if ".fits" in name else [])
+        return real(self, name, start, stop)
+
+    monkeypatch.setattr(ObjectStore, "read_range", noted)
+    return urls
+
+
 def bias(raw, out, *more):
     return command("bias", raw, "-o", out, *SECTIONS, *more)
 
@@ -165,6 +178,7 @@ class TestBytes:
         assert bias(raw.as_uri(), (tmp_path / "the out").as_uri()).code == 0
         assert hashes_here(tmp_path / "the out") == here
 
+    @pytest.mark.long
     def test_a_cluster_which_inflates_compressed_results_in_the_store(self, out, raw, tmp_path, puts):
         pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
         with cluster(tmp_path / "dask", workers=1) as running:
@@ -175,6 +189,16 @@ class TestBytes:
         assert bias(raw, tmp_path / "gzip", "--compress", "gzip").code == 0
         assert hashes_there(out) == hashes_here(tmp_path / "gzip")
         assert not [file.name for file in out.listing(hidden=True) if file.name.startswith(".")]
+
+    def test_on_a_cluster_the_workers_read_all_frames(self, out, here, tmp_path, read_here):
+        pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
+        with cluster(tmp_path / "dask") as running:
+            run = command("bias", RAW, "-o", out.url, *SECTIONS[:-1], "--cluster", running.address)
+        assert (run.code, run.err, read_here) == (0, "", [])
+        assert hashes_there(out) == here
+        assert b"combined_bias.fits" in UrlPath(out.url, "report.html").read_bytes()
+        assert bias(RAW, f"{out.url}/near").code == 0
+        assert len(set(read_here)) >= 2 * FRAMES
 
     @more_cases
     def test_compressed_results_are_inflated_here_once(self, out, raw, tmp_path, puts):
@@ -327,6 +351,7 @@ class TestSecondRun:
         frames = [f"b{n}.fits" for n in range(1, FRAMES + 1)]
         assert sorted(fetched) == sorted([*frames, *frames, "combined_bias.fits", "run.json"])
 
+    @pytest.mark.long
     def test_a_run_that_is_killed(self, out, here):
         slowed = (
             "import sys, time\n"
@@ -422,6 +447,7 @@ class TestOtherCommands:
         assert run.code == 1
         assert f"left out: {made.url}/b2.fits: its data are not those it was written with" in run.out
 
+    @pytest.mark.long
     def test_a_night_and_a_second_run_that_reads_no_pixel(self, out, tmp_path, puts, pixels):
         raw, far, more = self.night(out, tmp_path, COMBINED)
         run = command("night", f"{out.url}/raw", "-o", far.url, *more, "--no-report")

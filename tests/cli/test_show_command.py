@@ -26,6 +26,7 @@ def frame(tmp_path):
     return folder / "a.fits"
 
 
+@pytest.mark.long
 def test_a_page_is_written_and_never_among_raw_frames(frame, tmp_path):
     made = zeroframe("raw/a.fits", "--json", cwd=tmp_path)
     assert made.returncode == 0, made.stderr

@@ -36,6 +36,7 @@ def test_there_are_enough():
     assert len(NOTEBOOKS) >= 12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_shows_what_is_stored_and_can_be_run_again(name, runner, kernel, tmp_path):
     stored = runner.texts(nbformat.read(NOTEBOOKS[name], as_version=4))

@@ -18,6 +18,7 @@ def frames(tmp_path_factory):
     return tmp_path_factory.mktemp("frames")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in WITH_COMMANDS if name != "docs/scale.md"])
 def test_commands_print_what_the_page_says(name, frames):
     steps = steps_of(PAGES[name].read_text(encoding="utf-8"))
@@ -25,6 +26,7 @@ def test_commands_print_what_the_page_says(name, frames):
     assert not wrong, "\n\n".join(wrong)
 
 
+@pytest.mark.long
 def test_commands_of_clusters_and_stores_print_what_the_page_says(two_workers, tmp_path, frames):
     """The page needs a scheduler, and a store that holds biases."""
     work = tmp_path / "work"

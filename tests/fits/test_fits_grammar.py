@@ -57,6 +57,7 @@ def run(first: int, count: int, folder: Path) -> list[dict]:
     return told
 
 
+@pytest.mark.long
 @pytest.mark.fuzz
 @pytest.mark.parametrize("first", range(0, FILES, PIECE))
 def test_each_beside_two_good_frames(tmp_path, first):

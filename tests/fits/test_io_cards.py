@@ -196,6 +196,7 @@ def test_nothing_in_a_header_raises(lines: list[bytes]) -> None:
     assert len(text) % 2880 == 0
 
 
+@pytest.mark.long
 def test_real_headers_are_read_as_astropy_does(real_data: Path) -> None:
     compared = 0
     for path in sorted(real_data.rglob("*")):

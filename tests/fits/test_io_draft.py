@@ -138,6 +138,7 @@ def test_numbers_of_numpy_and_odd_values():
         draft["G"] = float("nan")
 
 
+@pytest.mark.long
 def test_a_run_that_writes_plain_files_needs_no_astropy(tmp_path):
     rng = np.random.default_rng(1)
     raw = tmp_path / "raw"

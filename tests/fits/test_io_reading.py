@@ -467,6 +467,7 @@ def test_mutated_files_are_read_rightly_or_refused(
         np.testing.assert_array_equal(decoded, image)
 
 
+@pytest.mark.long
 def test_real_images_are_read_as_astropy_does(real_data: Path) -> None:
     compared = 0
     for path in sorted(real_data.rglob("*")):

@@ -147,6 +147,7 @@ def tidy(folder: Path, undisturbed: dict[str, str]) -> bool:
 
 
 class TestWithoutHardLinks:
+    @pytest.mark.long
     @pytest.mark.parametrize("more", [{}, {"NO_LOCKS": 1}])
     def test_a_kill_before_any_rename_costs_nothing(self, biases, tmp_path, shim, more):
         """Also the one between reserving a name and giving it, which used to leave a result of 0 bytes for good."""
@@ -167,6 +168,7 @@ class TestWithoutHardLinks:
             assert again.returncode == 0, (at, again.stdout + again.stderr)
             assert tidy(out, undisturbed)
 
+    @pytest.mark.long
     def test_a_kill_at_any_touch_of_a_real_disk(self, biases, exfat):
         raw, undisturbed = biases
         out = exfat / "out"
@@ -300,6 +302,7 @@ class TestWithoutLocks:
 
 
 class TestHiddenFiles:
+    @pytest.mark.long
     def test_killed_combinations_are_tidied_up_by_the_next(self, tmp_path):
         """At any touch of a file, of which most leave a hidden file."""
         frames = small_folder(tmp_path / "frames", 3)
@@ -406,6 +409,7 @@ class TestFoldersThatVanish:
         with pytest.raises(FolderLostError):
             first.check()
 
+    @pytest.mark.long
     @pytest.mark.parametrize("what", ["bias", "night"])
     @pytest.mark.parametrize("again", [False, True])
     def test_rm_rf_in_mid_run(self, tmp_path, what, again):

@@ -88,6 +88,7 @@ class TestWholeObjects:
             "WARNING"
         ]
 
+    @pytest.mark.long
     def test_a_run_names_the_frame_and_makes_the_others(self, server, place, tmp_path):
         raw = tmp_path / "raw"
         small_folder(raw, 3)
@@ -124,6 +125,7 @@ class TestWholeObjects:
         assert run.code == 1
         assert f"{place.url}/out/b1.fits: has other bytes than were sent" in run.out
 
+    @pytest.mark.long
     def test_an_object_of_several_parts(self, server, place, monkeypatch):
         monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
         content = np.random.default_rng(1).integers(0, 256, 1100, dtype=np.uint8).tobytes()
@@ -164,6 +166,7 @@ class TestRanges:
 
         return harm
 
+    @pytest.mark.long
     def test_a_header_that_came_otherwise_when_biases_were_planned(self, server, place, tmp_path):
         small_folder(tmp_path / "raw", 3, GAIN=1.5)
         send(tmp_path / "raw", ObjectStore(f"{place.url}/raw"))
@@ -183,6 +186,7 @@ class TestRanges:
         assert run.code == 1, run.out + run.err
         assert f"{place.url}/raw/b2.fits: has another header than was read before; run again" in run.out
 
+    @pytest.mark.long
     @pytest.mark.parametrize("bands", ["here", "in bands"])
     def test_rows_that_came_otherwise(self, server, place, tmp_path, bands):
         """Their sums, in whatever pieces they were read, add up to the DATASUM of the frame."""
@@ -215,6 +219,7 @@ class TestRanges:
         ):
             combined()
 
+    @pytest.mark.long
     def test_a_run_that_combines_rows_in_the_store(self, server, place, tmp_path, monkeypatch):
         """As where there is no room for copies: the frame is left out and named, and no wrong image is made."""
         small_folder(tmp_path / "raw", 3)

@@ -44,6 +44,7 @@ def with_matrix(profile, camera, part):
     profile.write_text(text)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_night_with_ghosts_becomes_the_one_without(tmp_path, name):
     """The same seed with and without crosstalk: what the matrix takes out is what the simulation put in."""
@@ -134,6 +135,7 @@ def test_camera_files(tmp_path):
             load_camera(path)
 
 
+@pytest.mark.long
 def test_inspect_measures_it_and_writes_what_matters(tmp_path):
     """By the bright stars of science frames: some per cent about what the simulation puts in; none where none is."""
     camera = with_bright_stars(SIMULATED_MOSAICS["quad-mef"].resized((400, 600)))

@@ -110,6 +110,7 @@ def hot_error(folder, name, current):
     return float(np.mean((data - 200.0)[hot]) / np.mean(current[hot])), header, data, sigma
 
 
+@pytest.mark.long
 def test_a_night_with_a_warmer_detector(tmp_path):
     current = written(tmp_path / "raw", np.random.default_rng(5), warmer=1.4)
     given = ("night", tmp_path / "raw", "--no-report", "-o")

@@ -40,6 +40,7 @@ def twilight(sensor, random, count):
 
 
 class TestGoodFlats:
+    @pytest.mark.long
     @pytest.mark.parametrize("kind", [lamp, twilight])
     def test_few_are_named(self, kind):
         random = np.random.default_rng(11)
@@ -73,12 +74,14 @@ class TestOddFlats:
 
         assert self.odd_one(wrong, 1) == (1.0, 0)
 
+    @pytest.mark.long
     def test_gradient_of_a_fifth(self):
         def wrong(sensor, level, random):
             return sensor.exposed(level * gradient(sensor.response.shape, 0.2, random.uniform(0, 6.3)), random)
 
         assert self.odd_one(wrong, 2) == (1.0, 0)
 
+    @pytest.mark.long
     def test_gradient_of_seven_hundredths(self):
         def wrong(sensor, level, random):
             return sensor.exposed(level * gradient(sensor.response.shape, 0.07, random.uniform(0, 6.3)), random)
@@ -87,6 +90,7 @@ class TestOddFlats:
         assert found > 0.9  # of lamps of 2,000 ADU the noise of so small a frame hides it
         assert others == 0
 
+    @pytest.mark.long
     def test_another_filter(self):
         """Light of another colour falls off otherwise, and half of the scatter of pixels is another."""
 
@@ -101,6 +105,7 @@ class TestOddFlats:
         assert found > 0.95
         assert others == 0
 
+    @pytest.mark.long
     def test_flipped(self):
         def wrong(sensor, level, random):
             return np.ascontiguousarray(sensor.exposed(level, random)[:, ::-1])

@@ -45,6 +45,7 @@ def test_defects_are_found_where_light_has_lines(name, most):
     assert found > most * count
 
 
+@pytest.mark.long
 def test_most_defects_are_found_where_orders_are_narrow():
     found = count = 0
     for seed in range(20, 26):

@@ -199,6 +199,7 @@ TYPES = [(LFC, np.int16), (CG16M, np.float32), (LFC, np.float64)]
 OTHER_TYPES = [(CG16M, np.int16), (LFC, np.float32), (CG16M, np.float64)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "dtype"), [*TYPES, *(OTHER_TYPES if ALL_CASES else [])])
 def test_pixels_of_other_types(name, dtype, tmp_path):
     raw, out = raw_night(name, tmp_path / "raw", dtype=dtype), tmp_path / "out"
@@ -224,6 +225,7 @@ def test_a_dark_that_is_scaled_and_less_the_bias_of_the_frame(tmp_path):
     assert (other.uncertainty.array > fits.getdata(outcome.frame.target, "UNCERT")).all()
 
 
+@pytest.mark.long
 def test_float64_does_not_depend_on_memory(tmp_path, monkeypatch):
     """Standard deviations of combined frames are float32 in files, and were float64 while they stayed in memory."""
     raw = raw_night(CG16M, tmp_path / "raw", dtype=np.float64)
@@ -322,6 +324,7 @@ def without_search(tmp_path_factory):
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [LFC, CG16M])
 @pytest.mark.parametrize(
     ("how", "noise"),

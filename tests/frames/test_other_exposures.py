@@ -52,6 +52,7 @@ def searched(make, sizes, pointings):
     return alone, together
 
 
+@pytest.mark.long
 def test_hits_on_spectra():
     """95 % were wanted; one frame alone shows 92 % of them."""
     alone, together = searched(spectra, (1.8, 2.5, 4.0), [Pointing(1), Pointing(2)])
@@ -61,6 +62,7 @@ def test_hits_on_spectra():
     assert together.tracks_found > alone.tracks_found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "pointings",
     [

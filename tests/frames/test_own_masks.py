@@ -127,6 +127,7 @@ class TestMending:
         assert (pixels[4, 4], pixels[2, 2], mask[2, 2]) == (99.0, 7.0, 129)
 
 
+@pytest.mark.long
 def test_a_night_with_a_mask_of_ones_own(tmp_path):
     raw = small_night(tmp_path / "raw", one_filter=True)
     recipe = tmp_path / "night.toml"

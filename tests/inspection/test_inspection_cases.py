@@ -51,6 +51,7 @@ def test_the_cases_hold_what_they_promise():
     assert make_case(7) == make_case(7)
 
 
+@pytest.mark.long
 def test_regions_are_right_to_the_column(outcomes):
     wrong = [(case.name, said) for case, _, said in outcomes if any(text.startswith("region") for text in said)]
     # in coarse steps, or with little noise, light is followed to a tenth of an ADU, and one column is soon missed
@@ -60,6 +61,7 @@ def test_regions_are_right_to_the_column(outcomes):
     assert len(wrong_coarse) <= 0.2 * coarse, wrong
 
 
+@pytest.mark.long
 def test_no_region_is_invented_and_none_is_missed(outcomes):
     assert [(case.name, said) for case, _, said in outcomes if any(text.startswith("side") for text in said)] == []
     for case, result, _ in outcomes:
@@ -68,11 +70,13 @@ def test_no_region_is_invented_and_none_is_missed(outcomes):
             assert result.strips == ()
 
 
+@pytest.mark.long
 def test_verdicts_are_right(outcomes):
     wrong = [(case.name, said) for case, _, said in outcomes if any(text.startswith("verdict") for text in said)]
     assert len(wrong) <= _MOST_WRONG * len(outcomes), wrong
 
 
+@pytest.mark.long
 def test_read_noise_and_gain_are_within_two_per_cent(outcomes):
     noises = [
         (r.read_noise_adu.value / pixel_noise_adu(case.camera), case.name)
@@ -89,6 +93,7 @@ def test_read_noise_and_gain_are_within_two_per_cent(outcomes):
     assert abs(np.mean([ratio for ratio, _ in noises]) - 1) < 0.002
 
 
+@pytest.mark.long
 def test_what_is_missing_is_said(outcomes):
     for case, result, _ in outcomes:
         biases, flats = (sum(spec.kind == kind for spec in case.specs) for kind in ("bias", "flat"))

@@ -24,6 +24,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 MANY = 200 if os.environ.get("ZEROFRAME_ALL_CASES") else 16
 
 
+@pytest.mark.long
 def test_drawn_layouts():
     """Right to the column in nine of ten; what is not comes with a word."""
     counts = Counter(by_pixels(draw(seed))[0] for seed in range(MANY))
@@ -48,6 +49,7 @@ def test_a_step_of_light_in_a_part_of_the_rows_is_no_amplifier():
     assert not layout_of(replace(drawn, flats=flats)).doubts
 
 
+@pytest.mark.long
 def test_a_header_that_is_true_is_confirmed():
     # the last two had been cut by jumps of the level beyond the borders of their data
     counts = Counter(by_header(draw(seed))[0] for seed in (*range(MANY // 2), 18, 25))
@@ -55,6 +57,7 @@ def test_a_header_that_is_true_is_confirmed():
     assert counts["right"] == counts.total() > 3, counts
 
 
+@pytest.mark.long
 def test_a_header_that_is_off_by_some_columns_is_contradicted():
     """Only where strips stand at all: else a header that cuts some columns off may mean it."""
     counts = Counter()
@@ -74,6 +77,7 @@ def test_two_amplifiers_with_strips_in_mid_frame_are_right():
     assert counts["right"] == len(inner), counts
 
 
+@pytest.mark.long
 def test_no_seam_is_invented_where_one_amplifier_reads():
     assert {layout_of(draw(10_000 + seed, (1, 1))).amplifiers for seed in range(MANY)} == {1}
 

@@ -20,6 +20,7 @@ jsonschema = pytest.importorskip("jsonschema")
 SCHEMA = json.loads((Path(zeroframe.__file__).parent / "review" / "document.schema.json").read_text())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "shape", "amplifiers"), [("quad-mef", (240, 360), 4), ("four-chip-mosaic", (240, 256), 8)]
 )
@@ -39,6 +40,7 @@ def test_the_plot_holds_every_amplifier(tmp_path, name, shape, amplifiers):
     assert "is there already" in again.err
 
 
+@pytest.mark.long
 def test_extensions_whose_places_no_header_says(tmp_path):
     """The night is refused with what to write; `inspect` writes all of it but the places, and no such file is used."""
     camera = replace(SIMULATED_MOSAICS["quad-mef"].resized((240, 360)), header="absent")
@@ -69,6 +71,7 @@ def test_extensions_whose_places_no_header_says(tmp_path):
     assert "amplifier 1: place: '?'" in again.err
 
 
+@pytest.mark.long
 def test_amplifiers_that_no_header_names_are_shown(tmp_path):
     camera = replace(SIMULATED_MOSAICS["two-amp-spectrograph"].resized((200, 600)), header="absent")
     simulate_night(camera, tmp_path / "raw", seed=14)

@@ -41,6 +41,7 @@ def start(folder):
     )
 
 
+@pytest.mark.long
 @compiled_only
 def test_many_processes_at_once_with_an_empty_cache(tmp_path):
     processes = [start(tmp_path) for _ in range(3)]
@@ -121,6 +122,7 @@ def test_a_kernel_that_raises_is_not_silent(folder):
     assert str(said.value) == ("below zero" if NJIT else "the kernel root ended with status 1")
 
 
+@pytest.mark.long
 @compiled_only
 def test_another_source_is_compiled_again(folder):
     """A changed kernel must not run the code of the old one."""

@@ -58,6 +58,7 @@ def table(*names, before="", way=""):
     return json.loads(run(code, str(TABLE), *names, ZEROFRAME_KERNELS=way).stdout)
 
 
+@pytest.mark.long
 def test_all_ways_give_the_same_bits():
     """Each kernel; where most tests use the loader, numba does some of them only, as compiling takes it a minute."""
     names = () if NJIT else ("moments_of float32", "calibrated_of float32", "words")
@@ -71,6 +72,7 @@ def test_all_ways_give_the_same_bits():
         assert other["digests"] == {name: loaded["digests"][name] for name in names or loaded["digests"]}
 
 
+@pytest.mark.long
 @loader_only
 @pytest.mark.parametrize("failure", FAILURES)
 def test_where_the_loader_fails_nobody_notices(tmp_path, failure):
@@ -95,6 +97,7 @@ print(*clipped_mean_std(values, 2.0, 1.0, 5.0, 0.0), count_not_finite(values))
     )
 
 
+@pytest.mark.long
 def test_a_setting_that_is_not_known_is_said():
     code = (
         "import numpy as np; from zeroframe.kernels.rows import count_not_finite as f; f(np.ones(1)); f(np.ones((1)))"

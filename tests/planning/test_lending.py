@@ -75,6 +75,7 @@ PATTERNS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pattern", PATTERNS if ALL_CASES else list(PATTERNS)[2:3])
 def test_each_combined_frame_of_twenty_nights_is_made_once(tmp_path, pattern):
     raw, recipe = archive(tmp_path / "raw", PATTERNS[pattern]), tmp_path / "night.toml"

@@ -80,6 +80,7 @@ class TestRoundTrip:
     def test_defaults(self):
         assert parse_recipe(recipe_text(NightRecipe())) == NightRecipe() == parse_recipe("")
 
+    @pytest.mark.long
     @given(recipes())
     def test_whatever_it_says(self, recipe):
         assert parse_recipe(recipe_text(recipe)) == recipe

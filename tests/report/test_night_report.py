@@ -247,6 +247,7 @@ class TestFlats:
     def test_levels_that_hardly_differ_are_not_drawn(self, lfc_page):
         assert section(lfc_page, "Flats").plots == ()
 
+    @pytest.mark.long
     def test_a_saturated_flat_is_left_out_and_said(self, trouble_page):
         rows = {row["combined"]: row for row in cells(table(trouble_page, "Combined flats"))}
         assert (rows["flat i'"]["frames"], rows["flat i'"]["saturated"]) == ("2 of 3", "8.3 %")

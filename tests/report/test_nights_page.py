@@ -37,6 +37,7 @@ def curve_of(data, title):
     return plot.curves[0]
 
 
+@pytest.mark.long
 def test_figures_are_the_truth_of_each_night(nights):
     data = nights_report_data(nights / "out", NIGHTS)
     assert curve_of(data, "Read noise").y == pytest.approx([camera.read_noise for camera in CAMERAS], rel=0.06)
@@ -49,6 +50,7 @@ def test_figures_are_the_truth_of_each_night(nights):
     assert curve_of(data, "Read noise").x == (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
 
 
+@pytest.mark.long
 def test_what_has_changed_is_marked_and_nothing_else(nights):
     data = nights_report_data(nights / "out", NIGHTS)
     said = [remark.text for remark in (*data.verdict.remarks, *data.verdict.more)]
@@ -62,11 +64,13 @@ def test_what_has_changed_is_marked_and_nothing_else(nights):
     assert "bias level" in rows[5].cells[-1]
 
 
+@pytest.mark.long
 def test_a_night_without_results_is_named(nights):
     data = nights_report_data(nights / "out", [*NIGHTS[:2], "2026-11-30"])
     assert data.sections[1].tables[0].rows[2].cells[:2] == ("2026-11-30", "was not carried out to its end")
 
 
+@pytest.mark.long
 def test_the_command_writes_it_with_links_to_each_night(nights, tmp_path):
     command("night", nights / "raw", "-o", nights / "out", "--by-night")
     page = nights / "out" / "overview.html"

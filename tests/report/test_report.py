@@ -408,6 +408,7 @@ class TestWriting:
         assert not is_report(other)
         assert not is_report(tmp_path)
 
+    @pytest.mark.long
     def test_25_lfc_frames_are_quick_and_small(self, tmp_path):
         """Four frames, taken again and again: what a page of 25 costs."""
         simulate_biases("palomar-lfc", tmp_path / "raw", frames=4, seed=1)
@@ -484,6 +485,7 @@ class TestInBrowser:
             opened.value("new Promise(done => setTimeout(done, 50))")
         assert [each.get("blockedReason") for each in failed] == ["csp"]
 
+    @pytest.mark.long
     def test_blink_by_mouse(self, opened):
         assert opened.value(SHOWN) == FIRST
         opened.click(".blink .stage")
@@ -498,6 +500,7 @@ class TestInBrowser:
         opened.click(".blink [data-auto]")
         assert changes(opened) == 0
 
+    @pytest.mark.long
     def test_blink_by_keyboard(self, opened):
         for _ in range(12):
             opened.press("Tab")

@@ -24,6 +24,7 @@ def page_of(tmp_path, name, shape):
     return camera, {section.title: section for section in data.sections}
 
 
+@pytest.mark.long
 def test_the_overscan_of_each_amplifier_is_its_own(tmp_path):
     """Their levels differ by 37 ADU, and their extensions stand one above the other."""
     camera, sections = page_of(tmp_path, "quad-mef", (128, 192))
@@ -36,6 +37,7 @@ def test_the_overscan_of_each_amplifier_is_its_own(tmp_path):
     assert "Focal plane" not in sections
 
 
+@pytest.mark.long
 def test_the_focal_plane_has_each_detector_in_its_place(tmp_path):
     camera, sections = page_of(tmp_path, "four-chip-mosaic", (96, 128))
     section = sections["Focal plane"]

@@ -18,6 +18,7 @@ def codes(made, code="ZF307"):
     return [(each.frames, each.severity) for each in made.findings if each.code == code]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("later", "frame"),
     [(Camera(read_noise=8.0), "combined_bias"), (Camera(read_noise=5.3), "combined_bias"),
@@ -32,6 +33,7 @@ def test_another_camera_setting_is_named(tmp_path, later, frame):
     assert any(name.startswith(frame) for frames, _ in found for name in frames)
 
 
+@pytest.mark.long
 def test_another_camera_is_not_held_against_the_first(tmp_path):
     """Two cameras that took turns, whose frames have one size, and results the same names."""
     for day, (name, noise) in enumerate([("A", 4.0), ("B", 8.0), ("A", 4.0), ("B", 8.0), ("A", 8.0)], start=1):

@@ -42,6 +42,7 @@ def figures_of(document):
     return {each["name"]: each["figures"] for each in document["results"] if each["figures"]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "more"), WAYS)
 def test_all_views_of_a_wrong_night_agree(tmp_path, name, more):
     raw, out = tmp_path / "raw", tmp_path / "out"

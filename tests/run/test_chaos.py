@@ -42,6 +42,7 @@ def undisturbed(raw, tmp_path_factory):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", ROUNDS)
 def test_whoever_is_killed(seed, raw, undisturbed, tmp_path):
     way, recipe, out = WAYS[seed % 2], tmp_path / "night.toml", tmp_path / "out"

@@ -27,6 +27,7 @@ def mono(tmp_path_factory):
     return np.mean([frame.cosmic().mean() for frame in frames])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("pattern", "shape_yx", "seed", "named"), CASES)
 def test_colours_are_masked_alike_and_their_errors_are_right(tmp_path, mono, pattern, shape_yx, seed, named):
     camera = colour_camera(pattern, shape_yx, rays=RAYS[shape_yx[0] > 250], names_colours=named)

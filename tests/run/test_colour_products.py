@@ -25,6 +25,7 @@ def raw(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compress", ["none", "rice", "gzip"])
 def test_split_colours_writes_the_planes_with_masks_and_errors(tmp_path, raw, compress):
     options = ("-o", tmp_path, "--split-colours", "--no-report", "--compress", compress)
@@ -62,6 +63,7 @@ def test_split_colours_writes_the_planes_with_masks_and_errors(tmp_path, raw, co
         assert "_R.fits" in run.out + run.err
 
 
+@pytest.mark.long
 def test_debayer_writes_a_picture_whose_colours_are_true(tmp_path, raw):
     run = command("night", raw, "-o", tmp_path, "--debayer", "--no-report")
     assert run.code == 0, run.err
@@ -81,6 +83,7 @@ def test_debayer_writes_a_picture_whose_colours_are_true(tmp_path, raw):
             np.testing.assert_allclose(plane[cut][good], mosaic[cut][good], rtol=1e-5)
 
 
+@pytest.mark.long
 def test_without_colours_or_library_it_says_what_to_do(tmp_path, raw, monkeypatch):
     recipe = tmp_path / "night.toml"
     recipe.write_text('[frames]\ncolour_pattern = "none"\n')
@@ -93,6 +96,7 @@ def test_without_colours_or_library_it_says_what_to_do(tmp_path, raw, monkeypatc
     assert "pip install 'zeroframe[debayer]'" in run.err
 
 
+@pytest.mark.long
 def test_verify_knows_the_colours_and_pictures_of_the_frames_of_a_run(tmp_path, raw):
     options = ("-o", tmp_path, "--split-colours", "--debayer", "--no-report")
     assert command("night", raw, *options).code == 0

@@ -15,6 +15,7 @@ def levels_are_coarse(camera):
     return camera.overscan and camera.step >= 4 and camera.step > 1.2 * camera.read_noise_adu
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(NIGHTS))
 def test_a_good_night(seed):
     camera = Camera.drawn(seed)

@@ -15,6 +15,7 @@ from zeroframe.simulate import SIMULATED_MOSAICS, simulate_night
 SHAPES = {"two-amp-spectrograph": (200, 600), "quad-mef": (240, 360), "four-chip-mosaic": (96, 192)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHAPES)
 def test_each_amplifier_is_a_frame_of_its_own(tmp_path, name):
     camera = SIMULATED_MOSAICS[name].resized(SHAPES[name])

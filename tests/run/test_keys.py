@@ -42,6 +42,7 @@ OTHERS = {
             "headers/one_detector.py",
             "planning/targets.py",
             "planning/first_steps.py",
+            "headers/looking.py",
             "headers/survey.py",
         ),
         *("planning/grouping.py", "planning/plan.py", "planning/matching.py"),
@@ -51,7 +52,12 @@ OTHERS = {
         *(f"review/checks/{name}.py" for name in ("between_kinds", "files", "levels", "made", "results", "within")),
     },
     "of the table of kinds, bytes depend on what `doings` of a row puts into the key": {"headers/kinds.py"},
-    "what is told of a result beside it": {"stacks/noise_budget.py", "run/outcomes.py", "run/combined_outcome.py"},
+    "what is told of a result beside it": {
+        "stacks/loss.py",
+        "stacks/noise_budget.py",
+        "run/outcomes.py",
+        "run/combined_outcome.py",
+    },
     "of verbs, and of files that are combined without a key": {
         *(f"verbs/{name}.py" for name in ("amplifiers", "arguments", "ccddata", "exceptions", "settings")),
         "run/input_sums.py",

@@ -99,6 +99,7 @@ class TestAdding:
         with pytest.raises(zeroframe.NoFramesError, match="no combined frame"):
             add_to_library(night.raw, tmp_path / "library")
 
+    @pytest.mark.long
     def test_many_writers_at_once_lose_nothing(self, tmp_path):
         sources = []
         for number in range(6):
@@ -253,6 +254,7 @@ class TestCommands:
         assert "give --library DIR" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_library_in_a_store(night, tmp_path):
     with store():
         url = f"s3://{BUCKET}/library"

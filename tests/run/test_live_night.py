@@ -113,6 +113,7 @@ class TestArrivals:
         assert not arrivals.not_yet(path, now_s=40.0)
 
 
+@pytest.mark.long
 def test_leaves_the_bytes_of_a_night_and_the_raw_data_alone(taken, tmp_path):
     raw, out = tmp_path / "raw", tmp_path / "out"
     raw.mkdir()
@@ -129,6 +130,7 @@ def test_leaves_the_bytes_of_a_night_and_the_raw_data_alone(taken, tmp_path):
         assert rows[each.frame.name].state == "calibrated"
 
 
+@pytest.mark.long
 def test_what_is_right_is_not_read_again_and_keeps_its_figures(taken, tmp_path, monkeypatch):
     from zeroframe.run.frame import FrameMaker
 
@@ -153,6 +155,7 @@ def test_what_is_right_is_not_read_again_and_keeps_its_figures(taken, tmp_path, 
     assert rows[science[0]].level == pytest.approx(after[science[0]]["level_adu"])
 
 
+@pytest.mark.long
 def test_a_frame_that_is_still_written_waits_and_a_saturated_flat_is_told(taken, tmp_path):
     raw, out = tmp_path / "raw", tmp_path / "out"
     raw.mkdir()
@@ -183,6 +186,7 @@ def test_a_frame_that_is_still_written_waits_and_a_saturated_flat_is_told(taken,
         watching.until(lambda news: news.names == ("full.fits",))
 
 
+@pytest.mark.long
 def test_says_that_another_run_holds_the_results_and_goes_on_when_it_ends(taken, tmp_path, monkeypatch):
     monkeypatch.setattr("zeroframe.run.live.night._LATEST_S", 1.5)
     raw, out = tmp_path / "raw", tmp_path / "out"

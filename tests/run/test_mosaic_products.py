@@ -22,6 +22,7 @@ def raw(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compress", ENDINGS)
 def test_one_file_of_all_detectors(tmp_path, raw, compress):
     out, ending = tmp_path / "out", ENDINGS[compress]
@@ -67,6 +68,7 @@ def test_one_file_of_all_detectors(tmp_path, raw, compress):
     assert verify_folder(out, raw).problems == ()
 
 
+@pytest.mark.long
 def test_verify_sees_what_was_altered_or_is_none(tmp_path, raw):
     out = tmp_path / "out"
     zeroframe.night(raw, out, mosaic=True, report=False)

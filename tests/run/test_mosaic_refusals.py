@@ -36,6 +36,7 @@ def with_extensions(*numbers, only=None):
     return change
 
 
+@pytest.mark.long
 def test_one_chip_alone(nights, tmp_path):
     raw = changed(nights / "four-chip-mosaic", tmp_path / "raw", with_extensions(3, 4))
     done = command("night", raw, "-o", tmp_path / "out", "--no-report")
@@ -49,6 +50,7 @@ def test_one_chip_alone(nights, tmp_path):
         np.testing.assert_array_equal(alone, fits.getdata(tmp_path / "whole" / "obs018.chip2.fits", ext))
 
 
+@pytest.mark.long
 def test_an_amplifier_is_missing_in_one_file(nights, tmp_path):
     raw = changed(nights / "quad-mef", tmp_path / "raw", with_extensions(1, 3, 4, only=18))
     done = command("night", raw, "-o", tmp_path / "out", "--no-report")
@@ -59,6 +61,7 @@ def test_an_amplifier_is_missing_in_one_file(nights, tmp_path):
     assert not (tmp_path / "out" / "obs018.fits").exists()
 
 
+@pytest.mark.long
 def test_an_amplifier_is_missing_in_all_files(nights, tmp_path):
     raw = changed(nights / "quad-mef", tmp_path / "raw", with_extensions(1, 2, 3))
     done = command("night", raw, "-o", tmp_path / "out")
@@ -87,6 +90,7 @@ def test_an_extension_is_cut_off(nights, tmp_path, cut):
     assert (tmp_path / "out" / "obs019.fits").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("word", ["CHIPID", ""])
 def test_a_file_for_each_chip_in_one_folder(nights, tmp_path, word):
     """Told apart by a word of the header, or by how names end; never combined with each other."""
@@ -114,6 +118,7 @@ def test_a_file_for_each_chip_in_one_folder(nights, tmp_path, word):
     assert (mixed.code == 2) == bool(word)
 
 
+@pytest.mark.long
 def test_two_binnings_in_one_folder(nights, tmp_path):
     def change(number, path, target):
         target.write_bytes(path.read_bytes())

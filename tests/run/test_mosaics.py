@@ -52,6 +52,7 @@ def night(request, tmp_path_factory):
     return camera, seed, folder, result, [str(each.message) for each in said]
 
 
+@pytest.mark.long
 def test_assembled_to_the_pixel_with_true_noise_and_no_seam(night):
     camera, seed, folder, _, _ = night
     for chi_square, (step, error) in compared(camera, seed, folder / "out"):
@@ -59,6 +60,7 @@ def test_assembled_to_the_pixel_with_true_noise_and_no_seam(night):
         assert abs(step) < 0.003 + 3.0 * error
 
 
+@pytest.mark.long
 def test_the_table_of_amplifiers(night):
     """Gain and read noise within 2 % of the truth, level and place of each."""
     camera, _, folder, _, _ = night
@@ -104,6 +106,7 @@ def name_of(camera, chip):
     return f"obs018.{chip.name}.fits" if len(camera.chips) > 1 else "obs018.fits"
 
 
+@pytest.mark.long
 def test_what_the_header_has_wrong_is_said(night):
     camera, _, _, _, said = night
     told = " ".join(each for each in said if "header" in each)
@@ -115,6 +118,7 @@ def test_what_the_header_has_wrong_is_said(night):
         assert "header says a gain of" in told or "% too high, by the flats of" in told
 
 
+@pytest.mark.long
 def test_the_header_of_a_result_is_true(night):
     camera, _, folder, _, _ = night
     for chip in camera.chips:
@@ -140,6 +144,7 @@ def test_the_header_of_a_result_is_true(night):
             np.testing.assert_allclose(WCS(header).all_pix2world(at, 1), sky, atol=1e-8)
 
 
+@pytest.mark.long
 def test_frames_that_say_nothing_of_amplifiers_are_named(tmp_path):
     """Focus frames alone cannot be inspected; those of another size beside a night are left out of it."""
     camera = SIMULATED_MOSAICS["quad-mef"].resized((128, 192))
@@ -159,6 +164,7 @@ def test_frames_that_say_nothing_of_amplifiers_are_named(tmp_path):
     assert "focus.fits" in told.out
 
 
+@pytest.mark.long
 def test_compressed_files_give_the_same(tmp_path):
     """Tiles as fpack makes them, and gzip: to the bit."""
     camera = SIMULATED_MOSAICS["quad-mef"].resized((128, 192))
@@ -178,6 +184,7 @@ def test_compressed_files_give_the_same(tmp_path):
     assert (tmp_path / "fz-out" / "report.html").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["two-amp-spectrograph", "quad-mef"])
 def test_stored_calibration_frames_make_what_those_of_the_night_make(tmp_path, name):
     camera = SIMULATED_MOSAICS[name].resized(SHAPES[name])
@@ -194,6 +201,7 @@ def test_stored_calibration_frames_make_what_those_of_the_night_make(tmp_path, n
     assert np.nanmedian(np.abs(again - first)) < 0.5
 
 
+@pytest.mark.long
 def test_overscans_behind_the_images_of_all_amplifiers(tmp_path):
     """As Lick's Kast writes them, with DATASEC and COVER alone: the same bits as with each strip beside its image."""
     simulate_night(SIMULATED_MOSAICS["two-amp-spectrograph"].resized((200, 600)), tmp_path / "beside", seed=3)
@@ -214,6 +222,7 @@ def test_overscans_behind_the_images_of_all_amplifiers(tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["quad-mef", "four-chip-mosaic"])
 def test_a_camera_file_that_inspect_has_written_gives_the_same(tmp_path, name):
     """To the bit: sections, places, overscans across, gains and noises of each amplifier."""

@@ -76,6 +76,7 @@ def merged(path: Path, number: int) -> np.ndarray:
         return image.data.astype(float)[:: 1 if y1 < y2 else -1, :: 1 if x1 < x2 else -1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHAPES)
 def test_mscred_makes_the_same(tmp_path, name):
     """To the pixel, but for the rounding of float32: in each chip, reversed sections and all."""

@@ -152,6 +152,7 @@ class TestLfc:
             np.testing.assert_allclose(found.data, expected.data / level, **CLOSE)
             same_errors(found, expected, len(groups[f"combined_flat_{name}.fits"].group.frames), level)
 
+    @pytest.mark.long
     def test_science(self, lfc):
         """With the combined frames as they are in the files, so that nothing but the steps is compared."""
         raw, out, result = lfc
@@ -222,6 +223,7 @@ class TestCg16m:
             frame.uncertainty = None
         return averaged(frames)
 
+    @pytest.mark.long
     def test_combined(self, cg16m):
         raw, out, _ = cg16m
         bias = self.bias(raw)
@@ -242,6 +244,7 @@ class TestCg16m:
         flat = ccdproc.subtract_dark(flat, dark, exposure_time="EXPTIME", exposure_unit=u.s, scale=True)
         np.testing.assert_allclose(calibrated(out / f"{name}s").data, flat.data, **CLOSE)
 
+    @pytest.mark.long
     def test_science(self, cg16m):
         """Where the dark is not scaled, the bias cancels, and its error with it, but for what the flat has of both."""
         raw, out, result = cg16m
@@ -263,6 +266,7 @@ class TestCg16m:
         np.testing.assert_allclose(found.sigma[ROWS], light.uncertainty.array[ROWS], **CLOSE)
 
 
+@pytest.mark.long
 def test_where_ccdproc_is_wrong_a_bias_that_cancels_counts_twice(tmp_path):
     """A dark that is scaled by s was made with the bias that the light is less, too: (1 - s) of its error is left.
 

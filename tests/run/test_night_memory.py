@@ -155,6 +155,7 @@ class TestStoredInPlace:
         np.testing.assert_array_equal(image, np.arange(12).reshape(3, 4))
 
 
+@pytest.mark.long
 def test_a_night_uses_memory_again_and_gives_it_back(tmp_path, monkeypatch):
     lent, asked = [], []
 

@@ -164,6 +164,7 @@ class TestKeptPixels:
         assert kept.claim(third)
 
 
+@pytest.mark.long
 def test_results_are_the_same_however_many_threads_and_however_little_memory(raw, tmp_path):
     """Frames that are kept and frames that are read again, one after the other and at once."""
     texts = {}

@@ -67,11 +67,13 @@ def binned(image, size=16):
     return np.nanmean(image[:ny, :nx].reshape(ny // size, size, nx // size, size), axis=(1, 3))
 
 
+@pytest.mark.long
 def test_everything_is_done(night):
     assert night.result.is_good, night.result.failed
     assert len(night.result.done) == len(night_specs(night.camera))
 
 
+@pytest.mark.long
 def test_science_agrees_with_the_sky_within_its_uncertainty(night):
     """Over all pixels that are not masked; and over those that no cosmic ray hit, also not one too weak to be found."""
     for spec in night.science:
@@ -89,6 +91,7 @@ def test_science_agrees_with_the_sky_within_its_uncertainty(night):
         assert abs(np.mean((found.data - truth.sky_e)[good])) < 0.5 + shared_e
 
 
+@pytest.mark.long
 def test_bright_and_dark_pixels_have_the_right_uncertainty_alike(night):
     """Stars, whose error the flat dominates, and the sky between them."""
     for spec in night.science:
@@ -101,6 +104,7 @@ def test_bright_and_dark_pixels_have_the_right_uncertainty_alike(night):
                 assert np.mean(pulls[good & lit] ** 2) == pytest.approx(1.0, abs=0.05 + 5 * np.sqrt(2 / number))
 
 
+@pytest.mark.long
 def test_shape_of_the_flat_is_removed(night):
     """What is left of vignetting and dust, in squares where the noise of the flats is a sixteenth of a pixel's."""
     for spec in night.science:
@@ -112,6 +116,7 @@ def test_shape_of_the_flat_is_removed(night):
         assert flat.data.mean() == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.long
 def test_right_calibration_is_chosen(night):
     by_name = {each.frame.name: each.frame for each in night.result.frames}
     for spec in night.science:
@@ -123,6 +128,7 @@ def test_right_calibration_is_chosen(night):
         assert (header["DARKCOR"], header["FLATCOR"]) == RIGHT[spec.file_name][1:]
 
 
+@pytest.mark.long
 def test_gain_and_noise_come_out_as_they_are(night):
     for each in night.result.groups:
         if "GAINMEAS" in each.said:
@@ -132,6 +138,7 @@ def test_gain_and_noise_come_out_as_they_are(night):
             assert each.said["NOISEADU"] == pytest.approx(np.hypot(night.camera.read_noise_adu, 0.29), rel=0.05)
 
 
+@pytest.mark.long
 def test_combined_frames_are_what_they_claim(night):
     """Darks, against the true dark current (and the pattern of the bias, where it stays in), within their error."""
     sensor = sensor_of(night.camera)
@@ -154,6 +161,7 @@ def test_combined_frames_are_what_they_claim(night):
         assert np.mean(pulls**2) == pytest.approx(1.0, abs=0.08)
 
 
+@pytest.mark.long
 def test_gain_that_no_header_states_is_measured(tmp_path):
     camera = CAMERAS["palomar-lfc"]
     simulate_night(camera, tmp_path / "raw", seed=SEED)

@@ -63,6 +63,7 @@ class TestBiasAndNight:
         assert times(out) == before
         assert command("verify", out, "--raw", raw).code == 0
 
+    @pytest.mark.long
     def test_a_night_goes_on_from_its_biases(self, night_raw, tmp_path):
         recipe = tmp_path / "night.toml"
         recipe.write_text(RECIPES["palomar-lfc"])

@@ -53,6 +53,7 @@ def found(folder, how, fields):
     return total
 
 
+@pytest.mark.long
 def test_more_hits_are_found(tmp_path):
     fields = exposures(tmp_path / "raw")
     for how in ("lacosmic", "exposures"):
@@ -63,6 +64,7 @@ def test_more_hits_are_found(tmp_path):
     assert together.false <= alone.false + 2
 
 
+@pytest.mark.long
 def test_a_second_run_keeps_all_and_one_that_changed_is_judged_by_again(tmp_path):
     fields = exposures(tmp_path / "raw")
     night(tmp_path)
@@ -76,6 +78,7 @@ def test_a_second_run_keeps_all_and_one_that_changed_is_judged_by_again(tmp_path
     assert set(states(night(tmp_path)).values()) == {"skipped"}
 
 
+@pytest.mark.long
 def test_one_more_exposure_changes_who_judges_the_last_ones(tmp_path):
     """Results that are there already are others' by then, so they are replaced only where that is allowed."""
     fields = exposures(tmp_path / "raw")
@@ -118,6 +121,7 @@ def test_others_are_read_only_where_asked_for(tmp_path, how):
     assert not any(frame.others for frame in plan.science)
 
 
+@pytest.mark.long
 def test_processes_make_the_same(tmp_path):
     exposures(tmp_path / "raw")
     night(tmp_path)

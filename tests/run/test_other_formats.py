@@ -130,6 +130,7 @@ def frames():
     }
 
 
+@pytest.mark.long
 def test_a_night_of_xisf_is_that_of_fits_bit_by_bit(tmp_path, frames):
     for number, (name, (_, frame)) in enumerate(frames.items()):
         write_xisf(tmp_path / "xisf" / f"{name[:-5]}.xisf", frame.pixels, frame.header, "lz4" if number % 2 else None)

@@ -94,6 +94,7 @@ def test_kpno_by_command_names_the_others(real_data, tmp_path):
     assert len(names_in(tmp_path / "out")) == 11
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "frames"), [("sbig-spectrograph", 5), ("sbig-camera", 9)])
 def test_sbig_without_overscan(real_data, tmp_path, name, frames):
     """No header word says what these are: their names do, and that is said aloud."""

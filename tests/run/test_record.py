@@ -94,6 +94,7 @@ def sentence_of(folder, said):
 class TestReading:
     """Whatever stands there: a record whose parts are of the right types, or one sentence with the place."""
 
+    @pytest.mark.long
     @pytest.mark.parametrize("which", ["biases", "night"])
     def test_every_place_and_every_kind_of_value(self, which, biases, night):
         out = biases if which == "biases" else night / "out"

@@ -279,6 +279,7 @@ class TestNames:
                 assert getattr(zeroframe, name) is getattr(errors, name)
                 assert name in zeroframe.__all__
 
+    @pytest.mark.long
     def test_the_functions_are_not_hidden_by_modules(self):
         code = (
             "import pkgutil, importlib, zeroframe\n"

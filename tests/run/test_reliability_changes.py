@@ -175,6 +175,7 @@ class TestCombine:
             assert named(target) == crc_words(paths)
             assert [one == other for one, other in zip(first, named(target), strict=True)] == [True, True, False, True]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("do", [change_pixels, replace_file])
     @pytest.mark.parametrize("sort", ["raw", "calibrated", "masked"])
     def test_a_frame_that_changes_between_its_reads(self, tmp_path, sort, do):
@@ -243,6 +244,7 @@ class TestCombine:
             sums.compare(paths, read())
 
 
+@pytest.mark.long
 def test_what_is_counted_of_a_frame_does_not_grow_with_its_bands(tmp_path):
     """Of thousands of frames that are read row by row it would be more than the memory limit."""
     rows = 4000
@@ -309,6 +311,7 @@ def test_a_watch_sees_what_changes_and_nothing_else(tmp_path):
 
 
 class TestBias:
+    @pytest.mark.long
     def test_a_result_that_changes_before_it_is_combined(self, tmp_path):
         """It is changed when it is opened to be combined, for its noise or for its pixels."""
         raw = small_night(tmp_path / "raw", 4)
@@ -326,6 +329,7 @@ class TestBias:
             assert f"{victim}: was changed while it was read" in run.out
             assert header_of(out / "combined_bias.fits")["NCOMBINE"] == 3
 
+    @pytest.mark.long
     def test_a_raw_frame_that_changes_while_the_report_is_written(self, tmp_path):
         raw = small_night(tmp_path / "raw", 3)
         out = tmp_path / "out"
@@ -350,6 +354,7 @@ def whole(tmp_path_factory):
 
 
 class TestNight:
+    @pytest.mark.long
     def test_a_result_that_changes_before_it_is_combined(self, whole, tmp_path):
         out = tmp_path / "out"
         victim = out / "ccd.002.0.fits"
@@ -397,6 +402,7 @@ class TestNight:
         assert "has another header than was read before" in outcome.reason
         assert not science.target.exists()
 
+    @pytest.mark.long
     def test_a_raw_frame_that_changes_while_the_report_is_written(self, whole, tmp_path):
         raw, out = tmp_path / "raw", tmp_path / "out"
         shutil.copytree(whole / "raw", raw)

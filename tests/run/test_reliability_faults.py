@@ -140,6 +140,7 @@ def failed(run, *words):
     return True
 
 
+@pytest.mark.long
 def test_killed_at_random_moments(twelve, tmp_path):
     """Kill -9, sometimes more than once, then run again; ZEROFRAME_ALL_CASES=1 does it 50 times.
 
@@ -183,6 +184,7 @@ def test_killed_at_random_moments(twelve, tmp_path):
     assert len(states & set(range(1, 13))) >= 2, states
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)])
 def test_terminated(tmp_path, number, code):
     raw, out = tmp_path / "raw", tmp_path / "out"
@@ -215,6 +217,7 @@ def test_terminated(tmp_path, number, code):
 
 
 class TestReading:
+    @pytest.mark.long
     @pytest.mark.parametrize("packed", [False, True])
     def test_a_read_error_in_mid_file(self, raw, out, shim, packed):
         if packed:
@@ -362,6 +365,7 @@ class TestCaches:
         shutil.copytree(SOURCE, tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
         return tmp_path / "src"
 
+    @pytest.mark.long
     def test_nowhere_to_write(self, raw, out, copy, tmp_path):
         """Neither the package's folder nor HOME, NUMBA_CACHE_DIR and the cache folders may be written to."""
         closed = tmp_path / "closed"
@@ -388,6 +392,7 @@ class TestCaches:
         for name in names_in(out):
             np.testing.assert_array_equal(fits.getdata(out / name), fits.getdata(out.with_name("usual") / name))
 
+    @pytest.mark.long
     @pytest.mark.skipif(NJIT, reason="numba keeps what it compiles; see kernels/test_kernel_ways.py")
     @pytest.mark.parametrize("harm", ["full", "cut off", "rubbish"])
     def test_a_cache_that_is_full_or_damaged(self, tmp_path, harm):
@@ -426,6 +431,7 @@ class TestCaches:
 
 
 class TestLimits:
+    @pytest.mark.long
     def test_few_open_files(self, tmp_path, out):
         raw = tmp_path / "raw"
         for number in range(100):
@@ -453,6 +459,7 @@ class TestLimits:
         assert "All is well." in run.out or "does not belong" in run.out
         assert len(names_in(out)) == 101
 
+    @pytest.mark.long
     def test_memory_limit_of_many_frames(self, tmp_path, out):
         """Sixty frames of 2.9 MB, which are 175 MB when they are calibrated, in 60 MB."""
         raw = tmp_path / "raw"
@@ -486,6 +493,7 @@ class TestLimits:
         shutil.rmtree(out)
 
 
+@pytest.mark.long
 def test_any_number_of_threads_gives_the_same_bytes(twelve, tmp_path):
     """1, 2 and 8 of them; half of the time in bands of rows. ZEROFRAME_ALL_CASES=1 does it 20 times in a row."""
     raw, undisturbed, _ = twelve

@@ -134,6 +134,7 @@ def many(tmp_path):
     return folder
 
 
+@pytest.mark.long
 def test_a_folder_of_mutated_files(many, tmp_path):
     out = tmp_path / "out"
     run = in_a_process("bias", many, "-o", out, "--trim", "[*,*]")

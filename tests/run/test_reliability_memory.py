@@ -158,6 +158,7 @@ class TestSizesAreChecked:
         with pytest.raises(DamagedError, match=r"hold only 40 of pixels"):
             read_raw(tmp_path / "heap.fits.fz")
 
+    @pytest.mark.long
     @pytest.mark.parametrize("wrap", [gzip.compress, __import__("bz2").compress])
     def test_a_small_file_of_a_huge_image(self, tmp_path, wrap):
         raw = with_two_good(tmp_path / "raw")
@@ -209,6 +210,7 @@ def zeros_behind(head: bytes, size: int) -> bytes:
 
 
 class TestHeaders:
+    @pytest.mark.long
     def test_hundreds_of_long_headers(self, tmp_path):
         """Each of 4 MB, in some kilobytes of gzip."""
         raw = with_two_good(tmp_path / "raw")
@@ -334,6 +336,7 @@ class TestTheLimit:
                 write_raw(raw / f"{kind}{number}.fits", pixels, IMAGETYP=kind, EXPTIME=exposure, **said)
         return raw
 
+    @pytest.mark.long
     def test_a_night(self, tmp_path):
         """Planes that do not fit into their share are read for each frame: into memory that is used again."""
         raw = self.night(tmp_path / "raw", 1200)
@@ -388,6 +391,7 @@ class TestTheLimit:
         assert (run.code, read) == (2, [])
         assert "not combined: the memory limit of 1.0 MB" in " ".join((run.out + run.err).split())
 
+    @pytest.mark.long
     def test_thousands_of_frames(self, tmp_path):
         """What is known of each frame is all that grows."""
         raw = tmp_path / "raw"
@@ -443,6 +447,7 @@ class TestManyFrames:
         assert done == [*frames, "combine"]
         assert compared["hash"] < 20 * len(frames)
 
+    @pytest.mark.long
     def test_twice_the_frames_are_twice_the_calls(self, tmp_path):
         """Calls of Python's functions are counted, which no other work on the machine changes."""
         raw = tmp_path / "raw"
@@ -485,6 +490,7 @@ RATES = {60: 0.00877045431873716, 300: 0.002647434182338943}
 
 
 class TestOpenFiles:
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("suffix", "options"),
         [(".fits.gz", ("--compress", "gzip")), *([(".fits.gz", ()), (".fits", ("--compress", "gzip"))] * ALL_CASES)],

@@ -193,6 +193,7 @@ class TestMany:
     def test_of_many_who_come_at_once_one_gets_it(self, out):
         self.crowd(out)
 
+    @pytest.mark.long
     @pytest.mark.filterwarnings("ignore::zeroframe.errors.ZeroframeWarning")
     def test_of_many_who_wait_for_a_dead_one_one_gets_it(self, out):
         put(out, elsewhere(0.2))
@@ -253,7 +254,7 @@ class TestLost:
                 path.unlink()
             (tmp_path / "night.toml").write_text(RECIPES["palomar-lfc"])
             more = ("--recipe", tmp_path / "night.toml", "--no-report")
-        from zeroframe.run.engine import run_session as real
+        from zeroframe.run.engine import made_in as real
 
         monkeypatch.setattr(store_lock, "BEAT_S", SHORT_S)
         other = elsewhere()
@@ -264,7 +265,7 @@ class TestLost:
             until(lambda: session.lock._lost, "it is seen")
             return real(session, **options)
 
-        monkeypatch.setattr("zeroframe.run.engine.run_session", slow)
+        monkeypatch.setattr("zeroframe.run.engine.made_in", slow)
         run = command(kind, raw, "-o", out.url, *more)
         assert run.code == 1, run.out + run.err
         assert f"zeroframe: {out.url}: another run of zeroframe (" in run.err
@@ -338,6 +339,7 @@ class TestContainers:
         if done.returncode:
             pytest.skip(f"no process numbers of one's own can be had here: {done.stderr.strip()}")
 
+    @pytest.mark.long
     def test_one_waits_for_the_other_and_takes_over_when_it_is_killed(self, out):
         with self.begin(out, 1.5) as first:
             assert first.stdout.readline() == "held\n", first.stderr.read()

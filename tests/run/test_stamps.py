@@ -56,6 +56,7 @@ def stamps(folder):
     return {name: said["this_run"].get("stamps_of_results", {}).get(name, "") for name in said["outputs"]}
 
 
+@pytest.mark.long
 def test_nothing_is_opened_whose_stamp_is_what_it_was(folder):
     assert all(stamps(folder).values())
     with opened_in(folder / "out") as names:
@@ -64,6 +65,7 @@ def test_nothing_is_opened_whose_stamp_is_what_it_was(folder):
     assert names == set()
 
 
+@pytest.mark.long
 def test_check_reads_all(folder):
     with opened_in(folder / "out") as names:
         assert night(folder, "--check").code == 0
@@ -83,6 +85,7 @@ def test_a_change_is_seen_even_if_times_are_put_back(folder):
     assert "combined_bias.fits: is there already: it has been changed since it was made" in run.err
 
 
+@pytest.mark.long
 def test_one_that_was_only_touched_is_read_through_once(folder):
     victim = folder / "out" / "combined_bias.fits"
     os.utime(victim)

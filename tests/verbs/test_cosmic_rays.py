@@ -300,6 +300,7 @@ def test_lacosmic_mistakes(call, error, match):
 # --- cosmicray_lacosmic, by the kernel of the night ------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16])
 def test_our_lacosmic_finds_what_astroscrappy_finds(dtype, monkeypatch):
     data = sky(dtype=dtype)

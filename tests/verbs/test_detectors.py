@@ -25,6 +25,7 @@ def chips(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not LSST.is_dir(), reason="needs the real frames")
 def test_a_sensor_of_lsst_is_assembled_as_expected():
     """Equal to what LSST's own code made, up to one vertical flip."""

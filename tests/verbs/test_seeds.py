@@ -164,6 +164,7 @@ def test_code_cells_of_both_forms_are_found():
         assert sum("subtract_overscan" in cell for cell in cells) == 2
 
 
+@pytest.mark.long
 def test_the_notebook_runs(workplace, lfc_night, cg16m_night):
     for folder in (lfc_night, cg16m_night):
         (workplace / folder.name).symlink_to(folder)
@@ -204,6 +205,7 @@ def assert_trimmed(ran, raw_folder, out_folder, names):
             assert hdus[0].header["BUNIT"] == "adu"
 
 
+@pytest.mark.long
 def test_the_older_notebook_runs(workplace, lfc_night_gz):
     (workplace / "python_imred_data").symlink_to(lfc_night_gz)
     before = stamps(lfc_night_gz)

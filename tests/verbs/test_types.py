@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SOURCES = Path(__file__).resolve().parents[2] / "src"
 RIGHT = """
 from pathlib import Path
 import numpy as np
+import pytest
 import zeroframe as ccdp
 paths = ["a.fits", Path("b.fits")]
 ccdp.combine(paths, method="average", unit="adu", sigma_clip=True, sigma_clip_func=np.ma.median, mem_limit=350e6)
@@ -30,6 +33,7 @@ WRONG = {
 }
 
 
+@pytest.mark.long
 def test_mypy_finds_wrong_arguments(tmp_path):
     snippet = tmp_path / "notebook.py"
     lines = RIGHT.strip().splitlines()

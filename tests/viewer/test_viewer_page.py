@@ -53,6 +53,7 @@ def go_to(browser, x, y):
     browser.until(STILL)
 
 
+@pytest.mark.long
 def test_values_are_those_of_the_file(opened, made):
     _, raw, calibrated, _ = made
     for x, y in ((1, 1), (501, 601), (1400, 1100), (777, 513)):
@@ -72,6 +73,7 @@ def test_values_are_those_of_the_file(opened, made):
     assert opened.requests == [opened.value("location.href")]
 
 
+@pytest.mark.long
 def test_shades_are_those_of_the_stretch(opened, made):
     _, raw, _, _ = made
     opened.value("""document.getElementById('low').value = '980'; const h = document.getElementById('high');
@@ -87,6 +89,7 @@ def test_shades_are_those_of_the_stretch(opened, made):
         assert shade[0] == pytest.approx(255 * (value - 980) / 40, abs=1.1), (dx, dy)
 
 
+@pytest.mark.long
 def test_a_section_is_dragged_and_copied(opened, made):
     _, raw, _, _ = made
     opened.value("document.querySelector('[data-do=one]').click()")
@@ -109,6 +112,7 @@ def test_a_section_is_dragged_and_copied(opened, made):
     assert opened.value("document.getElementById('go-to').value") == section
 
 
+@pytest.mark.long
 def test_keys_alone_do_it(opened, made):
     for _ in range(30):
         opened.press("Tab")
@@ -167,6 +171,7 @@ def test_bits_of_a_mask_are_switched(opened):
     assert max(grey) == min(grey)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_sticks_out(browser, made, width):
     browser.open(made[0], width, 844)
@@ -182,6 +187,7 @@ def test_nothing_sticks_out(browser, made, width):
 
 
 class TestServed:
+    @pytest.mark.long
     def test_shows_the_same(self, browser, made):
         _, raw, _, pictures = made
         served = ServedPictures(pictures)
@@ -194,6 +200,7 @@ class TestServed:
             assert browser.complaints == []
             assert all(url.startswith((server.url, "data:")) for url in browser.requests)
 
+    @pytest.mark.long
     def test_answers_this_machine_only_and_nothing_else(self, made):
         served = ServedPictures(made[3])
         with loopback_server(lambda path: served.answer(path.removeprefix("/"))) as server:

@@ -53,6 +53,8 @@ class ImageLayout:
         True for an image kept as compressed tiles in a table; `bitpix` and `shape_yx` are the image's.
     images : int
         How many images of the file stand in it, one above the other; see `zeroframe.fits.stacked`.
+    quantised : bool
+        Whether they are floats that were written in whole steps (standard, 10.2): something of them is lost.
     """
 
     bitpix: int
@@ -63,6 +65,7 @@ class ImageLayout:
     data_offset: int
     tile_compressed: bool
     images: int = 1
+    quantised: bool = False
 
     @property
     def in_one_piece(self) -> bool:
@@ -262,7 +265,13 @@ class _CardReader:
         blank = self.cards.get("BLANK", self.cards.get("ZBLANK") if tiled else None)
         if bitpix < 0 or isinstance(blank, bool) or not isinstance(blank, int):
             blank = None  # has no meaning for floats (standard, 4.4.2.5)
-        return ImageLayout(bitpix, shape, bscale, bzero, blank, data_offset, tiled)
+        quantised = tiled and bitpix < 0 and self.has_scales()
+        return ImageLayout(bitpix, shape, bscale, bzero, blank, data_offset, tiled, quantised=quantised)
+
+    def has_scales(self) -> bool:
+        """Whether compressed tiles have steps: one for all, or one each in a column."""
+        columns = (self.cards.get(f"TTYPE{number}") for number in range(1, self.integer("TFIELDS", 0) + 1))
+        return "ZSCALE" in self.cards or "ZSCALE" in columns
 
     def real(self, keyword: str, default: float) -> float:
         value = self.cards.get(keyword, default)

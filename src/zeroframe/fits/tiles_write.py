@@ -1,4 +1,4 @@
-"""Writing images as compressed tiles in a binary table (FITS standard 4.0, section 10), without loss."""
+"""Writing images as compressed tiles in a binary table (FITS standard 4.0, section 10): without loss, or quantised."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["tiled_buffers"]
 
 _TILE_BYTES = 1 << 16
+#: What astropy calls SUBTRACTIVE_DITHER_2, and a dither that begins by the sum of the first tile.
+_DITHER_2, _BY_FIRST_TILE = 2, -1
 _DEFAULT_NAME = "COMPRESSED_IMAGE"
 
 
-def tiled_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterator[bytes | memoryview]:
+def tiled_buffers(
+    path: Path, parts: Sequence[ImagePart | TablePart], *, quantises: bool = False
+) -> Iterator[bytes | memoryview]:
     """Yield a file of compressed images: an empty primary HDU, then one table for each part.
 
     Parameters
@@ -38,6 +42,8 @@ def tiled_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterato
         The file, for messages.
     parts : sequence of ImagePart or TablePart
         The images. A part without data, or with an empty array, is written as an image extension without data.
+    quantises : bool
+        Whether images of floats that have a step are written in whole steps.
 
     Yields
     ------
@@ -54,7 +60,10 @@ def tiled_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterato
             yield finished_header(mandatory_cards(8, (), 0, primary=False) + described, 0)
             continue
         form = stored_form(path, part.data)
-        structure, table = _rice(part.data, form) if form.bitpix in (8, 16, 32) else _gzip_2(part.data, form)
+        if quantises and part.step is not None:
+            structure, table = _quantised(part.data, part.step)
+        else:
+            structure, table = _rice(part.data, form) if form.bitpix in (8, 16, 32) else _gzip_2(part.data, form)
         named = any(text.startswith("EXTNAME ") for text in described)
         name = [] if named else [card("EXTNAME", _DEFAULT_NAME, "name of this extension")]
         datasum = add_sums(*map(data_sum, table))
@@ -65,12 +74,27 @@ def tiled_buffers(path: Path, parts: Sequence[ImagePart | TablePart]) -> Iterato
 
 
 def _rice(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], list[bytes | memoryview]]:
-    """Return the cards and the bytes of a table of Rice tiles, one a row, compressed by astropy."""
-    fits = astropy_fits()
+    """Return the cards and the bytes of a table of Rice tiles, one a row."""
     stored = np.frombuffer(stored_bytes(data, form), form.dtype).reshape(data.shape)
+    return _by_astropy(stored.astype(form.dtype.newbyteorder("=")))
+
+
+def _quantised(data: np.ndarray[Any, Any], step: float) -> tuple[list[str], list[bytes | memoryview]]:
+    """Return the same of floats in whole steps, dithered so that means and sums stay as they are.
+
+    SUBTRACTIVE_DITHER_2 keeps exact zeros. The dither begins by the sum of the first tile's bytes: the same data give
+    the same bytes, and no two frames have one dither, which would stay in their mean. A row that holds infinities, or
+    more than 2**31 steps, is kept whole, gzipped.
+    """
+    native = np.ascontiguousarray(data, data.dtype.newbyteorder("="))
+    return _by_astropy(native, quantize_level=-step, quantize_method=_DITHER_2, dither_seed=_BY_FIRST_TILE)
+
+
+def _by_astropy(native: np.ndarray[Any, Any], **how: float) -> tuple[list[str], list[bytes | memoryview]]:
+    """Return the cards and the bytes of a table of Rice tiles as astropy makes it."""
+    fits = astropy_fits()
     file = io.BytesIO()
-    image = fits.CompImageHDU(stored.astype(form.dtype.newbyteorder("=")), compression_type="RICE_1")
-    fits.HDUList([fits.PrimaryHDU(), image]).writeto(file)
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(native, compression_type="RICE_1", **how)]).writeto(file)
     table = file.getvalue()[padded(1) :]
     cards = Cards(table)
     start = padded(find_end(table) + 1)

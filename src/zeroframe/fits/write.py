@@ -52,12 +52,16 @@ class ImagePart:
     datasum : int or None
         The ones' complement sum of the stored bytes where it is known already (see `zeroframe.fits.checksums`). It is
         not checked.
+    step : float or None
+        Of an image of floats: its values are written in whole steps of this, in a format that quantises. None where
+        nothing of it may be lost.
     """
 
     data: np.ndarray[Any, Any] | None
     header: Header | HeaderDraft | Cards | None = None
     name: str = ""
     datasum: int | None = None
+    step: float | None = None
 
 
 @spanned("write", lambda path, *_, **__: path)
@@ -79,10 +83,10 @@ def write_fits(
         The name, used as it is: the suffix is the caller's. Its folder must be there.
     parts : sequence of ImagePart or TablePart
         At least one; the first an image.
-    compress : {'none', 'gzip', 'rice'}
+    compress : {'none', 'gzip', 'rice', 'rice-lossy'}
         ``'gzip'``: the whole file at level 1. ``'rice'``: tiles in a binary table behind an empty primary HDU, as fpack
         writes them. Nothing is lost: integers of up to 32 bits by Rice, floats and 64-bit integers by GZIP_2 (bytes
-        shuffled, not quantised).
+        shuffled, not quantised). ``'rice-lossy'``: the same, but floats that have a step by Rice, quantised.
     overwrite : bool or Replaceable
         Replace a file of that name; as for `zeroframe.fits.atomic.atomic_file`.
     on_bytes : callable, optional
@@ -116,7 +120,7 @@ def write_fits(
     form = FORMATS[compress]
     if not parts:
         raise UsageError(f"{path}: no image to write")
-    blocks = tiled_buffers(path, parts) if form.is_tiled else _image_buffers(path, parts)
+    blocks = tiled_buffers(path, parts, quantises=form.quantises) if form.is_tiled else _image_buffers(path, parts)
     with atomic_file(path, overwrite=overwrite) as descriptor:
         for block in _gzipped(blocks) if form.is_deflated else blocks:
             if on_bytes is not None:

@@ -312,7 +312,7 @@ def _negate_axis(header: Metadata, axis: int, version: str) -> None:
 #: What a combined frame says whose standard deviations are those of the error of each pixel.
 ERROR_CARD = "UNCERTOF"
 #: What is said of one combination, and not true of the next.
-_OF_ONE_COMBINATION = (ERROR_CARD, "LEVELERR")
+_OF_ONE_COMBINATION = (ERROR_CARD, "LEVELERR", "QSTEP", "QLEVEL", "QNOISE", "QGROWTH")
 
 
 def combined_cards(header: Metadata, names: Sequence[str], *, method: str, rejection: str) -> None:

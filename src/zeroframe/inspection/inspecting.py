@@ -18,6 +18,7 @@ from zeroframe.headers.sections import Section
 from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.inspection.findings import Frames, examine_strips, rough_noise
 from zeroframe.inspection.gain import Measured, cut_bands, gain_from_pairs, like_pairs, read_noise_from_pairs
+from zeroframe.inspection.misnamed import without_misnamed
 from zeroframe.inspection.profiles import SIDES, Side
 from zeroframe.inspection.result import OverscanInspection, StripFinding
 from zeroframe.inspection.samples import LIT, FrameSample, SampleSize, choose_size, take_samples
@@ -150,6 +151,7 @@ def _about_size(size: SampleSize) -> list[str]:
 
 def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> OverscanInspection:
     """Judge what was kept of frames of one camera, size and binning."""
+    samples, misnamed = without_misnamed(samples)
     shape_yx, binning_xy = samples[0].source.form
     noise = rough_noise(samples)
     frames = Frames(samples, find_widths(samples, noise), shape_yx)
@@ -173,7 +175,7 @@ def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> Over
     used: dict[str, tuple[str, ...]] = {
         kind.value: tuple(sample.source.name for sample in samples if sample.kind == kind) for kind in kinds
     }
-    sentences = (*write_sentences(evidence), *_about_camera(camera, spec, binning_xy))
+    sentences = (*write_sentences(evidence), *_about_camera(camera, spec, binning_xy), *misnamed)
     return OverscanInspection(
         decision=decide(evidence),
         parallel=None if parallel is None or parallel.usable is None else _spec_of(parallel, parallel.usable),

@@ -80,6 +80,7 @@ def decisions_of(plan: NightPlan, selection: Selection) -> tuple[Choice, ...]:
         *told,
         *_about_missing(plan),
         *_about_groups(plan),
+        *_about_loss(plan),
         *_about_divided(plan),
         *_about_noise(plan),
         *_about_copies(selection),
@@ -305,6 +306,15 @@ def _about_groups(plan: NightPlan) -> Iterator[Choice]:
     idle = [group.label for group in plan.groups if group.name not in needed]
     if idle and plan.science:
         yield Choice("not used", listed(idle), "combined all the same, but no frame needs it")
+
+
+def _about_loss(plan: NightPlan) -> Iterator[Choice]:
+    """Name combined frames that are made of frames which were written with loss."""
+    for group in plan.groups:
+        lossy = [frame.name for frame in group.frames if frame.layout.quantised]
+        if lossy:
+            reason = "written with loss, as floats in whole steps (ZQUANTIZ): use the frames that they were made from"
+            yield Choice("quantised", f"{listed(lossy)} of {group.label}", reason, certain=False)
 
 
 def _about_divided(plan: NightPlan) -> Iterator[Choice]:

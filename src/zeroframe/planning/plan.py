@@ -231,7 +231,7 @@ class NightFrame:
         Which combined frames are used, and why.
     saturation : StatedSaturation
         What is stated of where raw pixels are full.
-    compress : {'none', 'gzip', 'rice'}
+    compress : {'none', 'gzip', 'rice', 'rice-lossy'}
         Of what is written.
     header_crc32 : int or None
         Of the header by which the night was planned; None where nobody compares it with that of the frame.
@@ -367,7 +367,7 @@ class Group:
         Whether the level and structure of the bias are still in the combined frame. Such a dark is never scaled.
     traits : Configuration
         What the combined frame is matched by.
-    compress : {'none', 'gzip', 'rice'}
+    compress : {'none', 'gzip', 'rice', 'rice-lossy'}
         Of what is written.
     stored : Stored or None
         What is known of one that exists already: then it has no frames, and its target is the file.

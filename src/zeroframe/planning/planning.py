@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import MismatchError, OutputError, UsageError
+from zeroframe.fits.formats import lossless
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.part_paths import PartPath
 from zeroframe.frames.steps import Steps, Use
@@ -292,7 +293,7 @@ class _Matcher:
             reject_outliers=how.reject_outliers,
             includes_bias=includes_bias,
             traits=batch.traits,
-            compress=self.recipe.compress,
+            compress=lossless(self.recipe.compress),
             keeps_lamp_colour=getattr(how, "lamp_colour", None) == "kept",
         )
 

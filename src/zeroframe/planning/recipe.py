@@ -407,7 +407,11 @@ class NightRecipe:
         ),
     )
     compress: Compression = field(
-        default="none", metadata=key.choice("how what is written is compressed", tuple(FORMATS))
+        default="none",
+        metadata=key.choice(
+            "how what is written is compressed; with 'rice-lossy' science frames lose a little, all else nothing",
+            tuple(FORMATS),
+        ),
     )
     frames: FramesRecipe = field(default_factory=FramesRecipe)
     bias: BiasRecipe = field(default_factory=BiasRecipe)

@@ -18,6 +18,7 @@ from zeroframe.errors import (
 )
 from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.failures import attempt
+from zeroframe.fits.formats import lossless
 from zeroframe.frames.own_masks import own_mask
 from zeroframe.frames.pile_up import converter_top
 from zeroframe.frames.saturation import StatedSaturation
@@ -443,7 +444,7 @@ def _frame(
         facts=facts,
         traits=read_traits(item, night),
         saturation=_saturation(recipe, first, facts, item.layout),
-        compress=recipe.compress,
+        compress=lossless(recipe.compress) if is_calibration(kind) else recipe.compress,
         header_crc32=None if item.frame is None else header_crc32(item.frame.cards),
     )
 

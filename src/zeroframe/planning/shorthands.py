@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError, UsageError, nearest_name
+from zeroframe.fits.formats import FORMATS, lossless
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.sections import Section
 from zeroframe.headers.words import words_of_options
@@ -90,6 +91,12 @@ def recipe_for(job: str, recipe: NightRecipe, said: Mapping[str, Any]) -> NightR
     kinds, combined = jobs()[job]
     if job != "night":
         recipe = replace(recipe, kinds=kinds, steps=replace(recipe.steps, kinds=()))
+        wanted = said.get("compress")
+        if wanted in FORMATS and FORMATS[wanted].quantises:
+            raise UsageError(
+                f"{wanted} is for science frames, and what frames are calibrated with is written without loss; "
+                f"use {lossless(wanted)}"
+            )
     if job == "bias":
         recipe = replace(recipe, bias=replace(recipe.bias, together=True))
     return with_shorthands(recipe, combined, said)

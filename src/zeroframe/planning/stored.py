@@ -18,6 +18,7 @@ from zeroframe.fits import scan
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.fingerprint import file_mark
+from zeroframe.fits.formats import lossless
 from zeroframe.frames.steps import Use
 from zeroframe.frames.stored import StoredFile
 from zeroframe.headers.kinds import calibration_kinds, kind_row
@@ -257,7 +258,7 @@ class _Finder:
             reject_outliers=False,
             includes_bias=includes_bias,
             traits=traits,
-            compress=self._recipe.compress,
+            compress=lossless(self._recipe.compress),
             stored=stored,
         )
 

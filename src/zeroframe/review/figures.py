@@ -50,6 +50,7 @@ FIGURES = (
     FigureName("pattern", True, "fixed pattern of the combined frame, which is no noise"),
     FigureName("stated_noise", True, "median of the uncertainties (UNCERT) of a science frame"),
     FigureName("noise_ratio", False, "noise of a science frame over what its uncertainties say; 1 is right"),
+    FigureName("quantisation_step", True, "step in which a science frame is written, where that is with loss"),
     FigureName("gain_e_per_adu", False, "gain that was used, or of a flat the gain measured on its pairs"),
     FigureName("gain_error_e_per_adu", False, "standard error of the measured gain"),
     FigureName(

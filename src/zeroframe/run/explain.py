@@ -39,6 +39,8 @@ _FIGURES = (
     ("NBLEED", "pixels that they bled into", ""),
     ("NUNREAD", "pixels that were never read", ""),
     ("NCOSMIC", "pixels of cosmic rays", ""),
+    ("QSTEP", "written with loss, quantised in steps of", "in the unit of the image"),
+    ("QGROWTH", "growth of the noise by that", "%"),
 )
 #: Said where it is not 0.
 _SELDOM = ("NBLEED", "NUNREAD")

@@ -18,11 +18,12 @@ from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.amplifier_table import amplifier_table
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
-from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.calibration_frames import BLIND_CARD, NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
+from zeroframe.frames.quantisation import say_steps, step_of_image, step_of_uncertainty
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.frames.raw_look import look_at, raw_remarks, unread_words
 from zeroframe.frames.saturation import decide_saturation
@@ -63,9 +64,9 @@ __all__ = ["FIGURES", "FrameMaker", "Made"]
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
 FIGURES = (
     *("RAWLEVEL", "GAINUSED", "GAINCOR", "RNOISADU", "NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN"),
-    *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
+    *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED", BLIND_CARD),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
-    *("SEAMSTEP", "SEAMERR", "SEAMRAW"),
+    *("SEAMSTEP", "SEAMERR", "SEAMRAW", "QSTEP"),
     *(f"SKYLEV_{letter}" for letter in "RGBXY"),
 )
 #: A header that has one of them says that the sensor has colours.
@@ -147,7 +148,7 @@ class FrameMaker:
         subtracted = levels.mean_adu
         header = calibrated_header(raw, frame.recipe, frame.steps.colours)
         row = kind_row(frame.kind)
-        mask = self._masked(frame, raw, looks, header)
+        mask = self._masked(frame, raw, looks, levels.constant, header)
         if row is not None and header["NUNREAD"]:
             pixels[mask & np.uint8(MaskBit.NODATA) != 0] = np.nan  # takes no part in anything
         quality = None
@@ -173,11 +174,12 @@ class FrameMaker:
             _say_noise(header, quality, pixels, sigma, mask, frame.steps.colours)
         self._take_sample(frame, pixels)
         record_steps(done, header)
+        step, kept_whole = _step(frame, quality.noise_adu, header)
         key = frame_key(frame, source.sha256, used)
         sign_frame(header, frame.source, frame.recipe, source, key, levels)
         crc = Crc32()
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
-        parts: list[ImagePart | TablePart] = [*_parts(pixels, words, sigma, mask, header)]
+        parts: list[ImagePart | TablePart] = [*_parts(pixels, words, sigma, mask, header, step)]
         if frame.recipe.assembles:
             parts.append(amplifier_table(frame.recipe.regions, levels.levels_adu))
         near = self._copies.get(frame.target)
@@ -189,8 +191,9 @@ class FrameMaker:
         self._watch.renew(frame.target)
         if keep:
             self._kept.put(frame.target, pixels)
+        said = [*raw.remarks, *levels.remarks, *unseen, *more, *remarks, *kept_whole]
         outcome = FrameOutcome(
-            frame.source, "done", "; ".join([*raw.remarks, *levels.remarks, *unseen, *more, *remarks]), frame.target,
+            frame.source, "done", "; ".join(said), frame.target,
             bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
             dtype=read_back(frame.target, frame.shape_yx).dtype,
         )  # fmt: skip
@@ -222,7 +225,12 @@ class FrameMaker:
         return self.recall(frame, outcome)
 
     def _masked(
-        self, frame: NightFrame, raw: RawImage, looks: Sequence[RawLook], header: HeaderDraft
+        self,
+        frame: NightFrame,
+        raw: RawImage,
+        looks: Sequence[RawLook],
+        constant: Sequence[str],
+        header: HeaderDraft,
     ) -> NDArray[np.uint8]:
         """Return the mask of what the raw pixels are not: read, linear, below saturation; the header is told."""
         mask = self._memory.empty(frame.shape_yx, np.uint8)
@@ -232,6 +240,11 @@ class FrameMaker:
             for look, region in zip(looks, frame.recipe.regions, strict=True)
         ]
         full, unread = mask_raw(raw, looks, found, frame.recipe, mask)
+        for region in frame.recipe.regions if constant else ():
+            if region.name in constant:  # whatever its one value is
+                mask[region.place_yx(frame.layout.shape_yx)] = MaskBit.NODATA
+        if constant:
+            full, unread = (int(np.count_nonzero(mask & np.uint8(bit))) for bit in (MaskBit.SATURATED, MaskBit.NODATA))
         header["NSATPIX"] = (full, "saturated pixels")
         lowest = min(found, key=lambda each: math.inf if each.limit_adu is None else each.limit_adu)
         if lowest.limit_adu is not None:
@@ -323,6 +336,8 @@ class FrameMaker:
         seam = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)
         factor = header.get("GAINCOR", 1.0)
+        if with_.blind:
+            header[BLIND_CARD] = (" ".join(with_.blind), "amplifiers without light in the flat, masked")
         unlit = None
         if with_.unlit_pixels:
             header["NUNLIT"] = (with_.unlit_pixels, "of NMASKED, where the flat has too little light")
@@ -446,26 +461,41 @@ def _image_ext(frame: NightFrame) -> int:
     return FORMATS[frame.compress].image_ext
 
 
+def _step(frame: NightFrame, noise: float, header: HeaderDraft) -> tuple[float | None, tuple[str, ...]]:
+    """Return the step in which pixels are written, and why there is none where one was asked for; tell the header."""
+    if not FORMATS[frame.compress].quantises:
+        return None, ()
+    step = step_of_image(noise)
+    if step is None:
+        return None, ("written without loss: its noise is not known",)
+    say_steps(header, step, noise=noise)
+    return step, ()
+
+
 def _parts(
     pixels: NDArray[Any],
     words: NDArray[Any],
     sigma: NDArray[Any] | None,
     mask: NDArray[np.uint8],
     header: HeaderDraft,
+    step: float | None,
 ) -> list[ImagePart]:
     """Return the pixels, the mask and the standard deviations as they go into the file.
 
     ``words`` is memory for the pixels as they are stored: that of the pixels themselves where they are not wanted any
-    more. The standard deviations are used up.
+    more. The standard deviations are used up. Where the pixels have a ``step``, they are written with loss.
     """
-    parts = [float_part(pixels, words, header)]
+    parts = [replace(float_part(pixels, words, header), step=step)]
     if mask.any():
         parts.append(ImagePart(mask, mask_header(), "MASK"))
     if sigma is not None:
         said = HeaderDraft()
         said["UTYPE"] = ("StdDevUncertainty", "standard deviation of the primary image")
         said["BUNIT"] = header["BUNIT"]
-        parts.append(float_part(sigma, sigma, said, "UNCERT"))
+        step = None if step is None else step_of_uncertainty(sigma)
+        if step is not None:
+            say_steps(said, step)
+        parts.append(replace(float_part(sigma, sigma, said, "UNCERT"), step=step))
     return parts
 
 

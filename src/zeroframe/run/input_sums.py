@@ -68,8 +68,10 @@ class InputSums:
         self.damaged = tuple(str(error) for error in found.values() if isinstance(error, FrameError))
 
     def word(self, path: Path) -> str:
-        """Return what tells the bytes of a file from others, once it has been read."""
-        return f"crc32 {self._crc32[path]:08x}"
+        """Return what tells the bytes of a file from others, once it has been read, and whether it has lost some."""
+        layout = self._frames[path].image().layout
+        lossy = ", quantised" if layout is not None and layout.quantised else ""
+        return f"crc32 {self._crc32[path]:08x}{lossy}"
 
     def compare(self, paths: Sequence[Path], stack: TalliedStack) -> None:
         """Compare what was combined of the files with their headers, and with what was read of them before.

@@ -32,6 +32,7 @@ from zeroframe.stacks.combine import (
     require_room,
 )
 from zeroframe.stacks.functions import Statistic, statistic_name
+from zeroframe.stacks.loss import warn_of_loss
 from zeroframe.stacks.measured import with_pooled_noise
 from zeroframe.stacks.stack import ArrayStack, Stack, held_bytes, open_stack
 from zeroframe.verbs.ccddata import read_ccd, require_ccd, unit_of, wcs_of
@@ -222,6 +223,7 @@ def _stack_of_paths(
         workers=workers,
     )
     require_one_detector([(str(path), frame.cards) for path, frame in zip(paths, scanned, strict=True)])
+    warn_of_loss(scanned)
     stated = [frame.cards.get("BUNIT") for frame in scanned]
     units = {value: unit_of(scanned[stated.index(value)].path, value, unit) for value in dict.fromkeys(stated)}
     for frame, value in zip(scanned, stated, strict=True):

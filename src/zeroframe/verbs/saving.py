@@ -192,6 +192,8 @@ def write_ccd(
     """
     from zeroframe.verbs.ccddata import require_ccd
 
+    if compress == "rice-lossy":
+        raise UsageError(f"{path}: rice-lossy is for science frames of zeroframe night; write it with compress='rice'")
     ccd = require_ccd(ccd)
     counts = ccd.flags if isinstance(ccd.flags, np.ndarray) and ccd.flags.dtype.kind in "iu" else None
     parts = image_parts(
