@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import AssumptionWarning, FrameError, UsageError
 from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
-from zeroframe.fits.part_paths import file_of, part_path
+from zeroframe.fits.part_paths import PartPath, file_of, part_path
 from zeroframe.headers.detectors import Detector
 from zeroframe.headers.sections import AxisRange, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from zeroframe.headers.cameras import Camera
     from zeroframe.headers.detectors import Amplifier
@@ -66,7 +67,7 @@ def _parts_of(item: RawFrame) -> Iterator[RawFrame]:
     whole = attempt(file, scan, file)
     for number, amplifier in enumerate(detector.detector.amplifiers):
         label = "-".join(filter(None, (detector.name, amplifier.name)))
-        own = _alone(detector, number, label)
+        own = _alone(detector, number, label, item.path)
         path = part_path(file, own.extensions, label)
         if isinstance(whole, FrameError):
             yield replace(item, path=path, frame=None, problem=whole, found=own)
@@ -87,8 +88,10 @@ def _parts_of(item: RawFrame) -> Iterator[RawFrame]:
             yield replace(item, path=path, frame=frame.abridged(), facts=facts, found=own)
 
 
-def _alone(detector: FoundDetector, number: int, label: str) -> FoundDetector:
+def _alone(detector: FoundDetector, number: int, label: str, path: Path) -> FoundDetector:
     """Return a detector that has one of the amplifiers, in the extension that holds it."""
+    # images may be read in another order than they stand in
+    extensions = (path.extensions if isinstance(path, PartPath) else ()) or detector.extensions
     amplifier = detector.detector.amplifiers[number]
     rows = detector.extension_rows()
     first = 1 if amplifier.trim is None else amplifier.trim.ranges[1].ends()[0]
@@ -98,7 +101,7 @@ def _alone(detector: FoundDetector, number: int, label: str) -> FoundDetector:
     return replace(
         detector,
         detector=Detector(label, (own,)),
-        extensions=(detector.extensions[place],),
+        extensions=(extensions[place],),
         heights=detector.heights[place : place + 1],
         sensor=detector.sensor[number : number + 1],
     )
