@@ -81,7 +81,7 @@ def test_a_file_that_lacks_one_is_named_with_it(tmp_path, name, lost):
     (said,) = [each for each in made.findings if each.severity == "error"]
     assert said.code == "ZF101"
     assert name in said.sentence
-    assert f"A{lost + 1} ([{lost * WIDTH + 1}:{(lost + 1) * WIDTH},1:{NY}] of the detector)" in said.sentence
+    assert f"[{lost * WIDTH + 1}:{(lost + 1) * WIDTH},1:{NY}] of the detector to A{lost + 1}, " in said.sentence
     # no other product has another name for it
     names = set(pixels(tmp_path / "alike" / "out")) - {name}
     assert set(pixels(tmp_path / "short" / "out")) == names

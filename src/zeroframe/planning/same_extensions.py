@@ -113,12 +113,14 @@ def _lacking(found: Sequence[RawFrame], members: dict[frozenset[_Sign], list[Raw
         if not short or len(short) >= len(complete) or (Kind.BIAS in kinds and len(kinds) > 1):
             continue
         for file, missing in short.items():
-            what = " and ".join(
-                f"amplifier {name} ({place} of the detector)" for name, place, *_ in sorted(missing, key=str)
-            )
+            left = sorted(f"{place} of the detector to {name}" for name, place, *_ in missing)
+            holds = [
+                each.name for item in held[file] if item.found is not None for each in item.found.detector.amplifiers
+            ]
             refused[file] = UnsupportedError(
                 file,
-                f"lacks the extension of {what}, which {len(complete)} other files have",
+                f"lacks an amplifier: it holds {', '.join(holds)}, and the places of the amplifiers leave "
+                f"{' and '.join(left)}, whose extension {len(complete)} other files have",
                 "copy the file again where it was cut off, or move it away",
             )
     return refused
