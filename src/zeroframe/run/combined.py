@@ -27,13 +27,14 @@ from zeroframe.planning.targets import CombineJob
 from zeroframe.run.checks import read_back
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
-from zeroframe.run.flat_levels import known_to_all, lit_levels, normalise
+from zeroframe.run.flat_levels import all_lit_levels, normalise
 from zeroframe.run.frame import FIGURES
 from zeroframe.run.keys import KEY_CARD, group_key
 from zeroframe.run.outcomes import GroupOutcome, NightOutcome
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands
 from zeroframe.stacks.stack import Stack, StackView
+from zeroframe.workers import done_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,10 +173,10 @@ class _GroupOrigin(Origin):
         noise_adu: float | None,
         right: OutputMark | None,
         cache: CalibrationCache,
-        copies: Mapping[Path, Path],
+        means: Resources,
     ) -> None:
         self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
-        self._right, self._cache, self._copies = right, cache, copies
+        self._right, self._cache, self._copies, self._elsewhere = right, cache, means.copies, means.elsewhere
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
@@ -204,9 +205,8 @@ class _GroupOrigin(Origin):
         self._stack = stack
         if not self._group.scaled_by_level:
             return stack
-        # light is not even: levels of frames are those of pixels that all of them have
-        known = known_to_all(stack, len(paths)) if any(self.masked(paths)) else None
-        by_place = np.array([lit_levels(stack, index, self._group.colours, known) for index in range(len(paths))])
+        shared = any(self.masked(paths))
+        by_place = np.array(done_by(self._elsewhere, all_lit_levels, stack, self._group.colours, shared))
         self.levels = dict(zip(paths, by_place.mean(axis=1).tolist(), strict=True))
         usual = np.median(by_place, axis=0)
         if not (by_place > 0).all():
@@ -350,7 +350,8 @@ class _GroupOrigin(Origin):
             alike = like_pairs(exposures, levels)
             # dark current that was subtracted has left its noise
             unlit = math.sqrt(self._noise_adu**2 + self._current_variance(paths[0]))
-            found = _gain_of(self._stack, self._gain_rows(paths[0]), unlit, alike, self._group.colours)
+            rows, colours = self._gain_rows(paths[0]), self._group.colours
+            found = done_by(self._elsewhere, _gain_of, self._stack, rows, unlit, alike, colours)
         if found is None or not 0 < found.value < np.inf:
             return {}
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
@@ -445,20 +446,20 @@ def combine_group(
     noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache, means.copies)
+    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache, means)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, means, origin)
     if combined.is_there and origin.plane is not None:
         cache.put(group.name, origin.plane)
-    sources = {each.frame.target: each.frame.source for each in chosen}
-    levels = {sources[path]: level for path, level in origin.levels.items()}
+    levels = {by_target[path].frame.source: level for path, level in origin.levels.items()}
     said = {} if origin.plane is None else dict(origin.plane.cards)
     if not there:
         combined = replace(combined, reason=f"none of its {len(frames)} frames could be calibrated")
     elif not targets:
         combined = replace(combined, reason=f"all of its {len(there)} frames were left out{_why(left_out)}")
     stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
-    dtype = read_back(group.target, combined.shape_yx).dtype if combined.state == "done" else ""
+    far, shape_yx = means.elsewhere, combined.shape_yx
+    dtype = done_by(far, read_back, group.target, shape_yx).dtype if combined.state == "done" else ""
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp, dtype), told
 
 

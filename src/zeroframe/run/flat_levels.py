@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zeroframe.stacks.combine import Combined
     from zeroframe.stacks.stack import Stack
 
-__all__ = ["known_to_all", "lit_levels", "normalise"]
+__all__ = ["all_lit_levels", "normalise"]
 
 #: Levels are those of about so many pixels, which hold this part at least of the light of the brightest.
 _LEVEL_PIXELS = 100_000
@@ -37,7 +37,24 @@ _LIT = 0.5
 _SHARED = 0.1
 
 
-def known_to_all(stack: Stack, frames: int) -> NDArray[np.bool_] | None:
+def all_lit_levels(stack: Stack, colours: ColourPattern | None, shared: bool) -> list[list[float]]:  # noqa: FBT001 -- a job
+    """Return the levels of the flats of a stack, as `_lit_levels` does.
+
+    Parameters
+    ----------
+    stack : Stack
+        The flats.
+    colours : ColourPattern or None
+        Of their sensor.
+    shared : bool
+        Whether some lack pixels: then those count that all of them have, as light is not even.
+    """
+    frames = len(stack.names)
+    known = _known_to_all(stack, frames) if shared else None
+    return [_lit_levels(stack, index, colours, known) for index in range(frames)]
+
+
+def _known_to_all(stack: Stack, frames: int) -> NDArray[np.bool_] | None:
     """Return which pixels of the rows that are looked at are finite in all frames; None where too few are."""
     bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
     known = np.isfinite(read_bands(stack, 0, bands))
@@ -46,7 +63,9 @@ def known_to_all(stack: Stack, frames: int) -> NDArray[np.bool_] | None:
     return known if np.count_nonzero(known) > _SHARED * known.size else None
 
 
-def lit_levels(stack: Stack, index: int, colours: ColourPattern | None, known: NDArray[np.bool_] | None) -> list[float]:
+def _lit_levels(
+    stack: Stack, index: int, colours: ColourPattern | None, known: NDArray[np.bool_] | None
+) -> list[float]:
     """Return the mean level of the brighter pixels of a flat, outliers left out; of a colour sensor, of four planes.
 
     Those count that hold at least half as much as the brightest hundredth: nearly all of a flat of the sky or a screen,
@@ -94,7 +113,7 @@ def normalise(
     divisor: Any = data.dtype.type(level)
     if group.colours is not None:
         cell = levels_of_colours(data, group.colours)
-        cards = {
+        cards |= {
             f"{COLOUR_LEVEL_CARD}{letter}": (float(cell[place]), f"the same of its pixels of colour {letter}")
             for place, letter in enumerate(group.colours.letters)
         }
