@@ -86,13 +86,18 @@ def zeroframe(*arguments: object, name: str = "zeroframe", **more: object) -> Ca
 
 
 def zeroframe_folder(
-    raw: Path, *options: str, output: str = "out/ccd.0001.fits", name: str = "zeroframe", **more: object
+    raw: Path,
+    *options: str,
+    output: str = "out/ccd.0001.fits",
+    name: str = "zeroframe",
+    page: bool = False,
+    **more: object,
 ) -> Case:
-    """``zeroframe bias``: by default with the combination."""
+    """``zeroframe bias``: by default with the combination, and without the page."""
     # the notebook's median of each row
     sections = ("--overscan", BIASSEC, "--overscan-method", "median", "--trim", TRIMSEC)
     # the peers write no report
-    arguments = ("bias", raw, "--out", "out", "--no-report", *sections, *options)
+    arguments = ("bias", raw, "--out", "out", *(() if page else ("--no-report",)), *sections, *options)
     return zeroframe(*arguments, name=name, inputs=files_in(raw), output=output, **more)
 
 
@@ -172,6 +177,7 @@ def header_table(program: str, folder: Path, files: int, **more: object) -> Case
 def inside(program: str, what: str, folder: Path, runs: int, name: str, **more: object) -> Case:
     """A measurement that a program makes of itself, in one process."""
     script = {"zeroframe": "inside_zeroframe.py", "ccdproc": "inside_ccdproc.py", "limit": "inside_limits.py"}[program]
-    command = python_script(script, what, folder, runs)
+    own = what.endswith(".py")  # a script for this alone
+    command = python_script(what, folder, runs) if own else python_script(script, what, folder, runs)
     inputs = more.pop("inputs", None) or files_in(folder)
     return Case(name, program, command, inputs=inputs, inside=True, **more)  # type: ignore[arg-type]

@@ -21,6 +21,8 @@ class Size:
         Frames that are combined.
     headers : int
         Files in the table of headers.
+    listed : tuple of int
+        Files that ``zeroframe ls`` lists.
     growth : tuple of int
         Frames that are combined under a limit of memory; beyond the largest of ``stacks`` they repeat.
     mpixels : tuple of int
@@ -38,6 +40,7 @@ class Size:
     many: int = 25
     stacks: tuple[int, ...] = (6, 25, 100)
     headers: int = 2000
+    listed: tuple[int, ...] = (10_000, 100_000)
     growth: tuple[int, ...] = (10, 25, 50, 100, 200, 400)
     mpixels: tuple[int, ...] = (1, 4, 16, 36, 64, 100)
     limits_mb: tuple[int, int] = (500, 2000)
@@ -52,6 +55,7 @@ QUICK = Size(
     many=6,
     stacks=(6,),
     headers=100,
+    listed=(100,),
     growth=(6, 12, 72),
     mpixels=(1, 4),
     limits_mb=(100, 150),

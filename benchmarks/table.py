@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.machine import commit
 from benchmarks.targets import TARGETS, Target, judge
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Result
 
-__all__ = ["record", "render", "render_table", "replaced"]
+__all__ = ["record", "render", "render_table", "replaced", "unlike"]
 
 INTRODUCTION = """\
 # Performance
@@ -75,7 +77,18 @@ for tasks* are no work. On a cluster only the threads of this process are seen. 
 def record(key: str, title: str, results: Sequence[Result]) -> dict[str, Any]:
     """One workload, as plain data."""
     now = datetime.now(UTC).isoformat(timespec="minutes")
-    return {"key": key, "title": title, "measured": now, "rows": [_row(result) for result in results]}
+    about = {"key": key, "title": title, "measured": now, "commit": commit(), "load": f"{os.getloadavg()[0]:.1f}"}
+    return {**about, "rows": [_row(result) for result in results]}
+
+
+def unlike(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    """Say why figures of an earlier run cannot stand in one page with those of now; empty where they can."""
+    for name in ("cores", "processor", "memory"):
+        if earlier["machine"].get(name) != now["machine"].get(name):
+            return f"another machine ({name}: {earlier['machine'].get(name)})"
+    if (earlier["quick"], earlier["rows"]) != (now["quick"], now["rows"]):
+        return f"frames of another size ({earlier['rows']} rows)"
+    return ""
 
 
 def replaced(workloads: Sequence[dict[str, Any]], made: dict[str, Any]) -> list[dict[str, Any]]:
@@ -97,7 +110,9 @@ def _row(result: Result) -> dict[str, Any]:
         "failure": result.failure,
     }
     if runs and not result.failure:
-        row["wall_s"] = median(run.wall_s for run in runs)
+        row["figures"] = {name: median(run.figures[name] for run in runs) for name in runs[0].figures}
+        times = [run.wall_s for run in runs]
+        row |= {"wall_s": median(times), "least_s": min(times), "most_s": max(times), "count": len(times)}
         row["cpu_s"] = median(run.cpu_s for run in runs)
         row["peak_mb"] = median(run.peak_mb for run in runs)
         if case.limit_mb is not None:
@@ -119,25 +134,28 @@ def render_table(workload: dict[str, Any]) -> str:
     base = rows[0].get("wall_s")
     lines = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 2) + "|---|"]
     for row in rows:
-        cells = {"program": row["name"], "remark": row["remark"], "result": row["result"]}
+        figures = [f"{name} {_seconds(value)}" for name, value in row.get("figures", {}).items()]
+        remark = "; ".join([*filter(None, [row["remark"]]), *figures])
+        cells = {"program": row["name"], "remark": remark, "result": row["result"]}
         if row["failure"]:
             cells["remark"] = "failed: " + row["failure"].replace("|", "/").replace("\n", " ")
         elif "wall_s" in row:
             cells |= _cells(row, base)
         lines.append("| " + " | ".join(cells.get(heading, "") for heading in headings) + " |")
-    measured = f"Measured at {workload['measured']}." if "measured" in workload else ""
+    words = (("measured", "at"), ("commit", "of commit"), ("load", "load of the machine at the end"))
+    said = [f"{how} {workload[name]}" for name, how in words if workload.get(name)]
+    measured = f"Measured {', '.join(said)}." if said else ""
     return "\n".join(
         [f"### {workload['key']}: {workload['title']}", "", *([measured, ""] if measured else []), *lines, ""]
     )
 
 
 def _cells(row: dict[str, Any], base: float | None) -> dict[str, str]:
-    times = [run["wall_s"] for run in row["runs"]]
     return {
         "s": _seconds(row["wall_s"]),
-        "from … to (runs)": f"{_seconds(min(times))} … {_seconds(max(times))} ({len(times)})",
+        "from … to (runs)": f"{_seconds(row['least_s'])} … {_seconds(row['most_s'])} ({row['count']})",
         "ratio": f"{row['wall_s'] / base:.3g}" if base else "",
-        "CPU s": _seconds(row["cpu_s"]),
+        "CPU s": _seconds(row["cpu_s"]) if "cpu_s" in row else "",
         "peak MB": f"{row['peak_mb']:.0f}",
         "ns a value": f"{row.get('ns_per_value', 0):.2f}",
         "peak − limit, MB": f"{row.get('over_limit_mb', 0):+.0f}",
