@@ -72,7 +72,7 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
     allowed = set(given.peers.split(",")) if given.peers else {*known, "limit"}
     usable = {name for name, number in known.items() if number} | {"limit"}
     for name in sorted(set(known) - usable):
-        _say(f"missing: {name}" + (f" (Debian: {PROGRAMS[name][1]})" if name in PROGRAMS else ""))
+        _say(f"missing: {name} " + (f"(Debian: {PROGRAMS[name][1]})" if name in PROGRAMS else "(PyPI)"))
     report: dict[str, Any] = {"quick": given.quick, "rows": size.rows, "machine": machine(), "peers": known}
     path = given.json.absolute()
     report["workloads"] = []

@@ -33,7 +33,24 @@ the overscan are subtracted and the image is trimmed to {rows} x 2048 pixels of 
 1000 ADU added, because Siril leaves out pixels of value 0. The night has six biases in one folder, a bias and nine
 darks in another, six flats of two filters and two science frames, as in the CCD Data Reduction Guide. *Result* says
 how the output compares with that of the first row: programs that clip by another spread, or repeatedly, reject other
-values.
+values. In *T*, *busy* is the part of the time, from the first frame read to the last file written, for which cores had
+a task, and *light* the part of the CPU time of tasks that goes to dark, flat, cosmic rays, UNCERT and MASK of science
+frames. *G* and *H* are nights of 20 frames of 16 amplifiers and of a colour sensor, as large.
+"""
+
+PEERS = """\
+## Programs
+
+A program is measured where it is installed and does the same work. *astropop* combines (`imcombine`, clipped or
+median) and has no overscan, so it takes no part in *A*, *C* and *N*. *eloy* takes medians (`master_bias`), all frames
+in memory, and knows neither overscan nor clipping. Both are on PyPI; eloy 0.0.11b0 needs twirl, which asks for an
+astropy before 8, so they may be in an environment of their own, whose Python `ZEROFRAME_PEERS_PYTHON` names. *prose*
+3.3.4 is not measured: it takes medians by the same function as eloy, asks for a numpy before 2 and an astropy before
+6, and fetches a trained network from the internet when it is imported.
+
+Some tables only are measured anew by `make bench ONLY=C,N`: each says when, of which commit, and how busy the machine
+was (the mean number of running processes; 0 is idle). A machine that does other work, too, makes ratios uncertain.
+
 """
 
 IN_THE_WAY = """\
@@ -176,6 +193,7 @@ def render(report: dict[str, Any]) -> str:
     here = [f"{name} {value}" for name, value in report["peers"].items() if value]
     missing = [name for name, value in report["peers"].items() if not value]
     parts.append(f"Programs: {'; '.join(here)}. Missing: {', '.join(missing) or 'none'}.\n")
+    parts.append(PEERS)
     judged = [(target, judge(target, report["workloads"])) for target in TARGETS]
     if not report["quick"] and any(value is not None for _, value in judged):
         parts += ["## Targets\n", _render_targets(judged), IN_THE_WAY]

@@ -116,7 +116,7 @@ def _spread(key: str, largest: float) -> Callable[[Workloads], float]:
 _DEFAULT = "ccdproc, float64"
 _PAGE = "zeroframe, with its page"
 _C_PROGRAMS = ("Siril", "Gnuastro", "fitsh")
-_ALL = ("ccdproc", "astropy", "IRAF", *_C_PROGRAMS)
+_ALL = ("ccdproc", "astropy", "astropop", "eloy", "IRAF", *_C_PROGRAMS)
 
 TARGETS = (
     Target("A 25 plain: times faster than ccdproc's default", 3.5, _faster("A 25 plain", _DEFAULT)),

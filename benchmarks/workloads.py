@@ -122,11 +122,13 @@ def _combine(work: Path, size: Size, count: int, *, clipped: bool) -> Workload:
             peers.zeroframe_combine,
             peers.ccdproc_combine,
             peers.numpy_combine,
+            peers.astropop_combine,
             programs.iraf_combine,
             programs.gnuastro_combine,
             programs.fitsh_combine,
         )
-        return [*(maker(frames, clipped=clipped) for maker in makers), *siril()]
+        medians = [] if clipped else [peers.eloy_combine(frames)]
+        return [*(maker(frames, clipped=clipped) for maker in makers), *medians, *siril()]
 
     how = "5-sigma median/MAD clipped mean" if clipped else "median"
     key = f"B {count} {'clipped' if clipped else 'median'}"
