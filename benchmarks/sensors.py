@@ -15,20 +15,11 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Case
 
-__all__ = ["amplifier_cases", "borrowing_cases", "colour_cases", "traced_cases", "watched_cases"]
+__all__ = ["borrowing_cases", "night_of", "traced_cases", "watched_cases"]
 
 
-def amplifier_cases(sixteen: Path, one: Path) -> list[Case]:
-    """A night of a sensor that sixteen amplifiers read, and the same read by one."""
-    return [_night(one, "one amplifier"), _night(sixteen, "sixteen amplifiers")]
-
-
-def colour_cases(colour: Path, grey: Path) -> list[Case]:
-    """A night of a colour sensor, and of the same without its filters."""
-    return [_night(grey, "the same sensor without colours"), _night(colour, "colour sensor")]
-
-
-def _night(raw: Path, name: str) -> Case:
+def night_of(raw: Path, name: str) -> Case:
+    """A night of some sensor, by what it is and nothing else said."""
     frames = tuple(sorted(raw.rglob("*.fits")))
     return zeroframe("night", raw, "-o", "out", "--no-report", name=name, inputs=frames)
 

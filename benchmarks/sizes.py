@@ -33,6 +33,8 @@ class Size:
         How often work is timed inside one process.
     night_dtypes : tuple of str
         What ccdproc reduces a night in.
+    beside : bool
+        Whether the plain case is measured beside amplifiers, colours, a library, and results with loss beside others.
     """
 
     rows: int = 4128
@@ -46,6 +48,7 @@ class Size:
     limits_mb: tuple[int, int] = (500, 2000)
     runs_inside: int = 3
     night_dtypes: tuple[str, ...] = ("float64", "float32")
+    beside: bool = True
 
 
 #: Under a minute: says that the benchmark works, and nothing about speed.
@@ -61,4 +64,5 @@ QUICK = Size(
     limits_mb=(100, 150),
     runs_inside=2,
     night_dtypes=("float64",),
+    beside=False,
 )

@@ -35,7 +35,7 @@ darks in another, six flats of two filters and two science frames, as in the CCD
 how the output compares with that of the first row: programs that clip by another spread, or repeatedly, reject other
 values. In *T*, *busy* is the part of the time, from the first frame read to the last file written, for which cores had
 a task, and *light* the part of the CPU time of tasks that goes to dark, flat, cosmic rays, UNCERT and MASK of science
-frames. *G* and *H* are nights of 20 frames of 16 amplifiers and of a colour sensor, as large.
+frames. *G* is a night of 20 frames, *H* one of 28, whose images are as large.
 """
 
 PEERS = """\

@@ -185,7 +185,7 @@ def _night(work: Path, size: Size) -> Workload:
 def _default_night(work: Path, size: Size) -> Workload:
     raw = folder_of(work, size.rows, "night:1")
     title = "The same night by default, cosmic rays and page included, and what its timeline tells"
-    return Workload("T timeline", title, ("night:1",), lambda: sensors.traced_cases(raw))
+    return Workload("T timeline", title, ("night:1",), lambda: sensors.traced_cases(raw)[: None if size.beside else 1])
 
 
 def _listing(work: Path, size: Size, files: int) -> Workload:
@@ -200,23 +200,28 @@ def _listing(work: Path, size: Size, files: int) -> Workload:
 
 
 def _amplifiers(work: Path, size: Size) -> Workload:
-    needs = ("amplifiers:1", "amplifiers:16")
-    one, sixteen = (folder_of(work, size.rows, need) for need in needs)
     title = "A night of 20 frames that sixteen amplifiers read, and that one reads"
-    return Workload("G amplifiers", title, needs, lambda: sensors.amplifier_cases(sixteen, one))
+    return _of_sensors(
+        work, size, "G amplifiers", title, {"amplifiers:16": "sixteen amplifiers", "amplifiers:1": "one"}
+    )
 
 
 def _colour(work: Path, size: Size) -> Workload:
-    needs = ("colour:1", "colour:4")
-    grey, colour = (folder_of(work, size.rows, need) for need in needs)
     title = "A night of a colour sensor, and of the same sensor without colours"
-    return Workload("H colour", title, needs, lambda: sensors.colour_cases(colour, grey))
+    return _of_sensors(work, size, "H colour", title, {"colour:4": "colour sensor", "colour:1": "without colours"})
+
+
+def _of_sensors(work: Path, size: Size, key: str, title: str, names: dict[str, str]) -> Workload:
+    needs = tuple(names)[: None if size.beside else 1]
+    raws = {names[need]: folder_of(work, size.rows, need) for need in needs}
+    return Workload(key, title, needs, lambda: [sensors.night_of(raw, name) for name, raw in raws.items()])
 
 
 def _library(work: Path, size: Size) -> Workload:
     raw = folder_of(work, size.rows, "night:1")
     title = "A second night that borrows from a library, and one that makes its own"
-    return Workload("L library", title, ("night:1",), lambda: sensors.borrowing_cases(raw, work / "scratch"))
+    scratch, most = work / "scratch", None if size.beside else 1
+    return Workload("L library", title, ("night:1",), lambda: sensors.borrowing_cases(raw, scratch)[:most])
 
 
 def _watch(work: Path, size: Size) -> Workload:

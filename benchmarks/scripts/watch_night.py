@@ -54,7 +54,7 @@ wait_for(out / "combined_flat_gp.fits", watch)
 wait_for(out / "combined_flat_ip.fits", watch)
 used = -1.0
 while used != (used := cpu_of(watch.pid)):  # until it is at rest
-    time.sleep(1.0)
+    time.sleep(0.5)
 seconds = []
 for each in science:
     result = arrive(each)
