@@ -229,7 +229,8 @@ def full_pixels_of(dtype):
     yield regions, places, ends
     for axis in (0, 1):
         own_mask = mask.copy()
-        count = trails.follow_trails(sky, own_mask, places, ends[:regions], axis, (1000.0, 5.0, 1.0), (4, 8))
+        stars = trails.find_centres(places, ends[:regions], axis, NX)
+        count = trails.follow_trails(sky, own_mask, places, ends[:regions], axis, (1000.0, 5.0, 1.0), (4, 8), stars)
         yield count, own_mask
     for sigma in (np.full(sky.shape, 3.0, dtype), np.zeros((0, 0), dtype)):
         mended, own_sigma, bad = sky.copy(), sigma.copy(), mask_of(93).astype(np.uint8)

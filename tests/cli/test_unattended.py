@@ -365,7 +365,7 @@ class TestUnforeseen:
         def fail(*_, **__):
             raise RuntimeError("the unforeseen\nof two lines")
 
-        monkeypatch.setattr("zeroframe.run.engine.run_session", fail)
+        monkeypatch.setattr("zeroframe.run.engine.made_in", fail)
 
     @pytest.mark.usefixtures("broken")
     def test_it_is_one_sentence_and_the_details_are_beside_the_results(self, raw, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from astropy.io import fits
 
 from nights import RECIPES, all_bytes, carried_out, small_night
+from workbench import small_folder
 
 ROWS = "Object.fromEntries([...document.querySelectorAll('tr[data-name]')].map(r => [r.dataset.name, r.innerText]))"
 STATUS = "document.getElementById('status').textContent"
@@ -44,6 +46,23 @@ def watching(folder, *options):
             yield process, next(word for word in said.split() if word.startswith("http")).rstrip(";")
         finally:
             process.kill()
+
+
+@contextmanager
+def plain_watch(folder, *options):
+    """A watch in a process of its own, which nobody looks at."""
+    asked = [sys.executable, "-m", "zeroframe", "watch", "raw", "-o", "out", *options]
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process, by=signal.SIGINT):
+    process.send_signal(by)
+    said = process.stdout.read()
+    return process.wait(), said
 
 
 def results(folder):
@@ -137,3 +156,44 @@ def test_refuses_a_camera_that_nobody_knows_before_the_night(tmp_path):
     refused = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
     assert refused.returncode == 2, refused.stdout
     assert "did you mean 'palomar-lfc'" in refused.stderr
+
+
+@pytest.mark.long
+def test_of_two_watches_on_one_folder_the_second_is_refused_while_the_first_lives(tmp_path):
+    (tmp_path / "raw").mkdir()
+    with plain_watch(tmp_path) as first:
+        assert first.stdout.readline().startswith("watching: raw")
+        with plain_watch(tmp_path) as second:
+            said = second.stdout.read()
+            assert second.wait() == 2, said
+            named = f"zeroframe: out: another zeroframe watch (process {first.pid} on {socket.gethostname()})"
+            assert said.startswith(f"{named} puts there what it calibrates")
+        assert first.poll() is None
+        first.kill()
+        first.wait()
+    assert (tmp_path / "out" / ".zeroframe.watch.lock").exists()  # and stops nobody
+    with plain_watch(tmp_path) as third:
+        assert third.stdout.readline().startswith("watching: raw")
+        code, said = ended(third)
+        assert code == 2, said  # there is no frame
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.long
+def test_other_options_are_said_before_anything_is_replaced(tmp_path):
+    small_folder(tmp_path / "raw")
+    recipe = '[frames]\noverscan = "none"\ntrim = "[1:{},:]"\n'
+    carried_out(tmp_path / "raw", tmp_path / "out", recipe.format(18))
+    (tmp_path / "night.toml").write_text(recipe.format(16))
+    with plain_watch(tmp_path, "--recipe", "night.toml", "--no-report") as process:
+        line = process.stdout.readline()
+        assert line.startswith("replaces: out holds 4 results of an earlier run, made with frames.trim = [1:18,:] and")
+        assert " not [1:16,:]" in line
+        for line in process.stdout:
+            if line.startswith("calibrated: b3.fits"):
+                break
+        ended(process)
+    assert fits.getdata(tmp_path / "out" / "b1.fits").shape[1] == 16
+    with plain_watch(tmp_path, "--recipe", "night.toml", "--no-report") as process:
+        assert process.stdout.readline().startswith("watching: raw")
+        ended(process)

@@ -133,3 +133,18 @@ def test_edges_are_grown_by_so_many_pixels(reach):
     np.testing.assert_array_equal(mask & 12 != 0, near)
     assert count == np.sum(near) - len(seeds)
     np.testing.assert_array_equal(mask & ~np.uint8(8), before & ~np.uint8(8))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_wings_of_a_star_beside_it_are_no_trail(seed):
+    """Two stars that are full side by side or above one another, of which no charge has run: none of it is a trail."""
+    rng = np.random.default_rng(seed + 40)
+    way, apart = rng.uniform(0, np.pi), rng.uniform(9, 24)
+    y0, x0, fwhm = 200.0, 150.0, rng.uniform(2.5, 5.5)
+    y1, x1 = y0 + apart * np.sin(way), x0 + apart * np.cos(way)
+    well = float(rng.uniform(19000, 64000))
+    light = star(well * rng.uniform(1.3, 4), y0, x0, fwhm) + star(well * rng.uniform(0.6, 4), y1, x1, fwhm)
+    held = np.minimum(light, well)
+    image = (held + SKY + rng.normal(0, NOISE, light.shape)).astype(np.float32)
+    mask = np.where(image >= well - 3 * NOISE + SKY, np.uint8(MaskBit.SATURATED), np.uint8(0))
+    assert mask_bleeding(image, mask, np.count_nonzero(mask)) <= 3

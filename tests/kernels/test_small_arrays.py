@@ -13,7 +13,7 @@ from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.kernels.stack_limits import NO_LIMITS
 from zeroframe.kernels.stack_weighted import stack_weighted
 from zeroframe.kernels.strips import column_sums, line_sums
-from zeroframe.kernels.trails import follow_trails, gather_regions
+from zeroframe.kernels.trails import find_centres, follow_trails, gather_regions
 
 FULL, BLEED = 4, 8
 
@@ -63,7 +63,8 @@ class TestTrails:
         if axis == 1:
             light, mask = light.T.copy(), mask.T.copy()
             places = places[:, ::-1].copy()
-        count = follow_trails(light, mask, places, ends, axis, self.SKY, (FULL, BLEED))
+        stars = find_centres(places, ends, axis, max(light.shape))
+        count = follow_trails(light, mask, places, ends, axis, self.SKY, (FULL, BLEED), stars)
         return count, mask if axis == 0 else mask.T
 
     @pytest.mark.parametrize("axis", [0, 1])

@@ -12,7 +12,7 @@ from night_headers import frame
 from nights import all_bytes
 from reliability import hashes
 from workbench import command, pixels_of, raw_pixels, write_raw
-from zeroframe.cli.calibrate import carry_out_plan
+from zeroframe.cli.calibrate import PlanRun
 from zeroframe.errors import NoFramesError, RawFolderError, UnsupportedError, UsageError
 from zeroframe.headers.survey import survey_tree, tree_files
 from zeroframe.planning.calendar import UNDATED, make_calendar
@@ -442,12 +442,13 @@ class TestCarriedOut:
     def test_an_error_of_ours_in_one_night_does_not_stop_the_others(self, raw, recipe, tmp_path, monkeypatch):
         out = tmp_path / "out"
 
-        def failing(plan, *rest):
-            if plan.out.name == "2026-11-11":
-                raise TypeError("nobody has foreseen this")
-            return carry_out_plan(plan, *rest)
+        class Failing(PlanRun):
+            def make(self):
+                if self.plan.out.name == "2026-11-11":
+                    raise TypeError("nobody has foreseen this")
+                super().make()
 
-        monkeypatch.setattr("zeroframe.cli.nights.carry_out_plan", failing)
+        monkeypatch.setattr("zeroframe.cli.nights.PlanRun", Failing)
         run = command("night", raw, "-o", out, "--by-night", "--recipe", recipe, "--no-report")
         assert run.code == 3
         assert "an unexpected error ended the command (TypeError: nobody has foreseen this)" in run.err
@@ -457,7 +458,7 @@ class TestCarriedOut:
         }
         assert states == dict.fromkeys(["2026-11-10", "2026-11-13"], "finished")
         details = (out / "zeroframe.log").read_text()
-        assert "in failing" in details
+        assert "in make" in details
         assert "TypeError: nobody has foreseen this" in details
 
     def test_a_listed_file_that_is_not_there(self, raw, recipe, tmp_path):

@@ -16,6 +16,8 @@ import zeroframe
 from workbench import command
 from wrong_nights import GOOD, WRONG, write_night
 from zeroframe.errors import UsageError
+from zeroframe.frames.flat_shapes import measure_flat, odd_flats
+from zeroframe.frames.numbers import number, percent
 from zeroframe.review import CHECKS, FIGURES, NightFigures, Subject, find_check, review_night
 from zeroframe.review.findings import findings_page
 
@@ -172,3 +174,17 @@ def test_a_recipe_names_the_nearest_code(tmp_path):
     said = command("night", tmp_path, "-o", tmp_path / "out", "--recipe", tmp_path / "night.toml")
     assert said.code == 2
     assert "findings.off" in said.err
+
+
+def test_figures_are_written_as_people_write_them():
+    """A flat that is dark at one side, a noise of thousands, a share of next to nothing: without exponents."""
+    chance = np.random.default_rng(3)
+    bands = chance.normal(20000, 140, (4, 32, 8, 320)).astype(np.float32)
+    bands[3, :, :, 220:] = chance.normal(1, 140, (32, 8, 100))
+    flats = {Path(f"f{number}.fits"): measure_flat(flat, 140.0) for number, flat in enumerate(bands)}
+    (odd,) = odd_flats(flats)
+    assert re.match(r"its light is 100 % darker at the ((top|bottom) )?right", odd.sentence)
+    noisy = combined("flat", noise_adu=12345.0, expected_noise_adu=1234.0, frames=5.0, ideal_noise_adu=1200.0)
+    said = [each.sentence for each in review_night(NightFigures((noisy,))) if each.code == "ZF401"]
+    assert said == ["combined_flat.fits: its noise is 12345 ADU, 10.00 times the 1234 that its 5 frames promise"]
+    assert (percent(1e-7), percent(0.996), percent(9.0), number(18032.3, 3)) == ("0.00001 %", "100 %", "900 %", "18032")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 
@@ -21,6 +22,7 @@ CASES = [(name, variant) for name in WRONG for variant in range(len(VARIANTS))] 
 def test_what_is_wrong_is_named(tmp_path, name, variant):
     named, found = wrong_night(name, variant, tmp_path)
     assert named, [(each.code, each.sentence) for each in found]
+    assert [each.sentence for each in found if re.search(r"[0-9]e[+-][0-9]", each.sentence)] == []
 
 
 @pytest.mark.parametrize("seed", range(GOOD_NIGHTS if ALL else 6))

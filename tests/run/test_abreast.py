@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
+import statistics
 import threading
 
+import numpy as np
 import pytest
 from test_many_nights import RECIPE, real_nights  # noqa: F401 -- the recipe fixture looks for it
 
 from nights import all_bytes
 from reliability import ALL_CASES
 from workbench import command
-from zeroframe.run.abreast import Abreast, Piece
+from wrong_nights import Camera, changed, good_shots, write_night
+from zeroframe.run.abreast import Abreast, Piece, Turn
 
 
 class Noting:
@@ -133,3 +139,124 @@ def test_a_memory_limit_that_holds_one_night(tmp_path, recipe):
     assert carried_out(raw, tmp_path / "much", recipe, "--nights-at-once", 2).code == 0
     assert carried_out(raw, tmp_path / "little", recipe, "--nights-at-once", 2, "--mem-limit", "1M").code == 0
     assert all_bytes(tmp_path / "little") == all_bytes(tmp_path / "much")
+
+
+class TestTurns:
+    """What is held against others has its turn, in another order than what is made."""
+
+    def piece(self, said, name, turn, shares=(), makes=(), memory=0):
+        def do(_beside):
+            said.append(f"make {name}")
+            return frozenset(makes)
+
+        last = Turn(turn, lambda: said.append(f"judge {name}"), lambda: said.append(f"tell {name}"))
+        return Piece(name, frozenset(shares), memory, do, last)
+
+    @pytest.mark.parametrize("at_once", [1, 2, 3])
+    def test_those_that_lend_are_made_first_and_judged_in_their_turn(self, at_once):
+        said = []
+        pieces = [
+            self.piece(said, "third", 2, ["flat"], ["flat"]),
+            self.piece(said, "first", 0, ["flat"]),
+            self.piece(said, "second", 1, ["flat"]),
+        ]
+        Abreast(at_once, 0).carry_out(pieces)
+        judged = [each for each in said if each.startswith("judge")]
+        assert judged == ["judge first", "judge second", "judge third"]
+        assert said.index("make third") < said.index("make first")
+        assert all(said.index(f"judge {name}") < said.index(f"tell {name}") for name in ("first", "second", "third"))
+
+    @pytest.mark.parametrize("at_once", [1, 2, 3, 8])
+    @pytest.mark.parametrize("memory", [0, 40, 60, 100, 1000])
+    def test_no_order_and_no_memory_keeps_them_waiting_for_ever(self, at_once, memory):
+        """Any order of turns, with memory for two, for one, and for none of them."""
+        for seed in range(20):
+            turns = np.random.default_rng(seed).permutation(40).tolist()
+            said = []
+            pieces = [self.piece(said, turn, turn, memory=memory + turn) for turn in turns]
+            Abreast(at_once, 100).carry_out(pieces)
+            assert [each for each in said if "judge" in str(each)] == [f"judge {turn}" for turn in range(40)]
+            assert sorted(said) == sorted(f"{what} {turn}" for turn in turns for what in ("make", "judge", "tell"))
+
+    def test_what_waits_for_its_turn_takes_no_memory(self):
+        """Each takes all the memory there is, and waits for the last one, which has the first turn."""
+        said = []
+        turns = [*range(1, 12), 0]
+        Abreast(2, 10).carry_out([self.piece(said, turn, turn, memory=10) for turn in turns])
+        assert [each for each in said if "make" in each] == [f"make {turn}" for turn in turns]
+        assert said.index("make 0") < said.index("judge 0") < said.index("judge 1")
+
+    def test_one_that_is_late_does_not_let_pile_up_all_others(self):
+        late, said, made = threading.Event(), [], []
+
+        def slow(_beside):
+            assert late.wait(20)
+            return frozenset()
+
+        def pieces():
+            yield Piece("late", frozenset(), 0, slow, Turn(0, lambda: None, lambda: None))
+            for turn in range(1, 60):
+                made.append(turn)
+                if turn == 15:
+                    threading.Timer(0.2, late.set).start()
+                if len(made) > 20:
+                    assert late.is_set()
+                yield self.piece(said, turn, turn)
+
+        Abreast(2, 0).carry_out(pieces())
+        assert len(made) == 59
+
+    def test_a_turn_that_never_comes_is_no_silence(self):
+        with pytest.raises(ValueError, match="turn 0 has never come"):
+            Abreast(2, 0).carry_out([self.piece([], "second", 1)])
+
+
+#: Read noise that grows by a fifth from night to night, in ADU.
+DRIFT = tuple(4.0 * 1.2**number for number in range(6))
+
+
+@pytest.fixture(scope="module")
+def drifting(tmp_path_factory):
+    """Six nights whose read noise grows; the flats of the first four are those of the fifth, which is made first."""
+    raw = tmp_path_factory.mktemp("drift")
+    for number, noise in enumerate(DRIFT):
+        shots = good_shots(counts=(4, 0, 4 if number > 3 else 0, 1))
+        date = f"2026-11-{number + 1:02d}"
+        shots = changed(shots, "", cards={"DATE-OBS": f"{date}T23:00:00"})
+        write_night(raw / date, shots, Camera(read_noise=noise), number)
+    return raw
+
+
+def told_of(out):
+    """Return what run.json and the page of each night say, without when and how long."""
+    found = {}
+    for path in sorted(out.glob("*/run.json")):
+        run = json.loads(path.read_text())["this_run"]
+        page = re.sub(r"\d+(\.\d+)? s\b|\d{4}-\d\d-\d\dT[\d:.+]+", "…", (path.parent / "report.html").read_text())
+        found[path.parent.name] = run["verdict"], run["findings"], run["figures"], page.replace(out.name, "out")
+    return found
+
+
+@pytest.mark.long
+def test_every_night_is_held_against_all_before_it_for_any_number_at_once(drifting, tmp_path):
+    found = {}
+    for number in (1, 2, 3, *((8,) if ALL_CASES else ())):
+        out = tmp_path / f"out{number}"
+        run = command("night", drifting, "-o", out, "--by-night", "--nights-at-once", number)
+        assert run.code == 0, run.out + run.err
+        found[number] = told_of(out), all_bytes(out)
+    nights, _ = found[1]
+    biases = [next(name for name in figures if "bias" in name) for _, _, figures, _ in nights.values()]
+    assert biases == [f"combined_bias_{date}.fits" for date in list(nights)[:4]] + ["combined_bias.fits"] * 2
+    told = zip(biases, nights.values(), strict=True)
+    own = [figures[name] for name, (_, _, figures, _) in told]
+    noises = [each["read_noise_adu"] for each in own]
+    np.testing.assert_allclose(noises, DRIFT, rtol=0.05)
+    for number, (name, (_, findings, _, _)) in enumerate(zip(biases, nights.values(), strict=True)):
+        told = [each for each in findings if each["code"] == "ZF307" and each["frames"] == [name]]
+        before = statistics.median(noises[:number]) if number else math.nan
+        assert len(told) == (noises[number] > 1.25 * before), number
+        assert number == 0 or math.isclose(own[number]["earlier_read_noise_adu"], before)
+    for number, (told, written) in found.items():
+        assert written == found[1][1]
+        assert told == nights, number

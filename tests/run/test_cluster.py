@@ -22,6 +22,7 @@ from reliability import ALL_CASES, bias_arguments, hashes, results
 from workbench import command
 from zeroframe.errors import ClusterError, DamagedError, JobLostError, OutputExistsError, UsageError
 from zeroframe.run.cluster import FrameTask, bare_plan, calibrate_task
+from zeroframe.run.combined import ScaledStack
 from zeroframe.run.dask import on_cluster
 from zeroframe.run.engine import run_night
 from zeroframe.run.status import examine_night
@@ -116,6 +117,17 @@ class TestTheSameBytes:
             assert getattr(found, name).dtype == getattr(expected, name).dtype
             assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
         assert len(told) == len(band_rows(FRAMES, 400, 600 * 4, band_bytes)) == {1: 25, 1_000_000: 8}.get(band_bytes, 1)
+
+    @pytest.mark.parametrize("places", [1, 4])
+    def test_frames_that_are_scaled_as_they_are_read(self, here, places):
+        """Flats, and those of a colour sensor, whose colours alternate from row to row, in bands of odd rows, too."""
+        factors = tuple(tuple(1.0 + 0.1 * frame + 0.01 * place for place in range(places)) for frame in range(FRAMES))
+        expected = combine_stack(ScaledStack(open_stack(paths_in(here), in_memory_bytes=0)[0], factors), SPEC)
+        with ThreadPoolExecutor(2) as pool, shared_stack(pool, paths_in(here), here) as stack:
+            for rows in (16, 17, 399):
+                found = combine_in_bands(pool, ScaledStack(stack, factors), SPEC, band_bytes=rows * FRAMES * 600 * 4)
+                assert found.data.tobytes() == expected.data.tobytes()
+                assert found.uncertainty.tobytes() == expected.uncertainty.tobytes()
 
     @pytest.mark.parametrize("compress", ["rice", *(["gzip"] if ALL_CASES else [])])
     def test_compressed_frames_are_inflated_once_and_nothing_is_left(self, executor, raw, here, tmp_path, compress):

@@ -26,10 +26,12 @@ from zeroframe.errors import ClusterError, FrameError, JobLostError, UsageError
 from zeroframe.planning.uses import divisor_uses, frame_uses, gain_group, noise_group, pedestal_group
 from zeroframe.run import cluster as far_crew
 from zeroframe.run.cluster import FrameTask, GroupTask, bare_plan, calibrate_task, combine_task
-from zeroframe.run.combined import Combination
+from zeroframe.run.combined import Combination, ScaledStack
+from zeroframe.run.dask import on_cluster
 from zeroframe.run.engine import run_night
 from zeroframe.run.keys import group_key
 from zeroframe.run.outcomes import NightOutcome
+from zeroframe.stacks.bands import BandTask
 
 RECIPE = RECIPES["palomar-lfc"]
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -96,13 +98,24 @@ class TestOnACluster:
         assert all_bytes(two) == here
 
     @pytest.mark.long
+    @pytest.mark.parametrize("workers", [1, 2, 3])
+    def test_any_number_of_workers(self, raw, here, tmp_path, workers):
+        with on_cluster(f"local:{workers}") as executor:
+            assert (executor.cores, executor.idle) == (workers, workers)
+            assert carried_out(raw, tmp_path / "out", RECIPE, executor=executor).is_good
+            assert executor.idle == workers
+        assert all_bytes(tmp_path / "out") == here
+
+    @pytest.mark.long
     def test_many_nights(self, two_workers, tmp_path):
         raw, small = real_nights(tmp_path / "raw"), tmp_path / "small.toml"
         small.write_text(MANY)
-        for name, more in (("far", ("--cluster", two_workers.address)), ("near", ())):
+        at_once = ("--nights-at-once", 3)
+        far = ("--cluster", two_workers.address)
+        for name, more in (("near", ()), ("far", far), ("far3", (*far, *at_once))):
             run = command("night", raw, "-o", tmp_path / name, "--by-night", "--recipe", small, "--no-report", *more)
             assert run.code == 0, run.out + run.err
-        assert all_bytes(tmp_path / "far") == all_bytes(tmp_path / "near")
+            assert all_bytes(tmp_path / name) == all_bytes(tmp_path / "near")
 
 
 class TestAnyExecutor:
@@ -111,6 +124,24 @@ class TestAnyExecutor:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             assert carried_out(raw, tmp_path / "out", RECIPE, executor=pool).is_good
         assert all_bytes(tmp_path / "out") == here
+
+    def test_groups_are_combined_by_bands_while_processes_are_idle(self, raw, here, tmp_path):
+        class Idle(ThreadPoolExecutor):
+            cores = idle = 8
+
+            def submit(self, fn, task, /):
+                seen.append(task)
+                return super().submit(fn, task)
+
+        seen = []
+        with Idle(2) as pool:
+            assert carried_out(raw, tmp_path / "out", RECIPE, executor=pool).is_good
+            assert any(isinstance(task, BandTask) and isinstance(task.stack, ScaledStack) for task in seen)
+            assert all(len(pickle.dumps(task)) < 20_000 for task in seen)
+            pool.idle, seen[:] = 1, []
+            assert carried_out(raw, tmp_path / "other", RECIPE, executor=pool).is_good
+            assert not any(isinstance(task, BandTask) for task in seen)
+        assert all_bytes(tmp_path / "out") == all_bytes(tmp_path / "other") == here
 
     @pytest.mark.long
     @pytest.mark.parametrize("compress", ["rice", *(["gzip"] if ALL_CASES else [])])
@@ -140,6 +171,8 @@ class TestAnyExecutor:
                 name = task.frame.name if isinstance(task, FrameTask) else ""
                 if isinstance(task, GroupTask):
                     name = task.what.group.name
+                elif isinstance(task, BandTask) and isinstance(task.stack, ScaledStack):
+                    name = "combined_flat_gp.fits"
                 if name in {"ccd.001.0.fits", "combined_flat_gp.fits"}:
                     future = Future()
                     future.set_exception(JobLostError("4 workers died"))

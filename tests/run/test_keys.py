@@ -42,6 +42,7 @@ OTHERS = {
             "headers/one_detector.py",
             "planning/targets.py",
             "planning/first_steps.py",
+            "headers/looking.py",
             "headers/survey.py",
         ),
         *("planning/grouping.py", "planning/plan.py", "planning/matching.py"),

@@ -254,7 +254,7 @@ class TestLost:
                 path.unlink()
             (tmp_path / "night.toml").write_text(RECIPES["palomar-lfc"])
             more = ("--recipe", tmp_path / "night.toml", "--no-report")
-        from zeroframe.run.engine import run_session as real
+        from zeroframe.run.engine import made_in as real
 
         monkeypatch.setattr(store_lock, "BEAT_S", SHORT_S)
         other = elsewhere()
@@ -265,7 +265,7 @@ class TestLost:
             until(lambda: session.lock._lost, "it is seen")
             return real(session, **options)
 
-        monkeypatch.setattr("zeroframe.run.engine.run_session", slow)
+        monkeypatch.setattr("zeroframe.run.engine.made_in", slow)
         run = command(kind, raw, "-o", out.url, *more)
         assert run.code == 1, run.out + run.err
         assert f"zeroframe: {out.url}: another run of zeroframe (" in run.err

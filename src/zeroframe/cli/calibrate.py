@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
-from zeroframe.cli.page import can_write, report_threads, watched, write_page
+from zeroframe.cli.page import can_write, report_threads, write_page
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
 
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.planning.plan import NightPlan
-    from zeroframe.report import ReportData
+    from zeroframe.run.engine import NightMade
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.session import Company, NightSession
     from zeroframe.run.status import NightStatuses
 
-__all__ = ["NightResources", "carried_out", "carry_out_plan"]
+__all__ = ["NightResources", "PlanRun", "carried_out", "carry_out_plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,59 +98,118 @@ def carry_out_plan(
     ZeroframeError
         When nothing could be begun.
     """
-    from zeroframe.run.engine import run_session
-    from zeroframe.run.session import begin_night
+    with PlanRun(plan, means, screen, executor, company) as run:
+        run.make()
+        run.judge()
+        run.tell()
+    return run.code, run.ended
 
-    if means.dry_run:
-        return _dry_run(plan, means, screen)
-    with (
-        begin_night(
-            plan,
-            mem_limit_bytes=means.limit,
-            workers=means.workers,
-            check=means.check,
-            check_sums=means.check_sums,
-            executor=executor,
-            company=company,
-        ) as session,
-    ):
+
+class PlanRun:
+    """A plan that is carried out in three parts, between which there may be a pause: made, judged, told.
+
+    From the first to the last it holds its folder of results; meanwhile of frames what was measured, and no pixels.
+
+    Parameters
+    ----------
+    plan, means, screen, executor, company
+        As for `carry_out_plan`.
+
+    Attributes
+    ----------
+    code : int
+        The exit code, when it has been told.
+    ended : NightResult or NightStatuses
+        As of `carry_out_plan`, as far as it has come.
+    """
+
+    ended: NightResult | NightStatuses
+
+    def __init__(
+        self,
+        plan: NightPlan,
+        means: NightResources,
+        screen: NightScreen,
+        executor: Executor | None,
+        company: Company | None = None,
+    ) -> None:
+        self.plan, self.code = plan, OK
+        self._means, self._screen, self._executor, self._company = means, screen, executor, company
+        self._held = ExitStack()
+        self._made: NightMade | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, traceback)
+
+    def make(self) -> None:
+        """Make all results; of a dry run, see what there is to be made."""
+        from zeroframe.run.engine import made_in
+        from zeroframe.run.session import begin_night
+
+        plan, means, screen = self.plan, self._means, self._screen
+        if means.dry_run:
+            self.code, self.ended = _dry_run(plan, means, screen)
+            return
+        session = self._held.enter_context(
+            begin_night(
+                plan,
+                mem_limit_bytes=means.limit,
+                workers=means.workers,
+                check=means.check,
+                check_sums=means.check_sums,
+                executor=self._executor,
+                company=self._company,
+            )
+        )
         screen.night_found(plan)
         screen.choices(plan.choices)
         with screen.progress() as progress:
             measure = means.report and can_write() and not session.matching_report
-            result = run_session(session, progress=progress, check_sums=means.check_sums, measure=measure)
-        screen.night_result(plan, result)
-        shown = result.read_from(session.copies)
-        reported = not means.report or session.matching_report or _write_report(session, shown, screen, means.workers)
-    code = _night_code(result, strict=means.strict)
-    return (code if reported else max(code, INCOMPLETE)), result
+            self._made = made_in(session, progress=progress, check_sums=means.check_sums, measure=measure)
+        self.ended = self._made.result
+
+    def judge(self) -> None:
+        """Hold the results against those of earlier nights that are there by now, and write run.json."""
+        from zeroframe.run.engine import judged
+
+        if self._made is not None:
+            self.ended = judged(self._made)
+
+    def tell(self) -> None:
+        """Say what has come of it, write the report, and let go of the folder."""
+        from zeroframe.run.outcomes import NightResult
+
+        if self._made is not None and isinstance(self.ended, NightResult):
+            means, session, result = self._means, self._made.session, self.ended
+            self._screen.night_result(self.plan, result)
+            shown = result.read_from(session.copies)
+            reported = not means.report or session.matching_report
+            reported = reported or _write_report(session, shown, self._screen, means.workers)
+            code = _night_code(result, strict=means.strict)
+            self.code = code if reported else max(code, INCOMPLETE)
+        self._held.close()
 
 
 def _write_report(session: NightSession, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
     """Write OUT/report.html and say so; return False where it should be there and cannot."""
-    from zeroframe.fits.watching import Watch
+    plan, executor = session.plan, session.executor
+    threads = report_threads(workers, plan.raw, plan.out)
+    if executor is not None and session.company is not None:  # other nights have work for the other cores
+        threads = threads or 1
 
-    plan = session.plan
-    watch = session.watch if session.executor is None else Watch()
-
-    def measured(command: str) -> ReportData:
+    def drawn(command: str) -> bytes:
         session.check_folder()
-        from zeroframe.report import night_report_data
+        from zeroframe.report import night_page
 
-        threads = report_threads(workers, plan.raw, plan.out)
-        return watched(
-            watch, _files_of(result), lambda: night_report_data(plan, result, command=command, workers=threads)
-        )
+        watch = session.watch if executor is None else None
+        return night_page(plan, result, command=command, workers=threads, watch=watch, executor=executor)
 
-    return write_page(plan.out, measured, screen)
-
-
-def _files_of(result: NightResult) -> list[Path]:
-    """Return the files that a report may show: frames before and after, combined frames, masks."""
-    there = [each.frame for each in result.frames if each.outcome.is_there]
-    made = [each.group.target for each in result.groups if each.combined.is_there]
-    made += [each.job.target for each in result.masks if each.is_there]
-    return [path for frame in there for path in (frame.source, frame.target)] + made
+    return write_page(plan.out, drawn, screen)
 
 
 def carried_out(command: str, plan: NightPlan, ended: NightResult | NightStatuses, code: int) -> dict[str, Any]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 
 from zeroframe.cli.console_night import NightScreen
@@ -21,6 +19,8 @@ from zeroframe.planning.nights import BORROWED
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
     from zeroframe.planning.calendar import Calendar, Night
     from zeroframe.planning.plan import NightPlan
@@ -123,12 +123,15 @@ def _verdict(each: Told, *, dry_run: bool) -> tuple[str, str]:
 class NightsScreen(NightScreen):
     """One night after the other, and a summary."""
 
-    def page(self) -> NightsScreen:
-        """Return one that keeps what is said of a night, as it would look here, until it is shown."""
-        return _Page(self._out, self.width)
+    @property
+    def console(self) -> Console:
+        """Where results are said."""
+        return self._out
 
-    def show(self) -> None:
-        """Show what was said: here it is shown as it is said."""
+    @property
+    def bars_console(self) -> Console:
+        """Where progress is shown."""
+        return self._err
 
     def calendar(self, calendar: Calendar, raw: Path) -> None:
         """Say which nights there are."""
@@ -192,26 +195,3 @@ class NightsScreen(NightScreen):
             )
             for line in wrapped(f"{said}{listed(bad)}{'.' if bad else ''}", self.width):
                 self._out.print(f"[bold {'red' if failed else 'yellow' if bad else 'green'}]{line}[/]", soft_wrap=True)
-
-
-class _Page(NightsScreen):
-    """What is said of one night, kept until those before it have been shown."""
-
-    def __init__(self, onto: Console, width: int | None) -> None:
-        self._onto, self._said, self.width, self._quiet = onto, StringIO(), width, onto.quiet
-        colours: Any = onto.color_system
-        self._out = Console(
-            file=self._said,
-            width=onto.width,
-            force_terminal=onto.is_terminal,
-            color_system=colours,
-            no_color=onto.no_color,
-            highlight=False,
-            quiet=onto.quiet,
-        )
-        self._err = Console(file=StringIO(), quiet=True)  # no bars: those of several nights would be mixed
-
-    def show(self) -> None:
-        """Show what was said."""
-        self._onto.file.write(self._said.getvalue())
-        self._onto.file.flush()

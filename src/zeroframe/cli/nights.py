@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Lock
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.cli.calibrate import carried_out, carry_out_plan
+from zeroframe.cli.calibrate import PlanRun, carried_out
 from zeroframe.cli.documents import document_of, print_json
-from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of, shared_folder
 from zeroframe.cli.page import can_write, write_overview
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.ahead import import_ahead
 from zeroframe.fits.failures import file_failure
 from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.lending import Lending, digests_of, part_for
-from zeroframe.run.abreast import Abreast, Piece
+from zeroframe.run.abreast import Abreast, Piece, Turn
 from zeroframe.run.budget import wanted_bytes
 from zeroframe.run.session import Company
 from zeroframe.workers import worker_count
@@ -27,14 +28,16 @@ from zeroframe.workers import worker_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
-    from pathlib import Path
 
     from zeroframe.cli.calibrate import NightResources
-    from zeroframe.cli.console_nights import NightsScreen, Told
+    from zeroframe.cli.console_nights import Told
+    from zeroframe.cli.night_pages import NightPages
     from zeroframe.planning.calendar import Night
     from zeroframe.planning.nights import NightSeries
     from zeroframe.planning.plan import NightPlan
     from zeroframe.planning.recipe import NightRecipe
+    from zeroframe.run.outcomes import NightResult
+    from zeroframe.run.status import NightStatuses
 
 __all__ = ["carry_out_nights"]
 
@@ -50,6 +53,9 @@ _NEEDED = (
     "zeroframe.run.engine",
     "zeroframe.viewer.page",
 )
+
+#: On a cluster so many nights are carried out at once, at most, where nothing was said: its client is one core.
+_MOST_BY_ITSELF = 8
 
 
 def carry_out_nights(
@@ -85,7 +91,10 @@ def carry_out_nights(
         The first that nobody has foreseen, when all nights have had their turn.
     """
     from zeroframe.cli.console_nights import NightsScreen
+    from zeroframe.cli.night_pages import NightPages
     from zeroframe.fits.store.names import UrlPath
+    from zeroframe.planning.manifest import read_manifest
+    from zeroframe.planning.nights import nights_of_list, nights_of_tree
 
     for folder in (raw, out):
         if isinstance(folder, UrlPath):
@@ -93,15 +102,21 @@ def carry_out_nights(
                 folder, "is not on a disk, which --by-night needs", "give zeroframe night the URL of each night"
             )
     screen = NightsScreen(sys.stderr if means.json else None)
-    nights = _found(raw, out, recipe, overwrite=overwrite, workers=means.workers)
-    screen.calendar(nights.calendar, raw)
     unforeseen: list[Exception] = []
-    with executor_of(means.cluster, nights.raw, out) as executor:
-        limit, at_once = means.limit or default_limit_bytes(), min(_nights_at_once(means), len(nights.calendar.nights))
+    listed = read_manifest(raw) if raw.is_file() else None
+    folder = raw if listed is None else Path(os.path.commonpath([path.parent for path in listed]))
+    with executor_of(means.cluster, folder) as executor, ExitStack() as shared:
+        nights_of = partial(nights_of_tree, raw) if listed is None else partial(nights_of_list, listed)
+        nights = nights_of(out, recipe, overwrite=overwrite, workers=means.workers, executor=executor)
+        screen.calendar(nights.calendar, raw)
+        shared.enter_context(shared_folder(executor, out))
+        limit, at_once = means.limit or default_limit_bytes(), _nights_at_once(means, executor)
+        at_once = min(at_once, len(nights.calendar.nights))
         if at_once > 1:
             import_ahead(*_NEEDED, *(["zeroframe.report.compiled"] if means.report and can_write() else []))
-        run = _Run(job, nights, Lending(out), means, limit, at_once, screen, executor, unforeseen)
-        run.carry_out()
+        with NightPages(screen, nights.calendar.nights) as pages:
+            run = _Run(job, nights, Lending(out), means, limit, at_once, pages, executor, unforeseen)
+            run.carry_out()
     told = [run.told[night.name] for night in nights.calendar.nights]
     documents = [run.documents[night.name] for night in nights.calendar.nights]
     screen.summary(told, out, dry_run=means.dry_run)
@@ -118,42 +133,74 @@ def carry_out_nights(
     return code
 
 
-def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, workers: int | None) -> NightSeries:
-    from zeroframe.planning.manifest import read_manifest
-    from zeroframe.planning.nights import nights_of_list, nights_of_tree
+class _NightWork:
+    """A night on its way: made when it can be, judged when those before it have been, then told.
 
-    if raw.is_file():
-        return nights_of_list(read_manifest(raw), out, recipe, overwrite=overwrite, workers=workers)
-    return nights_of_tree(raw, out, recipe, overwrite=overwrite, workers=workers)
+    What goes wrong with it stands in the summary, and stops no other night.
+    """
 
+    def __init__(self, run: _Run, night: Night, whole: NightPlan | Exception, planned_s: float) -> None:
+        self._run, self.night, self.whole = run, night, whole
+        self._seconds, self._page = planned_s, run.pages.of(night)
+        self._plan_run: PlanRun | None = None
 
-class _InOrder:
-    """What is said of nights, one after the other in their order, whichever ends first."""
+    def make(self, means: NightResources) -> frozenset[str]:
+        """Make its results; return what others may take of them."""
+        made: list[frozenset[str]] = []
+        self._attempt(lambda: made.append(self._made(means)))
+        self._run.pages.waits(self.night)
+        return made[0] if made else frozenset()
 
-    def __init__(self, screen: NightsScreen, number: int, *, at_once: int) -> None:
-        self._screen, self._number, self._at_once = screen, number, at_once
-        self._pages: deque[NightsScreen] = deque()
-        self._closed: set[NightsScreen] = set()
-        self._begun = 0
-        self._lock = Lock()
+    def judge(self) -> None:
+        """Hold it against the nights before it, which have all been judged."""
+        if self._plan_run is not None:
+            self._attempt(self._plan_run.judge)
 
-    def open(self, night: Night) -> NightsScreen:
-        """Return where to say something of the next night; it is shown when those before have been shown."""
-        self._begun += 1
-        page = self._screen if self._at_once == 1 else self._screen.page()
-        with self._lock:
-            self._pages.append(page)
-        page.night_begins(night, f"{self._begun} of {self._number}")
-        return page
+    def tell(self) -> None:
+        """Say what has come of it, and write its page."""
+        if self._plan_run is not None:
+            self._attempt(self._told)
+        self._run.pages.close(self.night)
 
-    def close(self, page: NightsScreen) -> None:
-        """Note that nothing more is said there, and show what can be shown."""
-        with self._lock:
-            self._closed.add(page)
-            while self._pages and self._pages[0] in self._closed:
-                page = self._pages.popleft()
-                self._closed.discard(page)
-                page.show()
+    def give_up(self) -> None:
+        """Let go of the folder of results of a night that others have stopped."""
+        if self._plan_run is not None:
+            self._plan_run.__exit__(*sys.exc_info())
+
+    def _made(self, means: NightResources) -> frozenset[str]:
+        if isinstance(self.whole, Exception):
+            raise self.whole
+        run, plan = self._run, self._run.lending.lend(self.whole)
+        self._plan_run = PlanRun(plan, means, self._page, run.executor, run.company)
+        self._plan_run.make()
+        return run.lending.made(self.whole, _there(plan, self._plan_run.ended))
+
+    def _told(self) -> None:
+        from zeroframe.cli.console_nights import Told
+        from zeroframe.run.outcomes import NightResult
+
+        plan_run, run, name = self._plan_run, self._run, self.night.name
+        if plan_run is None:
+            return
+        started = time.perf_counter()
+        plan_run.tell()
+        code, ended = plan_run.code, plan_run.ended
+        document = {"document": carried_out(run.job, plan_run.plan, ended, code)} if run.means.json else {}
+        result = ended if isinstance(ended, NightResult) else None
+        seconds = self._seconds + time.perf_counter() - started
+        run.documents[name] = {"night": name, "exit_code": code, **document}
+        run.told[name] = Told.of_night(self.night, plan_run.plan, result, code, seconds)
+
+    def _attempt(self, do: Callable[[], object]) -> None:
+        """Do one part; where that fails, say so, and do no other."""
+        started = time.perf_counter()
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 -- told, and raised at the end where nobody has foreseen it
+            self.give_up()
+            self._plan_run = None
+            self._run.failed(self.night, error)
+        self._seconds += time.perf_counter() - started
 
 
 @dataclass
@@ -166,7 +213,7 @@ class _Run:
     means: NightResources
     limit: int
     at_once: int
-    screen: NightsScreen
+    pages: NightPages
     executor: Executor | None
     unforeseen: list[Exception]
     told: dict[str, Told] = field(default_factory=dict)
@@ -175,14 +222,20 @@ class _Run:
     waiting: dict[str, NightPlan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._company = None if self.at_once == 1 else Company()
-        stop = None if self._company is None else self._company.stop.set
+        self.company = None if self.at_once == 1 else Company()
+        stop = None if self.company is None else self.company.stop.set
         self._abreast = Abreast(self.at_once, self.limit, stop)
-        self._said = _InOrder(self.screen, len(self.nights.calendar.nights), at_once=self.at_once)
+        # nights are held against those of an earlier date, whichever lend to others, and are made first for that
+        self._turns = {night.name: turn for turn, night in enumerate(self.nights.calendar.nights)}
+        self._at_work: dict[str, _NightWork] = {}
 
     def carry_out(self) -> None:
         """Carry out all nights, as many at once as may be."""
-        self._abreast.carry_out(piece for night in self.nights.calendar.nights for piece in self._pieces(night))
+        try:
+            self._abreast.carry_out(piece for night in self.nights.calendar.nights for piece in self._pieces(night))
+        finally:
+            for work in self._at_work.values():
+                work.give_up()
 
     def _pieces(self, night: Night) -> Iterator[Piece]:
         """Plan one night; yield before it those that lend it what they make.
@@ -194,25 +247,20 @@ class _Run:
         self.begun.add(night.name)
         started = time.perf_counter()
         plan = self._planned(night)
-        if plan is None:
-            return
         planned_s = time.perf_counter() - started
-        self.waiting[night.name] = plan
-        yield from self._lenders(night, plan)
-        del self.waiting[night.name]
-        page = self._said.open(night)
-        yield self._piece(plan, partial(self._carried_out, night, plan, page, planned_s))
+        if not isinstance(plan, Exception):
+            self.waiting[night.name] = plan
+            yield from self._lenders(night, plan)
+            del self.waiting[night.name]
+        yield self._piece_of(_NightWork(self, night, plan, planned_s))
 
-    def _planned(self, night: Night) -> NightPlan | None:
-        """Plan a night with the memory that is left by those that are carried out meanwhile."""
+    def _planned(self, night: Night) -> NightPlan | Exception:
+        """Plan a night with the memory that is left by those that are carried out meanwhile; return what went wrong."""
         left = self.means.limit if self.at_once == 1 else max(self._abreast.left_bytes, self.limit // 4)
         try:
             return self.nights.plan(night, mem_limit_bytes=left, workers=self.means.workers)
-        except Exception as error:  # noqa: BLE001 -- told, and raised at the end where nobody has foreseen it
-            page = self._said.open(night)
-            self._failed(night, page, error)
-            self._said.close(page)
-            return None
+        except Exception as error:  # noqa: BLE001 -- told in the turn of the night, and raised at the end
+            return error
 
     def _lenders(self, night: Night, plan: NightPlan) -> Iterator[Piece]:
         """Yield what has to be done before, for a plan to be able to borrow from those whose frames it is made of."""
@@ -223,20 +271,34 @@ class _Run:
             part = part_for(self.waiting[lender.name], plan)
             if part.groups:
                 yield from self._lenders(lender, part)
-                yield self._piece(part, partial(self._lent_part, lender, part))
+                yield self._piece(part, partial(self._lent_part, lender, part), None)
 
-    def _piece(self, plan: NightPlan, do: Callable[[NightResources], frozenset[str]]) -> Piece:
+    def _piece_of(self, work: _NightWork) -> Piece:
+        """Return a night as a piece of work."""
+        name, whole = work.night.name, work.whole
+        self._at_work[name] = work
+
+        def tell() -> None:
+            work.tell()
+            del self._at_work[name]
+
+        turn = Turn(self._turns[name], work.judge, tell)
+        if isinstance(whole, Exception):
+            return Piece(name, frozenset(), 0, lambda _: work.make(self.means), turn)
+        return self._piece(whole, work.make, turn)
+
+    def _piece(self, plan: NightPlan, do: Callable[[NightResources], frozenset[str]], turn: Turn | None) -> Piece:
         """Return what is to be done for a plan as it is before anything is lent to it."""
         means, shares = self.means, frozenset(digests_of(plan).values())
         if self.at_once == 1:
-            return Piece(plan.out, shares, 0, lambda _: do(means))
+            return Piece(plan.out, shares, 0, lambda _: do(means), turn)
         wanted = wanted_bytes(plan, self.limit, means.workers, elsewhere=self.executor is not None)
 
         def with_its_share(beside: int) -> frozenset[str]:
             threads = -(-worker_count(means.workers) // beside)
             return do(replace(means, limit=wanted, workers=threads))
 
-        return Piece(plan.out, shares, wanted, with_its_share)
+        return Piece(plan.out, shares, wanted, with_its_share, turn)
 
     def _lent_part(self, lender: Night, part: NightPlan, means: NightResources) -> frozenset[str]:
         """Make what a night lends to another one before its own turn comes; return what others may take of it."""
@@ -255,49 +317,21 @@ class _Run:
                 check=means.check,
                 check_sums=means.check_sums,
                 executor=self.executor,
-                company=self._company,
+                company=self.company,
             )
-        except Exception as error:  # noqa: BLE001 -- as above
-            self._failed(lender, self.screen, error)
+        except Exception as error:  # noqa: BLE001 -- told, and raised at the end where nobody has foreseen it
+            self.failed(lender, error)
             return frozenset()
-        there = {each.group.name: each.combined.frames for each in result.groups if each.combined.is_there}
-        return self.lending.made(part, there)
+        return self.lending.made(part, _there(left, result))
 
-    def _carried_out(
-        self, night: Night, whole: NightPlan, page: NightsScreen, planned_s: float, means: NightResources
-    ) -> frozenset[str]:
-        """Carry out one night; where that fails, tell so: one night must not stop the others."""
-        from zeroframe.cli.console_nights import Told
-        from zeroframe.run.outcomes import NightResult
-
-        started = time.perf_counter() - planned_s
-        try:
-            plan = self.lending.lend(whole)
-            code, ended = carry_out_plan(plan, means, page, self.executor, self._company)
-            document = {"document": carried_out(self.job, plan, ended, code)} if means.json else {}
-            result = ended if isinstance(ended, NightResult) else None
-            if result is None:  # of a dry run: what is there from before
-                there = _there_before(plan)
-            else:
-                there = {each.group.name: each.combined.frames for each in result.groups if each.combined.is_there}
-            made = self.lending.made(whole, there)
-            self.documents[night.name] = {"night": night.name, "exit_code": code, **document}
-            self.told[night.name] = Told.of_night(night, plan, result, code, time.perf_counter() - started)
-        except Exception as error:  # noqa: BLE001 -- as above
-            self._failed(night, page, error)
-            return frozenset()
-        finally:
-            self._said.close(page)
-        return made
-
-    def _failed(self, night: Night, page: NightsScreen, error: Exception) -> None:
+    def failed(self, night: Night, error: Exception) -> None:
         """Tell of a night that failed, where this does not mean that all others fail, too."""
         from zeroframe.cli.console_nights import Told
 
         if isinstance(error, ClusterError):
             raise error
         known = error if isinstance(error, ZeroframeError) else file_failure(error, night.folder)
-        page.night_failed(night, known)
+        self.pages.of(night).night_failed(night, known)
         foreseen = isinstance(error, ZeroframeError | MemoryError | OSError)
         code = REFUSED if foreseen else UNFORESEEN
         self.told[night.name] = Told.of_failure(night, str(known), code)
@@ -306,13 +340,29 @@ class _Run:
             self.unforeseen.append(error)
 
 
-def _nights_at_once(means: NightResources) -> int:
-    """Return how many nights are carried out at once: one, where nothing was said.
+def _there(plan: NightPlan, ended: NightResult | NightStatuses) -> dict[str, int]:
+    """Return the combined frames of a plan that are there, and of how many frames they are."""
+    from zeroframe.run.outcomes import NightResult
 
-    Gain and read noise of a night are held against those of the nights before it that are done by then (ZF307): of
-    nights side by side it would be chance which these are, and with it what is found.
+    if not isinstance(ended, NightResult):  # of a dry run: what is there from before
+        return _there_before(plan)
+    return {each.group.name: each.combined.frames for each in ended.groups if each.combined.is_there}
+
+
+def _nights_at_once(means: NightResources, executor: Executor | None) -> int:
+    """Return how many nights are carried out at once, where that was not said.
+
+    On a cluster: one a core, from two to eight, so that workers are busy while a night waits for a combined frame or
+    its page is written. On threads one night has work for all cores: of four nights of 24 frames of 1040 x 1032 pixels,
+    1, 2 and 3 at once took 7.4, 7.5 and 7.7 s of the processor, and no less time beyond what other work made of it.
     """
-    return 1 if means.dry_run else means.nights_at_once or 1
+    from zeroframe.run.cluster import CountsCores
+
+    if means.dry_run or (means.nights_at_once is None and executor is None):
+        return 1
+    if means.nights_at_once is not None:
+        return means.nights_at_once
+    return min(max(executor.cores, 2), _MOST_BY_ITSELF) if isinstance(executor, CountsCores) else 2
 
 
 def _there_before(plan: NightPlan) -> dict[str, int]:

@@ -37,6 +37,7 @@ from zeroframe.cli.options import (
     local_path,
     section_of,
 )
+from zeroframe.frames.numbers import percent
 
 if TYPE_CHECKING:
     from zeroframe.cli.calibrate import NightResources
@@ -103,7 +104,8 @@ def watch(
     """Calibrate frames as they arrive, and say at once what is odd about one. Ctrl-C ends the night.
 
     Frames are calibrated with the biases, darks and flats that are there by then; when better ones come, what depends
-    on them is made again. At the end OUT holds what zeroframe night RAW -o OUT would have made.
+    on them is made again. At the end OUT holds what zeroframe night RAW -o OUT would have made. Earlier results that
+    were made with other options are replaced; that is said before it is done.
     """
     from zeroframe.cli.calibrate import NightResources
     from zeroframe.cli.console import Screen
@@ -111,6 +113,9 @@ def watch(
     from zeroframe.headers.cameras import load_camera
     from zeroframe.headers.survey import tree_files
     from zeroframe.planning.targets import check_output_folder
+    from zeroframe.run.live.replacing import replaced_by
+    from zeroframe.run.lock import WATCH, folder_lock
+    from zeroframe.run.sessions import make_folder
 
     said = {
         "camera": camera,
@@ -138,8 +143,13 @@ def watch(
     )
     screen = Screen(sys.stderr if json else None)
     opens = sys.stdout.isatty() if open_it is None else open_it
-    _watch(raw, out, wanted, means, screen, serve=port if serve else None, opens=opens, recurse=recurse)
-    return _end(raw, out, wanted, means, screen, recurse=recurse)
+    make_folder(out)
+    with folder_lock(out, WATCH):
+        told = replaced_by(raw, out, wanted)
+        if told:
+            screen.line(told, "replaces", "yellow")
+        _watch(raw, out, wanted, means, screen, serve=port if serve else None, opens=opens, recurse=recurse)
+        return _end(raw, out, wanted, means, screen, recurse=recurse)
 
 
 def _watch(
@@ -215,7 +225,7 @@ class _Telling:
             decimals = 2 - math.floor(math.log10(row.noise)) if row.noise > 0 else 2
             words.append(f"level {row.level:.{min(max(decimals, 0), 6)}f} {row.unit}, noise {row.noise:.3g}")
         if row.saturated_fraction:
-            words.append(f"saturated {100 * row.saturated_fraction:.2g} %")
+            words.append(f"saturated {percent(row.saturated_fraction)}")
         style = {"failed": "red", "calibrated": "green", "left out": "yellow"}.get(row.state, "cyan")
         with self._lock:
             said = ", ".join(word for word in words if word)

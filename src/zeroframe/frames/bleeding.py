@@ -9,7 +9,7 @@ import numpy as np
 from zeroframe.frames.colours import each_colour
 from zeroframe.frames.mask_bits import MaskBit
 from zeroframe.kernels.stack import MAD_TO_SIGMA
-from zeroframe.kernels.trails import follow_trails, gather_regions
+from zeroframe.kernels.trails import find_centres, follow_trails, gather_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,10 +74,13 @@ def mask_bleeding(
     across = spans[:, 1 - axis] + 1 >= _LONG_AND_THIN * (spans[:, axis] + 1)
     which = np.repeat(across, ends - firsts)
     sizes = ends - firsts
-    return sum(
-        follow_trails(pixels, mask, places[which == turned], np.cumsum(sizes[across == turned]), way, sky, (bit, bleed))
-        for turned, way in ((False, axis), (True, 1 - axis))
-    )
+    marked = 0
+    for turned, way in ((False, axis), (True, 1 - axis)):
+        own = places[which == turned], np.cumsum(sizes[across == turned])
+        if own[1].size:
+            stars = find_centres(places, ends, way, max(pixels.shape))
+            marked += follow_trails(pixels, mask, *own, way, sky, (bit, bleed), stars)
+    return marked
 
 
 def _sky(pixels: NDArray[Any], mask: NDArray[np.uint8]) -> tuple[float, float]:

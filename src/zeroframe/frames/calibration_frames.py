@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.calibrate import flat_level
 
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.frames.regions import Region
+
 __all__ = [
+    "BLIND_CARD",
     "FLAT_LEVEL_CARD",
     "NO_CALIBRATION",
     "NO_MASK",
     "WHOLE_CARD",
     "Divisor",
+    "blind_regions",
     "brightest_hundredth",
     "divisor_of",
     "error_factor",
@@ -41,6 +46,11 @@ NO_MASK = np.empty((0, 0), np.bool_)
 FLAT_LEVEL_CARD = "FLATLEVL"
 #: What a combined frame says of its standard deviations: cards of those subtracted whose errors are in them, too.
 WHOLE_CARD = "UNCERTIN"
+#: What a flat, and a frame that is divided by it, says of amplifiers that saw no light: their names.
+BLIND_CARD = "BLINDAMP"
+#: An amplifier sees no light where its level in a flat is less than this part of that of the brightest one. Light that
+#: is scattered beside a slit is more: half a percent and up.
+_BLIND = 1e-3
 
 #: Rows that are worked on at once, in float64.
 _ROWS = 64
@@ -106,6 +116,35 @@ def level_of_flat(
     whole_mask = NO_MASK if mask is None else np.ascontiguousarray(mask)
     count, level = flat_level(flat, whole_mask, float(lowest), _BRIGHTER * max(bright, lowest))
     return level if count else None
+
+
+def blind_regions(flat: NDArray[Any], regions: Sequence[Region], raw_shape_yx: tuple[int, ...]) -> list[Region]:
+    """Return which of several amplifiers see no light in a flat.
+
+    Parameters
+    ----------
+    flat : ndarray of float, shape (ny, nx)
+        Less its bias.
+    regions : sequence of Region
+        What the amplifiers read.
+    raw_shape_yx : tuple of int
+        Of the raw frame.
+
+    Examples
+    --------
+    >>> from zeroframe.frames.regions import Region
+    >>> from zeroframe.headers.sections import Section
+    >>> halves = [Region(trim=Section.parse(f"[{a}:{a + 4},*]"), place=Section.parse(f"[{a}:{a + 4},1:8]"), name=name)
+    ...           for a, name in ((1, "A"), (6, "B"))]
+    >>> flat = np.repeat([[900.0, 0.2]], 5, axis=1) * np.ones((8, 1))
+    >>> [region.name for region in blind_regions(flat, halves, (8, 10))]
+    ['B']
+    """
+    if len(regions) < 2:
+        return []
+    levels = [sampled_level(flat[region.place_yx(raw_shape_yx)]) for region in regions]
+    brightest = max((level for level in levels if np.isfinite(level)), default=0.0)
+    return [region for region, level in zip(regions, levels, strict=True) if level < _BLIND * brightest]
 
 
 @dataclass(frozen=True, eq=False)

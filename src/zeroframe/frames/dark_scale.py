@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.numbers import number
 from zeroframe.frames.statistics import clipped_mean_std
 
 if TYPE_CHECKING:
@@ -159,5 +160,5 @@ def _fitted(
     if count < max(_FEWEST, _FOLLOW * frame.size):
         doubt = f"{frame.size - count} of {frame.size} hot pixels of the dark do not follow"
     elif not error <= _LARGEST_ERROR * scale:
-        doubt = f"{count} hot pixels of the dark tell a scale of {scale:.2g} ± {error:.2g}"
+        doubt = f"{count} hot pixels of the dark tell a scale of {number(scale, 2)} ± {number(error, 2)}"
     return DarkScale(scale, error, count, doubt)

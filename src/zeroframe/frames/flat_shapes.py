@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.numbers import number, percent
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
@@ -180,8 +181,11 @@ def _fine(bands: NDArray[Any], light_adu: float) -> NDArray[np.float32]:
     step = 2 * max(count * height * (nx // 2) // _FINE_PIXELS, 1)
     with np.errstate(invalid="ignore"):
         found = (bands[..., 0 : nx - 1 : step] - bands[..., 1:nx:step]).reshape(-1) / (light_adu * np.sqrt(2.0))
-    found[~np.isfinite(found)] = 0.0
-    reach = _OUTLIER * MAD_TO_SIGMA * float(median_of_valid(np.abs(found))) if found.size else 0.0
+    known = np.isfinite(found)
+    # of an amplifier that was not read no difference is known, and zeros would be most of all
+    sizes = np.abs(found if known.all() else found[known])
+    found[~known] = 0.0
+    reach = _OUTLIER * MAD_TO_SIGMA * float(median_of_valid(sizes)) if sizes.size else 0.0
     return np.asarray(np.clip(found, -reach, reach), dtype=np.float32)
 
 
@@ -228,8 +232,8 @@ def _without_light(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
     return [
         FlatOddity(
             path, "light", noises[path], _DARK_NOISES,
-            f"it holds no light to speak of: its level of {flats[path].light_adu:.4g} ADU is {noises[path]:.3g} times "
-            f"the noise of a pixel (limit {_DARK_NOISES:g})",
+            f"it holds no light to speak of: its level of {number(flats[path].light_adu, 4)} ADU is "
+            f"{number(noises[path], 3)} times the noise of a pixel (limit {_DARK_NOISES:g})",
         )
         for path in weak
     ]  # fmt: skip
@@ -271,7 +275,7 @@ def _differences(one: FlatShape, others: list[FlatShape]) -> tuple[NDArray[np.fl
     known = reference[np.isfinite(reference)]
     lit = reference >= _LIT * np.percentile(known, _BRIGHT_PERCENT) if known.size else np.zeros(reference.shape, bool)
     found, ratios = np.zeros(len(others)), []
-    for number, other in enumerate(others):
+    for place, other in enumerate(others):
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = _joined(np.where(lit & (other.cells > 0), other.cells / reference, np.nan))
         usable = ratio[np.isfinite(ratio)]
@@ -281,7 +285,7 @@ def _differences(one: FlatShape, others: list[FlatShape]) -> tuple[NDArray[np.fl
         error = float(np.sqrt(sum(errors) / (one.cell_pixels * _JOINED**2) * np.pi / 2 / _LIT))
         ratios.append(ratio)
         if usable.size >= _FEWEST_LIT:
-            found[number] = max(float(np.nanmax(np.abs(ratio - 1.0))) - _SHAPE_SIGMAS * error, 0.0)
+            found[place] = max(float(np.nanmax(np.abs(ratio - 1.0))) - _SHAPE_SIGMAS * error, 0.0)
     return found, ratios
 
 
@@ -303,9 +307,9 @@ def _of_other_shape(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
         return [
             FlatOddity(
                 path, "shapes", float(pairs[number].max()), limit,
-                f"its light differs in shape by {100 * pairs[number].max():.2g} % from that of "
+                f"its light differs in shape by {percent(pairs[number].max())} from that of "
                 f"{paths[int(pairs[number].argmax())].name}; nothing tells which of them is right "
-                f"(limit {100 * limit:.2g} %)",
+                f"(limit {percent(limit)})",
             )
             for number, path in enumerate(paths)
             if pairs[number].max() > limit
@@ -324,7 +328,7 @@ def _said(ratio: NDArray[np.float64], limit: float) -> str:
     off = float(ratio[y, x]) - 1.0
     place = place_of((y + 0.5) / ratio.shape[0], (x + 0.5) / ratio.shape[1])
     how = "brighter" if off > 0 else "darker"
-    return f"its light is {100 * abs(off):.2g} % {how} at the {place} than the others' (limit {100 * limit:.2g} %)"
+    return f"its light is {percent(abs(off))} {how} at the {place} than the others' (limit {percent(limit)})"
 
 
 def place_of(y: float, x: float) -> str:

@@ -1,7 +1,8 @@
-"""What counts as a number among the arguments of a function, and whole numbers that are spread evenly."""
+"""Numbers in sentences, as people write them; what counts as one among arguments; whole ones spread evenly."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
@@ -9,7 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["is_number", "spread_evenly"]
+__all__ = ["is_number", "number", "percent", "spread_evenly"]
+
+#: Digits of a number that count, where nothing else is asked for.
+_DIGITS = 4
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -36,3 +40,31 @@ def spread_evenly(first: int, last: int, count: int) -> NDArray[np.intp]:
     numbers: NDArray[np.intp] = np.linspace(first, last, count).astype(np.intp)
     kept: NDArray[np.intp] = numbers[np.diff(numbers, prepend=numbers[:1] - 1) != 0]
     return kept
+
+
+def number(value: float | None, digits: int = _DIGITS) -> str:
+    """Write a number with so many digits that count, and without an exponent where it can be helped.
+
+    Examples
+    --------
+    >>> number(1012.345), number(0.81234), number(-0.0), number(None), number(123456.0), number(3.0)
+    ('1012', '0.8123', '0', '–', '123456', '3')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    text = f"{value:.{min(decimals, 8)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Write a fraction as a percentage, of two digits by default.
+
+    Examples
+    --------
+    >>> percent(0.00113), percent(5.7e-7), percent(1.0), percent(12.345)
+    ('0.11 %', '0.000057 %', '100 %', '1234 %')
+    """
+    return f"{number(None if fraction is None else 100 * fraction, digits)} %"

@@ -12,7 +12,7 @@ from zeroframe.fits.timeline import spanned
 from zeroframe.frames.colours import PHASES, colour_bands, each_colour, plane_of
 from zeroframe.frames.flat_shapes import FlatShape, joined_shapes, measure_flat, odd_flats, place_of
 from zeroframe.frames.medians import median_of_valid
-from zeroframe.frames.numbers import spread_evenly
+from zeroframe.frames.numbers import number, percent, spread_evenly
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.headers.kinds import is_lit
 from zeroframe.kernels.moments import count_not_finite32
@@ -373,7 +373,7 @@ def _odd_ones(values: Mapping[Path, float], what: str, floor: float, say: Callab
     limit = max(_ODD_SIGMAS * spread, floor)
     odd = {path: value for path, value in values.items() if abs(value - median) > limit}
     return [
-        Flag(path, what, abs(value - median), limit, f"{say(value, median)} (limit {limit:.3g})")
+        Flag(path, what, abs(value - median), limit, f"{say(value, median)} (limit {number(limit, 3)})")
         for path, value in odd.items()
     ]
 
@@ -409,7 +409,7 @@ def _brighter_and_noisier_of_two(qualities: Mapping[Path, FrameQuality]) -> list
     sentence = (
         f"its level of {high.level_adu:.2f} ADU stands {above:.2f} above that of the other frame, and its noise of "
         f"{high.noise_adu:.2f} ADU is {high.noise_adu / low.noise_adu:.2f} times that: it holds light or dark current "
-        f"(limit {limit:.3g})"
+        f"(limit {number(limit, 3)})"
     )
     return [Flag(noisy, "level", above, limit, sentence)]
 
@@ -440,7 +440,7 @@ def _peaks_of(paths: Sequence[Path], maps: NDArray[np.float64], floor: float) ->
             place = place_of((y + 0.5) / differs.shape[0], (x + 0.5) / differs.shape[1])
             how = "brighter" if differs[y, x] > 0 else "darker"
             sentence = f"it is {peak:.2f} ADU {how} at the {place} than the others, against the rest of it"
-            flags.append(Flag(path, "shape", float(peak), limit, f"{sentence} (limit {limit:.3g})"))
+            flags.append(Flag(path, "shape", float(peak), limit, f"{sentence} (limit {number(limit, 3)})"))
     return flags
 
 
@@ -464,7 +464,7 @@ def _pixel_flags(qualities: Mapping[Path, FrameQuality]) -> list[Flag]:
         compare = len(shares) >= _FEWEST_TO_COMPARE
         limit = floor + _SHARE_RATIO * float(median_of_valid(list(shares.values()))) if compare else _LONE_SHARE
         flags += [
-            Flag(path, what, share, limit, f"{100 * share:.2f} % of its pixels are {what} (limit {100 * limit:.2g} %)")
+            Flag(path, what, share, limit, f"{100 * share:.2f} % of its pixels are {what} (limit {percent(limit)})")
             for path, share in shares.items()
             if share > limit
         ]

@@ -12,6 +12,7 @@ from zeroframe.fits.decode import decode_pixels, decoded_float
 from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.crosstalk import take_out_crosstalk
+from zeroframe.frames.pile_up import is_converter_top
 from zeroframe.frames.regions import Subtracted, region_levels
 from zeroframe.headers.colours import read_colours, state_pattern
 from zeroframe.headers.dialects import number_words
@@ -43,6 +44,11 @@ __all__ = [
 
 #: Said of the raw pixels, and not true of calibrated ones.
 _STALE_CARDS = ("DATAMIN", "DATAMAX", "IRAF-MIN", "IRAF-MAX")
+
+#: So many rows of an amplifier are looked at first, whether they have one value.
+_LOOKED_AT = 8
+#: Of fewer pixels it may be chance that they are the same.
+_FEWEST_PIXELS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,10 @@ def calibrate_pixels(
 
     subtracted = Subtracted()
     for region in recipe.regions:
+        if recipe.assembles and (value := _only_value(raw, region)) is not None:
+            out[region.place_yx((ny, nx))] = np.nan
+            subtracted = subtracted.and_constant(region.name, value)
+            continue
         levels, part = region_levels(part_of, region, (ny, nx)), region.part((ny, nx))
         if fused:
             calibrate_swapped16(pixels, raw.layout.bzero, levels.row_adu, levels.column_adu, part, out)
@@ -188,6 +198,27 @@ def calibrate_pixels(
     if recipe.crosstalk:
         take_out_crosstalk(out, recipe.regions, recipe.crosstalk, (ny, nx))
     return subtracted
+
+
+def _only_value(raw: RawImage, region: Region) -> float | None:
+    """Return the value that an amplifier has throughout, overscans included: it was not read. None where they differ.
+
+    Of pixels that are full the overscan has a level of its own; where there is none, the top of a converter tells
+    nothing.
+    """
+    shape = raw.layout.shape_yx
+    part = region.part(shape)
+    if part.ny * part.nx < _FEWEST_PIXELS:
+        return None
+    rows, columns = slice(part.y0, part.y0 + part.ny), slice(part.x0, part.x0 + part.nx)
+    stored = raw.pixels[rows.start, columns.start]
+    some = slice(rows.start, rows.stop, max(part.ny // _LOOKED_AT, 1))
+    strips = (spec.section.slices_yx(shape) for spec in region.overscans)
+    for place in ((some, columns), (rows, columns), *strips):  # as a rule a few rows are enough
+        if not (raw.pixels[place] == stored).all():
+            return None
+    value = float(decode_pixels(raw.pixels[rows.start : rows.start + 1, columns], raw.layout)[0, 0])
+    return None if not region.overscans and is_converter_top(value, 1.0) else value
 
 
 def calibrated_header(raw: RawImage, recipe: FrameRecipe, colours: ColourPattern | None = None) -> HeaderDraft:

@@ -14,6 +14,7 @@ import numpy as np
 
 from zeroframe.fits import RawImage
 from zeroframe.fits.timeline import spanned
+from zeroframe.frames.numbers import number, percent
 from zeroframe.frames.pile_up import PileUp, converter_top, find_pile_up, is_converter_top
 from zeroframe.frames.raw import is_fused
 from zeroframe.kernels.extremes import (
@@ -416,15 +417,15 @@ def raw_remarks(cards: Mapping[str, Any], pixels: int) -> tuple[str, ...]:
     """
     said = []
     if cards.get("NUNREAD"):
-        share = 100.0 * cards["NUNREAD"] / pixels
+        share = percent(cards["NUNREAD"] / pixels, 3)
         where = cards.get("UNREAD", "some rows")
         what = "which hold one value throughout and do not count"
-        said.append(f"never read: {where}, {share:.3g} % of its pixels, {what}")
+        said.append(f"never read: {where}, {share} of its pixels, {what}")
     if cards.get("SATSAID"):
         limit = cards.get("SATADU")
         if limit is None:
             end = "its pixels go beyond that and show no saturation: none is masked"
         else:
-            end = f"by its pixels it is saturated from {limit:.7g} ADU on, which counts"
+            end = f"by its pixels it is saturated from {number(limit, 7)} ADU on, which counts"
         said.append(f"{cards['SATSAID']} in its header, but {end}")
     return tuple(said)

@@ -190,7 +190,9 @@ class Subtracted:
     pixels : int
         How many are kept.
     levels_adu : tuple of float
-        Mean level of each region, in their order.
+        Mean level of each region, in their order; NaN of one that was not read.
+    constant : tuple of str
+        Names of those of which all pixels have one value: they were not read, and their pixels have none.
     """
 
     mean_adu: float = 0.0
@@ -199,6 +201,7 @@ class Subtracted:
     remarks: tuple[str, ...] = ()
     pixels: int = 0
     levels_adu: tuple[float, ...] = ()
+    constant: tuple[str, ...] = ()
 
     def and_of(self, levels: FrameLevels, pixels: int, name: str) -> Subtracted:
         """Return the same with those of one more region; ``pixels`` are kept of it."""
@@ -212,6 +215,17 @@ class Subtracted:
             (*self.remarks, *remarks),
             whole,
             (*self.levels_adu, levels.mean_adu),
+            self.constant,
+        )
+
+    def and_constant(self, name: str, value: float) -> Subtracted:
+        """Return the same with one more region, of which all pixels have a value."""
+        remark = f"amplifier {name}: all of its pixels are {value:.10g}: it was not read, and is masked"
+        return replace(
+            self,
+            remarks=(*self.remarks, remark),
+            levels_adu=(*self.levels_adu, float("nan")),
+            constant=(*self.constant, name),
         )
 
 

@@ -310,6 +310,8 @@ class Calibrations:
         What could not be done, and why.
     unlit_pixels : int
         How many pixels are masked because the flat has too little light there.
+    blind : tuple of str
+        Amplifiers that saw no light in the flat.
     """
 
     operations: tuple[Operation, ...]
@@ -320,6 +322,7 @@ class Calibrations:
     electronics: tuple[Electronics, ...]
     remarks: tuple[str, ...]
     unlit_pixels: int = 0
+    blind: tuple[str, ...] = ()
 
     @property
     def makes_noise(self) -> bool:

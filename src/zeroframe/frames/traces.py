@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zeroframe.frames.mask_bits import MaskBit
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.numbers import spread_evenly
 
@@ -71,13 +72,16 @@ def measure_traces(
         return {}
     rows = _paired_rows(ny, nx)
     pairs = _less_level(pixels[rows], level).reshape(-1, 2, nx)
+    known = None if mask is None or mask.shape != pixels.shape else mask[rows]
+    if known is not None:  # what a flat without light divides is anything
+        pairs.reshape(-1, nx)[known & np.uint8(MaskBit.BAD) != 0] = 0.0
     found = _wrapped(pairs, level, noise)
     if light == "none":
         return found | _interference(pairs, noise)
     if light == "flat":
         return found | _colours(pairs, level)
-    if mask is not None and mask.shape == pixels.shape:
-        pairs.reshape(-1, nx)[mask[rows] != 0] = 0.0
+    if known is not None:
+        pairs.reshape(-1, nx)[known != 0] = 0.0
     return found | _odd_columns(pairs, noise)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.errors import FrameError, NoFramesError, ZeroframeError
+from zeroframe.frames.numbers import number
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.geometry import with_data
 from zeroframe.headers.kinds import Kind
@@ -449,8 +450,10 @@ def _with_overscan(amplifier: Amplifier, seen: OverscanInspection, down: tuple[i
     if spec is not None:
         parallel = None if seen.parallel is None else seen.parallel.section.shift(*down)
         overscan = spec.section.shift(*down)
-        contradicted = stated not in {None, overscan} and amplifier.overscan_reason != FOUND_IN_PIXELS
-        reason = f"proven by the pixels{f'; header: {stated}' if contradicted else ''}"
+        of_header = amplifier.overscan_reason != FOUND_IN_PIXELS
+        contradicted = f" (header: {stated})" if of_header and stated not in {None, overscan} else ""
+        # light proves where an overscan is, and not where the header puts the image
+        reason = f"overscan proven by the pixels{contradicted}{', place by the header' if of_header else ''}"
         return replace(
             amplifier,
             trim=data,
@@ -480,12 +483,12 @@ def _on_the_side_of(stated: Section, seen: OverscanInspection) -> OverscanSpec |
 def _with_noise(amplifier: Amplifier, seen: OverscanInspection) -> tuple[Amplifier, list[str]]:
     """Return an amplifier with the read noise of its biases; say so where the header says another one."""
     gain, stated = amplifier.gain_e_per_adu, amplifier.read_noise_e
-    if seen.read_noise_adu is None or gain is None:
+    if seen.read_noise_adu is None or gain is None or not seen.read_noise_adu.value > 0:  # one value is no noise
         return amplifier, []
     own = seen.read_noise_adu.value * gain
     said: list[str] = []
     if stated is not None and abs(stated - own) > _NOISE_DIFFERS * own:
-        both = f"header says a read noise of {stated:.3g} e-, its biases have {own:.3g}"
+        both = f"header says a read noise of {number(stated, 3)} e-, its biases have {number(own, 3)}"
         said.append(f"amplifier {amplifier.name}: {both}, which is used")
     return replace(amplifier, read_noise_e=round(own, 5)), said
 
@@ -525,8 +528,8 @@ def _with_gains(
             continue
         if stated is not None:
             remarks.append(
-                f"amplifier {amplifier.name}: header says a gain of {stated:.4g} e-/ADU, its flats have "
-                f"{measured.value:.4g} ± {measured.counting_error:.2g}, which is used"
+                f"amplifier {amplifier.name}: header says a gain of {number(stated, 4)} e-/ADU, its flats have "
+                f"{number(measured.value, 4)} ± {number(measured.counting_error, 2)}, which is used"
             )
         changed.append(_with_gain(amplifier, measured.value))
     return changed, remarks

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.numbers import number
 from zeroframe.inspection.amplifier_seams import drift_orders
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def read_by_turns(profiles: AxisProfiles) -> str:
     blocks = pairs[:, : pairs.shape[1] // _BLOCKS * _BLOCKS].reshape(len(pairs), _BLOCKS, -1).mean(axis=2)
     white = 4.0 * profiles.usual_noise**2 / profiles.height / columns
     variance = np.maximum(blocks.var(axis=1, ddof=1) / _BLOCKS, white)
-    number = apart.size
+    count = apart.size
     chi2 = float(np.sum(np.square(apart) / variance))
-    deviate = (np.cbrt(chi2 / number) - 1.0 + 2.0 / (9.0 * number)) / np.sqrt(2.0 / (9.0 * number))
+    deviate = (np.cbrt(chi2 / count) - 1.0 + 2.0 / (9.0 * count)) / np.sqrt(2.0 / (9.0 * count))
     rms = float(np.sqrt(np.mean(np.square(apart)) / profiles.static.shape[0]))
     if deviate < _SIGMAS or rms < _OF_NOISE * profiles.usual_noise:
         return ""
-    return f"levels of odd and even columns drift apart between biases, by {rms:.2g} ADU ({deviate:.0f} sigma)"
+    return f"levels of odd and even columns drift apart between biases, by {number(rms, 2)} ADU ({deviate:.0f} sigma)"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zeroframe.errors import FrameError
 from zeroframe.fits import read_raw
 from zeroframe.frames.crosstalk import in_read_order
+from zeroframe.frames.numbers import number
 from zeroframe.frames.raw import calibrate_pixels
 from zeroframe.frames.regions import region_of
 from zeroframe.frames.steps import FrameRecipe
@@ -107,7 +108,8 @@ class CrosstalkSeen:
         told = f"crosstalk: no more than {most.limit:.1e} in any of the {len(self.pairs)} pairs that bright stars tell"
         if all(each.limit * each.top_adu <= _least_adu(each.noise_adu) for each in self.pairs):
             return f"{told}; it does not matter"
-        return f"{told}; a full pixel would leave {most.limit * most.top_adu:.2g} ADU: brighter stars would tell more"
+        left = number(most.limit * most.top_adu, 2)
+        return f"{told}; a full pixel would leave {left} ADU: brighter stars would tell more"
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -118,8 +120,8 @@ class CrosstalkSeen:
         if not worst:
             return (self._no_more_than(),)
         told = [
-            f"crosstalk: amplifier {each.victim} shows {each.part:.3g} ± {each.error:.1g} of {each.source}; a full "
-            f"pixel leaves {each.full_adu:.3g} ADU{_noises(each)}"
+            f"crosstalk: amplifier {each.victim} shows {number(each.part, 3)} ± {number(each.error, 1)} of "
+            f"{each.source}; a full pixel leaves {number(each.full_adu, 3)} ADU{_noises(each)}"
             for each in worst
         ]
         return (*told, "crosstalk matters: --write puts it into a camera file, by which it is taken out")
@@ -131,7 +133,7 @@ def _least_adu(noise_adu: float | None) -> float:
 
 
 def _noises(each: MeasuredCrosstalk) -> str:
-    return "" if each.noise_adu is None else f", {abs(each.full_adu) / each.noise_adu:.2g} times the read noise"
+    return "" if each.noise_adu is None else f", {number(abs(each.full_adu) / each.noise_adu, 2)} times the read noise"
 
 
 def measure_crosstalk(

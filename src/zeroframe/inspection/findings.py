@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zeroframe.frames.numbers import percent
 from zeroframe.frames.overscan import StripCurve, strip_curve
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
@@ -328,7 +329,7 @@ def _harmful(worth: StripWorth | None, harmless_adu: float) -> str | None:
         return None
     whose = "science frames" if worth.has_science else "a science frame"
     return (
-        f"its level rises by {100 * worth.leak:.2g} % of the light: subtracting it leaves an error of "
+        f"its level rises by {percent(worth.leak)} of the light: subtracting it leaves an error of "
         f"{adu(worth.with_adu)} ADU in {whose} of {adu(worth.light_adu)} ADU, leaving it one of "
         f"{adu(worth.without_adu)} ADU"
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.numbers import percent
 from zeroframe.headers.detectors import Amplifier, Detector
 from zeroframe.headers.geometry import FoundDetector
 from zeroframe.headers.sections import AxisRange, Section
@@ -243,7 +244,7 @@ def _without_dim(images: list[slice], light: NDArray[np.float64]) -> tuple[list[
         each for each in images if each.stop - each.start < _NARROW * widest and np.median(light[each]) < _LIT * bright
     ]
     doubts = [
-        f"columns {each.start + 1} to {each.stop} hold {100 * float(np.median(light[each])) / bright:.2g} % of the "
+        f"columns {each.start + 1} to {each.stop} hold {percent(float(np.median(light[each])) / bright)} of the "
         "light of the image, and are taken for a strip that light reaches, which is not used"
         for each in dim
     ]

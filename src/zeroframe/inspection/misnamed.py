@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.numbers import number
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.profiles import neighbour_variances
 
@@ -93,8 +94,8 @@ def _lit(biases: Sequence[FrameSample]) -> dict[int, str]:
     above = np.max(levels - median_of_valid(levels[like], axis=0), axis=1)
     most = [float(np.sqrt((_NOISIER * usual) ** 2 + _ROUNDED * one.step_adu**2)) for one in biases]
     return {
-        id(one): f"it is called a bias, but its image stands {higher:.4g} ADU above that of the others, and its noise "
-        f"of {noise:.3g} ADU is {noise / usual:.2f} times theirs, as with light or dark current"
+        id(one): f"it is called a bias, but its image stands {number(higher, 4)} ADU above that of the others, and "
+        f"its noise of {number(noise, 3)} ADU is {noise / usual:.2f} times theirs, as with light or dark current"
         for one, noise, limit, higher in zip(biases, noises, most, above.tolist(), strict=True)
         if noise > limit and higher > _HIGHER_NOISES * usual
     }

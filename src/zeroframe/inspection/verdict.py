@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import percent
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.gain import contradicts
 
@@ -279,9 +280,7 @@ def _about_worth(strip: StripFinding, name: str) -> list[str]:
     worth = strip.worth
     if worth is None or strip.usable is None:
         return []
-    rises = (
-        f"rises by {100 * worth.leak:.2g} % of the light at most" if worth.leak > 0 else "does not rise with the light"
-    )
+    rises = f"rises by {percent(worth.leak)} of the light at most" if worth.leak > 0 else "does not rise with the light"
     whose = "science frames" if worth.has_science else "a science frame"
     saved = f", and {adu(worth.without_adu)} ADU without it" if worth.has_science else ""
     error = f"subtracted, it leaves an error of {adu(worth.with_adu)} ADU in {whose} of {adu(worth.light_adu)} ADU"

@@ -14,7 +14,7 @@ from zeroframe.kernels._jit import kernel
 if TYPE_CHECKING:
     from zeroframe.kernels._jit import Array
 
-__all__ = ["follow_trails", "gather_regions"]
+__all__ = ["find_centres", "follow_trails", "gather_regions"]
 
 #: Directions, from the axis of a trail, in which light as far from the star as a place on the trail is looked up: these
 #: sines and cosines are of 60, 90 and 120 degrees.
@@ -27,6 +27,10 @@ _NEARER = 1.5
 _WINGS, _CORES, _CORE = 2.5, 1.5, 2.0
 #: A trail of a core that is round reaches so many half-widths and pixels from its centre; nearer are the wings.
 _LONE, _LONGER = 3.0, 6.0
+#: Wings of other full stars are looked at so many half-widths and more from them.
+_REACH = 20.0
+#: So many pixels beside the columns of what is full light is no part of a trail; it has less than this part of it.
+_BESIDE, _SPILLS = 2, 0.5
 
 
 @kernel
@@ -99,6 +103,29 @@ def _reference(pixels: Array, axis: int, centre: Array, distance: float, level: 
     return middle
 
 
+def find_centres(places: Array, ends: Array, axis: int, length: int) -> Array:
+    """Return where full regions are widest, along their trails and across, and half of how wide they are there.
+
+    Parameters
+    ----------
+    places, ends : int64
+        From `gather_regions`.
+    axis : int
+        0: trails run along columns; 1: along rows.
+    length : int
+        Of the longer side of the image.
+
+    Returns
+    -------
+    ndarray of float64, shape (regions, 3)
+    """
+    counts, centres, first = np.empty(length, np.int64), np.empty((ends.size, 3)), 0
+    for region, last in enumerate(ends.tolist()):
+        _centre(places[first:last], axis, counts, centres[region])
+        first = last
+    return centres
+
+
 def follow_trails(
     pixels: Array,
     mask: Array,
@@ -107,6 +134,7 @@ def follow_trails(
     axis: int,
     sky: tuple[float, float, float],
     bits: tuple[int, int],
+    stars: Array,
 ) -> int:
     """Mask the trails of full regions, in place; return how many pixels they have that are not full.
 
@@ -124,6 +152,8 @@ def follow_trails(
         Level, noise, and variance that one unit of light adds.
     bits : tuple of int
         Of what is full, and what is set.
+    stars : float64, shape (n, 3)
+        From `find_centres`, of all full regions of the image: the wings of one are no trail of another.
 
     Notes
     -----
@@ -133,7 +163,7 @@ def follow_trails(
     length = max(pixels.shape)
     extents = np.empty((3, length), np.int64)
     work, centre = np.empty(2 * len(_SINES)), np.empty(3)
-    return int(_follow_trails(pixels, mask, places, ends, axis, sky, bits, extents, work, centre))
+    return int(_follow_trails(pixels, mask, places, ends, axis, sky, bits, stars, extents, work, centre))
 
 
 @kernel
@@ -145,6 +175,7 @@ def _follow_trails(
     axis: int,
     sky: tuple[float, float, float],
     bits: tuple[int, int],
+    stars: Array,
     extents: Array,
     work: Array,
     centre: Array,
@@ -154,7 +185,7 @@ def _follow_trails(
     marked = first = 0
     for region in range(ends.size):
         last = ends[region]
-        _centre(places[first:last], axis, extents, centre)
+        _centre(places[first:last], axis, extents[2], centre)
         low, high = places[first, other], places[first, other]
         for here in range(first, last):
             low, high = min(low, places[here, other]), max(high, places[here, other])
@@ -166,19 +197,22 @@ def _follow_trails(
             extents[1, line] = max(extents[1, line], at)
         for line in range(low, high + 1):
             if extents[1, line] >= 0:
-                marked += _follow(pixels, mask, axis, line, extents[0, line], -1, centre, sky, bits, work)
-                marked += _follow(pixels, mask, axis, line, extents[1, line], 1, centre, sky, bits, work)
+                marked += _follow(
+                    pixels, mask, axis, line, (low, high), extents[0, line], -1, centre, sky, bits, stars, work
+                )
+                marked += _follow(
+                    pixels, mask, axis, line, (low, high), extents[1, line], 1, centre, sky, bits, stars, work
+                )
         first = last
     return marked
 
 
 @kernel
-def _centre(places: Array, axis: int, extents: Array, centre: Array) -> None:
+def _centre(places: Array, axis: int, counts: Array, centre: Array) -> None:
     """Write where a region is widest, along the trail and across it, and half of how wide it is there."""
     low, high = places[0, axis], places[0, axis]
     for here in range(len(places)):
         low, high = min(low, places[here, axis]), max(high, places[here, axis])
-    counts = extents[2]
     counts[low : high + 1] = 0
     for here in range(len(places)):
         counts[places[here, axis]] += 1
@@ -198,39 +232,76 @@ def _centre(places: Array, axis: int, extents: Array, centre: Array) -> None:
 
 
 @kernel
+def _above(value: float, halo: float, sky: tuple[float, float, float]) -> bool:
+    """Whether a pixel stands above the light of a star."""
+    level, noise, per_unit = sky
+    light = max(halo - level, 0.0)
+    return bool(np.float64(value) - halo > _SIGMAS * np.sqrt(noise * noise + per_unit * light) + _OF_HALO * light)
+
+
+@kernel
+def _spills(pixels: Array, axis: int, at: int, within: tuple[int, int], value: float, halo: float) -> bool:
+    """Whether light beside the columns of a trail is as bright as that in them: it is of a star that stands there."""
+    for place in (within[0] - _BESIDE, within[1] + _BESIDE):
+        y, x = (at, place) if axis == 0 else (place, at)
+        is_inside = 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]
+        if is_inside and np.float64(pixels[y, x]) - halo > _SPILLS * (np.float64(value) - halo):
+            return True
+    return False
+
+
+@kernel
+def _light_of_others(
+    pixels: Array, axis: int, centre: Array, stars: Array, at: int, line: int, level: float, work: Array
+) -> float:
+    """Return the most light that another full star has as far from it as a place is; the level where there is none."""
+    most = level
+    for star in range(len(stars)):
+        other = stars[star]
+        distance = np.sqrt((at - other[0]) ** 2 + (line - other[1]) ** 2)
+        if (other[0] != centre[0] or other[1] != centre[1]) and distance < _REACH * (other[2] + 1.0):
+            most = max(most, _reference(pixels, axis, other, max(distance - _NEARER, 0.0), level, work))
+    return most
+
+
+@kernel
 def _follow(
     pixels: Array,
     mask: Array,
     axis: int,
     line: int,
+    within: tuple[int, int],
     end: int,
     step: int,
     centre: Array,
     sky: tuple[float, float, float],
     bits: tuple[int, int],
+    stars: Array,
     work: Array,
 ) -> int:
     """Follow one line of a trail from where its full pixels end; return how many pixels are marked."""
-    level, noise, per_unit = sky
+    level = sky[0]
     full, bleed = bits
     size = pixels.shape[axis]
     at, reached, misses = end + step, end, 0
+    far = end
     while 0 <= at < size and (misses < _MISSES or abs(at - centre[0]) < _WINGS * centre[2] + _CORE):
         y, x = (at, line) if axis == 0 else (line, at)
         if (mask[y, x] & full) != 0:
+            far = at if misses == 0 else reached  # it runs into what is full
             break
         # a little nearer than it is: wings are steep, and the centre is known to a pixel or so
         distance = max(np.sqrt((at - centre[0]) ** 2 + (line - centre[1]) ** 2) - _NEARER, 0.0)
         halo = _reference(pixels, axis, centre, distance, level, work)
-        light = max(halo - level, 0.0)
-        limit = _SIGMAS * np.sqrt(noise * noise + per_unit * light) + _OF_HALO * light
-        if np.float64(pixels[y, x]) - halo > limit:
-            reached, misses = at, 0
+        if _above(pixels[y, x], halo, sky):
+            halo = max(halo, _light_of_others(pixels, axis, centre, stars, at, line, level, work))
+        if _above(pixels[y, x], halo, sky) and not _spills(pixels, axis, at, within, pixels[y, x], halo):
+            reached, misses, far = at, 0, at
         else:
             misses += 1
         at += step
     # what is full well outside the core of a star ends in a trail, be it of one pixel; else it has to be a long one
-    if abs(end - centre[0]) < _CORES * centre[2] + _CORE and abs(reached - centre[0]) < _LONE * centre[2] + _LONGER:
+    if abs(end - centre[0]) < _CORES * centre[2] + _CORE and abs(far - centre[0]) < _LONE * centre[2] + _LONGER:
         return 0
     added = 0
     for place in range(end + step, reached + step, step):

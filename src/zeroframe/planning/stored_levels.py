@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import ZeroframeError
+from zeroframe.frames.numbers import number, percent
 from zeroframe.planning.stored_look import DarkLevel, dark_level_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def doubts_of_level(
     if not math.isfinite(level):
         return "it has no pixel that is valid", ()
     if row.divides:
-        return ("", ()) if level > 0 else (f"it is a flat with a level of {level:.3g}", ())
+        return ("", ()) if level > 0 else (f"it is a flat with a level of {number(level, 3)}", ())
     if look.noise_adu == 0:
         return "", ("all its pixels are alike: it takes away no structure",)
     if not row.is_zero:
@@ -161,19 +162,18 @@ def doubts_of_noise(row: CalibrationKind, facts: StoredFacts, look: StoredLook, 
     """
     if row.divides:
         share = look.relative_noise
-        return (
-            (f"its pixels scatter by {100 * share:.2g} %: it has seen little light",) if share > _FLAT_SCATTER else ()
-        )
+        return (f"its pixels scatter by {percent(share)}: it has seen little light",) if share > _FLAT_SCATTER else ()
     read_e, gain = frame.steps.read_noise_e, frame.steps.gain_e_per_adu
     if read_e is None or gain is None or not look.noise_adu > 0:
         return ()
     single = read_e / gain
     if look.noise_adu > _NOISY * single:
-        return (f"its noise of {look.noise_adu:.3g} ADU is more than that of one frame ({single:.3g})",)
+        return (f"its noise of {number(look.noise_adu, 3)} ADU is more than that of one frame ({number(single, 3)})",)
     if facts.frames is None:
         return ()
     expected = single / math.sqrt(facts.frames)
     if look.noise_adu >= _QUIET * expected:
         return ()
-    said = f"its noise is {look.noise_adu:.3g} ADU, and {facts.frames} frames of {single:.3g} leave {expected:.3g}"
+    said = f"its noise is {number(look.noise_adu, 3)} ADU, and {facts.frames} frames of {number(single, 3)} leave "
+    said += number(expected, 3)
     return (f"{said}: it was smoothed, or is of more frames or of another unit",)

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from zeroframe.frames.numbers import number
 from zeroframe.headers.kinds import Kind
 from zeroframe.kernels.stack_limits import MAD_TO_SIGMA
 from zeroframe.report.data import (
@@ -25,7 +26,6 @@ from zeroframe.report.data import (
     TableRow,
     Verdict,
 )
-from zeroframe.report.draw.plots import number
 from zeroframe.report.sections.provenance import software_facts
 from zeroframe.run.record import known_record
 

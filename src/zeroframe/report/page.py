@@ -15,9 +15,10 @@ from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import as_path
 from zeroframe.fits.timeline import spanned
+from zeroframe.frames.numbers import number
 from zeroframe.html import visible
 from zeroframe.report.draw.images import png_uri
-from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, number, spark_path
+from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, spark_path
 from zeroframe.report.draw.timelines import draw_timeline
 from zeroframe.viewer.page import page_shell, shell_hashes
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from zeroframe.report.data import ReportData
 
-__all__ = ["can_write_reports", "is_report", "render_report", "replaceable_report", "write_report"]
+__all__ = ["can_write_reports", "is_report", "render_report", "replaceable_report", "write_drawn", "write_report"]
 
 _GENERATOR = "zeroframe report"
 #: Within so many bytes a page of ours says that it is one.
@@ -115,7 +116,6 @@ def render_report(data: ReportData) -> str:
     )
 
 
-@spanned("write the page", lambda path, *_, **__: path)
 def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: Overwrite = False) -> int:
     """Write a report as one HTML file, whole or not at all.
 
@@ -140,7 +140,12 @@ def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: O
     OutputError
         When the file exists or cannot be written.
     """
-    page = render_report(data).encode("utf-8")
+    return write_drawn(path, render_report(data).encode("utf-8"), overwrite=overwrite)
+
+
+@spanned("write the page", lambda path, *_, **__: path)
+def write_drawn(path: str | os.PathLike[str], page: bytes, *, overwrite: Overwrite = False) -> int:
+    """Write a page that has been drawn; the rest is as for `write_report`."""
     with atomic_file(path, overwrite=overwrite) as descriptor:
         write_all(descriptor, [page])
     return len(page)

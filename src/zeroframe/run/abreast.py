@@ -2,22 +2,49 @@
 
 A night of a series takes from others combined frames that they have made already. From which one is settled by the
 order in which nights would follow one another, and not by who happens to be first: so a piece begins as soon as it is
-settled, for everything that it shares, who of those before it has made that. Results have the same bytes however many
-are carried out at once.
+settled, for everything that it shares, who of those before it has made that. What a piece comes to may be held against
+what others came to: for that each has its turn (`Turn`), in whatever order pieces were carried out. So results have the
+same bytes, and the same is said of them, however many are carried out at once.
+
+Nothing can wait for ever. Whatever is at work waits for nobody: it ends by itself, and its memory is free then.
+Whatever waits holds neither memory nor a thread. To begin, a piece waits for pieces that came before it; for its turn,
+until those of lower turns have been carried out, none of which waits for a turn. So whenever nothing is at work, the
+first piece that has not begun can begin, since even one that needs more memory than there is may be alone; and when all
+have been carried out, the turns follow.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-__all__ = ["Abreast", "Piece"]
+__all__ = ["Abreast", "Piece", "Turn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is left to do of a piece that has been carried out.
+
+    Attributes
+    ----------
+    number : int
+        Those of a run are counted from 0, without a gap.
+    take : callable
+        Called when all lower turns have been taken; what it raises stops everything.
+    after : callable
+        Called then, beside whatever is carried out.
+    """
+
+    number: int
+    take: Callable[[], object]
+    after: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +62,15 @@ class Piece:
     do : callable
         Carries it out; called with how many are carried out at once, itself counted. Returns what of ``shares`` it has
         made and others may take. What it raises stops everything.
+    turn : Turn or None
+        What is left to do then, in an order of its own.
     """
 
     place: Hashable
     shares: frozenset[Hashable]
     memory_bytes: int
     do: Callable[[int], frozenset[Hashable]]
+    turn: Turn | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -50,6 +80,18 @@ class _Begun:
     piece: Piece
     is_done: bool = False
     made: frozenset[Hashable] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A part of a piece that is at work: how much memory it takes, and what becomes of its result."""
+
+    memory_bytes: int
+    ended: Callable[[Any], None]
+
+
+#: So many pieces a thread may wait for their turn before no other is looked for: a slow one does not let pile up more.
+_MOST_WAIT = 8
 
 
 class Abreast:
@@ -77,16 +119,20 @@ class Abreast:
     def __init__(self, at_once: int, memory_bytes: int, stop: Callable[[], object] | None = None) -> None:
         self._at_once, self._memory, self._stop = at_once, memory_bytes, stop
         self._waiting: list[_Begun] = []
-        self._running: dict[Future[frozenset[Hashable]], _Begun] = {}
+        self._running: dict[Future[Any], _Work] = {}
         # of what is shared, those that share it in their order, until it is settled who has made it
         self._sharing: dict[Hashable, list[_Begun]] = defaultdict(list)
         self._settled: set[Hashable] = set()
         self._writing: dict[Hashable, list[_Begun]] = defaultdict(list)
+        # whose turn it is; who is carried out and waits for it; who has had it
+        self._turn, self._is_taken = 0, False
+        self._done: dict[int, Piece] = {}
+        self._taken: deque[Piece] = deque()
 
     @property
     def left_bytes(self) -> int:
         """How much memory nothing takes that runs now."""
-        return max(self._memory - sum(each.piece.memory_bytes for each in self._running.values()), 0)
+        return max(self._memory - sum(each.memory_bytes for each in self._running.values()), 0)
 
     def carry_out(self, pieces: Iterable[Piece]) -> None:
         """Carry out pieces; while some run, as many again are taken from the iterable, and no more.
@@ -115,6 +161,8 @@ class Abreast:
                 if self._stop is not None:
                     self._stop()
                 raise
+        if self._done:
+            raise ValueError(f"turn {self._turn} has never come, for which others wait: {sorted(self._done)}")
 
     def _note(self, begun: _Begun) -> None:
         self._waiting.append(begun)
@@ -124,29 +172,45 @@ class Abreast:
 
     def _is_full(self) -> bool:
         """Whether the next one need not be looked for yet, or may not, since one that runs takes all the memory."""
-        known = len(self._waiting) + len(self._running)
-        alone = any(each.piece.memory_bytes > self._memory for each in self._running.values())
-        return alone or known >= (2 * self._at_once if self._at_once > 1 else 1)
+        known = len(self._waiting) + len(self._running) + len(self._taken)
+        alone = any(each.memory_bytes > self._memory for each in self._running.values())
+        # whose turn it is may be a piece that has not been found yet: then it has to be looked for
+        late = len(self._done) >= _MOST_WAIT * self._at_once and known > 0
+        return alone or late or known >= (2 * self._at_once if self._at_once > 1 else 1)
 
     def _begin(self, pool: ThreadPoolExecutor) -> None:
-        """Begin those that can, the first of them first."""
-        ready = [each for each in self._waiting if self._may_begin(each)]
+        """Begin what can begin: what others wait for, what is through soon, then pieces, the first of them first."""
+        piece = None if self._is_taken else self._done.get(self._turn)
+        if piece is not None and piece.turn is not None and len(self._running) < self._at_once:
+            del self._done[self._turn]
+            self._is_taken = True
+            self._submit(pool, piece.turn.take, _Work(0, partial(self._has_taken, piece)))
+        while self._taken and self._has_room(self._taken[0]):
+            piece = self._taken.popleft()
+            if piece.turn is not None:
+                self._submit(pool, piece.turn.after, _Work(piece.memory_bytes, lambda _: None))
+        ready = [] if self._taken else [each for each in self._waiting if self._may_begin(each)]
         beside = min(self._at_once, len(self._running) + len(ready))
         for begun in ready:
-            if len(self._running) == self._at_once:
-                break
-            if self._running and begun.piece.memory_bytes > self.left_bytes:
+            if not self._has_room(begun.piece):
                 break  # and none after it, or a large one would never have its turn
             self._waiting.remove(begun)
-            self._running[self._submit(pool, begun.piece, beside)] = begun
+            do = partial(begun.piece.do, beside)
+            self._submit(pool, do, _Work(begun.piece.memory_bytes, partial(self._has_done, begun)))
 
-    def _submit(self, pool: ThreadPoolExecutor, piece: Piece, beside: int) -> Future[frozenset[Hashable]]:
-        """Begin a piece; one that nothing is carried out beside is carried out here, in the thread that is asked."""
+    def _has_room(self, piece: Piece) -> bool:
+        """Say whether there are a thread and the memory for a piece; one that needs more than all begins alone."""
+        is_alone = not any(each.memory_bytes for each in self._running.values())
+        return len(self._running) < self._at_once and (is_alone or piece.memory_bytes <= self.left_bytes)
+
+    def _submit(self, pool: ThreadPoolExecutor, do: Callable[[], object], work: _Work) -> None:
+        """Begin some work; what nothing is carried out beside is carried out here, in the thread that is asked."""
         if self._at_once > 1:
-            return pool.submit(copy_context().run, piece.do, beside)
-        done: Future[frozenset[Hashable]] = Future()
-        done.set_result(piece.do(beside))
-        return done
+            self._running[pool.submit(copy_context().run, do)] = work
+            return
+        done: Future[object] = Future()
+        self._running[done] = work
+        done.set_result(do())
 
     def _may_begin(self, begun: _Begun) -> bool:
         writing = self._writing[begun.piece.place]
@@ -164,12 +228,20 @@ class Abreast:
         return True
 
     def _await(self, pool: ThreadPoolExecutor) -> None:
-        """Wait until one of those that run has ended, and begin what can begin now."""
+        """Wait until something that runs has ended, and begin what can begin now."""
         for future in wait(self._running, return_when=FIRST_COMPLETED).done:
-            begun = self._running.pop(future)
-            begun.made, begun.is_done = future.result(), True
-            self._forget(begun)
+            self._running.pop(future).ended(future.result())
         self._begin(pool)
+
+    def _has_done(self, begun: _Begun, made: frozenset[Hashable]) -> None:
+        begun.made, begun.is_done = made, True
+        self._forget(begun)
+        if begun.piece.turn is not None:
+            self._done[begun.piece.turn.number] = begun.piece
+
+    def _has_taken(self, piece: Piece, _: object) -> None:
+        self._turn, self._is_taken = self._turn + 1, False
+        self._taken.append(piece)
 
     def _forget(self, begun: _Begun) -> None:
         """Keep of a piece that is done no more than others need."""

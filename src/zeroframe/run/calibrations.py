@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
 from zeroframe.frames.calibration_frames import (
+    BLIND_CARD,
     FLAT_LEVEL_CARD,
     NO_CALIBRATION,
     WHOLE_CARD,
@@ -17,6 +18,7 @@ from zeroframe.frames.calibration_frames import (
 )
 from zeroframe.frames.dark_scale import fit_dark_scale
 from zeroframe.frames.mask_bits import MaskBit, bits_where
+from zeroframe.frames.numbers import number
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.own_masks import read_own_mask
 from zeroframe.frames.statistics import sampled_level
@@ -121,7 +123,12 @@ class CalibrationStore:
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
         done = tuple(self._with_whole_errors(frame, number, each, planes) for number, each in enumerate(done))
         unlit = max((plane.dim_pixels for plane in divisors), default=0)
-        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit)
+        blind = tuple(dict.fromkeys(name for each in divisors for name in str(each.cards.get(BLIND_CARD, "")).split()))
+        if blind:
+            flats = " and ".join(use.name for use in steps.uses if use.divides)
+            unlit += sum(_pixels_of(region, frame) for region in frame.recipe.regions if region.name in blind)
+            remarks.append(f"no light in amplifier {', '.join(blind)} of {flats}: its pixels are masked")
+        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit, blind)
 
     def fitted_dark(
         self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[Any]
@@ -150,7 +157,7 @@ class CalibrationStore:
             spacing=1 if frame.steps.colours is None else 2,
         )
         if found.doubt:
-            by = "1" if use.scale is None else f"{use.scale:.4g}"
+            by = "1" if use.scale is None else f"{number(use.scale, 4)}"
             return frame, None, (f"{found.doubt}: the dark is scaled by the exposures, {by}, not by a fit",)
         uses = tuple(replace(each, scale=found.scale) if each is use else each for each in frame.steps.uses)
         return replace(frame, steps=replace(frame.steps, uses=uses)), found, ()
@@ -272,8 +279,8 @@ class CalibrationStore:
         off = 1.0 + _NOISE_DIFFERS
         if measured is None or min(noises) / off <= measured <= max(noises) * off:
             return figures, []
-        between = f"a noise of {min(noises):.3g} to {max(noises):.3g} ADU, which is used"
-        return figures, [f"the camera file says {between}; the biases of this night have {measured:.3g} ADU"]
+        between = f"a noise of {number(min(noises), 3)} to {number(max(noises), 3)} ADU, which is used"
+        return figures, [f"the camera file says {between}; the biases of this night have {number(measured, 3)} ADU"]
 
     def _figures(self, frame: NightFrame) -> tuple[list[_Figures], list[str]]:
         """Gain and noise, as they were stated, else as they were measured on combined frames; and what is lost."""
@@ -299,8 +306,8 @@ class CalibrationStore:
         measured, error = (self._measured_on(group, word) for word in ("GAINMEAS", "GAINERR"))
         if stated is None or measured is None or error is None or not contradicts(stated, measured, error):
             return measured if stated is None else stated, []
-        said = f"header or camera say a gain of {stated:.4g} e-/ADU, the flats of this night have "
-        return measured, [f"{said}{measured:.4g} ± {error:.2g} e-/ADU, which is used"]
+        said = f"header or camera say a gain of {number(stated, 4)} e-/ADU, the flats of this night have "
+        return measured, [f"{said}{number(measured, 4)} ± {number(error, 2)} e-/ADU, which is used"]
 
     def _read_noise(self, frame: NightFrame, gain: float | None) -> tuple[float | None, list[str]]:
         """Return the noise that was asked for, else that of the pixels, else that of header or camera; in ADU."""
@@ -310,8 +317,8 @@ class CalibrationStore:
             return stated, []
         if stated is None or abs(stated - measured) <= _NOISE_DIFFERS * measured:
             return measured, []
-        said = f"header or camera say a noise of {stated:.3g} ADU, the biases of this night have {measured:.3g} ADU"
-        return measured, [f"{said}, which is used"]
+        said = f"header or camera say a noise of {number(stated, 3)} ADU, the biases of this night have "
+        return measured, [f"{said}{number(measured, 3)} ADU, which is used"]
 
     def _measured_on(self, group: Group | None, word: str) -> float | None:
         if group is None or group.name not in self._keys:
@@ -385,6 +392,11 @@ def _seen(window: Window | None, plane: NDArray[Any]) -> NDArray[Any]:
     return plane if window is None else plane[window.y0 : window.y1, window.x0 : window.x1]
 
 
+def _pixels_of(region: Region, frame: NightFrame) -> int:
+    part = region.part(frame.layout.shape_yx)
+    return part.ny * part.nx
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
@@ -401,5 +413,7 @@ def _to_electrons(figures: Sequence[_Figures], flats: Sequence[CalibrationFrame]
         return gains
     seen = [_seen(each.window, flats[0].data) for each in figures]
     light = [sampled_level(pixels) * pixels.size for pixels in seen]
-    common = sum(level * gain for level, gain in zip(light, gains, strict=True) if gain is not None) / sum(light)
+    # an amplifier that was not read has no level, and one that is blind no light
+    seeing = [(level, gain) for level, gain in zip(light, gains, strict=True) if gain is not None and level > 0]
+    common = sum(level * gain for level, gain in seeing) / sum(level for level, _ in seeing)
     return [common] * len(figures)

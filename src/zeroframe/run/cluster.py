@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExistsError
 from zeroframe.fits.fingerprint import file_mark
@@ -47,7 +47,18 @@ if TYPE_CHECKING:
     from zeroframe.run.outcomes import MaskOutcome, NightOutcome
     from zeroframe.run.session import NightSession
 
-__all__ = ["ExecutorBackend", "FrameTask", "GroupTask", "MaskTask", "calibrate_task", "combine_task", "mask_task"]
+__all__ = [
+    "CompareTask",
+    "CountsCores",
+    "ExecutorBackend",
+    "FrameTask",
+    "GroupTask",
+    "MaskTask",
+    "calibrate_task",
+    "combine_task",
+    "compare_task",
+    "mask_task",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -116,6 +127,14 @@ class MaskTask:
     right: OutputMark | None
     overwrite: Overwrite
     stored: Mapping[str, StoredFile | StoredMask]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTask:
+    """What another process needs to know to judge frames that are not combined: see `zeroframe.run.combined`."""
+
+    group: Group
+    frames: tuple[NightOutcome, ...]
 
 
 class _Mine(threading.local):
@@ -260,6 +279,35 @@ def mask_task(task: MaskTask) -> MaskOutcome:
         return replace(outcome, state="done", reason="")
 
 
+@runtime_checkable
+class CountsCores(Protocol):
+    """An executor that knows how large it is, and how much of it has nothing to do."""
+
+    cores: int
+
+    @property
+    def idle(self) -> int:
+        """How many jobs more would begin at once."""
+
+
+def compare_task(task: CompareTask) -> tuple[GroupOutcome, list[NightOutcome]]:
+    """Judge the frames of a group that are not combined.
+
+    Parameters
+    ----------
+    task : CompareTask
+        Which.
+
+    Returns
+    -------
+    GroupOutcome
+    list of NightOutcome
+        As of `zeroframe.run.combined.compare_group`.
+    """
+    means = Resources(False, default_limit_bytes() // usable_cores(), 1, None)
+    return compare_group(task.group, task.frames, {}, means)
+
+
 class ExecutorBackend:
     """Jobs on an executor.
 
@@ -277,7 +325,7 @@ class ExecutorBackend:
         self._plan, self._executor, self._check_sums = session.plan, executor, check_sums
         self._stored = stored_files(session.plan)
         self._may_replace = session.may_replace
-        self._is_alone = session.company is None
+        self._bands = session.company.bands if session.company is not None else threading.Lock()
         self._means = Resources(False, session.shares.limit_bytes, session.workers, None)
         self._waiting: set[Future[Any]] = set()
         self._given_up = False
@@ -300,20 +348,28 @@ class ExecutorBackend:
         return self._do(calibrate_task, FrameTask(frame, bare, used, right, self._check_sums, replaces))
 
     def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Combine a group, on one worker while others have work; when there is no other, on all, by bands of rows.
+        """Combine a group: on all workers, by bands of rows, where some of them have nothing to do; else as one job.
 
-        Then noise is measured and the result written from here, of one night: of many beside each other this would be
-        the work of one core, and others have work. Flats are scaled as they are read, which a band is not. See
-        `Backend.combine`.
+        By bands, noise is measured and the result written from here, which is the work of one core: so of nights beside
+        each other one group at a time is combined so. See `Backend.combine`.
         """
         group, out, replaces = what.group, self._plan.out, self._may_replace(what.group.target)
-        if busy == 1 and self._is_alone and not group.scaled_by_level:
-            means = replace(self._means, overwrite=replaces, executor=self._executor)
-            return combine_group(what, {}, means, out, new_cache(out, self._stored))
+        if self._has_idle(busy) and self._bands.acquire(blocking=False):
+            try:
+                means = replace(self._means, overwrite=replaces, executor=self._executor)
+                return combine_group(what, {}, means, out, new_cache(out, self._stored))
+            finally:
+                self._bands.release()
         try:
             return self._do(combine_task, GroupTask(what, out, replaces, self._stored))
         except JobLostError as error:
             return GroupOutcome(group, CombinedOutcome(group.target, "failed", str(error))), list(what.frames)
+
+    def _has_idle(self, busy: int) -> bool:
+        """Say whether one job more would leave processes idle; where nobody knows, whether it is the only task."""
+        if isinstance(self._executor, CountsCores):
+            return self._executor.idle > 1
+        return busy == 1
 
     def compare(
         self,
@@ -321,8 +377,8 @@ class ExecutorBackend:
         frames: Sequence[NightOutcome],
         busy: int,  # noqa: ARG002 -- a worker has its core for itself
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Judge frames that are not combined, from here; see `Backend.compare`."""
-        return compare_group(group, frames, {}, self._means)
+        """Judge frames that are not combined; see `Backend.compare`."""
+        return self._do(compare_task, CompareTask(group, tuple(frames)))
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
         """Make a mask; see `Backend.mask`."""

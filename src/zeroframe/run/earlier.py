@@ -13,7 +13,7 @@ from zeroframe.run.record import known_record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zeroframe.planning.plan import NightPlan
+    from zeroframe.planning.plan import Group, NightPlan
     from zeroframe.review import Subject
     from zeroframe.run.record import RunRecord
 
@@ -39,16 +39,24 @@ def earlier_nights(plan: NightPlan) -> list[Mapping[str, Mapping[str, float]]]:
     if any_remote(out) or not _NIGHT.match(out.name) or not out.parent.is_dir():
         return []
     nights = sorted(each for each in out.parent.iterdir() if _NIGHT.match(each.name) and each.name < out.name)
-    cameras = {group.name: _camera(as_data(group.traits)) for group in plan.groups}
-    records = (known_record(each) for each in nights[-_MOST_NIGHTS:])
-    return [_of_cameras(record, cameras) for record in records]
+    own = {_undated(group.name, out.name): group for group in plan.groups}
+    return [_of_same(known_record(each), each.name, own) for each in nights[-_MOST_NIGHTS:]]
 
 
-def _of_cameras(record: RunRecord, cameras: Mapping[str, object]) -> dict[str, Mapping[str, float]]:
-    """Return the figures of those combined frames of a night that the same cameras took."""
-    groups = record.recipe.get("groups", {})
-    own = {name for name, said in groups.items() if name in cameras and _camera(said["traits"]) == cameras[name]}
-    return {name: of for name, of in record.this_run.get("figures", {}).items() if name in own}
+def _undated(name: str, night: str) -> str:
+    """Return the name of a combined frame without its night, which it has where frames of another take part."""
+    return name.replace(f"_{night}", "")
+
+
+def _of_same(record: RunRecord, night: str, own: Mapping[str, Group]) -> dict[str, Mapping[str, float]]:
+    """Return the figures of those combined frames of a night that the same cameras took, by the names they have now."""
+    groups, figures = record.recipe.get("groups", {}), record.this_run.get("figures", {})
+    found = {}
+    for name, said in groups.items():
+        same = own.get(_undated(name, night))
+        if same is not None and name in figures and _camera(said["traits"]) == _camera(as_data(same.traits)):
+            found[same.name] = figures[name]
+    return found
 
 
 def _camera(traits: Mapping[str, Any]) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from threading import Lock
@@ -18,7 +18,7 @@ from zeroframe.fits.timeline import span
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
-from zeroframe.run.checks import Whole, check_files
+from zeroframe.run.checks import Whole, check_files, unchanged_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
 from zeroframe.run.combined_outcome import CombinedOutcome
@@ -34,23 +34,23 @@ from zeroframe.run.kept import (
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
 from zeroframe.run.mosaic_products import mosaic_products
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
-from zeroframe.run.result_files import as_stamped
 from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
 from zeroframe.run.session import NightSession, begin_night
 from zeroframe.run.threads import ThreadBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
+    from zeroframe.review import Finding
     from zeroframe.run.combine_files import Progress
     from zeroframe.run.session import Company
     from zeroframe.run.threads import Backend
 
-__all__ = ["run_night", "run_session"]
+__all__ = ["NightMade", "judged", "made_in", "run_night", "run_session"]
 
 #: Before the name of a raw frame, where it stands beside the names of results: it may be the same.
 _RAW = "raw "
@@ -138,18 +138,78 @@ def run_session(
     -------
     NightResult
     """
+    return judged(made_in(session, progress=progress, check_sums=check_sums, measure=measure, spared=spared))
+
+
+@dataclass(frozen=True, eq=False)
+class NightMade:
+    """A run whose results have been made, and have not been judged yet.
+
+    Attributes
+    ----------
+    session : NightSession
+        Of the run.
+    result : NightResult
+        What was made; without a review.
+    is_kept : bool
+        Whether everything was there already, so that what was found then holds.
+    carried : tuple of Finding
+        Of an earlier run on results that were not read again.
+    """
+
+    session: NightSession
+    result: NightResult
+    is_kept: bool
+    carried: tuple[Finding, ...] = ()
+
+
+def made_in(
+    session: NightSession,
+    *,
+    progress: Progress | None = None,
+    check_sums: bool = True,
+    measure: bool = False,
+    spared: Spared = NOTHING_SPARED,
+) -> NightMade:
+    """Make the results of a run that has begun; what they mean is for `judged` to say.
+
+    Parameters
+    ----------
+    session, progress, check_sums, measure, spared
+        As for `run_session`.
+
+    Returns
+    -------
+    NightMade
+        Of frames it holds what was measured, and no pixels.
+    """
     require_debayer(session.plan)
     kept = not measure and is_kept(session)
     result = result_of_kept(session) if kept else _Run(session, progress, spared, check_sums=check_sums).carry_out()
     problems = [*colour_products(session.plan, result), *mosaic_products(session.plan, result)]
     if problems:
         result = replace(result, products_lacking=tuple(problems))
-    known = kept_findings(session) if kept and not result.check.problems and not problems else None
+    return NightMade(session, result, kept and not result.check.problems and not problems, spared.findings)
+
+
+def judged(made: NightMade) -> NightResult:
+    """Say what the results of a run mean, against what is known of earlier nights by now, and write run.json.
+
+    Parameters
+    ----------
+    made : NightMade
+        Of `made_in`.
+
+    Returns
+    -------
+    NightResult
+    """
+    session, result = made.session, made.result
     review = review_of(
         *(session.plan, result, kept_figures(session)),
         earlier=earlier_figures(session),
-        known_findings=known,
-        carried=spared.findings,
+        known_findings=kept_findings(session) if made.is_kept else None,
+        carried=made.carried,
     )
     result = replace(result, review=review)
     try:
@@ -234,7 +294,7 @@ class _Run:
         masks = tuple(self._masks[job.name] for job in plan.masks)
         shapes = {each.frame.target: each.outcome.shape_yx for each in frames if each.outcome.is_there}
         shapes |= {each.group.target: each.combined.shape_yx for each in groups if each.combined.is_there}
-        check = check_files(shapes, _vouched(frames, groups))
+        check = check_files(shapes, unchanged_files(_read_back(frames, groups)), self._session.executor)
         seconds = {**self._seconds, "read_back": time.perf_counter() - started}
         refused = tuple(str(each.problem) for each in plan.refused)
         uncombined = tuple(self._uncombined[group.name] for group in plan.uncombined)
@@ -324,16 +384,18 @@ class _Run:
         log_outcome(job.target, self._masks[job.name].state, self._masks[job.name].reason)
 
 
-def _vouched(frames: Sequence[NightOutcome], groups: Sequence[GroupOutcome]) -> dict[Path, Whole]:
-    """Return the results that whoever wrote them has read back, and that have their stamps still."""
-    made = [(each.frame.target, each.outcome.shape_yx, each.outcome.bytes_out, each.outcome) for each in frames]
-    stamps = {target: outcome.stamp for target, _, _, outcome in made if outcome.is_there and outcome.dtype}
-    whole = {target: Whole(shape, outcome.dtype, size) for target, shape, size, outcome in made}
+def _read_back(
+    frames: Sequence[NightOutcome], groups: Sequence[GroupOutcome]
+) -> Iterator[tuple[Path, str | None, Whole]]:
+    """Yield the results that whoever wrote them has read back, with the stamps that they had then."""
+    for each in frames:
+        outcome = each.outcome
+        if outcome.is_there and outcome.dtype:
+            yield each.frame.target, outcome.stamp, Whole(outcome.shape_yx, outcome.dtype, outcome.bytes_out)
     for one in groups:
-        if one.combined.is_there and one.dtype:
-            stamps[one.group.target] = one.stamp
-            whole[one.group.target] = Whole(one.combined.shape_yx, one.dtype, one.combined.bytes_out)
-    return {target: whole[target] for target in as_stamped(stamps)}
+        combined = one.combined
+        if combined.is_there and one.dtype:
+            yield one.group.target, one.stamp, Whole(combined.shape_yx, one.dtype, combined.bytes_out)
 
 
 def _import_what_threads_need(plan: NightPlan) -> None:

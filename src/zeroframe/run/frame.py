@@ -18,7 +18,7 @@ from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.amplifier_table import amplifier_table
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
-from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.calibration_frames import BLIND_CARD, NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
@@ -64,7 +64,7 @@ __all__ = ["FIGURES", "FrameMaker", "Made"]
 #: What the header of a calibrated frame says of it in figures, so that they are known again when it is kept.
 FIGURES = (
     *("RAWLEVEL", "GAINUSED", "GAINCOR", "RNOISADU", "NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN"),
-    *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED"),
+    *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED", BLIND_CARD),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
     *("SEAMSTEP", "SEAMERR", "SEAMRAW", "QSTEP"),
     *(f"SKYLEV_{letter}" for letter in "RGBXY"),
@@ -148,7 +148,7 @@ class FrameMaker:
         subtracted = levels.mean_adu
         header = calibrated_header(raw, frame.recipe, frame.steps.colours)
         row = kind_row(frame.kind)
-        mask = self._masked(frame, raw, looks, header)
+        mask = self._masked(frame, raw, looks, levels.constant, header)
         if row is not None and header["NUNREAD"]:
             pixels[mask & np.uint8(MaskBit.NODATA) != 0] = np.nan  # takes no part in anything
         quality = None
@@ -225,7 +225,12 @@ class FrameMaker:
         return self.recall(frame, outcome)
 
     def _masked(
-        self, frame: NightFrame, raw: RawImage, looks: Sequence[RawLook], header: HeaderDraft
+        self,
+        frame: NightFrame,
+        raw: RawImage,
+        looks: Sequence[RawLook],
+        constant: Sequence[str],
+        header: HeaderDraft,
     ) -> NDArray[np.uint8]:
         """Return the mask of what the raw pixels are not: read, linear, below saturation; the header is told."""
         mask = self._memory.empty(frame.shape_yx, np.uint8)
@@ -235,6 +240,11 @@ class FrameMaker:
             for look, region in zip(looks, frame.recipe.regions, strict=True)
         ]
         full, unread = mask_raw(raw, looks, found, frame.recipe, mask)
+        for region in frame.recipe.regions if constant else ():
+            if region.name in constant:  # whatever its one value is
+                mask[region.place_yx(frame.layout.shape_yx)] = MaskBit.NODATA
+        if constant:
+            full, unread = (int(np.count_nonzero(mask & np.uint8(bit))) for bit in (MaskBit.SATURATED, MaskBit.NODATA))
         header["NSATPIX"] = (full, "saturated pixels")
         lowest = min(found, key=lambda each: math.inf if each.limit_adu is None else each.limit_adu)
         if lowest.limit_adu is not None:
@@ -326,6 +336,8 @@ class FrameMaker:
         seam = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)
         factor = header.get("GAINCOR", 1.0)
+        if with_.blind:
+            header[BLIND_CARD] = (" ".join(with_.blind), "amplifiers without light in the flat, masked")
         unlit = None
         if with_.unlit_pixels:
             header["NUNLIT"] = (with_.unlit_pixels, "of NMASKED, where the flat has too little light")

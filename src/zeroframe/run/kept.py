@@ -13,12 +13,12 @@ from zeroframe.fits.events import log_outcome
 from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.quality import FrameQuality
 from zeroframe.review import Finding
-from zeroframe.run.checks import Whole, check_files
+from zeroframe.run.checks import Whole, check_files, unchanged_files
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.figures import FRAME_CARDS
 from zeroframe.run.keys import as_data
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
-from zeroframe.run.result_files import RIGHT_COMBINED, as_stamped
+from zeroframe.run.result_files import RIGHT_COMBINED
 from zeroframe.run.session import recorded_night
 from zeroframe.run.status import result_name
 from zeroframe.stacks.noise import StackNoise
@@ -192,19 +192,17 @@ def result_of_kept(session: NightSession) -> NightResult:
         plan.incomplete,
         tuple(groups),
         tuple(masks),
-        check_files(shapes, _vouched(session.statuses, shapes)),
+        check_files(shapes, unchanged_files(_known(session.statuses, shapes))),
         uncombined=uncombined,
     )
 
 
-def _vouched(statuses: NightStatuses, shapes: Mapping[Path, tuple[int, int]]) -> dict[Path, Whole]:
-    """Return the results that have their stamps still: they are what the run found that read them back."""
+def _known(statuses: NightStatuses, shapes: Mapping[Path, tuple[int, int]]) -> Iterator[tuple[Path, str | None, Whole]]:
+    """Yield what the run found of results that read them back, with their stamps; nothing where types differ."""
     dtypes = statuses.record.this_run.get("dtypes", [])
-    if len(dtypes) != 1:
-        return {}
-    marks = {each.target: each.mark for each in statuses.all if each.mark is not None and each.target in shapes}
-    unchanged = as_stamped({target: mark.stamp for target, mark in marks.items()})
-    return {target: Whole(shapes[target], dtypes[0], marks[target].byte_count) for target in unchanged}
+    for each in statuses.all if len(dtypes) == 1 else ():
+        if each.mark is not None and each.target in shapes:
+            yield each.target, each.mark.stamp, Whole(shapes[each.target], dtypes[0], each.mark.byte_count)
 
 
 def _of(figures: Mapping[str, float], name: str) -> tuple[float, str]:

@@ -28,16 +28,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["LOCK_NAME", "FolderLock", "HeldLock", "folder_lock"]
+__all__ = ["LOCK_NAME", "RUN", "WATCH", "FolderLock", "HeldLock", "Purpose", "folder_lock"]
 
 LOCK_NAME = ".zeroframe.lock"
-#: Says who is writing, on a disk without locks.
-_HOLDER_NAME = ".zeroframe.holder"
 _LONGEST_HOLDER = 400  # bytes: a number, and the name of a machine
 # What the system answers where a link, or a socket, has the name of the lock.
 _NO_FILE = frozenset((errno.ELOOP, errno.EMLINK, errno.ENXIO))
 # What disks that know no locks answer.
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP))
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a folder is held for; for each it is held by one at a time.
+
+    Attributes
+    ----------
+    lock_name : str
+        Of the file that is locked.
+    holder_name : str
+        Of the file that says who holds it, on a disk without locks.
+    who, does : str
+        What is said of whoever holds it.
+    """
+
+    lock_name: str
+    holder_name: str
+    who: str
+    does: str
+
+
+#: To write results into it; and to do so whenever a frame arrives.
+RUN = Purpose(LOCK_NAME, ".zeroframe.holder", "another run of zeroframe", "is writing there")
+WATCH = Purpose(
+    ".zeroframe.watch.lock", ".zeroframe.watch.holder", "another zeroframe watch", "puts there what it calibrates"
+)
 
 
 class HeldLock(Protocol):
@@ -57,10 +82,13 @@ class FolderLock:
         It.
     descriptor : int
         Of the open file that is locked.
+    name : str
+        Of that file.
     """
 
     folder: Path
     descriptor: int
+    name: str = LOCK_NAME
 
     def check(self) -> None:
         """See to it that what is written now is written into the folder that is held, and not into one of its name.
@@ -71,7 +99,7 @@ class FolderLock:
             When the folder was removed or replaced, or its lock was taken away.
         """
         try:
-            held = _is_in_place(self.descriptor, self.folder / LOCK_NAME)
+            held = _is_in_place(self.descriptor, self.folder / self.name)
         except OSError as error:  # the disk is gone
             reason = f"cannot be reached any more ({error.strerror})"
             raise FolderLostError(self.folder, reason, "see to that and run again") from error
@@ -81,8 +109,8 @@ class FolderLock:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[HeldLock]:
-    """Hold the folder of results for one run.
+def folder_lock(folder: Path, purpose: Purpose = RUN) -> Iterator[HeldLock]:
+    """Hold the folder of results for one run, or one watch.
 
     The lock is the system's (flock) on a file that is removed at the end. When the process dies, in whatever way, the
     system lets go of it: the file may stay, the lock does not.
@@ -91,6 +119,8 @@ def folder_lock(folder: Path) -> Iterator[HeldLock]:
     ----------
     folder : pathlib.Path
         Has to be there; or of a store.
+    purpose : Purpose, optional
+        What for; a run in a folder does not ask whether it is watched.
 
     Yields
     ------
@@ -101,25 +131,25 @@ def folder_lock(folder: Path) -> Iterator[HeldLock]:
     Raises
     ------
     FolderBusyError
-        When another run holds it.
+        When another one holds it.
     OutputError
         When the folder may not be written to.
     """
-    path = folder / LOCK_NAME
+    path = folder / purpose.lock_name
     if isinstance(folder, UrlPath):
         from zeroframe.fits.store.objects import ObjectStore
         from zeroframe.run.store_lock import store_lock
 
-        with store_lock(ObjectStore(str(folder)), LOCK_NAME) as held:
+        with store_lock(ObjectStore(str(folder)), purpose.lock_name) as held:
             yield held
         return
-    descriptor, is_locked = _opened(folder, path)
+    descriptor, is_locked = _opened(folder, path, purpose)
     is_open = True
     try:
-        with nullcontext() if is_locked else _held_by_name(folder, folder / _HOLDER_NAME):
+        with nullcontext() if is_locked else _held_by_name(folder, purpose):
             try:
                 _say_who(descriptor)
-                yield FolderLock(folder, descriptor)
+                yield FolderLock(folder, descriptor, purpose.lock_name)
             finally:
                 is_open = False
                 _take_away(descriptor, path)
@@ -144,14 +174,14 @@ def _take_away(descriptor: int, path: Path) -> None:
 
 
 @contextmanager
-def _held_by_name(folder: Path, path: Path) -> Iterator[None]:
-    own = _holder()
+def _held_by_name(folder: Path, purpose: Purpose) -> Iterator[None]:
+    own, path = _holder(), folder / purpose.holder_name
     try:
         _put_holder(path, own, overwrite=False)
     except OutputExistsError as error:
         holder = _said_there(path)
         if not _has_died(holder):
-            reason = f"another run of zeroframe ({holder}) is writing there, or was killed there"
+            reason = f"{purpose.who} ({holder}) {purpose.does}, or was killed there"
             advice = f"wait until it has ended; if it has been killed, remove {path} and run again"
             raise FolderBusyError(folder, reason, advice) from error
         _put_holder(path, own, overwrite=Replaceable.of(path) or False)
@@ -188,7 +218,7 @@ def _holder() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}".encode("ascii", "replace").decode("ascii")
 
 
-def _opened(folder: Path, path: Path) -> tuple[int, bool]:
+def _opened(folder: Path, path: Path, purpose: Purpose) -> tuple[int, bool]:
     """Open the file that is locked; say whether it is, which some disks cannot do."""
     while True:
         try:
@@ -206,7 +236,7 @@ def _opened(folder: Path, path: Path) -> tuple[int, bool]:
             holder = read_at(descriptor, 200, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
             who = f" ({holder})" if holder else ""
-            reason = f"another run of zeroframe{who} is writing there"
+            reason = f"{purpose.who}{who} {purpose.does}"
             raise FolderBusyError(
                 folder, reason, "wait until it has ended, or choose another folder with -o"
             ) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.fits import scan
 from zeroframe.fits.timeline import spanned
+from zeroframe.frames.calibration_frames import BLIND_CARD
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
@@ -208,6 +209,7 @@ def _remarks(result: NightResult) -> Iterator[Incident]:
         # of a frame that is kept, too: it is as doubtful as it was when it was made
         if each.outcome.state in {"done", "skipped"} and each.outcome.remark:
             code = "ZF205" if _unread(each) and not is_calibration(each.frame.kind) else "ZF204"
+            code = "ZF206" if each.said.get(BLIND_CARD) else code
             names.setdefault((code, each.outcome.remark), []).append(each.frame.name)
     for (code, reason), of in names.items():
         yield Incident(code, f"{listed(of)}: {reason}", tuple(of))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import UsageError
@@ -54,9 +54,12 @@ class Company:
     ----------
     stop : threading.Event
         Set when all of them are to end: each does before it begins with anything else.
+    bands : threading.Lock
+        Held by the one that combines a group by bands of rows, on processes elsewhere, and puts them together here.
     """
 
     stop: Event = field(default_factory=Event)
+    bands: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True)

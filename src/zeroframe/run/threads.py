@@ -142,7 +142,7 @@ class ThreadBackend:
         plan, group = self._session.plan, what.group
         pixels = self._kept.of(group)
         means = self._means(group, busy, sum(one.nbytes for one in pixels.values()))
-        if self._session.waiting is not None and not group.scaled_by_level and not pixels:
+        if self._session.waiting is not None and not pixels:
             means = replace(means, executor=self._session.waiting)
         try:
             outcome, told = combine_group(what, pixels, means, plan.out, self._cache)

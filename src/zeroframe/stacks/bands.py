@@ -22,7 +22,7 @@ from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote
 from zeroframe.fits.store.spool import temporary_folder
 from zeroframe.stacks.combine import Combined, CombineSpec, combine_stack
 from zeroframe.stacks.stack import ArrayStack, FileStack, ImageOnDisk, RowSums, StackView
-from zeroframe.workers import map_jobs, map_threads
+from zeroframe.workers import batches_of, map_jobs, map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,12 +40,15 @@ __all__ = [
     "band_rows",
     "combine_band",
     "combine_in_bands",
+    "files_beneath",
     "inflate_frame",
     "shared_stack",
 ]
 
 #: What a job reads: a second or so of a disk that is shared by many.
 _BAND_BYTES = 64 << 20
+#: So many files are looked at by a job.
+_BATCH = 64
 #: Of many frames a band has so many rows, so that files are not opened for less than 100 kB.
 _FEWEST_ROWS = 16
 
@@ -56,15 +59,15 @@ class BandTask:
 
     Attributes
     ----------
-    stack : FileStack
-        The frames, without their headers. Their paths mean the same files to everyone.
+    stack : FileStack, or StackView of one
+        The frames, without their headers, as they are seen. Their paths mean the same files to everyone.
     spec : CombineSpec
         How, with the noise that was measured on all.
     start, stop : int
         The rows.
     """
 
-    stack: FileStack
+    stack: Stack
     spec: CombineSpec
     start: int
     stop: int
@@ -121,10 +124,12 @@ def combine_band(task: BandTask) -> BandResult:
         When a file cannot be read.
     """
     rows: Stack = _RowsOfStack(task.stack, task.start, task.stop)
-    if any_remote(*(image.frame.path for image in task.stack.images)):
+    files = files_beneath(task.stack)
+    images = () if files is None else files.images
+    if any_remote(*(image.frame.path for image in images)):
         rows = _asked_at_once(rows)
     combined = combine_stack(rows, task.spec, workers=1)
-    return BandResult(combined, tuple(_sums_in(task, image) for image in task.stack.images))
+    return BandResult(combined, tuple(_sums_in(task, image) for image in images))
 
 
 def _sums_in(task: BandTask, image: ImageOnDisk) -> tuple[tuple[int, int, int], ...]:
@@ -157,9 +162,23 @@ def band_rows(frames: int, ny: int, row_bytes: int, band_bytes: int = _BAND_BYTE
     return range(0, ny, min(rows, ny))
 
 
+def files_beneath(stack: Stack) -> FileStack | None:
+    """Return the files whose rows a stack is made of, frame by frame, whatever is done to them; None where it is not.
+
+    Parameters
+    ----------
+    stack : Stack
+        Of files, or a view of such.
+    """
+    files = stack
+    while isinstance(files, StackView):
+        files = files.stack
+    return files if isinstance(files, FileStack) and len(files.names) == len(stack.names) else None
+
+
 def combine_in_bands(
     executor: Executor,
-    stack: FileStack,
+    stack: Stack,
     spec: CombineSpec,
     *,
     band_bytes: int = _BAND_BYTES,
@@ -171,8 +190,8 @@ def combine_in_bands(
     ----------
     executor : concurrent.futures.Executor
         Its processes see the files under the same absolute names.
-    stack : FileStack
-        The frames, see `shared_stack`.
+    stack : FileStack, or StackView of one
+        The frames, see `shared_stack`; a view of them is made of a row wherever that row is read.
     spec : CombineSpec
         How, with the noise that was measured on all.
     band_bytes : int
@@ -189,23 +208,33 @@ def combine_in_bands(
     ------
     FrameError
         When a file cannot be read.
+    TypeError
+        When the stack is not one of files.
     ClusterError, JobLostError
         When the executor was lost, or one process after the other has died over a band.
     """
+    files = files_beneath(stack)
+    if files is None:
+        raise TypeError("only frames in files can be combined by bands that others read")
     ny, nx = stack.shape_yx
     bands = band_rows(len(stack.names), ny, nx * stack.dtype.itemsize, band_bytes)
-    bare = FileStack(tuple(map(_bare, stack.images)), stack.names)
+    bare = _seen_alike(stack, FileStack(tuple(map(_bare, files.images)), files.names))
     tasks = [BandTask(bare, spec, start, min(start + bands.step, ny)) for start in bands]
     parts = map_jobs(executor, combine_band, tasks, progress=progress)
     data, uncertainty = (np.empty((ny, nx), stack.dtype) for _ in range(2))
     result = Combined(data, uncertainty, np.empty((ny, nx), np.uint16))
     for task, band in zip(tasks, parts, strict=True):
         rows, part = slice(task.start, task.stop), band.combined
-        for image, found in zip(stack.images, band.sums, strict=True):
+        for image, found in zip(files.images, band.sums, strict=True):
             if image.sums is not None:
                 image.sums.found += found
         result.data[rows], result.uncertainty[rows], result.counts[rows] = part.data, part.uncertainty, part.counts
     return result
+
+
+def _seen_alike(stack: Stack, files: FileStack) -> Stack:
+    """Return other files as a stack sees its own."""
+    return replace(stack, stack=_seen_alike(stack.stack, files)) if isinstance(stack, StackView) else files
 
 
 def _bare(image: ImageOnDisk) -> ImageOnDisk:
@@ -281,9 +310,11 @@ def shared_stack(
         When there is no room for the hidden files.
     """
     nearest = [(copies or {}).get(path, path) for path in paths]
-    images = map_threads(
-        lambda path: ImageOnDisk.find(scan(path)), nearest, REMOTE_THREADS if any_remote(*nearest) else 1
-    )
+    if isinstance(executor, ThreadPoolExecutor):
+        images = _found(nearest)
+    else:
+        batches = map_jobs(executor, _found, batches_of(nearest, _BATCH))
+        images = [image for batch in batches for image in batch]
     wrapped = [number for number, image in enumerate(images) if not image.is_plain]
     with _spool(executor, spool_folder) as folder:
         tasks = [InflateTask(_bare(images[number]), _hidden(folder, images[number])) for number in wrapped]
@@ -294,6 +325,11 @@ def shared_stack(
         finally:
             for task in tasks:
                 task.target.unlink(missing_ok=True)
+
+
+def _found(paths: Sequence[Path]) -> list[ImageOnDisk]:
+    threads = REMOTE_THREADS if any_remote(*paths) else 1
+    return map_threads(lambda path: ImageOnDisk.find(scan(path)), paths, threads)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from zeroframe.fits.timeline import spanned
 from zeroframe.frames.quality import FrameQuality, _bands, _count_non_finite, _measured, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_scaled_by_level
-from zeroframe.stacks.bands import combine_in_bands
+from zeroframe.stacks.bands import combine_in_bands, files_beneath
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.stacks.combine import combine_stack
 from zeroframe.stacks.noise import SampledStack, frame_noise, measure_noise, read_bands, sample_bands, sample_bytes
@@ -243,7 +243,7 @@ def combine_prepared(
     mem_limit_bytes, workers, progress, empty
         As for `zeroframe.stacks.combine.combine_stack`.
     executor : concurrent.futures.Executor, optional
-        Where bands of rows are combined, instead of on threads here; for a `FileStack` whose ``masked`` is known.
+        Where bands of rows are combined, instead of on threads here; for frames in files, whose ``masked`` is known.
 
     Returns
     -------
@@ -256,7 +256,7 @@ def combine_prepared(
     MemoryLimitError
         When not even one row of all frames fits.
     """
-    if executor is not None and masked is not None and isinstance(stack, FileStack):
+    if executor is not None and masked is not None and files_beneath(stack) is not None:
         combined = combine_in_bands(executor, stack, prepared.spec, progress=progress)
         return combined, prepared.clipping.counted(len(stack.names), combined.counts, masked)
     read = stack if masked is not None or isinstance(stack, TalliedStack) else TalliedStack(stack)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.numbers import number
 from zeroframe.frames.statistics import clipped_mean_std
 from zeroframe.stacks.combine import CombineSpec
 from zeroframe.stacks.noise import combined_noise, frame_pairs, part_of
@@ -132,11 +133,12 @@ def explain_excess(
     cost = float(np.sqrt(max(noise.combined**2 - (average or 0.0) ** 2, 0.0)))
     told = rows**2 + columns**2 + shading**2 + cost**2
     common = float(np.sqrt(max(noise.combined**2 - excess.ideal_adu**2 - told, 0.0)))
+    by_row, by_column, by_area = (f"{number(part, 3)} ADU" for part in (drifts.rows, drifts.columns, drifts.shading))
     parts = [
-        NoisePart("rows", rows, f"rows: their levels differ between frames, {drifts.rows:.3g} ADU in each"),
-        NoisePart("columns", columns, f"columns: their levels differ between frames, {drifts.columns:.3g} ADU in each"),
-        NoisePart("shading", shading, f"shading that changes between frames, {drifts.shading:.3g} ADU in each"),
-        NoisePart("combination", cost, f"the way of combining: a plain average has {average or 0.0:.3g} ADU"),
+        NoisePart("rows", rows, f"rows: their levels differ between frames, {by_row} in each"),
+        NoisePart("columns", columns, f"columns: their levels differ between frames, {by_column} in each"),
+        NoisePart("shading", shading, f"shading that changes between frames, {by_area} in each"),
+        NoisePart("combination", cost, f"the way of combining: a plain average has {number(average or 0.0, 3)} ADU"),
         NoisePart(
             "common", common, "the rest, which these do not explain: what some frames have in common and not all"
         ),
@@ -191,7 +193,9 @@ def _pair_drifts(difference: NDArray[np.float64], scratch: NDArray[np.float64]) 
     with np.errstate(invalid="ignore"):  # infinities of either sign
         difference -= level if np.isfinite(level) else 0.0
         if not np.isfinite(difference.sum()):
-            np.nan_to_num(difference, copy=False)
+            difference = _with_values(difference)
+            height, width = difference.shape
+            scratch = part_of(scratch, difference.shape)
     np.clip(difference, -reach, reach, out=difference)
     rows = difference.mean(axis=1, keepdims=True)
     columns = difference.mean(axis=0, keepdims=True)
@@ -216,6 +220,16 @@ def _pair_drifts(difference: NDArray[np.float64], scratch: NDArray[np.float64]) 
         along_x,
         along_y,
     )
+
+
+def _with_values(difference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out rows and columns without a value, as of an amplifier that was not read; what else has none is zero."""
+    known = np.isfinite(difference)
+    rows, columns = known.any(axis=1), known.any(axis=0)
+    if rows.any() and not (rows.all() and columns.all()):
+        difference = np.ascontiguousarray(difference[rows][:, columns])
+    np.nan_to_num(difference, copy=False)
+    return difference
 
 
 def _mean_product(first: NDArray[np.float64], second: NDArray[np.float64], scratch: NDArray[np.float64]) -> float:

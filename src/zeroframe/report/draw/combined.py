@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.numbers import number, percent
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.report.data import Blink, Curve, Picture, Plot, Span
 from zeroframe.report.draw.images import shades, stretch_limits
-from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.draw.sampling import open_image, preview, preview_block
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.numbers import number, percent
 from zeroframe.frames.statistics import clipped_std
 from zeroframe.report.data import Blink, Curve, Picture, Plot, Span
 from zeroframe.report.draw.images import shades, stretch_limits
-from zeroframe.report.draw.plots import fixed, number, percent
+from zeroframe.report.draw.plots import fixed
 from zeroframe.report.draw.sampling import (
     PREVIEW_PIXELS,
     TrimmedImage,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import number
 from zeroframe.html import sparkline_path
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ __all__ = [
     "bars_path",
     "draw_plot",
     "fixed",
-    "number",
-    "percent",
     "spark_path",
     "ticks",
 ]
@@ -85,23 +84,6 @@ class DrawnPlot:
     bottom: float = _BOTTOM
 
 
-def number(value: float | None, digits: int = _DIGITS) -> str:
-    """Write a number with so many digits that count, and without an exponent where it can be helped.
-
-    Examples
-    --------
-    >>> number(1012.345), number(0.81234), number(-0.0), number(None), number(123456.0), number(3.0)
-    ('1012', '0.8123', '0', '–', '123456', '3')
-    """
-    if value is None or not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
-    text = f"{value:.{min(decimals, 8)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def fixed(value: float | None, precision: float) -> str:
     """Write a number with so many decimals that a difference as small as a hundredth of ``precision`` is seen.
 
@@ -114,18 +96,6 @@ def fixed(value: float | None, precision: float) -> str:
         return "–"
     decimals = min(max(2 - math.floor(math.log10(precision)), 0), 8) if precision > 0 else 2
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
-
-
-def percent(fraction: float) -> str:
-    """Write a fraction as a percentage of two digits.
-
-    Examples
-    --------
-    >>> percent(0.00113), percent(5.7e-7)
-    ('0.11 %', '5.7e-05 %')
-    """
-    hundredfold = 100 * fraction
-    return f"{hundredfold:.2g} %" if 0 < abs(hundredfold) < _SMALL else f"{number(hundredfold, 2)} %"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from zeroframe.frames.numbers import percent
 from zeroframe.planning.grouping import frames_words
 from zeroframe.report.data import FrameTable, Remark, TableRow
 from zeroframe.report.draw.combined import combined_blink, small_image
-from zeroframe.report.draw.plots import percent
 from zeroframe.report.sections.reading import figure_words, frame_flags
 from zeroframe.report.sections.remarks import noise_and_ideal, noise_remarks
 from zeroframe.report.sections.rows import frame_rows

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind
 from zeroframe.planning.grouping import exposure_words
 from zeroframe.report.data import Column, Remark, Section, Table
 from zeroframe.report.draw.combined import above_plot
-from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.sections.combined import combined_pictures, combined_row, frame_table, group_remarks, noise_words
 from zeroframe.report.sections.reading import level_words, unit_words
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind
 from zeroframe.report.data import Column, Remark, Section, Table
 from zeroframe.report.draw.combined import combined_blink, flat_levels_plot, flat_range, small_image
-from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.sections.combined import MOST_PICTURES, combined_row, frame_table, group_remarks, left_remarks
 from zeroframe.report.sections.reading import unit_words
 from zeroframe.report.sections.remarks import noise_and_ideal

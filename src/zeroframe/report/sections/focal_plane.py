@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.numbers import number
 from zeroframe.planning.focal_plane import detectors_of_files, focal_plane, label_of
 from zeroframe.report.data import Blink, Column, Picture, Section, Table, TableRow
 from zeroframe.report.draw.images import shades, stretch_limits
-from zeroframe.report.draw.plots import number
 from zeroframe.report.draw.sampling import open_image, preview
 from zeroframe.report.sections.reading import unit_words
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import kind_row
 from zeroframe.report.data import KeyFigure, Remark
-from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.sections.reading import series, unit_words
 from zeroframe.report.sections.remarks import TOO_NOISY, noise_and_ideal, rejected_remark, rejected_share
 

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from zeroframe.frames.numbers import number
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_calibration
 from zeroframe.report.data import Flag
-from zeroframe.report.draw.plots import number
 from zeroframe.report.draw.sampling import sample_frames
 
 if TYPE_CHECKING:

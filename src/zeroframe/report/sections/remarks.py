@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import number, percent
 from zeroframe.report.data import Remark
-from zeroframe.report.draw.plots import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

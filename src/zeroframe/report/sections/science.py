@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind
 from zeroframe.planning.decisions import lost_words
 from zeroframe.planning.first_steps import Choice
@@ -13,7 +14,6 @@ from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.words import explain_frame
 from zeroframe.report.data import Blink, Column, Comparison, Remark, Section, Table, TableRow
 from zeroframe.report.draw.figures import alike_pictures
-from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.draw.sampling import TrimmedImage, open_image, preview
 from zeroframe.report.sections.glance import clock_words
 from zeroframe.report.sections.reading import figure_words, level_words, unit_words

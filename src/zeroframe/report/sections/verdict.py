@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind, calibration_kinds
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.grouping import files_of_detectors, frames_words
 from zeroframe.report.data import KeyFigure, Remark, Verdict
-from zeroframe.report.draw.plots import number, percent
 from zeroframe.report.sections.darks import dark_current, gain_of
 from zeroframe.report.sections.group import done_words, only_group, only_remarks, plural
 from zeroframe.report.sections.reading import figure_words, series, unit_words

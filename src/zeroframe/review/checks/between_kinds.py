@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import number
 from zeroframe.review.rows import Check
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def gain_apart(night: NightFigures, check: Check) -> Iterator[Finding]:
             apart, limit = abs(measured - gain), max(_GAIN_FRACTION * gain, _GAIN_ERRORS * error)
             if apart > limit:
                 yield check.finding(
-                    f"{flat.name}: its flats give a gain of {measured:.3g} ± {error:.2g} e-/ADU, and {gain:.4g} was "
-                    "used for the uncertainties",
+                    f"{flat.name}: its flats give a gain of {number(measured, 3)} ± {number(error, 2)} e-/ADU, and "
+                    f"{number(gain, 4)} was used for the uncertainties",
                     flat.name, figure=measured, expected=gain,
                     severity="error" if apart > 2 * limit and apart > _GAIN_WRONG * gain else check.severity,
                 )  # fmt: skip

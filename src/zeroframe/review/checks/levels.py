@@ -8,6 +8,7 @@ from itertools import combinations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import number
 from zeroframe.review.rows import Check
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def apart_from_earlier(night: NightFigures, check: Check) -> Iterator[Finding]:
             if ratio > _EARLIER and not abs(now - before) < 5.0 * error:
                 unit = "e-/ADU" if name == "gain_e_per_adu" else "ADU"
                 yield check.finding(
-                    f"{each.name}: its {words} of {now:.3g} {unit} was {before:.3g} in earlier nights (limit "
-                    f"{_EARLIER:g} times)",
+                    f"{each.name}: its {words} of {number(now, 3)} {unit} was {number(before, 3)} in earlier nights "
+                    f"(limit {_EARLIER:g} times)",
                     each.name, figure=now, expected=before,
                 )  # fmt: skip
 
@@ -115,8 +116,8 @@ def dark_current(night: NightFigures, check: Check) -> Iterator[Finding]:
         if more > limit:
             where = "at the same temperature" if apart < _COLDER_C else f"{apart:.1f} degrees warmer"
             yield check.finding(
-                f"{cold.name}: its dark current of {rates[0]:.3g} ADU/s is more than the {rates[1]:.3g} of "
-                f"{warm.name}, taken {where}",
+                f"{cold.name}: its dark current of {number(rates[0], 3)} ADU/s is more than the "
+                f"{number(rates[1], 3)} of {warm.name}, taken {where}",
                 cold.name, warm.name, figure=rates[0], expected=rates[1],
             )  # fmt: skip
 
@@ -145,7 +146,7 @@ def other_scale(night: NightFigures, check: Check) -> Iterator[Finding]:
         # of frames that are less their overscan already, the level is about zero, but not their noise
         if abs(level) <= _OF_ONE and not noise > _OF_ONE and most > _OF_NUMBERS and _alone_small(usual, kind):
             yield check.finding(
-                f"{names[0]} and the other {kind} frames: their raw level is {level:.3g}, that of other kinds "
+                f"{names[0]} and the other {kind} frames: their raw level is {number(level, 3)}, that of other kinds "
                 f"{most:.0f} ADU: numbers from 0 to 1 beside whole ones",
                 *names, figure=level, expected=most,
             )  # fmt: skip
@@ -175,8 +176,8 @@ def no_dark_current(night: NightFigures, check: Check) -> Iterator[Finding]:
         if noise**2 < _SHOT * electrons and level > 2.0 * noise:
             yield check.finding(
                 f"{dark.name}: its level of {level:.1f} ADU above {bias.name} would have a noise of "
-                f"{math.sqrt(electrons):.3g} ADU if it were dark current, and it has {noise:.3g}: bias and dark have "
-                "another offset or scale",
+                f"{number(math.sqrt(electrons), 3)} ADU if it were dark current, and it has {number(noise, 3)}: "
+                "bias and dark have another offset or scale",
                 dark.name, bias.name, figure=noise, expected=math.sqrt(electrons),
             )  # fmt: skip
 

@@ -77,4 +77,11 @@ MADE = (
         "calibration frame that is left out for it; where it takes part with the rest of its pixels a note is enough.",
         "Look at the frame; what is masked there has no value.", incidents,
     ),
+    Check(
+        "ZF206", "An amplifier sees no light", "warning", "no light",
+        "Of a detector that several amplifiers read, the level of one in the combined flat is less than 0.1 % of that "
+        "of the brightest one: it is dead, or nothing lights its part, and light that is scattered beside a slit is "
+        "more. The flat is divided by the level of the others, and what the amplifier read is masked as BAD.",
+        "See whether the amplifier works; leave it out by a camera file that names the others only.", incidents,
+    ),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import number
 from zeroframe.review.checks.within import each_group, names_of
 from zeroframe.review.rows import Check
 
@@ -59,8 +60,8 @@ def combined_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
         else:
             continue
         yield check.finding(
-            f"{each.name}: its noise is {noise:.3g} {_unit(each)}, {noise / most:.2f} times the {most:.3g} that its "
-            f"{each.get('frames'):.0f} frames promise",
+            f"{each.name}: its noise is {number(noise, 3)} {_unit(each)}, {noise / most:.2f} times the "
+            f"{number(most, 3)} that its {each.get('frames'):.0f} frames promise",
             each.name, figure=noise, expected=most, severity=severity,
         )  # fmt: skip
 
@@ -81,10 +82,11 @@ def noisier_than_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
         if not ideal > 0:
             continue
         parts = sorted(((each.get(name), words) for name, words in _PARTS_OF_NOISE if each.get(name) > 0), reverse=True)
-        why = "; ".join(f"{words} (adds {value:.2g})" for value, words in parts)
+        why = "; ".join(f"{words} (adds {number(value, 2)})" for value, words in parts)
         yield check.finding(
-            f"{each.name}: its noise of {noise:.3g} {_unit(each)} is {noise / ideal:.2f} times the {ideal:.3g} that "
-            f"the pixels of its {each.get('frames'):.0f} frames alone give" + (f": {why}" if why else ""),
+            f"{each.name}: its noise of {number(noise, 3)} {_unit(each)} is {noise / ideal:.2f} times the "
+            f"{number(ideal, 3)} that the pixels of its {each.get('frames'):.0f} frames alone give"
+            + (f": {why}" if why else ""),
             each.name, figure=noise, expected=ideal,
         )  # fmt: skip
 

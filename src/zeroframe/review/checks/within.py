@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroframe.frames.numbers import number
 from zeroframe.review.rows import Check, incidents
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def interference(night: NightFigures, check: Check) -> Iterator[Finding]:
         worst = max(frames, key=lambda each: each.get("interference_noises"))
         amplitude, period = worst.get("interference_noises"), worst.get("interference_pixels")
         yield check.finding(
-            f"{names_of(frames)}: a wave of {period:.3g} pixels along the rows, of {amplitude:.2f} times the noise of "
-            f"a pixel (limit {_WAVE:g})",
+            f"{names_of(frames)}: a wave of {number(period, 3)} pixels along the rows, of {amplitude:.2f} times the "
+            f"noise of a pixel (limit {_WAVE:g})",
             *(each.name for each in frames), figure=amplitude, expected=_WAVE,
             severity="error" if amplitude > _WAVE_WRONG else check.severity,
         )  # fmt: skip

@@ -79,7 +79,10 @@ class ClusterExecutor(Executor):
         self._pending: dict[Future[Any], Future[Any]] = {}
         self._lock = Lock()
         self._closing = Event()
-        self._first_workers = frozenset(client.nthreads())
+        threads = client.nthreads()
+        self._first_workers = frozenset(threads)
+        #: How many jobs the workers carry out at once, as many as there are when the run begins.
+        self.cores: int = sum(threads.values())
         self._watch = Thread(target=self._look, name="zeroframe-cluster", daemon=True)
         self._watch.start()
 
@@ -90,6 +93,12 @@ class ClusterExecutor(Executor):
         lost, new = len(self._first_workers - now), len(now - self._first_workers)
         changes = [f"{lost} lost since" if lost else "", f"{new} joined since" if new else ""]
         return ", ".join([f"Dask at {self._address}", f"{len(self._first_workers)} workers", *filter(None, changes)])
+
+    @property
+    def idle(self) -> int:
+        """How many jobs more would begin at once, as far as is known here."""
+        with self._lock:
+            return max(self.cores - len(self._pending), 0)
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:  # noqa: ANN401
         """Hand over a job; see `concurrent.futures.Executor.submit`.
@@ -123,6 +132,18 @@ class ClusterExecutor(Executor):
         outer.add_done_callback(self._ended)
         inner.add_done_callback(lambda future: self._hand_over(future, outer))
         return outer
+
+    def told_by_all(self, function: Callable[..., R], *arguments: Any) -> dict[str, R | BaseException]:  # noqa: ANN401 -- of any function
+        """Call a function on every worker that there is now; return what each returned, or what went wrong there.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module that workers can import.
+        *arguments
+            What it is called with.
+        """
+        return dict(self._client.run(function, *arguments, on_error="return"))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001
         """Take no more jobs; see `concurrent.futures.Executor.shutdown`."""
