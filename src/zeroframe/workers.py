@@ -6,21 +6,24 @@ Kernels, decompression and file access release the interpreter's lock, so plain 
 from __future__ import annotations
 
 import os
+import warnings
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from itertools import islice
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from zeroframe.errors import ClusterError, JobLostError, UsageError
+from zeroframe.errors import ClusterError, JobLostError, UsageError, ZeroframeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor, Future
 
-__all__ = ["map_jobs", "map_threads", "usable_cores", "worker_count"]
+__all__ = ["batches_of", "done_by", "map_jobs", "map_threads", "usable_cores", "worker_count"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+_ONE_AT_A_TIME = Lock()
 
 
 def usable_cores() -> int:
@@ -185,3 +188,74 @@ def _result(future: Future[R], item: T, rescue: Callable[[T, JobLostError], R] |
     except CancelledError as error:
         reason = "jobs were given up by what carries them out; run again: what is done is kept"
         raise ClusterError(reason) from error
+
+
+def batches_of(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Return parts of a sequence, one after the other.
+
+    Examples
+    --------
+    >>> batches_of("abcde", 2)
+    ['ab', 'cd', 'e']
+    """
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def done_by(executor: Executor | None, function: Callable[..., R], *arguments: Any) -> R:  # noqa: ANN401 -- of any function
+    """Call a function on a process of an executor, and say here what it warns of there; without one, call it here.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor or None
+        Where it is called.
+    function : callable
+        Of a module.
+    *arguments
+        What it is called with, which can be pickled.
+
+    Returns
+    -------
+    object
+        What it returned.
+
+    Raises
+    ------
+    ClusterError
+        When the executor gives it up and nobody has cancelled it.
+    Exception
+        What the function raises.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor(1) as pool:
+    ...     done_by(pool, divmod, 7, 2), done_by(None, divmod, 7, 2)
+    ((3, 1), (3, 1))
+    """
+    if executor is None:
+        return function(*arguments)
+    answer = _result(executor.submit(_overheard, function, arguments), None, None)
+    for warning in answer.said:
+        warnings.warn(warning, stacklevel=2)
+    if answer.error is not None:
+        raise answer.error
+    return cast("R", answer.result)
+
+
+class _Answer(NamedTuple):
+    """What a function returned, or raised of what was foreseen: an executor need not try that again."""
+
+    result: Any
+    error: ZeroframeError | None
+    said: list[Warning]
+
+
+def _overheard(function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Answer:
+    """Call a function and note what it warns of: one at a time, as warnings are the whole process's."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        try:
+            result, error = function(*arguments), None
+        except ZeroframeError as raised:
+            result, error = None, raised
+    return _Answer(result, error, [each.message for each in noted if isinstance(each.message, Warning)])

@@ -126,6 +126,19 @@ def pixels(monkeypatch):
     return urls
 
 
+@pytest.fixture
+def read_here(monkeypatch):
+    """Every URL of a frame of which this process asks for bytes."""
+    urls, real = [], ObjectStore.read_range
+
+    def noted(self, name, start, stop):
+        urls.extend([self.url_of(name)] if ".fits" in name else [])
+        return real(self, name, start, stop)
+
+    monkeypatch.setattr(ObjectStore, "read_range", noted)
+    return urls
+
+
 def bias(raw, out, *more):
     return command("bias", raw, "-o", out, *SECTIONS, *more)
 
@@ -177,6 +190,16 @@ class TestBytes:
         assert bias(raw, tmp_path / "gzip", "--compress", "gzip").code == 0
         assert hashes_there(out) == hashes_here(tmp_path / "gzip")
         assert not [file.name for file in out.listing(hidden=True) if file.name.startswith(".")]
+
+    def test_on_a_cluster_the_workers_read_all_frames(self, out, here, tmp_path, read_here):
+        pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
+        with cluster(tmp_path / "dask") as running:
+            run = command("bias", RAW, "-o", out.url, *SECTIONS[:-1], "--cluster", running.address)
+        assert (run.code, run.err, read_here) == (0, "", [])
+        assert hashes_there(out) == here
+        assert b"combined_bias.fits" in UrlPath(out.url, "report.html").read_bytes()
+        assert bias(RAW, f"{out.url}/near").code == 0
+        assert len(set(read_here)) >= 2 * FRAMES
 
     @more_cases
     def test_compressed_results_are_inflated_here_once(self, out, raw, tmp_path, puts):

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
-from zeroframe.cli.page import can_write, report_threads, watched, write_page
+from zeroframe.cli.page import can_write, report_threads, write_page
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.planning.plan import NightPlan
-    from zeroframe.report import ReportData
     from zeroframe.run.engine import NightMade
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.session import Company, NightSession
@@ -199,29 +197,19 @@ class PlanRun:
 
 def _write_report(session: NightSession, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
     """Write OUT/report.html and say so; return False where it should be there and cannot."""
-    from zeroframe.fits.watching import Watch
+    plan, executor = session.plan, session.executor
+    threads = report_threads(workers, plan.raw, plan.out)
+    if executor is not None and session.company is not None:  # other nights have work for the other cores
+        threads = threads or 1
 
-    plan = session.plan
-    watch = session.watch if session.executor is None else Watch()
-
-    def measured(command: str) -> ReportData:
+    def drawn(command: str) -> bytes:
         session.check_folder()
-        from zeroframe.report import night_report_data
+        from zeroframe.report import night_page
 
-        threads = report_threads(workers, plan.raw, plan.out)
-        return watched(
-            watch, _files_of(result), lambda: night_report_data(plan, result, command=command, workers=threads)
-        )
+        watch = session.watch if executor is None else None
+        return night_page(plan, result, command=command, workers=threads, watch=watch, executor=executor)
 
-    return write_page(plan.out, measured, screen)
-
-
-def _files_of(result: NightResult) -> list[Path]:
-    """Return the files that a report may show: frames before and after, combined frames, masks."""
-    there = [each.frame for each in result.frames if each.outcome.is_there]
-    made = [each.group.target for each in result.groups if each.combined.is_there]
-    made += [each.job.target for each in result.masks if each.is_there]
-    return [path for frame in there for path in (frame.source, frame.target)] + made
+    return write_page(plan.out, drawn, screen)
 
 
 def carried_out(command: str, plan: NightPlan, ended: NightResult | NightStatuses, code: int) -> dict[str, Any]:

@@ -394,6 +394,7 @@ def _planned(
         recurse=options.get("recurse", True),
         mem_limit_bytes=limit_bytes,
         workers=options.get("workers"),
+        executor=options.get("executor"),
     )
     return found, limit_bytes
 
@@ -448,7 +449,7 @@ def _carried_out(
 
 def _reported(job: str, planned: NightPlan, result: NightResult, options: Mapping[str, Any]) -> str:
     """Write OUT/report.html, where that can be; return what is in the way, if something is."""
-    from zeroframe.report import can_write_reports, night_report_data, replaceable_report, write_report
+    from zeroframe.report import can_write_reports, night_page, replaceable_report, write_drawn
     from zeroframe.run.record import add_report
 
     if not can_write_reports():
@@ -459,8 +460,8 @@ def _reported(job: str, planned: NightPlan, result: NightResult, options: Mappin
     command = f"zeroframe.{job}({str(planned.raw)!r}, {str(planned.out)!r}, …)"
     try:
         replaces = replaceable_report(target)
-        data = night_report_data(planned, result, command=command, workers=workers)
-        write_report(target, data, overwrite=replaces)
+        page = night_page(planned, result, command=command, workers=workers, executor=options.get("executor"))
+        write_drawn(target, page, overwrite=replaces)
         add_report(planned.out, target.name)
     except ZeroframeError as error:
         return f"no report: {error}"

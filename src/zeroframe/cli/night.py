@@ -63,6 +63,7 @@ from zeroframe.cli.options import (
     local_path,
     path_or_url,
     section_of,
+    shared_folder,
     taught_words,
 )
 
@@ -264,13 +265,14 @@ def _carried_out(
         from zeroframe.cli.nights import carry_out_nights
 
         return carry_out_nights(job, raw, out, recipe, means, overwrite=overwrite)
-    plan = planned(
-        *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=means.limit,
-        workers=means.workers,
-    )  # fmt: skip
-    with executor_of(means.cluster, raw, out) as executor:
+    with executor_of(means.cluster, raw) as executor:
+        plan = planned(
+            *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=means.limit,
+            workers=means.workers, executor=executor,
+        )  # fmt: skip
         screen = NightScreen(sys.stderr if means.json else None)
-        code, ended = carry_out_plan(plan, means, screen, executor)
+        with shared_folder(executor, out):
+            code, ended = carry_out_plan(plan, means, screen, executor)
     if means.json:
         print_json(carried_out(job, plan, ended, code))
     return code

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.cli.calibrate import PlanRun, carried_out
 from zeroframe.cli.documents import document_of, print_json
-from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, UNFORESEEN, executor_of, shared_folder
 from zeroframe.cli.page import can_write, write_overview
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.ahead import import_ahead
@@ -25,7 +28,6 @@ from zeroframe.workers import worker_count
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
-    from pathlib import Path
 
     from zeroframe.cli.calibrate import NightResources
     from zeroframe.cli.console_nights import Told
@@ -91,6 +93,8 @@ def carry_out_nights(
     from zeroframe.cli.console_nights import NightsScreen
     from zeroframe.cli.night_pages import NightPages
     from zeroframe.fits.store.names import UrlPath
+    from zeroframe.planning.manifest import read_manifest
+    from zeroframe.planning.nights import nights_of_list, nights_of_tree
 
     for folder in (raw, out):
         if isinstance(folder, UrlPath):
@@ -98,10 +102,14 @@ def carry_out_nights(
                 folder, "is not on a disk, which --by-night needs", "give zeroframe night the URL of each night"
             )
     screen = NightsScreen(sys.stderr if means.json else None)
-    nights = _found(raw, out, recipe, overwrite=overwrite, workers=means.workers)
-    screen.calendar(nights.calendar, raw)
     unforeseen: list[Exception] = []
-    with executor_of(means.cluster, nights.raw, out) as executor:
+    listed = read_manifest(raw) if raw.is_file() else None
+    folder = raw if listed is None else Path(os.path.commonpath([path.parent for path in listed]))
+    with executor_of(means.cluster, folder) as executor, ExitStack() as shared:
+        nights_of = partial(nights_of_tree, raw) if listed is None else partial(nights_of_list, listed)
+        nights = nights_of(out, recipe, overwrite=overwrite, workers=means.workers, executor=executor)
+        screen.calendar(nights.calendar, raw)
+        shared.enter_context(shared_folder(executor, out))
         limit, at_once = means.limit or default_limit_bytes(), _nights_at_once(means, executor)
         at_once = min(at_once, len(nights.calendar.nights))
         if at_once > 1:
@@ -123,15 +131,6 @@ def carry_out_nights(
             document["verdict"] |= {"tone": "note", "headline": "Done; look at some of the nights."}
         print_json(document)
     return code
-
-
-def _found(raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool, workers: int | None) -> NightSeries:
-    from zeroframe.planning.manifest import read_manifest
-    from zeroframe.planning.nights import nights_of_list, nights_of_tree
-
-    if raw.is_file():
-        return nights_of_list(read_manifest(raw), out, recipe, overwrite=overwrite, workers=workers)
-    return nights_of_tree(raw, out, recipe, overwrite=overwrite, workers=workers)
 
 
 class _NightWork:

@@ -16,10 +16,10 @@ from zeroframe.memory import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Executor
 
     from zeroframe.headers.sections import Section
     from zeroframe.headers.words import Words
+    from zeroframe.run.dask import ClusterExecutor
 
 __all__ = [
     "COMBINE",
@@ -86,6 +86,7 @@ __all__ = [
     "path_or_url",
     "section_of",
     "shape_of",
+    "shared_folder",
     "taught_words",
 ]
 
@@ -401,20 +402,34 @@ def taught_words(camera: str | None, kinds: list[str] | None, cards: list[str] |
 
 
 @contextmanager
-def executor_of(cluster: str | None, raw: Path, out: Path) -> Iterator[Executor | None]:
-    """Connect to the cluster that an option names, whose workers must see both folders; None where none is named."""
+def executor_of(cluster: str | None, raw: Path) -> Iterator[ClusterExecutor | None]:
+    """Connect to the cluster that an option names, whose workers must see the raw frames; None where none is named."""
     if cluster is None:
         yield None
         return
-    from zeroframe.fits.store.names import is_there
+    from zeroframe.headers.survey import tree_files
     from zeroframe.run.dask import on_cluster
+
+    next(iter(tree_files(raw)), None)  # that it can be read here is known before anybody else is asked
+    with on_cluster(cluster, folders=(raw,)) as executor:
+        yield executor
+
+
+@contextmanager
+def shared_folder(executor: ClusterExecutor | None, out: Path) -> Iterator[None]:
+    """Make a folder for the results of a cluster, which its workers must see; what was made in vain is removed."""
+    if executor is None:
+        yield
+        return
+    from zeroframe.fits.store.names import is_there
+    from zeroframe.run.dask import require_seen
     from zeroframe.run.sessions import make_folder
 
     was_there = is_there(out)
     make_folder(out)
     try:
-        with on_cluster(cluster, folders=(raw, out)) as executor:
-            yield executor
+        require_seen(executor, out)
+        yield
     except ZeroframeError:
         if not was_there:
             with suppress(OSError):  # what holds something stays

@@ -11,14 +11,12 @@ from zeroframe.errors import ZeroframeError
 from zeroframe.fits.failures import error_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from zeroframe.cli.console import Screen
-    from zeroframe.fits.watching import Watch
-    from zeroframe.report import ReportData
 
-__all__ = ["REPORT_NAME", "can_write", "report_threads", "watched", "write_overview", "write_page"]
+__all__ = ["REPORT_NAME", "can_write", "report_threads", "write_overview", "write_page"]
 
 REPORT_NAME = "report.html"
 #: Of many nights, in the folder that holds theirs.
@@ -48,39 +46,15 @@ def report_threads(workers: int | None, *folders: Path) -> int | None:
     return min(workers or _FAR_READERS, _FAR_READERS) if any_remote(*folders) else workers
 
 
-def watched(watch: Watch, paths: Iterable[Path], measured: Callable[[], ReportData]) -> ReportData:
-    """Return what a page shows of files, which must not change while they are read for it.
-
-    Parameters
-    ----------
-    watch : Watch
-        May have looked at some of them when they were calibrated, or made.
-    paths : iterable of pathlib.Path
-        The files.
-    measured : callable
-        Reads them, and returns what the page shows.
-
-    Raises
-    ------
-    FrameError
-        Which names the first file that is another now.
-    """
-    read = list(paths)
-    watch.look(read)
-    data = measured()
-    watch.check(read)
-    return data
-
-
-def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen) -> bool:
+def write_page(out: Path, drawn: Callable[[str], bytes], screen: Screen) -> bool:
     """Write OUT/report.html and say so; a file of that name that is no report of ours is kept.
 
     Parameters
     ----------
     out : pathlib.Path
         The folder of results.
-    measured : callable
-        Called with the command line; returns what the page shows.
+    drawn : callable
+        Called with the command line; returns the page.
     screen : Screen
         Where it is said.
 
@@ -89,7 +63,7 @@ def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen)
     bool
         False where it should be there and cannot.
     """
-    from zeroframe.report import replaceable_report, write_report
+    from zeroframe.report import replaceable_report, write_drawn
     from zeroframe.run.record import add_report
 
     target = out / REPORT_NAME
@@ -98,7 +72,7 @@ def write_page(out: Path, measured: Callable[[str], ReportData], screen: Screen)
         return True
     try:
         replaces = replaceable_report(target)
-        write_report(target, measured(shlex.join(["zeroframe", *sys.argv[1:]])), overwrite=replaces)
+        write_drawn(target, drawn(shlex.join(["zeroframe", *sys.argv[1:]])), overwrite=replaces)
         add_report(out, target.name)
     except Exception as error:  # noqa: BLE001 -- the results are there whatever becomes of the page
         say(f"no report: {error if isinstance(error, ZeroframeError) else error_sentence(error, target)}")

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import (
-    FrameError,
-    HeaderWarning,
     NoFramesError,
     RawFolderError,
-    UnsupportedError,
     UsageError,
     ZeroframeWarning,
     nearest_name,
 )
-from zeroframe.fits import FrameFile, Hdu, ImageLayout, looks_like_fits, scan
-from zeroframe.fits.failures import attempt
 from zeroframe.fits.inputs import Identity, identities_above
-from zeroframe.fits.part_paths import PartPath, file_of, part_path
-from zeroframe.fits.scan import refuse_blown_up
-from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_path
+from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.fits.system import is_hidden
-from zeroframe.headers.amplifier_words import may_say_amplifiers
-from zeroframe.headers.dialects import FrameFacts, read_facts
-from zeroframe.headers.foreign import say_foreign
-from zeroframe.headers.geometry import FoundDetector, detectors_in, detectors_of_camera
+from zeroframe.headers.looking import KEY_CARD, Asked, RawFrame, look_at_files, tell
 from zeroframe.headers.words import NO_WORDS, Words
-from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
 
     from zeroframe.headers.cameras import Camera
 
@@ -49,78 +39,6 @@ __all__ = [
     "tree_files",
 ]
 
-#: A header that has it is that of a result; it names the job that made it.
-KEY_CARD = "ZFJOB"
-#: A file with one of these names was meant as FITS, so it is named when its content is not.
-_FITS_SUFFIXES = (".fit", ".fits", ".fts", ".fz")
-_WRAPPING_SUFFIXES = (".gz", ".bz2")
-
-
-@dataclass(frozen=True, slots=True)
-class RawFrame:
-    """One file of a folder.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        Where it is.
-    frame : FrameFile or None
-        Its headers; None where they cannot be read.
-    facts : FrameFacts or None
-        What they say.
-    problem : FrameError or None
-        Why it cannot be used; its headers may still be readable (several images in one file).
-    found : FoundDetector or None
-        What the headers say of its amplifiers, where they speak of several; of a file of several detectors there is
-        one such for each, and ``path`` names the part of the file (`zeroframe.fits.part_paths`).
-    """
-
-    path: Path
-    frame: FrameFile | None
-    facts: FrameFacts | None
-    problem: FrameError | None
-    found: FoundDetector | None = None
-
-    @property
-    def detector(self) -> str:
-        """Name of the detector; empty where the file holds only one."""
-        return "" if self.found is None else self.found.name
-
-    @property
-    def layout(self) -> ImageLayout:
-        """How its image is stored.
-
-        Raises
-        ------
-        FrameError
-            When it cannot be used.
-        """
-        layout = None if self.frame is None or self.problem is not None else self.frame.image().layout
-        if layout is None:
-            raise self.problem or UnsupportedError(self.path, "holds no image", "leave it out")
-        return layout
-
-    @property
-    def shape_yx(self) -> tuple[int, ...] | None:
-        """Shape of its image; None where it has none that can be used."""
-        return None if self.problem is not None else self.layout.shape_yx
-
-    @property
-    def binning_xy(self) -> tuple[int, int]:
-        """Binning that the header states; 1 x 1 where it states none."""
-        return (self.facts.binning_xy if self.facts else None) or (1, 1)
-
-    @property
-    def is_result(self) -> bool:
-        """Whether zeroframe has made it: calibrated twice, it would look as if all were well."""
-        frame = self.frame if self.problem is None else None
-        return frame is not None and KEY_CARD in frame.cards_of(frame.image())
-
-    @property
-    def form(self) -> tuple[tuple[int, ...] | None, tuple[int, int], str, FoundDetector | None]:
-        """What frames to be combined must have in common: size, binning, unit (adu if none is stated), amplifiers."""
-        return self.shape_yx, self.binning_xy, (self.facts.unit if self.facts else None) or "adu", self.found
-
 
 def survey(
     paths: Sequence[str | os.PathLike[str]],
@@ -130,6 +48,7 @@ def survey(
     camera: Camera | None = None,
     words: Words = NO_WORDS,
     within: str | os.PathLike[str] | None = None,
+    executor: Executor | None = None,
 ) -> list[RawFrame]:
     """Read the headers of files.
 
@@ -148,6 +67,8 @@ def survey(
     within : path, optional
         The folder that was given: names of folders in it, and its own, are asked for the kind of a frame where neither
         header nor file name says it. By default only that of the folder in which a file lies is.
+    executor : concurrent.futures.Executor, optional
+        Whose processes read the files, many a job, instead of threads here; they see them under the same names.
 
     Returns
     -------
@@ -159,14 +80,10 @@ def survey(
     HeaderWarning
         When a header states a number that cannot be, such as an exposure of thousands of years.
     """
-    named = [as_path(path) for path in paths]
-    root = None if within is None else as_path(within)
-    looks = map_threads(lambda path: _look(path, ext, _Asked(words, root, camera)), named, _threads(named, workers))
-    found = [item for look in looks for item in look]
-    for item in found:
-        for remark in () if item.facts is None else item.facts.remarks:
-            warnings.warn(f"{item.path}: {remark}", HeaderWarning, stacklevel=2)
-    return found
+    asked = Asked(ext, camera, words, None if within is None else as_path(within), sifts=False)
+    looked = look_at_files([as_path(path) for path in paths], asked, workers=workers, executor=executor)
+    tell(looked.passed, looked.remarks)
+    return looked.found
 
 
 def of_detector(found: Sequence[RawFrame], name: str | None) -> list[RawFrame]:
@@ -194,11 +111,6 @@ def of_detector(found: Sequence[RawFrame], name: str | None) -> list[RawFrame]:
     return [item for item in found if not item.detector or item.detector in same]
 
 
-def _threads(paths: Sequence[Path], workers: int | None) -> int | None:
-    """More threads than there are cores, where most of the time is spent waiting for a store."""
-    return REMOTE_THREADS if workers is None and any_remote(*paths) else workers
-
-
 def survey_folder(
     folder: str | os.PathLike[str],
     *,
@@ -207,6 +119,7 @@ def survey_folder(
     ext: int | str | None = None,
     camera: Camera | None = None,
     words: Words = NO_WORDS,
+    executor: Executor | None = None,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
 
@@ -222,6 +135,8 @@ def survey_folder(
         As for `survey`.
     words : Words, optional
         What a user has taught.
+    executor : concurrent.futures.Executor, optional
+        As for `survey`.
 
     Returns
     -------
@@ -239,7 +154,7 @@ def survey_folder(
     outside = _Outside.of(output)
     for each in folders:
         outside.check(each)
-    return survey_files(files, workers=workers, ext=ext, camera=camera, words=words, within=folder)
+    return survey_files(files, workers=workers, ext=ext, camera=camera, words=words, within=folder, executor=executor)
 
 
 def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -256,6 +171,7 @@ def survey_tree(
     ext: int | str | None = None,
     camera: Camera | None = None,
     words: Words = NO_WORDS,
+    executor: Executor | None = None,
 ) -> list[RawFrame]:
     """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
 
@@ -273,6 +189,8 @@ def survey_tree(
         As for `survey`.
     words : Words, optional
         What a user has taught.
+    executor : concurrent.futures.Executor, optional
+        As for `survey`.
 
     Returns
     -------
@@ -294,7 +212,7 @@ def survey_tree(
         As `survey` does.
     """
     paths = list(tree_files(folder, leave_out=leave_out, output=output))
-    return survey_files(paths, workers=workers, ext=ext, camera=camera, words=words, within=folder)
+    return survey_files(paths, workers=workers, ext=ext, camera=camera, words=words, within=folder, executor=executor)
 
 
 def tree_files(
@@ -428,6 +346,7 @@ def survey_files(
     camera: Camera | None = None,
     words: Words = NO_WORDS,
     within: str | os.PathLike[str] | None = None,
+    executor: Executor | None = None,
 ) -> list[RawFrame]:
     """Read the headers of those files that are FITS or are named so; of the others nothing is said.
 
@@ -437,7 +356,7 @@ def survey_files(
         The files.
     workers : int, optional
         How many threads.
-    ext, camera, words, within
+    ext, camera, words, within, executor
         As for `survey`.
 
     Returns
@@ -445,105 +364,7 @@ def survey_files(
     list of RawFrame
         In the order of ``paths``.
     """
-    meant = map_threads(_is_meant_as_fits, paths, _threads(paths, workers))
-    say_foreign(path for path, yes in zip(paths, meant, strict=True) if not yes)
-    files = [path for path, yes in zip(paths, meant, strict=True) if yes]
-    return survey(files, workers=workers, ext=ext, camera=camera, words=words, within=within)
-
-
-def _is_meant_as_fits(path: Path) -> bool:
-    name = path.name.lower()
-    for suffix in _WRAPPING_SUFFIXES:
-        name = name.removesuffix(suffix)
-    if name.endswith(_FITS_SUFFIXES):
-        return True
-    try:
-        return (isinstance(path, UrlPath) or path.is_file()) and looks_like_fits(path)
-    except OSError:  # it may not be looked at, and its name does not say that it is a frame
-        return False
-
-
-def _refuse_unlikely(frame: FrameFile, image: Hdu) -> None:
-    """Refuse a small file of a huge image before anybody counts on its size; one of a store when it is read."""
-    if image.layout is None or isinstance(frame.path, UrlPath):
-        return
-    if frame.encoding != "plain" or image.layout.tile_compressed:
-        refuse_blown_up(frame.path, frame.path.stat().st_size, image.layout.byte_count)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What headers are read with: words that are taught, the folder that was given, and a camera that was asked for."""
-
-    words: Words
-    root: Path | None
-    camera: Camera | None
-
-    def facts_of(self, frame: FrameFile, image: Hdu | None) -> FrameFacts:
-        cards = frame.cards if image is None else frame.cards_of(image)
-        path = file_of(frame.path)
-        return read_facts(cards, path.name, folders=self._folders_of(path), words=self.words)
-
-    def _folders_of(self, path: Path) -> tuple[str, ...]:
-        """Return the names of folders that may say what a frame is: from the one that was given to that of the file."""
-        parts, root = path.parent.parts, () if self.root is None else self.root.parts
-        return parts[max(len(root) - 1, 0) :] if root and parts[: len(root)] == root else parts[-1:]
-
-
-def _look(path: Path, ext: int | str | None, asked: _Asked) -> list[RawFrame]:
-    """Return what a file holds: one frame, or one for each of its detectors."""
-    whole = attempt(path, scan, path)
-    if isinstance(whole, FrameError):
-        return [RawFrame(path, None, None, whole)]
-    if ext is not None:
-        chosen = attempt(path, whole.image, ext)
-        if isinstance(chosen, FrameError):
-            return [RawFrame(path, whole.abridged(), None, chosen)]
-        one = path if chosen.index == 0 or len(whole.images) == 1 else part_path(path, (chosen.index,))
-        return [_frame_of(one, whole.part(one) if isinstance(one, PartPath) else whole, asked)]
-    found = attempt(path, _detectors_in, whole, asked.camera)
-    if isinstance(found, FrameError):
-        facts = attempt(path, asked.facts_of, whole, None)
-        return [RawFrame(path, whole.abridged(), None if isinstance(facts, FrameError) else facts, found)]
-    if not found:
-        return [_frame_of(path, whole, asked)]
-    parts = [(each, part_path(path, each.extensions, each.name)) for each in found]
-    return [_part_of(part, whole, each, asked) for each, part in parts]
-
-
-def _detectors_in(frame: FrameFile, camera: Camera | None) -> tuple[FoundDetector, ...]:
-    if camera is not None and camera.names_extensions:
-        return detectors_of_camera(frame, camera)
-    if len(frame.hdus) == 1 and not may_say_amplifiers(frame.hdus[0].cards):  # nearly always
-        return ()
-    return detectors_in(frame)
-
-
-def _part_of(path: PartPath, whole: FrameFile, found: FoundDetector, asked: _Asked) -> RawFrame:
-    """Return one detector of a file."""
-    part = attempt(path, whole.part, path)
-    if isinstance(part, FrameError):
-        return RawFrame(path, whole.abridged(), None, part)
-    return replace(_frame_of(path, part, asked), found=found)
-
-
-def _frame_of(path: Path, whole: FrameFile, asked: _Asked) -> RawFrame:
-    """Return the frame that is the one image of a file."""
-    image = attempt(path, _image_of_two_axes, whole)
-    problem = image if isinstance(image, FrameError) else None
-    # of the whole header: what is kept of a very long one may lack its filter
-    facts = attempt(path, asked.facts_of, whole, None if isinstance(image, FrameError) else image)
-    frame = whole.abridged()
-    if isinstance(facts, FrameError):
-        return RawFrame(path, frame, None, problem or facts)
-    return RawFrame(path, frame, facts, problem)
-
-
-def _image_of_two_axes(frame: FrameFile) -> Hdu:
-    image = frame.image()
-    _refuse_unlikely(frame, image)
-    # said here, so that no one who asks for two axes meets one
-    if image.layout is not None and (len(image.layout.shape_yx) != 2 or min(image.layout.shape_yx) < 1):
-        size = " x ".join(str(n) for n in reversed(image.layout.shape_yx))
-        raise UnsupportedError(frame.path, f"is an image of {size} pixels", "only images of two axes can be used")
-    return image
+    asked = Asked(ext, camera, words, None if within is None else as_path(within), sifts=True)
+    looked = look_at_files(paths, asked, workers=workers, executor=executor)
+    tell(looked.passed, looked.remarks)
+    return looked.found

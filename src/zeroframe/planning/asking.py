@@ -17,6 +17,7 @@ from zeroframe.planning.targets import check_output_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.headers.survey import RawFrame
@@ -37,6 +38,7 @@ def planned(
     recurse: bool = True,
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
 ) -> NightPlan:
     """Plan what is to be done to a folder.
 
@@ -54,6 +56,8 @@ def planned(
         Whether folders within are entered.
     mem_limit_bytes, workers
         As for `zeroframe.inspection.inspect_overscan`.
+    executor : concurrent.futures.Executor, optional
+        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
 
     Returns
     -------
@@ -74,9 +78,14 @@ def planned(
         ext=as_extension(recipe.frames.ext),
         camera=camera_with_extensions(recipe),
         words=recipe.all_words,
+        executor=executor,
     )
     return planned_of(
-        *(job, found, raw, out, recipe), overwrite=overwrite, mem_limit_bytes=mem_limit_bytes, workers=workers
+        *(job, found, raw, out, recipe),
+        overwrite=overwrite,
+        mem_limit_bytes=mem_limit_bytes,
+        workers=workers,
+        executor=executor,
     )
 
 
@@ -91,12 +100,13 @@ def planned_of(
     overwrite: bool = False,
     mem_limit_bytes: int | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
 ) -> NightPlan:
     """Plan what is to be done to frames whose headers have been read; the rest is as for `planned`.
 
     Parameters
     ----------
-    job, raw, out, recipe, overwrite, mem_limit_bytes, workers
+    job, raw, out, recipe, overwrite, mem_limit_bytes, workers, executor
         As for `planned`.
     found : sequence of RawFrame
         In the order of `zeroframe.headers.survey.survey_tree`.
@@ -106,13 +116,14 @@ def planned_of(
     NightPlan
     """
     found = of_detector(found, recipe.frames.detector)
-    found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes)
-    evidence = look_at_pixels(found, recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-    stored, library = stored_items(recipe, workers=workers), library_of(recipe)
+    found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
+    means = {"mem_limit_bytes": mem_limit_bytes, "workers": workers}
+    evidence = look_at_pixels(found, recipe, **means, executor=executor)
+    stored, library = stored_items(recipe, workers=workers, executor=executor), library_of(recipe)
     plan = plan_night(
         *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
     )
-    plan = colours_by_pixels(plan)
+    plan = colours_by_pixels(plan, executor)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for
         kinds = Counter(frame.kind.value for frame in plan.frames)

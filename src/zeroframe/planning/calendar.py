@@ -14,16 +14,17 @@ from zeroframe.errors import FrameError, NoFramesError
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kinds
-from zeroframe.headers.survey import survey_files
+from zeroframe.headers.looking import Asked, look_at_files, tell
 from zeroframe.planning.select import classify
 from zeroframe.planning.traits import emptiest_hours, moment_of, split_nights
+from zeroframe.workers import map_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.headers.kinds import Kind
-    from zeroframe.headers.survey import RawFrame
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.planning.traits import Moment
 
@@ -31,8 +32,10 @@ __all__ = ["UNDATED", "Calendar", "Night", "make_calendar"]
 
 #: What the night is called of frames of which nothing says when they were taken.
 UNDATED = "undated"
-#: So many headers are held at once.
+#: So many headers are held at once, and read by a job of a worker: a second of them or five.
 _CHUNK = 1000
+#: So many jobs are handed out at once, by so many threads each, which wait for a shared disk.
+_MOST_JOBS, _FAR_THREADS = 256, 1
 #: With less idle time than this, the day cannot be told from a break in the night.
 _SHORTEST_DAY_S = 3 * 3600.0
 
@@ -104,9 +107,10 @@ def make_calendar(
     paths: Iterable[Path],
     recipe: NightRecipe,
     *,
-    read: Callable[..., list[RawFrame]] = survey_files,
+    sifts: bool = True,
     workers: int | None = None,
     within: Path | None = None,
+    executor: Executor | None = None,
 ) -> Calendar:
     """Read the headers of files, and tell nights apart.
 
@@ -116,13 +120,14 @@ def make_calendar(
         Files.
     recipe : NightRecipe
         Which says what takes part.
-    read : callable
-        `zeroframe.headers.survey.survey_files` passes over what is no FITS file; `zeroframe.headers.survey.survey` says
-        what is wrong.
+    sifts : bool
+        Whether what is no FITS file is passed over, instead of being said to be wrong.
     workers : int, optional
         How many threads.
     within : pathlib.Path, optional
         The folder that was given; see `zeroframe.headers.survey.survey`.
+    executor : concurrent.futures.Executor, optional
+        Whose processes read the headers, and send what is remembered of them.
 
     Returns
     -------
@@ -134,7 +139,8 @@ def make_calendar(
     NoFramesError
         When there is no FITS file, or a folder cannot be read.
     """
-    noted = list(_noted(paths, recipe, partial(read, workers=workers, words=recipe.all_words, within=within)))
+    asked = Asked(None, None, recipe.all_words, within, sifts=sifts)
+    noted = [each for chunk in _chunks(paths, recipe, asked, workers, executor) for each in chunk.told()]
     if not noted:
         raise NoFramesError("there is no FITS file; give the folder that holds the nights, or a list of their files")
     moments = [each.moment for each in noted]
@@ -156,18 +162,47 @@ def make_calendar(
     )
 
 
-def _noted(paths: Iterable[Path], recipe: NightRecipe, read: Callable[..., list[RawFrame]]) -> Iterator[_Noted]:
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What is remembered of some files, and what is to be said of them."""
+
+    noted: list[_Noted]
+    remarks: list[str]
+    passed: list[Path]
+
+    def told(self) -> list[_Noted]:
+        """Say it, and return the files."""
+        tell(self.passed, self.remarks)
+        return self.noted
+
+
+def _chunks(
+    paths: Iterable[Path], recipe: NightRecipe, asked: Asked, workers: int | None, executor: Executor | None
+) -> Iterator[_Chunk]:
+    """Yield what is remembered of a thousand files after the other."""
     left = iter(paths)
-    while chunk := list(islice(left, _CHUNK)):
-        found = read(chunk)
-        usable, refused, _ = classify(found, recipe)
-        kinds = {item.path: kind for item, kind in usable}
-        wanted = {*kinds, *(each.path for each in refused)}
-        files = {file_of(item.path): item for item in found}  # of several detectors, the file once
-        for file, item in files.items():
-            moment = attempt(item.path, moment_of, item)
-            known = None if isinstance(moment, FrameError) else moment  # its night, whichever that is, says why
-            yield _Noted(str(file), known, kinds.get(item.path), item.path in wanted)
+    chunks = iter(lambda: list(islice(left, _CHUNK)), [])
+    if executor is None:
+        yield from (_noted(chunk, recipe, asked, workers) for chunk in chunks)
+        return
+    read = partial(_noted, recipe=recipe, asked=asked, workers=_FAR_THREADS)
+    while some := list(islice(chunks, _MOST_JOBS)):
+        yield from map_jobs(executor, read, some)
+
+
+def _noted(paths: Sequence[Path], recipe: NightRecipe, asked: Asked, workers: int | None) -> _Chunk:
+    """Return what is remembered of some files."""
+    looked = look_at_files(paths, asked, workers=workers)
+    usable, refused, _ = classify(looked.found, recipe)
+    kinds = {item.path: kind for item, kind in usable}
+    wanted = {*kinds, *(each.path for each in refused)}
+    files = {file_of(item.path): item for item in looked.found}  # of several detectors, the file once
+    noted = []
+    for file, item in files.items():
+        moment = attempt(item.path, moment_of, item)
+        known = None if isinstance(moment, FrameError) else moment  # its night, whichever that is, says why
+        noted.append(_Noted(str(file), known, kinds.get(item.path), item.path in wanted))
+    return _Chunk(noted, looked.remarks, looked.passed)
 
 
 def _adopted(noted: Sequence[_Noted], nights: Sequence[str | None]) -> list[str]:

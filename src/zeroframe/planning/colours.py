@@ -16,9 +16,11 @@ from zeroframe.headers.colours import ColourPattern
 from zeroframe.headers.kinds import Kind, kind_row
 from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import frames_words
+from zeroframe.workers import done_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
@@ -71,13 +73,15 @@ class _Seen:
     light_adu: tuple[float, ...]
 
 
-def colours_by_pixels(plan: NightPlan) -> NightPlan:
+def colours_by_pixels(plan: NightPlan, executor: Executor | None = None) -> NightPlan:
     """Return a plan whose frames have the colours that its flats show, where headers say nothing or something else.
 
     Parameters
     ----------
     plan : NightPlan
         As headers tell it.
+    executor : concurrent.futures.Executor, optional
+        One of whose processes looks at the pixels, instead of this one.
 
     Returns
     -------
@@ -91,7 +95,8 @@ def colours_by_pixels(plan: NightPlan) -> NightPlan:
     choices: list[Choice] = []
     for shape_yx in dict.fromkeys(frame.layout.shape_yx for frame in frames):
         alike = [frame for frame in frames if frame.layout.shape_yx == shape_yx]
-        seen = _look(plan, alike)
+        lit = _lit(alike)
+        seen = None if not lit or _is_known_camera(plan, lit) else done_by(executor, _look, alike, lit)
         if seen is None:
             continue
         for stated in dict.fromkeys(frame.facts.colours for frame in alike):
@@ -103,12 +108,14 @@ def colours_by_pixels(plan: NightPlan) -> NightPlan:
     return _with_colours(told, decided) if decided else told
 
 
-def _look(plan: NightPlan, frames: Sequence[NightFrame]) -> _Seen | None:
-    """Look at some lit frames of one size; None where there are none that tell."""
+def _lit(frames: Sequence[NightFrame]) -> list[NightFrame]:
+    """Return the flats, or where there are none what is not combined."""
     flats = [frame for frame in frames if frame.kind is Kind.FLAT]
-    lit = flats or [frame for frame in frames if kind_row(frame.kind) is None]
-    if not lit or _is_known_camera(plan, lit):
-        return None
+    return flats or [frame for frame in frames if kind_row(frame.kind) is None]
+
+
+def _look(frames: Sequence[NightFrame], lit: Sequence[NightFrame]) -> _Seen | None:
+    """Look at some of the lit ones among frames of one size; None where none tells."""
     zero_adu: float | None = None
     found: list[_Seen] = []
     for frame in [lit[0], lit[-1]] if len(lit) > 1 else lit:
@@ -124,7 +131,7 @@ def _look(plan: NightPlan, frames: Sequence[NightFrame]) -> _Seen | None:
     if not found or any(each.pattern != found[0].pattern for each in found):
         return None
     seen = replace(found[0], names=tuple(each.names[0] for each in found))
-    return None if seen.pattern is None and flats and _has_colours(frames) else seen
+    return None if seen.pattern is None and lit[0].kind is Kind.FLAT and _has_colours(frames) else seen
 
 
 def _has_colours(frames: Sequence[NightFrame]) -> bool:

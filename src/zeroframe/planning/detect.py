@@ -12,20 +12,30 @@ from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.planning.apart import amplifiers_apart
 from zeroframe.planning.chips_by_name import chips_by_name
+from zeroframe.planning.same_extensions import with_same_extensions
 from zeroframe.planning.select import takes_part
+from zeroframe.workers import done_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Executor
 
+    from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
+    from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.planning.recipe import NightRecipe
 
 __all__ = ["camera_with_extensions", "look_at_detectors", "look_at_pixels", "of_unknown_cameras"]
 
 
 def look_at_pixels(
-    found: Sequence[RawFrame], recipe: NightRecipe, *, mem_limit_bytes: int | None = None, workers: int | None = None
+    found: Sequence[RawFrame],
+    recipe: NightRecipe,
+    *,
+    mem_limit_bytes: int | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
 ) -> OverscanInspection | None:
     """Look at the pixels of a few frames, where camera and sections are neither asked for nor known.
 
@@ -37,6 +47,8 @@ def look_at_pixels(
         What was asked for.
     mem_limit_bytes, workers
         As for `zeroframe.inspection.inspect_overscan`.
+    executor : concurrent.futures.Executor, optional
+        One of whose processes looks, instead of threads here.
 
     Returns
     -------
@@ -50,10 +62,9 @@ def look_at_pixels(
     unknown = of_unknown_cameras(found)
     if not any(takes_part(item, recipe) for item in unknown):
         return None
-    from zeroframe.inspection import inspect_overscan
-
+    threads = workers if executor is None else 1  # of a worker others have work, too
     try:
-        return inspect_overscan(unknown, mem_limit_bytes=mem_limit_bytes, workers=workers)
+        return done_by(executor, _inspected, unknown, mem_limit_bytes, threads)
     except (FrameError, NoFramesError):
         return None
     except (ZeroframeError, Warning):
@@ -65,8 +76,18 @@ def look_at_pixels(
         return None
 
 
+def _inspected(unknown: Sequence[RawFrame], limit_bytes: int | None, workers: int | None) -> OverscanInspection:
+    from zeroframe.inspection import inspect_overscan
+
+    return inspect_overscan(unknown, mem_limit_bytes=limit_bytes, workers=workers)
+
+
 def look_at_detectors(
-    found: Sequence[RawFrame], recipe: NightRecipe, *, mem_limit_bytes: int | None = None
+    found: Sequence[RawFrame],
+    recipe: NightRecipe,
+    *,
+    mem_limit_bytes: int | None = None,
+    executor: Executor | None = None,
 ) -> list[RawFrame]:
     """Return frames with what the pixels say of their amplifiers, where headers speak of several.
 
@@ -78,6 +99,8 @@ def look_at_detectors(
         What was asked for: where it names a camera, pixels are not asked.
     mem_limit_bytes : int, optional
         By default half of the memory that is available.
+    executor : concurrent.futures.Executor, optional
+        One of whose processes looks, instead of this one.
 
     Returns
     -------
@@ -90,27 +113,28 @@ def look_at_detectors(
     HeaderWarning
         Where the pixels contradict the header of a detector.
     """
-    wishes, found = recipe.frames.wishes(), chips_by_name(found)
+    wishes, found = recipe.frames.wishes(), chips_by_name(with_same_extensions(found))
     if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
         looked = found
     else:
-        looked = _by_pixels(found, recipe, mem_limit_bytes)
+        looked = _by_pixels(found, recipe, mem_limit_bytes, executor)
     if not recipe.frames.keep_amplifiers:
         return looked
-    return amplifiers_apart(looked, None if wishes.camera is None else load_camera(wishes.camera))
+    return amplifiers_apart(looked, None if wishes.camera is None else load_camera(wishes.camera), executor)
 
 
-def _by_pixels(found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: int | None) -> list[RawFrame]:
-    found = _with_seams(found, recipe)
+def _by_pixels(
+    found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: int | None, executor: Executor | None
+) -> list[RawFrame]:
+    found = _with_seams(found, recipe, executor)
     if not any(item.found is not None for item in found):
         return list(found)
-    from zeroframe.inspection.amplifiers import by_detector, look_at_amplifiers
-    from zeroframe.memory import default_limit_bytes
+    from zeroframe.inspection.amplifiers import by_detector
 
     better: dict[int, RawFrame] = {}
     for members in by_detector(found):
         try:
-            seen = look_at_amplifiers(members, mem_limit_bytes or default_limit_bytes())
+            seen = done_by(executor, _looked_at, members, mem_limit_bytes)
         except (FrameError, NoFramesError):  # frames of no use, or each is named when it is calibrated
             better |= {id(item): replace(item, found=members[0].found) for item in members}
             continue
@@ -121,15 +145,30 @@ def _by_pixels(found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: 
     return [better.get(id(item), item) for item in found]
 
 
-def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe) -> list[RawFrame]:
+def _looked_at(members: Sequence[RawFrame], limit_bytes: int | None) -> LookedAt:
+    from zeroframe.inspection.amplifiers import look_at_amplifiers
+    from zeroframe.memory import default_limit_bytes
+
+    return look_at_amplifiers(members, limit_bytes or default_limit_bytes())
+
+
+def _with_seams(found: Sequence[RawFrame], recipe: NightRecipe, executor: Executor | None) -> list[RawFrame]:
     """Return frames with the amplifiers that the pixels of an unknown camera show, where headers say nothing."""
     unknown = [item for item in of_unknown_cameras(found) if takes_part(item, recipe)]
     if not unknown:
         return list(found)
+    told = done_by(executor, _amplifiers_seen, unknown)
+    seen = {id(unknown[n]): replace(unknown[n], found=detector, problem=why) for n, (detector, why) in told.items()}
+    return [seen.get(id(item), item) for item in found]
+
+
+def _amplifiers_seen(items: Sequence[RawFrame]) -> dict[int, tuple[FoundDetector | None, FrameError | None]]:
+    """Return, by places, what amplifiers the pixels of frames show, and what is wrong; of those that stay, nothing."""
     from zeroframe.inspection.unknown_layouts import with_amplifiers_seen
 
-    seen = with_amplifiers_seen(unknown)
-    return [seen.get(id(item), item) for item in found]
+    seen = with_amplifiers_seen(items)
+    found = {place: seen[id(item)] for place, item in enumerate(items) if id(item) in seen}
+    return {place: (item.found, item.problem) for place, item in found.items()}
 
 
 def camera_with_extensions(recipe: NightRecipe) -> Camera | None:

@@ -32,6 +32,7 @@ from zeroframe.planning.uses import noise_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
 
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
@@ -66,6 +67,8 @@ class NightSeries:
     listed : bool
         Whether the frames were named one by one: then nothing is written into the folders that they are in, and other
         folders within ``raw`` are as good as any.
+    executor : concurrent.futures.Executor or None
+        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
     """
 
     calendar: Calendar
@@ -74,6 +77,7 @@ class NightSeries:
     recipe: NightRecipe
     overwrite: bool = False
     listed: bool = False
+    executor: Executor | None = None
 
     @cached_property
     def _inputs(self) -> Inputs:
@@ -83,7 +87,7 @@ class NightSeries:
     @cached_property
     def stored(self) -> list[StoredItem]:
         """Combined frames that exist already, for all nights."""
-        return stored_items(self.recipe)
+        return stored_items(self.recipe, executor=self.executor)
 
     @cached_property
     def library(self) -> Library | None:
@@ -117,9 +121,12 @@ class NightSeries:
         own = self._survey([Path(each) for each in night.files], workers)
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
-        found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes)
-        evidence = look_at_pixels(found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers)
-        plan = colours_by_pixels(planner.plan(found, self.recipe, evidence))
+        executor = self.executor
+        found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
+        evidence = look_at_pixels(
+            found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor
+        )
+        plan = colours_by_pixels(planner.plan(found, self.recipe, evidence), executor)
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
@@ -147,6 +154,7 @@ class NightSeries:
             camera=camera_with_extensions(self.recipe),
             words=self.recipe.all_words,
             within=within,
+            executor=self.executor,
         )
         return of_detector(found, frames.detector)
 
@@ -277,7 +285,13 @@ def _lacks_noise(trial: NightPlan, frame: NightFrame) -> bool:
 
 
 def nights_of_tree(
-    raw: Path, out: Path, recipe: NightRecipe, *, overwrite: bool = False, workers: int | None = None
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+    executor: Executor | None = None,
 ) -> NightSeries:
     """Find the nights in a folder and in those within: a folder a night, or all in one.
 
@@ -291,6 +305,8 @@ def nights_of_tree(
         Whether files that are there already may be replaced.
     workers : int, optional
         How many threads.
+    executor : concurrent.futures.Executor, optional
+        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
 
     Returns
     -------
@@ -304,12 +320,18 @@ def nights_of_tree(
         When results would be written into the raw folder.
     """
     check_output_folder(raw, out)
-    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers, within=raw)
-    return NightSeries(calendar, raw, out, recipe, overwrite)
+    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers, within=raw, executor=executor)
+    return NightSeries(calendar, raw, out, recipe, overwrite, executor=executor)
 
 
 def nights_of_list(
-    paths: Sequence[Path], out: Path, recipe: NightRecipe, *, overwrite: bool = False, workers: int | None = None
+    paths: Sequence[Path],
+    out: Path,
+    recipe: NightRecipe,
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+    executor: Executor | None = None,
 ) -> NightSeries:
     """Find the nights of raw frames that are named one by one, as by `zeroframe.planning.manifest.read_manifest`.
 
@@ -317,7 +339,7 @@ def nights_of_list(
     ----------
     paths : sequence of pathlib.Path
         Absolute.
-    out, recipe, overwrite, workers
+    out, recipe, overwrite, workers, executor
         As for `nights_of_tree`.
 
     Returns
@@ -335,5 +357,6 @@ def nights_of_list(
     refuse_within(folders, [out])
     if out.exists() and not out.is_dir():
         raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
-    calendar = make_calendar(paths, recipe, read=survey, workers=workers)
-    return NightSeries(calendar, Path(os.path.commonpath(folders)), out, recipe, overwrite, listed=True)
+    calendar = make_calendar(paths, recipe, sifts=False, workers=workers, executor=executor)
+    raw = Path(os.path.commonpath(folders))
+    return NightSeries(calendar, raw, out, recipe, overwrite, listed=True, executor=executor)

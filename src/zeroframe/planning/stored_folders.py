@@ -11,6 +11,7 @@ from zeroframe.headers.survey import survey, survey_files, tree_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.planning.library import Library
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["library_of", "stored_items"]
 
 
-def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[StoredItem]:
+def stored_items(
+    recipe: NightRecipe, *, workers: int | None = None, executor: Executor | None = None
+) -> list[StoredItem]:
     """Read the headers of the combined frames that a recipe names.
 
     Parameters
@@ -29,6 +32,8 @@ def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[Sto
         With folders, or single files, in ``calibrations``.
     workers : int, optional
         How many threads.
+    executor : concurrent.futures.Executor, optional
+        Whose processes read headers, instead of threads here.
 
     Returns
     -------
@@ -52,9 +57,10 @@ def stored_items(recipe: NightRecipe, *, workers: int | None = None) -> list[Sto
         single = not isinstance(folder, UrlPath) and folder.is_file()
         words = recipe.all_words
         if single:
-            found = survey([folder], workers=workers, words=words)
+            found = survey([folder], workers=workers, words=words, executor=executor)
         else:
-            found = survey_files(list(tree_files(folder)), workers=workers, words=words, within=folder)
+            files = list(tree_files(folder))
+            found = survey_files(files, workers=workers, words=words, within=folder, executor=executor)
         if not found:
             raise NoFramesError(
                 f"{folder}: no FITS file, so no stored calibration frame; give the folder that holds them"

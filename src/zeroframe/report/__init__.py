@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zeroframe.report.build import night_report_data
     from zeroframe.report.data import ReportData
+    from zeroframe.report.drawn import night_page
     from zeroframe.report.page import (
         can_write_reports,
         is_report,
         render_report,
         replaceable_report,
+        write_drawn,
         write_report,
     )
 
@@ -25,9 +27,11 @@ __all__ = [
     "ReportData",
     "can_write_reports",
     "is_report",
+    "night_page",
     "night_report_data",
     "render_report",
     "replaceable_report",
+    "write_drawn",
     "write_report",
 ]
 
@@ -35,9 +39,11 @@ _LAZY = {
     "ReportData": "data",
     "can_write_reports": "page",
     "is_report": "page",
+    "night_page": "drawn",
     "night_report_data": "build",
     "render_report": "page",
     "replaceable_report": "page",
+    "write_drawn": "page",
     "write_report": "page",
 }
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from zeroframe.report.data import ReportData
 
-__all__ = ["can_write_reports", "is_report", "render_report", "replaceable_report", "write_report"]
+__all__ = ["can_write_reports", "is_report", "render_report", "replaceable_report", "write_drawn", "write_report"]
 
 _GENERATOR = "zeroframe report"
 #: Within so many bytes a page of ours says that it is one.
@@ -116,7 +116,6 @@ def render_report(data: ReportData) -> str:
     )
 
 
-@spanned("write the page", lambda path, *_, **__: path)
 def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: Overwrite = False) -> int:
     """Write a report as one HTML file, whole or not at all.
 
@@ -141,7 +140,12 @@ def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: O
     OutputError
         When the file exists or cannot be written.
     """
-    page = render_report(data).encode("utf-8")
+    return write_drawn(path, render_report(data).encode("utf-8"), overwrite=overwrite)
+
+
+@spanned("write the page", lambda path, *_, **__: path)
+def write_drawn(path: str | os.PathLike[str], page: bytes, *, overwrite: Overwrite = False) -> int:
+    """Write a page that has been drawn; the rest is as for `write_report`."""
     with atomic_file(path, overwrite=overwrite) as descriptor:
         write_all(descriptor, [page])
     return len(page)

@@ -11,14 +11,19 @@ from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, byte_count
 from zeroframe.fits.timeline import spanned
 from zeroframe.run.result_files import as_stamped
-from zeroframe.workers import map_threads
+from zeroframe.workers import batches_of, map_jobs, map_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
+
+    _Batch = Sequence[tuple[Path, tuple[int, int]]]
 
 __all__ = ["FolderCheck", "Whole", "check_files", "read_back", "unchanged_files"]
 
+#: So many files are a job of a worker.
+_BATCH = 64
 _TYPE_NAMES = {-32: "float32", -64: "float64"}
 
 
@@ -48,7 +53,11 @@ class FolderCheck:
 
 
 @spanned("check results")
-def check_files(expected: Mapping[Path, tuple[int, int]], vouched: Mapping[Path, Whole] | None = None) -> FolderCheck:
+def check_files(
+    expected: Mapping[Path, tuple[int, int]],
+    vouched: Mapping[Path, Whole] | None = None,
+    executor: Executor | None = None,
+) -> FolderCheck:
     """Read back the headers and sizes of files.
 
     Parameters
@@ -57,6 +66,8 @@ def check_files(expected: Mapping[Path, tuple[int, int]], vouched: Mapping[Path,
         The files that should be there, with the shape of their images.
     vouched : mapping of path to Whole, optional
         Those of them that were read back before, and have not been changed since: they are not opened.
+    executor : concurrent.futures.Executor, optional
+        Whose processes open the others, many a job, instead of threads here.
 
     Returns
     -------
@@ -64,8 +75,7 @@ def check_files(expected: Mapping[Path, tuple[int, int]], vouched: Mapping[Path,
     """
     known = vouched or {}
     opened = [(path, shape) for path, shape in expected.items() if path not in known]
-    workers = REMOTE_THREADS if any_remote(*expected) else 1
-    looked = map_threads(_looked_at_one, opened, workers) if opened else []
+    looked = [each for some in _mapped(executor, batches_of(opened, _BATCH)) for each in some]
     whole = [*known.values(), *(each for each in looked if isinstance(each, Whole))]
     return FolderCheck(
         len(whole),
@@ -126,6 +136,14 @@ def unchanged_files(known: Iterable[tuple[Path, str | None, Whole]]) -> dict[Pat
     found = {path: (stamp, whole) for path, stamp, whole in known}
     stamped = as_stamped({path: stamp for path, (stamp, _) in found.items() if stamp})
     return {path: whole for path, (_, whole) in found.items() if path in stamped}
+
+
+def _mapped(executor: Executor | None, batches: Sequence[_Batch]) -> list[list[Whole | str]]:
+    return [_looked_at(each) for each in batches] if executor is None else map_jobs(executor, _looked_at, batches)
+
+
+def _looked_at(batch: _Batch) -> list[Whole | str]:
+    return map_threads(_looked_at_one, batch, REMOTE_THREADS if any_remote(*(path for path, _ in batch)) else 1)
 
 
 def _looked_at_one(expected: tuple[Path, tuple[int, int]]) -> Whole | str:

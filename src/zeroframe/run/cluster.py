@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from zeroframe.run.session import NightSession
 
 __all__ = [
+    "CompareTask",
     "CountsCores",
     "ExecutorBackend",
     "FrameTask",
@@ -55,6 +56,7 @@ __all__ = [
     "MaskTask",
     "calibrate_task",
     "combine_task",
+    "compare_task",
     "mask_task",
 ]
 
@@ -129,6 +131,14 @@ class MaskTask:
     right: OutputMark | None
     overwrite: Overwrite
     stored: Mapping[str, StoredFile | StoredMask]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTask:
+    """What another process needs to know to judge frames that are not combined: see `zeroframe.run.combined`."""
+
+    group: Group
+    frames: tuple[NightOutcome, ...]
 
 
 class _Mine(threading.local):
@@ -284,6 +294,24 @@ class CountsCores(Protocol):
         """How many jobs more would begin at once."""
 
 
+def compare_task(task: CompareTask) -> tuple[GroupOutcome, list[NightOutcome]]:
+    """Judge the frames of a group that are not combined.
+
+    Parameters
+    ----------
+    task : CompareTask
+        Which.
+
+    Returns
+    -------
+    GroupOutcome
+    list of NightOutcome
+        As of `zeroframe.run.combined.compare_group`.
+    """
+    means = Resources(False, default_limit_bytes() // usable_cores(), 1, None)
+    return compare_group(task.group, task.frames, {}, means)
+
+
 class ExecutorBackend:
     """Jobs on an executor.
 
@@ -355,8 +383,8 @@ class ExecutorBackend:
         frames: Sequence[NightOutcome],
         busy: int,  # noqa: ARG002 -- a worker has its core for itself
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
-        """Judge frames that are not combined, from here; see `Backend.compare`."""
-        return compare_group(group, frames, {}, self._means)
+        """Judge frames that are not combined; see `Backend.compare`."""
+        return self._do(compare_task, CompareTask(group, tuple(frames)))
 
     def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
         """Make a mask; see `Backend.mask`."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +54,7 @@ from zeroframe.stacks.measured import ChosenStack, Judge, combine_prepared, prep
 from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, held_bytes, open_stack
 from zeroframe.stacks.tallied import TalliedStack
 from zeroframe.verbs.saving import image_parts, stored_in_place
+from zeroframe.workers import done_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +63,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zeroframe.fits import ImagePart
+    from zeroframe.fits import Cards, ImagePart
     from zeroframe.fits.replacing import Overwrite
     from zeroframe.fits.tables import TablePart
     from zeroframe.headers.kinds import Kind
@@ -95,6 +98,11 @@ class Resources:
     copies: Mapping[Path, Path] = field(default_factory=dict)
     empty: Callable[..., NDArray[Any]] = np.empty
     watch: Watch = field(default_factory=Watch)
+
+    @property
+    def elsewhere(self) -> Executor | None:
+        """Other processes, where there are some; threads of this one read as well as any."""
+        return None if isinstance(self.executor, ThreadPoolExecutor) else self.executor
 
     def report(self, what: str) -> Callable[[float], None] | None:
         """Return what is to be called with the fraction done of one step."""
@@ -323,17 +331,18 @@ def _combine_opened(
     stack = origin.seen(ChosenStack.of(stack, chosen), paths)
     kind, gain = origin.common(paths)
     # in this order, so that the sample and the result are not in memory at once
-    prepared = prepare(
-        stack,
-        job.spec,
-        job.clip_spread,
+    measure = partial(
+        prepare,
         kind=kind,
         gain_e_per_adu=gain,
         variances=origin.variances(),
         mem_limit_bytes=means.limit_bytes,
         workers=means.workers,
-        empty=means.empty,
     )
+    if means.elsewhere is None:
+        prepared = measure(stack, job.spec, job.clip_spread, empty=means.empty)
+    else:
+        prepared = done_by(means.elsewhere, measure, stack, job.spec, job.clip_spread)
     for image in opened.images if isinstance(opened, FileStack) else ():
         if image.sums is not None:
             image.sums.begin()
@@ -381,7 +390,7 @@ def _written(
     origin: Origin,
 ) -> CombinedOutcome:
     """Write a combined frame; where it is there already and right, it is left as it is."""
-    header = HeaderDraft(scan(paths[0]).cards)
+    header = HeaderDraft(done_by(means.elsewhere, _cards_of, paths[0]))
     means.watch.check(paths)  # they are not read any more
     right = origin.right
     if right is not None and right.key == outcome.key:
@@ -413,6 +422,10 @@ def _written(
         )
     means.watch.renew(job.target)
     return replace(outcome, bytes_out=written, crc32=crc.value)
+
+
+def _cards_of(path: Path) -> Cards:
+    return scan(path).cards
 
 
 def _short_counts(
@@ -507,7 +520,7 @@ def run_combine(
     left_out += sums.damaged
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
-    import_ahead(*READING, "numpy.ma", "numpy.random")
+    import_ahead(*READING, "numpy.random")
     means = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))

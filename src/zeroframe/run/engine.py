@@ -294,7 +294,7 @@ class _Run:
         masks = tuple(self._masks[job.name] for job in plan.masks)
         shapes = {each.frame.target: each.outcome.shape_yx for each in frames if each.outcome.is_there}
         shapes |= {each.group.target: each.combined.shape_yx for each in groups if each.combined.is_there}
-        check = check_files(shapes, unchanged_files(_read_back(frames, groups)))
+        check = check_files(shapes, unchanged_files(_read_back(frames, groups)), self._session.executor)
         seconds = {**self._seconds, "read_back": time.perf_counter() - started}
         refused = tuple(str(each.problem) for each in plan.refused)
         uncombined = tuple(self._uncombined[group.name] for group in plan.uncombined)

@@ -392,7 +392,9 @@ class _Look:
         if not self._is_there(target):
             return ResultStatus(target, "make", _MISSING)
         known = self._known(target)
-        found = "none of its frames can be read" if key is None else _result_mark(self._result(target, key))
+        found: OutputMark | str = "none of its frames can be read"
+        if key is not None:
+            (found,) = self._read(_result_mark, [self._result(target, key)])
         if isinstance(found, str):
             return ResultStatus(target, "replace", found or self._why_other(known, sources, changed=changed))
         return ResultStatus(target, "keep", RIGHT_COMBINED, mark=replace(found, sources=sources))

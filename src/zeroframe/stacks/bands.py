@@ -22,7 +22,7 @@ from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote
 from zeroframe.fits.store.spool import temporary_folder
 from zeroframe.stacks.combine import Combined, CombineSpec, combine_stack
 from zeroframe.stacks.stack import ArrayStack, FileStack, ImageOnDisk, RowSums, StackView
-from zeroframe.workers import map_jobs, map_threads
+from zeroframe.workers import batches_of, map_jobs, map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,6 +47,8 @@ __all__ = [
 
 #: What a job reads: a second or so of a disk that is shared by many.
 _BAND_BYTES = 64 << 20
+#: So many files are looked at by a job.
+_BATCH = 64
 #: Of many frames a band has so many rows, so that files are not opened for less than 100 kB.
 _FEWEST_ROWS = 16
 
@@ -308,9 +310,11 @@ def shared_stack(
         When there is no room for the hidden files.
     """
     nearest = [(copies or {}).get(path, path) for path in paths]
-    images = map_threads(
-        lambda path: ImageOnDisk.find(scan(path)), nearest, REMOTE_THREADS if any_remote(*nearest) else 1
-    )
+    if isinstance(executor, ThreadPoolExecutor):
+        images = _found(nearest)
+    else:
+        batches = map_jobs(executor, _found, batches_of(nearest, _BATCH))
+        images = [image for batch in batches for image in batch]
     wrapped = [number for number, image in enumerate(images) if not image.is_plain]
     with _spool(executor, spool_folder) as folder:
         tasks = [InflateTask(_bare(images[number]), _hidden(folder, images[number])) for number in wrapped]
@@ -321,6 +325,11 @@ def shared_stack(
         finally:
             for task in tasks:
                 task.target.unlink(missing_ok=True)
+
+
+def _found(paths: Sequence[Path]) -> list[ImageOnDisk]:
+    threads = REMOTE_THREADS if any_remote(*paths) else 1
+    return map_threads(lambda path: ImageOnDisk.find(scan(path)), paths, threads)
 
 
 @contextmanager

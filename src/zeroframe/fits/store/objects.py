@@ -50,7 +50,7 @@ _PUTS_ARE_ATOMIC = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"))
 #: Where a file can be put on the condition that there is none.
 _KNOWS_CREATE = frozenset(("s3", "s3a"))
 #: Libraries whose exceptions are not OSError: what they say is said in our words.
-_THEIRS = frozenset(("botocore", "aiobotocore", "aiohttp", "s3fs", "gcsfs", "adlfs", "fsspec"))
+_THEIRS = frozenset(("botocore", "aiobotocore", "aiohttp", "s3fs", "gcsfs", "google", "adlfs", "azure", "fsspec"))
 #: How stores that have no ETag call the time when a file was changed.
 _CHANGED = ("LastModified", "last_modified", "mtime", "updated", "created")
 _PIECE = 8 << 20

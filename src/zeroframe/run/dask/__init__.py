@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zeroframe.run.dask.connecting import on_cluster
+from zeroframe.run.dask.connecting import on_cluster, require_seen
 from zeroframe.run.dask.executor import ClusterExecutor
 
-__all__ = ["ClusterExecutor", "on_cluster"]
+__all__ = ["ClusterExecutor", "on_cluster", "require_seen"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroframe.errors import ClusterError, UsageError, ZeroframeError
 from zeroframe.fits.store.names import UrlPath
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-__all__ = ["on_cluster"]
+__all__ = ["on_cluster", "require_seen"]
 
 _LOCAL = re.compile(r"local:([1-9]\d{0,3})")
 _SCHEDULER = re.compile(r"(tcp|tls|ws|wss|ucx)://\S+:\d+")
@@ -67,8 +67,8 @@ def on_cluster(
         raise UsageError(f"{address!r} is not the address of a cluster; {_HOW}")
     with _connected(address, None if local is None else int(local[1]), wait_s) as client:
         _require_worker(client, address, wait_s)
-        _require_same(client, folders)
         with ClusterExecutor(client, retries=retries) as executor:
+            require_seen(executor, *folders)
             yield executor
 
 
@@ -135,8 +135,22 @@ def _is_seen(folder: Path) -> bool:
     return True
 
 
-def _require_same(client: Client, folders: tuple[Path, ...]) -> None:
-    found: dict[str, Any] = client.run(_seen, tuple(folder.absolute() for folder in folders), on_error="return")
+def require_seen(executor: ClusterExecutor, *folders: Path) -> None:
+    """See to it that all workers can do the work, and see folders under the same absolute names.
+
+    Parameters
+    ----------
+    executor : ClusterExecutor
+        Connected.
+    *folders : pathlib.Path
+        Which there are.
+
+    Raises
+    ------
+    ClusterError
+        As `on_cluster` does.
+    """
+    found = executor.told_by_all(_seen, tuple(folder.absolute() for folder in folders))
     for worker, said in sorted(found.items()):
         if isinstance(said, BaseException):
             words = f"{type(said).__name__}: {_first_line(said)}" if isinstance(said, Exception) else repr(said)

@@ -133,6 +133,18 @@ class ClusterExecutor(Executor):
         inner.add_done_callback(lambda future: self._hand_over(future, outer))
         return outer
 
+    def told_by_all(self, function: Callable[..., R], *arguments: Any) -> dict[str, R | BaseException]:  # noqa: ANN401 -- of any function
+        """Call a function on every worker that there is now; return what each returned, or what went wrong there.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module that workers can import.
+        *arguments
+            What it is called with.
+        """
+        return dict(self._client.run(function, *arguments, on_error="return"))
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001
         """Take no more jobs; see `concurrent.futures.Executor.shutdown`."""
         if cancel_futures:
