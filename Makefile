@@ -24,6 +24,7 @@ help:
 	@echo "make fuzz      the property tests with new examples, ten times as many"
 	@echo "make changelog gather newsfragments/ into CHANGELOG.md, for a release"
 	@echo "make bench     measure against other programs, and write docs/performance.md (an hour)"
+	@echo "                 with ONLY=C,N some tables of it"
 	@echo "make bench-quick  the same on small frames, so that the benchmark cannot rot"
 	@echo "make clean     remove what make has made"
 
@@ -130,7 +131,7 @@ test-njit: $(VENV)/.installed-test
 	ZEROFRAME_KERNELS=njit $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/kernels/test_compiling.py tests/kernels/test_kernel_ways.py $(KERNEL_TESTS)
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python -m benchmarks --write-docs
+	$(BIN)/python -m benchmarks --json benchmarks/figures.json --write-docs $(if $(ONLY),--update --only "$(ONLY)")
 
 bench-quick: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --quick

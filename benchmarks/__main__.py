@@ -14,7 +14,7 @@ from benchmarks.machine import machine
 from benchmarks.measure import measure
 from benchmarks.peers import PROGRAMS, installed
 from benchmarks.sizes import QUICK, Size
-from benchmarks.table import record, render, render_table, replaced
+from benchmarks.table import record, render, render_table, replaced, unlike
 from benchmarks.workloads import LETTERS, workloads
 
 __all__: list[str] = []
@@ -32,15 +32,28 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="rows of a frame (4128; 128 with --quick)")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "zeroframe-bench"), help="work folder")
     parser.add_argument("--json", type=Path, help="where the figures go (WORK/results.json)")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md; only of a whole run")
+    parser.add_argument(
+        "--write-docs",
+        action="store_true",
+        help="write docs/performance.md; of a whole run, or of some rows by --update",
+    )
     parser.add_argument("--from-json", type=Path, help="measure nothing, show the figures of an earlier run")
-    parser.add_argument("--update", action="store_true", help="put what is measured into the figures of --json")
+    parser.add_argument(
+        "--update", action="store_true", help="put what is measured into the figures of --json, each with its own date"
+    )
     given = parser.parse_args()
     if {name.split(" ")[0] for name in given.only.split(",")} - set(LETTERS):
         parser.error(f"--only takes {', '.join(LETTERS)}, or the whole name of a workload")
-    partial = given.quick or given.peers or given.rows or given.only != ",".join(LETTERS)
-    if given.write_docs and partial:
-        parser.error("--write-docs is for a whole run: leave out --quick, --only, --peers and --rows")
+    some = given.only != ",".join(LETTERS)
+    if given.write_docs and (given.quick or given.peers or given.rows or (some and not given.update)):
+        parser.error(
+            "--write-docs is for a whole run: leave out --quick, --only (but with --update), --peers and --rows"
+        )
+    if given.update and given.peers:
+        parser.error("--update puts whole tables in place of others, whose programs took turns: leave out --peers")
+    given.json = given.json or given.work / "results.json"
+    if given.update and not given.json.exists():
+        parser.error(f"--update: there is no {given.json}; say by --json where the figures are")
     return given
 
 
@@ -59,10 +72,17 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
     allowed = set(given.peers.split(",")) if given.peers else {*known, "limit"}
     usable = {name for name, number in known.items() if number} | {"limit"}
     for name in sorted(set(known) - usable):
-        _say(f"missing: {name}" + (f" (Debian: {PROGRAMS[name][1]})" if name in PROGRAMS else ""))
+        _say(f"missing: {name} " + (f"(Debian: {PROGRAMS[name][1]})" if name in PROGRAMS else "(PyPI)"))
     report: dict[str, Any] = {"quick": given.quick, "rows": size.rows, "machine": machine(), "peers": known}
-    path = given.json or work / "results.json"
-    report["workloads"] = json.loads(path.read_text())["workloads"] if given.update else []
+    path = given.json.absolute()
+    report["workloads"] = []
+    if given.update:
+        earlier = json.loads(path.read_text())
+        if reason := unlike(earlier, report):
+            raise SystemExit(f"--update: {path} is of {reason}; its figures cannot stand beside new ones")
+        report["workloads"] = earlier["workloads"]
+        # programs that are not here have their tables from before
+        report["peers"] = {name: known.get(name) or version for name, version in (known | earlier["peers"]).items()}
     for workload in workloads(work, size):
         if not {workload.letter, workload.key} & set(given.only.split(",")):
             continue
@@ -86,9 +106,8 @@ def main() -> int:
     page = render(report)
     sys.stdout.write(page)
     if given.write_docs:
-        measured = {workload["key"].split()[0] for workload in report["workloads"]}
-        if report["quick"] or measured != set(LETTERS):
-            _say("only a whole run of full size is written into docs/performance.md")
+        if report["quick"] or report["rows"] != Size().rows:
+            _say("only figures of full size are written into docs/performance.md")
             return 2
         (ROOT / "docs").mkdir(exist_ok=True)
         (ROOT / "docs" / "performance.md").write_text(page)

@@ -6,6 +6,8 @@ small. A need is a kind and a number: ``plain:25``; ``night:1`` is a whole night
 
 from __future__ import annotations
 
+import io
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,6 +28,8 @@ __all__ = ["folder_of", "make_frames", "paths_of"]
 SEED = 20
 #: Siril leaves out pixels of value 0, of which frames around zero have many; so this is added to calibrated frames.
 PEDESTAL_ADU = 1000.0
+#: Nights of other sensors, whole folders.
+_NIGHTS = ("amplifiers", "colour")
 SUFFIX = {"gzip": ".fits.gz", "rice": ".fits.fz"}
 
 
@@ -39,6 +43,8 @@ def paths_of(work: Path, rows: int, need: str) -> list[Path]:
     """Return the files of a need, whether they are there or not."""
     kind, _, number = need.partition(":")
     folder = folder_of(work, rows, need)
+    if kind in _NIGHTS:
+        return [folder.with_name(f"{folder.name}.made")]
     if kind == "night":
         return [folder / name for name in NIGHT_FILES]
     count = 2 if kind == "square" else int(number)
@@ -88,7 +94,7 @@ def _make_one(kind: str, number: int, rows: int, index: int, path: Path) -> None
         noise = np.random.default_rng((SEED, index)).normal(PEDESTAL_ADU, 4.0, 1 << 22).round().astype(np.float32)
         write_fits(path, [ImagePart(np.resize(noise, (side, side)), None)])
         return
-    raw = _raw(rows, index)
+    raw = _raw(64 if kind == "small" else rows, index)
     if kind in {"calibrated", "unit"}:
         level = np.median(raw.pixels[:, 2055:], axis=1, keepdims=True)
         pixels = raw.pixels[:, :2048].astype(np.float32) - level.astype(np.float32) + np.float32(PEDESTAL_ADU)
@@ -109,19 +115,49 @@ def _make_night(rows: int, folder: Path) -> None:
     simulate_night(camera, folder, seed=SEED, overwrite=True)
 
 
-def _write_many_cards(path: Path, index: int) -> None:
-    """A small image with 100 cards."""
+def _make_other_night(kind: str, number: int, rows: int, folder: Path) -> None:
+    """Write a night of a sensor that 16 amplifiers read or 1, or of a sensor that has 4 sorts of pixels or 1."""
+    from zeroframe.headers.sections import Section
+    from zeroframe.simulate import SIMULATED_MOSAICS, simulate_night, simulated_camera
+
+    shutil.rmtree(folder, ignore_errors=True)
+    shape_yx = (rows, 2048)
+    if kind == "colour":
+        camera = replace(simulated_camera("osc-cmos"), image_shape_yx=shape_yx)
+        simulate_night(camera if number > 1 else replace(camera, colour_pattern=""), folder, seed=SEED)
+    else:
+        mosaic = SIMULATED_MOSAICS["sixteen-mef"].resized(shape_yx)
+        (chip,) = mosaic.chips
+        whole = replace(chip.amplifiers[0], place=Section.parse(f"[1:{shape_yx[1]},1:{rows}]"))
+        one = replace(mosaic, chips=(replace(chip, amplifiers=(whole,)),))
+        simulate_night(mosaic if number > 1 else one, folder, seed=SEED)
+    folder.with_name(f"{folder.name}.made").touch()
+
+
+@cache
+def _many_cards() -> bytes:
+    """A file that holds a small image with 100 cards, one of which is to be replaced."""
     import numpy as np
     from astropy.io import fits
 
     header = _small_header().copy()
-    header["OBSNUM"] = index
+    header["OBSNUM"] = 0
     data = np.zeros((16, 16), np.uint16)
     number = 0
     while len(fits.PrimaryHDU(data, header).header) < 100:
         header[f"EXTRA{number:03d}"] = (number * 1.5, "one of many cards")
         number += 1
-    fits.PrimaryHDU(data, header).writeto(path)
+    file = io.BytesIO()
+    fits.PrimaryHDU(data, header).writeto(file)
+    return file.getvalue()
+
+
+def _write_many_cards(path: Path, index: int) -> None:
+    """Write it with a number of its own."""
+    before, after = (f"OBSNUM  = {number:20d}".encode() for number in (0, index))
+    part = path.with_name(f".{path.name}")
+    part.write_bytes(_many_cards().replace(before, after))
+    part.rename(path)
 
 
 def _main(work: Path, rows: int, needs: Sequence[str]) -> None:
@@ -129,6 +165,9 @@ def _main(work: Path, rows: int, needs: Sequence[str]) -> None:
 
     for need in needs:
         kind, _, number = need.partition(":")
+        if kind in _NIGHTS:
+            _make_other_night(kind, int(number), rows, folder_of(work, rows, need))
+            continue
         if kind == "night":
             _make_night(rows, folder_of(work, rows, need))
             continue

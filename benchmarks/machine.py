@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["machine"]
+__all__ = ["commit", "machine"]
 
 
 def machine() -> dict[str, str]:
@@ -27,6 +28,14 @@ def machine() -> dict[str, str]:
         "Python": platform.python_version(),
         **{name: _version(name) for name in ("numpy", "numba", "astropy", "isal")},
     }
+
+
+def commit() -> str:
+    """Return the commit that is measured, as git says it; empty where it does not."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    folder = Path(__file__).resolve().parent
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
 
 
 def _field(path: str, pattern: str) -> str | None:

@@ -55,7 +55,8 @@ class Case:
     environment : dict
         Added to that of the harness; ``{run}`` is the scratch folder.
     inside : bool
-        The command measures itself, and prints ``{"seconds": [...]}``; of the process only the memory is noted.
+        The command measures itself, and prints ``{"seconds": [...]}``; of the process only the memory is noted. It
+        may print ``"figures"``, too: numbers by name, which stand in the remark.
     scale : float
         The times are multiplied by this, where part of the work stands for the whole.
     factor : float
@@ -101,6 +102,7 @@ class Run:
     wall_s: float
     cpu_s: float
     peak_mb: float
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -183,9 +185,12 @@ def run_once(case: Case, folder: Path) -> Run:
         last = " / ".join(line.strip() for line in text.splitlines()[-12:] if line.strip())
         reason = f"exit code {code}" if code not in case.good_codes else f"{case.output} was not written"
         raise RunError(f"{reason}: {last[-500:]}")
+    figures: dict[str, float] = {}
     if case.inside:
-        wall = median(json.loads(text.splitlines()[-1])["seconds"])
-    return Run(wall * case.scale, (usage.ru_utime + usage.ru_stime) * case.scale, usage.ru_maxrss * 1024 / 1e6)
+        told = json.loads(text.splitlines()[-1])
+        wall, figures = median(told["seconds"]), told.get("figures", {})
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(wall * case.scale, cpu * case.scale, usage.ru_maxrss * 1024 / 1e6, figures)
 
 
 def _start(case: Case, folder: Path, log: Path) -> int:

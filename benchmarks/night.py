@@ -10,7 +10,7 @@ from benchmarks.peers import BIASSEC, TRIMSEC, python_script, zeroframe
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["NIGHT_FILES", "ccdproc_night", "iraf_night", "zeroframe_night"]
+__all__ = ["NIGHT_FILES", "NIGHT_RECIPE", "SCIENCE_FILES", "ccdproc_night", "iraf_night", "zeroframe_night"]
 
 
 def _named(*numbers: int, folder: str = "") -> tuple[str, ...]:
@@ -31,11 +31,12 @@ _DARK_OF = {"flat_g": "dark_70s", "flat_i": "dark_7s"}
 NIGHT_FILES = tuple(
     name for groups in (_BIASES, _DARKS, _FLATS, _SCIENCE) for names in groups.values() for name in names
 )
+SCIENCE_FILES = tuple(name for names in _SCIENCE.values() for name in names)
 _OUTPUT = "out/ccd.037.0.fits"
 _READ_NOISE_E = 4.4
 #: The guide's way of clipping, and no look for cosmic rays, which the others do not take. Frames that are cut short are
 #: no camera's, so the sections are given.
-_RECIPE = f"""\
+NIGHT_RECIPE = f"""\
 [frames]
 overscan = "{BIASSEC}"
 overscan_method = "median"
@@ -55,10 +56,11 @@ cosmic_rays = "none"
 """
 
 
-def zeroframe_night(raw: Path) -> Case:
-    """``zeroframe night``, without its report: the others write none."""
-    arguments = ("night", raw, "-o", "out", "--no-report", "--recipe", "night.toml")
-    return zeroframe(*arguments, inputs=_inputs(raw), files={"night.toml": _RECIPE}, output=_OUTPUT)
+def zeroframe_night(raw: Path, *, page: bool = False) -> Case:
+    """``zeroframe night``: without its report, since the others write none; and with it, as it is by default."""
+    arguments = ("night", raw, "-o", "out", *(() if page else ("--no-report",)), "--recipe", "night.toml")
+    name = "zeroframe, with its page" if page else "zeroframe"
+    return zeroframe(*arguments, name=name, inputs=_inputs(raw), files={"night.toml": NIGHT_RECIPE}, output=_OUTPUT)
 
 
 def ccdproc_night(raw: Path, dtype: str) -> Case:

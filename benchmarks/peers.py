@@ -5,6 +5,7 @@ Every function returns a `Case` with all its parameters; paths without a folder 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BIASSEC",
     "TRIMSEC",
+    "astropop_combine",
     "ccdproc_calibrate",
     "ccdproc_combine",
     "ccdproc_folder",
+    "eloy_combine",
     "files_in",
     "frame_names",
     "header_table",
@@ -48,10 +51,17 @@ PROGRAMS = {
 }
 
 
+#: Python packages that combine frames. One of them asks for an older astropy than zeroframe is measured with, so they
+#: may be installed elsewhere: the environment names the Python that has them.
+PACKAGES = ("astropop", "eloy")
+PEERS_PYTHON = "ZEROFRAME_PEERS_PYTHON"
+
+
 def installed() -> dict[str, str | None]:
     """Return the version of each peer; None where it is not installed."""
     found: dict[str, str | None] = {"zeroframe": _package("zeroframe"), "ccdproc": _package("ccdproc")}
     found["numpy"] = f"astropy {_package('astropy')}, numpy {_package('numpy')}"
+    found |= {name: _package_of_peers(name) for name in PACKAGES}
     for name, (command, _) in PROGRAMS.items():
         found[name] = None
         if shutil.which(command[0]):
@@ -66,6 +76,16 @@ def _package(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return "of this tree" if find_spec(name) else None  # run from the sources, not installed
+
+
+def _peers_python() -> str:
+    return os.environ.get(PEERS_PYTHON, sys.executable)
+
+
+def _package_of_peers(name: str) -> str | None:
+    code = f"from importlib.metadata import version; print(version({name!r}))"
+    asked = subprocess.run([_peers_python(), "-c", code], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or None
 
 
 def files_in(folder: Path) -> tuple[Path, ...]:
@@ -86,13 +106,18 @@ def zeroframe(*arguments: object, name: str = "zeroframe", **more: object) -> Ca
 
 
 def zeroframe_folder(
-    raw: Path, *options: str, output: str = "out/ccd.0001.fits", name: str = "zeroframe", **more: object
+    raw: Path,
+    *options: str,
+    output: str = "out/ccd.0001.fits",
+    name: str = "zeroframe",
+    page: bool = False,
+    **more: object,
 ) -> Case:
-    """``zeroframe bias``: by default with the combination."""
+    """``zeroframe bias``: by default with the combination, and without the page."""
     # the notebook's median of each row
     sections = ("--overscan", BIASSEC, "--overscan-method", "median", "--trim", TRIMSEC)
     # the peers write no report
-    arguments = ("bias", raw, "--out", "out", "--no-report", *sections, *options)
+    arguments = ("bias", raw, "--out", "out", *(() if page else ("--no-report",)), *sections, *options)
     return zeroframe(*arguments, name=name, inputs=files_in(raw), output=output, **more)
 
 
@@ -152,6 +177,23 @@ def ccdproc_combine(frames: list[Path], *, clipped: bool) -> Case:
     return stack_case("ccdproc", "ccdproc", python_script("ccdproc_combine.py", "in", "out.fits", *how), frames)
 
 
+def astropop_combine(frames: list[Path], *, clipped: bool) -> Case:
+    """``astropop.image.imcombine``, with the spread and the center that we take."""
+    how = ("average", 5) if clipped else ("median", 0)
+    command = _peer_script("astropop_combine.py", "in", "out.fits", *how)
+    return stack_case("astropop imcombine", "astropop", command, frames, remark="float64, as it writes")
+
+
+def eloy_combine(frames: list[Path]) -> Case:
+    """``eloy.calibration.master_bias``: the median, without a header."""
+    command = _peer_script("eloy_combine.py", "in", "out.fits")
+    return stack_case("eloy master_bias", "eloy", command, frames, remark="all frames in memory; no header, no errors")
+
+
+def _peer_script(script: str, *arguments: object) -> tuple[str, ...]:
+    return (_peers_python(), str(SCRIPTS / script), *map(str, arguments))
+
+
 def numpy_combine(frames: list[Path], *, clipped: bool) -> Case:
     """Plain astropy and numpy, in bands of rows."""
     how = ("average", 5) if clipped else ("median", 0)
@@ -172,6 +214,7 @@ def header_table(program: str, folder: Path, files: int, **more: object) -> Case
 def inside(program: str, what: str, folder: Path, runs: int, name: str, **more: object) -> Case:
     """A measurement that a program makes of itself, in one process."""
     script = {"zeroframe": "inside_zeroframe.py", "ccdproc": "inside_ccdproc.py", "limit": "inside_limits.py"}[program]
-    command = python_script(script, what, folder, runs)
+    own = what.endswith(".py")  # a script for this alone
+    command = python_script(what, folder, runs) if own else python_script(script, what, folder, runs)
     inputs = more.pop("inputs", None) or files_in(folder)
     return Case(name, program, command, inputs=inputs, inside=True, **more)  # type: ignore[arg-type]

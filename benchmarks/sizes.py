@@ -21,6 +21,8 @@ class Size:
         Frames that are combined.
     headers : int
         Files in the table of headers.
+    listed : tuple of int
+        Files that ``zeroframe ls`` lists.
     growth : tuple of int
         Frames that are combined under a limit of memory; beyond the largest of ``stacks`` they repeat.
     mpixels : tuple of int
@@ -31,6 +33,8 @@ class Size:
         How often work is timed inside one process.
     night_dtypes : tuple of str
         What ccdproc reduces a night in.
+    beside : bool
+        Whether the plain case is measured beside amplifiers, colours, a library, and results with loss beside others.
     """
 
     rows: int = 4128
@@ -38,11 +42,13 @@ class Size:
     many: int = 25
     stacks: tuple[int, ...] = (6, 25, 100)
     headers: int = 2000
+    listed: tuple[int, ...] = (10_000, 100_000)
     growth: tuple[int, ...] = (10, 25, 50, 100, 200, 400)
     mpixels: tuple[int, ...] = (1, 4, 16, 36, 64, 100)
     limits_mb: tuple[int, int] = (500, 2000)
     runs_inside: int = 3
     night_dtypes: tuple[str, ...] = ("float64", "float32")
+    beside: bool = True
 
 
 #: Under a minute: says that the benchmark works, and nothing about speed.
@@ -52,9 +58,11 @@ QUICK = Size(
     many=6,
     stacks=(6,),
     headers=100,
+    listed=(100,),
     growth=(6, 12, 72),
     mpixels=(1, 4),
     limits_mb=(100, 150),
     runs_inside=2,
     night_dtypes=("float64",),
+    beside=False,
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.machine import commit
 from benchmarks.targets import TARGETS, Target, judge
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Result
 
-__all__ = ["record", "render", "render_table", "replaced"]
+__all__ = ["record", "render", "render_table", "replaced", "unlike"]
 
 INTRODUCTION = """\
 # Performance
@@ -31,7 +33,24 @@ the overscan are subtracted and the image is trimmed to {rows} x 2048 pixels of 
 1000 ADU added, because Siril leaves out pixels of value 0. The night has six biases in one folder, a bias and nine
 darks in another, six flats of two filters and two science frames, as in the CCD Data Reduction Guide. *Result* says
 how the output compares with that of the first row: programs that clip by another spread, or repeatedly, reject other
-values.
+values. In *T*, *busy* is the part of the time, from the first frame read to the last file written, for which cores had
+a task, and *light* the part of the CPU time of tasks that goes to dark, flat, cosmic rays, UNCERT and MASK of science
+frames. *G* is a night of 20 frames, *H* one of 28, whose images are as large.
+"""
+
+PEERS = """\
+## Programs
+
+A program is measured where it is installed and does the same work. *astropop* combines (`imcombine`, clipped or
+median) and has no overscan, so it takes no part in *A*, *C* and *N*. *eloy* takes medians (`master_bias`), all frames
+in memory, and knows neither overscan nor clipping. Both are on PyPI; eloy 0.0.11b0 needs twirl, which asks for an
+astropy before 8, so they may be in an environment of their own, whose Python `ZEROFRAME_PEERS_PYTHON` names. *prose*
+3.3.4 is not measured: it takes medians by the same function as eloy, asks for a numpy before 2 and an astropy before
+6, and fetches a trained network from the internet when it is imported.
+
+Some tables only are measured anew by `make bench ONLY=C,N`: each says when, of which commit, and how busy the machine
+was (the mean number of running processes; 0 is idle). A machine that does other work, too, makes ratios uncertain.
+
 """
 
 IN_THE_WAY = """\
@@ -75,7 +94,18 @@ for tasks* are no work. On a cluster only the threads of this process are seen. 
 def record(key: str, title: str, results: Sequence[Result]) -> dict[str, Any]:
     """One workload, as plain data."""
     now = datetime.now(UTC).isoformat(timespec="minutes")
-    return {"key": key, "title": title, "measured": now, "rows": [_row(result) for result in results]}
+    about = {"key": key, "title": title, "measured": now, "commit": commit(), "load": f"{os.getloadavg()[0]:.1f}"}
+    return {**about, "rows": [_row(result) for result in results]}
+
+
+def unlike(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    """Say why figures of an earlier run cannot stand in one page with those of now; empty where they can."""
+    for name in ("cores", "processor", "memory"):
+        if earlier["machine"].get(name) != now["machine"].get(name):
+            return f"another machine ({name}: {earlier['machine'].get(name)})"
+    if (earlier["quick"], earlier["rows"]) != (now["quick"], now["rows"]):
+        return f"frames of another size ({earlier['rows']} rows)"
+    return ""
 
 
 def replaced(workloads: Sequence[dict[str, Any]], made: dict[str, Any]) -> list[dict[str, Any]]:
@@ -97,7 +127,9 @@ def _row(result: Result) -> dict[str, Any]:
         "failure": result.failure,
     }
     if runs and not result.failure:
-        row["wall_s"] = median(run.wall_s for run in runs)
+        row["figures"] = {name: median(run.figures[name] for run in runs) for name in runs[0].figures}
+        times = [run.wall_s for run in runs]
+        row |= {"wall_s": median(times), "least_s": min(times), "most_s": max(times), "count": len(times)}
         row["cpu_s"] = median(run.cpu_s for run in runs)
         row["peak_mb"] = median(run.peak_mb for run in runs)
         if case.limit_mb is not None:
@@ -119,25 +151,28 @@ def render_table(workload: dict[str, Any]) -> str:
     base = rows[0].get("wall_s")
     lines = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 2) + "|---|"]
     for row in rows:
-        cells = {"program": row["name"], "remark": row["remark"], "result": row["result"]}
+        figures = [f"{name} {_seconds(value)}" for name, value in row.get("figures", {}).items()]
+        remark = "; ".join([*filter(None, [row["remark"]]), *figures])
+        cells = {"program": row["name"], "remark": remark, "result": row["result"]}
         if row["failure"]:
             cells["remark"] = "failed: " + row["failure"].replace("|", "/").replace("\n", " ")
         elif "wall_s" in row:
             cells |= _cells(row, base)
         lines.append("| " + " | ".join(cells.get(heading, "") for heading in headings) + " |")
-    measured = f"Measured at {workload['measured']}." if "measured" in workload else ""
+    words = (("measured", "at"), ("commit", "of commit"), ("load", "load of the machine at the end"))
+    said = [f"{how} {workload[name]}" for name, how in words if workload.get(name)]
+    measured = f"Measured {', '.join(said)}." if said else ""
     return "\n".join(
         [f"### {workload['key']}: {workload['title']}", "", *([measured, ""] if measured else []), *lines, ""]
     )
 
 
 def _cells(row: dict[str, Any], base: float | None) -> dict[str, str]:
-    times = [run["wall_s"] for run in row["runs"]]
     return {
         "s": _seconds(row["wall_s"]),
-        "from … to (runs)": f"{_seconds(min(times))} … {_seconds(max(times))} ({len(times)})",
+        "from … to (runs)": f"{_seconds(row['least_s'])} … {_seconds(row['most_s'])} ({row['count']})",
         "ratio": f"{row['wall_s'] / base:.3g}" if base else "",
-        "CPU s": _seconds(row["cpu_s"]),
+        "CPU s": _seconds(row["cpu_s"]) if "cpu_s" in row else "",
         "peak MB": f"{row['peak_mb']:.0f}",
         "ns a value": f"{row.get('ns_per_value', 0):.2f}",
         "peak − limit, MB": f"{row.get('over_limit_mb', 0):+.0f}",
@@ -158,6 +193,7 @@ def render(report: dict[str, Any]) -> str:
     here = [f"{name} {value}" for name, value in report["peers"].items() if value]
     missing = [name for name, value in report["peers"].items() if not value]
     parts.append(f"Programs: {'; '.join(here)}. Missing: {', '.join(missing) or 'none'}.\n")
+    parts.append(PEERS)
     judged = [(target, judge(target, report["workloads"])) for target in TARGETS]
     if not report["quick"] and any(value is not None for _, value in judged):
         parts += ["## Targets\n", _render_targets(judged), IN_THE_WAY]

@@ -68,6 +68,32 @@ def _first(workloads: Workloads, key: str, name: str) -> float:
     return float(_rows(workloads, key, name)[0]["wall_s"])
 
 
+def _cpu(workloads: Workloads, key: str, ours: str, theirs: str) -> float:
+    """CPU time of ours over that of theirs."""
+    return float(_rows(workloads, key, ours)[0]["cpu_s"] / _rows(workloads, key, theirs)[0]["cpu_s"])
+
+
+def _page_share(key: str) -> Callable[[Workloads], float]:
+    """What part of a run its page takes."""
+    return lambda workloads: 1 - _first(workloads, key, "zeroframe") / _first(workloads, key, _PAGE)
+
+
+def _figure(key: str, row: str, name: str) -> Callable[[Workloads], float]:
+    """A figure that a row tells beside its time."""
+
+    def value(workloads: Workloads) -> float:
+        figures = _rows(workloads, key, row)[0].get("figures", {})
+        if name not in figures:
+            raise NotMeasuredError(f"{key}: {name}")
+        return float(figures[name])
+
+    return value
+
+
+def _listed(files: int) -> Callable[[Workloads], float]:
+    return lambda workloads: _first(workloads, f"D ls {files}", "zeroframe ls")
+
+
 def _most(workloads: Workloads, key: str, column: str) -> float:
     return float(max(row[column] for row in _rows(workloads, key, "")))
 
@@ -88,8 +114,9 @@ def _spread(key: str, largest: float) -> Callable[[Workloads], float]:
 
 
 _DEFAULT = "ccdproc, float64"
+_PAGE = "zeroframe, with its page"
 _C_PROGRAMS = ("Siril", "Gnuastro", "fitsh")
-_ALL = ("ccdproc", "astropy", "IRAF", *_C_PROGRAMS)
+_ALL = ("ccdproc", "astropy", "astropop", "eloy", "IRAF", *_C_PROGRAMS)
 
 TARGETS = (
     Target("A 25 plain: times faster than ccdproc's default", 3.5, _faster("A 25 plain", _DEFAULT)),
@@ -138,11 +165,41 @@ TARGETS = (
     Target("C: times faster than ccdproc", 15, _faster("C folder", "ccdproc")),
     Target("N night: times faster than ccdproc's default", 8, _faster("N night", _DEFAULT)),
     Target("N night: times faster than ccdproc in float32", 5, _faster("N night", "ccdproc, float32")),
-    Target("F `zeroframe --help`, s", 0.25, lambda w: _first(w, "F start", "zeroframe --help"), at_least=False),
+    Target("C with the page: times faster than ccdproc", 12, _faster("C folder", "ccdproc", ours=_PAGE)),
+    Target("N with the page: times faster than ccdproc's default", 8, _faster("N night", _DEFAULT, ours=_PAGE)),
+    Target("N with the page: times faster than IRAF", 3, _faster("N night", "IRAF", ours=_PAGE)),
+    Target("C: part of the run that its page takes", 0.25, _page_share("C folder"), at_least=False),
+    Target("N: part of the run that its page takes", 0.25, _page_share("N night"), at_least=False),
+    Target("A 25 plain: CPU time over IRAF's", 1, lambda w: _cpu(w, "A 25 plain", "zeroframe", "IRAF"), at_least=False),
+    Target("N night: CPU time over IRAF's", 1, lambda w: _cpu(w, "N night", _PAGE, "IRAF"), at_least=False),
+    Target("T: part of the time for which cores are busy", 0.85, _figure("T timeline", "zeroframe night", "busy")),
+    Target(
+        "T: part of the CPU time for cosmic rays, UNCERT, MASK",
+        0.6,
+        _figure("T timeline", "zeroframe night", "light"),
+        at_least=False,
+    ),
+    Target("T: science frames with loss, times smaller", 4, _figure("T timeline", "with --compress", "times smaller")),
+    Target("I `zeroframe inspect` of 24 frames, s", 1.5, lambda w: _first(w, "I inspect", "zeroframe"), at_least=False),
+    Target("D `zeroframe ls` of 10,000 files, warm, s", 0.4, _listed(10_000), at_least=False),
+    Target("D `zeroframe ls` of 100,000 files, warm, s", 4, _listed(100_000), at_least=False),
+    Target(
+        "F `zeroframe bias` of four small frames, s",
+        0.45,
+        lambda w: _first(w, "F start", "zeroframe bias"),
+        at_least=False,
+    ),
+    Target(
+        "F `import zeroframe` over an empty program, s",
+        0.02,
+        lambda w: _first(w, "F start", "python -c 'import zeroframe'") - _first(w, "F start", "python -c pass"),
+        at_least=False,
+    ),
+    Target("F `zeroframe --help`, s", 0.15, lambda w: _first(w, "F start", "zeroframe --help"), at_least=False),
     Target("F `zeroframe ls`, s", 0.6, lambda w: _first(w, "F start", "zeroframe ls"), at_least=False),
     Target(
         "F first run over a warm one, s",
-        4,
+        3,
         lambda w: _first(w, "F cold", "zeroframe bias, first") - _first(w, "F cold", "zeroframe bias, kernels"),
         at_least=False,
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import night, peers, programs
+from benchmarks import night, peers, programs, sensors
 from benchmarks.frames import folder_of, paths_of
 from benchmarks.measure import Case
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LETTERS", "Workload", "workloads"]
 
-LETTERS = ("A", "A'", "B", "C", "N", "D", "E", "F")
+LETTERS = ("A", "A'", "B", "C", "N", "T", "D", "E", "F", "G", "H", "L", "W", "I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,12 @@ def workloads(work: Path, size: Size) -> list[Workload]:
     made = [_calibrate(work, size, kind) for kind in ("gzip", "plain", "rice")]
     made += [_calibrate_inside(work, size), _gzip_out(work, size)]
     made += [_combine(work, size, count, clipped=clipped) for count in size.stacks for clipped in (True, False)]
-    made += [_combine_inside(work, size), _folder(work, size), _night(work, size), _headers(work, size)]
+    made += [_combine_inside(work, size), _folder(work, size), _night(work, size), _default_night(work, size)]
+    made += [_headers(work, size), *(_listing(work, size, files) for files in size.listed)]
     made += [_growth_frames(work, size), _growth_pixels(work, size), _few_descriptors(work, size)]
     made += [_start_up(work, size), _cold_kernels(work, size)]
-    return made
+    made += [_amplifiers(work, size), _colour(work, size), _library(work, size), _watch(work, size)]
+    return [*made, _inspect(work, size)]
 
 
 def _need(size: Size, kind: str) -> str:
@@ -120,11 +122,13 @@ def _combine(work: Path, size: Size, count: int, *, clipped: bool) -> Workload:
             peers.zeroframe_combine,
             peers.ccdproc_combine,
             peers.numpy_combine,
+            peers.astropop_combine,
             programs.iraf_combine,
             programs.gnuastro_combine,
             programs.fitsh_combine,
         )
-        return [*(maker(frames, clipped=clipped) for maker in makers), *siril()]
+        medians = [] if clipped else [peers.eloy_combine(frames)]
+        return [*(maker(frames, clipped=clipped) for maker in makers), *medians, *siril()]
 
     how = "5-sigma median/MAD clipped mean" if clipped else "median"
     key = f"B {count} {'clipped' if clipped else 'median'}"
@@ -157,8 +161,10 @@ def _folder(work: Path, size: Size) -> Workload:
     raw = folder_of(work, size.rows, need)
 
     def cases() -> list[Case]:
-        ours = peers.zeroframe_folder(raw, "--clip-spread", "mad", output="out/combined_bias.fits")
-        return [ours, peers.ccdproc_folder(raw), programs.iraf_folder(raw)]
+        output, named = "out/combined_bias.fits", "zeroframe, with its page"
+        ours = peers.zeroframe_folder(raw, "--clip-spread", "mad", output=output)
+        page = peers.zeroframe_folder(raw, "--clip-spread", "mad", output=output, page=True, name=named)
+        return [ours, page, peers.ccdproc_folder(raw), programs.iraf_folder(raw)]
 
     title = f"Raw folder of {size.many} to calibrated frames and the combined bias, clipped"
     return Workload("C folder", title, (need,), cases)
@@ -170,10 +176,70 @@ def _night(work: Path, size: Size) -> Workload:
 
     def cases() -> list[Case]:
         theirs = [night.ccdproc_night(raw, dtype) for dtype in size.night_dtypes]
-        return [night.zeroframe_night(raw), *theirs, night.iraf_night(raw)]
+        return [night.zeroframe_night(raw), night.zeroframe_night(raw, page=True), *theirs, night.iraf_night(raw)]
 
     title = f"A raw night of {len(night.NIGHT_FILES)} frames, with darks and flats, to calibrated science frames"
     return Workload("N night", title, (need,), cases)
+
+
+def _default_night(work: Path, size: Size) -> Workload:
+    raw = folder_of(work, size.rows, "night:1")
+    title = "The same night by default, cosmic rays and page included, and what its timeline tells"
+    return Workload("T timeline", title, ("night:1",), lambda: sensors.traced_cases(raw)[: None if size.beside else 1])
+
+
+def _listing(work: Path, size: Size, files: int) -> Workload:
+    need = f"headers:{files}"
+    folder = folder_of(work, size.rows, need)
+
+    def cases() -> list[Case]:
+        warm = {"ZEROFRAME_CACHE": str(work / "scratch" / "index")}
+        return [peers.zeroframe("ls", folder, name=f"zeroframe ls, {files} files", environment=warm, warm_up=True)]
+
+    return Workload(f"D ls {files}", f"List {files} files, of which an index is there", (need,), cases)
+
+
+def _amplifiers(work: Path, size: Size) -> Workload:
+    title = "A night of 20 frames that sixteen amplifiers read, and that one reads"
+    return _of_sensors(
+        work, size, "G amplifiers", title, {"amplifiers:16": "sixteen amplifiers", "amplifiers:1": "one"}
+    )
+
+
+def _colour(work: Path, size: Size) -> Workload:
+    title = "A night of a colour sensor, and of the same sensor without colours"
+    return _of_sensors(work, size, "H colour", title, {"colour:4": "colour sensor", "colour:1": "without colours"})
+
+
+def _of_sensors(work: Path, size: Size, key: str, title: str, names: dict[str, str]) -> Workload:
+    needs = tuple(names)[: None if size.beside else 1]
+    raws = {names[need]: folder_of(work, size.rows, need) for need in needs}
+    return Workload(key, title, needs, lambda: [sensors.night_of(raw, name) for name, raw in raws.items()])
+
+
+def _library(work: Path, size: Size) -> Workload:
+    raw = folder_of(work, size.rows, "night:1")
+    title = "A second night that borrows from a library, and one that makes its own"
+    scratch, most = work / "scratch", None if size.beside else 1
+    return Workload("L library", title, ("night:1",), lambda: sensors.borrowing_cases(raw, scratch)[:most])
+
+
+def _watch(work: Path, size: Size) -> Workload:
+    raw = folder_of(work, size.rows, "night:1")
+    title = "A night that is watched: each science frame as it arrives"
+    return Workload("W watch", title, ("night:1",), lambda: sensors.watched_cases(raw))
+
+
+def _inspect(work: Path, size: Size) -> Workload:
+    raw = folder_of(work, size.rows, "night:1")
+
+    def cases() -> list[Case]:
+        inputs = tuple(raw / name for name in night.NIGHT_FILES)
+        return [peers.zeroframe("inspect", raw, name="zeroframe inspect", inputs=inputs)]
+
+    return Workload(
+        "I inspect", f"Look at the pixels of a night of {len(night.NIGHT_FILES)} frames", ("night:1",), cases
+    )
 
 
 def _headers(work: Path, size: Size) -> Workload:
@@ -261,7 +327,7 @@ def _few_descriptors(work: Path, size: Size) -> Workload:
 
 
 def _start_up(work: Path, size: Size) -> Workload:
-    need, small = f"calibrated:{min(10, max(size.stacks))}", "square:1"
+    need, small, four = f"calibrated:{min(10, max(size.stacks))}", "square:1", "small:4"
 
     def cases() -> list[Case]:
         links = {f"in/{path.name}": path for path in paths_of(work, size.rows, need)}
@@ -272,12 +338,16 @@ def _start_up(work: Path, size: Size) -> Workload:
             peers.zeroframe_combine(
                 paths_of(work, size.rows, small), clipped=True, name="zeroframe combine (2 files of a megapixel)"
             ),
+            peers.zeroframe(
+                "bias", folder_of(work, size.rows, four), "-o", "out", name="zeroframe bias (4 small frames)"
+            ),
+            Case("python -c 'import zeroframe'", "zeroframe", (sys.executable, "-c", "import zeroframe")),
             Case("python -c pass", "limit", (sys.executable, "-c", "pass")),
             Case("python -c 'import numpy'", "limit", (sys.executable, "-c", "import numpy")),
             Case("python -c 'import ccdproc'", "ccdproc", (sys.executable, "-c", "import ccdproc")),
         ]
 
-    return Workload("F start", "Start-up", (need, small), cases)
+    return Workload("F start", "Start-up", (need, small, four), cases)
 
 
 def _cold_kernels(work: Path, size: Size) -> Workload:
