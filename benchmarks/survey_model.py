@@ -215,7 +215,7 @@ class _Cluster:
 
 
 class _Night:
-    """One night: headers, plan and stages follow one another, each of so many jobs at once as the scheduler may hold."""
+    """One night: headers, plan and stages follow one another, each of so many jobs at once as a scheduler may hold."""
 
     def __init__(self, cluster: _Cluster, ended: Callable[[], None]) -> None:
         self._cluster, self._ended = cluster, ended
