@@ -20,6 +20,7 @@ from zeroframe.kernels import (
     blocks,
     calibrate,
     columns,
+    errors,
     exposures,
     masks,
     mending,
@@ -275,6 +276,10 @@ def errors_of(dtype):
     law = np.array([4.0, 0.7, 990.0, 3.0, 0.2])
     pooled.pool_uncertainty(values, scatter, counts, of_count, law, tables, np.array([0, 0, 0, 1, 1, 2], np.int32))
     yield (scatter,)
+    for others in ((values,), (values, scatter)):
+        added = np.empty(values.size, np.float32)
+        errors.add_in_quadrature(scatter, others, np.array([-1e-6, 0.5][: len(others)]), added)
+        yield (added,)
 
 
 #: What is called, by name; each yields tuples of numbers and arrays.

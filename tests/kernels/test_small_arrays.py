@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from zeroframe.kernels.errors import add_in_quadrature
 from zeroframe.kernels.masks import bin_by_two
 from zeroframe.kernels.mending import mend_pixels
 from zeroframe.kernels.pooled import BINS, pool_uncertainty, scatter_of_place
@@ -263,6 +264,24 @@ class TestPooled:
         with np.errstate(invalid="ignore"):
             pool_uncertainty(data, shown, counts, of_count, law, tables, rows)
         np.testing.assert_allclose(np.delete(shown, 1), np.delete(expected, 1), rtol=1e-12)
+
+
+class TestErrors:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_squares_are_added_in_float64(self, dtype):
+        random = np.random.default_rng(5)
+        size, shares = 2100, np.array([0.3, -1.2])  # more than is worked on at once
+        sigma, *others = np.abs(random.normal(3.0, 1.0, (3, size))).astype(dtype)
+        sigma[:3] = np.nan, np.inf, 1e30
+        expected = []
+        for own, first, second in zip(sigma.tolist(), *(other.tolist() for other in others), strict=True):
+            variance = own * own + shares[0] * (first * first) + shares[1] * (second * second)
+            expected.append(np.sqrt(max(variance, 0.0)))
+        added = np.empty_like(sigma)
+        add_in_quadrature(sigma, tuple(others), shares, added)
+        np.testing.assert_array_equal(added, np.array(expected).astype(dtype))
+        assert np.count_nonzero(added == 0.0) > 100
+        assert np.isnan(added[0])
 
 
 class TestStrips:

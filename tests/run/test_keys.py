@@ -34,14 +34,12 @@ OTHERS = {
     "where and by how many it is done": {"memory.py", "workers.py"},
     "what is decided beforehand, which stands in the key": {
         *(
-            "headers/cameras.py",
             "headers/amplifier_words.py",
             "headers/detectors.py",
             "headers/extensions.py",
             "headers/geometry.py",
             "headers/one_detector.py",
             "planning/targets.py",
-            "planning/first_steps.py",
             "headers/looking.py",
             "headers/survey.py",
         ),

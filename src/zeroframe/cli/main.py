@@ -340,7 +340,7 @@ def combine(
     from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
     from zeroframe.headers.extensions import as_extension
     from zeroframe.run.combine_files import run_combine
-    from zeroframe.run.reviewing import review_of_combined
+    from zeroframe.run.combined_review import review_of_combined
     from zeroframe.stacks.clipping import clip_spec, clip_spread_of
 
     screen = Screen(sys.stderr if json else None)

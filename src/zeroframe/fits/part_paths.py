@@ -20,7 +20,7 @@ class PartPath(PosixPath):
     file : pathlib.Path
         The file itself; of what is derived from such a path (its folder, another name) the path itself.
     extensions : tuple of int
-        Numbers of the HDUs, rising; empty of what is derived.
+        Numbers of the HDUs, in the order in which their images are read, as a rule rising; empty of what is derived.
     label : str
         What tells it from other parts of the file; empty where there is only one.
 
@@ -76,7 +76,7 @@ def part_path(file: Path, extensions: tuple[int, ...], label: str = "") -> PartP
     ----------
     file : pathlib.Path
     extensions : tuple of int
-        Numbers of the HDUs, rising.
+        Numbers of the HDUs, in the order in which their images are to stand one above the other.
     label : str, optional
         What tells it from other parts of the file.
     """

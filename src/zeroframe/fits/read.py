@@ -171,14 +171,18 @@ def _read_part(
     with_mark: bool,
 ) -> RawImage:
     """Read some images of a file, as one in which they stand one above the other."""
-    expected = scan(path)
+    whole = scan(path.file)
+    expected = whole.part(path)
     image = expected.image()
     layout = image.layout
     if layout is None:
         raise UnsupportedError(path, "holds no image", "leave it out")
     hdus: list[Hdu] = []
     pixels: np.ndarray[Any, Any] | None = None
-    row = 0
+    rows = {each.index: each.layout.shape_yx[0] for each in whole.hdus if each.layout is not None}
+    # they may stand in the file in another order than in the image
+    order = path.extensions
+    starts = {number: sum(rows[before] for before in order[:place]) for place, number in enumerate(order)}
     with open_source(path.file) as source:
         before = source.status()
         fingerprint = Fingerprint(source) if with_mark else None
@@ -188,7 +192,7 @@ def _read_part(
                 continue
             if pixels is None:
                 pixels = _whole_buffer(source, layout, into)
-            ny, nx = hdu.layout.shape_yx
+            row, (ny, nx) = starts[hdu.index], hdu.layout.shape_yx
             own = pixels[row : row + ny, :nx]
             found, coded = _read_image(
                 source, hdu, hdu.layout, own if own.flags.c_contiguous else None, check_sums=check_sums
@@ -198,7 +202,6 @@ def _read_part(
                 pixels = pixels.astype(layout.dtype)
             if not np.shares_memory(found, pixels):
                 pixels[row : row + ny, :nx] = found
-            row += ny
         _refuse_cut_off(source)
         mark = None if fingerprint is None else fingerprint.finish()
         after = source.status()

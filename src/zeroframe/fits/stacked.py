@@ -37,7 +37,7 @@ def stacked(path: Path, images: Sequence[Hdu]) -> Hdu:
     path : pathlib.Path
         For messages.
     images : sequence of Hdu
-        At least one, in the order in which they stand in the file; one alone is returned as it is.
+        At least one, in the order in which they are to stand; one alone is returned as it is.
 
     Returns
     -------

@@ -10,6 +10,7 @@ import numpy as np
 
 from zeroframe.frames.colours import each_colour
 from zeroframe.frames.defects import StandOff, standing_off, without_pattern
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.quality import measure_frame
 from zeroframe.frames.sharp_edges import leave_out_light
 from zeroframe.frames.statistics import sampled_level
@@ -139,8 +140,8 @@ def _noise_by_level(flat: NDArray[Any], sigmas: float) -> NDArray[np.float64] | 
     if level.size < 8 * _LEVELS**2:
         return None
     parts = np.array_split(np.argsort(level), _LEVELS)
-    noise = [MAD_TO_SIGMA * min(float(np.median(bend[part])) for bend in bends) for part in parts]
-    return np.array([[float(np.median(level[part])) for part in parts], sigmas * np.array(noise)])
+    noise = [MAD_TO_SIGMA * min(float(median_of_valid(bend[part])) for bend in bends) for part in parts]
+    return np.array([[float(median_of_valid(level[part])) for part in parts], sigmas * np.array(noise)])
 
 
 def _level_and_bends(flat: NDArray[Any]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
@@ -163,12 +164,12 @@ def _level_and_noise(dark: NDArray[Any]) -> tuple[float, float]:
     """Return median and 1.4826 MAD of some pixels of a dark; NaN where none is finite."""
     step = max(int((dark.size / _SAMPLE_PIXELS) ** 0.5), 1)
     seen = dark[::step, ::step]
-    sample = seen[np.isfinite(seen)]  # a copy, in which medians may be taken
+    sample = seen[np.isfinite(seen)]
     if not sample.size:
         return float("nan"), float("nan")
-    level = float(np.median(sample, overwrite_input=True))
+    level = float(median_of_valid(sample))
     np.abs(np.subtract(sample, level, out=sample), out=sample)
-    noise = MAD_TO_SIGMA * float(np.median(sample, overwrite_input=True))
+    noise = MAD_TO_SIGMA * float(median_of_valid(sample))
     # the MAD of whole numbers may be zero, and their noise is not
     return level, noise or float(seen[np.isfinite(seen)].std(dtype=np.float64))
 

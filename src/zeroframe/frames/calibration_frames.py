@@ -14,6 +14,7 @@ import numpy as np
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.calibrate import flat_level
+from zeroframe.kernels.errors import add_in_quadrature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,8 +53,6 @@ BLIND_CARD = "BLINDAMP"
 #: is scattered beside a slit is more: half a percent and up.
 _BLIND = 1e-3
 
-#: Rows that are worked on at once, in float64.
-_ROWS = 64
 #: The level of a flat is first guessed on about so many pixels.
 _GUESS_PIXELS = 1e5
 #: Hot pixels stand this many times above the value that a hundredth of all exceeds.
@@ -292,13 +291,15 @@ def with_errors(sigma: NDArray[Any], parts: Sequence[tuple[NDArray[Any], float]]
     >>> with_errors(np.array([[3.0]]), [(np.array([[2.0]]), 4.0)])
     array([[5.]])
     """
-    out = np.empty_like(sigma)
-    for start in range(0, len(sigma), _ROWS):
-        rows = slice(start, start + _ROWS)
-        variance = np.square(sigma[rows], dtype=np.float64)
-        for other, share in parts:
-            variance += share * np.square(other[rows], dtype=np.float64)
-        out[rows] = np.sqrt(np.maximum(variance, 0.0, out=variance), out=variance)
+    out = np.empty(sigma.shape, sigma.dtype)
+    if not parts:
+        out[...] = sigma
+        return out
+    # to float64, where they differ: that changes no value
+    dtype = np.result_type(*(other.dtype for other, _ in parts))
+    others = tuple(np.ascontiguousarray(other, dtype).reshape(-1) for other, _ in parts)
+    shares = np.array([share for _, share in parts])
+    add_in_quadrature(np.ascontiguousarray(sigma).reshape(-1), others, shares, out.reshape(-1))
     return out
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.fits.timeline import spanned
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.other_exposures import Exposure, Noise, agreeing, judge_by_exposures
 from zeroframe.kernels.lacosmic import SharpLimits, mark_cosmic_rays
 from zeroframe.kernels.point_images import point_ratios
@@ -166,8 +167,8 @@ def sharpest_point(
     known = ratios[: min(found, _MOST_POINTS)]
     if known.size < _FEWEST_POINTS:
         return _USUAL_RATIO
-    middle = float(np.median(known))
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(known - middle)))
+    middle = float(median_of_valid(known))
+    spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(known - middle)))
     return min(max(middle - _POINT_SPREADS * spread, _SHARPEST), _BLUNTEST)
 
 
@@ -202,7 +203,7 @@ def scatter_noise(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.f
     known = blocks > 0.0  # not where nothing is valid, nor where all pixels are the same
     if not known.any():
         return np.empty((0, 0), np.float32)
-    blocks[~known] = np.median(blocks[known])
+    blocks[~known] = median_of_valid(blocks[known])
     return blocks.astype(np.float32)
 
 

@@ -279,7 +279,7 @@ def _differences(one: FlatShape, others: list[FlatShape]) -> tuple[NDArray[np.fl
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = _joined(np.where(lit & (other.cells > 0), other.cells / reference, np.nan))
         usable = ratio[np.isfinite(ratio)]
-        ratio = ratio / np.median(usable) if usable.size >= _FEWEST_LIT else np.full(ratio.shape, np.nan)
+        ratio = ratio / median_of_valid(usable) if usable.size >= _FEWEST_LIT else np.full(ratio.shape, np.nan)
         errors = [(flat.noise_adu / flat.light_adu) ** 2 for flat in (one, other)]
         # a median of 16 cells; the darkest lit cell has a quarter of the light
         error = float(np.sqrt(sum(errors) / (one.cell_pixels * _JOINED**2) * np.pi / 2 / _LIT))

@@ -33,6 +33,8 @@ _CUT = 5.0
 _HOT_NOISES, _FEWEST_HOT = 8.0, 12
 #: Cells along each axis in which light is compared with that of the flat.
 _CELLS = 8
+#: The lamp of a spectrograph changes along its wavelengths by so much of itself, and across them by this part of that.
+_OF_LAMP, _ACROSS = 0.3, 0.4
 #: Of a cell what lies within so many times the depth below which this part of it lies: three sigma of a normal one.
 _TAIL, _STARLESS = 0.025, 1.53
 #: A difference of a pixel and the mean of its neighbours has this variance.
@@ -202,6 +204,8 @@ def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:
     if len(sky) < _CELLS or sky.shape[1] < _CELLS:
         return {}
     of_sky, of_flat = _cells(sky), _cells(flat)
+    if _is_spectrum(of_flat):
+        return {}
     of_sky, of_flat = of_sky - of_sky.mean(), of_flat - of_flat.mean()
     power = float(np.square(of_flat).sum())
     if not (np.isfinite(power) and power > 0 and np.isfinite(of_sky).all()):
@@ -210,6 +214,15 @@ def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:
     rest = of_sky - slope * of_flat
     error = float(np.sqrt(np.square(rest).mean() / power))
     return {"light_left": slope, "light_left_error": error, "light_left_contrast": abs(slope) * float(np.ptp(of_flat))}
+
+
+def _is_spectrum(flat: NDArray[np.float64]) -> bool:
+    """Whether a flat, in cells, changes by far more along one axis than along the other: by wavelength, as a lamp does.
+
+    No sky has the colours of a lamp, so that over such a flat it has the shape of the lamp.
+    """
+    spans = sorted(float(np.ptp(np.median(flat, axis=axis))) for axis in (0, 1))
+    return spans[1] > _OF_LAMP * float(np.median(flat)) and spans[0] < _ACROSS * spans[1]
 
 
 def _filled(values: NDArray[Any]) -> NDArray[Any]:

@@ -220,7 +220,7 @@ def stated_noise(
     del values
     errors = sigma[rows]
     valid = errors[np.isfinite(errors) & (errors > 0)]
-    median = float(np.median(valid, overwrite_input=True)) if valid.size else float("nan")
+    median = float(median_of_valid(valid)) if valid.size else float("nan")
     del valid
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled /= np.sqrt(squares(np.square(errors, dtype=np.float64)).sum(axis=(1, 3)))

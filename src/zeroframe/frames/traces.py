@@ -30,6 +30,8 @@ _CUT = 4.0
 _WRAPPED, _BELOW_NOISES, _HIGH = 40_000.0, 20.0, 20_000.0
 #: A column is odd where it stands off both neighbours by so many noises of a pixel.
 _COLUMN_NOISES = 1.0
+#: Of what it stands off by, its neighbours may stand off theirs by this part.
+_FLANKS = 0.25
 
 
 @np.errstate(all="ignore")  # pixels may be infinite
@@ -130,6 +132,10 @@ def _odd_columns(pairs: NDArray[np.float32], noise: float) -> dict[str, float]:
     limit = max(_COLUMN_NOISES * noise, by_chance)
     apart = np.minimum(np.abs(middle - left), np.abs(middle - right))
     odd = (apart > limit) & ((middle > left) == (middle > right)) & (np.abs(left - right) < 0.5 * apart)
+    # the lines of a spectrum have flanks: what is beside an odd column is as the next ones are
+    further = np.pad(columns, 1, mode="edge")
+    flank = np.maximum(np.abs(left - further[:-4]), np.abs(right - further[4:]))
+    odd &= flank < np.maximum(_FLANKS * apart, by_chance)
     places = np.flatnonzero(odd)
     found = {"odd_columns": float(places.size)}
     if places.size:

@@ -16,7 +16,7 @@ from zeroframe.errors import SectionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AxisRange", "Section"]
+__all__ = ["AxisRange", "Section", "size_words"]
 
 _BRACKETED = re.compile(r"\s*\[([^\[\]]*)\]\s*")
 # Nine digits: no sensor is larger, and a number of any length must not cost time.
@@ -443,6 +443,18 @@ class Section:
 
     def __str__(self) -> str:
         return f"[{','.join(map(str, self.ranges))}]"
+
+
+def size_words(shape_yx: tuple[int, ...] | None, binning_xy: tuple[int, int] = (1, 1)) -> str:
+    """Say a size as people do, x first.
+
+    Examples
+    --------
+    >>> size_words((4128, 2080)), size_words((2064, 1040), (2, 2))
+    ('2080 x 4128 pixels', '1040 x 2064 pixels binned 2 x 2')
+    """
+    size = " x ".join(str(n) for n in reversed(shape_yx or ()))
+    return f"{size} pixels" + ("" if binning_xy == (1, 1) else f" binned {binning_xy[0]} x {binning_xy[1]}")
 
 
 def _moved(part: AxisRange, offset: int) -> AxisRange:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zeroframe.frames.medians import medians_of_rows
 from zeroframe.frames.numbers import percent
 from zeroframe.frames.overscan import StripCurve, strip_curve
 from zeroframe.headers.kinds import Kind
@@ -88,7 +89,7 @@ class Frames:
 def rough_noise(samples: Sequence[FrameSample]) -> float | None:
     """Return the noise of one pixel of biases, as neighbours on one line of a zone show it; None without biases."""
     variances = [
-        float(np.nanmedian(neighbour_variances(sample.zones["right"])))
+        float(medians_of_rows(neighbour_variances(sample.zones["right"])[np.newaxis])[0])
         for sample in samples
         if sample.kind is Kind.BIAS
     ]

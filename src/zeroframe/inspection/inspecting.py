@@ -228,6 +228,8 @@ def _noise_and_gain(frames: Frames, camera: Camera | None) -> tuple[Measured | N
 def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, FrameSample]]:
     """Pair flats of one filter, one exposure and nearly one level."""
     flats = [sample for sample in samples if sample.kind is Kind.FLAT]
+    if len(flats) < 2:
+        return []
     dark = [np.median(sample.bands) for sample in samples if sample.kind is Kind.BIAS]
     levels = [float(np.mean(sample.bands) - (np.mean(dark) if dark else 0.0)) for sample in flats]
     return [(flats[i], flats[j]) for i, j in like_pairs([flat_key(flat.source) for flat in flats], levels)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.profiles import MOST_LINES, SIDES, Side, clipped_column_means, neighbour_variances
 from zeroframe.inspection.samples import LIT, FrameSample
@@ -211,4 +212,4 @@ def structure_ratio(biases: Sequence[FrameSample], side: Side, width: int) -> tu
         return float(np.sqrt(max(float(np.sum(residual**2)) / max(part.size - 2, 1) - error2, 0.0)))
 
     outer, inner = means[:width], means[width:]
-    return pattern(outer), pattern(inner), float(np.median(outer) - np.median(inner))
+    return pattern(outer), pattern(inner), float(median_of_valid(outer) - median_of_valid(inner))

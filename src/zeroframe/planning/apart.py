@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import AssumptionWarning, FrameError, UsageError
 from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
-from zeroframe.fits.part_paths import file_of, part_path
+from zeroframe.fits.part_paths import PartPath, file_of, part_path
 from zeroframe.headers.detectors import Detector
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.workers import batches_of, map_jobs
@@ -90,7 +90,7 @@ def _parts_of(item: RawFrame, whole_of: Mapping[Path, FrameFile | FrameError]) -
     whole = whole_of[file]
     for number, amplifier in enumerate(detector.detector.amplifiers):
         label = "-".join(filter(None, (detector.name, amplifier.name)))
-        own = _alone(detector, number, label)
+        own = _alone(detector, number, label, item.path)
         path = part_path(file, own.extensions, label)
         if isinstance(whole, FrameError):
             yield replace(item, path=path, frame=None, problem=whole, found=own)
@@ -111,8 +111,10 @@ def _parts_of(item: RawFrame, whole_of: Mapping[Path, FrameFile | FrameError]) -
             yield replace(item, path=path, frame=frame.abridged(), facts=facts, found=own)
 
 
-def _alone(detector: FoundDetector, number: int, label: str) -> FoundDetector:
+def _alone(detector: FoundDetector, number: int, label: str, path: Path) -> FoundDetector:
     """Return a detector that has one of the amplifiers, in the extension that holds it."""
+    # images may be read in another order than they stand in
+    extensions = (path.extensions if isinstance(path, PartPath) else ()) or detector.extensions
     amplifier = detector.detector.amplifiers[number]
     rows = detector.extension_rows()
     first = 1 if amplifier.trim is None else amplifier.trim.ranges[1].ends()[0]
@@ -122,7 +124,7 @@ def _alone(detector: FoundDetector, number: int, label: str) -> FoundDetector:
     return replace(
         detector,
         detector=Detector(label, (own,)),
-        extensions=(detector.extensions[place],),
+        extensions=(extensions[place],),
         heights=detector.heights[place : place + 1],
         sensor=detector.sensor[number : number + 1],
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from zeroframe.headers.explaining import dividing_cards
 from zeroframe.headers.kinds import Kind, calibration_kind
-from zeroframe.planning.first_steps import Choice, size_words
+from zeroframe.headers.sections import size_words
+from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import exposure_words, frames_words
 from zeroframe.planning.matching import nights_apart
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY

@@ -12,6 +12,7 @@ from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.planning.apart import amplifiers_apart
 from zeroframe.planning.chips_by_name import chips_by_name
+from zeroframe.planning.same_extensions import with_same_extensions
 from zeroframe.planning.select import takes_part
 from zeroframe.workers import done_by
 
@@ -112,7 +113,7 @@ def look_at_detectors(
     HeaderWarning
         Where the pixels contradict the header of a detector.
     """
-    wishes, found = recipe.frames.wishes(), chips_by_name(found)
+    wishes, found = recipe.frames.wishes(), chips_by_name(with_same_extensions(found))
     if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
         looked = found
     else:

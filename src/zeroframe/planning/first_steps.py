@@ -11,7 +11,7 @@ from zeroframe.frames.regions import Region
 from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.headers.detectors import Amplifier, Detector
-from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.headers.sections import AxisRange, Section, size_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
 
-__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "evidence_of", "size_words"]
+__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "evidence_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +61,6 @@ class RecipeOptions:
     def names_sections(self) -> bool:
         """Whether the caller spelled out what to do."""
         return self.overscan is not None or self.trim is not None
-
-
-def size_words(shape_yx: tuple[int, ...] | None, binning_xy: tuple[int, int] = (1, 1)) -> str:
-    """Say a size as people do, x first.
-
-    Examples
-    --------
-    >>> size_words((4128, 2080)), size_words((2064, 1040), (2, 2))
-    ('2080 x 4128 pixels', '1040 x 2064 pixels binned 2 x 2')
-    """
-    size = " x ".join(str(n) for n in reversed(shape_yx or ()))
-    return f"{size} pixels" + ("" if binning_xy == (1, 1) else f" binned {binning_xy[0]} x {binning_xy[1]}")
 
 
 def choose_recipe(item: RawFrame, wishes: RecipeOptions) -> tuple[FrameRecipe, Camera | None, list[Choice]]:

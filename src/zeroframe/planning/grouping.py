@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kind
-from zeroframe.planning.first_steps import size_words
+from zeroframe.headers.sections import size_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

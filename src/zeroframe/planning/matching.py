@@ -15,7 +15,7 @@ from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from zeroframe.headers.kinds import calibration_kind
-from zeroframe.planning.first_steps import size_words
+from zeroframe.headers.sections import size_words
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.plan import Candidate, Match
 

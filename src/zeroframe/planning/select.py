@@ -25,8 +25,9 @@ from zeroframe.frames.saturation import StatedSaturation
 from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, recognise
 from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
+from zeroframe.headers.sections import size_words
 from zeroframe.planning.colours import stated_pattern
-from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, evidence_of, size_words
+from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, evidence_of
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
 from zeroframe.planning.targets import Refused, same_form, target_path

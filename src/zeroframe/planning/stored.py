@@ -22,8 +22,8 @@ from zeroframe.fits.formats import lossless
 from zeroframe.frames.steps import Use
 from zeroframe.frames.stored import StoredFile
 from zeroframe.headers.kinds import calibration_kinds, kind_row
+from zeroframe.headers.sections import size_words
 from zeroframe.headers.stored import read_stored_facts
-from zeroframe.planning.first_steps import size_words
 from zeroframe.planning.grouping import exposure_words
 from zeroframe.planning.matching import limits_of, why_not_together
 from zeroframe.planning.plan import Group, Ignored, Stored, StoredFrames, StoredMask

@@ -18,7 +18,7 @@ from zeroframe.fits.inputs import Inputs, RawFolders
 from zeroframe.fits.part_paths import PartPath, file_of
 from zeroframe.fits.store.names import any_remote
 from zeroframe.fits.system import legal_name
-from zeroframe.planning.first_steps import size_words
+from zeroframe.headers.sections import size_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,21 +11,15 @@ import numpy as np
 from zeroframe.fits import HeaderDraft
 from zeroframe.frames.amplifier_table import amplifier_table, mean_levels
 from zeroframe.frames.calibration_frames import (
-    BLIND_CARD,
-    FLAT_LEVEL_CARD,
     NO_CALIBRATION,
     WHOLE_CARD,
-    blind_regions,
-    brightest_hundredth,
-    level_of_flat,
     share_card,
     with_errors,
 )
-from zeroframe.frames.colours import COLOUR_LEVEL_CARD, PHASES, colour_bands, levels_of_colours, whole_cells
+from zeroframe.frames.colours import PHASES, colour_bands
 from zeroframe.frames.numbers import percent
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.science import record_steps
-from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.kinds import calibration_kind, kind_row
 from zeroframe.inspection.gain import gain_from_pairs, gain_rows, like_pairs
@@ -33,11 +27,12 @@ from zeroframe.planning.targets import CombineJob
 from zeroframe.run.checks import read_back
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
+from zeroframe.run.flat_levels import all_lit_levels, normalise
 from zeroframe.run.frame import FIGURES
 from zeroframe.run.keys import KEY_CARD, group_key
 from zeroframe.run.outcomes import GroupOutcome, NightOutcome
 from zeroframe.run.result_files import stamp_of_result
-from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands, sample_bands
+from zeroframe.stacks.noise import SampledStack, StackNoise, frame_noise, read_bands
 from zeroframe.stacks.stack import Stack, StackView
 from zeroframe.workers import done_by
 
@@ -49,7 +44,6 @@ if TYPE_CHECKING:
 
     from zeroframe.fits.tables import TablePart
     from zeroframe.frames.quality import FrameQuality
-    from zeroframe.frames.regions import Region
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.headers.kinds import Kind
     from zeroframe.inspection.gain import Measured
@@ -66,8 +60,6 @@ _SATURATED = 0.01
 #: A frame of which more than this fraction has no value, be it that it was never read, does not take part.
 _LOST_PART = 0.25
 _WRONG_FLATS = ("light", "shape", "pattern")
-_LEVEL_PIXELS = 100_000
-_LIT = 0.5
 #: Flats weigh by their light where their plain average would have so many times the variance.
 _WORTH_WEIGHTS = 1.04
 #: What of bias and dark is in a flat is said where it is so much off what was subtracted from each of its frames.
@@ -213,7 +205,8 @@ class _GroupOrigin(Origin):
         self._stack = stack
         if not self._group.scaled_by_level:
             return stack
-        by_place = np.array(done_by(self._elsewhere, _all_lit_levels, stack, self._group.colours))
+        shared = any(self.masked(paths))
+        by_place = np.array(done_by(self._elsewhere, all_lit_levels, stack, self._group.colours, shared))
         self.levels = dict(zip(paths, by_place.mean(axis=1).tolist(), strict=True))
         usual = np.median(by_place, axis=0)
         if not (by_place > 0).all():
@@ -242,7 +235,7 @@ class _GroupOrigin(Origin):
             cards |= self._gain_cards(paths)
         if self._group.scaled_by_level:
             frame = self._frames[paths[0]].frame
-            cards |= _normalise(combined, uncertainty, self._group, frame.recipe.regions, frame.layout.shape_yx)
+            cards |= normalise(combined, uncertainty, self._group, frame.recipe.regions, frame.layout.shape_yx)
             cards |= self._part_cards(paths, prepared)
         steps = self._steps_said(paths[0])
         if uncertainty is not None and steps:
@@ -395,70 +388,6 @@ def _gain_of(
     pairs = ((read(first), read(second)) for first, second in alike)
     # saturated pixels are not finite, and blocks with such are left out
     return gain_from_pairs(pairs, [zero], read_noise_adu, np.inf)
-
-
-def _all_lit_levels(stack: Stack, colours: ColourPattern | None) -> list[list[float]]:
-    return [_lit_levels(stack, index, colours) for index in range(len(stack.names))]
-
-
-def _lit_levels(stack: Stack, index: int, colours: ColourPattern | None) -> list[float]:
-    """Return the mean level of the brighter pixels of a flat, outliers left out; of a colour sensor, of four planes.
-
-    Those count that hold at least half as much as the brightest hundredth: nearly all of a flat of the sky or a screen,
-    and of a spectrograph's what the slit lights. Between them lies scattered light, which says little.
-    """
-    bands = sample_bands(*stack.shape_yx, _LEVEL_PIXELS)
-    sample = read_bands(stack, index, bands)
-    if colours is None:
-        return [_lit_level(sample)]
-    rows = np.concatenate([np.arange(band.start, band.stop) for band in bands])
-    return [_lit_level(sample[rows % 2 == dy, dx::2]) for dy, dx in PHASES]
-
-
-def _lit_level(sample: NDArray[Any]) -> float:
-    sample = sample[np.isfinite(sample)]
-    if not sample.size:
-        return float("nan")
-    lit = sample[sample >= _LIT * brightest_hundredth(sample)]
-    return sampled_level(lit.reshape(1, -1))
-
-
-def _normalise(
-    combined: Combined,
-    uncertainty: NDArray[Any] | None,
-    group: Group,
-    regions: Sequence[Region],
-    shape_yx: tuple[int, ...],
-) -> dict[str, tuple[Any, str]]:
-    """Divide a combined flat by its level, in place; of a colour sensor, each colour by its own.
-
-    Amplifiers that see no light have no part in the level; the flat says which they are.
-    """
-    data = combined.data
-    blind = blind_regions(data, regions, shape_yx)
-    for region in blind:
-        data[region.place_yx(shape_yx)] = np.nan
-    level = level_of_flat(data)
-    if level is None:
-        return {}
-    cards: dict[str, tuple[Any, str]] = {}
-    if blind:
-        cards[BLIND_CARD] = (" ".join(region.name for region in blind), "amplifiers without light, masked")
-    divisor: Any = data.dtype.type(level)
-    if group.colours is not None:
-        cell = levels_of_colours(data, group.colours)
-        cards = {
-            f"{COLOUR_LEVEL_CARD}{letter}": (float(cell[place]), f"the same of its pixels of colour {letter}")
-            for place, letter in enumerate(group.colours.letters)
-        }
-        if not group.keeps_lamp_colour:
-            divisor = whole_cells(cell, data.shape).astype(data.dtype)
-        else:
-            cards["LAMPCOL"] = ("kept", "colours of the flat are those of its lamp")
-    data /= divisor
-    if uncertainty is not None:
-        uncertainty /= divisor
-    return {FLAT_LEVEL_CARD: (level, "level before it was divided by it"), "BUNIT": ("", "a ratio"), **cards}
 
 
 @dataclass(frozen=True, slots=True)

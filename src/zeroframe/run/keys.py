@@ -98,6 +98,7 @@ _MAKERS = (
     "run/calibrations.py",
     "run/combine_files.py",
     "run/combined.py",
+    "run/flat_levels.py",
     "run/frame.py",
     "run/keys.py",
     "run/mask.py",

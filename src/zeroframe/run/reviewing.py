@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zeroframe.fits import scan
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.calibration_frames import BLIND_CARD
 from zeroframe.headers.kinds import Kind, is_calibration
@@ -14,17 +13,16 @@ from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.stored_words import stored_in_use
 from zeroframe.review import Incident, NightFigures, Review, by_severity, review_night
 from zeroframe.run.earlier import earlier_nights, held_against
-from zeroframe.run.figures import figures_of_combined, figures_of_run
+from zeroframe.run.figures import figures_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from zeroframe.planning.plan import NightPlan
     from zeroframe.review import Finding
-    from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import NightOutcome, NightResult
 
-__all__ = ["review_of", "review_of_combined"]
+__all__ = ["review_of"]
 
 #: From this part of all files on it is said that they take no part.
 _MOST_LEFT_ALONE = 0.5
@@ -75,29 +73,6 @@ def review_of(
     anew = {(each.code, each.frames) for each in findings}
     still = [each for each in carried if (each.code, each.frames) not in anew]
     return Review(night, by_severity([*findings, *still]) if still else findings)
-
-
-def review_of_combined(outcome: CombinedOutcome, method: str) -> Review:
-    """Return the figures of frames that were combined without a plan, and the findings on them.
-
-    Parameters
-    ----------
-    outcome : CombinedOutcome
-        How it ended.
-    method : str
-        By which values were combined.
-    """
-    name = outcome.target.name
-    incidents = [Incident("ZF106", text, (name,)) for text in outcome.left_out]
-    for path in dict.fromkeys(flag.path for flag in outcome.outliers):
-        reasons = "; ".join(flag.sentence for flag in outcome.outliers if flag.path == path)
-        incidents.append(Incident("ZF203", f"{path}: {reasons}", (path.name,)))
-    if not outcome.is_there:
-        incidents.append(Incident("ZF102", outcome.reason, (name,)))
-    incidents += [Incident("ZF202", f"{flag.path}: {flag.sentence}", (flag.path.name,)) for flag in outcome.flags]
-    unit = str(scan(outcome.target).hdus[0].cards.get("BUNIT", "adu")) if outcome.is_there else "adu"
-    night = NightFigures((figures_of_combined(name, "", outcome, unit.lower(), method),), tuple(incidents))
-    return Review(night, review_night(night))
 
 
 def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:

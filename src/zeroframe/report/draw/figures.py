@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.numbers import number, percent
 from zeroframe.frames.statistics import clipped_std
 from zeroframe.report.data import Blink, Curve, Picture, Plot, Span
@@ -206,7 +207,7 @@ def combination_blinks(
 
 def _median(image: NDArray[Any]) -> float:
     valid = image[np.isfinite(image)]
-    return float(np.median(valid)) if valid.size else 0.0
+    return float(median_of_valid(valid)) if valid.size else 0.0
 
 
 def levels_plot(frames: Sequence[FrameRow], unit: str, *, has_overscan: bool) -> Plot:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.medians import quantiles_of_valid
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ _WHITE = 254
 #: Of no pixel: a dull blue, which no level of grey is taken for.
 _NO_PIXEL_RGB = (66, 92, 138)
 _GREY = bytes(round(255 * shade / _WHITE) for shade in range(_WHITE + 1) for _ in range(3))
-_STRETCH_PERCENT = (0.5, 99.5)
+_STRETCH_SHARES = (0.005, 0.995)
 
 
 def stretch_limits(image: NDArray[Any]) -> tuple[float, float]:
@@ -45,7 +47,7 @@ def stretch_limits(image: NDArray[Any]) -> tuple[float, float]:
     valid = image[np.isfinite(image)]
     if valid.size == 0:
         return 0.0, 1.0
-    low, high = (float(limit) for limit in np.percentile(valid, _STRETCH_PERCENT))
+    low, high = (float(limit) for limit in quantiles_of_valid(valid, _STRETCH_SHARES))
     room = max(0.5, float(np.spacing(abs(low))))  # of a number beyond 1e16 a half is nothing
     return (low, high) if low < high else (low - room, high + room)
 

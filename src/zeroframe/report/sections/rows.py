@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.frames.medians import median_of_valid, medians_of_rows
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.report.data import FrameRow, Picture
 from zeroframe.report.draw.images import shades, stretch_limits
@@ -16,6 +17,8 @@ from zeroframe.report.draw.sampling import bins_for, histogram_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from zeroframe.frames.raw import FrameOutcome
     from zeroframe.report.data import Flag
@@ -46,11 +49,11 @@ def frame_rows(
     links : mapping of path to str, optional
         Addresses of their results.
     """
-    thumbs = [sample.thumbnail - np.nanmedian(sample.thumbnail) for sample in samples.values() if _has_pixels(sample)]
+    thumbs = [_above_median(sample.thumbnail) for sample in samples.values() if _has_pixels(sample)]
     limits = [stretch_limits(thumb) for thumb in thumbs]
-    low, high = (float(np.median([limit[end] for limit in limits])) if limits else float(end) for end in (0, 1))
-    noise = float(np.median([s.noise for s in samples.values() if math.isfinite(s.noise)] or [1.0])) or 1.0
-    middle = float(np.median([float(np.nanmedian(s.thumbnail)) for s in samples.values() if _has_pixels(s)] or [0.0]))
+    low, high = (float(median_of_valid([limit[end] for limit in limits])) if limits else float(end) for end in (0, 1))
+    noise = float(median_of_valid([s.noise for s in samples.values() if math.isfinite(s.noise)] or [1.0])) or 1.0
+    middle = float(median_of_valid([_median(s.thumbnail) for s in samples.values() if _has_pixels(s)] or [0.0]))
     some = next((sample.pixels for sample in samples.values() if _has_pixels(sample)), np.zeros(1))
     bins = bins_for(some, middle, max(noise, clipped_std(some) / 2))  # the shape of a flat is far more than its noise
     rows = []
@@ -59,7 +62,7 @@ def frame_rows(
         name = frame.source.name if names is None else names[frame.source]
         row = FrameRow(name, frame.state, frame.reason, flags=tuple(flags.get(frame.source, ())))
         if sample is not None and _has_pixels(sample):
-            shade = shades(sample.thumbnail - np.nanmedian(sample.thumbnail), low, high)
+            shade = shades(_above_median(sample.thumbnail), low, high)
             row = FrameRow(
                 *(row.name, row.state, row.reason),
                 *_levels(frame, sample),
@@ -72,6 +75,14 @@ def frame_rows(
             )
         rows.append(replace(row, link=(links or {}).get(frame.source, "")))
     return tuple(rows)
+
+
+def _median(thumbnail: NDArray[np.float64]) -> float:
+    return float(medians_of_rows(thumbnail.reshape(1, -1))[0])
+
+
+def _above_median(thumbnail: NDArray[np.float64]) -> NDArray[np.float64]:
+    return thumbnail - _median(thumbnail)
 
 
 def _has_pixels(sample: FrameSample) -> bool:

@@ -344,7 +344,8 @@ RESULTS = (
         "ZF412", "The sky has the shape of the flat", "warning", "flat left",
         "The sky of a calibrated science frame, in 8 x 8 cells, is fitted by the flat; told from "
         f"{100 * _LIGHT_LEFT:g} % of the flat's shape, {_LEFT_ERRORS:g} errors and {100 * _LIGHT_CONTRAST:g} % of the "
-        "sky on.",
+        "sky on. Where the flat changes by far more along one axis than along the other, as by the lamp of a "
+        "spectrograph, nothing is told: no sky has its colours.",
         "See whether the flat is of this filter, focus and day; light of another path in the flats does this, too.",
         light_left,
     ),

@@ -152,7 +152,8 @@ WITHIN = (
     ),
     Check(
         "ZF603", "A column is not corrected", "warning", "column",
-        "The median of each column of a calibrated science frame against both neighbours, masked pixels left out. "
+        "The median of each column of a calibrated science frame against both neighbours, masked pixels left out; "
+        "what has flanks, as a line of a spectrum, is light. "
         f"Told from {_COLUMN:g} times the noise of a pixel on. It is dead or hot, and was not when darks and flats "
         "were taken.",
         "Take new darks and flats, or mask it with --bad-pixels.", odd_columns,
