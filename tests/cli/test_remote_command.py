@@ -179,12 +179,13 @@ class TestBytes:
         assert hashes_here(tmp_path / "the out") == here
 
     @pytest.mark.long
-    def test_a_cluster_which_inflates_compressed_results_in_the_store(self, out, raw, tmp_path, puts):
+    def test_a_cluster_which_inflates_compressed_results_in_the_store(self, out, raw, tmp_path, puts, monkeypatch):
+        monkeypatch.setattr("zeroframe.run.cluster._WORTH_BYTES", 0)
         pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
-        with cluster(tmp_path / "dask", workers=1) as running:
+        with cluster(tmp_path / "dask", workers=2) as running:
             run = bias(RAW, out.url, "--cluster", running.address, "--compress", "gzip")
         assert (run.code, run.err) == (0, "")
-        assert record_of(out)["this_run"]["executor"] == f"Dask at {running.address}, 1 workers"
+        assert record_of(out)["this_run"]["executor"] == f"Dask at {running.address}, 2 workers"
         assert puts == [LOCK_NAME, "run.json", "combined_bias.fits.gz", "run.json"]  # the worker puts the frames
         assert bias(raw, tmp_path / "gzip", "--compress", "gzip").code == 0
         assert hashes_there(out) == hashes_here(tmp_path / "gzip")

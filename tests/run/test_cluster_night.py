@@ -99,7 +99,8 @@ class TestOnACluster:
 
     @pytest.mark.long
     @pytest.mark.parametrize("workers", [1, 2, 3])
-    def test_any_number_of_workers(self, raw, here, tmp_path, workers):
+    def test_any_number_of_workers(self, raw, here, tmp_path, workers, monkeypatch):
+        monkeypatch.setattr(far_crew, "_WORTH_BYTES", 0)
         with on_cluster(f"local:{workers}") as executor:
             assert (executor.cores, executor.idle) == (workers, workers)
             assert carried_out(raw, tmp_path / "out", RECIPE, executor=executor).is_good
@@ -125,7 +126,7 @@ class TestAnyExecutor:
             assert carried_out(raw, tmp_path / "out", RECIPE, executor=pool).is_good
         assert all_bytes(tmp_path / "out") == here
 
-    def test_groups_are_combined_by_bands_while_processes_are_idle(self, raw, here, tmp_path):
+    def test_groups_are_combined_by_bands_while_processes_are_idle(self, raw, here, tmp_path, monkeypatch):
         class Idle(ThreadPoolExecutor):
             cores = idle = 8
 
@@ -134,6 +135,7 @@ class TestAnyExecutor:
                 return super().submit(fn, task)
 
         seen = []
+        monkeypatch.setattr(far_crew, "_WORTH_BYTES", 0)
         with Idle(2) as pool:
             assert carried_out(raw, tmp_path / "out", RECIPE, executor=pool).is_good
             assert any(isinstance(task, BandTask) and isinstance(task.stack, ScaledStack) for task in seen)
@@ -141,6 +143,11 @@ class TestAnyExecutor:
             pool.idle, seen[:] = 1, []
             assert carried_out(raw, tmp_path / "other", RECIPE, executor=pool).is_good
             assert not any(isinstance(task, BandTask) for task in seen)
+            pool.idle = 8
+            monkeypatch.undo()
+            assert carried_out(raw, tmp_path / "small", RECIPE, executor=pool).is_good
+            assert not any(isinstance(task, BandTask) for task in seen)
+        assert all_bytes(tmp_path / "small") == here
         assert all_bytes(tmp_path / "out") == all_bytes(tmp_path / "other") == here
 
     @pytest.mark.long
@@ -165,7 +172,10 @@ class TestAnyExecutor:
         assert [each.lost for each in far.frames] == [each.lost for each in near.frames]
         assert all_bytes(tmp_path / "far") == all_bytes(tmp_path / "near")
 
-    def test_jobs_whose_workers_died(self, raw, tmp_path):
+    @pytest.mark.parametrize("worth_bytes", [0, 512 << 20])
+    def test_jobs_whose_workers_died(self, raw, tmp_path, worth_bytes, monkeypatch):
+        monkeypatch.setattr(far_crew, "_WORTH_BYTES", worth_bytes)
+
         class Losing(ThreadPoolExecutor):
             def submit(self, fn, task, /):
                 name = task.frame.name if isinstance(task, FrameTask) else ""
