@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Costs", "Simulated", "Survey", "busy_seconds", "simulate_survey", "table_of"]
 
+#: So many headers are a job of a worker.
+_LOOKED_AT = 64
 #: Of a night: which part of its frames, and how many combined frames come of them, in the order of what needs what.
 _STAGES = ((0.10, 1), (0.10, 2), (0.15, 3), (0.65, 0))
 
@@ -38,20 +40,24 @@ class Costs:
     night_s : float
         A night costs the client beside its frames.
     header_s : float
-        A header costs the client, with its share of the plan.
+        A header that comes from a worker costs the client, with its share of the plan.
+    look_s : float
+        A header costs a worker, which reads it where nights are told apart, and again where its own is planned.
     calibration_s, science_s, combined_s : float
         To calibrate a frame that will be combined, one that will not, and for each frame of a combination.
-    raw_mb, calibration_mb, science_mb : float
-        Megabytes of a raw frame, and of results of both sorts.
+    header_mb, raw_mb, calibration_mb, science_mb : float
+        Megabytes that are read of a header, twice, of a raw frame, and of results of both sorts.
     """
 
     client_s: float = 0.0040
     scheduler_s: float = 0.0045
     night_s: float = 1.0
-    header_s: float = 323e-6
+    header_s: float = 150e-6
+    look_s: float = 700e-6
     calibration_s: float = 0.095
     science_s: float = 0.48
     combined_s: float = 0.087
+    header_mb: float = 0.03
     raw_mb: float = 17.2
     calibration_mb: float = 33.8
     science_mb: float = 76.1
@@ -107,10 +113,10 @@ def busy_seconds(costs: Costs, survey: Survey) -> dict[str, float]:
 
     Examples
     --------
-    >>> costs = Costs(client_s=1e-3, night_s=0.0, header_s=0.0, calibration_s=0.1, science_s=0.1, combined_s=0.0)
+    >>> costs = Costs(1e-3, night_s=0.0, header_s=0.0, look_s=0.0, calibration_s=0.1, science_s=0.1, combined_s=0.0)
     >>> found = busy_seconds(costs, Survey(400_000, 100, 1e6))
     >>> round(found["client"], 6), round(found["workers' cores"], 6)
-    (406.0, 400.0)
+    (413.0, 400.0)
     """
     frames = combined = megabytes = core_s = 0.0
     for number, made in _stages(survey):
@@ -119,7 +125,8 @@ def busy_seconds(costs: Costs, survey: Survey) -> dict[str, float]:
         frames, combined = frames + number, combined + made
         megabytes += number * (costs.raw_mb + each_mb) + again * costs.calibration_mb + made * costs.calibration_mb
         core_s += number * each_s + again * costs.combined_s
-    jobs = frames + combined
+    megabytes, core_s = megabytes + frames * costs.header_mb, core_s + frames * costs.look_s
+    jobs = frames + combined + -(-survey.night_frames // _LOOKED_AT)
     client_s = jobs * costs.client_s + frames * costs.header_s + costs.night_s
     return {
         "storage": survey.nights * megabytes / survey.storage_mb_s,
@@ -208,14 +215,19 @@ class _Cluster:
 
 
 class _Night:
-    """One night: its stages follow one another, of each no more jobs than may be with the scheduler at once."""
+    """One night: headers, plan and stages follow one another, each of so many jobs at once as a scheduler may hold."""
 
     def __init__(self, cluster: _Cluster, ended: Callable[[], None]) -> None:
         self._cluster, self._ended = cluster, ended
-        self._stages = deque(_stages(cluster.survey))
-        costs, survey = cluster.costs, cluster.survey
-        planning_s = costs.night_s + survey.night_frames * costs.header_s
-        cluster.client.serve(planning_s, self._next_stage)
+        self._stages, self._combining, self._is_planned = deque(_stages(cluster.survey)), list[_Job](), False
+        costs, frames = cluster.costs, cluster.survey.night_frames
+        batches = [min(_LOOKED_AT, frames - start) for start in range(0, frames, _LOOKED_AT)]
+        self._hand_over(deque(_Job(n * costs.header_mb, n * costs.look_s, 0.0, self._another) for n in batches))
+
+    def _plan(self) -> None:
+        costs, survey = self._cluster.costs, self._cluster.survey
+        self._is_planned = True
+        self._cluster.client.serve(costs.night_s + survey.night_frames * costs.header_s, self._next_stage)
 
     def _next_stage(self) -> None:
         if not self._stages:
@@ -249,6 +261,8 @@ class _Night:
             combining, self._combining = deque(self._combining), []
             if combining:
                 self._hand_over(combining)
+            elif not self._is_planned:
+                self._plan()
             else:
                 self._next_stage()
 
@@ -313,11 +327,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.survey_model", description=__doc__)
     for field in fields(Costs):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=float, default=field.default)
-    parser.add_argument("--nights-at-once", type=int, default=8)
+    parser.add_argument("--nights-at-once", type=int, help="8 with 100 workers, 16 with 1,000")
     given = vars(parser.parse_args())
     at_once = given.pop("nights_at_once")
-    for survey in (Survey(1_000_000, 100, 5000.0), Survey(10_000_000, 1000, 50_000.0)):
-        sys.stdout.write(table_of(Costs(**given), replace(survey, nights_at_once=at_once)) + "\n\n")
+    for usual, survey in ((8, Survey(1_000_000, 100, 5000.0)), (16, Survey(10_000_000, 1000, 50_000.0))):
+        sys.stdout.write(table_of(Costs(**given), replace(survey, nights_at_once=at_once or usual)) + "\n\n")
 
 
 if __name__ == "__main__":

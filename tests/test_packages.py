@@ -47,4 +47,5 @@ def test_the_entry_point_is_the_same():
 def test_all_is_every_extra_of_users():
     extras = PROJECT["optional-dependencies"]
     (told,) = extras["all"]
-    assert set(re.search(r"\[(.*)\]", told)[1].split(",")) == set(extras) - {"all", "coverage", "dev", "docs", "test"}
+    of_developers = {"all", "coverage", "dev", "docs", "stores", "test"}
+    assert set(re.search(r"\[(.*)\]", told)[1].split(",")) == set(extras) - of_developers

@@ -83,13 +83,15 @@ def test_a_simulated_night_by_hand():
     """A worker that is alone does one thing after the other; of ten frames one is a bias, one a dark, two are flats."""
     from benchmarks.survey_model import Costs, Survey, simulate_survey
 
-    costs = Costs(client_s=2.0, scheduler_s=4.0, night_s=10.0, header_s=1.0, calibration_s=3.0, science_s=5.0,
-                  combined_s=1.0, raw_mb=1.0, calibration_mb=2.0, science_mb=3.0)  # fmt: skip
+    costs = Costs(client_s=2.0, scheduler_s=4.0, night_s=10.0, header_s=1.0, look_s=0.5, calibration_s=3.0,
+                  science_s=5.0, combined_s=1.0, header_mb=0.1, raw_mb=1.0, calibration_mb=2.0,
+                  science_mb=3.0)  # fmt: skip
     survey = Survey(10, 1, 1.0, night_frames=10, network_mb_s=1000.0, nights_at_once=1, jobs_at_once=1)
     around = 2.0 + 4.0  # what client and scheduler take of each job
     frames = 4 * (around + 1 + 3 + 2) + 6 * (around + 1 + 5 + 3)
     combined = 6 * (around + 2) + 4 * (2 + 1)  # each frame is read and combined once more
-    assert simulate_survey(costs, survey).seconds == pytest.approx(10 + 10 * 1 + frames + combined)
+    headers = around + 10 * (0.1 + 0.5)  # are one job
+    assert simulate_survey(costs, survey).seconds == pytest.approx(headers + 10 + 10 * 1 + frames + combined)
 
 
 def test_the_costs_of_jobs(tmp_path):

@@ -18,6 +18,7 @@ from zeroframe import combine
 from zeroframe.errors import AssumptionWarning, UsageError
 from zeroframe.fits import ImagePart, read_raw, write_fits
 from zeroframe.headers.survey import KEY_CARD
+from zeroframe.kernels.rice import LEADING_ZEROS, decode_rice
 from zeroframe.verbs.saving import write_ccd
 
 #: One science frame of each camera, as its result is called without suffix.
@@ -170,6 +171,43 @@ class TestWhatIsNotLost:
         (frame,) = told.frames
         assert "written without loss: its noise is not known" in frame.outcome.reason
         assert np.all(fits.getdata(tmp_path / "out" / "m31.fits.fz", 1) == 900)
+
+
+def dither_numbers():
+    """The 10,000 numbers of the FITS standard 4.0, appendix I."""
+    numbers, seed = np.empty(10000), 1.0
+    for index in range(10000):
+        product = 16807.0 * seed
+        seed = product - 2147483647.0 * int(product / 2147483647.0)
+        numbers[index] = seed / 2147483647.0
+    assert seed == 1043618065
+    return numbers.astype(np.float32)
+
+
+def test_decoded_as_the_standard_says(tmp_path):
+    """A decoder of its own (section 10.2, and our kernel for the codes) gives the bits that astropy and we read."""
+    image = np.random.default_rng(1).normal(100, 5, (12, 700)).astype(np.float32)
+    image[3, 4:9], image[7, ::5] = np.nan, 0.0
+    path = tmp_path / "frame.fits.fz"
+    write_fits(path, [ImagePart(image, step=0.6)], compress="rice-lossy")
+    numbers, decoded = dither_numbers(), np.empty_like(image)
+    with fits.open(path, disable_image_compression=True) as tables:
+        header, table = tables[1].header, tables[1].data
+        for row in range(len(image)):
+            tile = np.asarray(table["COMPRESSED_DATA"][row]).astype(np.uint8)
+            whole = np.empty((1, image.shape[1]), np.int32)
+            assert decode_rice(tile, np.array([0]), np.array([tile.size]), 32, LEADING_ZEROS, whole) == -1
+            first = (row + header["ZDITHER0"] - 1) % 10000
+            place = int(numbers[first] * 500)
+            for x, stored in enumerate(whole[0].tolist()):
+                value = (stored - float(numbers[place]) + 0.5) * table["ZSCALE"][row] + table["ZZERO"][row]
+                decoded[row, x] = {header["ZBLANK"]: np.nan, -2147483646: 0.0}.get(stored, np.float32(value))
+                place += 1
+                if place == 10000:
+                    first = (first + 1) % 10000
+                    place = int(numbers[first] * 500)
+    assert np.array_equal(decoded, fits.getdata(path, 1), equal_nan=True)
+    assert np.array_equal(decoded, read_raw(path).pixels, equal_nan=True)
 
 
 class TestRuns:

@@ -183,7 +183,8 @@ def lines_of(fitted: Fitted, width: int | None = None) -> list[str]:
     for column, cells in zip(fitted.columns, columns, strict=True):
         own = [cell.rstrip() if column.is_number else cell for cell in cells]
         lengths = [*map(cell_len, own)]
-        blanks = [" " * (max(lengths) - length) for length in lengths]
+        widest = max(lengths)  # once: for each row anew it took minutes of a hundred thousand
+        blanks = [" " * (widest - length) for length in lengths]
         pairs = zip(blanks, own, strict=True) if column.is_number else zip(own, blanks, strict=True)
         set_in.append(["".join(pair) for pair in pairs])
     lines = ["  ".join(cells) for cells in zip(*set_in, strict=True)]

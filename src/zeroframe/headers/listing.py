@@ -190,6 +190,7 @@ class _Reading:
     def __init__(self, headers: HeaderColumns, folder: str, words: Words) -> None:
         self.headers, self.words = headers, words
         self.root = folder if "://" in folder else os.path.normpath(folder)
+        self._own_name = os.path.split(os.path.realpath(self.root))[1]
         self._comments: dict[tuple[str, tuple[str, ...]], FormComments] = {}
 
     def comments(self, row: int) -> FormComments:
@@ -210,8 +211,7 @@ class _Reading:
 
     def folders(self, row: int) -> tuple[str, ...]:
         """Return the names of folders that may say what a frame is."""
-        own = os.path.split(os.path.realpath(self.root))[1]
-        return (own, *self.name(row).split("/")[:-1])
+        return (self._own_name, *self.name(row).split("/")[:-1])
 
 
 class _Comments:

@@ -354,8 +354,8 @@ class ExecutorBackend:
     def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Combine a group: by bands of rows, on all workers, where it is large and some are idle; else as one job.
 
-        By bands, noise is measured and the result written from here, which is the work of one core: so of nights beside
-        each other one group at a time is combined so. See `Backend.combine`.
+        Bands are put together and written here, which is the work of one core: so of nights beside each other one group
+        at a time is combined so. See `Backend.combine`.
         """
         group, out, replaces = what.group, self._plan.out, self._may_replace(what.group.target)
         if self._is_worth_bands(group, busy) and self._bands.acquire(blocking=False):
