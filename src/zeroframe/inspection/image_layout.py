@@ -102,7 +102,8 @@ def _lit_lines(bias: Pixels, flat: Pixels, axis: int, noise: float) -> NDArray[n
     step = max(across // _FIRST_LOOK, 1)
     some = slice(step // 2, None, step)
     parts = [
-        (each.filled(columns=some) if axis == 0 else each.filled(rows=some).T).astype(np.float32) for each in (bias, flat)
+        (each.filled(columns=some) if axis == 0 else each.filled(rows=some).T).astype(np.float32)
+        for each in (bias, flat)
     ]
     # most of a line is image, or it is a strip
     light = np.asarray(np.percentile(parts[1] - parts[0], 70, axis=1), np.float64)
