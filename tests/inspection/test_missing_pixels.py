@@ -1,4 +1,4 @@
-"""Pixels without a value in what inspection looks at: what is found is what is found of the same frames without them."""
+"""Pixels without a value: inspection finds of such frames what it finds of the same frames with all of their values."""
 
 from __future__ import annotations
 
