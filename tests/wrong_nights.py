@@ -427,6 +427,8 @@ WRONG |= {
         [*changed(GOOD, "", cards={"CCD-TEMP": -10.0}), *(Shot(f"cold{i}.fits", "dark", 60, 14.0,
          cards={"CCD-TEMP": -25.0}) for i in range(5))], {"ZF308"}, "combined_dark",
     ),
+    "biases-of-many-levels": (_timed(GOOD, "b", (14, -19, 6, -12, 9)), {"ZF311", *_ODD}, "bias"),
+    "biases-of-slightly-other-levels": (_timed(GOOD, "b", (2.5, -4.0, 4.0, -2.5, 3.5)), {"ZF311"}, "combined_bias"),
 }  # fmt: skip
 #: Of those whose header states another gain than the truth: by which factor.
 STATED_GAIN = {"gain-a-setting": 16.7, "gain-a-third-off": 1.34}

@@ -312,6 +312,8 @@ class Calibrations:
         How many pixels are masked because the flat has too little light there.
     blind : tuple of str
         Amplifiers that saw no light in the flat.
+    level_error : float
+        Error of the level, common to all pixels: what the levels of frames without light scatter by. 0: not known.
     """
 
     operations: tuple[Operation, ...]
@@ -323,6 +325,7 @@ class Calibrations:
     remarks: tuple[str, ...]
     unlit_pixels: int = 0
     blind: tuple[str, ...] = ()
+    level_error: float = 0.0
 
     @property
     def makes_noise(self) -> bool:

@@ -128,7 +128,25 @@ class CalibrationStore:
             flats = " and ".join(use.name for use in steps.uses if use.divides)
             unlit += sum(_pixels_of(region, frame) for region in frame.recipe.regions if region.name in blind)
             remarks.append(f"no light in amplifier {', '.join(blind)} of {flats}: its pixels are masked")
-        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit, blind)
+        error = self._level_error(frame, planes)
+        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit, blind, error)
+
+    def _level_error(self, frame: NightFrame, planes: Sequence[CalibrationFrame]) -> float:
+        """Return the error of the level of a frame: that of its own, and of what is subtracted.
+
+        Its own level scatters as those of the frames do that the first of them was made of, which is a bias, or a dark
+        that holds it. A bias that is in a dark, too, counts by what is left of it.
+        """
+        variance = 0.0
+        for use, plane in zip(frame.steps.uses, planes, strict=True):
+            of_mean = plane.cards.get("LEVELERR", 0.0)
+            if use.divides or not of_mean > 0:
+                continue
+            if not variance:
+                variance = of_mean**2 * plane.cards.get("NCOMBINE", 1)
+            share = (1.0 if use.scale is None else use.scale) - self._share_within(frame, use)
+            variance += (share * of_mean) ** 2
+        return sqrt(variance)
 
     def fitted_dark(
         self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[Any]

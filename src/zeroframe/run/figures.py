@@ -89,6 +89,7 @@ def figures_of_frame(each: NightOutcome, out: Path, group: str) -> Subject:
         f"level_{after}": outcome.level_adu,
         f"noise_{after}": math.nan if quality is None else quality.noise_adu,
         f"stated_noise_{after}": _card(said, "UNCMED"),
+        f"level_error_{after}": _card(said, "LEVELERR"),
         f"quantisation_step_{after}": _card(said, "QSTEP"),
         **{name: _card(said, card) for name, card in FRAME_CARDS.items()},
         "saturated_pixels": math.nan if quality is None else float(quality.saturated),

@@ -65,7 +65,7 @@ __all__ = ["FIGURES", "FrameMaker", "Made"]
 FIGURES = (
     *("RAWLEVEL", "GAINUSED", "GAINCOR", "RNOISADU", "NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED", BLIND_CARD),
-    *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "DARKSCAL", "DARKSERR"),
+    *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "LEVELERR", "DARKSCAL", "DARKSERR"),
     *("SEAMSTEP", "SEAMERR", "SEAMRAW", "QSTEP"),
     *(f"SKYLEV_{letter}" for letter in "RGBXY"),
 )
@@ -336,6 +336,8 @@ class FrameMaker:
         seam = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)
         factor = header.get("GAINCOR", 1.0)
+        if with_.level_error > 0:
+            header["LEVELERR"] = (with_.level_error * factor, "error of the level, common to all pixels")
         if with_.blind:
             header[BLIND_CARD] = (" ".join(with_.blind), "amplifiers without light in the flat, masked")
         unlit = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import combinations
-from statistics import median
+from statistics import median, stdev
 from typing import TYPE_CHECKING
 
 from zeroframe.frames.numbers import number
@@ -22,6 +22,8 @@ __all__ = ["LEVELS"]
 #: Levels move from so many ADU and so many noises of a pixel on; a camera without overscan wanders by one or two.
 _DRIFT_ADU, _DRIFT_NOISES, _DRIFT_WRONG = 3.0, 1.0, 10.0
 _FEWEST_IN_TIME = 4
+#: Levels of frames scatter by so many ADU and so many noises of a pixel; a camera without overscan wanders by less.
+_SCATTER_ADU, _SCATTER_NOISES = 1.0, 0.5
 #: The last half of a ramp stands still: it moves by less than this part of the whole.
 _STANDS = 0.34
 #: A drift in time is no chance where the order in time and in level are alike to this.
@@ -51,25 +53,63 @@ def _alike_in_order(values: list[float]) -> float:
 def drifting_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find biases and darks whose raw level moves with time, or settles after the first frames."""
     for combined in night.of("combined", "bias", "dark"):
-        parts = [each for each in night.parts(combined) if math.isfinite(each.get("start_mjd"))]
         parts = sorted(
-            (each for each in parts if math.isfinite(each.get("level"))), key=lambda each: each.get("start_mjd")
+            (each for each in _levelled(night, combined) if math.isfinite(each.get("start_mjd"))),
+            key=lambda each: each.get("start_mjd"),
         )
-        noise = median([each.get("noise") for each in parts]) if parts else math.nan
-        if len(parts) < _FEWEST_IN_TIME or not noise >= 0:
+        if not _has_drift(parts):
             continue
         levels = [each.get("level") for each in parts]
-        moves, limit = _moves(levels), max(_DRIFT_ADU, _DRIFT_NOISES * noise)
+        moves, limit = _moves(levels), max(_DRIFT_ADU, _DRIFT_NOISES * _noise(parts))
         order = _alike_in_order(levels)
         settles = _moves(levels[len(levels) // 2 :]) < _STANDS * moves
-        if moves <= limit or not (abs(order) > _IN_ORDER or (settles and _first_is_off(levels))):
-            continue
         how = "settles by" if settles else "rises by" if order > 0 else "falls by"
         after = f" after {parts[0].name}, the first frame" if settles else ""
         yield check.finding(
             f"{combined.name}: the level of its frames {how} {moves:.1f} ADU with time{after} (limit {limit:.1f})",
             *(each.name for each in parts), combined.name, figure=moves, expected=limit,
             severity="error" if moves > _DRIFT_WRONG * limit else check.severity,
+        )  # fmt: skip
+
+
+def _levelled(night: NightFigures, combined: Subject) -> list[Subject]:
+    """Return the frames of which a combined frame was made, those that have a level."""
+    return [each for each in night.parts(combined) if math.isfinite(each.get("level"))]
+
+
+def _noise(parts: list[Subject]) -> float:
+    return median([each.get("noise") for each in parts]) if parts else math.nan
+
+
+def _has_drift(parts: list[Subject]) -> bool:
+    """Whether the levels of frames, in the order of time, rise, fall or settle by more than the limit."""
+    if len(parts) < _FEWEST_IN_TIME or not _noise(parts) >= 0:
+        return False
+    levels = [each.get("level") for each in parts]
+    moves = _moves(levels)
+    if moves <= max(_DRIFT_ADU, _DRIFT_NOISES * _noise(parts)):
+        return False
+    settles = _moves(levels[len(levels) // 2 :]) < _STANDS * moves
+    return abs(_alike_in_order(levels)) > _IN_ORDER or (settles and _first_is_off(levels))
+
+
+def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find biases whose level is another one in each frame, and darks that hold their bias."""
+    for combined in night.of("combined", "bias", "dark"):
+        parts = _levelled(night, combined)
+        dated = sorted(
+            (each for each in parts if math.isfinite(each.get("start_mjd"))), key=lambda each: each.get("start_mjd")
+        )
+        if combined.used or len(parts) < _FEWEST_IN_TIME or _has_drift(dated):
+            continue
+        scatter, noise = stdev([each.get("level") for each in parts]), _noise(parts)
+        limit = max(_SCATTER_ADU, _SCATTER_NOISES * noise)
+        if not scatter > limit:
+            continue
+        yield check.finding(
+            f"{combined.name}: the levels of its {len(parts)} frames scatter by {number(scatter, 3)} ADU (limit "
+            f"{number(limit, 2)}), and so does the level of every frame that it is subtracted from",
+            *(each.name for each in parts), combined.name, figure=scatter, expected=limit,
         )  # fmt: skip
 
 
@@ -223,5 +263,14 @@ LEVELS = (
         f"less than half of that, and their level is more than {_OFFSET_ADU:g} ADU: another offset, or 8 bits against "
         "16.",
         "Take biases and darks with the same offset, gain and program.", no_dark_current,
+    ),
+    Check(
+        "ZF311", "Levels scatter from frame to frame", "warning", "level",
+        "The standard deviation of the levels of biases, and of darks that hold their bias, as they are combined; told "
+        f"from {_SCATTER_ADU:g} ADU and {_SCATTER_NOISES:g} times the noise of a pixel on, from {_FEWEST_IN_TIME} "
+        "frames on, where they do not drift (ZF306). The level of a science frame is off by as much, in all pixels "
+        "alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
+        "Subtract an overscan, if there is one; else measure light against the sky beside it in the same frame.",
+        scattering_levels,
     ),
 )  # fmt: skip
