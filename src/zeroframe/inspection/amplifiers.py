@@ -290,7 +290,7 @@ def _moved_to_seams(boxes: Sequence[Section], sources: Sequence[Source]) -> tupl
                 continue
             low, high = max(min(end, begin - 1) - _REACH, 0), max(end, begin - 1) + _REACH
             lines = slice(across[0] - 1, across[1], max((across[1] - across[0]) // _MOST_LINES, 1))
-            part = pixels.part(lines, slice(low, high)) if axis == 0 else pixels.part(slice(low, high), lines).T
+            part = pixels.filled(lines, slice(low, high)) if axis == 0 else pixels.filled(slice(low, high), lines).T
             seam = jump_of_level(part)
             border = (end + begin - 1) // 2 if seam is None else low + seam
             if moved[one][axis][0] <= border < moved[other][axis][1]:  # both keep a line at least

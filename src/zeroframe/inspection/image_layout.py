@@ -73,7 +73,7 @@ def image_layout(biases: Sequence[Pixels], flats: Sequence[Pixels]) -> ImageLayo
 
 def _lines_of(pixels: Pixels, axis: int, lines: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return some rows (axis 1), or columns turned into rows (axis 0)."""
-    part = pixels.part(rows=lines) if axis == 1 else pixels.part(columns=lines).T
+    part = pixels.filled(rows=lines) if axis == 1 else pixels.filled(columns=lines).T
     return np.ascontiguousarray(part, dtype=np.float32)
 
 
@@ -82,7 +82,7 @@ def _without_odd_ones(biases: Sequence[Pixels], noise: float) -> list[Pixels]:
     if len(biases) < _TELL_ODD:
         return list(biases)
     step = max(biases[0].stored.shape[0] // _FIRST_LOOK, 1)
-    rows = [each.part(rows=slice(step // 2, None, step)).astype(np.float32) for each in biases]
+    rows = [each.filled(rows=slice(step // 2, None, step)).astype(np.float32) for each in biases]
     maps = np.array([[np.median(part, axis=1) for part in np.array_split(each, _CELLS, axis=1)] for each in rows])
     off = np.abs(maps - np.median(maps, axis=0)).max(axis=(1, 2))
     odd = off > np.maximum(_ODD * np.median(off), _ODD * noise)
@@ -91,7 +91,7 @@ def _without_odd_ones(biases: Sequence[Pixels], noise: float) -> list[Pixels]:
 
 def _noise(biases: Sequence[Pixels]) -> float:
     step = max(biases[0].stored.shape[0] // _FIRST_LOOK, 1)
-    one, other = (each.part(rows=slice(step // 2, None, step)).astype(np.float32) for each in biases[:2])
+    one, other = (each.filled(rows=slice(step // 2, None, step)).astype(np.float32) for each in biases[:2])
     difference = other - one
     return max(float(np.median(np.abs(difference - np.median(difference))) * 1.4826 / np.sqrt(2.0)), 0.3)
 
@@ -102,7 +102,8 @@ def _lit_lines(bias: Pixels, flat: Pixels, axis: int, noise: float) -> NDArray[n
     step = max(across // _FIRST_LOOK, 1)
     some = slice(step // 2, None, step)
     parts = [
-        (each.part(columns=some) if axis == 0 else each.part(rows=some).T).astype(np.float32) for each in (bias, flat)
+        (each.filled(columns=some) if axis == 0 else each.filled(rows=some).T).astype(np.float32)
+        for each in (bias, flat)
     ]
     # most of a line is image, or it is a strip
     light = np.asarray(np.percentile(parts[1] - parts[0], 70, axis=1), np.float64)

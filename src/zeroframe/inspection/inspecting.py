@@ -230,8 +230,8 @@ def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, Frame
     flats = [sample for sample in samples if sample.kind is Kind.FLAT]
     if len(flats) < 2:
         return []
-    dark = [np.median(sample.bands) for sample in samples if sample.kind is Kind.BIAS]
-    levels = [float(np.mean(sample.bands) - (np.mean(dark) if dark else 0.0)) for sample in flats]
+    dark = [np.nanmedian(sample.bands) for sample in samples if sample.kind is Kind.BIAS]
+    levels = [float(np.nanmean(sample.bands) - (np.mean(dark) if dark else 0.0)) for sample in flats]
     return [(flats[i], flats[j]) for i, j in like_pairs([flat_key(flat.source) for flat in flats], levels)]
 
 
@@ -265,7 +265,7 @@ def _lit_sides(frames: Frames, noise: float | None) -> dict[Side, float]:
     count = len([sample for sample in frames.samples if sample.kind in {*LIT, Kind.DARK}])
     if not count or not frames.biases or noise is None:
         return lit
-    levels = [float(np.mean(sample.along[1])) for sample in frames.biases]
+    levels = [float(np.nanmean(sample.along[1])) for sample in frames.biases]
     drift = float(np.std(levels, ddof=1)) if len(levels) > 1 else noise
     for side in SIDES:
         signal, _ = edge_signals(frames.samples, side)

@@ -79,6 +79,35 @@ class Pixels:
             part = np.where(np.isinf(part), part.dtype.type(np.nan), part)  # infinity less infinity is a warning
         return part
 
+    def filled(self, rows: Lines = _ALL, columns: Lines = _ALL) -> NDArray[Any]:
+        """Return the same with the nearest value of its row where a pixel has none; of an empty row the usual value.
+
+        For what compares columns with columns, where one value that is missing would spoil a whole line.
+
+        Examples
+        --------
+        >>> Pixels(np.array([[1.0, np.nan, 3.0, 4.0], [np.nan, np.nan, np.nan, np.nan]])).filled()
+        array([[1., 1., 3., 4.],
+               [3., 3., 3., 3.]])
+        """
+        part = self.part(rows, columns)
+        if part.dtype.kind != "f":
+            return part
+        missing = np.isnan(part)
+        if not missing.any() or missing.all():
+            return part
+        numbers = np.arange(part.shape[1])
+        filled = part.copy()
+        for line in np.flatnonzero(missing.any(axis=1)):
+            known = np.flatnonzero(~missing[line])
+            if not known.size:
+                filled[line] = np.median(part[~missing])
+                continue
+            after = np.searchsorted(known, numbers).clip(1, max(known.size - 1, 1))
+            one, other = known[after - 1], known[np.minimum(after, known.size - 1)]
+            filled[line] = part[line, np.where(numbers - one <= other - numbers, one, other)]
+        return filled
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
