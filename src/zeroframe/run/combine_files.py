@@ -37,6 +37,7 @@ from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
+from zeroframe.headers.combined_exposure import combined_exposure
 from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.own_results import COMBINED_FRAME
 from zeroframe.headers.result_cards import combined_cards
@@ -73,7 +74,17 @@ if TYPE_CHECKING:
     from zeroframe.stacks.combine import Combined, CombineSpec
     from zeroframe.stacks.measured import Prepared
 
-__all__ = ["Finished", "Origin", "Progress", "Resources", "combine_job", "finishing_bytes", "run_combine", "stack_of"]
+__all__ = [
+    "Finished",
+    "Origin",
+    "Progress",
+    "Resources",
+    "combine_job",
+    "finishing_bytes",
+    "replaced_target",
+    "run_combine",
+    "stack_of",
+]
 
 Progress = Callable[[str, float], None]
 #: Of each pixel, where a mask is made of the counts, and the counts are cut down to a byte; and of the largest image in
@@ -255,11 +266,12 @@ class Origin:
 
 
 class _FilesOrigin(Origin):
-    """Any files, with their sums."""
+    """Any files, with their sums and headers."""
 
-    def __init__(self, sums: InputSums, judge: Judge) -> None:
+    def __init__(self, sums: InputSums, judge: Judge, headers: Mapping[Path, Cards]) -> None:
         self._sums = sums
         self._judge = judge
+        self._headers = headers
 
     def words(self, paths: Sequence[Path]) -> list[str]:
         return [self._sums.word(path) for path in paths]
@@ -270,6 +282,11 @@ class _FilesOrigin(Origin):
     def check_rows(self, stack: Stack) -> None:
         if self._sums.check:
             require_sums(stack)
+
+    def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
+        made = super().finished(combined, prepared, paths)
+        exposure = combined_exposure([self._headers[path] for path in paths], prepared.spec.method)
+        return replace(made, cards={**made.cards, **exposure})
 
     @property
     def judge(self) -> Judge:
@@ -492,7 +509,7 @@ def run_combine(
         When headers name different detectors, or binnings.
     """
     _tidy(target)
-    replaces = _replaced_target(target, paths, overwrite=overwrite)
+    replaces = replaced_target(target, paths, overwrite=overwrite)
     watch = Watch()
     watch.look(paths)
     found = [_whole(item) for item in survey(list(dict.fromkeys(paths)), workers=workers, ext=ext)]
@@ -523,7 +540,8 @@ def run_combine(
     import_ahead(*READING, "numpy.random")
     means = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
-    outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
+    headers = {item.path: item.frame.cards for item in usable if item.frame is not None}
+    outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers), headers))
     log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
 
@@ -560,8 +578,23 @@ def _tidy(target: Path) -> None:
         warnings.warn(str(error), ZeroframeWarning, stacklevel=3)
 
 
-def _replaced_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> Overwrite:
-    """Return what of the target may be replaced; never a file of the input, nor one that we have not combined."""
+def replaced_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> Overwrite:
+    """Return what of a combined frame may be replaced; never a file of the input, nor one that we have not combined.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        What is going to be written.
+    paths : sequence of pathlib.Path
+        What is combined.
+    overwrite : bool
+        Whether a combined frame that is there already may be replaced.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        As `run_combine` says.
+    """
     inputs = Inputs.of(paths)
     if inputs.holds(target):
         raise OutputExistsError(target, "is one of the frames to be combined", "choose another file with -o")
