@@ -142,7 +142,7 @@ class Asked:
             When an option is not understood, or one that has nothing to do with the others is missing.
         """
         from zeroframe.fits.formats import compression_of
-        from zeroframe.run.combine_files import replaced_target
+        from zeroframe.run.combine_target import replaced_target
         from zeroframe.run.keys import sign_combined
         from zeroframe.verbs.combine import combine
         from zeroframe.verbs.saving import write_ccd

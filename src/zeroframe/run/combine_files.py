@@ -19,31 +19,27 @@ from zeroframe.errors import (
     FrameError,
     MemoryLimitError,
     NoFramesError,
-    OutputError,
     OutputExistsError,
     UnsupportedError,
-    ZeroframeWarning,
 )
 from zeroframe.fits import HeaderDraft, scan, write_fits
 from zeroframe.fits.ahead import READING, import_ahead
-from zeroframe.fits.atomic import remove_dead_parts
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import error_sentence
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import FORMATS, compression_of
-from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.combined_exposure import combined_exposure
 from zeroframe.headers.one_detector import require_one_detector
-from zeroframe.headers.own_results import COMBINED_FRAME
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.headers.survey import survey
 from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.targets import CombineJob, same_form
+from zeroframe.run.combine_target import remove_what_killed_ones_left, replaced_target
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.input_sums import InputSums, require_sums
 from zeroframe.run.keys import sign_combined
@@ -508,7 +504,7 @@ def run_combine(
     MismatchError
         When headers name different detectors, or binnings.
     """
-    _tidy(target)
+    remove_what_killed_ones_left(target)
     replaces = replaced_target(target, paths, overwrite=overwrite)
     watch = Watch()
     watch.look(paths)
@@ -566,39 +562,3 @@ def _require_room_for(items: Sequence[RawFrame], target: Path, spec: CombineSpec
         beside = finishing_bytes(job, (shape_yx[0], shape_yx[1]))
         widest = max(dtypes, key=lambda dtype: dtype.itemsize)
         require_room(len(layouts), (shape_yx[0], shape_yx[1]), widest, limit_bytes, beside_bytes=beside)
-
-
-def _tidy(target: Path) -> None:
-    """Remove what combinations that were killed left in the folder; where that cannot be, it is no reason to stop."""
-    if any_remote(target) or not target.parent.is_dir():
-        return
-    try:
-        remove_dead_parts(target.parent)
-    except OutputError as error:
-        warnings.warn(str(error), ZeroframeWarning, stacklevel=3)
-
-
-def replaced_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> Overwrite:
-    """Return what of a combined frame may be replaced; never a file of the input, nor one that we have not combined.
-
-    Parameters
-    ----------
-    target : pathlib.Path
-        What is going to be written.
-    paths : sequence of pathlib.Path
-        What is combined.
-    overwrite : bool
-        Whether a combined frame that is there already may be replaced.
-
-    Raises
-    ------
-    OutputExistsError, OutputError
-        As `run_combine` says.
-    """
-    inputs = Inputs.of(paths)
-    if inputs.holds(target):
-        raise OutputExistsError(target, "is one of the frames to be combined", "choose another file with -o")
-    replaces = COMBINED_FRAME.permission(target, inputs, overwrite=overwrite)
-    if not any_remote(target) and not target.parent.is_dir():
-        raise OutputError(target, f"the folder {target.parent} is not there", "make it, or choose another file with -o")
-    return replaces
