@@ -79,6 +79,7 @@ FIGURES = (
     FigureName("hot_pixels", False, "masked pixels that stand above the others in the dark; the same"),
     FigureName("bled_pixels", False, "masked pixels that saturated ones bled into; the same"),
     FigureName("nonlinear_pixels", False, "masked pixels above where the answer is linear; the same"),
+    FigureName("cut_off_fraction", False, "of some rows: part of the pixels at the lowest value, where noise was cut"),
     FigureName("wrapped_pixels", False, "of some rows: pixels below the sky beside one near the top of the converter"),
     FigureName(
         "interference_noises",

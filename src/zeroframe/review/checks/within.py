@@ -21,6 +21,8 @@ _BANDS, _BANDS_WRONG = 0.5, 2.0
 _WAVE, _WAVE_WRONG = 0.35, 2.0
 #: Of a column, in noises of a pixel.
 _COLUMN = 1.5
+#: Parts of the pixels whose noise was cut off: what is left is too high by 0.003 and by 0.05 noises of a pixel.
+_CUT_OFF, _CUT_OFF_WRONG = 0.01, 0.1
 #: Fewer steep steps are a saturated star beside a dead column.
 _WRAPPED = 4
 #: The four pixels of a square in a flat; those of one colour differ by a few percent at the most.
@@ -105,6 +107,19 @@ def wrapped(night: NightFigures, check: Check) -> Iterator[Finding]:
             f"{names_of(frames)}: {worst:.0f} pixels of the rows looked at lie far below the sky beside one near the "
             "top of the converter: values went past the top and began again, or BZERO is missing",
             *(each.name for each in frames), figure=worst, expected=0.0,
+        )  # fmt: skip
+
+
+def cut_off(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find frames of which the noise was cut off at the lowest value that there is."""
+    for frames in each_group(night, lambda each: each.get("cut_off_fraction") > _CUT_OFF):
+        worst = max(each.get("cut_off_fraction") for each in frames)
+        yield check.finding(
+            f"{names_of(frames)}: {100 * worst:.0f} % of the pixels hold the lowest value that can be stored (limit "
+            f"{100 * _CUT_OFF:g} %): what their noise had below it was cut off, so that the level is too high and the "
+            "noise too small",
+            *(each.name for each in frames), figure=worst, expected=_CUT_OFF,
+            severity="error" if worst > _CUT_OFF_WRONG else check.severity,
         )  # fmt: skip
 
 
@@ -196,5 +211,18 @@ WITHIN = (
         "ROWORDER and FLIPSTAT of all frames of one size: where some were written bottom up or turned and others were "
         "not, the pattern of calibration frames stands in another place.",
         "Write all frames with the same settings; ZF605 says whether the pixels are turned, too.", incidents,
+    ),
+    Check(
+        "ZF608", "Values are cut off at the bottom", "warning", "cut off",
+        "The part of the raw pixels that hold 0, or the least of 16 bits, where the usual pixel is within five noises "
+        f"of it; told from {100 * _CUT_OFF:g} % on, an error from {100 * _CUT_OFF_WRONG:g} % on. The bias level of the "
+        "camera is too low for its noise, and nothing brings back what was cut off.",
+        "Raise the offset of the camera, until no bias holds a 0.", cut_off,
+    ),
+    Check(
+        "ZF609", "Frames have different pedestals, by their headers", "warning", "pedestal",
+        "PEDESTAL of frames of one size and camera from which no overscan is subtracted: as MaxIm DL writes it, it is "
+        "what is to be added to the pixels for zero to be zero. Where it differs, so do the levels.",
+        "Write all frames with the same pedestal, or add it to the pixels of those that have another one.", incidents,
     ),
 )  # fmt: skip
