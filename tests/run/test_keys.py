@@ -26,6 +26,7 @@ OTHERS = {
             "html.py",
             "headers/foreign.py",
             "headers/own_results.py",
+            "run/combine_target.py",
             "run/record.py",
             "run/record_form.py",
         ),

@@ -168,9 +168,11 @@ class TestOfFilesAndVerb:
         ccd = zeroframe.combine(frames, scale=factors, combine_uncertainty_function="pooled")
         assert np.square((ccd.data - truth) / ccd.uncertainty.array).mean() == pytest.approx(1.0, abs=0.04)
 
-    def test_it_knows_no_weights(self, files):
-        with pytest.raises(zeroframe.errors.UsageError, match="'pooled' knows no weights"):
-            zeroframe.combine(files, weights=[1, 2, 1], combine_uncertainty_function="pooled")
+    def test_weights_of_single_pixels(self, random):
+        frames = [CCDData(frame, unit="adu") for frame in drawn(4, random)]
+        weights = random.uniform(0.5, 3.0, (4, *SHAPE))
+        ccd = zeroframe.combine(frames, weights=weights, combine_uncertainty_function="pooled")
+        assert np.square(ccd.data / ccd.uncertainty.array).mean() == pytest.approx(1.0, abs=0.04)
 
     def test_a_combination_of_the_next_forgets_it(self, files):
         first = zeroframe.combine(files, combine_uncertainty_function="pooled")

@@ -206,7 +206,7 @@ def test_levels_by_name_and_function():
         ({"zero": [1.0]}, "zero has 1 values for 5 frames"),
         ({"zero": [1.0, np.nan, 1, 1, 1]}, "zero offset of frame 2 is nan"),
         ({"scale": "mode"}, "not one of mean, median"),
-        ({"reject": "gesd", "combine_uncertainty_function": "pooled"}, "'pooled' knows no"),
+        ({"weights": np.zeros(5)}, "all weights are zero"),
     ],
 )
 def test_what_makes_no_sense_is_refused(words, said):

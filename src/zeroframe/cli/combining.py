@@ -141,7 +141,11 @@ class Asked:
         UsageError
             When an option is not understood, or one that has nothing to do with the others is missing.
         """
+        from zeroframe.fits.formats import compression_of
+        from zeroframe.run.combine_target import replaced_target
+        from zeroframe.run.keys import sign_combined
         from zeroframe.verbs.combine import combine
+        from zeroframe.verbs.saving import write_ccd
 
         alone = {"lsigma", "hsigma", "readnoise", "gain", "pclip", "outliers", "significance"}
         given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
@@ -149,13 +153,15 @@ class Asked:
             raise UsageError(f"--{min(given)} belongs to --reject; say which rejection")
         if reject_outliers:
             raise UsageError(f"--reject-outliers and --{min(given)} do not go together: leave out the frames yourself")
+        replaces = replaced_target(output, frames, overwrite=overwrite)
+        weights = None if self.weights is None else _numbers(self.weights, "--weights")
         low, high = _limits(self.minmax)
         clips = not self.rejects and clip > 0
         made = combine(
             list(frames),
-            output,
+            None,
             method,
-            weights=None if self.weights is None else _numbers(self.weights, "--weights"),
+            weights=weights,
             scale=_levels(self.scale, "--scale"),
             zero=_levels(self.zero, "--zero"),
             mem_limit=mem_limit_bytes,
@@ -177,15 +183,39 @@ class Asked:
             outliers=self.outliers,
             significance=self.significance,
             grow=self.grow,
-            overwrite_output=overwrite,
+            combine_uncertainty_function="pooled",
             workers=workers,
         )
+        made.meta.update(self._exposure(frames, method, weights))
+        sign_combined(made.meta, f"{method} of {len(frames)} frames, rejection {made.meta['COMBREJ']}", (), None)
+        write_ccd(made, output, compress=compression_of(output), overwrite=replaces)
         values = made.data.size * len(frames)
         return {
             "frames": len(frames),
             "rejection": made.meta["COMBREJ"],
             "rejected": round(1.0 - float(made.flags.sum(dtype=int)) / values, 6),
         }
+
+    def _exposure(self, frames: list[Path], method: str, weights: list[float] | None) -> dict[str, tuple[float, str]]:
+        """Return what the header of the combined frame says of its exposure."""
+        import numpy as np
+
+        from zeroframe.fits import scan
+        from zeroframe.headers.combined_exposure import combined_exposure
+
+        headers = [scan(path).cards for path in frames]
+        factors = None
+        if self.scale in _LEVELS:  # all have the level of the first, as if they had its exposure
+            headers = headers[:1] * len(frames)
+        elif self.scale is not None:
+            factors = np.array(_numbers(self.scale, "--scale"))
+        return combined_exposure(
+            headers,
+            method,
+            factors=factors,
+            weights=None if weights is None else np.array(weights),
+            kept=1.0 - (self.nlow + self.nhigh) / len(frames),
+        )
 
 
 def _numbers(text: str, option: str) -> list[float]:

@@ -39,8 +39,15 @@ def _alike(plan: NightPlan, kind: Kind, frame: NightFrame, fewest: int = 2) -> l
         and (group.stored is None or fewest == 1 or group.stored.tells_noise)
         and _read_out(group.traits) == _read_out(wanted)
         and group.has_recipe(frame.recipe)
+        and _may_be_one_gain(plan, group.traits, wanted)
     ]
     return sorted(alike, key=lambda group: nights_apart(wanted, group.traits) or 0) if len(alike) > 1 else alike
+
+
+def _may_be_one_gain(plan: NightPlan, one: Configuration, other: Configuration) -> bool:
+    """Whether two settings may be one: gains that headers state apart are two, whose ADU are not alike."""
+    own, others = one.gain_e_per_adu, other.gain_e_per_adu
+    return own is None or others is None or plan.recipe.tolerances.same_gain(own, others)
 
 
 def _read_out(traits: Configuration) -> tuple[object, ...]:

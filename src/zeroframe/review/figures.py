@@ -80,7 +80,11 @@ FIGURES = (
     FigureName("bled_pixels", False, "masked pixels that saturated ones bled into; the same"),
     FigureName("nonlinear_pixels", False, "masked pixels above where the answer is linear; the same"),
     FigureName("wrapped_pixels", False, "of some rows: pixels below the sky beside one near the top of the converter"),
-    FigureName("interference_noises", False, "amplitude of the strongest wave along the rows, in noises of a pixel"),
+    FigureName(
+        "interference_noises",
+        False,
+        "amplitude of the strongest wave along the rows, in noises of a pixel; of a combined frame by differences",
+    ),
     FigureName("interference_pixels", False, "its period"),
     FigureName("odd_columns", False, "columns that stand off both neighbours over more than half of their height"),
     FigureName("odd_column", False, "the worst of them, counted from 1"),

@@ -19,30 +19,27 @@ from zeroframe.errors import (
     FrameError,
     MemoryLimitError,
     NoFramesError,
-    OutputError,
     OutputExistsError,
     UnsupportedError,
-    ZeroframeWarning,
 )
 from zeroframe.fits import HeaderDraft, scan, write_fits
 from zeroframe.fits.ahead import READING, import_ahead
-from zeroframe.fits.atomic import remove_dead_parts
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import error_sentence
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.formats import FORMATS, compression_of
-from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
+from zeroframe.headers.combined_exposure import combined_exposure
 from zeroframe.headers.one_detector import require_one_detector
-from zeroframe.headers.own_results import COMBINED_FRAME
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.headers.survey import survey
 from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.targets import CombineJob, same_form
+from zeroframe.run.combine_target import remove_what_killed_ones_left, replaced_target
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.input_sums import InputSums, require_sums
 from zeroframe.run.keys import sign_combined
@@ -73,7 +70,17 @@ if TYPE_CHECKING:
     from zeroframe.stacks.combine import Combined, CombineSpec
     from zeroframe.stacks.measured import Prepared
 
-__all__ = ["Finished", "Origin", "Progress", "Resources", "combine_job", "finishing_bytes", "run_combine", "stack_of"]
+__all__ = [
+    "Finished",
+    "Origin",
+    "Progress",
+    "Resources",
+    "combine_job",
+    "finishing_bytes",
+    "replaced_target",
+    "run_combine",
+    "stack_of",
+]
 
 Progress = Callable[[str, float], None]
 #: Of each pixel, where a mask is made of the counts, and the counts are cut down to a byte; and of the largest image in
@@ -255,11 +262,12 @@ class Origin:
 
 
 class _FilesOrigin(Origin):
-    """Any files, with their sums."""
+    """Any files, with their sums and headers."""
 
-    def __init__(self, sums: InputSums, judge: Judge) -> None:
+    def __init__(self, sums: InputSums, judge: Judge, headers: Mapping[Path, Cards]) -> None:
         self._sums = sums
         self._judge = judge
+        self._headers = headers
 
     def words(self, paths: Sequence[Path]) -> list[str]:
         return [self._sums.word(path) for path in paths]
@@ -270,6 +278,11 @@ class _FilesOrigin(Origin):
     def check_rows(self, stack: Stack) -> None:
         if self._sums.check:
             require_sums(stack)
+
+    def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
+        made = super().finished(combined, prepared, paths)
+        exposure = combined_exposure([self._headers[path] for path in paths], prepared.spec.method)
+        return replace(made, cards={**made.cards, **exposure})
 
     @property
     def judge(self) -> Judge:
@@ -491,8 +504,8 @@ def run_combine(
     MismatchError
         When headers name different detectors, or binnings.
     """
-    _tidy(target)
-    replaces = _replaced_target(target, paths, overwrite=overwrite)
+    remove_what_killed_ones_left(target)
+    replaces = replaced_target(target, paths, overwrite=overwrite)
     watch = Watch()
     watch.look(paths)
     found = [_whole(item) for item in survey(list(dict.fromkeys(paths)), workers=workers, ext=ext)]
@@ -523,7 +536,8 @@ def run_combine(
     import_ahead(*READING, "numpy.random")
     means = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
-    outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers)))
+    headers = {item.path: item.frame.cards for item in usable if item.frame is not None}
+    outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers), headers))
     log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
 
@@ -548,24 +562,3 @@ def _require_room_for(items: Sequence[RawFrame], target: Path, spec: CombineSpec
         beside = finishing_bytes(job, (shape_yx[0], shape_yx[1]))
         widest = max(dtypes, key=lambda dtype: dtype.itemsize)
         require_room(len(layouts), (shape_yx[0], shape_yx[1]), widest, limit_bytes, beside_bytes=beside)
-
-
-def _tidy(target: Path) -> None:
-    """Remove what combinations that were killed left in the folder; where that cannot be, it is no reason to stop."""
-    if any_remote(target) or not target.parent.is_dir():
-        return
-    try:
-        remove_dead_parts(target.parent)
-    except OutputError as error:
-        warnings.warn(str(error), ZeroframeWarning, stacklevel=3)
-
-
-def _replaced_target(target: Path, paths: Sequence[Path], *, overwrite: bool) -> Overwrite:
-    """Return what of the target may be replaced; never a file of the input, nor one that we have not combined."""
-    inputs = Inputs.of(paths)
-    if inputs.holds(target):
-        raise OutputExistsError(target, "is one of the frames to be combined", "choose another file with -o")
-    replaces = COMBINED_FRAME.permission(target, inputs, overwrite=overwrite)
-    if not any_remote(target) and not target.parent.is_dir():
-        raise OutputError(target, f"the folder {target.parent} is not there", "make it, or choose another file with -o")
-    return replaces

@@ -30,7 +30,13 @@ from zeroframe.kernels.stack import (
 )
 from zeroframe.kernels.stack_weighted import stack_weighted
 from zeroframe.memory import default_limit_bytes
-from zeroframe.stacks.functions import Statistic, apply_statistic, quiet_about_empty_pixels, weighted
+from zeroframe.stacks.functions import (
+    Statistic,
+    apply_statistic,
+    error_by_weights,
+    quiet_about_empty_pixels,
+    weighted,
+)
 from zeroframe.stacks.rejecting import reject_in_tile
 from zeroframe.workers import map_threads, worker_count
 
@@ -463,6 +469,8 @@ def _check_weights(weights: NDArray[Any] | None, spec: CombineSpec, shape: tuple
         raise UsageError(f"weights have shape {weights.shape}; these frames need {shape[:1]} or {shape}")
     if not (np.isfinite(weights).all() and weights.min() >= 0):
         raise UsageError("weights must be finite and not negative; a weight of zero leaves a value out")
+    if not weights.any():
+        raise UsageError("all weights are zero, which leaves nothing to combine; give one frame at least a weight")
 
 
 def require_room(
@@ -562,8 +570,6 @@ def _combine_tile(
         stack_average(flat, factors, statistic, data, error, counts)
     else:
         stack_ordered(flat, factors, pairs, limits, statistic, data, error, counts)
-    if weights is not None:
-        rows[0][:] = weighted(tile, weights, total=spec.method == "sum")
     if spec.uncertainty is not None:
         root = np.sqrt(rows[2].astype(np.float64))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -571,3 +577,9 @@ def _combine_tile(
             rows[1][:] = found * root if spec.method == "sum" else found / root
     if spec.pooled is not None:
         spec.pooled.apply(spec.method, frames, data, error, counts)
+    if weights is not None:
+        total = spec.method == "sum"
+        rows[0][:] = weighted(tile, weights, total=total)
+        if spec.pooled is not None:
+            variances = spec.pooled.frame_variances or (1.0,) * frames
+            rows[1][:] *= error_by_weights(tile, weights, variances, total=total)

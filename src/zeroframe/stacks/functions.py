@@ -7,7 +7,7 @@ shape (frames, rows, nx); those that numpy and astropy have too are known by nam
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +19,15 @@ from zeroframe.kernels.stack import MAD_TO_SIGMA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Statistic", "apply_statistic", "quiet_about_empty_pixels", "reject_beyond", "statistic_name", "weighted"]
+__all__ = [
+    "Statistic",
+    "apply_statistic",
+    "error_by_weights",
+    "quiet_about_empty_pixels",
+    "reject_beyond",
+    "statistic_name",
+    "weighted",
+]
 
 Statistic: TypeAlias = str | Callable[..., Any]
 
@@ -159,3 +167,43 @@ def weighted(tile: NDArray[Any], weights: NDArray[Any], *, total: bool) -> NDArr
         shares += share
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(shares > 0.0, values, np.nan) if total else values / shares
+
+
+def error_by_weights(
+    tile: NDArray[Any], weights: NDArray[Any], variances: Sequence[float], *, total: bool
+) -> NDArray[np.float64]:
+    """Return the error of Σ w x / Σ w, or of Σ w x, over that of the plain mean, or sum, of the values that are left.
+
+    Parameters
+    ----------
+    tile : ndarray, shape (frames, rows, nx)
+        NaN where masked.
+    weights : ndarray, shape (frames,) or (frames, rows, nx)
+        Not negative.
+    variances : sequence of float
+        Of the noise of each frame, over that by which the error of the plain mean was told.
+    total : bool
+        Whether the sum is meant.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows, nx)
+        NaN where nothing is left.
+
+    Examples
+    --------
+    >>> tile = np.ones((2, 1, 1))
+    >>> error = error_by_weights(tile, np.array([1.0, 3.0]), [1.0, 1.0], total=False)
+    >>> round(error.item() ** 2, 9)  # (1 + 9) / 16 over 1 / 2
+    1.25
+    """
+    shape = tile.shape[1:]
+    squares, shares, counts = (np.zeros(shape) for _ in range(3))
+    for frame, weight, variance in zip(tile, weights, variances, strict=True):
+        left = np.isfinite(frame)
+        share = np.asarray(weight, dtype=np.float64) * left
+        squares += np.square(share) * variance
+        shares += share
+        counts += left
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.sqrt(squares / counts) * (1.0 if total else counts / shares)

@@ -21,6 +21,7 @@ from zeroframe.stacks.noise_budget import explain_excess
 from zeroframe.stacks.pooled import pooled_noise
 from zeroframe.stacks.stack import FileStack, StackView
 from zeroframe.stacks.tallied import TalliedStack
+from zeroframe.stacks.weighing import frame_variances
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -191,6 +192,8 @@ def with_pooled_noise(
     spec: CombineSpec,
     *,
     factors: Sequence[float] | NDArray[np.float64] | None = None,
+    offsets: Sequence[float] | NDArray[np.float64] | None = None,
+    weighted: bool = False,
     workers: int | None = None,
 ) -> CombineSpec:
     """Return the same way to combine, with uncertainties that are the errors of pixels, as `prepare` has them.
@@ -203,6 +206,10 @@ def with_pooled_noise(
         How they are combined.
     factors : sequence of float, optional
         What each frame is multiplied by.
+    offsets : sequence of float, optional
+        What is added to each frame before it is multiplied.
+    weighted : bool
+        Whether frames are weighted, so that it matters which is noisier.
     workers : int, optional
         How many threads.
 
@@ -215,7 +222,11 @@ def with_pooled_noise(
     if of_frames is None:
         return spec
     rate = gaussian_rate(len(stack.names), spec.rejection, of_frames.typical)
-    return replace(spec, pooled=pooled_noise(stack, spec, rate=rate, factors=factors, workers=workers))
+    pooled = pooled_noise(stack, spec, rate=rate, factors=factors, offsets=offsets, workers=workers)
+    of_each = frame_variances(stack, factors, workers=workers) if weighted and pooled is not None else None
+    if pooled is not None and of_each is not None:
+        pooled = pooled.of_frames(*of_each)
+    return replace(spec, pooled=pooled)
 
 
 @spanned("combine")

@@ -87,6 +87,7 @@ def pooled_noise(
     *,
     rate: float | None = None,
     factors: Sequence[float] | NDArray[np.float64] | None = None,
+    offsets: Sequence[float] | NDArray[np.float64] | None = None,
     workers: int | None = None,
     empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> PooledNoise | None:
@@ -102,6 +103,8 @@ def pooled_noise(
         The fraction of good values that are rejected, where it is known.
     factors : sequence of float, optional
         What each frame is multiplied by.
+    offsets : sequence of float, optional
+        What is added to each frame before it is multiplied.
     workers, empty
         As for `zeroframe.stacks.noise.frame_noise`.
 
@@ -116,7 +119,7 @@ def pooled_noise(
     bands = sample_bands(*stack.shape_yx, min(_PIXELS, max(_VALUES // frames, _FEWEST_PIXELS)))
     rows = map_threads(lambda index: read_bands(stack, index, bands, empty), range(frames), workers)
     grid = _Grid.of(rows)
-    level_variance = _bring_to_one_level(rows, factors)
+    level_variance = _bring_to_one_level(rows, factors, offsets)
     sample = ArrayStack(rows, [None] * frames, stack.names)
     # of few values the standard deviation says most, and of whole numbers a MAD may say nothing
     by_std = replace(spec, method="average") if spec.method == "median" else spec
@@ -335,13 +338,18 @@ def _sharpened(places: NDArray[np.float64], noise: float, frames: int) -> NDArra
     return np.asarray(np.angle(mean) / (2.0 * np.pi) + np.sqrt(max(width, 0.0)) * drawn)
 
 
-def _bring_to_one_level(frames: Sequence[NDArray[Any]], factors: Sequence[float] | NDArray[np.float64] | None) -> float:
+def _bring_to_one_level(
+    frames: Sequence[NDArray[Any]],
+    factors: Sequence[float] | NDArray[np.float64] | None,
+    offsets: Sequence[float] | NDArray[np.float64] | None,
+) -> float:
     """Bring rows of each frame to one level, in place; return the variance of the levels."""
     scale = np.ones(len(frames)) if factors is None else np.asarray(factors, dtype=np.float64)
-    levels = scale * [sampled_level(frame) for frame in frames]
+    added = np.zeros(len(frames)) if offsets is None else np.asarray(offsets, dtype=np.float64)
+    levels = scale * (added + [sampled_level(frame) for frame in frames])
     known = np.isfinite(levels)
     middle = float(median_of_valid(levels[known])) if known.any() else 0.0
-    shifts = np.where(known, levels - middle, 0.0)
+    shifts = np.where(known, levels - middle, 0.0) - scale * added
     for frame, factor, shift in zip(frames, scale, shifts, strict=True):
         np.multiply(frame, frame.dtype.type(factor), out=frame)
         np.subtract(frame, frame.dtype.type(shift), out=frame)
@@ -385,9 +393,9 @@ def _laws(
     spec: CombineSpec, counts: Sequence[int], frames: int, rate: float | None, numbers: _Numbers
 ) -> dict[int, _Law]:
     """Return how so many values scatter: by the chi-square distribution of a mean, else as drawn numbers do."""
-    rejects = spec.rejection.drop_low + spec.rejection.drop_high > 0 or (
-        spec.rejection.clips and (rate is None or rate > _HARMLESS_RATE)
-    )
+    rejection = spec.rejection
+    rejects = rejection.drop_low + rejection.drop_high > 0 or rejection.scheme is not None
+    rejects = rejects or (rejection.clips and (rate is None or rate > _HARMLESS_RATE))
     laws = _drawn(spec, frames, numbers) if rejects else {}
     for count in counts:
         if count < 2:
@@ -421,6 +429,7 @@ def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers) -> dict[int, _Law]
             drop_high=round(rejection.drop_high * share),
             floor_adu=1.0 if rejection.spread == "floor" else rejection.floor_adu / numbers.sigma,
             photon_adu=0.0,
+            grow=0.0,  # neighbours say nothing of a value
         )
     piece = min(max(_DRAWN_AT_A_TIME // n, 1), _DRAWN_PIXELS)
     data, uncertainty = (np.empty(_DRAWN_PIXELS, numbers.dtype) for _ in range(2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.pooled import pool_uncertainty
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["PooledNoise", "unbiased"]
@@ -32,6 +34,8 @@ class PooledNoise:
         For how many values there is a table, in rising order.
     tables : tuple of tuple of float
         For each, by the scatter of a pixel's values over what all pixels have: its noise over that.
+    frame_variances : tuple of float
+        Of each frame's noise over that of all, where frames are weighted; none where it does not matter.
     """
 
     read_variance: float
@@ -41,6 +45,12 @@ class PooledNoise:
     level_variance: float
     counts: tuple[int, ...]
     tables: tuple[tuple[float, ...], ...]
+    frame_variances: tuple[float, ...] = ()
+
+    def of_frames(self, variances: Sequence[float], level: float) -> PooledNoise:
+        """Return the same with the variance of the noise of each frame, at that level, where they are not alike."""
+        usual = max(self.read_variance + self.per_level * max(level, self.lowest_level), self.least_variance)
+        return replace(self, frame_variances=tuple(variance / usual for variance in variances)) if usual > 0 else self
 
     def apply(
         self, method: str, frames: int, data: NDArray[Any], uncertainty: NDArray[Any], counts: NDArray[np.uint16]
@@ -69,9 +79,10 @@ class PooledNoise:
             data, uncertainty, counts, of_count, np.array(law), tables, np.maximum(rows, 0).astype(np.int32)
         )
 
-    def cards(self, method: str, frames: int) -> dict[str, tuple[Any, str]]:
-        """Return what a header says of standard deviations that are made so."""
-        to_result = frames**0.5 if method == "sum" else frames**-0.5
+    def cards(self, method: str, frames: int, weights: NDArray[Any] | None = None) -> dict[str, tuple[Any, str]]:
+        """Return what a header says of standard deviations that are made so; weights are of whole frames."""
+        share = np.ones(frames) if weights is None or weights.ndim > 1 else weights
+        to_result = float(np.sqrt(np.square(share).sum()) / (1.0 if method == "sum" else share.sum()))
         error = self.level_variance**0.5 * to_result
         said: dict[str, tuple[Any, str]] = {ERROR_CARD: ("pixel", "UNCERT: error of each pixel, noise pooled")}
         return said | ({"LEVELERR": (error, "error of the level, common to all pixels")} if error > 0 else {})

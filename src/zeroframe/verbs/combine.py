@@ -324,7 +324,8 @@ def combine(
     combine_uncertainty_function : str or callable, optional
         The spread that the uncertainty is made from, as for ``sigma_clip_dev_func``. ``'pooled'``: the error of each
         pixel, from its own scatter and the noise of all pixels of these frames, as the files of a night have it; right
-        for few frames, too, where the scatter of a pixel says little. It knows no weights.
+        for few frames, too, where the scatter of a pixel says little, and with weights, ``zero``, ``nlow`` or
+        ``reject``, of which ccdproc's formula knows nothing.
     overwrite_output : bool
         Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
     unit : str or Unit, optional
@@ -429,14 +430,12 @@ def combine(
         pclip=pclip, outliers=outliers, significance=significance, grow=grow,
     )  # fmt: skip
     factors, offsets = scale_factors(scale, stack), zero_offsets(zero, stack)
+    shares = None if weights is None else _weights_of(np.asarray(weights), stack)
     spread = combine_uncertainty_function
     if isinstance(spread, str) and spread == _POOLED:
-        if weights is not None:
-            raise UsageError("the uncertainty 'pooled' knows no weights; leave them out, or take 'std'")
-        if offsets is not None or rejection.in_numpy:
-            raise UsageError("the uncertainty 'pooled' knows no zero, reject or grow; leave it out, or take 'std'")
         spec = CombineSpec(method, rejection)
-        spec = with_pooled_noise(stack, spec, factors=factors, workers=workers)
+        weighted = shares is not None
+        spec = with_pooled_noise(stack, spec, factors=factors, offsets=offsets, weighted=weighted, workers=workers)
     else:
         spec = CombineSpec(method, rejection, None if spread is None else statistic_name(spread, SPREADS))
     combined = combine_stack(
@@ -444,7 +443,7 @@ def combine(
         spec,
         factors=factors,
         offsets=offsets,
-        weights=None if weights is None else _weights_of(np.asarray(weights), stack),
+        weights=shares,
         dtype=None if dtype is None else np.dtype(dtype),
         mem_limit_bytes=limit - held,
         workers=workers,
@@ -452,7 +451,7 @@ def combine(
     )
     combined_cards(meta, [Path(n).name for n in stack.names], method=method, rejection=rejection.describe())
     if spec.pooled is not None:
-        meta.update(spec.pooled.cards(method, len(stack.names)))
+        meta.update(spec.pooled.cards(method, len(stack.names), shares))
     result = to_ccd(combined.reshape(shape), result_unit, meta, wcs=wcs)
     if output_file is not None:
         from zeroframe.verbs.saving import write_ccd

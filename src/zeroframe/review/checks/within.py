@@ -61,7 +61,19 @@ def banding(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 def interference(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find frames without light that have a wave along their rows."""
-    for frames in each_group(night, lambda each: each.get("interference_noises") > _WAVE, "bias", "dark"):
+
+    def has_wave(each: Subject) -> bool:
+        return each.get("interference_noises") > _WAVE and each.of not in fixed
+
+    # a pattern that stands in all frames alike is no interference: it is not in their differences
+    fixed = {
+        each.name
+        for each in night.of("combined", "bias", "dark")
+        if each.get("interference_noises") <= _WAVE / 2
+        and all(part.get("interference_noises") > _WAVE / 2 for part in night.parts(each))
+    }
+
+    for frames in each_group(night, has_wave, "bias", "dark"):
         worst = max(frames, key=lambda each: each.get("interference_noises"))
         amplitude, period = worst.get("interference_noises"), worst.get("interference_pixels")
         yield check.finding(
@@ -145,15 +157,17 @@ WITHIN = (
     Check(
         "ZF602", "Interference", "warning", "interference",
         "The power of the rows of biases and darks by frequency, fixed columns taken out: a wave stands above the "
-        f"frequencies beside it. Told from an amplitude of {_WAVE:g} times the noise of a pixel on, an error from "
+        "frequencies beside it, and in the difference of two frames, too, where a fixed pattern drops out. "
+        f"Told from an amplitude of {_WAVE:g} times the noise of a pixel on, an error from "
         f"{_WAVE_WRONG:g} times on.",
         "Look for a source near the camera: a switching supply, a motor, a cable; calibration does not remove it.",
         interference,
     ),
     Check(
         "ZF603", "A column is not corrected", "warning", "column",
-        "The median of each column of a calibrated science frame against both neighbours, masked pixels left out; "
-        "what has flanks, as a line of a spectrum, is light. "
+        "The steps from each column of a calibrated science frame to both neighbours, the median of those in its rows, "
+        "masked pixels left out; what has flanks, as a line of a spectrum, is light, and so is what scatters from row "
+        "to row as its light does. "
         f"Told from {_COLUMN:g} times the noise of a pixel on. It is dead or hot, and was not when darks and flats "
         "were taken.",
         "Take new darks and flats, or mask it with --bad-pixels.", odd_columns,
