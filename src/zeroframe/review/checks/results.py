@@ -141,7 +141,7 @@ _PARTS = {
     "cosmic_ray": "cosmic rays",
     "not_finite": "without a value",
     "unread": "never read",
-    "bad": "bad by the flat or your mask",
+    "bad": "bad by the flat, the biases or your mask",
     "hot": "hot",
     "bled": "bled into",
     "nonlinear": "not linear",
