@@ -249,6 +249,19 @@ def no_dark_current(night: NightFigures, check: Check) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def light_of_no_time(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames that hold light and are said to have been exposed for no time at all."""
+    for each in night.of("frame", "science"):
+        level, noise = each.get("level"), each.get("noise")
+        if each.get("exposure_s") == 0 and level > max(_DRIFT_ADU, noise):
+            unit = {"adu": "ADU", "e": "e-"}.get(each.unit, each.unit)
+            yield check.finding(
+                f"{each.name}: its exposure is 0 s by the header, and its level {level:.1f} {unit}: a dark "
+                "that goes by the exposure takes nothing out of it",
+                each.name, figure=level, expected=0.0,
+            )  # fmt: skip
+
+
 def _gain_of(night: NightFigures) -> float:
     """Return the gain that the flats give, else the one that was used."""
     measured = [each.get("gain_e_per_adu") for each in night.of("combined", "flat")]
@@ -300,5 +313,11 @@ LEVELS = (
         "alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
         "Subtract an overscan, if there is one; else measure light against the sky beside it in the same frame.",
         scattering_levels,
+    ),
+    Check(
+        "ZF312", "Light in an exposure of no time", "warning", "exposure",
+        "The level of a science frame whose header gives an exposure of 0 s; told where it is more than the noise of a "
+        f"pixel and {_DRIFT_ADU:g} ADU. Darks are scaled by the exposure, and so are not subtracted.",
+        "Put the exposure into the header, or say with --card where it stands.", light_of_no_time,
     ),
 )  # fmt: skip
