@@ -146,6 +146,7 @@ def hide():
         if hasattr(os, name):
             delattr(os, name)
     os.O_BINARY = O_BINARY
+    tempfile._O_TMPFILE_WORKS = False  # asked of os when it was imported: older versions of numba are caught by it
     os.kill = None  # there it ends the process that it is asked about
     del signal.SIGHUP
     os.rename, os.replace = strict_rename(os.rename), strict_rename(os.replace)

@@ -409,8 +409,8 @@ WRONG |= {
     "new-dead-column": (_each(GOOD, "s", dead_column()), {"ZF603"}, "s0.fits"),
     "one-bias-with-a-leak-in-a-corner": (_first(GOOD, "b", edit=blob(8.0, 0.3)), _ODD, "b0.fits"),
     "one-bias-with-a-leak-of-half-a-sigma": (_first(GOOD, "b", edit=blob(2.6, 0.3)), _ODD, "b0.fits"),
-    "colours-unsaid": (_each(GOOD, "fs", squares(0.5)), {"ZF606"}, "f0.fits"),
-    "weak-colours-unsaid": (_each(GOOD, "fs", squares(0.1)), {"ZF606"}, "f0.fits"),
+    "colours-unsaid": (_each(GOOD, "fs", squares(0.5)), {"ZF606", "ZF201"}, "colour"),
+    "weak-colours-unsaid": (_each(GOOD, "fs", squares(0.1)), {"ZF606", "ZF201"}, "colour"),
     "hot-pixels-of-a-warmer-night": (_each(GOOD, "s", hot_of(0.01, 1.8), hot_of(0.01, 1.0)), {"ZF410"}, "s0.fits"),
     "hot-pixels-half-as-hot": (_each(GOOD, "s", hot_of(0.01, 0.68), hot_of(0.01, 1.0)), {"ZF410"}, "s0.fits"),
     "flat-of-another-camera": (_each(BRIGHT, "f", over_again(0.05)), {"ZF411"}, "s0.fits"),
@@ -429,6 +429,11 @@ WRONG |= {
     ),
     "biases-of-many-levels": (_timed(GOOD, "b", (14, -19, 6, -12, 9)), {"ZF311", *_ODD}, "bias"),
     "biases-of-slightly-other-levels": (_timed(GOOD, "b", (2.5, -4.0, 4.0, -2.5, 3.5)), {"ZF311"}, "combined_bias"),
+    "all-cut-off-at-zero": (changed(GOOD, "", level=3.0), {"ZF608"}, "b0.fits"),
+    "biases-cut-off-a-little": (changed(GOOD, "b", level=7.0), {"ZF608"}, "b0.fits"),
+    "science-of-another-pedestal": (changed(GOOD, "s", level=1100.0, cards={"PEDESTAL": -100}), {"ZF609"}, "s0.fits"),
+    "darks-of-two-offsets": (_timed(GOOD, "d", (0, 100, 0, 100, 100)), {"ZF311"}, "combined_dark"),
+    "darks-of-nearly-one-offset": (_timed(GOOD, "d", (0, 7, 7, 0, 0)), {"ZF311"}, "combined_dark"),
 }  # fmt: skip
 #: Of those whose header states another gain than the truth: by which factor.
 STATED_GAIN = {"gain-a-setting": 16.7, "gain-a-third-off": 1.34}

@@ -9,6 +9,7 @@ import sys
 import pytest
 import typer
 
+from kernel_table import NJIT
 from wrong_nights import GOOD, changed, write_night
 from zeroframe.cli.main import app, main
 
@@ -77,9 +78,12 @@ def test_threads_import_nothing_at_the_same_time(folder, words):
         packages.setdefault(name.partition(".")[0], set()).add(thread)
     # one thread at a time may import a package; numba is looked for, and not imported
     assert {name for name, threads in packages.items() if len(threads) > 1} <= {"numba"}, packages
-    assert not [name for name, _ in seen if name.startswith("zeroframe.")]
+    # where numba's own dispatcher takes the place of our loader, the first thread that needs a kernel asks for it
+    late = {"zeroframe.kernels._build", "zeroframe.kernels._by_numba"} if NJIT else set()
+    assert {name for name, _ in seen if name.startswith("zeroframe.")} <= late
 
 
+@pytest.mark.skipif(NJIT, reason="numba and what it imports are needed where our loader is not used")
 def test_a_known_camera_needs_no_search_for_its_overscan(folder):
     code = PROBE.replace("repr((left.code, sorted(seen)))", "repr((left.code, sorted(sys.modules)))")
     words = ("bias", "raw", "-o", "lean", "--trim", "[2:9,2:9]", "--no-report")

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.kernels.calibrate import Window
 
-__all__ = ["FoundMask", "bad_pixels", "even_amplifiers", "hot_pixels"]
+__all__ = ["FoundMask", "bad_pixels", "even_amplifiers", "hot_pixels", "noisy_pixels"]
+
+#: A pixel is noisy that scatters by so many times what the others do, in so many frames at least.
+_NOISY, _FEWEST_FOR_NOISE = 3.0, 10
 
 #: The median of so many pixels, spread over the dark, is that of all.
 _SAMPLE_PIXELS = 1_000_000
@@ -253,3 +256,35 @@ def bad_pixels(flat: NDArray[Any], sigmas: float, fraction: float, colours: Colo
     mask, plain = _least(flat, without_pattern(flat, limits, as_ratio=True), limits)
     leave_out_light(plain, mask, limits)
     return FoundMask(mask, quality.level_adu, quality.noise_adu, max(fraction, least))
+
+
+def noisy_pixels(uncertainty: NDArray[Any], frames: int) -> NDArray[np.bool_]:
+    """Tell the pixels that scatter far more than the others in many frames without light.
+
+    The noise that a science frame is said to have is that of all pixels; of a sCMOS sensor some percent flicker between
+    two levels by ten times that. Of ten frames no pixel scatters by three times what it should in 10^12.
+
+    Parameters
+    ----------
+    uncertainty : ndarray of float, shape (ny, nx)
+        That of a combined bias, from the scatter of its frames, of pixels that one amplifier read.
+    frames : int
+        Of how many.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        None of them of fewer than ten frames.
+
+    Examples
+    --------
+    >>> uncertainty = np.full((50, 50), 1.5)
+    >>> uncertainty[7, 9] = 20.0
+    >>> np.argwhere(noisy_pixels(uncertainty, 12)).tolist(), int(noisy_pixels(uncertainty, 9).sum())
+    ([[7, 9]], 0)
+    """
+    usual = sampled_level(uncertainty)
+    if frames < _FEWEST_FOR_NOISE or not usual > 0:
+        return np.zeros(uncertainty.shape, np.bool_)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(uncertainty > _NOISY * usual)

@@ -44,7 +44,7 @@ class MaskBit(IntFlag):
 
 #: What each bit means, as headers and docs say it.
 MEANINGS: dict[MaskBit, str] = {
-    MaskBit.BAD: "does not answer to light as others do",
+    MaskBit.BAD: "answers not as others do, or is noisy",
     MaskBit.HOT: "stands above the others in the dark",
     MaskBit.SATURATED: "full: well, amplifier or converter",
     MaskBit.BLEED: "charge of saturated pixels ran in here",
@@ -69,7 +69,7 @@ def mask_header(header: HeaderDraft | None = None) -> HeaderDraft:
     --------
     >>> for line in mask_header().lines()[1:4]:
     ...     print(line.rstrip())
-    MBIT0   = 'BAD     '           / 1: does not answer to light as others do
+    MBIT0   = 'BAD     '           / 1: answers not as others do, or is noisy
     MBIT1   = 'HOT     '           / 2: stands above the others in the dark
     MBIT2   = 'SATURATED'          / 4: full: well, amplifier or converter
     """

@@ -174,7 +174,9 @@ def stated_noise(
 
     Each square of four pixels has a difference, of which rows, columns and slopes drop out, and a standard deviation,
     from the uncertainties of the four; the ratio is the spread of all differences over theirs. It is right where the
-    background is uneven, too.
+    background is uneven, too. Where stars are close together, their light differs between the four as well: only the
+    fainter half of the squares takes part, told by their sums, with which the noise of their differences has nothing
+    in common.
 
     Parameters
     ----------
@@ -217,6 +219,7 @@ def stated_noise(
     values = pixels[rows].astype(np.float64)
     values[mask[rows] != 0] = np.nan
     scaled = np.einsum("pyxk,yk->px", squares(values), np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    sums = squares(values).sum(axis=(1, 3))
     del values
     errors = sigma[rows]
     valid = errors[np.isfinite(errors) & (errors > 0)]
@@ -224,7 +227,10 @@ def stated_noise(
     del valid
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled /= np.sqrt(squares(np.square(errors, dtype=np.float64)).sum(axis=(1, 3)))
-    return median, clipped_std(scaled)
+    known = np.isfinite(sums) & np.isfinite(scaled)
+    if not known.any():
+        return median, float("nan")
+    return median, clipped_std(scaled[known & (sums <= median_of_valid(sums[known]))])
 
 
 def _bands(ny: int) -> list[slice]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from zeroframe.fits import RawImage
 from zeroframe.fits.timeline import spanned
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.numbers import number, percent
 from zeroframe.frames.pile_up import PileUp, converter_top, find_pile_up, is_converter_top
 from zeroframe.frames.raw import is_fused
@@ -24,6 +25,7 @@ from zeroframe.kernels.extremes import (
     stretch_extremes,
     stretch_extremes_swapped16,
 )
+from zeroframe.kernels.stack import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +46,8 @@ _SAMPLE_ROWS = 8
 _WHOLE_LINE, _FEW_LINES = 0.85, 3
 #: Of pairs of neighbours, to tell noise.
 _FEWEST_PAIRS = 30
+#: What cannot be less: of numbers without sign, and of 16 bits with one. Noise is cut off that near to it.
+_LOWEST, _NEAR_NOISES = (0.0, -32768.0), 5.0
 #: Values are counted from half-way between the lowest and the highest on.
 _TOP_HALF = 0.5
 #: The level of what saw no light is that of which this part of the stretches have a lower one.
@@ -77,6 +81,9 @@ class RawLook:
         Where the highest values of what is kept are heaped up.
     decoded : ndarray or None
         The pixels, where they had to be decoded.
+    cut_off : float
+        The share of pixels, in some rows of the frame, that hold the lowest value that can be stored, where the others
+        are so near to it that their noise was cut off there.
     """
 
     unread_rows: NDArray[np.bool_]
@@ -85,6 +92,7 @@ class RawLook:
     step: float
     pile_up: PileUp | None
     decoded: NDArray[Any] | None
+    cut_off: float = 0.0
 
 
 @spanned("look at the raw frame")
@@ -138,7 +146,8 @@ def look_at(
         full = min(heaps, default=highest)
         flat &= (seen.high + seen.zero < full) & ~unread[:, None]
         blocks = _unread_blocks(raw, seen, flat, sample)
-    return tuple(RawLook(unread, blocks, top, step, heap, seen.decoded) for top, heap in tops)
+    cut = _share_cut_off(sample)
+    return tuple(RawLook(unread, blocks, top, step, heap, seen.decoded, cut) for top, heap in tops)
 
 
 def _top(
@@ -267,6 +276,20 @@ def _faint_noise(sample: NDArray[Any]) -> float | None:
     if len(faint) < _FEWEST_PAIRS:
         return None
     return float(np.abs(faint[:, 1] - faint[:, 0]).mean()) * sqrt(pi) / 2.0
+
+
+def _share_cut_off(sample: NDArray[Any]) -> float:
+    """Return the share of pixels at 0, or at the least of 16 bits, where the usual pixel is within a few noises of it.
+
+    A column that is dead, or a border that was never lit, holds such values, too, far below all others.
+    """
+    lowest = float(np.fmin.reduce(sample, axis=None)) if sample.size else np.nan
+    if lowest not in _LOWEST:
+        return 0.0
+    values = sample[np.isfinite(sample)].astype(np.float64)
+    usual = float(median_of_valid(values))
+    noise = MAD_TO_SIGMA * float(median_of_valid(np.abs(values - usual)))
+    return float(np.mean(values == lowest)) if usual - lowest <= _NEAR_NOISES * noise else 0.0
 
 
 def _log_of_same(sample: NDArray[Any]) -> float:

@@ -7,6 +7,7 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import FrameError
+from zeroframe.frames.bad_pixels import noisy_pixels
 from zeroframe.frames.calibration_frames import (
     BLIND_CARD,
     FLAT_LEVEL_CARD,
@@ -82,6 +83,7 @@ class CalibrationStore:
 
     def __init__(self, plan: NightPlan, cache: CalibrationCache, keys: Mapping[str, str]) -> None:
         self._plan, self._cache, self._keys = plan, cache, keys
+        self._noisy_masks: dict[tuple[str, FrameRecipe], NDArray[np.uint8] | None] = {}
         self._own_masks: dict[tuple[OwnMask, tuple[int, ...], FrameRecipe], NDArray[np.uint8]] = {}
 
     def fitting(self, frame: NightFrame, name: str) -> CalibrationFrame:
@@ -101,6 +103,7 @@ class CalibrationStore:
         divisors = [plane for use, plane in zip(steps.uses, planes, strict=True) if use.divides]
         masks = [self.fitting(frame, name).data for name in steps.masks]
         masks += [bits_where(plane.mask, MaskBit.BAD) for plane in divisors if plane.mask is not None]
+        masks += self._noisy(frame, planes)
         masks += [] if steps.own_mask is None else [self._own_mask(frame, steps.own_mask)]
         figures, remarks = self._amplifier_figures(frame) if frame.recipe.assembles else self._figures(frame)
         known = all(each.gain_e_per_adu is not None and each.read_noise_adu is not None for each in figures)
@@ -179,6 +182,24 @@ class CalibrationStore:
             return frame, None, (f"{found.doubt}: the dark is scaled by the exposures, {by}, not by a fit",)
         uses = tuple(replace(each, scale=found.scale) if each is use else each for each in frame.steps.uses)
         return replace(frame, steps=replace(frame.steps, uses=uses)), found, ()
+
+    def _noisy(self, frame: NightFrame, planes: Sequence[CalibrationFrame]) -> list[NDArray[np.uint8]]:
+        """Return a mask of the pixels that scatter far more than others in the biases; of each bias it is made once."""
+        found = []
+        for use, plane in zip(frame.steps.uses, planes, strict=True):
+            if not calibration_kind(use.kind).is_zero or plane.sigma.shape != plane.data.shape:
+                continue
+            key = use.name, frame.recipe
+            if key not in self._noisy_masks:
+                frames, regions = int(plane.cards.get("NCOMBINE", 1)), frame.recipe.regions
+                parts = [region.place_yx(frame.layout.shape_yx) for region in regions] if frame.recipe.assembles else []
+                mask = bits_where(noisy_pixels(plane.sigma, frames), MaskBit.BAD)
+                for part in parts:  # each amplifier has a noise of its own
+                    mask[part] = bits_where(noisy_pixels(plane.sigma[part], frames), MaskBit.BAD)
+                self._noisy_masks[key] = mask if mask.any() else None
+            noisy = self._noisy_masks[key]
+            found += [] if noisy is None else [noisy]
+        return found
 
     def _own_mask(self, frame: NightFrame, found: OwnMask) -> NDArray[np.uint8]:
         """Return the user's mask for frames of this size and recipe; each is read once."""

@@ -168,6 +168,7 @@ def figures_of_combined(
         "rejected_values": float(combined.rejected) if combined.state == "done" else math.nan,
         "pixels": float(ny * nx) if ny * nx else math.nan,
         **{f"{name}_{ending}": value for name, value in _excess(combined).items()},
+        "interference_noises": _number(None if combined.excess is None else combined.excess.wave_noises),
         **(more or {}),
     }
     return Subject(name, "combined", kind, combined.state, ending, _known(figures), method=method)

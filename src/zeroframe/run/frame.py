@@ -170,6 +170,7 @@ class FrameMaker:
         if row is not None:
             mask = known_bad = _NO_MASK  # it is not written, and memory is counted without it
         quality = _with_traces(frame, quality or self._measured(frame, pixels), pixels, known_bad, left, header)
+        quality = replace(quality, traces={**quality.traces, "cut_off_fraction": looks[0].cut_off})
         if row is None:
             _say_noise(header, quality, pixels, sigma, mask, frame.steps.colours)
         self._take_sample(frame, pixels)

@@ -104,6 +104,7 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
     yield from _remarks(result)
     yield from _left_alone(plan)
     yield from _directions(plan)
+    yield from _pedestals(plan)
     yield from _stored(plan)
     for choice in plan.choices:
         if not choice.certain and choice.what not in _SAID_ELSEWHERE:
@@ -127,6 +128,26 @@ def _directions(plan: NightPlan) -> Iterator[Incident]:
                 others = " or ".join(repr(value) for value in values if value != few)
                 text = f"{listed(values[few])}: {word} = {few!r}, where the other frames have {others}"
                 yield Incident("ZF607", text, tuple(values[few]))
+
+
+def _pedestals(plan: NightPlan) -> Iterator[Incident]:
+    """Yield that a constant was added to some frames that others of their size do not have."""
+    no_overscan = {each.source for each in plan.frames if not each.recipe.subtracts_overscan}
+    said: dict[tuple[object, ...], dict[float, list[str]]] = {}
+    for each in plan.found:
+        if each.frame is None or each.path not in no_overscan:
+            continue
+        cards = each.frame.cards
+        value = cards.get("PEDESTAL", 0)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            size = (cards.get("NAXIS1"), cards.get("NAXIS2"), cards.get("INSTRUME"))
+            said.setdefault(size, {}).setdefault(float(value), []).append(each.path.name)
+    for values in said.values():
+        if len(values) > 1:
+            few = min(values, key=lambda value: len(values[value]))
+            others = " or ".join(f"{value:g}" for value in sorted(values) if value != few)
+            text = f"{listed(values[few])}: PEDESTAL = {few:g}, where the other frames have {others}: so much is to be"
+            yield Incident("ZF609", f"{text} added for zero to be zero, and was not", tuple(values[few]))
 
 
 def _left_alone(plan: NightPlan) -> Iterator[Incident]:

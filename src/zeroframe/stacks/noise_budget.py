@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.frames.numbers import number
-from zeroframe.frames.statistics import clipped_mean_std
+from zeroframe.frames.numbers import number, spread_evenly
+from zeroframe.frames.statistics import clipped_mean_std, sampled_level
+from zeroframe.frames.traces import wave_along_rows
 from zeroframe.stacks.combine import CombineSpec
 from zeroframe.stacks.noise import combined_noise, frame_pairs, part_of
 from zeroframe.workers import map_threads
@@ -29,6 +30,8 @@ _FEWEST_ROWS = 96
 #: A part that adds less than this to the noise of the combined frame is not told.
 _LEAST_SHARE = 0.02
 _LEAST_CORRELATION = 0.05
+#: Rows in which a wave is looked for.
+_WAVE_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,9 @@ class Excess:
         Fixed pattern of the combined frame. It is no noise: subtracting the combined frame removes it.
     average_adu : float or None
         Noise of a plain average (or sum) of the same frames, where it was worth measuring.
+    wave_noises : float or None
+        Amplitude of the strongest wave along the rows that the first two frames have not in common, in noises of a
+        pixel; None where too little was looked at.
     """
 
     combined_adu: float
@@ -74,6 +80,7 @@ class Excess:
     parts: tuple[NoisePart, ...]
     pattern_adu: float
     average_adu: float | None = None
+    wave_noises: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -119,7 +126,8 @@ def explain_excess(
     frames = len(sample.frames)
     to_combined = float(np.sqrt(frames)) if spec.method == "sum" else 1.0 / float(np.sqrt(frames))
     drifts = _drifts(sample, workers)
-    excess = Excess(noise.combined, drifts.pixels * to_combined, (), noise.pattern)
+    wave = _wave_between(sample.frames[0], sample.frames[1], noise.single)
+    excess = Excess(noise.combined, drifts.pixels * to_combined, (), noise.pattern, wave_noises=wave)
     # a median of numbers in coarse steps stands on one of them, in both halves of the frames
     stands_still = spec.method == "median" and excess.ratio < 1.0 / EXCESS_WORTH_TELLING
     if not (excess.is_worth_telling or stands_still):
@@ -146,6 +154,18 @@ def explain_excess(
     least = (_LEAST_SHARE * 2) ** 0.5 * excess.combined_adu  # a share s of the noise is a share 2 s of its square
     kept = sorted((part for part in parts if part.noise_adu > least), key=lambda part: -part.noise_adu)
     return replace(excess, parts=(*kept, *_correlations(drifts)))
+
+
+def _wave_between(first: NDArray[Any], second: NDArray[Any], noise: float) -> float | None:
+    """Return the amplitude of a wave in the difference of two frames, in noises, from rows spread evenly over them."""
+    if not noise > 0:
+        return None
+    rows = spread_evenly(0, len(first) - 1, min(_WAVE_ROWS, len(first)))
+    with np.errstate(invalid="ignore"):  # the same infinity in both
+        apart = (first[rows] - second[rows]).astype(np.float32)
+    apart -= np.float32(sampled_level(apart))
+    apart[~np.isfinite(apart)] = 0.0
+    return wave_along_rows(apart, float(np.sqrt(2.0)) * noise).get("interference_noises")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from statistics import median, stdev
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ _DRIFT_ADU, _DRIFT_NOISES, _DRIFT_WRONG = 3.0, 1.0, 10.0
 _FEWEST_IN_TIME = 4
 #: Levels of frames scatter by so many ADU and so many noises of a pixel; a camera without overscan wanders by less.
 _SCATTER_ADU, _SCATTER_NOISES = 1.0, 0.5
+#: They are of two sorts where the gap is so many times what each of the two is wide.
+_HEAPS_APART = 3.0
 #: The last half of a ramp stands still: it moves by less than this part of the whole.
 _STANDS = 0.34
 #: A drift in time is no chance where the order in time and in level are alike to this.
@@ -57,7 +59,7 @@ def drifting_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
             (each for each in _levelled(night, combined) if math.isfinite(each.get("start_mjd"))),
             key=lambda each: each.get("start_mjd"),
         )
-        if not _has_drift(parts):
+        if not _has_drift(parts) or _two_heaps(parts) is not None:
             continue
         levels = [each.get("level") for each in parts]
         moves, limit = _moves(levels), max(_DRIFT_ADU, _DRIFT_NOISES * _noise(parts))
@@ -93,6 +95,18 @@ def _has_drift(parts: list[Subject]) -> bool:
     return abs(_alike_in_order(levels)) > _IN_ORDER or (settles and _first_is_off(levels))
 
 
+def _two_heaps(parts: list[Subject]) -> tuple[list[float], list[float]] | None:
+    """Return the levels of frames in two heaps, which are far apart for what each is wide; None where they are one."""
+    levels = sorted(each.get("level") for each in parts)
+    gaps = [after - before for before, after in pairwise(levels)]
+    gap = max(gaps)
+    at = gaps.index(gap) + 1
+    low, high = levels[:at], levels[at:]
+    wide = max(_moves(low), _moves(high))
+    is_gap = gap > max(_DRIFT_ADU, _DRIFT_NOISES * _noise(parts)) and gap > _HEAPS_APART * wide
+    return (low, high) if is_gap and min(len(low), len(high)) > 1 else None
+
+
 def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find biases whose level is another one in each frame, and darks that hold their bias."""
     for combined in night.of("combined", "bias", "dark"):
@@ -100,7 +114,20 @@ def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
         dated = sorted(
             (each for each in parts if math.isfinite(each.get("start_mjd"))), key=lambda each: each.get("start_mjd")
         )
-        if combined.used or len(parts) < _FEWEST_IN_TIME or _has_drift(dated):
+        if len(parts) < _FEWEST_IN_TIME:
+            continue
+        heaps = _two_heaps(parts)
+        if heaps is not None:
+            low, high = heaps
+            apart = median(high) - median(low)
+            yield check.finding(
+                f"{combined.name}: the levels of its {len(parts)} frames are of two sorts, {len(low)} about "
+                f"{median(low):.1f} and {len(high)} about {median(high):.1f} ADU: its own is that of neither",
+                *(each.name for each in parts), combined.name, figure=apart, expected=0.0,
+                severity="error" if apart > _DRIFT_WRONG * max(_DRIFT_ADU, _noise(parts)) else check.severity,
+            )  # fmt: skip
+            continue
+        if combined.used or _has_drift(dated):
             continue
         scatter, noise = stdev([each.get("level") for each in parts]), _noise(parts)
         limit = max(_SCATTER_ADU, _SCATTER_NOISES * noise)
@@ -268,7 +295,8 @@ LEVELS = (
         "ZF311", "Levels scatter from frame to frame", "warning", "level",
         "The standard deviation of the levels of biases, and of darks that hold their bias, as they are combined; told "
         f"from {_SCATTER_ADU:g} ADU and {_SCATTER_NOISES:g} times the noise of a pixel on, from {_FEWEST_IN_TIME} "
-        "frames on, where they do not drift (ZF306). The level of a science frame is off by as much, in all pixels "
+        "frames on, where they do not drift (ZF306). Of any darks it is told where their levels are of two sorts, "
+        "as of another offset. The level of a science frame is off by as much, in all pixels "
         "alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
         "Subtract an overscan, if there is one; else measure light against the sky beside it in the same frame.",
         scattering_levels,

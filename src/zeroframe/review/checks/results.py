@@ -10,7 +10,7 @@ from zeroframe.review.checks.within import each_group, names_of
 from zeroframe.review.rows import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from zeroframe.review.figures import NightFigures, Subject
     from zeroframe.review.rows import Finding, Severity
@@ -37,6 +37,9 @@ _SEAM, _SEAM_WRONG = 0.003, 0.03
 #: Parts of what dark and flat should have taken out, and of how many errors at least; the sky has clouds and nebulae,
 #: so that its shape has to fit better.
 _DARK_LEFT, _FLAT_LEFT, _LIGHT_LEFT, _LEFT_ERRORS = 0.25, 0.3, 0.3, 6.0
+#: A galaxy, the moon or a comet has a shape of its own, of which any flat's is a part: of drawn ones the fit has up to
+#: ten errors where it is no more than the flat itself, and up to 14 beyond; of wrong flats 13 to 500.
+_LIGHT_ERRORS, _WHOLE, _LIGHT_ERRORS_BEYOND = 10.0, 1.5, 20.0
 #: A shape of the sky that is less than this is no fault.
 _LIGHT_CONTRAST = 0.02
 #: Of a mask of hot or bad pixels.
@@ -138,7 +141,7 @@ _PARTS = {
     "cosmic_ray": "cosmic rays",
     "not_finite": "without a value",
     "unread": "never read",
-    "bad": "bad by the flat or your mask",
+    "bad": "bad by the flat, the biases or your mask",
     "hot": "hot",
     "bled": "bled into",
     "nonlinear": "not linear",
@@ -216,35 +219,43 @@ def many_rejected(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 def hot_pixels_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames in which the contrast of hot pixels was not taken out, or taken out twice."""
-    yield from _left(night, check, "dark_left", _DARK_LEFT, "the dark current of hot pixels")
+    yield from _left(night, check, "dark_left", "the dark current of hot pixels", _is_left("dark_left", _DARK_LEFT))
 
 
 def flat_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames that the pixels of the flat do not fit."""
-    yield from _left(night, check, "flat_left", _FLAT_LEFT, "the contrast of the flat's pixels")
+    yield from _left(night, check, "flat_left", "the contrast of the flat's pixels", _is_left("flat_left", _FLAT_LEFT))
 
 
 def light_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames whose sky has the shape of the flat."""
-    yield from _left(night, check, "light_left", _LIGHT_LEFT, "the shape of the flat", _LIGHT_CONTRAST)
+
+    def is_odd(each: Subject) -> bool:
+        part, error = abs(each.get("light_left")), each.get("light_left_error")
+        errors = _LIGHT_ERRORS if part <= _WHOLE else _LIGHT_ERRORS_BEYOND
+        return part > max(_LIGHT_LEFT, errors * error) and not each.get("light_left_contrast") < _LIGHT_CONTRAST
+
+    yield from _left(night, check, "light_left", "the shape of the flat", is_odd)
+
+
+def _is_left(name: str, limit: float) -> Callable[[Subject], bool]:
+    """Return what says whether more than so much of a pattern is left, or was taken out, beyond its error."""
+    return lambda each: abs(each.get(name)) > max(limit, _LEFT_ERRORS * each.get(f"{name}_error"))
 
 
 def _left(
-    night: NightFigures, check: Check, name: str, limit: float, what: str, least_contrast: float = 0.0
+    night: NightFigures, check: Check, name: str, what: str, is_odd: Callable[[Subject], bool]
 ) -> Iterator[Finding]:
-    def is_odd(each: Subject) -> bool:
-        part, error = each.get(name), each.get(f"{name}_error")
-        return abs(part) > max(limit, _LEFT_ERRORS * error) and not (
-            each.get("light_left_contrast") < least_contrast if least_contrast else False
-        )
-
+    limit = {"dark_left": _DARK_LEFT, "flat_left": _FLAT_LEFT, "light_left": _LIGHT_LEFT}[name]
     for frames in each_group(night, is_odd, "science"):
         worst = max(frames, key=lambda each: abs(each.get(name)))
         part, error = worst.get(name), worst.get(f"{name}_error")
         how = "left" if part > 0 else "taken out too much"
+        amount = f"{100 * abs(part):.0f} ± {100 * error:.1f} % of"
+        if abs(part) > _WHOLE:
+            amount = f"{number(abs(part), 2)} ± {number(error, 1)} times"
         yield check.finding(
-            f"{names_of(frames)}: {100 * abs(part):.0f} ± {100 * error:.1f} % of {what} is {how} (limit "
-            f"{100 * limit:g} %)",
+            f"{names_of(frames)}: {amount} {what} is {how} (limit {100 * limit:g} %)",
             *(each.name for each in frames), figure=part, expected=0.0,
         )  # fmt: skip
 
@@ -283,7 +294,8 @@ RESULTS = (
     ),
     Check(
         "ZF403", "The noise of a science frame is not what its uncertainties say", "warning", "noise",
-        "Differences of neighbouring pixels over the uncertainties in UNCERT; 1 is right. Told from "
+        "Differences of neighbouring pixels over the uncertainties in UNCERT, in the fainter half of the frame, where "
+        "stars add least to them; 1 is right. Told from "
         f"{_NOISE_RATIO:g} times on in either direction; an error from {_NOISE_RATIO_WRONG:g} times on upwards. A "
         "wrong gain, a wrong read noise or interference do this; less noise than stated means that too little is "
         "claimed.",
@@ -343,9 +355,11 @@ RESULTS = (
     Check(
         "ZF412", "The sky has the shape of the flat", "warning", "flat left",
         "The sky of a calibrated science frame, in 8 x 8 cells, is fitted by the flat; told from "
-        f"{100 * _LIGHT_LEFT:g} % of the flat's shape, {_LEFT_ERRORS:g} errors and {100 * _LIGHT_CONTRAST:g} % of the "
-        "sky on. Where the flat changes by far more along one axis than along the other, as by the lamp of a "
-        "spectrograph, nothing is told: no sky has its colours.",
+        f"{100 * _LIGHT_LEFT:g} % of the flat's shape, {_LIGHT_ERRORS:g} errors and {100 * _LIGHT_CONTRAST:g} % of the "
+        f"sky on, and from {_LIGHT_ERRORS_BEYOND:g} errors on where it is more than {_WHOLE:g} times the flat's shape: "
+        "the moon, a galaxy or a comet has a shape of its own, which fits worse. "
+        "Where the flat changes by far more along one axis than along the other, as by the lamp of a spectrograph, "
+        "nothing is told: no sky has its colours.",
         "See whether the flat is of this filter, focus and day; light of another path in the flats does this, too.",
         light_left,
     ),

@@ -21,6 +21,8 @@ _BANDS, _BANDS_WRONG = 0.5, 2.0
 _WAVE, _WAVE_WRONG = 0.35, 2.0
 #: Of a column, in noises of a pixel.
 _COLUMN = 1.5
+#: Parts of the pixels whose noise was cut off: what is left is too high by 0.003 and by 0.05 noises of a pixel.
+_CUT_OFF, _CUT_OFF_WRONG = 0.01, 0.1
 #: Fewer steep steps are a saturated star beside a dead column.
 _WRAPPED = 4
 #: The four pixels of a square in a flat; those of one colour differ by a few percent at the most.
@@ -61,7 +63,19 @@ def banding(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 def interference(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find frames without light that have a wave along their rows."""
-    for frames in each_group(night, lambda each: each.get("interference_noises") > _WAVE, "bias", "dark"):
+
+    def has_wave(each: Subject) -> bool:
+        return each.get("interference_noises") > _WAVE and each.of not in fixed
+
+    # a pattern that stands in all frames alike is no interference: it is not in their differences
+    fixed = {
+        each.name
+        for each in night.of("combined", "bias", "dark")
+        if each.get("interference_noises") <= _WAVE / 2
+        and all(part.get("interference_noises") > _WAVE / 2 for part in night.parts(each))
+    }
+
+    for frames in each_group(night, has_wave, "bias", "dark"):
         worst = max(frames, key=lambda each: each.get("interference_noises"))
         amplitude, period = worst.get("interference_noises"), worst.get("interference_pixels")
         yield check.finding(
@@ -93,6 +107,19 @@ def wrapped(night: NightFigures, check: Check) -> Iterator[Finding]:
             f"{names_of(frames)}: {worst:.0f} pixels of the rows looked at lie far below the sky beside one near the "
             "top of the converter: values went past the top and began again, or BZERO is missing",
             *(each.name for each in frames), figure=worst, expected=0.0,
+        )  # fmt: skip
+
+
+def cut_off(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find frames of which the noise was cut off at the lowest value that there is."""
+    for frames in each_group(night, lambda each: each.get("cut_off_fraction") > _CUT_OFF):
+        worst = max(each.get("cut_off_fraction") for each in frames)
+        yield check.finding(
+            f"{names_of(frames)}: {100 * worst:.0f} % of the pixels hold the lowest value that can be stored (limit "
+            f"{100 * _CUT_OFF:g} %): what their noise had below it was cut off, so that the level is too high and the "
+            "noise too small",
+            *(each.name for each in frames), figure=worst, expected=_CUT_OFF,
+            severity="error" if worst > _CUT_OFF_WRONG else check.severity,
         )  # fmt: skip
 
 
@@ -145,15 +172,17 @@ WITHIN = (
     Check(
         "ZF602", "Interference", "warning", "interference",
         "The power of the rows of biases and darks by frequency, fixed columns taken out: a wave stands above the "
-        f"frequencies beside it. Told from an amplitude of {_WAVE:g} times the noise of a pixel on, an error from "
+        "frequencies beside it, and in the difference of two frames, too, where a fixed pattern drops out. "
+        f"Told from an amplitude of {_WAVE:g} times the noise of a pixel on, an error from "
         f"{_WAVE_WRONG:g} times on.",
         "Look for a source near the camera: a switching supply, a motor, a cable; calibration does not remove it.",
         interference,
     ),
     Check(
         "ZF603", "A column is not corrected", "warning", "column",
-        "The median of each column of a calibrated science frame against both neighbours, masked pixels left out; "
-        "what has flanks, as a line of a spectrum, is light. "
+        "The steps from each column of a calibrated science frame to both neighbours, the median of those in its rows, "
+        "masked pixels left out; what has flanks, as a line of a spectrum, is light, and so is what scatters from row "
+        "to row as its light does. "
         f"Told from {_COLUMN:g} times the noise of a pixel on. It is dead or hot, and was not when darks and flats "
         "were taken.",
         "Take new darks and flats, or mask it with --bad-pixels.", odd_columns,
@@ -182,5 +211,18 @@ WITHIN = (
         "ROWORDER and FLIPSTAT of all frames of one size: where some were written bottom up or turned and others were "
         "not, the pattern of calibration frames stands in another place.",
         "Write all frames with the same settings; ZF605 says whether the pixels are turned, too.", incidents,
+    ),
+    Check(
+        "ZF608", "Values are cut off at the bottom", "warning", "cut off",
+        "The part of the raw pixels that hold 0, or the least of 16 bits, where the usual pixel is within five noises "
+        f"of it; told from {100 * _CUT_OFF:g} % on, an error from {100 * _CUT_OFF_WRONG:g} % on. The bias level of the "
+        "camera is too low for its noise, and nothing brings back what was cut off.",
+        "Raise the offset of the camera, until no bias holds a 0.", cut_off,
+    ),
+    Check(
+        "ZF609", "Frames have different pedestals, by their headers", "warning", "pedestal",
+        "PEDESTAL of frames of one size and camera from which no overscan is subtracted: as MaxIm DL writes it, it is "
+        "what is to be added to the pixels for zero to be zero. Where it differs, so do the levels.",
+        "Write all frames with the same pedestal, or add it to the pixels of those that have another one.", incidents,
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from concurrent.futures import wait as wait_for
 from contextlib import suppress
+from functools import partial
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,12 +47,12 @@ def different_versions(theirs: Mapping[str, str], ours: Mapping[str, str]) -> st
     return ", ".join(part for part in parts if not part.startswith("code "))
 
 
-def _checked(ours: Mapping[str, str], function: Callable[..., R], arguments: tuple[Any, ...]) -> R:
+def _checked(ours: Mapping[str, str], job: Callable[[], R]) -> R:
     """Carry out a job on a worker; one that has joined since the run began may be of another version."""
     differing = different_versions(versions(), ours)
     if differing:
         raise ClusterError(f"a worker has {differing}, so its results would have other bytes; give all the same")
-    return function(*arguments)
+    return job()
 
 
 class ClusterExecutor(Executor):
@@ -126,7 +127,8 @@ class ClusterExecutor(Executor):
         if self._is_lost():
             raise self._lost()
         outer: Future[R] = Future()
-        inner = self._executor.submit(_checked, dict(versions()), fn, args)
+        # in one piece: Dask of 2024 looks into tuples and lists of arguments, and makes lists of named tuples there
+        inner = self._executor.submit(_checked, dict(versions()), partial(fn, *args))
         with self._lock:
             self._pending[outer] = inner
         outer.add_done_callback(self._ended)

@@ -1,0 +1,123 @@
+"""Light that fills a frame, as of the moon, a galaxy, a comet or a crowded field, is no fault of flat or columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.patterns import RowSample, measure_left
+from zeroframe.frames.quality import stated_noise
+from zeroframe.frames.traces import measure_traces
+from zeroframe.kernels.operations import Operation
+from zeroframe.review import NightFigures, Subject, review_night
+
+SHAPE = (200, 216)
+Y, X = np.mgrid[: SHAPE[0], : SHAPE[1]]
+GAIN, READ = 1.5, 4.0
+LEVEL = 8  # of the sky, in ADU, where a scene does not say another one
+
+
+def smooth(chance, scale):
+    """Return a texture of about 1 in its mean, of waves not shorter than a scale."""
+    waves = [chance.uniform(-1, 1, 2) / scale for _ in range(12)]
+    return 1 + sum(np.sin(2 * np.pi * (a * X + b * Y) + chance.uniform(0, 6)) for a, b in waves) / 24
+
+
+def radius(chance):
+    by = chance.choice([2, 40])
+    return np.hypot(Y - SHAPE[0] / 2 - chance.normal(0, by), X - SHAPE[1] / 2 - chance.normal(0, by))
+
+
+def moon(chance):
+    return 20000 * (radius(chance) < chance.uniform(40, 95)) * smooth(chance, 12) + LEVEL
+
+
+def elliptical(chance):
+    size = chance.uniform(10, 60)
+    return chance.uniform(50, 2000) * np.exp(-7.67 * (((radius(chance) + 0.3) / size) ** 0.25 - 1)) + 50
+
+
+def disc(chance):
+    return chance.uniform(100, 3000) * np.exp(-radius(chance) / chance.uniform(10, 60)) + 100
+
+
+def comet(chance):
+    return chance.uniform(500, 8000) / (radius(chance) + 1) + 200
+
+
+def crowded(chance):
+    light = np.full(SHAPE, 50.0)
+    for _ in range(560):
+        y, x = chance.uniform(0, SHAPE[0]), chance.uniform(0, SHAPE[1])
+        top = np.exp(chance.uniform(np.log(20), np.log(3000)))
+        part = np.s_[max(int(y) - 9, 0) : int(y) + 10, max(int(x) - 9, 0) : int(x) + 10]
+        light[part] += top * np.exp(-((Y[part] - y) ** 2 + (X[part] - x) ** 2) / 5.1)
+    return light
+
+
+def sky_lines(chance):
+    light = 100.0 + 5000 * np.exp(-(((Y - 90 - X / 60) / 2.5) ** 2))
+    for _ in range(8):
+        light = light + 900 * np.exp(-(((X - chance.uniform(0, SHAPE[1])) / 1.5) ** 2))
+    return light
+
+
+def empty(_):
+    return np.full(SHAPE, 300.0)
+
+
+def shape_of_flat(chance):
+    squares = (X - SHAPE[1] / 2 - chance.normal(0, 20)) ** 2 + (Y - SHAPE[0] / 2 - chance.normal(0, 20)) ** 2
+    return (1 - chance.uniform(0.1, 0.35) * squares / 21700) * chance.normal(1, 0.01, SHAPE)
+
+
+def findings(scene, seed, flat_of=lambda flat: flat, add=0.0):
+    """Return the codes that a frame of a scene gets, calibrated by a flat."""
+    chance = np.random.default_rng(seed)
+    light, true = scene(chance), shape_of_flat(chance)
+    flat = flat_of(true)
+    pixels = (chance.poisson(light * true * GAIN) / GAIN + chance.normal(0, READ, SHAPE) + add) / flat
+    sigma = np.sqrt(light * true / GAIN + READ**2) / flat
+    usual = float(np.median(pixels))
+    noise = float(np.median(sigma))
+    mask = np.zeros(SHAPE, np.uint8)
+    figures = measure_traces(pixels, usual, noise, "sky", mask)
+    done = [Operation(divides=True, plane=flat, sigma=NO_CALIBRATION)]
+    figures |= measure_left(RowSample.of(pixels), pixels, done)
+    figures["noise_ratio"] = stated_noise(pixels, sigma, mask)[1]
+    found = review_night(NightFigures((Subject("s.fits", "frame", "science", "done", figures=figures),)))
+    return {each.code: each.sentence for each in found}
+
+
+@pytest.mark.parametrize("scene", [moon, elliptical, disc, comet, crowded, sky_lines, empty])
+def test_is_not_told_of(scene):
+    assert [(seed, found) for seed in range(25) if (found := findings(scene, seed))] == []
+
+
+def of_another_focus(flat):
+    return flat * (1 - 0.4 * ((X / SHAPE[1] - 0.5) ** 2 + (Y / SHAPE[0] - 0.5) ** 2) * 2)
+
+
+@pytest.mark.parametrize(
+    ("flat_of", "add", "code"),
+    [
+        (of_another_focus, 0.0, "ZF412"),
+        (np.square, 0.0, "ZF412"),
+        (lambda flat: flat, 40.0 * (X == 70), "ZF603"),
+        (lambda flat: flat, -60.0 * (X == 141), "ZF603"),
+    ],
+)
+def test_faults_are_told_of(flat_of, add, code):
+    named = [code in findings(empty, seed, flat_of, add) for seed in range(10)]
+    # a flat that is wrong along one axis, and right along the other, has the shape of a nebula
+    assert sum(named) >= (9 if code == "ZF412" else 10)
+
+
+def test_no_percentage_is_beyond_reason():
+    figures = {"light_left": 35.0, "light_left_error": 0.5, "light_left_contrast": 3.0}
+    figures |= {"dark_left": 4.0, "dark_left_error": 0.1}
+    found = review_night(NightFigures((Subject("s.fits", "frame", "science", "done", figures=figures),)))
+    said = {each.code: each.sentence for each in found}
+    assert "35 ± 0.5 times the shape of the flat" in said["ZF412"]
+    assert "4 ± 0.1 times the dark current of hot pixels" in said["ZF410"]
