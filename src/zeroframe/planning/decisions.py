@@ -14,6 +14,7 @@ from zeroframe.planning.grouping import exposure_words, frames_words
 from zeroframe.planning.matching import nights_apart
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.spellings import Spellings
+from zeroframe.planning.taught import OVERLAPPING, UNMET, overlapping_exposures, unmet_words
 from zeroframe.planning.uses import frame_uses
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def decisions_of(plan: NightPlan, selection: Selection) -> tuple[Choice, ...]:
     told = [
         *_about_kinds(plan),
         *_about_doubts(plan),
+        *_about_taught(plan),
         *_about_nights(plan, selection),
         *_about_forms(plan),
         *selection.choices,
@@ -138,6 +140,16 @@ def _about_doubts(plan: NightPlan) -> Iterator[Choice]:
                 alike[keyword, re.sub(r"'[^']*'|[-+]?\d[\d.]*", "", rest)].append((frame.name, doubt))
     for members in list(alike.values())[:_MOST_DOUBTS]:
         yield Choice("header", members[0][1], f"so {listed(name for name, _ in members)}")
+
+
+def _about_taught(plan: NightPlan) -> Iterator[Choice]:
+    """Say what was taught of headers and meets no frame, and where exposures do not fit the times of frames."""
+    for what, why in unmet_words(plan.recipe.words, plan.found):
+        yield Choice(UNMET, what, why, certain=False)
+    said = overlapping_exposures(plan.frames)
+    if said:
+        reason = "in seconds that cannot be; give its unit, as --card 'exposure=EXPTIME*0.001' does"
+        yield Choice(OVERLAPPING, said, reason, certain=False)
 
 
 def _about_contradictions(plan: NightPlan) -> Iterator[Choice]:

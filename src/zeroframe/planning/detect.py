@@ -6,10 +6,12 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import AssumptionWarning, FrameError, HeaderWarning, NoFramesError, ZeroframeError
+from zeroframe.errors import AssumptionWarning, FrameError, HeaderWarning, NoFramesError, SectionError, ZeroframeError
 from zeroframe.fits.failures import file_failure
 from zeroframe.fits.part_paths import file_of
+from zeroframe.frames.numbers import number
 from zeroframe.headers.cameras import Camera, load_camera, recognise
+from zeroframe.headers.sections import Section
 from zeroframe.planning.apart import amplifiers_apart
 from zeroframe.planning.chips_by_name import chips_by_name
 from zeroframe.planning.same_extensions import with_same_extensions
@@ -55,8 +57,15 @@ def look_at_pixels(
     OverscanInspection or None
         None also where no frame can be read, as each is named with what is wrong when it is calibrated, and where they
         are too small to look at.
+
+    Raises
+    ------
+    SectionError
+        When light reaches the overscan that was asked for.
     """
     wishes = recipe.frames.wishes()
+    if isinstance(recipe.frames.overscan, Section):
+        _require_no_light(found, recipe.frames.overscan, executor)
     if recipe.frames.overscan is not None or wishes.camera is not None or wishes.names_sections:
         return None
     unknown = of_unknown_cameras(found)
@@ -74,6 +83,19 @@ def look_at_pixels(
         text = f"{failed.path}: the overscan was not looked for in the pixels, which {failed.reason}"
         warnings.warn(text, AssumptionWarning, stacklevel=2)
         return None
+
+
+def _require_no_light(found: Sequence[RawFrame], section: Section, executor: Executor | None) -> None:
+    from zeroframe.inspection.asked_overscan import lit_strip
+
+    seen = done_by(executor, lit_strip, list(found), section)
+    if seen is not None:
+        part = seen.strip_adu / seen.frame_adu
+        raise SectionError(
+            f"overscan {section} sees light, so it is none: in {seen.lit} it is {number(seen.strip_adu)} ADU above "
+            f"{seen.dark}, {part:.0%} of the {number(seen.frame_adu)} ADU of the whole frame; zeroframe inspect says "
+            f"where the overscan is, and --overscan none subtracts none"
+        )
 
 
 def _inspected(unknown: Sequence[RawFrame], limit_bytes: int | None, workers: int | None) -> OverscanInspection:

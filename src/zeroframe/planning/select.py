@@ -13,6 +13,7 @@ from zeroframe.errors import (
     MismatchError,
     NoFramesError,
     SectionError,
+    UnsupportedError,
     UsageError,
     said_together,
 )
@@ -424,6 +425,11 @@ def _frame(
     facts = item.facts
     if facts is None:
         raise ValueError(f"{item.path}: a frame without facts takes no part")
+    if facts.unit is not None and facts.unit.endswith("/ s"):
+        reason = f"is in {facts.unit}, so it was divided by its exposure: dark current and noise cannot be told from it"
+        raise UnsupportedError(
+            item.path, reason, "give the raw counts; where these are counts, mend BUNIT in the header"
+        )
     amplifiers = () if first.camera is None else first.camera.amplifiers
     colours = first.recipe.colours_of(stated_pattern(item, recipe), item.layout.shape_yx)
     gains = [recipe.frames.gain_e_per_adu, _mean_of([each.gain_e_per_adu for each in amplifiers])]

@@ -32,6 +32,7 @@ from zeroframe.run.kept import (
     result_of_kept,
 )
 from zeroframe.run.keys import frame_key, mask_key, stored_keys
+from zeroframe.run.left_over import left_over
 from zeroframe.run.mosaic_products import mosaic_products
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.reviewing import review_of
@@ -210,6 +211,7 @@ def judged(made: NightMade) -> NightResult:
         earlier=earlier_figures(session),
         known_findings=kept_findings(session) if made.is_kept else None,
         carried=made.carried,
+        stale=left_over(session.plan, session.statuses.record),
     )
     result = replace(result, review=review)
     try:

@@ -11,9 +11,11 @@ from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.stored_words import stored_in_use
+from zeroframe.planning.taught import OVERLAPPING, UNMET
 from zeroframe.review import Incident, NightFigures, Review, by_severity, review_night
 from zeroframe.run.earlier import earlier_nights, held_against
 from zeroframe.run.figures import figures_of_run
+from zeroframe.run.left_over import LEFT_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +33,9 @@ _DIRECTION_CARDS = {"ROWORDER": "TOP-DOWN", "FLIPSTAT": "NONE"}
 #: Decisions that say what an incident of its own says.
 _SAID_ELSEWHERE = frozenset(("no bias", "no dark", "no flat"))
 
+#: Decisions that have a code of their own.
+_CODES = {UNMET: "ZF507", OVERLAPPING: "ZF508"}
+
 
 @spanned("review")
 def review_of(
@@ -41,6 +46,7 @@ def review_of(
     earlier: Mapping[str, Mapping[str, float]] | None = None,
     known_findings: tuple[Finding, ...] | None = None,
     carried: tuple[Finding, ...] = (),
+    stale: tuple[Incident, ...] = (),
 ) -> Review:
     """Return the figures of a run, and the findings on it.
 
@@ -58,6 +64,8 @@ def review_of(
         Of a run that has kept everything, those of the run that made it: pixels are not looked at again.
     carried : tuple of Finding
         Those of an earlier run on results that were not read again; what is found anew takes their place.
+    stale : tuple of Incident
+        Of results of earlier runs that are not of the frames that there are.
     """
     nights = earlier_nights(plan)
     subjects = []
@@ -67,11 +75,13 @@ def review_of(
             more = held_against(each, nights or [earlier or {}])
         subjects.append(replace(each, figures={**each.figures, **more}))
     if known_findings is not None:
-        return Review(NightFigures(tuple(subjects)), known_findings)
-    night = NightFigures(tuple(subjects), tuple(_incidents(plan, result)))
+        of_stale = review_night(NightFigures((), stale), plan.recipe.findings.severities)
+        others = [each for each in known_findings if each.code != LEFT_OVER]
+        return Review(NightFigures(tuple(subjects)), by_severity([*others, *of_stale]))
+    night = NightFigures(tuple(subjects), (*_incidents(plan, result), *stale))
     findings = review_night(night, plan.recipe.findings.severities)
     anew = {(each.code, each.frames) for each in findings}
-    still = [each for each in carried if (each.code, each.frames) not in anew]
+    still = [each for each in carried if (each.code, each.frames) not in anew and each.code != LEFT_OVER]
     return Review(night, by_severity([*findings, *still]) if still else findings)
 
 
@@ -98,7 +108,7 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
     yield from _stored(plan)
     for choice in plan.choices:
         if not choice.certain and choice.what not in _SAID_ELSEWHERE:
-            yield Incident("ZF201", f"{choice.what}: {choice.value} — {choice.reason}")
+            yield Incident(_CODES.get(choice.what, "ZF201"), f"{choice.what}: {choice.value} — {choice.reason}")
 
 
 def _directions(plan: NightPlan) -> Iterator[Incident]:

@@ -15,6 +15,7 @@ from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_p
 from zeroframe.fits.verify import check_file
 from zeroframe.headers.colour_planes import PLANE_CARD
 from zeroframe.headers.own_results import carried_key
+from zeroframe.run.left_over import without_sources
 from zeroframe.run.lock import LOCK_NAME
 from zeroframe.run.mosaic_products import MOSAIC, PART_CARD, mosaic_key
 from zeroframe.run.record import RECORD_NAME, read_record, report_problem
@@ -105,7 +106,17 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
         stored = [_problem(as_path(path), _stored_problem, sha256) for path, sha256 in _stored(record).items()]
         problems += [each for each in (*compared, *stored) if each]
         inputs = compared.count("") + stored.count("")
+        problems += _of_frames_gone(out, raw, record)
     return Verified(found.count("") + products, inputs, tuple(problems))
+
+
+def _of_frames_gone(out: Path, raw: Path, record: RunRecord) -> list[str]:
+    """Name results of earlier runs of which no raw frame is there any more."""
+    sources = {source for mark in record.earlier.values() for source in mark.sources}
+    there = {name for name in sources if is_there(file_named(raw, name))}
+    gone = without_sources(record.earlier, {*there, *record.outputs})
+    reason = "was made by an earlier run, of raw frames that are not there any more; delete it if it is not wanted"
+    return [f"{out / name}: {reason}" for name in gone if is_there(out / name)]
 
 
 def _of_the_run(out: Path, record: RunRecord) -> list[str]:

@@ -63,4 +63,22 @@ FILES = (
         "be estimated: the uncertainties of science frames leave them out.",
         "Give frames with an UNCERT extension, or raw calibration frames.", incidents,
     ),
+    Check(
+        "ZF506", "Results of an earlier run are left over", "warning", "left over",
+        "Results stand in the folder whose raw frames are not among the raw frames any more, or that are there a "
+        "second time in another format. No run deletes them, as they may be wanted.",
+        "Delete them if they are not wanted.", incidents,
+    ),
+    Check(
+        "ZF507", "What was said of headers meets no frame", "warning", "meets no frame",
+        "A card that was named (--card, or words in the recipe) stands in no header, or a rule for a kind (--kind) "
+        "fits no frame: the frames were taken for what their headers say by themselves.",
+        "Mend the word, or leave it out; zeroframe explain FRAME shows what a header says.", incidents,
+    ),
+    Check(
+        "ZF508", "Exposures do not fit the times of the frames", "warning", "exposures",
+        "Most frames are exposed for more than 30 times the time after which the next frame of their camera begins: "
+        "their headers give the exposure in another unit, as milliseconds.",
+        "Give the unit, as --card 'exposure=EXPTIME*0.001' does.", incidents,
+    ),
 )  # fmt: skip
