@@ -268,6 +268,8 @@ def _about_scaling(plan: NightPlan) -> Iterator[Choice]:
         reason = f"no dark of {wanted}" + (" or longer" if up else "")
         reason += " fits as well" if _has_dark_of(plan, exposures, longer=up) else ""
         reason += ": its noise grows by as much" if up else ""
+        if any(frame.steps.fits_dark for frame in frames):
+            reason += "; what is fitted to the hot pixels of a frame takes its place, where they tell it"
         yield Choice("dark", value, reason, certain=not up)
 
 
