@@ -434,6 +434,8 @@ WRONG |= {
     "science-of-another-pedestal": (changed(GOOD, "s", level=1100.0, cards={"PEDESTAL": -100}), {"ZF609"}, "s0.fits"),
     "darks-of-two-offsets": (_timed(GOOD, "d", (0, 100, 0, 100, 100)), {"ZF311"}, "combined_dark"),
     "darks-of-nearly-one-offset": (_timed(GOOD, "d", (0, 7, 7, 0, 0)), {"ZF311"}, "combined_dark"),
+    "science-of-no-exposure": (changed(GOOD, "s", exposure_s=0), {"ZF312"}, "s0.fits"),
+    "faint-science-of-no-exposure": (changed(GOOD, "s", exposure_s=0, light=40.0), {"ZF312"}, "s0.fits"),
 }  # fmt: skip
 #: Of those whose header states another gain than the truth: by which factor.
 STATED_GAIN = {"gain-a-setting": 16.7, "gain-a-third-off": 1.34}

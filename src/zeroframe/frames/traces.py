@@ -31,6 +31,8 @@ _CUT = 4.0
 _WRAPPED, _BELOW_NOISES, _HIGH = 40_000.0, 20.0, 20_000.0
 #: A column is odd where it stands off both neighbours by so many noises of a pixel.
 _COLUMN_NOISES = 1.0
+#: Pixels of a square differ that do so by so many errors.
+_COLOUR_ERRORS = 8.0
 #: Of what it stands off by, its neighbours may stand off theirs by this part.
 _FLANKS = 0.25
 
@@ -188,13 +190,25 @@ def _wrapped(pairs: NDArray[np.float32], level: float, noise: float) -> dict[str
 
 
 def _colours(pairs: NDArray[np.float32], level: float) -> dict[str, float]:
-    """How far the four pixels of a square are apart, each the median of all in its place."""
+    """How far the four pixels of a square are apart, in all pairs of rows alike, each the median of all in its place.
+
+    Each pair counts against its own light: that of fibres and of orders of a spectrum changes from row to row by far
+    more than colours do, and in either direction.
+    """
     nx = pairs.shape[-1] // 2 * 2
-    four = np.array([[float(median_of_valid(pairs[:, y, x:nx:2].ravel())) + level for x in (0, 1)] for y in (0, 1)])
+    medians = [[median_of_valid(pairs[:, y, x:nx:2], axis=1) + level for x in (0, 1)] for y in (0, 1)]
+    places = np.array(medians, np.float64)  # of shape (2, 2, pairs)
+    light = places.mean(axis=(0, 1))
+    places = places[..., light > 0] / light[light > 0]
+    if not places.size:
+        return {}
+    four = np.asarray(median_of_valid(places, axis=-1))
     if not four.min() > 0:
         return {}
+    spread = MAD_TO_SIGMA * np.asarray(median_of_valid(np.abs(places - four[..., np.newaxis]), axis=-1))
+    error = float(spread.max()) * np.sqrt(np.pi / 2 / places.shape[-1])
     main, other = abs(four[0, 0] - four[1, 1]), abs(four[0, 1] - four[1, 0])
     return {
-        "colour_contrast": float(four.max() / four.min() - 1.0),
+        "colour_contrast": float(four.max() / four.min() - 1.0) if np.ptp(four) > _COLOUR_ERRORS * error else 0.0,
         "colour_diagonal": 1.0 if main < other else 2.0,
     }

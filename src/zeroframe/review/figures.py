@@ -54,6 +54,8 @@ FIGURES = (
     FigureName("quantisation_step", True, "step in which a science frame is written, where that is with loss"),
     FigureName("gain_e_per_adu", False, "gain that was used, or of a flat the gain measured on its pairs"),
     FigureName("gain_error_e_per_adu", False, "standard error of the measured gain"),
+    FigureName("nonlinear_fraction", False, "of flats: how far the response bends, by the way their noise grows"),
+    FigureName("nonlinear_level_adu", False, "their highest level"),
     FigureName(
         "seam_step_fraction", False, "step of the level between two amplifiers, over the level, when all is done"
     ),

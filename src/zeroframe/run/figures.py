@@ -117,6 +117,8 @@ def _of_combined(each: GroupOutcome) -> Subject:
     more = {
         "gain_e_per_adu": _card(each.said, "GAINMEAS"),
         "gain_error_e_per_adu": _card(each.said, "GAINERR"),
+        "nonlinear_fraction": _card(each.said, "NONLIN"),
+        "nonlinear_level_adu": _card(each.said, "NONLINAT"),
         "exposure_s": _number(group.traits.exposure_s),
         "temperature_c": _number(group.traits.temperature_c),
     }

@@ -22,6 +22,8 @@ __all__ = ["LEVELS"]
 #: Levels move from so many ADU and so many noises of a pixel on; a camera without overscan wanders by one or two.
 _DRIFT_ADU, _DRIFT_NOISES, _DRIFT_WRONG = 3.0, 1.0, 10.0
 _FEWEST_IN_TIME = 4
+#: A response that bends by so much; charge that spreads to neighbours in bright flats does as half of that.
+_BENT = 0.08
 #: Levels of frames scatter by so many ADU and so many noises of a pixel; a camera without overscan wanders by less.
 _SCATTER_ADU, _SCATTER_NOISES = 1.0, 0.5
 #: They are of two sorts where the gap is so many times what each of the two is wide.
@@ -249,6 +251,31 @@ def no_dark_current(night: NightFigures, check: Check) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def bent_response(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find flats whose noise does not grow with their light as that of a linear camera does."""
+    for each in night.of("combined"):
+        bend = each.get("nonlinear_fraction")
+        if abs(bend) > _BENT:
+            yield check.finding(
+                f"{each.name}: the noise of its frames does not grow with their light, up to "
+                f"{each.get('nonlinear_level_adu'):.0f} ADU, as that of a camera of linear response would",
+                each.name, figure=bend, expected=0.0,
+            )  # fmt: skip
+
+
+def light_of_no_time(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames that hold light and are said to have been exposed for no time at all."""
+    for each in night.of("frame", "science"):
+        level, noise = each.get("level"), each.get("noise")
+        if each.get("exposure_s") == 0 and level > max(_DRIFT_ADU, noise):
+            unit = {"adu": "ADU", "e": "e-"}.get(each.unit, each.unit)
+            yield check.finding(
+                f"{each.name}: its exposure is 0 s by the header, and its level {level:.1f} {unit}: a dark "
+                "that goes by the exposure takes nothing out of it",
+                each.name, figure=level, expected=0.0,
+            )  # fmt: skip
+
+
 def _gain_of(night: NightFigures) -> float:
     """Return the gain that the flats give, else the one that was used."""
     measured = [each.get("gain_e_per_adu") for each in night.of("combined", "flat")]
@@ -300,5 +327,19 @@ LEVELS = (
         "alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
         "Subtract an overscan, if there is one; else measure light against the sky beside it in the same frame.",
         scattering_levels,
+    ),
+    Check(
+        "ZF313", "The camera is not linear", "warning", "linearity",
+        "The variance of flats of several levels, by photons, is their level over the gain. Told where it bends as "
+        f"that of a response that falls short by more than {100 * _BENT:g} %, beyond its error; how far, really, the "
+        "noise does not say well. Flats and science frames of other levels have another scale.",
+        "Take flats of the level of the science frames, and see from which level on the camera is linear.",
+        bent_response,
+    ),
+    Check(
+        "ZF312", "Light in an exposure of no time", "warning", "exposure",
+        "The level of a science frame whose header gives an exposure of 0 s; told where it is more than the noise of a "
+        f"pixel and {_DRIFT_ADU:g} ADU. Darks are scaled by the exposure, and so are not subtracted.",
+        "Put the exposure into the header, or say with --card where it stands.", light_of_no_time,
     ),
 )  # fmt: skip
