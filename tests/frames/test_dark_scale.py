@@ -111,7 +111,8 @@ def hot_error(folder, name, current):
 
 
 @pytest.mark.long
-def test_a_night_with_a_warmer_detector(tmp_path):
+def test_a_night_with_a_warmer_detector(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     current = written(tmp_path / "raw", np.random.default_rng(5), warmer=1.4)
     given = ("night", tmp_path / "raw", "--no-report", "-o")
     command(*given, tmp_path / "plain")
@@ -124,6 +125,8 @@ def test_a_night_with_a_warmer_detector(tmp_path):
         assert header["DARKCOR"].endswith(f"x {header['DARKSCAL']:.6g}")
         assert abs(left) < 0.02
         assert abs(hot_error(tmp_path / "plain", name, current)[0]) > 0.1
+        assert f"x {header['DARKSCAL']:.3g}, fitted" in run.out  # and not what the exposures would say
+    assert "what is fitted to the hot pixels of a frame takes its place" in " ".join(run.out.split())
     words = command("explain", tmp_path / "fitted" / "s1.fits").out
     assert "scale of the dark, fitted to hot pixels" in words
 

@@ -300,6 +300,17 @@ class TestOverscanThatOnlyPixelsShow:
             level, shape = self.sky_of(out / f"2026-11-{night}" / "object1.fits")
             assert shape == (100, 100)
             assert level == pytest.approx(500, abs=1.5)
+        # the folder that was given to -o has no run.json of its own: all nights are looked at
+        whole = command("verify", out, "--raw", raw)
+        assert whole.code == 0, whole.out + whole.err
+        results = [path for night in (10, 11) for path in (out / f"2026-11-{night}").glob("*.fits")]
+        assert f"{len(results)} results" in whole.out
+        with results[-1].open("r+b") as file:
+            file.seek(-100, 2)
+            file.write(b"\x55")
+        altered = command("verify", out)
+        assert altered.code == 1
+        assert results[-1].name in altered.out + altered.err
 
     def test_a_night_without_biases(self, tmp_path):
         raw, out = tmp_path / "raw", tmp_path / "out"

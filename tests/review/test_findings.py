@@ -42,6 +42,9 @@ class TestTable:
     def test_a_wrong_code_names_the_nearest(self):
         with pytest.raises(UsageError, match="ZF9999: no finding has this code"):
             find_check("ZF9999")
+        with pytest.raises(UsageError) as raised:
+            find_check("ZF408x")
+        assert str(raised.value) == "ZF408x: no finding has this code; did you mean 'ZF408'?"
 
 
 class TestSeverities:

@@ -121,3 +121,13 @@ def test_raw_frames_in_counts_per_second_are_refused(tmp_path):
     done = command("night", raw, "-o", tmp_path / "out", "--no-report")
     assert done.code == 2
     assert "was divided by its exposure" in " ".join(done.out.split())
+
+
+def test_what_meets_no_frame_of_one_night_of_many_is_no_warning(tmp_path):
+    """It may meet those of another night: a rule for the sky flats of one, in a recipe for all."""
+    raw, out = _raw(tmp_path / "raw"), tmp_path / "out"
+    done = command("night", raw, "-o", out, "--by-night", "--no-report", "--json", "--kind", "flat=nosuch*.fits")
+    assert done.code == 0, done.err
+    record = json.loads((out / "2026-11-19" / "run.json").read_text())
+    assert "nosuch" in json.dumps(record["choices"])
+    assert not [each for each in record["this_run"]["findings"] if each["code"] == "ZF507"]

@@ -294,7 +294,8 @@ def _science_table(plan: NightPlan, result: NightResult, names: Names) -> _Table
         if each.frame.name not in science:
             continue
         steps, outcome = each.frame.steps, each.outcome
-        used = [_used_words(steps.of(kind), names) for kind in kinds]
+        fitted = {"dark": each.said.get("DARKSCAL")}
+        used = [_used_words(steps.of(kind), names, fitted.get(kind)) for kind in kinds]
         figures = [outcome.state] if not outcome.is_there else _figures(each)
         figures += [""] * (4 - len(figures))
         name = each.frame.target.relative_to(plan.out).as_posix()
@@ -302,10 +303,12 @@ def _science_table(plan: NightPlan, result: NightResult, names: Names) -> _Table
     return f"Calibrated in {plan.out}", columns, rows
 
 
-def _used_words(use: Use | None, names: Names) -> str:
-    """Return which combined frame was used, and what it was multiplied by."""
+def _used_words(use: Use | None, names: Names, fitted: object = None) -> str:
+    """Return which combined frame was used, and what it was multiplied by: by its exposure, or by what was fitted."""
     if use is None:
         return "–"
+    if isinstance(fitted, float):
+        return f"{names.short(use.name)} x {fitted:.3g}, fitted"
     return names.short(use.name) + ("" if use.scale is None else f" x {use.scale:.3g}")
 
 

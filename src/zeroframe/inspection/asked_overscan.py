@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from zeroframe.errors import SectionError
 from zeroframe.fits.failures import attempt
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.sources import Pixels, source_of
 
@@ -91,7 +90,7 @@ def _levels(sources: Sequence[Source], strip: tuple[slice, slice]) -> list[tuple
         pixels = attempt(source.whose, source.read)
         if isinstance(pixels, Pixels):
             whole = (slice(0, source.shape_yx[0]), slice(0, source.shape_yx[1]))
-            levels = [float(np.nanmedian(pixels.part(*map(_some, part)))) for part in (strip, whole)]
+            levels = [float(median_of_valid(pixels.part(*map(_some, part)).ravel())) for part in (strip, whole)]
             found.append((source.name, levels[0], levels[1]))
     return found
 

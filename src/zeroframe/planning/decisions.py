@@ -59,7 +59,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def decisions_of(plan: NightPlan, selection: Selection) -> tuple[Choice, ...]:
+def decisions_of(plan: NightPlan, selection: Selection, *, alone: bool) -> tuple[Choice, ...]:
     """Return everything that was decided, and why: frames first, then what is done to them, then what is missing.
 
     Parameters
@@ -68,11 +68,13 @@ def decisions_of(plan: NightPlan, selection: Selection) -> tuple[Choice, ...]:
         Whose own choices are not looked at.
     selection : Selection
         Who takes part.
+    alone : bool
+        Whether it is no night of many: what meets no frame of one may meet those of another.
     """
     told = [
         *_about_kinds(plan),
         *_about_doubts(plan),
-        *_about_taught(plan),
+        *_about_taught(plan, alone=alone),
         *_about_nights(plan, selection),
         *_about_forms(plan),
         *selection.choices,
@@ -142,10 +144,10 @@ def _about_doubts(plan: NightPlan) -> Iterator[Choice]:
         yield Choice("header", members[0][1], f"so {listed(name for name, _ in members)}")
 
 
-def _about_taught(plan: NightPlan) -> Iterator[Choice]:
+def _about_taught(plan: NightPlan, *, alone: bool) -> Iterator[Choice]:
     """Say what was taught of headers and meets no frame, and where exposures do not fit the times of frames."""
     for what, why in unmet_words(plan.recipe.words, plan.found):
-        yield Choice(UNMET, what, why, certain=False)
+        yield Choice(UNMET, what, why, certain=not alone)
     said = overlapping_exposures(plan.frames)
     if said:
         reason = "in seconds that cannot be; give its unit, as --card 'exposure=EXPTIME*0.001' does"
@@ -268,6 +270,8 @@ def _about_scaling(plan: NightPlan) -> Iterator[Choice]:
         reason = f"no dark of {wanted}" + (" or longer" if up else "")
         reason += " fits as well" if _has_dark_of(plan, exposures, longer=up) else ""
         reason += ": its noise grows by as much" if up else ""
+        if any(frame.steps.fits_dark for frame in frames):
+            reason += "; what is fitted to the hot pixels of a frame takes its place, where they tell it"
         yield Choice("dark", value, reason, certain=not up)
 
 

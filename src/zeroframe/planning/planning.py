@@ -141,7 +141,7 @@ def plan_night(
     _refuse_sums(plan)
     needed = _with_within(_names_used(plan), known.groups)
     plan = replace(plan, stored=tuple(group for group in known.groups if group.name in needed))
-    return replace(plan, choices=(*decisions_of(plan, selection), *stored_decisions(plan, known)))
+    return replace(plan, choices=(*decisions_of(plan, selection, alone=among is None), *stored_decisions(plan, known)))
 
 
 def _names_used(plan: NightPlan) -> set[str]:

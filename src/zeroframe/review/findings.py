@@ -53,8 +53,7 @@ def find_check(code: str) -> Check:
     by_code = {check.code: check for check in CHECKS}
     if code.upper() in by_code:
         return by_code[code.upper()]
-    near = nearest_name(code.upper(), by_code)
-    raise UsageError(f"{code}: no finding has this code" + (f"; did you mean {near}?" if near else ""))
+    raise UsageError(f"{code}: no finding has this code{nearest_name(code.upper(), by_code)}")
 
 
 def explain_check(code: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroframe.fits.part_paths import file_named
 from zeroframe.fits.store.names import is_there
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.targets import target_path
@@ -42,6 +43,9 @@ def left_over(plan: NightPlan, record: RunRecord) -> tuple[Incident, ...]:
     targets = {result_name(plan, target) for target in result_targets(plan)}
     marks = {name: mark for name, mark in {**record.earlier, **record.outputs}.items() if name not in targets}
     raw = {item.path.relative_to(plan.raw).as_posix() for item in plan.found if item.path.is_relative_to(plan.raw)}
+    # frames that another night lent may be there, and not be among those of this one
+    others = {source for mark in marks.values() for source in mark.sources if source not in raw}
+    raw |= {source for source in others if is_there(file_named(plan.raw, source))}
     gone = [name for name in without_sources(marks, {*raw, *targets}) if is_there(plan.out / name)]
     stems = {_stem(plan.out / name) for name in targets}
     twice = [

@@ -54,7 +54,7 @@ class Verified:
 
 
 def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = None) -> Verified:
-    """Compare a folder of results, and the raw frames behind it, with run.json.
+    """Compare a folder of results, and the raw frames behind it, with run.json; of many nights, each night.
 
     Every result is read through: its CRC-32 has to be that of run.json, its DATASUM and CHECKSUM those of its own
     headers, and its key that of the job. A report that the run wrote has to have its CRC-32, and each section of
@@ -86,6 +86,9 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
     if not out.is_dir():
         raise NoFramesError(f"{out} is not a folder; give the one that was given to -o")
     record = read_record(out)
+    nights = [] if record is not None else [each for each in sorted(out.iterdir()) if is_there(each / RECORD_NAME)]
+    if nights:
+        return _together([verify_folder(each, raw, workers=workers) for each in nights])
     if record is None:
         raise NoFramesError(
             f"{out / RECORD_NAME} is not there, so there is nothing to compare with; "
@@ -108,6 +111,12 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
         inputs = compared.count("") + stored.count("")
         problems += _of_frames_gone(out, raw, record)
     return Verified(found.count("") + products, inputs, tuple(problems))
+
+
+def _together(parts: list[Verified]) -> Verified:
+    """Return what was found in many nights as one."""
+    problems = tuple(problem for each in parts for problem in each.problems)
+    return Verified(sum(each.outputs for each in parts), sum(each.inputs for each in parts), problems)
 
 
 def _of_frames_gone(out: Path, raw: Path, record: RunRecord) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -88,6 +89,7 @@ def _connected(address: str, processes: int | None, wait_s: float) -> Iterator[C
                 dashboard_address=None,
                 worker_dashboard_address=None,
                 scheduler_kwargs=quiet,
+                silence_logs=logging.ERROR,  # it warns of workers that end late, which are ours to end
             ) as started,
             Client(started, set_as_default=False) as client,
         ):
