@@ -25,7 +25,7 @@ _FEWEST_IN_TIME = 4
 #: A response that bends by so much; charge that spreads to neighbours in bright flats does as half of that.
 _BENT = 0.08
 #: Levels of frames scatter by so many ADU and so many noises of a pixel; a camera without overscan wanders by less.
-_SCATTER_ADU, _SCATTER_NOISES = 1.0, 0.5
+_SCATTER_ADU, _SCATTER_NOISES = 1.0, 0.75
 #: They are of two sorts where the gap is so many times what each of the two is wide.
 _HEAPS_APART = 3.0
 #: The last half of a ramp stands still: it moves by less than this part of the whole.
