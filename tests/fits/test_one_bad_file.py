@@ -410,15 +410,15 @@ class TestReport:
 
 #: Where one file of several is handled: command, what is broken there.
 PLACES = [
-    ("bias", "zeroframe.headers.survey.read_facts"),
+    ("bias", "zeroframe.headers.looking.read_facts"),
     ("bias", "zeroframe.run.frame.calibrated_header"),
-    ("night", "zeroframe.headers.survey.read_facts"),
+    ("night", "zeroframe.headers.looking.read_facts"),
     ("night", "zeroframe.run.frame.calibrated_header"),
     ("night", "zeroframe.planning.select.moment_of"),
     ("night", "zeroframe.planning.select.read_traits"),
-    ("combine", "zeroframe.headers.survey.read_facts"),
+    ("combine", "zeroframe.headers.looking.read_facts"),
     ("combine", "zeroframe.run.input_sums.check_file"),
-    ("inspect", "zeroframe.headers.survey.read_facts"),
+    ("inspect", "zeroframe.headers.looking.read_facts"),
     ("inspect", "zeroframe.fits.read_raw"),
     ("ls", "zeroframe.headers.reading.header_cards"),
     ("ls", "zeroframe.headers.listing.read_facts"),

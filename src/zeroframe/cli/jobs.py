@@ -238,7 +238,7 @@ def bias(raw: str | os.PathLike[str], out: str | os.PathLike[str], **options: Un
     ((100, 100), 'adu', 5)
     >>> figures = made.figures["combined_bias.fits"]
     >>> sorted(figures)[:3]
-    ['expected_noise_adu', 'frames', 'level_adu']
+    ['expected_noise_adu', 'frames', 'interference_noises']
     >>> bool(figures["noise_adu"] < 1.1 * figures["expected_noise_adu"])
     True
     >>> folder.cleanup()

@@ -131,7 +131,7 @@ def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
             continue
         if combined.used or _has_drift(dated):
             continue
-        scatter, noise = stdev([each.get("level") for each in parts]), _noise(parts)
+        scatter, noise = _scatter([each.get("level") for each in parts]), _noise(parts)
         limit = max(_SCATTER_ADU, _SCATTER_NOISES * noise)
         if not scatter > limit:
             continue
@@ -140,6 +140,14 @@ def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
             f"{number(limit, 2)}), and so does the level of every frame that it is subtracted from",
             *(each.name for each in parts), combined.name, figure=scatter, expected=limit,
         )  # fmt: skip
+
+
+def _scatter(levels: list[float]) -> float:
+    """Return the standard deviation of levels; 0 where the one farthest off makes all of it, which is named by itself (ZF202)."""
+    middle = median(levels)
+    others = sorted(levels, key=lambda level: abs(level - middle))[:-1]
+    # without its outermost member a normal sample of four scatters by half as much, of many by nearly the same
+    return stdev(levels) if stdev(levels) < 4.0 * stdev(others) else 0.0
 
 
 def _first_is_off(levels: list[float]) -> bool:
