@@ -143,7 +143,7 @@ def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 
 def _scatter(levels: list[float]) -> float:
-    """Return the standard deviation of levels; 0 where the one farthest off makes all of it, which is named by itself (ZF202)."""
+    """Return the standard deviation; 0 where the level farthest off makes all of it, which ZF202 names."""
     middle = median(levels)
     others = sorted(levels, key=lambda level: abs(level - middle))[:-1]
     # without its outermost member a normal sample of four scatters by half as much, of many by nearly the same
