@@ -77,4 +77,4 @@ def test_what_else_is_masked_is_held_against_the_lit_part(tmp_path):
     made = reduced(tmp_path, f'[masks]\nown_mask = "{tmp_path / "own.fits"}"\n')
     wrong = findings(made)["ZF404"]
     assert [each.figure for each in wrong] == pytest.approx([0.3, 0.3], abs=0.01), unlit
-    assert "of what its flat lights is masked, bad by the flat or your mask 30" in wrong[0].sentence
+    assert "of what its flat lights is masked, bad by the flat, the biases or your mask 30" in wrong[0].sentence
