@@ -57,7 +57,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
-# 4 % of the tests, which take 60 % of the time of all
+# 5 % of the tests, which take 60 % of the time of all
 test-long: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 

@@ -62,16 +62,22 @@ IN_THE_WAY = """\
   that. The levels of rows, the arithmetic, the quality of each frame and its header come on top.
 - *A*, *B*, *C*, *N* as whole processes: Python, numpy, our own modules and the machine code of the kernels take their
   time at each start, whatever is to be done: *F start* holds a run on two small frames. It is half of what 6 frames
-  take, and a third of what 25 take.
+  take, and a third of what 25 take. Of the CPU time of a run on four small frames, 0.62 s, numpy takes 0.09 s, and 251
+  frozen dataclasses, which Python makes at each start, 0.10 s.
 - *B* as a whole process: before frames are combined it is looked whether they belong together and how noisy they are;
   after it, three images are written (the result, its uncertainty, the number of frames of each pixel) where most other
-  programs write one. To read the frames, to combine them and to write one image is a half of the time.
+  programs write one. To read the frames, to combine them and to write one image is a half of the time. The noise from
+  which the errors of all pixels follow is pooled from samples of the frames: 0.1 s.
 - *C* is *A 25* and *B 25* with one start. Results are written, which takes new pages for 0.85 GB, and read once more
-  to be combined; keeping them in memory takes as many new pages again, and was slower.
+  to be combined; keeping them in memory takes as many new pages again, and was slower. Of its time on one thread hashes
+  and sums take 15 %, what makes the combined frame noisier than its pixels 14 %, waves along the rows of each frame
+  7 %: what the verdict is made of.
 - *N*: the timeline (below) of a night of 24 frames with its cosmic rays on two threads: each of them had a task for
   99 % of the time from the first frame read to the last written. Of 4.5 s of CPU a third writes 1.4 GB, most of it in
   the system, which has to find new pages; a sixth clips rows; a twelfth each goes to masks of bad pixels, to reading
   with its hash, and to the errors and the gain of combined frames. All that is done to science frames is a tenth.
+- *D*: an index holds the headers of files; what `zeroframe ls` shows of each is found in them at each call, by some 60
+  cards that cameras use: 0.25 ms a file.
 - *F first run*: numba takes half a second to be ready; then the kernel that clips stacks is compiled, eighteen
   functions, in which types are found and code is written by Python; then the others, one after the other.
 - New pages: where the results of an earlier round have just been deleted the system may give out memory that is new to

@@ -99,6 +99,7 @@ def test_docs_are_only_written_of_a_whole_run(tmp_path):
     assert "whole run" in refused.stderr
 
 
+@pytest.mark.long
 class TestSomeTablesOnly:
     def test_the_others_stay_with_their_dates(self, work, report, tmp_path):
         path = tmp_path / "figures.json"

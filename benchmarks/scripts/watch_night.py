@@ -49,6 +49,8 @@ def cpu_of(process: int) -> float:
 for each in before:
     arrive(each)
 arguments = ("watch", here, "-o", out, "--no-report", "--recipe", "night.toml", "-q")
+# where this runs in the background of a shell that has it ignored, the watch would inherit that and never end
+signal.signal(signal.SIGINT, signal.default_int_handler)
 watch = subprocess.Popen([sys.executable, "-m", "zeroframe", *map(str, arguments)], stdout=sys.stderr)
 wait_for(out / "combined_flat_gp.fits", watch)
 wait_for(out / "combined_flat_ip.fits", watch)

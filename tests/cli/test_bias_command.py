@@ -138,6 +138,7 @@ class TestLfcNight:
         assert ccd.unit == "adu"
         assert ccd.uncertainty.uncertainty_type == "std"
 
+    @pytest.mark.long
     def test_verbs_give_the_same_bits(self, lfc_out, lfc_raw, tmp_path):
         raw = zeroframe.read_ccd(lfc_raw / "ccd.001.0.fits.gz", unit="adu")
         ccd = zeroframe.subtract_overscan(raw, overscan=raw[:, 2055:], median=True)

@@ -110,6 +110,7 @@ class TestResult:
         assert command("combine", *packed, "-o", tmp_path / "again.fits").code == 0
         np.testing.assert_array_equal(pixels_of(tmp_path / "again.fits"), pixels_of(target))
 
+    @pytest.mark.long
     @pytest.mark.parametrize("compressed", [False, True])
     def test_bands_give_the_same_bytes(self, tmp_path, target, compressed):
         paths = []

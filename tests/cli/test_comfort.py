@@ -48,6 +48,7 @@ class TestCompletion:
         done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
         return done.stdout.split()
 
+    @pytest.mark.long
     def test_bash_completes_commands_and_options(self, tmp_path):
         assert set(self.completed(tmp_path, "zeroframe li")) == {"library"}
         assert {"night", "bias", "doctor"} <= set(self.completed(tmp_path, "zeroframe ''"))
@@ -181,6 +182,7 @@ def test_a_refused_command_leaves_no_empty_folder(raw, tmp_path, given):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("line", ["night {raw} -o {out} --no-report", "ls {raw}", "recipe", "explain ZF202"])
 def test_a_pipe_that_closes_ends_quietly(raw, tmp_path, line):
     words = line.format(raw=raw, out=tmp_path / "out")

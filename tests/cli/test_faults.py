@@ -355,6 +355,7 @@ class TestOutput:
             assert names_in(out) == ["b1.fits", "b2.fits"]
             np.testing.assert_array_equal(pixels_of(out / "b2.fits"), fits.getdata(raw / "b2.fits"))
 
+    @pytest.mark.long
     def test_limit_on_the_size_of_files(self, tmp_path):
         """The same without being root: the system refuses to write beyond a size."""
         raw, out = tmp_path / "raw", tmp_path / "out"
@@ -466,6 +467,7 @@ class TestTerminal:
         run = command("bias", raw / "x\x1b[2J.fits", "-o", out)
         assert "\x1b" not in run.err
 
+    @pytest.mark.long
     def test_names_that_no_encoding_knows(self, raw, out):
         (raw / "b1.fits").rename(raw / "b\udcff1.fits")
         run = subprocess.run(

@@ -556,6 +556,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_archives_are_refused_and_leave_nothing(server, get, tmp_path, name):
     make, message = HOSTILE[name]

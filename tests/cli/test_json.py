@@ -128,6 +128,7 @@ def test_what_cannot_be_done_is_a_document_too(tmp_path, monkeypatch, words):
     assert found["verdict"]["tone"] == "bad"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_jq_reads_it(tmp_path):
     write_night(tmp_path / "raw", WRONG["dark-below-bias"][0])

@@ -191,6 +191,7 @@ class TestBytes:
         assert hashes_there(out) == hashes_here(tmp_path / "gzip")
         assert not [file.name for file in out.listing(hidden=True) if file.name.startswith(".")]
 
+    @pytest.mark.long
     def test_on_a_cluster_the_workers_read_all_frames(self, out, here, tmp_path, read_here):
         pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
         with cluster(tmp_path / "dask") as running:
@@ -209,6 +210,7 @@ class TestBytes:
         frames = [f"b{n}.fits.fz" for n in range(1, FRAMES + 1)]
         assert sorted(puts) == sorted([LOCK_NAME, "run.json", *frames, "combined_bias.fits.fz", "run.json"])
 
+    @pytest.mark.long
     def test_the_report(self, out):
         run = command("bias", RAW, "-o", out.url, *SECTIONS[:-1])
         assert run.code == 0, run.err
@@ -422,6 +424,7 @@ class TestOtherCommands:
         run, expected = command("inspect", RAW), command("inspect", raw)
         assert (run.code, run.out.replace(RAW, str(raw))) == (expected.code, expected.out)
 
+    @pytest.mark.long
     def test_combine(self, out, raw, tmp_path):
         night = ObjectStore(f"{out.url}/raw")
         send(raw, night)

@@ -80,6 +80,7 @@ class TestStreams:
         assert code == 0, err
         assert bytes_in(tmp_path / "out") == expected
 
+    @pytest.mark.long
     @ways("both closed", "both full", "reader of both gone")
     def test_the_exit_code_tells_of_a_frame_that_failed(self, tmp_path, way):
         bad = write_raw(tmp_path / "raw" / "b9.fits", raw_pixels(9))
@@ -126,6 +127,7 @@ class TestStreams:
         assert code == 0, err
 
 
+@pytest.mark.long
 @needs_full
 def test_what_a_library_prints_by_itself_gets_into_no_result(raw, expected, tmp_path):
     """Where 1 and 2 are free, the next files that are opened get these numbers."""
@@ -150,6 +152,7 @@ def test_what_a_library_prints_by_itself_gets_into_no_result(raw, expected, tmp_
 
 
 class TestSurroundings:
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "settings",
         [

@@ -70,6 +70,7 @@ def test_lines_fit_and_words_are_whole(night, words, width):
             after_seam = is_cut
 
 
+@pytest.mark.long
 def test_tables_drop_columns_and_keep_what_matters(night):
     heads = {}
     for width in (60, 80, 120):

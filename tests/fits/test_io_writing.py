@@ -421,6 +421,7 @@ def test_checksum_text_is_that_of_astropy(total: int) -> None:
     )
 
 
+@pytest.mark.long
 def test_real_frames_are_written_with_their_headers(real_data: Path, tmp_path: Path) -> None:
     written = 0
     names = ["kpno-spectrograph/sp0001.fits", "sbig-spectrograph/slitview.00000352.BIAS.FIT", "sbig-camera/z001.FIT"]

@@ -255,6 +255,7 @@ class TestFolders:
         assert f"{closed}: cannot be read (Permission denied), so nothing in this folder takes part" in run.stderr
         assert len(list((tmp_path / "out").rglob("good*.fits"))) == 2
 
+    @pytest.mark.long
     @pytest.mark.parametrize("more", [(), ("--by-night",)])
     def test_a_tree_990_deep(self, raw, tmp_path, more):
         bottom = deep_folder(raw, 990)
@@ -363,6 +364,7 @@ class TestCsv:
 
 
 class TestReport:
+    @pytest.mark.long
     def test_an_exposure_of_ten_thousand_years(self, tmp_path):
         """In nanoseconds, which once made a page of 470 MB and took 3.9 GB."""
         raw = tmp_path / "raw"

@@ -175,6 +175,7 @@ class TestRanges:
         assert run.code == 1, run.out + run.err
         assert f"{place.url}/raw/b2.fits: has another header than was read before; run again" in run.out
 
+    @pytest.mark.long
     def test_a_header_that_came_otherwise_when_a_night_was_planned(self, server, place, tmp_path):
         for name in ("b1", "b2", "b3"):
             write_raw(tmp_path / "raw" / f"{name}.fits", raw_pixels(int(name[1])), EXPTIME=30.0, IMAGETYP="dark")

@@ -35,6 +35,7 @@ def looked(tmp_path, pixels, trim=None):
 
 
 class TestPileUp:
+    @pytest.mark.long
     def test_full_frames_of_many_cameras_are_found_and_good_ones_are_not(self, tmp_path):
         found, false = saturation_cases.counted(SEEDS, tmp_path)
         assert {name: sum(hits) for name, hits in false.items() if any(hits)} == {}

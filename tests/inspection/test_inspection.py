@@ -527,6 +527,7 @@ def test_spectra_without_biases_are_no_strips(real_data):
     assert (result.decision, result.strips) == ("not proven", ())
 
 
+@pytest.mark.long
 def test_profile_and_figure_are_written_once_and_only_when_proven(tmp_path, lfc):
     profile, figure = tmp_path / "mine.toml", tmp_path / "overscan.png"
     assert write_camera(lfc, profile).name == "mine"

@@ -52,6 +52,7 @@ def peak_and_result(*arguments, **options):
         tracemalloc.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["none", "gzip", "rice"])
 def test_a_limit_is_kept(folders, form):
     whole = inspect_overscan(folders[form])

@@ -168,6 +168,7 @@ def test_the_unit_does_not_matter(factor):
 # --- beside astroscrappy ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_lacosmic_as_astroscrappy_has_it():
     """Its medians leave a border of the image as it is: there, and only there, it finds something else."""
     astroscrappy = pytest.importorskip("astroscrappy")

@@ -247,6 +247,7 @@ def test_numbas_own_cache_may_be_damaged(njit):
         assert again(VALUES) == 2
 
 
+@pytest.mark.long
 def test_a_kernel_that_is_called_by_another_is_that_of_the_same_way(njit):
     """numba looks at the file of a kernel only: a change in the file of one that it calls gives another folder."""
     from zeroframe.kernels.ranks import _box_medians

@@ -25,7 +25,10 @@ from zeroframe.workers import done_by
 
 RECIPE = RECIPES["palomar-lfc"]
 SECTIONS = ("--overscan", "[17:20,:]", "--trim", "[1:16,:]")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+]
 
 _OPENED: list[tuple[str, str]] = []
 _LOOKS: list[bool] = []

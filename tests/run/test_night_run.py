@@ -108,6 +108,7 @@ class TestFresh:
         assert run.code == 0, run.out
         assert "33 results, and 24 raw frames" in run.out
 
+    @pytest.mark.long
     def test_the_report_is_written_once(self, fresh, raw, recipe, tmp_path):
         pytest.importorskip("jinja2")
         out = tmp_path / "out"
@@ -233,6 +234,7 @@ class TestResume:
         assert all_bytes(out) == before
         assert {path: path.stat().st_mtime_ns for path in out.rglob("*.fits")} == times
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "gone",
         [
@@ -259,6 +261,7 @@ class TestResume:
         }
         assert made == {name for name in gone if name != "run.json"}
 
+    @pytest.mark.long
     def test_a_changed_dark_makes_what_depends_on_it_anew(self, fresh, raw, recipe, tmp_path):
         out, night = tmp_path / "out", copied(raw, tmp_path)
         shutil.copytree(fresh[0], out)
@@ -280,6 +283,7 @@ class TestResume:
             *("ccd.014.0.fits", "ccd.015.0.fits", "ccd.016.0.fits", "ccd.037.0.fits"),
         }
 
+    @pytest.mark.long
     def test_a_raw_frame_that_has_been_mended(self, part, recipe, tmp_path):
         """As its error advises; what was combined without it is named before anything is made."""
         night, out = copied(part, tmp_path), tmp_path / "out"
@@ -302,6 +306,7 @@ class TestResume:
         assert carried_out(part, tmp_path / "new", RECIPE).is_good
         assert all_bytes(out) == all_bytes(tmp_path / "new")
 
+    @pytest.mark.long
     def test_a_frame_of_another_sum_that_is_allowed_now(self, part, recipe, tmp_path):
         night, out = copied(part, tmp_path), tmp_path / "out"
         altered = bytearray((night / "ccd.001.0.fits").read_bytes())
@@ -319,6 +324,7 @@ class TestResume:
         with pytest.raises(OutputExistsError, match="made with other options"):
             carried_out(raw, out, RECIPE + "[steps]\nto_electrons = true\n")
 
+    @pytest.mark.long
     @pytest.mark.parametrize("share", [0.3, 0.7])
     def test_a_run_that_was_killed_goes_on(self, part, recipe, tmp_path, share):
         out, whole = tmp_path / "out", tmp_path / "whole"
@@ -451,6 +457,7 @@ class TestMeans:
             carried_out(raw, tmp_path / "out", RECIPE, mem_limit_bytes=1_000_000)
         assert not (tmp_path / "out").exists()
 
+    @pytest.mark.long
     @pytest.mark.parametrize(("how", "suffix"), [("gzip", ".fits.gz"), ("rice", ".fits.fz")])
     def test_compressed_results_hold_the_same(self, fresh, raw, tmp_path, how, suffix):
         out = tmp_path / "out"

@@ -402,6 +402,7 @@ class TestFilesThatAreNotOurs:
         assert (run.code, broken(before)) == (2, [])
         assert ("holds a raw frame" if make is os.link else "is no lock that a run has left; move it away") in run.err
 
+    @pytest.mark.long
     @pytest.mark.parametrize("name", [LOCK_NAME, "run.json"])
     def test_a_pipe_that_nobody_writes_into(self, archive, tmp_path, name):
         out = tmp_path / "out"

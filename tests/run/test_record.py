@@ -142,6 +142,7 @@ class TestReading:
         odd = changed(said, ("this_run", "report", "name"), name)
         assert "this_run.report.name is " in sentence_of(tmp_path, odd)[1]
 
+    @pytest.mark.long
     @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner)
                         | st.dictionaries(st.text(), inner), max_leaves=8))  # fmt: skip
     def test_anything_that_json_can_say(self, tmp_path_factory, said):

@@ -193,6 +193,7 @@ def test_not_a_number_stays_so(tmp_path):
     np.testing.assert_array_equal(read_raw(path).decode(), pixels)
 
 
+@pytest.mark.long
 def test_rubbish_behind_a_gzipped_frame_that_would_fill_the_disk(tmp_path):
     """It is inflated piece by piece, and never kept."""
     path = tmp_path / "b.fits.gz"
@@ -208,6 +209,7 @@ def zoo(tmp_path):
     return everything(tmp_path / "raw")
 
 
+@pytest.mark.long
 def test_a_folder_of_everything(zoo, tmp_path):
     out = tmp_path / "out"
     run = in_a_process("bias", zoo, "-o", out, "--trim", "[*,*]")

@@ -255,6 +255,7 @@ class TestHeaders:
         assert (str(facts.kind), facts.filter_name, facts.exposure_s, facts.gain_e_per_adu) == ("bias", "r", 12.5, 1.5)
         assert len(found.frame.hdus[0].cards.text) <= ABRIDGED_BYTES
 
+    @pytest.mark.long
     def test_hundreds_of_thousands_of_extensions(self, tmp_path):
         raw = with_two_good(tmp_path / "raw")
         empty = header("XTENSION= 'IMAGE   '", "BITPIX  =                    8", "NAXIS   =                    0",
@@ -303,6 +304,7 @@ class TestFilesOfText:
             assert "bytes that such a file may have" in " ".join(run.err.split()), run.err
             assert run.peak_bytes < PROGRAM_BYTES + 100e6, arguments
 
+    @pytest.mark.long
     def test_a_run_json_of_gigabytes(self, tmp_path, endless):
         raw, out = with_two_good(tmp_path / "raw"), tmp_path / "out"
         arguments = ("bias", raw, "-o", out, "--trim", "[*,*]", "--no-report")
@@ -411,6 +413,7 @@ class TestTheLimit:
 
 
 class TestManyFrames:
+    @pytest.mark.long
     def test_the_rate_is_what_it_was(self):
         """Computed once with all numbers drawn at a time; of more than a thousand frames fewer are drawn."""
         clip = Rejection(sigma_low=3, sigma_high=3)

@@ -243,6 +243,7 @@ def test_what_gain_does_to_unit_and_uncertainty():
     np.testing.assert_allclose(wrong.data, kept.data, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_quantities_and_frames_in_electrons():
     ccd = CCDData(sky(dtype=np.float32), unit=ADU)
     found = cosmicray_lacosmic(ccd, gain=2 * E / ADU, readnoise=5 * E)

@@ -86,6 +86,7 @@ def scatter(order):
     return np.std([wcs_project(frame, TURNED, order=order).data for frame in frames], axis=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ["nearest-neighbor", "bilinear"])
 @pytest.mark.parametrize("kind", [StdDevUncertainty, InverseVariance])
 def test_uncertainties_are_those_of_simulated_noise(order, kind):
