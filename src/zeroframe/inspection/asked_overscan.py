@@ -70,6 +70,8 @@ def lit_strip(items: Sequence[RawFrame], section: Section) -> LitStrip | None:
         lit = [source for source in alike if source.kind is Kind.FLAT] or [
             source for source in alike if source.kind is Kind.SCIENCE
         ]
+        if not (biases and lit):
+            continue  # nothing is read that cannot tell
         try:
             rows, columns = section.resolve(shape_yx).slices_yx(shape_yx)
         except SectionError:  # it is named where the recipe is chosen
