@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from zeroframe.cli.console import Screen
+from zeroframe.cli.show import show
+
 
 def zeroframe(*arguments, cwd):
     asked = [sys.executable, "-m", "zeroframe", "show", *map(str, arguments)]
@@ -59,3 +62,11 @@ def test_serves_until_it_is_interrupted(frame, tmp_path):
         serving.send_signal(signal.SIGINT)
         assert serving.wait(20) == 0
     assert list(tmp_path.iterdir()) == [frame.parent]
+
+
+def test_may_be_interrupted_while_it_says_where(frame, monkeypatch):
+    def interrupted(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Screen, "line", interrupted)
+    assert show([frame], serve=True, open_it=False) == 0

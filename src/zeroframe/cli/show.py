@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zeroframe.cli.options import (
-    INTERRUPTED,
     OK,
     WRITE,
     Ext,
@@ -129,6 +128,7 @@ def _refuse_among_raw(paths: Sequence[Path], output: Path) -> None:
 
 
 def _serve(pictures: Sequence[Picture], port: int, screen: Screen, *, opens: bool) -> int:
+    from contextlib import suppress
     from threading import Event
 
     from zeroframe.viewer.server import loopback_server
@@ -136,14 +136,15 @@ def _serve(pictures: Sequence[Picture], port: int, screen: Screen, *, opens: boo
 
     served = ServedPictures(pictures)
     served.prepare()
-    with loopback_server(lambda path: served.answer(path.removeprefix("/")), port) as server:
+    # from before the line is printed: whoever reads the address may end it at once
+    with (
+        suppress(KeyboardInterrupt),
+        loopback_server(lambda path: served.answer(path.removeprefix("/")), port) as server,
+    ):
         screen.line(f"{server.url}; Ctrl-C ends it", "served at", "cyan")
         if opens:
             import webbrowser
 
             webbrowser.open(server.url)
-        try:
-            Event().wait()
-        except KeyboardInterrupt:
-            return OK
-    return INTERRUPTED
+        Event().wait()
+    return OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import OrderedDict
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -175,17 +175,18 @@ def _watch(
             settings, lambda seen: serve is not None and _pictured(seen, pictures), telling.row, telling.trouble
         )
         site = _Site(live.board, raw, out, pictures)
-        with nullcontext() if serve is None else loopback_server(site.answer, serve) as server:
+        # from before the line is printed: whoever reads it may end the night at once
+        with (
+            suppress(KeyboardInterrupt),
+            nullcontext() if serve is None else loopback_server(site.answer, serve) as server,
+        ):
             where = "" if server is None else f"; {server.url} shows it"
             screen.line(f"{raw}{where}; Ctrl-C ends the night", "watching", "cyan")
             if server is not None and opens:
                 import webbrowser
 
                 webbrowser.open(server.url)
-            try:
-                live.watch()
-            except KeyboardInterrupt:
-                return
+            live.watch()
 
 
 def _end(raw: Path, out: Path, recipe: NightRecipe, means: NightResources, screen: Screen, *, recurse: bool) -> int:
