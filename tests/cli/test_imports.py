@@ -95,6 +95,12 @@ def test_a_known_camera_needs_no_search_for_its_overscan(folder):
     assert not unneeded.intersection(modules)
 
 
+def test_help_and_what_reads_no_pixels_start_without_numpy():
+    code = "import sys, zeroframe.cli.main; print('numpy' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"
+
+
 def test_names_stay_short_of_what_a_card_holds(folder):
     names = [path.name for path in (folder / "out").rglob("combined_*.fits")]
     assert names
