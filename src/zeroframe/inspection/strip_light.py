@@ -18,7 +18,7 @@ __all__ = ["StripLight", "light_by_noise"]
 
 #: The noise has grown where it is so many of its errors.
 _SURE = 5.0
-#: Light explains a rise where the noise has grown by this part of what the image promises at the least; of one lit frame
+#: Light explains a rise where the noise has grown by this part of what the image promises at the least; of one frame
 #: alone by less, as the pattern of its response is in what it promises. More than so many times that is not of photons.
 _LEAST_NOISE, _LEAST_OF_ONE, _MOST_NOISE = 0.3, 0.02, 4.0
 #: Levels of whole numbers whose noise is less than a step have a noise of their own each.
