@@ -287,8 +287,8 @@ def share_grown_away(before: NDArray[np.bool_], tile: NDArray[Any], radius: floa
     0.286
     """
     left = ~np.isnan(tile)
-    grown = _grown(before & ~left, radius)
-    return float(np.count_nonzero(grown & left) / max(np.count_nonzero(left), 1))
+    lost = left & _grown(before & ~left, radius)
+    return int(np.count_nonzero(lost)) / max(int(np.count_nonzero(left)), 1)
 
 
 def lose_at_random(tile: NDArray[Any], share: float, random: np.random.Generator) -> None:
