@@ -114,8 +114,8 @@ KERNEL_TESTS := tests/kernels/test_kernels.py tests/kernels/test_moments.py test
 	tests/kernels/test_surroundings.py::test_it_is_the_rule_pixel_by_pixel
 
 coverage: $(VENV)/.installed-coverage
-	$(BIN)/python -m pytest -q --cov --cov-report=
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov --cov-append --cov-report=term:skip-covered $(KERNEL_TESTS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-append --cov-report=term:skip-covered $(KERNEL_TESTS)
 
 # hypothesis with seeds of chance and ten times the examples, and 20,000 files of the grammar of tests/fits_grammar.py;
 # what they find becomes an @example, or a case of its own
@@ -137,6 +137,6 @@ bench-quick: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(EMPTY) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist docs/_build
+	rm -rf $(VENV) $(OLDEST) $(EMPTY) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build dist docs/_build
 	find docs -name made -type d -prune -exec rm -rf {} +
 	rm -rf docs/_static/gallery
