@@ -118,3 +118,17 @@ def test_where_the_flat_is_dim_pixels_are_masked_and_right(night):
     assert mask[:, 12:].mean() < 0.001
     # 0.32 of the truth where the flat counted as 0.1
     assert light[:, :12].mean() / light[:, 12:].mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_where_the_flat_holds_nothing_pixels_are_masked_and_not_divided(night):
+    """Beside a slit: light of a thousandth, of which the frame would be made that was a thousand times too bright."""
+    response = night.sensor.response.copy()
+    response[:, :12] *= 0.001
+    sensor = Sensor(response / response.mean(), 1.0, 4.0)
+    _, out = night([sensor.exposed(20_000, night.random) for _ in range(5)], sensor=sensor)
+    with fits.open(out / "s.fits") as hdus:
+        light, error, mask = hdus[0].data, hdus["UNCERT"].data, hdus["MASK"].data != 0
+    assert mask[:, :12].all()
+    # what is left is read noise, undivided, and its error says so
+    assert np.abs(light[:, :12]).max() < 10 * 4.0
+    assert np.median(error[:, :12]) == pytest.approx(4.0, rel=0.3)
