@@ -109,6 +109,10 @@ def combined_frames(outcome):
         word: None if name is None else read(out / name)
         for word, name in (("master_bias", steps.bias), ("dark_frame", steps.dark), ("master_flat", steps.flat))
     }
+    flat = given["master_flat"]
+    if flat is not None:  # where it holds next to nothing a night takes it for masked
+        nothing = flat.data < 0.1 * steps.of(Kind.FLAT).min_value
+        flat.mask = nothing if flat.mask is None else flat.mask | nothing
     scaled = {"dark_scale": True, "exposure_key": "EXPTIME", "exposure_unit": u.s}
     return given | ({} if steps.dark_scale is None else scaled)
 
