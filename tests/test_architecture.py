@@ -33,6 +33,7 @@ LIGHT = {
     "fits.cards": ("numba", "astropy", "scipy"),
     "fits.scan": ("numba", "astropy", "scipy"),
     "errors": ("numpy", "numba", "astropy", "scipy"),
+    "cli.main": ("numpy", "numba", "astropy", "scipy"),
 }
 
 
