@@ -434,7 +434,7 @@ def inspect(
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
     from zeroframe.inspection.amplifiers import by_detector
     from zeroframe.inspection.without_places import look_at_extensions
-    from zeroframe.memory import default_limit_bytes
+    from zeroframe.workers import default_limit_bytes
 
     targets = [target for target in (write, plot) if target is not None]
     frames = _raw_beside(raw, targets, recurse=recurse)

@@ -12,7 +12,7 @@ import typer
 
 from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError, ZeroframeError
 from zeroframe.fits.formats import Compression, format_words
-from zeroframe.memory import parse_size
+from zeroframe.workers import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

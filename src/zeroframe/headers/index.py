@@ -20,7 +20,7 @@ import time
 import warnings
 import zlib
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from zeroframe.errors import ZeroframeWarning
 from zeroframe.fits import looks_like_fits
 from zeroframe.fits.fingerprint import file_stamp
 from zeroframe.headers.columns import HeaderColumns
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from zeroframe.headers.query import parse_where
 from zeroframe.headers.reading import header_cards, header_values, is_named_as_fits, list_files, read_headers
 from zeroframe.headers.survey import KEY_CARD, tree_files
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.records import dataclass
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:

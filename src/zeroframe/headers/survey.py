@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.fits.system import is_hidden
 from zeroframe.headers.looking import KEY_CARD, Asked, RawFrame, look_at_files, tell
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
