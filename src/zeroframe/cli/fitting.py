@@ -99,15 +99,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A table that fits: which columns are left, and the cells of each."""
+    """A table that fits: which columns are left, and their cells."""
 
     columns: tuple[Column, ...]
-    cells: tuple[Sequence[str], ...]
-
-    @property
-    def rows(self) -> Iterable[tuple[str, ...]]:
-        """The cells of each row."""
-        return zip(*self.cells, strict=True)
+    rows: tuple[tuple[str, ...], ...]
 
 
 def fit_columns(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int | None) -> Fitted:
@@ -155,7 +150,8 @@ def fit_columns(columns: Sequence[Column], rows: Iterable[Sequence[str]], width:
     heads = tuple(
         Column(shortened(columns[n].name, space), columns[n].is_number) for n, space in zip(left, room, strict=True)
     )
-    return Fitted(heads, tuple(_cut(known[n], space) for n, space in zip(left, room, strict=True)))
+    cut = [_cut(known[n], space) for n, space in zip(left, room, strict=True)]
+    return Fitted(heads, tuple(zip(*cut, strict=True)))
 
 
 def _cut(cells: Sequence[str], width: int) -> Sequence[str]:
@@ -185,14 +181,13 @@ def lines_of(fitted: Fitted, width: int | None = None) -> list[str]:
 
     Examples
     --------
-    >>> lines_of(Fitted((Column("file"), Column("adu", True)), (("a.fits", "b.fits"), ("99", "1000"))))
+    >>> lines_of(Fitted((Column("file"), Column("adu", True)), (("a.fits", "99"), ("b.fits", "1000"))))
     ['file     adu', 'a.fits    99', 'b.fits  1000']
     """
     set_in = []
-    for column, cells in zip(fitted.columns, fitted.cells, strict=True):
-        own = [column.name, *cells]
-        if column.is_number:
-            own = [cell.rstrip() for cell in own]
+    heads = tuple(column.name for column in fitted.columns)
+    for column, cells in zip(fitted.columns, zip(heads, *fitted.rows, strict=True), strict=True):
+        own = [cell.rstrip() for cell in cells] if column.is_number else cells
         lengths = _lengths(own)
         widest = max(lengths)  # once: for each row anew it took minutes of a hundred thousand
         blanks = [" " * (widest - length) for length in lengths]
