@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import AssumptionWarning, FrameError, HeaderWarning, NoFramesError, SectionError, ZeroframeError
 from zeroframe.fits.failures import file_failure
 from zeroframe.fits.part_paths import file_of
-from zeroframe.frames.numbers import number
+from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.headers.sections import Section
 from zeroframe.planning.apart import amplifiers_apart
@@ -61,7 +61,12 @@ def look_at_pixels(
     Raises
     ------
     SectionError
-        When light reaches the overscan that was asked for.
+        When light reaches the overscan that was asked for, so much that it is none.
+
+    Warns
+    -----
+    AssumptionWarning
+        When less light reaches it, as the noise of photons shows.
     """
     wishes = recipe.frames.wishes()
     if isinstance(recipe.frames.overscan, Section):
@@ -89,13 +94,23 @@ def _require_no_light(found: Sequence[RawFrame], section: Section, executor: Exe
     from zeroframe.inspection.asked_overscan import lit_strip
 
     seen = done_by(executor, lit_strip, list(found), section)
-    if seen is not None:
-        part = seen.strip_adu / seen.frame_adu
+    if seen is None:
+        return
+    part = percent(seen.strip_adu / seen.frame_adu)
+    lit = (
+        f"in {seen.lit} it is {number(seen.strip_adu)} ADU above {seen.dark}, {part} of the {number(seen.frame_adu)} "
+        "ADU of the whole frame"
+    )
+    if seen.is_none:
         raise SectionError(
-            f"overscan {section} sees light, so it is none: in {seen.lit} it is {number(seen.strip_adu)} ADU above "
-            f"{seen.dark}, {part:.0%} of the {number(seen.frame_adu)} ADU of the whole frame; zeroframe inspect says "
-            f"where the overscan is, and --overscan none subtracts none"
+            f"overscan {section} sees light, so it is none: {lit}; zeroframe inspect says where the overscan is, and "
+            "--overscan none subtracts none"
         )
+    text = (
+        f"overscan {section} sees light: {lit}, with the noise of photons; so much of the light of each frame is "
+        "subtracted with it; zeroframe inspect says which part of it is dark"
+    )
+    warnings.warn(text, AssumptionWarning, stacklevel=2)
 
 
 def _inspected(unknown: Sequence[RawFrame], limit_bytes: int | None, workers: int | None) -> OverscanInspection:

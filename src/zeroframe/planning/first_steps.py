@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, MismatchError, SectionError, UnsupportedError, UsageError
-from zeroframe.frames.overscan import Fit, LevelMethod, OverscanSpec
+from zeroframe.frames.overscan import LevelMethod, OverscanSpec
 from zeroframe.frames.regions import Region
 from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.cameras import Camera, load_camera, recognise
@@ -16,6 +16,7 @@ from zeroframe.headers.sections import AxisRange, Section, size_words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from zeroframe.frames.level_fits import Fit
     from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
