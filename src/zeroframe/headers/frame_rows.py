@@ -103,10 +103,8 @@ class RowReader:
 
     def _inner_of(self, folder: str) -> str:
         """Return what stands before the names of a folder's files; nothing where it lies outside."""
-        inner = os.path.relpath(folder, self._root) if folder.startswith(self._root) else folder
-        if inner in {"", os.curdir} or inner.startswith(os.pardir):
-            return ""
-        return f"{inner.replace(os.sep, '/')}/"
+        inner = os.path.relpath(folder or os.curdir, self._root)
+        return "" if inner == os.curdir or inner.startswith(os.pardir) else f"{inner.replace(os.sep, '/')}/"
 
 
 class _Row:

@@ -13,8 +13,8 @@ from zeroframe.headers.columns import HeaderColumns
 from zeroframe.headers.foreign import say_foreign
 from zeroframe.headers.frame_rows import ROW_COLUMNS, RowReader
 from zeroframe.headers.query import parse_where
-from zeroframe.headers.reading import header_cards, header_values, list_files, read_files, read_headers
-from zeroframe.headers.survey import tree_files
+from zeroframe.headers.reading import header_cards, header_values, read_files, read_headers
+from zeroframe.headers.trees import folder_files, tree_files
 from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.workers import map_threads
 
@@ -199,10 +199,7 @@ def _found_in(folder: str | os.PathLike[str], reader: RowReader, asked: Sequence
     place = as_path(folder)
     if isinstance(place, UrlPath):
         return _found_in_store(place, reader)
-    if recurse:
-        paths = [os.fspath(path) for path in tree_files(folder)]
-    else:
-        paths = [os.path.join(folder, name) for name in list_files(folder)]  # noqa: PTH118 -- thousands
+    paths = [*map(os.fspath, (tree_files if recurse else folder_files)(folder))]
     rows, problems = read_files(paths, reader) if of_rows else (None, [])
     cards, more = read_headers(paths) if of_cards else (None, [])
     told = {os.fspath(problem.path) for problem in problems}
