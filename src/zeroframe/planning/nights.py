@@ -229,7 +229,7 @@ class _Planner:
             recipe,
             evidence=evidence,
             overwrite=nights.overwrite,
-            among=NightContext(nights.calendar.noon_s, folders, raw_folders),
+            context=NightContext(nights.calendar.noon_s, folders, raw_folders),
             stored=nights.stored,
             library=nights.library,
         )

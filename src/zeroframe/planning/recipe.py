@@ -136,7 +136,7 @@ class FramesRecipe:
         metadata=key.flag("leave what each of several amplifiers read an image of its own, and do not assemble them"),
     )
 
-    def wishes(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
+    def options(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
         overscan = None if self.overscan == "none" else self.overscan
         method, fit = self.overscan_method, self.overscan_fit

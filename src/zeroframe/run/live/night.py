@@ -1,7 +1,7 @@
 """A night that is planned again and carried out again as its frames arrive, by the engine of every other night.
 
-What is there already and right, by its stamp, is neither made nor read again: its figures are those of run.json. So a
-frame costs what it takes to make it, and a better calibration what depends on it.
+What is up to date already, by its stamp, is neither made nor read again: its figures are those of run.json. So a frame
+costs what it takes to make it, and a better calibration what depends on it.
 """
 
 from __future__ import annotations
