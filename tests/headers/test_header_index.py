@@ -293,7 +293,7 @@ def test_many_threads_and_processes_at_once(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert [run.wait(60) for run in runs] == [0, 0, 0]
+    assert [run.wait(300) for run in runs] == [0, 0, 0]
     assert failures == []
 
 
@@ -336,7 +336,7 @@ def test_slow_files_are_read_on_threads(folder, monkeypatch):
             names.add(name)
             if len(names) > 4:
                 side_by_side.set()
-            assert side_by_side.wait(60)
+            assert side_by_side.wait(300)
         return original(path, **kwargs)
 
     paths = [str(folder / "f0.fits")]

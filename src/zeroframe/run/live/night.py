@@ -246,8 +246,8 @@ class LiveNight:
             self.board.say(str(error))
             return
         except ZeroframeError as error:
-            self.board.say(f"the night cannot be calibrated yet: {error}")
             self._troubled(str(error))
+            self.board.say(f"the night cannot be calibrated yet: {error}")
             if isinstance(error, OutputError):  # a folder that is held, a full disk: no frame tells when it ended
                 self._again_s = time.monotonic() + _LATEST_S
             return
