@@ -181,3 +181,22 @@ def test_a_second_strip_is_found_where_columns_drift_too_and_a_night_subtracts_b
     assert pixels.shape == (NY, NX)
     ends = np.median(pixels[:, :20]), np.median(pixels[:, NX // 2 - 10 : NX // 2 + 10]), np.median(pixels[:, -20:])
     assert ends == pytest.approx([300.0] * 3, abs=2.5)
+
+
+@pytest.mark.parametrize("share", [0.0, 3e-4, 2e-3, 8e-3])
+def test_light_in_all_of_a_strip_is_told_by_the_noise_of_its_photons(share):
+    """A level that moves with the light is no light: drawn with and without photons in the strip."""
+    told = {}
+    for with_photons in (True, False):
+        random = np.random.default_rng(3)
+        frames = {"bias": [], "flat": []}
+        for kind, light in [("bias", 0.0)] * 4 + [("flat", 20000.0)] * 2:
+            image = random.poisson(1.5 * light, (300, 200)) / 1.5
+            strip = random.poisson(1.5 * share * light, (300, 24)) / 1.5 if with_photons else share * light
+            adu = np.hstack([image, np.broadcast_to(strip, (300, 24))]) + random.normal(0.0, 4.0, (300, 224))
+            frames[kind].append((1000.0 + random.normal(0.0, 30.0) + adu).round())
+        found = inspect_overscan(frames)
+        assert found.decision == "use"  # the level drifts by far more
+        told[with_photons] = [said for said in found.sentences if "noise of its photons" in said]
+    assert not told[False]
+    assert bool(told[True]) == (share > 1e-3)

@@ -64,3 +64,50 @@ def test_the_light_that_is_named_is_that_of_the_frames(tmp_path):
     words = " ".join(done.err.split()).split("f0.fits it is ")[1].split()
     assert float(words[0]) == pytest.approx(0.86 * 30000.0, rel=0.02)  # vignetted at the side
     assert np.isclose(float(words[words.index("of") + 2]), 0.95 * 30000.0, rtol=0.03)
+
+
+def _night_with_photons(folder, share):
+    """A good night with an overscan in which a part of the light of the image is counted, photon by photon."""
+
+    def edit(image, chance, light):
+        image = image.copy()
+        photons = chance.poisson(share * light * 1.5, (SHAPE[0], STRIP)) / 1.5  # any gain: it is that of all pixels
+        image[:, -STRIP:] = 1000.0 + photons + chance.normal(0.0, 4.0, (SHAPE[0], STRIP))
+        return image
+
+    shots = good_shots(counts=(5, 0, 3, 2))
+    for shot in list(shots):
+        shots = changed(shots, shot.name, edit=partial(edit, light=shot.light))
+    write_night(folder, shots)
+    return folder
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-4, 2e-3, 0.03])
+def test_light_below_a_tenth_is_told_by_the_noise_of_its_photons(share, tmp_path):
+    raw, out = _night_with_photons(tmp_path / "raw", share), tmp_path / "out"
+    done = command("night", raw, "-o", out, "--overscan", DARK, "--no-report")
+    said = " ".join((done.out + done.err).split())
+    assert (done.code == 2) == (share > 0.01), said
+    assert ("sees light, so it is none" in said) == (share > 0.01)
+    if share > 1e-3:
+        told = float(said.split("sees light")[1].split("% of the")[0].split(",")[-1])
+        assert told == pytest.approx(100 * share, rel=0.2)
+    else:
+        assert "sees light" not in said
+
+
+@pytest.mark.parametrize("moves", [3.0, 300.0, 1500.0])
+def test_a_level_that_moves_with_the_light_is_no_light(moves, tmp_path):
+    """What electronics do to bright frames is what an overscan is for: it brings no noise of photons."""
+
+    def edit(image, chance, light):
+        image = image + moves * light / 30000.0
+        image[:, -STRIP:] = 1000.0 + moves * light / 30000.0 + chance.normal(0.0, 4.0, (SHAPE[0], STRIP))
+        return image
+
+    shots = good_shots(counts=(5, 0, 3, 2))
+    for shot in list(shots):
+        shots = changed(shots, shot.name, edit=partial(edit, light=shot.light))
+    write_night(tmp_path / "raw", shots)
+    done = command("night", tmp_path / "raw", "-o", tmp_path / "out", "--overscan", DARK, "--no-report")
+    assert "sees light" not in done.out + done.err

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.sources import Pixels, source_of
+from zeroframe.inspection.strip_light import light_by_noise
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from zeroframe.headers.sections import Section
     from zeroframe.headers.survey import RawFrame
@@ -20,13 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["LitStrip", "lit_strip"]
 
-#: A strip is lit where it has so much of the light of the frame; overscans with trails or a leak have a few percent.
-_PART = 0.1
+#: A strip is none where it has so much of the light of the frame, by its level alone; and where the noise of photons
+#: proves the light. With less of it, it is said: a trail of charge lies in the first columns, and is not counted.
+_PART, _PROVEN_PART, _SAID_PART = 0.1, 0.01, 5e-4
 #: Less light than this may be the drift of a level.
 _LEAST_LIGHT_ADU = 50.0
 _MOST_FRAMES = 3
 #: So many rows and columns at most tell a level.
 _MOST_LINES = 128
+#: So many lines, and neighbouring columns, tell the noise.
+_NOISE_LINES, _NOISE_COLUMNS = 512, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +44,31 @@ class LitStrip:
     lit, dark : str
         The frame with light, and the bias that it is held against.
     strip_adu, frame_adu : float
-        Light in the strip and in the whole frame, medians.
+        Light in the strip and in the whole frame.
+    is_none : bool
+        Whether it is so much that the strip is no overscan.
     """
 
     lit: str
     dark: str
     strip_adu: float
     frame_adu: float
+    is_none: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """Of one frame, the medians of the strip and of the whole, and pixels of both whose neighbours are there."""
+
+    name: str
+    strip_adu: float
+    frame_adu: float
+    strip: NDArray[Any]
+    image: NDArray[Any]
 
 
 def lit_strip(items: Sequence[RawFrame], section: Section) -> LitStrip | None:
-    """Return how much light reaches a strip, where it is more than an overscan can have.
+    """Return how much light reaches a strip, where it is more than an overscan has.
 
     Parameters
     ----------
@@ -76,26 +96,54 @@ def lit_strip(items: Sequence[RawFrame], section: Section) -> LitStrip | None:
             rows, columns = section.resolve(shape_yx).slices_yx(shape_yx)
         except SectionError:  # it is named where the recipe is chosen
             continue
-        dark = _levels(biases, (rows, columns))
-        for name, strip, frame in _levels(lit[:_MOST_FRAMES], (rows, columns)):
-            for bias, dark_strip, dark_frame in dark:
-                light, usual = strip - dark_strip, frame - dark_frame
-                if usual > _LEAST_LIGHT_ADU and light > _PART * usual:
-                    return LitStrip(name, bias, light, usual)
+        dark = _seen(biases, (rows, columns))
+        bright = _seen(lit[:_MOST_FRAMES], (rows, columns))
+        found = [_judged(each, bias, bright) for each in bright for bias in dark]
+        told = [each for each in found if each is not None]
+        if told:
+            return max(told, key=lambda each: each.is_none)
     return None
 
 
-def _levels(sources: Sequence[Source], strip: tuple[slice, slice]) -> list[tuple[str, float, float]]:
-    """Return the name and the medians of the strip and of the frame, of those that can be read."""
+def _judged(lit: _Seen, bias: _Seen, others: Sequence[_Seen]) -> LitStrip | None:
+    """Hold a lit frame against a bias: first the levels, then the noise that only light has."""
+    light, usual = lit.strip_adu - bias.strip_adu, lit.frame_adu - bias.frame_adu
+    if usual > _LEAST_LIGHT_ADU and light > _PART * usual:
+        return LitStrip(lit.name, bias.name, light, usual)
+    other = next((each.image for each in others if each is not lit), None)
+    seen = light_by_noise((lit.strip, bias.strip), (lit.image, bias.image), other)
+    if seen is None or not seen.is_light:
+        return None
+    light = max(seen.image_adu, usual)  # of what is bright: the middle columns may lie between two amplifiers
+    share = seen.rise_adu / light
+    if light <= _LEAST_LIGHT_ADU or share < _SAID_PART:
+        return None
+    return LitStrip(lit.name, bias.name, seen.rise_adu, light, share >= _PROVEN_PART)
+
+
+def _seen(sources: Sequence[Source], strip: tuple[slice, slice]) -> list[_Seen]:
+    """Return what those frames show that can be read."""
     found = []
     for source in sources:
         pixels = attempt(source.whose, source.read)
         if isinstance(pixels, Pixels):
             whole = (slice(0, source.shape_yx[0]), slice(0, source.shape_yx[1]))
             levels = [float(median_of_valid(pixels.part(*map(_some, part)).ravel())) for part in (strip, whole)]
-            found.append((source.name, levels[0], levels[1]))
+            blocks = [_neighbours(pixels, part) for part in (strip, whole)]
+            found.append(_Seen(source.name, levels[0], levels[1], blocks[0], blocks[1]))
     return found
 
 
 def _some(lines: slice) -> slice:
     return slice(lines.start, lines.stop, max((lines.stop - lines.start) // _MOST_LINES, 1))
+
+
+def _neighbours(pixels: Pixels, part: tuple[slice, slice]) -> NDArray[Any]:
+    """Return some lines along a part of a frame, and the middle ones across, all of those beside each other."""
+    heights = [lines.stop - lines.start for lines in part]
+    across = 0 if heights[0] < heights[1] else 1
+    along, middle = part[1 - across], part[across]
+    some = slice(along.start, along.stop, max(heights[1 - across] // _NOISE_LINES, 1))
+    start = max(middle.start, (middle.start + middle.stop - _NOISE_COLUMNS) // 2)
+    beside = slice(start, min(start + _NOISE_COLUMNS, middle.stop))
+    return pixels.filled(some, beside) if across == 1 else pixels.filled(beside, some).T

@@ -22,6 +22,7 @@ from zeroframe.inspection.profiles import (
 )
 from zeroframe.inspection.result import StripCurves, StripFinding
 from zeroframe.inspection.samples import LIT, MOST_SAMPLED, FrameSample, bins_of, cells_of
+from zeroframe.inspection.strip_light import StripLight, light_by_noise
 from zeroframe.inspection.strips import light_at_edge
 from zeroframe.inspection.tracking import Tracking, measure_tracking
 from zeroframe.inspection.verdict import KIND_WORDS, adu, choose_strip
@@ -191,9 +192,31 @@ def _examine_strip(frames: Frames, side: Side, of_rows: Mapping[int, StripCurve]
         read_noise_adu=noise,
         common_noise=common,
         worth=worth,
+        light=_proven_light(frames, side, used, [sample for sample, _ in lit if sample.kind in LIT]),
         one_level=one_level,
         objections=tuple(objection for objection in objections if objection is not None),
         curves=StripCurves(*_curves(frames, side, levels), *deviations),
+    )
+
+
+def _proven_light(frames: Frames, side: Side, used: list[int], lit: Sequence[FrameSample]) -> StripLight | None:
+    """Return how much of the light of a frame is in the columns whose level is taken; None where nothing tells."""
+    if not (lit and frames.biases):
+        return None
+    brightest = max(lit, key=lambda sample: light_at_edge(sample, side, frames.widths[side]))
+    other = next((each for each in lit if each is not brightest and each.kind is brightest.kind), None)
+    columns = frames.image_slices_yx()[1]
+
+    def strip(sample: FrameSample) -> NDArray[Any]:
+        return frames.strip(sample, side)[:, used]
+
+    def image(sample: FrameSample) -> NDArray[Any]:
+        bands = sample.bands[:, :, columns]
+        return bands.reshape(-1, bands.shape[-1])
+
+    bias = frames.biases[0]
+    return light_by_noise(
+        (strip(brightest), strip(bias)), (image(brightest), image(bias)), None if other is None else image(other)
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.sections import Section
     from zeroframe.inspection.gain import Measured
     from zeroframe.inspection.profiles import Side
+    from zeroframe.inspection.strip_light import StripLight
     from zeroframe.inspection.tracking import Tracking
     from zeroframe.inspection.worth import CommonNoise, StripWorth
 
@@ -93,6 +94,9 @@ class StripFinding:
         Noise that subtracting the level of the usable columns adds to each row.
     worth : StripWorth or None
         What subtracting it costs and saves in science frames; None without a bias.
+    light : StripLight or None
+        What of the light of the brightest frame is in its level, and whether the noise of photons proves it; None where
+        nothing tells.
     one_level : bool
         Whether it is good for one level a frame only: it is too narrow for a level a row, or does not follow along the
         frame.
@@ -121,6 +125,7 @@ class StripFinding:
     read_noise_adu: float
     common_noise: CommonNoise | None
     worth: StripWorth | None
+    light: StripLight | None
     one_level: bool
     objections: tuple[str, ...]
     curves: StripCurves = field(repr=False)

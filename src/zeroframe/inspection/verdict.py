@@ -25,6 +25,8 @@ KIND_WORDS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "sc
 
 #: Levels of strips are as good as each other within this factor of noise: the strip with better rows is used.
 _AS_GOOD = 1.4
+#: Of the light of the image, in the level of a strip.
+_SAID_PART = 5e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,6 +253,9 @@ def _about_levels(strip: StripFinding, name: str) -> list[str]:
         lower = [value for value in strip.lit_shift_adu.values() if value < -3.0 * strip.read_noise_adu]
         if lower:
             told.append(f"{name}: light cannot lower it by {adu(-min(lower))} ADU, so the bias level has drifted")
+    if strip.light is not None and strip.light.is_light and strip.light.share >= _SAID_PART:
+        part = percent(strip.light.share)
+        told.append(f"{name}: {part} of the light of the image is in its level, as the noise of its photons shows")
     tracking = strip.tracking
     if tracking is not None:
         fit = "" if tracking.slope != tracking.slope else f", slope {tracking.slope:.3f} ± {tracking.slope_error:.3f}"

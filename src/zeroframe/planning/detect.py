@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import AssumptionWarning, FrameError, HeaderWarning, NoFramesError, SectionError, ZeroframeError
 from zeroframe.fits.failures import file_failure
 from zeroframe.fits.part_paths import file_of
-from zeroframe.frames.numbers import number
+from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.headers.sections import Section
 from zeroframe.planning.apart import amplifiers_apart
@@ -61,12 +61,17 @@ def look_at_pixels(
     Raises
     ------
     SectionError
-        When light reaches the overscan that was asked for.
+        When light reaches the overscan that was asked for, so much that it is none.
+
+    Warns
+    -----
+    AssumptionWarning
+        When less light reaches it, as the noise of photons shows.
     """
-    wishes = recipe.frames.wishes()
+    options = recipe.frames.options()
     if isinstance(recipe.frames.overscan, Section):
         _require_no_light(found, recipe.frames.overscan, executor)
-    if recipe.frames.overscan is not None or wishes.camera is not None or wishes.names_sections:
+    if recipe.frames.overscan is not None or options.camera is not None or options.names_sections:
         return None
     unknown = of_unknown_cameras(found)
     if not any(takes_part(item, recipe) for item in unknown):
@@ -89,13 +94,23 @@ def _require_no_light(found: Sequence[RawFrame], section: Section, executor: Exe
     from zeroframe.inspection.asked_overscan import lit_strip
 
     seen = done_by(executor, lit_strip, list(found), section)
-    if seen is not None:
-        part = seen.strip_adu / seen.frame_adu
+    if seen is None:
+        return
+    part = percent(seen.strip_adu / seen.frame_adu)
+    lit = (
+        f"in {seen.lit} it is {number(seen.strip_adu)} ADU above {seen.dark}, {part} of the {number(seen.frame_adu)} "
+        "ADU of the whole frame"
+    )
+    if seen.is_none:
         raise SectionError(
-            f"overscan {section} sees light, so it is none: in {seen.lit} it is {number(seen.strip_adu)} ADU above "
-            f"{seen.dark}, {part:.0%} of the {number(seen.frame_adu)} ADU of the whole frame; zeroframe inspect says "
-            f"where the overscan is, and --overscan none subtracts none"
+            f"overscan {section} sees light, so it is none: {lit}; zeroframe inspect says where the overscan is, and "
+            "--overscan none subtracts none"
         )
+    text = (
+        f"overscan {section} sees light: {lit}, with the noise of photons; so much of the light of each frame is "
+        "subtracted with it; zeroframe inspect says which part of it is dark"
+    )
+    warnings.warn(text, AssumptionWarning, stacklevel=2)
 
 
 def _inspected(unknown: Sequence[RawFrame], limit_bytes: int | None, workers: int | None) -> OverscanInspection:
@@ -135,14 +150,14 @@ def look_at_detectors(
     HeaderWarning
         Where the pixels contradict the header of a detector.
     """
-    wishes, found = recipe.frames.wishes(), chips_by_name(with_same_extensions(found))
-    if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
+    options, found = recipe.frames.options(), chips_by_name(with_same_extensions(found))
+    if options.camera is not None or options.names_sections or recipe.frames.overscan is not None:
         looked = found
     else:
         looked = _by_pixels(found, recipe, mem_limit_bytes, executor)
     if not recipe.frames.keep_amplifiers:
         return looked
-    return amplifiers_apart(looked, None if wishes.camera is None else load_camera(wishes.camera), executor)
+    return amplifiers_apart(looked, None if options.camera is None else load_camera(options.camera), executor)
 
 
 def _by_pixels(
@@ -195,7 +210,7 @@ def _amplifiers_seen(items: Sequence[RawFrame]) -> dict[int, tuple[FoundDetector
 
 def camera_with_extensions(recipe: NightRecipe) -> Camera | None:
     """Return the camera that is asked for, where its amplifiers say in which extensions they stand."""
-    asked = recipe.frames.wishes().camera
+    asked = recipe.frames.options().camera
     camera = None if asked is None else load_camera(asked)
     return camera if camera is not None and camera.names_extensions else None
 
