@@ -355,6 +355,8 @@ def _pair_blocks(
     """Measure a pair block by block; None where its illumination differs."""
     height = first.shape[1]
     a, b = _blocks(first), _blocks(second)
+    if not len(a):
+        return None
     finite = np.isfinite(a + b).all(axis=1)
     fit = (np.maximum(a, b).max(axis=1) < 0.9 * saturation_adu) & finite & _is_even(first)
     fit &= ~np.concatenate([is_structured(a[each], b[each], zero[each]) for each in _pieces(a)])

@@ -93,8 +93,10 @@ def structured_noise(
     fit = _without_neighbours_of_gaps(fit, np.isfinite(first + second) & (np.maximum(first, second) < most_adu))
     enough = (fit.sum(axis=(1, 2)) >= _FEWEST) & (light.sum(axis=(1, 2)) > 0)
     a, b, light, fit, ratio = (each[enough] for each in (a, b, light, fit, ratio))
+    if not len(a):
+        return (np.empty(0),) * 5
     flat = (len(a), -1)
-    templates = _templates(light).reshape(len(a), light[0].size if len(a) else 0, -1)
+    templates = _templates(light).reshape(*light.reshape(flat).shape, -1)
     difference, signal = (a - ratio * b).reshape(flat), (a + ratio**2 * b).reshape(flat)
     read = (1.0 + ratio[:, 0] ** 2) * max(read_noise_adu**2, _ROUNDING_VARIANCE)
     return _noise_of_rest(difference, signal, fit.reshape(flat), templates, read)
@@ -129,8 +131,6 @@ def _noise_of_rest(
     read: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], ...]:
     """Fit templates to differences, cut what lies far off by the noise of each pixel, and sum up."""
-    if not len(difference):
-        return (np.empty(0),) * 5
     squares = np.where(fit, np.square(difference) / np.maximum(signal, _TINY), np.nan)
     slope = np.maximum(np.nanmedian(squares, axis=1, keepdims=True) / _MEDIAN_SQUARE, _TINY)
     good, tails = fit, fit
