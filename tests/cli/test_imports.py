@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import typer
@@ -12,6 +14,11 @@ import typer
 from kernel_table import NJIT
 from wrong_nights import GOOD, changed, write_night
 from zeroframe.cli.main import app, main
+from zeroframe.fits.formats import FORMATS
+from zeroframe.frames.level_fits import FITS
+from zeroframe.frames.strip_levels import LEVEL_METHODS
+from zeroframe.stacks.clipping import CLIP_SPREADS
+from zeroframe.verbs.rejections import NamedRejection
 
 #: Runs a command with nothing imported but Python itself, and prints what other threads than the first one import.
 PROBE = """
@@ -93,6 +100,26 @@ def test_a_known_camera_needs_no_search_for_its_overscan(folder):
     assert "zeroframe.stacks.pooled" in modules
     unneeded = {"numpy.ma", "zeroframe.inspection.findings", "zeroframe.inspection.inspecting", "astropy", "numba"}
     assert not unneeded.intersection(modules)
+
+
+def test_help_and_what_reads_no_pixels_start_without_numpy():
+    code = "import sys, zeroframe.cli.main; print('numpy' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("night", (*FITS, *LEVEL_METHODS, *CLIP_SPREADS, *FORMATS)),
+        ("combine", (*get_args(NamedRejection), *CLIP_SPREADS)),
+    ],
+)
+def test_help_names_all_words_of_an_option(capsys, command, words):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert [word for word in words if not re.search(rf"\b{word}\b", shown)] == []
 
 
 def test_names_stay_short_of_what_a_card_holds(folder):

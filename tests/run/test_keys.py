@@ -43,6 +43,7 @@ OTHERS = {
             "planning/targets.py",
             "headers/looking.py",
             "headers/survey.py",
+            "headers/trees.py",
         ),
         *("planning/grouping.py", "planning/plan.py", "planning/matching.py"),
     },

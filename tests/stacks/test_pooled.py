@@ -12,6 +12,7 @@ from zeroframe.stacks.clipping import clip_spec
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
 from zeroframe.stacks.measured import prepare
 from zeroframe.stacks.noise import frame_noise
+from zeroframe.stacks.rejections import Scheme
 from zeroframe.stacks.stack import ArrayStack
 
 SHAPE = 240, 320
@@ -217,3 +218,22 @@ def test_medians_of_frames_in_coarse_steps_whose_levels_differ_by_less_than_a_st
     found = combined([(each - of_bias).astype(np.float32) for each in stack], clip_spec("median", 5.0))
     error = (found.data - (truth - of_bias)) / found.uncertainty
     assert float(np.mean(np.square(error - error.mean()))) == pytest.approx(1.0, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("frames", "method", "rejection"),
+    [
+        (8, "average", Rejection(scheme=Scheme("gesd"), grow=1.0)),
+        (8, "sum", Rejection(scheme=Scheme("gesd"), grow=2.0)),
+        (10, "average", Rejection(scheme=Scheme("pclip"), grow=1.0)),
+    ],
+)
+def test_values_beside_rejected_ones_are_lost_at_random(frames, method, rejection, random):
+    """A thousand hits, and what is rejected by chance: pixels that lose a good value keep their scatter."""
+    planes = list(drawn(frames, random))
+    for plane in planes:
+        plane.flat[random.choice(plane.size, 125, replace=False)] += 2000.0
+    result = combined(planes, CombineSpec(method, rejection))
+    assert result.counts.mean() < frames - 0.1
+    found, error = chi_square(result, 0.0)
+    assert abs(found - 1.0) < 0.05 + 3 * error

@@ -7,11 +7,12 @@ that does not fit the others ends it.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from zeroframe.errors import UsageError
+from zeroframe.verbs.rejections import NamedRejection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,8 +62,8 @@ Dropped = Annotated[
     typer.Option(min=0, metavar="N", help="Drop the N lowest (nlow), highest (nhigh) values.", rich_help_panel=_PANEL),
 ]
 Reject = Annotated[
-    Literal["ccdclip", "crreject", "avsigclip", "pclip", "winsorised", "gesd"] | None,
-    typer.Option(metavar="HOW", help="ccdclip, crreject, avsigclip, pclip, winsorised, gesd.", rich_help_panel=_PANEL),
+    NamedRejection | None,
+    typer.Option(metavar="HOW", help=f"{', '.join(get_args(NamedRejection))}.", rich_help_panel=_PANEL),
 ]
 Sigmas = Annotated[
     float,
@@ -101,7 +102,7 @@ class Asked:
     minmax: str | None = None
     nlow: int = 0
     nhigh: int = 0
-    reject: Literal["ccdclip", "crreject", "avsigclip", "pclip", "winsorised", "gesd"] | None = None
+    reject: NamedRejection | None = None
     lsigma: float = 3.0
     hsigma: float = 3.0
     readnoise: float | None = None

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from zeroframe.fits.formats import Compression
-    from zeroframe.frames.overscan import Fit, LevelMethod
+    from zeroframe.frames.level_fits import Fit
+    from zeroframe.frames.overscan import LevelMethod
     from zeroframe.headers.sections import Section
     from zeroframe.planning.plan import NightPlan
     from zeroframe.planning.recipe import NightRecipe

@@ -12,6 +12,7 @@ import typer
 
 from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError, ZeroframeError
 from zeroframe.fits.formats import Compression, format_words
+from zeroframe.frames.level_fits import FITS
 from zeroframe.memory import parse_size
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ OverscanMethod = Annotated[
 ]
 OverscanFit = Annotated[
     str | None,
-    typer.Option(metavar="FIT", help="Smooth it: chebyshev, legendre or spline.", rich_help_panel=SUBTRACT),
+    typer.Option(metavar="FIT", help=f"Smooth it by a fit: {', '.join(FITS)}.", rich_help_panel=SUBTRACT),
 ]
 Ext = Annotated[
     str | None,
@@ -407,7 +408,7 @@ def executor_of(cluster: str | None, raw: Path) -> Iterator[ClusterExecutor | No
     if cluster is None:
         yield None
         return
-    from zeroframe.headers.survey import tree_files
+    from zeroframe.headers.trees import tree_files
     from zeroframe.run.dask import on_cluster
 
     next(iter(tree_files(raw)), None)  # that it can be read here is known before anybody else is asked

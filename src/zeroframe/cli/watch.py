@@ -37,7 +37,6 @@ from zeroframe.cli.options import (
     local_path,
     section_of,
 )
-from zeroframe.frames.numbers import percent
 
 if TYPE_CHECKING:
     from zeroframe.cli.calibrate import NightResources
@@ -111,7 +110,7 @@ def watch(
     from zeroframe.cli.console import Screen
     from zeroframe.cli.night import recipe_asked
     from zeroframe.headers.cameras import load_camera
-    from zeroframe.headers.survey import tree_files
+    from zeroframe.headers.trees import tree_files
     from zeroframe.planning.targets import check_output_folder
     from zeroframe.run.live.replacing import replaced_by
     from zeroframe.run.lock import WATCH, folder_lock
@@ -218,6 +217,8 @@ class _Telling:
         self._trouble = ""
 
     def row(self, row: FrameRow) -> None:
+        from zeroframe.frames.numbers import percent
+
         words = [row.kind, row.object_name if row.object_name != row.kind else ""]
         words += [] if row.kind in _DARK_KINDS else [row.filter_name]
         if row.exposure_s is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log, sqrt
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zeroframe.errors import UsageError
+from zeroframe.frames.level_fits import FITS
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_std
 from zeroframe.kernels.stack import MAD_TO_SIGMA
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.frames.level_fits import Fit
+
 __all__ = [
-    "FIT_NAMES",
     "REJECT_AT_5",
-    "Fit",
     "FitRejection",
     "filled",
     "fit_rejecting",
@@ -29,9 +30,6 @@ __all__ = [
     "smooth_curve",
     "standing_off",
 ]
-
-Fit = Literal["chebyshev", "legendre", "spline"]
-FIT_NAMES: tuple[Fit, ...] = get_args(Fit)
 
 #: The course of the levels is that of medians of so many lines, or of a twentieth of them: a trail is narrower.
 _BLOCK, _BLOCKS = 51, 20
@@ -183,24 +181,12 @@ def fit_rejecting(
 
 
 def fitted_curve(levels: NDArray[np.float64], good: NDArray[np.bool_], fit: Fit, order: int) -> NDArray[np.float64]:
-    """Return a polynomial or a spline through the good levels; the coordinate runs from -1 to 1."""
-    needed = order + (4 if fit == "spline" else 1)
+    """Return a function that is fitted to the good levels, at all lines; the coordinate runs from -1 to 1."""
+    needed = order + FITS[fit].more_lines
     if good.sum() < needed:
         raise UsageError(f"a {fit} fit of order {order} needs {needed} lines, and the overscan has {good.sum()}")
     x = np.linspace(-1.0, 1.0, levels.size)
-    if fit == "chebyshev":
-        coefficients = np.polynomial.chebyshev.chebfit(x[good], levels[good], order)
-        return np.asarray(np.polynomial.chebyshev.chebval(x, coefficients))
-    if fit == "legendre":
-        coefficients = np.polynomial.legendre.legfit(x[good], levels[good], order)
-        return np.asarray(np.polynomial.legendre.legval(x, coefficients))
-    from scipy.interpolate import make_lsq_spline
-
-    inner = np.linspace(-1.0, 1.0, order + 1)[1:-1]
-    knots = np.concatenate([[-1.0] * 4, inner, [1.0] * 4])
-    if not np.histogram(x[good], bins=order, range=(-1.0, 1.0))[0].all():
-        raise UsageError(f"a spline of {order} pieces has pieces without a single valid line; use fewer pieces")
-    return np.asarray(make_lsq_spline(x[good], levels[good], knots, k=3)(x))
+    return np.asarray(FITS[fit].curve(x[good], levels[good], order, x))
 
 
 def smooth_curve(

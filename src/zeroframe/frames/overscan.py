@@ -11,9 +11,7 @@ import numpy as np
 
 from zeroframe.errors import AssumptionWarning, SectionError, UsageError, nearest_name
 from zeroframe.frames.level_curves import (
-    FIT_NAMES,
     REJECT_AT_5,
-    Fit,
     FitRejection,
     filled,
     fit_rejecting,
@@ -21,6 +19,7 @@ from zeroframe.frames.level_curves import (
     smooth_curve,
     standing_off,
 )
+from zeroframe.frames.level_fits import FITS
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_mean_std
 from zeroframe.frames.strip_levels import LEVEL_METHODS, LevelMethod, line_levels
@@ -30,14 +29,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.frames.level_fits import Fit
     from zeroframe.headers.sections import Section
 
     ImageLines = Callable[[NDArray[np.int_]], NDArray[Any]]
 
 __all__ = [
-    "FIT_NAMES",
     "LEVEL_METHODS",
-    "Fit",
     "FitRejection",
     "FrameLevels",
     "LevelMethod",
@@ -99,12 +97,12 @@ class OverscanSpec:
         if self.method not in LEVEL_METHODS:
             hint = nearest_name(str(self.method), LEVEL_METHODS)
             raise UsageError(f"overscan method is {self.method!r}, not one of {', '.join(LEVEL_METHODS)}{hint}")
-        if self.fit is not None and self.fit not in FIT_NAMES:
-            hint = nearest_name(str(self.fit), FIT_NAMES)
-            raise UsageError(f"overscan fit is {self.fit!r}, not one of {', '.join(FIT_NAMES)}{hint}")
+        if self.fit is not None and self.fit not in FITS:
+            hint = nearest_name(str(self.fit), FITS)
+            raise UsageError(f"overscan fit is {self.fit!r}, not one of {', '.join(FITS)}{hint}")
         if self.axis not in {0, 1, None}:
             raise UsageError(f"overscan axis is {self.axis!r}; it must be 0, 1 or None")
-        if self.fit is not None and self.order < (1 if self.fit == "spline" else 0):
+        if self.fit is not None and self.order < FITS[self.fit].least_order:
             raise UsageError(f"overscan fit order is {self.order!r}, which is too small for {self.fit}")
         if self.fit is not None and self.method == "constant":
             raise UsageError(f"overscan method is 'constant', and a {self.fit} is to be fitted; one of them is enough")
@@ -217,7 +215,7 @@ def strip_curve(
         curve = fit_rejecting(
             levels, usual, found.error_adu, reject, lambda taken: fitted_curve(levels, taken, fit, order)
         )
-        terms = order + (3 if fit == "spline" else 1)
+        terms = order + FITS[fit].more_terms
         return StripCurve(curve, off, found.error_adu * sqrt(terms / levels.size), 1, tuple(runs))
     astray = np.zeros(levels.size, dtype=np.bool_)
     for first, last, _ in runs:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEVEL_METHODS", "LevelMethod", "LineLevels", "line_levels", "pixel_noise"]
 
-#: Whose words a camera's profile may hold, so that they stand there.
+#: Those that the profile of a camera may name stand there; one that none needs to: ``Literal[OverscanMethod, "…"]``.
 LevelMethod = OverscanMethod
 LEVEL_METHODS: tuple[LevelMethod, ...] = get_args(LevelMethod)
 

@@ -30,13 +30,12 @@ def explain_header(
     *,
     folders: Sequence[str] = (),
     words: Words = NO_WORDS,
-    comments: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Say what a header says of its frame, and by which cards.
 
     Parameters
     ----------
-    cards, file_name, folders, words, comments
+    cards, file_name, folders, words
         As for `zeroframe.headers.dialects.read_facts`.
 
     Returns
@@ -54,7 +53,7 @@ def explain_header(
     filter: K, from FILTBAND = 'K'
     gain: not known; teach it by --card gain=CARD
     """
-    facts, reader = noted_facts(cards, file_name, folders=folders, words=words, comments=comments)
+    facts, reader = noted_facts(cards, file_name, folders=folders, words=words)
     noted, lines = reader.noted, list[str]()
     for fact, text in _facts_in_words(facts):
         lines += _line(fact, text, noted, facts)

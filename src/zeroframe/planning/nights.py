@@ -20,7 +20,8 @@ from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
-from zeroframe.headers.survey import of_detector, survey, tree_files
+from zeroframe.headers.survey import of_detector, survey
+from zeroframe.headers.trees import tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
@@ -228,7 +229,7 @@ class _Planner:
             recipe,
             evidence=evidence,
             overwrite=nights.overwrite,
-            among=NightContext(nights.calendar.noon_s, folders, raw_folders),
+            context=NightContext(nights.calendar.noon_s, folders, raw_folders),
             stored=nights.stored,
             library=nights.library,
         )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from zeroframe.errors import SectionError, UsageError, nearest_name
 from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
-from zeroframe.frames.overscan import Fit
+from zeroframe.frames.level_fits import FITS, Fit
 from zeroframe.frames.steps import COSMIC_RAYS, CosmicRays
+from zeroframe.frames.strip_levels import LEVEL_METHODS, LevelMethod
 from zeroframe.headers.cameras import load_camera
-from zeroframe.headers.detectors import OverscanMethod
 from zeroframe.headers.kinds import calibration_kind, calibration_kinds
 from zeroframe.headers.words import NO_WORDS, Words, parse_words
 from zeroframe.planning import recipe_fields as key
@@ -82,12 +82,12 @@ class FramesRecipe:
             or_none=True,
         ),
     )
-    overscan_method: OverscanMethod | None = field(
+    overscan_method: LevelMethod | None = field(
         default=None,
-        metadata=key.choice("how the overscan of a row becomes its level", get_args(OverscanMethod), "auto"),
+        metadata=key.choice("how the overscan of a row becomes its level", LEVEL_METHODS, "auto"),
     )
     overscan_fit: Fit | None = field(
-        default=None, metadata=key.choice("function that is fitted to the levels", get_args(Fit), "chebyshev")
+        default=None, metadata=key.choice("function that is fitted to the levels", tuple(FITS), "chebyshev")
     )
     overscan_order: int | None = field(default=None, metadata=key.whole("order of that function", 3))
     trim: Section | None = field(
@@ -136,7 +136,7 @@ class FramesRecipe:
         metadata=key.flag("leave what each of several amplifiers read an image of its own, and do not assemble them"),
     )
 
-    def wishes(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
+    def options(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
         overscan = None if self.overscan == "none" else self.overscan
         method, fit = self.overscan_method, self.overscan_fit

@@ -25,7 +25,7 @@ class CombinedOutcome:
     target : pathlib.Path
         What is written.
     state : {'done', 'skipped', 'failed', 'not asked for'}
-        ``reason`` says why it is not done; what is skipped is there and right.
+        ``reason`` says why it is not done; what is skipped is there and up to date.
     frames : int
         How many were combined.
     bytes_out : int
@@ -77,7 +77,7 @@ class CombinedOutcome:
 
     @property
     def is_there(self) -> bool:
-        """Whether the combined frame is there and right, made now or before."""
+        """Whether the combined frame is there and up to date, made now or before."""
         return self.state in {"done", "skipped"}
 
     @property

@@ -200,8 +200,8 @@ class FrameMaker:
         )  # fmt: skip
         return _told(outcome, quality, frame.shape_yx, header)
 
-    def recall(self, frame: NightFrame, right: FrameOutcome) -> Made:
-        """Measure a frame that is there already and right, as if it had been calibrated now; raises as `make` does."""
+    def recall(self, frame: NightFrame, up_to_date: FrameOutcome) -> Made:
+        """Measure a frame that is up to date already, as if it had been calibrated now; raises as `make` does."""
         ny, nx = frame.shape_yx
         into = self._memory.empty(ny * nx * decoded_float(frame.layout).itemsize, np.uint8)
         self._watch.look([frame.target])
@@ -211,7 +211,7 @@ class FrameMaker:
         self._take_sample(frame, pixels)
         ny, nx = pixels.shape
         quality = _with_traces(frame, self._measured(frame, pixels), pixels, _NO_MASK, {}, raw.cards)
-        return _told(right, quality, (ny, nx), raw.cards)
+        return _told(up_to_date, quality, (ny, nx), raw.cards)
 
     def _measured(self, frame: NightFrame, pixels: NDArray[Any]) -> FrameQuality:
         is_flat, colours = is_scaled_by_level(frame.kind), frame.steps.colours
@@ -332,7 +332,7 @@ class FrameMaker:
                 # not measured: such a pixel takes no part in the combination
                 pixels[mask & np.uint8(MaskBit.SATURATED) != 0] = np.nan
             return None, (), measure_place(before, operations)
-        with_ = self._calibrations.gather(frame)
+        with_ = self._calibrations.collect(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
         seam = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)

@@ -106,7 +106,7 @@ class MaskOutcome:
     job : MaskJob
         What was to be made.
     state : {'done', 'skipped', 'failed'}
-        ``reason`` says why it is not done; what is skipped is there and right.
+        ``reason`` says why it is not done; what is skipped is there and up to date.
     reason : str
         In words.
     count, pixels : int
@@ -132,7 +132,7 @@ class MaskOutcome:
 
     @property
     def is_there(self) -> bool:
-        """Whether the mask is there and right, made now or before."""
+        """Whether the mask is there and up to date, made now or before."""
         return self.state != "failed"
 
 

@@ -56,7 +56,7 @@ class _File:
 
     @property
     def is_there(self) -> bool:
-        """Whether the file is there and right, made now or before."""
+        """Whether the file is there and up to date, made now or before."""
         return self.state != "failed"
 
     def read(self) -> CCDData:
@@ -292,7 +292,7 @@ class Forecast:
 
     @property
     def to_keep(self) -> tuple[Path, ...]:
-        """Results that are there and right."""
+        """Results that are there and up to date."""
         return tuple(each.target for each in self._of("keep"))
 
     @property

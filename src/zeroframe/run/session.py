@@ -26,7 +26,7 @@ from zeroframe.run.lock import folder_lock
 from zeroframe.run.pixel_cache import image_bytes
 from zeroframe.run.record import RECORD_NAME, OutputMark, RunRecord, write_record
 from zeroframe.run.result_files import refuse_foreign, refuse_strange
-from zeroframe.run.sessions import begun_names, iso_time, kept_report, make_folder, report_is_right
+from zeroframe.run.sessions import begun_names, iso_time, kept_report, make_folder, report_is_up_to_date
 from zeroframe.run.status import examine_night, night_results, result_name, result_targets
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class NightSession:
     @property
     def matching_report(self) -> bool:
         """Whether the report that is there was written of these results, and is what it was."""
-        return report_is_right(self.plan.out, self.statuses)
+        return report_is_up_to_date(self.plan.out, self.statuses)
 
     def check_folder(self) -> None:
         """See to it that the run is to go on, and that the folder of results is the one in which it began.
@@ -137,8 +137,10 @@ class NightSession:
     def write_begin(self) -> None:
         """Write that the run has begun: what is left of run.json when it is killed."""
         frames = self.statuses.frames
-        kept = {name: each.right for name, each in frames.items() if each.right is not None}
-        inputs = {name: right.source_mark for name, right in kept.items() if right.source_mark is not None}
+        kept = {name: each.up_to_date for name, each in frames.items() if each.up_to_date is not None}
+        inputs = {
+            name: up_to_date.source_mark for name, up_to_date in kept.items() if up_to_date.source_mark is not None
+        }
         outputs = {result_name(self.plan, one.target): one.mark for one in self.statuses.all if one.mark is not None}
         waiting = [{"name": frame.name, "state": "waiting", "reason": ""} for frame in self.plan.frames]
         self._write("unfinished", inputs, outputs, {"frames": waiting})

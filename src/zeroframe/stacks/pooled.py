@@ -20,9 +20,12 @@ from zeroframe.fits.timeline import spanned
 from zeroframe.frames.medians import median_of_valid, quantiles_of_valid
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.kernels.pooled import BINS, scatter_of_place
-from zeroframe.stacks.combine import CombineSpec, combine_stack
+from zeroframe.kernels.sorting import sorting_pairs
+from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
 from zeroframe.stacks.noise import read_bands, sample_bands
 from zeroframe.stacks.pooled_noise import PooledNoise, unbiased
+from zeroframe.stacks.rejecting import reject_in_tile, share_lost_by_growing
+from zeroframe.stacks.rejections import lose_at_random
 from zeroframe.stacks.stack import ArrayStack
 from zeroframe.workers import map_threads
 
@@ -129,7 +132,8 @@ def pooled_noise(
     rough = float(np.sqrt(float(median_of_valid(seen.squares)) or seen.squares.mean()))
     if not rough > 0:  # frames that are one and the same
         return None
-    law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, None, stack.dtype))[seen.usual]
+    grown = share_lost_by_growing(rows, spec.rejection)
+    law = _laws(by_std, [seen.usual], frames, rate, _Numbers(rough, 0.0, None, stack.dtype), grown)[seen.usual]
     common = _variance_by_level(*seen.typical(), law, seen.usual)
     if common is None:
         return None
@@ -142,7 +146,7 @@ def pooled_noise(
     if spec.method == "median":
         seen = _Seen.of(combine_stack(sample, spec, workers=workers, empty=empty), "median") or seen
     present = sorted({1, seen.usual, *np.flatnonzero(np.bincount(seen.counts)).tolist()})[-_MOST_DRAWN_FRAMES:]
-    laws = _laws(spec, present, frames, rate, numbers)
+    laws = _laws(spec, present, frames, rate, numbers, grown)
     if numbers.step > (_FINE_STEP if spec.method == "median" else _COARSE_STEP):
         tables = [_gate(laws[count]) for count in present]
     else:
@@ -390,13 +394,13 @@ _ONE_VALUE = _Law(np.zeros(2), np.array([0.0, 1.0]), 1.0)
 
 
 def _laws(
-    spec: CombineSpec, counts: Sequence[int], frames: int, rate: float | None, numbers: _Numbers
+    spec: CombineSpec, counts: Sequence[int], frames: int, rate: float | None, numbers: _Numbers, grown: float
 ) -> dict[int, _Law]:
     """Return how so many values scatter: by the chi-square distribution of a mean, else as drawn numbers do."""
     rejection = spec.rejection
     rejects = rejection.drop_low + rejection.drop_high > 0 or rejection.scheme is not None
     rejects = rejects or (rejection.clips and (rate is None or rate > _HARMLESS_RATE))
-    laws = _drawn(spec, frames, numbers) if rejects else {}
+    laws = _drawn(spec, frames, numbers, grown) if rejects else {}
     for count in counts:
         if count < 2:
             laws[count] = _ONE_VALUE
@@ -415,8 +419,11 @@ def _chi_square(freedom: int) -> _Law:
     return _Law(np.exp(_GRID_LOG), shares / shares[-1], 1.0)
 
 
-def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers) -> dict[int, _Law]:
-    """Combine drawn numbers just so; return what comes of it for each number of values that is left often."""
+def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers, grown: float = 0.0) -> dict[int, _Law]:
+    """Combine drawn numbers just so; return what comes of it for each number of values that is left often.
+
+    What is lost beside rejected values is no outlier itself: it is lost at random, and what is left scatters as before.
+    """
     n = min(frames, _MOST_DRAWN_FRAMES)
     random = np.random.default_rng(1)
     rejection, share = spec.rejection, n / frames
@@ -429,7 +436,7 @@ def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers) -> dict[int, _Law]
             drop_high=round(rejection.drop_high * share),
             floor_adu=1.0 if rejection.spread == "floor" else rejection.floor_adu / numbers.sigma,
             photon_adu=0.0,
-            grow=0.0,  # neighbours say nothing of a value
+            grow=0.0,  # here pixels have no neighbours
         )
     piece = min(max(_DRAWN_AT_A_TIME // n, 1), _DRAWN_PIXELS)
     data, uncertainty = (np.empty(_DRAWN_PIXELS, numbers.dtype) for _ in range(2))
@@ -438,8 +445,14 @@ def _drawn(spec: CombineSpec, frames: int, numbers: _Numbers) -> dict[int, _Law]
         part = slice(start, min(start + piece, _DRAWN_PIXELS))
         values = numbers.rounded(random.standard_normal((n, 1, part.stop - start)), random)
         # of the type of the frames: for that kernels are compiled already
-        stack = ArrayStack(list(values.astype(numbers.dtype)), [None] * n, ("",) * n)
-        found = combine_stack(stack, CombineSpec(spec.method, rejection), workers=1)
+        values = values.astype(numbers.dtype)
+        left = rejection
+        if grown:
+            reject_in_tile(values, rejection, np.ones(n), sorting_pairs(n))
+            lose_at_random(values, grown, random)
+            left = Rejection()
+        stack = ArrayStack(list(values), [None] * n, ("",) * n)
+        found = combine_stack(stack, CombineSpec(spec.method, left), workers=1)
         for target, plane in ((data, found.data), (uncertainty, found.uncertainty), (counts, found.counts)):
             target[part] = plane[0]
     laws = {}

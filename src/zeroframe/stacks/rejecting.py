@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.kernels.stack import stack_reject
-from zeroframe.stacks.functions import apply_statistic, reject_beyond
+from zeroframe.stacks.functions import apply_statistic, quiet_about_empty_pixels, reject_beyond
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from zeroframe.stacks.combine import Rejection
 
-__all__ = ["reject_in_tile"]
+__all__ = ["reject_in_tile", "share_lost_by_growing"]
+
+#: A share is told by so many values; no limit of memory counts them.
+_VALUES = 1 << 20
 
 
 def reject_in_tile(
@@ -43,6 +50,28 @@ def reject_in_tile(
         from zeroframe.stacks.rejections import grow_rejected
 
         grow_rejected(before, tile, rejection.grow)
+
+
+def share_lost_by_growing(frames: Sequence[NDArray[Any]], rejection: Rejection) -> float:
+    """Return which share of the values that no rejection meets is lost because it stands beside one that it does.
+
+    Parameters
+    ----------
+    frames : sequence of ndarray, shape (rows, nx)
+        Rows of all frames, scaled; the first of them are looked at.
+    rejection : Rejection
+        What is rejected.
+    """
+    if not rejection.grow:
+        return 0.0
+    from zeroframe.stacks.rejections import share_grown_away
+
+    rows = max(_VALUES // (len(frames) * frames[0].shape[1]), 1)
+    tile = np.stack([frame[:rows] for frame in frames])
+    before = np.isfinite(tile)
+    with quiet_about_empty_pixels():
+        reject_in_tile(tile, replace(rejection, grow=0.0), np.ones(len(tile)), sorting_pairs(len(tile)))
+    return share_grown_away(before, tile, rejection.grow)
 
 
 def _clip_by_callables(tile: NDArray[Any], rejection: Rejection) -> None:

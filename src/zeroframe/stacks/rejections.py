@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SCHEMES", "Scheme", "grow_rejected"]
+__all__ = ["SCHEMES", "Scheme", "grow_rejected", "lose_at_random", "share_grown_away"]
 
 #: Of pixels with fewer values nobody can say what is usual.
 _FEWEST = 3
@@ -252,11 +252,53 @@ def grow_rejected(before: NDArray[np.bool_], tile: NDArray[Any], radius: float) 
     >>> tile[0]
     array([[nan, nan, nan,  1.]])
     """
+    grown = _grown(before & np.isnan(tile), radius)
+    _lose(tile, grown)
+
+
+def _grown(rejected: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """Return what lies within a radius of rejected pixels of the same frame, they themselves among it."""
     from scipy.ndimage import binary_dilation
 
     reach = math.floor(radius)
     y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
     disk = (y * y + x * x <= radius * radius)[None]
-    grown = binary_dilation(before & np.isnan(tile), disk)
-    left = (~np.isnan(tile) & ~grown).any(axis=0)
-    tile[grown & left] = np.nan
+    return np.asarray(binary_dilation(rejected, disk))
+
+
+def _lose(tile: NDArray[Any], lost: NDArray[np.bool_]) -> None:
+    """Put NaN where values are lost, but where that would leave a pixel without any; in place."""
+    left = (~np.isnan(tile) & ~lost).any(axis=0)
+    tile[lost & left] = np.nan
+
+
+def share_grown_away(before: NDArray[np.bool_], tile: NDArray[Any], radius: float) -> float:
+    """Return which fraction of the values that are left stand beside rejected ones, as `grow_rejected` sees them.
+
+    Parameters
+    ----------
+    before, tile, radius
+        As for `grow_rejected`; nothing is changed.
+
+    Examples
+    --------
+    >>> tile = np.array([[[1.0, np.nan, 1.0, 1.0]], [[2.0, 2.0, 2.0, 2.0]]])
+    >>> round(share_grown_away(np.ones(tile.shape, bool), tile, 1.0), 3)  # 2 of 7
+    0.286
+    """
+    left = ~np.isnan(tile)
+    lost = left & _grown(before & ~left, radius)
+    return int(np.count_nonzero(lost)) / max(int(np.count_nonzero(left)), 1)
+
+
+def lose_at_random(tile: NDArray[Any], share: float, random: np.random.Generator) -> None:
+    """Put NaN in place of a share of the values, whatever they are: what growing does to pixels beside rejected ones.
+
+    Examples
+    --------
+    >>> tile = np.ones((4, 1, 1000))
+    >>> lose_at_random(tile, 0.2, np.random.default_rng(1))
+    >>> 0.18 < np.isnan(tile).mean() < 0.22
+    True
+    """
+    _lose(tile, random.random(tile.shape) < share)

@@ -12,7 +12,7 @@ from astropy.nddata import CCDData
 from zeroframe.errors import ArgumentError, SectionError, UsageError
 from zeroframe.fits.precision import float_dtype
 from zeroframe.frames.level_curves import fit_rejecting, standing_off
-from zeroframe.frames.overscan import Fit, FitRejection, LevelMethod, OverscanSpec, collapse_axis, frame_levels
+from zeroframe.frames.overscan import FitRejection, LevelMethod, OverscanSpec, collapse_axis, frame_levels
 from zeroframe.headers.amplifier_words import says_amplifiers
 from zeroframe.headers.result_cards import trim_cards
 from zeroframe.headers.sections import Section
@@ -25,6 +25,8 @@ from zeroframe.verbs.working_frame import kernel_pixels
 if TYPE_CHECKING:
     from astropy.modeling import Model
     from numpy.typing import NDArray
+
+    from zeroframe.frames.level_fits import Fit
 
 __all__ = ["subtract_overscan", "trim_image"]
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from zeroframe.errors import UsageError, nearest_name
-from zeroframe.stacks.rejections import Scheme
 
 if TYPE_CHECKING:
     from zeroframe.stacks.combine import Rejection
 
 __all__ = ["NamedRejection", "with_named"]
 
+#: The command line has them in its help, and starts without numpy, which `Scheme` needs.
 NamedRejection = Literal["ccdclip", "crreject", "avsigclip", "pclip", "winsorised", "gesd"]
 #: IRAF repeats its noise model until nothing more is rejected.
 _MOST_ROUNDS = 100
@@ -76,4 +76,6 @@ def with_named(
             photon_adu=1.0 / gain,
             iterations=_MOST_ROUNDS,
         )
+    from zeroframe.stacks.rejections import Scheme
+
     return replace(rejection, scheme=Scheme(name, low, high, pclip, outliers, significance))

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.watching import FileState, state_of
-from zeroframe.headers.survey import folder_files, tree_files
+from zeroframe.headers.trees import folder_files, tree_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
