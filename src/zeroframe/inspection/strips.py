@@ -23,7 +23,7 @@ _NARROWEST = 3
 _INSIDE = 5
 #: From the last column of the strip to the first of the image light rises by at least this share of itself.
 _LEAST_STEP = 0.6
-#: The edge of a baffle takes more than a column, that of the sensor does not: what is known of a few lines has to be sure.
+#: The edge of a baffle takes more than a column, that of the sensor does not: what a few lines say has to be sure.
 _LEAST_STEP_OF_ORDERS = 0.8
 #: A column of the strip that holds more than this share of the light beside it is odd.
 _MOST_LEAK = 0.5
