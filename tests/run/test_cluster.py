@@ -63,8 +63,8 @@ def plan_of(raw, out, compress="none"):
 
 
 def tasks_of(plan, statuses=None):
-    right = {frame.name: None if statuses is None else statuses[frame.name].right for frame in plan.frames}
-    return [FrameTask(frame, bare_plan(plan, frame), {}, right[frame.name], True) for frame in plan.frames]
+    up_to_date = {frame.name: None if statuses is None else statuses[frame.name].up_to_date for frame in plan.frames}
+    return [FrameTask(frame, bare_plan(plan, frame), {}, up_to_date[frame.name], True) for frame in plan.frames]
 
 
 def calibrated_on(executor, tasks, progress=None):

@@ -6,12 +6,13 @@ that does not fit the others ends it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from zeroframe.errors import UsageError
+from zeroframe.records import dataclass
 from zeroframe.verbs.rejections import NamedRejection
 
 if TYPE_CHECKING:

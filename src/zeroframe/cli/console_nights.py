@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -15,6 +14,7 @@ from zeroframe.planning.calendar import UNDATED
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.nights import BORROWED
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.outcomes import NightResult
 
-__all__ = ["NightsScreen", "Told"]
+__all__ = ["NightSummary", "NightsScreen"]
 
 _WORDS = {
     OK: ("well", "green"),
@@ -37,7 +37,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NightSummary:
     """What the summary says of one night.
 
     Attributes
@@ -75,12 +75,14 @@ class Told:
     warned: bool = False
 
     @classmethod
-    def of_failure(cls, night: Night, problem: str, code: int) -> Told:
+    def of_failure(cls, night: Night, problem: str, code: int) -> NightSummary:
         """Tell of a night that was not carried out to its end."""
         return cls(night.name, code, failed=night.wanted, problem=problem)
 
     @classmethod
-    def of_night(cls, night: Night, plan: NightPlan, result: NightResult | None, code: int, seconds: float) -> Told:
+    def of_night(
+        cls, night: Night, plan: NightPlan, result: NightResult | None, code: int, seconds: float
+    ) -> NightSummary:
         """Tell how a night ended, or what would be done."""
         borrowed = _borrowed_words(plan)
         if result is None:
@@ -111,7 +113,7 @@ def _borrowed_words(plan: NightPlan) -> str:
     return "; ".join(f"{kind} from {listed(sorted(nights))}" for kind, nights in sorted(found.items()))
 
 
-def _verdict(each: Told, *, dry_run: bool) -> tuple[str, str]:
+def _verdict(each: NightSummary, *, dry_run: bool) -> tuple[str, str]:
     """Say how a night ended, and in which colour; of a dry run, how it would end as far as headers tell."""
     if each.warned:
         return "to look at", "yellow"
@@ -166,7 +168,7 @@ class NightsScreen(NightScreen):
         for line in str(error).splitlines():
             self.line(line.strip(), night.name, "red")
 
-    def summary(self, told: Sequence[Told], out: Path, *, dry_run: bool) -> None:
+    def summary(self, told: Sequence[NightSummary], out: Path, *, dry_run: bool) -> None:
         """Close with a line for each night, and a verdict."""
         title = f"Nights that would go to {out}" if dry_run else f"Nights in {out}"
         self._out.print()

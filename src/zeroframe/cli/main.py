@@ -434,7 +434,7 @@ def inspect(
     from zeroframe.inspection import inspect_overscan, write_camera, write_plot
     from zeroframe.inspection.amplifiers import by_detector
     from zeroframe.inspection.without_places import look_at_extensions
-    from zeroframe.memory import default_limit_bytes
+    from zeroframe.workers import default_limit_bytes
 
     targets = [target for target in (write, plot) if target is not None]
     frames = _raw_beside(raw, targets, recurse=recurse)
@@ -475,7 +475,7 @@ def inspect(
 def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:
     """Return the raw frames; raises `RawFolderError` where a file is to be written among them."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.survey import folder_files, tree_files
+    from zeroframe.headers.trees import folder_files, tree_files
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
     frames = list((tree_files if recurse else folder_files)(raw)) if targets else []

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +18,19 @@ from zeroframe.cli.page import can_write, write_overview
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.ahead import import_ahead
 from zeroframe.fits.failures import file_failure
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.lending import Lending, digests_of, part_for
+from zeroframe.records import dataclass
 from zeroframe.run.abreast import Abreast, Piece, Turn
 from zeroframe.run.budget import wanted_bytes
 from zeroframe.run.session import Company
-from zeroframe.workers import worker_count
+from zeroframe.workers import default_limit_bytes, worker_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from zeroframe.cli.calibrate import NightResources
-    from zeroframe.cli.console_nights import Told
+    from zeroframe.cli.console_nights import NightSummary
     from zeroframe.cli.night_pages import NightPages
     from zeroframe.planning.calendar import Night
     from zeroframe.planning.nights import NightSeries
@@ -176,7 +176,7 @@ class _NightWork:
         return run.lending.made(self.whole, _there(plan, self._plan_run.ended))
 
     def _told(self) -> None:
-        from zeroframe.cli.console_nights import Told
+        from zeroframe.cli.console_nights import NightSummary
         from zeroframe.run.outcomes import NightResult
 
         plan_run, run, name = self._plan_run, self._run, self.night.name
@@ -189,7 +189,7 @@ class _NightWork:
         result = ended if isinstance(ended, NightResult) else None
         seconds = self._seconds + time.perf_counter() - started
         run.documents[name] = {"night": name, "exit_code": code, **document}
-        run.told[name] = Told.of_night(self.night, plan_run.plan, result, code, seconds)
+        run.told[name] = NightSummary.of_night(self.night, plan_run.plan, result, code, seconds)
 
     def _attempt(self, do: Callable[[], object]) -> None:
         """Do one part; where that fails, say so, and do no other."""
@@ -216,7 +216,7 @@ class _Run:
     pages: NightPages
     executor: Executor | None
     unforeseen: list[Exception]
-    told: dict[str, Told] = field(default_factory=dict)
+    told: dict[str, NightSummary] = field(default_factory=dict)
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     waiting: dict[str, NightPlan] = field(default_factory=dict)
@@ -326,7 +326,7 @@ class _Run:
 
     def failed(self, night: Night, error: Exception) -> None:
         """Tell of a night that failed, where this does not mean that all others fail, too."""
-        from zeroframe.cli.console_nights import Told
+        from zeroframe.cli.console_nights import NightSummary
 
         if isinstance(error, ClusterError):
             raise error
@@ -334,7 +334,7 @@ class _Run:
         self.pages.of(night).night_failed(night, known)
         foreseen = isinstance(error, ZeroframeError | MemoryError | OSError)
         code = REFUSED if foreseen else UNFORESEEN
-        self.told[night.name] = Told.of_failure(night, str(known), code)
+        self.told[night.name] = NightSummary.of_failure(night, str(known), code)
         self.documents[night.name] = {"night": night.name, "exit_code": code, "problem": str(known)}
         if not foreseen:
             self.unforeseen.append(error)
@@ -370,7 +370,7 @@ def _there_before(plan: NightPlan) -> dict[str, int]:
     return {group.name: len(group.frames) for group in plan.groups if group.target.exists()}
 
 
-def _code_of(told: Sequence[Told]) -> int:
+def _code_of(told: Sequence[NightSummary]) -> int:
     codes = {each.code for each in told}
     if codes <= {OK}:
         return OK

@@ -68,10 +68,10 @@ def look_at_pixels(
     AssumptionWarning
         When less light reaches it, as the noise of photons shows.
     """
-    wishes = recipe.frames.wishes()
+    options = recipe.frames.options()
     if isinstance(recipe.frames.overscan, Section):
         _require_no_light(found, recipe.frames.overscan, executor)
-    if recipe.frames.overscan is not None or wishes.camera is not None or wishes.names_sections:
+    if recipe.frames.overscan is not None or options.camera is not None or options.names_sections:
         return None
     unknown = of_unknown_cameras(found)
     if not any(takes_part(item, recipe) for item in unknown):
@@ -150,14 +150,14 @@ def look_at_detectors(
     HeaderWarning
         Where the pixels contradict the header of a detector.
     """
-    wishes, found = recipe.frames.wishes(), chips_by_name(with_same_extensions(found))
-    if wishes.camera is not None or wishes.names_sections or recipe.frames.overscan is not None:
+    options, found = recipe.frames.options(), chips_by_name(with_same_extensions(found))
+    if options.camera is not None or options.names_sections or recipe.frames.overscan is not None:
         looked = found
     else:
         looked = _by_pixels(found, recipe, mem_limit_bytes, executor)
     if not recipe.frames.keep_amplifiers:
         return looked
-    return amplifiers_apart(looked, None if wishes.camera is None else load_camera(wishes.camera), executor)
+    return amplifiers_apart(looked, None if options.camera is None else load_camera(options.camera), executor)
 
 
 def _by_pixels(
@@ -184,7 +184,7 @@ def _by_pixels(
 
 def _looked_at(members: Sequence[RawFrame], limit_bytes: int | None) -> LookedAt:
     from zeroframe.inspection.amplifiers import look_at_amplifiers
-    from zeroframe.memory import default_limit_bytes
+    from zeroframe.workers import default_limit_bytes
 
     return look_at_amplifiers(members, limit_bytes or default_limit_bytes())
 
@@ -210,7 +210,7 @@ def _amplifiers_seen(items: Sequence[RawFrame]) -> dict[int, tuple[FoundDetector
 
 def camera_with_extensions(recipe: NightRecipe) -> Camera | None:
     """Return the camera that is asked for, where its amplifiers say in which extensions they stand."""
-    asked = recipe.frames.wishes().camera
+    asked = recipe.frames.options().camera
     camera = None if asked is None else load_camera(asked)
     return camera if camera is not None and camera.names_extensions else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, MismatchError, SectionError, UnsupportedError, UsageError
@@ -12,6 +12,7 @@ from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.headers.detectors import Amplifier, Detector
 from zeroframe.headers.sections import AxisRange, Section, size_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ class RecipeOptions:
         return self.overscan is not None or self.trim is not None
 
 
-def choose_recipe(item: RawFrame, wishes: RecipeOptions) -> tuple[FrameRecipe, Camera | None, list[Choice]]:
+def choose_recipe(item: RawFrame, options: RecipeOptions) -> tuple[FrameRecipe, Camera | None, list[Choice]]:
     """Decide on overscan and trim for frames like this one: what was asked for, else what is known of the camera.
 
     What the header says of its sections is shown, and not believed.
@@ -73,7 +74,7 @@ def choose_recipe(item: RawFrame, wishes: RecipeOptions) -> tuple[FrameRecipe, C
     ----------
     item : RawFrame
         One of the frames, which all have its size.
-    wishes : RecipeOptions
+    options : RecipeOptions
         What was asked for.
 
     Returns
@@ -98,24 +99,24 @@ def choose_recipe(item: RawFrame, wishes: RecipeOptions) -> tuple[FrameRecipe, C
     UsageError
         When it was said how to take the overscan's level, and no overscan is subtracted.
     """
-    camera, choices = _choose_camera(item, wishes)
+    camera, choices = _choose_camera(item, options)
     if item.found is not None and (camera is None or camera.names_extensions):
         camera, choices = _camera_of_header(item, item.found), _header_geometry(item.found)
-    amplifiers = (_amplifier_seen(item, wishes),) if camera is None else _detector_for(camera, item).amplifiers
+    amplifiers = (_amplifier_seen(item, options),) if camera is None else _detector_for(camera, item).amplifiers
     if camera is not None and len(amplifiers) > 1:
-        recipe = _assembled(camera, amplifiers, item, wishes)
+        recipe = _assembled(camera, amplifiers, item, options)
         return recipe, camera, [*choices, *amplifier_choices(recipe, camera)]
     amplifier = amplifiers[0]
-    trim = _turned(amplifier) if wishes.trim is None else wishes.trim
-    region = _region(amplifier, item, wishes)
+    trim = _turned(amplifier) if options.trim is None else options.trim
+    region = _region(amplifier, item, options)
     recipe = FrameRecipe((replace(region, trim=_checked(trim, "trim", item)),))
-    if camera is None and not wishes.names_sections:
-        return recipe, None, [*choices, *_unknown_camera_choices(recipe, item, wishes)]
+    if camera is None and not options.names_sections:
+        return recipe, None, [*choices, *_unknown_camera_choices(recipe, item, options)]
     profile = "none asked for" if camera is None else f"profile of {camera.name}"
-    reason = "as asked for" if wishes.overscan is not None else (amplifier.overscan_reason or profile)
+    reason = "as asked for" if options.overscan is not None else (amplifier.overscan_reason or profile)
     value = _overscan_words(recipe.regions[0])
     choices.append(Choice("overscan", value, reason))
-    choices.append(Choice("trim", str(recipe.trim or "none"), profile if wishes.trim is None else "as asked for"))
+    choices.append(Choice("trim", str(recipe.trim or "none"), profile if options.trim is None else "as asked for"))
     return recipe, camera, choices
 
 
@@ -146,16 +147,18 @@ def amplifier_choices(recipe: FrameRecipe, camera: Camera) -> list[Choice]:
     return told
 
 
-def _assembled(camera: Camera, amplifiers: tuple[Amplifier, ...], item: RawFrame, wishes: RecipeOptions) -> FrameRecipe:
+def _assembled(
+    camera: Camera, amplifiers: tuple[Amplifier, ...], item: RawFrame, options: RecipeOptions
+) -> FrameRecipe:
     """Return what is done to frames that several amplifiers read: each has its own overscan and figures."""
-    if wishes.names_sections:
+    if options.names_sections:
         raise UsageError(
             f"--overscan and --trim are those of one amplifier, and the camera {camera.name} has {len(amplifiers)}; "
             "say it of each in a camera file"
         )
     regions = []
     for each in amplifiers:
-        region = _region(each, item, wishes)
+        region = _region(each, item, options)
         saturation_adu = camera.saturation_adu if each.saturation_adu is None else each.saturation_adu
         regions.append(
             replace(
@@ -192,11 +195,11 @@ def _header_geometry(found: FoundDetector) -> list[Choice]:
     return [Choice("camera", f"{whose}{several}", f"{said}{looked}")]
 
 
-def _region(amplifier: Amplifier, item: RawFrame, wishes: RecipeOptions) -> Region:
+def _region(amplifier: Amplifier, item: RawFrame, options: RecipeOptions) -> Region:
     """Return how the overscans of an amplifier are subtracted."""
-    first = _overscan_spec(amplifier, item, wishes)
+    first = _overscan_spec(amplifier, item, options)
     parallel = None
-    if amplifier.parallel_overscan is not None and wishes.overscan is None:
+    if amplifier.parallel_overscan is not None and options.overscan is None:
         across: Literal[0, 1] = 0 if amplifier.overscan_axis == 1 else 1
         parallel = OverscanSpec(amplifier.parallel_overscan, across, amplifier.overscan_method)
     return Region(first, parallel=parallel)
@@ -214,19 +217,19 @@ def _turned(amplifier: Amplifier) -> Section | None:
     )
 
 
-def evidence_of(item: RawFrame, wishes: RecipeOptions) -> OverscanInspection | None:
+def evidence_of(item: RawFrame, options: RecipeOptions) -> OverscanInspection | None:
     """Return what the pixels say of the camera, chip, size and binning of a frame; None where they were not asked."""
-    if wishes.evidence is None or item.shape_yx is None:
+    if options.evidence is None or item.shape_yx is None:
         return None
-    return wishes.evidence.of_frame(
+    return options.evidence.of_frame(
         item.shape_yx, item.binning_xy, item.frame.cards if item.frame is not None else None
     )
 
 
-def _amplifier_seen(item: RawFrame, wishes: RecipeOptions) -> Amplifier:
+def _amplifier_seen(item: RawFrame, options: RecipeOptions) -> Amplifier:
     """Overscan and trim as the pixels show them; none where sections were spelled out, or the size is another one."""
-    seen = evidence_of(item, wishes)
-    if seen is None or wishes.names_sections:
+    seen = evidence_of(item, options)
+    if seen is None or options.names_sections:
         return Amplifier()
     trim = seen.trim if seen.strips else None
     if seen.recommended is None:
@@ -242,9 +245,9 @@ def _amplifier_seen(item: RawFrame, wishes: RecipeOptions) -> Amplifier:
     )
 
 
-def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, wishes: RecipeOptions) -> list[Choice]:
+def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, options: RecipeOptions) -> list[Choice]:
     """Say what was chosen for a camera that is not known: by its pixels, or nothing."""
-    seen = evidence_of(item, wishes)
+    seen = evidence_of(item, options)
     if seen is None:
         return _header_choices(item)
     certain = seen.decision != "not proven"
@@ -265,13 +268,13 @@ def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, wishes: RecipeO
     ]
 
 
-def _choose_camera(item: RawFrame, wishes: RecipeOptions) -> tuple[Camera | None, list[Choice]]:
+def _choose_camera(item: RawFrame, options: RecipeOptions) -> tuple[Camera | None, list[Choice]]:
     """Return the camera that was named, else one that the header gives away; none where sections were spelled out."""
-    if wishes.camera is not None:
-        camera = load_camera(wishes.camera)
+    if options.camera is not None:
+        camera = load_camera(options.camera)
         return camera, [Choice("camera", camera.title or camera.name, "as asked for")]
     cards: Mapping[str, object] = item.frame.cards if item.frame is not None else {}
-    found = None if wishes.names_sections else recognise(cards, item.shape_yx or ())
+    found = None if options.names_sections else recognise(cards, item.shape_yx or ())
     if found is None:
         return None, []
     words = [
@@ -313,22 +316,22 @@ def _detector_for(camera: Camera, item: RawFrame) -> Detector:
         raise CameraError(f"the camera {camera.name} does not fit {item.path} ({size}): {error}") from None
 
 
-def _overscan_spec(amplifier: Amplifier, item: RawFrame, wishes: RecipeOptions) -> OverscanSpec | None:
+def _overscan_spec(amplifier: Amplifier, item: RawFrame, options: RecipeOptions) -> OverscanSpec | None:
     """How the overscan is subtracted; None where it is not."""
-    asked = wishes.overscan is not None
-    section = _checked(wishes.overscan if asked else amplifier.overscan, "overscan", item)
+    asked = options.overscan is not None
+    section = _checked(options.overscan if asked else amplifier.overscan, "overscan", item)
     if section is None:
-        if (wishes.overscan_method, wishes.overscan_fit, wishes.overscan_order) != (None, None, None):
+        if (options.overscan_method, options.overscan_fit, options.overscan_order) != (None, None, None):
             raise UsageError(
                 "it was said how to take the level of the overscan, and there is none; give --overscan too"
             )
         return None
-    if wishes.overscan_order is not None and wishes.overscan_fit is None:
+    if options.overscan_order is not None and options.overscan_fit is None:
         raise UsageError("--overscan-order belongs to a fit; give --overscan-fit too")
-    method = wishes.overscan_method or ("auto" if asked else amplifier.overscan_method)
+    method = options.overscan_method or ("auto" if asked else amplifier.overscan_method)
     axis = None if asked else amplifier.overscan_axis
-    order = 1 if wishes.overscan_order is None else wishes.overscan_order
-    return OverscanSpec(section, axis, method, wishes.overscan_fit, order)
+    order = 1 if options.overscan_order is None else options.overscan_order
+    return OverscanSpec(section, axis, method, options.overscan_fit, order)
 
 
 def _checked(section: Section | None, what: str, item: RawFrame) -> Section | None:

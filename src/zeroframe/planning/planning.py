@@ -52,7 +52,7 @@ def plan_night(
     *,
     evidence: OverscanInspection | None = None,
     overwrite: bool = False,
-    among: NightContext | None = None,
+    context: NightContext | None = None,
     stored: Sequence[StoredItem] = (),
     library: Library | None = None,
 ) -> NightPlan:
@@ -71,7 +71,7 @@ def plan_night(
         What the pixels say of a camera that is not known.
     overwrite : bool, optional
         Whether files that are there already may be replaced.
-    among : NightContext, optional
+    context : NightContext, optional
         Of one of many nights: see `zeroframe.planning.nights`.
     stored : sequence of StoredItem, optional
         Combined frames and masks that exist already.
@@ -92,12 +92,12 @@ def plan_night(
     CameraError, SectionError, MismatchError, UnsupportedError, UsageError
         When camera or sections do not fit most of the frames.
     """
-    raw_folders = (among.raw_folders if among is not None else ()) or (raw,)
+    raw_folders = (context.raw_folders if context is not None else ()) or (raw,)
     refuse_within(raw_folders, [out])
     if out.exists() and not out.is_dir():
         raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
     named = _named(found, raw)
-    selection = select_frames(named, raw, out, recipe, evidence, among)
+    selection = select_frames(named, raw, out, recipe, evidence, context)
     folders = {out, *(frame.target.parent for frame in selection.frames)}
     refuse_within(raw_folders, folders)
     if library is not None:
@@ -115,7 +115,7 @@ def plan_night(
     science = []
     for frame in frames:
         if not is_calibration(frame.kind):
-            matched = matcher.light(frame, masks)
+            matched = matcher.calibrated(frame, masks)
             if matched is not None:
                 science.append(matched)
     refused = (*selection.refused, *clashes, *matcher.refused)
@@ -141,7 +141,9 @@ def plan_night(
     _refuse_sums(plan)
     needed = _with_within(_names_used(plan), known.groups)
     plan = replace(plan, stored=tuple(group for group in known.groups if group.name in needed))
-    return replace(plan, choices=(*decisions_of(plan, selection, alone=among is None), *stored_decisions(plan, known)))
+    return replace(
+        plan, choices=(*decisions_of(plan, selection, alone=context is None), *stored_decisions(plan, known))
+    )
 
 
 def _names_used(plan: NightPlan) -> set[str]:
@@ -265,7 +267,9 @@ class _Matcher:
         self._caches: dict[Kind, MatchCache] = {}
         for row in calibration_kinds():
             own = [batch for batch in batches if batch.kind == row.kind]
-            found = self._dark_groups(row, own) if row.may_keep_bias else [self._light_group(batch) for batch in own]
+            found = (
+                self._dark_groups(row, own) if row.may_keep_bias else [self._calibrated_group(batch) for batch in own]
+            )
             made = self._combined([group for group in found if group is not None])
             self.groups += made
             groups = [*made, *(group for group in stored if group.kind == row.kind)]
@@ -347,9 +351,9 @@ class _Matcher:
         own_s, dark_s = frame.traits.exposure_s, dark.traits.exposure_s
         return own_s is not None and dark_s is not None and self.recipe.tolerances.same_exposure(own_s, dark_s)
 
-    def _light_group(self, batch: Batch) -> Group | None:
+    def _calibrated_group(self, batch: Batch) -> Group | None:
         """Return a group whose frames are calibrated with what its kind needs; None where all are refused."""
-        return self._gathered(batch, [self.light(frame) for frame in batch.frames])
+        return self._gathered(batch, [self.calibrated(frame) for frame in batch.frames])
 
     def _gathered(self, batch: Batch, matched: Iterable[NightFrame | None]) -> Group | None:
         frames = [frame for frame in matched if frame is not None]
@@ -362,7 +366,7 @@ class _Matcher:
         subtracted = [use for use in frame.steps.uses if not use.divides]
         return frame.steps.bias is None and not any(self._by_name[use.name].includes_bias for use in subtracted)
 
-    def light(self, frame: NightFrame, masks: Masks | None = None) -> NightFrame | None:
+    def calibrated(self, frame: NightFrame, masks: Masks | None = None) -> NightFrame | None:
         """Return a frame with its matches and steps, masks among them; None where it is refused."""
         return self._with_matches(frame, self._matches(frame), masks)
 

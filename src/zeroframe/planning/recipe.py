@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -20,6 +20,7 @@ from zeroframe.planning import recipe_fields as key
 from zeroframe.planning.first_steps import RecipeOptions
 from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
 from zeroframe.planning.tolerances import Tolerances
+from zeroframe.records import dataclass
 from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class FramesRecipe:
         metadata=key.flag("leave what each of several amplifiers read an image of its own, and do not assemble them"),
     )
 
-    def wishes(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
+    def options(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
         overscan = None if self.overscan == "none" else self.overscan
         method, fit = self.overscan_method, self.overscan_fit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +33,7 @@ from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
 from zeroframe.planning.targets import Refused, same_form, target_path
 from zeroframe.planning.traits import moment_of, read_traits, split_nights
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +85,7 @@ class NightContext:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Who takes part.
+    """The frames of a night that take part, and those that do not.
 
     Attributes
     ----------
@@ -130,9 +131,9 @@ def select_frames(
     out: Path,
     recipe: NightRecipe,
     evidence: OverscanInspection | None,
-    among: NightContext | None = None,
+    context: NightContext | None = None,
 ) -> Selection:
-    """Say who takes part.
+    """Select the frames that take part, and decide what is done to each first.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def select_frames(
         What was asked for.
     evidence : OverscanInspection or None
         What the pixels say of a camera that is not known.
-    among : NightContext, optional
+    context : NightContext, optional
         Of one of many nights.
 
     Returns
@@ -158,17 +159,17 @@ def select_frames(
     CameraError, SectionError, MismatchError, UnsupportedError, UsageError
         When camera or sections do not fit most of the frames.
     """
-    among = among or NightContext()
+    context = context or NightContext()
     usable, refused, ignored = classify(list(found.values()), recipe)
-    wishes = recipe.frames.wishes()
-    told = wishes.camera is not None or wishes.names_sections
+    options = recipe.frames.options()
+    told = options.camera is not None or options.names_sections
     usable, _ = _without_failures(usable, _form, refused)
     together = _put_together(usable, refused) if recipe.bias.together and usable else []
     usable, forms = _without_failures(
-        usable, _form if told else _form_and_camera(together, recipe.frames.wishes(evidence)), refused
+        usable, _form if told else _form_and_camera(together, recipe.frames.options(evidence)), refused
     )
     if not usable:
-        raise NoFramesError(_nobody(raw, list(found.values()), refused, ignored, recipe))
+        raise NoFramesError(_no_frames(raw, list(found.values()), refused, ignored, recipe))
     names = {id(item): name for name, item in found.items()}
     firsts = _first_steps([item for item, _ in usable], forms, recipe, evidence)
     camera = next(iter(firsts.values())).camera
@@ -182,8 +183,8 @@ def select_frames(
         else:
             taking_part.append((item, kind, names[id(item)], form))
     taking_part, moments = _without_failures(taking_part, moment_of, refused)
-    split = split_nights(moments, among.noon_s)
-    targets = _Targets(out, among.folders, recipe)
+    split = split_nights(moments, context.noon_s)
+    targets = _Targets(out, context.folders, recipe)
     frames = []
     for (item, kind, name, form), night in zip(taking_part, split.nights, strict=True):
         target = targets.of(item.path, name)
@@ -291,7 +292,7 @@ def _is_wanted(kind: Kind | None, recipe: NightRecipe) -> tuple[str, bool]:
     return named, named in (recipe.kinds if is_calibration(kind) else recipe.steps.kinds)
 
 
-def _nobody(
+def _no_frames(
     raw: Path, found: Sequence[RawFrame], refused: Sequence[Refused], ignored: Sequence[Ignored], recipe: NightRecipe
 ) -> str:
     kinds = Counter(str(item.facts.kind or "unknown") for item in found if item.facts is not None)
@@ -347,21 +348,21 @@ def _form(item: RawFrame) -> tuple[object, ...]:
     return item.form
 
 
-def _form_and_camera(together: Sequence[RawFrame], wishes: RecipeOptions) -> Callable[[RawFrame], tuple[object, ...]]:
+def _form_and_camera(together: Sequence[RawFrame], options: RecipeOptions) -> Callable[[RawFrame], tuple[object, ...]]:
     """Return what tells size and camera of a file, where the camera is to be recognised, by its header or its pixels.
 
     What is combined together in any case has the camera of its first frame.
     """
     first: dict[str, RawFrame] = {}
     alike = {id(item): first.setdefault(item.detector, item) for item in together}
-    return lambda item: (*item.form, _camera_name(alike.get(id(item), item), wishes))
+    return lambda item: (*item.form, _camera_name(alike.get(id(item), item), options))
 
 
-def _camera_name(item: RawFrame, wishes: RecipeOptions) -> str | None:
+def _camera_name(item: RawFrame, options: RecipeOptions) -> str | None:
     camera = None if item.frame is None else recognise(item.frame.cards, item.shape_yx or ())
     if camera is not None:
         return camera.name
-    seen = evidence_of(item, wishes)
+    seen = evidence_of(item, options)
     return None if seen is None else seen.whose
 
 
@@ -372,14 +373,14 @@ def _first_steps(
     evidence: OverscanInspection | None,
 ) -> Mapping[tuple[object, ...], _First]:
     """Decide on overscan and trim for each form of frame, that of most frames first."""
-    wishes = recipe.frames.wishes(evidence)
+    options = recipe.frames.options(evidence)
     by_form: dict[tuple[object, ...], list[RawFrame]] = defaultdict(list)
     for item, form in zip(items, forms, strict=True):
         by_form[form].append(item)
     firsts: dict[tuple[object, ...], _First] = {}
     for form, alike in sorted(by_form.items(), key=lambda pair: (-len(pair[1]), str(pair[0]))):
         try:
-            firsts[form] = _first_step(alike[0], recipe, wishes)
+            firsts[form] = _first_step(alike[0], recipe, options)
         except (FrameError, CameraError, SectionError) as error:
             if not firsts:
                 raise
@@ -387,8 +388,8 @@ def _first_steps(
     return firsts
 
 
-def _first_step(item: RawFrame, recipe: NightRecipe, wishes: RecipeOptions) -> _First:
-    chosen, camera, choices = choose_recipe(item, wishes)
+def _first_step(item: RawFrame, recipe: NightRecipe, options: RecipeOptions) -> _First:
+    chosen, camera, choices = choose_recipe(item, options)
     if chosen.assembles and (recipe.frames.gain_e_per_adu, recipe.frames.read_noise_e) != (None, None):
         raise UsageError(
             f"gain_e_per_adu and read_noise_e are asked for as those of one amplifier, and the frames have "

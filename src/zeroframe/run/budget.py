@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import MemoryLimitError
@@ -14,6 +13,7 @@ from zeroframe.fits.store.names import UrlPath
 from zeroframe.frames.raw import frame_bytes
 from zeroframe.headers.kinds import kind_row
 from zeroframe.planning.targets import CombineJob
+from zeroframe.records import dataclass
 from zeroframe.run.combine_files import finishing_bytes
 from zeroframe.run.pixel_cache import image_bytes, worth_keeping
 from zeroframe.workers import worker_count
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
 
-__all__ = ["SHELF_SHARE", "MemoryShares", "is_alone", "refuse_too_large", "share_memory", "wanted_bytes"]
+__all__ = ["CACHE_SHARE", "MemoryShares", "is_alone", "refuse_too_large", "share_memory", "wanted_bytes"]
 
 #: What combined frames may take while others need them, where there is room: one part of so many.
-SHELF_SHARE = 3
+CACHE_SHARE = 3
 #: Combining goes fastest with some tiles, and a sample to measure the noise, beside 16 bytes a pixel.
 _ROOMY_BYTES, _ROOMY_PIXEL_BYTES = 64 << 20, 16
 #: Arrays that scipy's median filter, and what is masked by it, take beside the image.
@@ -96,7 +96,7 @@ def share_memory(plan: NightPlan, limit_bytes: int, workers: int | None) -> Memo
     work = max(max(map(_work_bytes, fitting), default=0), combining)
     most = min(worker_count(workers), max(len(plan.frames), 1))
     threads = max(min(most, limit_bytes // max(planes + work, 1)), 1)
-    most_cached = min(_made_bytes(plan), limit_bytes // SHELF_SHARE)
+    most_cached = min(_made_bytes(plan), limit_bytes // CACHE_SHARE)
     cache = min(max(threads * planes, most_cached), max(limit_bytes - threads * work, 0))
     left = limit_bytes - cache
     kept = min(_keepable_bytes(plan), max(left - threads * max(work, _roomy_bytes(fitting)), 0))

@@ -1,8 +1,8 @@
-"""What a frame of a night is calibrated with: combined frames, masks, gain and noise, gathered from where they are."""
+"""Calibrations of a frame: combined frames, masks, gain and noise, collected from where they are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.inspection.gain import contradicts
 from zeroframe.kernels.calibrate import NO_NOISE, NoiseModel, Window
 from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +70,7 @@ class _Figures:
 
 
 class CalibrationStore:
-    """Hands out what frames are calibrated with.
+    """Calibrations of the frames of a night, each put together when it is asked for.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ class CalibrationStore:
         """Return a combined frame or mask of the size of the frame; raises `FrameError` where it has another."""
         return _of_size(frame, name, self._cache.get(name))
 
-    def gather(self, frame: NightFrame) -> Calibrations:
+    def collect(self, frame: NightFrame) -> Calibrations:
         """Return everything that a science frame is calibrated with.
 
         Raises
@@ -209,7 +210,7 @@ class CalibrationStore:
         return self._own_masks[key]
 
     def operations(self, frame: NightFrame) -> tuple[Operation, ...]:
-        """Return what is done to a frame that will be combined, of which no uncertainty is made; raises as `gather`."""
+        """Return what is done to a frame that will be combined, which gets no uncertainty; raises as `collect`."""
         return tuple(self._operation(frame, use, self._plane(frame, use)) for use in frame.steps.uses)
 
     def _plane(self, frame: NightFrame, use: Use) -> CalibrationFrame:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExistsError
 from zeroframe.fits.fingerprint import file_mark
 from zeroframe.fits.watching import Watch
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.uses import frame_uses, uses_within
-from zeroframe.run.budget import SHELF_SHARE
+from zeroframe.records import dataclass
+from zeroframe.run.budget import CACHE_SHARE
 from zeroframe.run.buffers import BufferPool
 from zeroframe.run.cache import CalibrationCache, stored_files
 from zeroframe.run.calibrations import CalibrationStore
@@ -31,7 +31,7 @@ from zeroframe.run.outcomes import GroupOutcome
 from zeroframe.run.pixel_cache import PixelCache, image_bytes
 from zeroframe.run.record import OutputMark
 from zeroframe.run.result_files import matching_mark
-from zeroframe.workers import usable_cores
+from zeroframe.workers import default_limit_bytes, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,8 +82,8 @@ class FrameTask:
         Of the night, what of it matters to this frame.
     used : mapping of str to str
         Names and keys of what it is made with.
-    right : FrameOutcome or None
-        Of a result that is there already and right: it is only measured.
+    up_to_date : FrameOutcome or None
+        Of a result that is there already and up to date: it is only measured.
     check_sums : bool
         Whether a raw frame whose data have not the sum that its header gives is refused.
     overwrite : bool or Replaceable
@@ -93,7 +93,7 @@ class FrameTask:
     frame: NightFrame
     plan: NightPlan
     used: Mapping[str, str]
-    right: FrameOutcome | None
+    up_to_date: FrameOutcome | None
     check_sums: bool
     overwrite: Overwrite = False
 
@@ -128,7 +128,7 @@ class MaskTask:
     key: str
     source_key: str
     out: Path
-    right: OutputMark | None
+    up_to_date: OutputMark | None
     overwrite: Overwrite
     stored: Mapping[str, StoredFile | StoredMask]
 
@@ -161,8 +161,8 @@ class _Mine(threading.local):
         """
         made = {name: key for name, key in used.items() if name not in stored}
         known, cache = self._caches.pop(out, ({}, new_cache(out, stored)))
-        is_right = known.items() >= stored.items() and not _is_other(cache, made)
-        if not is_right:  # made anew since it was read here
+        is_same = known.items() >= stored.items() and not _is_other(cache, made)
+        if not is_same:  # made anew since it was read here
             known, cache = dict(stored), new_cache(out, stored)
             wrong = _is_other(cache, made)
             if wrong:
@@ -183,7 +183,7 @@ _MINE = _Mine()
 
 def new_cache(out: Path, stored: Mapping[str, StoredFile | StoredMask] | None = None) -> CalibrationCache:
     """Return an empty cache that leaves room for the other workers of a machine."""
-    return CalibrationCache(out, default_limit_bytes() // SHELF_SHARE // usable_cores(), stored=stored)
+    return CalibrationCache(out, default_limit_bytes() // CACHE_SHARE // usable_cores(), stored=stored)
 
 
 def calibrate_task(task: FrameTask) -> Made:
@@ -206,8 +206,8 @@ def calibrate_task(task: FrameTask) -> Made:
     frame, plan = task.frame, task.plan
     calibrations = CalibrationStore(plan, _MINE.cache(plan.out, task.used, stored_files(plan)), task.used)
     maker = FrameMaker(calibrations, PixelCache(0), _MINE.memory, Watch(), check_sums=task.check_sums)
-    if task.right is not None:
-        return maker.recall(frame, task.right)
+    if task.up_to_date is not None:
+        return maker.recall(frame, task.up_to_date)
     try:
         return maker.make(frame, task.used, keep=False, overwrite=task.overwrite)
     except OutputExistsError:
@@ -234,10 +234,10 @@ def combine_task(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
         As of `zeroframe.run.combined.combine_group`.
     """
     # the noise is wanted of what is used, and nothing is kept of the result
-    means = Resources(task.overwrite, default_limit_bytes() // usable_cores(), 1, None)
+    resources = Resources(task.overwrite, default_limit_bytes() // usable_cores(), 1, None)
     what, out = task.what, task.out
-    outcome, told = combine_group(what, {}, means, out, new_cache(out, task.stored))
-    if outcome.combined.is_there or (what.right is not None and not task.overwrite):
+    outcome, told = combine_group(what, {}, resources, out, new_cache(out, task.stored))
+    if outcome.combined.is_there or (what.up_to_date is not None and not task.overwrite):
         return outcome, told
     keys = {
         each.outcome.target.relative_to(out).as_posix(): each.outcome.key
@@ -250,7 +250,7 @@ def combine_task(task: GroupTask) -> tuple[GroupOutcome, list[NightOutcome]]:
         return outcome, told
     if not isinstance(mark, OutputMark):
         return outcome, told
-    again, told = combine_task(replace(task, what=replace(what, right=mark), overwrite=False))
+    again, told = combine_task(replace(task, what=replace(what, up_to_date=mark), overwrite=False))
     return replace(again, combined=replace(again.combined, state="done", reason="")), told
 
 
@@ -274,7 +274,7 @@ def mask_task(task: MaskTask) -> MaskOutcome:
     job = task.job
     combined = _MINE.cache(task.out, {job.source: task.source_key}, task.stored).get(job.source).data
     try:
-        return make_mask(job, task.key, combined, task.right, overwrite=task.overwrite)[0]
+        return make_mask(job, task.key, combined, task.up_to_date, overwrite=task.overwrite)[0]
     except OutputExistsError:
         mark = matching_mark(job.target, task.key, None)
         if not isinstance(mark, OutputMark):
@@ -308,8 +308,8 @@ def compare_task(task: CompareTask) -> tuple[GroupOutcome, list[NightOutcome]]:
     list of NightOutcome
         As of `zeroframe.run.combined.compare_group`.
     """
-    means = Resources(False, default_limit_bytes() // usable_cores(), 1, None)
-    return compare_group(task.group, task.frames, {}, means)
+    resources = Resources(False, default_limit_bytes() // usable_cores(), 1, None)
+    return compare_group(task.group, task.frames, {}, resources)
 
 
 class ExecutorBackend:
@@ -330,7 +330,7 @@ class ExecutorBackend:
         self._stored = stored_files(session.plan)
         self._may_replace = session.may_replace
         self._bands = session.company.bands if session.company is not None else threading.Lock()
-        self._means = Resources(False, session.shares.limit_bytes, session.workers, None)
+        self._resources = Resources(False, session.shares.limit_bytes, session.workers, None)
         self._waiting: set[Future[Any]] = set()
         self._given_up = False
         self._lock = threading.Lock()
@@ -345,11 +345,11 @@ class ExecutorBackend:
         frame: NightFrame,
         group: Group | None,  # noqa: ARG002 -- nothing is kept in memory
         used: Mapping[str, str],
-        right: FrameOutcome | None,
+        up_to_date: FrameOutcome | None,
     ) -> Made:
         """Make a frame; see `Backend.calibrate`."""
         bare, replaces = bare_plan(self._plan, frame), self._may_replace(frame.target)
-        return self._do(calibrate_task, FrameTask(frame, bare, used, right, self._check_sums, replaces))
+        return self._do(calibrate_task, FrameTask(frame, bare, used, up_to_date, self._check_sums, replaces))
 
     def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Combine a group: by bands of rows, on all workers, where it is large and some are idle; else as one job.
@@ -360,8 +360,8 @@ class ExecutorBackend:
         group, out, replaces = what.group, self._plan.out, self._may_replace(what.group.target)
         if self._is_worth_bands(group, busy) and self._bands.acquire(blocking=False):
             try:
-                means = replace(self._means, overwrite=replaces, executor=self._executor)
-                return combine_group(what, {}, means, out, new_cache(out, self._stored))
+                resources = replace(self._resources, overwrite=replaces, executor=self._executor)
+                return combine_group(what, {}, resources, out, new_cache(out, self._stored))
             finally:
                 self._bands.release()
         try:
@@ -386,10 +386,10 @@ class ExecutorBackend:
         """Judge frames that are not combined; see `Backend.compare`."""
         return self._do(compare_task, CompareTask(group, tuple(frames)))
 
-    def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
+    def mask(self, job: MaskJob, key: str, source_key: str, up_to_date: OutputMark | None) -> MaskOutcome:
         """Make a mask; see `Backend.mask`."""
         replaces = self._may_replace(job.target)
-        return self._do(mask_task, MaskTask(job, key, source_key, self._plan.out, right, replaces, self._stored))
+        return self._do(mask_task, MaskTask(job, key, source_key, self._plan.out, up_to_date, replaces, self._stored))
 
     def give_up(self) -> None:
         """Cancel what waits."""

@@ -97,7 +97,7 @@ def _products_of(plan: NightPlan, frame: NightFrame, taken: set[str]) -> list[st
         problems += [f"{target}: not written, for a result of that name is made of another frame" for target in clashes]
         return problems
     key = str(scan(frame.target).cards.get(KEY_CARD, ""))
-    targets = {name: target for name, target in targets.items() if not _is_right(target, key, name)}
+    targets = {name: target for name, target in targets.items() if not _is_up_to_date(target, key, name)}
     if not targets:
         return problems
     image = _Calibrated(frame)
@@ -108,7 +108,7 @@ def _products_of(plan: NightPlan, frame: NightFrame, taken: set[str]) -> list[st
     return problems
 
 
-def _is_right(target: Path, key: str, name: str) -> bool:
+def _is_up_to_date(target: Path, key: str, name: str) -> bool:
     """Whether a product is there of the same calibrated frame."""
     if not target.exists():
         return False

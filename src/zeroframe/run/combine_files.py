@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +37,13 @@ from zeroframe.headers.combined_exposure import combined_conditions, combined_ex
 from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.headers.survey import survey
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.targets import CombineJob, same_form
+from zeroframe.records import dataclass
 from zeroframe.run.combine_target import remove_what_killed_ones_left, replaced_target
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.input_sums import InputSums, require_sums
 from zeroframe.run.keys import sign_combined
-from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.run.result_files import UP_TO_DATE_COMBINED
 from zeroframe.stacks.bands import shared_stack
 from zeroframe.stacks.combine import require_room
 from zeroframe.stacks.loss import warn_of_loss
@@ -51,7 +51,7 @@ from zeroframe.stacks.measured import ChosenStack, Judge, combine_prepared, prep
 from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, held_bytes, open_stack
 from zeroframe.stacks.tallied import TalliedStack
 from zeroframe.verbs.saving import image_parts, stored_in_place
-from zeroframe.workers import done_by
+from zeroframe.workers import default_limit_bytes, done_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,7 +120,7 @@ class Resources:
 def stack_of(
     paths: Sequence[Path],
     kept: Mapping[Path, NDArray[Any]],
-    means: Resources,
+    resources: Resources,
     job: CombineJob | None,
     spool: Path,
 ) -> Stack:
@@ -131,7 +131,7 @@ def stack_of(
     MemoryLimitError
         When the result does not fit, or not even one frame while it is unpacked; no pixel has been read then.
     """
-    limit = means.limit_bytes
+    limit = resources.limit_bytes
 
     def kept_bytes(frames: int, shape_yx: tuple[int, int], dtype: np.dtype[Any]) -> int:
         if job is None:
@@ -149,7 +149,7 @@ def stack_of(
         in_memory_bytes=kept_bytes,
         limit_bytes=limit,
         spool_folder=folder,
-        workers=means.workers,
+        workers=resources.workers,
     )
     return stack.bare() if isinstance(stack, FileStack) else stack
 
@@ -187,14 +187,14 @@ class Finished:
 
 @contextmanager
 def _opened(
-    paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], means: Resources, job: CombineJob
+    paths: Sequence[Path], kept: Mapping[Path, NDArray[Any]], resources: Resources, job: CombineJob
 ) -> Iterator[Stack]:
     spool = job.target.parent
-    if means.executor is None:
-        nearest = [means.copies.get(path, path) for path in paths]
-        yield stack_of(paths if kept else nearest, kept, means, job, spool)
+    if resources.executor is None:
+        nearest = [resources.copies.get(path, path) for path in paths]
+        yield stack_of(paths if kept else nearest, kept, resources, job, spool)
     else:
-        with shared_stack(means.executor, paths, spool, means.copies) as stack:
+        with shared_stack(resources.executor, paths, spool, resources.copies) as stack:
             yield stack
 
 
@@ -251,7 +251,7 @@ class Origin:
         return Finished(combined.data, combined.uncertainty, combined.mask, combined.counts, cards)
 
     @property
-    def right(self) -> OutputMark | None:
+    def up_to_date(self) -> OutputMark | None:
         """Of the combined frame that is there already."""
         return None
 
@@ -291,7 +291,7 @@ class _FilesOrigin(Origin):
 
 
 def combine_job(
-    job: CombineJob, kept: Mapping[Path, NDArray[Any]], means: Resources, origin: Origin
+    job: CombineJob, kept: Mapping[Path, NDArray[Any]], resources: Resources, origin: Origin
 ) -> CombinedOutcome:
     """Combine frames and write the result; a frame whose pixels cannot be read is left out, and the others go on."""
     paths = list(job.sources)
@@ -299,7 +299,7 @@ def combine_job(
     left_out: list[str] = []
     while paths:
         try:
-            outcome = _combine_all(job, paths, kept, means, origin, origin.key(bad))
+            outcome = _combine_all(job, paths, kept, resources, origin, origin.key(bad))
         except FrameError as error:
             bad.append(as_path(error.path))
             left_out.append(str(error))
@@ -320,21 +320,23 @@ def _combine_all(
     job: CombineJob,
     paths: Sequence[Path],
     kept: Mapping[Path, NDArray[Any]],
-    means: Resources,
+    resources: Resources,
     origin: Origin,
     key: str | None,
 ) -> CombinedOutcome:
-    """Judge, measure, combine, write; where the result is there already and right, it is not written again."""
-    means.watch.look(paths)
-    with _opened(paths, kept, means, job) as stack:
-        left = means.limit_bytes - held_bytes(stack) - finishing_bytes(job, stack.shape_yx)
-        return _combine_opened(job, paths, stack, replace(means, limit_bytes=left), origin, key)
+    """Judge, measure, combine, write; where the result is there already and up to date, it is not written again."""
+    resources.watch.look(paths)
+    with _opened(paths, kept, resources, job) as stack:
+        left = resources.limit_bytes - held_bytes(stack) - finishing_bytes(job, stack.shape_yx)
+        return _combine_opened(job, paths, stack, replace(resources, limit_bytes=left), origin, key)
 
 
 def _combine_opened(
-    job: CombineJob, paths: Sequence[Path], stack: Stack, means: Resources, origin: Origin, key: str | None
+    job: CombineJob, paths: Sequence[Path], stack: Stack, resources: Resources, origin: Origin, key: str | None
 ) -> CombinedOutcome:
-    flags, outliers = ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack, workers=means.workers)
+    flags, outliers = (
+        ((), ()) if origin.judge is None else origin.judge.verdict(paths, stack, workers=resources.workers)
+    )
     odd = {flag.path for flag in outliers}
     chosen = [number for number, path in enumerate(paths) if path not in odd]
     if not chosen:
@@ -350,13 +352,13 @@ def _combine_opened(
         kind=kind,
         gain_e_per_adu=gain,
         variances=origin.variances(),
-        mem_limit_bytes=means.limit_bytes,
-        workers=means.workers,
+        mem_limit_bytes=resources.limit_bytes,
+        workers=resources.workers,
     )
-    if means.elsewhere is None:
-        prepared = measure(stack, job.spec, job.clip_spread, empty=means.empty)
+    if resources.elsewhere is None:
+        prepared = measure(stack, job.spec, job.clip_spread, empty=resources.empty)
     else:
-        prepared = done_by(means.elsewhere, measure, stack, job.spec, job.clip_spread)
+        prepared = done_by(resources.elsewhere, measure, stack, job.spec, job.clip_spread)
     for image in opened.images if isinstance(opened, FileStack) else ():
         if image.sums is not None:
             image.sums.begin()
@@ -366,11 +368,11 @@ def _combine_opened(
         tallied,
         prepared,
         masked=masked,
-        mem_limit_bytes=means.limit_bytes,
-        workers=means.workers,
-        progress=means.report("combining"),
-        executor=means.executor,
-        empty=means.empty,
+        mem_limit_bytes=resources.limit_bytes,
+        workers=resources.workers,
+        progress=resources.report("combining"),
+        executor=resources.executor,
+        empty=resources.empty,
     )
     origin.check_rows(opened)
     if isinstance(tallied, TalliedStack):
@@ -392,7 +394,7 @@ def _combine_opened(
         key=key,
         sources=tuple(origin.name(path) for path in paths),
     )
-    return _written(job, outcome, finished, paths, means, origin)
+    return _written(job, outcome, finished, paths, resources, origin)
 
 
 def _written(
@@ -400,17 +402,17 @@ def _written(
     outcome: CombinedOutcome,
     finished: Finished,
     paths: Sequence[Path],
-    means: Resources,
+    resources: Resources,
     origin: Origin,
 ) -> CombinedOutcome:
-    """Write a combined frame; where it is there already and right, it is left as it is."""
-    header = HeaderDraft(done_by(means.elsewhere, _cards_of, paths[0]))
-    means.watch.check(paths)  # they are not read any more
-    right = origin.right
-    if right is not None and right.key == outcome.key:
-        reason = f"{job.target}: {RIGHT_COMBINED}"
-        return replace(outcome, state="skipped", reason=reason, bytes_out=right.byte_count, crc32=right.crc32)
-    if right is not None and not means.overwrite:
+    """Write a combined frame; where it is there already and up to date, it is left as it is."""
+    header = HeaderDraft(done_by(resources.elsewhere, _cards_of, paths[0]))
+    resources.watch.check(paths)  # they are not read any more
+    up_to_date = origin.up_to_date
+    if up_to_date is not None and up_to_date.key == outcome.key:
+        reason = f"{job.target}: {UP_TO_DATE_COMBINED}"
+        return replace(outcome, state="skipped", reason=reason, bytes_out=up_to_date.byte_count, crc32=up_to_date.crc32)
+    if up_to_date is not None and not resources.overwrite:
         # it was right for the frames that were to be expected; now more or fewer of them could be calibrated
         raise OutputExistsError(job.target, "is there already: it was made of other frames", "replace with --overwrite")
     rejection = "none" if outcome.clipping is None else outcome.clipping.rejection.describe()
@@ -426,15 +428,15 @@ def _written(
         header,
         uncertainty=finished.uncertainty,
         mask=None if finished.mask is None else bits_where(finished.mask, MaskBit.NODATA),
-        counts=_short_counts(finished.counts, len(paths), means.empty),
+        counts=_short_counts(finished.counts, len(paths), resources.empty),
     )
     crc = Crc32()
     with stored_in_place(parts) as stored:
         everything: list[ImagePart | TablePart] = [*stored, *finished.tables]
         written = write_fits(
-            job.target, everything, compress=job.compress, overwrite=means.overwrite, on_bytes=crc.update
+            job.target, everything, compress=job.compress, overwrite=resources.overwrite, on_bytes=crc.update
         )
-    means.watch.renew(job.target)
+    resources.watch.renew(job.target)
     return replace(outcome, bytes_out=written, crc32=crc.value)
 
 
@@ -535,10 +537,10 @@ def run_combine(
     if not sums.sound:
         raise NoFramesError("; ".join(left_out))
     import_ahead(*READING, "numpy.random")
-    means = Resources(replaces, limit, workers, progress, watch=watch)
+    resources = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     headers = {item.path: item.frame.cards for item in usable if item.frame is not None}
-    outcome = combine_job(job, {}, means, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers), headers))
+    outcome = combine_job(job, {}, resources, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers), headers))
     log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
 

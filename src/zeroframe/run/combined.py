@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from zeroframe.headers.combined_exposure import combined_conditions, combined_ex
 from zeroframe.headers.kinds import calibration_kind, kind_row
 from zeroframe.inspection.gain import gain_from_pairs, gain_rows, like_pairs
 from zeroframe.planning.targets import CombineJob
+from zeroframe.records import dataclass
 from zeroframe.run.checks import read_back
 from zeroframe.run.combine_files import Finished, Origin, Resources, combine_job, stack_of
 from zeroframe.run.combined_outcome import CombinedOutcome
@@ -173,12 +174,17 @@ class _GroupOrigin(Origin):
         out: Path,
         used: Mapping[str, str],
         noise_adu: float | None,
-        right: OutputMark | None,
+        up_to_date: OutputMark | None,
         cache: CalibrationCache,
-        means: Resources,
+        resources: Resources,
     ) -> None:
         self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
-        self._right, self._cache, self._copies, self._elsewhere = right, cache, means.copies, means.elsewhere
+        self._up_to_date, self._cache, self._copies, self._elsewhere = (
+            up_to_date,
+            cache,
+            resources.copies,
+            resources.elsewhere,
+        )
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
@@ -299,8 +305,8 @@ class _GroupOrigin(Origin):
         return cards
 
     @property
-    def right(self) -> OutputMark | None:
-        return self._right
+    def up_to_date(self) -> OutputMark | None:
+        return self._up_to_date
 
     def _noise_of_one(self, combined: Combined, path: Path) -> NDArray[Any] | None:
         """Return the noise of a lone frame, which its scatter cannot tell; None where nothing else does."""
@@ -420,18 +426,18 @@ class Combination:
         Its frames, in whatever state they ended.
     used : mapping of str to str
         Names and keys of the combined frames that the noise of a frame is known from.
-    right : OutputMark or None
+    up_to_date : OutputMark or None
         Of the combined frame that is there already.
     """
 
     group: Group
     frames: tuple[NightOutcome, ...]
     used: Mapping[str, str]
-    right: OutputMark | None
+    up_to_date: OutputMark | None
 
 
 def combine_group(
-    what: Combination, kept: Mapping[Path, NDArray[Any]], means: Resources, out: Path, cache: CalibrationCache
+    what: Combination, kept: Mapping[Path, NDArray[Any]], resources: Resources, out: Path, cache: CalibrationCache
 ) -> tuple[GroupOutcome, list[NightOutcome]]:
     """Combine the frames of a group that are there, and write the result.
 
@@ -441,7 +447,7 @@ def combine_group(
         The group.
     kept : mapping of path to ndarray
         Pixels that stayed in memory, by target.
-    means : Resources
+    resources : Resources
         What may be used.
     out : pathlib.Path
         The folder of results.
@@ -454,7 +460,7 @@ def combine_group(
     list of NightOutcome
         The frames again; those that were not combined are ``left out``.
     """
-    group, frames, used, right = what.group, what.frames, what.used, what.right
+    group, frames, used, up_to_date = what.group, what.frames, what.used, what.up_to_date
     there = [each for each in frames if each.outcome.is_there]
     left_out, flags = left_out_frames(group, there)
     told = [_told(each, left_out) for each in frames]
@@ -464,9 +470,9 @@ def combine_group(
     noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, noise_adu, right, cache, means)
+    origin = _GroupOrigin(group, by_target, out, used, noise_adu, up_to_date, cache, resources)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
-    combined = combine_job(job, pixels, means, origin)
+    combined = combine_job(job, pixels, resources, origin)
     if combined.is_there and origin.plane is not None:
         cache.put(group.name, origin.plane)
     levels = {by_target[path].frame.source: level for path, level in origin.levels.items()}
@@ -475,14 +481,16 @@ def combine_group(
         combined = replace(combined, reason=f"none of its {len(frames)} frames could be calibrated")
     elif not targets:
         combined = replace(combined, reason=f"all of its {len(there)} frames were left out{_why(left_out)}")
-    stamp = right.stamp if right is not None and combined.state == "skipped" else stamp_of_result(group.target)
-    far, shape_yx = means.elsewhere, combined.shape_yx
+    stamp = (
+        up_to_date.stamp if up_to_date is not None and combined.state == "skipped" else stamp_of_result(group.target)
+    )
+    far, shape_yx = resources.elsewhere, combined.shape_yx
     dtype = done_by(far, read_back, group.target, shape_yx).dtype if combined.state == "done" else ""
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp, dtype), told
 
 
 def compare_group(
-    group: Group, frames: Sequence[NightOutcome], samples: Mapping[Path, NDArray[Any]], means: Resources
+    group: Group, frames: Sequence[NightOutcome], samples: Mapping[Path, NDArray[Any]], resources: Resources
 ) -> tuple[GroupOutcome, list[NightOutcome]]:
     """Judge the frames of a group that are not to be combined, and measure their noise.
 
@@ -494,7 +502,7 @@ def compare_group(
         Its frames, in whatever state they ended.
     samples : mapping of path to ndarray
         Rows of calibrated frames that stayed in memory, by target; where some are missing, files are read.
-    means : Resources
+    resources : Resources
         What may be used.
 
     Returns
@@ -507,22 +515,22 @@ def compare_group(
     left_out, flags = left_out_frames(group, there)
     told = [_told(each, left_out) for each in frames]
     chosen = [each.frame.target for each in told if each.outcome.is_there and each.outcome.state != "left out"]
-    noise = _noise_of(chosen, samples, means)
+    noise = _noise_of(chosen, samples, resources)
     return GroupOutcome(
         group, CombinedOutcome(group.target, "not asked for", noise=noise), flags, tuple(left_out)
     ), told
 
 
-def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], means: Resources) -> StackNoise | None:
+def _noise_of(paths: Sequence[Path], samples: Mapping[Path, NDArray[Any]], resources: Resources) -> StackNoise | None:
     if len(paths) < 2:
         return None
     stack: Stack
     if samples.keys() >= set(paths) and len({samples[path].shape for path in paths}) == 1:
         stack = SampledStack(tuple(samples[path] for path in paths))
     else:
-        nearest = [means.copies.get(path, path) for path in paths]
-        stack = stack_of(nearest, {}, means, None, nearest[0].parent)
-    found = frame_noise(stack, workers=means.workers)
+        nearest = [resources.copies.get(path, path) for path in paths]
+        stack = stack_of(nearest, {}, resources, None, nearest[0].parent)
+    found = frame_noise(stack, workers=resources.workers)
     return None if found is None else StackNoise(found.single, found.calibrated, None, None, float("nan"))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ class CombinedOutcome:
     target : pathlib.Path
         What is written.
     state : {'done', 'skipped', 'failed', 'not asked for'}
-        ``reason`` says why it is not done; what is skipped is there and right.
+        ``reason`` says why it is not done; what is skipped is there and up to date.
     frames : int
         How many were combined.
     bytes_out : int
@@ -77,7 +78,7 @@ class CombinedOutcome:
 
     @property
     def is_there(self) -> bool:
-        """Whether the combined frame is there and right, made now or before."""
+        """Whether the combined frame is there and up to date, made now or before."""
         return self.state in {"done", "skipped"}
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from threading import Lock
@@ -18,6 +18,7 @@ from zeroframe.fits.timeline import span
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
+from zeroframe.records import dataclass
 from zeroframe.run.checks import Whole, check_files, unchanged_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination
@@ -73,7 +74,7 @@ def run_night(
     executor: Executor | None = None,
     company: Company | None = None,
 ) -> NightResult:
-    """Carry out the plan of a night; what is there already and right is not made again.
+    """Carry out the plan of a night; what is there already and up to date is not made again.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def run_session(
     progress, check_sums
         As for `run_night`.
     measure : bool
-        Measure everything again where all results are there and right; else nothing is said of their levels and noise.
+        Measure everything again where all results are up to date; else nothing is said of their levels and noise.
     spared : Spared
         Results that are not read again, whatever is made beside them; of `zeroframe.run.kept.spared_results`.
 
@@ -230,7 +231,7 @@ class _Run:
     def __init__(self, session: NightSession, progress: Progress | None, spared: Spared, *, check_sums: bool) -> None:
         self._session, self._plan, self._progress, self._spared = session, session.plan, progress, spared
         self._keys = stored_keys(session.plan)
-        self._backend = _crew_of(session, self._keys, check_sums=check_sums)
+        self._backend = _backend_of(session, self._keys, check_sums=check_sums)
         self._frames: dict[str, NightOutcome] = {}
         self._groups: dict[str, GroupOutcome] = {}
         self._uncombined: dict[str, GroupOutcome] = {}
@@ -313,18 +314,18 @@ class _Run:
             self._progress("calibrating", next(self._finished) / self._total)
 
     def _one(self, frame: NightFrame, group: Group | None) -> NightOutcome:
-        """Make one frame, or measure it where it is there already and right."""
+        """Make one frame, or measure it where it is there already and up to date."""
         if frame.name in self._spared.frames:
             return self._spared.frames[frame.name]
         ready, lost = self._ready(frame)
         used = {name: self._keys[name] for name in frame_uses(self._plan, ready) if name in self._keys}
-        right = self._session.statuses.frames[frame.name].right
-        mark = None if right is None else right.source_mark
+        up_to_date = self._session.statuses.frames[frame.name].up_to_date
+        mark = None if up_to_date is None else up_to_date.source_mark
         known = self._session.statuses.sources
         seen = used | {other.name: known[other.name] for other in ready.others if other.name in known}
-        if right is not None and (mark is None or frame_key(ready, mark.sha256, seen) != right.key):
-            right = None
-        made = self._backend.calibrate(ready, group, used, right)
+        if up_to_date is not None and (mark is None or frame_key(ready, mark.sha256, seen) != up_to_date.key):
+            up_to_date = None
+        made = self._backend.calibrate(ready, group, used, up_to_date)
         return NightOutcome(ready, made.outcome, made.said, lost)
 
     def _ready(self, frame: NightFrame) -> tuple[NightFrame, tuple[Kind, ...]]:
@@ -344,11 +345,11 @@ class _Run:
     def _combine(self, group: Group, busy: int) -> None:
         """Combine a group."""
         used = {name: self._keys[name] for name in group_uses(self._plan, group) if name in self._keys}
-        right = self._session.statuses.groups[group.name].mark
+        up_to_date = self._session.statuses.groups[group.name].mark
         frames = tuple(self._frames[frame.name] for frame in group.frames)
         spared = self._spared.groups.get(group.name)
         if spared is None:
-            made = attempt(group.target, self._backend.combine, Combination(group, frames, used, right), busy)
+            made = attempt(group.target, self._backend.combine, Combination(group, frames, used, up_to_date), busy)
         else:
             made = spared, list(frames)
         if isinstance(made, FrameError):
@@ -370,15 +371,15 @@ class _Run:
         self._frames.update({each.frame.name: each for each in told})
 
     def _mask(self, job: MaskJob, _busy: int) -> None:
-        """Make a mask, or measure it again where it is there already and right."""
+        """Make a mask, or measure it again where it is there already and up to date."""
         if job.source not in self._keys:
             reason = f"{job.name}: needs {job.source}, which could not be made"
             self._masks[job.name] = MaskOutcome(job, "failed", reason)
             return
         source_key = self._keys[job.source]
-        key, right = mask_key(job, source_key), self._session.statuses.masks[job.name].mark
+        key, up_to_date = mask_key(job, source_key), self._session.statuses.masks[job.name].mark
         spared = self._spared.masks.get(job.name)
-        made = attempt(job.target, self._backend.mask, job, key, source_key, right) if spared is None else spared
+        made = attempt(job.target, self._backend.mask, job, key, source_key, up_to_date) if spared is None else spared
         if isinstance(made, FrameError):
             self._masks[job.name] = MaskOutcome(job, "failed", str(made))
         else:
@@ -412,7 +413,7 @@ def _import_what_threads_need(plan: NightPlan) -> None:
     import_ahead(*wanted)
 
 
-def _crew_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Backend:
+def _backend_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Backend:
     if session.executor is None:
         return ThreadBackend(session, keys, check_sums=check_sums)
     from zeroframe.run.cluster import ExecutorBackend

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +32,7 @@ from zeroframe.frames.seams import SeamStep, largest_step
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
+from zeroframe.records import dataclass
 from zeroframe.run.checks import read_back
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
@@ -200,8 +201,8 @@ class FrameMaker:
         )  # fmt: skip
         return _told(outcome, quality, frame.shape_yx, header)
 
-    def recall(self, frame: NightFrame, right: FrameOutcome) -> Made:
-        """Measure a frame that is there already and right, as if it had been calibrated now; raises as `make` does."""
+    def recall(self, frame: NightFrame, up_to_date: FrameOutcome) -> Made:
+        """Measure a frame that is up to date already, as if it had been calibrated now; raises as `make` does."""
         ny, nx = frame.shape_yx
         into = self._memory.empty(ny * nx * decoded_float(frame.layout).itemsize, np.uint8)
         self._watch.look([frame.target])
@@ -211,7 +212,7 @@ class FrameMaker:
         self._take_sample(frame, pixels)
         ny, nx = pixels.shape
         quality = _with_traces(frame, self._measured(frame, pixels), pixels, _NO_MASK, {}, raw.cards)
-        return _told(right, quality, (ny, nx), raw.cards)
+        return _told(up_to_date, quality, (ny, nx), raw.cards)
 
     def _measured(self, frame: NightFrame, pixels: NDArray[Any]) -> FrameQuality:
         is_flat, colours = is_scaled_by_level(frame.kind), frame.steps.colours
@@ -332,7 +333,7 @@ class FrameMaker:
                 # not measured: such a pixel takes no part in the combination
                 pixels[mask & np.uint8(MaskBit.SATURATED) != 0] = np.nan
             return None, (), measure_place(before, operations)
-        with_ = self._calibrations.gather(frame)
+        with_ = self._calibrations.collect(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
         seam = _seam(frame, pixels, mask)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)

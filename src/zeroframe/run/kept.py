@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +12,14 @@ import numpy as np
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.quality import FrameQuality
+from zeroframe.records import dataclass
 from zeroframe.review import Finding
 from zeroframe.run.checks import Whole, check_files, unchanged_files
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.figures import FRAME_CARDS
 from zeroframe.run.keys import as_data
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
-from zeroframe.run.result_files import RIGHT_COMBINED
+from zeroframe.run.result_files import UP_TO_DATE_COMBINED
 from zeroframe.run.session import recorded_night
 from zeroframe.run.status import result_name
 from zeroframe.stacks.noise import StackNoise
@@ -49,7 +50,7 @@ _UNITS = {"e": "electron"}
 
 @dataclass(frozen=True)
 class Spared:
-    """Results that are there and right, that nothing is made of, and whose figures are known: they are not read again.
+    """Results that are up to date, that nothing is made of, and whose figures are known: they are not read again.
 
     Attributes
     ----------
@@ -89,7 +90,7 @@ def earlier_figures(session: NightSession) -> Mapping[str, Mapping[str, float]]:
 
 
 def kept_figures(session: NightSession) -> Mapping[str, Mapping[str, float]]:
-    """Return those of them that are of results that are there and right."""
+    """Return those of them that are of results that are there and up to date."""
     plan, statuses = session.plan, session.statuses
     names = {result_name(plan, each.target) for each in statuses.frames.values() if each.verdict == "keep"}
     for of in (statuses.groups, statuses.masks):
@@ -126,7 +127,7 @@ def spared_results(session: NightSession) -> Spared:
     Parameters
     ----------
     session : NightSession
-        That has begun, so that it is known what is there and right.
+        That has begun, so that it is known what is there and up to date.
     """
     plan, figures, run = session.plan, earlier_figures(session), session.statuses.record.this_run
     lacking = {each["name"] for each in run.get("frames", []) if each.get("lost")}
@@ -144,11 +145,11 @@ def _kept_frames(session: NightSession, names: Container[str]) -> Iterator[Night
     plan, statuses, figures = session.plan, session.statuses, earlier_figures(session)
     ended = {each["name"]: each for each in statuses.record.this_run.get("frames", [])}
     for frame in plan.frames:
-        right = statuses.frames[frame.name].right
-        if frame.name in names and right is not None and right.source_mark is not None:
+        up_to_date = statuses.frames[frame.name].up_to_date
+        if frame.name in names and up_to_date is not None and up_to_date.source_mark is not None:
             if ended.get(frame.name, {}).get("state") == "left out":
-                right = replace(right, state="left out", reason=ended[frame.name]["reason"])
-            yield _frame(frame, right, figures.get(result_name(plan, frame.target), {}))
+                up_to_date = replace(up_to_date, state="left out", reason=ended[frame.name]["reason"])
+            yield _frame(frame, up_to_date, figures.get(result_name(plan, frame.target), {}))
 
 
 def _kept_groups(session: NightSession) -> Iterator[GroupOutcome]:
@@ -214,7 +215,7 @@ def _of(figures: Mapping[str, float], name: str) -> tuple[float, str]:
     return math.nan, ""
 
 
-def _frame(frame: NightFrame, right: FrameOutcome, figures: Mapping[str, float]) -> NightOutcome:
+def _frame(frame: NightFrame, up_to_date: FrameOutcome, figures: Mapping[str, float]) -> NightOutcome:
     level, unit = _of(figures, "level")
     noise, _ = _of(figures, "noise")
     quality = None
@@ -227,9 +228,9 @@ def _frame(frame: NightFrame, right: FrameOutcome, figures: Mapping[str, float])
     if unit:
         said["BUNIT"] = _UNITS.get(unit, unit)
     outcome = replace(
-        right,
+        up_to_date,
         shape_yx=frame.shape_yx,
-        bytes_in=0 if right.source_mark is None else right.source_mark.byte_count,
+        bytes_in=0 if up_to_date.source_mark is None else up_to_date.source_mark.byte_count,
         raw_level_adu=figures.get("raw_level_adu", math.nan),
         level_adu=level,
         quality=quality,
@@ -256,7 +257,7 @@ def _combined(group: Group, mark: OutputMark, figures: Mapping[str, float]) -> G
     combined = CombinedOutcome(
         group.target,
         "skipped",
-        f"{group.target}: {RIGHT_COMBINED}",
+        f"{group.target}: {UP_TO_DATE_COMBINED}",
         frames=len(mark.sources),
         bytes_out=mark.byte_count,
         shape_yx=group.frames[0].shape_yx,
@@ -276,5 +277,7 @@ def _combined(group: Group, mark: OutputMark, figures: Mapping[str, float]) -> G
 
 def _mask(job: MaskJob, mark: OutputMark, figures: Mapping[str, float]) -> MaskOutcome:
     count, pixels = (int(figures.get(name, 0)) for name in ("masked_pixels", "pixels"))
-    kept = MaskOutcome(job, "skipped", f"{job.target}: {RIGHT_COMBINED}", count, pixels, key=mark.key, crc32=mark.crc32)
+    kept = MaskOutcome(
+        job, "skipped", f"{job.target}: {UP_TO_DATE_COMBINED}", count, pixels, key=mark.key, crc32=mark.crc32
+    )
     return replace(kept, bytes_out=mark.byte_count, stamp=mark.stamp)

@@ -69,7 +69,7 @@ def without_sources(marks: Mapping[str, OutputMark], there: Collection[str]) -> 
     marks : mapping of str to OutputMark
         By name.
     there : collection of str
-        Names of raw frames, and of results that are known to be right.
+        Names of raw frames, and of results that are known to be up to date.
 
     Examples
     --------

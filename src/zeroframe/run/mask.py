@@ -14,7 +14,7 @@ from zeroframe.frames.bad_pixels import bad_pixels, even_amplifiers, hot_pixels
 from zeroframe.frames.mask_bits import MaskBit, bits_where, mask_header
 from zeroframe.run.keys import sign
 from zeroframe.run.outcomes import MaskOutcome
-from zeroframe.run.result_files import RIGHT_COMBINED, stamp_of_result
+from zeroframe.run.result_files import UP_TO_DATE_COMBINED, stamp_of_result
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,9 +27,9 @@ __all__ = ["make_mask"]
 
 
 def make_mask(
-    job: MaskJob, key: str, combined: NDArray[np.floating], right: OutputMark | None, *, overwrite: Overwrite
+    job: MaskJob, key: str, combined: NDArray[np.floating], up_to_date: OutputMark | None, *, overwrite: Overwrite
 ) -> tuple[MaskOutcome, NDArray[np.uint8]]:
-    """Make a mask and write it; one that is there already and right is only measured.
+    """Make a mask and write it; one that is there already and up to date is only measured.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def make_mask(
         That of the mask.
     combined : ndarray of float, shape (ny, nx)
         The combined frame of which it is made.
-    right : OutputMark or None
+    up_to_date : OutputMark or None
         Of the mask that is there already.
     overwrite : bool or Replaceable
         What of a file that is there may be replaced.
@@ -63,9 +63,9 @@ def make_mask(
     )
     mask = bits_where(found.mask, MaskBit.HOT if job.what == "hot" else MaskBit.BAD)
     outcome = MaskOutcome(job, "done", "", found.count, found.mask.size, found.level, found.noise, found.limit, key)
-    if right is not None and right.key == key:
-        reason = f"{job.target}: {RIGHT_COMBINED}"
-        crc32, size, stamp = right.crc32, right.byte_count, right.stamp
+    if up_to_date is not None and up_to_date.key == key:
+        reason = f"{job.target}: {UP_TO_DATE_COMBINED}"
+        crc32, size, stamp = up_to_date.crc32, up_to_date.byte_count, up_to_date.stamp
         return replace(outcome, state="skipped", reason=reason, crc32=crc32, bytes_out=size, stamp=stamp), mask
     header = HeaderDraft()
     header["IMAGETYP"] = ("MASK", f"{job.what} pixels: not 0 where not to be believed")

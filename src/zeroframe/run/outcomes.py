@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.html import verdict_html
+from zeroframe.records import dataclass
 from zeroframe.review import NightFigures, Review
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class MaskOutcome:
     job : MaskJob
         What was to be made.
     state : {'done', 'skipped', 'failed'}
-        ``reason`` says why it is not done; what is skipped is there and right.
+        ``reason`` says why it is not done; what is skipped is there and up to date.
     reason : str
         In words.
     count, pixels : int
@@ -132,7 +133,7 @@ class MaskOutcome:
 
     @property
     def is_there(self) -> bool:
-        """Whether the mask is there and right, made now or before."""
+        """Whether the mask is there and up to date, made now or before."""
         return self.state != "failed"
 
 

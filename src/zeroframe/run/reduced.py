@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.html import safe_html, table_html, verdict_html
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ class _File:
 
     @property
     def is_there(self) -> bool:
-        """Whether the file is there and right, made now or before."""
+        """Whether the file is there and up to date, made now or before."""
         return self.state != "failed"
 
     def read(self) -> CCDData:
@@ -292,7 +293,7 @@ class Forecast:
 
     @property
     def to_keep(self) -> tuple[Path, ...]:
-        """Results that are there and right."""
+        """Results that are there and up to date."""
         return tuple(each.target for each in self._of("keep"))
 
     @property

@@ -1,13 +1,13 @@
-"""What of a plan is there already and right, and what has to be made; nothing is written here.
+"""Status of one result: up to date, of another job, changed since, or not there; nothing is written here.
 
-A result is right when it carries the key of its job (`zeroframe.run.keys`) and has not been changed since: its CRC-32
-is that of run.json, or, after a run that was killed, its DATASUM and CHECKSUM are those of its own header.
+A result is up to date when it carries the key of its job (`zeroframe.run.keys`) and has not been changed since: its
+CRC-32 is that of run.json, or, after a run that was killed, its DATASUM and CHECKSUM are those of its own header.
 """
 
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from zeroframe.errors import FrameError, OutputExistsError
@@ -15,6 +15,7 @@ from zeroframe.fits.fingerprint import change_stamp, file_crc32, file_mark, stam
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.verify import check_file
 from zeroframe.headers.own_results import FolderResults, carried_key
+from zeroframe.records import dataclass
 from zeroframe.run.keys import versions
 from zeroframe.run.record import OutputMark, RunRecord
 
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from zeroframe.frames.raw import FrameOutcome
 
 __all__ = [
-    "RIGHT",
-    "RIGHT_COMBINED",
-    "Judged",
+    "UP_TO_DATE",
+    "UP_TO_DATE_COMBINED",
     "ResultStatus",
+    "ResultStatuses",
     "as_listed",
     "as_stamped",
     "carried_key",
@@ -45,8 +46,8 @@ __all__ = [
     "would_be_refused",
 ]
 
-RIGHT = "made of the same raw frame in the same way, and unchanged since"
-RIGHT_COMBINED = "made of the same frames in the same way, and unchanged since"
+UP_TO_DATE = "made of the same raw frame in the same way, and unchanged since"
+UP_TO_DATE_COMBINED = "made of the same frames in the same way, and unchanged since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class ResultStatus:
         something is that is none of ours, and is never replaced.
     reason : str
         Why, as a clause about the target.
-    right : FrameOutcome or None
+    up_to_date : FrameOutcome or None
         Of a calibrated frame that is kept, before it is measured.
     mark : OutputMark or None
         Of a result that is kept.
@@ -71,7 +72,7 @@ class ResultStatus:
     target: Path
     verdict: Literal["make", "keep", "replace", "refuse"]
     reason: str
-    right: FrameOutcome | None = None
+    up_to_date: FrameOutcome | None = None
     mark: OutputMark | None = None
 
 
@@ -108,7 +109,7 @@ def as_listed(listed: Mapping[Path, Mapping[str, str]], path: Path) -> tuple[boo
     return (None, None) if files is None else (path.name in files, files.get(path.name))
 
 
-class Judged(Protocol):
+class ResultStatuses(Protocol):
     """Results that have been looked at."""
 
     @property
@@ -116,7 +117,7 @@ class Judged(Protocol):
         """What has something else in its place."""
 
 
-def refuse_foreign(statuses: Judged) -> None:
+def refuse_foreign(statuses: ResultStatuses) -> None:
     """Raise when something stands in the place of a result.
 
     Raises
@@ -134,7 +135,7 @@ def _is_folder(path: Path) -> bool:
     return not isinstance(path, UrlPath) and path.is_dir()
 
 
-def refuse_strange(statuses: Judged) -> None:
+def refuse_strange(statuses: ResultStatuses) -> None:
     """Raise when a file that is none of our results stands in the place of one: it is never replaced.
 
     Raises
@@ -148,7 +149,7 @@ def refuse_strange(statuses: Judged) -> None:
     )
 
 
-def would_be_refused(statuses: Judged, *, overwrite: bool) -> bool:
+def would_be_refused(statuses: ResultStatuses, *, overwrite: bool) -> bool:
     """Say whether a run would stop at what is there."""
     return any(not overwrite or status.verdict == "refuse" for status in statuses.refused)
 
@@ -179,7 +180,7 @@ def source_mark(path: Path, name: str, record: RunRecord, *, check: bool, stamp:
 def matching_mark(
     target: Path, key: str, known: OutputMark | None, *, check: bool = False, stamp: str | None = None
 ) -> OutputMark | str:
-    """Return the mark of a result that is right; else why not, in words, or empty where it is of another job.
+    """Return the mark of a result that is up to date; else why not, in words, or empty where it is of another job.
 
     It is believed where its stamp is what it was when it was put there, and ``check`` is not asked for. For one of a
     store ``stamp`` is that as it has just been listed.

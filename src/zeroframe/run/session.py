@@ -6,7 +6,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,16 +18,17 @@ from zeroframe.fits.store.spool import remove_stale_folders, temporary_folder
 from zeroframe.fits.watching import Watch
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.own_results import require_own_record
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.uses import frame_uses
+from zeroframe.records import dataclass
 from zeroframe.run.budget import MemoryShares, share_memory
 from zeroframe.run.keys import as_data, versions
 from zeroframe.run.lock import folder_lock
 from zeroframe.run.pixel_cache import image_bytes
 from zeroframe.run.record import RECORD_NAME, OutputMark, RunRecord, write_record
 from zeroframe.run.result_files import refuse_foreign, refuse_strange
-from zeroframe.run.sessions import begun_names, iso_time, kept_report, make_folder, report_is_right
+from zeroframe.run.sessions import begun_names, iso_time, kept_report, make_folder, report_is_up_to_date
 from zeroframe.run.status import examine_night, night_results, result_name, result_targets
+from zeroframe.workers import default_limit_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -117,7 +118,7 @@ class NightSession:
     @property
     def matching_report(self) -> bool:
         """Whether the report that is there was written of these results, and is what it was."""
-        return report_is_right(self.plan.out, self.statuses)
+        return report_is_up_to_date(self.plan.out, self.statuses)
 
     def check_folder(self) -> None:
         """See to it that the run is to go on, and that the folder of results is the one in which it began.
@@ -137,8 +138,10 @@ class NightSession:
     def write_begin(self) -> None:
         """Write that the run has begun: what is left of run.json when it is killed."""
         frames = self.statuses.frames
-        kept = {name: each.right for name, each in frames.items() if each.right is not None}
-        inputs = {name: right.source_mark for name, right in kept.items() if right.source_mark is not None}
+        kept = {name: each.up_to_date for name, each in frames.items() if each.up_to_date is not None}
+        inputs = {
+            name: up_to_date.source_mark for name, up_to_date in kept.items() if up_to_date.source_mark is not None
+        }
         outputs = {result_name(self.plan, one.target): one.mark for one in self.statuses.all if one.mark is not None}
         waiting = [{"name": frame.name, "state": "waiting", "reason": ""} for frame in self.plan.frames]
         self._write("unfinished", inputs, outputs, {"frames": waiting})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-__all__ = ["begun_names", "iso_time", "kept_report", "make_folder", "report_is_right"]
+__all__ = ["begun_names", "iso_time", "kept_report", "make_folder", "report_is_up_to_date"]
 
 
 def begun_names(out: Path, before: RunRecord, targets: set[str], known: set[str], state: str) -> list[str]:
@@ -39,7 +39,7 @@ def begun_names(out: Path, before: RunRecord, targets: set[str], known: set[str]
     return sorted(name for name in ours if name in begins or is_there(out / name))
 
 
-class _Looked(Protocol):
+class _Statuses(Protocol):
     """Results that have been looked at, and what run.json said of them."""
 
     @property
@@ -48,16 +48,16 @@ class _Looked(Protocol):
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether every result is there already and right."""
+        """Whether every result is there already and up to date."""
 
 
-def report_is_right(out: Path, statuses: _Looked) -> bool:
+def report_is_up_to_date(out: Path, statuses: _Statuses) -> bool:
     """Say whether the report that is there was written of these results, and is what it was."""
     record = statuses.record
     return statuses.nothing_to_do and record.report is not None and not report_problem(out, record)
 
 
-def kept_report(out: Path, statuses: _Looked) -> dict[str, Any]:
+def kept_report(out: Path, statuses: _Statuses) -> dict[str, Any]:
     """Return what is known of a report that tells of these results, too, unless the person has taken it away."""
     before = statuses.record
     if before.report is None or not statuses.nothing_to_do:

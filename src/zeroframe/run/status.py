@@ -1,8 +1,8 @@
-"""What of a night is there already and right, and what has to be made; nothing is written here."""
+"""Status of all results of a night: which are up to date, and which have to be made; nothing is written here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -16,11 +16,12 @@ from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import is_calibration
 from zeroframe.headers.own_results import FolderResults, record_state
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
+from zeroframe.records import dataclass
 from zeroframe.run.keys import as_data, frame_key, group_key, mask_key, stored_keys, versions
 from zeroframe.run.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.run.result_files import (
-    RIGHT,
-    RIGHT_COMBINED,
+    UP_TO_DATE,
+    UP_TO_DATE_COMBINED,
     ResultStatus,
     as_listed,
     differing_versions,
@@ -98,7 +99,7 @@ class NightStatuses:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether every result is there already and right."""
+        """Whether every result is there already and up to date."""
         return all(status.verdict == "keep" for status in self.all)
 
 
@@ -329,12 +330,12 @@ class _Look:
             why = found or self._why_other_frame(frame, source, self._known(frame.target))
             return ResultStatus(frame.target, "replace", why)
         mark = replace(found, sources=(frame.name,), source_sha256=source.sha256)
-        right = FrameOutcome(
-            frame.source, "skipped", f"{frame.target}: {RIGHT}", frame.target,
+        up_to_date = FrameOutcome(
+            frame.source, "skipped", f"{frame.target}: {UP_TO_DATE}", frame.target,
             bytes_out=mark.byte_count, source_mark=source, key=key, crc32=mark.crc32, stamp=mark.stamp,
             remark=self._remarks.get(frame.name, ""),
         )  # fmt: skip
-        return ResultStatus(frame.target, "keep", RIGHT, right, mark)
+        return ResultStatus(frame.target, "keep", UP_TO_DATE, up_to_date, mark)
 
     def _why_other_frame(self, frame: NightFrame, source: FileMark, known: OutputMark | None) -> str:
         same = known is not None and known.source_sha256 == source.sha256
@@ -397,7 +398,7 @@ class _Look:
             (found,) = self._read(_result_mark, [self._result(target, key)])
         if isinstance(found, str):
             return ResultStatus(target, "replace", found or self._why_other(known, sources, changed=changed))
-        return ResultStatus(target, "keep", RIGHT_COMBINED, mark=replace(found, sources=sources))
+        return ResultStatus(target, "keep", UP_TO_DATE_COMBINED, mark=replace(found, sources=sources))
 
     def _why_other(self, known: OutputMark | None, sources: tuple[str, ...], *, changed: bool) -> str:
         if known is None:

@@ -1,4 +1,4 @@
-"""Who makes the frames, combined frames and masks of a night: here, threads that share memory."""
+"""Backends, which make the frames, combined frames and masks of a night: here, threads that share memory."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ __all__ = ["Backend", "ThreadBackend"]
 
 
 class Backend(Protocol):
-    """Whoever makes results of one night; what can be made first is for others to know."""
+    """Makes the results of a night, one when it is asked for; the engine knows which can be made first."""
 
     @property
     def tasks_at_once(self) -> int:
         """How many may be asked for at once, each from a thread of its own."""
 
     def calibrate(
-        self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
+        self, frame: NightFrame, group: Group | None, used: Mapping[str, str], up_to_date: FrameOutcome | None
     ) -> Made:
-        """Make a frame, or measure it where it is there already and right.
+        """Make a frame, or measure it where it is there already and up to date.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class Backend(Protocol):
             In which it will be combined.
         used : mapping of str to str
             Names and keys of what it is made with.
-        right : FrameOutcome or None
+        up_to_date : FrameOutcome or None
             Of a result that is there already.
 
         Raises
@@ -73,7 +73,7 @@ class Backend(Protocol):
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Judge frames that are not combined, as `zeroframe.run.combined.compare_group` does; see `combine`."""
 
-    def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:
+    def mask(self, job: MaskJob, key: str, source_key: str, up_to_date: OutputMark | None) -> MaskOutcome:
         """Make a mask, as `zeroframe.run.mask.make_mask` does; ``source_key`` is of what it is made of."""
 
     def give_up(self) -> None:
@@ -124,15 +124,15 @@ class ThreadBackend:
         return self._session.shares.threads
 
     def calibrate(
-        self, frame: NightFrame, group: Group | None, used: Mapping[str, str], right: FrameOutcome | None
+        self, frame: NightFrame, group: Group | None, used: Mapping[str, str], up_to_date: FrameOutcome | None
     ) -> Made:
         """Make a frame; see `Backend.calibrate`."""
         plan = self._session.plan
         refuse_too_large(frame, self._session.shares.limit_bytes)
         keep = group is not None and self._kept.claim(group)
         try:
-            if right is not None:
-                return self._maker.recall(frame, right)
+            if up_to_date is not None:
+                return self._maker.recall(frame, up_to_date)
             return self._maker.make(frame, used, keep=keep, overwrite=self._session.may_replace(frame.target))
         finally:
             self._cache.used(pixel_uses(plan, frame), divisor_uses(frame))
@@ -141,11 +141,11 @@ class ThreadBackend:
         """Combine a group, whose pixels leave memory; see `Backend.combine`."""
         plan, group = self._session.plan, what.group
         pixels = self._kept.of(group)
-        means = self._means(group, busy, sum(one.nbytes for one in pixels.values()))
+        resources = self._resources(group, busy, sum(one.nbytes for one in pixels.values()))
         if self._session.waiting is not None and not pixels:
-            means = replace(means, executor=self._session.waiting)
+            resources = replace(resources, executor=self._session.waiting)
         try:
-            outcome, told = combine_group(what, pixels, means, plan.out, self._cache)
+            outcome, told = combine_group(what, pixels, resources, plan.out, self._cache)
         finally:
             self._cache.used(_error_uses(plan, group))
         del pixels
@@ -156,9 +156,9 @@ class ThreadBackend:
         self, group: Group, frames: Sequence[NightOutcome], busy: int
     ) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Judge frames that are not combined, of which samples are in memory; see `Backend.compare`."""
-        return compare_group(group, frames, self._maker.samples, self._means(group, busy))
+        return compare_group(group, frames, self._maker.samples, self._resources(group, busy))
 
-    def _means(self, group: Group, busy: int, kept_bytes: int = 0) -> Resources:
+    def _resources(self, group: Group, busy: int, kept_bytes: int = 0) -> Resources:
         """Return what one of so many tasks may use, beside what it finds in memory."""
         session = self._session
         shares = session.shares
@@ -174,14 +174,14 @@ class ThreadBackend:
             watch=session.watch,
         )
 
-    def mask(self, job: MaskJob, key: str, source_key: str, right: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
+    def mask(self, job: MaskJob, key: str, source_key: str, up_to_date: OutputMark | None) -> MaskOutcome:  # noqa: ARG002
         """Make a mask; see `Backend.mask`."""
         from zeroframe.run.mask import make_mask
 
         try:
             source = self._cache.get(job.source).data
             replaces = self._session.may_replace(job.target)
-            outcome, mask = make_mask(job, key, source, right, overwrite=replaces)
+            outcome, mask = make_mask(job, key, source, up_to_date, overwrite=replaces)
             self._session.watch.renew(job.target)
         finally:
             self._cache.used([job.source])
