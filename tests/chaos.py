@@ -35,7 +35,7 @@ _WORKERS = 2
 #: More runs than there are kills would be one that fails by itself.
 _MOST_RUNS = 6
 _CARDS = {"GAIN": 1.5, "RDNOISE": 4.0}
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 
 
 def small_frames(raw: Path) -> Path:

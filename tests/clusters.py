@@ -21,7 +21,7 @@ from reliability import small_night
 from zeroframe.run.cluster import calibrate_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from zeroframe.run.cluster import FrameTask
     from zeroframe.run.frame import Made
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).resolve().parent
 #: Workers find zeroframe, and the jobs of this module.
 PYTHONPATH = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])
-_WAIT_S = 60.0
+_WAIT_S = 300.0
 #: An idle cluster looks at itself a hundred times a second, which takes a tenth of a core from the other tests.
 AT_EASE = {
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
@@ -56,11 +56,26 @@ def slow_night(folder: Path, frames: int) -> Path:
     return folder
 
 
+#: What a worker does that can be held up: while a file is there, it gives no name to any but its first result.
+_HELD_UP = """
+import os, sys, time
+named = set()
+def hold_up(event, about):
+    if event == "os.link" and ".fits" in str(about[1]):
+        # a set, and not a number, since Dask loads this twice
+        named.add(about[1]) if os.path.exists({gate!r}) else named.clear()
+        while len(named) > 1 and os.path.exists({gate!r}):
+            time.sleep(0.01)
+sys.addaudithook(hold_up)
+"""
+
+
 class Cluster:
     """A scheduler and its workers, each a process of its own."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder, self._environment = folder, environment
+        self.gate = folder / "gate"
         said = folder / "scheduler.json"
         quiet = ["--no-dashboard", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(said)]
         self.scheduler = self._start("distributed.cli.dask_scheduler", *quiet)
@@ -70,9 +85,13 @@ class Cluster:
 
     def add_worker(self, *more: str) -> None:
         """Start a worker of one thread, without a nanny that would start another when it dies."""
-        quiet = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "20"]
+        quiet = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "300"]
         where = ["--host", "127.0.0.1", "--local-directory", str(self._folder)]
         self.workers.append(self._start("distributed.cli.dask_worker", self.address, *quiet, *where, *more))
+
+    def add_worker_that_can_be_held_up(self) -> None:
+        """Start one that stands still after a result while the `gate` is there."""
+        self.add_worker("--preload", _HELD_UP.format(gate=str(self.gate)))
 
     def wait_for_workers(self) -> None:
         """Wait until the scheduler knows them."""
@@ -95,27 +114,32 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, workers: int = 2, **environment: str) -> Iterator[Cluster]:
-    """Run a scheduler and workers of one thread for the time of a block."""
+def cluster(folder: Path, workers: int = 2, *, held_up: bool = False, **environment: str) -> Iterator[Cluster]:
+    """Run a scheduler and workers of one thread for the time of a block; they can be held up where that is asked."""
     folder.mkdir(parents=True, exist_ok=True)
     started = Cluster(folder, environment)
     try:
         for _ in range(workers):
-            started.add_worker()
+            (started.add_worker_that_can_be_held_up if held_up else started.add_worker)()
         started.wait_for_workers()
         yield started
     finally:
         started.close()
 
 
-def when_first_is_there(out: Path, act: Callable[[], object]) -> threading.Thread:
-    """Do something as soon as the first result is there; return the thread that waits for it."""
+def kill_in_the_middle(running: Cluster, victim: subprocess.Popen[bytes], out: Path) -> threading.Thread:
+    """Kill one as soon as the first result is there, when no worker goes on meanwhile; return the thread that does."""
+    running.gate.touch()
 
-    def wait_and_act() -> None:
-        until(lambda: out.is_dir() and any(out.rglob("*.fits")), "the first result is there")
-        act()
+    def wait_and_kill() -> None:
+        try:
+            until(lambda: out.is_dir() and any(out.rglob("*.fits")), "the first result is there")
+            victim.kill()
+            victim.wait()
+        finally:
+            running.gate.unlink()
 
-    thread = threading.Thread(target=wait_and_act)
+    thread = threading.Thread(target=wait_and_kill)
     thread.start()
     return thread
 

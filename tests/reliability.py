@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from zeroframe.cli.main import main
 from zeroframe.simulate import simulate_biases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE)}
@@ -76,12 +77,20 @@ def results(folder: Path) -> dict[str, str]:
 
 #: What a run does to files; moments between them are counted, so that a child can end at one of them.
 _TOUCHES = frozenset(("open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.scandir", "fcntl.flock"))
-#: The command, slowed down: it waits before each file gets its name, so that a signal finds it at work on any machine.
-SLOWED = """
-import sys, time
-sys.addaudithook(lambda event, _: time.sleep(0.1) if event == "os.link" else None)
+#: The command, held up: but for the first few, no file gets its name before a file is there whose path comes first. So
+#: it is found at work however busy the machine is; and it is slow from then on: what came meanwhile comes first.
+_HELD_UP = """
+import itertools, os, sys, time
+names = itertools.count(1)
+def hold_up(event, about):
+    if event == "os.link" and ".fits" in str(about[1]):
+        number = next(names)
+        while number > 6 and not os.path.exists(sys.argv[1]):
+            time.sleep(0.01)
+        time.sleep(0.1)
+sys.addaudithook(hold_up)
 from zeroframe.cli.main import main
-main(sys.argv[1:])
+main(sys.argv[2:])
 """
 
 
@@ -130,6 +139,37 @@ class Fork:
         self.touches = int(os.read(self._counted, 20) or 0)  # none where it was killed
         os.close(self._counted)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class HeldUp:
+    """The command in a process of its own, which stands still after some results until it is let go on.
+
+    Parameters
+    ----------
+    gate : pathlib.Path
+        A file that is not there yet.
+    *arguments
+        Of the command.
+    **options
+        Of `subprocess.Popen`.
+    """
+
+    def __init__(self, gate: Path, *arguments: object, **options: object) -> None:
+        self._gate = gate
+        asked = [sys.executable, "-c", _HELD_UP, str(gate), *map(str, arguments)]
+        self.process = subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+    def until(self, holds: Callable[[], object]) -> None:
+        """Wait until something is so, or the process has ended."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds() and time.monotonic() < deadline and self.process.poll() is None:
+            time.sleep(0.01)
+
+    def ended(self) -> tuple[int, str, str]:
+        """Let it go on; return its exit code and what it has written, when it has ended."""
+        self._gate.touch()
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, out, err
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cluster]'")
 
-from clusters import cluster, slow_night, when_first_is_there
+from clusters import cluster, kill_in_the_middle
 from nights import bias_plan
 from reliability import ALL_CASES, bias_arguments, hashes, results, small_night
 from workbench import command
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    return slow_night(tmp_path_factory.mktemp("night") / "raw", FRAMES)
+    return small_night(tmp_path_factory.mktemp("night") / "raw", FRAMES)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +74,14 @@ def test_some_results_are_gone(two_workers, raw, here, tmp_path):
 @pytest.mark.long
 def test_one_worker_is_killed_and_then_the_scheduler_and_a_second_run_resumes(two_workers, raw, here, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    with cluster(tmp_path / "dask") as running:
-        thread = when_first_is_there(one, running.workers[0].kill)
+    with cluster(tmp_path / "dask", held_up=True) as running:
+        thread = kill_in_the_middle(running, running.workers[0], one)
         run = command(*bias_arguments(raw, one, "--cluster", running.address))
         thread.join()
         assert run.code == 0, run.err
         assert results(one) == here
         assert "1 lost since" in said_of(one)["this_run"]["executor"]
-        thread = when_first_is_there(two, running.scheduler.kill)
+        thread = kill_in_the_middle(running, running.scheduler, two)
         run = command(*bias_arguments(raw, two, "--cluster", running.address))
         thread.join()
         assert run.code == 2

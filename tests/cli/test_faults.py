@@ -10,14 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from reliability import PATIENCE_S, SLOWED
+from reliability import HeldUp
 from workbench import bytes_in, command, names_in, pixels_of, raw_pixels, small_folder, write_raw
 from zeroframe.simulate import simulate_biases
 
@@ -489,16 +488,12 @@ class TestTerminal:
         for number in range(3, 40):
             (tmp_path / "raw" / f"ccd.{number:03d}.0.fits").hardlink_to(tmp_path / "raw" / "ccd.001.0.fits")
         out = tmp_path / "out"
-        process = subprocess.Popen(
-            [PROGRAM[0], "-c", SLOWED, "bias", tmp_path / "raw", "-o", out, "--compress", "gzip", "--workers", "2"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=UNFOLDED,
-        )  # fmt: skip
-        deadline = time.monotonic() + PATIENCE_S
-        while not list(out.glob("c*.gz")) and time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == 130
+        arguments = ("bias", tmp_path / "raw", "-o", out, "--compress", "gzip", "--workers", "2")
+        run = HeldUp(tmp_path / "go on", *arguments, env=UNFOLDED)
+        run.until(lambda: list(out.glob("c*.gz")))
+        run.process.send_signal(signal.SIGINT)
+        code, _, err = run.ended()
+        assert code == 130
         assert err == "zeroframe: interrupted; results that are there are whole, and none is half-written\n"
         names = names_in(out)
         assert 1 <= len(names) < 39

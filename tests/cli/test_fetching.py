@@ -191,7 +191,7 @@ def get(server, tmp_path):
     pauses = []
 
     def run(**keywords):
-        connection = Connection(attempts=4, timeout_s=5, pause=pauses.append)
+        connection = Connection(attempts=4, timeout_s=60, pause=pauses.append)
         return fetch("palomar-lfc", tmp_path / "data", base_url=server.url, connection=connection, **keywords)
 
     run.pauses = pauses
@@ -367,6 +367,18 @@ def test_a_server_that_sends_byte_by_byte_is_left(server, get, tmp_path, what):
     assert list(get.folder.iterdir()) == []
     left = [thread for thread in threading.enumerate() if thread.name == "download"]
     assert not left or (what == "answer" and left[0].daemon)
+
+
+@pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), RuntimeError("released"), ValueError("not set")])
+def test_a_slow_server_is_left_when_its_connection_is_closed_just_then(server, get, monkeypatch, error):
+    def shutdown(_):
+        raise error
+
+    server.trickles = "file"
+    monkeypatch.setattr("urllib3.response.HTTPResponse.shutdown", shutdown)
+    patience = Connection(attempts=4, timeout_s=0.5, pause=get.pauses.append)
+    with pytest.raises(DownloadError, match="which is too slow"):
+        fetch("palomar-lfc", get.folder, base_url=server.url, connection=patience)
 
 
 @pytest.mark.parametrize(("bytes_per_s", "is_left"), [(9_999, True), (10_001, False)])

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_folder_in_which_another_run_writes_is_refused(place, tmp_path):
 def test_a_killed_run_leaves_what_the_next_one_goes_on_with(place, tmp_path):
     begun = subprocess.Popen([sys.executable, COMMAND, "night", place / "raw", "-o", tmp_path / "out"])
     while not list((tmp_path / "out").glob("*.fits")) and begun.poll() is None:
-        pass
+        time.sleep(0.002)
     begun.kill()
     begun.wait()
     code, _, troubles = there("night", "raw", "-o", tmp_path / "out", folder=place)

@@ -18,7 +18,7 @@ from zeroframe.cli.show import show
 
 def zeroframe(*arguments, cwd):
     asked = [sys.executable, "-m", "zeroframe", "show", *map(str, arguments)]
-    return subprocess.run(asked, capture_output=True, text=True, cwd=cwd, check=False, timeout=120)
+    return subprocess.run(asked, capture_output=True, text=True, cwd=cwd, check=False, timeout=300)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_serves_until_it_is_interrupted(frame, tmp_path):
         with urlopen(url) as answer:
             assert b"a.fits" in answer.read()
         serving.send_signal(signal.SIGINT)
-        assert serving.wait(20) == 0
+        assert serving.wait(300) == 0
     assert list(tmp_path.iterdir()) == [frame.parent]
 
 

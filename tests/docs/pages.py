@@ -18,6 +18,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -248,19 +249,29 @@ def _simulated(given: list[str], frames: Path) -> tuple[int, str]:
     return 0, said.read_text(encoding="utf-8").replace("FOLDER", str(folder))
 
 
-def _until_ctrl_c(command: str, after_s: float = 4.0) -> tuple[int, str]:
-    """Run what serves until a person ends it, and end it so."""
-    code, out = _in_a_shell(f"timeout --preserve-status --signal=INT {after_s} {command}")
-    return (0 if code in {0, 130} else code), out
+def _until_ctrl_c(command: str) -> tuple[int, str]:
+    """Run what serves until a person ends it, and end it so as soon as it has said that it does."""
+    asked = ["bash", "-c", f"exec {command}"]
+    with subprocess.Popen(
+        asked, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        out = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out += process.stdout.read()
+    return (0 if process.returncode in {0, 130} else process.returncode), out
 
 
 def _in_a_shell(command: str) -> tuple[int, str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", command], env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ["bash", "-c", command], env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Return that of this process, in which the programs of this Python are found first."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def fits(shown: str, out: str) -> bool:

@@ -20,7 +20,7 @@ FILES = 20_000 if SEARCH else 150 if ALL_CASES else 30
 PIECE = 500
 MOST_MEGABYTES = 1000
 #: A file that takes 5 s of the processor is named by the program itself; this is for one that hangs it.
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 PROGRAM = Path(__file__).resolve().parents[1] / "fits_fuzzing.py"
 
 

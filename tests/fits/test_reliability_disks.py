@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from reliability import (
     ENVIRONMENT,
     PATIENCE_S,
     PROGRAM,
-    SLOWED,
     Fork,
+    HeldUp,
     bias_arguments,
     forked,
     preloaded_library,
@@ -419,18 +418,14 @@ class TestFoldersThatVanish:
         (tmp_path / "night.toml").write_text('[frames]\noverscan = "none"\n')
         options = ["--trim", "[*,*]"] if what == "bias" else ["--recipe", str(tmp_path / "night.toml")]
         arguments = [what, str(raw), "-o", str(out), *options, "--no-report"]
-        first = subprocess.Popen(
-            [PROGRAM[0], "-c", SLOWED, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
-        )  # fmt: skip
-        deadline = time.monotonic() + PATIENCE_S
-        while len(list(out.glob("b*.fits"))) < 3 and time.monotonic() < deadline and first.poll() is None:
-            time.sleep(0.005)
+        first = HeldUp(tmp_path / "go on", *arguments, env=ENVIRONMENT)
+        first.until(lambda: len(list(out.glob("b*.fits"))) >= 3)
         while out.exists():
             shutil.rmtree(out, ignore_errors=True)
+        (tmp_path / "go on").touch()
         run = command(*arguments) if again else None
-        said, err = first.communicate(timeout=PATIENCE_S)
-        assert first.returncode == 1, said + err
+        code, said, err = first.ended()
+        assert code == 1, said + err
         assert err == (
             f"zeroframe: {out}: was removed or replaced while results were written into it; see who did that, "
             "and run again\n"

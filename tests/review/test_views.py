@@ -28,7 +28,7 @@ def shown_by_browser(page):
         pytest.skip("no browser is installed")
     said = subprocess.run(
         [program, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
     text = re.sub(r"(?s)<(script|style|svg).*?</\1>", "", said.stdout)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())

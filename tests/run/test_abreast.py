@@ -35,7 +35,7 @@ class Noting:
                 self.most = max(self.most, len(self._running))
             began.set()
             if until is not None:
-                assert self.begun[until].wait(20), f"{until} has not begun beside {name}"
+                assert self.begun[until].wait(300), f"{until} has not begun beside {name}"
             with self._lock:
                 self._running.discard(name)
                 self.said.append(f"/{name}")
@@ -190,7 +190,7 @@ class TestTurns:
         late, said, made = threading.Event(), [], []
 
         def slow(_beside):
-            assert late.wait(20)
+            assert late.wait(300)
             return frozenset()
 
         def pieces():
@@ -232,7 +232,9 @@ def told_of(out):
     found = {}
     for path in sorted(out.glob("*/run.json")):
         run = json.loads(path.read_text())["this_run"]
-        page = re.sub(r"\d+(\.\d+)? s\b|\d{4}-\d\d-\d\dT[\d:.+]+", "…", (path.parent / "report.html").read_text())
+        page = re.sub(
+            r"\d+(\.\d+)? (s|min)\b|\d{4}-\d\d-\d\d[T ][\d:.+]+", "…", (path.parent / "report.html").read_text()
+        )
         found[path.parent.name] = run["verdict"], run["findings"], run["figures"], page.replace(out.name, "out")
     return found
 

@@ -18,7 +18,7 @@ pytest.importorskip("distributed", reason="needs Dask: pip install 'zeroframe[cl
 from test_many_nights import RECIPE as MANY
 from test_many_nights import real_nights
 
-from clusters import GivingUp, cluster, when_first_is_there
+from clusters import GivingUp, cluster, kill_in_the_middle
 from nights import RECIPES, all_bytes, carried_out, planned, small_night
 from reliability import ALL_CASES
 from workbench import command
@@ -80,14 +80,14 @@ class TestOnACluster:
         def run_on(address, out):
             return command("night", raw, "-o", out, "--recipe", recipe, "--no-report", "--cluster", address)
 
-        with cluster(tmp_path / "dask") as running:
-            thread = when_first_is_there(one, running.workers[0].kill)
+        with cluster(tmp_path / "dask", held_up=True) as running:
+            thread = kill_in_the_middle(running, running.workers[0], one)
             run = run_on(running.address, one)
             thread.join()
             assert run.code == 0, run.out + run.err
             assert all_bytes(one) == here
             assert "1 lost since" in said_of(one)["this_run"]["executor"]
-            thread = when_first_is_there(two, running.scheduler.kill)
+            thread = kill_in_the_middle(running, running.scheduler, two)
             run = run_on(running.address, two)
             thread.join()
         assert run.code == 2
@@ -214,7 +214,7 @@ class TestAnyExecutor:
                     begun.append(fn)
                     if len(begun) == 2:
                         raise KeyboardInterrupt
-                    assert len(begun) == 1 or given_up.wait(60)
+                    assert len(begun) == 1 or given_up.wait(300)
                     return fn(*given)
 
                 return super().submit(noted, *args, **kwargs)

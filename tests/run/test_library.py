@@ -113,7 +113,7 @@ class TestAdding:
         for each in writers:
             each.start()
         for each in writers:
-            each.join(60)
+            each.join(300)
         assert [each.exitcode for each in writers] == [0] * len(writers)
         library = read_library(tmp_path / "library")
         assert sorted(each.frames for each in library.entries) == [2, 3, 4, 5, 6, 7]

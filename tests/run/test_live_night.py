@@ -19,7 +19,7 @@ from zeroframe.run.lock import folder_lock
 from zeroframe.run.record import known_record
 
 RECIPE = recipe_for("night", parse_recipe(RECIPES["palomar-lfc"], "the test"), {})
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ class TestRunTasks:
         assert begun == ["a", "stack", "b"]
 
     def test_threads_work_at_once_and_no_more_than_asked_for(self):
-        together = Barrier(2, timeout=30)
+        together = Barrier(2, timeout=300)
         lock, running, most = Lock(), [], []
 
         def do(name, _busy):

@@ -20,11 +20,10 @@ from nights import bias_plan
 from reliability import (
     ALL_CASES,
     ENVIRONMENT,
-    PATIENCE_S,
     PROGRAM,
-    SLOWED,
     SOURCE,
     Fork,
+    HeldUp,
     bias_arguments,
     hashes,
     in_a_process,
@@ -190,18 +189,16 @@ def test_terminated(tmp_path, number, code):
     raw, out = tmp_path / "raw", tmp_path / "out"
     for index in range(24):
         write_raw(raw / f"b{index:02}.fits", raw_pixels(index, (300, 350)))
-    process = subprocess.Popen(
-        [PROGRAM[0], "-c", SLOWED, "bias", raw, "-o", out, "--compress", "gzip", "--trim", "[*,*]", "--no-report"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    run = HeldUp(
+        *(tmp_path / "go on", "bias", raw, "-o", out, "--compress", "gzip", "--trim", "[*,*]", "--no-report"),
+        env=ENVIRONMENT,
         # who runs the tests by nohup ignores SIGHUP, and so would the process
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
-    )  # fmt: skip
-    deadline = time.monotonic() + PATIENCE_S
-    while not list(out.glob("b*.gz")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.005)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == code, err
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )
+    run.until(lambda: list(out.glob("b*.gz")))
+    run.process.send_signal(number)
+    left_with, _, err = run.ended()
+    assert left_with == code, err
     what = "terminated" if code == 143 else "interrupted"
     assert err == f"zeroframe: {what}; results that are there are whole, and none is half-written\n"
     there = names_in(out)

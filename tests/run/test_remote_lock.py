@@ -175,9 +175,10 @@ class TestSignsOfLife:
             assert held(out)["machine"] == Holder.of_this_process(1.0).machine
         assert out.find(LOCK_NAME) is None
 
-    def test_a_run_that_ends_meanwhile(self, out):
+    def test_a_run_that_ends_meanwhile(self, out, monkeypatch):
         put(out, elsewhere(2.0))
-        threading.Timer(0.3, out.remove, [LOCK_NAME]).start()
+        watched = store_lock._watched
+        monkeypatch.setattr(store_lock, "_watched", lambda *asked: (out.remove(LOCK_NAME), watched(*asked))[1])
         with pytest.warns(ZeroframeWarning, match="waiting"), lock(out) as taken:
             taken.check()
 
@@ -190,16 +191,17 @@ class TestSignsOfLife:
 
 
 class TestMany:
-    def test_of_many_who_come_at_once_one_gets_it(self, out):
-        self.crowd(out)
+    def test_of_many_who_come_at_once_one_gets_it(self, out, monkeypatch):
+        monkeypatch.setattr(store_lock, "LEASE_BEATS", 300)
+        self.crowd(out, 0.2)
 
     @pytest.mark.long
     @pytest.mark.filterwarnings("ignore::zeroframe.errors.ZeroframeWarning")
     def test_of_many_who_wait_for_a_dead_one_one_gets_it(self, out):
         put(out, elsewhere(0.2))
-        self.crowd(out)
+        self.crowd(out, 2.0)
 
-    def crowd(self, out, number=8):
+    def crowd(self, out, beat_s, number=8):
         """None of them knows the others by the system's means; those who are refused do not wait for long."""
         inside, outcomes, barrier = [], [], threading.Barrier(number)
         done = threading.Event()
@@ -209,7 +211,7 @@ class TestMany:
             try:
                 with lock(out):
                     inside.append(held(out)["token"])
-                    done.wait(60)
+                    done.wait(300)
                     outcomes.append("held")
             except OutputError:
                 outcomes.append("refused")
@@ -217,12 +219,12 @@ class TestMany:
                 done.set()
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(store_lock, "BEAT_S", 0.2)
+            patch.setattr(store_lock, "BEAT_S", beat_s)
             threads = [threading.Thread(target=come) for _ in range(number)]
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(120)
+                thread.join(300)
         assert sorted(outcomes) == ["held"] + ["refused"] * (number - 1)
         assert len(inside) == 1
         assert out.find(LOCK_NAME) is None
@@ -345,13 +347,13 @@ class TestContainers:
             assert first.stdout.readline() == "held\n", first.stderr.read()
             assert held(out)["process"] == 1
             with self.begin(out, 1.5) as second:
-                _, said = second.communicate(timeout=120)
+                _, said = second.communicate(timeout=300)
             assert re.search(r"another run of zeroframe \(process 1 on .*\) is writing there", said)
             first.send_signal(signal.SIGKILL)
             first.wait()
             assert out.find(LOCK_NAME) is not None
             with self.begin(out, 1.5) as third:
                 assert third.stdout.readline() == "held\n", third.stderr.read()
-                third.communicate("\n", timeout=120)
+                third.communicate("\n", timeout=300)
             assert third.returncode == 0
         assert out.find(LOCK_NAME) is None

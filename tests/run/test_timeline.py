@@ -89,7 +89,7 @@ def test_two_threads_have_rows_of_their_own_and_later_ones_take_them_over(tmp_pa
 
     def work(name):
         with span(name):
-            both.wait(10)
+            both.wait(300)
 
     with recorded(path):
         for turn in ("a", "b"):

@@ -208,7 +208,7 @@ class TestServed:
             assert host == "127.0.0.1"
 
             def status(path, name):
-                asked = http.client.HTTPConnection(host, int(port), timeout=10)
+                asked = http.client.HTTPConnection(host, int(port), timeout=300)
                 asked.request("GET", path, headers={"Host": name})
                 found = asked.getresponse()
                 found.read()

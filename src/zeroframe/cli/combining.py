@@ -7,7 +7,7 @@ a frame that does not fit the others ends it.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
 from typing import Annotated, Any, Literal, get_args
 
@@ -35,6 +35,7 @@ from zeroframe.cli.options import (
     path_or_url,
 )
 from zeroframe.errors import UsageError
+from zeroframe.records import dataclass
 from zeroframe.verbs.rejections import NamedRejection
 
 __all__ = ["combine"]

@@ -5,14 +5,13 @@ pooch and requests are imported when something is downloaded, not before.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 from zeroframe import __version__
 from zeroframe.errors import DownloadError, OutputError, UsageError
 from zeroframe.fits.atomic import output_error
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -216,7 +216,9 @@ class _Watch:
         """
         self._is_left = True
         if self._response is not None and hasattr(self._response.raw, "shutdown"):  # urllib3 2.3
-            self._response.raw.shutdown()
+            # whose thread may have come to its own end, and have closed the connection, just now
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                self._response.raw.shutdown()
 
     def end(self) -> None:
         """Close the connection, which pooch leaves to the garbage collector."""
@@ -303,7 +305,7 @@ def _retrieve(remote: RemoteFile, path: Path, watch: _Watch, timeout_s: float) -
         logger.setLevel(usual)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _said_in_our_words(remote: RemoteFile, path: Path) -> Iterator[None]:
     """Translate what pooch, requests and the system raise."""
     import requests

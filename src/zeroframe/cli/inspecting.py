@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.cli.console import say
@@ -13,8 +12,9 @@ from zeroframe.inspection.amplifiers import by_detector, look_at_detectors
 from zeroframe.inspection.unknown_layouts import with_amplifiers_seen
 from zeroframe.inspection.without_places import look_at_extensions, write_draft
 from zeroframe.inspection.writing import write_amplifiers
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.detect import of_unknown_cameras
+from zeroframe.records import dataclass
+from zeroframe.workers import default_limit_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

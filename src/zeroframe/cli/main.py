@@ -332,7 +332,7 @@ def inspect(
 def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:
     """Return the raw frames; raises `RawFolderError` where a file is to be written among them."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.survey import folder_files, tree_files
+    from zeroframe.headers.trees import folder_files, tree_files
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
     frames = list((tree_files if recurse else folder_files)(raw)) if targets else []

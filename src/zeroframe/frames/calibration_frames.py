@@ -5,7 +5,6 @@ The night and the verbs on CCDData ask here, so that both give the same answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.calibrate import flat_level
 from zeroframe.kernels.errors import add_in_quadrature
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

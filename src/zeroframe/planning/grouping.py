@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count
 from math import fsum
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.headers.sections import size_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ that it serves. What another night has made already in the very same way is then
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,8 @@ from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds
-from zeroframe.headers.survey import of_detector, survey, tree_files
+from zeroframe.headers.survey import of_detector, survey
+from zeroframe.headers.trees import tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
@@ -28,6 +29,7 @@ from zeroframe.planning.select import NightContext
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_beside, check_output_folder, refuse_among
 from zeroframe.planning.uses import noise_group
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +34,7 @@ from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
 from zeroframe.planning.targets import Refused, same_form, target_path
 from zeroframe.planning.traits import moment_of, read_traits, split_nights
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

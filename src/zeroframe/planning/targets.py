@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import (
@@ -19,6 +18,7 @@ from zeroframe.fits.part_paths import PartPath, file_of
 from zeroframe.fits.store.names import any_remote
 from zeroframe.fits.system import legal_name
 from zeroframe.headers.sections import size_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

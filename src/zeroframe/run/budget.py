@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import MemoryLimitError
@@ -14,6 +13,7 @@ from zeroframe.fits.store.names import UrlPath
 from zeroframe.frames.raw import frame_bytes
 from zeroframe.headers.kinds import kind_row
 from zeroframe.planning.targets import CombineJob
+from zeroframe.records import dataclass
 from zeroframe.run.combine_files import finishing_bytes
 from zeroframe.run.pixel_cache import image_bytes, worth_keeping
 from zeroframe.stacks.combine import result_bytes

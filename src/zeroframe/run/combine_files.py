@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,8 @@ from zeroframe.headers.combined_exposure import combined_exposure
 from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.headers.survey import survey
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.targets import CombineJob, same_form
+from zeroframe.records import dataclass
 from zeroframe.run.combine_target import remove_what_killed_ones_left, replaced_target
 from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.input_sums import InputSums, require_sums
@@ -51,7 +51,7 @@ from zeroframe.stacks.measured import ChosenStack, Judge, combine_prepared, prep
 from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, held_bytes, open_stack
 from zeroframe.stacks.tallied import TalliedStack
 from zeroframe.verbs.saving import image_parts, stored_in_place
-from zeroframe.workers import done_by
+from zeroframe.workers import default_limit_bytes, done_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

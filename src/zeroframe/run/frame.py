@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +32,7 @@ from zeroframe.frames.seams import SeamStep, largest_step
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
+from zeroframe.records import dataclass
 from zeroframe.run.checks import read_back
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import is_calibration
 from zeroframe.headers.own_results import FolderResults, record_state
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
+from zeroframe.records import dataclass
 from zeroframe.run.keys import as_data, frame_key, group_key, mask_key, stored_keys, versions
 from zeroframe.run.record import RECORD_NAME, RunRecord, known_record
 from zeroframe.run.result_files import (

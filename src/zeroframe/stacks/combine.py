@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from queue import SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,7 +29,7 @@ from zeroframe.kernels.stack import (
     stack_ordered,
 )
 from zeroframe.kernels.stack_weighted import stack_weighted
-from zeroframe.memory import default_limit_bytes
+from zeroframe.records import dataclass
 from zeroframe.stacks.functions import (
     Statistic,
     apply_statistic,
@@ -38,7 +38,7 @@ from zeroframe.stacks.functions import (
     weighted,
 )
 from zeroframe.stacks.rejecting import reject_in_tile
-from zeroframe.workers import map_threads, worker_count
+from zeroframe.workers import default_limit_bytes, map_threads, worker_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,6 @@ from zeroframe.headers.extensions import part_of
 from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.result_cards import combined_cards
-from zeroframe.memory import default_limit_bytes, parse_size
 from zeroframe.stacks.combine import (
     CENTERS,
     SPREADS,
@@ -45,6 +44,7 @@ from zeroframe.verbs.exceptions import (
 )
 from zeroframe.verbs.levels import scale_factors, zero_offsets
 from zeroframe.verbs.rejections import NamedRejection, with_named
+from zeroframe.workers import default_limit_bytes, parse_size
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from zeroframe.errors import DamagedError, FrameError, NoFramesError, NotFitsErr
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.part_paths import file_of
 from zeroframe.planning.asking import planned_of
+from zeroframe.records import dataclass
 from zeroframe.run.engine import run_session
 from zeroframe.run.kept import spared_results
 from zeroframe.run.live.arrivals import Arrivals, wakes
@@ -246,8 +247,8 @@ class LiveNight:
             self.board.say(str(error))
             return
         except ZeroframeError as error:
-            self.board.say(f"the night cannot be calibrated yet: {error}")
             self._troubled(str(error))
+            self.board.say(f"the night cannot be calibrated yet: {error}")
             if isinstance(error, OutputError):  # a folder that is held, a full disk: no frame tells when it ended
                 self._again_s = time.monotonic() + _LATEST_S
             return
