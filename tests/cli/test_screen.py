@@ -82,6 +82,21 @@ class TestListing:
         assert lines == [["file", "EXPTIME", "object"], ["n0002.fits", "30.0", "x\\x1b[2J"],
                          ["zero1.fits", "0.0", "[bold]red[/]"]]  # fmt: skip
 
+    @pytest.mark.parametrize(
+        ("count", "names"),
+        [(1, "d0.fits"), (4, "d0.fits, d1.fits, d2.fits, d3.fits"), (5, "d0.fits, d1.fits, d2.fits and 2 more")],
+    )
+    def test_what_is_uncertain_of_many_is_said_once(self, tmp_path, count, names):
+        for number in range(count):
+            write_raw(tmp_path / f"d{number}.fits", np.zeros((12, 20), np.uint16), IMAGETYP="bias", EXPTIME="long")
+        run = command("ls", tmp_path)
+        (said,) = [line for line in run.out.splitlines() if line.startswith("uncertain: ")]
+        assert said.startswith(f"uncertain: {names}: EXPTIME = 'long' ")
+        alone = command("ls", tmp_path, "--columns", "uncertain")
+        assert (alone.code, alone.out) == (0, said.replace(f"{names}: ", "") + "\n")
+        csv = command("ls", tmp_path, "--columns", "file,uncertain", "--format", "csv")
+        assert csv.out.count("EXPTIME = 'long'") == count
+
 
 class TestRemarks:
     def test_what_holds_for_many_is_said_once_and_counted(self, capsys):

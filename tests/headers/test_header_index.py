@@ -222,9 +222,22 @@ def test_an_index_with_other_columns_is_damaged(folder, index):
     assert look(folder, HeaderIndex(index.path)) == expected
 
 
-def test_an_index_of_another_release_is_begun_anew(folder, index, monkeypatch):
+def test_what_other_code_has_read_is_read_anew_and_kept(folder, index, scans, monkeypatch):
+    """Two releases, or a release and what is being developed, may share a cache."""
     expected = look(folder, index)
-    monkeypatch.setattr(header_index, "__version__", "99.0")
+    with monkeypatch.context() as patch:
+        patch.setattr(header_index, "_code", lambda: "of another release")
+        assert len(index.load(str(folder.resolve()), "0").headers) == 0
+        assert look(folder, index) == expected
+        assert len(index.load(str(folder.resolve()), "0").headers) == 3
+    scans.clear()
+    assert look(folder, index) == expected
+    assert scans == []
+
+
+def test_an_index_of_another_form_is_begun_anew(folder, index, monkeypatch):
+    expected = look(folder, index)
+    monkeypatch.setattr(header_index, "_FORMAT", "tables of another form")
     assert len(index.load(str(folder.resolve()), "0").headers) == 0
     assert look(folder, index) == expected
     assert len(index.load(str(folder.resolve()), "0").headers) == 3
@@ -336,6 +349,10 @@ def test_slow_files_are_read_on_threads(folder, monkeypatch):
     assert len(names) > 4
 
 
+def words(each, numbers):
+    return {"words": each, "of": numbers}
+
+
 def forged(content):
     """What somebody may have written into the index who knows its form, and its CRC."""
     said = json.loads(content)
@@ -361,10 +378,17 @@ def forged(content):
         "values that are lists": said | {"columns": {**said["columns"], keyword: [[1]] * count}},
         "one value that is an object": said | {"columns": {**said["columns"], keyword: {"=": {"a": 1}}}},
         "an empty object": said | {"columns": {**said["columns"], keyword: {}}},
+        "words that are one text": said | {"columns": {**said["columns"], keyword: words("ab", [0] * count)}},
+        "words that are lists": said | {"columns": {**said["columns"], keyword: words([["a"]], [0] * count)}},
+        "a word beyond the last": said | {"columns": {**said["columns"], keyword: words(["a"], [1] * count)}},
+        "a word from the end": said | {"columns": {**said["columns"], keyword: words(["a"], [-1] * count)}},
+        "a word by its truth": said | {"columns": {**said["columns"], keyword: words(["a", "b"], [True] * count)}},
+        "too few words": said | {"columns": {**said["columns"], keyword: words(["a"], [0] * (count - 1))}},
+        "words without numbers": said | {"columns": {**said["columns"], keyword: {"words": ["a"]}}},
     }
 
 
-FORGED = list(forged('{"names": [], "columns": {"a": []}}'))
+FORGED = list(forged('{"names": ["a"], "columns": {"a": []}}'))
 
 
 @pytest.mark.parametrize("how", [*FORGED, "nested without end", "no text", "bytes"])

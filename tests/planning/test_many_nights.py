@@ -14,7 +14,8 @@ from reliability import hashes
 from workbench import command, pixels_of, raw_pixels, write_raw
 from zeroframe.cli.calibrate import PlanRun
 from zeroframe.errors import NoFramesError, RawFolderError, UnsupportedError, UsageError
-from zeroframe.headers.survey import survey_tree, tree_files
+from zeroframe.headers.survey import survey_tree
+from zeroframe.headers.trees import tree_files
 from zeroframe.planning.calendar import UNDATED, make_calendar
 from zeroframe.planning.manifest import read_manifest
 from zeroframe.planning.nights import nights_of_list, nights_of_tree

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,26 +124,20 @@ def fit_columns(columns: Sequence[Column], rows: Iterable[Sequence[str]], width:
     >>> fit_columns(columns, [("a.fits", "1000.00", "4.0")], 24).columns[-1].name
     'level'
     """
-    known = [tuple(row) for row in rows]
+    # by column, as there may be a hundred thousand rows
+    known: list[Sequence[str]] = [*zip(*rows, strict=True)] or [()] * len(columns)
     left = list(range(len(columns)))
 
     def widths() -> list[int]:
-        return [max(map(cell_len, (columns[n].name, *(row[n] for row in known)))) for n in left]
+        return [max(cell_len(columns[n].name), _widest(known[n])) for n in left]
 
-    if width is not None:
+    def is_too_wide() -> bool:
+        return width is not None and sum(widths()) + _BETWEEN * len(left) + 1 > width
+
+    if width is not None and is_too_wide():
         most = max(width * 3 // 10, _LEAST_NAME)
-        known = (
-            [
-                tuple(
-                    cell if column.is_number else shortened(cell, most)
-                    for column, cell in zip(columns, row, strict=True)
-                )
-                for row in known
-            ]
-            if sum(widths()) + _BETWEEN * len(left) + 1 > width
-            else known
-        )
-    while width is not None and len(left) > 1 and sum(widths()) + _BETWEEN * len(left) + 1 > width:
+        known = [cells if column.is_number else _cut(cells, most) for column, cells in zip(columns, known, strict=True)]
+    while len(left) > 1 and is_too_wide():
         goes = max(left, key=lambda n: (columns[n].goes, n))
         if columns[goes].goes == 0:
             break
@@ -153,11 +148,24 @@ def fit_columns(columns: Sequence[Column], rows: Iterable[Sequence[str]], width:
         longest = room.index(max(room))
         room[longest] -= 1
         over -= 1
-    cut = tuple(tuple(shortened(row[n], space) for n, space in zip(left, room, strict=True)) for row in known)
     heads = tuple(
         Column(shortened(columns[n].name, space), columns[n].is_number) for n, space in zip(left, room, strict=True)
     )
-    return Fitted(heads, cut)
+    cut = [_cut(known[n], space) for n, space in zip(left, room, strict=True)]
+    return Fitted(heads, tuple(zip(*cut, strict=True)))
+
+
+def _cut(cells: Sequence[str], width: int) -> Sequence[str]:
+    return cells if _widest(cells) <= width else tuple(shortened(cell, width) for cell in cells)
+
+
+def _lengths(cells: Sequence[str]) -> list[int]:
+    """Return how many places of the screen each text takes: of plain letters, one each."""
+    return [*map(len if "".join(cells).isascii() else cell_len, cells)]
+
+
+def _widest(cells: Sequence[str]) -> int:
+    return max(_lengths(cells), default=0)
 
 
 def lines_of(fitted: Fitted, width: int | None = None) -> list[str]:
@@ -177,12 +185,11 @@ def lines_of(fitted: Fitted, width: int | None = None) -> list[str]:
     >>> lines_of(Fitted((Column("file"), Column("adu", True)), (("a.fits", "99"), ("b.fits", "1000"))))
     ['file     adu', 'a.fits    99', 'b.fits  1000']
     """
-    heads = tuple(column.name for column in fitted.columns)
-    columns = list(zip(heads, *fitted.rows, strict=True))
     set_in = []
-    for column, cells in zip(fitted.columns, columns, strict=True):
-        own = [cell.rstrip() if column.is_number else cell for cell in cells]
-        lengths = [*map(cell_len, own)]
+    heads = tuple(column.name for column in fitted.columns)
+    for column, cells in zip(fitted.columns, zip(heads, *fitted.rows, strict=True), strict=True):
+        own = [cell.rstrip() for cell in cells] if column.is_number else cells
+        lengths = _lengths(own)
         widest = max(lengths)  # once: for each row anew it took minutes of a hundred thousand
         blanks = [" " * (widest - length) for length in lengths]
         pairs = zip(blanks, own, strict=True) if column.is_number else zip(own, blanks, strict=True)

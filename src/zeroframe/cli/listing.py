@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from zeroframe.cli.console import Screen, harmless_cell, say
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.options import INCOMPLETE, OK, Camera, Cards, Json, Kinds, Recurse, path_or_url, taught_words
+
+if TYPE_CHECKING:
+    from zeroframe.fits.cards import CardValue
+    from zeroframe.headers.listing import Listing
 
 __all__ = ["list_folder"]
 
@@ -48,18 +52,17 @@ def list_folder(
     words = taught_words(camera, kind, card)
     listing = list_frames(folder, columns=names, where=where, recurse=recurse, words=words, why=why)
     code = INCOMPLETE if listing.problems or listing.empty_because else OK
-    frames = [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]
     if listing.empty_because:
         say(f"note: {listing.empty_because}")
     if json:
         problems = [str(problem) for problem in listing.problems]
         explained = {name: list(lines) for name, lines in listing.explanations}
         cells = list(listing.columns)
-        print_json(document_of("ls", code, columns=cells, frames=frames, problems=problems, why=explained))
+        print_json(document_of("ls", code, columns=cells, frames=_frames(listing), problems=problems, why=explained))
     elif output_format == "json":
         from json import dumps
 
-        sys.stdout.write(dumps(frames, indent=1) + "\n")
+        sys.stdout.write(dumps(_frames(listing), indent=1) + "\n")
     elif output_format == "csv":
         import csv
 
@@ -74,3 +77,7 @@ def list_folder(
     for problem in listing.problems:
         say(f"note: {problem}")
     return code
+
+
+def _frames(listing: Listing) -> list[dict[str, CardValue]]:
+    return [dict(zip(listing.columns, row, strict=True)) for row in listing.rows]

@@ -13,7 +13,7 @@ import typer
 from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError, ZeroframeError
 from zeroframe.fits.formats import Compression, format_words
 from zeroframe.frames.level_fits import FITS
-from zeroframe.memory import parse_size
+from zeroframe.workers import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -408,7 +408,7 @@ def executor_of(cluster: str | None, raw: Path) -> Iterator[ClusterExecutor | No
     if cluster is None:
         yield None
         return
-    from zeroframe.headers.survey import tree_files
+    from zeroframe.headers.trees import tree_files
     from zeroframe.run.dask import on_cluster
 
     next(iter(tree_files(raw)), None)  # that it can be read here is known before anybody else is asked

@@ -110,7 +110,7 @@ def watch(
     from zeroframe.cli.console import Screen
     from zeroframe.cli.night import recipe_asked
     from zeroframe.headers.cameras import load_camera
-    from zeroframe.headers.survey import tree_files
+    from zeroframe.headers.trees import tree_files
     from zeroframe.planning.targets import check_output_folder
     from zeroframe.run.live.replacing import replaced_by
     from zeroframe.run.lock import WATCH, folder_lock

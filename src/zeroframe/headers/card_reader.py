@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.cards import Cards
 from zeroframe.headers.tables import dialect_tables, known_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Mapping
 
     from zeroframe.headers.words import Words
 
 __all__ = [
     "CardReader",
-    "FormComments",
     "Noted",
     "is_finite",
     "letters",
@@ -62,63 +60,6 @@ class Noted:
     why: str = ""
 
 
-class FormComments(Mapping[str, str]):
-    """The comments of all headers that have the same cards in the same order; what is found in them is found once.
-
-    Parameters
-    ----------
-    keywords : tuple of str
-        In upper case, in the order of the cards.
-    comment : callable
-        Returns the comment of a keyword.
-
-    Examples
-    --------
-    >>> form = FormComments(("EXPTIME", "GAIN"), {"GAIN": "e-/ADU"}.__getitem__)
-    >>> form.present(("EXPOSURE", "EXPTIME")), form["GAIN"]
-    (('EXPTIME',), 'e-/ADU')
-    """
-
-    def __init__(self, keywords: tuple[str, ...], comment: Callable[[str], str]) -> None:
-        self._keywords = dict.fromkeys(keywords)
-        self._comment = comment
-        self._found: dict[object, tuple[str, ...]] = {}
-
-    def __getitem__(self, keyword: str) -> str:
-        if keyword not in self._keywords:
-            raise KeyError(keyword)
-        return self._comment(keyword)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._keywords)
-
-    def __len__(self) -> int:
-        return len(self._keywords)
-
-    def present(self, keywords: tuple[str, ...]) -> tuple[str, ...]:
-        """Return those of some keywords that are there."""
-        found = self._found.get(keywords)
-        if found is None:
-            found = self._found[keywords] = tuple(keyword for keyword in keywords if keyword in self._keywords)
-        return found
-
-    def like(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
-        """Return the keywords that a pattern fits."""
-        found = self._found.get(pattern)
-        if found is None:
-            found = self._found[pattern] = tuple(keyword for keyword in self._keywords if pattern.search(keyword))
-        return found
-
-    def commented(self, pattern: re.Pattern[str], unless: re.Pattern[str]) -> tuple[str, ...]:
-        """Return the keywords whose comments, in lower case, a pattern fits, and another one does not."""
-        found = self._found.get((pattern, unless))
-        if found is None:
-            told = ((keyword, self._comment(keyword).casefold()) for keyword in self._keywords if keyword)
-            fitting = (keyword for keyword, text in told if text and pattern.search(text) and not unless.search(text))
-            found = self._found[pattern, unless] = tuple(fitting)
-        return found
-
-
 class CardReader:
     """One header, asked by lists of keywords.
 
@@ -128,18 +69,15 @@ class CardReader:
         The header.
     words : Words
         What a user has taught.
-    comments : mapping of str to str, optional
-        What stands behind the values, where the header itself cannot say it.
     """
 
-    def __init__(self, cards: Mapping[str, object], words: Words, comments: Mapping[str, str] | None = None) -> None:
+    def __init__(self, cards: Mapping[str, object], words: Words) -> None:
         self.cards = cards
         self.words = words
         self.doubts: list[str] = []
         self.remarks: list[str] = []
         self._noted: list[tuple[str, str, str]] = []
-        self._comments = comments
-        self._form = cards if isinstance(cards, Cards) else comments if isinstance(comments, FormComments) else None
+        self._form = cards if isinstance(cards, Cards) else None
 
     def remark(self, sentence: str) -> None:
         """Say what is said wherever the file is read."""
@@ -206,8 +144,6 @@ class CardReader:
         """Return the comment of a card in lower case."""
         if isinstance(self.cards, Cards):
             return self.cards.comment(keyword).casefold()
-        if self._comments is not None:
-            return self._comments.get(keyword, "").casefold()
         comments = getattr(self.cards, "comments", None)  # an astropy header
         return "" if comments is None or keyword not in self.cards else str(comments[keyword]).casefold()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from zeroframe.headers.sections import Section
 from zeroframe.headers.set_up import read_binning, read_filter, read_optics, read_settings
 from zeroframe.headers.tables import dialect_tables
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,7 +150,6 @@ def read_facts(
     *,
     folders: Sequence[str] = (),
     words: Words = NO_WORDS,
-    comments: Mapping[str, str] | None = None,
 ) -> FrameFacts:
     """Read what a header says of its frame.
 
@@ -164,8 +163,6 @@ def read_facts(
         Names of the folders that it lies in, the innermost last: asked where its own name does not speak either.
     words : Words, optional
         What a user has taught, which comes first.
-    comments : mapping of str to str, optional
-        Comments by keyword, where ``cards`` is a plain mapping.
 
     Returns
     -------
@@ -179,7 +176,7 @@ def read_facts(
     >>> read_facts({"EXPTIME": 0.12}, "z001.FIT").kind_certain
     False
     """
-    return noted_facts(cards, file_name, folders=folders, words=words, comments=comments)[0]
+    return noted_facts(cards, file_name, folders=folders, words=words)[0]
 
 
 def noted_facts(
@@ -188,11 +185,10 @@ def noted_facts(
     *,
     folders: Sequence[str] = (),
     words: Words = NO_WORDS,
-    comments: Mapping[str, str] | None = None,
 ) -> tuple[FrameFacts, CardReader]:
     """Return what `read_facts` does, and the reader, which knows the cards that were taken and passed over."""
     taken_out = words.extracted(cards) if words else {}
-    reader = CardReader(_Patched(cards, taken_out) if taken_out else cards, words, comments)
+    reader = CardReader(_Patched(cards, taken_out) if taken_out else cards, words)
     reader.name_contradictions()
     exposure_s = read_exposure(reader)
     found = read_kind(reader, file_name, folders, exposure_s)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.headers.card_reader import CardReader, Noted, pattern_of, shown
 from zeroframe.headers.dialects import FrameFacts, noted_facts
 from zeroframe.headers.tables import all_words, dialect_tables
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,13 +30,12 @@ def explain_header(
     *,
     folders: Sequence[str] = (),
     words: Words = NO_WORDS,
-    comments: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Say what a header says of its frame, and by which cards.
 
     Parameters
     ----------
-    cards, file_name, folders, words, comments
+    cards, file_name, folders, words
         As for `zeroframe.headers.dialects.read_facts`.
 
     Returns
@@ -54,7 +53,7 @@ def explain_header(
     filter: K, from FILTBAND = 'K'
     gain: not known; teach it by --card gain=CARD
     """
-    facts, reader = noted_facts(cards, file_name, folders=folders, words=words, comments=comments)
+    facts, reader = noted_facts(cards, file_name, folders=folders, words=words)
     noted, lines = reader.noted, list[str]()
     for fact, text in _facts_in_words(facts):
         lines += _line(fact, text, noted, facts)

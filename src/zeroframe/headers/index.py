@@ -1,16 +1,19 @@
 """What headers say, remembered between runs in a small SQLite file of the user's cache folder.
 
 What is remembered of a file holds as long as its size, its time of modification and its inode are what they were
-when it was read. The index only saves time: when it cannot be used, is damaged or is deleted, headers are read from
-the files.
+when it was read, and the code that read it is what it was. The index only saves time: when it cannot be used, is
+damaged or is deleted, headers are read from the files.
 
-There is one row for each folder. It holds parsed values by column, and for a card that is the same in all files one
-value, because of a second look most of the time is parsing: 2,000 headers of 100 cards of which 20 vary are loaded
-in 8 ms; as a row for each file in 31 ms; as the text of the headers (16 MB) in 150 ms.
+There is one row for each folder and for what was read of its files: their cards, or what these mean. It holds values
+by column, once where all files say the same, and by number where few different texts come again and again, because of
+a second look most of the time is parsing: 2,000 headers of 100 cards of which 20 vary are loaded in 8 ms; as a row for
+each file in 31 ms; as the text of the headers (16 MB) in 150 ms. It is JSON, of which any text is either data or an
+error: what lies in a folder that others may write to is not unpickled, since that may run any program.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -20,15 +23,16 @@ import time
 import warnings
 import zlib
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroframe import __version__
 from zeroframe.errors import ZeroframeWarning
 from zeroframe.fits import looks_like_fits
 from zeroframe.fits.fingerprint import file_stamp
 from zeroframe.headers.columns import HeaderColumns
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,17 +41,21 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderMemory", "HeaderIndex", "cache_folder", "default_index", "file_stamp"]
 
-_FORMAT = 1  # another number, or another release, begins a new index: headers may be understood differently since
+_FORMAT = "tables 2"  # another begins a new index
+#: Source files, within the package, by which headers are read and understood, and their tables of words.
+_CODE = ("errors.py", "fits/**/*.py", "headers/**/*.py", "headers/**/*.toml")
+_CODE_LETTERS = 32
 _OFF = "off"
 _WAIT_S = 5.0
 _DAY_S = 86400
 _MOST_CHARACTERS = 300_000_000  # some 500,000 files; of one folder a third of it
-_SAME = "="
+_SAME, _WORDS, _NUMBERS = "=", "words", "of"
+_REPEATED = 4  # words are numbered where each comes so often on average
 
 _TABLES = """
 DROP TABLE IF EXISTS about; DROP TABLE IF EXISTS folders;
 CREATE TABLE about (made_by TEXT);
-CREATE TABLE folders (path BLOB, ext TEXT, used_s INTEGER, crc INTEGER, content TEXT, PRIMARY KEY (path, ext))
+CREATE TABLE folders (path BLOB, what TEXT, used_s INTEGER, crc INTEGER, content TEXT, PRIMARY KEY (path, what))
 """
 
 
@@ -99,15 +107,15 @@ class HeaderIndex:
         self.path = path
         self._most_characters = most_characters
 
-    def load(self, folder: str, ext: str) -> FolderMemory:
+    def load(self, folder: str, what: str) -> FolderMemory:
         """Return what is known of a folder.
 
         Parameters
         ----------
         folder : str
             Absolute and without links.
-        ext : str
-            Which header of the files.
+        what : str
+            What was read of its files, and by which options. Whatever other code has read is not known.
 
         Returns
         -------
@@ -122,10 +130,10 @@ class HeaderIndex:
         memory = FolderMemory()
         if self.path is None or not self.path.exists():
             return memory
-        key = (os.fsencode(folder), ext)
+        key = _key(folder, what)
         with self._guarded(self.path), self._connected(self.path) as connection:
             row = connection.execute(
-                "SELECT used_s, crc, content FROM folders WHERE path = ? AND ext = ?", key
+                "SELECT used_s, crc, content FROM folders WHERE path = ? AND what = ?", key
             ).fetchone()
             if row is not None:
                 used_s, crc, content = row
@@ -134,16 +142,16 @@ class HeaderIndex:
                 memory = _decoded(content)
                 if time.time() - used_s > _DAY_S:
                     connection.execute(
-                        "UPDATE folders SET used_s = ? WHERE path = ? AND ext = ?", (int(time.time()), *key)
+                        "UPDATE folders SET used_s = ? WHERE path = ? AND what = ?", (int(time.time()), *key)
                     )
         return memory
 
-    def store(self, folder: str, ext: str, memory: FolderMemory) -> None:
+    def store(self, folder: str, what: str, memory: FolderMemory) -> None:
         """Remember what is known of a folder, in place of what was.
 
         Parameters
         ----------
-        folder, ext : str
+        folder, what : str
             As in `load`.
         memory : FolderMemory
             What is known.
@@ -157,7 +165,7 @@ class HeaderIndex:
             folder
         ):  # which may hold raw frames
             return
-        key = (os.fsencode(folder), ext)
+        key = _key(folder, what)
         content = _encoded(memory)
         if len(content) > self._most_characters // 3:
             return
@@ -184,7 +192,7 @@ class HeaderIndex:
                 if not _is_ours(connection):  # another process may have been faster
                     for statement in _TABLES.split(";"):
                         connection.execute(statement)
-                    connection.execute("INSERT INTO about VALUES (?)", (_maker(),))
+                    connection.execute("INSERT INTO about VALUES (?)", (_FORMAT,))
                 connection.execute("COMMIT")
             yield connection
         finally:
@@ -214,15 +222,15 @@ class HeaderIndex:
         if (pages - free) * size <= self._most_characters:  # nearly always; to ask for lengths is to read everything
             return
         oldest_first = connection.execute(
-            "SELECT path, ext, length(content) FROM folders ORDER BY used_s, rowid"
+            "SELECT path, what, length(content) FROM folders ORDER BY used_s, rowid"
         ).fetchall()
         total = sum(size for _, _, size in oldest_first)
         if total <= self._most_characters:
             return
-        for path, ext, size in oldest_first:
+        for path, what, size in oldest_first:
             if total <= self._most_characters * 4 // 5:
                 break
-            connection.execute("DELETE FROM folders WHERE path = ? AND ext = ?", (path, ext))
+            connection.execute("DELETE FROM folders WHERE path = ? AND what = ?", (path, what))
             total -= size
 
 
@@ -272,14 +280,28 @@ def _is_out_of_reach(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR
 
 
-def _maker() -> str:
-    return f"{_FORMAT} zeroframe {__version__}"
+def _key(folder: str, what: str) -> tuple[bytes, str]:
+    return os.fsencode(folder), f"{_code()} {what}"
+
+
+@cache
+def _code() -> str:
+    """Return a hash of the source that reads headers and says what they mean, in 3 ms: a version alone does not tell.
+
+    Whoever changes a table of words, or has two versions that share a cache, is never told what the other says.
+    """
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in _CODE for path in package.glob(pattern)}):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\0".encode() + content)
+    return digest.hexdigest()[:_CODE_LETTERS]
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone() is None:
         return False
-    return bool(connection.execute("SELECT made_by FROM about").fetchone() == (_maker(),))
+    return bool(connection.execute("SELECT made_by FROM about").fetchone() == (_FORMAT,))
 
 
 def _encoded(memory: FolderMemory) -> str:
@@ -305,9 +327,7 @@ def _decoded(content: str) -> FolderMemory:
     _texts(list(others.values()))
     if len(stamps) != len(names) or not all(columns.keys() >= set(form) for form in forms):
         raise ValueError("its parts do not fit together")
-    numbers = _unpacked(said["form_of"], len(names))
-    if not set(map(type, numbers)) <= {int}:
-        raise ValueError("it has something else where numbers belong")
+    numbers = _row_numbers(_unpacked(said["form_of"], len(names)))
     headers = HeaderColumns(names, names, [forms[number] for number in numbers], columns)
     return FolderMemory(headers, stamps, others)
 
@@ -327,18 +347,39 @@ def _values(said: list[Any]) -> list[Any]:
 
 
 def _packed(column: Sequence[CardValue]) -> Any:  # noqa: ANN401 -- what JSON can say
-    """Return one value for a column that has no other; 1, 1.0 and True are equal but not the same."""
+    """Return one value for a column that has no other, and numbers for texts that come again and again.
+
+    1, 1.0 and True are equal but not the same, so numbers stand as they are where they differ.
+    """
     first = column[0] if len(column) else None
-    same = len(column) > 1 and column.count(first) == len(column) and set(map(type, column)) == {type(first)}
-    return {_SAME: first} if same else list(column)
+    types = set(map(type, column))
+    if len(column) > 1 and types == {type(first)} and column.count(first) == len(column):
+        return {_SAME: first}
+    if types <= {str, type(None)}:
+        number_of = {word: number for number, word in enumerate(dict.fromkeys(column))}
+        if len(number_of) * _REPEATED <= len(column):
+            return {_WORDS: list(number_of), _NUMBERS: [number_of[word] for word in column]}
+    return list(column)
 
 
 def _unpacked(packed: Any, count: int) -> list[Any]:  # noqa: ANN401
-    if isinstance(packed, dict):
+    if not isinstance(packed, dict):
+        if len(packed) != count:
+            raise ValueError("a column is too short or too long")
+        return list(packed)
+    if _SAME in packed:
         return [packed[_SAME]] * count
-    if len(packed) != count:
-        raise ValueError("a column is too short or too long")
-    return list(packed)
+    words, numbers = packed[_WORDS], packed[_NUMBERS]
+    if not isinstance(words, list) or not isinstance(numbers, list) or len(numbers) != count:
+        raise ValueError("a column is none")
+    return [words[number] for number in _row_numbers(numbers)]
+
+
+def _row_numbers(said: list[Any]) -> list[int]:
+    """Return what are numbers of rows, which are not counted from the end."""
+    if not set(map(type, said)) <= {int} or min(said, default=0) < 0:
+        raise ValueError("it has something else where numbers belong")
+    return said
 
 
 def _crc(key: tuple[bytes, str], content: str) -> int:

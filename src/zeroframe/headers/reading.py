@@ -1,4 +1,4 @@
-"""The headers of many files: found by content, read once, remembered in the index."""
+"""The headers of many files, or what they mean: files found by content, read once, remembered in the index."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import time
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from zeroframe.errors import FrameError, NoFramesError, NotFitsError, UnsupportedError
 from zeroframe.fits import Cards, scan
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import FrameFile, Hdu
 
+    _Result = Mapping[str, CardValue] | FrameError | None
+
 __all__ = [
+    "FileReader",
     "ParsedCards",
     "chosen_hdu",
     "header_cards",
     "header_values",
     "is_named_as_fits",
     "list_files",
+    "read_files",
     "read_headers",
 ]
 
@@ -47,8 +51,6 @@ _MOST_PARSED = 100_000  # cards remembered while headers are read: 30 MB
 _COMMON_CARD = re.compile(
     rb"([A-Z][A-Z0-9_-]{0,7}) *= +(?:'([ -%(-~]*)'|([+-]?\d{1,18}(?:\.\d{0,18})?)) *(?:/[ -~]*)?\Z"
 )
-
-_Result = dict[str, CardValue] | FrameError | None  # None: not FITS, nor meant to be
 
 
 def is_named_as_fits(name: str) -> bool:
@@ -117,15 +119,51 @@ def read_headers(
     problems : list of FrameError
         Why the others cannot.
     """
+    return read_files(paths, _CardReader(ext, meant), index)
+
+
+class FileReader(Protocol):
+    """What is asked of each file, and remembered until the file changes, or the code that reads it."""
+
+    def what(self, folder: str) -> str:
+        """Return by what the values depend on beside the file and its name: options, and the folder as it is given."""
+
+    def read(self, path: str) -> Mapping[str, CardValue] | FrameError | None:
+        """Return the values of a file by lower-case names, or what is wrong; None: it is not FITS, nor meant so."""
+
+    def meant(self, name: str) -> bool:
+        """Say whether it is a problem when a file of this name is not FITS."""
+
+
+def read_files(
+    paths: Sequence[str], reader: FileReader, index: HeaderIndex | None = None
+) -> tuple[HeaderColumns, list[FrameError]]:
+    """Read something of each file, from the index where the file has not changed.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    reader : FileReader
+        What is read.
+    index : HeaderIndex, optional
+        By default the user's.
+
+    Returns
+    -------
+    headers : HeaderColumns
+        In the order of ``paths``, of those that can be read; named by their paths.
+    problems : list of FrameError
+        Why the others cannot.
+    """
     index = default_index() if index is None else index
-    reader = _Reader(ext, meant)
     by_folder: dict[str, dict[str, str]] = {}
     for path in paths:
         folder, name = os.path.split(path)
         by_folder.setdefault(folder, {})[name] = path
     parts, problems = [], {}
     for folder, members in by_folder.items():
-        headers, wrong = _read_folder(os.path.realpath(folder), members, reader, index)
+        headers, wrong = _read_folder(folder, members, reader, index)
         member_paths = [members[name] for name in headers.names]
         parts.append(HeaderColumns(member_paths, member_paths, headers.forms, headers.columns))
         problems.update({members[name]: problem for name, problem in wrong.items()})
@@ -260,13 +298,19 @@ def _parse_card(card: bytes) -> tuple[str, CardValue]:
     return "", None
 
 
-class _Reader:
-    """Reads the headers of one collection."""
+class _CardReader:
+    """Reads the cards of one collection."""
 
     def __init__(self, ext: int | str, meant: Callable[[str], bool]) -> None:
         self.ext = ext
-        self.meant = meant
+        self._meant = meant
         self._parsed = ParsedCards()
+
+    def what(self, _folder: str) -> str:
+        return repr(self.ext)
+
+    def meant(self, name: str) -> bool:
+        return self._meant(name)
 
     def read(self, path: str) -> _Result:
         if len(self._parsed) > _MOST_PARSED:
@@ -278,11 +322,11 @@ class _Reader:
 
 
 def _read_folder(
-    folder: str, path_of: Mapping[str, str], reader: _Reader, index: HeaderIndex
+    given: str, path_of: Mapping[str, str], reader: FileReader, index: HeaderIndex
 ) -> tuple[HeaderColumns, dict[str, FrameError]]:
-    """Return the headers of files of one folder, known by their names, and what is wrong with the others."""
-    key = repr(reader.ext)
-    memory = index.load(folder, key)
+    """Return what is read of files of one folder, known by their names, and what is wrong with the others."""
+    folder, what = os.path.realpath(given), reader.what(given)
+    memory = index.load(folder, what)
     stamps = _stamps(path_of)
     known = {
         name: row
@@ -297,7 +341,7 @@ def _read_folder(
     }
     unread = [name for name in path_of if name not in known and (name not in others or reader.meant(name))]
     results = dict(zip(unread, _map_files(reader.read, [path_of[name] for name in unread]), strict=True))
-    new = {name: result for name, result in results.items() if isinstance(result, dict)}
+    new = {name: result for name, result in results.items() if not isinstance(result, FrameError | None)}
     wrong = {name: result for name, result in results.items() if isinstance(result, FrameError)}
     others |= {name: stamps[name] for name, result in results.items() if result is None and name in stamps}
     if not new:
@@ -307,7 +351,7 @@ def _read_folder(
         row_of = {name: row for row, name in enumerate(headers.names)}
         headers = headers.take([row_of[name] for name in path_of if name in row_of])
     if any(name in stamps for name, result in results.items() if not isinstance(result, FrameError)):
-        index.store(folder, key, _updated(memory, folder, headers, stamps, others))
+        index.store(folder, what, _updated(memory, folder, headers, stamps, others))
     return headers, wrong
 
 

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import (
-    NoFramesError,
-    RawFolderError,
-    UsageError,
-    ZeroframeWarning,
-    nearest_name,
-)
-from zeroframe.fits.inputs import Identity, identities_above
-from zeroframe.fits.store.names import UrlPath, as_path
-from zeroframe.fits.system import is_hidden
+from zeroframe.errors import UsageError, nearest_name
+from zeroframe.fits.store.names import as_path
 from zeroframe.headers.looking import KEY_CARD, Asked, RawFrame, look_at_files, tell
+from zeroframe.headers.trees import folder_files, tree_files
 from zeroframe.headers.words import NO_WORDS, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import os
+    from collections.abc import Sequence
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from zeroframe.headers.cameras import Camera
 
 __all__ = [
     "KEY_CARD",
     "RawFrame",
-    "folder_files",
     "of_detector",
     "survey",
     "survey_files",
     "survey_folder",
     "survey_tree",
-    "tree_files",
 ]
 
 
@@ -150,16 +139,8 @@ def survey_folder(
     RawFolderError
         When ``output`` lies inside one of the folders within, which may be links or mounts.
     """
-    files, folders = _visible_in(_readable_folder(folder))
-    outside = _Outside.of(output)
-    for each in folders:
-        outside.check(each)
+    files = folder_files(folder, output=output)
     return survey_files(files, workers=workers, ext=ext, camera=camera, words=words, within=folder, executor=executor)
-
-
-def folder_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return the visible files of a folder, FITS or not, sorted by name; raises `NoFramesError` as `survey_folder`."""
-    return _visible_in(_readable_folder(folder))[0]
 
 
 def survey_tree(
@@ -213,129 +194,6 @@ def survey_tree(
     """
     paths = list(tree_files(folder, leave_out=leave_out, output=output))
     return survey_files(paths, workers=workers, ext=ext, camera=camera, words=words, within=folder, executor=executor)
-
-
-def tree_files(
-    folder: str | os.PathLike[str],
-    *,
-    leave_out: Sequence[str | os.PathLike[str]] = (),
-    output: Path | None = None,
-) -> Iterator[Path]:
-    """Yield the files of a folder and of those within, folder after folder; none of them is opened.
-
-    Parameters
-    ----------
-    folder, leave_out, output
-        As for `survey_tree`.
-
-    Yields
-    ------
-    pathlib.Path
-        Also of what is no FITS file.
-
-    Raises
-    ------
-    NoFramesError, RawFolderError
-        As `survey_tree` does.
-    """
-    root = _readable_folder(folder)
-    others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
-    listed = _visible_in(root)
-    known = {_identity(path) for path in others} - {_identity(root)}
-    return _walk(root, listed, known, _Outside.of(output))
-
-
-def _readable_folder(folder: str | os.PathLike[str]) -> Path:
-    root = as_path(folder)
-    if isinstance(root, UrlPath):
-        return root  # whether it is there is told when it is listed
-    if not root.is_dir():
-        what = "is not a folder" if root.exists() else "is not there"
-        raise NoFramesError(f"{root} {what}; give the folder that holds the raw frames")
-    return root
-
-
-def _identity(path: Path) -> object:
-    if isinstance(path, UrlPath):
-        return path
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
-@dataclass(frozen=True, slots=True)
-class _Outside:
-    """The folder of results and those above it, by device and inode: none of them may be met within raw data."""
-
-    output: Path | None
-    above: frozenset[Identity]
-
-    @classmethod
-    def of(cls, output: Path | None) -> _Outside:
-        if output is None or isinstance(output, UrlPath):
-            return cls(output, frozenset())
-        return cls(output, frozenset(found for found, _ in identities_above(output)))
-
-    def check(self, folder: Path) -> None:
-        if self.above and self.output is not None and _identity(folder) in self.above:
-            reason = f"lies inside the raw data, which {folder} leads to, and raw data are never written to"
-            raise RawFolderError(self.output, reason, "choose another folder with -o")
-
-
-def _walk(root: Path, listed: tuple[list[Path], list[Path]], known: set[object], outside: _Outside) -> Iterator[Path]:
-    """Yield the visible files of a folder and of those within that are not known yet; say which cannot be read.
-
-    It does not call itself, so that folders may lie within each other as deep as the system allows.
-    """
-    outside.check(root)
-    known.add(_identity(root))
-    files, left = listed[0], listed[1][::-1]
-    yield from files
-    while left:
-        folder = left.pop()
-        try:
-            identity = _identity(folder)
-            if identity in known:
-                continue
-            outside.check(folder)
-            known.add(identity)
-            files, folders = _listed(folder)
-        except OSError as error:
-            text = f"{folder}: cannot be read ({error.strerror}), so nothing in this folder takes part"
-            warnings.warn(text, ZeroframeWarning, stacklevel=2)
-            continue
-        yield from files
-        left += reversed(folders)
-
-
-def _visible_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return what `_listed` does; raise `NoFramesError` where the folder cannot be read."""
-    try:
-        return _listed(folder)
-    except OSError as error:
-        raise NoFramesError(f"{folder} cannot be read ({error.strerror}); give a folder that you may read") from error
-
-
-def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return files and folders, sorted by name, without hidden ones: such as the ._ that macOS leaves beside frames."""
-    if isinstance(folder, UrlPath):
-        from zeroframe.fits.store.objects import ObjectStore
-
-        place = ObjectStore(str(folder))
-        within = [name for name in place.folders() if not name.startswith(".")]
-        return [folder / file.name for file in place.listing()], [folder / name for name in within]
-    files, folders = list[Path](), list[Path]()
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if not is_hidden(entry):
-                (folders if _is_folder(entry) else files).append(folder / entry.name)
-    return files, folders
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that cannot be followed: what is wrong with it is said when it is read
-        return False
 
 
 def survey_files(

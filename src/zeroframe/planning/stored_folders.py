@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from zeroframe.errors import NoFramesError
 from zeroframe.fits.store.names import UrlPath, as_path
-from zeroframe.headers.survey import survey, survey_files, tree_files
+from zeroframe.headers.survey import survey, survey_files
+from zeroframe.headers.trees import tree_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from zeroframe.errors import OutputError, UsageError
 from zeroframe.fits import looks_like_fits
 from zeroframe.fits.ahead import WRITING, import_ahead
 from zeroframe.headers.own_results import SIMULATED_FRAME
-from zeroframe.headers.survey import folder_files
+from zeroframe.headers.trees import folder_files
 from zeroframe.simulate.frame import simulate_frame
 from zeroframe.simulate.mosaic_frames import mosaic_sensors, simulate_mosaic_frame
 from zeroframe.simulate.mosaics import SimulatedMosaic, any_camera
