@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.headers.set_up import binning_of
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from zeroframe.fits import FrameFile, Hdu

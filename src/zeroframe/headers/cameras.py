@@ -35,7 +35,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from fnmatch import translate
 from functools import cache
 from pathlib import Path
@@ -47,6 +47,7 @@ from zeroframe.headers.detectors import Amplifier, Crosstalk, Detector, Overscan
 from zeroframe.headers.sections import Section
 from zeroframe.headers.set_up import binning_of
 from zeroframe.headers.words import NO_WORDS, Words, parse_words, words_text
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

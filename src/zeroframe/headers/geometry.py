@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import UnsupportedError
@@ -20,6 +20,7 @@ from zeroframe.headers.detectors import Amplifier, Detector
 from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.headers.set_up import binning_of
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

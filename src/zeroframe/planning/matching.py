@@ -7,7 +7,7 @@ scaled down, else one to be scaled up, and of those to be scaled that which adds
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from heapq import nsmallest
@@ -18,6 +18,7 @@ from zeroframe.headers.kinds import calibration_kind
 from zeroframe.headers.sections import size_words
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.plan import Candidate, Match
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import CameraError, SectionError, UnsupportedError
@@ -13,6 +12,7 @@ from zeroframe.headers.cameras import recognise
 from zeroframe.headers.geometry import detectors_in
 from zeroframe.headers.sections import Section
 from zeroframe.headers.set_up import binning_of
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
