@@ -122,11 +122,12 @@ class TestWhatIsLost:
     def test_uncertainties_stay_within_half_a_thousandth_and_masks_as_they_are(self, both):
         (_, before), (_, after) = map(planes, both)
         apart = np.abs(after["UNCERT"].astype(float) - before["UNCERT"])
-        assert apart.max() < 1.001 * HALF * np.median(before["UNCERT"]) / 1000
+        usual = np.median(before["UNCERT"][before["MASK"] == 0])
+        assert apart.max() < 1.001 * HALF * usual / 1000
         assert apart.max() > 0
         assert np.all(after["UNCERT"] > 0)
         assert np.array_equal(after["MASK"], before["MASK"])
-        assert fits.getheader(both[1], "UNCERT")["QSTEP"] == pytest.approx(np.median(before["UNCERT"]) / 1000)
+        assert fits.getheader(both[1], "UNCERT")["QSTEP"] == pytest.approx(usual / 1000)
 
     def test_astropy_and_we_read_the_same_bits(self, both):
         _, after = planes(both[1])
