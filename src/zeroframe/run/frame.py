@@ -168,7 +168,9 @@ class FrameMaker:
         known_bad = mask
         if row is not None:
             mask = known_bad = _NO_MASK  # it is not written, and memory is counted without it
-        quality = _with_traces(frame, quality or self._measured(frame, pixels, known_bad), pixels, known_bad, left, header)
+        quality = _with_traces(
+            frame, quality or self._measured(frame, pixels, known_bad), pixels, known_bad, left, header
+        )
         quality = replace(quality, traces={**quality.traces, "cut_off_fraction": looks[0].cut_off})
         if row is None:
             _say_noise(header, quality, pixels, sigma, mask, frame.steps.colours)
