@@ -49,7 +49,7 @@ _WHOLE_LINE, _FEW_LINES = 0.85, 3
 _FEWEST_PAIRS = 30
 #: What cannot be less: of numbers without sign, and of 16 bits with one. Noise is cut off that near to it.
 _LOWEST, _NEAR_NOISES = (0.0, -32768.0), 5.0
-#: Of noise that is cut off, so much as a part of it lies within so many noises above: 0.05 of it where 95 % are cut off.
+#: Of noise that is cut off, so much as a part of it lies within so many noises above: 0.05 of it, where 95 % is.
 _JUST_ABOVE_NOISES, _LEAST_ABOVE = 2.0, 0.03
 #: Values are counted from half-way between the lowest and the highest on.
 _TOP_HALF = 0.5
