@@ -40,6 +40,8 @@ _DARK_LEFT, _FLAT_LEFT, _LIGHT_LEFT, _LEFT_ERRORS = 0.25, 0.3, 0.3, 6.0
 #: A galaxy, the moon or a comet has a shape of its own, of which any flat's is a part: of drawn ones the fit has up to
 #: ten errors where it is no more than the flat itself, and up to 14 beyond; of wrong flats 13 to 500.
 _LIGHT_ERRORS, _WHOLE, _LIGHT_ERRORS_BEYOND = 10.0, 1.5, 20.0
+#: Along one axis, a plane taken out: of drawn moons, galaxies, comets and spectra up to 13; of wrong flats 27 to 40.
+_CURVE_ERRORS = 20.0
 #: A shape of the sky that is less than this is no fault.
 _LIGHT_CONTRAST = 0.02
 #: Of a mask of hot or bad pixels.
@@ -219,23 +221,37 @@ def many_rejected(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 def hot_pixels_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames in which the contrast of hot pixels was not taken out, or taken out twice."""
-    yield from _left(night, check, "dark_left", "the dark current of hot pixels", _is_left("dark_left", _DARK_LEFT))
+    what, is_odd = "the dark current of hot pixels", _is_left("dark_left", _DARK_LEFT)
+    yield from _left(night, check, "dark_left", what, is_odd, _DARK_LEFT)
 
 
 def flat_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames that the pixels of the flat do not fit."""
-    yield from _left(night, check, "flat_left", "the contrast of the flat's pixels", _is_left("flat_left", _FLAT_LEFT))
+    what, is_odd = "the contrast of the flat's pixels", _is_left("flat_left", _FLAT_LEFT)
+    yield from _left(night, check, "flat_left", what, is_odd, _FLAT_LEFT)
 
 
 def light_left(night: NightFigures, check: Check) -> Iterator[Finding]:
-    """Find science frames whose sky has the shape of the flat."""
+    """Find science frames whose sky has the shape of the flat, of all of it or along one axis."""
 
     def is_odd(each: Subject) -> bool:
-        part, error = abs(each.get("light_left")), each.get("light_left_error")
-        errors = _LIGHT_ERRORS if part <= _WHOLE else _LIGHT_ERRORS_BEYOND
-        return part > max(_LIGHT_LEFT, errors * error) and not each.get("light_left_contrast") < _LIGHT_CONTRAST
+        errors = _LIGHT_ERRORS if abs(each.get("light_left")) <= _WHOLE else _LIGHT_ERRORS_BEYOND
+        return _has_shape(each, "light_left", errors)
 
-    yield from _left(night, check, "light_left", "the shape of the flat", is_odd)
+    yield from _left(night, check, "light_left", "the shape of the flat", is_odd, _LIGHT_LEFT)
+    for axis, along in enumerate(("rows", "columns")):
+
+        def is_bent(each: Subject, axis: int = axis) -> bool:
+            is_here = each.get("curve_left_axis") == axis and not is_odd(each)
+            return is_here and _has_shape(each, "curve_left", _CURVE_ERRORS)
+
+        what = f"the curvature of the flat along its {along}"
+        yield from _left(night, check, "curve_left", what, is_bent, _LIGHT_LEFT)
+
+
+def _has_shape(each: Subject, name: str, errors: float) -> bool:
+    part, error = abs(each.get(name)), each.get(f"{name}_error")
+    return part > max(_LIGHT_LEFT, errors * error) and not each.get(f"{name}_contrast") < _LIGHT_CONTRAST
 
 
 def _is_left(name: str, limit: float) -> Callable[[Subject], bool]:
@@ -244,9 +260,8 @@ def _is_left(name: str, limit: float) -> Callable[[Subject], bool]:
 
 
 def _left(
-    night: NightFigures, check: Check, name: str, what: str, is_odd: Callable[[Subject], bool]
+    night: NightFigures, check: Check, name: str, what: str, is_odd: Callable[[Subject], bool], limit: float
 ) -> Iterator[Finding]:
-    limit = {"dark_left": _DARK_LEFT, "flat_left": _FLAT_LEFT, "light_left": _LIGHT_LEFT}[name]
     for frames in each_group(night, is_odd, "science"):
         worst = max(frames, key=lambda each: abs(each.get(name)))
         part, error = worst.get(name), worst.get(f"{name}_error")
@@ -357,7 +372,9 @@ RESULTS = (
         "The sky of a calibrated science frame, in 8 x 8 cells, is fitted by the flat; told from "
         f"{100 * _LIGHT_LEFT:g} % of the flat's shape, {_LIGHT_ERRORS:g} errors and {100 * _LIGHT_CONTRAST:g} % of the "
         f"sky on, and from {_LIGHT_ERRORS_BEYOND:g} errors on where it is more than {_WHOLE:g} times the flat's shape: "
-        "the moon, a galaxy or a comet has a shape of its own, which fits worse. "
+        "the moon, a galaxy or a comet has a shape of its own, which fits worse. A flat that is wrong along one axis "
+        "is told by its curvature along that axis, beside any slope of the sky, from the same part and "
+        f"{_CURVE_ERRORS:g} errors on. "
         "Where the flat changes by far more along one axis than along the other, as by the lamp of a spectrograph, "
         "nothing is told: no sky has its colours.",
         "See whether the flat is of this filter, focus and day; light of another path in the flats does this, too.",
