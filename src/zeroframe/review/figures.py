@@ -68,6 +68,8 @@ FIGURES = (
     FigureName("saturated_pixels", False, "saturated pixels"),
     FigureName("masked_pixels", False, "masked pixels"),
     FigureName("unlit_pixels", False, "masked pixels where the flat has too little light, as beside a slit"),
+    FigureName("blind_pixels", False, "those of amplifiers that see no light, by the flat"),
+    FigureName("silent_pixels", False, "those of amplifiers that were not read"),
     FigureName("cosmic_ray_pixels", False, "pixels masked as cosmic rays"),
     FigureName("not_finite_pixels", False, "pixels without a value"),
     FigureName("pixels", False, "pixels of the image"),

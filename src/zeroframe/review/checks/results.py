@@ -122,7 +122,7 @@ def science_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
 def masked_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames of which much is masked, of what their flat lights."""
     for each in night.of("frame", "science"):
-        unlit = _known(each.get("unlit_pixels"))
+        unlit = _known(each.get("unlit_pixels")) + _known(each.get("silent_pixels"))
         lit = each.get("pixels") - unlit
         share = (each.get("masked_pixels") - unlit) / lit if lit > 0 else math.nan
         if share > _MASKED:
@@ -156,16 +156,21 @@ def lit_in_part(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames whose flat lights only part of them, once for each flat."""
     frames: dict[str, list[Subject]] = {}
     for each in night.of("frame", "science"):
-        if each.fraction("unlit_pixels") > _UNLIT:
+        if _beside_light(each) > _UNLIT:
             flats = [name for name in each.used if any(flat.name == name for flat in night.of("combined", "flat"))]
             frames.setdefault(flats[0] if flats else each.used[-1] if each.used else "the flat", []).append(each)
     for flat, some in frames.items():
-        unlit = some[0].fraction("unlit_pixels")
+        unlit = _beside_light(some[0])
         yield check.finding(
             f"{flat} lights {100 * (1 - unlit):.1f} % of the frame: the other {100 * unlit:.1f} % are masked in "
             f"{names_of(some)}",
             *(each.name for each in some), figure=unlit, expected=_UNLIT,
         )  # fmt: skip
+
+
+def _beside_light(each: Subject) -> float:
+    """Return the fraction of a frame that its flat does not light, without amplifiers that see none (ZF206)."""
+    return each.fraction("unlit_pixels") - _known(each.fraction("blind_pixels"))
 
 
 def _known(value: float) -> float:
@@ -278,7 +283,9 @@ def _left(
 def large_masks(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find masks of hot or bad pixels that cover much of the detector."""
     for each in night.of("mask"):
-        share = each.fraction("masked_pixels")
+        # an amplifier that is blind or was not read is named by itself (ZF206, ZF205)
+        silent = sum(_known(each.fraction(name)) for name in ("blind_pixels", "silent_pixels"))
+        share = each.fraction("masked_pixels") - silent
         if share > _BAD_MASK:
             yield check.finding(
                 f"{each.name}: {100 * share:.1f} % of the pixels were found to be {each.kind} "
@@ -319,7 +326,8 @@ RESULTS = (
     ),
     Check(
         "ZF404", "Much of a science frame is masked", "warning", "masked",
-        "The masked fraction of a science frame, without what its flat does not light (ZF414); told from "
+        "The masked fraction of a science frame, without what its flat does not light (ZF414) and amplifiers that "
+        "were not read (ZF205); told from "
         f"{100 * _MASKED:g} % on, an error from {100 * _MASKED_WRONG:g} % on.",
         "Look at the mask: the report shows it; saturation, a bad flat or a bad cosmic-ray search make large masks.",
         masked_pixels,
@@ -333,7 +341,8 @@ RESULTS = (
     ),
     Check(
         "ZF406", "A mask covers much of the detector", "warning", "mask",
-        f"The fraction of pixels that were found hot or bad; told from {100 * _BAD_MASK:g} % on.",
+        "The fraction of pixels that were found hot or bad, without amplifiers that see no light or were not "
+        f"read, which are named as such; told from {100 * _BAD_MASK:g} % on.",
         "Look at the combined dark or flat; give other limits in the recipe.", large_masks,
     ),
     Check(
