@@ -509,7 +509,17 @@ def verify(
     code = INCOMPLETE if verified.problems else OK
     if json:
         problems = list(verified.problems)
-        print_json(document_of("verify", code, outputs=verified.outputs, inputs=verified.inputs, problems=problems))
+        print_json(
+            document_of(
+                "verify",
+                code,
+                outputs=verified.outputs,
+                inputs=verified.inputs,
+                problems=problems,
+                earlier=verified.earlier,
+                inputs_left=verified.inputs_left,
+            )  # fmt: skip
+        )
     return code
 
 
