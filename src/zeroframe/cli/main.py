@@ -509,17 +509,9 @@ def verify(
     code = INCOMPLETE if verified.problems else OK
     if json:
         problems = list(verified.problems)
-        print_json(
-            document_of(
-                "verify",
-                code,
-                outputs=verified.outputs,
-                inputs=verified.inputs,
-                problems=problems,
-                earlier=verified.earlier,
-                inputs_left=verified.inputs_left,
-            )  # fmt: skip
-        )
+        counts = {"outputs": verified.outputs, "earlier": verified.earlier}
+        counts |= {"inputs": verified.inputs, "inputs_left": verified.inputs_left}
+        print_json(document_of("verify", code, **counts, problems=problems))
     return code
 
 
