@@ -509,9 +509,16 @@ def verify(
     code = INCOMPLETE if verified.problems else OK
     if json:
         problems = list(verified.problems)
-        counts = {"outputs": verified.outputs, "earlier": verified.earlier}
-        counts |= {"inputs": verified.inputs, "inputs_left": verified.inputs_left}
-        print_json(document_of("verify", code, **counts, problems=problems))
+        document = document_of(
+            "verify",
+            code,
+            outputs=verified.outputs,
+            earlier=verified.earlier,
+            inputs=verified.inputs,
+            inputs_left=verified.inputs_left,
+            problems=problems,
+        )
+        print_json(document)
     return code
 
 
