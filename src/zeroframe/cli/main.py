@@ -509,16 +509,7 @@ def verify(
     code = INCOMPLETE if verified.problems else OK
     if json:
         problems = list(verified.problems)
-        document = document_of(
-            "verify",
-            code,
-            outputs=verified.outputs,
-            earlier=verified.earlier,
-            inputs=verified.inputs,
-            inputs_left=verified.inputs_left,
-            problems=problems,
-        )
-        print_json(document)
+        print_json(document_of("verify", code, "", **verified.counts, problems=problems))
     return code
 
 

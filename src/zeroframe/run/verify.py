@@ -58,6 +58,11 @@ class Verified:
     earlier: int = 0
     inputs_left: int = 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of files, by what they are."""
+        return {name: getattr(self, name) for name in ("outputs", "earlier", "inputs", "inputs_left")}
+
 
 def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = None) -> Verified:
     """Compare a folder of results, and the raw frames behind it, with run.json; of many nights, each night.
@@ -124,8 +129,7 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
 def _together(parts: list[Verified]) -> Verified:
     """Return what was found in many nights as one."""
     problems = tuple(problem for each in parts for problem in each.problems)
-    counts = [sum(getattr(each, name) for each in parts) for name in ("outputs", "inputs", "earlier", "inputs_left")]
-    return Verified(counts[0], counts[1], problems, *counts[2:])
+    return Verified(problems=problems, **{name: sum(each.counts[name] for each in parts) for name in parts[0].counts})
 
 
 def _of_frames_gone(out: Path, raw: Path, record: RunRecord) -> list[str]:
