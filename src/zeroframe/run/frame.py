@@ -256,8 +256,8 @@ class FrameMaker:
         mask = self._memory.empty(frame.shape_yx, np.uint8)
         mask[:] = 0
         found = [
-            decide_saturation(look, frame.saturation.of_region(region.saturation_adu), raw.layout)
-            for look, region in zip(looks, frame.recipe.regions, strict=True)
+            decide_saturation(look, frame.saturation.of_region(place, region.saturation_adu), raw.layout)
+            for place, (look, region) in enumerate(zip(looks, frame.recipe.regions, strict=True))
         ]
         full, unread = mask_raw(raw, looks, found, frame.recipe, mask)
         for region in frame.recipe.regions if constant else ():
