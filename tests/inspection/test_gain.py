@@ -62,6 +62,46 @@ def test_the_error_covers_what_is_not_modelled(made, seed):
     assert found.error < 0.1 * truth
 
 
+def orders_of(random, *, along, shift=0.0, level=20_000.0, width=1.5, period=12, gain=1.5):
+    """Return a pair of flats whose light lies in orders, the second moved by so many pixels across them, and biases."""
+    bands, height, columns = 16, 16, 512
+    y, x = 40 * np.arange(bands)[:, None, None] + np.arange(height)[:, None], np.arange(columns)
+    response = random.normal(1.0, 0.01, (bands, height, columns))
+
+    def read(electrons):
+        return np.rint(electrons / gain + 1000.0 + random.normal(0.0, 4.0, response.shape))
+
+    flats = []
+    for number in range(2):
+        across = (y - 0.02 * x if along == "rows" else x - 0.02 * y) - shift * number
+        away = across % period - period / 2
+        light = level * np.exp(-0.5 * (away / width) ** 2) * (1.0 - 0.5 * (x / 256 - 1.0) ** 2)
+        flats.append(read(random.poisson(light * response * gain)))
+    return [tuple(flats)], [read(np.zeros(response.shape)) for _ in range(2)]
+
+
+@pytest.mark.parametrize("along", ["rows", "columns"])
+@pytest.mark.parametrize(
+    "made", [{}, {"level": 300.0}, {"width": 1.0, "period": 8}, {"width": 3.0, "period": 20}, {"gain": 4.0}], ids=str
+)
+def test_orders_have_the_gain_of_even_flats(along, made):
+    pairs, biases = orders_of(np.random.default_rng(1), along=along, **made)
+    found = gain_from_pairs(pairs, biases, 4.0, 65535.0)
+    truth = made.get("gain", 1.5)
+    assert found is not None
+    assert abs(found.value - truth) < 2.5 * found.error
+    assert found.error < 0.06 * truth
+
+
+@pytest.mark.parametrize("along", ["rows", "columns"])
+@pytest.mark.parametrize("shift", [0.02, 0.05, 0.1, 0.3, 1.0, 4.0])
+def test_orders_that_have_moved_tell_the_right_gain_or_none(along, shift):
+    pairs, biases = orders_of(np.random.default_rng(2), along=along, shift=shift)
+    found = gain_from_pairs(pairs, biases, 4.0, 65535.0)
+    assert found is None or abs(found.value - 1.5) < 2.5 * found.error
+    assert (found is not None) if shift < 0.05 else True
+
+
 def test_a_response_that_bends_is_told_with_the_figure():
     levels = [2e3, 2e3, 1e4, 1e4, 2e4, 2e4, 38e3, 38e3]
     pairs, biases = light_of(np.random.default_rng(5), levels, bend=0.03)

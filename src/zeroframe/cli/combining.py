@@ -199,25 +199,22 @@ class Asked:
         }
 
     def _exposure(self, frames: list[Path], method: str, weights: list[float] | None) -> dict[str, tuple[float, str]]:
-        """Return what the header of the combined frame says of its exposure."""
+        """Return what the header of the combined frame says of its exposure, and of temperature and airmass."""
         import numpy as np
 
         from zeroframe.fits import scan
-        from zeroframe.headers.combined_exposure import combined_exposure
+        from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
 
         headers = [scan(path).cards for path in frames]
+        share = None if weights is None else np.array(weights)
+        conditions = combined_conditions(headers, weights=share)
         factors = None
         if self.scale in _LEVELS:  # all have the level of the first, as if they had its exposure
             headers = headers[:1] * len(frames)
         elif self.scale is not None:
             factors = np.array(_numbers(self.scale, "--scale"))
-        return combined_exposure(
-            headers,
-            method,
-            factors=factors,
-            weights=None if weights is None else np.array(weights),
-            kept=1.0 - (self.nlow + self.nhigh) / len(frames),
-        )
+        kept = 1.0 - (self.nlow + self.nhigh) / len(frames)
+        return conditions | combined_exposure(headers, method, factors=factors, weights=share, kept=kept)
 
 
 def _numbers(text: str, option: str) -> list[float]:

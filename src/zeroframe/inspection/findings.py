@@ -23,7 +23,7 @@ from zeroframe.inspection.profiles import (
 from zeroframe.inspection.result import StripCurves, StripFinding
 from zeroframe.inspection.samples import LIT, MOST_SAMPLED, FrameSample, bins_of, cells_of
 from zeroframe.inspection.strip_light import StripLight, light_by_noise
-from zeroframe.inspection.strips import light_at_edge
+from zeroframe.inspection.strips import light_at_edge, lit_lines
 from zeroframe.inspection.tracking import Tracking, measure_tracking
 from zeroframe.inspection.verdict import KIND_WORDS, adu, choose_strip
 from zeroframe.inspection.worth import FrameLevel, StripWorth, common_noise, weigh_strip
@@ -135,7 +135,8 @@ def _strip_pixels(
     """Return the strip in one frame, with what is known of the drift of its rows."""
     pixels, curve = frames.strip(sample, side), of_rows.get(id(sample))
     if curve is None:
-        return StripPixels(pixels, light_adu)
+        lit = lit_lines(sample, side, frames.widths[side])[frames.zone_lines(sample, side)]
+        return StripPixels(pixels[lit] if light_adu and lit.any() else pixels, light_adu)
     rows = np.array(_numbers(frames.shape_yx, side, frames.widths[side])) - 1
     drift = curve.level_adu[rows]
     return StripPixels(pixels, light_adu, drift - drift.mean(), curve.error_adu)

@@ -13,6 +13,7 @@ import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import pair_noise
+from zeroframe.inspection.structured_flats import is_structured, structured_noise
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.records import dataclass
 
@@ -41,6 +42,12 @@ _BLOCK_ROWS = 16
 _BLOCK_COLUMNS = 64
 _OUTLIER = 5.0
 _MOST_UNEVEN = 0.3
+#: Where fewer blocks than this part are even, flats have the structure of orders or fibres: pixels are taken by
+#: their own light.
+_MOSTLY_EVEN = 0.25
+#: A light that moves or changes its slope may add so many times the noise to the difference of two such flats: of that
+#: a hundredth is left, as drawn orders show.
+_MOST_MOVED = 3.0
 _ROUNDING_VARIANCE = 1.0 / 12.0
 #: A block must hold this much light against its read noise; dimmer ones say nothing about the gain.
 _LEAST_SHARE_OF_PHOTON_NOISE = 0.5
@@ -248,6 +255,9 @@ def gain_from_pairs(
     brighter-fatter effect). Where levels span a factor of two, the gain is that of faint light, by a straight line; the
     slope is told as a bend. Where they do not, the error has 3 % for it.
 
+    Where light changes within most blocks, as in the orders of a spectrum, pixels are taken by their own light
+    (`structured_noise`); a pair of which that light has moved takes no part.
+
     The error is that of the blocks, and in squares how far two pairs differ, the mean is from the median of the blocks,
     and what lies beyond three sigma from a normal distribution: stars and lamps that change are seen there.
     """
@@ -345,7 +355,13 @@ def _pair_blocks(
     """Measure a pair block by block; None where its illumination differs."""
     height = first.shape[1]
     a, b = _blocks(first), _blocks(second)
-    fit = (np.maximum(a, b).max(axis=1) < 0.9 * saturation_adu) & np.isfinite(a + b).all(axis=1) & _is_even(first)
+    if not len(a):
+        return None
+    finite = np.isfinite(a + b).all(axis=1)
+    fit = (np.maximum(a, b).max(axis=1) < 0.9 * saturation_adu) & finite & _is_even(first)
+    fit &= ~np.concatenate([is_structured(a[each], b[each], zero[each]) for each in _pieces(a)])
+    if np.count_nonzero(fit) < _MOSTLY_EVEN * fit.size:
+        return _structured_blocks(a, b, zero, height, read_noise_adu, 0.9 * saturation_adu)
     a, b, zero = _chosen(fit, a, b, zero)
     level_a, level_b = (_medians(part) - zero for part in (a, b))
     lit = (level_a > 0) & (level_b > 0)
@@ -363,6 +379,23 @@ def _pair_blocks(
         for each in _pieces(a)
     ]
     return _PairBlocks(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _structured_blocks(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    zero: NDArray[np.float64],
+    height: int,
+    read_noise_adu: float,
+    most_adu: float,
+) -> _PairBlocks | None:
+    """Measure blocks of a pair in which light changes from pixel to pixel; None where it has moved."""
+    parts = []
+    for each in _pieces(a):
+        one, other = (part[each].reshape(len(part[each]), height, -1) for part in (a, b))
+        parts.append(structured_noise(one, other, zero[each], read_noise_adu, most_adu))
+    *columns, moved = (np.concatenate(found) for found in zip(*parts, strict=True))
+    return _PairBlocks(*columns) if moved.size and np.median(moved) < _MOST_MOVED else None
 
 
 def _pieces(blocks: NDArray[Any]) -> list[slice]:

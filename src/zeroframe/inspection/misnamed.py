@@ -67,7 +67,7 @@ def _constant(biases: Sequence[FrameSample]) -> dict[int, str]:
         quarter = sample.bands.shape[2] // 4  # what is beside an image that light fills has noise still
         inner = sample.bands[:, :, quarter : -quarter or None]
         values = inner[np.isfinite(inner)].astype(np.float64)
-        ends[id(sample)] = quantiles_of_valid(values, _PARTS) if values.size else np.full(2, np.nan)
+        ends[id(sample)] = quantiles_of_valid(values, _PARTS).tolist() if values.size else [np.nan, np.nan]
     constant = {key: float(low) for key, (low, high) in ends.items() if low == high}
     steps = [_in_steps(ends[id(one)], one.step_adu) for one in biases if id(one) not in constant]
     if not steps or len(constant) > len(steps) or median_of_valid(steps) < _FEWEST_STEPS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["edge_signals", "find_edge", "find_widths", "light_at_edge", "structure_ratio"]
+__all__ = ["edge_signals", "find_edge", "find_widths", "light_at_edge", "lit_lines", "structure_ratio"]
 
 #: A strip has at least so many columns: one odd column at the edge of a sensor is no overscan.
 _NARROWEST = 3
 _INSIDE = 5
 #: From the last column of the strip to the first of the image light rises by at least this share of itself.
 _LEAST_STEP = 0.6
+#: The edge of a baffle takes more than a column, that of the sensor does not: what a few lines say has to be sure.
+_LEAST_STEP_OF_ORDERS = 0.8
 #: A column of the strip that holds more than this share of the light beside it is odd.
 _MOST_LEAK = 0.5
 #: Light falls at the edge by at least this share of itself.
@@ -32,6 +34,9 @@ _ODD_SHARE = 0.2
 _LEAST_LIGHT_IN_NOISE = 8.0
 #: Along a side light is even enough that in 80 % of it, it falls by a quarter of what is usual.
 _GROUPS, _LEAST_FALL_ALONG, _LEAST_SHARE_ALONG = 24, 0.25, 0.8
+#: Orders of a spectrum light some lines of a side only: the brightest tenth. Light is even where that is not so many
+#: times the usual; a line is lit where it has this part of theirs.
+_BRIGHTEST, _EVEN, _LIT_PART = 0.9, 4.0, 0.5
 
 
 def edge_signals(
@@ -61,7 +66,9 @@ def edge_signals(
     return np.sum(lit, axis=0) - (len(lit) * zero if zero is not None else 0.0), zero
 
 
-def find_edge(signal: NDArray[np.float64], *, has_zero: bool, noise_adu: float) -> int | None:
+def find_edge(
+    signal: NDArray[np.float64], *, has_zero: bool, noise_adu: float, least_step: float = _LEAST_STEP
+) -> int | None:
     """Return how many columns lie beyond the place where light ends within one column; None where it does not.
 
     Parameters
@@ -72,6 +79,8 @@ def find_edge(signal: NDArray[np.float64], *, has_zero: bool, noise_adu: float) 
         Whether the signal has a zero point.
     noise_adu : float
         Noise of one value of ``signal``.
+    least_step : float, optional
+        By which share of itself light rises from one column to the next.
 
     Returns
     -------
@@ -99,7 +108,7 @@ def find_edge(signal: NDArray[np.float64], *, has_zero: bool, noise_adu: float) 
         if float(np.median(valid[edge:])) - base < _LEAST_FALL * fall:  # the trace of a star or of an order
             continue
         share = (valid[:edge] - base) / fall
-        if steps[edge] >= _LEAST_STEP * fall and (np.abs(share) > _MOST_LEAK).mean() <= _ODD_SHARE:
+        if steps[edge] >= least_step * fall and (np.abs(share) > _MOST_LEAK).mean() <= _ODD_SHARE:
             best.append((edge, float(steps[edge])))
     if not best:
         return None
@@ -134,10 +143,39 @@ def find_widths(samples: Sequence[FrameSample], noise_adu: float | None) -> dict
         noise = float(np.sqrt(frames)) * (1.25 * (noise_adu or 0.0) / float(np.sqrt(lines)) + half)
         width = find_edge(signal, has_zero=zero is not None, noise_adu=noise)
         if width is None or not _ends_everywhere(samples, side, width):
+            width = _end_of_orders(samples, side, noise_adu)
+        if width is None:
             continue
         if zero is not None or _is_quieter(samples, side, width):
             widths[side] = width
     return widths
+
+
+def _end_of_orders(samples: Sequence[FrameSample], side: Side, noise_adu: float | None) -> int | None:
+    """Return where light ends that is in some lines only, as orders are that run to the side; None where it does not.
+
+    Of each column the brightest tenth of its lines is looked at, in the brightest flat less a bias.
+    """
+    flats = [sample for sample in samples if sample.kind is Kind.FLAT]
+    biases = [sample for sample in samples if sample.kind is Kind.BIAS]
+    if not (flats and biases and noise_adu):
+        return None
+    brightest = max(flats, key=lambda sample: float(np.nansum(sample.zones[side], dtype=np.float64)))
+    light = brightest.zones[side].astype(np.float64) - biases[0].zones[side]
+    valid = np.isfinite(light)
+    if not valid.any():
+        return None
+    usual = float(np.median(light[valid]))
+    upper = np.quantile(np.where(valid, light, usual), _BRIGHTEST, axis=0)
+    if not float(np.median(upper)) > _EVEN * max(usual, 0.0):
+        return None
+    light = np.where(valid, light - usual, 0.0)
+    upper -= usual
+    width = find_edge(upper, has_zero=False, noise_adu=2.0 * noise_adu, least_step=_LEAST_STEP_OF_ORDERS)
+    if width is None:
+        return None
+    # the brightest of a group of lines tell, as there are dark ones in each
+    return width if _falls_along(light, width, _BRIGHTEST) else None
 
 
 def _ends_everywhere(samples: Sequence[FrameSample], side: Side, width: int) -> bool:
@@ -149,16 +187,37 @@ def _ends_everywhere(samples: Sequence[FrameSample], side: Side, width: int) -> 
         (sample for sample in samples if sample.kind in {*LIT, Kind.DARK}),
         key=lambda sample: light_at_edge(sample, side, width),
     )
-    zone = brightest.zones[side]
+    return _falls_along(brightest.zones[side], width, 0.5)
+
+
+def _falls_along(zone: NDArray[Any], width: int, part: float) -> bool:
+    """Whether light, a quantile of each group of lines, falls at a place along most of the middle half of a side."""
     lines = zone[len(zone) // 4 : -(-3 * len(zone) // 4)]
-    groups = np.array_split(lines, min(_GROUPS, len(lines)))
+    groups = np.array_split(lines, min(_GROUPS if part == 0.5 else _GROUPS // 3, len(lines)))
     falls = np.array(
         [
-            np.nanmedian(group[:, width : width + _INSIDE]) - np.nanmedian(group[:, : max(width // 2, 1)])
+            np.nanquantile(group[:, width : width + _INSIDE], part)
+            - np.nanquantile(group[:, : max(width // 2, 1)], part)
             for group in groups
         ]
     )
     return float(np.mean(falls > _LEAST_FALL_ALONG * np.median(falls))) >= _LEAST_SHARE_ALONG
+
+
+def lit_lines(sample: FrameSample, side: Side, width: int) -> NDArray[np.bool_]:
+    """Return which lines of a zone are lit beside a strip: all, but where light is in orders that run to it."""
+    zone = sample.zones[side]
+    every = np.ones(len(zone), dtype=np.bool_)
+    inside = zone[:, width : width + _INSIDE].astype(np.float64)
+    valid = np.isfinite(inside)
+    if sample.kind is not Kind.FLAT or not valid.any(axis=1).all():
+        return every
+    beside = np.where(valid, inside, 0.0).sum(axis=1) / valid.sum(axis=1)
+    beside -= float(np.nanmedian(sample.medians[side][: max(width // 2, 1)]))
+    usual, bright = (float(np.quantile(beside, part)) for part in (0.5, _BRIGHTEST))
+    if not bright > _EVEN * usual:
+        return every
+    return np.asarray(beside > _LIT_PART * bright)
 
 
 def _is_quieter(samples: Sequence[FrameSample], side: Side, width: int) -> bool:
@@ -178,7 +237,11 @@ def _is_quieter(samples: Sequence[FrameSample], side: Side, width: int) -> bool:
 def light_at_edge(sample: FrameSample, side: Side, width: int) -> float:
     """Return the light of the image beside a strip, in ADU above the outer half of the strip."""
     medians = sample.medians[side]
-    return float(np.nanmedian(medians[width : width + _INSIDE]) - np.nanmedian(medians[: max(width // 2, 1)]))
+    dark = float(np.nanmedian(medians[: max(width // 2, 1)]))
+    lines = lit_lines(sample, side, width)
+    if not lines.all():
+        return float(np.nanmedian(sample.zones[side][lines, width : width + _INSIDE])) - dark
+    return float(np.nanmedian(medians[width : width + _INSIDE])) - dark
 
 
 def structure_ratio(biases: Sequence[FrameSample], side: Side, width: int) -> tuple[float, float, float] | None:

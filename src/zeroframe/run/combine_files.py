@@ -33,7 +33,7 @@ from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.headers.combined_exposure import combined_exposure
+from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
 from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.headers.survey import survey
@@ -281,8 +281,9 @@ class _FilesOrigin(Origin):
 
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
         made = super().finished(combined, prepared, paths)
-        exposure = combined_exposure([self._headers[path] for path in paths], prepared.spec.method)
-        return replace(made, cards={**made.cards, **exposure})
+        headers = [self._headers[path] for path in paths]
+        exposure = combined_exposure(headers, prepared.spec.method)
+        return replace(made, cards={**made.cards, **exposure, **combined_conditions(headers)})
 
     @property
     def judge(self) -> Judge:

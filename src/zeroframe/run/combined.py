@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.fits import HeaderDraft
+from zeroframe.fits import HeaderDraft, scan
 from zeroframe.frames.amplifier_table import amplifier_table, mean_levels
 from zeroframe.frames.calibration_frames import (
     NO_CALIBRATION,
@@ -21,6 +21,7 @@ from zeroframe.frames.numbers import percent
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.science import record_steps
 from zeroframe.frames.steps import CalibrationFrame
+from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
 from zeroframe.headers.kinds import calibration_kind, kind_row
 from zeroframe.inspection.gain import gain_from_pairs, gain_rows, like_pairs
 from zeroframe.planning.targets import CombineJob
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.fits.cards import Cards
     from zeroframe.fits.tables import TablePart
     from zeroframe.frames.quality import FrameQuality
     from zeroframe.headers.colours import ColourPattern
@@ -243,6 +245,7 @@ class _GroupOrigin(Origin):
             frame = self._frames[paths[0]].frame
             cards |= normalise(combined, uncertainty, self._group, frame.recipe.regions, frame.layout.shape_yx)
             cards |= self._part_cards(paths, prepared)
+        cards |= self._mean_cards(paths)
         steps = self._steps_said(paths[0])
         if uncertainty is not None and steps:
             parts = self._cache.inherited(steps | {word: value for word, (value, _) in cards.items()})
@@ -257,6 +260,17 @@ class _GroupOrigin(Origin):
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _mean_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
+        """Say what exposure and temperature are in the mean, where frames differ: the header is that of the first."""
+        traits = [self._frames[path].frame.traits for path in paths]
+        if len({(each.exposure_s, each.temperature_c) for each in traits}) == 1:
+            return {}
+        near = [self._copies.get(path, path) for path in paths]
+        headers = done_by(self._elsewhere, _cards_of_all, near)
+        means = combined_conditions(headers)
+        means.pop("AIRMASS", None)  # flats are no matter of it
+        return {**combined_exposure(headers, self._group.spec.method), **means}
 
     def _tables(self, paths: Sequence[Path]) -> tuple[TablePart, ...]:
         """Return what is known of the amplifiers, where there are several."""
@@ -368,6 +382,10 @@ class _GroupOrigin(Origin):
             cards["NONLINER"] = (found.bend_error, "its standard error")
             cards["NONLINAT"] = (found.bend_level, "ADU of light, by the noise of the flats")
         return cards
+
+
+def _cards_of_all(paths: Sequence[Path]) -> list[Cards]:
+    return [scan(path).cards for path in paths]
 
 
 def _gain_of(

@@ -95,6 +95,7 @@ _MAKERS = (
     "headers/tables.py",
     "headers/words.py",
     "inspection/gain.py",
+    "inspection/structured_flats.py",
     "planning/uses.py",
     "run/cache.py",
     "run/calibrations.py",
