@@ -14,7 +14,7 @@ from zeroframe.stacks.stack import FileStack
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zeroframe.stacks.stack import ImageOnDisk, Stack
+    from zeroframe.stacks.stack import Stack
 
 __all__ = ["TalliedStack"]
 
