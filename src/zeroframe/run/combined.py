@@ -169,22 +169,16 @@ class _GroupOrigin(Origin):
 
     def __init__(
         self,
-        group: Group,
+        what: Combination,
         frames: Mapping[Path, NightOutcome],
         out: Path,
-        used: Mapping[str, str],
         noise_adu: float | None,
-        up_to_date: OutputMark | None,
         cache: CalibrationCache,
         resources: Resources,
     ) -> None:
-        self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
-        self._up_to_date, self._cache, self._copies, self._elsewhere = (
-            up_to_date,
-            cache,
-            resources.copies,
-            resources.elsewhere,
-        )
+        self._group, self._used, self._up_to_date = what.group, what.used, what.up_to_date
+        self._frames, self._out, self._noise_adu, self._cache = frames, out, noise_adu, cache
+        self._copies, self._elsewhere = resources.copies, resources.elsewhere
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
@@ -470,7 +464,7 @@ def combine_group(
     noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, noise_adu, up_to_date, cache, resources)
+    origin = _GroupOrigin(what, by_target, out, noise_adu, cache, resources)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, resources, origin)
     if combined.is_there and origin.plane is not None:
