@@ -356,8 +356,7 @@ def _bring_to_one_level(
     middle = float(median_of_valid(levels[known])) if known.any() else 0.0
     shifts = np.where(known, levels - middle, 0.0) - scale * added
     for frame, factor, shift in zip(frames, scale, shifts, strict=True):
-        if factor != 1.0:
-            np.multiply(frame, frame.dtype.type(factor), out=frame)
+        np.multiply(frame, frame.dtype.type(factor), out=frame)
         np.subtract(frame, frame.dtype.type(shift), out=frame)
     # the error of the levels themselves is of the order of a hundredth of the noise
     return float(np.var(levels[known], ddof=1)) if np.count_nonzero(known) > 1 else 0.0
