@@ -216,7 +216,7 @@ def run_case(case: Case, work: Path) -> Measured:
     -------
     Measured
     """
-    from zeroframe.memory import parse_size
+    from zeroframe.workers import parse_size
 
     raw, out = work / "raw", work / "out"
     try:
@@ -248,7 +248,7 @@ def _row(case: Case, found: Measured, limit_bytes: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print a table; the exit code is 1 where anything took more than the limit and 200 MB."""
-    from zeroframe.memory import parse_size
+    from zeroframe.workers import parse_size
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory_table", description=__doc__)
     parser.add_argument("--only", default="", help="cases whose words, as 'night gz LFC 100', hold all of these")

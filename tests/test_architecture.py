@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "zeroframe"
 #: The rooms from the ground up, as docs/architecture.md draws them. A room imports those below it, none of its floor.
 FLOORS = (
     ("errors",),
-    ("kernels", "memory", "workers", "html"),
+    ("kernels", "records", "workers", "html"),
     ("fits",),
     ("headers",),
     ("frames", "simulate"),
@@ -33,6 +33,7 @@ LIGHT = {
     "fits.cards": ("numba", "astropy", "scipy"),
     "fits.scan": ("numba", "astropy", "scipy"),
     "errors": ("numpy", "numba", "astropy", "scipy"),
+    "cli.main": ("numpy", "numba", "astropy", "scipy"),
 }
 
 

@@ -7,10 +7,9 @@ import time
 
 import pytest
 
-from zeroframe import memory
+from zeroframe import workers
 from zeroframe.errors import UsageError
-from zeroframe.memory import available_bytes, default_limit_bytes, parse_size
-from zeroframe.workers import map_threads, usable_cores, worker_count
+from zeroframe.workers import available_bytes, default_limit_bytes, map_threads, parse_size, usable_cores, worker_count
 
 
 @pytest.mark.parametrize(
@@ -48,8 +47,8 @@ def test_half_of_what_is_there_is_the_default():
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_CONTROL_GROUPS", tmp_path)
-    monkeypatch.setattr(memory, "_own_groups", lambda: [tmp_path / "job", tmp_path])
+    monkeypatch.setattr(workers, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(workers, "_own_groups", lambda: [tmp_path / "job", tmp_path])
 
     def write(folder, limit, used, cached=0):
         folder.mkdir(exist_ok=True)
@@ -74,9 +73,9 @@ def test_control_groups_limit_what_is_available(groups):
 
 
 def test_the_groups_of_this_process_are_found():
-    found = memory._own_groups()
-    assert found[-1] == memory._CONTROL_GROUPS
-    assert all(folder.is_relative_to(memory._CONTROL_GROUPS) for folder in found)
+    found = workers._own_groups()
+    assert found[-1] == workers._CONTROL_GROUPS
+    assert all(folder.is_relative_to(workers._CONTROL_GROUPS) for folder in found)
 
 
 def test_results_come_in_order():

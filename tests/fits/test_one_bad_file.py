@@ -422,8 +422,8 @@ PLACES = [
     ("combine", "zeroframe.run.input_sums.check_file"),
     ("inspect", "zeroframe.headers.looking.read_facts"),
     ("inspect", "zeroframe.fits.read_raw"),
-    ("ls", "zeroframe.headers.reading.header_cards"),
-    ("ls", "zeroframe.headers.listing.read_facts"),
+    ("ls", "zeroframe.headers.frame_rows.header_cards"),
+    ("ls", "zeroframe.headers.dialects.read_facts"),
     ("verify", "zeroframe.run.verify.check_file"),
     ("verify", "zeroframe.run.verify.file_mark"),
 ]

@@ -32,7 +32,8 @@ OTHERS = {
         ),
         *("run/result_files.py", "run/checks.py"),
     },
-    "where and by how many it is done": {"memory.py", "workers.py"},
+    "where and by how many it is done": {"workers.py"},
+    "when methods of small classes are written": {"records.py"},
     "what is decided beforehand, which stands in the key": {
         *(
             "headers/amplifier_words.py",

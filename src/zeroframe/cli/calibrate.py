@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
 from zeroframe.cli.page import can_write, report_threads, write_page
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -15,6 +14,7 @@ from zeroframe.planning.calendar import UNDATED
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.nights import BORROWED
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -74,8 +74,7 @@ def _sentence(figures: dict[str, Any]) -> str:
 
 def _machine() -> dict[str, Any]:
     """Return cores, memory, and how fast a file is written and read here."""
-    from zeroframe.memory import default_limit_bytes
-    from zeroframe.workers import usable_cores
+    from zeroframe.workers import default_limit_bytes, usable_cores
 
     with TemporaryDirectory(prefix="zeroframe-doctor-") as folder:
         path, content = Path(folder) / "speed", os.urandom(int(32 * _MB))

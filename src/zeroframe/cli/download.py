@@ -12,7 +12,6 @@ import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 from zeroframe import __version__
 from zeroframe.errors import DownloadError, OutputError, UsageError
 from zeroframe.fits.atomic import output_error
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

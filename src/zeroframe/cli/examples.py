@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from zeroframe.errors import (
     nearest_name,
 )
 from zeroframe.fits.atomic import output_error
+from zeroframe.records import dataclass
 from zeroframe.run.lock import LOCK_NAME, folder_lock
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -14,10 +14,10 @@ from zeroframe.cli.bars import progress_for
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
 from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.timeline import recorded
-from zeroframe.memory import parse_size
 from zeroframe.planning.shorthands import SHORTHANDS, jobs, recipe_for
 from zeroframe.planning.targets import check_output_folder
 from zeroframe.run.reduced import Forecast, Reduction
+from zeroframe.workers import parse_size
 
 if TYPE_CHECKING:
     import os

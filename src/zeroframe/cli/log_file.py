@@ -15,7 +15,7 @@ import stat
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from zeroframe import __version__
 from zeroframe.cli.console import Remarks, harmless, said_quietly, say
 from zeroframe.cli.everywhere import common_options, with_both_names
 from zeroframe.errors import OutputError, RawFolderError, ZeroframeError
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

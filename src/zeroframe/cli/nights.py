@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,12 @@ from zeroframe.cli.page import can_write, write_overview
 from zeroframe.errors import ClusterError, UnsupportedError, ZeroframeError
 from zeroframe.fits.ahead import import_ahead
 from zeroframe.fits.failures import file_failure
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.lending import Lending, digests_of, part_for
+from zeroframe.records import dataclass
 from zeroframe.run.abreast import Abreast, Piece, Turn
 from zeroframe.run.budget import wanted_bytes
 from zeroframe.run.session import Company
-from zeroframe.workers import worker_count
+from zeroframe.workers import default_limit_bytes, worker_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

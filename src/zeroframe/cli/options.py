@@ -13,7 +13,7 @@ import typer
 from zeroframe.errors import NoFramesError, SectionError, UnsupportedError, UsageError, ZeroframeError
 from zeroframe.fits.formats import Compression, format_words
 from zeroframe.frames.level_fits import FITS
-from zeroframe.memory import parse_size
+from zeroframe.workers import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

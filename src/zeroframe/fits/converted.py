@@ -7,7 +7,6 @@ The libraries are extras; a file of a format whose library is not installed is n
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from zeroframe.fits.layout import padded
 from zeroframe.fits.other_formats import other_format
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Encoding, Source
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,12 +6,12 @@ import hashlib
 import os
 import stat
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Source, open_source_descriptor, read_failed
 from zeroframe.fits.system import MOVES_OPEN_FILES, read_into
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

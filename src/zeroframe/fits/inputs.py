@@ -13,11 +13,11 @@ import stat
 import sys
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.store.names import UrlPath
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import DamagedError, HeaderError
 from zeroframe.fits.astropy_headers import image_cards
 from zeroframe.fits.cards import BLOCK_SIZE, Cards
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,10 @@ Nothing heavy is imported here: every command that looks at a folder asks which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from zeroframe.fits.tiles_read import check_tiles, decompress_tiles
 from zeroframe.fits.timeline import spanned
 from zeroframe.fits.verify import compare_sums
 from zeroframe.fits.watching import is_unchanged
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

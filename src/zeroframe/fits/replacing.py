@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.store.names import UrlPath
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

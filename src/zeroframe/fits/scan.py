@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import DamagedError, FrameError, HeaderError, UnsupportedError
@@ -13,6 +13,7 @@ from zeroframe.fits.part_paths import PartPath
 from zeroframe.fits.stacked import stacked
 from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.fits.streams import FIRST_READ, Encoding, Source, not_fits, open_source
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     import os

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.layout import padded
 from zeroframe.fits.scan import walk
 from zeroframe.fits.streams import open_source
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     import os

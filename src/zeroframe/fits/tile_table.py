@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import DamagedError
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

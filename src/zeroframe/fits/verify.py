@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import DamagedError
@@ -12,6 +11,7 @@ from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.layout import padded
 from zeroframe.fits.scan import cut_off_clause, walk
 from zeroframe.fits.streams import open_source
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     import os

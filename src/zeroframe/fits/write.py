@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from zeroframe.fits.store.names import as_path
 from zeroframe.fits.tables import TablePart, table_buffers
 from zeroframe.fits.tiles_write import tiled_buffers
 from zeroframe.fits.timeline import spanned
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

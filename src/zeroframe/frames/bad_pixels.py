@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from zeroframe.frames.quality import measure_frame
 from zeroframe.frames.sharp_edges import leave_out_light
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

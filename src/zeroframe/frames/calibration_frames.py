@@ -5,7 +5,6 @@ The night and the verbs on CCDData ask here, so that both give the same answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.calibrate import flat_level
 from zeroframe.kernels.errors import add_in_quadrature
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +52,8 @@ BLIND_CARD = "BLINDAMP"
 #: An amplifier sees no light where its level in a flat is less than this part of that of the brightest one. Light that
 #: is scattered beside a slit is more: half a percent and up.
 _BLIND = 1e-3
+#: Below this part of the level where a flat is not believed any more, it says nothing about a pixel.
+_TELLS_NOTHING = 0.1
 
 #: The level of a flat is first guessed on about so many pixels.
 _GUESS_PIXELS = 1e5
@@ -191,7 +193,8 @@ def divisor_of(
     lowest : float
         Pixels below are taken as this, as ccdproc does it: their light comes out wrong, and nothing says so.
     dimmest : float
-        Pixels below are not believed, and stay what they are.
+        Pixels below are not believed, and stay what they are. Those below a tenth of it, where a flat holds noise and
+        stray light, cannot be used: what is divided by so little is larger than anything in the frame.
     level : float
         What counts as a flat of one.
     empty : callable
@@ -202,13 +205,14 @@ def divisor_of(
 
     Examples
     --------
-    >>> found = divisor_of(np.array([[2.0, 0.1, np.nan]]), NO_CALIBRATION, None, level=2.0, dimmest=0.2)
+    >>> found = divisor_of(np.array([[2.0, 0.1, 0.01, np.nan]]), NO_CALIBRATION, None, level=2.0, dimmest=0.2)
     >>> found.data, found.unusable
-    (array([[2. , 0.1, 2. ]]), array([[False,  True,  True]]))
+    (array([[2. , 0.1, 2. , 2. ]]), array([[False,  True,  True,  True]]))
     """
     unusable, below = empty(flat.shape, np.bool_), empty(flat.shape, np.bool_)
     with np.errstate(invalid="ignore"):
-        np.greater(flat, 0.0 if lowest <= 0 else -np.inf, out=unusable)
+        tells_nothing = _TELLS_NOTHING * max(dimmest, 0.0) if lowest <= 0 else -np.inf
+        np.greater(flat, tells_nothing, out=unusable)
         np.less(flat, np.inf, out=below)
         unusable &= below
         np.logical_not(unusable, out=unusable)

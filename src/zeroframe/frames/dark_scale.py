@@ -7,7 +7,6 @@ neighbours in the frame, over what they do in the dark.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from zeroframe.frames.calibration_frames import NO_CALIBRATION
 from zeroframe.frames.numbers import number
 from zeroframe.frames.statistics import clipped_mean_std
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,6 @@ same is done on the image binned by 2, 4, 8, 16 and 32, and what is found there 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.kernels.masks import bin_by_two, block_levels, odd_places
 from zeroframe.kernels.ranks import box_medians
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

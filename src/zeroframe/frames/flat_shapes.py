@@ -5,7 +5,6 @@ Their levels may differ by any factor, as those of twilight do; so each is divid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.numbers import number, percent
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

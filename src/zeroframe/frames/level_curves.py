@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from zeroframe.frames.level_fits import FITS
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_std
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

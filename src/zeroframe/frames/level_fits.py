@@ -5,10 +5,10 @@ The command line names them in its help, and starts without numpy; so it is impo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from zeroframe.errors import UsageError
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +22,7 @@ from zeroframe.frames.level_fits import FITS
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_mean_std
 from zeroframe.frames.strip_levels import LEVEL_METHODS, LevelMethod, line_levels
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

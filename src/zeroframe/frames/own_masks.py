@@ -8,7 +8,6 @@ alone as IRAF's fixpix reads them (``x y``, or ``x1 x2 y1 y2``).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -18,6 +17,7 @@ from zeroframe.errors import MismatchError, UsageError
 from zeroframe.fits import looks_like_fits, read_raw
 from zeroframe.fits.small_files import LIST_BYTES, read_small_file
 from zeroframe.frames.mask_bits import MaskBit
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

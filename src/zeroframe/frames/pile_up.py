@@ -8,11 +8,13 @@ below.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

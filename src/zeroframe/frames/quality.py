@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.headers.kinds import is_lit
 from zeroframe.kernels.moments import count_not_finite32
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

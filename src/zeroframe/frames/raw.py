@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from zeroframe.headers.dialects import number_words
 from zeroframe.headers.result_cards import Piece, assembled_cards, set_card, trim_cards
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.kernels.raw import calibrate_native, calibrate_swapped16, swap_bytes32
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ at only where something is odd.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, log, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from zeroframe.kernels.extremes import (
     stretch_extremes_swapped16,
 )
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ case: its region is the whole frame, and the image that is made is what is kept 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,7 @@ from zeroframe.errors import SectionError
 from zeroframe.frames.overscan import FrameLevels, OverscanSpec, collapse_axis, frame_levels
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.kernels.raw import Part
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zeroframe.frames.pile_up import converter_top
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from zeroframe.fits import ImageLayout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from zeroframe.errors import CameraError
@@ -10,6 +10,7 @@ from zeroframe.frames.calibration_frames import WHOLE_CARD, error_factor
 from zeroframe.frames.regions import Region, assembled_shape
 from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.kernels.calibrate import Window
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from zeroframe.frames.raw import calibrate_pixels
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.headers.survey import KEY_CARD
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,6 +14,7 @@ from zeroframe.headers.detectors import OverscanMethod
 from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.kernels.stack import AVERAGE, MAD_TO_SIGMA, MEDIAN, NO_LIMITS, stack_ordered
 from zeroframe.kernels.strips import column_sums, line_sums
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

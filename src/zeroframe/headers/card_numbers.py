@@ -6,7 +6,6 @@ does, a card is looked for whose name or comment says what it is. What cannot be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from zeroframe.headers.card_reader import (
     unit_of,
 )
 from zeroframe.headers.tables import dialect_tables
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

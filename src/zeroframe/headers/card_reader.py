@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.cards import Cards
 from zeroframe.headers.tables import dialect_tables, known_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,12 +6,13 @@ read: parts that overlap, and gaps in the assembled image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, SectionError
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

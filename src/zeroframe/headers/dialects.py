@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from zeroframe.headers.sections import Section
 from zeroframe.headers.set_up import read_binning, read_filter, read_optics, read_settings
 from zeroframe.headers.tables import dialect_tables
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

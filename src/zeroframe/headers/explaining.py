@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.headers.card_reader import CardReader, Noted, pattern_of, shown
 from zeroframe.headers.dialects import FrameFacts, noted_facts
 from zeroframe.headers.tables import all_words, dialect_tables
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

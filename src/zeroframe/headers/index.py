@@ -23,7 +23,7 @@ import time
 import warnings
 import zlib
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from zeroframe.errors import ZeroframeWarning
 from zeroframe.fits import looks_like_fits
 from zeroframe.fits.fingerprint import file_stamp
 from zeroframe.headers.columns import HeaderColumns
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +43,7 @@ __all__ = ["FolderMemory", "HeaderIndex", "cache_folder", "default_index", "file
 
 _FORMAT = "tables 2"  # another begins a new index
 #: Source files, within the package, by which headers are read and understood, and their tables of words.
-_CODE = ("errors.py", "fits/**/*.py", "headers/**/*.py", "headers/**/*.toml")
+_CODE = ("errors.py", "records.py", "fits/**/*.py", "headers/**/*.py", "headers/**/*.toml")
 _CODE_LETTERS = 32
 _OFF = "off"
 _WAIT_S = 5.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from zeroframe.headers.card_reader import CardReader, letters, shown
 from zeroframe.headers.kinds import Kind, calibration_kinds, is_calibration
 from zeroframe.headers.tables import dialect_tables
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

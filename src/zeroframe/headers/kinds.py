@@ -8,11 +8,11 @@ a section of the report if the general one does not say enough (`zeroframe.repor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from zeroframe.kernels.operations import Operator, divide, subtract
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

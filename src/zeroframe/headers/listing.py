@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError, UsageError, nearest_name
@@ -16,6 +15,7 @@ from zeroframe.headers.query import parse_where
 from zeroframe.headers.reading import header_cards, header_values, read_files, read_headers
 from zeroframe.headers.trees import folder_files, tree_files
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.records import dataclass
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:

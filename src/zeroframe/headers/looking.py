@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from zeroframe.headers.amplifier_words import may_say_amplifiers
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.foreign import say_foreign
 from zeroframe.headers.geometry import FoundDetector, detectors_in, detectors_of_camera
+from zeroframe.records import dataclass
 from zeroframe.workers import batches_of, map_jobs, map_threads
 
 if TYPE_CHECKING:

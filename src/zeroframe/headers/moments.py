@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from math import isfinite
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.headers.card_reader import CardReader, pattern_of, shown
 from zeroframe.headers.tables import dialect_tables
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,6 @@ import os
 import re
 import stat
 import warnings
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +24,7 @@ from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.small_files import RECORD_BYTES, read_beginning
 from zeroframe.fits.store.names import UrlPath, is_there
 from zeroframe.headers.survey import KEY_CARD
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import ArgumentError, AssumptionWarning, UsageError
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from zeroframe.fits.cards import CardValue

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zeroframe.errors import SectionError
 from zeroframe.fits.header import HeaderDraft
 from zeroframe.headers.colours import cut_pattern
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from zeroframe.headers.detectors import Detector

@@ -7,11 +7,11 @@ The notation is that of IRAF image sections (``help imcopy`` in IRAF), without s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import SectionError
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

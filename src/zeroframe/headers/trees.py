@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from zeroframe.errors import NoFramesError, RawFolderError, ZeroframeWarning
 from zeroframe.fits.inputs import Identity, identities_above
 from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.fits.system import is_hidden
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,12 +22,13 @@ They stand in a camera file and in a recipe; ``--card`` and ``--kind`` say the s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import UsageError, nearest_name
 from zeroframe.headers.kinds import calibration_kinds
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ same amount is what fixed pattern does, too: it is told, and proves nothing alon
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from zeroframe.inspection.steps_between_columns import (
     split_margin,
     whitened,
 )
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ light proves that its sections are wrong, the pixels decide, and a sentence says
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from zeroframe.inspection.interior import FOUND_IN_PIXELS
 from zeroframe.inspection.samples import choose_size, sample_frame
 from zeroframe.inspection.sources import Pixels, choose_sources, source_of
 from zeroframe.inspection.unknown_layouts import layout_of_sources
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

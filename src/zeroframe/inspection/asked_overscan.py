@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError
@@ -11,6 +10,7 @@ from zeroframe.frames.medians import median_of_valid
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.sources import Pixels, source_of
 from zeroframe.inspection.strip_light import light_by_noise
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,13 +6,13 @@ bin to bin is not lost in a mean: amplifiers above each other, and drifts along 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

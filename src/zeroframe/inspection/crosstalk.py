@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.detectors import Crosstalk
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.sources import source_of
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -28,6 +27,7 @@ from zeroframe.inspection.strips import light_at_edge, lit_lines
 from zeroframe.inspection.tracking import Tracking, measure_tracking
 from zeroframe.inspection.verdict import KIND_WORDS, adu, choose_strip
 from zeroframe.inspection.worth import FrameLevel, StripWorth, common_noise, weigh_strip
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

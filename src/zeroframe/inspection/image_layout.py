@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zeroframe.inspection.axis_profiles import axis_profiles
 from zeroframe.inspection.interior import AxisLayout, axis_layout, dark_runs, in_rows
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,7 +32,7 @@ from zeroframe.inspection.sources import (
 )
 from zeroframe.inspection.strips import edge_signals, find_widths, structure_ratio
 from zeroframe.inspection.verdict import Evidence, adu, choose_parallel, choose_strip, decide, write_sentences
-from zeroframe.memory import default_limit_bytes
+from zeroframe.workers import default_limit_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

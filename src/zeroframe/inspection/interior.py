@@ -6,7 +6,7 @@ Seams are found by `zeroframe.inspection.amplifier_seams`; a strip belongs to th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.inspection.amplifier_seams import Seam, find_seams, seam_expected
 from zeroframe.inspection.by_turns import read_by_turns
 from zeroframe.inspection.strip_owners import cut_strip, images_differ, owners_of_strips
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.medians import median_of_valid, quantiles_of_valid
 from zeroframe.frames.numbers import number
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.profiles import neighbour_variances
@@ -26,9 +26,9 @@ _NOISIER, _HIGHER_NOISES = 1.1, 1.0
 _ROUNDED = 0.25
 #: So many columns of a side have a level.
 _OUTER = 5
-#: Where all between these parts (in per cent) of the middle of a frame has one value, and others spread over so many
+#: Where all between these shares of the middle of a frame has one value, and others spread over so many
 #: steps of their numbers, it is no picture. Of finer noise it depends on the level how many values there are.
-_PARTS, _FEWEST_STEPS = (5.0, 95.0), 2.0
+_PARTS, _FEWEST_STEPS = (0.05, 0.95), 2.0
 
 
 def without_misnamed(samples: Sequence[FrameSample]) -> tuple[list[FrameSample], list[str]]:
@@ -65,7 +65,9 @@ def _constant(biases: Sequence[FrameSample]) -> dict[int, str]:
     ends = {}
     for sample in biases:
         quarter = sample.bands.shape[2] // 4  # what is beside an image that light fills has noise still
-        ends[id(sample)] = np.nanpercentile(sample.bands[:, :, quarter : -quarter or None], _PARTS)
+        inner = sample.bands[:, :, quarter : -quarter or None]
+        values = inner[np.isfinite(inner)].astype(np.float64)
+        ends[id(sample)] = quantiles_of_valid(values, _PARTS).tolist() if values.size else [np.nan, np.nan]
     constant = {key: float(low) for key, (low, high) in ends.items() if low == high}
     steps = [_in_steps(ends[id(one)], one.step_adu) for one in biases if id(one) not in constant]
     if not steps or len(constant) > len(steps) or median_of_valid(steps) < _FEWEST_STEPS:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.headers.cameras import Camera
 from zeroframe.headers.detectors import Amplifier
 from zeroframe.inspection.sources import CameraWords, camera_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

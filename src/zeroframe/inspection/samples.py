@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from zeroframe.frames.statistics import quantisation_step
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.gain import BAND_HEIGHT, band_starts
 from zeroframe.inspection.profiles import SIDES, Side, clipped_block_means, column_medians, side_view
+from zeroframe.records import dataclass
 from zeroframe.workers import map_threads, worker_count
 
 if TYPE_CHECKING:

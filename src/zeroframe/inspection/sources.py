@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +15,7 @@ from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.kinds import Kind, calibration_kinds
 from zeroframe.headers.survey import RawFrame, survey, survey_folder, survey_tree
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

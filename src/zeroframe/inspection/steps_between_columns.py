@@ -9,11 +9,12 @@ the profiles better than a cubic does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

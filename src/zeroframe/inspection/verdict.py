@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.frames.numbers import percent
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.gain import contradicts
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

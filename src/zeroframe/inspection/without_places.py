@@ -7,7 +7,7 @@ Where the images belong, and which are read backwards, no pixel proves: of that 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from zeroframe.headers.geometry import images_without_places
 from zeroframe.headers.own_results import INSPECTION, INSPECTION_MARK
 from zeroframe.headers.survey import survey
 from zeroframe.inspection.inspecting import inspect_overscan
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     import os

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from itertools import islice
@@ -17,6 +16,7 @@ from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.looking import Asked, look_at_files, tell
 from zeroframe.planning.select import classify
 from zeroframe.planning.traits import emptiest_hours, moment_of, split_nights
+from zeroframe.records import dataclass
 from zeroframe.workers import map_jobs
 
 if TYPE_CHECKING:

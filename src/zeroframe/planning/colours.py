@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from zeroframe.headers.colours import ColourPattern
 from zeroframe.headers.kinds import Kind, kind_row
 from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import frames_words
+from zeroframe.records import dataclass
 from zeroframe.workers import done_by
 
 if TYPE_CHECKING:

@@ -184,7 +184,7 @@ def _by_pixels(
 
 def _looked_at(members: Sequence[RawFrame], limit_bytes: int | None) -> LookedAt:
     from zeroframe.inspection.amplifiers import look_at_amplifiers
-    from zeroframe.memory import default_limit_bytes
+    from zeroframe.workers import default_limit_bytes
 
     return look_at_amplifiers(members, limit_bytes or default_limit_bytes())
 

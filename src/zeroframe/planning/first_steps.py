@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, MismatchError, SectionError, UnsupportedError, UsageError
@@ -12,6 +12,7 @@ from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.headers.detectors import Amplifier, Detector
 from zeroframe.headers.sections import AxisRange, Section, size_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.part_paths import PartPath, file_of
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count
 from math import fsum
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.headers.sections import size_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -219,6 +220,7 @@ def _common_traits(traits: Sequence[Configuration]) -> Configuration:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of those that are known: to the last bit the same in whatever order the frames come."""
     known = sorted(value for value in values if value is not None)
     if not known or known[0] == known[-1]:
         return known[0] if known else None

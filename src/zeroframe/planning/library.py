@@ -7,7 +7,7 @@ exists already (`zeroframe.planning.stored`).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from zeroframe.headers.survey import survey
 from zeroframe.planning.matching import best_of
 from zeroframe.planning.plan import Configuration, Group, Stored
 from zeroframe.planning.stored import StoredItem
+from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec
 
 if TYPE_CHECKING:

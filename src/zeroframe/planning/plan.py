@@ -6,11 +6,12 @@ knows pixels. Every job can be pickled and sent to another process or machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.frames.saturation import NOTHING_STATED
 from zeroframe.headers.kinds import Kind
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -20,6 +20,7 @@ from zeroframe.planning import recipe_fields as key
 from zeroframe.planning.first_steps import RecipeOptions
 from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
 from zeroframe.planning.tolerances import Tolerances
+from zeroframe.records import dataclass
 from zeroframe.stacks.clipping import CLIP_SPREADS, ClipSpread, clip_spec
 
 if TYPE_CHECKING:

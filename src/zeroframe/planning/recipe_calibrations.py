@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, get_args
 
 from zeroframe.planning import recipe_fields as key
+from zeroframe.records import dataclass
 
 __all__ = ["CalibrationsFirst", "CalibrationsRecipe"]
 

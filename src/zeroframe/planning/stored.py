@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -30,6 +30,7 @@ from zeroframe.planning.plan import Group, Ignored, Stored, StoredFrames, Stored
 from zeroframe.planning.stored_levels import DarkLevels, doubts_of_level, doubts_of_noise, holds_bias
 from zeroframe.planning.stored_look import look_at_stored
 from zeroframe.planning.traits import moment_of, read_traits, split_nights
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

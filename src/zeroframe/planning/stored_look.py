@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from zeroframe.frames.calibration_frames import FLAT_LEVEL_CARD
 from zeroframe.frames.quality import measure_frame
 from zeroframe.frames.raw import calibrate_pixels
 from zeroframe.frames.stored import StoredFile, read_stored
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import (
@@ -19,6 +18,7 @@ from zeroframe.fits.part_paths import PartPath, file_of
 from zeroframe.fits.store.names import any_remote
 from zeroframe.fits.system import legal_name
 from zeroframe.headers.sections import size_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CombineJob",
     "Refused",
+    "check_output_beside",
     "check_output_folder",
     "refuse_among",
     "refuse_within",
@@ -98,7 +99,12 @@ def check_output_folder(raw: Path, out: Path) -> None:
     OutputError
         When ``out`` is a file.
     """
-    refuse_within([raw], [out])
+    check_output_beside([raw], out)
+
+
+def check_output_beside(raw_folders: Iterable[Path], out: Path) -> None:
+    """Refuse to write into any of several folders of raw data; raises as `check_output_folder`."""
+    refuse_within(raw_folders, [out])
     if out.exists() and not out.is_dir():
         raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
 

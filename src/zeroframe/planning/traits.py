@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from zeroframe.headers.moments import Moment
 from zeroframe.planning.plan import Configuration
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.headers.kinds import calibration_kind
 from zeroframe.planning.decisions import listed, lost_words
 from zeroframe.planning.grouping import exposure_words, frames_words
 from zeroframe.planning.stored_words import stored_in_use, stored_words
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,9 @@ A report has sections, one for each kind of frame; what is missing is left out o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime
 from statistics import median
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from urllib.parse import quote
 from zeroframe.frames.numbers import number
 from zeroframe.headers.kinds import Kind
 from zeroframe.kernels.stack_limits import MAD_TO_SIGMA
+from zeroframe.records import dataclass
 from zeroframe.report.data import (
     Column,
     Curve,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from zeroframe.frames.calibration_frames import (
 )
 from zeroframe.frames.dark_scale import fit_dark_scale
 from zeroframe.frames.mask_bits import MaskBit, bits_where
-from zeroframe.frames.numbers import number
+from zeroframe.frames.numbers import mean_of_known, number
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.own_masks import read_own_mask
 from zeroframe.frames.statistics import sampled_level
@@ -28,6 +28,7 @@ from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.inspection.gain import contradicts
 from zeroframe.kernels.calibrate import NO_NOISE, NoiseModel, Window
 from zeroframe.planning.uses import gain_group, noise_group, pedestal_group
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,7 +123,9 @@ class CalibrationStore:
             Electronics(each.window, factor, noise, each.read_noise_e)
             for each, factor, noise in zip(figures, factors, noises, strict=True)
         )
-        gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
+        gain, read = (
+            mean_of_known([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu")
+        )
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
         done = tuple(self._with_whole_errors(frame, number, each, planes) for number, each in enumerate(done))
         unlit = max((plane.dim_pixels for plane in divisors), default=0)
@@ -179,7 +182,14 @@ class CalibrationStore:
         )
         if found.doubt:
             by = "1" if use.scale is None else f"{number(use.scale, 4)}"
-            return frame, None, (f"{found.doubt}: the dark is scaled by the exposures, {by}, not by a fit",)
+            own_c, dark_c = frame.traits.temperature_c, self._plan.group(use.name).traits.temperature_c
+            warmer = (
+                own_c is not None
+                and dark_c is not None
+                and not self._plan.recipe.tolerances.same_temperature(own_c, dark_c)
+            )
+            though = f", though it was taken at {dark_c:.1f} C, not {own_c:.1f} C" if warmer else ""
+            return frame, None, (f"{found.doubt}: the dark is scaled by the exposures, {by}, not by a fit{though}",)
         uses = tuple(replace(each, scale=found.scale) if each is use else each for each in frame.steps.uses)
         return replace(frame, steps=replace(frame.steps, uses=uses)), found, ()
 
@@ -434,11 +444,6 @@ def _seen(window: Window | None, plane: NDArray[Any]) -> NDArray[Any]:
 def _pixels_of(region: Region, frame: NightFrame) -> int:
     part = region.part(frame.layout.shape_yx)
     return part.ny * part.nx
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _to_electrons(figures: Sequence[_Figures], flats: Sequence[CalibrationFrame]) -> list[float | None]:

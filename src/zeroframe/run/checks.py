@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import DamagedError, FrameError
@@ -10,6 +9,7 @@ from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, byte_count
 from zeroframe.fits.timeline import spanned
+from zeroframe.records import dataclass
 from zeroframe.run.result_files import as_stamped
 from zeroframe.workers import batches_of, map_jobs, map_threads
 

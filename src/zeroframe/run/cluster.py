@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExistsError
 from zeroframe.fits.fingerprint import file_mark
 from zeroframe.fits.watching import Watch
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.uses import frame_uses, uses_within
+from zeroframe.records import dataclass
 from zeroframe.run.budget import CACHE_SHARE
 from zeroframe.run.buffers import BufferPool
 from zeroframe.run.cache import CalibrationCache, stored_files
@@ -31,7 +31,7 @@ from zeroframe.run.outcomes import GroupOutcome
 from zeroframe.run.pixel_cache import PixelCache, image_bytes
 from zeroframe.run.record import OutputMark
 from zeroframe.run.result_files import matching_mark
-from zeroframe.workers import usable_cores
+from zeroframe.workers import default_limit_bytes, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

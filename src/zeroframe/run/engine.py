@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from threading import Lock
@@ -18,6 +18,7 @@ from zeroframe.fits.timeline import span
 from zeroframe.frames.raw import FrameOutcome
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.uses import frame_uses, group_uses, without_lost
+from zeroframe.records import dataclass
 from zeroframe.run.checks import Whole, check_files, unchanged_files
 from zeroframe.run.colour_products import colour_products, require_debayer
 from zeroframe.run.combined import Combination

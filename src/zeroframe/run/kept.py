@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.quality import FrameQuality
+from zeroframe.records import dataclass
 from zeroframe.review import Finding
 from zeroframe.run.checks import Whole, check_files, unchanged_files
 from zeroframe.run.combined_outcome import CombinedOutcome

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from zeroframe.headers.trees import tree_files
 from zeroframe.planning.library import INDEX_NAME, LibraryEntry, index_text, read_library
 from zeroframe.planning.targets import refuse_within
 from zeroframe.planning.traits import moment_of, read_traits, split_nights
+from zeroframe.records import dataclass
 from zeroframe.run.lock import LOCK_NAME, folder_lock
 from zeroframe.run.record import read_record
 from zeroframe.run.sessions import make_folder

@@ -15,7 +15,6 @@ import socket
 import stat
 import warnings
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from zeroframe.errors import FolderBusyError, FolderLostError, OutputError, OutputExistsError, ZeroframeWarning
@@ -23,6 +22,7 @@ from zeroframe.fits.atomic import atomic_file, output_error, write_all
 from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.system import BINARY, NO_FOLLOW, is_running, lock_file, read_at, remove_held, write_at
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from zeroframe.headers.own_results import COLOUR_PLANE
 from zeroframe.headers.survey import KEY_CARD
 from zeroframe.planning.focal_plane import detectors_of_files, focal_plane
 from zeroframe.planning.targets import target_path
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.html import verdict_html
+from zeroframe.records import dataclass
 from zeroframe.review import NightFigures, Review
 
 if TYPE_CHECKING:

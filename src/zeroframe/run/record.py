@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import DamagedError, FrameError, ZeroframeWarning
@@ -18,6 +18,7 @@ from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.fingerprint import FileMark, file_crc32
 from zeroframe.fits.small_files import RECORD_BYTES, read_small_file, require_file
 from zeroframe.headers.own_results import writable_record
+from zeroframe.records import dataclass
 from zeroframe.run.record_form import MisformedError, require_form
 
 if TYPE_CHECKING:

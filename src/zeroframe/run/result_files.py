@@ -7,7 +7,7 @@ CRC-32 is that of run.json, or, after a run that was killed, its DATASUM and CHE
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from zeroframe.errors import FrameError, OutputExistsError
@@ -15,6 +15,7 @@ from zeroframe.fits.fingerprint import change_stamp, file_crc32, file_mark, stam
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.verify import check_file
 from zeroframe.headers.own_results import FolderResults, carried_key
+from zeroframe.records import dataclass
 from zeroframe.run.keys import versions
 from zeroframe.run.record import OutputMark, RunRecord
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence

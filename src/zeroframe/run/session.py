@@ -6,7 +6,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,8 +18,8 @@ from zeroframe.fits.store.spool import remove_stale_folders, temporary_folder
 from zeroframe.fits.watching import Watch
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.own_results import require_own_record
-from zeroframe.memory import default_limit_bytes
 from zeroframe.planning.uses import frame_uses
+from zeroframe.records import dataclass
 from zeroframe.run.budget import MemoryShares, share_memory
 from zeroframe.run.keys import as_data, versions
 from zeroframe.run.lock import folder_lock
@@ -28,6 +28,7 @@ from zeroframe.run.record import RECORD_NAME, OutputMark, RunRecord, write_recor
 from zeroframe.run.result_files import refuse_foreign, refuse_strange
 from zeroframe.run.sessions import begun_names, iso_time, kept_report, make_folder, report_is_up_to_date
 from zeroframe.run.status import examine_night, night_results, result_name, result_targets
+from zeroframe.workers import default_limit_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from zeroframe.errors import (
     ZeroframeWarning,
 )
 from zeroframe.fits.store.spool import temporary_folder
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

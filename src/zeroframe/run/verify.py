@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from zeroframe.errors import FrameError, NoFramesError
@@ -15,6 +14,7 @@ from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote, as_p
 from zeroframe.fits.verify import check_file
 from zeroframe.headers.colour_planes import PLANE_CARD
 from zeroframe.headers.own_results import carried_key
+from zeroframe.records import dataclass
 from zeroframe.run.left_over import without_sources
 from zeroframe.run.lock import LOCK_NAME
 from zeroframe.run.mosaic_products import MOSAIC, PART_CARD, mosaic_key

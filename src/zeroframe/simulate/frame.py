@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.records import dataclass
 from zeroframe.simulate.headers import frame_header
 from zeroframe.simulate.sensor import SensorTruth, sensor_truth
 from zeroframe.simulate.sky import sky_image_e

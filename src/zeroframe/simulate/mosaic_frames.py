@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.records import dataclass
 from zeroframe.simulate.frame import add_cosmic_rays, add_shot_noise, gathered_charge_e, light_on_sensor_e
 from zeroframe.simulate.mosaic_headers import mosaic_headers
 from zeroframe.simulate.sensor import sensor_truth

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, UsageError, nearest_name
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.records import dataclass
 from zeroframe.simulate.specs import SIMULATED_CAMERAS, FilterLight, SimulatedCamera
 
 if TYPE_CHECKING:

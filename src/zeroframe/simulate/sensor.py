@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zeroframe.records import dataclass
 from zeroframe.simulate.streams import Effect, name_key, random_stream
 
 if TYPE_CHECKING:

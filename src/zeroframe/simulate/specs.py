@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, UsageError, nearest_name
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from zeroframe.fits.odd_disks import hidden_name
 from zeroframe.fits.replacing import Replaceable
 from zeroframe.fits.store.names import REMOTE_THREADS, UrlPath, any_remote
 from zeroframe.fits.store.spool import temporary_folder
+from zeroframe.records import dataclass
 from zeroframe.stacks.combine import Combined, CombineSpec, combine_stack
 from zeroframe.stacks.stack import ArrayStack, FileStack, ImageOnDisk, RowSums, StackView
 from zeroframe.workers import batches_of, map_jobs, map_threads

@@ -8,7 +8,7 @@ that is noisier than the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import erfc, sqrt
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +18,7 @@ from zeroframe.errors import UsageError, nearest_name
 from zeroframe.frames.medians import distinct_of_valid, median_of_valid
 from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec, Method, Rejection
 from zeroframe.stacks.noise import frame_pairs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from zeroframe.fits.timeline import spanned
 from zeroframe.frames.quality import FrameQuality, _bands, _count_non_finite, _measured, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_scaled_by_level
+from zeroframe.records import dataclass
 from zeroframe.stacks.bands import combine_in_bands, files_beneath
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.stacks.combine import combine_stack

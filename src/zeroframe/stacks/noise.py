@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import _OUTLIER, _pair_noises, clipped_mean_std, clipped_std
+from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec, combine_stack
 from zeroframe.stacks.stack import FileStack, Stack, kept_open
 from zeroframe.workers import map_threads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from zeroframe.frames.numbers import number, spread_evenly
 from zeroframe.frames.statistics import clipped_mean_std, sampled_level
 from zeroframe.frames.traces import wave_along_rows
+from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec
 from zeroframe.stacks.noise import combined_noise, frame_pairs, part_of
 from zeroframe.workers import map_threads

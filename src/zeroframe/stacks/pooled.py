@@ -11,7 +11,7 @@ scatter beyond what chance allows, keeps its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from zeroframe.frames.medians import median_of_valid, quantiles_of_valid
 from zeroframe.frames.statistics import clipped_std, sampled_level
 from zeroframe.kernels.pooled import BINS, scatter_of_place
 from zeroframe.kernels.sorting import sorting_pairs
+from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
 from zeroframe.stacks.noise import read_bands, sample_bands
 from zeroframe.stacks.pooled_noise import PooledNoise, unbiased

@@ -11,13 +11,13 @@ References: the help page of IRAF's imcombine; the documentation of Siril, "Stac
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.errors import UsageError, nearest_name
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from zeroframe.errors import OutputError
 from zeroframe.fits.system import read_into_at, write_at
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +24,7 @@ from zeroframe.fits.precision import float_dtype
 from zeroframe.fits.read import open_descriptor
 from zeroframe.fits.store.names import any_remote
 from zeroframe.kernels.raw import Part, calibrate_swapped16, read_floats32, swap_floats
+from zeroframe.records import dataclass
 from zeroframe.stacks.spool import Spool, SpooledStack
 from zeroframe.workers import map_threads, worker_count
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,7 @@ from zeroframe.fits import scan
 from zeroframe.fits.formats import compression_of
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.reading import chosen_hdu, header_cards
+from zeroframe.records import dataclass
 from zeroframe.verbs.exceptions import MissingTargetError, VerbAssumptionWarning, as_python_says
 
 if TYPE_CHECKING:

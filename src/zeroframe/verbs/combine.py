@@ -20,7 +20,6 @@ from zeroframe.headers.extensions import part_of
 from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.result_cards import combined_cards
-from zeroframe.memory import default_limit_bytes, parse_size
 from zeroframe.stacks.combine import (
     CENTERS,
     SPREADS,
@@ -30,6 +29,7 @@ from zeroframe.stacks.combine import (
     Rejection,
     combine_stack,
     require_room,
+    result_bytes,
 )
 from zeroframe.stacks.functions import Statistic, statistic_name
 from zeroframe.stacks.loss import warn_of_loss
@@ -44,6 +44,7 @@ from zeroframe.verbs.exceptions import (
 )
 from zeroframe.verbs.levels import scale_factors, zero_offsets
 from zeroframe.verbs.rejections import NamedRejection, with_named
+from zeroframe.workers import default_limit_bytes, parse_size
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -148,7 +149,7 @@ def _limit_bytes(
         return default_limit_bytes()
     limit = parse_size(mem_limit)
     shape, dtype = layout()
-    result = int(np.prod(shape)) * (2 * dtype.itemsize + 2)
+    result = result_bytes(shape, dtype)
     rows = _ROWS_IN_HAND * frames * shape[-1] * dtype.itemsize
     return limit if limit >= result + rows else limit + result
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -20,6 +19,7 @@ from zeroframe.frames.numbers import is_number
 from zeroframe.frames.rank_filters import box_size
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
 from zeroframe.kernels.lacosmic import SharpLimits
+from zeroframe.records import dataclass
 from zeroframe.verbs.arguments import checked_names
 from zeroframe.verbs.ccddata import require_ccd, with_data
 from zeroframe.verbs.colours import by_planes, colours_of

@@ -7,7 +7,6 @@ when it ends. The arithmetic is that of the night, one pass by `zeroframe.kernel
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from zeroframe.frames.calibration_frames import (
 )
 from zeroframe.frames.numbers import is_number
 from zeroframe.kernels.calibrate import NO_NOISE, Factors, calibrate_image
+from zeroframe.records import dataclass
 from zeroframe.verbs.arguments import file_name_of
 from zeroframe.verbs.exceptions import UnlikeUnitsError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.inputs import Inputs
 from zeroframe.headers.own_results import SingleResult
 from zeroframe.html import safe_html
+from zeroframe.records import dataclass
 from zeroframe.viewer.describe import described, titles_of
 from zeroframe.viewer.tiles import TiledMask, TiledPicture, compressed_bytes, pack
 from zeroframe.workers import map_threads

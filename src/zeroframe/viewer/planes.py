@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from zeroframe.fits.decode import decode_pixels
 from zeroframe.fits.read import read_band, read_raw
 from zeroframe.frames.mask_bits import MEANINGS, MaskBit, bits_of_header
 from zeroframe.headers.extensions import as_extension
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

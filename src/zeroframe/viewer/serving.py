@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from zeroframe.records import dataclass
 from zeroframe.viewer.describe import described, titles_of
 from zeroframe.viewer.page import page_head
 from zeroframe.viewer.server import Answer

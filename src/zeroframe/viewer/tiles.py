@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.kernels.blocks import block_sums
+from zeroframe.records import dataclass
 from zeroframe.verbs.display import block_average
 from zeroframe.viewer.figures import ValueFigures, measure_values
 from zeroframe.viewer.marks import Mark, marks_of

@@ -12,7 +12,6 @@ import logging
 import os
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -31,6 +30,7 @@ from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import is_url
 from zeroframe.fits.store.spool import temporary_folder
 from zeroframe.fits.store.stated_sums import Stated, difference
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,8 +11,9 @@ import base64
 import hashlib
 import re
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

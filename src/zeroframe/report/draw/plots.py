@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from zeroframe.frames.numbers import number
 from zeroframe.html import sparkline_path
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,6 @@ one for each thread.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from zeroframe.fits.store.names import UrlPath
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_std
 from zeroframe.kernels.stack import MAD_TO_SIGMA
+from zeroframe.records import dataclass
 from zeroframe.report.data import Histogram
 from zeroframe.stacks.noise import SampledStack, read_bands, spread_evenly
 from zeroframe.stacks.stack import ArrayStack, ImageOnDisk, Stack, open_stack

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind
 from zeroframe.planning.grouping import exposure_words
+from zeroframe.records import dataclass
 from zeroframe.report.data import Column, Remark, Section, Table
 from zeroframe.report.draw.combined import above_plot
 from zeroframe.report.sections.combined import combined_pictures, combined_row, frame_table, group_remarks, noise_words

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ import numpy as np
 from zeroframe.frames.numbers import number
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_calibration
+from zeroframe.records import dataclass
 from zeroframe.report.data import Flag
 from zeroframe.report.draw.sampling import sample_frames
 

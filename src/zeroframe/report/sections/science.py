@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroframe.frames.numbers import number, percent
@@ -12,6 +11,7 @@ from zeroframe.planning.decisions import lost_words
 from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.words import explain_frame
+from zeroframe.records import dataclass
 from zeroframe.report.data import Blink, Column, Comparison, Remark, Section, Table, TableRow
 from zeroframe.report.draw.figures import alike_pictures
 from zeroframe.report.draw.sampling import TrimmedImage, open_image, preview

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.watching import FileState, state_of
 from zeroframe.headers.trees import folder_files, tree_files
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

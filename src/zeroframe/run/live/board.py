@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Condition
 from typing import TYPE_CHECKING
+
+from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ moment whether a frame has to be taken again, while what it is calibrated with m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,7 @@ from zeroframe.headers.kinds import is_calibration, is_scaled_by_level
 from zeroframe.headers.survey import of_detector, survey_files
 from zeroframe.planning.detect import camera_with_extensions
 from zeroframe.planning.planning import plan_night
+from zeroframe.records import dataclass
 from zeroframe.review import Finding, Incident, NightFigures, Subject, review_night
 from zeroframe.run.figures import figures_of_frame
 from zeroframe.run.outcomes import NightOutcome

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from zeroframe.errors import DamagedError, FrameError, NoFramesError, NotFitsErr
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.part_paths import file_of
 from zeroframe.planning.asking import planned_of
+from zeroframe.records import dataclass
 from zeroframe.run.engine import run_session
 from zeroframe.run.kept import spared_results
 from zeroframe.run.live.arrivals import Arrivals, wakes
