@@ -20,6 +20,7 @@ from zeroframe.frames.amplifier_table import amplifier_table
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import BLIND_CARD, NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
+from zeroframe.frames.dark_parts import measure_dark_part
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
@@ -428,6 +429,8 @@ def _with_traces(
         traces = _traces_by_colour(pixels, quality.noise_adu, mask)
     else:
         traces = measure_traces(pixels, quality.level_adu, quality.noise_adu, light, mask if mask.size else None)
+    if light == "sky":
+        traces |= measure_dark_part(pixels, quality.noise_adu, mask if mask.size else None)
     if colours is not None or any(word in header for word in _COLOUR_WORDS):
         traces = {name: value for name, value in traces.items() if not name.startswith("colour_")}
     return replace(quality, traces={**traces, **left, **_masked_parts(mask, header)})
