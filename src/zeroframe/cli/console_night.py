@@ -13,7 +13,6 @@ from zeroframe.cli.console import (
     Screen,
     combined_rows,
     figure_text,
-    harmless,
     megabytes,
     noise_rows,
     plural,
@@ -23,6 +22,7 @@ from zeroframe.cli.console import (
 from zeroframe.cli.fitting import Column, Names, wrapped
 from zeroframe.errors import said_together
 from zeroframe.headers.kinds import calibration_kind, calibration_kinds
+from zeroframe.html import visible
 from zeroframe.planning.decisions import listed
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _standing_lines(
 ) -> Iterator[str]:
     """Yield a line for each result of a group: whether it would be made, kept or replaced, and why."""
     styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red", "refuse": "red"}
-    yield from map(escape, wrapped(harmless(f"{plan.out}{os.sep}"), width))
+    yield from map(escape, wrapped(visible(f"{plan.out}{os.sep}"), width))
     told = [(statuses.frames[frame.name], f"of {frame.name}") for frame in plan.frames]
     told += [(statuses.groups[group.name], f"of {plural(len(group.frames), 'frame')}") for group in plan.groups]
     for status, source in told:
@@ -196,7 +196,7 @@ def _standing_lines(
 def _hung(word: str, style: str, text: str, width: int | None) -> Iterator[str]:
     """Yield the lines of one branch: a word in colour, and a text."""
     before = f"├── {word:7} "
-    first, *rest = wrapped(harmless(" ".join(text.split())), width, before, "│   ")
+    first, *rest = wrapped(visible(" ".join(text.split())), width, before, "│   ")
     yield f"├── [{style}]{word:7}[/] {escape(first[len(before) :])}"
     yield from map(escape, rest)
 
@@ -246,7 +246,7 @@ def _level_rows(group: Group, done: Sequence[FrameOutcome]) -> list[tuple[str, s
 def _tree_lines(branch: Branch, width: int | None, before: str = "", below: str = "") -> Iterator[str]:
     """Yield the lines of a tree: Rich's own tree cuts them off at the edge of the screen."""
     style, last = _STYLES[branch.mood], len(branch.branches)
-    first, *rest = wrapped(harmless(branch.text), width, before, below + ("│   " if last else "  "))
+    first, *rest = wrapped(visible(branch.text), width, before, below + ("│   " if last else "  "))
     yield f"{escape(before)}[{style}]{escape(first[len(before) :])}[/]"
     yield from (f"[{style}]{escape(line)}[/]" for line in rest)
     for number, one in enumerate(branch.branches, start=1):

@@ -86,6 +86,11 @@ class NightView:
         return [each for each in self.frames_of(group) if each.outcome.state in {"done", "skipped"}]
 
     @property
+    def science(self) -> list[NightOutcome]:
+        """How the frames ended that are not combined."""
+        return [self.frames[frame.name] for frame in self.plan.science if frame.name in self.frames]
+
+    @property
     def refused_lights(self) -> int:
         """How many frames of those that are not combined were refused, as far as headers say what they are."""
         kinds = {item.path: item.facts.kind for item in self.plan.found if item.facts is not None}

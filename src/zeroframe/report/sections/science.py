@@ -88,7 +88,7 @@ def measure_lights(view: NightView) -> dict[str, LightFigures]:
     dict of str to LightFigures
         By the name of the frame.
     """
-    there = [each for each in _lights(view) if each.outcome.is_there][:_MOST_ROWS]
+    there = [each for each in view.science if each.outcome.is_there][:_MOST_ROWS]
     measured = map_threads(_measured, there, view.workers)
     return {each.frame.name: figures for each, figures in zip(there, measured, strict=True)}
 
@@ -126,7 +126,7 @@ def science_section(
     moments : mapping of path to Moment
         When raw files were begun.
     """
-    lights = _lights(view)
+    lights = view.science
     if not lights:
         return None
     shown = _chosen(lights)
@@ -142,10 +142,6 @@ def science_section(
     title = "Science" if kinds == {Kind.SCIENCE} else "Science and other frames that are not combined"
     tables = (_table(view, lights, figures),) if len(lights) > 1 else ()
     return Section(title, "ADU", tuple(remarks), blinks, tables=tables, comparisons=comparisons)
-
-
-def _lights(view: NightView) -> list[NightOutcome]:
-    return [view.frames[frame.name] for frame in view.plan.science if frame.name in view.frames]
 
 
 def _chosen(lights: Sequence[NightOutcome]) -> list[NightOutcome]:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from zeroframe.report.sections.reading import NightView
     from zeroframe.report.sections.science import LightFigures
     from zeroframe.review import Severity
-    from zeroframe.run.outcomes import NightOutcome
 
 __all__ = ["night_figures", "night_verdict"]
 
@@ -71,7 +70,7 @@ _MOST_FINDINGS = 3
 
 
 def _what_was_done(view: NightView) -> str:
-    lights, short = _lights(view), _short(view)
+    lights, short = view.science, _short(view)
     there = sum(each.outcome.is_there for each in lights)
     asked = len(lights) + view.refused_lights
     combined = sum(each.combined.is_there for each in view.result.groups)
@@ -141,7 +140,7 @@ def _marked(figure: KeyFigure, view: NightView) -> KeyFigure:
 
 
 def _science_figure(view: NightView) -> KeyFigure | None:
-    lights = _lights(view)
+    lights = view.science
     total = len(lights) + view.refused_lights
     if not total:
         return None
@@ -157,14 +156,10 @@ def _science_figure(view: NightView) -> KeyFigure | None:
     )
 
 
-def _lights(view: NightView) -> list[NightOutcome]:
-    return [view.frames[frame.name] for frame in view.plan.science if frame.name in view.frames]
-
-
 def _short(view: NightView) -> int:
     """Count the science frames that are there, and lack something."""
     lacking = {each.name for each in view.plan.incomplete}
-    return sum(each.outcome.is_there and (each.frame.name in lacking or bool(each.lost)) for each in _lights(view))
+    return sum(each.outcome.is_there and (each.frame.name in lacking or bool(each.lost)) for each in view.science)
 
 
 def _combined_figure(view: NightView) -> KeyFigure | None:
