@@ -40,11 +40,11 @@ __all__ = [
     "Remarks",
     "Screen",
     "combined_rows",
+    "counted",
     "figure_text",
     "harmless_cell",
     "megabytes",
     "noise_rows",
-    "plural",
     "said_quietly",
     "say",
     "size_text",
@@ -350,8 +350,8 @@ class Screen:
         """Say what was found in a folder of results."""
         for problem in verified.problems:
             self.line(problem, "problem", "red")
-        raw = f", and {plural(verified.inputs, 'raw frame')}" if verified.inputs else ""
-        whole = f"{plural(verified.outputs, 'result')}{raw}: as when the run ended."
+        raw = f", and {counted(verified.inputs, 'raw frame')}" if verified.inputs else ""
+        whole = f"{counted(verified.outputs, 'result')}{raw}: as when the run ended."
         self.line(whole, "verified", "red" if verified.problems else "green")
 
     def combine_result(self, outcome: CombinedOutcome, review: Review) -> None:
@@ -388,7 +388,7 @@ class Screen:
         if len(groups) > _MOST_FINDINGS:
             rest = [f"{group[0].code} {find_check(group[0].code).label}" for group in groups[_MOST_FINDINGS:]]
             notes = sum(group[0].severity == "note" for group in groups[_MOST_FINDINGS:])
-            kind = plural(len(rest), "more note" if notes == len(rest) else "more finding")
+            kind = counted(len(rest), "more note" if notes == len(rest) else "more finding")
             self.line(f"{kind}: {', '.join(rest)}; see the report, run.json or --json", "also", "dim")
         suspects = {name for each in said if each.code == _SUSPECT for name in each.frames}
         if suspects:
@@ -414,7 +414,7 @@ class Screen:
                 self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, style)
             return
         others = sorted({name for each in group[1:] for name in each.frames} - set(worst.frames))
-        more = f"; and {plural(len(others), 'more file')}: {listed(others)}" if others else ""
+        more = f"; and {counted(len(others), 'more file')}: {listed(others)}" if others else ""
         more = more or (f"; and {len(group) - 1} more" if len(group) > 1 else "")
         self.line(f"{worst.sentence}{more} ({worst.code})", find_check(worst.code).label, style)
 
@@ -437,7 +437,7 @@ class Screen:
             self.line(clipping.rejection.in_words() + reason, "rejection", "cyan")
 
 
-def plural(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
     """Return how many of something there are, in words."""
     return f"{number} {what}" + ("" if number == 1 else "s")
 

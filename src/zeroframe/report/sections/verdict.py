@@ -13,7 +13,7 @@ from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind, calibration_kinds
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.grouping import files_of_detectors, frames_words
-from zeroframe.report.data import KeyFigure, Remark, Verdict
+from zeroframe.report.data import KeyFigure, PageVerdict, Remark
 from zeroframe.report.sections.darks import dark_current, gain_of
 from zeroframe.report.sections.group import done_words, only_group, only_remarks, plural
 from zeroframe.report.sections.reading import figure_words, series, unit_words
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["night_figures", "night_verdict"]
 
 
-def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions: Sequence[Choice]) -> Verdict:
+def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions: Sequence[Choice]) -> PageVerdict:
     """Say first what went wrong, then what is to be looked at, then what speaks for the result.
 
     The verdict and what it rests on are the findings of the run: the page judges nothing itself.
@@ -60,7 +60,7 @@ def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions
     )
     for_it = (*_what_speaks_for_it(view, lights), *([] if only is None else only_remarks(only, decisions)))
     verdict = review.verdict
-    return Verdict(verdict.tone, f"{verdict.headline.rstrip('.')}: {done}.", (*remarks, *for_it), more)
+    return PageVerdict(verdict.tone, f"{verdict.headline.rstrip('.')}: {done}.", (*remarks, *for_it), more)
 
 
 #: How a finding is shown.
