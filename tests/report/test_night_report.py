@@ -17,7 +17,7 @@ from workbench import SMALL_LFC
 from zeroframe.frames.quality import measure_frame
 from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.kinds import Kind
-from zeroframe.headers.sections import PageSection as PixelSection
+from zeroframe.headers.sections import Section as PixelSection
 from zeroframe.planning.first_steps import Choice
 from zeroframe.report import ReportData, night_report_data, render_report, write_report
 from zeroframe.report.data import (

@@ -18,7 +18,7 @@ import zeroframe.report.page as page_module
 from nights import bias_plan, only_group
 from workbench import write_raw
 from zeroframe.errors import OutputExistsError, ZeroframeError
-from zeroframe.frames.quality import PageFlag as QualityFlag
+from zeroframe.frames.quality import Flag as QualityFlag
 from zeroframe.headers.survey import survey_folder
 from zeroframe.html import table_html, verdict_html
 from zeroframe.inspection.inspecting import inspect_overscan
