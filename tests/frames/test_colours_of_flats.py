@@ -36,6 +36,19 @@ def test_orders_of_a_spectrum_are_no_colours(seed):
     assert seen(lines, seed).get("colour_contrast", 0.0) < 0.08
 
 
+@pytest.mark.parametrize("apart", [12, 13, 25])
+def test_orders_that_lie_as_the_rows_that_are_looked_at_are_no_colours(apart):
+    y, x = np.mgrid[:400, :400]
+    bend = 20 * ((x - 200) / 200.0) ** 2
+    light = sum(np.exp(-(((y - at - bend) / 1.8) ** 2)) for at in range(5, 395, apart)) * np.exp(
+        -(((x - 200) / 180) ** 2)
+    )
+    light = 40000 * light + 4.0
+    pixels = light + np.random.default_rng(apart).normal(0, np.sqrt(light / 1.5 + 16))
+    found = measure_traces(pixels, float(np.mean(pixels)), 30.0, "flat")
+    assert found.get("colour_contrast", 0.0) < 0.08
+
+
 @pytest.mark.parametrize("contrast", [0.09, 0.5])
 @pytest.mark.parametrize("shape", [np.ones(SHAPE), 1 - 0.7 * ((X - 128) / 128) ** 2, np.exp(-(((Y - 120) / 60) ** 2))])
 def test_colours_are_seen_by_their_contrast(contrast, shape):

@@ -33,6 +33,8 @@ _WRAPPED, _BELOW_NOISES, _HIGH = 40_000.0, 20.0, 20_000.0
 _COLUMN_NOISES = 1.0
 #: Pixels of a square differ that do so by so many errors.
 _COLOUR_ERRORS = 8.0
+#: Two pixels of a square are alike that differ by less than this part of what all four do.
+_ALIKE = 0.5
 #: Of what it stands off by, its neighbours may stand off theirs by this part.
 _FLANKS = 0.25
 
@@ -208,7 +210,9 @@ def _colours(pairs: NDArray[np.float32], level: float) -> dict[str, float]:
     spread = MAD_TO_SIGMA * np.asarray(median_of_valid(np.abs(places - four[..., np.newaxis]), axis=-1))
     error = float(spread.max()) * np.sqrt(np.pi / 2 / places.shape[-1])
     main, other = abs(four[0, 0] - four[1, 1]), abs(four[0, 1] - four[1, 0])
+    # of every mosaic two across are alike; orders that lie as far apart as the rows looked at differ from row to row
+    is_mosaic = np.ptp(four) > _COLOUR_ERRORS * error and min(main, other) < _ALIKE * np.ptp(four)
     return {
-        "colour_contrast": float(four.max() / four.min() - 1.0) if np.ptp(four) > _COLOUR_ERRORS * error else 0.0,
+        "colour_contrast": float(four.max() / four.min() - 1.0) if is_mosaic else 0.0,
         "colour_diagonal": 1.0 if main < other else 2.0,
     }
