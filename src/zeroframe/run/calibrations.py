@@ -132,8 +132,20 @@ class CalibrationStore:
             flats = " and ".join(use.name for use in steps.uses if use.divides)
             unlit += sum(_pixels_of(region, frame) for region in frame.recipe.regions if region.name in blind)
             remarks.append(f"no light in amplifier {', '.join(blind)} of {flats}: its pixels are masked")
-        error = self._level_error(frame, planes)
-        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit, blind, error)
+        error, dark = self._level_error(frame, planes), self._dark(frame, planes)
+        return Calibrations(
+            done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit, blind, error, *dark
+        )
+
+    def _dark(self, frame: NightFrame, planes: Sequence[CalibrationFrame]) -> tuple[int, float]:
+        """Return how many frames the dark of a frame was combined of, and the level of it that is subtracted."""
+        for use, plane in zip(frame.steps.uses, planes, strict=True):
+            if use.kind is Kind.DARK:
+                frames = int(plane.cards.get("NCOMBINE", 0))
+                if self._plan.group(use.name).includes_bias:
+                    return frames, float("nan")
+                return frames, sampled_level(plane.data) * (1.0 if use.scale is None else use.scale)
+        return 0, float("nan")
 
     def _level_error(self, frame: NightFrame, planes: Sequence[CalibrationFrame]) -> float:
         """Return the error of the level of a frame: that of its own, and of what is subtracted.
