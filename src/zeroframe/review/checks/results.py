@@ -244,7 +244,9 @@ def _level_by_dark(night: NightFigures, check: Check) -> Iterator[Finding]:
     for frames in each_group(night, is_odd, "science"):
         worst = max(frames, key=lambda each: abs(off(each)))
         part, error, level, unit = worst.get("dark_left"), worst.get("dark_left_error"), off(worst), _unit(worst)
-        how = "left, and the sky is about {} too bright" if part > 0 else "taken out too much, and the sky is {} too low"
+        how = (
+            "left, and the sky is about {} too bright" if part > 0 else "taken out too much, and the sky is {} too low"
+        )
         yield check.finding(
             f"{names_of(frames)}: {100 * abs(part):.0f} ± {100 * error:.1f} % of the dark current of hot pixels is "
             + how.format(f"{number(abs(level), 3)} {unit}")
@@ -372,11 +374,11 @@ RESULTS = (
     Check(
         "ZF410", "Dark current of hot pixels is left", "warning", "hot pixels",
         "The contrast of hot pixels in a calibrated science frame over that in its dark; told from "
-        f"{100 * _DARK_LEFT:g} % and {_LEFT_ERRORS:g} errors on, in either direction. From {100 * _DARK_LEVEL_LEFT:g} % "
-        "on it is told where as much of the level of the dark is more than "
-        f"{100 * _LEVEL_OF_SKY:g} % of the sky, {_LEVEL_OF_NOISE:g} times its noise and {_LEFT_ERRORS:g} errors of its "
-        "level. The dark has another temperature or exposure than its header says. Of one or two darks only pixels count "
-        "that the frame holds, too: the others may be cosmic rays.",
+        f"{100 * _DARK_LEFT:g} % and {_LEFT_ERRORS:g} errors on, in either direction; from "
+        f"{100 * _DARK_LEVEL_LEFT:g} % on where so much of the level of the dark is more than "
+        f"{100 * _LEVEL_OF_SKY:g} % of the sky, {_LEVEL_OF_NOISE:g} times its noise and {_LEFT_ERRORS:g} errors of "
+        "its level. The dark has another temperature or exposure than its header says. Of one or two darks only pixels "
+        "count that the frame holds, too: the others may be cosmic rays.",
         "Take darks of the exposure and the temperature of these frames.", hot_pixels_left,
     ),
     Check(
