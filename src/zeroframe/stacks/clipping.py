@@ -300,7 +300,9 @@ def with_floor(spec: CombineSpec, spread: ClipSpread, floor: NoiseFloor | None, 
     return replace(spec, rejection=known)
 
 
-def gaussian_rate(frames: int, rejection: Rejection, noise_adu: float, *, whole_numbers: bool = True) -> float | None:
+def gaussian_rate(
+    frames: int, rejection: Rejection, noise_adu: float, *, whole_numbers: bool = True, level_adu: float = 0.0
+) -> float | None:
     """Return the fraction of values that clipping rejects when all of them are good.
 
     Parameters
@@ -313,6 +315,8 @@ def gaussian_rate(frames: int, rejection: Rejection, noise_adu: float, *, whole_
         Sigma of the normal distribution that they are drawn from.
     whole_numbers : bool
         Whether they are rounded to whole numbers before, as a converter does.
+    level_adu : float
+        Level of the frames, of which the rejection may know photon noise.
 
     Returns
     -------
@@ -340,7 +344,8 @@ def gaussian_rate(frames: int, rejection: Rejection, noise_adu: float, *, whole_
     if rejection.center != "median" or callable(rejection.spread) or not noise_adu > 0:
         return None
     random = np.random.default_rng(1)
-    floor = max(rejection.floor_adu, 0.0) / noise_adu
+    photons = max(rejection.photon_adu * (level_adu - rejection.photon_from_adu), 0.0)
+    floor = sqrt(max(rejection.floor_adu, 0.0) ** 2 + photons) / noise_adu
     step = noise_adu if whole_numbers else None
     rates = {}
     sides = [abs(k) for k in (rejection.sigma_low, rejection.sigma_high) if k is not None]

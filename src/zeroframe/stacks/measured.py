@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.fits.timeline import spanned
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.quality import FrameQuality, _bands, _count_non_finite, _measured, flag_frames
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_scaled_by_level
@@ -177,7 +178,8 @@ def prepare(
         known = replace(known, variances=unequal)
     usual = floor.noise_adu if floor is not None and unequal is not None else of_frames.typical if of_frames else 0.0
     with ThreadPoolExecutor(1) as beside:  # a third of the time of all that follows
-        rate = None if of_frames is None else beside.submit(gaussian_rate, frames, known.rejection, usual)
+        usual_rate = partial(gaussian_rate, frames, known.rejection, usual, level_adu=float(median_of_valid(levels)))
+        rate = None if of_frames is None else beside.submit(usual_rate)
         sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers, empty=empty)
         noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
         excess = explain_excess(sample, known, noise, workers=workers)
