@@ -199,7 +199,7 @@ def rays_of(dtype):
         yield laplacian.mark_cosmic_rays(sky, sigma, shift, own, sharp, levels), own
         ratios = np.zeros(30)
         limits = np.zeros(150, np.float32)
-        yield points.point_ratios(sky, sigma, shift, mask, levels, 1.0, limits, ratios), ratios
+        yield points.point_ratios(sky, sigma, shift, mask, levels, (1.0, 0.15, 0.05), limits, ratios), ratios
         other, places = exposures.OtherFrame(sky[::-1].copy(), levels, 2.3, -4.6, 1.1), np.zeros((40, 2), np.int64)
         yield exposures.brighter_places(sky, sigma, shift, levels, other, 2.0, limits, places), places
         light = np.zeros((40, 4))

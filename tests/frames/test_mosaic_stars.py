@@ -38,7 +38,7 @@ def searched(field, sigma):
     """Return masks without and with a look at the other colours."""
     mask, none = np.zeros(field.pixels.shape, bool), np.empty((0, 0), np.float32)
     for own, plane, own_sigma in each_colour(PATTERN, (mask,), (field.pixels, sigma)):
-        mask_lacosmic(plane, own_sigma if sigma.size else none, own)
+        mask_lacosmic(plane, own_sigma if sigma.size else none, own, in_colour=True)
     within = mask.copy()
     freed = free_stars(field.pixels, sigma, np.zeros(mask.shape, np.uint8), mask)
     assert freed == np.count_nonzero(within & ~mask)

@@ -22,7 +22,7 @@ def night(tmp_path):
     random = np.random.default_rng(21)
     sensor = Sensor(Sensor.drawn(random).response, 1.0, 4.0)
 
-    def made(flats, *, sensor=sensor, recipe=RECIPE):
+    def made(flats, *, sensor=sensor, recipe=RECIPE, exposures_s=(), degrees=(-10.0,) * 7):
         raw = tmp_path / "raw"
         shape = sensor.response.shape
 
@@ -32,9 +32,15 @@ def night(tmp_path):
             write_raw(raw / name, pixels, **{"DATE-OBS": when, **cards})
 
         for number in range(7):
-            write(f"b{number}.fits", sensor.read_noise_adu * random.standard_normal(shape), IMAGETYP="bias")
+            write(
+                f"b{number}.fits",
+                sensor.read_noise_adu * random.standard_normal(shape),
+                IMAGETYP="bias",
+                **{"CCD-TEMP": degrees[number]},
+            )
         for number, light in enumerate(flats):
-            write(f"f{number}.fits", light, IMAGETYP="flat", FILTER="R", EXPTIME=2.0)
+            exposure_s = exposures_s[number] if exposures_s else 2.0
+            write(f"f{number}.fits", light, IMAGETYP="flat", FILTER="R", EXPTIME=exposure_s)
         write("s.fits", sensor.exposed(3000.0, random), IMAGETYP="object", FILTER="R", EXPTIME=60.0)
         result = carried_out(raw, tmp_path / "out", recipe)
         return result, tmp_path / "out"
@@ -118,3 +124,31 @@ def test_where_the_flat_is_dim_pixels_are_masked_and_right(night):
     assert mask[:, 12:].mean() < 0.001
     # 0.32 of the truth where the flat counted as 0.1
     assert light[:, :12].mean() / light[:, 12:].mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_where_the_flat_holds_nothing_pixels_are_masked_and_not_divided(night):
+    """Beside a slit: light of a thousandth, of which the frame would be made that was a thousand times too bright."""
+    response = night.sensor.response.copy()
+    response[:, :12] *= 0.001
+    sensor = Sensor(response / response.mean(), 1.0, 4.0)
+    _, out = night([sensor.exposed(20_000, night.random) for _ in range(5)], sensor=sensor)
+    with fits.open(out / "s.fits") as hdus:
+        light, error, mask = hdus[0].data, hdus["UNCERT"].data, hdus["MASK"].data != 0
+    assert mask[:, :12].all()
+    # what is left is read noise, undivided, and its error says so
+    assert np.abs(light[:, :12]).max() < 10 * 4.0
+    assert np.median(error[:, :12]) == pytest.approx(4.0, rel=0.3)
+
+
+def test_combined_frames_say_what_their_frames_were_in_the_mean(night):
+    """Of twilight flats the header of the first said 1 s, and of biases a camera that cools down the warmest."""
+    sensor, random = night.sensor, night.random
+    degrees = (-9.0, -9.5, -10.0, -10.0, -10.0, -10.0, -10.0)
+    _, out = night([sensor.exposed(20_000, random)] * 3, exposures_s=(1.0, 2.0, 6.0), degrees=degrees)
+    flat, bias = (fits.getheader(out / name) for name in ("combined_flat_R.fits", "combined_bias.fits"))
+    assert flat["EXPTIME"] == 3.0
+    assert flat.comments["EXPTIME"] == "mean of 3 exposures, from 1 to 6"
+    assert flat["DATE-OBS"] == "2026-03-01T01:07:00"
+    assert bias["CCD-TEMP"] == pytest.approx(np.mean(degrees), abs=1e-4)
+    assert bias.comments["CCD-TEMP"] == "mean of 7 frames, from -10 to -9"
+    assert fits.getheader(out / "s.fits")["EXPTIME"] == 60.0

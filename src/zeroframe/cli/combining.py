@@ -1,39 +1,44 @@
-"""What `zeroframe combine` can do as IRAF's imcombine and Siril do: scales, offsets, weights, and their rejections.
+"""The command ``combine``, and what it can do as IRAF's imcombine and Siril do: scales, offsets, weights, rejections.
 
-With one of these options frames are combined by `zeroframe.combine`, as in a notebook: they are not judged, and a frame
-that does not fit the others ends it.
+With one of the options for that, frames are combined by `zeroframe.combine`, as in a notebook: they are not judged, and
+a frame that does not fit the others ends it.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from pathlib import Path  # noqa: TC003 -- typer reads the annotations
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
+from zeroframe.cli.console import Screen
+from zeroframe.cli.documents import print_json
+from zeroframe.cli.options import (
+    OK,
+    REFUSED,
+    WRITE,
+    Clip,
+    Ext,
+    IgnoreChecksums,
+    Json,
+    MemLimit,
+    Method,
+    Overwrite,
+    RejectOutliers,
+    Spread,
+    Strict,
+    Workers,
+    bytes_of,
+    expanded,
+    path_or_url,
+)
 from zeroframe.errors import UsageError
 from zeroframe.records import dataclass
 from zeroframe.verbs.rejections import NamedRejection
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = [
-    "Asked",
-    "Dropped",
-    "EsdOutliers",
-    "EsdSignificance",
-    "Gain",
-    "Grow",
-    "MinMax",
-    "PercentileClip",
-    "ReadNoise",
-    "Reject",
-    "Scale",
-    "Sigmas",
-    "Weights",
-    "Zero",
-]
+__all__ = ["combine"]
 
 _PANEL = "Combining as other programs do"
 _LEVELS = ("mean", "median")
@@ -149,12 +154,7 @@ class Asked:
         from zeroframe.verbs.combine import combine
         from zeroframe.verbs.saving import write_ccd
 
-        alone = {"lsigma", "hsigma", "readnoise", "gain", "pclip", "outliers", "significance"}
-        given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
-        if given <= alone:
-            raise UsageError(f"--{min(given)} belongs to --reject; say which rejection")
-        if reject_outliers:
-            raise UsageError(f"--reject-outliers and --{min(given)} do not go together: leave out the frames yourself")
+        self._check(reject_outliers=reject_outliers)
         replaces = replaced_target(output, frames, overwrite=overwrite)
         weights = None if self.weights is None else _numbers(self.weights, "--weights")
         low, high = _limits(self.minmax)
@@ -198,26 +198,120 @@ class Asked:
             "rejected": round(1.0 - float(made.flags.sum(dtype=int)) / values, 6),
         }
 
+    def _check(self, *, reject_outliers: bool) -> None:
+        """Raise `UsageError` where an option stands without the one that it belongs to, or with one that it cannot."""
+        alone = {"lsigma", "hsigma", "readnoise", "gain", "pclip", "outliers", "significance"}
+        given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
+        if given <= alone:
+            raise UsageError(f"--{min(given)} belongs to --reject; say which rejection")
+        if reject_outliers:
+            raise UsageError(f"--reject-outliers and --{min(given)} do not go together: leave out the frames yourself")
+
     def _exposure(self, frames: list[Path], method: str, weights: list[float] | None) -> dict[str, tuple[float, str]]:
-        """Return what the header of the combined frame says of its exposure."""
+        """Return what the header of the combined frame says of its exposure, and of temperature and airmass."""
         import numpy as np
 
         from zeroframe.fits import scan
-        from zeroframe.headers.combined_exposure import combined_exposure
+        from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
 
         headers = [scan(path).cards for path in frames]
+        share = None if weights is None else np.array(weights)
+        conditions = combined_conditions(headers, weights=share)
         factors = None
         if self.scale in _LEVELS:  # all have the level of the first, as if they had its exposure
             headers = headers[:1] * len(frames)
         elif self.scale is not None:
             factors = np.array(_numbers(self.scale, "--scale"))
-        return combined_exposure(
-            headers,
-            method,
-            factors=factors,
-            weights=None if weights is None else np.array(weights),
-            kept=1.0 - (self.nlow + self.nhigh) / len(frames),
+        kept = 1.0 - (self.nlow + self.nhigh) / len(frames)
+        return conditions | combined_exposure(headers, method, factors=factors, weights=share, kept=kept)
+
+
+def combine(
+    frames: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FRAMES...", parser=path_or_url, help="Calibrated frames of one size and unit, or their URLs."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=path_or_url, help="What is written.", rich_help_panel=WRITE
+        ),
+    ],
+    method: Method = "average",
+    clip: Clip = 5.0,
+    clip_spread: Spread = "noise",
+    reject_outliers: RejectOutliers = False,
+    ext: Ext = None,
+    scale: Scale = None,
+    zero: Zero = None,
+    weights: Weights = None,
+    minmax: MinMax = None,
+    nlow: Dropped = 0,
+    nhigh: Dropped = 0,
+    reject: Reject = None,
+    lsigma: Sigmas = 3.0,
+    hsigma: Sigmas = 3.0,
+    readnoise: ReadNoise = None,
+    gain: Gain = None,
+    pclip: PercentileClip = -0.5,
+    outliers: EsdOutliers = 0.3,
+    significance: EsdSignificance = 0.05,
+    grow: Grow = 0.0,
+    overwrite: Overwrite = False,
+    ignore_checksums: IgnoreChecksums = False,
+    mem_limit: MemLimit = None,
+    workers: Workers = None,
+    strict: Strict = False,
+    json: Json = False,
+) -> int:
+    """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
+    from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
+    from zeroframe.headers.extensions import as_extension
+    from zeroframe.run.combine_files import run_combine
+    from zeroframe.run.combined_review import review_of_combined
+    from zeroframe.stacks.clipping import clip_spec, clip_spread_of
+
+    screen = Screen(sys.stderr if json else None)
+    spread, limit = clip_spread_of(clip_spread), bytes_of(mem_limit)
+    spec = clip_spec(method, clip, spread)
+    frames = expanded(frames)
+    if any_remote(*frames):
+        workers = workers or REMOTE_THREADS
+    asked = Asked(
+        scale, zero, weights, minmax, nlow, nhigh, reject, lsigma, hsigma, readnoise, gain, pclip, outliers,
+        significance, grow,
+    )  # fmt: skip
+    if asked.anything:
+        made = asked.combine(
+            frames, output, method=method, clip=clip, clip_spread=clip_spread, overwrite=overwrite,
+            mem_limit_bytes=limit, workers=workers, reject_outliers=reject_outliers,
+        )  # fmt: skip
+        screen.rows(f"Result in {output}", made)
+        if json:
+            print_json({**made, "out": str(output), "exit_code": OK})
+        return OK
+    with screen.progress() as progress:
+        outcome = run_combine(
+            *(frames, output, spec),
+            clip_spread=spread,
+            reject_outliers=reject_outliers,
+            overwrite=overwrite,
+            mem_limit_bytes=limit,
+            workers=workers,
+            progress=progress,
+            check_sums=not ignore_checksums,
+            ext=as_extension(ext),
         )
+    review = review_of_combined(outcome, method)
+    screen.combine_result(outcome, review)
+    code = REFUSED if outcome.state != "done" else review.exit_code(strict=strict)
+    if json:
+        from zeroframe.run.document import review_document
+
+        print_json({**review_document("combine", review, code), "out": str(output)})
+    return code
 
 
 def _numbers(text: str, option: str) -> list[float]:

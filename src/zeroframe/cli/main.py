@@ -19,25 +19,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from zeroframe.cli.combining import (
-    Asked,
-    Dropped,
-    EsdOutliers,
-    EsdSignificance,
-    Gain,
-    Grow,
-    MinMax,
-    PercentileClip,
-    ReadNoise,
-    Reject,
-    Scale,
-    Sigmas,
-    Weights,
-    Zero,
-)
+from zeroframe.cli.combining import combine
 from zeroframe.cli.console import Screen, say
 from zeroframe.cli.doctor import doctor
-from zeroframe.cli.documents import document_of, inspect_document, print_json
+from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.library import library_app
 from zeroframe.cli.listing import list_folder
 from zeroframe.cli.log_file import Call, LoggedCommand, remarks_shown, write_details
@@ -52,22 +37,15 @@ from zeroframe.cli.options import (
     WRITE,
     Camera,
     Cards,
-    Clip,
     DetectorAsked,
     Ext,
-    IgnoreChecksums,
     Json,
     Kinds,
     MemLimit,
-    Method,
     Overwrite,
     Recurse,
-    RejectOutliers,
-    Spread,
-    Strict,
     Workers,
     bytes_of,
-    expanded,
     local_path,
     path_or_url,
     shape_of,
@@ -295,97 +273,7 @@ app.command(epilog="For example: zeroframe show RAW/ccd.037.0.fits OUT/ccd.037.0
 app.add_typer(library_app)
 
 
-@app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")
-def combine(
-    frames: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FRAMES...", parser=path_or_url, help="Calibrated frames of one size and unit, or their URLs."
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE", parser=path_or_url, help="What is written.", rich_help_panel=WRITE
-        ),
-    ],
-    method: Method = "average",
-    clip: Clip = 5.0,
-    clip_spread: Spread = "noise",
-    reject_outliers: RejectOutliers = False,
-    ext: Ext = None,
-    scale: Scale = None,
-    zero: Zero = None,
-    weights: Weights = None,
-    minmax: MinMax = None,
-    nlow: Dropped = 0,
-    nhigh: Dropped = 0,
-    reject: Reject = None,
-    lsigma: Sigmas = 3.0,
-    hsigma: Sigmas = 3.0,
-    readnoise: ReadNoise = None,
-    gain: Gain = None,
-    pclip: PercentileClip = -0.5,
-    outliers: EsdOutliers = 0.3,
-    significance: EsdSignificance = 0.05,
-    grow: Grow = 0.0,
-    overwrite: Overwrite = False,
-    ignore_checksums: IgnoreChecksums = False,
-    mem_limit: MemLimit = None,
-    workers: Workers = None,
-    strict: Strict = False,
-    json: Json = False,
-) -> int:
-    """Combine frames into one file, with its uncertainty and how many frames each pixel used."""
-    from zeroframe.fits.store.names import REMOTE_THREADS, any_remote
-    from zeroframe.headers.extensions import as_extension
-    from zeroframe.run.combine_files import run_combine
-    from zeroframe.run.combined_review import review_of_combined
-    from zeroframe.stacks.clipping import clip_spec, clip_spread_of
-
-    screen = Screen(sys.stderr if json else None)
-    spread, limit = clip_spread_of(clip_spread), bytes_of(mem_limit)
-    spec = clip_spec(method, clip, spread)
-    frames = expanded(frames)
-    if any_remote(*frames):
-        workers = workers or REMOTE_THREADS
-    asked = Asked(
-        scale, zero, weights, minmax, nlow, nhigh, reject, lsigma, hsigma, readnoise, gain, pclip, outliers,
-        significance, grow,
-    )  # fmt: skip
-    if asked.anything:
-        made = asked.combine(
-            frames, output, method=method, clip=clip, clip_spread=clip_spread, overwrite=overwrite,
-            mem_limit_bytes=limit, workers=workers, reject_outliers=reject_outliers,
-        )  # fmt: skip
-        screen.rows(f"Result in {output}", made)
-        if json:
-            from zeroframe.run.document import print_document
-
-            print_document({**made, "out": str(output), "exit_code": OK})
-        return OK
-    with screen.progress() as progress:
-        outcome = run_combine(
-            frames,
-            output,
-            spec,
-            clip_spread=spread,
-            reject_outliers=reject_outliers,
-            overwrite=overwrite,
-            mem_limit_bytes=limit,
-            workers=workers,
-            progress=progress,
-            check_sums=not ignore_checksums,
-            ext=as_extension(ext),
-        )
-    review = review_of_combined(outcome, method)
-    screen.combine_result(outcome, review)
-    code = REFUSED if outcome.state != "done" else review.exit_code(strict=strict)
-    if json:
-        from zeroframe.run.document import print_document, review_document
-
-        print_document({**review_document("combine", review, code), "out": str(output)})
-    return code
+app.command(epilog="For example: zeroframe combine OUT/*.fits -o combined.fits --method average --clip 5")(combine)
 
 
 @app.command(epilog="For example: zeroframe inspect RAW --write my-camera.toml --plot overscan.png")
@@ -426,49 +314,18 @@ def inspect(
     json: Json = False,
 ) -> int:
     """Look at the pixels of a few frames: where the overscan is, and whether it is good for anything."""
-    from zeroframe.cli.inspecting import amplifiers_seen, extensions_seen, frames_with_amplifiers_seen
+    from zeroframe.cli.inspecting import Output, inspect_frames
     from zeroframe.fits.inputs import Inputs
     from zeroframe.headers.extensions import as_extension
     from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
-    from zeroframe.headers.words import words_guessed
-    from zeroframe.inspection import inspect_overscan, write_camera, write_plot
-    from zeroframe.inspection.amplifiers import by_detector
-    from zeroframe.inspection.without_places import look_at_extensions
-    from zeroframe.workers import default_limit_bytes
 
-    targets = [target for target in (write, plot) if target is not None]
-    frames = _raw_beside(raw, targets, recurse=recurse)
+    frames = _raw_beside(raw, [target for target in (write, plot) if target is not None], recurse=recurse)
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
-    screen = Screen(sys.stderr if json else None)
-    limit = bytes_of(mem_limit)
-    words = taught_words(camera, kind, card)
+    output = Output(Screen(sys.stderr if json else None), write, plot, overwrite, inputs, json)
+    limit, words = bytes_of(mem_limit), taught_words(camera, kind, card)
     look = survey_tree if recurse else survey_folder
     found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
-    several = by_detector(found := frames_with_amplifiers_seen(found, camera))
-    if several:
-        return amplifiers_seen(
-            *(screen, found, several, limit or default_limit_bytes(), write, plot),
-            overwrite=overwrite,
-            inputs=inputs,
-            json=json,
-        )
-    extensions = look_at_extensions(found, mem_limit_bytes=limit, workers=workers, words=words)
-    if extensions:
-        return extensions_seen(screen, extensions, write, plot, overwrite=overwrite, inputs=inputs, json=json)
-    result = inspect_overscan(found, camera, mem_limit_bytes=limit, workers=workers)
-    for one in result.every:
-        screen.inspection(one, whose=one.whose if result.others else "")
-    if plot is not None:
-        write_plot(result, plot, overwrite=overwrite, inputs=inputs)
-        screen.line(str(plot), "plot", "cyan")
-    if write is not None:
-        doubts = (doubt for item in found if item.facts is not None for doubt in item.facts.doubts)
-        words = words.before(words_guessed(doubts))
-        profile = write_camera(result, write, overwrite=overwrite, inputs=inputs, words=words)
-        of = f", of frames of {result.whose}" if result.others else ""
-        screen.line(f"{write}; use it with --camera {write} (camera {profile.name}{of})", "profile", "cyan")
-    if json:
-        print_json(inspect_document(result, targets))
+    inspect_frames(output, found, camera, words, limit, workers)
     return OK
 
 

@@ -52,6 +52,8 @@ BLIND_CARD = "BLINDAMP"
 #: An amplifier sees no light where its level in a flat is less than this part of that of the brightest one. Light that
 #: is scattered beside a slit is more: half a percent and up.
 _BLIND = 1e-3
+#: Below this part of the level where a flat is not believed any more, it says nothing about a pixel.
+_TELLS_NOTHING = 0.1
 
 #: The level of a flat is first guessed on about so many pixels.
 _GUESS_PIXELS = 1e5
@@ -191,7 +193,8 @@ def divisor_of(
     lowest : float
         Pixels below are taken as this, as ccdproc does it: their light comes out wrong, and nothing says so.
     dimmest : float
-        Pixels below are not believed, and stay what they are.
+        Pixels below are not believed, and stay what they are. Those below a tenth of it, where a flat holds noise and
+        stray light, cannot be used: what is divided by so little is larger than anything in the frame.
     level : float
         What counts as a flat of one.
     empty : callable
@@ -202,13 +205,14 @@ def divisor_of(
 
     Examples
     --------
-    >>> found = divisor_of(np.array([[2.0, 0.1, np.nan]]), NO_CALIBRATION, None, level=2.0, dimmest=0.2)
+    >>> found = divisor_of(np.array([[2.0, 0.1, 0.01, np.nan]]), NO_CALIBRATION, None, level=2.0, dimmest=0.2)
     >>> found.data, found.unusable
-    (array([[2. , 0.1, 2. ]]), array([[False,  True,  True]]))
+    (array([[2. , 0.1, 2. , 2. ]]), array([[False,  True,  True,  True]]))
     """
     unusable, below = empty(flat.shape, np.bool_), empty(flat.shape, np.bool_)
     with np.errstate(invalid="ignore"):
-        np.greater(flat, 0.0 if lowest <= 0 else -np.inf, out=unusable)
+        tells_nothing = _TELLS_NOTHING * max(dimmest, 0.0) if lowest <= 0 else -np.inf
+        np.greater(flat, tells_nothing, out=unusable)
         np.less(flat, np.inf, out=below)
         unusable &= below
         np.logical_not(unusable, out=unusable)

@@ -36,11 +36,20 @@ __all__ = [
 
 #: Peaks that stand so many standard deviations above the sky tell how sharp points are; so many are enough, and fewer
 #: say little.
-_POINT_HEIGHT, _MOST_POINTS, _FEWEST_POINTS = 20.0, 20_000, 5
+_MOST_POINTS, _FEWEST_POINTS = 20_000, 5
+#: And hold so much of their height beside them, on both sides in the mean and on each.
+_POINTS = 20.0, 0.15, 0.05
 #: The sharpest of them: so many robust spreads below the median, for points may lie anywhere on their pixel.
 _POINT_SPREADS = 3.0
 #: Of a point 1.4 pixels wide, of one of 2 pixels, and of one of 9.
 _SHARPEST, _USUAL_RATIO, _BLUNTEST = 0.25, 0.5, 0.97
+#: Where points are sharper than that, the middle of what they hold says little, since it depends on where they lie on
+#: their pixel. Then it is a little less than what the sharpest twentieth of the brighter ones holds, and no less than a
+#: point one pixel wide does.
+_SHARP_POINTS, _SHARP_SHARE, _SHARP_MARGIN, _SHARPEST_OF_ALL = (60.0, 0.1, 0.03), 0.05, 0.9, 0.1
+#: So bright is any peak. Where fewer of them than this share are points, it is hits that look so by chance: of hits it
+#: is 2 %, of stars 1 pixel wide with five times as many hits 19 %.
+_ANY_PEAKS, _POINTS_OF_PEAKS = (60.0, 0.0, -np.inf), 0.06
 #: Of one of 2.3 pixels.
 _BLUNT = 0.6
 #: How many times the fine structure a hit has to be, where light is told by the image of a point: with 5, as in
@@ -62,6 +71,8 @@ def mask_lacosmic(
     mask: NDArray[np.bool_],
     limits: SharpLimits = SharpLimits(),  # noqa: B008 -- a tuple, which nobody can change
     others: Sequence[NDArray[Any]] = (),
+    *,
+    in_colour: bool = False,
 ) -> int:
     """Mask what is too sharp for a star (L.A.Cosmic), in place; return how many pixels that are.
 
@@ -78,6 +89,9 @@ def mask_lacosmic(
     others : sequence of ndarray of float, shape (ny, nx)
         Other exposures of the same field, moved or not, with or without their bias and flat. Those that show the same
         light correct what was found: see `zeroframe.frames.other_exposures`.
+    in_colour : bool
+        Whether these are the pixels of one colour of several, in which a star is half as wide as it is, and as sharp as
+        a hit. They are told apart by the other colours: see `zeroframe.frames.mosaic_stars`.
 
     Notes
     -----
@@ -89,7 +103,7 @@ def mask_lacosmic(
     sky = sky_levels(pixels, mask)
     state = mask.view(np.uint8)
     if np.isnan(limits.point_ratio):
-        ratio = sharpest_point(pixels, noise, shift, state, sky)
+        ratio = sharpest_point(pixels, noise, shift, state, sky, in_colour=in_colour)
         # where points are that blunt nothing else is needed to tell them, and the other test keeps 1 % of the hits
         wings = limits.wing_fraction if ratio < _BLUNT else np.inf
         # stars are told by how sharp they are; the fine structure of a spectrum hides hits, of sharp stars it is little
@@ -97,11 +111,19 @@ def mask_lacosmic(
         limits = limits._replace(point_ratio=ratio, wing_fraction=wings, object_limit=objects)
     before = mask.copy() if others else mask
     count = mark_cosmic_rays(pixels, noise, shift, state, limits, sky)
-    return count + _by_others(Exposure(pixels, sky), Noise(noise, shift), before, mask, others) if others else count
+    if not others:
+        return count
+    return count + _by_others(Exposure(pixels, sky), Noise(noise, shift), before, mask, others, in_colour=in_colour)
 
 
 def _by_others(
-    own: Exposure, noise: Noise, before: NDArray[np.bool_], mask: NDArray[np.bool_], others: Sequence[NDArray[Any]]
+    own: Exposure,
+    noise: Noise,
+    before: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    others: Sequence[NDArray[Any]],
+    *,
+    in_colour: bool,
 ) -> int:
     """Correct a mask by other exposures, in place; return how many pixels more that are."""
     agree = []
@@ -111,7 +133,8 @@ def _by_others(
             agree.append(found)
     if not agree:
         return 0
-    ratio = sharpest_point(own.pixels, noise.sigma, noise.shift, before.view(np.uint8), own.sky)
+    state = before.view(np.uint8)
+    ratio = sharpest_point(own.pixels, noise.sigma, noise.shift, state, own.sky, in_colour=in_colour)
     added, freed = judge_by_exposures(own, noise, before, mask, agree, ratio)
     return added - freed
 
@@ -146,7 +169,13 @@ def sky_levels(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.floa
 
 
 def sharpest_point(
-    pixels: NDArray[Any], noise: NDArray[Any], shift: int, state: NDArray[np.uint8], sky: NDArray[np.float32]
+    pixels: NDArray[Any],
+    noise: NDArray[Any],
+    shift: int,
+    state: NDArray[np.uint8],
+    sky: NDArray[np.float32],
+    *,
+    in_colour: bool = False,
 ) -> float:
     """Measure how sharp the images of points are in a frame.
 
@@ -154,6 +183,8 @@ def sharpest_point(
     ----------
     pixels, noise, shift, state, sky
         As of `zeroframe.kernels.lacosmic.mark_cosmic_rays`.
+    in_colour : bool
+        As of `mask_lacosmic`: no sharper than a point 1.4 pixels wide.
 
     Returns
     -------
@@ -161,15 +192,26 @@ def sharpest_point(
         What the two neighbours of a peak hold of it in the mean, as little as there is of it: of a Gaussian in the
         middle of a pixel 2 ** (-4 / FWHM ** 2). Where there are too few peaks to tell, that of one two pixels wide.
     """
-    ratios = np.empty(_MOST_POINTS)
-    limits = np.empty(pixels.shape[1], np.float32)
-    found = point_ratios(pixels, noise, shift, state, sky, _POINT_HEIGHT, limits, ratios)
-    known = ratios[: min(found, _MOST_POINTS)]
-    if known.size < _FEWEST_POINTS:
-        return _USUAL_RATIO
-    middle = float(median_of_valid(known))
-    spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(known - middle)))
-    return min(max(middle - _POINT_SPREADS * spread, _SHARPEST), _BLUNTEST)
+
+    def ratios_of(least: tuple[float, float, float]) -> NDArray[np.float64]:
+        ratios, limits = np.empty(_MOST_POINTS), np.empty(pixels.shape[1], np.float32)
+        found = point_ratios(pixels, noise, shift, state, sky, least, limits, ratios)
+        return ratios[: min(found, _MOST_POINTS)]
+
+    known, usual = ratios_of(_POINTS), _USUAL_RATIO
+    if known.size >= _FEWEST_POINTS:
+        middle = float(median_of_valid(known))
+        spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(known - middle)))
+        usual = min(max(middle - _POINT_SPREADS * spread, _SHARPEST), _BLUNTEST)
+        if usual > _SHARPEST:
+            return usual
+    if in_colour:
+        return usual
+    known = ratios_of(_SHARP_POINTS)
+    if known.size < _FEWEST_POINTS or known.size < _POINTS_OF_PEAKS * ratios_of(_ANY_PEAKS).size:
+        return usual
+    sharpest = _SHARP_MARGIN * float(np.quantile(known, _SHARP_SHARE))
+    return min(max(sharpest, _SHARPEST_OF_ALL), usual)
 
 
 def scatter_noise(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -67,7 +67,7 @@ def mask_in_colours(
     (1, True)
     """
     count = sum(
-        mask_lacosmic(plane, own_sigma, own, limits, seen)
+        mask_lacosmic(plane, own_sigma, own, limits, seen, in_colour=colours is not None)
         for own, plane, own_sigma, *seen in each_colour(colours, (found,), (pixels, sigma, *others))
     )
     return count if colours is None else count - free_stars(pixels, sigma, before, found)

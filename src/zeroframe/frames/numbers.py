@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, TypeGuard
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["is_number", "number", "percent", "spread_evenly"]
+__all__ = ["is_number", "mean_of_known", "number", "percent", "spread_evenly"]
 
 #: Digits of a number that count, where nothing else is asked for.
 _DIGITS = 4
@@ -40,6 +42,18 @@ def spread_evenly(first: int, last: int, count: int) -> NDArray[np.intp]:
     numbers: NDArray[np.intp] = np.linspace(first, last, count).astype(np.intp)
     kept: NDArray[np.intp] = numbers[np.diff(numbers, prepend=numbers[:1] - 1) != 0]
     return kept
+
+
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """Return the mean of values that are all known; None where one is not, or there is none.
+
+    Examples
+    --------
+    >>> mean_of_known([1.0, 2.0]), mean_of_known([1.0, None]), mean_of_known([])
+    (1.5, None, None)
+    """
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def number(value: float | None, digits: int = _DIGITS) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import pair_noise
+from zeroframe.inspection.bends import fit_bend
 from zeroframe.inspection.structured_flats import is_structured, structured_noise
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.records import dataclass
@@ -61,6 +62,10 @@ _UNSEEN_BEND = 0.03
 #: The least ratio of the brightest to the faintest blocks that tells a bend, and its errors from which on it is told.
 _SPAN, _BEND_ERRORS = 2.0, 4.0
 _LEVEL_BINS = 12
+#: Levels whose square over their errors is so much do not lie on a line, as those beside a knee.
+_NO_LINE = 9.0
+#: Where fewer blocks than this part have the gain of most, it may be that of their level.
+_MOSTLY_GOOD = 0.95
 #: A stated gain is contradicted where it differs by more than this, and by so many errors of one that is good enough.
 _STATED_DIFFERS, _DIFFERS_ERRORS, _GOOD_ENOUGH = 0.08, 3.0, 0.1
 
@@ -252,8 +257,9 @@ def gain_from_pairs(
 
     A response that bends at high levels lowers the variance there more than the light: with ``S (1 - b S)`` measured of
     ``S``, the gain that is found grows as ``1 + 3 b S``. So do sensors whose pixels share charge when they fill up (the
-    brighter-fatter effect). Where levels span a factor of two, the gain is that of faint light, by a straight line; the
-    slope is told as a bend. Where they do not, the error has 3 % for it.
+    brighter-fatter effect). Where levels span a factor of two, and a straight line shows a slope, the gain is that of
+    faint light by the response that fits best (`zeroframe.inspection.bends`), which also says how strong the bend is.
+    Where they do not, the error has 3 % for it.
 
     Where light changes within most blocks, as in the orders of a spectrum, pixels are taken by their own light
     (`structured_noise`); a pair of which that light has moved takes no part.
@@ -282,6 +288,9 @@ def gain_from_pairs(
     skew = max(abs(middle - gain) - spread / count**0.5, 0.0)
     unmodelled = [max(scatter, spread / count**0.5), skew, max(abs(with_tails / gain - 1.0) - 0.002, 0.0) * gain]
     line = _bend(gains[good], every.level[good])
+    if count < _MOSTLY_GOOD * good.size:  # a strong bend makes outliers of all bright blocks
+        near = _good_at_their_level(gains, every.level)
+        line = (_bend(gains[near], every.level[near]) if near.mean() >= _MOSTLY_GOOD else None) or line
     if line is None:
         error = float(np.linalg.norm([*unmodelled, _UNSEEN_BEND * gain]))
         return Measured(gain, error, len(found))
@@ -295,7 +304,10 @@ def gain_from_pairs(
 
 
 def _bend(gains: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[float, float, float, float, float] | None:
-    """Fit gain = gain0 (1 + 3 b level); return gain0 and its error, b at the highest level and its error, and that."""
+    """Fit gain = gain0 (1 + 3 b level); return gain0 and its error, b at the highest level and its error, and that.
+
+    Where that is a bend, it is `fit_bend` that says how strong it is.
+    """
     low, highest = (float(value) for value in np.quantile(levels, [0.05, 0.95]))
     if not highest > _SPAN * low or gains.size < 4 * _LEVEL_BINS:
         return None
@@ -310,10 +322,26 @@ def _bend(gains: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[floa
     scaled = float(np.sum(np.square((value - zero - slope * x) / error)) / max(x.size - 2, 1))
     covariance = covariance * max(scaled, 1.0)
     to_bend = highest / (3.0 * zero)
-    return (
+    line = (
         float(zero), float(covariance[1, 1] ** 0.5),
         float(slope * to_bend), float(covariance[0, 0] ** 0.5 * to_bend), highest,
     )  # fmt: skip
+    if abs(slope) <= _BEND_ERRORS * covariance[0, 0] ** 0.5 and scaled < _NO_LINE:
+        return line
+    # of more than a few percent a straight line says too much
+    return (*fit_bend(x, value, error, highest), highest)
+
+
+def _good_at_their_level(gains: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the gain of a block is that of others of its level."""
+    edges = np.quantile(levels, np.linspace(0.0, 1.0, _LEVEL_BINS + 1))
+    place = np.clip(np.searchsorted(edges, levels, side="right") - 1, 0, _LEVEL_BINS - 1)
+    good = np.zeros(gains.size, np.bool_)
+    for chosen in (np.flatnonzero(place == number) for number in range(_LEVEL_BINS)):
+        if chosen.size:
+            apart = np.abs(gains[chosen] - np.median(gains[chosen]))
+            good[chosen] = apart <= _OUTLIER * MAD_TO_SIGMA * np.median(apart)
+    return good
 
 
 def _block_size(columns: int) -> int:

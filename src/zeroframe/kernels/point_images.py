@@ -19,14 +19,12 @@ __all__ = ["SKY_SHIFT", "point_ratios"]
 
 #: The level of the sky is one for each block of so many bits of row and column.
 SKY_SHIFT = 6
-#: A peak that holds less of its height beside it, on both sides in the mean and on each, is no image of a point.
-_LEAST_PAIR, _LEAST_SIDE = 0.15, 0.05
 #: And where its corners hold less of what they do if it falls off along rows as along columns.
 _LEAST_CORNERS = 0.5
 
 
 @kernel
-def _ratio_of(pixels: Array, y: int, x: int, sky: float) -> float:
+def _ratio_of(pixels: Array, y: int, x: int, sky: float, least_pair: float, least_side: float) -> float:
     """Return the mean of both neighbours over the peak, along the axis where it is less; 0 of what is no point."""
     peak = np.float64(pixels[y, x]) - sky
     up, down = np.float64(pixels[y - 1, x]) - sky, np.float64(pixels[y + 1, x]) - sky
@@ -37,13 +35,20 @@ def _ratio_of(pixels: Array, y: int, x: int, sky: float) -> float:
     corners = (0.25 * corners - sky) / peak
     least = min(along_y, along_x)
     side = min(up, down, left, right) / peak
-    is_point = least > _LEAST_PAIR and side > _LEAST_SIDE and corners > _LEAST_CORNERS * along_y * along_x
+    is_point = least > least_pair and side > least_side and corners > _LEAST_CORNERS * along_y * along_x
     return least if is_point else 0.0
 
 
 @kernel
 def point_ratios(
-    pixels: Array, sigma: Array, shift: int, mask: Array, sky: Array, heights: float, row_limits: Array, out: Array
+    pixels: Array,
+    sigma: Array,
+    shift: int,
+    mask: Array,
+    sky: Array,
+    least: tuple[float, float, float],
+    row_limits: Array,
+    out: Array,
 ) -> int:
     """Find peaks that look like images of points; return how many there are.
 
@@ -59,14 +64,16 @@ def point_ratios(
         Not 0 where masked.
     sky : float32
         The level of the sky in each block of ``1 << SKY_SHIFT`` rows and columns.
-    heights : float
-        How many standard deviations a peak stands above the sky.
+    least : tuple of float
+        How many standard deviations a peak stands above the sky, and what of its height is beside it, on both sides in
+        the mean and on each: what holds less is no image of a point.
     row_limits : float32, shape (nx,)
         To work in.
     out : float64, shape (n,)
         Filled with what the neighbours of a peak hold of it, of as many peaks as there is room for.
     """
     ny, nx = pixels.shape
+    heights, pair, side = least
     count = 0
     for y in range(1, ny - 1):
         row, above, below = pixels[y], pixels[y - 1], pixels[y + 1]
@@ -80,7 +87,8 @@ def point_ratios(
             for v in range(y - 1, y + 2):
                 for u in range(x - 1, x + 2):
                     spoilt |= mask[v, u] != 0 or not np.abs(pixels[v, u]) < np.inf or pixels[v, u] > own
-            ratio = 0.0 if spoilt else _ratio_of(pixels, y, x, np.float64(sky[y >> SKY_SHIFT, x >> SKY_SHIFT]))
+            level = np.float64(sky[y >> SKY_SHIFT, x >> SKY_SHIFT])
+            ratio = 0.0 if spoilt else _ratio_of(pixels, y, x, level, pair, side)
             if ratio > 0.0:
                 if count < out.size:
                     out[count] = ratio

@@ -220,6 +220,7 @@ def _common_traits(traits: Sequence[Configuration]) -> Configuration:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of those that are known: to the last bit the same in whatever order the frames come."""
     known = sorted(value for value in values if value is not None)
     if not known or known[0] == known[-1]:
         return known[0] if known else None

@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import OutputError
 from zeroframe.fits.inputs import Inputs
 from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.extensions import as_extension
@@ -28,7 +27,7 @@ from zeroframe.planning.detect import camera_with_extensions, look_at_detectors,
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.stored_folders import library_of, stored_items
-from zeroframe.planning.targets import check_output_folder, refuse_among, refuse_within
+from zeroframe.planning.targets import check_output_beside, check_output_folder, refuse_among
 from zeroframe.planning.uses import noise_group
 from zeroframe.records import dataclass
 
@@ -356,9 +355,7 @@ def nights_of_list(
         When results would be written into a folder that one of them is in.
     """
     folders = sorted({path.parent for path in paths})
-    refuse_within(folders, [out])
-    if out.exists() and not out.is_dir():
-        raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
+    check_output_beside(folders, out)
     calendar = make_calendar(paths, recipe, sifts=False, workers=workers, executor=executor)
     raw = Path(os.path.commonpath(folders))
     return NightSeries(calendar, raw, out, recipe, overwrite, listed=True, executor=executor)

@@ -28,7 +28,7 @@ from zeroframe.planning.plan import Group, Incomplete, Match, NightFrame, NightP
 from zeroframe.planning.select import NightContext, select_frames
 from zeroframe.planning.spellings import with_case
 from zeroframe.planning.stored_words import stored_decisions
-from zeroframe.planning.targets import Refused, refuse_among, refuse_within, target_path
+from zeroframe.planning.targets import Refused, check_output_beside, refuse_among, refuse_within, target_path
 from zeroframe.planning.uses import frame_uses, group_uses, pixel_uses
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ def plan_night(
         When camera or sections do not fit most of the frames.
     """
     raw_folders = (context.raw_folders if context is not None else ()) or (raw,)
-    refuse_within(raw_folders, [out])
-    if out.exists() and not out.is_dir():
-        raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
+    check_output_beside(raw_folders, out)
     named = _named(found, raw)
     selection = select_frames(named, raw, out, recipe, evidence, context)
     folders = {out, *(frame.target.parent for frame in selection.frames)}
@@ -112,12 +110,8 @@ def plan_night(
     matcher = _Matcher(recipe, out, batches, frames, known.groups)
     groups = matcher.groups
     masks = Masks(recipe, out, [*groups, *known.groups], known.masks)
-    science = []
-    for frame in frames:
-        if not is_calibration(frame.kind):
-            matched = matcher.calibrated(frame, masks)
-            if matched is not None:
-                science.append(matched)
+    others = [matcher.calibrated(frame, masks) for frame in frames if not is_calibration(frame.kind)]
+    science = [frame for frame in others if frame is not None]
     refused = (*selection.refused, *clashes, *matcher.refused)
     plan = NightPlan(
         raw=raw,

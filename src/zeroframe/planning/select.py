@@ -20,6 +20,7 @@ from zeroframe.errors import (
 from zeroframe.fits.checksums import header_crc32
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.formats import lossless
+from zeroframe.frames.numbers import mean_of_known
 from zeroframe.frames.own_masks import own_mask
 from zeroframe.frames.pile_up import converter_top
 from zeroframe.frames.saturation import StatedSaturation
@@ -433,8 +434,8 @@ def _frame(
         )
     amplifiers = () if first.camera is None else first.camera.amplifiers
     colours = first.recipe.colours_of(stated_pattern(item, recipe), item.layout.shape_yx)
-    gains = [recipe.frames.gain_e_per_adu, _mean_of([each.gain_e_per_adu for each in amplifiers])]
-    noises = [recipe.frames.read_noise_e, _mean_of([each.read_noise_e for each in amplifiers])]
+    gains = [recipe.frames.gain_e_per_adu, mean_of_known([each.gain_e_per_adu for each in amplifiers])]
+    noises = [recipe.frames.read_noise_e, mean_of_known([each.read_noise_e for each in amplifiers])]
     if not first.recipe.assembles:  # what a header says is of one amplifier
         gains.append(facts.gain_e_per_adu)
         noises.append(facts.read_noise_e)
@@ -477,12 +478,6 @@ def _camera_saturation_adu(first: _First) -> float | None:
         return None
     own = first.camera.amplifiers[0].saturation_adu if len(first.camera.amplifiers) == 1 else None
     return first.camera.saturation_adu if own is None else own
-
-
-def _mean_of(values: Sequence[float | None]) -> float | None:
-    """Return the mean of what amplifiers have; None where that is not known of all."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _copies(items: Mapping[str, RawFrame]) -> tuple[tuple[str, str], ...]:

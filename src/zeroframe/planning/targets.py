@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CombineJob",
     "Refused",
+    "check_output_beside",
     "check_output_folder",
     "refuse_among",
     "refuse_within",
@@ -98,7 +99,12 @@ def check_output_folder(raw: Path, out: Path) -> None:
     OutputError
         When ``out`` is a file.
     """
-    refuse_within([raw], [out])
+    check_output_beside([raw], out)
+
+
+def check_output_beside(raw_folders: Iterable[Path], out: Path) -> None:
+    """Refuse to write into any of several folders of raw data; raises as `check_output_folder`."""
+    refuse_within(raw_folders, [out])
     if out.exists() and not out.is_dir():
         raise OutputError(out, "is a file, not a folder", "choose another folder with -o")
 

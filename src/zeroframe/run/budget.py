@@ -16,6 +16,7 @@ from zeroframe.planning.targets import CombineJob
 from zeroframe.records import dataclass
 from zeroframe.run.combine_files import finishing_bytes
 from zeroframe.run.pixel_cache import image_bytes, worth_keeping
+from zeroframe.stacks.combine import result_bytes
 from zeroframe.workers import worker_count
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def _roomy_bytes(frames: Sequence[NightFrame]) -> int:
 def _stored_bytes(group: Group) -> int:
     """Return how much memory takes a combined frame that exists, with its errors and its mask."""
     recipes = () if group.stored is None else group.stored.recipes
-    return 9 * math.prod(recipes[0].shape_yx(group.traits.shape_yx)) if recipes else 0
+    # two images of float32, and a byte of mask
+    return (4 + 4 + 1) * math.prod(recipes[0].shape_yx(group.traits.shape_yx)) if recipes else 0
 
 
 def refuse_too_large(frame: NightFrame, limit_bytes: int) -> None:
@@ -225,10 +227,10 @@ def _names(group: Group) -> list[str]:
 def _group_bytes(group: Group) -> int:
     """Return how much memory it takes at least to combine a group: its result, and a row of all frames."""
     frame = group.frames[0]
-    value = decoded_float(frame.layout).itemsize
+    dtype = decoded_float(frame.layout)
     job = CombineJob((), group.target, group.spec, group.compress, group.clip_spread)
-    result = math.prod(frame.shape_yx) * (2 * value + 2) + finishing_bytes(job, frame.shape_yx)
-    return result + len(group.frames) * frame.shape_yx[1] * value
+    result = result_bytes(frame.shape_yx, dtype) + finishing_bytes(job, frame.shape_yx)
+    return result + len(group.frames) * frame.shape_yx[1] * dtype.itemsize
 
 
 def _whole_frames(plan: NightPlan) -> list[NightFrame]:

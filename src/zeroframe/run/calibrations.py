@@ -19,7 +19,7 @@ from zeroframe.frames.calibration_frames import (
 )
 from zeroframe.frames.dark_scale import fit_dark_scale
 from zeroframe.frames.mask_bits import MaskBit, bits_where
-from zeroframe.frames.numbers import number
+from zeroframe.frames.numbers import mean_of_known, number
 from zeroframe.frames.overscan import collapse_axis
 from zeroframe.frames.own_masks import read_own_mask
 from zeroframe.frames.statistics import sampled_level
@@ -123,7 +123,9 @@ class CalibrationStore:
             Electronics(each.window, factor, noise, each.read_noise_e)
             for each, factor, noise in zip(figures, factors, noises, strict=True)
         )
-        gain, read = (_mean([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu"))
+        gain, read = (
+            mean_of_known([getattr(each, name) for each in figures]) for name in ("gain_e_per_adu", "read_noise_adu")
+        )
         done = tuple(self._operation(frame, use, plane) for use, plane in zip(steps.uses, planes, strict=True))
         done = tuple(self._with_whole_errors(frame, number, each, planes) for number, each in enumerate(done))
         unlit = max((plane.dim_pixels for plane in divisors), default=0)
@@ -447,11 +449,6 @@ def _seen(window: Window | None, plane: NDArray[Any]) -> NDArray[Any]:
 def _pixels_of(region: Region, frame: NightFrame) -> int:
     part = region.part(frame.layout.shape_yx)
     return part.ny * part.nx
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _to_electrons(figures: Sequence[_Figures], flats: Sequence[CalibrationFrame]) -> list[float | None]:

@@ -33,7 +33,7 @@ from zeroframe.fits.store.names import any_remote, as_path
 from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.headers.combined_exposure import combined_exposure
+from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
 from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.result_cards import combined_cards
 from zeroframe.headers.survey import survey
@@ -87,6 +87,9 @@ Progress = Callable[[str, float], None]
 #: Of each pixel, where a mask is made of the counts, and the counts are cut down to a byte; and of the largest image in
 #: tiles, which noise may make larger than it is.
 _FINISHING_BYTES, _TILES_BYTES = 3, 5
+#: Frames that cannot be read by rows are inflated in memory where they take no more than this part of the limit.
+_IN_MEMORY_SHARE = 4
+#: What takes no more than this is not counted, so that small frames can be combined within a small limit.
 _OWN_BYTES = 32 << 20
 
 
@@ -133,13 +136,12 @@ def stack_of(
         When the result does not fit, or not even one frame while it is unpacked; no pixel has been read then.
     """
     limit = resources.limit_bytes
+    most = limit // _IN_MEMORY_SHARE
 
     def kept_bytes(frames: int, shape_yx: tuple[int, int], dtype: np.dtype[Any]) -> int:
         if job is None:
-            return limit // 4
-        return min(
-            limit // 4, require_room(frames, shape_yx, dtype, limit, beside_bytes=finishing_bytes(job, shape_yx))
-        )
+            return most
+        return min(most, require_room(frames, shape_yx, dtype, limit, beside_bytes=finishing_bytes(job, shape_yx)))
 
     if kept:
         arrays = [kept[path] for path in paths]
@@ -283,13 +285,15 @@ class _FilesOrigin(Origin):
 
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
         made = super().finished(combined, prepared, paths)
-        exposure = combined_exposure([self._headers[path] for path in paths], prepared.spec.method)
+        headers = [self._headers[path] for path in paths]
+        exposure = combined_exposure(headers, prepared.spec.method)
         shared = SharedErrors(self._headers, made.data.shape, self._limit_bytes)
         sigma, said, of_level = shared.added(made.data, made.uncertainty, paths, prepared.spec.method)
         if of_level > 0:
             own, words = made.cards.get("LEVELERR", (0.0, "error of the level, common to all pixels"))
             said["LEVELERR"] = (math.hypot(own, of_level), words)
-        return replace(made, uncertainty=sigma, cards={**made.cards, **exposure, **said})
+        cards = {**made.cards, **exposure, **combined_conditions(headers), **said}
+        return replace(made, uncertainty=sigma, cards=cards)
 
     @property
     def judge(self) -> Judge:
@@ -351,20 +355,8 @@ def _combine_opened(
     paths = [paths[number] for number in chosen]
     opened = stack
     stack = origin.seen(ChosenStack.of(stack, chosen), paths)
-    kind, gain = origin.common(paths)
-    # in this order, so that the sample and the result are not in memory at once
-    measure = partial(
-        prepare,
-        kind=kind,
-        gain_e_per_adu=gain,
-        variances=origin.variances(),
-        mem_limit_bytes=resources.limit_bytes,
-        workers=resources.workers,
-    )
-    if resources.elsewhere is None:
-        prepared = measure(stack, job.spec, job.clip_spread, empty=resources.empty)
-    else:
-        prepared = done_by(resources.elsewhere, measure, stack, job.spec, job.clip_spread)
+    # before the combination, so that the sample and the result are not in memory at once
+    prepared = _prepared(job, paths, stack, resources, origin)
     for image in opened.images if isinstance(opened, FileStack) else ():
         if image.sums is not None:
             image.sums.begin()
@@ -401,6 +393,22 @@ def _combine_opened(
         sources=tuple(origin.name(path) for path in paths),
     )
     return _written(job, outcome, finished, paths, resources, origin)
+
+
+def _prepared(job: CombineJob, paths: Sequence[Path], stack: Stack, resources: Resources, origin: Origin) -> Prepared:
+    """Measure the noise by which frames are clipped and judged, here or in another process."""
+    kind, gain = origin.common(paths)
+    measure = partial(
+        prepare,
+        kind=kind,
+        gain_e_per_adu=gain,
+        variances=origin.variances(),
+        mem_limit_bytes=resources.limit_bytes,
+        workers=resources.workers,
+    )
+    if resources.elsewhere is None:
+        return measure(stack, job.spec, job.clip_spread, empty=resources.empty)
+    return done_by(resources.elsewhere, measure, stack, job.spec, job.clip_spread)
 
 
 def _written(

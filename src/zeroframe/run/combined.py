@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroframe.fits import HeaderDraft
+from zeroframe.fits import HeaderDraft, scan
 from zeroframe.frames.amplifier_table import amplifier_table, mean_levels
 from zeroframe.frames.calibration_frames import (
     NO_CALIBRATION,
@@ -21,6 +21,7 @@ from zeroframe.frames.numbers import percent
 from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.science import record_steps
 from zeroframe.frames.steps import CalibrationFrame
+from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
 from zeroframe.headers.kinds import calibration_kind, kind_row
 from zeroframe.inspection.gain import gain_from_pairs, gain_rows, like_pairs
 from zeroframe.planning.targets import CombineJob
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.fits.cards import Cards
     from zeroframe.fits.tables import TablePart
     from zeroframe.frames.quality import FrameQuality
     from zeroframe.headers.colours import ColourPattern
@@ -167,22 +169,16 @@ class _GroupOrigin(Origin):
 
     def __init__(
         self,
-        group: Group,
+        what: Combination,
         frames: Mapping[Path, NightOutcome],
         out: Path,
-        used: Mapping[str, str],
         noise_adu: float | None,
-        up_to_date: OutputMark | None,
         cache: CalibrationCache,
         resources: Resources,
     ) -> None:
-        self._group, self._frames, self._out, self._used, self._noise_adu = group, frames, out, used, noise_adu
-        self._up_to_date, self._cache, self._copies, self._elsewhere = (
-            up_to_date,
-            cache,
-            resources.copies,
-            resources.elsewhere,
-        )
+        self._group, self._used, self._up_to_date = what.group, what.used, what.up_to_date
+        self._frames, self._out, self._noise_adu, self._cache = frames, out, noise_adu, cache
+        self._copies, self._elsewhere = resources.copies, resources.elsewhere
         self.plane: CalibrationFrame | None = None
         self.levels: dict[Path, float] = {}
         self._stack: Stack | None = None
@@ -243,6 +239,7 @@ class _GroupOrigin(Origin):
             frame = self._frames[paths[0]].frame
             cards |= normalise(combined, uncertainty, self._group, frame.recipe.regions, frame.layout.shape_yx)
             cards |= self._part_cards(paths, prepared)
+        cards |= self._mean_cards(paths)
         steps = self._steps_said(paths[0])
         if uncertainty is not None and steps:
             parts = self._cache.inherited(steps | {word: value for word, (value, _) in cards.items()})
@@ -257,6 +254,17 @@ class _GroupOrigin(Origin):
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _mean_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
+        """Say what exposure and temperature are in the mean, where frames differ: the header is that of the first."""
+        traits = [self._frames[path].frame.traits for path in paths]
+        if len({(each.exposure_s, each.temperature_c) for each in traits}) == 1:
+            return {}
+        near = [self._copies.get(path, path) for path in paths]
+        headers = done_by(self._elsewhere, _cards_of_all, near)
+        means = combined_conditions(headers)
+        means.pop("AIRMASS", None)  # flats are no matter of it
+        return {**combined_exposure(headers, self._group.spec.method), **means}
 
     def _tables(self, paths: Sequence[Path]) -> tuple[TablePart, ...]:
         """Return what is known of the amplifiers, where there are several."""
@@ -370,6 +378,10 @@ class _GroupOrigin(Origin):
         return cards
 
 
+def _cards_of_all(paths: Sequence[Path]) -> list[Cards]:
+    return [scan(path).cards for path in paths]
+
+
 def _gain_of(
     stack: Stack,
     bands: Sequence[slice],
@@ -452,7 +464,7 @@ def combine_group(
     noise_adu = cache.number(next(iter(used)), "NOISEADU") if used else None
     # the key is that of all frames that are there
     by_target = {each.frame.target: each for each in told if each.outcome.is_there}
-    origin = _GroupOrigin(group, by_target, out, used, noise_adu, up_to_date, cache, resources)
+    origin = _GroupOrigin(what, by_target, out, noise_adu, cache, resources)
     pixels = {target: kept[target] for target in targets} if all(target in kept for target in targets) else {}
     combined = combine_job(job, pixels, resources, origin)
     if combined.is_there and origin.plane is not None:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from zeroframe.fits.tables import TablePart
     from zeroframe.fits.watching import Watch
     from zeroframe.frames.raw_look import RawLook
+    from zeroframe.frames.steps import Steps
     from zeroframe.frames.traces import Light
     from zeroframe.headers.colours import ColourPattern
     from zeroframe.planning.plan import NightFrame, OtherRaw
@@ -160,10 +161,7 @@ class FrameMaker:
         if np.isfinite(level):  # a frame without a valid pixel has none
             header["RAWLEVEL"] = (level, "mean level of the raw image")
         if row is None:
-            gain_e_per_adu, colours = frame.steps.gain_e_per_adu, frame.steps.colours
-            bled = mask_bleeding(pixels, mask, header["NSATPIX"], gain_e_per_adu, colours)
-            bled += grow_full(mask, frame.steps.grow_saturated) if header["NSATPIX"] else 0
-            header["NBLEED"] = (bled, "pixels that saturated ones bled into")
+            _mask_bled(frame.steps, pixels, mask, header)
         done, more = self._with_dark_scale(frame, pixels, mask, header)
         sigma, remarks, left = self._reduced(done, pixels, mask, header, others)
         del others
@@ -179,11 +177,26 @@ class FrameMaker:
         step, kept_whole = _step(frame, quality.noise_adu, header)
         key = frame_key(frame, source.sha256, used)
         sign_frame(header, frame.source, frame.recipe, source, key, levels)
-        crc = Crc32()
         words = self._memory.empty(pixels.shape, pixels.dtype) if keep else pixels
         parts: list[ImagePart | TablePart] = [*_parts(pixels, words, sigma, mask, header, step)]
         if frame.recipe.assembles:
             parts.append(amplifier_table(frame.recipe.regions, levels.levels_adu))
+        written, crc32 = self._write(frame, parts, overwrite=overwrite)
+        if keep:
+            self._kept.put(frame.target, pixels)
+        said = [*raw.remarks, *levels.remarks, *unseen, *more, *remarks, *kept_whole]
+        outcome = FrameOutcome(
+            frame.source, "done", "; ".join(said), frame.target,
+            bytes_out=written, source_mark=source, key=key, crc32=crc32, stamp=stamp_of_result(frame.target),
+            dtype=read_back(frame.target, frame.shape_yx).dtype,
+        )  # fmt: skip
+        return _told(outcome, quality, frame.shape_yx, header)
+
+    def _write(
+        self, frame: NightFrame, parts: Sequence[ImagePart | TablePart], *, overwrite: Overwrite
+    ) -> tuple[int, int]:
+        """Write a calibrated frame, into a store by way of its copy on this disk; return its size and its CRC-32."""
+        crc = Crc32()
         near = self._copies.get(frame.target)
         if near is None:
             written = write_fits(frame.target, parts, compress=frame.compress, overwrite=overwrite, on_bytes=crc.update)
@@ -191,15 +204,7 @@ class FrameMaker:
             written = write_fits(near, parts, compress=frame.compress, on_bytes=crc.update)
             _put(near, frame.target, overwrite=overwrite)
         self._watch.renew(frame.target)
-        if keep:
-            self._kept.put(frame.target, pixels)
-        said = [*raw.remarks, *levels.remarks, *unseen, *more, *remarks, *kept_whole]
-        outcome = FrameOutcome(
-            frame.source, "done", "; ".join(said), frame.target,
-            bytes_out=written, source_mark=source, key=key, crc32=crc.value, stamp=stamp_of_result(frame.target),
-            dtype=read_back(frame.target, frame.shape_yx).dtype,
-        )  # fmt: skip
-        return _told(outcome, quality, frame.shape_yx, header)
+        return written, crc.value
 
     def recall(self, frame: NightFrame, up_to_date: FrameOutcome) -> Made:
         """Measure a frame that is up to date already, as if it had been calibrated now; raises as `make` does."""
@@ -353,6 +358,14 @@ class FrameMaker:
         if seam is not None:
             _say_seam(header, seam, _seam(frame, pixels, mask))
         return sigma if sigma.size else None, with_.remarks, left
+
+
+def _mask_bled(steps: Steps, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft) -> None:
+    """Mask what saturated pixels bled into, and what the recipe wants masked around them; tell the header."""
+    full = header["NSATPIX"]
+    bled = mask_bleeding(pixels, mask, full, steps.gain_e_per_adu, steps.colours)
+    bled += grow_full(mask, steps.grow_saturated) if full else 0
+    header["NBLEED"] = (bled, "pixels that saturated ones bled into")
 
 
 def _put(near: Path, target: Path, *, overwrite: Overwrite) -> None:

@@ -94,6 +94,7 @@ _MAKERS = (
     "headers/set_up.py",
     "headers/tables.py",
     "headers/words.py",
+    "inspection/bends.py",
     "inspection/gain.py",
     "inspection/structured_flats.py",
     "planning/uses.py",

@@ -316,9 +316,9 @@ class _Look:
         there = [frame for frame in frames if frame.name in self._frame_keys and self._is_there(frame.target)]
         looks = [self._result(frame.target, self._frame_keys[frame.name]) for frame in there]
         marks = dict(zip([frame.name for frame in there], self._read(_result_mark, looks), strict=True))
-        self.frames |= {frame.name: self._frame_standing(frame, marks.get(frame.name, "")) for frame in frames}
+        self.frames |= {frame.name: self._frame_status(frame, marks.get(frame.name, "")) for frame in frames}
 
-    def _frame_standing(self, frame: NightFrame, found: OutputMark | str) -> ResultStatus:
+    def _frame_status(self, frame: NightFrame, found: OutputMark | str) -> ResultStatus:
         if not self._is_there(frame.target):
             return ResultStatus(frame.target, "make", _MISSING)
         source, key = self._marks[frame.name], self._frame_keys.get(frame.name)
@@ -341,10 +341,10 @@ class _Look:
         same = known is not None and known.source_sha256 == source.sha256
         if not same or dict(self._record.versions) != dict(versions()):
             return why_other(frame.name, source, known, self._record)
-        changed = [name for name in frame.steps.needs if self._stands_otherwise(name)]
+        changed = [name for name in frame.steps.needs if self._is_made_again(name)]
         return f"{_WITH_ANOTHER} {changed[0]}" if changed else _OTHERWISE
 
-    def _stands_otherwise(self, name: str) -> bool:
+    def _is_made_again(self, name: str) -> bool:
         status = self.groups.get(name) or self.masks.get(name)
         return status is None or status.verdict != "keep"
 
@@ -358,7 +358,7 @@ class _Look:
         if keys and not self._fails_again(group):
             self._keys[group.name] = group_key(group, keys, used)
         key, changed = self._keys.get(group.name), self._combined_otherwise(group)
-        self.groups[group.name] = self._standing(group.target, key, tuple(keys), changed=changed)
+        self.groups[group.name] = self._status(group.target, key, tuple(keys), changed=changed)
 
     def _fails_again(self, group: Group) -> bool:
         """Whether a combination that failed will fail again: its frames and its options are what they were."""
@@ -378,7 +378,7 @@ class _Look:
     def _look_at_mask(self, job: MaskJob) -> None:
         if job.source in self._keys:
             self._keys[job.name] = mask_key(job, self._keys[job.source])
-        self.masks[job.name] = self._standing(job.target, self._keys.get(job.name), (job.source,), changed=False)
+        self.masks[job.name] = self._status(job.target, self._keys.get(job.name), (job.source,), changed=False)
 
     def _combined_otherwise(self, group: Group) -> bool:
         """Whether run.json says that this combined frame was made with other options."""
@@ -388,7 +388,7 @@ class _Look:
             known.get(name) != as_data(getattr(group, name)) for name in _RECORDED_OF_GROUP
         )
 
-    def _standing(self, target: Path, key: str | None, sources: tuple[str, ...], *, changed: bool) -> ResultStatus:
+    def _status(self, target: Path, key: str | None, sources: tuple[str, ...], *, changed: bool) -> ResultStatus:
         """Judge a combined frame or a mask; say whether the options for it have changed."""
         if not self._is_there(target):
             return ResultStatus(target, "make", _MISSING)

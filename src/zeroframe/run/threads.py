@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "ThreadBackend"]
 
+#: Rows that tell the noise of frames stay in memory where they take no more than one part of so many of the limit.
+_SAMPLES_SHARE = 8
+
 
 class Backend(Protocol):
     """Makes the results of a night, one when it is asked for; the engine knows which can be made first."""
@@ -206,7 +209,7 @@ def _sampled(session: NightSession) -> frozenset[Path]:
     Of many frames only some pairs are compared, which are read again.
     """
     frames = [frame for group in session.plan.uncombined for frame in group.frames]
-    room = sum(map(_sample_bytes, frames)) <= session.shares.limit_bytes // 8
+    room = sum(map(_sample_bytes, frames)) <= session.shares.limit_bytes // _SAMPLES_SHARE
     return frozenset(frame.target for frame in frames) if room else frozenset()
 
 

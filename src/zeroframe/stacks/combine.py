@@ -58,6 +58,7 @@ __all__ = [
     "Rejection",
     "combine_stack",
     "require_room",
+    "result_bytes",
 ]
 
 Method = Literal["average", "median", "sum"]
@@ -378,23 +379,10 @@ def combine_stack(
     frames = len(stack.names)
     shape = stack.shape_yx
     kind = _result_dtype(stack.dtype if dtype is None else dtype)
-    if not 1 <= frames <= _MOST_FRAMES:
-        raise UsageError(f"{frames} frames cannot be combined; from 1 to {_MOST_FRAMES} can")
-    dropped = (spec.rejection.drop_low, spec.rejection.drop_high)
-    if sum(dropped) >= frames:
-        raise UsageError(
-            f"dropping the {dropped[0]} lowest and {dropped[1]} highest values leaves nothing of {frames} frames; "
-            "drop fewer"
-        )
-    if spec.variances is not None and (
-        len(spec.variances) != frames or spec.method != "average" or weights is not None
-    ):
-        raise UsageError(f"variances of {len(spec.variances)} frames are for an average of as many, without weights")
+    _check_spec(spec, frames, has_weights=weights is not None)
     scale = _checked_factors(factors, frames)
     _check_weights(weights, spec, (frames, *shape))
     in_numpy = weights is not None or spec.rejection.in_numpy or spec.uncertainty is not None
-    if spec.rejection.in_numpy and spec.variances is not None:
-        raise UsageError("frames of unequal noise are clipped by kernels; leave the variances out")
     halo = math.floor(spec.rejection.grow)  # rows beside a tile whose rejected pixels reach into it
     threads = worker_count(workers)
     limit = default_limit_bytes() if mem_limit_bytes is None else mem_limit_bytes
@@ -451,6 +439,23 @@ def _result_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return kind
 
 
+def _check_spec(spec: CombineSpec, frames: int, *, has_weights: bool) -> None:
+    """Raise `UsageError` where so many frames cannot be combined like that."""
+    if not 1 <= frames <= _MOST_FRAMES:
+        raise UsageError(f"{frames} frames cannot be combined; from 1 to {_MOST_FRAMES} can")
+    low, high = spec.rejection.drop_low, spec.rejection.drop_high
+    if low + high >= frames:
+        raise UsageError(
+            f"dropping the {low} lowest and {high} highest values leaves nothing of {frames} frames; drop fewer"
+        )
+    if spec.variances is None:
+        return
+    if len(spec.variances) != frames or spec.method != "average" or has_weights:
+        raise UsageError(f"variances of {len(spec.variances)} frames are for an average of as many, without weights")
+    if spec.rejection.in_numpy:
+        raise UsageError("frames of unequal noise are clipped by kernels; leave the variances out")
+
+
 def _checked_factors(factors: NDArray[np.float64] | None, frames: int) -> NDArray[np.float64]:
     if factors is None:
         return np.ones(frames)
@@ -471,6 +476,11 @@ def _check_weights(weights: NDArray[Any] | None, spec: CombineSpec, shape: tuple
         raise UsageError("weights must be finite and not negative; a weight of zero leaves a value out")
     if not weights.any():
         raise UsageError("all weights are zero, which leaves nothing to combine; give one frame at least a weight")
+
+
+def result_bytes(shape_yx: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Return how much memory a result takes: its pixels, their uncertainties, and counts of two bytes."""
+    return math.prod(shape_yx) * (2 * dtype.itemsize + 2)
 
 
 def require_room(
@@ -504,7 +514,7 @@ def require_room(
     _tile_rows(frames, shape_yx, dtype, limit_bytes, 1, copies=1, beside_bytes=beside_bytes)
     ny, nx = shape_yx
     tile = min(max(_TILE_BYTES, frames * nx * dtype.itemsize), frames * ny * nx * dtype.itemsize)
-    return max(limit_bytes - ny * nx * (2 * dtype.itemsize + 2) - beside_bytes - tile, 0)
+    return max(limit_bytes - result_bytes(shape_yx, dtype) - beside_bytes - tile, 0)
 
 
 def _tile_rows(
@@ -521,7 +531,7 @@ def _tile_rows(
     ny, nx = shape_yx
     row_bytes = frames * nx * dtype.itemsize
     needed_bytes = row_bytes * copies
-    results_bytes = ny * nx * (2 * dtype.itemsize + 2) + beside_bytes
+    results_bytes = result_bytes(shape_yx, dtype) + beside_bytes
     left = limit_bytes - results_bytes
     if left < needed_bytes:
         raise MemoryLimitError(

@@ -29,6 +29,7 @@ from zeroframe.stacks.combine import (
     Rejection,
     combine_stack,
     require_room,
+    result_bytes,
 )
 from zeroframe.stacks.functions import Statistic, statistic_name
 from zeroframe.stacks.loss import warn_of_loss
@@ -148,7 +149,7 @@ def _limit_bytes(
         return default_limit_bytes()
     limit = parse_size(mem_limit)
     shape, dtype = layout()
-    result = int(np.prod(shape)) * (2 * dtype.itemsize + 2)
+    result = result_bytes(shape, dtype)
     rows = _ROWS_IN_HAND * frames * shape[-1] * dtype.itemsize
     return limit if limit >= result + rows else limit + result
 
