@@ -361,7 +361,11 @@ class CalibrationStore:
         if stated is None or measured is None or error is None or not contradicts(stated, measured, error):
             return measured if stated is None else stated, []
         said = f"header or camera say a gain of {number(stated, 4)} e-/ADU, the flats of this night have "
-        return measured, [f"{said}{number(measured, 4)} ± {number(error, 2)} e-/ADU, which is used"]
+        said += f"{number(measured, 4)} ± {number(error, 2)} e-/ADU"
+        # what flats of one level have is too high where the response bends
+        if not contradicts(stated, measured, error, self._measured_on(group, "GAINHIGH") or 0.0):
+            return stated, [f"{said}; those are of one level, where a response that bends does this, so it is not used"]
+        return measured, [f"{said}, which is used"]
 
     def _read_noise(self, frame: NightFrame, gain: float | None) -> tuple[float | None, list[str]]:
         """Return the noise that was asked for, else that of the pixels, else that of header or camera; in ADU."""
