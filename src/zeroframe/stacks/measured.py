@@ -13,7 +13,7 @@ from zeroframe.fits.timeline import spanned
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.quality import FrameQuality, _bands, _count_non_finite, _measured, flag_frames
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.headers.kinds import is_scaled_by_level
+from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
 from zeroframe.records import dataclass
 from zeroframe.stacks.bands import combine_in_bands, files_beneath
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
@@ -185,7 +185,10 @@ def prepare(
         excess = explain_excess(sample, known, noise, workers=workers)
         expected = None if rate is None else rate.result()
     del sample  # the memory for the next one
-    pooled = pooled_noise(stack, known, rate=expected, workers=workers, empty=empty)
+    # of flats the level itself shows it
+    photons = 1.0 / gain_e_per_adu if gain_e_per_adu and has_photons(kind) and not is_scaled_by_level(kind) else 0.0
+    photon_adu = photons if is_calibration(kind) else 0.0
+    pooled = pooled_noise(stack, known, rate=expected, photon_adu=photon_adu, workers=workers, empty=empty)
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, expected)
     return Prepared(replace(known, pooled=pooled), noise, excess, clipping)
 

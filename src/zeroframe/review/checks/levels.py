@@ -345,8 +345,8 @@ LEVELS = (
         "The standard deviation of the levels of biases, and of darks that hold their bias, as they are combined; told "
         f"from {_SCATTER_ADU:g} ADU and {_SCATTER_NOISES:g} times the noise of a pixel on, from {_FEWEST_IN_TIME} "
         "frames on, or of three that are far apart, where they do not drift (ZF306). Of any darks it is told "
-        "where their levels are of two sorts, as of another offset. The level of a science frame is off by as much, in all pixels "
-        "alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
+        "where their levels are of two sorts, as of another offset. The level of a science frame is off by as much, in "
+        "all pixels alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
         "Subtract an overscan, if there is one; else measure light against the sky beside it in the same frame.",
         scattering_levels,
     ),
