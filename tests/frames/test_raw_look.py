@@ -230,3 +230,22 @@ class TestNeverRead:
         good, bad = (fits.getdata(tmp_path / f"{name}-out" / "a.fits").astype(float) for name in ("good", "bad"))
         assert np.abs(good[6:] - bad[6:]).max() < 0.5
         assert np.isnan(bad[:6]).all()
+
+
+class TestCutOffNoise:
+    """The share of pixels at the lowest value that can be stored, where noise reaches below it."""
+
+    @pytest.mark.parametrize("level", [7.0, 2.0, -3.0, -6.0])
+    @pytest.mark.parametrize("lowest", [0, -32768])
+    def test_it_is_the_share_of_the_rows(self, tmp_path, level, lowest):
+        values = np.rint(np.random.default_rng(3).normal(level, 4.0, (240, 400)))
+        pixels = (np.maximum(values, 0) + lowest).astype(np.uint16 if lowest == 0 else np.int16)
+        assert looked(tmp_path, pixels).cut_off == pytest.approx(np.mean(values <= 0), abs=0.015)
+
+    def test_part_of_a_row_that_was_never_read_is_none(self, tmp_path):
+        # light that falls off towards one side makes the spread of all pixels as large as their level
+        random = np.random.default_rng(4)
+        light = 50000 * np.exp(-(((np.arange(2071) - 1500) / 350.0) ** 2))
+        pixels = 430 + random.normal(0, 3.5, (200, 2071)) + random.poisson(light * 1.5, (200, 2071)) / 1.5
+        pixels[0, :475] = 0
+        assert looked(tmp_path, pixels.round().astype(np.uint16)).cut_off == 0.0

@@ -162,8 +162,12 @@ def level_by_colour(pixels: NDArray[Any], colours: ColourPattern | None) -> floa
     return float(np.mean([sampled_level(plane_of(pixels, phase)) for phase in phases_of(pixels.shape)]))
 
 
-def sky_of_colours(pixels: NDArray[Any], colours: ColourPattern) -> dict[str, float]:
+def sky_of_colours(
+    pixels: NDArray[Any], colours: ColourPattern, mask: NDArray[np.uint8] | None = None
+) -> dict[str, float]:
     """Return the level of the sky in each colour, outliers left out: of two greens their mean; finite ones only.
+
+    Where a mask is not 0, a pixel takes no part.
 
     Examples
     --------
@@ -173,7 +177,8 @@ def sky_of_colours(pixels: NDArray[Any], colours: ColourPattern) -> dict[str, fl
     levels: dict[str, list[float]] = {}
     for letter, (dy, dx) in zip(colours.letters, PHASES, strict=True):
         if dy < pixels.shape[0] and dx < pixels.shape[1]:
-            levels.setdefault(letter, []).append(sampled_level(plane_of(pixels, (dy, dx))))
+            own = None if mask is None else plane_of(mask, (dy, dx))
+            levels.setdefault(letter, []).append(sampled_level(plane_of(pixels, (dy, dx)), own))
     means = {letter: float(np.mean(each)) for letter, each in levels.items()}
     return {letter: mean for letter, mean in means.items() if np.isfinite(mean)}
 

@@ -37,23 +37,27 @@ def step_of_image(noise: float) -> float | None:
     return noise / _LEVELS_A_NOISE if math.isfinite(noise) and noise > 0 else None
 
 
-def step_of_uncertainty(sigma: NDArray[Any]) -> float | None:
+def step_of_uncertainty(sigma: NDArray[Any], mask: NDArray[Any] | None = None) -> float | None:
     """Return the step in which standard deviations may be written; None where they have to be written as they are.
 
-    Those that are not 0 have to stay positive.
+    Those that are not 0 have to stay positive. Where a mask is not 0, they are as large as it happens: beside a slit.
 
     Examples
     --------
     >>> step_of_uncertainty(np.array([[5.0, 6.0, np.nan, 0.0]], np.float32))
     0.0055
+    >>> step_of_uncertainty(np.array([[5.0, 7000.0, 8000.0]], np.float32), np.array([[0, 1, 1]]))
+    0.005
     >>> step_of_uncertainty(np.array([[5.0, 1e-3]], np.float32)) is None
     True
     """
-    positive = sigma[(sigma > 0) & (sigma < np.inf)]  # NaN is neither
-    if not positive.size:
+    known = (sigma > 0) & (sigma < np.inf)  # NaN is neither
+    if not known.any():
         return None
-    least = positive.min()
-    step = float(np.median(positive, overwrite_input=True)) / _LEVELS_AN_UNCERTAINTY
+    least = sigma[known].min()
+    if mask is not None and (known & (mask == 0)).any():
+        known &= mask == 0
+    step = float(np.median(sigma[known], overwrite_input=True)) / _LEVELS_AN_UNCERTAINTY
     return step if least > step else None
 
 

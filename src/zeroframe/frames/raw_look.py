@@ -49,6 +49,8 @@ _WHOLE_LINE, _FEW_LINES = 0.85, 3
 _FEWEST_PAIRS = 30
 #: What cannot be less: of numbers without sign, and of 16 bits with one. Noise is cut off that near to it.
 _LOWEST, _NEAR_NOISES = (0.0, -32768.0), 5.0
+#: Of noise that is cut off, so much as a part of it lies within so many noises above: 0.05 of it, where 95 % is.
+_JUST_ABOVE_NOISES, _LEAST_ABOVE = 2.0, 0.03
 #: Values are counted from half-way between the lowest and the highest on.
 _TOP_HALF = 0.5
 #: The level of what saw no light is that of which this part of the stretches have a lower one.
@@ -280,17 +282,32 @@ def _faint_noise(sample: NDArray[Any]) -> float | None:
 
 
 def _share_cut_off(sample: NDArray[Any]) -> float:
-    """Return the share of pixels at 0, or at the least of 16 bits, where the usual pixel is within a few noises of it.
+    """Return the share of pixels at 0, or at the least of 16 bits, where the noise of pixels was cut off there.
 
-    A column that is dead, or a border that was never lit, holds such values, too, far below all others.
+    The usual pixel is within a few noises of it, and in the same row others are just above. A column that is dead, a
+    border that was never lit, and part of a row that was never read hold such values, too, far below all others.
     """
     lowest = float(np.fmin.reduce(sample, axis=None)) if sample.size else np.nan
     if lowest not in _LOWEST:
         return 0.0
-    values = sample[np.isfinite(sample)].astype(np.float64)
+    rows = sample.astype(np.float64)
+    values = rows[np.isfinite(rows)]
     usual = float(median_of_valid(values))
     noise = MAD_TO_SIGMA * float(median_of_valid(np.abs(values - usual)))
-    return float(np.mean(values == lowest)) if usual - lowest <= _NEAR_NOISES * noise else 0.0
+    if usual - lowest > _NEAR_NOISES * noise:
+        return 0.0
+    cut = rows == lowest
+    reach = _JUST_ABOVE_NOISES * max(_beside_noise(np.where(cut, np.nan, rows)), 1.0)
+    above = np.count_nonzero(~cut & (rows - lowest <= reach), axis=1)
+    share = np.count_nonzero(cut, axis=1)
+    return float(share[above > _LEAST_ABOVE * share].sum() / values.size)
+
+
+def _beside_noise(rows: NDArray[np.float64]) -> float:
+    """Return the noise of a pixel against the next but one in its row, which has its colour; 0 where there are none."""
+    apart = np.abs(rows[:, 2:] - rows[:, :-2])
+    apart = apart[np.isfinite(apart)]
+    return MAD_TO_SIGMA * float(median_of_valid(apart)) / sqrt(2.0) if apart.size else 0.0
 
 
 def _log_of_same(sample: NDArray[Any]) -> float:

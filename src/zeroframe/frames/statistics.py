@@ -181,13 +181,15 @@ def _least_spread(apart: NDArray[np.float64]) -> float:
     return _LEAST_STEPS * float(quantiles_of_valid(off, 0.1))
 
 
-def sampled_level(pixels: NDArray[Any]) -> float:
+def sampled_level(pixels: NDArray[Any], mask: NDArray[Any] | None = None) -> float:
     """Return the mean of about 100 000 pixels that are spread over an image, outliers left out.
 
     Parameters
     ----------
     pixels : ndarray, shape (ny, nx)
         Not finite where masked.
+    mask : ndarray of bool or of bits, shape (ny, nx), optional
+        Not 0 where a pixel takes no part, whatever it holds.
 
     Returns
     -------
@@ -195,7 +197,8 @@ def sampled_level(pixels: NDArray[Any]) -> float:
         NaN where no pixel is valid. For a noise of 4 it is good to 0.013; the median of whole numbers is good to 0.5.
     """
     step = max(int((pixels.size / _LEVEL_PIXELS) ** 0.5), 1)
-    return clipped_mean_std(pixels[::step, ::step])[1]
+    some = pixels[::step, ::step]
+    return clipped_mean_std(some if mask is None else np.where(mask[::step, ::step] != 0, np.nan, some))[1]
 
 
 def pair_noise(first: NDArray[Any], second: NDArray[Any]) -> float:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["FOREIGN_ENDINGS", "say_foreign"]
 
 _RAW = "a camera's own raw format"
+_ARCHIVE = "an archive"
 _FILM = "a film, which has to be split into frames"
 #: Endings of files that hold frames or films and are not read, and what they are.
 FOREIGN_ENDINGS = {
@@ -24,10 +25,14 @@ FOREIGN_ENDINGS = {
     **dict.fromkeys((".ser", ".avi"), _FILM),
     **dict.fromkeys((".sbig", ".st7", ".st8", ".pic"), "an old format of SBIG or MIRA"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz"), _ARCHIVE),
 }
 #: What is read by a library that may not be installed.
 _BY_EXTRA = {_RAW: OTHER_FORMATS[0], "XISF": OTHER_FORMATS[1]}
-_ADVICE = {_FILM: "split {} into FITS frames with Siril (Conversion, or its command convert) or PIPP first"}
+_ADVICE = {
+    _ARCHIVE: "unpack {0} first, where frames are in {0}",
+    _FILM: "split {} into FITS frames with Siril (Conversion, or its command convert) or PIPP first",
+}
 _MOST_NAMES = 4
 
 
@@ -47,7 +52,7 @@ def say_foreign(paths: Iterable[str | os.PathLike[str]]) -> None:
     found: dict[str, list[str]] = {}
     for path in paths:
         name = PurePath(path).name
-        what = FOREIGN_ENDINGS.get(PurePath(name).suffix.lower())
+        what = FOREIGN_ENDINGS.get(PurePath(name.lower().removesuffix(".gz").removesuffix(".xz")).suffix)
         if what is not None:
             found.setdefault(what, []).append(name)
     for what, names in found.items():

@@ -11,6 +11,7 @@ from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
+from zeroframe.planning.full_wells import share_full_wells
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
@@ -123,7 +124,7 @@ def planned_of(
     plan = plan_night(
         *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
     )
-    plan = colours_by_pixels(plan, executor)
+    plan = share_full_wells(colours_by_pixels(plan, executor), **means, executor=executor)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for
         kinds = Counter(frame.kind.value for frame in plan.frames)

@@ -24,6 +24,7 @@ from zeroframe.headers.trees import tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
+from zeroframe.planning.full_wells import share_full_wells
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.stored_folders import library_of, stored_items
@@ -128,6 +129,7 @@ class NightSeries:
             found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor
         )
         plan = colours_by_pixels(planner.plan(found, self.recipe, evidence), executor)
+        plan = share_full_wells(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor)
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan

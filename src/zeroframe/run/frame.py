@@ -168,7 +168,9 @@ class FrameMaker:
         known_bad = mask
         if row is not None:
             mask = known_bad = _NO_MASK  # it is not written, and memory is counted without it
-        quality = _with_traces(frame, quality or self._measured(frame, pixels), pixels, known_bad, left, header)
+        quality = _with_traces(
+            frame, quality or self._measured(frame, pixels, known_bad), pixels, known_bad, left, header
+        )
         quality = replace(quality, traces={**quality.traces, "cut_off_fraction": looks[0].cut_off})
         if row is None:
             _say_noise(header, quality, pixels, sigma, mask, frame.steps.colours)
@@ -216,12 +218,23 @@ class FrameMaker:
         pixels = native_pixels(raw, lambda shape_yx: self._memory.empty(shape_yx, np.float32))
         self._take_sample(frame, pixels)
         ny, nx = pixels.shape
-        quality = _with_traces(frame, self._measured(frame, pixels), pixels, _NO_MASK, {}, raw.cards)
+        mask = _NO_MASK
+        if kind_row(frame.kind) is None and raw.cards.get("NMASKED"):  # else the file has no mask
+            self._watch.look([frame.target])
+            bits = read_raw(frame.target, ext="MASK", into=self._memory.empty(ny * nx, np.uint8))
+            self._watch.check([frame.target])
+            mask = bits.decode()
+        quality = _with_traces(frame, self._measured(frame, pixels, mask), pixels, mask, {}, raw.cards)
         return _told(up_to_date, quality, (ny, nx), raw.cards)
 
-    def _measured(self, frame: NightFrame, pixels: NDArray[Any]) -> FrameQuality:
-        is_flat, colours = is_scaled_by_level(frame.kind), frame.steps.colours
-        return measure_frame(pixels, is_flat=is_flat, colours=colours, empty=self._memory.empty)
+    def _measured(self, frame: NightFrame, pixels: NDArray[Any], mask: NDArray[np.uint8]) -> FrameQuality:
+        return measure_frame(
+            pixels,
+            is_flat=is_scaled_by_level(frame.kind),
+            colours=frame.steps.colours,
+            mask=mask if mask.size else None,
+            empty=self._memory.empty,
+        )
 
     def remember(self, frame: NightFrame, source: FileMark, mark: OutputMark) -> Made:
         """Measure a frame that somebody else has just made, as if it had been made here; raises as `make` does."""
@@ -243,8 +256,8 @@ class FrameMaker:
         mask = self._memory.empty(frame.shape_yx, np.uint8)
         mask[:] = 0
         found = [
-            decide_saturation(look, frame.saturation.of_region(region.saturation_adu), raw.layout)
-            for look, region in zip(looks, frame.recipe.regions, strict=True)
+            decide_saturation(look, frame.saturation.of_region(place, region.saturation_adu), raw.layout)
+            for place, (look, region) in enumerate(zip(looks, frame.recipe.regions, strict=True))
         ]
         full, unread = mask_raw(raw, looks, found, frame.recipe, mask)
         for region in frame.recipe.regions if constant else ():
@@ -465,7 +478,7 @@ def _say_noise(
     if np.isfinite(quality.noise_adu):
         header["SKYNOISE"] = (quality.noise_adu, "noise of a pixel against its neighbours")
     if colours is not None:
-        for letter, level in sky_of_colours(pixels, colours).items():
+        for letter, level in sky_of_colours(pixels, colours, mask).items():
             header[f"SKYLEV_{letter}"] = (level, f"the same of its pixels of colour {letter}")
     if sigma is None:
         return
@@ -511,7 +524,7 @@ def _parts(
         said = HeaderDraft()
         said["UTYPE"] = ("StdDevUncertainty", "standard deviation of the primary image")
         said["BUNIT"] = header["BUNIT"]
-        step = None if step is None else step_of_uncertainty(sigma)
+        step = None if step is None else step_of_uncertainty(sigma, mask)
         if step is not None:
             say_steps(said, step)
         parts.append(replace(float_part(sigma, sigma, said, "UNCERT"), step=step))
