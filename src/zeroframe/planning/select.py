@@ -309,7 +309,10 @@ def _no_frames(
         left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
         advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""
         advice += ", and this folder with --calibrations" if reason == COMBINED_ALREADY else ""
-    bad = "".join(f"\n  {said}" for said in said_together(each.problem for each in refused))
+    problems = said_together(each.problem for each in refused)
+    if problems and kinds and not reasons:  # the frames are there: what is wrong with them comes first
+        advice = problems.pop(0)
+    bad = "".join(f"\n  {said}" for said in problems)
     what = "" if only is None else f"{only} "
     return f"{raw}: no {what}frame that can be used ({listed}{left}); {advice}{bad}"
 
