@@ -11,6 +11,7 @@ import numpy as np
 from zeroframe.errors import FrameError, MemoryLimitError, NoFramesError, SectionError, ZeroframeError
 from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.frames.colours import PHASES
+from zeroframe.frames.medians import median_of_known
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
 from zeroframe.headers.kinds import Kind
@@ -255,7 +256,7 @@ def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, Frame
     flats = [sample for sample in samples if sample.kind is Kind.FLAT]
     if len(flats) < 2:
         return []
-    dark = [np.nanmedian(sample.bands) for sample in samples if sample.kind is Kind.BIAS]
+    dark = [median_of_known(sample.bands) for sample in samples if sample.kind is Kind.BIAS]
     levels = [float(np.nanmean(sample.bands) - (np.mean(dark) if dark else 0.0)) for sample in flats]
     return [(flats[i], flats[j]) for i, j in like_pairs([flat_key(flat.source) for flat in flats], levels)]
 

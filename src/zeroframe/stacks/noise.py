@@ -378,10 +378,11 @@ def _noise_beside_pattern(
         count = away.size - np.count_nonzero(away)
         if count < 2:
             return float("nan")
+        places = np.flatnonzero(away)  # a few: to look through a mask of all takes as long as a sum
         for values in (a, b):
-            values[away] = 0.0
+            np.put(values, places, 0.0)
             np.subtract(values, values.sum() / count, out=values)
-            values[away] = 0.0
+            np.put(values, places, 0.0)
         common = float(np.multiply(a, b, out=scratch).sum() / count)
         apart = _outlying(steps, scratch)
         apart |= away[:, 1:]
@@ -390,7 +391,7 @@ def _noise_beside_pattern(
         a += b
         changes = np.subtract(a[:, 1:], a[:, :-1], out=part_of(scratch, steps.shape))
         changes *= steps
-        changes[apart] = 0.0
+        np.put(changes, np.flatnonzero(apart), 0.0)
     cost = float(changes.sum() / pairs / 2.0) if pairs else 0.0
     return float(np.sqrt(max(cost - common, 0.0)))
 
