@@ -152,12 +152,11 @@ def pooled_noise(
     if numbers.step > (_FINE_STEP if spec.method == "median" else _COARSE_STEP):
         tables = [_gate(laws[count]) for count in present]
     else:
-        levels, squares = seen.typical()
-        relative = squares / expected(levels)
-        del levels, squares  # copies, where not all pixels are typical
+        levels, relative = seen.typical()
+        relative = relative / expected(levels)
         shares = _mixture(np.sqrt(relative, out=relative), laws[seen.usual])
         tables = [_table(laws[count], shares) for count in present]
-    law_of_levels = (read_variance, per_level, lowest, least, level_variance)
+    law_of_levels = read_variance, per_level, lowest, least, level_variance
     return PooledNoise(*law_of_levels, tuple(present), tuple(map(tuple, tables)))
 
 
