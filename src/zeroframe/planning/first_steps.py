@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
 
-__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "evidence_of"]
+__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "inspection_of"]
 
 
 #: Lines at the sides of an image, and the part of a frame, that headers and pixels may see otherwise without a word.
@@ -221,7 +221,7 @@ def _turned(amplifier: Amplifier) -> Section | None:
     )
 
 
-def evidence_of(item: RawFrame, options: RecipeOptions) -> OverscanInspection | None:
+def inspection_of(item: RawFrame, options: RecipeOptions) -> OverscanInspection | None:
     """Return what the pixels say of the camera, chip, size and binning of a frame; None where they were not asked."""
     if options.evidence is None or item.shape_yx is None:
         return None
@@ -232,7 +232,7 @@ def evidence_of(item: RawFrame, options: RecipeOptions) -> OverscanInspection | 
 
 def _amplifier_seen(item: RawFrame, options: RecipeOptions) -> Amplifier:
     """Overscan and trim as the pixels show them; none where sections were spelled out, or the size is another one."""
-    seen = evidence_of(item, options)
+    seen = inspection_of(item, options)
     if seen is None or options.names_sections:
         return Amplifier()
     trim = seen.trim if seen.strips else None
@@ -251,7 +251,7 @@ def _amplifier_seen(item: RawFrame, options: RecipeOptions) -> Amplifier:
 
 def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, options: RecipeOptions) -> list[Choice]:
     """Say what was chosen for a camera that is not known: by its pixels, or nothing."""
-    seen = evidence_of(item, options)
+    seen = inspection_of(item, options)
     if seen is None:
         return _header_choices(item)
     certain = seen.decision != "not proven"

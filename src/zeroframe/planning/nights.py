@@ -23,7 +23,7 @@ from zeroframe.headers.survey import of_detector, survey
 from zeroframe.headers.trees import tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
-from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
+from zeroframe.planning.detect import camera_with_extensions, look_at_pixels, with_detectors_seen
 from zeroframe.planning.full_wells import share_full_wells
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
@@ -124,7 +124,7 @@ class NightSeries:
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
         executor = self.executor
-        found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
+        found = with_detectors_seen(found, self.recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
         evidence = look_at_pixels(
             found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor
         )
