@@ -9,6 +9,8 @@ from astropy.nddata import CCDData
 from zeroframe.headers.sections import Section
 from zeroframe.inspection import inspect_overscan
 from zeroframe.inspection.blind_strips import stated_widths
+from zeroframe.planning.asking import planned
+from zeroframe.planning.recipe import NightRecipe
 
 NY, NX, STRIP, GAIN, NOISE_E = 200, 300, 32, 1.5, 6.0
 Y, X = np.mgrid[:NY, :NX]
@@ -106,3 +108,15 @@ class TestLightThatDoesNotReachTheSide:
 def test_stated_widths(said, widths):
     sections = {name: Section.parse(text) for name, text in said.items()}
     assert stated_widths(sections, (240, 332)) == widths
+
+
+def test_a_trim_of_what_the_header_calls_image_is_told_with_a_figure(tmp_path):
+    baffled = np.where(X < 40, 0.0, 1.0)
+    for number, frame in enumerate(night(30000.0 * baffled, 200.0 * baffled)):
+        frame.meta["EXPTIME"] = 0.0 if frame.meta["IMAGETYP"] == "bias" else 10.0
+        frame.write(tmp_path / f"{number:02d}.fits")
+    plan = planned("night", tmp_path, tmp_path.parent / "out", NightRecipe())
+    (trim,) = [choice for choice in plan.choices if choice.what == "trim"]
+    assert trim.value == f"[41:{NX},1:{NY}]"
+    assert "no frame has light in 40 columns that the header's [1:300,1:200] calls image" in trim.reason
+    assert not trim.certain
