@@ -7,12 +7,13 @@ DEMO := demo
 EMPTY := .venv-empty
 SITE := docs/_build/html
 
-.PHONY: help demo test test-long test-njit test-oldest check docs dist notebooks format coverage fuzz changelog release-notes bench bench-quick clean
+.PHONY: help demo test test-all test-long test-njit test-oldest check docs dist notebooks format coverage fuzz changelog release-notes bench bench-quick clean
 
 help:
 	@echo "make demo      set up, then calibrate and combine a simulated night"
 	@echo "make test      set up, then run the tests, but for those that take seconds each (some four minutes)"
 	@echo "make test-long those that take seconds each: clusters, killed runs, whole nights, notebooks (some six minutes)"
+	@echo "make test-all  both at once, which is quicker than one after the other"
 	@echo "make test-njit the tests of the kernels, compiled by numba's own dispatcher, as other versions of numba need it"
 	@echo "make test-oldest  all tests with the oldest versions of what zeroframe needs that pyproject.toml allows"
 	@echo "make check     set up, then check format, lint and types"
@@ -53,13 +54,19 @@ demo: $(VENV)/.installed
 	$(BIN)/zeroframe simulate palomar-lfc $(DEMO)/raw --gzip
 	$(BIN)/zeroframe bias $(DEMO)/raw -o $(DEMO)/calibrated --camera palomar-lfc
 
-# in two processes, each with whole files: what the tests of a file share is made once
+# in two processes, each with whole files: what the tests of a file share is made once; in the order of tests/conftest.py
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+	$(BIN)/python -m pytest $(SHARED) -m "not long"
+
+# what both run, in less time: tests are looked for once, and what short and long tests of a file share is made once
+test-all: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(SHARED)
 
 # 5 % of the tests, which take 60 % of the time of all
 test-long: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
+	$(BIN)/python -m pytest $(SHARED) -m long
 
 # uv, since pip cannot choose the oldest versions; what those need in turn is of today
 $(OLDEST)/.installed: pyproject.toml
@@ -69,7 +76,7 @@ $(OLDEST)/.installed: pyproject.toml
 	@touch $@
 
 test-oldest: $(OLDEST)/.installed
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile
+	$(OLDEST)/bin/python -m pytest $(SHARED)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
@@ -116,8 +123,8 @@ KERNEL_TESTS := tests/kernels/test_kernels.py tests/kernels/test_moments.py test
 # tests are judged by `make test`: one that fails under the tracer, which Python 3.11 now and then refuses a thread,
 # does not end the count
 coverage: $(VENV)/.installed-coverage
-	-$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-report=
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-append --cov-report=term:skip-covered $(KERNEL_TESTS)
+	-$(BIN)/python -m pytest -q $(SHARED) --cov --cov-report=
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q $(SHARED) --cov --cov-append --cov-report=term:skip-covered $(KERNEL_TESTS)
 
 # hypothesis with seeds of chance and ten times the examples, and 20,000 files of the grammar of tests/fits_grammar.py;
 # what they find becomes an @example, or a case of its own
@@ -130,7 +137,7 @@ changelog: $(VENV)/.installed-test
 
 # the same tests once more, with what takes the place of our loader of compiled code where numba is another
 test-njit: $(VENV)/.installed-test
-	ZEROFRAME_KERNELS=njit $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/kernels/test_compiling.py tests/kernels/test_kernel_ways.py $(KERNEL_TESTS)
+	ZEROFRAME_KERNELS=njit $(BIN)/python -m pytest -q $(SHARED) tests/kernels/test_compiling.py tests/kernels/test_kernel_ways.py $(KERNEL_TESTS)
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks --json benchmarks/figures.json --write-docs $(if $(ONLY),--update --only "$(ONLY)")

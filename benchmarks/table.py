@@ -77,8 +77,8 @@ IN_THE_WAY = """\
   the system, which has to find new pages; a sixth clips rows; a twelfth each goes to masks of bad pixels, to reading
   with its hash, and to the errors and the gain of combined frames. All that is done to science frames is a tenth.
 - *D*: an index holds what `zeroframe ls` shows of each file, as long as the file, the code that reads headers and the
-  taught words are what they were. Of 14 us a file, 4 us ask the system whether the file has changed, and 3 us list the
-  folder; the first look at a folder takes 0.25 ms a file.
+  taught words are what they were. Of some 11 us a file, 3 us ask the system whether it has changed; the first look at a
+  folder takes 0.25 ms a file.
 - *F first run*: numba takes half a second to be ready; then the kernel that clips stacks is compiled, eighteen
   functions, in which types are found and code is written by Python; then the others, one after the other.
 - New pages: where the results of an earlier round have just been deleted the system may give out memory that is new to

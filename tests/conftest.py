@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +38,19 @@ typer.main.get_command = cache(typer.main.get_command)
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SEEDS = REAL_DATA.parent / "seeds"
+
+
+#: How much longer a test that is marked `long` takes than another.
+_LONG = 30
+
+
+@pytest.hookimpl(trylast=True)  # of the tests that are left when others have been deselected
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: else one process may begin with such a one when the other is done."""
+    weights = Counter[Path]()
+    for item in items:
+        weights[item.path] += _LONG if item.get_closest_marker("long") else 1
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session")

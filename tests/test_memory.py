@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,6 +80,43 @@ def test_the_groups_of_this_process_are_found():
     found = workers._own_groups()
     assert found[-1] == workers._CONTROL_GROUPS
     assert all(folder.is_relative_to(workers._CONTROL_GROUPS) for folder in found)
+
+
+@pytest.fixture
+def no_meminfo(monkeypatch):
+    """A system that has no /proc, as macOS and Windows."""
+    read_text = Path.read_text
+
+    def missing(path, *args, **options):
+        if path.is_relative_to("/proc"):
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return read_text(path, *args, **options)
+
+    monkeypatch.setattr(Path, "read_text", missing)
+
+
+def test_where_linux_does_not_say_what_is_free_it_is_half_of_what_is_built_in(no_meminfo, monkeypatch):
+    pages = {"SC_PAGE_SIZE": 16384, "SC_PHYS_PAGES": 2**20}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__, raising=False)
+    assert available_bytes() == 2**33
+
+
+@pytest.mark.parametrize(("answers", "expected"), [(True, 2**33), (False, 2**31), (None, 2**31)])
+def test_windows_is_asked_in_its_own_words(no_meminfo, monkeypatch, answers, expected):
+    """16 GiB in kilobytes; a system that does not answer is taken for one of 4 GiB."""
+
+    def answer(where):
+        where._obj.value = 2**24
+        return answers
+
+    asked = SimpleNamespace(kernel32=SimpleNamespace(GetPhysicallyInstalledSystemMemory=answer))
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    monkeypatch.setattr(ctypes, "windll", None if answers is None else asked, raising=False)
+    assert available_bytes() == expected
+
+
+def test_a_process_in_no_group_has_the_limits_of_the_whole(no_meminfo):
+    assert workers._own_groups() == [workers._CONTROL_GROUPS]
 
 
 def test_results_come_in_order():

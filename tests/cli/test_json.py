@@ -82,7 +82,11 @@ def test_combine_ls_inspect_verify_explain(night, tmp_path):
     found = run("inspect", folder / "raw")
     assert found["cameras"][0]["decision"] == "none"
     assert found["cameras"][0]["gain_e_per_adu"] == pytest.approx(1.5, rel=0.1)
-    assert run("verify", folder / "out")["outputs"] == len(night[1]["results"])
+    verified = run("verify", folder / "out")
+    assert verified["outputs"] == len(night[1]["results"])
+    assert (verified["inputs"], verified["inputs_left"], verified["earlier"]) == (0, 11, 0)
+    with_raw = run("verify", folder / "out", "--raw", folder / "raw")
+    assert (with_raw["inputs"], with_raw["inputs_left"]) == (11, 0)
     assert "s0.fits" in " ".join(run("explain", folder / "out" / "s0.fits")["sentences"])
     assert run("explain", "ZF301")["sentences"][0].startswith("ZF301")
 

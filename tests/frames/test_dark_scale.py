@@ -84,7 +84,7 @@ def test_colours_of_a_mosaic_do_not_matter():
     assert abs(found.scale - 0.7) < 4 * found.error
 
 
-def written(folder, random, *, warmer, hot=400):
+def written(folder, random, *, warmer, hot=400, degrees=None):
     """A night whose science frames are as long as its darks, or a third of it, on a warmer detector."""
     current = currents(random, hot)
     folder.mkdir(parents=True)
@@ -92,6 +92,8 @@ def written(folder, random, *, warmer, hot=400):
     def write(name, kind, exposure_s, scale, light=0.0):
         adu = 700.0 + exposed(random, current, scale, light=light)
         header = fits.Header({"IMAGETYP": kind, "EXPTIME": exposure_s, "FILTER": "V", "GAIN": 1.0, "RDNOISE": 4.0})
+        if degrees is not None:
+            header["CCD-TEMP"] = degrees if kind == "object" else -10.0
         fits.writeto(folder / name, np.clip(np.rint(adu), 0, 65535).astype(np.uint16), header)
 
     for number in range(4):
@@ -139,3 +141,35 @@ def test_where_hot_pixels_do_not_tell_the_exposure_does_and_it_is_said(tmp_path)
     assert "hot pixels that can be used" in run.out.replace("\n", " ")
     assert "scaled by the exposures, 0.3333, not by a fit" in " ".join(run.out.split())
     assert "DARKSCAL" not in hot_error(tmp_path / "out", "s2.fits", current)[1]
+
+
+def test_darks_of_another_temperature_are_used_where_their_scale_is_fitted(tmp_path, monkeypatch):
+    """Dark current doubles every six degrees: 1.5 degrees are 19 %, and the plan said that no dark fits."""
+    monkeypatch.setenv("COLUMNS", "200")
+    warmer = 2.0 ** (1.5 / 6.0)
+    current = written(tmp_path / "raw", np.random.default_rng(7), warmer=warmer, degrees=-8.5)
+    given = ("night", tmp_path / "raw", "--no-report", "-o")
+    assert "at -10.0 C, not -8.5 C" in " ".join(command(*given, tmp_path / "plain").out.split())
+    assert "DARKCOR" not in hot_error(tmp_path / "plain", "s1.fits", current)[1]
+    run = command(*given, tmp_path / "fitted", "--dark-scale", "fit")
+    left, header, _, _ = hot_error(tmp_path / "fitted", "s1.fits", current)
+    assert header["DARKSCAL"] == pytest.approx(warmer, abs=4 * header["DARKSERR"])
+    assert abs(left) < 0.02
+    with fits.open(tmp_path / "fitted" / "s1.fits") as hdus:  # and its hot pixels are masked
+        assert (hdus["MASK"].data[current > 5000] != 0).mean() > 0.9
+    said = " ".join(run.out.split())
+    assert "dark of another temperature (please check): dark 300 s for s1.fits, s2.fits" in said
+    assert "at -10.0 C, not -8.5 C: its scale is fitted to the hot pixels of the frame" in said
+
+
+def test_darks_of_far_other_temperatures_are_not_used(tmp_path):
+    current = written(tmp_path / "raw", np.random.default_rng(7), warmer=2.5, degrees=-2.0)
+    command("night", tmp_path / "raw", "--no-report", "-o", tmp_path / "out", "--dark-scale", "fit")
+    assert "DARKCOR" not in hot_error(tmp_path / "out", "s1.fits", current)[1]
+
+
+def test_where_the_hot_pixels_of_a_warmer_dark_tell_nothing_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    written(tmp_path / "raw", np.random.default_rng(6), warmer=1.19, hot=6, degrees=-8.5)
+    run = command("night", tmp_path / "raw", "-o", tmp_path / "out", "--no-report", "--dark-scale", "fit")
+    assert "not by a fit, though it was taken at -10.0 C, not -8.5 C" in " ".join(run.out.split())

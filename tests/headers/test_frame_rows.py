@@ -314,7 +314,7 @@ def test_all_code_that_a_row_is_made_by_counts(corpus):
     loaded = {Path(path) for path in run.stdout.split()}
     others = {path.relative_to(package).as_posix() for path in loaded - counted}
     assert len(loaded & counted) > 30
-    assert others <= {"__init__.py", "workers.py", "kernels/__init__.py", "kernels/operations.py"}
+    assert others <= {"__init__.py", "records.py", "workers.py", "kernels/__init__.py", "kernels/operations.py"}
     assert {"dialects.toml", "colours.toml"} <= {path.name for path in counted}
 
 
@@ -423,3 +423,20 @@ def test_a_card_that_stands_twice_is_named(tmp_path, cache):
     for _ in range(2):
         assert only(path.parent)["exposure"] == 2.0
         assert "EXPTIME is given as 2.0 and as 3.0; the first of them is used" in only(path.parent)["uncertain"]
+
+
+def test_what_went_wrong_once_is_not_remembered(tmp_path, cache, monkeypatch):
+    """A lack of memory is no property of the file."""
+    (tmp_path / "raw").mkdir()
+    images = [fits.ImageHDU(np.zeros((3, 4), np.uint16)) for _ in range(2)]
+    fits.HDUList([fits.PrimaryHDU(), *images]).writeto(tmp_path / "raw" / "two.fits")
+    os.utime(tmp_path / "raw" / "two.fits", (LONG_AGO_S, LONG_AGO_S))
+
+    def fails(_frame):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("zeroframe.headers.geometry.detectors_in", fails)
+        listing = list_frames(tmp_path / "raw")
+        assert (listing.rows, [problem.reason for problem in listing.problems]) == ((), ["there is not enough memory"])
+    assert "holds 2 images" in only(tmp_path / "raw")["uncertain"]

@@ -9,7 +9,8 @@ import pytest
 from astropy.io import fits
 
 from zeroframe.errors import CameraError, FrameError, UnsupportedError
-from zeroframe.fits import scan
+from zeroframe.fits import Cards, scan
+from zeroframe.headers.amplifier_words import may_say_amplifiers, says_amplifiers
 from zeroframe.headers.cameras import load_camera
 from zeroframe.headers.geometry import detectors_in, detectors_of_camera
 
@@ -294,3 +295,29 @@ def test_a_camera_file_says_it(tmp_path):
     small = write(tmp_path / "c.fits", [((10, 24), {"EXTNAME": "im1"}), ((10, 28), {"EXTNAME": "im2"})])
     with pytest.raises(CameraError, match="amplifier A: overscan"):
         detectors_of_camera(scan(small), camera)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("TRIMSECA", "TRIMSECB"), ("DATASEC1", "DATASEC2"), ("TSECA", "TSECB"), ("DSEC11", "DSEC12", "DSEC21"),
+        ("HIERARCH ESO DET OUT1 NX", "HIERARCH ESO DET OUT2 NX"), ("S_EFMN11", "S_EFMN21"), ("COVER",),
+        ("TRIMSECD", "TRIMSECC"), ("hierarch ESO  DET OUT4 NX",),
+    ],
+)  # fmt: skip
+def test_what_may_say_amplifiers_is_looked_at(words):
+    text = b"".join(f"{word:8}= 32".encode().ljust(80) for word in words)
+    assert may_say_amplifiers(Cards(text + b"END".ljust(80)))
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        ("TRIMSEC = '[1:8,1:9]'", "DATASEC = '[1:8,1:9]'"), ("COVER   = 0",), ("COVER   = 'shut'",),
+        ("COMMENT TRIMSECB = '[1:8,1:9]'",), ("OBJECT  = 'COVER   = 4'",), ("TRIMSECA= '[1:8,1:9]'",),
+    ],
+)  # fmt: skip
+def test_what_says_none_is_not(cards):
+    header = Cards(b"".join(card.encode().ljust(80) for card in cards) + b"END".ljust(80))
+    assert not may_say_amplifiers(header)
+    assert not says_amplifiers({word: value for word, value in header.items() if word != "COVER"})

@@ -14,6 +14,7 @@ import pytest
 
 from zeroframe.fits import Cards
 from zeroframe.headers.dialects import read_facts
+from zeroframe.headers.set_up import binning_of
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "headers" / "samples"
 EXACT = ("kind", "exp", "filter", "bin", "date")
@@ -107,3 +108,9 @@ def test_numbers_are_seldom_unknown(what):
     known = [sample for sample in stated if understood(sample)[1][what] is not None]
     assert len(stated) >= 20
     assert len(known) >= 0.95 * len(stated)
+
+
+@pytest.mark.parametrize("sample", ALL, ids=[sample.name for sample in ALL])
+def test_the_binning_alone_is_that_of_all_facts(sample):
+    truth = sample.truth["bin"]
+    assert "{}x{}".format(*binning_of(sample.cards)) == (truth if truth != "-" else "1x1")

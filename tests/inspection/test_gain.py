@@ -115,6 +115,19 @@ def test_a_response_that_bends_is_told_with_the_figure():
     assert gain_from_pairs(one, biases, READ_NOISE, 65535.0).bend is None
 
 
+@pytest.mark.parametrize("orders", [False, True])
+def test_values_may_be_fractions_of_the_range(orders):
+    """Of which the noise of rounding to whole numbers was more than all of theirs, and no gain was found."""
+    random = np.random.default_rng(8)
+    pairs, biases = orders_of(random, along="rows") if orders else light_of(random, [2e4] * 4)
+    pairs = [tuple(flat.astype(np.float64) for flat in pair) for pair in pairs]
+    whole = gain_from_pairs(pairs, biases, READ_NOISE, 65535.0)
+    parts = [tuple(flat / 65535.0 for flat in pair) for pair in pairs]
+    found = gain_from_pairs(parts, [bias / 65535.0 for bias in biases], READ_NOISE / 65535.0, 1.0)
+    assert found.value == pytest.approx(65535.0 * whole.value, rel=1e-6)
+    assert found.error == pytest.approx(65535.0 * whole.error, rel=1e-3)
+
+
 def test_flats_are_paired_with_their_like():
     assert like_pairs([("r", 1.0), ("r", 5.0), ("r", 1.0)], [100.0, 100.0, 101.0]) == [(0, 2)]
     assert like_pairs(["r"] * 4, [1e4, 1e3, 9.9e3, 1.1e3]) == [(0, 2), (1, 3)]

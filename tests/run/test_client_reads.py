@@ -11,6 +11,7 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,16 @@ def _note(event, arguments):
         _OPENED.append((path, mode or ("w" if flags & (os.O_WRONLY | os.O_RDWR) else "r")))
 
 
-sys.addaudithook(_note)
+@cache
+def _listen():
+    """Listen from the first test on that wants to know, and not from when files are looked for: it slows all others."""
+    sys.addaudithook(_note)
 
 
 @contextmanager
 def opened_here(*folders):
     """Collect the frames below some folders that this process opens for reading."""
+    _listen()
     found = []
     _OPENED.clear()
     _LOOKS.append(True)

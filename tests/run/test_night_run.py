@@ -107,6 +107,11 @@ class TestFresh:
         run = command("verify", out, "--raw", raw)
         assert run.code == 0, run.out
         assert "33 results, and 24 raw frames" in run.out
+        assert "Not compared" not in run.out
+        run = command("verify", out)
+        assert "33 results: as when the run ended. Not compared: 24 raw frames; --raw compares them, too." in " ".join(
+            run.out.split()
+        )
 
     @pytest.mark.long
     def test_the_report_is_written_once(self, fresh, raw, recipe, tmp_path):

@@ -62,6 +62,9 @@ def test_it_is_named_and_the_others_are_right(tmp_path, amplifiers, silent, what
     codes = {each.code for each in made.findings}
     expected = {"blind": "ZF206", "not read in flats": "ZF204"}.get(what, "ZF205")
     assert expected in {each.code for each in said}, made.findings
+    # it is said once: no mask, no frame and no flat is complained of for that amplifier
+    assert not codes & {"ZF406", "ZF414"}, made.findings
+    assert ("ZF404" in codes) == (what == "not read in flats")  # what works in science frames is lost there
     # nothing is said of the amplifiers that work, and nothing that is not so
     assert not codes & {"ZF101", "ZF102", "ZF202", "ZF203", "ZF401", "ZF403", "ZF408", "ZF409", "ZF604"}, made.findings
     living = [number for number in range(amplifiers) if number != silent]

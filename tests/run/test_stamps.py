@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 
@@ -21,12 +22,16 @@ def _hear(event, arguments):
         _OPENED[-1].append(os.fsdecode(arguments[0]))
 
 
-sys.addaudithook(_hear)
+@cache
+def _listen():
+    """Listen from the first test on that wants to know, and not from when files are looked for: it slows all others."""
+    sys.addaudithook(_hear)
 
 
 @contextmanager
 def opened_in(folder):
     """The names of the results that are opened, however that is done in Python."""
+    _listen()
     _OPENED.append([])
     names: set[str] = set()
     try:

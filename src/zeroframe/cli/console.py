@@ -364,7 +364,10 @@ class Screen:
         for problem in verified.problems:
             self.line(problem, "problem", "red")
         raw = f", and {plural(verified.inputs, 'raw frame')}" if verified.inputs else ""
-        whole = f"{plural(verified.outputs, 'result')}{raw}: as when the run ended."
+        earlier = f" ({verified.earlier} of them of earlier runs)" if verified.earlier else ""
+        whole = f"{plural(verified.outputs, 'result')}{earlier}{raw}: as when the run ended."
+        if verified.inputs_left:
+            whole += f" Not compared: {plural(verified.inputs_left, 'raw frame')}; --raw compares them, too."
         self.line(whole, "verified", "red" if verified.problems else "green")
 
     def combine_result(self, outcome: CombinedOutcome, review: Review) -> None:

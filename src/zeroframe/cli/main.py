@@ -366,7 +366,7 @@ def verify(
     code = INCOMPLETE if verified.problems else OK
     if json:
         problems = list(verified.problems)
-        print_json(document_of("verify", code, outputs=verified.outputs, inputs=verified.inputs, problems=problems))
+        print_json(document_of("verify", code, "", **verified.counts, problems=problems))
     return code
 
 

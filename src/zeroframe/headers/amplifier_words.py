@@ -17,8 +17,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError
-from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.headers.set_up import binning_of
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ __all__ = [
     "Convention",
     "FoundAmplifier",
     "Image",
-    "binning_of",
     "length_of",
     "may_say_amplifiers",
     "own_cards",
@@ -126,13 +125,11 @@ _ESO = re.compile(r"ESO DET OUT(\d+) NX\Z")
 _SUBARU = re.compile(r"([ST])_EFMN(\d)1\Z")
 
 
-_MAY_SAY = re.compile(
-    rb"(?:DATA|TRIM)SEC[B-D2-4] *=|[DT]SEC(?:\d\d|[B-D]) *=|DET OUT[2-9]\d? NX|[ST]_EFMN21 *=|COVER   =  *[1-9]"
-)
+_MAY_SAY = re.compile(r"(?:DATA|TRIM)SEC[B-D2-4]\Z|[DT]SEC(?:\d\d|[B-D])\Z|DET OUT[2-9]\d? NX\Z|[ST]_EFMN21\Z")
 
 
 def may_say_amplifiers(cards: Cards) -> bool:
-    """Say whether a header can speak of several amplifiers, at the cost of one search through its text.
+    """Say whether a header can speak of several amplifiers, by its keywords, which is found once for a camera.
 
     Examples
     --------
@@ -140,7 +137,10 @@ def may_say_amplifiers(cards: Cards) -> bool:
     >>> may_say_amplifiers(Cards(b"TRIMSECB= '[1:8,1:9]'".ljust(80) + b"END".ljust(80)))
     True
     """
-    return _MAY_SAY.search(cards.text) is not None
+    if cards.like(_MAY_SAY):
+        return True
+    cover = cards.get("COVER")
+    return isinstance(cover, int | float) and cover >= 1
 
 
 def says_amplifiers(cards: Mapping[str, Any]) -> bool:
@@ -449,11 +449,6 @@ def _number(cards: Mapping[str, Any], *words: str, signed: bool = False) -> floa
         if isinstance(value, int | float) and not isinstance(value, bool) and (signed or value > 0):
             return float(value)
     return None
-
-
-def binning_of(cards: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the binning that a header states; 1 x 1 where it states none."""
-    return read_facts(cards).binning_xy or (1, 1)
 
 
 def length_of(part: AxisRange) -> int:

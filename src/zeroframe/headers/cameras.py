@@ -44,8 +44,8 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from zeroframe.errors import CameraError, SectionError, UsageError, nearest_name
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
 from zeroframe.headers.detectors import Amplifier, Crosstalk, Detector, OverscanMethod
-from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.sections import Section
+from zeroframe.headers.set_up import binning_of
 from zeroframe.headers.words import NO_WORDS, Words, parse_words, words_text
 from zeroframe.records import dataclass
 
@@ -179,7 +179,7 @@ class Camera:
                 return False
         if self.shape_yx is None:
             return True
-        x, y = read_facts(cards).binning_xy or (1, 1)
+        x, y = binning_of(cards)
         # Where the size is no multiple of the binning, some cameras keep the last part of a pixel and some drop it.
         return len(shape_yx) == 2 and all(
             actual in {full // factor, -(-full // factor)}

@@ -11,9 +11,9 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from zeroframe.errors import FrameError, NotFitsError
+from zeroframe.errors import FrameError, NotFitsError, ZeroframeError
 from zeroframe.fits import scan
-from zeroframe.fits.failures import attempt
+from zeroframe.fits.failures import attempt, file_failure
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.reading import header_cards, is_named_as_fits
 
@@ -137,7 +137,10 @@ class _Row:
             return ()
         from zeroframe.headers.geometry import detectors_in
 
-        return attempt(self._path, detectors_in, self._whole)
+        try:
+            return detectors_in(self._whole)
+        except ZeroframeError as error:  # what is wrong with the file; of anything else nothing is to be remembered
+            return file_failure(error, self._path)
 
     @property
     def _detectors(self) -> tuple[FoundDetector, ...]:

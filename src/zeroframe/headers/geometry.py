@@ -12,7 +12,6 @@ from zeroframe.headers.amplifier_words import (
     CONVENTIONS,
     FoundAmplifier,
     Image,
-    binning_of,
     length_of,
     own_cards,
     says_amplifiers,
@@ -20,6 +19,7 @@ from zeroframe.headers.amplifier_words import (
 from zeroframe.headers.detectors import Amplifier, Detector
 from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.headers.set_up import binning_of
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:

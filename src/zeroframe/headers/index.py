@@ -43,7 +43,7 @@ __all__ = ["FolderMemory", "HeaderIndex", "cache_folder", "default_index", "file
 
 _FORMAT = "tables 2"  # another begins a new index
 #: Source files, within the package, by which headers are read and understood, and their tables of words.
-_CODE = ("errors.py", "fits/**/*.py", "headers/**/*.py", "headers/**/*.toml")
+_CODE = ("errors.py", "records.py", "fits/**/*.py", "headers/**/*.py", "headers/**/*.toml")
 _CODE_LETTERS = 32
 _OFF = "off"
 _WAIT_S = 5.0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import MismatchError
-from zeroframe.headers.dialects import read_facts
+from zeroframe.headers.card_reader import CardReader
+from zeroframe.headers.set_up import read_binning
 from zeroframe.headers.tables import dialect_tables
+from zeroframe.headers.words import NO_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +71,7 @@ def _require_one_binning(frames: Sequence[tuple[str, Mapping[str, Any]]]) -> Non
         return
     known: dict[tuple[int, int], list[str]] = {}
     for name, cards in frames:
-        binning = read_facts(cards).binning_xy
+        binning = read_binning(CardReader(cards, NO_WORDS))
         if binning is not None:
             known.setdefault(binning, []).append(name)
     if len(known) > 1:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.headers.card_reader import CardReader, letters, pattern_of, shown, whole_number
 from zeroframe.headers.tables import dialect_tables
+from zeroframe.headers.words import NO_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["read_binning", "read_filter", "read_optics", "read_settings"]
+__all__ = ["binning_of", "read_binning", "read_filter", "read_optics", "read_settings"]
 
 _FACTORS = re.compile(
     r"(?:bin(?:ning)?[ _:=]*)?[(\[]?\s*([0-9]{1,3})(?:\s*(?:[xX*,:/]|by|\s)\s*([0-9]{1,3}))?\s*[)\]]?", re.IGNORECASE
@@ -170,6 +171,17 @@ def read_binning(reader: CardReader) -> tuple[int, int] | None:
         if found is not None:
             return found
     return _binning_beyond(reader, table)
+
+
+def binning_of(cards: Mapping[str, object]) -> tuple[int, int]:
+    """Return the binning that a header states, and nothing else of it; 1 x 1 where it states none.
+
+    Examples
+    --------
+    >>> binning_of({"XBINNING": 2, "YBINNING": 3}), binning_of({})
+    ((2, 3), (1, 1))
+    """
+    return read_binning(CardReader(cards, NO_WORDS)) or (1, 1)
 
 
 def _pair(reader: CardReader, pair: Sequence[str]) -> tuple[int, int] | None:

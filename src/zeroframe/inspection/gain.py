@@ -14,7 +14,7 @@ import numpy as np
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import pair_noise
 from zeroframe.inspection.bends import fit_bend
-from zeroframe.inspection.structured_flats import is_structured, structured_noise
+from zeroframe.inspection.structured_flats import is_structured, read_variance, structured_noise
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.records import dataclass
 
@@ -49,7 +49,6 @@ _MOSTLY_EVEN = 0.25
 #: A light that moves or changes its slope may add so many times the noise to the difference of two such flats: of that
 #: a hundredth is left, as drawn orders show.
 _MOST_MOVED = 3.0
-_ROUNDING_VARIANCE = 1.0 / 12.0
 #: A block must hold this much light against its read noise; dimmer ones say nothing about the gain.
 _LEAST_SHARE_OF_PHOTON_NOISE = 0.5
 #: Two flats are alike where their levels differ by less than this, and their illumination by less than that.
@@ -456,8 +455,8 @@ def _block_noise(
     with_tails, _ = _cut_variance(difference, _OUTLIER, freedom)
     variance, good = _cut_variance(difference, _CUT, freedom)
     variance /= _CUT_VARIANCE
-    read = (1.0 + ratio**2) * max(read_noise_adu**2, _ROUNDING_VARIANCE)
     level = np.where(good, a - zero[:, None], 0.0).sum(axis=1) / np.maximum(good.sum(axis=1), 1)
+    read = (1.0 + ratio**2) * read_variance(read_noise_adu, level)
     bright = variance - read > _LEAST_SHARE_OF_PHOTON_NOISE * read
     blocks = (variance - read, with_tails - read, level * (1.0 + ratio), level)
     return _PairBlocks(*(part[bright] for part in blocks))

@@ -11,7 +11,7 @@ from zeroframe.kernels.stack import MAD_TO_SIGMA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["is_structured", "structured_noise"]
+__all__ = ["is_structured", "read_variance", "structured_noise"]
 
 #: The variance of the light within a block over the square of its mean, from which on one noise does not hold for all
 #: of it: that of a slope by three tenths.
@@ -24,6 +24,8 @@ _CUT, _CUT_VARIANCE, _TAIL_CUT = 3.0, 0.97334, 5.0
 _ROUNDS = 4
 _MEDIAN_SQUARE = 0.4549
 _ROUNDING_VARIANCE = 1.0 / 12.0
+#: Light that reaches no more than this is not in whole numbers: the range of the converter counts as 1.
+_NO_STEPS = 2.0
 _TINY = 1e-9
 
 
@@ -98,8 +100,20 @@ def structured_noise(
     flat = (len(a), -1)
     templates = _templates(light).reshape(*light.reshape(flat).shape, -1)
     difference, signal = (a - ratio * b).reshape(flat), (a + ratio**2 * b).reshape(flat)
-    read = (1.0 + ratio[:, 0] ** 2) * max(read_noise_adu**2, _ROUNDING_VARIANCE)
+    read = (1.0 + ratio[:, 0] ** 2) * read_variance(read_noise_adu, light)
     return _noise_of_rest(difference, signal, fit.reshape(flat), templates, read)
+
+
+def read_variance(read_noise_adu: float, light: NDArray[np.float64]) -> float:
+    """Return the variance of a value without light: no less than that of rounding, where light is in whole numbers.
+
+    Examples
+    --------
+    >>> read_variance(0.1, np.array([50.0])) == 1 / 12, read_variance(0.1, np.array([0.5])) == 0.1**2
+    (True, True)
+    """
+    rounding = _ROUNDING_VARIANCE if light.size and light.max() > _NO_STEPS else 0.0
+    return max(read_noise_adu**2, rounding)
 
 
 def _without_neighbours_of_gaps(fit: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -31,6 +31,14 @@ _LONE, _LONGER = 3.0, 6.0
 _REACH = 20.0
 #: So many pixels beside the columns of what is full light is no part of a trail; it has less than this part of it.
 _BESIDE, _SPILLS = 2, 0.5
+#: The peak of a star that is not full is looked for from pixel to pixel, to the brightest within so many, so often.
+_CLIMB, _STEPS = 2, 8
+#: Within so many pixels across it has fallen to half, and along, on both sides, to that part, as no trail does on the
+#: side that it comes from; beside its peak there is so much of it, as beside a trail of one column there is not.
+_HALF_WIDTH = 5
+_HALF, _FALLEN, _ROUND = 0.5, 0.7, 0.1
+#: Nearer to its peak the light to its sides tells nothing.
+_PEAK = 2.5
 
 
 @kernel
@@ -162,8 +170,8 @@ def follow_trails(
     """
     length = max(pixels.shape)
     extents = np.empty((3, length), np.int64)
-    work, centre = np.empty(2 * len(_SINES)), np.empty(3)
-    return int(_follow_trails(pixels, mask, places, ends, axis, sky, bits, stars, extents, work, centre))
+    work, centre, peak = np.empty(2 * len(_SINES)), np.empty(3), np.empty(3)
+    return int(_follow_trails(pixels, mask, places, ends, axis, sky, bits, stars, extents, work, centre, peak))
 
 
 @kernel
@@ -179,6 +187,7 @@ def _follow_trails(
     extents: Array,
     work: Array,
     centre: Array,
+    peak: Array,
 ) -> int:
     """Do it; ``extents`` holds, of each line along the trail, its first and last pixel, and of each across how many."""
     other = 1 - axis
@@ -198,10 +207,10 @@ def _follow_trails(
         for line in range(low, high + 1):
             if extents[1, line] >= 0:
                 marked += _follow(
-                    pixels, mask, axis, line, (low, high), extents[0, line], -1, centre, sky, bits, stars, work
+                    pixels, mask, axis, line, (low, high), extents[0, line], -1, centre, sky, bits, stars, work, peak
                 )
                 marked += _follow(
-                    pixels, mask, axis, line, (low, high), extents[1, line], 1, centre, sky, bits, stars, work
+                    pixels, mask, axis, line, (low, high), extents[1, line], 1, centre, sky, bits, stars, work, peak
                 )
         first = last
     return marked
@@ -251,6 +260,66 @@ def _spills(pixels: Array, axis: int, at: int, within: tuple[int, int], value: f
 
 
 @kernel
+def _find_star(pixels: Array, mask: Array, axis: int, at: int, line: int, halo: float, full: int, peak: Array) -> bool:
+    """Find a star that is not full on a trail, near a place; write where its peak is, along the trail and across."""
+    length, width = pixels.shape[axis], pixels.shape[1 - axis]
+    most, along, across = halo, at, line
+    for _ in range(_STEPS):
+        from_along, from_across = along, across
+        for place in range(max(from_along - _CLIMB, 0), min(from_along + _CLIMB + 1, length)):
+            for beside in range(max(from_across - _CLIMB, 0), min(from_across + _CLIMB + 1, width)):
+                y, x = (place, beside) if axis == 0 else (beside, place)
+                if (mask[y, x] & full) == 0 and np.float64(pixels[y, x]) > most:
+                    most, along, across = np.float64(pixels[y, x]), place, beside
+        if along == from_along and across == from_across:
+            break
+    for place in range(max(along - _CLIMB, 0), min(along + _CLIMB + 1, length)):
+        for beside in range(max(across - _CLIMB, 0), min(across + _CLIMB + 1, width)):
+            y, x = (place, beside) if axis == 0 else (beside, place)
+            if (mask[y, x] & full) != 0:  # it is the shoulder of what is full
+                return False
+    if along < _HALF_WIDTH or along >= length - _HALF_WIDTH or across < _HALF_WIDTH or across >= width - _HALF_WIDTH:
+        return False
+    height = most - halo
+    for away in range(1, _HALF_WIDTH + 1):
+        lowest, beside_it, before_it = np.inf, -np.inf, -np.inf
+        for side in (-away, away):
+            y, x = (along, across + side) if axis == 0 else (across + side, along)
+            lowest, beside_it = min(lowest, np.float64(pixels[y, x])), max(beside_it, np.float64(pixels[y, x]))
+            y, x = (along + side, across) if axis == 0 else (across, along + side)
+            before_it = max(before_it, np.float64(pixels[y, x]))
+        if away == 1 and not lowest - halo > _ROUND * height:
+            return False
+        if beside_it - halo < _HALF * height:
+            peak[0], peak[1] = along, across
+            return bool(before_it - halo < _FALLEN * height)
+    return False
+
+
+@kernel
+def _is_of_star(
+    pixels: Array,
+    mask: Array,
+    axis: int,
+    place: tuple[int, int],
+    value: float,
+    halo: float,
+    sky: tuple[float, float, float],
+    full: int,
+    peak: Array,
+    work: Array,
+) -> bool:
+    """Whether the light at a place along a trail and across is that of a star that is not full, and stands there."""
+    at, line = place
+    if not _find_star(pixels, mask, axis, at, line, halo, full, peak):
+        return False
+    distance = np.sqrt((at - peak[0]) ** 2 + (line - peak[1]) ** 2)
+    if distance <= _PEAK:
+        return True
+    return not _above(value, max(halo, _reference(pixels, axis, peak, distance - _NEARER, sky[0], work)), sky)
+
+
+@kernel
 def _light_of_others(
     pixels: Array, axis: int, centre: Array, stars: Array, at: int, line: int, level: float, work: Array
 ) -> float:
@@ -278,6 +347,7 @@ def _follow(
     bits: tuple[int, int],
     stars: Array,
     work: Array,
+    peak: Array,
 ) -> int:
     """Follow one line of a trail from where its full pixels end; return how many pixels are marked."""
     level = sky[0]
@@ -295,10 +365,11 @@ def _follow(
         halo = _reference(pixels, axis, centre, distance, level, work)
         if _above(pixels[y, x], halo, sky):
             halo = max(halo, _light_of_others(pixels, axis, centre, stars, at, line, level, work))
-        if _above(pixels[y, x], halo, sky) and not _spills(pixels, axis, at, within, pixels[y, x], halo):
-            reached, misses, far = at, 0, at
-        else:
+        if not _above(pixels[y, x], halo, sky) or _spills(pixels, axis, at, within, pixels[y, x], halo):
             misses += 1
+        # light of a star on the trail says neither that it goes on nor that it ends
+        elif not _is_of_star(pixels, mask, axis, (at, line), pixels[y, x], halo, sky, full, peak, work):
+            reached, misses, far = at, 0, at
         at += step
     # what is full well outside the core of a star ends in a trail, be it of one pixel; else it has to be a long one
     if abs(end - centre[0]) < _CORES * centre[2] + _CORE and abs(far - centre[0]) < _LONE * centre[2] + _LONGER:

@@ -11,7 +11,7 @@ from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.headers.sections import size_words
 from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import exposure_words, frames_words
-from zeroframe.planning.matching import nights_apart
+from zeroframe.planning.matching import nights_apart, warmer_words
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.spellings import Spellings
 from zeroframe.planning.taught import OVERLAPPING, UNMET, overlapping_exposures, unmet_words
@@ -79,7 +79,8 @@ def decisions_of(plan: NightPlan, selection: Selection, *, alone: bool) -> tuple
         *_about_forms(plan),
         *selection.choices,
     ]
-    told += [*_about_spellings(plan), *_about_bias(plan), *_about_scaling(plan), *_about_other_nights(plan)]
+    told += [*_about_spellings(plan), *_about_bias(plan), *_about_scaling(plan), *_about_temperatures(plan)]
+    told += _about_other_nights(plan)
     return (
         *told,
         *_about_missing(plan),
@@ -273,6 +274,22 @@ def _about_scaling(plan: NightPlan) -> Iterator[Choice]:
         if any(frame.steps.fits_dark for frame in frames):
             reason += "; what is fitted to the hot pixels of a frame takes its place, where they tell it"
         yield Choice("dark", value, reason, certain=not up)
+
+
+def _about_temperatures(plan: NightPlan) -> Iterator[Choice]:
+    """Say which darks are used for frames of another temperature, because their scale is fitted."""
+    groups = {group.name: group for group in plan.calibrations}
+    same = plan.recipe.tolerances.same_temperature
+    used: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for frame in plan.science:
+        match = _match(frame, Kind.DARK)
+        dark = None if match is None or match.chosen is None else groups[match.chosen]
+        own_c = frame.traits.temperature_c
+        if dark is None or own_c is None or dark.traits.temperature_c is None or same(dark.traits.temperature_c, own_c):
+            continue
+        used[dark.label, warmer_words(dark.traits.temperature_c, own_c)].append(frame.name)
+    for (label, words), names in sorted(used.items()):
+        yield Choice("dark of another temperature", f"{label} for {listed(names)}", words, certain=False)
 
 
 def _has_dark_of(plan: NightPlan, exposures_s: Sequence[float], *, longer: bool) -> bool:

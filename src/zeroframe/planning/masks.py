@@ -95,7 +95,8 @@ class Masks:
         """Return the names of the masks of a frame: hot pixels of the longest dark that fits, bad ones of its flat."""
         fitting = [darks.of(frame) for darks in self._darks]
         sources = [min(darks, key=lambda dark: self._order(frame, dark)).name for darks in fitting if darks]
-        sources += [use.name for use in uses if not calibration_kind(use.kind).by_exposure]
+        # a dark of another temperature, whose scale is fitted, has the hot pixels of the frame, too
+        sources += [use.name for use in uses if not (calibration_kind(use.kind).by_exposure and sources)]
         windows = frame.recipe.windows(frame.layout.shape_yx)
         for source in sources:
             job = self._jobs.get(source)

@@ -29,13 +29,25 @@ if TYPE_CHECKING:
     from zeroframe.planning.recipe import CombineRecipe, NightRecipe, Tolerances
     from zeroframe.planning.recipe_calibrations import CalibrationsFirst
 
-__all__ = ["best_of", "limits_of", "match_frame", "nights_apart", "rank_candidates", "why_not_together"]
+__all__ = [
+    "best_of",
+    "limits_of",
+    "match_frame",
+    "nights_apart",
+    "rank_candidates",
+    "warmer_words",
+    "why_not_together",
+    "with_warmer_darks",
+]
 
 _MOST_NAMED = 3
 #: More would swell the record of many nights, and nobody reads them.
 _MOST_KEPT = 12
 #: Classes of darks, best first.
 _SAME, _DOWN, _UP = 0, 1, 2
+#: So many degrees a dark whose scale is fitted may be warmer or colder than the frame: dark current doubles with every
+#: six or so, and that of hot pixels and of others not quite alike.
+_FITTED_DEGREES = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,24 @@ class _Weighed:
         last = {"stored": not stored, "raw": stored, "nearest": False}[self.first]
         status = (last, self.nights, stored, self.exposure_class, self.light, self.degrees, self.noise)
         return len(self.problems), *status, self.group.label, self.group.name
+
+
+def with_warmer_darks(recipe: NightRecipe) -> NightRecipe:
+    """Return a recipe by which darks of other temperatures fit: for frames to which the scale of a dark is fitted."""
+    degrees = max(_FITTED_DEGREES, recipe.tolerances.temperature_c)
+    return replace(recipe, tolerances=replace(recipe.tolerances, temperature_c=degrees))
+
+
+def warmer_words(dark_c: float, frame_c: float) -> str:
+    """Say that a dark is of another temperature, and why it is used.
+
+    Examples
+    --------
+    >>> warmer_words(-8.5, -10.0)
+    'at -8.5 C, not -10.0 C: its scale is fitted to the hot pixels of the frame, which tell how warm it was'
+    """
+    degrees = f"at {dark_c:.1f} C, not {frame_c:.1f} C"
+    return f"{degrees}: its scale is fitted to the hot pixels of the frame, which tell how warm it was"
 
 
 def limits_of(group: Group, tolerances: Tolerances) -> Tolerances:

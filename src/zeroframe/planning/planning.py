@@ -22,7 +22,7 @@ from zeroframe.planning.decisions import decisions_of, lost_words
 from zeroframe.planning.exposures import with_exposures
 from zeroframe.planning.grouping import Batch, batches_of, exposure_words, frames_words, one_batch
 from zeroframe.planning.masks import Masks, mask_names
-from zeroframe.planning.matching import match_frame
+from zeroframe.planning.matching import match_frame, warmer_words, with_warmer_darks
 from zeroframe.planning.matching_memo import Fitting, MatchCache
 from zeroframe.planning.plan import Group, Incomplete, Match, NightFrame, NightPlan, StoredFrames
 from zeroframe.planning.select import NightContext, select_frames
@@ -259,6 +259,8 @@ class _Matcher:
         self._by_name: dict[str, Group] = {}
         self._of_kind: dict[Kind, list[Group]] = {}
         self._caches: dict[Kind, MatchCache] = {}
+        #: Of darks of frames whose scale is fitted, where none is as warm as they are.
+        self._fitted: MatchCache | None = None
         for row in calibration_kinds():
             own = [batch for batch in batches if batch.kind == row.kind]
             found = (
@@ -437,7 +439,21 @@ class _Matcher:
             return _not_needed(row.kind, f"the recipe has steps.{row.kind} = 'never'")
         if frame.kind in row.not_for:
             return _not_needed(row.kind, row.words.not_for)
-        return self._caches[row.kind].of(frame)
+        match = self._caches[row.kind].of(frame)
+        return match if match.chosen is not None else self._of_another_temperature(row, frame) or match
+
+    def _of_another_temperature(self, row: CalibrationKind, frame: NightFrame) -> Match | None:
+        """Return the dark of a frame whose scale is fitted, where only its temperature forbids it; None where not."""
+        if row.kind is not Kind.DARK or self.recipe.dark.scale_by != "fit" or is_calibration(frame.kind):
+            return None
+        if self._fitted is None:
+            groups = [group for group in self._of_kind[row.kind] if not group.includes_bias]
+            self._fitted = MatchCache(row.kind, groups, with_warmer_darks(self.recipe))
+        match = self._fitted.of(frame)
+        own_c = None if match.chosen is None else self._by_name[match.chosen].traits.temperature_c
+        if own_c is None or frame.traits.temperature_c is None:
+            return None
+        return replace(match, reason=f"{match.reason}; {warmer_words(own_c, frame.traits.temperature_c)}")
 
 
 def _uses(matches: Iterable[Match], recipe: NightRecipe | None = None) -> tuple[Use, ...]:

@@ -182,7 +182,14 @@ class CalibrationStore:
         )
         if found.doubt:
             by = "1" if use.scale is None else f"{number(use.scale, 4)}"
-            return frame, None, (f"{found.doubt}: the dark is scaled by the exposures, {by}, not by a fit",)
+            own_c, dark_c = frame.traits.temperature_c, self._plan.group(use.name).traits.temperature_c
+            warmer = (
+                own_c is not None
+                and dark_c is not None
+                and not self._plan.recipe.tolerances.same_temperature(own_c, dark_c)
+            )
+            though = f", though it was taken at {dark_c:.1f} C, not {own_c:.1f} C" if warmer else ""
+            return frame, None, (f"{found.doubt}: the dark is scaled by the exposures, {by}, not by a fit{though}",)
         uses = tuple(replace(each, scale=found.scale) if each is use else each for each in frame.steps.uses)
         return replace(frame, steps=replace(frame.steps, uses=uses)), found, ()
 

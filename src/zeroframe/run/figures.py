@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.frames.calibration_frames import BLIND_CARD
 from zeroframe.review.figures import Subject
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zeroframe.headers.moments import Moment
+    from zeroframe.planning.plan import Group, NightFrame
     from zeroframe.run.combined_outcome import CombinedOutcome
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 
@@ -60,12 +62,39 @@ def figures_of_run(result: NightResult, out: Path) -> Iterator[Subject]:
         The folder of results.
     """
     group_of = {frame.name: each.group.name for each in result.all_groups for frame in each.group.frames}
+    said_of = {one.frame.name: one.said for one in result.frames}
+    silent = {each.group.name: _silent_in(each.group, each.said, said_of) for each in result.all_groups}
     for one in result.frames:
-        yield figures_of_frame(one, out, group_of.get(one.frame.name, ""))
+        found = figures_of_frame(one, out, group_of.get(one.frame.name, ""))
+        yield _with_silent(found, _silent_amplifiers(one.frame, one.said, one.said))
     for each in result.all_groups:
         yield _of_combined(each)
     for mask in result.masks:
-        yield _of_mask(mask)
+        yield _with_silent(_of_mask(mask), silent.get(mask.job.source, {}))
+
+
+def _with_silent(found: Subject, silent: Mapping[str, float]) -> Subject:
+    """Add how many pixels belong to amplifiers that see no light, or were not read."""
+    return replace(found, figures={**found.figures, **{name: value for name, value in silent.items() if value}})
+
+
+def _silent_in(group: Group, said: Mapping[str, Any], of_frames: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return the same of a combined frame: what was not read is what no frame of the group has."""
+    unread = [_silent_amplifiers(each, said, of_frames.get(each.name, {})) for each in group.frames]
+    return min(unread, key=lambda each: each["silent_pixels"]) if unread else {}
+
+
+def _silent_amplifiers(frame: NightFrame, blind: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, float]:
+    """Return the pixels of amplifiers that are blind, by the cards of a flat, and of those that were not read."""
+    if not frame.recipe.assembles or not frame.recipe.regions:
+        return {"blind_pixels": 0.0, "silent_pixels": 0.0}
+    shape = frame.layout.shape_yx
+    sizes = {region.name: region.part(shape).ny * region.part(shape).nx for region in frame.recipe.regions}
+    seen = sum(sizes.get(name, 0) for name in str(blind.get(BLIND_CARD, "")).split())
+    unread, smallest = int(read.get("NUNREAD", 0) or 0), min(sizes.values())
+    # rows that are missing because a read-out stopped are no whole amplifiers
+    whole = unread and max(sizes.values()) == smallest and unread % smallest == 0
+    return {"blind_pixels": float(seen), "silent_pixels": float(unread if whole else 0)}
 
 
 def figures_of_frame(each: NightOutcome, out: Path, group: str) -> Subject:

@@ -46,11 +46,22 @@ class Verified:
         How many results, and how many raw frames, are as they were.
     problems : tuple of str
         One sentence for each file that is not.
+    earlier : int
+        How many of the results were made by an earlier run, as in another format, and not made again by the last one.
+    inputs_left : int
+        How many raw frames were not compared, as their folder was not given.
     """
 
     outputs: int
     inputs: int
     problems: tuple[str, ...]
+    earlier: int = 0
+    inputs_left: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of files, by what they are."""
+        return {name: getattr(self, name) for name in ("outputs", "earlier", "inputs", "inputs_left")}
 
 
 def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = None) -> Verified:
@@ -110,13 +121,15 @@ def verify_folder(out: Path, raw: Path | None = None, *, workers: int | None = N
         problems += [each for each in (*compared, *stored) if each]
         inputs = compared.count("") + stored.count("")
         problems += _of_frames_gone(out, raw, record)
-    return Verified(found.count("") + products, inputs, tuple(problems))
+    left = len(record.inputs) if raw is None else 0
+    earlier = sum(not said for name, said in zip(marks, found, strict=True) if name not in record.outputs)
+    return Verified(found.count("") + products, inputs, tuple(problems), earlier, left)
 
 
 def _together(parts: list[Verified]) -> Verified:
     """Return what was found in many nights as one."""
     problems = tuple(problem for each in parts for problem in each.problems)
-    return Verified(sum(each.outputs for each in parts), sum(each.inputs for each in parts), problems)
+    return Verified(problems=problems, **{name: sum(each.counts[name] for each in parts) for name in parts[0].counts})
 
 
 def _of_frames_gone(out: Path, raw: Path, record: RunRecord) -> list[str]:

@@ -9,9 +9,9 @@ from zeroframe.errors import CameraError, SectionError, UnsupportedError
 from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.frames.amplifier_table import AMPLIFIERS
 from zeroframe.headers.cameras import recognise
-from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.geometry import detectors_in
 from zeroframe.headers.sections import Section
+from zeroframe.headers.set_up import binning_of
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _of_camera(picture: Picture, problems: list[str]) -> Iterator[Mark]:
     if camera is None or len(picture.frame.images) > 1:
         return
     try:
-        camera = camera.for_binning(read_facts(cards).binning_xy or (1, 1))
+        camera = camera.for_binning(binning_of(cards))
         amplifiers = [each.resolved(shape) for each in camera.amplifiers]
     except (CameraError, SectionError) as error:
         problems.append(f"camera {camera.name}: {error}")

@@ -24,7 +24,9 @@ _DRIFT_ADU, _DRIFT_NOISES, _DRIFT_WRONG = 3.0, 1.0, 10.0
 _FEWEST_IN_TIME = 4
 #: A response that bends by so much; charge that spreads to neighbours in bright flats does as half of that.
 _BENT = 0.08
-#: Levels of frames scatter by so many ADU and so many noises of a pixel; a camera without overscan wanders by less.
+#: Levels of frames scatter by so many ADU and so many noises of a pixel; a camera without overscan wanders by less. In
+#: a mean of M frames, less that of N biases, level and pixel are both uncertain by the root of 1/M + 1/N times theirs:
+#: their ratio is that of single frames, whatever is combined.
 _SCATTER_ADU, _SCATTER_NOISES = 1.0, 0.75
 #: They are of two sorts where the gap is so many times what each of the two is wide.
 _HEAPS_APART = 3.0
@@ -147,7 +149,8 @@ def _scatter(levels: list[float]) -> float:
     middle = median(levels)
     others = sorted(levels, key=lambda level: abs(level - middle))[:-1]
     # without its outermost member a normal sample of four scatters by half as much, of many by nearly the same
-    return stdev(levels) if stdev(levels) < 4.0 * stdev(others) else 0.0
+    scatter = stdev(levels)
+    return scatter if scatter < 4.0 * stdev(others) else 0.0
 
 
 def _first_is_off(levels: list[float]) -> bool:

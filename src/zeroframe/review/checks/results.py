@@ -40,6 +40,8 @@ _DARK_LEFT, _FLAT_LEFT, _LIGHT_LEFT, _LEFT_ERRORS = 0.25, 0.3, 0.3, 6.0
 #: A galaxy, the moon or a comet has a shape of its own, of which any flat's is a part: of drawn ones the fit has up to
 #: ten errors where it is no more than the flat itself, and up to 14 beyond; of wrong flats 13 to 500.
 _LIGHT_ERRORS, _WHOLE, _LIGHT_ERRORS_BEYOND = 10.0, 1.5, 20.0
+#: Along one axis, a plane taken out: of drawn moons, galaxies, comets and spectra up to 13; of wrong flats 27 to 40.
+_CURVE_ERRORS = 20.0
 #: A shape of the sky that is less than this is no fault.
 _LIGHT_CONTRAST = 0.02
 #: Of a mask of hot or bad pixels.
@@ -120,7 +122,7 @@ def science_noise(night: NightFigures, check: Check) -> Iterator[Finding]:
 def masked_pixels(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames of which much is masked, of what their flat lights."""
     for each in night.of("frame", "science"):
-        unlit = _known(each.get("unlit_pixels"))
+        unlit = _known(each.get("unlit_pixels")) + _known(each.get("silent_pixels"))
         lit = each.get("pixels") - unlit
         share = (each.get("masked_pixels") - unlit) / lit if lit > 0 else math.nan
         if share > _MASKED:
@@ -154,16 +156,21 @@ def lit_in_part(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames whose flat lights only part of them, once for each flat."""
     frames: dict[str, list[Subject]] = {}
     for each in night.of("frame", "science"):
-        if each.fraction("unlit_pixels") > _UNLIT:
+        if _beside_light(each) > _UNLIT:
             flats = [name for name in each.used if any(flat.name == name for flat in night.of("combined", "flat"))]
             frames.setdefault(flats[0] if flats else each.used[-1] if each.used else "the flat", []).append(each)
     for flat, some in frames.items():
-        unlit = some[0].fraction("unlit_pixels")
+        unlit = _beside_light(some[0])
         yield check.finding(
             f"{flat} lights {100 * (1 - unlit):.1f} % of the frame: the other {100 * unlit:.1f} % are masked in "
             f"{names_of(some)}",
             *(each.name for each in some), figure=unlit, expected=_UNLIT,
         )  # fmt: skip
+
+
+def _beside_light(each: Subject) -> float:
+    """Return the fraction of a frame that its flat does not light, without amplifiers that see none (ZF206)."""
+    return each.fraction("unlit_pixels") - _known(each.fraction("blind_pixels"))
 
 
 def _known(value: float) -> float:
@@ -219,23 +226,37 @@ def many_rejected(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 def hot_pixels_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames in which the contrast of hot pixels was not taken out, or taken out twice."""
-    yield from _left(night, check, "dark_left", "the dark current of hot pixels", _is_left("dark_left", _DARK_LEFT))
+    what, is_odd = "the dark current of hot pixels", _is_left("dark_left", _DARK_LEFT)
+    yield from _left(night, check, "dark_left", what, is_odd, _DARK_LEFT)
 
 
 def flat_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames that the pixels of the flat do not fit."""
-    yield from _left(night, check, "flat_left", "the contrast of the flat's pixels", _is_left("flat_left", _FLAT_LEFT))
+    what, is_odd = "the contrast of the flat's pixels", _is_left("flat_left", _FLAT_LEFT)
+    yield from _left(night, check, "flat_left", what, is_odd, _FLAT_LEFT)
 
 
 def light_left(night: NightFigures, check: Check) -> Iterator[Finding]:
-    """Find science frames whose sky has the shape of the flat."""
+    """Find science frames whose sky has the shape of the flat, of all of it or along one axis."""
 
     def is_odd(each: Subject) -> bool:
-        part, error = abs(each.get("light_left")), each.get("light_left_error")
-        errors = _LIGHT_ERRORS if part <= _WHOLE else _LIGHT_ERRORS_BEYOND
-        return part > max(_LIGHT_LEFT, errors * error) and not each.get("light_left_contrast") < _LIGHT_CONTRAST
+        errors = _LIGHT_ERRORS if abs(each.get("light_left")) <= _WHOLE else _LIGHT_ERRORS_BEYOND
+        return _has_shape(each, "light_left", errors)
 
-    yield from _left(night, check, "light_left", "the shape of the flat", is_odd)
+    yield from _left(night, check, "light_left", "the shape of the flat", is_odd, _LIGHT_LEFT)
+    for axis, along in enumerate(("rows", "columns")):
+
+        def is_bent(each: Subject, axis: int = axis) -> bool:
+            is_here = each.get("curve_left_axis") == axis and not is_odd(each)
+            return is_here and _has_shape(each, "curve_left", _CURVE_ERRORS)
+
+        what = f"the curvature of the flat along its {along}"
+        yield from _left(night, check, "curve_left", what, is_bent, _LIGHT_LEFT)
+
+
+def _has_shape(each: Subject, name: str, errors: float) -> bool:
+    part, error = abs(each.get(name)), each.get(f"{name}_error")
+    return part > max(_LIGHT_LEFT, errors * error) and not each.get(f"{name}_contrast") < _LIGHT_CONTRAST
 
 
 def _is_left(name: str, limit: float) -> Callable[[Subject], bool]:
@@ -244,9 +265,8 @@ def _is_left(name: str, limit: float) -> Callable[[Subject], bool]:
 
 
 def _left(
-    night: NightFigures, check: Check, name: str, what: str, is_odd: Callable[[Subject], bool]
+    night: NightFigures, check: Check, name: str, what: str, is_odd: Callable[[Subject], bool], limit: float
 ) -> Iterator[Finding]:
-    limit = {"dark_left": _DARK_LEFT, "flat_left": _FLAT_LEFT, "light_left": _LIGHT_LEFT}[name]
     for frames in each_group(night, is_odd, "science"):
         worst = max(frames, key=lambda each: abs(each.get(name)))
         part, error = worst.get(name), worst.get(f"{name}_error")
@@ -263,7 +283,9 @@ def _left(
 def large_masks(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find masks of hot or bad pixels that cover much of the detector."""
     for each in night.of("mask"):
-        share = each.fraction("masked_pixels")
+        # an amplifier that is blind or was not read is named by itself (ZF206, ZF205)
+        silent = sum(_known(each.fraction(name)) for name in ("blind_pixels", "silent_pixels"))
+        share = each.fraction("masked_pixels") - silent
         if share > _BAD_MASK:
             yield check.finding(
                 f"{each.name}: {100 * share:.1f} % of the pixels were found to be {each.kind} "
@@ -304,7 +326,8 @@ RESULTS = (
     ),
     Check(
         "ZF404", "Much of a science frame is masked", "warning", "masked",
-        "The masked fraction of a science frame, without what its flat does not light (ZF414); told from "
+        "The masked fraction of a science frame, without what its flat does not light (ZF414) and amplifiers that "
+        "were not read (ZF205); told from "
         f"{100 * _MASKED:g} % on, an error from {100 * _MASKED_WRONG:g} % on.",
         "Look at the mask: the report shows it; saturation, a bad flat or a bad cosmic-ray search make large masks.",
         masked_pixels,
@@ -318,7 +341,8 @@ RESULTS = (
     ),
     Check(
         "ZF406", "A mask covers much of the detector", "warning", "mask",
-        f"The fraction of pixels that were found hot or bad; told from {100 * _BAD_MASK:g} % on.",
+        "The fraction of pixels that were found hot or bad, without amplifiers that see no light or were not "
+        f"read, which are named as such; told from {100 * _BAD_MASK:g} % on.",
         "Look at the combined dark or flat; give other limits in the recipe.", large_masks,
     ),
     Check(
@@ -357,7 +381,9 @@ RESULTS = (
         "The sky of a calibrated science frame, in 8 x 8 cells, is fitted by the flat; told from "
         f"{100 * _LIGHT_LEFT:g} % of the flat's shape, {_LIGHT_ERRORS:g} errors and {100 * _LIGHT_CONTRAST:g} % of the "
         f"sky on, and from {_LIGHT_ERRORS_BEYOND:g} errors on where it is more than {_WHOLE:g} times the flat's shape: "
-        "the moon, a galaxy or a comet has a shape of its own, which fits worse. "
+        "the moon, a galaxy or a comet has a shape of its own, which fits worse. A flat that is wrong along one axis "
+        "is told by its curvature along that axis, beside any slope of the sky, from the same part and "
+        f"{_CURVE_ERRORS:g} errors on. "
         "Where the flat changes by far more along one axis than along the other, as by the lamp of a spectrograph, "
         "nothing is told: no sky has its colours.",
         "See whether the flat is of this filter, focus and day; light of another path in the flats does this, too.",
