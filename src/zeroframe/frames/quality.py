@@ -278,9 +278,10 @@ def _pixel_noise(sample: NDArray[Any]) -> float:
         return clipped_std(sample)
     # one such square in each pair of rows is enough
     step = max(int(sample.size / 4 / _SPREAD_PIXELS), 1) * 2
-    even = sample[:, 0 : height - 1 : 2, : width - 1 : step] - sample[:, 1::2, : width - 1 : step]
-    odd = sample[:, 0 : height - 1 : 2, 1::step] - sample[:, 1::2, 1::step]
-    return clipped_std(even - odd[..., : even.shape[-1]]) / 2.0
+    with np.errstate(invalid="ignore"):  # infinities beside each other have no difference
+        even = sample[:, 0 : height - 1 : 2, : width - 1 : step] - sample[:, 1::2, : width - 1 : step]
+        odd = sample[:, 0 : height - 1 : 2, 1::step] - sample[:, 1::2, 1::step]
+        return clipped_std(even - odd[..., : even.shape[-1]]) / 2.0
 
 
 def _cells(sample: NDArray[Any]) -> NDArray[np.float32]:
