@@ -1,4 +1,4 @@
-"""Small pieces of HTML for results that a notebook shows by themselves; the report uses the same words and escapes.
+"""Small pieces of HTML for results that a notebook shows by themselves, and what all pages of ours are made with.
 
 They need nothing but the standard library, and stand on the ground floor so that any result can use them. A notebook
 has no style sheet of ours, so what little style there is stands in the elements and takes over the notebook's colours.
@@ -6,13 +6,12 @@ has no style sheet of ours, so what little style there is stands in the elements
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["safe_html", "sparkline_path", "table_html", "verdict_html", "visible"]
+__all__ = ["asset_text", "policy_hash", "safe_html", "sparkline_path", "table_html", "verdict_html", "visible"]
 
 # colours that can be read on white and on black
 _MARKS = {"good": ("✔", "#2e8b57"), "bad": ("✘", "#e05252"), "note": ("▲", "#c27c0e")}
@@ -44,6 +43,33 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
+def asset_text(package: str, folder: str, name: str) -> str:
+    """Return the text of a style sheet, script or page that is part of a package.
+
+    Examples
+    --------
+    >>> asset_text("zeroframe.viewer", "assets", "view.html")[:15]
+    '<!DOCTYPE html>'
+    """
+    from importlib.resources import files  # which takes 5 ms, and few results have a page
+
+    return (files(package) / folder / name).read_text(encoding="utf-8")
+
+
+def policy_hash(text: str) -> str:
+    """Return what a page's Content-Security-Policy names its own style sheet or script by, so that no other one runs.
+
+    Examples
+    --------
+    >>> policy_hash("")
+    'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
+    """
+    import base64
+    import hashlib
+
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
 def safe_html(text: object) -> str:
     """Return a text so that it is nothing but text in HTML, in attributes too.
 
@@ -52,6 +78,8 @@ def safe_html(text: object) -> str:
     >>> safe_html('<b>"M 51"</b>')
     '&lt;b&gt;&quot;M 51&quot;&lt;/b&gt;'
     """
+    from html import escape  # which compiles patterns, and the command line needs none
+
     return escape(visible(str(text)), quote=True)
 
 

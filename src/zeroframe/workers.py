@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from zeroframe.errors import ClusterError, JobLostError, UsageError, ZeroframeError
+from zeroframe.errors import ClusterError, UsageError, ZeroframeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -131,7 +131,6 @@ def map_jobs(
     function: Callable[[T], R],
     items: Iterable[T],
     *,
-    rescue: Callable[[T, JobLostError], R] | None = None,
     progress: Callable[[float], None] | None = None,
     most_waiting: int = _MOST_WAITING,
 ) -> list[R]:
@@ -145,9 +144,6 @@ def map_jobs(
         Of a module, called once an item; again where the executor repeats what was lost.
     items : iterable
         Read to its end before the first call.
-    rescue : callable, optional
-        Called as ``rescue(item, error)`` where a job is lost together with those who worked on it; its result stands
-        for that of the job. Without it that ends the whole.
     progress : callable, optional
         Called with the fraction done so far, from this thread.
     most_waiting : int
@@ -186,7 +182,7 @@ def map_jobs(
                 future.add_done_callback(ended.put)
             future = ended.get()
             number = waiting.pop(future)
-            results[number] = _result(future, work[number], rescue)
+            results[number] = _result(future)
             if progress is not None:
                 progress(done / len(work))
     finally:  # also when the person interrupts
@@ -195,13 +191,9 @@ def map_jobs(
     return results
 
 
-def _result(future: Future[R], item: T, rescue: Callable[[T, JobLostError], R] | None) -> R:
+def _result(future: Future[R]) -> R:
     try:
         return future.result()
-    except JobLostError as error:
-        if rescue is None:
-            raise
-        return rescue(item, error)
     except CancelledError as error:
         reason = "jobs were given up by what carries them out; run again: what is done is kept"
         raise ClusterError(reason) from error
@@ -251,7 +243,7 @@ def done_by(executor: Executor | None, function: Callable[..., R], *arguments: A
     """
     if executor is None:
         return function(*arguments)
-    answer = _result(executor.submit(_overheard, function, arguments), None, None)
+    answer = _result(executor.submit(_overheard, function, arguments))
     for warning in answer.said:
         warnings.warn(warning, stacklevel=2)
     if answer.error is not None:

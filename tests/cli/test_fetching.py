@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,6 +27,7 @@ from astropy.io import fits
 
 import zeroframe.cli.download
 import zeroframe.cli.unpacking
+from workbench import command
 from zeroframe.cli.download import Connection, RemoteFile, check_url, download
 from zeroframe.cli.examples import EXAMPLES, fetch
 from zeroframe.cli.unpacking import unpack_archive
@@ -454,6 +456,22 @@ def test_what_was_left_of_a_download_is_cleared_by_the_next(server, get, frames)
     server.trickles = ""
     assert listing(get()) == sorted(frames)
     assert [path.name for path in get.folder.iterdir()] == ["example-cryo-LFC"]
+
+
+def test_the_command_says_how_many_files_there_are_and_where(get, frames, monkeypatch):
+    from zeroframe.cli import examples
+
+    monkeypatch.setattr(examples, "fetch", lambda *_, overwrite, **__: get(overwrite=overwrite))
+    out = str(get.folder)
+    said = command("fetch", "palomar-lfc", out)
+    assert (said.code, said.err) == (0, "")
+    assert said.out == f"{len(frames)} files of palomar-lfc in {get.folder / 'example-cryo-LFC'}\n"
+    refused = command("fetch", "palomar-lfc", out)
+    assert refused.code == 2
+    assert "is there already" in refused.err
+    told = json.loads(command("fetch", "palomar-lfc", out, "--overwrite", "--json").out)
+    files = {Path(each).relative_to(get.folder / "example-cryo-LFC").as_posix() for each in told["files"]}
+    assert files == set(frames)
 
 
 def test_without_pooch_it_is_said_what_to_install(get, monkeypatch):

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from workbench import command, write_raw
-from zeroframe.cli.console import Remarks, Screen, harmless, say
+from zeroframe.cli.console import Remarks, Screen, say
 from zeroframe.errors import HeaderWarning
 from zeroframe.fits import ImagePart, write_fits
+from zeroframe.html import visible
 from zeroframe.simulate import SIMULATED_CAMERAS, FrameSpec, sensor_truth, simulate_frame
 
 LFC = replace(SIMULATED_CAMERAS["palomar-lfc"], image_shape_yx=(320, 350))
@@ -114,8 +115,8 @@ class TestRemarks:
     def test_lines_stay_lines_and_nothing_else_steers(self, capsys):
         say("one\ntwo\x1b[2J\x07")
         assert capsys.readouterr().err == "one\ntwo\\x1b[2J\\x07\n"
-        assert harmless("ночь") == "ночь"
-        assert harmless("b\udcff") == "b\\udcff"
+        assert visible("ночь") == "ночь"
+        assert visible("b\udcff") == "b\\udcff"
 
 
 @contextmanager

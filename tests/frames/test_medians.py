@@ -8,7 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from zeroframe.frames.medians import distinct_of_valid, median_of_valid, medians_of_rows, quantiles_of_valid
+from zeroframe.frames.medians import (
+    distinct_of_valid,
+    median_of_known,
+    median_of_valid,
+    medians_of_rows,
+    quantiles_of_valid,
+)
 
 SHARES = (0.0, 0.001, 0.1, 0.25, 0.5, 0.77, 0.999, 1.0)
 
@@ -52,6 +58,19 @@ def test_medians_of_rows_without_what_is_missing(dtype: type) -> None:
     assert np.isnan(found[-1])
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("missing", [0, 1, 7, 34])
+def test_median_of_what_is_known(dtype: type, missing: int) -> None:
+    values = np.rint(np.random.default_rng(missing).normal(100.0, 9.0, (5, 7))).astype(dtype)
+    if dtype is not np.uint16:
+        values.flat[:missing] = np.nan
+        values.flat[-1] = np.inf
+    found, true = median_of_known(values), np.nanmedian(values)
+    assert found == true
+    assert found.dtype == true.dtype
+    assert np.isnan(median_of_known(np.full((2, 2), np.nan)))
+
+
 def test_distinct_values_of_nothing() -> None:
     assert [each.size for each in distinct_of_valid(np.empty(0))] == [0, 0]
 
@@ -59,6 +78,7 @@ def test_distinct_values_of_nothing() -> None:
 def test_numpy_ma_is_not_imported() -> None:
     code = (
         "import sys, numpy as np; from zeroframe.frames import medians as m; v = np.arange(9.0);"
-        "m.quantiles_of_valid(v, 0.3), m.distinct_of_valid(v), m.median_of_valid(v); print('numpy.ma' in sys.modules)"
+        "m.quantiles_of_valid(v, 0.3), m.distinct_of_valid(v), m.median_of_valid(v), m.median_of_known(v);"
+        "print('numpy.ma' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -221,6 +221,34 @@ def test_a_line_that_the_image_follows_keeps_its_level():
         assert np.abs(found.row_adu - level).max() < 5.0
 
 
+@pytest.mark.parametrize("light", [0.0, 130.0, 20000.0])
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("from_end", [False, True])
+def test_a_level_that_settles_over_the_first_rows_is_followed(light, seed, from_end):
+    # 40 ADU, less by a factor of e every 15 rows, image and strip alike; a flat is not even, and has photon noise
+    rng = np.random.default_rng(seed)
+    ramp = 40.0 * np.exp(-np.arange(240) / 15.0)
+    level = 1000.0 + (ramp[::-1] if from_end else ramp)
+    away = np.hypot(*np.meshgrid(np.linspace(-1, 1, 300), np.linspace(-1, 1, 240)))
+    pixels = rng.normal(level[:, None], 4.0, (240, 332))
+    pixels[:, :300] += rng.poisson(1.5 * light * (1.0 - 0.1 * away**2)) / 1.5
+    pixels = pixels.round()
+    spec = OverscanSpec(Section.parse("[301:332,:]"), 1, "auto")
+    found = frame_levels(pixels[:, 300:], spec, pixels.shape, lambda numbers: pixels[numbers, :300])
+    assert found.remarks == ()
+    assert np.abs(found.row_adu - level).max() < 5.0 * 4.0 / np.sqrt(32)
+
+
+@pytest.mark.parametrize("value", [65535, 1600])
+def test_a_trail_through_the_first_rows_is_none_of_the_level(value):
+    pixels = trailed("right", value=value, width=0)
+    pixels[:4, 200:430] = value
+    spec = OverscanSpec(Section.parse("[401:430,:]"), 1, "auto")
+    found = frame_levels(pixels[:, 400:], spec, pixels.shape, lambda numbers: pixels[numbers, :400])
+    assert "overscan of rows 1 to 4 " in found.remarks[0]
+    assert np.abs(found.row_adu - 1000.0).max() < 6.0
+
+
 def test_the_verb_and_a_night_say_it_and_agree(tmp_path):
     pixels = trailed("right")
     ccd = CCDData(pixels, unit="adu")

@@ -16,6 +16,8 @@ from zeroframe.frames.pile_up import PileUp
 from zeroframe.frames.raw_look import RawLook, look_at, raw_remarks
 from zeroframe.frames.regions import Region
 from zeroframe.frames.saturation import NOTHING_STATED, Saturation, StatedSaturation, decide_saturation
+from zeroframe.frames.science import mask_raw, masks_nothing
+from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.sections import Section
 
 SEEDS = 60 if os.environ.get("ZEROFRAME_ALL_CASES") else 10
@@ -230,6 +232,27 @@ class TestNeverRead:
         good, bad = (fits.getdata(tmp_path / f"{name}-out" / "a.fits").astype(float) for name in ("good", "bad"))
         assert np.abs(good[6:] - bad[6:]).max() < 0.5
         assert np.isnan(bad[:6]).all()
+
+
+@pytest.mark.parametrize("trim", [None, Section.parse("[3:80,2:60]")])
+@pytest.mark.parametrize("odd", ["nothing", "full", "not linear", "row", "block"])
+def test_that_nothing_is_masked_is_known_without_a_mask(tmp_path, odd, trim):
+    pixels = np.random.default_rng(4).normal(1000.0, 5.0, (70, 130)).round().astype(np.uint16)
+    if odd in {"full", "not linear"}:
+        pixels[30, 40] = 4000
+    if odd == "row":
+        pixels[30] = 0
+    if odd == "block":
+        pixels[30:32, :64] = 0
+    raw = read_raw(written(tmp_path / "frame.fits", pixels))
+    recipe = FrameRecipe((Region(trim=trim),))
+    looks = look_at(raw, recipe.regions)
+    found = [Saturation(3900.0 if odd == "full" else 5000.0, "recipe", 3500.0 if odd == "not linear" else None)]
+    mask = np.zeros(pixels.shape if trim is None else trim.shape_yx(pixels.shape), np.uint8)
+    counts = mask_raw(raw, looks, found, recipe, mask)
+    assert masks_nothing(looks, found) == (odd == "nothing")
+    assert mask.any() == (odd != "nothing")
+    assert any(counts) == (odd not in {"nothing", "not linear"})
 
 
 class TestCutOffNoise:

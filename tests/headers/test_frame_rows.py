@@ -440,3 +440,26 @@ def test_what_went_wrong_once_is_not_remembered(tmp_path, cache, monkeypatch):
         listing = list_frames(tmp_path / "raw")
         assert (listing.rows, [problem.reason for problem in listing.problems]) == ((), ["there is not enough memory"])
     assert "holds 2 images" in only(tmp_path / "raw")["uncertain"]
+
+
+@pytest.mark.parametrize("first", ["seconds", "milliseconds"])
+def test_equal_cards_with_other_comments_say_other_things(tmp_path, cache, first):
+    """A unit in the comment is that of its own file, whichever file of the folder comes first."""
+    (tmp_path / "raw").mkdir()
+    comments = {"seconds": "exposure time [s]", "milliseconds": "exposure time [ms]"}
+    names = {said: "a.fits" if said == first else "b.fits" for said in comments}
+    for said, comment in comments.items():
+        write(tmp_path / "raw" / names[said], [f"EXPTIME =               1500.0 / {comment}".encode().ljust(80)])
+    for _ in range(2):
+        rows = rows_of(tmp_path / "raw")
+        assert {said: rows[name]["exposure"] for said, name in names.items()} == {"seconds": 1500, "milliseconds": 1.5}
+
+
+def test_a_card_is_taken_by_the_comment_of_its_own_file(tmp_path, cache):
+    """Where a comment alone says that a card is the exposure, it has to stand in this file."""
+    (tmp_path / "raw").mkdir()
+    for name, comment in (("a.fits", "exposure time in seconds"), ("b.fits", "tint of the paper")):
+        write(tmp_path / "raw" / name, [f"TINTVAL =                 12.0 / {comment}".encode().ljust(80)])
+    for _ in range(2):
+        rows = rows_of(tmp_path / "raw")
+        assert (rows["a.fits"]["exposure"], rows["b.fits"]["exposure"]) == (12.0, None)

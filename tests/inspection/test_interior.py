@@ -181,3 +181,20 @@ def test_one_bias_that_was_read_to_half_makes_no_amplifiers():
     biases[1, len(biases[1]) // 2 :] = 65535.0
     found = image_layout([Pixels(each) for each in biases], [Pixels(each) for each in drawn.flats])
     assert found.amplifiers == 1
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("count", [3, 5])
+def test_a_level_that_jumps_as_a_bias_is_read_makes_no_amplifiers(axis, count):
+    # each frame at a row of its own, image and overscan alike
+    rng = np.random.default_rng(count)
+
+    def frame(light_e):
+        pixels = 1000.0 + rng.normal(0.0, 0.5) + rng.normal(0.0, 4.0, (240, 332))
+        pixels[:, :300] += rng.poisson(light_e, (240, 300)) / 1.5 + pattern
+        pixels[rng.integers(20, 220) :] += rng.normal(0.0, 8.0)
+        return Pixels((pixels if axis == 0 else pixels.T).round().clip(0, 65535).astype(np.uint16))
+
+    pattern = rng.normal(0.0, 1.0, 300)
+    found = image_layout([frame(0.0) for _ in range(count)], [frame(30000.0) for _ in range(3)])
+    assert found.amplifiers == 1

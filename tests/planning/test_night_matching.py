@@ -18,7 +18,7 @@ from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.dialects import read_facts
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.survey import survey
-from zeroframe.planning.grouping import batches_of, filter_key
+from zeroframe.planning.grouping import filter_key, grouped
 from zeroframe.planning.matching import match_frame, rank_candidates, why_not_together
 from zeroframe.planning.plan import Configuration, Group, Match, NightFrame, match_from_data
 from zeroframe.planning.recipe import DarkRecipe, NightRecipe, Tolerances
@@ -209,9 +209,9 @@ class TestTogether:
     @given(st.lists(traits, min_size=1, max_size=8), st.sampled_from([Kind.BIAS, Kind.DARK, Kind.FLAT]), st.randoms())
     def test_batches_hold_each_frame_once_whatever_their_order(self, each, kind, random):
         frames = [a_frame(f"f{n:02d}.fits", kind, one) for n, one in enumerate(each)]
-        batches = batches_of(kind, frames, Tolerances())
+        batches = grouped(kind, frames, Tolerances())
         assert sorted(one.name for batch in batches for one in batch.frames) == [one.name for one in frames]
-        assert batches_of(kind, random.sample(frames, len(frames)), Tolerances()) == batches
+        assert grouped(kind, random.sample(frames, len(frames)), Tolerances()) == batches
         for unique in ("label", "stem"):
             assert len({getattr(batch, unique).casefold() for batch in batches}) == len(batches)
 
@@ -222,7 +222,7 @@ class TestTogether:
             for n, seconds in enumerate(exposures_s)
         ]
         tolerances = Tolerances()
-        for batch in batches_of(Kind.DARK, frames, tolerances):
+        for batch in grouped(Kind.DARK, frames, tolerances):
             own = [one.traits.exposure_s for one in batch.frames]
             assert all(tolerances.same_exposure(min(own), seconds) for seconds in own)
             assert min(own) <= batch.traits.exposure_s <= max(own)

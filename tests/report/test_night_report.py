@@ -24,19 +24,19 @@ from zeroframe.report.data import (
     Bar,
     Column,
     Comparison,
-    FrameRow,
     FrameTable,
     Lane,
+    PageRow,
+    PageSection,
+    PageVerdict,
     Remark,
-    Section,
     Table,
     TableRow,
     Timeline,
-    Verdict,
 )
 from zeroframe.report.draw.combined import above_plot, flat_range, pixels_above
 from zeroframe.report.draw.images import NO_PIXEL
-from zeroframe.report.draw.sampling import TrimmedImage, open_image, preview
+from zeroframe.report.draw.sampling import TrimmedImage, open_rows, preview
 from zeroframe.report.draw.timelines import draw_timeline
 from zeroframe.report.sections.darks import DarkCurrent, dark_current
 from zeroframe.report.sections.reading import open_night
@@ -213,7 +213,7 @@ class TestDarks:
         fits.PrimaryHDU(pixels).writeto(tmp_path / "d.fits")
         limits = [-3.0, 0.0, 5.0, 100.0]
         expected = tuple(np.count_nonzero(~(pixels <= np.float32(limit))) for limit in limits)
-        assert pixels_above(open_image(tmp_path / "d.fits"), limits) == expected
+        assert pixels_above(open_rows(tmp_path / "d.fits"), limits) == expected
 
         assert expected[-1] == 1
 
@@ -304,8 +304,8 @@ class TestScience:
             before, after = each.pictures
             assert before.shades.shape == after.shades.shape
             raw, done = (preview(image, pixels=60_000) for image in (
-                TrimmedImage(open_image(lfc[0].raw / name), FrameRecipe.of_one(trim=PixelSection.parse("[1:600,:]"))),
-                open_image(lfc[0].out / name),
+                TrimmedImage(open_rows(lfc[0].raw / name), FrameRecipe.of_one(trim=PixelSection.parse("[1:600,:]"))),
+                open_rows(lfc[0].out / name),
             ))  # fmt: skip
             steps = []
             for picture, image in ((before, raw), (after, done)):
@@ -344,7 +344,7 @@ class TestScience:
         fits.PrimaryHDU(pixels).writeto(tmp_path / "i.fits")
         for words in ("[3:18,2:25]", "[18:3,*]", "[*,25:2]", "[18:3,25:2]"):
             trim = PixelSection.parse(words)
-            image = TrimmedImage(open_image(tmp_path / "i.fits"), FrameRecipe.of_one(trim=trim))
+            image = TrimmedImage(open_rows(tmp_path / "i.fits"), FrameRecipe.of_one(trim=trim))
             expected = pixels[trim.slices_yx((30, 20))]
             assert image.shape_yx == expected.shape
             for rows in (slice(0, 5), slice(7, 8), slice(0, expected.shape[0])):
@@ -357,7 +357,7 @@ class TestScience:
         raw = tmp_path / "raw"
         shutil.copytree(lfc[0].raw, raw)
         plan, result = carried(raw, tmp_path / "out", f'compress = "{compress}"\n' + RECIPES[LFC])
-        assert open_image(plan.science[0].target).shape_yx == (400, 600)
+        assert open_rows(plan.science[0].target).shape_yx == (400, 600)
         data = night_report_data(plan, result)
         assert data.verdict.tone == "good"
 
@@ -397,14 +397,14 @@ class TestTrouble:
         bad = "</script></style><script>alert(1)</script>\x00\x07"
         columns, row = (Column(bad), Column(bad, figure=True)), TableRow((bad, bad), "bad")
         one = Table(bad, columns, (row,), bad)
-        everything = Section(
+        everything = PageSection(
             bad,
             timelines=(Timeline(bad, bad, (Lane(bad, 0, (Bar(1.0, 0.1, bad),)),), bad),) * 2,
             tables=(one,),
             comparisons=(Comparison(bad, bad, (), one, (Choice(bad, bad, bad),), (Remark(bad),), bad, (bad,)),) * 13,
-            frame_tables=(FrameTable(bad, bad, (FrameRow(bad, bad, bad),), bad),) * 9,
+            frame_tables=(FrameTable(bad, bad, (PageRow(bad, bad, bad),), bad),) * 9,
         )
-        page = render_report(ReportData(bad, bad, Verdict("note", bad), sections=(everything,)))
+        page = render_report(ReportData(bad, bad, PageVerdict("note", bad), sections=(everything,)))
         elements = Elements(page)
         assert len(elements.named("script")) == 1
         assert not {"\x00", "\x07"} & set(page)

@@ -26,10 +26,10 @@ from zeroframe.planning.planning import plan_night
 from zeroframe.planning.recipe import NightRecipe
 from zeroframe.planning.shorthands import recipe_for
 from zeroframe.report import ReportData, can_write_reports, is_report, night_report_data, render_report, write_report
-from zeroframe.report.data import Curve, Flag, FrameRow, KeyFigure, Plot, Remark, Section, Verdict
+from zeroframe.report.data import Curve, KeyFigure, PageFlag, PageRow, PageSection, PageVerdict, Plot, Remark
 from zeroframe.report.draw.images import NO_PIXEL, png_bytes, shades, stretch_limits
 from zeroframe.report.draw.plots import HEIGHT, WIDTH, draw_plot, ticks
-from zeroframe.report.draw.sampling import bins_for, histogram_of, open_image, preview, sample_frame
+from zeroframe.report.draw.sampling import bins_for, histogram_of, open_rows, preview, sample_for_page
 from zeroframe.run.engine import run_night
 from zeroframe.run.reviewing import review_of
 from zeroframe.simulate import simulate_biases
@@ -250,7 +250,7 @@ class TestContent:
         plan, result = run_folder(tmp_path / "raw", tmp_path / "out", trim="[100:11,180:1]", overscan_method="median")
         target = result.frames[0].frame.target
         place = plan.frames[0].recipe.trim.slices_yx(SHAPE_YX)
-        shown = preview(open_image(target), SHAPE_YX, place)
+        shown = preview(open_rows(target), SHAPE_YX, place)
         raw = raw_frame(1).astype(float)
         level = np.median(raw[:, 105:], axis=1, keepdims=True)
         np.testing.assert_array_equal(shown[:, 10:100], (raw - level)[:, 10:100])
@@ -302,7 +302,7 @@ class TestPieces:
     def test_masked_pixels_take_no_part(self, tmp_path):
         pixels = np.random.default_rng(1).normal(0, 4, (64, 64)).astype(np.float32)
         pixels[:32] = np.nan
-        sample = sample_frame(write_raw(tmp_path / "m.fits", pixels), 1)
+        sample = sample_for_page(write_raw(tmp_path / "m.fits", pixels), 1)
         assert np.isnan(sample.rows[:31]).all()
         assert np.isfinite(sample.columns).all()
         assert sample.noise == pytest.approx(4, rel=0.1)
@@ -368,11 +368,13 @@ class TestEscaping:
 
     def test_every_field_is_text(self):
         bad = "</script></style><script>alert(1)</script>\x00\x07"
-        frame = FrameRow(bad, bad, bad, flags=(Flag(bad, bad),))
+        frame = PageRow(bad, bad, bad, flags=(PageFlag(bad, bad),))
         data = ReportData(
-            *(bad, bad, Verdict("note", bad, (Remark(bad),)), (KeyFigure(bad, bad, bad),)),
+            *(bad, bad, PageVerdict("note", bad, (Remark(bad),)), (KeyFigure(bad, bad, bad),)),
             sections=(
-                Section(bad, bad, plots=(Plot(bad, bad, bad, bad, (Curve(bad, (1.0,), (1.0,)),)),), frames=(frame,)),
+                PageSection(
+                    bad, bad, plots=(Plot(bad, bad, bad, bad, (Curve(bad, (1.0,), (1.0,)),)),), frames=(frame,)
+                ),
             ),
         )
         page = render_report(data)

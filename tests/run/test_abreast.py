@@ -16,7 +16,7 @@ from nights import all_bytes
 from reliability import ALL_CASES
 from workbench import command
 from wrong_nights import Camera, changed, good_shots, write_night
-from zeroframe.run.abreast import Abreast, Piece, Turn
+from zeroframe.run.abreast import Abreast, Turn, Work
 
 
 class Noting:
@@ -43,7 +43,7 @@ class Noting:
                 raise error
             return frozenset(makes)
 
-        return Piece(place or name, frozenset(shares), memory, do)
+        return Work(place or name, frozenset(shares), memory, do)
 
     def carry_out(self, at_once, pieces, memory=100):
         Abreast(at_once, memory).carry_out(pieces)
@@ -150,7 +150,7 @@ class TestTurns:
             return frozenset(makes)
 
         last = Turn(turn, lambda: said.append(f"judge {name}"), lambda: said.append(f"tell {name}"))
-        return Piece(name, frozenset(shares), memory, do, last)
+        return Work(name, frozenset(shares), memory, do, last)
 
     @pytest.mark.parametrize("at_once", [1, 2, 3])
     def test_those_that_lend_are_made_first_and_judged_in_their_turn(self, at_once):
@@ -194,7 +194,7 @@ class TestTurns:
             return frozenset()
 
         def pieces():
-            yield Piece("late", frozenset(), 0, slow, Turn(0, lambda: None, lambda: None))
+            yield Work("late", frozenset(), 0, slow, Turn(0, lambda: None, lambda: None))
             for turn in range(1, 60):
                 made.append(turn)
                 if turn == 15:

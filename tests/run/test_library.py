@@ -66,7 +66,11 @@ class TestAdding:
             assert (library / each.file).read_bytes() == (night.out / name).read_bytes()
             assert (each.frames, each.made_by, each.traits.night) == (10, "zeroframe", "2018-08-22")
         dark = entries["combined_dark_90s.fits"]
-        assert (dark.traits.exposure_s, dark.traits.temperature_c, dark.includes_bias) == (90.0, -20.0, False)
+        headers = [fits.getheader(path) for path in (night.folder / "raw").rglob("*.fit*")]
+        temperatures_c = [each["CCD-TEMP"] for each in headers if each["IMAGETYP"].lower().startswith("dark")]
+        assert len(temperatures_c) == dark.frames
+        assert dark.traits.temperature_c == pytest.approx(np.mean(temperatures_c), abs=1e-6)
+        assert (dark.traits.exposure_s, dark.includes_bias) == (90.0, False)
         assert entries["combined_flat_r.fits"].traits.filter_name == "r"
         assert verify_library(read_library(library)) == []
 

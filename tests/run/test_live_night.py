@@ -5,14 +5,18 @@ from __future__ import annotations
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from nights import RECIPES, all_bytes, carried_out, small_night
+from zeroframe.errors import NoFramesError
 from zeroframe.planning.recipe import parse_recipe
 from zeroframe.planning.shorthands import recipe_for
+from zeroframe.run.live import arrivals as live_arrivals
 from zeroframe.run.live.arrivals import Arrivals
 from zeroframe.run.live.night import LiveNight, LiveSettings
 from zeroframe.run.lock import folder_lock
@@ -111,6 +115,57 @@ class TestArrivals:
         assert arrivals.look(now_s=2.0).rested == ()
         assert arrivals.look(now_s=3.2).rested == (path,)
         assert not arrivals.not_yet(path, now_s=40.0)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "OS file watch limit reached"), RuntimeError("error in its inside")])
+def test_a_system_that_cannot_tell_of_changes_stops_no_watch(tmp_path, monkeypatch, caplog, error):
+    watchfiles = pytest.importorskip("watchfiles")
+
+    def watch(*_, **__):
+        yield set()
+        raise error
+
+    monkeypatch.setattr(watchfiles, "watch", watch)
+    stop = Event()
+    wakes = live_arrivals.wakes(tmp_path, stop)
+    for _ in range(4):
+        next(wakes)
+    stop.set()
+    assert list(wakes) == []
+    assert "the system does not tell of changes" in caplog.text
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_a_folder_that_goes_ends_the_watch(tmp_path, events):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    live = LiveNight(
+        LiveSettings(raw, tmp_path / "out", RECIPE, events=events), lambda _: False, lambda _: None, lambda _: None
+    )
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(live.watch)
+        raw.rmdir()
+        with pytest.raises(NoFramesError, match=f"{raw} is not there"):
+            ended.result(PATIENCE_S)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_never_whole_fails_in_the_end_and_may_be_replaced(taken, tmp_path, monkeypatch):
+    monkeypatch.setattr(live_arrivals, "_AGAIN_S", 0.1)
+    monkeypatch.setattr(live_arrivals, "_PATIENCE_S", 0.5)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    name = "ccd.001.0.fits"
+    cut = (taken / name).read_bytes()[:-5000]
+    (raw / name).write_bytes(cut)
+    with Watching(raw, tmp_path / "out") as watching:
+        rows = watching.until(lambda news: name in news.names)
+        assert rows[name].state == "failed"
+        assert "cut off" in rows[name].reason
+        assert watching.rows == [replace(rows[name], version=0)]
+        assert (raw / name).read_bytes() == cut
+        (raw / name).unlink()
+        watching.until(lambda news: news.names == ())
 
 
 @pytest.mark.long

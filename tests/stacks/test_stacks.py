@@ -19,10 +19,11 @@ from zeroframe.errors import (
     OutputError,
     UnsupportedError,
 )
-from zeroframe.fits import read_raw
+from zeroframe.fits import read, read_raw
 from zeroframe.stacks.combine import CombineSpec, combine_stack
 from zeroframe.stacks.spool import SpooledStack
-from zeroframe.stacks.stack import ArrayStack, FileStack, held_bytes, open_stack
+from zeroframe.stacks.stack import ArrayStack, FileStack, held_bytes, held_open, open_stack
+from zeroframe.stacks.tallied import TalliedStack
 
 SHAPE = (17, 9)
 COUNT = 3
@@ -185,6 +186,42 @@ def test_hundreds_of_files_need_few_descriptors(tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     np.testing.assert_array_equal(found.data, pixels_of(np.float32)[1])
     assert (found.counts == 150).all()
+
+
+def test_few_files_are_opened_once_for_all_their_bands(tmp_path, monkeypatch):
+    pixels = pixels_of(np.float32)
+    stack, _ = open_stack(write_all(tmp_path, pixels), in_memory_bytes=0)
+    spec = CombineSpec("median")
+    expected = combine_stack(stack, spec, workers=1)
+    with held_open(stack) as held:
+        descriptors = [image.descriptor for image in held.images]
+        monkeypatch.setattr(read, "open_source_descriptor", pytest.fail)  # nothing more is opened
+        tallied = TalliedStack(held)
+        found = combine_stack(tallied, spec, workers=2, mem_limit_bytes=20_000)
+        np.testing.assert_array_equal(found.data, expected.data)
+        assert tallied.masked == [np.count_nonzero(~np.isfinite(frame)) for frame in pixels]
+    for descriptor in descriptors:
+        with pytest.raises(OSError, match="descriptor"):
+            os.fstat(descriptor)
+
+
+def test_many_files_are_not_held_open(tmp_path):
+    resource = pytest.importorskip("resource")
+    paths = write_all(tmp_path, pixels_of(np.float32))
+    many, _ = open_stack(paths * 40, in_memory_bytes=0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with held_open(many) as held:
+        assert held is many
+    few, _ = open_stack(paths, in_memory_bytes=0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (16, hard))
+    try:
+        with held_open(few) as held:
+            assert held is few
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    in_memory = ArrayStack([np.zeros(SHAPE)], [None], ["a"])
+    with held_open(in_memory) as held:
+        assert held is in_memory
 
 
 def test_files_that_do_not_fit(tmp_path):

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
-from zeroframe.cli.page import can_write, report_threads, write_page
+from zeroframe.cli.page import can_write, report_threads, write_run_page
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _write_report(session: NightSession, result: NightResult, screen: NightScree
         watch = session.watch if executor is None else None
         return night_page(plan, result, command=command, workers=threads, watch=watch, executor=executor)
 
-    return write_page(plan.out, drawn, screen)
+    return write_run_page(plan.out, drawn, screen)
 
 
 def carried_out(command: str, plan: NightPlan, ended: NightResult | NightStatuses, code: int) -> dict[str, Any]:

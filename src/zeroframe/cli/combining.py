@@ -104,7 +104,7 @@ Grow = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CombineOptions:
     """What was asked for by these options, named and defaulted as they are."""
 
     scale: str | None = None
@@ -293,7 +293,7 @@ def combine(
     frames = expanded(frames)
     if any_remote(*frames):
         workers = workers or REMOTE_THREADS
-    asked = Asked(
+    asked = CombineOptions(
         scale, zero, weights, minmax, nlow, nhigh, reject, lsigma, hsigma, readnoise, gain, pclip, outliers,
         significance, grow,
     )  # fmt: skip

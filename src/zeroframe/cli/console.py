@@ -18,6 +18,7 @@ from rich.table import Table
 from zeroframe.cli.bars import terminal_bars
 from zeroframe.cli.fitting import Column, fit_columns, lines_of, wrapped
 from zeroframe.errors import said_together
+from zeroframe.html import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,12 +40,11 @@ __all__ = [
     "Remarks",
     "Screen",
     "combined_rows",
+    "counted",
     "figure_text",
-    "harmless",
     "harmless_cell",
     "megabytes",
     "noise_rows",
-    "plural",
     "said_quietly",
     "say",
     "size_text",
@@ -60,23 +60,10 @@ _LONGEST_LABEL = 20
 _WIDTH_OF_A_FILE = 2000  # where nobody looks, lines and tables are as wide as they are
 
 
-def harmless(text: str) -> str:
-    r"""Return a text with what could steer a terminal written out; names of files and header words are not ours.
-
-    Examples
-    --------
-    >>> print(harmless("a\x1b[2Jb.fits"))
-    a\x1b[2Jb.fits
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
-
-
 def _harmless_texts(values: Sequence[CardValue]) -> list[str]:
     """Return the cells of a column as texts."""
     texts = ["" if value is None else str(value) for value in values]
-    return texts if "".join(texts).isprintable() else [*map(harmless, texts)]
+    return texts if "".join(texts).isprintable() else [*map(visible, texts)]
 
 
 def harmless_cell(value: CardValue) -> CardValue:
@@ -92,7 +79,7 @@ def harmless_cell(value: CardValue) -> CardValue:
     """
     if not isinstance(value, str):
         return value
-    text = harmless(value)
+    text = visible(value)
     # spreadsheets pass over blanks, and over what is written out here as an escape, before they look for a formula
     first = value.lstrip()[:1]
     runs = (first in _FORMULA and first != "") or value[:1] in ("\t", "\r", "\n")
@@ -110,7 +97,7 @@ def say(text: str) -> None:
     """Write to standard error what is not a result."""
     given = os.environ.get("COLUMNS", "")
     width = int(given) if given.isdigit() else _columns_of(sys.stderr)
-    lines = [line for each in text.split("\n") for line in wrapped(harmless(each), width)]
+    lines = [line for each in text.split("\n") for line in wrapped(visible(each), width)]
     sys.stderr.write("\n".join(lines) + "\n")
 
 
@@ -219,8 +206,8 @@ class Screen:
 
     def _lines(self, texts: Iterable[str], label: str, style: str) -> None:
         """Print many lines at once, which takes a third of the time, and without colours much less."""
-        before = f"{harmless(label)}: " if label else ""
-        folded = [wrapped(harmless(text), self.width, before) for text in texts]
+        before = f"{visible(label)}: " if label else ""
+        folded = [wrapped(visible(text), self.width, before) for text in texts]
         if self._out.color_system is None:
             self._plain([line for each in folded for line in each])
             return
@@ -239,13 +226,13 @@ class Screen:
 
     def title(self, text: str) -> None:
         """Print the title of a table."""
-        for line in wrapped(harmless(text), self.width):
+        for line in wrapped(visible(text), self.width):
             self._out.print(f"[bold]{escape(line)}[/]", soft_wrap=True)
 
     def table(self, title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]], legend: Legend = ()) -> None:
         """Print a table that fits the screen, and below it what its short names mean."""
         self.title(title)
-        fitted = fit_columns(columns, ([harmless(cell) for cell in row] for row in rows), self.width)
+        fitted = fit_columns(columns, ([visible(cell) for cell in row] for row in rows), self.width)
         table = Table()
         for column in fitted.columns:
             table.add_column(escape(column.name), justify="right" if column.is_number else "left", no_wrap=True)
@@ -363,11 +350,11 @@ class Screen:
         """Say what was found in a folder of results."""
         for problem in verified.problems:
             self.line(problem, "problem", "red")
-        raw = f", and {plural(verified.inputs, 'raw frame')}" if verified.inputs else ""
+        raw = f", and {counted(verified.inputs, 'raw frame')}" if verified.inputs else ""
         earlier = f" ({verified.earlier} of them of earlier runs)" if verified.earlier else ""
-        whole = f"{plural(verified.outputs, 'result')}{earlier}{raw}: as when the run ended."
+        whole = f"{counted(verified.outputs, 'result')}{earlier}{raw}: as when the run ended."
         if verified.inputs_left:
-            whole += f" Not compared: {plural(verified.inputs_left, 'raw frame')}; --raw compares them, too."
+            whole += f" Not compared: {counted(verified.inputs_left, 'raw frame')}; --raw compares them, too."
         self.line(whole, "verified", "red" if verified.problems else "green")
 
     def combine_result(self, outcome: CombinedOutcome, review: Review) -> None:
@@ -404,7 +391,7 @@ class Screen:
         if len(groups) > _MOST_FINDINGS:
             rest = [f"{group[0].code} {find_check(group[0].code).label}" for group in groups[_MOST_FINDINGS:]]
             notes = sum(group[0].severity == "note" for group in groups[_MOST_FINDINGS:])
-            kind = plural(len(rest), "more note" if notes == len(rest) else "more finding")
+            kind = counted(len(rest), "more note" if notes == len(rest) else "more finding")
             self.line(f"{kind}: {', '.join(rest)}; see the report, run.json or --json", "also", "dim")
         suspects = {name for each in said if each.code == _SUSPECT for name in each.frames}
         if suspects:
@@ -430,7 +417,7 @@ class Screen:
                 self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, style)
             return
         others = sorted({name for each in group[1:] for name in each.frames} - set(worst.frames))
-        more = f"; and {plural(len(others), 'more file')}: {listed(others)}" if others else ""
+        more = f"; and {counted(len(others), 'more file')}: {listed(others)}" if others else ""
         more = more or (f"; and {len(group) - 1} more" if len(group) > 1 else "")
         self.line(f"{worst.sentence}{more} ({worst.code})", find_check(worst.code).label, style)
 
@@ -442,7 +429,7 @@ class Screen:
         for column in fitted.columns:
             table.add_column(column.name, justify="right" if column.is_number else "left", no_wrap=True)
         for row in fitted.rows:
-            table.add_row(*(escape(harmless(cell)) for cell in row))
+            table.add_row(*(escape(visible(cell)) for cell in row))
         self._out.print(table)
 
     def _clipping(self, outcome: CombinedOutcome) -> None:
@@ -453,7 +440,7 @@ class Screen:
             self.line(clipping.rejection.in_words() + reason, "rejection", "cyan")
 
 
-def plural(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
     """Return how many of something there are, in words."""
     return f"{number} {what}" + ("" if number == 1 else "s")
 

@@ -12,17 +12,17 @@ from rich.markup import escape
 from zeroframe.cli.console import (
     Screen,
     combined_rows,
+    counted,
     figure_text,
-    harmless,
     megabytes,
     noise_rows,
-    plural,
     size_text,
     would_stop,
 )
 from zeroframe.cli.fitting import Column, Names, wrapped
 from zeroframe.errors import said_together
 from zeroframe.headers.kinds import calibration_kind, calibration_kinds
+from zeroframe.html import visible
 from zeroframe.planning.decisions import listed
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     _Table = tuple[str, Sequence[Column], Sequence[Sequence[str]]]
 
-__all__ = ["NightScreen", "only_group"]
+__all__ = ["NightScreen", "single_group"]
 
 #: The plan of ``--dry-run`` names all.
 _MOST_IGNORED = 5
@@ -61,7 +61,7 @@ class NightScreen(Screen):
         said = _joined(_counted(number, kind) for kind, number in kinds.items()) or "no frame that can be used"
         left = f"; {len(plan.ignored)} left alone ({_kinds_left(plan)})" if plan.ignored else ""
         self.line(f"Found {said} in {plan.raw}{left}")
-        if only_group(plan) is not None and not plan.science:
+        if single_group(plan) is not None and not plan.science:
             self.table(*_frames_table(plan.frames))
         reasons: dict[str, list[str]] = {}
         for each in plan.ignored:
@@ -73,7 +73,7 @@ class NightScreen(Screen):
         """Show as a tree what a run would do."""
         words = {word: word for word in ("make", "keep", "replace", "refuse")}
         words |= {} if plan.overwrite else {"replace": "refuse"}
-        if only_group(plan) is not None and not plan.science:
+        if single_group(plan) is not None and not plan.science:
             for line in _standing_lines(plan, statuses, words, self.width):
                 self._out.print(line, soft_wrap=True)
         else:
@@ -93,7 +93,7 @@ class NightScreen(Screen):
     def night_result(self, plan: NightPlan, result: NightResult) -> None:
         """Close with what came out, against what went in."""
         self._kept(result)
-        only = only_group(plan)
+        only = single_group(plan)
         if only is None:
             names = self._names(result)
             self.table(*_groups_table(plan, result, names), legend=names.legend)
@@ -117,11 +117,11 @@ class NightScreen(Screen):
         masks = sum(each.state == "skipped" for each in result.masks)
         calibrated = len(result.skipped)
         if calibrated and combined:
-            frames = [f"{calibrated} calibrated and {plural(combined, 'combined frame')}"]
+            frames = [f"{calibrated} calibrated and {counted(combined, 'combined frame')}"]
         else:
             parts = ((calibrated, "calibrated frame"), (combined, "combined frame"))
-            frames = [plural(number, what) for number, what in parts if number]
-        words = [*frames, *([plural(masks, "mask")] if masks else [])]
+            frames = [counted(number, what) for number, what in parts if number]
+        words = [*frames, *([counted(masks, "mask")] if masks else [])]
         if words:
             self.line(", ".join(words), "Up to date", "cyan")
 
@@ -152,7 +152,7 @@ def _kinds_left(plan: NightPlan) -> str:
     return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
 
 
-def only_group(plan: NightPlan) -> Group | None:
+def single_group(plan: NightPlan) -> Group | None:
     """Return the group of a plan that has a single one; its figures have room for a table of their own."""
     groups = (*plan.groups, *plan.uncombined)
     return groups[0] if len(groups) == 1 and not plan.masks else None
@@ -175,7 +175,7 @@ def _frames_table(frames: Sequence[NightFrame]) -> _Table:
         rows.append((frame.name, reason, shown, size_text(frame.layout.shape_yx)))
     if len(frames) > _MOST_FRAMES:
         rows.append((f"… and {len(frames) - _MOST_FRAMES} more", "", "", ""))
-    return f"{plural(len(frames), f'{kind} frame')} found", columns, rows
+    return f"{counted(len(frames), f'{kind} frame')} found", columns, rows
 
 
 def _standing_lines(
@@ -183,9 +183,9 @@ def _standing_lines(
 ) -> Iterator[str]:
     """Yield a line for each result of a group: whether it would be made, kept or replaced, and why."""
     styles = {"make": "green", "keep": "dim", "replace": "yellow" if plan.overwrite else "red", "refuse": "red"}
-    yield from map(escape, wrapped(harmless(f"{plan.out}{os.sep}"), width))
+    yield from map(escape, wrapped(visible(f"{plan.out}{os.sep}"), width))
     told = [(statuses.frames[frame.name], f"of {frame.name}") for frame in plan.frames]
-    told += [(statuses.groups[group.name], f"of {plural(len(group.frames), 'frame')}") for group in plan.groups]
+    told += [(statuses.groups[group.name], f"of {counted(len(group.frames), 'frame')}") for group in plan.groups]
     for status, source in told:
         text = f"{status.target.name} ({source}): {status.reason}"
         yield from _hung(words[status.verdict], styles[status.verdict], text, width)
@@ -196,7 +196,7 @@ def _standing_lines(
 def _hung(word: str, style: str, text: str, width: int | None) -> Iterator[str]:
     """Yield the lines of one branch: a word in colour, and a text."""
     before = f"├── {word:7} "
-    first, *rest = wrapped(harmless(" ".join(text.split())), width, before, "│   ")
+    first, *rest = wrapped(visible(" ".join(text.split())), width, before, "│   ")
     yield f"├── [{style}]{word:7}[/] {escape(first[len(before) :])}"
     yield from map(escape, rest)
 
@@ -246,7 +246,7 @@ def _level_rows(group: Group, done: Sequence[FrameOutcome]) -> list[tuple[str, s
 def _tree_lines(branch: Branch, width: int | None, before: str = "", below: str = "") -> Iterator[str]:
     """Yield the lines of a tree: Rich's own tree cuts them off at the edge of the screen."""
     style, last = _STYLES[branch.mood], len(branch.branches)
-    first, *rest = wrapped(harmless(branch.text), width, before, below + ("│   " if last else "  "))
+    first, *rest = wrapped(visible(branch.text), width, before, below + ("│   " if last else "  "))
     yield f"{escape(before)}[{style}]{escape(first[len(before) :])}[/]"
     yield from (f"[{style}]{escape(line)}[/]" for line in rest)
     for number, one in enumerate(branch.branches, start=1):

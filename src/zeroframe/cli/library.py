@@ -35,7 +35,7 @@ _COLUMNS = ("kind", "exposure", "filter", "temperature", "size", "binning", "nig
 @library_app.command("add", epilog="For example: zeroframe library add OUT library")
 def add(out: _Out, folder: _Library, workers: Workers = None, json: Json = False) -> int:
     """Copy the combined frames of a folder of results into a library."""
-    from zeroframe.cli.console import Screen, plural
+    from zeroframe.cli.console import Screen, counted
     from zeroframe.run.library import add_to_library
 
     added = add_to_library(out, folder, workers=workers)
@@ -43,7 +43,7 @@ def add(out: _Out, folder: _Library, workers: Workers = None, json: Json = False
     for name in added.new:
         screen.line(name, "added", "green")
     if added.known:
-        screen.line(plural(len(added.known), "file"), "there already", "cyan")
+        screen.line(counted(len(added.known), "file"), "there already", "cyan")
     for said in added.left_out:
         screen.line(said, "left alone", "yellow")
     if json:
@@ -81,7 +81,7 @@ def _row(entry: LibraryEntry) -> tuple[str | float | None, ...]:
 @library_app.command("verify", epilog="For example: zeroframe library verify library")
 def verify(folder: _Library, json: Json = False) -> int:
     """Say which files of a library are missing, have been altered, or do not stand in its index."""
-    from zeroframe.cli.console import Screen, plural
+    from zeroframe.cli.console import Screen, counted
     from zeroframe.planning.library import read_library
     from zeroframe.run.library import verify_library
 
@@ -91,7 +91,7 @@ def verify(folder: _Library, json: Json = False) -> int:
     for problem in problems:
         screen.line(problem, "wrong", "red")
     if not problems:
-        screen.line(f"{plural(len(library.entries), 'file')} as when they were added.", "verified", "green")
+        screen.line(f"{counted(len(library.entries), 'file')} as when they were added.", "verified", "green")
     if json:
         print_json(document_of("library verify", code, files=len(library.entries), problems=list(problems)))
     return code
@@ -124,7 +124,7 @@ def prepare_library(recipe: NightRecipe, raw: Path, out: Path, *, by_night: bool
 
 def add_results(out: Path, recipe: NightRecipe, code: int, means: NightResources) -> int:
     """Add the combined frames of a run to the library, where all is well; return the exit code for that."""
-    from zeroframe.cli.console import Screen, plural
+    from zeroframe.cli.console import Screen, counted
     from zeroframe.errors import NoFramesError
     from zeroframe.fits.store.names import as_path
     from zeroframe.run.library import add_to_library
@@ -139,5 +139,5 @@ def add_results(out: Path, recipe: NightRecipe, code: int, means: NightResources
         screen.line(f"nothing to add to {name}: no frame was combined", "library", "cyan")
         return OK
     there = f", {len(added.known)} were there already" if added.known else ""
-    screen.line(f"{plural(len(added.new), 'file')} added to {name}{there}", "library", "green")
+    screen.line(f"{counted(len(added.new), 'file')} added to {name}{there}", "library", "green")
     return OK

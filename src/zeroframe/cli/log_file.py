@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperCommand
 
 from zeroframe import __version__
-from zeroframe.cli.console import Remarks, harmless, said_quietly, say
+from zeroframe.cli.console import Remarks, said_quietly, say
 from zeroframe.cli.everywhere import common_options, with_both_names
 from zeroframe.errors import OutputError, RawFolderError, ZeroframeError
+from zeroframe.html import visible
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Call", "LoggedCommand", "remarks_shown", "write_details"]
 
 _LOG = logging.getLogger("zeroframe.cli")
-#: What is logged: events of the library, and warnings of everybody.
-_LOGGERS = ("zeroframe", "py.warnings")
 LOG_NAME = "zeroframe.log"
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 
@@ -119,7 +118,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of a record; names and header words that stand in it steer no terminal."""
-        return "\n  ".join(harmless(line) for line in super().format(record).splitlines())
+        return "\n  ".join(visible(line) for line in super().format(record).splitlines())
 
 
 class _LogFile(logging.StreamHandler):  # type: ignore[type-arg]

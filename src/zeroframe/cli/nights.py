@@ -20,7 +20,7 @@ from zeroframe.fits.ahead import import_ahead
 from zeroframe.fits.failures import file_failure
 from zeroframe.planning.lending import Lending, digests_of, part_for
 from zeroframe.records import dataclass
-from zeroframe.run.abreast import Abreast, Piece, Turn
+from zeroframe.run.abreast import Abreast, Turn, Work
 from zeroframe.run.budget import wanted_bytes
 from zeroframe.run.session import Company
 from zeroframe.workers import default_limit_bytes, worker_count
@@ -237,7 +237,7 @@ class _Run:
             for work in self._at_work.values():
                 work.give_up()
 
-    def _pieces(self, night: Night) -> Iterator[Piece]:
+    def _pieces(self, night: Night) -> Iterator[Work]:
         """Plan one night; yield before it those that lend it what they make.
 
         Of one that waits for this night itself, no more is made than what is borrowed from it.
@@ -262,7 +262,7 @@ class _Run:
         except Exception as error:  # noqa: BLE001 -- told in the turn of the night, and raised at the end
             return error
 
-    def _lenders(self, night: Night, plan: NightPlan) -> Iterator[Piece]:
+    def _lenders(self, night: Night, plan: NightPlan) -> Iterator[Work]:
         """Yield what has to be done before, for a plan to be able to borrow from those whose frames it is made of."""
         for lender in self.nights.lenders(plan, night):
             if lender.name not in self.waiting:
@@ -273,7 +273,7 @@ class _Run:
                 yield from self._lenders(lender, part)
                 yield self._piece(part, partial(self._lent_part, lender, part), None)
 
-    def _piece_of(self, work: _NightWork) -> Piece:
+    def _piece_of(self, work: _NightWork) -> Work:
         """Return a night as a piece of work."""
         name, whole = work.night.name, work.whole
         self._at_work[name] = work
@@ -284,21 +284,21 @@ class _Run:
 
         turn = Turn(self._turns[name], work.judge, tell)
         if isinstance(whole, Exception):
-            return Piece(name, frozenset(), 0, lambda _: work.make(self.means), turn)
+            return Work(name, frozenset(), 0, lambda _: work.make(self.means), turn)
         return self._piece(whole, work.make, turn)
 
-    def _piece(self, plan: NightPlan, do: Callable[[NightResources], frozenset[str]], turn: Turn | None) -> Piece:
+    def _piece(self, plan: NightPlan, do: Callable[[NightResources], frozenset[str]], turn: Turn | None) -> Work:
         """Return what is to be done for a plan as it is before anything is lent to it."""
         means, shares = self.means, frozenset(digests_of(plan).values())
         if self.at_once == 1:
-            return Piece(plan.out, shares, 0, lambda _: do(means), turn)
+            return Work(plan.out, shares, 0, lambda _: do(means), turn)
         wanted = wanted_bytes(plan, self.limit, means.workers, elsewhere=self.executor is not None)
 
         def with_its_share(beside: int) -> frozenset[str]:
             threads = -(-worker_count(means.workers) // beside)
             return do(replace(means, limit=wanted, workers=threads))
 
-        return Piece(plan.out, shares, wanted, with_its_share, turn)
+        return Work(plan.out, shares, wanted, with_its_share, turn)
 
     def _lent_part(self, lender: Night, part: NightPlan, means: NightResources) -> frozenset[str]:
         """Make what a night lends to another one before its own turn comes; return what others may take of it."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from zeroframe.cli.console import Screen
 
-__all__ = ["REPORT_NAME", "can_write", "report_threads", "write_overview", "write_page"]
+__all__ = ["REPORT_NAME", "can_write", "report_threads", "write_overview", "write_run_page"]
 
 REPORT_NAME = "report.html"
 #: Of many nights, in the folder that holds theirs.
@@ -46,7 +46,7 @@ def report_threads(workers: int | None, *folders: Path) -> int | None:
     return min(workers or _FAR_READERS, _FAR_READERS) if any_remote(*folders) else workers
 
 
-def write_page(out: Path, drawn: Callable[[str], bytes], screen: Screen) -> bool:
+def write_run_page(out: Path, drawn: Callable[[str], bytes], screen: Screen) -> bool:
     """Write OUT/report.html and say so; a file of that name that is no report of ours is kept.
 
     Parameters

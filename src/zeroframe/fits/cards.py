@@ -206,9 +206,10 @@ class Cards(Mapping[str, CardValue]):
         return found
 
     def commented(self, pattern: re.Pattern[str], unless: re.Pattern[str]) -> tuple[str, ...]:
-        """Return the keywords whose comments a pattern fits, and another one does not; found once for a camera.
+        """Return the keywords whose comments a pattern fits, and another one does not; looked for once for a camera.
 
-        Headers of the same cards in the same order are taken to have the same comments.
+        Headers of the same cards in the same order are taken to have comments on the same cards; that those that are
+        found have such a comment here, too, is looked at in each.
 
         Parameters
         ----------
@@ -219,9 +220,9 @@ class Cards(Mapping[str, CardValue]):
         found = self._present.get(key)
         if found is None:
             told = self._told()
-            fitting = (keyword for keyword, text in told if pattern.search(text) and not unless.search(text))
+            fitting = (keyword for keyword, text in told if _is_told(text, pattern, unless))
             found = self._present[key] = tuple(fitting)
-        return found
+        return tuple(keyword for keyword in found if _is_told(self.comment(keyword).casefold(), pattern, unless))
 
     def _told(self) -> tuple[tuple[str, str], ...]:
         """Return the keywords whose cards have a comment, each with its comment in lower case; found once, too."""
@@ -385,6 +386,10 @@ class Cards(Mapping[str, CardValue]):
                 break
             value = value[:-1] + more[1].replace("''", "'").rstrip()
         return value
+
+
+def _is_told(comment: str, pattern: re.Pattern[str], unless: re.Pattern[str]) -> bool:
+    return pattern.search(comment) is not None and unless.search(comment) is None
 
 
 def _decoded(text: bytes) -> str:

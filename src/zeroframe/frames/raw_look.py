@@ -14,7 +14,7 @@ import numpy as np
 
 from zeroframe.fits import RawImage
 from zeroframe.fits.timeline import spanned
-from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.medians import median_of_known, median_of_valid
 from zeroframe.frames.numbers import number, percent
 from zeroframe.frames.pile_up import PileUp, converter_top, find_pile_up, is_converter_top
 from zeroframe.frames.raw import is_fused
@@ -275,7 +275,7 @@ def _faint_noise(sample: NDArray[Any]) -> float | None:
     values = sample.astype(np.float64)
     values = values[:, : values.shape[1] // 2 * 2]
     pairs = values.reshape(len(values), -1, 2)
-    faint = pairs[(pairs <= np.nanmedian(pairs)).all(axis=-1)]
+    faint = pairs[(pairs <= median_of_known(pairs)).all(axis=-1)]
     if len(faint) < _FEWEST_PAIRS:
         return None
     return float(np.abs(faint[:, 1] - faint[:, 0]).mean()) * sqrt(pi) / 2.0

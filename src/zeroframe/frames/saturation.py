@@ -9,10 +9,12 @@ from zeroframe.frames.pile_up import converter_top
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zeroframe.fits import ImageLayout
     from zeroframe.frames.raw_look import RawLook
 
-__all__ = ["NOTHING_STATED", "Saturation", "StatedSaturation", "decide_saturation"]
+__all__ = ["NOTHING_STATED", "Saturation", "StatedSaturation", "decide_saturation", "shared_limit"]
 
 #: By this fraction of its value a stated saturation may lie off the one that the pixels show, before it is named.
 _DIFFERS = 0.01
@@ -32,6 +34,8 @@ class StatedSaturation:
         Whether the card may as well hold the highest value of this very frame, as DATAMAX does.
     linear_adu, linear_card : float, str, or None
         By the header: up to where the answer to light is linear.
+    shared_adu : tuple of (float or None)
+        Of each amplifier, where other frames of the night prove that its pixels are full, and this one goes as high.
     """
 
     asked_adu: float | None = None
@@ -41,10 +45,12 @@ class StatedSaturation:
     is_maximum: bool = False
     linear_adu: float | None = None
     linear_card: str | None = None
+    shared_adu: tuple[float | None, ...] = ()
 
-    def of_region(self, asked_adu: float | None) -> StatedSaturation:
-        """Return the same for an amplifier, for which the camera file may state its own."""
-        return self if asked_adu is None else replace(self, asked_adu=asked_adu, asked_by="camera")
+    def of_region(self, place: int, asked_adu: float | None) -> StatedSaturation:
+        """Return the same for one amplifier, for which the camera file may state its own."""
+        own = self if asked_adu is None else replace(self, asked_adu=asked_adu, asked_by="camera")
+        return replace(own, shared_adu=own.shared_adu[place : place + 1]) if own.shared_adu else own
 
 
 NOTHING_STATED = StatedSaturation()
@@ -87,18 +93,16 @@ def decide_saturation(look: RawLook, stated: StatedSaturation, layout: ImageLayo
     """
     top = converter_top(layout, look.step)
     asked, header, linear = stated.asked_adu, stated.header_adu, stated.linear_adu
-    heap = look.pile_up
-    if heap is not None:
-        limit: float = heap.limit
+    shared = stated.shared_adu[0] if stated.shared_adu else None
+    heaps = [each for each in (None if look.pile_up is None else look.pile_up.limit, shared) if each is not None]
+    if heaps:
+        heap = min(heaps)
+        limit: float = heap
         by: str | None = "pixels"
         if asked is not None and asked < limit:
             limit, by = asked, stated.asked_by
         said, card = (asked, stated.asked_by) if asked is not None else (header, stated.header_card)
-        if (
-            said is not None
-            and abs(said - heap.limit) > _DIFFERS * abs(heap.limit)
-            and not (stated.is_maximum and asked is None)
-        ):
+        if said is not None and abs(said - heap) > _DIFFERS * abs(heap) and not (stated.is_maximum and asked is None):
             return Saturation(limit, by, linear, said, card)
         return Saturation(limit, by, linear)
     if asked is not None:
@@ -109,3 +113,33 @@ def decide_saturation(look: RawLook, stated: StatedSaturation, layout: ImageLayo
         # values go on beyond it, and thin out as those of light do
         return Saturation(top, "type", header if linear is None else min(header, linear), header, stated.header_card)
     return Saturation(top, "type", linear)
+
+
+def shared_limit(tops: Sequence[tuple[float, float | None]], most: float | None) -> float | None:
+    """Say from where on pixels are full in all frames of one setting, as some of them prove it.
+
+    Parameters
+    ----------
+    tops : sequence of (float, float or None)
+        Of each frame the highest value that was read, and from where on its highest values are heaped up.
+    most : float or None
+        What a file can hold at most: a heap there says nothing new.
+
+    Returns
+    -------
+    float or None
+        None where no frame proves anything, where they do not agree, and where a frame goes beyond it: then the heap is
+        of something else.
+
+    Examples
+    --------
+    >>> shared_limit([(51003.0, 50981.0), (50998.0, None), (21000.0, None)], 65535.0)
+    50981.0
+    >>> shared_limit([(51003.0, 50981.0), (64000.0, None)], 65535.0) is None
+    True
+    """
+    heaps = [heap for _, heap in tops if heap is not None and (most is None or heap < most)]
+    if not heaps:
+        return None
+    limit = min(heaps)
+    return limit if max(highest for highest, _ in tops) <= limit + _DIFFERS * abs(limit) else None

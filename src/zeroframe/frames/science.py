@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zeroframe.kernels.calibrate import NoiseModel
     from zeroframe.kernels.raw import Part
 
-__all__ = ["mask_raw", "operate", "record_steps", "reduce_frame"]
+__all__ = ["mask_raw", "masks_nothing", "operate", "record_steps", "reduce_frame"]
 
 #: What is replaced where that is asked for: of what is full, or was never read, neighbours know too little.
 _MENDED = int(MaskBit.BAD | MaskBit.HOT | MaskBit.COSMIC)
@@ -312,6 +312,18 @@ def mask_raw(
         if recipe.assembles:
             mask[place] |= own
     return full, unread
+
+
+def masks_nothing(looks: Sequence[RawLook], found: Sequence[Saturation]) -> bool:
+    """Whether `mask_raw` finds nothing to mask, which is known without a mask."""
+    return not any(
+        look.unread_rows.any() or look.unread_blocks or _is_reached(look, limits.limit_adu, limits.nonlinear_adu)
+        for look, limits in zip(looks, found, strict=True)
+    )
+
+
+def _is_reached(look: RawLook, *limits: float | None) -> bool:
+    return any(limit is not None and look.highest >= limit for limit in limits)
 
 
 def _mask_part(

@@ -22,13 +22,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["clipped_mean_std", "clipped_std", "pair_noise", "quantisation_step", "sampled_level"]
+__all__ = [
+    "OUTLIER_SIGMAS",
+    "clipped_mean_std",
+    "clipped_std",
+    "pair_noise",
+    "pair_noises",
+    "quantisation_step",
+    "sampled_level",
+]
 
 
 _LEVEL_PIXELS = 100_000
 
 
-_OUTLIER = 5.0
+OUTLIER_SIGMAS = 5.0
 
 
 _GUESS_PIXELS = 4096
@@ -151,7 +159,7 @@ def clipped_mean_std(values: NDArray[Any], step: float = 0.0) -> tuple[int, floa
         step = _step_beside_levels(values)
     # where more than half of the values are the same, the standard deviation is all there is to cut by
     least = max(_LEAST_STEPS * step, _least_spread(apart))
-    return moments.clipped_mean_std(flat, center, spread or float(guess.std()), _OUTLIER, least)
+    return moments.clipped_mean_std(flat, center, spread or float(guess.std()), OUTLIER_SIGMAS, least)
 
 
 def _is_heaped(apart: NDArray[np.float64], quarter: float) -> bool:
@@ -161,7 +169,7 @@ def _is_heaped(apart: NDArray[np.float64], quarter: float) -> bool:
     values are from their median, and ``quarter`` the lower quartile of that.
     """
     core = quarter / _QUARTER
-    return core > 0.0 and bool(np.count_nonzero(apart > _OUTLIER * core) > _HEAPED * apart.size)
+    return core > 0.0 and bool(np.count_nonzero(apart > OUTLIER_SIGMAS * core) > _HEAPED * apart.size)
 
 
 def _least_spread(apart: NDArray[np.float64]) -> float:
@@ -219,10 +227,10 @@ def pair_noise(first: NDArray[Any], second: NDArray[Any]) -> float:
     A row drift, or the noise that the subtraction of a row level adds, is not read noise of the pixels; the mean of
     each row of the difference is removed, which takes 1 / nx of the variance with it and is corrected for.
     """
-    return _pair_noises(first, second)[0]
+    return pair_noises(first, second)[0]
 
 
-def _pair_noises(
+def pair_noises(
     first: NDArray[Any], second: NDArray[Any], empty: Callable[..., NDArray[Any]] = np.empty
 ) -> tuple[float, float]:
     """Return the noise of one frame without what is common to a row, and its variance with that."""
@@ -240,9 +248,9 @@ def _pair_noises(
     least = max(
         _LEAST_STEPS * step, _least_spread(np.abs(guess - float(median_of_valid(guess)))) if guess.size else 0.0
     )
-    moments.level_rows(difference, center, spread, _OUTLIER, least)
+    moments.level_rows(difference, center, spread, OUTLIER_SIGMAS, least)
     # less the levels of rows, whole numbers are none any more, and their MAD may be next to nothing
-    _, _, noise = moments.clipped_mean_std(difference.reshape(-1), 0.0, spread, _OUTLIER, least)
+    _, _, noise = moments.clipped_mean_std(difference.reshape(-1), 0.0, spread, OUTLIER_SIGMAS, least)
     return noise * float(np.sqrt(width / (width - 1) / 2.0)), variance
 
 

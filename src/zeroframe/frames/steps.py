@@ -37,6 +37,7 @@ __all__ = [
     "FrameRecipe",
     "Steps",
     "Use",
+    "number_of_card",
 ]
 
 
@@ -381,7 +382,7 @@ class CalibrationFrame:
 
     def number(self, word: str) -> float | None:
         """Return what a card says, where it is a number."""
-        return _number(self.cards, word)
+        return number_of_card(self.cards, word)
 
     @property
     def sigma_factor(self) -> float:
@@ -398,6 +399,7 @@ class CalibrationFrame:
         return self.data.nbytes + self.sigma.nbytes + (0 if self.mask is None else self.mask.nbytes)
 
 
-def _number(cards: Mapping[str, Any], word: str) -> float | None:
+def number_of_card(cards: Mapping[str, Any], word: str) -> float | None:
+    """Return the number that a card holds; None where it is not there, or no number."""
     value = cards.get(word)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

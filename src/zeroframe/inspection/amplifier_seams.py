@@ -67,6 +67,9 @@ _SURE_COLUMN = 9.0
 _WIDE = 128
 #: Bins are taken together in so many groups where the noise of a few lines is too uncertain.
 _GROUPS = 4
+#: Of fewer biases it is not told whether a step is of one of them; the others step by less than this part of it, and
+#: the mean level by what it makes there; so many columns on each side are close, and step by so many usual steps.
+_FEWEST_BIASES, _LITTLE, _CLOSE, _PATTERNS = 3, 0.1, 2, 4.0
 _NONE: NDArray[np.float64] = np.zeros((0, 0))
 
 
@@ -247,6 +250,11 @@ def find_seams(profiles: AxisProfiles, begin: int, end: int, *, lit: bool = True
         breaks = without if len(breaks) - len(without) > _MOST_OF_LIGHT else breaks
     ends = [0, *sorted(breaks), end - begin]
     judged = [_judged(evidence, column, low, high) for low, column, high in zip(ends, ends[1:], ends[2:], strict=False)]
+    judged = [
+        each
+        for each, low, high in zip(judged, ends, ends[2:], strict=False)
+        if each.light or each.noise or not _is_of_one_bias(profiles, begin + low, begin + each.column, begin + high)
+    ]
     moved = [replace(each, column=each.column + begin) for each in judged]
     unproven = [each for each in moved if not each.proven]
     by_light = [
@@ -259,6 +267,36 @@ def find_seams(profiles: AxisProfiles, begin: int, end: int, *, lit: bool = True
     ]
     few = by_light if len(by_light) <= _FEW_OF_LIGHT else []
     return [each for each in moved if each.proven], [each for each in unproven if each.static > 0 or each in few]
+
+
+def _is_of_one_bias(profiles: AxisProfiles, begin: int, column: int, end: int) -> bool:
+    """Whether the level steps before a column in one bias only, and nothing else does: it has jumped as it was read.
+
+    An amplifier drifts by itself from each frame to the next, or differs in its level, its light or its noise.
+    """
+    biases = profiles.biases
+    if biases < _FEWEST_BIASES:
+        return False
+    each, static = profiles.bias_levels().mean(axis=1), profiles.static.mean(axis=0, keepdims=True)
+    # fixed pattern steps, too, where few columns are looked at: another bias may have jumped near by
+    pattern = float(np.median(np.abs(np.diff(static[0, begin:end]))))
+    for wide in (_WIDE, _CLOSE):
+        low, high = max(begin, column - wide), min(end, column + wide)
+        steps = _steps(each, column, low, high)
+        one = int(np.argmax(np.abs(steps - np.median(steps))))
+        others = np.delete(steps, one)
+        jump = float(steps[one] - others.mean())
+        lines = profiles.lines * np.array([column - low, high - column])
+        error = profiles.usual_noise * float(np.sqrt(np.sum(1.0 / lines)))
+        more = float(_steps(static, column, low, high)[0]) - jump / biases
+        little = max(_KNOWN_SIGMAS * error, _LITTLE * abs(jump))
+        if (
+            abs(jump) > _SIGMAS * error
+            and float(others.std(ddof=1)) <= little
+            and abs(more) <= max(little, _PATTERNS * pattern if wide == _CLOSE else 0.0)
+        ):
+            return True
+    return False
 
 
 def seam_expected(profiles: AxisProfiles, begin: int, end: int, column: int, between: tuple[int, int]) -> Seam | None:

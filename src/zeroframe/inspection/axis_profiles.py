@@ -79,6 +79,10 @@ class AxisProfiles:
         """How many lines across were looked at."""
         return int(self.static.shape[0]) * self.height
 
+    def bias_levels(self) -> NDArray[np.float64]:
+        """Return the level of each bias about the mean of all, shape (biases, bins, columns)."""
+        return np.asarray(np.einsum("jk,jbx->kbx", _contrasts(self.biases), self.drift))
+
     @property
     def usual_noise(self) -> float:
         """Read noise of a pixel, the median over columns."""

@@ -11,6 +11,7 @@ from zeroframe.frames.numbers import percent
 from zeroframe.frames.overscan import StripCurve, strip_curve
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
+from zeroframe.inspection.blind_strips import image_light
 from zeroframe.inspection.leak import LeakProfile, StripPixels, measure_leak
 from zeroframe.inspection.profiles import (
     SIDES,
@@ -45,11 +46,12 @@ _BESIDE = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """The samples, and the widths of the strips on all sides."""
+    """The samples, and the widths of the strips on all sides; those beside which no light is are told apart."""
 
     samples: Sequence[FrameSample]
     widths: Mapping[Side, int]
     shape_yx: tuple[int, int]
+    unlit_sides: frozenset[Side] = frozenset()
 
     @property
     def biases(self) -> list[FrameSample]:
@@ -61,6 +63,12 @@ class Frames:
         """Samples of frames that see light; darks where there are none."""
         lit = [sample for sample in self.samples if sample.kind in LIT]
         return lit or [sample for sample in self.samples if sample.kind is Kind.DARK]
+
+    def light(self, sample: FrameSample, side: Side) -> float:
+        """Light of the image beside a strip, in ADU; where none is beside it, that of the whole image."""
+        if side in self.unlit_sides:
+            return image_light(sample, self.biases[0], side, self.widths[side])
+        return light_at_edge(sample, side, self.widths[side])
 
     def width(self, side: Side) -> int:
         """Columns of the strip on a side; 0 where there is none."""
@@ -145,7 +153,7 @@ def _strip_pixels(
 def _examine_strip(frames: Frames, side: Side, of_rows: Mapping[int, StripCurve]) -> StripFinding:
     """Measure one strip."""
     axis: Literal[0, 1] = 1 if side in {"left", "right"} else 0
-    lit = [(sample, light_at_edge(sample, side, frames.widths[side])) for sample in frames.lit]
+    lit = [(sample, frames.light(sample, side)) for sample in frames.lit]
     brightest, light = max(lit, key=lambda pair: pair[1])
     noise = _strip_read_noise(frames, side)
     strips = {id(sample): frames.strip(sample, side) for sample in frames.samples}
@@ -197,6 +205,7 @@ def _examine_strip(frames: Frames, side: Side, of_rows: Mapping[int, StripCurve]
         one_level=one_level,
         objections=tuple(objection for objection in objections if objection is not None),
         curves=StripCurves(*_curves(frames, side, levels), *deviations),
+        unlit=side in frames.unlit_sides,
     )
 
 
@@ -204,7 +213,7 @@ def _proven_light(frames: Frames, side: Side, used: list[int], lit: Sequence[Fra
     """Return how much of the light of a frame is in the columns whose level is taken; None where nothing tells."""
     if not (lit and frames.biases):
         return None
-    brightest = max(lit, key=lambda sample: light_at_edge(sample, side, frames.widths[side]))
+    brightest = max(lit, key=lambda sample: frames.light(sample, side))
     other = next((each for each in lit if each is not brightest and each.kind is brightest.kind), None)
     columns = frames.image_slices_yx()[1]
 

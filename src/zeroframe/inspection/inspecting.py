@@ -11,11 +11,13 @@ import numpy as np
 from zeroframe.errors import FrameError, MemoryLimitError, NoFramesError, SectionError, ZeroframeError
 from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.frames.colours import PHASES
+from zeroframe.frames.medians import median_of_known
 from zeroframe.frames.overscan import OverscanSpec
 from zeroframe.headers.cameras import Camera, load_camera
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import Section
 from zeroframe.headers.words import NO_WORDS, Words
+from zeroframe.inspection.blind_strips import is_blind_in_bright_flats, stated_widths
 from zeroframe.inspection.findings import Frames, examine_strips, rough_noise
 from zeroframe.inspection.gain import Measured, cut_bands, gain_from_pairs, like_pairs, read_noise_from_pairs
 from zeroframe.inspection.misnamed import without_misnamed
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["inspect_overscan", "judge_samples"]
 
 _SATURATION_ADU = 65535.0
+#: By less than this part of what columns of the image differ in biases, those of an overscan do.
+_LESS_STRUCTURE = 0.5
 #: So many more cameras, chips, sizes and binnings of one folder are looked at: each reads a dozen frames.
 _MOST_OTHERS = 15
 _MATCHED_CARDS = ("INSTRUME", "DETECTOR", "CHIPID")
@@ -154,10 +158,13 @@ def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> Over
     samples, misnamed = without_misnamed(samples)
     shape_yx, binning_xy = samples[0].source.form
     noise = rough_noise(samples)
-    frames = Frames(samples, find_widths(samples, noise), shape_yx)
+    header = _header_sections(samples, shape_yx)
+    stated = stated_widths(header, shape_yx)
+    widths = find_widths(samples, noise, stated)
+    believed = _believed(samples, stated, widths, noise)
+    frames = Frames(samples, {**widths, **believed}, shape_yx, frozenset(believed))
     strips = examine_strips(frames)
     read_noise, gain = _noise_and_gain(frames, camera)
-    header = _header_sections(samples, shape_yx)
     lit_sides = _lit_sides(frames, noise)
     proven = bool(strips) or len(lit_sides) == len(SIDES)
     hints = [] if proven else _hints(frames, header)
@@ -192,6 +199,25 @@ def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> Over
         match=_match(samples[0].source),
         sides=_side_profiles(samples),
     )
+
+
+def _believed(
+    samples: Sequence[FrameSample], stated: Mapping[Side, int], widths: Mapping[Side, int], noise: float | None
+) -> dict[Side, int]:
+    """Return the widths of strips that only the header states, where pixels say that they are none of the image.
+
+    Light that does not run to the side, as of fibres or of a round field, shows no edge there. But no frame has light
+    in the strip, bright as the flats are, and its columns do not differ in biases as those of the image do.
+    """
+    biases = [sample for sample in samples if sample.kind is Kind.BIAS]
+    believed: dict[Side, int] = {}
+    for side, width in stated.items():
+        if side in widths or not is_blind_in_bright_flats(samples, side, width, noise):
+            continue
+        structure = structure_ratio(biases, side, width)
+        if structure is not None and structure[0] < _LESS_STRUCTURE * structure[1]:
+            believed[side] = width
+    return believed
 
 
 def _spec_of(strip: StripFinding, usable: Section) -> OverscanSpec:
@@ -230,7 +256,7 @@ def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, Frame
     flats = [sample for sample in samples if sample.kind is Kind.FLAT]
     if len(flats) < 2:
         return []
-    dark = [np.nanmedian(sample.bands) for sample in samples if sample.kind is Kind.BIAS]
+    dark = [median_of_known(sample.bands) for sample in samples if sample.kind is Kind.BIAS]
     levels = [float(np.nanmean(sample.bands) - (np.mean(dark) if dark else 0.0)) for sample in flats]
     return [(flats[i], flats[j]) for i, j in like_pairs([flat_key(flat.source) for flat in flats], levels)]
 
@@ -291,7 +317,7 @@ def _hints(frames: Frames, header: Mapping[str, Section]) -> list[str]:
         return [f"header's BIASSEC {section} cannot be checked on biases alone"]
     outside, inside, step = structure
     found = f"levels of its columns scatter by {adu(outside)} ADU, those of the image beside it by {adu(inside)} ADU"
-    if outside < 0.5 * inside:
+    if outside < _LESS_STRUCTURE * inside:
         return [f"header's BIASSEC {section} may be right: {found}, and it stands {step:+.2f} ADU off"]
     return [f"header's BIASSEC {section} does not stand out in biases: {found}"]
 

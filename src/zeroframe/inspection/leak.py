@@ -86,7 +86,7 @@ class LeakProfile:
     decay_adu : ndarray, shape (width,)
         The same where columns far above their error set the slope, and the columns beyond continue it as long as their
         own measurement agrees.
-    structure_adu, structure_error_adu : ndarray, shape (width,)
+    structure_adu : ndarray, shape (width,)
         What the biases show (hot columns, a level that settles); without biases, what the lit frames show beyond their
         light.
     threshold_adu : float
@@ -101,7 +101,6 @@ class LeakProfile:
     error_adu: NDArray[np.float64]
     decay_adu: NDArray[np.float64]
     structure_adu: NDArray[np.float64]
-    structure_error_adu: NDArray[np.float64]
     threshold_adu: float
     first: int
     last: int
@@ -160,7 +159,7 @@ def measure_leak(lit: Sequence[StripPixels], biases: Sequence[StripPixels], nois
     while last >= first and off[last]:
         last -= 1
     deviant = tuple(int(k) for k in range(first, last + 1) if off[k])
-    return LeakProfile(leak, error, decay, structure, structure_error, threshold, first, last, deviant)
+    return LeakProfile(leak, error, decay, structure, threshold, first, last, deviant)
 
 
 def _outer_columns(width: int) -> int:

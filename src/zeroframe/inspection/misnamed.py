@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroframe.frames.medians import median_of_valid, quantiles_of_valid
+from zeroframe.frames.medians import median_of_known, median_of_valid, quantiles_of_valid
 from zeroframe.frames.numbers import number
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.profiles import neighbour_variances
@@ -88,7 +88,7 @@ def _lit(biases: Sequence[FrameSample]) -> dict[int, str]:
     """Name frames that have the noise of electrons, and a level to go with it."""
     if len(biases) < 2:
         return {}
-    noises = [float(np.sqrt(np.nanmedian(neighbour_variances(np.concatenate(one.bands))))) for one in biases]
+    noises = [float(np.sqrt(median_of_known(neighbour_variances(np.concatenate(one.bands))))) for one in biases]
     levels = np.array([_levels(one) for one in biases])
     order = np.argsort(noises, kind="stable")
     like = order[: (len(biases) + 1) // 2]
@@ -105,6 +105,6 @@ def _lit(biases: Sequence[FrameSample]) -> dict[int, str]:
 
 def _levels(bias: FrameSample) -> tuple[float, ...]:
     """Level of a frame, and by how much it stands above the columns at its sides, which follows no drift."""
-    level = float(np.nanmedian(bias.bands))
-    sides = [float(np.nanmedian(bias.medians[side][:_OUTER])) for side in ("left", "right")]
+    level = float(median_of_known(bias.bands))
+    sides = [float(median_of_known(bias.medians[side][:_OUTER])) for side in ("left", "right")]
     return level, *(level - side for side in sides)

@@ -104,6 +104,8 @@ class StripFinding:
         Why it should not be subtracted; empty: it can be.
     curves : StripCurves
         For the figure.
+    unlit : bool
+        Whether no light ends beside it: it is where the header has it, and no frame has light in it.
     """
 
     side: Side
@@ -129,6 +131,7 @@ class StripFinding:
     one_level: bool
     objections: tuple[str, ...]
     curves: StripCurves = field(repr=False)
+    unlit: bool = False
 
     @property
     def row_noise_adu(self) -> float | None:

@@ -8,11 +8,12 @@ import numpy as np
 
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.headers.kinds import Kind
+from zeroframe.inspection.blind_strips import is_lit_in_some_frame
 from zeroframe.inspection.profiles import MOST_LINES, SIDES, Side, clipped_column_means, neighbour_variances
 from zeroframe.inspection.samples import LIT, FrameSample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -67,7 +68,12 @@ def edge_signals(
 
 
 def find_edge(
-    signal: NDArray[np.float64], *, has_zero: bool, noise_adu: float, least_step: float = _LEAST_STEP
+    signal: NDArray[np.float64],
+    *,
+    has_zero: bool,
+    noise_adu: float,
+    least_step: float = _LEAST_STEP,
+    stated: int | None = None,
 ) -> int | None:
     """Return how many columns lie beyond the place where light ends within one column; None where it does not.
 
@@ -81,6 +87,8 @@ def find_edge(
         Noise of one value of ``signal``.
     least_step : float, optional
         By which share of itself light rises from one column to the next.
+    stated : int, optional
+        The width that the header states: light that ends there may be as narrow as it likes.
 
     Returns
     -------
@@ -105,7 +113,8 @@ def find_edge(
         fall = inside - base
         if fall < _LEAST_LIGHT_IN_NOISE * noise_adu or (has_zero and fall < _LEAST_FALL * inside):
             continue
-        if float(np.median(valid[edge:])) - base < _LEAST_FALL * fall:  # the trace of a star or of an order
+        narrow = float(np.median(valid[edge:])) - base < _LEAST_FALL * fall
+        if narrow and edge != stated:  # the trace of a star or of an order
             continue
         share = (valid[:edge] - base) / fall
         if steps[edge] >= least_step * fall and (np.abs(share) > _MOST_LEAK).mean() <= _ODD_SHARE:
@@ -116,7 +125,9 @@ def find_edge(
     return next(edge for edge, step in best if step >= 0.7 * tallest)
 
 
-def find_widths(samples: Sequence[FrameSample], noise_adu: float | None) -> dict[Side, int]:
+def find_widths(
+    samples: Sequence[FrameSample], noise_adu: float | None, stated: Mapping[Side, int] | None = None
+) -> dict[Side, int]:
     """Find the strips on all four sides.
 
     Parameters
@@ -125,11 +136,13 @@ def find_widths(samples: Sequence[FrameSample], noise_adu: float | None) -> dict
         Frames of all kinds.
     noise_adu : float or None
         Read noise of one pixel, where biases gave it.
+    stated : mapping of side to int, optional
+        Widths of strips by the header.
 
     Returns
     -------
     dict of side to int
-        Columns or rows of each strip that light proves.
+        Columns or rows of each strip that light proves: it ends there, and beyond no frame sees any.
     """
     widths: dict[Side, int] = {}
     for side in SIDES:
@@ -141,7 +154,7 @@ def find_widths(samples: Sequence[FrameSample], noise_adu: float | None) -> dict
         # of the sum of medians, which are good to half a step
         half = 0.5 * max(sample.step_adu for sample in samples)
         noise = float(np.sqrt(frames)) * (1.25 * (noise_adu or 0.0) / float(np.sqrt(lines)) + half)
-        width = find_edge(signal, has_zero=zero is not None, noise_adu=noise)
+        width = _blind_width(samples, side, signal, noise, None if stated is None else stated.get(side))
         if width is None or not _ends_everywhere(samples, side, width):
             width = _end_of_orders(samples, side, noise_adu)
         if width is None:
@@ -149,6 +162,18 @@ def find_widths(samples: Sequence[FrameSample], noise_adu: float | None) -> dict
         if zero is not None or _is_quieter(samples, side, width):
             widths[side] = width
     return widths
+
+
+def _blind_width(
+    samples: Sequence[FrameSample], side: Side, signal: NDArray[np.float64], noise_adu: float, stated: int | None
+) -> int | None:
+    """Return the width of the widest strip with an edge of light, beyond which no frame sees any; None for none."""
+    has_zero = any(sample.kind is Kind.BIAS for sample in samples)
+    width = find_edge(signal, has_zero=has_zero, noise_adu=noise_adu, stated=stated)
+    while width is not None and is_lit_in_some_frame(samples, side, width):
+        # the edge is one of a lamp or of something bright; that of the sensor may lie further out
+        width = find_edge(signal[: width - 1], has_zero=has_zero, noise_adu=noise_adu, stated=stated)
+    return width
 
 
 def _end_of_orders(samples: Sequence[FrameSample], side: Side, noise_adu: float | None) -> int | None:

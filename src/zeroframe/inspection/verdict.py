@@ -150,6 +150,8 @@ def _start(strip: StripFinding) -> str:
     ends = strip.usable_numbers
     if ends is None:
         return f"light reaches all of it: {kind} are {adu(strip.leak_adu[-1])} ADU high at its outer end"
+    if strip.unlit:
+        return f"it has no light in {kind} of {adu(strip.light_adu)} ADU, which do not light the image beside it"
     inner = [(n, leak, own) for n, leak, own in _columns(strip) if not ends[0] <= n <= ends[1] and _is_inner(strip, n)]
     lit = [(n, leak) for n, leak, _ in inner if leak > strip.threshold_adu]
     one = strip.word[:-1]

@@ -10,7 +10,8 @@ from zeroframe.fits.timeline import spanned
 from zeroframe.headers.extensions import as_extension
 from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
-from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
+from zeroframe.planning.detect import camera_with_extensions, look_at_pixels, with_detectors_seen
+from zeroframe.planning.full_wells import share_full_wells
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
@@ -116,14 +117,14 @@ def planned_of(
     NightPlan
     """
     found = of_detector(found, recipe.frames.detector)
-    found = look_at_detectors(found, recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
+    found = with_detectors_seen(found, recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
     means = {"mem_limit_bytes": mem_limit_bytes, "workers": workers}
     evidence = look_at_pixels(found, recipe, **means, executor=executor)
     stored, library = stored_items(recipe, workers=workers, executor=executor), library_of(recipe)
     plan = plan_night(
         *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
     )
-    plan = colours_by_pixels(plan, executor)
+    plan = share_full_wells(colours_by_pixels(plan, executor), **means, executor=executor)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for
         kinds = Counter(frame.kind.value for frame in plan.frames)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.planning.recipe import NightRecipe
 
-__all__ = ["camera_with_extensions", "look_at_detectors", "look_at_pixels", "of_unknown_cameras"]
+__all__ = ["camera_with_extensions", "look_at_pixels", "of_unknown_cameras", "with_detectors_seen"]
 
 
 def look_at_pixels(
@@ -119,7 +119,7 @@ def _inspected(unknown: Sequence[RawFrame], limit_bytes: int | None, workers: in
     return inspect_overscan(unknown, mem_limit_bytes=limit_bytes, workers=workers)
 
 
-def look_at_detectors(
+def with_detectors_seen(
     found: Sequence[RawFrame],
     recipe: NightRecipe,
     *,

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
 
-__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "evidence_of"]
+__all__ = ["Choice", "RecipeOptions", "amplifier_choices", "choose_recipe", "inspection_of"]
+
+
+#: Lines at the sides of an image, and the part of a frame, that headers and pixels may see otherwise without a word.
+_FEW_LINES, _SMALL_PART = 4, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +221,7 @@ def _turned(amplifier: Amplifier) -> Section | None:
     )
 
 
-def evidence_of(item: RawFrame, options: RecipeOptions) -> OverscanInspection | None:
+def inspection_of(item: RawFrame, options: RecipeOptions) -> OverscanInspection | None:
     """Return what the pixels say of the camera, chip, size and binning of a frame; None where they were not asked."""
     if options.evidence is None or item.shape_yx is None:
         return None
@@ -228,7 +232,7 @@ def evidence_of(item: RawFrame, options: RecipeOptions) -> OverscanInspection | 
 
 def _amplifier_seen(item: RawFrame, options: RecipeOptions) -> Amplifier:
     """Overscan and trim as the pixels show them; none where sections were spelled out, or the size is another one."""
-    seen = evidence_of(item, options)
+    seen = inspection_of(item, options)
     if seen is None or options.names_sections:
         return Amplifier()
     trim = seen.trim if seen.strips else None
@@ -247,7 +251,7 @@ def _amplifier_seen(item: RawFrame, options: RecipeOptions) -> Amplifier:
 
 def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, options: RecipeOptions) -> list[Choice]:
     """Say what was chosen for a camera that is not known: by its pixels, or nothing."""
-    seen = evidence_of(item, options)
+    seen = inspection_of(item, options)
     if seen is None:
         return _header_choices(item)
     certain = seen.decision != "not proven"
@@ -256,16 +260,38 @@ def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, options: Recipe
     stated = "" if recipe.subtracts_overscan else _stated_sections(item)
     is_or_are = "are" if " and " in stated else "is"
     reason = seen.verdict + (f"; the header's {stated} {is_or_are} not believed without proof" if stated else "")
+    cut = _cut_of_image(seen, recipe)
     return [
         Choice("camera", "not known", f"looked at the pixels of {looked} instead"),
         Choice("overscan", value, reason, certain),
         Choice(
             "trim",
             str(recipe.trim or "none"),
-            "what the pixels show" if recipe.trim else "no overscan strip was found",
-            certain,
+            f"what the pixels show{cut}" if recipe.trim else "no overscan strip was found",
+            certain and not cut,
         ),
     ]
+
+
+def _cut_of_image(seen: OverscanInspection, recipe: FrameRecipe) -> str:
+    """Say how much more is cut away than the header allows, which calls it image; nothing where that is little."""
+    stated = seen.header_sections.get("DATASEC") or seen.header_sections.get("TRIMSEC")
+    if stated is None or recipe.trim is None:
+        return ""
+    more = []
+    for part, kept, length, word in zip(
+        stated.ranges, recipe.trim.ranges, seen.shape_yx[::-1], ("columns", "rows"), strict=True
+    ):
+        (first, last), (kept_first, kept_last) = sorted(part.ends()), sorted(kept.ends())
+        lost = max(kept_first - first, 0) + max(last - kept_last, 0)
+        if lost > max(_FEW_LINES, _SMALL_PART * length):
+            more.append(f"{lost} {word}")
+    if not more:
+        return ""
+    return (
+        f": no frame has light in {' and '.join(more)} that the header's {stated} calls image; "
+        "give --trim where they are to stay"
+    )
 
 
 def _choose_camera(item: RawFrame, options: RecipeOptions) -> tuple[Camera | None, list[Choice]]:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = [
     "FILTER",
     "Batch",
-    "batches_of",
     "exposure_words",
     "files_of_detectors",
     "filter_key",
     "filter_of",
     "frames_words",
+    "grouped",
     "light_path",
     "one_batch",
     "spelled",
@@ -135,7 +135,7 @@ def files_of_detectors(frames: Sequence[NightFrame]) -> str:
     return f" from {len(files)} file{'' if len(files) == 1 else 's'}" if len(files) < len(frames) else ""
 
 
-def batches_of(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances) -> list[Batch]:
+def grouped(kind: Kind, frames: Iterable[NightFrame], tolerances: Tolerances) -> list[Batch]:
     """Put together the frames of one kind that are combined; the order in which they come does not matter.
 
     Parameters

@@ -154,9 +154,7 @@ def index_text(entries: Iterable[LibraryEntry]) -> str:
     return f'{{"format": {_FORMAT}, "entries": [\n{lines}' + ("\n" if lines else "") + "]}\n"
 
 
-def library_items(
-    library: Library, frames: Sequence[NightFrame], recipe: NightRecipe, *, workers: int | None = None
-) -> list[StoredItem]:
+def library_items(library: Library, frames: Sequence[NightFrame], recipe: NightRecipe) -> list[StoredItem]:
     """Return what of a library frames of a night may need: of each kind, the best by the index.
 
     Parameters
@@ -167,8 +165,6 @@ def library_items(
         Of the night.
     recipe : NightRecipe
         With the tolerances, and the greatest age.
-    workers : int, optional
-        How many threads read headers.
 
     Returns
     -------
@@ -183,7 +179,7 @@ def library_items(
         for traits, first_steps in forms.sorts_for(row):
             best = best_of(row.kind, traits, first_steps, candidates, recipe, _MOST_OF_A_KIND)
             chosen |= {group.name: entries[group.name] for group in best}
-    found = survey([library.folder / name for name in chosen], workers=workers, words=recipe.all_words)
+    found = survey([library.folder / name for name in chosen], words=recipe.all_words)
     title = library.folder.name or "library"
     return [
         StoredItem(f"{title}/{entry.file}", item, entry.sha256)

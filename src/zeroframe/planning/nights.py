@@ -23,7 +23,8 @@ from zeroframe.headers.survey import of_detector, survey
 from zeroframe.headers.trees import tree_files
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
-from zeroframe.planning.detect import camera_with_extensions, look_at_detectors, look_at_pixels
+from zeroframe.planning.detect import camera_with_extensions, look_at_pixels, with_detectors_seen
+from zeroframe.planning.full_wells import share_full_wells
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.stored_folders import library_of, stored_items
@@ -123,11 +124,12 @@ class NightSeries:
         planner = _Planner(self, night, own)
         found = [*own, *self._borrowed(planner, night, workers)]
         executor = self.executor
-        found = look_at_detectors(found, self.recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
+        found = with_detectors_seen(found, self.recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
         evidence = look_at_pixels(
             found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor
         )
         plan = colours_by_pixels(planner.plan(found, self.recipe, evidence), executor)
+        plan = share_full_wells(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor)
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan

@@ -20,7 +20,7 @@ from zeroframe.frames.steps import Steps, Use
 from zeroframe.headers.kinds import Kind, calibration_kind, calibration_kinds, is_calibration, is_lit, kind_row
 from zeroframe.planning.decisions import decisions_of, lost_words
 from zeroframe.planning.exposures import with_exposures
-from zeroframe.planning.grouping import Batch, batches_of, exposure_words, frames_words, one_batch
+from zeroframe.planning.grouping import Batch, exposure_words, frames_words, grouped, one_batch
 from zeroframe.planning.masks import Masks, mask_names
 from zeroframe.planning.matching import match_frame, warmer_words, with_warmer_darks
 from zeroframe.planning.matching_memo import Fitting, MatchCache
@@ -226,7 +226,7 @@ def _batches_of(kind: Kind, frames: Sequence[NightFrame], recipe: NightRecipe) -
     detectors = {frame.source.label for frame in frames if isinstance(frame.source, PartPath)}
     if kind is Kind.BIAS and recipe.bias.together and len(detectors) <= 1:
         return [one_batch(kind, frames)] if frames else []
-    return batches_of(kind, frames, recipe.tolerances)
+    return grouped(kind, frames, recipe.tolerances)
 
 
 def _folded(target: Path) -> str:

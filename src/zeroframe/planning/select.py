@@ -29,7 +29,7 @@ from zeroframe.headers.cameras import Camera, recognise
 from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
 from zeroframe.headers.sections import size_words
 from zeroframe.planning.colours import stated_pattern
-from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, evidence_of
+from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, inspection_of
 from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.plan import Ignored, NightFrame
 from zeroframe.planning.targets import Refused, same_form, target_path
@@ -363,7 +363,7 @@ def _camera_name(item: RawFrame, options: RecipeOptions) -> str | None:
     camera = None if item.frame is None else recognise(item.frame.cards, item.shape_yx or ())
     if camera is not None:
         return camera.name
-    seen = evidence_of(item, options)
+    seen = inspection_of(item, options)
     return None if seen is None else seen.whose
 
 

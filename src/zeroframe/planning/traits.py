@@ -157,15 +157,13 @@ def _night_of(moment: Moment | None, noon_s: float) -> str | None:
     return (moment.day - timedelta(days=1 if before_noon else 0)).isoformat()
 
 
-def emptiest_hours(moments: Sequence[Moment | None], hours: int = 3) -> float | None:
-    """Return the middle of those hours of the day in which least was exposed, for years in which no hour was idle.
+def emptiest_hours(moments: Sequence[Moment | None]) -> float | None:
+    """Return the middle of the three hours of the day in which least was exposed, for years in which no hour was idle.
 
     Parameters
     ----------
     moments : sequence of Moment or None
         When exposures began.
-    hours : int
-        How many.
 
     Returns
     -------
@@ -187,6 +185,6 @@ def emptiest_hours(moments: Sequence[Moment | None], hours: int = 3) -> float | 
             counts[int(moment.seconds % _DAY_S * slots / _DAY_S)] += 1
     if not any(counts):
         return None
-    width = hours * slots // 24
+    width = 3 * slots // 24
     begins = min(range(slots), key=lambda begin: sum(counts[(begin + each) % slots] for each in range(width)))
     return (begins + width / 2) % slots * _DAY_S / slots

@@ -20,8 +20,6 @@ from zeroframe.report.sections.stored import stored_section
 from zeroframe.report.sections.verdict import night_figures, night_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.outcomes import NightResult
 
@@ -34,7 +32,6 @@ def night_report_data(
     result: NightResult,
     *,
     command: str = "",
-    facts: Sequence[Fact] = (),
     workers: int | None = None,
 ) -> ReportData:
     """Gather what the page of a night shows.
@@ -50,8 +47,6 @@ def night_report_data(
         What was done.
     command : str
         The command line.
-    facts : sequence of Fact
-        More of the provenance.
     workers : int, optional
         How many threads.
 
@@ -76,7 +71,7 @@ def night_report_data(
         figures=night_figures(view, lights) if only is None else group_figures(view, only),
         sections=sections,
         decisions=plan.choices,
-        provenance=_provenance(result, command, facts),
+        provenance=_provenance(result, command),
         inputs=tuple(input_file(each.outcome, {}, each.frame.name) for each in result.frames),
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
@@ -100,7 +95,7 @@ def _camera_words(plan: NightPlan) -> str:
     return title.removesuffix(max(ends, key=len)) if ends else title
 
 
-def _provenance(result: NightResult, command: str, facts: Sequence[Fact]) -> tuple[Fact, ...]:
+def _provenance(result: NightResult, command: str) -> tuple[Fact, ...]:
     found = [Fact("command", command)] if command else []
     ways: dict[str, list[str]] = {}
     for each in result.groups:  # those that are not to be combined are not among them
@@ -110,4 +105,4 @@ def _provenance(result: NightResult, command: str, facts: Sequence[Fact]) -> tup
     found += [Fact(f"combined: {', '.join(labels)}", way) for way, labels in ways.items()]
     times = ", ".join(f"{name.replace('_', ' ')} {seconds:.1f} s" for name, seconds in result.seconds.items())
     found += [Fact("time", times)] if times else []
-    return (*found, *software_facts(), *facts)
+    return (*found, *software_facts())

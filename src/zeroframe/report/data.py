@@ -22,25 +22,25 @@ __all__ = [
     "Comparison",
     "Curve",
     "Fact",
-    "Flag",
-    "FrameRow",
     "FrameTable",
     "Histogram",
     "InputFile",
     "KeyFigure",
     "Lane",
-    "Picture",
+    "PageFlag",
+    "PagePicture",
+    "PageRow",
+    "PageSection",
+    "PageVerdict",
     "Plot",
     "Remark",
     "ReportData",
     "Scale",
-    "Section",
     "Span",
     "Table",
     "TableRow",
     "Timeline",
     "Tone",
-    "Verdict",
 ]
 
 #: ``note``: worth a look; ``bad``: something is not as it should be.
@@ -58,7 +58,7 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PageVerdict:
     """What a person reads first, and perhaps only; ``more`` is folded below the remarks."""
 
     tone: Tone
@@ -78,7 +78,7 @@ class KeyFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class PageFlag:
     """Why a frame should be looked at: in a word or two, and as a sentence with the figure that decided."""
 
     what: str
@@ -96,7 +96,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class PagePicture:
     """An image as shades of grey.
 
     Attributes
@@ -134,12 +134,12 @@ class Blink:
     """Pictures of one shape that can be blinked; a single one is just shown."""
 
     title: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[PagePicture, ...]
     caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrameRow:
+class PageRow:
     """One row of the table of frames.
 
     Attributes
@@ -170,8 +170,8 @@ class FrameRow:
     raw_level: float | None = None
     level: float | None = None
     noise: float | None = None
-    flags: tuple[Flag, ...] = ()
-    thumbnail: Picture | None = None
+    flags: tuple[PageFlag, ...] = ()
+    thumbnail: PagePicture | None = None
     histogram: Histogram | None = None
     rows: tuple[float, ...] = ()
     columns: tuple[float, ...] = ()
@@ -314,7 +314,7 @@ class FrameTable:
 
     title: str
     unit: str
-    frames: tuple[FrameRow, ...]
+    frames: tuple[PageRow, ...]
     hint: str = ""
     is_open: bool = False
 
@@ -345,7 +345,7 @@ class Comparison:
 
     title: str
     subtitle: str
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[PagePicture, ...] = ()
     figures: Table | None = None
     steps: tuple[Choice, ...] = ()
     remarks: tuple[Remark, ...] = ()
@@ -355,7 +355,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PageSection:
     """Frames of one kind: what was found, and the pictures of it.
 
     Attributes
@@ -387,7 +387,7 @@ class Section:
     remarks: tuple[Remark, ...] = ()
     blinks: tuple[Blink, ...] = ()
     plots: tuple[Plot, ...] = ()
-    frames: tuple[FrameRow, ...] = ()
+    frames: tuple[PageRow, ...] = ()
     timelines: tuple[Timeline, ...] = ()
     tables: tuple[Table, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
@@ -420,9 +420,9 @@ class ReportData:
 
     title: str
     subtitle: str
-    verdict: Verdict
+    verdict: PageVerdict
     figures: tuple[KeyFigure, ...] = ()
-    sections: tuple[Section, ...] = ()
+    sections: tuple[PageSection, ...] = ()
     decisions: tuple[Choice, ...] = ()
     provenance: tuple[Fact, ...] = ()
     inputs: tuple[InputFile, ...] = ()

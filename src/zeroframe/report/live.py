@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import math
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.html import safe_html, visible
+from zeroframe.html import asset_text, policy_hash, safe_html, visible
 from zeroframe.report.draw.images import png_bytes, shades, stretch_limits
 from zeroframe.verbs.display import block_average
 
@@ -34,7 +31,8 @@ def live_page(raw: str, out: str) -> bytes:
     """
     style, script, page = (_text(f"live.{ending}") for ending in ("css", "js", "html"))
     policy = (
-        f"default-src 'none'; img-src 'self' data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "default-src 'none'; img-src 'self' data:; "
+        f"style-src '{policy_hash(style)}'; script-src '{policy_hash(script)}'; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'"
     )
     words = {"policy": policy, "style": style, "script": script, "raw": safe_html(raw), "out": safe_html(out)}
@@ -95,8 +93,4 @@ def _finding(finding: Any) -> dict[str, str]:  # noqa: ANN401 -- a Finding
 
 
 def _text(name: str) -> str:
-    return (files("zeroframe.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return asset_text("zeroframe.report", "templates", name)

@@ -18,14 +18,14 @@ from zeroframe.report.data import (
     Curve,
     Fact,
     KeyFigure,
+    PageSection,
+    PageVerdict,
     Plot,
     Remark,
     ReportData,
-    Section,
     Span,
     Table,
     TableRow,
-    Verdict,
 )
 from zeroframe.report.sections.provenance import software_facts
 from zeroframe.run.record import known_record
@@ -137,15 +137,15 @@ def nights_report_data(out: Path, names: Sequence[str], *, command: str = "") ->
     told = tuple(Remark(each.sentence, "note") for each in changes)
     said = f"{len(changes)} figure{'s' if len(changes) != 1 else ''} changed" if changes else "no figure changed"
     headline = f"{len(nights)} nights: {f'{len(odd)} want a look' if odd else 'all are well'}; {said}."
-    verdict = Verdict("note" if odd or changes else "good", headline, told[:_SHOWN_CHANGES], told[_SHOWN_CHANGES:])
+    verdict = PageVerdict("note" if odd or changes else "good", headline, told[:_SHOWN_CHANGES], told[_SHOWN_CHANGES:])
     return ReportData(
         title="Nights against each other",
         subtitle=f"{names[0]} to {names[-1]} · {out}" if names else str(out),
         verdict=verdict,
         figures=tuple(_key_figures(nights)),
         sections=(
-            Section("Figures against nights", "", (), (), plots),
-            Section("Nights", "", tables=(_table(nights, changes),)),
+            PageSection("Figures against nights", "", (), (), plots),
+            PageSection("Nights", "", tables=(_table(nights, changes),)),
         ),
         provenance=(*([Fact("command", command)] if command else []), *software_facts()),
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import zlib
 from functools import cache
-from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import as_path
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.numbers import number
-from zeroframe.html import visible
+from zeroframe.html import asset_text, policy_hash, visible
 from zeroframe.report.draw.images import png_uri
 from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, spark_path
 from zeroframe.report.draw.timelines import draw_timeline
@@ -106,8 +104,8 @@ def render_report(data: ReportData) -> str:
         generator=_GENERATOR,
         style=Markup(style),  # noqa: S704 -- ours
         script=Markup(script),  # noqa: S704 -- ours
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=policy_hash(style),
+        script_hash=policy_hash(script),
         viewer_page=_viewer_page(),
         viewer_hashes=Markup(f" '{shell_hashes()[1]}'"),  # noqa: S704 -- ours
         viewer_style=Markup(f" '{shell_hashes()[0]}'"),  # noqa: S704 -- ours
@@ -158,11 +156,7 @@ def _viewer_page() -> str:
 
 
 def _text(name: str) -> str:
-    return (files("zeroframe.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return asset_text("zeroframe.report", "templates", name)
 
 
 @cache

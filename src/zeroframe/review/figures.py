@@ -100,6 +100,14 @@ FIGURES = (
         "colour_contrast", False, "of a flat: brightest of the four pixels of a square over the faintest, less 1"
     ),
     FigureName("colour_diagonal", False, "1: the first and the last of the four are alike; 2: those between"),
+    FigureName("sky_noises", False, "level of the brighter bands of a science frame, in noises of a pixel"),
+    FigureName("faintest_part_noises", False, "that of the faintest of sixteen bands of rows or of columns"),
+    FigureName(
+        "dark_part_first", False, "of bands without light beside others that have some: the first row or column"
+    ),
+    FigureName("dark_part_last", False, "the last one, counted from 1"),
+    FigureName("dark_part_along", False, "1: these are columns; 2: rows"),
+    FigureName("dark_part_noises", False, "their level, in noises of a pixel"),
     FigureName("pattern_shift_x_pixels", False, "where the pattern of a combined frame stands, if not in its place"),
     FigureName("pattern_shift_y_pixels", False, "the same along y"),
     FigureName("pattern_flip", False, "1: the pattern is turned left to right; 2: top to bottom; 3: both"),

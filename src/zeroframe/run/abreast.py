@@ -27,7 +27,7 @@ from zeroframe.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-__all__ = ["Abreast", "Piece", "Turn"]
+__all__ = ["Abreast", "Turn", "Work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Work:
     """Some of the work.
 
     Attributes
@@ -79,7 +79,7 @@ class Piece:
 class _Begun:
     """A piece that is known, and what has become of it."""
 
-    piece: Piece
+    piece: Work
     is_done: bool = False
     made: frozenset[Hashable] = field(default_factory=frozenset)
 
@@ -128,15 +128,15 @@ class Abreast:
         self._writing: dict[Hashable, list[_Begun]] = defaultdict(list)
         # whose turn it is; who is carried out and waits for it; who has had it
         self._turn, self._is_taken = 0, False
-        self._done: dict[int, Piece] = {}
-        self._taken: deque[Piece] = deque()
+        self._done: dict[int, Work] = {}
+        self._taken: deque[Work] = deque()
 
     @property
     def left_bytes(self) -> int:
         """How much memory nothing takes that runs now."""
         return max(self._memory - sum(each.memory_bytes for each in self._running.values()), 0)
 
-    def carry_out(self, pieces: Iterable[Piece]) -> None:
+    def carry_out(self, pieces: Iterable[Work]) -> None:
         """Carry out pieces; while some run, as many again are taken from the iterable, and no more.
 
         Parameters
@@ -200,7 +200,7 @@ class Abreast:
             do = partial(begun.piece.do, beside)
             self._submit(pool, do, _Work(begun.piece.memory_bytes, partial(self._has_done, begun)))
 
-    def _has_room(self, piece: Piece) -> bool:
+    def _has_room(self, piece: Work) -> bool:
         """Say whether there are a thread and the memory for a piece; one that needs more than all begins alone."""
         is_alone = not any(each.memory_bytes for each in self._running.values())
         return len(self._running) < self._at_once and (is_alone or piece.memory_bytes <= self.left_bytes)
@@ -241,7 +241,7 @@ class Abreast:
         if begun.piece.turn is not None:
             self._done[begun.piece.turn.number] = begun.piece
 
-    def _has_taken(self, piece: Piece, _: object) -> None:
+    def _has_taken(self, piece: Work, _: object) -> None:
         self._turn, self._is_taken = self._turn + 1, False
         self._taken.append(piece)
 

@@ -19,7 +19,7 @@ from zeroframe.frames.calibration_frames import (
     share_in_flat,
 )
 from zeroframe.frames.colours import COLOUR_LEVEL_CARD
-from zeroframe.frames.steps import CalibrationFrame, _number
+from zeroframe.frames.steps import CalibrationFrame, number_of_card
 from zeroframe.frames.stored import StoredFile, read_stored, read_stored_mask
 from zeroframe.headers.colours import COLOUR_LETTERS
 from zeroframe.headers.kinds import calibration_kinds
@@ -122,7 +122,7 @@ class CalibrationCache:
             if name not in self._cards:
                 found = ImageOnDisk.find(scan(self._out / name))
                 self._cards[name] = found.frame.cards_of(found.image)
-            return _number(self._cards[name], word)
+            return number_of_card(self._cards[name], word)
 
     def get(self, name: str) -> CalibrationFrame:
         """Return a plane, from its file where it is not in memory.
@@ -179,10 +179,10 @@ class CalibrationCache:
         for row in calibration_kinds():
             name, _, said = str(cards.get(row.card) or "").partition(" x ")
             if name and not row.divides:
-                scale = _number(cards, share_card(row.card))
+                scale = number_of_card(cards, share_card(row.card))
                 used[row.card] = self.get(name), float(said or 1.0) if scale is None else scale
                 named[row.card] = name
-        level = _number(cards, FLAT_LEVEL_CARD) or 1.0
+        level = number_of_card(cards, FLAT_LEVEL_CARD) or 1.0
         found = {}
         for card, (plane, scale) in used.items():
             within = [one for one in used.values() if one[0] is not plane and one[0].cards.get(card) == named[card]]
@@ -213,10 +213,10 @@ class CalibrationCache:
 
 def _dimmest_colour(cards: Mapping[str, Any]) -> float:
     """Return the level of the dimmest colour of a flat that keeps the colour of its lamp; 1 of all others."""
-    level = _number(cards, FLAT_LEVEL_CARD)
+    level = number_of_card(cards, FLAT_LEVEL_CARD)
     if cards.get("LAMPCOL") != "kept" or not level:
         return 1.0
-    colours = [_number(cards, f"{COLOUR_LEVEL_CARD}{letter}") for letter in COLOUR_LETTERS]
+    colours = [number_of_card(cards, f"{COLOUR_LEVEL_CARD}{letter}") for letter in COLOUR_LETTERS]
     return min([1.0, *(each / level for each in colours if each is not None)])
 
 

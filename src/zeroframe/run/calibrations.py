@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
     from zeroframe.run.cache import CalibrationCache
 
-__all__ = ["CalibrationStore", "stated_noise"]
+__all__ = ["CalibrationStore", "noise_as_stated"]
 
 
 #: By this fraction a stated noise may differ from the one that is measured without being spoken of.
@@ -360,7 +360,7 @@ class CalibrationStore:
 
     def _read_noise(self, frame: NightFrame, gain: float | None) -> tuple[float | None, list[str]]:
         """Return the noise that was asked for, else that of the pixels, else that of header or camera; in ADU."""
-        stated = stated_noise(frame, gain)
+        stated = noise_as_stated(frame, gain)
         measured = self._measured_on(noise_group(self._plan, frame), "NOISEADU")
         if measured is None or self._plan.recipe.frames.read_noise_e is not None:
             return stated, []
@@ -408,7 +408,7 @@ def _of_size(frame: NightFrame, name: str, plane: CalibrationFrame) -> Calibrati
     return plane
 
 
-def stated_noise(frame: NightFrame, gain_e_per_adu: float | None) -> float | None:
+def noise_as_stated(frame: NightFrame, gain_e_per_adu: float | None) -> float | None:
     """Return the noise of a pixel without light, in ADU, by the stated read noise; None where none is stated.
 
     Parameters

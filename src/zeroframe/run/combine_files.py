@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ from zeroframe.stacks.bands import shared_stack
 from zeroframe.stacks.combine import require_room
 from zeroframe.stacks.loss import warn_of_loss
 from zeroframe.stacks.measured import ChosenStack, Judge, combine_prepared, prepare
-from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, held_bytes, open_stack
+from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, held_bytes, held_open, open_stack
 from zeroframe.stacks.tallied import TalliedStack
 from zeroframe.verbs.saving import image_parts, stored_in_place
 from zeroframe.workers import default_limit_bytes, done_by
@@ -353,17 +353,18 @@ def _combine_opened(
         if image.sums is not None:
             image.sums.begin()
     masked = origin.masked(paths)
-    tallied = stack if masked is not None else TalliedStack(stack)
-    combined, clipping = combine_prepared(
-        tallied,
-        prepared,
-        masked=masked,
-        mem_limit_bytes=resources.limit_bytes,
-        workers=resources.workers,
-        progress=resources.report("combining"),
-        executor=resources.executor,
-        empty=resources.empty,
-    )
+    with held_open(stack) if resources.executor is None else nullcontext(stack) as held:
+        tallied = held if masked is not None else TalliedStack(held)
+        combined, clipping = combine_prepared(
+            tallied,
+            prepared,
+            masked=masked,
+            mem_limit_bytes=resources.limit_bytes,
+            workers=resources.workers,
+            progress=resources.report("combining"),
+            executor=resources.executor,
+            empty=resources.empty,
+        )
     origin.check_rows(opened)
     if isinstance(tallied, TalliedStack):
         origin.check(paths, tallied)

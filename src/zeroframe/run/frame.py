@@ -20,6 +20,7 @@ from zeroframe.frames.amplifier_table import amplifier_table
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import BLIND_CARD, NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
+from zeroframe.frames.dark_parts import measure_dark_part
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
@@ -27,7 +28,7 @@ from zeroframe.frames.quantisation import say_steps, step_of_image, step_of_unce
 from zeroframe.frames.raw import FrameOutcome, calibrate_pixels, calibrated_header, native_pixels
 from zeroframe.frames.raw_look import look_at, raw_remarks, unread_words
 from zeroframe.frames.saturation import decide_saturation
-from zeroframe.frames.science import mask_raw, operate, record_steps, reduce_frame
+from zeroframe.frames.science import mask_raw, masks_nothing, operate, record_steps, reduce_frame
 from zeroframe.frames.seams import SeamStep, largest_step
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.frames.traces import measure_traces
@@ -253,13 +254,17 @@ class FrameMaker:
         header: HeaderDraft,
     ) -> NDArray[np.uint8]:
         """Return the mask of what the raw pixels are not: read, linear, below saturation; the header is told."""
-        mask = self._memory.empty(frame.shape_yx, np.uint8)
-        mask[:] = 0
         found = [
-            decide_saturation(look, frame.saturation.of_region(region.saturation_adu), raw.layout)
-            for look, region in zip(looks, frame.recipe.regions, strict=True)
+            decide_saturation(look, frame.saturation.of_region(place, region.saturation_adu), raw.layout)
+            for place, (look, region) in enumerate(zip(looks, frame.recipe.regions, strict=True))
         ]
-        full, unread = mask_raw(raw, looks, found, frame.recipe, mask)
+        row = kind_row(frame.kind)
+        if row is not None and row.is_zero and not constant and masks_nothing(looks, found):  # as of nearly every bias
+            mask, full, unread = _NO_MASK, 0, 0
+        else:
+            mask = self._memory.empty(frame.shape_yx, np.uint8)
+            mask[:] = 0
+            full, unread = mask_raw(raw, looks, found, frame.recipe, mask)
         for region in frame.recipe.regions if constant else ():
             if region.name in constant:  # whatever its one value is
                 mask[region.place_yx(frame.layout.shape_yx)] = MaskBit.NODATA
@@ -424,6 +429,8 @@ def _with_traces(
         traces = _traces_by_colour(pixels, quality.noise_adu, mask)
     else:
         traces = measure_traces(pixels, quality.level_adu, quality.noise_adu, light, mask if mask.size else None)
+    if light == "sky":
+        traces |= measure_dark_part(pixels, quality.noise_adu, mask if mask.size else None)
     if colours is not None or any(word in header for word in _COLOUR_WORDS):
         traces = {name: value for name, value in traces.items() if not name.startswith("colour_")}
     return replace(quality, traces={**traces, **left, **_masked_parts(mask, header)})

@@ -201,7 +201,7 @@ def _put_holder(path: Path, holder: str, *, overwrite: Overwrite) -> None:
 
 def _said_there(path: Path) -> str:
     try:
-        return path.read_bytes()[:200].decode("ascii", "replace").strip()
+        return path.read_bytes()[:_LONGEST_HOLDER].decode("ascii", "replace").strip()
     except FileNotFoundError:
         return "somebody"  # it has ended just now
 
@@ -233,7 +233,7 @@ def _opened(folder: Path, path: Path, purpose: Purpose) -> tuple[int, bool]:
         try:
             lock_file(descriptor)
         except BlockingIOError as error:
-            holder = read_at(descriptor, 200, 0).decode("ascii", "replace").strip()
+            holder = read_at(descriptor, _LONGEST_HOLDER, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
             who = f" ({holder})" if holder else ""
             reason = f"{purpose.who}{who} {purpose.does}"

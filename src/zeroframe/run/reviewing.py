@@ -13,6 +13,7 @@ from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.stored_words import stored_in_use
 from zeroframe.planning.taught import OVERLAPPING, UNMET
 from zeroframe.review import Incident, NightFigures, Review, by_severity, review_night
+from zeroframe.run.dark_parts import frames_without_light
 from zeroframe.run.earlier import earlier_nights, held_against
 from zeroframe.run.figures import figures_of_run
 from zeroframe.run.left_over import LEFT_OVER
@@ -101,6 +102,7 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
     for one in result.frames:
         if one.outcome.state == "left out":
             yield Incident("ZF205" if _unread(one) else "ZF203", one.outcome.reason, (one.frame.name,))
+    yield from frames_without_light(result.frames)
     yield from _remarks(result)
     yield from _left_alone(plan)
     yield from _directions(plan)

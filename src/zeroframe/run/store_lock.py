@@ -52,6 +52,8 @@ _LONGEST_BEAT_S = 600.0
 #: Between two looks at the lock of another run, in times in which it is renewed.
 _LOOK_BEATS = 0.25
 _MOST_TRIES = 5
+#: Bytes of such an object that are read; so many letters are shown of one that is none of ours.
+_LONGEST_CONTENT, _LETTERS_SHOWN = 2000, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +208,12 @@ class _Found:
 def _look(place: ObjectStore, name: str) -> _Found | None:
     while (file := place.find(name)) is not None:
         try:
-            content = place.read_range(name, 0, min(file.size, 2000))
+            content = place.read_range(name, 0, min(file.size, _LONGEST_CONTENT))
         except FrameError:
             if place.find(name) is not None:
                 raise
             continue  # it has gone just now
-        return _Found(file, Holder.read(content) or content[:200].decode("ascii", "replace").strip())
+        return _Found(file, Holder.read(content) or content[:_LETTERS_SHOWN].decode("ascii", "replace").strip())
     return None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.fits.timeline import spanned
-from zeroframe.frames.quality import FrameQuality, _bands, _count_non_finite, _measured, flag_frames
+from zeroframe.frames.quality import FrameQuality, count_non_finite, flag_frames, measure_bands, quality_bands
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_scaled_by_level
 from zeroframe.records import dataclass
@@ -333,8 +333,8 @@ def measure_rows(stack: Stack, index: int, *, is_flat: bool = False) -> FrameQua
     FrameQuality
         As `measure_frame` does, with pixels counted on the same rows; what is saturated is not known.
     """
-    bands = _bands(stack.shape_yx[0])
+    bands = quality_bands(stack.shape_yx[0])
     rows = read_bands(stack, index, bands)
     level = sampled_level(rows)
-    measured = _measured(rows.reshape(len(bands), -1, rows.shape[1]), level, is_flat=is_flat)
-    return replace(measured, non_finite=_count_non_finite(rows), pixels=rows.size)
+    measured = measure_bands(rows.reshape(len(bands), -1, rows.shape[1]), level, is_flat=is_flat)
+    return replace(measured, non_finite=count_non_finite(rows), pixels=rows.size)

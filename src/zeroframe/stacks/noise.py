@@ -9,7 +9,8 @@ import numpy as np
 
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.medians import median_of_valid
-from zeroframe.frames.statistics import _OUTLIER, _pair_noises, clipped_mean_std, clipped_std
+from zeroframe.frames.numbers import spread_evenly
+from zeroframe.frames.statistics import OUTLIER_SIGMAS, clipped_mean_std, clipped_std, pair_noises
 from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec, combine_stack
 from zeroframe.stacks.stack import FileStack, Stack, kept_open
@@ -30,11 +31,10 @@ __all__ = [
     "frame_pairs",
     "measure_noise",
     "noise_bands",
-    "part_of",
+    "on_memory_of",
     "read_bands",
     "sample_bands",
     "sample_bytes",
-    "spread_evenly",
 ]
 
 #: A sigma from 400 000 pixels is good to 0.11 %; more would only cost time. Long stacks are sampled more thinly,
@@ -191,18 +191,6 @@ def read_bands(
     return sample
 
 
-def spread_evenly(count: int, most: int) -> list[int]:
-    """Return at most so many of the numbers below ``count``, spread evenly from the first to the last.
-
-    Examples
-    --------
-    >>> spread_evenly(10, 4), spread_evenly(3, 8)
-    ([0, 3, 6, 9], [0, 1, 2])
-    """
-    numbers: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
-    return numbers
-
-
 def frame_pairs(frames: int) -> list[tuple[int, int]]:
     """Return which frames are compared with which to measure their noise.
 
@@ -216,7 +204,7 @@ def frame_pairs(frames: int) -> list[tuple[int, int]]:
     """
     if frames == 2:
         return [(0, 1)]
-    return [(i, (i + 1) % frames) for i in spread_evenly(frames, _MOST_PAIRS)]
+    return [(i, (i + 1) % frames) for i in spread_evenly(0, frames - 1, min(frames, _MOST_PAIRS)).tolist()]
 
 
 @spanned("noise of frames")
@@ -247,7 +235,7 @@ def frame_noise(
 
     def compare(pair: tuple[int, int]) -> tuple[float, float]:
         first, second = (read_bands(stack, index, bands, empty) for index in pair)
-        noise, variance = _pair_noises(first, second, empty)
+        noise, variance = pair_noises(first, second, empty)
         return noise**2, variance
 
     single, calibrated = zip(*map_threads(compare, frame_pairs(frames), workers), strict=True)
@@ -374,24 +362,25 @@ def _noise_beside_pattern(
         count = away.size - np.count_nonzero(away)
         if count < 2:
             return float("nan")
+        places = np.flatnonzero(away)  # a few: to look through a mask of all takes as long as a sum
         for values in (a, b):
-            values[away] = 0.0
+            np.put(values, places, 0.0)
             np.subtract(values, values.sum() / count, out=values)
-            values[away] = 0.0
+            np.put(values, places, 0.0)
         common = float(np.multiply(a, b, out=scratch).sum() / count)
         apart = _outlying(steps, scratch)
         apart |= away[:, 1:]
         apart |= away[:, :-1]
         pairs = apart.size - np.count_nonzero(apart)
         a += b
-        changes = np.subtract(a[:, 1:], a[:, :-1], out=part_of(scratch, steps.shape))
+        changes = np.subtract(a[:, 1:], a[:, :-1], out=on_memory_of(scratch, steps.shape))
         changes *= steps
-        changes[apart] = 0.0
+        np.put(changes, np.flatnonzero(apart), 0.0)
     cost = float(changes.sum() / pairs / 2.0) if pairs else 0.0
     return float(np.sqrt(max(cost - common, 0.0)))
 
 
-def part_of(scratch: NDArray[np.float64], shape_yx: tuple[int, ...]) -> NDArray[np.float64]:
+def on_memory_of(scratch: NDArray[np.float64], shape_yx: tuple[int, ...]) -> NDArray[np.float64]:
     """Return a contiguous array of a shape on memory for as many values at least."""
     return scratch.reshape(-1)[: math.prod(shape_yx)].reshape(shape_yx)
 
@@ -399,8 +388,8 @@ def part_of(scratch: NDArray[np.float64], shape_yx: tuple[int, ...]) -> NDArray[
 def _outlying(values: NDArray[np.float64], scratch: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where values are not finite or beyond five sigma of their mean; ``scratch`` is memory for as many at least."""
     _, mean, std = clipped_mean_std(values)
-    away = part_of(scratch, values.shape)
+    away = on_memory_of(scratch, values.shape)
     np.subtract(values, mean, out=away)
     np.abs(away, out=away)
-    inside: NDArray[np.bool_] = away <= _OUTLIER * std
+    inside: NDArray[np.bool_] = away <= OUTLIER_SIGMAS * std
     return np.logical_not(inside, out=inside)

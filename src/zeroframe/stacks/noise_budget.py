@@ -12,7 +12,7 @@ from zeroframe.frames.statistics import clipped_mean_std, sampled_level
 from zeroframe.frames.traces import wave_along_rows
 from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec
-from zeroframe.stacks.noise import combined_noise, frame_pairs, part_of
+from zeroframe.stacks.noise import combined_noise, frame_pairs, on_memory_of
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _pair_drifts(difference: NDArray[np.float64], scratch: NDArray[np.float64]) 
         if not np.isfinite(difference.sum()):
             difference = _with_values(difference)
             height, width = difference.shape
-            scratch = part_of(scratch, difference.shape)
+            scratch = on_memory_of(scratch, difference.shape)
     np.clip(difference, -reach, reach, out=difference)
     rows = difference.mean(axis=1, keepdims=True)
     columns = difference.mean(axis=0, keepdims=True)
@@ -255,7 +255,7 @@ def _with_values(difference: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _mean_product(first: NDArray[np.float64], second: NDArray[np.float64], scratch: NDArray[np.float64]) -> float:
     """Return the mean of a product, which is written to ``scratch``."""
-    return float(np.multiply(first, second, out=part_of(scratch, first.shape)).mean())
+    return float(np.multiply(first, second, out=on_memory_of(scratch, first.shape)).mean())
 
 
 def _correlations(drifts: _Drifts) -> list[NoisePart]:

@@ -14,7 +14,7 @@ from zeroframe.stacks.stack import FileStack
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zeroframe.stacks.stack import ImageOnDisk, Stack
+    from zeroframe.stacks.stack import Stack
 
 __all__ = ["TalliedStack"]
 
@@ -43,7 +43,11 @@ class TalliedStack:
         self.shape_yx = stack.shape_yx
         self.dtype = stack.dtype
         self._stack = stack
-        self._images = stack.images if isinstance(stack, FileStack) else ()
+        images = stack.images if isinstance(stack, FileStack) else ()
+        in_words = self.dtype.itemsize == 4
+        # asked for with each band
+        self._alone = [image if image.is_alone else None for image in images] or [None] * len(self.names)
+        self._summed = [image if in_words and image.is_summed else None for image in images] or [None] * len(self.names)
         # what is read goes on where a piece ends, so that each frame has a few of them, however many its bands:
         # 4,000 full frames within 400 MB have four million
         self._pieces: list[list[_Piece]] = [[] for _ in stack.names]
@@ -56,7 +60,7 @@ class TalliedStack:
 
     def data_sum(self, index: int) -> int | None:
         """Sum over the stored data of a frame, as DATASUM has it, padding left out; None where it was not taken."""
-        image = self._summed(index)
+        image = self._summed[index]
         return None if image is None else add_sums(*(piece.data_sum for piece in self._pieces[index]))
 
     def data_crc32(self, index: int) -> tuple[int, int] | None:
@@ -64,23 +68,16 @@ class TalliedStack:
 
         None where it was not taken, as its file holds more than this image, or where not every row was read once.
         """
-        image, pieces, ny = self._alone(index), sorted(self._pieces[index]), self.shape_yx[0]
+        image, pieces, ny = self._alone[index], sorted(self._pieces[index]), self.shape_yx[0]
         if image is None or [*(piece.first for piece in pieces), ny] != [0, *(piece.stop for piece in pieces)]:
             return None
         row_bytes = image.layout.byte_count // ny
         joined = joined_crc32((piece.crc32, (piece.stop - piece.first) * row_bytes) for piece in pieces)
         return joined, image.layout.byte_count
 
-    def _alone(self, index: int) -> ImageOnDisk | None:
-        return self._images[index] if self._images and self._images[index].is_alone else None
-
-    def _summed(self, index: int) -> ImageOnDisk | None:
-        in_words = self._images and self.dtype.itemsize == 4 and self._images[index].is_summed
-        return self._images[index] if in_words else None
-
     def read_rows(self, index: int, rows: slice, out: NDArray[Any]) -> None:
         """Fill ``out`` with rows of one frame."""
-        alone, summed = self._alone(index), self._summed(index)
+        alone, summed = self._alone[index], self._summed[index]
         before = self._taken(index, rows.start)
         crc, total, not_finite = Crc32(before.crc32), 0, None
         if summed is not None:

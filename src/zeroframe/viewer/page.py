@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.inputs import Inputs
 from zeroframe.headers.own_results import SingleResult
-from zeroframe.html import safe_html
+from zeroframe.html import asset_text, policy_hash, safe_html
 from zeroframe.records import dataclass
 from zeroframe.viewer.describe import described, titles_of
 from zeroframe.viewer.tiles import TiledMask, TiledPicture, compressed_bytes, pack
@@ -156,7 +154,8 @@ def page_head(data: dict[str, Any] | str, title: str, *, connects: bool) -> str:
     # what ends a script, or opens one, inside of JSON is written otherwise; it means the same
     told = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     policy = (
-        f"default-src 'none'; img-src data: blob:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "default-src 'none'; img-src data: blob:; "
+        f"style-src '{policy_hash(style)}'; script-src '{policy_hash(script)}'; "
         f"connect-src {chr(39)}{'self' if connects else 'none'}{chr(39)}; base-uri 'none'; form-action 'none'"
     )
     words = {
@@ -176,7 +175,7 @@ def page_shell() -> str:
 
 def shell_hashes() -> tuple[str, str]:
     """Return the sums of style and script, as a policy of the page around it has to name them."""
-    return _hash(_style()), _hash(_script())
+    return policy_hash(_style()), policy_hash(_script())
 
 
 def _pieces(
@@ -215,8 +214,4 @@ def _script() -> str:
 
 
 def _asset(name: str) -> str:
-    return (files("zeroframe.viewer") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return asset_text("zeroframe.viewer", "assets", name)

@@ -9,9 +9,9 @@ import numpy as np
 
 from zeroframe.frames.numbers import number, percent
 from zeroframe.frames.statistics import clipped_std, sampled_level
-from zeroframe.report.data import Blink, Curve, Picture, Plot, Span
+from zeroframe.report.data import Blink, Curve, PagePicture, Plot, Span
 from zeroframe.report.draw.images import shades, stretch_limits
-from zeroframe.report.draw.sampling import open_image, preview, preview_block
+from zeroframe.report.draw.sampling import open_rows, preview, preview_block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,12 +59,12 @@ def combined_blink(
     after = f" {unit}" if unit else ""
     caption = f"Display range {number(low, 3)} to {number(high, 3)}{after} (central 99 %).{more and ' '}{more}"
     about = (low, high), unit, preview_block(shape_yx, _COMBINED_PIXELS), shape_yx, file
-    return Blink(label, (Picture("Combined", shades(image, low, high), f"combined {label}", *about),), caption)
+    return Blink(label, (PagePicture("Combined", shades(image, low, high), f"combined {label}", *about),), caption)
 
 
 def small_image(path: Path) -> NDArray[np.float64]:
     """Return a small image of a combined frame."""
-    return preview(open_image(path), pixels=_COMBINED_PIXELS)
+    return preview(open_rows(path), pixels=_COMBINED_PIXELS)
 
 
 def flat_range(image: NDArray[np.float64]) -> tuple[float, float]:
@@ -122,7 +122,7 @@ def above_plot(darks: Mapping[str, Path], unit: str, hot: tuple[str, float, floa
     """
     curves, reach = [], 0.0
     for label, path in darks.items():
-        image = open_image(path)
+        image = open_rows(path)
         ny, nx = image.shape_yx
         some = np.empty((min(ny, 64), nx), image.dtype)
         for row, start in enumerate(np.linspace(0, ny - 1, len(some)).astype(int)):

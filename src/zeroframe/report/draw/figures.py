@@ -9,7 +9,7 @@ import numpy as np
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.numbers import number, percent
 from zeroframe.frames.statistics import clipped_std
-from zeroframe.report.data import Blink, Curve, Picture, Plot, Span
+from zeroframe.report.data import Blink, Curve, PagePicture, Plot, Span
 from zeroframe.report.draw.images import shades, stretch_limits
 from zeroframe.report.draw.plots import fixed
 from zeroframe.report.draw.sampling import (
@@ -18,7 +18,7 @@ from zeroframe.report.draw.sampling import (
     bins_for,
     edge_profile,
     histogram_of,
-    open_image,
+    open_rows,
     preview,
     preview_block,
 )
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.regions import Region
     from zeroframe.frames.steps import FrameRecipe
     from zeroframe.inspection.result import OverscanInspection, StripFinding
-    from zeroframe.report.data import FrameRow
+    from zeroframe.report.data import PageRow
     from zeroframe.stacks.combine import CombineSpec
     from zeroframe.stacks.noise import SampledStack, StackNoise
     from zeroframe.stacks.stack import Stack
@@ -81,17 +81,17 @@ def calibration_blink(
     Blink
         Two pictures of one shape.
     """
-    before_image: Stack = open_image(raw)
+    before_image: Stack = open_rows(raw)
     shape_yx = before_image.shape_yx
     if recipe.assembles:  # trimmed away is what stood between the amplifiers
         before = preview(TrimmedImage(before_image, recipe), pixels=pixels)
-        after = preview(open_image(calibrated), pixels=pixels)
+        after = preview(open_rows(calibrated), pixels=pixels)
         pictures, caption = alike_pictures(raw.name, before, after, unit, (recipe.shape_yx(shape_yx), pixels))
         assembled = f" The parts that {len(recipe.regions)} amplifiers read are in their places in both."
         return Blink("Raw and calibrated", pictures, f"{raw.name}. {caption}{assembled}")
     place = recipe.trim.slices_yx(shape_yx) if recipe.trim is not None else (slice(0, None), slice(0, None))
     before = preview(before_image, pixels=pixels)
-    after = preview(open_image(calibrated), shape_yx, (place[0], place[1]), pixels)
+    after = preview(open_rows(calibrated), shape_yx, (place[0], place[1]), pixels)
     pictures, caption = alike_pictures(raw.name, before, after, unit, (shape_yx, pixels), (str(raw), str(calibrated)))
     trimmed = " Blue: trimmed away." if recipe.trim is not None else ""
     return Blink("Raw and calibrated", pictures, f"{raw.name}. {caption}{trimmed}")
@@ -104,7 +104,7 @@ def alike_pictures(
     unit: str,
     scale: tuple[tuple[int, int], int] | None = None,
     files: tuple[str, str] = ("", ""),
-) -> tuple[tuple[Picture, Picture], str]:
+) -> tuple[tuple[PagePicture, PagePicture], str]:
     """Return pictures of a raw and a calibrated frame that can be compared, and what their shades mean.
 
     Parameters
@@ -132,7 +132,7 @@ def alike_pictures(
     low, high = stretch_limits(inside - middle_before)
     about = (0, (0, 0)) if scale is None else (preview_block(*scale), scale[0])
     first, second = (
-        Picture(
+        PagePicture(
             title,
             shades(image - middle, low, high),
             f"{title} frame {name}, level {number(middle)} {unit}",
@@ -170,17 +170,17 @@ def combination_blinks(
     pixels : int
         How many each picture may have.
     """
-    one, all_of_them = (preview(open_image(path), pixels=pixels) for path in (single, combined))
+    one, all_of_them = (preview(open_rows(path), pixels=pixels) for path in (single, combined))
     middle = _median(one) - _median(all_of_them)
     low, high = stretch_limits(one)
-    frame_yx = open_image(combined).shape_yx
+    frame_yx = open_rows(combined).shape_yx
     about = preview_block(frame_yx, pixels), frame_yx
     shown = (
         ("Single", one, f"single frame {single.name}", single),
         ("Combined", all_of_them, f"{frames} frames combined", combined),
     )
     pictures = tuple(
-        Picture(title, shades(image, low, high), alt, (low, high), unit, *about, str(file))
+        PagePicture(title, shades(image, low, high), alt, (low, high), unit, *about, str(file))
         for title, image, alt, file in shown
     )
     caption = (
@@ -189,7 +189,7 @@ def combination_blinks(
     if abs(middle) > 0.5 * (high - low):
         caption += f" Their levels differ by {number(abs(middle), 3)} {unit}."
     own_low, own_high = stretch_limits(all_of_them)
-    own = Picture(
+    own = PagePicture(
         "Combined",
         shades(all_of_them, own_low, own_high),
         f"{frames} frames combined, at high contrast",
@@ -210,7 +210,7 @@ def _median(image: NDArray[Any]) -> float:
     return float(median_of_valid(valid)) if valid.size else 0.0
 
 
-def levels_plot(frames: Sequence[FrameRow], unit: str, *, has_overscan: bool) -> Plot:
+def levels_plot(frames: Sequence[PageRow], unit: str, *, has_overscan: bool) -> Plot:
     """Return the level of each frame, in the order of their names, about the mean of all."""
     raw = [frame.raw_level for frame in frames if frame.raw_level is not None]
     series = [("raw", raw)] if len(raw) == len(frames) else []
@@ -337,7 +337,7 @@ def overscan_plots(raw: Path, recipe: FrameRecipe, unit: str) -> tuple[Plot, ...
 
 
 def _overscan_plot(raw: Path, region: Region, spec: OverscanSpec, unit: str) -> Plot:
-    image = open_image(raw)
+    image = open_rows(raw)
     slices = spec.section.slices_yx(image.shape_yx)
     widths = [len(range(n)[part]) for n, part in zip(image.shape_yx, slices, strict=True)]
     axis = spec.axis if spec.axis is not None else int(widths[1] <= widths[0])

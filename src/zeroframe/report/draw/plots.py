@@ -13,7 +13,7 @@ from zeroframe.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from zeroframe.report.data import Curve, FrameRow, Histogram, Plot, Scale, Span
+    from zeroframe.report.data import Curve, Histogram, PageRow, Plot, Scale, Span
 
 __all__ = [
     "DrawnCurve",
@@ -284,7 +284,7 @@ class TableScales:
     noise: float
 
     @classmethod
-    def of(cls, frames: Sequence[FrameRow]) -> TableScales:
+    def of(cls, frames: Sequence[PageRow]) -> TableScales:
         """Give lines half more than a usual frame needs: the odd one out leaves its cell, and flattens no other."""
         noises = sorted(frame.noise for frame in frames if frame.noise is not None)
         return cls(

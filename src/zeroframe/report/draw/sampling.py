@@ -16,11 +16,12 @@ from zeroframe.fits import scan
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.numbers import spread_evenly
 from zeroframe.frames.statistics import clipped_std
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.records import dataclass
 from zeroframe.report.data import Histogram
-from zeroframe.stacks.noise import SampledStack, read_bands, spread_evenly
+from zeroframe.stacks.noise import SampledStack, read_bands
 from zeroframe.stacks.stack import ArrayStack, ImageOnDisk, Stack, open_stack
 from zeroframe.verbs.display import block_average
 from zeroframe.workers import map_threads
@@ -35,15 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PREVIEW_PIXELS",
-    "FrameSample",
+    "PageSample",
     "TrimmedImage",
     "bins_for",
     "edge_profile",
     "histogram_of",
-    "open_image",
+    "open_rows",
     "preview",
     "preview_block",
-    "sample_frame",
+    "sample_for_page",
     "sample_frames",
     "stack_of_samples",
     "thumbnail_shape",
@@ -68,7 +69,7 @@ _LEAST_SIGMA = 1e-300
 _SIGMAS = 6.0
 
 
-def open_image(path: Path) -> Stack:
+def open_rows(path: Path) -> Stack:
     """Open one file so that rows can be read from it; one of a store is fetched, since they are read one by one."""
     if not isinstance(path, UrlPath):
         return open_stack([path], in_memory_bytes=1 << 62, workers=1)[0]
@@ -175,7 +176,7 @@ def preview(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrameSample:
+class PageSample:
     """Some rows of a calibrated frame, and what they show.
 
     Attributes
@@ -211,7 +212,7 @@ def thumbnail_shape(shape_yx: tuple[int, int], frames: int) -> tuple[int, int]:
     return max(round(ny * scale), 1), max(round(nx * scale), 1)
 
 
-def sample_frame(path: Path, frames: int) -> FrameSample:
+def sample_for_page(path: Path, frames: int) -> PageSample:
     """Read a sample of a calibrated frame.
 
     Parameters
@@ -225,7 +226,7 @@ def sample_frame(path: Path, frames: int) -> FrameSample:
     -------
     FrameSample
     """
-    image = open_image(path)
+    image = open_rows(path)
     ny, nx = image.shape_yx
     height, width = thumbnail_shape((ny, nx), frames)
     deep = min(_BAND_ROWS, ny // height)
@@ -239,14 +240,14 @@ def sample_frame(path: Path, frames: int) -> FrameSample:
     valid[valid == 0] = np.nan
     thumbnail = total / valid
     most = min(_NOISE_PIXELS, _ALL_NOISE_BYTES // (frames * image.dtype.itemsize))
-    chosen = spread_evenly(height, max(most // nx, 1))
+    chosen = spread_evenly(0, height - 1, min(height, max(most // nx, 1))).tolist()
     pixels = bands[chosen, 0]
     with np.errstate(invalid="ignore"):  # infinities
         noise = clipped_std(np.diff(pixels, axis=1)) / float(np.sqrt(2.0)) if nx > 1 else float("nan")
-    return FrameSample(thumbnail, _medians(thumbnail, 1), _medians(thumbnail, 0), pixels, noise)
+    return PageSample(thumbnail, _medians(thumbnail, 1), _medians(thumbnail, 0), pixels, noise)
 
 
-def sample_frames(paths: Sequence[Path], workers: int | None = None) -> dict[Path, FrameSample]:
+def sample_frames(paths: Sequence[Path], workers: int | None = None) -> dict[Path, PageSample]:
     """Read samples of calibrated frames, on threads.
 
     Parameters
@@ -266,8 +267,8 @@ def sample_frames(paths: Sequence[Path], workers: int | None = None) -> dict[Pat
     ZeroframeWarning
         When one of them cannot be read; the page does without it.
     """
-    read = map_threads(lambda path: attempt(path, sample_frame, path, len(paths)), paths, workers)
-    samples: dict[Path, FrameSample] = {}
+    read = map_threads(lambda path: attempt(path, sample_for_page, path, len(paths)), paths, workers)
+    samples: dict[Path, PageSample] = {}
     for path, sample in zip(paths, read, strict=True):
         if isinstance(sample, FrameError):
             warnings.warn(f"{sample} (the report shows no pixels of it)", ZeroframeWarning, stacklevel=2)
@@ -287,7 +288,7 @@ def _medians(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     return result
 
 
-def stack_of_samples(samples: Sequence[FrameSample]) -> SampledStack:
+def stack_of_samples(samples: Sequence[PageSample]) -> SampledStack:
     """Return the sampled rows as a stack, for measuring noise."""
     return SampledStack(tuple(sample.pixels for sample in samples))
 
@@ -364,7 +365,7 @@ def edge_profile(
         begin, end = lines or (0, nx)
         return _clipped_means(rows[:, begin : end : max((end - begin) // _EDGE_LINES, 1)].T)
     begin, end = lines or (0, ny)
-    starts = [begin + start for start in spread_evenly(end - begin, _EDGE_LINES)]
+    starts = (begin + spread_evenly(0, end - begin - 1, min(end - begin, _EDGE_LINES))).tolist()
     sampled = np.empty((len(starts), last - first))
     for top in range(0, len(starts), _LINES_AT_ONCE):
         lines_read = [slice(start, start + 1) for start in starts[top : top + _LINES_AT_ONCE]]

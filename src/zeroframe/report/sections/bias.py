@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.headers.kinds import Kind
-from zeroframe.report.data import Column, Remark, Section, Table
+from zeroframe.report.data import Column, PageSection, Remark, Table
 from zeroframe.report.draw.figures import (
     calibration_blink,
     combination_blinks,
@@ -19,7 +19,7 @@ from zeroframe.report.draw.figures import (
     overscan_plots,
     strip_plots,
 )
-from zeroframe.report.draw.sampling import PREVIEW_PIXELS, sample_frame, stack_of_samples
+from zeroframe.report.draw.sampling import PREVIEW_PIXELS, sample_for_page, stack_of_samples
 from zeroframe.report.sections.combined import (
     combined_pictures,
     combined_row,
@@ -43,7 +43,7 @@ __all__ = ["bias_section"]
 _PIXELS = 90_000
 
 
-def bias_section(view: NightView) -> Section | None:
+def bias_section(view: NightView) -> PageSection | None:
     """Return the section of the biases; the figures are those of the largest group. None where there is no bias."""
     groups = view.groups_of(Kind.BIAS)
     if not groups:
@@ -53,7 +53,7 @@ def bias_section(view: NightView) -> Section | None:
     blinks, plots = _bias_figures(view, first, unit)
     others = [each for each in groups if each is not first]
     pictures, left = combined_pictures(view, others, unit)
-    return Section(
+    return PageSection(
         "Bias",
         unit,
         (*_seen(view), *group_remarks(view, groups, unit, "biases"), *left),
@@ -93,7 +93,7 @@ def _bias_figures(view: NightView, each: GroupOutcome, unit: str) -> tuple[tuple
     if len(rows) > 1:
         plots.append(levels_plot(rows, unit, has_overscan=frame.recipe.subtracts_overscan))
     if samples:
-        pixels = sample_frame(combined.target, 1).pixels if combined.is_there and combined.frames > 1 else None
+        pixels = sample_for_page(combined.target, 1).pixels if combined.is_there and combined.frames > 1 else None
         plots.append(histogram_plot(samples[0].pixels, pixels, unit))
     return tuple(blinks), tuple(plot for plot in plots if plot is not None)
 

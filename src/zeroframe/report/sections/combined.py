@@ -18,7 +18,7 @@ from zeroframe.workers import map_threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroframe.report.data import Blink, FrameRow, Tone
+    from zeroframe.report.data import Blink, PageRow, Tone
     from zeroframe.report.sections.reading import NightView
     from zeroframe.run.outcomes import GroupOutcome
 
@@ -118,7 +118,7 @@ def frame_table(view: NightView, each: GroupOutcome, unit: str) -> FrameTable:
     return FrameTable(f"{frames_words(total)} of {each.group.label}", unit, rows, hint, wrong)
 
 
-def rows_of(view: NightView, each: GroupOutcome) -> tuple[FrameRow, ...]:
+def rows_of(view: NightView, each: GroupOutcome) -> tuple[PageRow, ...]:
     """Return the rows of the frames of a group that are shown."""
     shown = view.shown[each.group.name]
     return frame_rows(

@@ -11,7 +11,7 @@ from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind
 from zeroframe.planning.grouping import exposure_words
 from zeroframe.records import dataclass
-from zeroframe.report.data import Column, Remark, Section, Table
+from zeroframe.report.data import Column, PageSection, Remark, Table
 from zeroframe.report.draw.combined import above_plot
 from zeroframe.report.sections.combined import combined_pictures, combined_row, frame_table, group_remarks, noise_words
 from zeroframe.report.sections.reading import level_words, unit_words
@@ -116,7 +116,7 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
     return float(some.mean()), error
 
 
-def dark_section(view: NightView) -> Section | None:
+def dark_section(view: NightView) -> PageSection | None:
     """Return the section of the darks, by exposure; None where there is none."""
     groups = view.groups_of(Kind.DARK)
     if not groups:
@@ -131,7 +131,7 @@ def dark_section(view: NightView) -> Section | None:
             hot = (each.group.label, mask.level, mask.limit)
     shown = dict(list(there.items())[-_MOST_CURVES:])
     plot = above_plot(shown, unit, hot if hot is not None and hot[0] in shown else None) if shown else None
-    return Section(
+    return PageSection(
         "Darks",
         unit,
         (*group_remarks(view, groups, unit, "darks"), *_hot_remarks(view, groups), *left),
@@ -146,7 +146,11 @@ def _dark_table(view: NightView, groups: Sequence[GroupOutcome], unit: str) -> T
     columns = (
         *(Column("combined"), Column("frames", figure=True), Column("exposure", figure=True)),
         *(Column("bias"), Column(f"level, {unit}", figure=True), Column("dark current", figure=True)),
-        *(Column(f"noise, {unit}", figure=True), Column("expected", figure=True), Column("hot pixels", figure=True)),
+        *(
+            Column(f"noise, {unit}", figure=True),
+            Column("expected", figure=True),
+            Column("hot pixels", figure=True),
+        ),
     )
     rows = []
     for each in groups:

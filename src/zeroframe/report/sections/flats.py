@@ -8,7 +8,7 @@ import numpy as np
 
 from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind
-from zeroframe.report.data import Column, Remark, Section, Table
+from zeroframe.report.data import Column, PageSection, Remark, Table
 from zeroframe.report.draw.combined import combined_blink, flat_levels_plot, flat_range, small_image
 from zeroframe.report.sections.combined import MOST_PICTURES, combined_row, frame_table, group_remarks, left_remarks
 from zeroframe.report.sections.reading import unit_words
@@ -30,7 +30,7 @@ _MOST_CURVES = 5
 _GAIN_FRACTION = 0.05
 
 
-def flat_section(view: NightView) -> Section | None:
+def flat_section(view: NightView) -> PageSection | None:
     """Return the section of the flats, by filter; None where there is none."""
     groups = view.groups_of(Kind.FLAT)
     if not groups:
@@ -54,7 +54,7 @@ def flat_section(view: NightView) -> Section | None:
     )
     left = left_remarks(len(there))
     plot = flat_levels_plot({each.group.label: view.levels_of(each.group) for each in groups[:_MOST_CURVES]}, unit)
-    return Section(
+    return PageSection(
         "Flats",
         unit,
         (*group_remarks(view, groups, unit, "flats"), *_gain_remarks(groups), *_bad_remarks(view, groups), *left),
@@ -75,8 +75,16 @@ def _flat_table(
 ) -> Table:
     columns = (
         *(Column("combined"), Column("frames", figure=True), Column(f"levels, {unit}", figure=True)),
-        *(Column("scatter", figure=True), Column("saturated", figure=True), Column("noise, combined", figure=True)),
-        *(Column("range", figure=True), Column("gain measured", figure=True), Column("bad pixels", figure=True)),
+        *(
+            Column("scatter", figure=True),
+            Column("saturated", figure=True),
+            Column("noise, combined", figure=True),
+        ),
+        *(
+            Column("range", figure=True),
+            Column("gain measured", figure=True),
+            Column("bad pixels", figure=True),
+        ),
     )
     rows = []
     for each in groups:

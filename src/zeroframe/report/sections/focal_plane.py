@@ -8,9 +8,9 @@ import numpy as np
 
 from zeroframe.frames.numbers import number
 from zeroframe.planning.focal_plane import detectors_of_files, focal_plane, label_of
-from zeroframe.report.data import Blink, Column, Picture, Section, Table, TableRow
+from zeroframe.report.data import Blink, Column, PagePicture, PageSection, Table, TableRow
 from zeroframe.report.draw.images import shades, stretch_limits
-from zeroframe.report.draw.sampling import open_image, preview
+from zeroframe.report.draw.sampling import open_rows, preview
 from zeroframe.report.sections.reading import unit_words
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ __all__ = ["focal_plane_section"]
 _MOST_SHOWN, _PIXELS = 3, 250_000
 
 
-def focal_plane_section(view: NightView) -> Section | None:
+def focal_plane_section(view: NightView) -> PageSection | None:
     """Return the section of files that hold several detectors; None where none does, or nothing was calibrated.
 
     Parameters
@@ -47,7 +47,7 @@ def focal_plane_section(view: NightView) -> Section | None:
         levels.update(dict(zip(plane.frames, middles, strict=True)))
         title = plane.frames[0].traits.filter_name or plane.frames[0].kind.value
         blinks.append(Blink(f"{path.name}, {title}", (picture,), _caption(view, plane, width)))
-    return Section("Focal plane", "ADU", blinks=tuple(blinks), tables=(_table(view, planes[0], levels),))
+    return PageSection("Focal plane", "ADU", blinks=tuple(blinks), tables=(_table(view, planes[0], levels),))
 
 
 def _chosen(view: NightView) -> dict[Path, tuple[NightFrame, ...]]:
@@ -66,14 +66,14 @@ def _is_there(view: NightView, frame: NightFrame) -> bool:
     return frame.name in view.frames and view.frames[frame.name].outcome.is_there
 
 
-def _drawn(plane: FocalPlane) -> tuple[Picture, list[float], float]:
+def _drawn(plane: FocalPlane) -> tuple[PagePicture, list[float], float]:
     """Return the picture, in which each detector is shown about its own level; these levels, and the contrast."""
     whole: NDArray[np.float64] | None = None
     levels = []
     for frame, (y, x) in zip(plane.frames, plane.corners_yx, strict=True):
         ny, nx = frame.shape_yx
         place = slice(y, y + ny), slice(x, x + nx)
-        part = preview(open_image(frame.target), plane.shape_yx, place, _PIXELS)
+        part = preview(open_rows(frame.target), plane.shape_yx, place, _PIXELS)
         seen = np.isfinite(part)
         levels.append(float(np.median(part[seen])) if seen.any() else float("nan"))
         part -= levels[-1]
@@ -83,7 +83,7 @@ def _drawn(plane: FocalPlane) -> tuple[Picture, list[float], float]:
     low, high = stretch_limits(whole)
     names = ", ".join(plane.names)
     return (
-        Picture("Calibrated", shades(whole, low, high), f"detectors {names}, each about its own level"),
+        PagePicture("Calibrated", shades(whole, low, high), f"detectors {names}, each about its own level"),
         levels,
         high - low,
     )

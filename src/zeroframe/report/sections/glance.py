@@ -11,7 +11,7 @@ from zeroframe.planning.decisions import listed, lost_words
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.traits import moment_of
 from zeroframe.planning.uses import frame_uses
-from zeroframe.report.data import Bar, Column, Lane, Remark, Section, Table, TableRow, Timeline
+from zeroframe.report.data import Bar, Column, Lane, PageSection, Remark, Table, TableRow, Timeline
 from zeroframe.report.sections.reading import series
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MOST_LANES, _MOST_NIGHTS, _MOST_ROWS = 14, 4, 40
 _MOST_BARS = 1500
 
 
-def glance_section(view: NightView, moments: dict[Path, Moment]) -> Section:
+def glance_section(view: NightView, moments: dict[Path, Moment]) -> PageSection:
     """Return the first section of a night's page.
 
     Parameters
@@ -51,7 +51,7 @@ def glance_section(view: NightView, moments: dict[Path, Moment]) -> Section:
         hint = f"{more} more are not listed here; run.json has them all." if more > 0 else ""
         columns = (Column("file"), Column("lacks"), Column("why", is_long=True))
         tables.append(Table("Frames that lack something", columns, tuple(rows[:_MOST_ROWS]), hint))
-    return Section("The night at a glance", remarks=tuple(remarks), timelines=timelines, tables=tuple(tables))
+    return PageSection("The night at a glance", remarks=tuple(remarks), timelines=timelines, tables=tuple(tables))
 
 
 def clock_words(moment: Moment | None) -> str:

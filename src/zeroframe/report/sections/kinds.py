@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.headers.kinds import Kind, calibration_kinds
-from zeroframe.report.data import Column, Section, Table
+from zeroframe.report.data import Column, PageSection, Table
 from zeroframe.report.sections.bias import bias_section
 from zeroframe.report.sections.combined import combined_pictures, combined_row, frame_table, group_remarks, noise_words
 from zeroframe.report.sections.darks import dark_section
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["kind_sections"]
 
 #: Sections that say more of a kind than the general one does: a section of a further kind goes here.
-_OWN: Mapping[str, Callable[[NightView], Section | None]] = MappingProxyType(
+_OWN: Mapping[str, Callable[[NightView], PageSection | None]] = MappingProxyType(
     {Kind.BIAS: bias_section, Kind.DARK: dark_section, Kind.FLAT: flat_section}
 )
 
 
-def kind_sections(view: NightView) -> list[Section | None]:
+def kind_sections(view: NightView) -> list[PageSection | None]:
     """Return the sections of the kinds of calibration, in the order of their table; None for those without a frame."""
     return [_OWN[row.kind](view) if row.kind in _OWN else _general_section(view, row) for row in calibration_kinds()]
 
 
-def _general_section(view: NightView, row: CalibrationKind) -> Section | None:
+def _general_section(view: NightView, row: CalibrationKind) -> PageSection | None:
     """Return what can be said of any kind: how many frames, their level, the noise of what was made of them."""
     groups = view.groups_of(row.kind)
     if not groups:
@@ -50,7 +50,7 @@ def _general_section(view: NightView, row: CalibrationKind) -> Section | None:
         levels, noise = view.levels_of(each.group), each.combined.noise
         level = level_words(float(np.mean(levels)), None if noise is None else noise.calibrated) if levels else "–"
         rows.append(combined_row(each, (level, *noise_words(each))))
-    return Section(
+    return PageSection(
         row.words.section,
         unit,
         (*group_remarks(view, groups, unit, row.words.plural), *left),

@@ -14,7 +14,7 @@ from zeroframe.frames.numbers import number
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import is_calibration
 from zeroframe.records import dataclass
-from zeroframe.report.data import Flag
+from zeroframe.report.data import PageFlag
 from zeroframe.report.draw.sampling import sample_frames
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zeroframe.frames.quality import Flag as QualityFlag
     from zeroframe.headers.kinds import Kind
     from zeroframe.planning.plan import Group, NightFrame, NightPlan
-    from zeroframe.report.draw.sampling import FrameSample
+    from zeroframe.report.draw.sampling import PageSample
     from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 
 __all__ = ["NightView", "figure_words", "frame_flags", "level_words", "open_night", "series", "unit_words"]
@@ -62,7 +62,7 @@ class NightView:
     groups: Mapping[str, GroupOutcome]
     masks: Mapping[str, MaskOutcome]
     shown: Mapping[str, Sequence[NightOutcome]]
-    samples: Mapping[str, FrameSample]
+    samples: Mapping[str, PageSample]
     workers: int | None
 
     def groups_of(self, kind: Kind) -> list[GroupOutcome]:
@@ -84,6 +84,11 @@ class NightView:
     def combined_of(self, group: Group) -> list[NightOutcome]:
         """Return the frames of a group that were combined."""
         return [each for each in self.frames_of(group) if each.outcome.state in {"done", "skipped"}]
+
+    @property
+    def science(self) -> list[NightOutcome]:
+        """How the frames ended that are not combined."""
+        return [self.frames[frame.name] for frame in self.plan.science if frame.name in self.frames]
 
     @property
     def refused_lights(self) -> int:
@@ -174,7 +179,7 @@ def _chosen(frames: Sequence[NightOutcome], odd: set[Path], room: int) -> tuple[
     return tuple(each for each in frames if each.frame.name in kept)
 
 
-def frame_flags(each: NightOutcome, flags: Sequence[QualityFlag]) -> tuple[Flag, ...]:
+def frame_flags(each: NightOutcome, flags: Sequence[QualityFlag]) -> tuple[PageFlag, ...]:
     """Return why a frame of a group should be looked at, and how much of a flat is saturated.
 
     Parameters
@@ -185,12 +190,12 @@ def frame_flags(each: NightOutcome, flags: Sequence[QualityFlag]) -> tuple[Flag,
         Of its group.
     """
     gone = "; left out of the combined frame" if each.outcome.state == "left out" else ""
-    found = [Flag(flag.what, flag.sentence + gone) for flag in flags if flag.path == each.frame.source]
+    found = [PageFlag(flag.what, flag.sentence + gone) for flag in flags if flag.path == each.frame.source]
     if each.outcome.state == "done" and each.outcome.reason:
-        found.append(Flag("note", each.outcome.reason))
+        found.append(PageFlag("note", each.outcome.reason))
     saturated = each.said.get("NSATPIX", 0)
     if saturated and not any(flag.what == "saturated" for flag in found):
-        found.append(Flag("saturated", f"{saturated:,} pixels", "neutral"))
+        found.append(PageFlag("saturated", f"{saturated:,} pixels", "neutral"))
     return tuple(found)
 
 

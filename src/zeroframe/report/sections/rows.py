@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroframe.frames.medians import median_of_valid, medians_of_rows
 from zeroframe.frames.statistics import clipped_std, sampled_level
-from zeroframe.report.data import FrameRow, Picture
+from zeroframe.report.data import PagePicture, PageRow
 from zeroframe.report.draw.images import shades, stretch_limits
 from zeroframe.report.draw.sampling import bins_for, histogram_of
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.frames.raw import FrameOutcome
-    from zeroframe.report.data import Flag
-    from zeroframe.report.draw.sampling import FrameSample
+    from zeroframe.report.data import PageFlag
+    from zeroframe.report.draw.sampling import PageSample
 
 __all__ = ["frame_rows"]
 
 
 def frame_rows(
     frames: Sequence[FrameOutcome],
-    samples: Mapping[Path, FrameSample],
-    flags: Mapping[Path, Sequence[Flag]],
+    samples: Mapping[Path, PageSample],
+    flags: Mapping[Path, Sequence[PageFlag]],
     names: Mapping[Path, str] | None = None,
     links: Mapping[Path, str] | None = None,
-) -> tuple[FrameRow, ...]:
+) -> tuple[PageRow, ...]:
     """Return one row a frame; thumbnails and histograms of all have the limits that suit most of them.
 
     Parameters
@@ -60,15 +60,15 @@ def frame_rows(
     for frame in frames:
         sample = samples.get(frame.source)
         name = frame.source.name if names is None else names[frame.source]
-        row = FrameRow(name, frame.state, frame.reason, flags=tuple(flags.get(frame.source, ())))
+        row = PageRow(name, frame.state, frame.reason, flags=tuple(flags.get(frame.source, ())))
         if sample is not None and _has_pixels(sample):
             shade = shades(_above_median(sample.thumbnail), low, high)
-            row = FrameRow(
+            row = PageRow(
                 *(row.name, row.state, row.reason),
                 *_levels(frame, sample),
                 sample.noise if frame.quality is None else frame.quality.noise_adu,
                 row.flags,
-                Picture(row.name, shade, f"small image of {row.name}"),
+                PagePicture(row.name, shade, f"small image of {row.name}"),
                 histogram_of(sample.pixels, *bins),
                 tuple(float(value) for value in sample.rows),
                 tuple(float(value) for value in sample.columns),
@@ -85,11 +85,11 @@ def _above_median(thumbnail: NDArray[np.float64]) -> NDArray[np.float64]:
     return thumbnail - _median(thumbnail)
 
 
-def _has_pixels(sample: FrameSample) -> bool:
+def _has_pixels(sample: PageSample) -> bool:
     return bool(np.isfinite(sample.thumbnail).any())
 
 
-def _levels(frame: FrameOutcome, sample: FrameSample) -> tuple[float | None, float]:
+def _levels(frame: FrameOutcome, sample: PageSample) -> tuple[float | None, float]:
     """Return the levels before and after; of a frame that was there already the run may not have measured them."""
     level = frame.level_adu if math.isfinite(frame.level_adu) else sampled_level(sample.thumbnail)
     return (frame.raw_level_adu if math.isfinite(frame.raw_level_adu) else None), level

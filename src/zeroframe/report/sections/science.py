@@ -12,9 +12,9 @@ from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import exposure_words, filter_of, frames_words
 from zeroframe.planning.words import explain_frame
 from zeroframe.records import dataclass
-from zeroframe.report.data import Blink, Column, Comparison, Remark, Section, Table, TableRow
+from zeroframe.report.data import Blink, Column, Comparison, PageSection, Remark, Table, TableRow
 from zeroframe.report.draw.figures import alike_pictures
-from zeroframe.report.draw.sampling import TrimmedImage, open_image, preview
+from zeroframe.report.draw.sampling import TrimmedImage, open_rows, preview
 from zeroframe.report.sections.glance import clock_words
 from zeroframe.report.sections.reading import figure_words, level_words, unit_words
 from zeroframe.stacks.measured import measure_rows
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zeroframe.planning.plan import NightFrame
     from zeroframe.planning.traits import Moment
-    from zeroframe.report.data import Picture
+    from zeroframe.report.data import PagePicture
     from zeroframe.report.sections.reading import NightView
     from zeroframe.run.outcomes import NightOutcome
 
@@ -88,15 +88,15 @@ def measure_lights(view: NightView) -> dict[str, LightFigures]:
     dict of str to LightFigures
         By the name of the frame.
     """
-    there = [each for each in _lights(view) if each.outcome.is_there][:_MOST_ROWS]
+    there = [each for each in view.science if each.outcome.is_there][:_MOST_ROWS]
     measured = map_threads(_measured, there, view.workers)
     return {each.frame.name: figures for each, figures in zip(there, measured, strict=True)}
 
 
 def _measured(each: NightOutcome) -> LightFigures:
     frame, said = each.frame, each.said
-    before = measure_rows(TrimmedImage(open_image(frame.source), frame.recipe), 0)
-    after = measure_rows(open_image(frame.target), 0)  # masked pixels left out
+    before = measure_rows(TrimmedImage(open_rows(frame.source), frame.recipe), 0)
+    after = measure_rows(open_rows(frame.target), 0)  # masked pixels left out
     ny, nx = frame.shape_yx
     return LightFigures(
         raw_level=float(said.get("RAWLEVEL", before.level_adu)),
@@ -114,7 +114,7 @@ def _measured(each: NightOutcome) -> LightFigures:
 
 def science_section(
     view: NightView, figures: Mapping[str, LightFigures], moments: Mapping[Path, Moment]
-) -> Section | None:
+) -> PageSection | None:
     """Return the section of the science frames; None where there is none.
 
     Parameters
@@ -126,7 +126,7 @@ def science_section(
     moments : mapping of path to Moment
         When raw files were begun.
     """
-    lights = _lights(view)
+    lights = view.science
     if not lights:
         return None
     shown = _chosen(lights)
@@ -141,11 +141,7 @@ def science_section(
     kinds = {each.frame.kind for each in lights}
     title = "Science" if kinds == {Kind.SCIENCE} else "Science and other frames that are not combined"
     tables = (_table(view, lights, figures),) if len(lights) > 1 else ()
-    return Section(title, "ADU", tuple(remarks), blinks, tables=tables, comparisons=comparisons)
-
-
-def _lights(view: NightView) -> list[NightOutcome]:
-    return [view.frames[frame.name] for frame in view.plan.science if frame.name in view.frames]
+    return PageSection(title, "ADU", tuple(remarks), blinks, tables=tables, comparisons=comparisons)
 
 
 def _chosen(lights: Sequence[NightOutcome]) -> list[NightOutcome]:
@@ -159,11 +155,11 @@ def _is_calm(each: NightOutcome) -> bool:
     return each.is_good and not any(match.is_missing for match in each.frame.matches) and not each.outcome.reason
 
 
-def _pictures(each: NightOutcome, pixels: int) -> tuple[tuple[Picture, ...], str]:
+def _pictures(each: NightOutcome, pixels: int) -> tuple[tuple[PagePicture, ...], str]:
     """Return a frame before and after; what is masked is not shown after."""
     frame = each.frame
-    before = preview(TrimmedImage(open_image(frame.source), frame.recipe), pixels=pixels)
-    after = preview(open_image(frame.target), pixels=pixels)
+    before = preview(TrimmedImage(open_rows(frame.source), frame.recipe), pixels=pixels)
+    after = preview(open_rows(frame.target), pixels=pixels)
     factor = _factor(each)
     files = str(frame.source), str(frame.target) if factor == 1.0 else ""
     pictures, caption = alike_pictures(
@@ -196,7 +192,12 @@ def _of_each_filter(drawn: Sequence[NightOutcome]) -> list[NightOutcome]:
 
 def _table(view: NightView, lights: Sequence[NightOutcome], figures: Mapping[str, LightFigures]) -> Table:
     columns = (
-        *(Column("file"), Column("filter"), Column("exposure", figure=True), Column("raw level", figure=True)),
+        *(
+            Column("file"),
+            Column("filter"),
+            Column("exposure", figure=True),
+            Column("raw level", figure=True),
+        ),
         *(Column("raw noise", figure=True), Column("level", figure=True), Column("noise", figure=True)),
         *(Column("stated", figure=True), Column("saturated", figure=True), Column("masked", figure=True)),
         Column("calibrated with", is_long=True),
@@ -235,7 +236,7 @@ def _comparison(
     view: NightView,
     each: NightOutcome,
     found: LightFigures | None,
-    pictures: Mapping[str, tuple[tuple[Picture, ...], str]],
+    pictures: Mapping[str, tuple[tuple[PagePicture, ...], str]],
     moments: Mapping[Path, Moment],
 ) -> Comparison:
     frame, facts = each.frame, each.frame.facts
@@ -256,7 +257,11 @@ def _comparison(
 
 
 def _figures(found: LightFigures, raw_unit: str) -> Table:
-    columns = (Column(""), Column(f"raw, {raw_unit}", figure=True), Column(f"calibrated, {found.unit}", figure=True))
+    columns = (
+        Column(""),
+        Column(f"raw, {raw_unit}", figure=True),
+        Column(f"calibrated, {found.unit}", figure=True),
+    )
     rows = [
         TableRow(("background", level_words(found.raw_level, found.raw_noise), level_words(found.level, found.noise))),
         TableRow(("noise of a pixel", figure_words(found.raw_noise), figure_words(found.noise))),

@@ -8,7 +8,7 @@ from zeroframe.planning.grouping import exposure_words
 from zeroframe.planning.matching import nights_apart
 from zeroframe.planning.stored_words import stored_in_use, stored_words
 from zeroframe.planning.uses import frame_uses
-from zeroframe.report.data import Column, Remark, Section, Table, TableRow
+from zeroframe.report.data import Column, PageSection, Remark, Table, TableRow
 from zeroframe.report.sections.reading import figure_words
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["stored_section"]
 
 
-def stored_section(view: NightView) -> Section | None:
+def stored_section(view: NightView) -> PageSection | None:
     """Return what is known of the combined frames and masks that were taken from elsewhere; None where none was."""
     plan = view.plan
     in_use = stored_in_use(plan)
@@ -41,7 +41,7 @@ def stored_section(view: NightView) -> Section | None:
         users = sum(mask.name in frame.steps.masks for frame in plan.frames)
         rows.append(TableRow((mask.name, "mask", "–", "–", "–", "–", str(users))))
     hint = "They are inputs: none of them was changed. Frames: how many were made with each."
-    return Section(
+    return PageSection(
         "Stored calibration frames",
         remarks=tuple(remarks) or (Remark("Their levels and their headers do not contradict each other.", "good"),),
         tables=(Table("Combined frames that exist already", columns, tuple(rows), hint),),

@@ -13,7 +13,7 @@ from zeroframe.frames.numbers import number, percent
 from zeroframe.headers.kinds import Kind, calibration_kinds
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.grouping import files_of_detectors, frames_words
-from zeroframe.report.data import KeyFigure, Remark, Verdict
+from zeroframe.report.data import KeyFigure, PageVerdict, Remark
 from zeroframe.report.sections.darks import dark_current, gain_of
 from zeroframe.report.sections.group import done_words, only_group, only_remarks, plural
 from zeroframe.report.sections.reading import figure_words, series, unit_words
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from zeroframe.report.sections.reading import NightView
     from zeroframe.report.sections.science import LightFigures
     from zeroframe.review import Severity
-    from zeroframe.run.outcomes import NightOutcome
 
 __all__ = ["night_figures", "night_verdict"]
 
 
-def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions: Sequence[Choice]) -> Verdict:
+def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions: Sequence[Choice]) -> PageVerdict:
     """Say first what went wrong, then what is to be looked at, then what speaks for the result.
 
     The verdict and what it rests on are the findings of the run: the page judges nothing itself.
@@ -61,7 +60,7 @@ def night_verdict(view: NightView, lights: Mapping[str, LightFigures], decisions
     )
     for_it = (*_what_speaks_for_it(view, lights), *([] if only is None else only_remarks(only, decisions)))
     verdict = review.verdict
-    return Verdict(verdict.tone, f"{verdict.headline.rstrip('.')}: {done}.", (*remarks, *for_it), more)
+    return PageVerdict(verdict.tone, f"{verdict.headline.rstrip('.')}: {done}.", (*remarks, *for_it), more)
 
 
 #: How a finding is shown.
@@ -71,7 +70,7 @@ _MOST_FINDINGS = 3
 
 
 def _what_was_done(view: NightView) -> str:
-    lights, short = _lights(view), _short(view)
+    lights, short = view.science, _short(view)
     there = sum(each.outcome.is_there for each in lights)
     asked = len(lights) + view.refused_lights
     combined = sum(each.combined.is_there for each in view.result.groups)
@@ -141,7 +140,7 @@ def _marked(figure: KeyFigure, view: NightView) -> KeyFigure:
 
 
 def _science_figure(view: NightView) -> KeyFigure | None:
-    lights = _lights(view)
+    lights = view.science
     total = len(lights) + view.refused_lights
     if not total:
         return None
@@ -157,14 +156,10 @@ def _science_figure(view: NightView) -> KeyFigure | None:
     )
 
 
-def _lights(view: NightView) -> list[NightOutcome]:
-    return [view.frames[frame.name] for frame in view.plan.science if frame.name in view.frames]
-
-
 def _short(view: NightView) -> int:
     """Count the science frames that are there, and lack something."""
     lacking = {each.name for each in view.plan.incomplete}
-    return sum(each.outcome.is_there and (each.frame.name in lacking or bool(each.lost)) for each in _lights(view))
+    return sum(each.outcome.is_there and (each.frame.name in lacking or bool(each.lost)) for each in view.science)
 
 
 def _combined_figure(view: NightView) -> KeyFigure | None:

@@ -84,4 +84,12 @@ MADE = (
         "more. The flat is divided by the level of the others, and what the amplifier read is masked as BAD.",
         "See whether the amplifier works; leave it out by a camera file that names the others only.", incidents,
     ),
+    Check(
+        "ZF207", "A science frame has no light where others of its field have it", "warning", "no light",
+        "The sky of a calibrated frame in sixteen bands of rows and of columns. Told where it is zero, within its "
+        "errors, in all of the frame or in bands beside each other, while another exposure of the same object, filter "
+        "and time is lit all over: a shutter, a blade or a door was closed, or clocks stopped. The pixels are not "
+        "masked.",
+        "Look at the frame, and leave it out, or the part of it, of what is measured.", incidents,
+    ),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrivals", "Changes", "wakes"]
 
+_LOG = logging.getLogger(__name__)
 #: A file at rest for so long has probably been written to its end; its content has the last word.
 REST_S = 0.4
 #: How often the folder is looked at where nobody tells that it has changed, as on a server.
@@ -43,9 +45,13 @@ def wakes(folder: Path, stop: Event, *, events: bool = True) -> Iterator[None]:
         from watchfiles import watch
 
         asked = {"debounce": 50, "step": 20, "rust_timeout": int(1000 * POLL_S)}
-        for _ in watch(folder, stop_event=stop, yield_on_timeout=True, raise_interrupt=False, **asked):
-            yield
-        return
+        try:
+            for _ in watch(folder, stop_event=stop, yield_on_timeout=True, raise_interrupt=False, **asked):
+                yield
+        except (OSError, RuntimeError) as error:  # it watches no more folders than so many, or the folder has just gone
+            _LOG.warning(
+                "%s: the system does not tell of changes (%s); the folder is looked at all the same", folder, error
+            )
     while not stop.wait(POLL_S):
         yield
 

@@ -154,8 +154,8 @@ class FirstLooks:
         pixels = np.empty(frame.shape_yx, decoded_float(raw.layout))
         levels = calibrate_pixels(raw, frame.recipe, pixels, looks[0].unread_rows, looks[0].decoded)
         limits = [
-            decide_saturation(look, frame.saturation.of_region(region.saturation_adu), raw.layout)
-            for look, region in zip(looks, regions, strict=True)
+            decide_saturation(look, frame.saturation.of_region(place, region.saturation_adu), raw.layout)
+            for place, (look, region) in enumerate(zip(looks, regions, strict=True))
         ]
         mask = np.zeros(frame.shape_yx, np.uint8)
         full, unread = mask_raw(raw, looks, limits, frame.recipe, mask)

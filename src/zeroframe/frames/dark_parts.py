@@ -1,0 +1,141 @@
+"""Which part of a frame of the sky has no light: rows or columns, or all of it.
+
+A shutter that did not open, or opened late, a clock that stopped, a blade or a door before the light leave pixels
+without a sky that others of the frame have. The same is so, and no fault, beside a slit or between fibres: whether it
+is one, other exposures of the field tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroframe.frames.medians import median_of_valid
+from zeroframe.frames.numbers import spread_evenly
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["measure_dark_part"]
+
+#: A frame is looked at in so many bands of rows, and of columns, by so many of its rows and columns at most.
+_BANDS, _MOST = 16, 256
+#: A band of which less than this part is valid does not tell.
+_VALID = 0.2
+#: A band has light that is so many of its errors above zero; it has none where it is within fewer of them.
+_LIT_ERRORS, _DARK_ERRORS = 20.0, 5.0
+#: Nor is a band dark that has this part of the light of the others.
+_DARK_PART = 0.02
+#: The error of a median, in standard deviations of the mean.
+_OF_MEDIAN = 1.2533
+
+
+@np.errstate(all="ignore")  # pixels may be infinite
+def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8] | None = None) -> dict[str, float]:
+    """Measure the sky of a frame in bands, and find those that have none.
+
+    Parameters
+    ----------
+    pixels : ndarray of float, shape (ny, nx)
+        A calibrated frame of the sky; not finite where masked.
+    noise : float
+        Noise of a pixel, in the unit of the pixels.
+    mask : ndarray of uint8, shape (ny, nx), optional
+        Not zero where a pixel takes no part.
+
+    Returns
+    -------
+    dict of str to float
+        By the names of figures: ``sky_noises``, the level of the brighter bands, in noises of a pixel, and
+        ``faintest_part_noises``, that of the faintest; where some bands beside each other have no light and others have
+        some, ``dark_part_first`` and ``dark_part_last``, rows or columns counted from 1, ``dark_part_along``, 1 for
+        columns and 2 for rows, and their level, ``dark_part_noises``. Nothing of a frame that is too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = np.random.default_rng(1).normal(100.0, 4.0, (320, 320))
+    >>> frame[240:] -= 100.0
+    >>> found = measure_dark_part(frame, 4.0)
+    >>> found["dark_part_along"], found["dark_part_first"], found["dark_part_last"], round(found["sky_noises"])
+    (2.0, 241.0, 320.0, 25)
+    """
+    ny, nx = pixels.shape
+    if min(ny, nx) < 2 * _BANDS or not noise > 0.0:
+        return {}
+    rows, columns = spread_evenly(0, ny - 1, min(ny, _MOST)), spread_evenly(0, nx - 1, min(nx, _MOST))
+    sample = np.asarray(pixels[np.ix_(rows, columns)], np.float32) / np.float32(noise)
+    if mask is not None and mask.shape == pixels.shape:
+        sample[mask[np.ix_(rows, columns)] != 0] = np.nan
+    found: dict[str, float] = {}
+    levels = {2: _levels(sample), 1: _levels(np.ascontiguousarray(sample.T))}
+    both = np.concatenate([levels[2][0], levels[1][0]])
+    if not np.isfinite(both).any():
+        return {}
+    sky = float(np.nanquantile(both, 0.75))
+    found |= {"sky_noises": sky, "faintest_part_noises": float(np.nanmin(both))}
+    parts = [
+        (along, first, last)
+        for along, (level, error) in levels.items()
+        for first, last in [_longest(_dark(level, error, sky))]
+        if last > first
+    ]
+    if not parts:
+        return found
+    along, first, last = max(parts, key=lambda part: part[2] - part[1])
+    lines, places = (sample, rows) if along == 2 else (sample.T, columns)
+    begin, end = _edges(np.ascontiguousarray(lines), first, last, sky)
+    size = ny if along == 2 else nx
+    return found | {
+        "dark_part_along": float(along),
+        "dark_part_first": 1.0 if begin == 0 else float(places[begin] + 1),
+        "dark_part_last": float(size) if end == len(places) else float(places[end - 1] + 1),
+        "dark_part_noises": float(np.nanmedian(levels[along][0][first:last])),
+    }
+
+
+def _ends(count: int) -> NDArray[np.int_]:
+    return np.linspace(0, count, _BANDS + 1).astype(int)
+
+
+def _levels(lines: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the level of each band of lines, and its error; NaN where too little of it is valid."""
+    levels, errors = np.full(_BANDS, np.nan), np.full(_BANDS, np.nan)
+    ends = _ends(len(lines))
+    for band in range(_BANDS):
+        values = lines[ends[band] : ends[band + 1]].ravel()
+        valid = values[np.isfinite(values)]
+        if valid.size > _VALID * values.size:
+            levels[band] = float(median_of_valid(valid))
+            errors[band] = _OF_MEDIAN / np.sqrt(valid.size)
+    return levels, errors
+
+
+def _dark(levels: NDArray[np.float64], errors: NDArray[np.float64], sky: float) -> NDArray[np.bool_]:
+    known = errors[np.isfinite(errors)]
+    if not (known.size and sky > _LIT_ERRORS * float(known.max())):
+        return np.zeros(levels.size, np.bool_)
+    return np.asarray(np.abs(levels) <= np.maximum(_DARK_ERRORS * errors, _DARK_PART * sky))
+
+
+def _longest(dark: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return where the longest run begins and ends."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], dark, [False]]))).reshape(-1, 2)
+    return max(((int(a), int(b)) for a, b in edges), key=lambda run: run[1] - run[0], default=(0, 0))
+
+
+def _edges(lines: NDArray[np.float32], first: int, last: int, sky: float) -> tuple[int, int]:
+    """Return from which line to which there is no light, where lines tell: half of the sky is the limit."""
+    ends = _ends(len(lines))
+    begin, end = int(ends[first]), int(ends[last])
+    dark = np.asarray(median_of_valid(np.where(np.isfinite(lines), lines, np.nan), axis=1)) < 0.5 * sky
+    while begin < end - 1 and not dark[begin]:
+        begin += 1
+    while end > begin + 1 and not dark[end - 1]:
+        end -= 1
+    while begin > 0 and dark[begin - 1]:
+        begin -= 1
+    while end < len(lines) and dark[end]:
+        end += 1
+    return begin, end

@@ -1,0 +1,85 @@
+"""A science frame without light, or a part of it, where another exposure of the field has it, is named with figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import zeroframe
+from zeroframe.frames.dark_parts import measure_dark_part
+
+NY, NX, STRIP, GAIN = 160, 180, 24, 1.5
+EVEN = np.ones((NY, NX))
+HALF = np.where(np.arange(NY)[:, None] < 100, EVEN, 0.0)
+BLADE = np.where(np.arange(NX)[None, :] >= 60, EVEN, 0.0)
+Y, X = np.mgrid[:NY, :NX]
+VIGNETTED = 1.0 - 0.85 * np.hypot(Y / NY - 0.5, X / NX - 0.5) / 0.71
+FIBRES = sum(np.exp(-(((Y - at) / 1.5) ** 2)) for at in range(8, NY // 2, 24))
+
+
+def made(folder, skies, flat=EVEN, filters=(), objects=()):
+    """Reduce a night whose science frames have these skies, in electrons; return ZF207 by frame."""
+    raw, rng = folder / "raw", np.random.default_rng(3)
+    raw.mkdir()
+
+    def write(name, kind, exposure_s, light_e, filter_name="V", object_name="NGC 1"):
+        pixels = 1000.0 + rng.normal(0.0, 0.5) + rng.normal(0.0, 4.0, (NY, NX + STRIP))
+        pixels[:, :NX] += rng.poisson(np.clip(light_e, 0.0, None) * EVEN) / GAIN
+        header = fits.Header({"IMAGETYP": kind, "EXPTIME": exposure_s, "INSTRUME": "C", "GAIN": GAIN})
+        header["FILTER"], header["OBJECT"] = filter_name, object_name
+        header["DATASEC"], header["BIASSEC"] = f"[1:{NX},1:{NY}]", f"[{NX + 1}:{NX + STRIP},1:{NY}]"
+        fits.writeto(raw / f"{name}.fits", pixels.round().clip(0, 65535).astype(np.uint16), header)
+
+    for number in range(3):
+        write(f"b{number}", "bias", 0.0, 0.0)
+    for name in dict.fromkeys(filters or "V"):
+        for number in range(3):
+            write(f"f{name}{number}", "flat", 5.0, 30000.0 * flat, name)
+    for number, sky in enumerate(skies):
+        what = {"filter_name": filters[number]} if filters else {}
+        what |= {"object_name": objects[number]} if objects else {}
+        write(f"s{number}", "object", 60.0, sky * flat, **what)
+    result = zeroframe.night(
+        raw, folder / "out", report=False, workers=1, overscan=f"[{NX + 1}:{NX + STRIP},:]", trim=f"[1:{NX},:]"
+    )
+    return {each.frames[0]: each for each in result.findings if each.code == "ZF207"}
+
+
+def test_frames_without_light_are_named_and_the_others_are_not(tmp_path):
+    said = made(tmp_path, [200.0, 0.0, 200.0 * HALF, 200.0 * BLADE, 190.0])
+    assert said.keys() == {"s1.fits", "s2.fits", "s3.fits"}
+    assert "it has no light" in said["s1.fits"].sentence
+    assert "rows 101 to 160, 38 % of it, have no light" in said["s2.fits"].sentence
+    assert "columns 1 to 60, 33 % of it, have no light" in said["s3.fits"].sentence
+    assert all("127 ADU" in each.sentence or "127 all over" in each.sentence for each in said.values())
+    assert all(each.severity == "warning" for each in said.values())
+
+
+@pytest.mark.parametrize(
+    "night",
+    [
+        {"skies": [0.0, 0.3, 0.0]},  # dark skies, as of a narrow band
+        {"skies": [200.0 * HALF, 210.0 * HALF]},  # a slit: all frames alike
+        {"skies": [200.0, 20.0, 60.0]},  # the moon sets
+        {"skies": [20000.0, 300.0]},  # twilight
+        {"skies": [200.0, 190.0], "flat": VIGNETTED},
+        {"skies": [200.0, 190.0], "flat": FIBRES + 1e-4},
+        {"skies": [200.0, 0.0], "filters": "VB"},  # of another filter
+        {"skies": [200.0 * EVEN, 100.0 * np.exp(-(((X - 50) / 25.0) ** 2))], "objects": ("sky", "nebula")},
+    ],
+    ids=["dark", "slit", "moon", "twilight", "vignetted", "fibres", "another filter", "another object"],
+)
+def test_good_nights_are_not(tmp_path, night):
+    assert made(tmp_path, **night) == {}
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 37), (111, 160), (60, 100)])
+@pytest.mark.parametrize("along", [1, 2])
+def test_where_the_dark_part_is(first, last, along):
+    frame = np.random.default_rng(first).normal(60.0, 5.0, (160, 160))
+    frame[first:last] -= 60.0
+    found = measure_dark_part(frame if along == 2 else frame.T, 5.0)
+    assert (found["dark_part_along"], found["dark_part_first"], found["dark_part_last"]) == (along, first + 1, last)
+    assert abs(found["dark_part_noises"]) < 0.1
+    assert found["sky_noises"] == pytest.approx(12.0, abs=0.2)
