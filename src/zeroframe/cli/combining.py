@@ -346,9 +346,10 @@ def _limits(text: str | None) -> tuple[float | None, float | None]:
     if not comma or not (low.strip() or high.strip()):
         raise UsageError(f"--minmax is {text!r}; write LOW,HIGH, such as 0,60000 or ,60000")
     found = [_numbers(each, "--minmax")[0] if each.strip() else None for each in (low, high)]
-    if None not in found and found[0] > found[1]:
+    least, most = found
+    if least is not None and most is not None and least > most:
         raise UsageError(f"--minmax is {text!r}, the higher limit first; write {high.strip()},{low.strip()}")
-    return found[0], found[1]
+    return least, most
 
 
 @contextmanager
