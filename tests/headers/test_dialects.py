@@ -490,3 +490,28 @@ def test_kinds_of_the_real_frames(real_data):
 def test_the_unit_of_an_exposure_stands_in_its_comment(comment, exposure_s):
     header = fits.Header([("IMAGETYP", "dark"), ("EXPOSURE", 60000, comment)])
     assert read_facts(header).exposure_s == exposure_s
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "light"),
+    [
+        ("FLATDOME", Kind.FLAT, "dome"),
+        ("FLATSKY", Kind.FLAT, "sky"),
+        ("FLATTWI", Kind.FLAT, "twilight"),
+        ("AutoFlat", Kind.FLAT, None),
+        ("DawnFlat", Kind.FLAT, "twilight"),
+        ("DuskFlat", Kind.FLAT, "twilight"),
+        ("Domflat", Kind.FLAT, "dome"),
+        ("LedFlats", Kind.FLAT, "lamp"),
+        ("GreenFlat", Kind.FLAT, None),
+        ("DETBIAS", Kind.BIAS, None),
+        ("AutoDark", Kind.DARK, None),
+        ("FlatDark", Kind.DARK, None),
+        ("FLATBIAS", None, None),
+        ("DomeLight", None, None),
+        ("FlatFocusTest", None, None),
+    ],
+)
+def test_words_written_as_one(word, kind, light):
+    facts = read_facts({"IMAGETYP": word, "EXPTIME": 3.0}, "x001.fits")
+    assert (facts.kind, facts.flat_light) == (kind, light)

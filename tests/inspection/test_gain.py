@@ -229,3 +229,20 @@ def test_inspection_and_a_night_find_one_gain(shape, tmp_path):
     header = fits.getheader(tmp_path / "out" / "combined_flat_R.fits")
     assert header["GAINMEAS"] == pytest.approx(inspected.value, rel=0.003)
     assert abs(header["GAINMEAS"] - GAIN) < 4.0 * header["GAINERR"]
+
+
+@pytest.mark.parametrize("bend", [0.04, 0.075])
+def test_flats_of_one_level_do_not_contradict_a_gain_that_is_right(bend):
+    pairs, biases = light_of(np.random.default_rng(3), [36_000.0] * 4, bend=bend)
+    found = gain_from_pairs(pairs, biases, READ_NOISE, 65535.0)
+    assert found.value > 1.08 * GAIN
+    assert not contradicts(GAIN, found.value, found.error, found.too_high)
+    # what no bend explains is contradicted still
+    assert contradicts(0.5 * GAIN, found.value, found.error, found.too_high)
+    assert contradicts(1.5 * GAIN, found.value, found.error, found.too_high)
+
+
+def test_flats_of_several_levels_know_whether_they_are_too_high():
+    levels = [2e3, 2e3, 1e4, 1e4, 2e4, 2e4, 38e3, 38e3]
+    pairs, biases = light_of(np.random.default_rng(4), levels)
+    assert gain_from_pairs(pairs, biases, READ_NOISE, 65535.0).too_high == 0.0

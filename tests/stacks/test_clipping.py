@@ -51,6 +51,28 @@ class TestNoise:
         assert combined_noise(frames, "mad") == pytest.approx(factor, abs=0.006)
 
 
+class TestCoarseNumbers:
+    """Noise of less than a quarter of a step: 1 value in 25 is a step off, and belongs to the noise."""
+
+    @pytest.mark.parametrize("frames", [2, 3, 5, 8])
+    @pytest.mark.parametrize("noise_steps", [0.15, 0.2, 0.23, 0.3])
+    @pytest.mark.parametrize("step", [1.0, 16.0])
+    def test_what_is_one_step_off_is_kept_and_hits_go(self, frames, noise_steps, step):
+        random = np.random.default_rng(frames)
+        arrays = [step * np.rint(random.normal(300.0, noise_steps, (150, 300))) for _ in range(frames)]
+        for number, array in enumerate(arrays):
+            array[number::40, 7::50] += 20.0 * step
+        stack = stack_of(arrays)
+        result, clipping = combine_prepared(stack, prepare(stack, clip_spec("average", 5), kind=Kind.BIAS))
+        hits = sum(array[number::40, 7::50].size for number, array in enumerate(arrays))
+        assert clipping.rejected == pytest.approx(hits, abs=0.02 * hits + 2)
+        # the truth: a plain average of what was not hit
+        values = np.array(arrays)
+        for number in range(frames):
+            values[number, number::40, 7::50] = np.nan
+        assert np.mean(result.data != np.nanmean(values, axis=0, dtype=np.float32)) < 1e-3
+
+
 class TestRejection:
     @pytest.mark.parametrize("frames", [3, 6, 12, 25])
     def test_outlier_of_any_frame_goes(self, frames):

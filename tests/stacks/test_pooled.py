@@ -8,9 +8,10 @@ from astropy.nddata import CCDData
 
 import zeroframe
 from workbench import command, header_of, pixels_of, write_raw
+from zeroframe.headers.kinds import Kind
 from zeroframe.stacks.clipping import clip_spec
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
-from zeroframe.stacks.measured import prepare
+from zeroframe.stacks.measured import combine_prepared, prepare
 from zeroframe.stacks.noise import frame_noise
 from zeroframe.stacks.rejections import Scheme
 from zeroframe.stacks.stack import ArrayStack
@@ -237,3 +238,33 @@ def test_values_beside_rejected_ones_are_lost_at_random(frames, method, rejectio
     assert result.counts.mean() < frames - 0.1
     found, error = chi_square(result, 0.0)
     assert abs(found - 1.0) < 0.05 + 3 * error
+
+
+@pytest.mark.parametrize("frames", [2, 3, 6])
+def test_hot_pixels_of_few_darks_have_photon_noise(frames):
+    """Two values of a hot pixel may be alike by chance; there are too few to show how their noise grows."""
+    gain, read_adu, random = 1.5, 4.0, np.random.default_rng(frames)
+    dark = np.full((240, 300), 4.0)
+    hot = random.random(dark.shape) < 5e-3
+    dark[hot] += random.exponential(4000.0, hot.sum())
+    values = [
+        np.rint(random.poisson(dark * gain) / gain + random.normal(0.0, read_adu, dark.shape)) for _ in range(frames)
+    ]
+    arrays = ArrayStack([each.astype(np.float32) for each in values], [None] * frames, tuple("abcdef"[:frames]))
+    spec = clip_spec("average", 5)
+    result, _ = combine_prepared(arrays, prepare(arrays, spec, kind=Kind.DARK, gain_e_per_adu=gain))
+    bright = dark > 500.0
+    pulls = (result.data - dark)[bright] / result.uncertainty[bright]
+    assert np.square(pulls).mean() == pytest.approx(1.0, abs=0.35)
+    assert result.uncertainty[bright].min() > 0.8 * np.sqrt(500.0 / gain / frames)
+
+
+def test_a_stated_gain_that_hot_pixels_refute_is_not_believed():
+    gain, random = 30.0, np.random.default_rng(1)
+    dark = np.full((240, 300), 4.0)
+    hot = random.random(dark.shape) < 5e-3
+    dark[hot] += random.exponential(4000.0, hot.sum())
+    values = [np.rint(random.poisson(dark * gain) / gain + random.normal(0.0, 4.0, dark.shape)) for _ in range(3)]
+    arrays = ArrayStack([each.astype(np.float32) for each in values], [None] * 3, tuple("abc"))
+    result, _ = combine_prepared(arrays, prepare(arrays, clip_spec("average", 5), kind=Kind.DARK, gain_e_per_adu=1.0))
+    assert np.median(result.uncertainty[dark > 2000.0]) < 0.5 * np.sqrt(2000.0 / 3)

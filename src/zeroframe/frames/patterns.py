@@ -33,6 +33,9 @@ _CUT = 5.0
 _LIKE_SKY = 0.5
 #: A hot pixel stands off its neighbours by so many noises of the frame; so many of them tell what is left.
 _HOT_NOISES, _FEWEST_HOT = 8.0, 12
+#: In the dark alone by so many: a star or a cosmic ray of the frame is no hot pixel. So few darks cannot reject a
+#: cosmic ray; a pixel of theirs is hot where the frame alone stands as far off, too.
+_ALONE_NOISES, _FEW_DARKS = 4.0, 2
 #: Cells along each axis in which light is compared with that of the flat.
 _CELLS = 8
 #: The lamp of a spectrograph changes along its wavelengths by so much of itself, and across them by this part of that.
@@ -116,6 +119,7 @@ def measure_left(
     operations: Sequence[Operation],
     factor: float = 1.0,
     unlit: NDArray[np.bool_] | None = None,
+    dark_frames: int = 0,
 ) -> dict[str, float]:
     """Say what of the patterns of dark and flat is left in a frame of the sky.
 
@@ -131,6 +135,9 @@ def measure_left(
         What the calibrated frame was multiplied by.
     unlit : ndarray of bool, optional
         Pixels that take no part: their flat has too little light.
+    dark_frames : int
+        How many frames the dark was combined of. Of one or two its cosmic rays are left, which are no hot pixels: one
+        counts as such where the frame holds it, too. 0: many.
 
     Returns
     -------
@@ -159,18 +166,31 @@ def measure_left(
         if each.divides:
             found |= _flat_left(sample, raw, noise, level, each, rows)
         else:
-            found |= _dark_left(raw, noise, _raw_contrast(each.plane[rows]) * np.float32(each.factor * factor))
+            dark = _raw_contrast(each.plane[rows]) * np.float32(each.factor * factor)
+            found |= _dark_left(raw, noise, dark, dark_frames)
     return found
 
 
-def _dark_left(raw: NDArray[np.float32], noise: float, dark: NDArray[np.float32]) -> dict[str, float]:
-    hot = (dark > _HOT_NOISES * noise) & np.isfinite(raw)
+def _dark_left(raw: NDArray[np.float32], noise: float, dark: NDArray[np.float32], frames: int) -> dict[str, float]:
+    """Return what is left of hot pixels, in parts of what the dark has of them.
+
+    What is hot is told by the mean of the frame, before the dark was taken out, and of the darks: of pixels chosen by
+    the dark alone the noise of that is above zero, and it seems to take out too much.
+    """
+    held = raw + dark
+    of_frame = 1.0 / (frames + 1) if frames else 0.0
+    height = of_frame * held + (1.0 - of_frame) * dark
+    hot = (height > _HOT_NOISES * noise) & (dark > _ALONE_NOISES * noise) & np.isfinite(raw)
+    if 0 < frames <= _FEW_DARKS:
+        hot &= held > _ALONE_NOISES * noise
     if np.count_nonzero(hot) < _FEWEST_HOT:
         return {}
-    left = raw[hot] / dark[hot]
+    left = raw[hot] / height[hot]
     middle = float(median_of_valid(left))
     error = 1.25 * MAD_TO_SIGMA * float(median_of_valid(np.abs(left - middle))) / np.sqrt(left.size)
-    return {"dark_left": middle, "dark_left_error": error}
+    # from parts of the mean to parts of the dark
+    of_dark = 1.0 - of_frame * middle
+    return {"dark_left": middle / of_dark, "dark_left_error": error / of_dark**2}
 
 
 def _flat_left(

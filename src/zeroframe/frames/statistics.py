@@ -232,8 +232,8 @@ def pair_noise(first: NDArray[Any], second: NDArray[Any]) -> float:
 
 def pair_noises(
     first: NDArray[Any], second: NDArray[Any], empty: Callable[..., NDArray[Any]] = np.empty
-) -> tuple[float, float]:
-    """Return the noise of one frame without what is common to a row, and its variance with that."""
+) -> tuple[float, float, float]:
+    """Return the noise of one frame without what is common to a row, its variance with that, and their step."""
     difference = empty(first.shape, np.float64)
     with np.errstate(invalid="ignore"):  # the same infinity in both
         np.subtract(first, second, out=difference, dtype=np.float64)
@@ -242,7 +242,7 @@ def pair_noises(
     count, center, spread = clipped_mean_std(difference, step)
     variance = spread**2 / 2.0 if count > 1 else float("nan")
     if width == 1:
-        return spread / float(np.sqrt(2.0)), variance
+        return spread / float(np.sqrt(2.0)), variance, step
     guess = difference.reshape(-1)[:: max(difference.size // _GUESS_PIXELS, 1)]
     guess = guess[np.isfinite(guess)]
     least = max(
@@ -251,7 +251,7 @@ def pair_noises(
     moments.level_rows(difference, center, spread, OUTLIER_SIGMAS, least)
     # less the levels of rows, whole numbers are none any more, and their MAD may be next to nothing
     _, _, noise = moments.clipped_mean_std(difference.reshape(-1), 0.0, spread, OUTLIER_SIGMAS, least)
-    return noise * float(np.sqrt(width / (width - 1) / 2.0)), variance
+    return noise * float(np.sqrt(width / (width - 1) / 2.0)), variance, step
 
 
 def _step_beside_levels(difference: NDArray[Any]) -> float:

@@ -316,6 +316,10 @@ class Calibrations:
         Amplifiers that saw no light in the flat.
     level_error : float
         Error of the level, common to all pixels: what the levels of frames without light scatter by. 0: not known.
+    dark_frames : int
+        How many frames the dark was combined of; 0: not known.
+    dark_level : float
+        Level of the dark as it is subtracted, in ADU; NaN where there is none, or it holds its bias.
     """
 
     operations: tuple[Operation, ...]
@@ -328,6 +332,8 @@ class Calibrations:
     unlit_pixels: int = 0
     blind: tuple[str, ...] = ()
     level_error: float = 0.0
+    dark_frames: int = 0
+    dark_level: float = float("nan")
 
     @property
     def makes_noise(self) -> bool:

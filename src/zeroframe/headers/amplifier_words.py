@@ -344,6 +344,28 @@ def _by_extension(images: Sequence[Image]) -> list[FoundAmplifier]:
     return _with_own_names(found)
 
 
+def _a_chip_each(images: Sequence[Image]) -> list[FoundAmplifier]:
+    """One chip an extension, told apart by its name, of which nothing says where it stands: DATASEC, BIASSEC."""
+    if len(images) < 2 or any(word in cards for _, cards in images for word in ("DETSEC", "CCDSEC")):
+        return []
+    chips = [_chip_of(cards, hdu, images) for hdu, cards in images]
+    if "" in chips or len(set(chips)) < len(chips):
+        return []
+    found = []
+    for (hdu, cards), chip in zip(images, chips, strict=True):
+        data = _section(cards, hdu, "DATASEC") or _section(cards, hdu, "TRIMSEC")
+        if data is None:
+            return []
+        found.append(
+            FoundAmplifier(
+                chip, hdu.index, _shape(hdu), data, _section(cards, hdu, "BIASSEC"), None,
+                chip, _number(cards, "GAIN", "EGAIN"), _number(cards, "RDNOISE", "READNOIS"),
+                _number(cards, "SATURATE", "SATURAT"),
+            )
+        )  # fmt: skip
+    return found
+
+
 def _whole_of(place: Section | None, hdu: Hdu, cards: Mapping[str, Any]) -> Section | None:
     """Return the whole image, where its size is that of its place on the sensor: no strip was read."""
     if place is None:
@@ -395,6 +417,7 @@ CONVENTIONS: tuple[Convention, ...] = (
     Convention("S_EFMN11, S_OSMN11 and the like", _subaru),
     Convention("DATASEC and COVER", _cover),
     Convention("DETSEC of each extension", _by_extension),
+    Convention("DATASEC of each chip", _a_chip_each),
 )
 
 

@@ -14,8 +14,12 @@ from zeroframe.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOTHING_SAID", "KindFound", "contradiction", "read_done", "read_flat_light", "read_kind"]
+__all__ = ["NOTHING_SAID", "KindFound", "contradiction", "read_done", "read_flat_light", "read_kind", "unknown_word"]
 
+_NOT_KNOWN = " is not a word for a kind of frame that is known"
+_UNKNOWN = re.compile(rf"(\S+) = ['\"](.*)['\"]{_NOT_KNOWN}")
+#: Where a word begins that is written in one with that before it.
+_CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _EXTENSIONS = re.compile(r"\.(fits?|fts|gz|bz2|fz)$", re.IGNORECASE)
 #: The reason of a kind that is not known, where nothing speaks.
 NOTHING_SAID = "neither the header nor the file name says what kind of frame it is"
@@ -71,6 +75,18 @@ def read_kind(reader: CardReader, file_name: str, folders: Sequence[str], exposu
     return _of_other_words(reader, file_name, folders)
 
 
+def unknown_word(reason: str) -> str | None:
+    """Return the card and the word that a reason says is not known, as a rule for ``--kind`` has them; None of others.
+
+    Examples
+    --------
+    >>> unknown_word("IMAGETYP = 'Whatever' is not a word for a kind of frame that is known")
+    'IMAGETYP=Whatever'
+    """
+    said = _UNKNOWN.fullmatch(reason)
+    return None if said is None else f"{said[1]}={said[2].strip()}"
+
+
 def _of_cards(reader: CardReader) -> KindFound:
     """Return what the cards say that are meant for it; the reason of none is the first word that is not known."""
     table = dialect_tables()["kind"]
@@ -93,7 +109,7 @@ def _of_cards(reader: CardReader) -> KindFound:
         if kind is not None:
             return KindFound(kind, f"{keyword} = {value!r}", combined=_says_combined(value))
         if keyword in table["cards"] and not _says_nothing(value):
-            unknown = unknown or f"{keyword} = {value!r} is not a word for a kind of frame that is known"
+            unknown = unknown or f"{keyword} = {value!r}{_NOT_KNOWN}"
     return KindFound(None, unknown, certain=False)
 
 
@@ -223,7 +239,8 @@ def read_flat_light(reader: CardReader, found: KindFound, file_name: str) -> str
 
 @lru_cache(maxsize=1024)
 def _light_of(text: str) -> str | None:
-    words = set(letters(text).split())
+    words = set(letters(_CAPITALS.sub(" ", text)).split()) | set(letters(text).split())
+    words |= {word.replace(own, "") for word in words for own in ("flatfield", "flats", "flat")}
     for light, own in dialect_tables()["flat_light"].items():
         if light != "cards" and not words.isdisjoint(own):
             return str(light)
@@ -249,7 +266,30 @@ def _kind_of_words(value: str) -> Kind | None:
     if kind is not None:
         return kind
     kinds = {_lookup("words")[word] for word in phrase.split() if word in _lookup("words")}
+    return (kinds.pop() if len(kinds) == 1 else None) if kinds else _kind_of_joined(value)
+
+
+@lru_cache(maxsize=1024)
+def _kind_of_joined(text: str) -> Kind | None:
+    """Return the kind of calibration that a word says which is made of several: FLATDOME, DuskFlat, DETBIAS."""
+    apart = letters(_CAPITALS.sub(" ", text)).split()
+    kinds = {_lookup("words")[word] for word in apart if word in _lookup("words")}
+    if kinds:
+        return kind if len(kinds) == 1 and is_calibration(kind := kinds.pop()) else None
+    for word in letters(text).split():
+        kinds |= {Kind(kind) for kind, pattern in _joined_patterns().items() if pattern.fullmatch(word)}
     return kinds.pop() if len(kinds) == 1 else None
+
+
+@cache
+def _joined_patterns() -> dict[str, re.Pattern[str]]:
+    """Return what words look like that are made of one that says a kind, and of others that go with it."""
+    table = dialect_tables()["kind"]
+    patterns = {}
+    for kind, own in table["joined"].items():
+        beside = f"(?:{'|'.join(table['joined_with'][kind])})*"
+        patterns[kind] = re.compile(f"{beside}(?:{'|'.join(own)}){beside}")
+    return patterns
 
 
 def _of_file_name(file_name: str) -> KindFound:
@@ -262,6 +302,8 @@ def _of_file_name(file_name: str) -> KindFound:
     if not kinds and first_word is not None:
         own = dialect_tables()["kind"]["file_letters"]
         kinds = {Kind(kind) for kind, letter in own.items() if letter == first_word[1]}
+    if not kinds and (joined := _kind_of_joined(stem)) is not None:
+        kinds = {joined}
     if len(kinds) != 1:
         return KindFound(None, NOTHING_SAID, certain=False)
     return KindFound(kinds.pop(), f"the file name {name!r}", certain=False, combined=_says_combined(stem))

@@ -58,6 +58,9 @@ _LIKE_LEVEL, _LIKE_SHAPE = 0.25, 0.3
 _CUT, _CUT_VARIANCE = 3.0, 0.97334
 #: What one level cannot tell: a response that bends by 1 % at this level changes the gain there by 3 %.
 _UNSEEN_BEND = 0.03
+#: By so much the response of a camera may fall short at the level of its flats and nobody would know: the gain that
+#: they have is three times as much too high. A stated one that is lower by no more is not contradicted.
+_MOST_BENT = 0.1
 #: The least ratio of the brightest to the faintest blocks that tells a bend, and its errors from which on it is told.
 _SPAN, _BEND_ERRORS = 2.0, 4.0
 _LEVEL_BINS = 12
@@ -104,6 +107,11 @@ class Measured:
         return float(np.sqrt(max(self.error**2 - (_UNSEEN_BEND * self.value) ** 2, 0.0)))
 
     @property
+    def too_high(self) -> float:
+        """By how much a gain may be too high because levels are too much alike to tell how the response bends."""
+        return 0.0 if self.bend is not None else self.value * (1.0 - 1.0 / (1.0 + 3.0 * _MOST_BENT))
+
+    @property
     def is_good(self) -> bool:
         """Whether the error is so small that the value can be relied on: a tenth."""
         return self.error <= _GOOD_ENOUGH * abs(self.value)
@@ -114,17 +122,27 @@ class Measured:
         return self.bend is not None and self.bend_error is not None and abs(self.bend) > _BEND_ERRORS * self.bend_error
 
 
-def contradicts(stated: float, measured: float, error: float) -> bool:
+def contradicts(stated: float, measured: float, error: float, too_high: float = 0.0) -> bool:
     """Say whether a gain that was measured contradicts one that is stated; then the measured one is right.
+
+    Parameters
+    ----------
+    stated, measured, error : float
+        In e-/ADU, and the standard error of what was measured.
+    too_high : float
+        By how much the measured one may be too high, see `Measured.too_high`.
 
     Examples
     --------
     >>> contradicts(2.6, 1.2996, 0.03), contradicts(1.35, 1.2996, 0.03), contradicts(2.6, 1.3, 0.5)
     (True, False, False)
+    >>> contradicts(1.3, 1.45, 0.03), contradicts(1.3, 1.45, 0.03, too_high=0.33)
+    (True, False)
     """
     if not (0.0 < measured < np.inf and error <= _GOOD_ENOUGH * measured):
         return False
-    return abs(stated - measured) > max(_DIFFERS_ERRORS * error, _STATED_DIFFERS * measured)
+    apart = max(stated - measured, measured - too_high - stated)
+    return apart > max(_DIFFERS_ERRORS * error, _STATED_DIFFERS * measured)
 
 
 def band_starts(ny: int, bands: int = _BANDS) -> tuple[int, ...]:

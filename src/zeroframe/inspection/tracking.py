@@ -20,6 +20,11 @@ _MOST_LEFT = 0.1
 _FEWEST_FRAMES = 3
 
 
+#: One frame in which the strip does not follow is left out where the others are so many, and are as much nearer to each
+#: other than it is to them.
+_FEWEST_WITHOUT_ONE, _ONE_OFF = 4, 3.0
+
+
 @dataclass(frozen=True, slots=True)
 class Tracking:
     """Level of the image against that of a strip, among biases; drift in ADU, noise of the levels taken off.
@@ -79,7 +84,28 @@ def measure_tracking(
     Notes
     -----
     The slope is that of least squares, with what the noise of the strip adds to its sum of squares taken off.
+
+    Where the strip does not follow, but does in all frames but one, that one is no bias, or was lit: the others tell.
     """
+    found = _tracking(image, strip, image_noise_adu, strip_noise_adu)
+    if found is None or found.follows is not False or found.frames_follow or found.frames < _FEWEST_WITHOUT_ONE:
+        return found
+    apart = (image - strip).mean(axis=1)
+    off = int(np.argmax(np.abs(apart - np.median(apart))))
+    others = np.delete(apart, off)
+    # of a strip that does not follow the others are no nearer to each other than one of them is to the rest
+    if abs(apart[off] - others.mean()) <= _ONE_OFF * max(
+        float(np.ptp(others)), found.noise_adu / np.sqrt(image.shape[1])
+    ):
+        return found
+    left = _tracking(np.delete(image, off, axis=0), np.delete(strip, off, axis=0), image_noise_adu, strip_noise_adu)
+    return found if left is None or left.follows is False else left
+
+
+def _tracking(
+    image: NDArray[np.float64], strip: NDArray[np.float64], image_noise_adu: float, strip_noise_adu: float
+) -> Tracking | None:
+    """Compare levels of all frames; what is asked for and found as by `measure_tracking`."""
     frames, bins = image.shape
     if frames < 2:
         return None

@@ -350,7 +350,7 @@ def _against_stated(evidence: Evidence) -> list[str]:
     told = []
     noise, gain = evidence.read_noise_adu, evidence.gain_e_per_adu
     stated = evidence.header_gain_e_per_adu
-    if gain is not None and stated and contradicts(stated, gain.value, gain.error):
+    if gain is not None and stated and contradicts(stated, gain.value, gain.error, gain.too_high):
         told.append(f"the header says a gain of {stated:g} e/ADU; the pixels do not")
     electrons = evidence.header_read_noise_e
     used_gain = gain.value if gain is not None else stated

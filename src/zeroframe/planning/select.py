@@ -26,6 +26,7 @@ from zeroframe.frames.pile_up import converter_top
 from zeroframe.frames.saturation import StatedSaturation
 from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, recognise
+from zeroframe.headers.kind_words import unknown_word
 from zeroframe.headers.kinds import Kind, calibration_kind, is_calibration, kind_row
 from zeroframe.headers.sections import size_words
 from zeroframe.planning.colours import stated_pattern
@@ -262,6 +263,8 @@ def classify(
         else:
             kinds = "kinds" if is_calibration(said) else "steps.kinds"
             reason = f"{item.facts.kind_reason}; to calibrate it, too, name '{named}' in {kinds} of the recipe"
+            if (rule := unknown_word(item.facts.kind_reason)) is not None:
+                reason += f" (as science), or say what it is, as by --kind 'flat={rule}'"
             ignored.append(Ignored(item.path, reason))
     return usable, refused, ignored
 
@@ -306,7 +309,10 @@ def _no_frames(
         left += "" if only is None else f", such as {next(each.path.name for each in ignored if each.reason == reason)}"
         advice += ", or combine these with zeroframe combine" if reason == CALIBRATED_ALREADY else ""
         advice += ", and this folder with --calibrations" if reason == COMBINED_ALREADY else ""
-    bad = "".join(f"\n  {said}" for said in said_together(each.problem for each in refused))
+    problems = said_together(each.problem for each in refused)
+    if problems and kinds and not reasons:  # the frames are there: what is wrong with them comes first
+        advice = problems.pop(0)
+    bad = "".join(f"\n  {said}" for said in problems)
     what = "" if only is None else f"{only} "
     return f"{raw}: no {what}frame that can be used ({listed}{left}); {advice}{bad}"
 

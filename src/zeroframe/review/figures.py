@@ -113,6 +113,7 @@ FIGURES = (
     FigureName("pattern_flip", False, "1: the pattern is turned left to right; 2: top to bottom; 3: both"),
     FigureName("dark_left", False, "part of the contrast of hot pixels that is left; 0 is right"),
     FigureName("dark_left_error", False, "its standard error"),
+    FigureName("dark_taken_out", False, "level of the dark that was taken out, in the unit of the data"),
     FigureName("flat_left", False, "part of the contrast of the flat's pixels that is left; 0 is right"),
     FigureName("flat_left_error", False, "its standard error"),
     FigureName("light_left", False, "part of the flat's shape that the sky has; 0 is right"),

@@ -174,6 +174,28 @@ class CalibrationCache:
         FrameError
             When one of them cannot be read.
         """
+        level = number_of_card(cards, FLAT_LEVEL_CARD) or 1.0
+        found = {}
+        for card, (plane, scale, within) in self._subtracted(cards).items():
+            left = share_in_flat(level, scale, [by for _, by in within])
+            whole = sum((by / level) ** 2 for one, by in within if one.sigma.size and one.holds_error_of(card))
+            if plane.sigma.size:
+                found[card] = plane.sigma, (left**2 - whole) * plane.sigma_factor**2
+        self.used(())
+        return found
+
+    def level_error(self, cards: Mapping[str, Any]) -> float:
+        """Return the error that the level of a frame has of what was subtracted from it, by its header."""
+        squares = 0.0
+        for plane, scale, within in self._subtracted(cards).values():
+            left = share_in_flat(1.0, scale, [by for _, by in within])
+            squares += (left * (plane.number("LEVELERR") or 0.0)) ** 2
+        return float(np.sqrt(squares)) * (number_of_card(cards, "GAINCOR") or 1.0)
+
+    def _subtracted(
+        self, cards: Mapping[str, Any]
+    ) -> dict[str, tuple[CalibrationFrame, float, list[tuple[CalibrationFrame, float]]]]:
+        """Return what was subtracted from a frame, scaled by what, and what else was that is less it, by its card."""
         used: dict[str, tuple[CalibrationFrame, float]] = {}
         named: dict[str, str] = {}
         for row in calibration_kinds():
@@ -182,16 +204,14 @@ class CalibrationCache:
                 scale = number_of_card(cards, share_card(row.card))
                 used[row.card] = self.get(name), float(said or 1.0) if scale is None else scale
                 named[row.card] = name
-        level = number_of_card(cards, FLAT_LEVEL_CARD) or 1.0
-        found = {}
-        for card, (plane, scale) in used.items():
-            within = [one for one in used.values() if one[0] is not plane and one[0].cards.get(card) == named[card]]
-            left = share_in_flat(level, scale, [by for _, by in within])
-            whole = sum((by / level) ** 2 for one, by in within if one.sigma.size and one.holds_error_of(card))
-            if plane.sigma.size:
-                found[card] = plane.sigma, (left**2 - whole) * plane.sigma_factor**2
-        self.used(())
-        return found
+        return {
+            card: (
+                plane,
+                scale,
+                [one for one in used.values() if one[0] is not plane and one[0].cards.get(card) == named[card]],
+            )
+            for card, (plane, scale) in used.items()
+        }
 
     def _got(self, name: str) -> CalibrationFrame:
         if (name, None) not in self._planes:

@@ -134,8 +134,20 @@ class CalibrationStore:
             flats = " and ".join(use.name for use in steps.uses if use.divides)
             unlit += sum(_pixels_of(region, frame) for region in frame.recipe.regions if region.name in blind)
             remarks.append(f"no light in amplifier {', '.join(blind)} of {flats}: its pixels are masked")
-        error = self._level_error(frame, planes)
-        return Calibrations(done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit, blind, error)
+        error, dark = self._level_error(frame, planes), self._dark(frame, planes)
+        return Calibrations(
+            done, tuple(masks), pedestal, gain, read, electronics, tuple(remarks), unlit, blind, error, *dark
+        )
+
+    def _dark(self, frame: NightFrame, planes: Sequence[CalibrationFrame]) -> tuple[int, float]:
+        """Return how many frames the dark of a frame was combined of, and the level of it that is subtracted."""
+        for use, plane in zip(frame.steps.uses, planes, strict=True):
+            if use.kind is Kind.DARK:
+                frames = int(plane.cards.get("NCOMBINE", 0))
+                if self._plan.group(use.name).includes_bias:
+                    return frames, float("nan")
+                return frames, sampled_level(plane.data) * (1.0 if use.scale is None else use.scale)
+        return 0, float("nan")
 
     def _level_error(self, frame: NightFrame, planes: Sequence[CalibrationFrame]) -> float:
         """Return the error of the level of a frame: that of its own, and of what is subtracted.
@@ -356,7 +368,11 @@ class CalibrationStore:
         if stated is None or measured is None or error is None or not contradicts(stated, measured, error):
             return measured if stated is None else stated, []
         said = f"header or camera say a gain of {number(stated, 4)} e-/ADU, the flats of this night have "
-        return measured, [f"{said}{number(measured, 4)} ± {number(error, 2)} e-/ADU, which is used"]
+        said += f"{number(measured, 4)} ± {number(error, 2)} e-/ADU"
+        # what flats of one level have is too high where the response bends
+        if not contradicts(stated, measured, error, self._measured_on(group, "GAINHIGH") or 0.0):
+            return stated, [f"{said}; those are of one level, where a response that bends does this, so it is not used"]
+        return measured, [f"{said}, which is used"]
 
     def _read_noise(self, frame: NightFrame, gain: float | None) -> tuple[float | None, list[str]]:
         """Return the noise that was asked for, else that of the pixels, else that of header or camera; in ADU."""

@@ -44,6 +44,7 @@ from zeroframe.run.combined_outcome import CombinedOutcome
 from zeroframe.run.input_sums import InputSums, require_sums
 from zeroframe.run.keys import sign_combined
 from zeroframe.run.result_files import UP_TO_DATE_COMBINED
+from zeroframe.run.shared_errors import SharedErrors
 from zeroframe.stacks.bands import shared_stack
 from zeroframe.stacks.combine import require_room
 from zeroframe.stacks.loss import warn_of_loss
@@ -266,10 +267,11 @@ class Origin:
 class _FilesOrigin(Origin):
     """Any files, with their sums and headers."""
 
-    def __init__(self, sums: InputSums, judge: Judge, headers: Mapping[Path, Cards]) -> None:
+    def __init__(self, sums: InputSums, judge: Judge, headers: Mapping[Path, Cards], limit_bytes: int) -> None:
         self._sums = sums
         self._judge = judge
         self._headers = headers
+        self._limit_bytes = limit_bytes
 
     def words(self, paths: Sequence[Path]) -> list[str]:
         return [self._sums.word(path) for path in paths]
@@ -285,7 +287,13 @@ class _FilesOrigin(Origin):
         made = super().finished(combined, prepared, paths)
         headers = [self._headers[path] for path in paths]
         exposure = combined_exposure(headers, prepared.spec.method)
-        return replace(made, cards={**made.cards, **exposure, **combined_conditions(headers)})
+        shared = SharedErrors(self._headers, made.data.shape, self._limit_bytes)
+        sigma, said, of_level = shared.added(made.data, made.uncertainty, paths, prepared.spec.method)
+        if of_level > 0:
+            own, words = made.cards.get("LEVELERR", (0.0, "error of the level, common to all pixels"))
+            said["LEVELERR"] = (math.hypot(own, of_level), words)
+        cards = {**made.cards, **exposure, **combined_conditions(headers), **said}
+        return replace(made, uncertainty=sigma, cards=cards)
 
     @property
     def judge(self) -> Judge:
@@ -547,7 +555,9 @@ def run_combine(
     resources = Resources(replaces, limit, workers, progress, watch=watch)
     job = CombineJob(sums.sound, target, spec, compression_of(target), clip_spread)
     headers = {item.path: item.frame.cards for item in usable if item.frame is not None}
-    outcome = combine_job(job, {}, resources, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers), headers))
+    outcome = combine_job(
+        job, {}, resources, _FilesOrigin(sums, Judge.of(usable, reject=reject_outliers), headers, limit)
+    )
     log_outcome(target, outcome.state, outcome.reason)
     return replace(outcome, left_out=(*left_out, *outcome.left_out))
 

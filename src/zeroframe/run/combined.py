@@ -371,6 +371,8 @@ class _GroupOrigin(Origin):
         cards: dict[str, tuple[Any, str]] = {"GAINMEAS": (found.value, "e-/ADU, measured on pairs of flats")}
         if np.isfinite(found.error):
             cards["GAINERR"] = (found.error, "e-/ADU, its standard error")
+        if found.too_high > 0:
+            cards["GAINHIGH"] = (found.too_high, "e-/ADU, so much it may be too high: one level")
         if found.is_bent:
             cards["NONLIN"] = (found.bend, "by this the response falls short at NONLINAT")
             cards["NONLINER"] = (found.bend_error, "its standard error")

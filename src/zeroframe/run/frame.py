@@ -370,7 +370,9 @@ class FrameMaker:
             header["NUNLIT"] = (with_.unlit_pixels, "of NMASKED, where the flat has too little light")
             unlit = mask & np.uint8(MaskBit.BAD) != 0
         left = measure_place(before, with_.operations)
-        left |= measure_left(before, pixels, with_.operations, float(factor), unlit)
+        left |= measure_left(before, pixels, with_.operations, float(factor), unlit, with_.dark_frames)
+        if "dark_left" in left and np.isfinite(with_.dark_level):
+            left["dark_taken_out"] = with_.dark_level * float(factor)
         if seam is not None:
             _say_seam(header, seam, _seam(frame, pixels, mask))
         return sigma if sigma.size else None, with_.remarks, left

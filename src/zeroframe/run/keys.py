@@ -106,6 +106,7 @@ _MAKERS = (
     "run/frame.py",
     "run/keys.py",
     "run/mask.py",
+    "run/shared_errors.py",
     "verbs/saving.py",
 )
 _KEY_LETTERS = 32

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.calibration_frames import BLIND_CARD
+from zeroframe.headers.kind_words import unknown_word
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
@@ -152,6 +153,18 @@ def _pedestals(plan: NightPlan) -> Iterator[Incident]:
             yield Incident("ZF609", f"{text} added for zero to be zero, and was not", tuple(values[few]))
 
 
+def _unknown_words(plan: NightPlan) -> dict[str, list[str]]:
+    """Return frames that are left alone because nobody knows the word that says what they are, by card and word."""
+    facts = {each.path: each.facts for each in plan.found}
+    words: dict[str, list[str]] = {}
+    for each in plan.ignored:
+        known = facts.get(each.path)
+        rule = None if known is None or known.kind is not None else unknown_word(known.kind_reason)
+        if rule is not None:
+            words.setdefault(rule, []).append(each.path.name)
+    return words
+
+
 def _left_alone(plan: NightPlan) -> Iterator[Incident]:
     """Yield what lies in the raw folder and takes no part."""
     made = [each.path.name for each in plan.ignored if each.reason in (COMBINED_ALREADY, CALIBRATED_ALREADY)]
@@ -164,6 +177,11 @@ def _left_alone(plan: NightPlan) -> Iterator[Incident]:
         names = tuple(each.path.name for each in plan.ignored)
         said = f"{len(names)} of {len(plan.found)} files were left alone: {listed(names)}"
         yield Incident("ZF503", said, names)
+    for rule, names_of_word in _unknown_words(plan).items():
+        card, _, word = rule.partition("=")
+        said = f"{listed(names_of_word)}: {card} = {word!r} is not known as a kind of frame, and they are left alone"
+        said += f"; say what it is, as by --kind 'flat={rule}'"
+        yield Incident("ZF509", said, tuple(names_of_word))
 
 
 def _stored(plan: NightPlan) -> Iterator[Incident]:
@@ -198,6 +216,9 @@ def _lacking(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
         lacking.setdefault((each.missing, each.reason), []).append(each.name)
     for (missing, reason), names in lacking.items():
         said = reason if reason.startswith("no ") else f"without {' and '.join(missing)}, {reason}"
+        if "there is no" in reason and (words := _unknown_words(plan)):
+            rule, unknown = next(iter(words.items()))
+            said += f", unless {listed(unknown)} are: --kind '{missing[-1]}={rule}'"
         code = "ZF105" if missing == ("dark",) and not has_darks else "ZF104"
         yield Incident(code, f"{listed(names)}: {said}", tuple(names))
     lost: dict[tuple[str, ...], list[str]] = {}

@@ -55,6 +55,10 @@ _FEWEST_FRAMES = 3
 #: The MAD of so few values is often several sigma, and hits stay: 40 of 1,000 in three darks. The noise that was
 #: measured decides alone, where frames hold nothing that moves or changes.
 _FEW_FRAMES = 5
+#: Of a noise below a quarter of a step five of its sigmas are less than a step: nothing would be left of it but the
+#: step on which most values stand. One step off is usual, and so is a median that is one step off to the other side:
+#: what is no further away than so many steps is not rejected.
+_STEPS_KEPT = 2.5
 #: Electrons of a hot pixel of which the gain is not known; of cameras that there are most have more of them in an ADU.
 _CAREFUL_GAIN = 0.5
 _DRAWS = 20_000
@@ -84,6 +88,9 @@ class NoiseFloor:
         The level at which ``noise_adu`` is all noise; what is brighter is noisier.
     alone : bool
         Whether this decides alone, because there are too few values for their own spread.
+    step_adu : float
+        Of numbers in steps that are wider than their noise: a value one step off is none that stands out. 0: of no
+        account.
     """
 
     noise_adu: float
@@ -91,6 +98,7 @@ class NoiseFloor:
     reason: str
     from_adu: float = 0.0
     alone: bool = False
+    step_adu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,13 +243,13 @@ def noise_floor(
         squares /= float(np.median([(variances[i] + variances[j]) / 2 for i, j in frame_pairs(len(variances))]))
     if variances is not None or (is_calibration(kind) and len(levels_adu) <= _FEW_FRAMES):
         photon = _photons_above(squares, level, kind, gain_e_per_adu)
-        return NoiseFloor(sqrt(squares), photon, reason, level if photon else 0.0, alone=True)
+        return NoiseFloor(sqrt(squares), photon, reason, level if photon else 0.0, alone=True, step_adu=noise.step)
     if has_photons(kind) and gain_e_per_adu and level > 0:
         photons = level / gain_e_per_adu
         if photons < squares:
             reason += f", photon noise by a gain of {gain_e_per_adu:g} e-/ADU"
-            return NoiseFloor(sqrt(squares - photons), 1.0 / gain_e_per_adu, reason)
-    return NoiseFloor(sqrt(squares), 0.0, reason)
+            return NoiseFloor(sqrt(squares - photons), 1.0 / gain_e_per_adu, reason, step_adu=noise.step)
+    return NoiseFloor(sqrt(squares), 0.0, reason, step_adu=noise.step)
 
 
 def _photons_above(squares: float, level: float, kind: Kind | None, gain_e_per_adu: float | None) -> float:
@@ -281,17 +289,20 @@ def with_floor(spec: CombineSpec, spread: ClipSpread, floor: NoiseFloor | None, 
         return spec
     if frames < (2 if floor.alone else _FEWEST_FRAMES):
         return spec
+    sides = [abs(k) for k in (rejection.sigma_low, rejection.sigma_high) if k]
     known = replace(
         rejection,
         spread="floor" if spread == "ccd" or floor.alone else rejection.spread,
-        floor_adu=max(rejection.floor_adu, floor.noise_adu),
+        floor_adu=max(rejection.floor_adu, floor.noise_adu, _STEPS_KEPT * floor.step_adu / min(sides)),
         photon_adu=max(rejection.photon_adu, floor.photon_adu),
         photon_from_adu=floor.from_adu,
     )
     return replace(spec, rejection=known)
 
 
-def gaussian_rate(frames: int, rejection: Rejection, noise_adu: float, *, whole_numbers: bool = True) -> float | None:
+def gaussian_rate(
+    frames: int, rejection: Rejection, noise_adu: float, *, whole_numbers: bool = True, level_adu: float = 0.0
+) -> float | None:
     """Return the fraction of values that clipping rejects when all of them are good.
 
     Parameters
@@ -304,6 +315,8 @@ def gaussian_rate(frames: int, rejection: Rejection, noise_adu: float, *, whole_
         Sigma of the normal distribution that they are drawn from.
     whole_numbers : bool
         Whether they are rounded to whole numbers before, as a converter does.
+    level_adu : float
+        Level of the frames, of which the rejection may know photon noise.
 
     Returns
     -------
@@ -331,7 +344,8 @@ def gaussian_rate(frames: int, rejection: Rejection, noise_adu: float, *, whole_
     if rejection.center != "median" or callable(rejection.spread) or not noise_adu > 0:
         return None
     random = np.random.default_rng(1)
-    floor = max(rejection.floor_adu, 0.0) / noise_adu
+    photons = max(rejection.photon_adu * (level_adu - rejection.photon_from_adu), 0.0)
+    floor = sqrt(max(rejection.floor_adu, 0.0) ** 2 + photons) / noise_adu
     step = noise_adu if whole_numbers else None
     rates = {}
     sides = [abs(k) for k in (rejection.sigma_low, rejection.sigma_high) if k is not None]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroframe.fits.timeline import spanned
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.quality import FrameQuality, count_non_finite, flag_frames, measure_bands, quality_bands
 from zeroframe.frames.statistics import sampled_level
-from zeroframe.headers.kinds import is_scaled_by_level
+from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
 from zeroframe.records import dataclass
 from zeroframe.stacks.bands import combine_in_bands, files_beneath
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
@@ -177,13 +178,17 @@ def prepare(
         known = replace(known, variances=unequal)
     usual = floor.noise_adu if floor is not None and unequal is not None else of_frames.typical if of_frames else 0.0
     with ThreadPoolExecutor(1) as beside:  # a third of the time of all that follows
-        rate = None if of_frames is None else beside.submit(gaussian_rate, frames, known.rejection, usual)
+        usual_rate = partial(gaussian_rate, frames, known.rejection, usual, level_adu=float(median_of_valid(levels)))
+        rate = None if of_frames is None else beside.submit(usual_rate)
         sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers, empty=empty)
         noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
         excess = explain_excess(sample, known, noise, workers=workers)
         expected = None if rate is None else rate.result()
     del sample  # the memory for the next one
-    pooled = pooled_noise(stack, known, rate=expected, workers=workers, empty=empty)
+    # of flats the level itself shows it
+    photons = 1.0 / gain_e_per_adu if gain_e_per_adu and has_photons(kind) and not is_scaled_by_level(kind) else 0.0
+    photon_adu = photons if is_calibration(kind) else 0.0
+    pooled = pooled_noise(stack, known, rate=expected, photon_adu=photon_adu, workers=workers, empty=empty)
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, expected)
     return Prepared(replace(known, pooled=pooled), noise, excess, clipping)
 

@@ -63,12 +63,15 @@ class FrameNoise:
         As ``calibrated``, but the median over the pairs, which one bad frame does not raise.
     pairs : int
         How many pairs were measured.
+    step : float
+        Of whole numbers, or of coarser ones: by how much values differ at least. 0: not known, or next to nothing.
     """
 
     single: float
     calibrated: float
     typical: float
     pairs: int
+    step: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,17 +236,18 @@ def frame_noise(
         return None
     bands = noise_bands(*stack.shape_yx)
 
-    def compare(pair: tuple[int, int]) -> tuple[float, float]:
+    def compare(pair: tuple[int, int]) -> tuple[float, float, float]:
         first, second = (read_bands(stack, index, bands, empty) for index in pair)
-        noise, variance = pair_noises(first, second, empty)
-        return noise**2, variance
+        noise, variance, step = pair_noises(first, second, empty)
+        return noise**2, variance, step
 
-    single, calibrated = zip(*map_threads(compare, frame_pairs(frames), workers), strict=True)
+    single, calibrated, steps = zip(*map_threads(compare, frame_pairs(frames), workers), strict=True)
     return FrameNoise(
         single=float(np.sqrt(np.mean(single))),
         calibrated=float(np.sqrt(np.mean(calibrated))),
         typical=float(np.sqrt(median_of_valid(calibrated))),
         pairs=len(single),
+        step=float(median_of_valid(steps)),
     )
 
 

@@ -24,7 +24,7 @@ from zeroframe.kernels.sorting import sorting_pairs
 from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
 from zeroframe.stacks.noise import read_bands, sample_bands
-from zeroframe.stacks.pooled_noise import PooledNoise, unbiased
+from zeroframe.stacks.pooled_noise import PooledNoise, unbiased, with_photons
 from zeroframe.stacks.rejecting import reject_in_tile, share_lost_by_growing
 from zeroframe.stacks.rejections import lose_at_random
 from zeroframe.stacks.stack import ArrayStack
@@ -56,11 +56,9 @@ _SLOPE_ERRORS = 4.0
 #: What scatters by more than all but so few pixels do by chance takes no part in what is common to all.
 _TAIL = 1e-3
 _TRIMS = 30
-#: How much larger than common a pixel's variance may be: steps of sqrt(2), from half the noise of the
-#: others to 90 times that.
+#: How much larger than common a pixel's variance may be: steps of sqrt(2), from half the others' noise to 90 times it.
 _RATIOS = 2.0 ** (0.5 * np.arange(-4, 27))
-#: Numbers of steps below this much of their noise are as good as smooth. What differs by less than a thousandth of it
-#: is the same, but for rounding.
+#: Numbers of steps below this much of their noise are smooth; what differs by less than a thousandth of it is the same.
 _FINE_STEP, _SAME, _GRID_PIXELS = 0.05, 1e-3, 20_000
 #: Of values that stand on one grid the mean of their directions, on a circle of one step, is nearly as long as each.
 _ON_ONE_GRID = 0.9
@@ -92,6 +90,7 @@ def pooled_noise(
     rate: float | None = None,
     factors: Sequence[float] | NDArray[np.float64] | None = None,
     offsets: Sequence[float] | NDArray[np.float64] | None = None,
+    photon_adu: float = 0.0,
     workers: int | None = None,
     empty: Callable[..., NDArray[Any]] = np.empty,
 ) -> PooledNoise | None:
@@ -109,6 +108,8 @@ def pooled_noise(
         What each frame is multiplied by.
     offsets : sequence of float, optional
         What is added to each frame before it is multiplied.
+    photon_adu : float
+        Variance of a unit of the level by photon noise, 1 / gain; hot pixels are too few to show it.
     workers, empty
         As for `zeroframe.stacks.noise.frame_noise`.
 
@@ -138,7 +139,7 @@ def pooled_noise(
     common = _variance_by_level(*seen.typical(), law, seen.usual)
     if common is None:
         return None
-    read_variance, per_level, lowest, least = common
+    read_variance, per_level, lowest, least = with_photons(common, photon_adu, *seen.typical())
 
     def expected(levels: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(np.maximum(read_variance + per_level * np.maximum(levels, lowest), least))
@@ -151,12 +152,11 @@ def pooled_noise(
     if numbers.step > (_FINE_STEP if spec.method == "median" else _COARSE_STEP):
         tables = [_gate(laws[count]) for count in present]
     else:
-        levels, squares = seen.typical()
-        relative = squares / expected(levels)
-        del levels, squares  # copies, where not all pixels are typical
+        levels, relative = seen.typical()
+        relative = relative / expected(levels)
         shares = _mixture(np.sqrt(relative, out=relative), laws[seen.usual])
         tables = [_table(laws[count], shares) for count in present]
-    law_of_levels = (read_variance, per_level, lowest, least, level_variance)
+    law_of_levels = read_variance, per_level, lowest, least, level_variance
     return PooledNoise(*law_of_levels, tuple(present), tuple(map(tuple, tables)))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.frames.medians import median_of_valid
 from zeroframe.headers.result_cards import ERROR_CARD
 from zeroframe.kernels.pooled import pool_uncertainty
 from zeroframe.records import dataclass
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PooledNoise", "unbiased"]
+__all__ = ["PooledNoise", "unbiased", "with_photons"]
+
+#: Photon noise by a stated gain is refuted where so many pixels have less than this part of it.
+_FEWEST_BRIGHT, _LEAST_OF_PHOTONS = 20, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,37 @@ def unbiased(method: str, n: NDArray[Any]) -> NDArray[np.float64]:
     """Return what a standard deviation that is divided by n is multiplied by; a MAD says what it says."""
     count = np.asarray(n, dtype=np.float64)
     return np.ones(count.shape) if method == "median" else np.sqrt(count / np.maximum(count - 1.0, 1.0))
+
+
+def with_photons(
+    common: tuple[float, float, float, float], photon_adu: float, levels: NDArray[Any], squares: NDArray[np.float64]
+) -> tuple[float, float, float, float]:
+    """Return what all pixels have in common with the photon noise of what is brighter, where pixels do not refute it.
+
+    Two values of a hot pixel may be alike by chance, and such pixels are too few to show how noise grows with level.
+
+    Parameters
+    ----------
+    common : tuple of float
+        Read variance, variance per level, lowest level and least variance, as `PooledNoise` has them.
+    photon_adu : float
+        1 / gain; 0 where it is not known.
+    levels, squares : ndarray
+        Of pixels, and the squares of their scatter.
+
+    Examples
+    --------
+    >>> with_photons((16.0, 0.0, 0.0, 16.0), 0.5, np.array([10.0, 10.0, 500.0]), np.array([16.0, 17.0, 1.0]))
+    (11.0, 0.5, 10.0, 16.0)
+    """
+    read_variance, per_level, lowest, least = common
+    if not photon_adu > per_level:
+        return common
+    usual = float(median_of_valid(levels))
+    of_usual = max(read_variance + per_level * max(usual, lowest), least)
+    bright = photon_adu * (levels - usual) > of_usual
+    if np.count_nonzero(bright) >= _FEWEST_BRIGHT:
+        expected = of_usual + photon_adu * (levels[bright] - usual)
+        if np.mean(squares[bright] / expected) < _LEAST_OF_PHOTONS:
+            return common
+    return of_usual - photon_adu * usual, photon_adu, usual, of_usual

@@ -81,4 +81,10 @@ FILES = (
         "their headers give the exposure in another unit, as milliseconds.",
         "Give the unit, as --card 'exposure=EXPTIME*0.001' does.", incidents,
     ),
+    Check(
+        "ZF509", "A word for a kind of frame is not known", "note", "word",
+        "A card that says what frames are for has a word that is in no table, so that they take no part: they may be "
+        "flats, darks or biases that other frames lack.",
+        "Say what they are, as by --kind 'flat=IMAGETYP=FLATDOME'.", incidents,
+    ),
 )  # fmt: skip

@@ -22,6 +22,9 @@ __all__ = ["LEVELS"]
 #: Levels move from so many ADU and so many noises of a pixel on; a camera without overscan wanders by one or two.
 _DRIFT_ADU, _DRIFT_NOISES, _DRIFT_WRONG = 3.0, 1.0, 10.0
 _FEWEST_IN_TIME = 4
+#: Three frames rise or fall by chance one time in three: told from so many limits on, in steps that are about the same,
+#: since one that is off is named by ZF202.
+_OF_THREE, _LEAST_STEP = 2.0, 0.25
 #: A response that bends by so much; charge that spreads to neighbours in bright flats does as half of that.
 _BENT = 0.08
 #: Levels of frames scatter by so many ADU and so many noises of a pixel; a camera without overscan wanders by less. In
@@ -67,8 +70,9 @@ def drifting_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
             continue
         levels = [each.get("level") for each in parts]
         moves, limit = _moves(levels), max(_DRIFT_ADU, _DRIFT_NOISES * _noise(parts))
+        limit *= _OF_THREE if len(parts) < _FEWEST_IN_TIME else 1.0
         order = _alike_in_order(levels)
-        settles = _moves(levels[len(levels) // 2 :]) < _STANDS * moves
+        settles = len(levels) >= _FEWEST_IN_TIME and _moves(levels[len(levels) // 2 :]) < _STANDS * moves
         how = "settles by" if settles else "rises by" if order > 0 else "falls by"
         after = f" after {parts[0].name}, the first frame" if settles else ""
         yield check.finding(
@@ -89,14 +93,23 @@ def _noise(parts: list[Subject]) -> float:
 
 def _has_drift(parts: list[Subject]) -> bool:
     """Whether the levels of frames, in the order of time, rise, fall or settle by more than the limit."""
-    if len(parts) < _FEWEST_IN_TIME or not _noise(parts) >= 0:
+    if len(parts) < _FEWEST_IN_TIME - 1 or not _noise(parts) >= 0:
         return False
     levels = [each.get("level") for each in parts]
     moves = _moves(levels)
+    if len(parts) < _FEWEST_IN_TIME:
+        return _three_apart(parts) and abs(_alike_in_order(levels)) == 1.0
     if moves <= max(_DRIFT_ADU, _DRIFT_NOISES * _noise(parts)):
         return False
     settles = _moves(levels[len(levels) // 2 :]) < _STANDS * moves
     return abs(_alike_in_order(levels)) > _IN_ORDER or (settles and _first_is_off(levels))
+
+
+def _three_apart(parts: list[Subject]) -> bool:
+    """Whether none of three levels is near another one."""
+    levels = sorted(each.get("level") for each in parts)
+    moves, limit = _moves(levels), max(_DRIFT_ADU, _DRIFT_NOISES * _noise(parts))
+    return moves > _OF_THREE * limit and min(b - a for a, b in pairwise(levels)) > _LEAST_STEP * moves
 
 
 def _two_heaps(parts: list[Subject]) -> tuple[list[float], list[float]] | None:
@@ -118,9 +131,9 @@ def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
         dated = sorted(
             (each for each in parts if math.isfinite(each.get("start_mjd"))), key=lambda each: each.get("start_mjd")
         )
-        if len(parts) < _FEWEST_IN_TIME:
+        if len(parts) < _FEWEST_IN_TIME - 1:
             continue
-        heaps = _two_heaps(parts)
+        heaps = _two_heaps(parts) if len(parts) >= _FEWEST_IN_TIME else None
         if heaps is not None:
             low, high = heaps
             apart = median(high) - median(low)
@@ -135,7 +148,7 @@ def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
             continue
         scatter, noise = _scatter([each.get("level") for each in parts]), _noise(parts)
         limit = max(_SCATTER_ADU, _SCATTER_NOISES * noise)
-        if not scatter > limit:
+        if not scatter > limit or (len(parts) < _FEWEST_IN_TIME and not _three_apart(parts)):
             continue
         yield check.finding(
             f"{combined.name}: the levels of its {len(parts)} frames scatter by {number(scatter, 3)} ADU (limit "
@@ -301,7 +314,8 @@ LEVELS = (
         "ZF306", "Levels move with time", "warning", "drift",
         f"The levels of the biases or darks of a group in the order of their dates; told from {_DRIFT_ADU:g} ADU and "
         f"{_DRIFT_NOISES:g} times the noise of a pixel on, where they only rise or fall, or settle after the first "
-        f"frames, as after power-on; an error from {_DRIFT_WRONG:g} times that on.",
+        f"frames, as after power-on; of three frames "
+        f"from {_OF_THREE:g} times that on; an error from {_DRIFT_WRONG:g} times that on.",
         "Subtract an overscan, if there is one; leave out the first frames, or take biases through the night.",
         drifting_levels,
     ),
@@ -333,9 +347,9 @@ LEVELS = (
         "ZF311", "Levels scatter from frame to frame", "warning", "level",
         "The standard deviation of the levels of biases, and of darks that hold their bias, as they are combined; told "
         f"from {_SCATTER_ADU:g} ADU and {_SCATTER_NOISES:g} times the noise of a pixel on, from {_FEWEST_IN_TIME} "
-        "frames on, where they do not drift (ZF306). Of any darks it is told where their levels are of two sorts, "
-        "as of another offset. The level of a science frame is off by as much, in all pixels "
-        "alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
+        "frames on, or of three that are far apart, where they do not drift (ZF306). Of any darks it is told "
+        "where their levels are of two sorts, as of another offset. The level of a science frame is off by as much, in "
+        "all pixels alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
         "Subtract an overscan, if there is one; else measure light against the sky beside it in the same frame.",
         scattering_levels,
     ),

@@ -37,6 +37,9 @@ _SEAM, _SEAM_WRONG = 0.003, 0.03
 #: Parts of what dark and flat should have taken out, and of how many errors at least; the sky has clouds and nebulae,
 #: so that its shape has to fit better.
 _DARK_LEFT, _FLAT_LEFT, _LIGHT_LEFT, _LEFT_ERRORS = 0.25, 0.3, 0.3, 6.0
+#: Less of the dark is a fault where the level of the sky is off by it: by parts of the sky and of its noise. Hot pixels
+#: do not follow the temperature quite as the others do, so that a few parts in a hundred say nothing.
+_DARK_LEVEL_LEFT, _LEVEL_OF_SKY, _LEVEL_OF_NOISE = 0.06, 0.05, 0.25
 #: A galaxy, the moon or a comet has a shape of its own, of which any flat's is a part: of drawn ones the fit has up to
 #: ten errors where it is no more than the flat itself, and up to 14 beyond; of wrong flats 13 to 500.
 _LIGHT_ERRORS, _WHOLE, _LIGHT_ERRORS_BEYOND = 10.0, 1.5, 20.0
@@ -228,6 +231,36 @@ def hot_pixels_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames in which the contrast of hot pixels was not taken out, or taken out twice."""
     what, is_odd = "the dark current of hot pixels", _is_left("dark_left", _DARK_LEFT)
     yield from _left(night, check, "dark_left", what, is_odd, _DARK_LEFT)
+    yield from _level_by_dark(night, check)
+
+
+def _level_by_dark(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find frames whose sky is off by what hot pixels say is left of the dark, where that is less than the limit."""
+
+    def off(each: Subject) -> float:
+        return each.get("dark_left") * each.get("dark_taken_out")
+
+    def least(each: Subject) -> float:
+        in_sky = max(_LEVEL_OF_SKY * abs(each.get("level")), _LEVEL_OF_NOISE * each.get("noise"))
+        return max(in_sky, _LEFT_ERRORS * _known(each.get("level_error")))
+
+    def is_odd(each: Subject) -> bool:
+        part = abs(each.get("dark_left"))
+        beyond = max(_DARK_LEVEL_LEFT, _LEFT_ERRORS * each.get("dark_left_error"))
+        return beyond < part <= _DARK_LEFT and abs(off(each)) > least(each)
+
+    for frames in each_group(night, is_odd, "science"):
+        worst = max(frames, key=lambda each: abs(off(each)))
+        part, error, level, unit = worst.get("dark_left"), worst.get("dark_left_error"), off(worst), _unit(worst)
+        how = (
+            "left, and the sky is about {} too bright" if part > 0 else "taken out too much, and the sky is {} too low"
+        )
+        yield check.finding(
+            f"{names_of(frames)}: {100 * abs(part):.0f} ± {100 * error:.1f} % of the dark current of hot pixels is "
+            + how.format(f"{number(abs(level), 3)} {unit}")
+            + f" (level {number(worst.get('level'), 4)} {unit}; limit {number(least(worst), 2)})",
+            *(each.name for each in frames), figure=part, expected=0.0,
+        )  # fmt: skip
 
 
 def flat_left(night: NightFigures, check: Check) -> Iterator[Finding]:
@@ -365,8 +398,11 @@ RESULTS = (
     Check(
         "ZF410", "Dark current of hot pixels is left", "warning", "hot pixels",
         "The contrast of hot pixels in a calibrated science frame over that in its dark; told from "
-        f"{100 * _DARK_LEFT:g} % and {_LEFT_ERRORS:g} errors on, in either direction. The dark has another "
-        "temperature or exposure than its header says.",
+        f"{100 * _DARK_LEFT:g} % and {_LEFT_ERRORS:g} errors on, in either direction; from "
+        f"{100 * _DARK_LEVEL_LEFT:g} % on where so much of the level of the dark is more than "
+        f"{100 * _LEVEL_OF_SKY:g} % of the sky, {_LEVEL_OF_NOISE:g} times its noise and {_LEFT_ERRORS:g} errors of "
+        "its level. The dark has another temperature or exposure than its header says. Of one or two darks only pixels "
+        "count that the frame holds, too: the others may be cosmic rays.",
         "Take darks of the exposure and the temperature of these frames.", hot_pixels_left,
     ),
     Check(

@@ -1,0 +1,38 @@
+"""Levels of three frames: told where they are far apart, and of no camera that wanders a little."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from zeroframe.review import NightFigures, Subject, review_night
+
+NOISE_ADU = 4.0
+
+
+def codes(levels):
+    parts = [
+        Subject(f"d{number}.fits", "frame", "dark", "done",
+                figures={"level_adu": float(level), "noise_adu": NOISE_ADU, "start_mjd": 61000.0 + number / 100},
+                of="combined_dark.fits")
+        for number, level in enumerate(levels)
+    ]  # fmt: skip
+    combined = Subject("combined_dark.fits", "combined", "dark", "done", figures={"frames": float(len(levels))})
+    return {each.code for each in review_night(NightFigures((*parts, combined)))} & {"ZF306", "ZF311"}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((1006.0, 1012.6, 1018.9))))
+def test_three_levels_that_are_far_apart(order):
+    in_time = list(order) in (sorted(order), sorted(order, reverse=True))
+    assert codes(order) == ({"ZF306"} if in_time else {"ZF311"})
+
+
+def test_three_levels_of_a_camera_that_wanders():
+    chance = np.random.default_rng(1)
+    assert not any(codes(1000.0 + chance.normal(0.0, 0.4 * NOISE_ADU, 3)) for _ in range(500))
+
+
+def test_one_of_three_that_is_off_is_not_a_drift():
+    assert not codes((1000.0, 1000.4, 1030.0))
