@@ -82,3 +82,28 @@ def test_what_cannot_be_done_is_said(options, said, frames, tmp_path):
     assert done.code == 2
     assert said in " ".join(done.err.split())
     assert not (tmp_path / "out.fits").exists()
+
+
+def test_limits_that_no_value_meets_are_refused(frames, tmp_path):
+    run = command("combine", *frames, "-o", tmp_path / "a.fits", "--minmax", "1300,900")
+    assert (run.code, (tmp_path / "a.fits").exists()) == (2, False)
+    assert "--minmax is '1300,900', the higher limit first; write 900,1300" in run.err
+    run = command("combine", *frames, "-o", tmp_path / "a.fits", "--minmax", "1e6,2e6")
+    assert (run.code, (tmp_path / "a.fits").exists()) == (2, False)
+    assert "no pixel keeps a value: values 1000000.0 to 2000000.0 rejects all" in run.err
+
+
+def test_pixels_without_a_value_are_counted_and_remarks_are_those_of_the_command(frames, tmp_path):
+    bare = []
+    for frame in frames:
+        pixels = fits.getdata(frame)
+        pixels[3, :5] = 1e6
+        bare.append(tmp_path / frame.name)
+        fits.writeto(bare[-1], pixels)
+    run = command("combine", *bare, "-o", tmp_path / "a.fits", "--minmax", ",500000", "--json")
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["pixels without a value"] == 5
+    assert int(np.isnan(fits.getdata(tmp_path / "a.fits")).sum()) == 5
+    assert "adu is assumed" in run.err
+    assert "WARNING" not in run.err
+    assert "Warning" not in run.err

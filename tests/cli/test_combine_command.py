@@ -248,3 +248,15 @@ class TestRefused:
 
     def test_no_frames(self, target):
         assert command("combine", "-o", target).code == 2
+
+
+def test_two_frames_of_two_kinds_are_told(tmp_path):
+    """Neither is the odd one by its pixels; what their headers say is enough."""
+    for name, level, kind in (("b0", 1000, "Bias Frame"), ("s0", 1400, "Light Frame")):
+        pixels = np.random.default_rng(level).normal(level, 5 if level == 1000 else 17, (60, 60))
+        fits.writeto(tmp_path / f"{name}.fits", pixels.round().astype(np.uint16), fits.Header({"IMAGETYP": kind}))
+    run = command("combine", tmp_path / "b0.fits", tmp_path / "s0.fits", "-o", tmp_path / "c.fits")
+    said = " ".join((run.out + run.err).split())
+    assert "it is a science by IMAGETYP = 'Light Frame', the other is bias" in said
+    assert "ZF202" in said
+    assert "All is well" not in said

@@ -126,6 +126,12 @@ class TestMeasure:
         assert np.isfinite(quality.cells_adu).all()
         assert quality.non_finite == (shape_yx[0] * shape_yx[1] if np.isnan(value) else 0)
 
+    def test_a_column_of_infinities(self):
+        frame = np.random.default_rng(1).normal(100.0, 4.0, (300, 200)).astype(np.float32)
+        frame[:, 30] = np.inf
+        quality = measure_frame(frame)
+        assert (quality.level_adu, quality.noise_adu) == (pytest.approx(100.0, abs=0.1), pytest.approx(4.0, rel=0.03))
+
     def test_frame_is_not_changed(self):
         frame = np.random.default_rng(1).normal(0.0, 4.0, (12, 20)).astype(np.float32)
         before = frame.copy()

@@ -475,6 +475,24 @@ def test_kinds_of_the_real_frames(real_data):
 
 
 @pytest.mark.parametrize(
+    ("comment", "exposure_s"),
+    [
+        ("Exposure time in ms", 60.0),
+        ("in ms, as asked for", 60.0),
+        ("exposure time in msec.", 60.0),
+        ("[ms] exposure", 60.0),
+        ("exposure time in ms since midnight", 60000.0),
+        ("exposure time in S-band", 60000.0),
+        ("exposure time in s", 60000.0),
+        ("length of the exposure", 60000.0),
+    ],
+)
+def test_the_unit_of_an_exposure_stands_in_its_comment(comment, exposure_s):
+    header = fits.Header([("IMAGETYP", "dark"), ("EXPOSURE", 60000, comment)])
+    assert read_facts(header).exposure_s == exposure_s
+
+
+@pytest.mark.parametrize(
     ("word", "kind", "light"),
     [
         ("FLATDOME", Kind.FLAT, "dome"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroframe.errors import UsageError
+from zeroframe.errors import SectionError, UsageError
 from zeroframe.headers.sections import Section
 from zeroframe.planning.recipe import NightRecipe, Tolerances, load_recipe, parse_recipe
 from zeroframe.planning.recipe_fields import key_of_field
@@ -55,7 +55,8 @@ def values_of(key):
         return st.sampled_from(key.words)
     if "section" in key.expected:
         ends = st.integers(1, 5000)
-        section = st.builds(lambda *n: Section.parse(f"[{n[0]}:{n[1]},{n[2]}:{n[3]}]"), ends, ends, ends, ends)
+        ranges = st.builds(lambda *two: "{}:{}".format(*sorted(two)), ends, ends)
+        section = st.builds(lambda *two: Section.parse(f"[{two[0]},{two[1]}]"), ranges, ranges)
         return st.one_of(section, st.just("none")) if "'none'" in key.expected else section
     if "whole" in key.expected:
         return st.integers(0, 100)
@@ -206,3 +207,14 @@ def test_docs_show_recipes_that_are_valid():
     for block in blocks:
         assert tomllib.loads(block)
         parse_recipe(block)
+
+
+@pytest.mark.parametrize("key", ["overscan", "trim"])
+@pytest.mark.parametrize(
+    ("text", "forwards"),
+    [("[112:101,:]", "[101:112,:]"), ("[101:112,80:1]", "[101:112,1:80]"), ("[5:9,-*]", "[5:9,:]")],
+)
+def test_sections_that_run_backwards_are_refused(key, text, forwards):
+    with pytest.raises(SectionError, match=re.escape(f"{key}: {text} runs backwards; write {forwards}")):
+        parse_recipe(f'[frames]\n{key} = "{text}"', "night.toml")
+    assert getattr(parse_recipe(f'[frames]\n{key} = "{forwards}"', "night.toml").frames, key) is not None

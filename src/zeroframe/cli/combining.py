@@ -7,9 +7,11 @@ a frame that does not fit the others ends it.
 from __future__ import annotations
 
 import sys
+import warnings
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -34,9 +36,12 @@ from zeroframe.cli.options import (
     expanded,
     path_or_url,
 )
-from zeroframe.errors import UsageError
+from zeroframe.errors import UsageError, ZeroframeWarning
 from zeroframe.records import dataclass
 from zeroframe.verbs.rejections import NamedRejection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["combine"]
 
@@ -148,6 +153,8 @@ class CombineOptions:
         UsageError
             When an option is not understood, or one that has nothing to do with the others is missing.
         """
+        import numpy as np
+
         from zeroframe.fits.formats import compression_of
         from zeroframe.run.combine_target import replaced_target
         from zeroframe.run.keys import sign_combined
@@ -159,35 +166,41 @@ class CombineOptions:
         weights = None if self.weights is None else _numbers(self.weights, "--weights")
         low, high = _limits(self.minmax)
         clips = not self.rejects and clip > 0
-        made = combine(
-            list(frames),
-            None,
-            method,
-            weights=weights,
-            scale=_levels(self.scale, "--scale"),
-            zero=_levels(self.zero, "--zero"),
-            mem_limit=mem_limit_bytes,
-            clip_extrema=bool(self.nlow or self.nhigh),
-            nlow=self.nlow,
-            nhigh=self.nhigh,
-            minmax_clip=self.minmax is not None,
-            minmax_clip_min=low,
-            minmax_clip_max=high,
-            sigma_clip=clips,
-            sigma_clip_low_thresh=clip if clips else self.lsigma,
-            sigma_clip_high_thresh=clip if clips else self.hsigma,
-            sigma_clip_func="median",
-            sigma_clip_dev_func="std" if clip_spread == "std" else "mad_std",
-            reject=self.reject,
-            readnoise=self.readnoise,
-            gain=self.gain,
-            pclip=self.pclip,
-            outliers=self.outliers,
-            significance=self.significance,
-            grow=self.grow,
-            combine_uncertainty_function="pooled",
-            workers=workers,
-        )
+        with _as_remarks():
+            made = combine(
+                list(frames),
+                None,
+                method,
+                weights=weights,
+                scale=_levels(self.scale, "--scale"),
+                zero=_levels(self.zero, "--zero"),
+                mem_limit=mem_limit_bytes,
+                clip_extrema=bool(self.nlow or self.nhigh),
+                nlow=self.nlow,
+                nhigh=self.nhigh,
+                minmax_clip=self.minmax is not None,
+                minmax_clip_min=low,
+                minmax_clip_max=high,
+                sigma_clip=clips,
+                sigma_clip_low_thresh=clip if clips else self.lsigma,
+                sigma_clip_high_thresh=clip if clips else self.hsigma,
+                sigma_clip_func="median",
+                sigma_clip_dev_func="std" if clip_spread == "std" else "mad_std",
+                reject=self.reject,
+                readnoise=self.readnoise,
+                gain=self.gain,
+                pclip=self.pclip,
+                outliers=self.outliers,
+                significance=self.significance,
+                grow=self.grow,
+                combine_uncertainty_function="pooled",
+                workers=workers,
+            )
+        without = int(np.count_nonzero(~np.isfinite(made.data)))
+        if without == made.data.size:
+            raise UsageError(
+                f"no pixel keeps a value: {made.meta['COMBREJ']} rejects all that the frames hold; set other limits"
+            )
         made.meta.update(self._exposure(frames, method, weights))
         sign_combined(made.meta, f"{method} of {len(frames)} frames, rejection {made.meta['COMBREJ']}", (), None)
         write_ccd(made, output, compress=compression_of(output), overwrite=replaces)
@@ -196,6 +209,7 @@ class CombineOptions:
             "frames": len(frames),
             "rejection": made.meta["COMBREJ"],
             "rejected": round(1.0 - float(made.flags.sum(dtype=int)) / values, 6),
+            "pixels without a value": without,
         }
 
     def _check(self, *, reject_outliers: bool) -> None:
@@ -332,4 +346,20 @@ def _limits(text: str | None) -> tuple[float | None, float | None]:
     if not comma or not (low.strip() or high.strip()):
         raise UsageError(f"--minmax is {text!r}; write LOW,HIGH, such as 0,60000 or ,60000")
     found = [_numbers(each, "--minmax")[0] if each.strip() else None for each in (low, high)]
-    return found[0], found[1]
+    least, most = found
+    if least is not None and most is not None and least > most:
+        raise UsageError(f"--minmax is {text!r}, the higher limit first; write {high.strip()},{low.strip()}")
+    return least, most
+
+
+@contextmanager
+def _as_remarks() -> Iterator[None]:
+    """Let warnings for those who write Python, which astropy prints in its own way, be remarks of the command."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            said = [str(each.message) for each in caught]
+    for text in said:
+        warnings.warn(text, ZeroframeWarning, stacklevel=3)

@@ -61,6 +61,7 @@ from zeroframe.cli.options import (
     bytes_of,
     executor_of,
     local_path,
+    overscan_of,
     path_or_url,
     section_of,
     shared_folder,
@@ -202,7 +203,7 @@ def _command(job: str) -> Callable[..., int]:
 
         said = {
             "camera": camera,
-            "overscan": section_of(overscan, "--overscan"),
+            "overscan": overscan_of(overscan),
             "trim": section_of(trim, "--trim"),
             "overscan_method": overscan_method,
             "overscan_fit": overscan_fit,

@@ -84,6 +84,7 @@ __all__ = [
     "executor_of",
     "expanded",
     "local_path",
+    "overscan_of",
     "path_or_url",
     "section_of",
     "shape_of",
@@ -154,7 +155,9 @@ Camera = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="A known camera, or a profile of your own: my.toml.", rich_help_panel=SUBTRACT),
 ]
-Overscan = Annotated[str | None, typer.Option(metavar="SECTION", help="As \\[2056:2080,:].", rich_help_panel=SUBTRACT)]
+Overscan = Annotated[
+    str | None, typer.Option(metavar="SECTION", help="As \\[2056:2080,:], or none.", rich_help_panel=SUBTRACT)
+]
 Trim = Annotated[
     str | None, typer.Option(metavar="SECTION", help="What is kept, as \\[1:2048,:].", rich_help_panel=SUBTRACT)
 ]
@@ -382,7 +385,13 @@ def section_of(text: str | None, option: str) -> Section | None:
     try:
         return None if text is None else Section.parse(text)
     except SectionError as error:
-        raise SectionError(f"{option}: {error}") from error
+        whole = "; [*,*] is the whole frame" if text == "none" else ""
+        raise SectionError(f"{option}: {error}{whole}") from error
+
+
+def overscan_of(text: str | None) -> Section | Literal["none"] | None:
+    """Return what ``--overscan`` names: a section, or that none is subtracted; raises as `section_of` does."""
+    return "none" if text == "none" else section_of(text, "--overscan")
 
 
 def shape_of(size: str) -> tuple[int, int]:

@@ -35,6 +35,7 @@ from zeroframe.cli.options import (
     Workers,
     bytes_of,
     local_path,
+    overscan_of,
     section_of,
 )
 
@@ -118,7 +119,7 @@ def watch(
 
     said = {
         "camera": camera,
-        "overscan": section_of(overscan, "--overscan"),
+        "overscan": overscan_of(overscan),
         "trim": section_of(trim, "--trim"),
         "ext": ext,
         "detector": detector,

@@ -289,9 +289,10 @@ def _pixel_noise(sample: NDArray[Any]) -> float:
         return clipped_std(sample)
     # one such square in each pair of rows is enough
     step = max(int(sample.size / 4 / _SPREAD_PIXELS), 1) * 2
-    even = sample[:, 0 : height - 1 : 2, : width - 1 : step] - sample[:, 1::2, : width - 1 : step]
-    odd = sample[:, 0 : height - 1 : 2, 1::step] - sample[:, 1::2, 1::step]
-    return clipped_std(even - odd[..., : even.shape[-1]]) / 2.0
+    with np.errstate(invalid="ignore"):  # infinities beside each other have no difference
+        even = sample[:, 0 : height - 1 : 2, : width - 1 : step] - sample[:, 1::2, : width - 1 : step]
+        odd = sample[:, 0 : height - 1 : 2, 1::step] - sample[:, 1::2, 1::step]
+        return clipped_std(even - odd[..., : even.shape[-1]]) / 2.0
 
 
 def _cells(sample: NDArray[Any]) -> NDArray[np.float32]:
@@ -359,18 +360,18 @@ def flag_frames(
     Notes
     -----
     Every figure is held against the median of all frames, and the limit is so many of their robust sigmas or a floor,
-    whichever is more. Fewer than three frames cannot say which of them is odd: of those only saturated and not finite
-    pixels are judged, and whether one of two is brighter and noisier, as a dark or a lit frame among biases is.
+    whichever is more. Fewer than three frames cannot say which of them is odd: of those only kinds, saturated and not
+    finite pixels are judged, and whether one of two is brighter and noisier, as a dark or a lit frame among biases is.
     Flats and science frames may differ in level, noise and shape; flats are compared by
     `zeroframe.frames.flat_shapes.odd_flats`, two of them as well.
     """
     known = {path: facts[path] for path in qualities if facts is not None and path in facts}
     flats = {path: quality.flat for path, quality in qualities.items() if quality.flat is not None}
     flags = _pixel_flags(qualities)
+    kinds = [known[path].kind for path in known]
+    usual = Counter(kinds).most_common(1)[0][0] if kinds else None  # of two kinds of two frames, that of the first
+    flags += _header_flags(known, usual)
     if len(qualities) >= _FEWEST_TO_COMPARE:
-        kinds = [known[path].kind for path in known]
-        usual = Counter(kinds).most_common(1)[0][0] if kinds else None
-        flags += _header_flags(known, usual)
         if not is_lit(usual) and not flats:
             noise = _robust([quality.noise_adu for quality in qualities.values()])[0]
             level, shape = (_LEVEL_NOISES, _SHAPE_NOISES) if level_subtracted else (_DRIFTING_NOISES, _DRIFTING_NOISES)
@@ -499,8 +500,9 @@ def _pixel_flags(qualities: Mapping[Path, FrameQuality]) -> list[Flag]:
 
 def _header_flags(facts: Mapping[Path, FrameFacts], usual_kind: Kind | None) -> list[Flag]:
     """Flag frames whose headers say that they were taken otherwise than the others."""
+    others = f"the others are {usual_kind}" if len(facts) > 2 else f"the other is {usual_kind}"
     flags = [
-        Flag(path, "kind", 1.0, 0.0, f"it is a {fact.kind} by {fact.kind_reason}, the others are {usual_kind}")
+        Flag(path, "kind", 1.0, 0.0, f"it is a {fact.kind} by {fact.kind_reason}, {others}")
         for path, fact in facts.items()
         if fact.kind != usual_kind and fact.kind is not None and usual_kind is not None
     ]

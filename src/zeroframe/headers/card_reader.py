@@ -258,9 +258,11 @@ def pattern_of(text: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1024)
 def unit_of(comment: str, table: str) -> str | None:
-    """Return the unit that a comment names in brackets, or in a long word; None where it names none of a table."""
+    """Return the unit that a comment names in brackets, behind 'in', or in a long word; None where it names none."""
     units = dialect_tables()[table]["units"]
-    for bracketed in re.findall(r"[\[(]\s*([^\])]{1,24}?)\s*[\])]", comment):
+    marked = re.findall(r"[\[(]\s*([^\])]{1,24}?)\s*[\])]", comment)
+    # "exposure time in ms", and no "in ms since" or "in s-band"
+    for bracketed in [*marked, *re.findall(r"(?<![a-z])in ([a-zµ]{1,12}\.?)\s*(?:$|[,;.)])", comment)]:
         for unit, words in units.items():
             if bracketed.rstrip(".") in words:
                 return str(unit)

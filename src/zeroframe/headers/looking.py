@@ -34,8 +34,9 @@ __all__ = ["KEY_CARD", "Asked", "Looked", "RawFrame", "look_at_files", "tell"]
 KEY_CARD = "ZFJOB"
 #: A file with one of these names was meant as FITS, so it is named when its content is not.
 _FITS_SUFFIXES = (".fit", ".fits", ".fts", ".fz")
-#: What a frame may be packed in. Those that are not read are called by that name, and refused by what they hold.
-_WRAPPING_SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".z", ".zst", ".lz4", ".zip", ".7z")
+_WRAPPING_SUFFIXES = (".gz", ".bz2")
+#: In these a frame may be packed, too; they are not read, and refused by what they hold.
+_UNREAD_SUFFIXES = (".xz", ".lzma", ".z", ".zst", ".lz4", ".zip", ".7z")
 #: So many files are a job of a worker: 0.3 s on a shared disk, or in a store at two requests of 30 ms each, 16 at once.
 _BATCH = 64
 
@@ -108,6 +109,8 @@ class RawFrame:
 
 def _is_meant_as_fits(path: Path) -> bool:
     name = path.name.lower()
+    if name.endswith(_UNREAD_SUFFIXES):
+        return path.stem.lower().endswith(_FITS_SUFFIXES) and not path.with_suffix("").exists()
     for suffix in _WRAPPING_SUFFIXES:
         name = name.removesuffix(suffix)
     if name.endswith(_FITS_SUFFIXES):

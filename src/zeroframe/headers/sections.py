@@ -216,6 +216,16 @@ class Section:
         """Whether any axis is read backwards."""
         return any(part.flipped for part in self.ranges)
 
+    def forwards(self) -> Section:
+        """Return the same rectangle, read forwards along each axis.
+
+        Examples
+        --------
+        >>> Section.parse("[112:101,-*]").forwards()
+        Section.parse('[101:112,:]')
+        """
+        return Section(tuple(AxisRange(part.last, part.first) if part.flipped else part for part in self.ranges))
+
     def resolve(self, shape_yx: tuple[int, ...]) -> Section:
         """Return the same section with every end a number, checked against the image.
 

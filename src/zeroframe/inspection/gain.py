@@ -506,4 +506,6 @@ def _cut_variance(
         variance = np.where(good, difference, 0.0)
         variance = np.square(variance).sum(axis=1) / count
         sigma = np.sqrt(variance / (_CUT_VARIANCE if cut == _CUT else 1.0))[:, None]
+    if not freedom:  # of one row or column the mean is all there is
+        return np.full(len(variance), np.nan), good
     return variance / freedom, good

@@ -401,7 +401,10 @@ def match_frame(
     ranked = rank_candidates(what, frame, overscan_and_trim, groups, recipe)
     candidates = ranked[:_MOST_KEPT]
     if not candidates:
-        return Match(what, None, None, needed=True, reason=f"there is no {what} in the folder")
+        reason = f"there is no {what} in the folder"
+        if not recipe.combination(what).combine:
+            reason = f"{calibration_kind(what).words.plural} are not combined, as asked for"
+        return Match(what, None, None, needed=True, reason=reason)
     best = candidates[0]
     if best.usable:
         return Match(what, best.name, best.scale, True, best.reason, candidates)

@@ -137,6 +137,14 @@ class FramesRecipe:
         metadata=key.flag("leave what each of several amplifiers read an image of its own, and do not assemble them"),
     )
 
+    def __post_init__(self) -> None:
+        """Refuse sections that are read backwards, which a slip of the pen is."""
+        for name in ("overscan", "trim"):
+            said = getattr(self, name)
+            if said is not None and said != "none" and said.flipped:
+                forwards = str(said.forwards())
+                raise SectionError(f"{name}: {said} runs backwards; write {forwards}")
+
     def options(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""
         overscan = None if self.overscan == "none" else self.overscan

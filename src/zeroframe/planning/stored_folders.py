@@ -56,6 +56,10 @@ def stored_items(
         folder = as_path(text)
         title = _title(folder, taken)
         single = not isinstance(folder, UrlPath) and folder.is_file()
+        if not (single or isinstance(folder, UrlPath) or folder.is_dir()):
+            raise NoFramesError(
+                f"{folder}, named for combined calibration frames, is not there; give the folder that holds them"
+            )
         words = recipe.all_words
         if single:
             found = survey([folder], workers=workers, words=words, executor=executor)
