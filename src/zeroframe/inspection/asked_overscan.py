@@ -9,7 +9,7 @@ from zeroframe.fits.failures import attempt
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.sources import Pixels, source_of
-from zeroframe.inspection.strip_light import light_by_noise
+from zeroframe.inspection.strip_light import SAID_SHARE, light_by_noise
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["LitStrip", "lit_strip"]
 
 #: A strip is none where it has so much of the light of the frame, by its level alone; and where the noise of photons
-#: proves the light. With less of it, it is said: a trail of charge lies in the first columns, and is not counted.
-_PART, _PROVEN_PART, _SAID_PART = 0.1, 0.01, 5e-4
+#: proves the light. With less of it, down to SAID_SHARE, it is said: a trail of charge lies in the first columns, and is not counted.
+_PART, _PROVEN_PART = 0.1, 0.01
 #: Less light than this may be the drift of a level.
 _LEAST_LIGHT_ADU = 50.0
 _MOST_FRAMES = 3
@@ -116,7 +116,7 @@ def _judged(lit: _Seen, bias: _Seen, others: Sequence[_Seen]) -> LitStrip | None
         return None
     light = max(seen.image_adu, usual)  # of what is bright: the middle columns may lie between two amplifiers
     share = seen.rise_adu / light
-    if light <= _LEAST_LIGHT_ADU or share < _SAID_PART:
+    if light <= _LEAST_LIGHT_ADU or share < SAID_SHARE:
         return None
     return LitStrip(lit.name, bias.name, seen.rise_adu, light, share >= _PROVEN_PART)
 

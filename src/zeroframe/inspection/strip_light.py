@@ -14,7 +14,10 @@ from zeroframe.records import dataclass
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StripLight", "light_by_noise"]
+__all__ = ["SAID_SHARE", "StripLight", "light_by_noise"]
+
+#: From this part of the light of the image on, light in the level of a strip is said.
+SAID_SHARE = 5e-4
 
 #: The noise has grown where it is so many of its errors.
 _SURE = 5.0

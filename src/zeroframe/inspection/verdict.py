@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zeroframe.frames.numbers import percent
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.gain import contradicts
+from zeroframe.inspection.strip_light import SAID_SHARE
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ KIND_WORDS = {"bias": "biases", "dark": "darks", "flat": "flats", "science": "sc
 
 #: Levels of strips are as good as each other within this factor of noise: the strip with better rows is used.
 _AS_GOOD = 1.4
-#: Of the light of the image, in the level of a strip.
-_SAID_PART = 5e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -255,7 +254,7 @@ def _about_levels(strip: StripFinding, name: str) -> list[str]:
         lower = [value for value in strip.lit_shift_adu.values() if value < -3.0 * strip.read_noise_adu]
         if lower:
             told.append(f"{name}: light cannot lower it by {adu(-min(lower))} ADU, so the bias level has drifted")
-    if strip.light is not None and strip.light.is_light and strip.light.share >= _SAID_PART:
+    if strip.light is not None and strip.light.is_light and strip.light.share >= SAID_SHARE:
         part = percent(strip.light.share)
         told.append(f"{name}: {part} of the light of the image is in its level, as the noise of its photons shows")
     tracking = strip.tracking
