@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["LitStrip", "lit_strip"]
 
 #: A strip is none where it has so much of the light of the frame, by its level alone; and where the noise of photons
-#: proves the light. With less of it, down to SAID_SHARE, it is said: a trail of charge lies in the first columns, and is not counted.
+#: proves the light. With less of it, down to SAID_SHARE, it is said: a trail of charge lies in the first columns, and
+#: is not counted.
 _PART, _PROVEN_PART = 0.1, 0.01
 #: Less light than this may be the drift of a level.
 _LEAST_LIGHT_ADU = 50.0
