@@ -138,12 +138,10 @@ class FramesRecipe:
     )
 
     def __post_init__(self) -> None:
-        """Refuse sections that are read backwards, which a slip of the pen is."""
-        for name in ("overscan", "trim"):
-            said = getattr(self, name)
-            if said is not None and said != "none" and said.flipped:
-                forwards = str(said.forwards())
-                raise SectionError(f"{name}: {said} runs backwards; write {forwards}")
+        """Refuse an overscan that is read backwards, a slip of the pen; a trim that is flips the image."""
+        said = self.overscan
+        if said is not None and said != "none" and said.flipped:
+            raise SectionError(f"overscan: {said} runs backwards; write {said.forwards()}")
 
     def options(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""

@@ -112,7 +112,7 @@ class Abreast:
     --------
     >>> done = []
     >>> def piece(name, shares, makes):
-    ...     return Piece(name, frozenset(shares), 0, lambda at_once: done.append(name) or frozenset(makes))
+    ...     return Work(name, frozenset(shares), 0, lambda at_once: done.append(name) or frozenset(makes))
     >>> Abreast(2, 0).carry_out([piece("lender", ["flat"], ["flat"]), piece("borrower", ["flat"], [])])
     >>> done
     ['lender', 'borrower']
@@ -141,7 +141,7 @@ class Abreast:
 
         Parameters
         ----------
-        pieces : iterable of Piece
+        pieces : iterable of Work
             In the order in which they would follow one another. What it does to find the next one is done from here,
             beside those that run.
 

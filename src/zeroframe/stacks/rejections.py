@@ -298,7 +298,7 @@ def lose_at_random(tile: NDArray[Any], share: float, random: np.random.Generator
     --------
     >>> tile = np.ones((4, 1, 1000))
     >>> lose_at_random(tile, 0.2, np.random.default_rng(1))
-    >>> 0.18 < np.isnan(tile).mean() < 0.22
+    >>> bool(0.18 < np.isnan(tile).mean() < 0.22)
     True
     """
     _lose(tile, random.random(tile.shape) < share)
