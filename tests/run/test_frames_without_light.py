@@ -17,6 +17,16 @@ Y, X = np.mgrid[:NY, :NX]
 VIGNETTED = 1.0 - 0.85 * np.hypot(Y / NY - 0.5, X / NX - 0.5) / 0.71
 FIBRES = sum(np.exp(-(((Y - at) / 1.5) ** 2)) for at in range(8, NY // 2, 24))
 
+STARS = sum(
+    flux * np.exp(-((X - x) ** 2 + (Y - y) ** 2) / 3.4)
+    for x, y, flux in np.random.default_rng(5).uniform((0, 0, 100), (NX, NY, 3000), (25, 3))
+)
+
+
+def limb(x):
+    """Return the Moon, whose limb is at this column of the middle row."""
+    return 9000.0 / (1.0 + np.exp(np.clip(np.hypot(X - x + 300.0, Y - NY / 2) - 300.0, -50, 50)))
+
 
 def made(folder, skies, flat=EVEN, filters=(), objects=()):
     """Reduce a night whose science frames have these skies, in electrons; return ZF207 by frame."""
@@ -67,9 +77,20 @@ def test_frames_without_light_are_named_and_the_others_are_not(tmp_path):
         {"skies": [200.0, 190.0], "flat": FIBRES + 1e-4},
         {"skies": [200.0, 0.0], "filters": "VB"},  # of another filter
         {"skies": [200.0 * EVEN, 100.0 * np.exp(-(((X - 50) / 25.0) ** 2))], "objects": ("sky", "nebula")},
+        {"skies": [sky + STARS for sky in (60.0, 8.0, 1.5, 0.5, 0.4, 0.3)]},
+        {"skies": [60.0, 0.3 + STARS, 60.0]},  # the lights of a car
+        {"skies": [60.0, 8.0, 1.5, 0.5, 0.4, 0.3]},
+        {"skies": [limb(300.0), limb(90.0), limb(300.0), limb(30.0)]},
+        {"skies": [200.0, 200.0 * (Y + 0.2 * X < 100.0), 200.0]},
+        {"skies": [200.0, 200.0 * HALF + STARS, 200.0]},
+        {"skies": [200.0, 2000.0 * HALF, 200.0]},
     ],
-    ids=["dark", "slit", "moon", "twilight", "vignetted", "fibres", "another filter", "another object"],
-)
+    ids=[
+        "dark", "slit", "moon", "twilight", "vignetted", "fibres", "another filter", "another object",
+        "stars from twilight on", "stars between lights", "from twilight on", "limb", "slanting", "stars beside",
+        "brighter",
+    ],
+)  # fmt: skip
 def test_good_nights_are_not(tmp_path, night):
     assert made(tmp_path, **night) == {}
 
@@ -83,3 +104,18 @@ def test_where_the_dark_part_is(first, last, along):
     assert (found["dark_part_along"], found["dark_part_first"], found["dark_part_last"]) == (along, first + 1, last)
     assert abs(found["dark_part_noises"]) < 0.1
     assert found["sky_noises"] == pytest.approx(12.0, abs=0.2)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, 0.5])
+def test_a_border_that_is_aslant_is_none(slope):
+    y, x = np.mgrid[:320, :320]
+    frame = np.random.default_rng(1).normal(np.where(y + slope * (x - 160) < 160, 60.0, 0.0), 5.0)
+    assert ("dark_part_first" in measure_dark_part(frame, 5.0)) == (slope == 0.0)
+
+
+def test_a_star_in_the_dark_is_a_source_and_hot_pixels_are_none():
+    frame = np.random.default_rng(1).normal(0.0, 5.0, (320, 320))
+    frame[::40, ::40] += 500.0
+    assert measure_dark_part(frame, 5.0)["has_sources"] == 0.0
+    frame[100:104, 200:204] += 60.0
+    assert measure_dark_part(frame, 5.0)["has_sources"] == 1.0

@@ -27,6 +27,21 @@ _VALID = 0.2
 _LIT_ERRORS, _DARK_ERRORS = 20.0, 5.0
 #: Nor is a band dark that has this part of the light of the others.
 _DARK_PART = 0.02
+#: The border of a dark part, and its inside, are looked at in so many pieces; the border in so many lines at each side,
+#: but for so many next to it.
+_PIECES, _AT_BORDER, _NEXT_TO_IT = 8, 4, 1
+#: A piece is lit that has this part of the light of the lit part.
+_LIT_PART = 0.5
+#: Nothing is told of a part unless the sky is so many errors of a piece of the border.
+_SURE_ERRORS = 10.0
+#: Of frames with less sky than this, in noises of a pixel, the sources are counted.
+_FAINT_NOISES = 2.0
+#: They are counted in so many rows at a time, that stay in the processor's memory.
+_ROWS = 32
+#: A source is a square of two by two pixels, each so many noises above zero; or a pixel alone that is so many.
+_SQUARE_NOISES, _ALONE_NOISES = 3.0, 5.0
+#: So many squares, or such a part of all, more than there are below zero, or such a part of single pixels, are light.
+_SQUARES, _SQUARES_PART, _ALONE_PART = 3, 1e-5, 1e-3
 #: The error of a median, in standard deviations of the mean.
 _OF_MEDIAN = 1.2533
 
@@ -47,10 +62,12 @@ def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8
     Returns
     -------
     dict of str to float
-        By the names of figures: ``sky_noises``, the level of the brighter bands, in noises of a pixel, and
-        ``faintest_part_noises``, that of the faintest; where some bands beside each other have no light and others have
-        some, ``dark_part_first`` and ``dark_part_last``, rows or columns counted from 1, ``dark_part_along``, 1 for
-        columns and 2 for rows, and their level, ``dark_part_noises``. Nothing of a frame that is too small.
+        By the names of figures: ``sky_noises``, the level of the brighter bands, in noises of a pixel,
+        ``faintest_part_noises`` and ``brightest_part_noises``, those of the faintest and of the brightest; of a frame
+        with little sky ``has_sources``, 1 where something shines in it; where some bands beside each other have no
+        light and others have some, and the border is that of a line, ``dark_part_first`` and ``dark_part_last``, rows
+        or columns counted from 1, ``dark_part_along``, 1 for columns and 2 for rows, and their level,
+        ``dark_part_noises``. Nothing of a frame that is too small.
 
     Examples
     --------
@@ -74,7 +91,13 @@ def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8
     if not np.isfinite(both).any():
         return {}
     sky = float(np.nanquantile(both, 0.75))
-    found |= {"sky_noises": sky, "faintest_part_noises": float(np.nanmin(both))}
+    found |= {
+        "sky_noises": sky,
+        "faintest_part_noises": float(np.nanmin(both)),
+        "brightest_part_noises": float(np.nanmax(both)),
+    }
+    if abs(sky) < _FAINT_NOISES:
+        found["has_sources"] = float(_has_sources(pixels, noise, mask))
     parts = [
         (along, first, last)
         for along, (level, error) in levels.items()
@@ -85,8 +108,18 @@ def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8
         return found
     along, first, last = max(parts, key=lambda part: part[2] - part[1])
     lines, places = (sample, rows) if along == 2 else (sample.T, columns)
-    begin, end = _edges(np.ascontiguousarray(lines), first, last, sky)
+    lines = np.ascontiguousarray(lines)
+    begin, end = _edges(lines, first, last, sky)
+    if not _is_cut_off(lines, begin, end, sky):
+        return found
     size = ny if along == 2 else nx
+    inside = slice(
+        0 if begin == 0 else int(places[min(begin + _NEXT_TO_IT, end - 1)]),
+        size if end == len(places) else int(places[max(end - 1 - _NEXT_TO_IT, begin)]) + 1,
+    )
+    part = (inside, slice(None)) if along == 2 else (slice(None), inside)
+    if _has_sources(pixels[part], noise, mask[part] if mask is not None and mask.shape == pixels.shape else None):
+        return found
     return found | {
         "dark_part_along": float(along),
         "dark_part_first": 1.0 if begin == 0 else float(places[begin] + 1),
@@ -95,15 +128,65 @@ def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8
     }
 
 
-def _ends(count: int) -> NDArray[np.int_]:
-    return np.linspace(0, count, _BANDS + 1).astype(int)
+def _has_sources(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8] | None) -> bool:
+    """Whether more pixels stand above zero, side by side or many alone, than below."""
+    known = mask if mask is not None and mask.shape == pixels.shape else None
+    squares = alone = 0
+    for first in range(0, len(pixels), _ROWS):
+        rows = slice(first, first + _ROWS + 1)  # a square may stand across the border
+        valid = None if known is None else known[rows] == 0
+        for sign in (1, -1):
+            high = pixels[rows] > _SQUARE_NOISES * noise if sign > 0 else pixels[rows] < -_SQUARE_NOISES * noise
+            if valid is not None:
+                high &= valid
+            beside = high[:, 1:] & high[:, :-1]
+            squares += sign * int(np.count_nonzero(beside[1:] & beside[:-1]))
+            values = pixels[rows][:_ROWS][high[:_ROWS]]
+            alone += sign * int(np.count_nonzero(np.abs(values) > _ALONE_NOISES * noise))
+    return squares > max(_SQUARES, _SQUARES_PART * pixels.size) or alone > _ALONE_PART * pixels.size
 
 
-def _levels(lines: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _is_cut_off(lines: NDArray[np.float32], begin: int, end: int, sky: float) -> bool:
+    """Whether the border of a dark part runs along a line, with no light in any piece of the part, and light beyond."""
+    borders = [(begin, -1)] * (begin > 0) + [(end, 1)] * (end < len(lines))
+    for border, outwards in borders:
+        near = border - outwards * (_NEXT_TO_IT + _AT_BORDER), border - outwards * _NEXT_TO_IT
+        beyond = border + outwards * _NEXT_TO_IT, border + outwards * (_NEXT_TO_IT + _AT_BORDER)
+        inner, errors = _pieces(lines[max(min(near), begin) : min(max(near), end)])
+        outer, errors_beyond = _pieces(lines[max(min(beyond), 0) : max(beyond)])
+        error = np.concatenate([errors, errors_beyond])
+        known = error[np.isfinite(error)]
+        if not (known.size and sky > _SURE_ERRORS * float(known.max())):
+            return False
+        if not (_all_dark(inner, errors, sky) and np.isfinite(outer).any() and np.nanmin(outer) > _LIT_PART * sky):
+            return False
+    inside = range(begin + _NEXT_TO_IT * (begin > 0), end - _NEXT_TO_IT * (end < len(lines)), len(lines) // _BANDS)
+    last = end - _NEXT_TO_IT * (end < len(lines))
+    return bool(borders) and all(
+        _all_dark(*_pieces(lines[at : min(at + len(lines) // _BANDS, last)]), sky) for at in inside
+    )
+
+
+def _pieces(lines: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the level of each piece along some lines, and its error; NaN where too little of it is valid."""
+    return _levels(np.ascontiguousarray(lines.T), _PIECES)
+
+
+def _all_dark(levels: NDArray[np.float64], errors: NDArray[np.float64], sky: float) -> bool:
+    known = np.isfinite(levels)
+    dark = np.abs(levels[known]) <= np.maximum(_DARK_ERRORS * errors[known], _DARK_PART * sky)
+    return bool(known.any() and dark.all())
+
+
+def _ends(count: int, bands: int = _BANDS) -> NDArray[np.int_]:
+    return np.linspace(0, count, bands + 1).astype(int)
+
+
+def _levels(lines: NDArray[np.float32], bands: int = _BANDS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the level of each band of lines, and its error; NaN where too little of it is valid."""
-    levels, errors = np.full(_BANDS, np.nan), np.full(_BANDS, np.nan)
-    ends = _ends(len(lines))
-    for band in range(_BANDS):
+    levels, errors = np.full(bands, np.nan), np.full(bands, np.nan)
+    ends = _ends(len(lines), bands)
+    for band in range(bands):
         values = lines[ends[band] : ends[band + 1]].ravel()
         valid = values[np.isfinite(values)]
         if valid.size > _VALID * values.size:
@@ -129,7 +212,7 @@ def _edges(lines: NDArray[np.float32], first: int, last: int, sky: float) -> tup
     """Return from which line to which there is no light, where lines tell: half of the sky is the limit."""
     ends = _ends(len(lines))
     begin, end = int(ends[first]), int(ends[last])
-    dark = np.asarray(median_of_valid(np.where(np.isfinite(lines), lines, np.nan), axis=1)) < 0.5 * sky
+    dark = np.nanmedian(np.where(np.isfinite(lines), lines, np.nan), axis=1) < 0.5 * sky
     while begin < end - 1 and not dark[begin]:
         begin += 1
     while end > begin + 1 and not dark[end - 1]:

@@ -102,6 +102,8 @@ FIGURES = (
     FigureName("colour_diagonal", False, "1: the first and the last of the four are alike; 2: those between"),
     FigureName("sky_noises", False, "level of the brighter bands of a science frame, in noises of a pixel"),
     FigureName("faintest_part_noises", False, "that of the faintest of sixteen bands of rows or of columns"),
+    FigureName("brightest_part_noises", False, "that of the brightest"),
+    FigureName("has_sources", False, "of a science frame with little sky: 1 where stars or other light stand in it"),
     FigureName(
         "dark_part_first", False, "of bands without light beside others that have some: the first row or column"
     ),

@@ -23,6 +23,10 @@ _LIT_NOISES, _LIT_ERRORS = 0.5, 10.0
 _NO_LIGHT, _ERRORS, _NOISES = 0.1, 4.0, 0.2
 #: Of the faintest part of a frame that is lit all over, against its sky.
 _ALL_OVER = 0.3
+#: The rest of a frame that is dark in part has the sky of its sister, within this factor.
+_ALIKE = 2.0
+#: Frames that lie further apart, end to beginning, do not tell of each other.
+_NEARBY_S = 300.0
 
 
 def frames_without_light(frames: Iterable[NightOutcome]) -> Iterator[Incident]:
@@ -39,10 +43,12 @@ def frames_without_light(frames: Iterable[NightOutcome]) -> Iterator[Incident]:
         if each.frame.kind is Kind.SCIENCE and quality is not None and "sky_noises" in quality.traces:
             fields.setdefault(_field(each), []).append(each)
     for members in fields.values():
+        members.sort(key=_start_day)  # as they came, where the time is not known
         lit = [each for each in members if _lit_all_over(each)]
-        for each in members:
+        for place, each in enumerate(members):
             others = [other for other in lit if other is not each]
-            sentence = _sentence(each, others) if others else ""
+            neighbours = members[max(place - 1, 0) : place] + members[place + 1 : place + 2]
+            sentence = (_all_dark(each, others, neighbours) or _dark_in_part(each, others)) if others else ""
             if sentence:
                 yield Incident(_CODE, f"{each.frame.target.name}: {sentence}", (each.frame.target.name,))
 
@@ -78,19 +84,52 @@ def _lit_all_over(each: NightOutcome) -> bool:
     return bool(sky > _LIT_NOISES and sure and faintest > _ALL_OVER * sky)
 
 
-def _sentence(each: NightOutcome, others: list[NightOutcome]) -> str:
-    traces, unit = _traces(each), {"electron": "e-"}.get(str(each.said.get("BUNIT", "adu")), "ADU")
-    faintest = min(others, key=lambda other: _adu(other, "sky_noises"))
-    sky, sister = _adu(faintest, "sky_noises"), faintest.frame.target.name
-    own = _adu(each, "sky_noises")
-    is_none = abs(own) <= _NO_LIGHT * sky and sky > _LIT_ERRORS * _error(each)
-    if is_none and (abs(traces["sky_noises"]) <= _NOISES or abs(own) <= _ERRORS * _error(each)):
-        return (
-            f"it has no light: its sky is {number(own, 2)} {unit}, that of {sister}, of the same field and "
-            f"exposure, {number(sky, 3)} {unit}"
-        )
-    if "dark_part_first" not in traces:
+def _start_day(each: NightOutcome) -> float:
+    began = each.frame.facts.began
+    if began is None or began.seconds is None:
+        return 0.0
+    return began.day.toordinal() + began.seconds / 86400.0
+
+
+def _unit(each: NightOutcome) -> str:
+    return {"electron": "e-"}.get(str(each.said.get("BUNIT", "adu")), "ADU")
+
+
+def _is_lit_nearby(other: NightOutcome, each: NightOutcome) -> bool:
+    """Whether a neighbour in time has light: a sky that fell, from twilight or as the Moon set, shows in it."""
+    apart_s = abs(_start_day(other) - _start_day(each)) * 86400.0
+    near = apart_s <= _NEARBY_S + (each.frame.traits.exposure_s or 0.0)
+    is_sure = _adu(other, "sky_noises") > _LIT_ERRORS * _error(other)
+    return near and is_sure and _traces(other)["sky_noises"] > _LIT_NOISES
+
+
+def _all_dark(each: NightOutcome, others: list[NightOutcome], neighbours: list[NightOutcome]) -> str:
+    """Say that a frame has no light: nothing shines in it, no part has a sky, and its neighbours have one."""
+    traces, error = _traces(each), _error(each)
+    if traces.get("has_sources", 1.0) or not all(_is_lit_nearby(other, each) for other in neighbours):
         return ""
+    faintest = min(others, key=lambda other: _adu(other, "sky_noises"))
+    own, sky = _adu(each, "sky_noises"), _adu(faintest, "sky_noises")
+    parts = [_adu(each, name) for name in ("sky_noises", "faintest_part_noises", "brightest_part_noises")]
+    quality = each.outcome.quality
+    noise = 0.0 if quality is None else quality.noise_adu
+    limit = max(_NOISES * noise, _ERRORS * error)
+    if sky <= _LIT_ERRORS * error or any(abs(part) > min(limit, _NO_LIGHT * sky) for part in parts):
+        return ""
+    return (
+        f"it has no light: its sky is {number(own, 2)} {_unit(each)}, that of {faintest.frame.target.name}, of the "
+        f"same field and exposure, {number(sky, 3)} {_unit(each)}"
+    )
+
+
+def _dark_in_part(each: NightOutcome, others: list[NightOutcome]) -> str:
+    """Say which rows or columns have no light, where the rest has that of another frame."""
+    traces, own = _traces(each), _adu(each, "sky_noises")
+    alike = [other for other in others if own / _ALIKE < _adu(other, "sky_noises") < own * _ALIKE]
+    if "dark_part_first" not in traces or not alike:
+        return ""
+    faintest = min(alike, key=lambda other: _adu(other, "sky_noises"))
+    sky, sister = _adu(faintest, "sky_noises"), faintest.frame.target.name
     first, last = int(traces["dark_part_first"]), int(traces["dark_part_last"])
     along_x = traces["dark_part_along"] == 1.0
     size = each.frame.shape_yx[1 if along_x else 0]
@@ -98,6 +137,6 @@ def _sentence(each: NightOutcome, others: list[NightOutcome]) -> str:
     what = "columns" if along_x else "rows"
     part = percent((last - first + 1) / size)
     return (
-        f"{what} {first} to {last}, {part} of it, have no light: {number(dark, 2)} {unit}, where the rest has "
+        f"{what} {first} to {last}, {part} of it, have no light: {number(dark, 2)} {_unit(each)}, where the rest has "
         f"{number(own, 3)}, and {sister}, of the same field and exposure, {number(sky, 3)} all over"
     )

@@ -88,8 +88,10 @@ MADE = (
         "ZF207", "A science frame has no light where others of its field have it", "warning", "no light",
         "The sky of a calibrated frame in sixteen bands of rows and of columns. Told where it is zero, within its "
         "errors, in all of the frame or in bands beside each other, while another exposure of the same object, filter "
-        "and time is lit all over: a shutter, a blade or a door was closed, or clocks stopped. The pixels are not "
-        "masked.",
+        "and time is lit all over: a shutter, a blade or a door was closed, or clocks stopped. Not told where stars or "
+        "other sources shine there; of a whole frame only if those before and after it, within five minutes, have "
+        "light, as a sky falls from twilight; of a part only if its border runs along a row or a column and the rest "
+        "has the light of the other exposure, as the limb of the Moon is curved. The pixels are not masked.",
         "Look at the frame, and leave it out, or the part of it, of what is measured.", incidents,
     ),
 )  # fmt: skip
