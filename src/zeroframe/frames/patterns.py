@@ -272,7 +272,7 @@ def _beside_plane(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     ramp = np.linspace(-1.0, 1.0, _CELLS)
     power = float(np.square(ramp).sum()) * _CELLS
     x, y = ((cells * along).sum() / power * along for along in (ramp, ramp[:, None]))
-    return cells - x - y
+    return np.asarray(cells - x - y, np.float64)
 
 
 def _is_spectrum(flat: NDArray[np.float64]) -> bool:
