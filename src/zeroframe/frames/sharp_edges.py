@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from zeroframe.kernels.ranks import box_medians
 from zeroframe.kernels.small_medians import medians7
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from zeroframe.frames.defects import StandOff
 
-__all__ = ["leave_out_light"]
+__all__ = ["leave_out_glow", "leave_out_light"]
 
 #: An edge is sharp where this share of it lies between two neighbours: 0.4 to 0.5 of the image of an edge that is 2
 #: pixels (FWHM) wide, 0.6 of 1.3 pixels, all of it where pixels do not answer.
@@ -33,6 +34,8 @@ _BRIDGED = 4
 #: From this share of the pixels on, what looks like a defect and is light shows that the image is drawn in lines.
 _MUCH_LIGHT = 1e-3
 _LINE_STEP, _LINE_REACH = 3, 9
+#: Side of the box around a pixel of a dark whose median it stands above for itself, and what is looked at around runs.
+_BOX, _AROUND = 7, 8
 
 
 def leave_out_light(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOff) -> None:
@@ -75,6 +78,50 @@ def leave_out_light(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandO
         # of what is wide not every pixel was found: what is missing within is no edge
         sharp, _ = _edges_around(image, places, limits, _BRIDGED)
         mask.reshape(-1)[places[~sharp]] = False
+
+
+def leave_out_glow(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOff) -> None:
+    """Unmask what is wide and has no sharp edge: the glow of an amplifier, which the dark corrects.
+
+    Parameters
+    ----------
+    image : ndarray of float32 or float64, shape (ny, nx)
+        A combined dark.
+    mask : ndarray of bool, shape (ny, nx)
+        What stands off its surroundings; worked on in place.
+    limits : StandOff
+        By how much that is.
+
+    Notes
+    -----
+    A pixel that stands off the median of 7 x 7 pixels, or is not finite, stays masked; it is no edge of what is around.
+
+    Examples
+    --------
+    >>> from zeroframe.frames.defects import StandOff
+    >>> image = np.add.outer(np.zeros(60), 50 * np.exp(-(np.arange(60.0) ** 2) / 500)).astype(np.float32)
+    >>> image[:, 40:52] += 50.0
+    >>> mask = image > 20.0
+    >>> leave_out_glow(image, mask, StandOff(0.0, 20.0, above_only=True))
+    >>> np.flatnonzero(mask.any(axis=0)).tolist()
+    [40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51]
+    """
+    places = np.argwhere(mask)
+    medians = np.empty(len(places))
+    box_medians(image, places, _BOX, medians)
+    alone = limits.beyond(image[mask], medians)
+    if alone.all():
+        return
+    low = np.maximum(places[~alone].min(axis=0) - _AROUND, 0)
+    high = places[~alone].max(axis=0) + _AROUND + 1
+    part = np.s_[low[0] : high[0], low[1] : high[1]]
+    even, seen = image[part].copy(), mask[part]
+    y, x = (places - low).T
+    inside = alone & ((places >= low) & (places < high)).all(axis=1)
+    even[y[inside], x[inside]] = medians[inside]
+    y, x = y[~alone], x[~alone]
+    sharp, _ = _edges_around(even, y * even.shape[1] + x, limits, _BRIDGED)
+    seen[y[~sharp], x[~sharp]] = False
 
 
 def _edges_around(
