@@ -121,7 +121,15 @@ def leave_out_glow(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOf
     even[y[inside], x[inside]] = medians[inside]
     y, x = y[~alone], x[~alone]
     sharp, _ = _edges_around(even, y * even.shape[1] + x, limits, _BRIDGED)
-    seen[y[~sharp], x[~sharp]] = False
+    # glow is noisier than the dark: the end of one line may look sharp, but not those of the lines beside it
+    votes = np.zeros((even.shape[0] + 2, even.shape[1] + 2), np.int8)
+    votes[y + 1, x + 1] = np.where(sharp, 1, -1)
+    total = np.zeros(y.size, np.int8)
+    for down in range(3):
+        for right in range(3):
+            total += votes[y + down, x + right]
+    soft = total <= 0
+    seen[y[soft], x[soft]] = False
 
 
 def _edges_around(
