@@ -24,6 +24,8 @@ __all__ = ["leave_out_glow", "leave_out_light"]
 #: An edge is sharp where this share of it lies between two neighbours: 0.4 to 0.5 of the image of an edge that is 2
 #: pixels (FWHM) wide, 0.6 of 1.3 pixels, all of it where pixels do not answer.
 _SHARP_SHARE = 0.75
+#: The same of a dark: glow is wide, and hot pixels side by side are not equally hot.
+_SHARP_IN_DARK = 0.3
 #: Pixels of a run, from its end, that tell how deep it is there.
 _END_PIXELS = 4
 #: A run that is so many times as long as one across it is a line.
@@ -34,8 +36,8 @@ _BRIDGED = 4
 #: From this share of the pixels on, what looks like a defect and is light shows that the image is drawn in lines.
 _MUCH_LIGHT = 1e-3
 _LINE_STEP, _LINE_REACH = 3, 9
-#: Side of the box around a pixel of a dark whose median it stands above for itself, and what is looked at around runs.
-_BOX, _AROUND = 7, 8
+#: Side of the box around a pixel of a dark whose median it stands above for itself.
+_BOX = 7
 
 
 def leave_out_light(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOff) -> None:
@@ -94,7 +96,7 @@ def leave_out_glow(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOf
 
     Notes
     -----
-    A pixel that stands off the median of 7 x 7 pixels, or is not finite, stays masked; it is no edge of what is around.
+    A pixel that stands off the median of 7 x 7 pixels, or is not finite, stays masked.
 
     Examples
     --------
@@ -112,35 +114,29 @@ def leave_out_glow(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOf
     alone = limits.beyond(image[mask], medians)
     if alone.all():
         return
-    low = np.maximum(places[~alone].min(axis=0) - _AROUND, 0)
-    high = places[~alone].max(axis=0) + _AROUND + 1
-    part = np.s_[low[0] : high[0], low[1] : high[1]]
-    even, seen = image[part].copy(), mask[part]
-    y, x = (places - low).T
-    inside = alone & ((places >= low) & (places < high)).all(axis=1)
-    even[y[inside], x[inside]] = medians[inside]
-    y, x = y[~alone], x[~alone]
-    sharp, _ = _edges_around(even, y * even.shape[1] + x, limits, _BRIDGED)
-    # glow is noisier than the dark: the end of one line may look sharp, but not those of the lines beside it
-    votes = np.zeros((even.shape[0] + 2, even.shape[1] + 2), np.int8)
-    votes[y + 1, x + 1] = np.where(sharp, 1, -1)
+    ny, nx = image.shape
+    y, x = places.T
+    sharp, _ = _edges_around(image, y * nx + x, limits, _BRIDGED, _SHARP_IN_DARK)
+    # glow is noisy and has hot pixels: an end of one line may look sharp, but not those of the lines beside it
+    votes = np.zeros((ny + 2, nx + 2), np.int8)
+    votes[y + 1, x + 1] = np.where(alone, 0, np.where(sharp, 1, -1))
     total = np.zeros(y.size, np.int8)
     for down in range(3):
         for right in range(3):
             total += votes[y + down, x + right]
-    soft = total <= 0
-    seen[y[soft], x[soft]] = False
+    soft = ~alone & (total <= 0)
+    mask[y[soft], x[soft]] = False
 
 
 def _edges_around(
-    image: NDArray[Any], places: NDArray[np.intp], limits: StandOff, bridged: int
+    image: NDArray[Any], places: NDArray[np.intp], limits: StandOff, bridged: int, share: float = _SHARP_SHARE
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return of pixels whether they have a sharp edge, and whether a soft one, on the axis along which they are few."""
     ny, nx = image.shape
     y, x = np.divmod(places, nx)
-    along_x = _edges_of_runs(image, y, x, limits, bridged)
+    along_x = _edges_of_runs(image, y, x, limits, bridged, share)
     turned = np.argsort(x * ny + y, kind="stable")
-    along_y = _edges_of_runs(image.T, x[turned], y[turned], limits, bridged)
+    along_y = _edges_of_runs(image.T, x[turned], y[turned], limits, bridged, share)
     back = np.empty_like(turned)
     back[turned] = np.arange(turned.size)
     along_y = _Edges(along_y.sharp[back], along_y.soft[back], along_y.length[back])
@@ -160,7 +156,12 @@ class _Edges(NamedTuple):
 
 
 def _edges_of_runs(
-    image: NDArray[Any], y: NDArray[np.intp], x: NDArray[np.intp], limits: StandOff, bridged: int
+    image: NDArray[Any],
+    y: NDArray[np.intp],
+    x: NDArray[np.intp],
+    limits: StandOff,
+    bridged: int,
+    share: float = _SHARP_SHARE,
 ) -> _Edges:
     """Return of pixels, row by row, what the ends of their runs along the row are."""
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(x) > 1 + bridged) | (np.diff(y) != 0)]))
@@ -180,7 +181,7 @@ def _edges_of_runs(
             # what is good beside a defect may have been found with it: the edge may lie within
             looked_at = inner[: 1 + min(bridged, _END_PIXELS)]
             step = np.abs(np.diff(np.concatenate([near[None], looked_at]), axis=0)).max(axis=0)
-            is_sharp = step > _SHARP_SHARE * np.maximum(depth, reach)
+            is_sharp = step > np.maximum(share * depth, _SHARP_SHARE * reach)
             sharp |= is_sharp
             soft |= ~is_sharp & (np.maximum(np.abs(lowest - outer), np.abs(highest - outer)) > reach)
     which = np.repeat(np.arange(starts.size), ends - starts + 1)
