@@ -188,3 +188,21 @@ def test_masks_can_be_left_out(raw, tmp_path):
     assert not planned(raw, tmp_path / "out", text).masks
     assert not carried_out(raw, tmp_path / "out", text).masks
     assert not calibrated(tmp_path / "out" / SCIENCE).mask.any()
+
+
+@pytest.mark.parametrize("reach", [22, 27])
+@pytest.mark.parametrize("corner", [(0, 0), (215, 247), (0, 120)])
+def test_glow_is_not_hot_and_what_is_hot_in_it_is(reach, corner):
+    """A smooth glow at an edge: the dark corrects it; single pixels, a cluster, and wide columns stay hot."""
+    chance = np.random.default_rng(5)
+    y, x = np.mgrid[:216, :248]
+    far = (y - corner[0]) ** 2 + (x - corner[1]) ** 2
+    dark = 18.0 + 600.0 * np.exp(-far / 2 / reach**2)
+    truth = np.zeros(dark.shape, bool)
+    truth.reshape(-1)[chance.choice(dark.size, 200, replace=False)] = True
+    truth[100:109, 60:69] = truth[:, 180:185] = True
+    dark += 800.0 * truth
+    dark = chance.normal(dark, np.sqrt(dark / 6 + 4)).astype(np.float32)
+    found = hot_pixels(dark, 20.0).mask
+    assert np.count_nonzero(found & ~truth) < 1e-3 * found.size
+    assert np.count_nonzero(found & truth) > 0.99 * np.count_nonzero(truth)

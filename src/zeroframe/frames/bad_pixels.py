@@ -11,7 +11,7 @@ from zeroframe.frames.colours import each_colour
 from zeroframe.frames.defects import StandOff, standing_off, without_pattern
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.quality import measure_frame
-from zeroframe.frames.sharp_edges import leave_out_light
+from zeroframe.frames.sharp_edges import leave_out_glow, leave_out_light
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.records import dataclass
@@ -82,7 +82,8 @@ def hot_pixels(dark: NDArray[Any], sigmas: float) -> FoundMask:
 
     Notes
     -----
-    The surroundings are the median of 7 x 7 pixels; see `zeroframe.frames.defects`. What glows, the dark corrects.
+    The surroundings are the median of 7 x 7 pixels; see `zeroframe.frames.defects`. What glows, the dark corrects: what
+    is wider and has no sharp edge is not hot (`zeroframe.frames.sharp_edges`).
 
     Examples
     --------
@@ -99,7 +100,9 @@ def hot_pixels(dark: NDArray[Any], sigmas: float) -> FoundMask:
     plain = without_pattern(dark, StandOff(0.0, sigmas * fine), as_ratio=False)
     if plain is not dark:
         level, noise = _level_and_noise(plain)
-    mask, _ = _least(dark, plain, StandOff(0.0, sigmas * noise, above_only=True))
+    limits = StandOff(0.0, sigmas * noise, above_only=True)
+    mask, even = _least(dark, plain, limits)
+    leave_out_glow(even, mask, limits)
     _settle_noisy_blocks(plain, mask, sigmas, noise)
     return FoundMask(mask, level, noise, level + sigmas * noise)
 

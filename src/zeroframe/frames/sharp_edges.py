@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from zeroframe.kernels.ranks import box_medians
 from zeroframe.kernels.small_medians import medians7
 
 if TYPE_CHECKING:
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
     from zeroframe.frames.defects import StandOff
 
-__all__ = ["leave_out_light"]
+__all__ = ["leave_out_glow", "leave_out_light"]
 
 #: An edge is sharp where this share of it lies between two neighbours: 0.4 to 0.5 of the image of an edge that is 2
 #: pixels (FWHM) wide, 0.6 of 1.3 pixels, all of it where pixels do not answer.
 _SHARP_SHARE = 0.75
+#: The same of a dark: glow is wide, and hot pixels side by side are not equally hot.
+_SHARP_IN_DARK = 0.3
 #: Pixels of a run, from its end, that tell how deep it is there.
 _END_PIXELS = 4
 #: A run that is so many times as long as one across it is a line.
@@ -33,6 +36,8 @@ _BRIDGED = 4
 #: From this share of the pixels on, what looks like a defect and is light shows that the image is drawn in lines.
 _MUCH_LIGHT = 1e-3
 _LINE_STEP, _LINE_REACH = 3, 9
+#: Side of the box around a pixel of a dark whose median it stands above for itself.
+_BOX = 7
 
 
 def leave_out_light(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOff) -> None:
@@ -77,15 +82,61 @@ def leave_out_light(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandO
         mask.reshape(-1)[places[~sharp]] = False
 
 
+def leave_out_glow(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOff) -> None:
+    """Unmask what is wide and has no sharp edge: the glow of an amplifier, which the dark corrects.
+
+    Parameters
+    ----------
+    image : ndarray of float32 or float64, shape (ny, nx)
+        A combined dark.
+    mask : ndarray of bool, shape (ny, nx)
+        What stands off its surroundings; worked on in place.
+    limits : StandOff
+        By how much that is.
+
+    Notes
+    -----
+    A pixel that stands off the median of 7 x 7 pixels, or is not finite, stays masked.
+
+    Examples
+    --------
+    >>> from zeroframe.frames.defects import StandOff
+    >>> image = np.add.outer(np.zeros(60), 50 * np.exp(-(np.arange(60.0) ** 2) / 500)).astype(np.float32)
+    >>> image[:, 40:52] += 50.0
+    >>> mask = image > 20.0
+    >>> leave_out_glow(image, mask, StandOff(0.0, 20.0, above_only=True))
+    >>> np.flatnonzero(mask.any(axis=0)).tolist()
+    [40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51]
+    """
+    places = np.argwhere(mask)
+    medians = np.empty(len(places))
+    box_medians(image, places, _BOX, medians)
+    alone = limits.beyond(image[mask], medians)
+    if alone.all():
+        return
+    ny, nx = image.shape
+    y, x = places.T
+    sharp, _ = _edges_around(image, y * nx + x, limits, _BRIDGED, _SHARP_IN_DARK)
+    # glow is noisy and has hot pixels: an end of one line may look sharp, but not those of the lines beside it
+    votes = np.zeros((ny + 2, nx + 2), np.int8)
+    votes[y + 1, x + 1] = np.where(alone, 0, np.where(sharp, 1, -1))
+    total = np.zeros(y.size, np.int8)
+    for down in range(3):
+        for right in range(3):
+            total += votes[y + down, x + right]
+    soft = ~alone & (total <= 0)
+    mask[y[soft], x[soft]] = False
+
+
 def _edges_around(
-    image: NDArray[Any], places: NDArray[np.intp], limits: StandOff, bridged: int
+    image: NDArray[Any], places: NDArray[np.intp], limits: StandOff, bridged: int, share: float = _SHARP_SHARE
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return of pixels whether they have a sharp edge, and whether a soft one, on the axis along which they are few."""
     ny, nx = image.shape
     y, x = np.divmod(places, nx)
-    along_x = _edges_of_runs(image, y, x, limits, bridged)
+    along_x = _edges_of_runs(image, y, x, limits, bridged, share)
     turned = np.argsort(x * ny + y, kind="stable")
-    along_y = _edges_of_runs(image.T, x[turned], y[turned], limits, bridged)
+    along_y = _edges_of_runs(image.T, x[turned], y[turned], limits, bridged, share)
     back = np.empty_like(turned)
     back[turned] = np.arange(turned.size)
     along_y = _Edges(along_y.sharp[back], along_y.soft[back], along_y.length[back])
@@ -105,7 +156,12 @@ class _Edges(NamedTuple):
 
 
 def _edges_of_runs(
-    image: NDArray[Any], y: NDArray[np.intp], x: NDArray[np.intp], limits: StandOff, bridged: int
+    image: NDArray[Any],
+    y: NDArray[np.intp],
+    x: NDArray[np.intp],
+    limits: StandOff,
+    bridged: int,
+    share: float = _SHARP_SHARE,
 ) -> _Edges:
     """Return of pixels, row by row, what the ends of their runs along the row are."""
     starts = np.flatnonzero(np.concatenate([[True], (np.diff(x) > 1 + bridged) | (np.diff(y) != 0)]))
@@ -125,7 +181,7 @@ def _edges_of_runs(
             # what is good beside a defect may have been found with it: the edge may lie within
             looked_at = inner[: 1 + min(bridged, _END_PIXELS)]
             step = np.abs(np.diff(np.concatenate([near[None], looked_at]), axis=0)).max(axis=0)
-            is_sharp = step > _SHARP_SHARE * np.maximum(depth, reach)
+            is_sharp = step > np.maximum(share * depth, _SHARP_SHARE * reach)
             sharp |= is_sharp
             soft |= ~is_sharp & (np.maximum(np.abs(lowest - outer), np.abs(highest - outer)) > reach)
     which = np.repeat(np.arange(starts.size), ends - starts + 1)
