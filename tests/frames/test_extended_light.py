@@ -125,9 +125,41 @@ def edge_on(chance):
     return 100 + chance.uniform(50, 2000) * np.exp(-np.abs(along) / size - np.abs(across) / thickness)
 
 
-@pytest.mark.parametrize("scene", [spectrum, moonlit, edge_on])
+def sloping(chance):
+    """A sky that changes by up to 30 % along each axis, from edge to edge."""
+    slopes = chance.uniform(-0.3, 0.3, 2)
+    return 300 * (1 + slopes[0] * (X / SHAPE[1] - 0.5) + slopes[1] * (Y / SHAPE[0] - 0.5))
+
+
+def bent_sky(along):
+    """Return a sky that slopes, and is bent by up to 6 % along one axis, from its middle to its edges."""
+
+    def sky(chance):
+        place = (X / SHAPE[1] if along == "rows" else Y / SHAPE[0]) - 0.5
+        return sloping(chance) * (1 + chance.uniform(-0.06, 0.06) * (2 * place) ** 2)
+
+    return sky
+
+
+def of_square(along):
+    """Return a sky that rises with the square of the place: the sky of a wide field towards the horizon."""
+    place = X / SHAPE[1] if along == "rows" else Y / SHAPE[0]
+    return lambda chance: 300 * (1 + chance.choice([0.25, 0.1]) * place**2)
+
+
+def steep(chance):
+    return 300 * np.exp(chance.uniform(0.5, 0.9) * X / SHAPE[1]) + 0 * Y
+
+
+@pytest.mark.parametrize("scene", [spectrum, moonlit, edge_on, steep, of_square("rows"), of_square("columns")])
 def test_what_changes_along_one_axis_is_not_told_of(scene):
     assert [(seed, found) for seed in range(25) if "ZF412" in (found := findings(scene, seed))] == []
+
+
+@pytest.mark.parametrize("scene", [sloping, bent_sky("rows"), bent_sky("columns")])
+def test_a_sky_that_slopes_and_bends_is_not_told_of(scene):
+    """The flat may stand off the middle: it slopes itself."""
+    assert [(seed, found) for seed in range(60) if "ZF412" in (found := findings(scene, seed))] == []
 
 
 def bent_along(axis):
@@ -136,13 +168,11 @@ def bent_along(axis):
 
 
 @pytest.mark.parametrize("axis", ["rows", "columns"])
-def test_a_flat_that_is_wrong_along_one_axis_is_told_of(axis):
-    """But for those by which it is that of a spectrograph, which tell nothing."""
+def test_a_flat_that_is_wrong_along_one_axis_is_mostly_told_of(axis):
+    """But for those by which it is that of a spectrograph, and those that are like a sky that is bent along an axis."""
     told = [findings(empty, seed, bent_along(axis)).get("ZF412", "") for seed in range(40)]
-    assert sum(map(bool, told)) >= 30
-    along = [each for each in told if "curvature" in each]
-    assert along
-    assert all(f"the curvature of the flat along its {axis} is taken out too much" in each for each in along)
+    assert sum(map(bool, told)) >= 27
+    assert all("the shape of the flat is taken out too much" in each for each in told if each)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +185,9 @@ def test_a_flat_that_is_wrong_along_one_axis_is_told_of(axis):
     ],
 )
 def test_faults_are_told_of(flat_of, add, code):
-    assert all(code in findings(empty, seed, flat_of, add) for seed in range(30))
+    named = [code in findings(empty, seed, flat_of, add) for seed in range(30)]
+    # a flat with its middle far off along one axis has little of the shape of a fault that stands in the middle
+    assert sum(named) >= (28 if code == "ZF412" else 30)
 
 
 def test_no_percentage_is_beyond_reason():

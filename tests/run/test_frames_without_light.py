@@ -106,7 +106,34 @@ def test_where_the_dark_part_is(first, last, along):
     assert found["sky_noises"] == pytest.approx(12.0, abs=0.2)
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("first", [80, 130, 230])
+def test_a_part_that_is_dark_may_be_most_of_the_frame(first):
+    frame = np.random.default_rng(1).normal(60.0, 5.0, (320, 320))
+    frame[:, first:] -= 60.0
+    found = measure_dark_part(frame, 5.0)
+    assert (found["dark_part_along"], found["dark_part_first"], found["dark_part_last"]) == (1.0, first + 1.0, 320.0)
+    assert found["sky_noises"] == pytest.approx(12.0, abs=0.2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_masked_does_not_hide_a_border():
+    frame = np.random.default_rng(1).normal(60.0, 5.0, (320, 320))
+    frame[200:] -= 60.0
+    frame[:, :90] = frame[202] = frame[250] = frame[::7, ::5] = np.nan
+    found = measure_dark_part(frame, 5.0, np.isnan(frame).astype(np.uint8))
+    assert found["dark_part_along"] == 2.0
+    assert (found["dark_part_first"], found["dark_part_last"]) == (pytest.approx(201.0, abs=1.5), 320.0)
+
+
+@pytest.mark.parametrize("radius", [300, 1000, 4000])
+def test_a_limb_that_is_little_curved_is_no_border(radius):
+    y, x = np.mgrid[:400, :400]
+    moon = 3000.0 / (1.0 + np.exp(np.clip(np.hypot(x - 200.0 + radius, y - 200.0) - radius, -50, 50)))
+    found = measure_dark_part(np.random.default_rng(1).normal(moon, np.sqrt(25.0 + moon)), 40.0)
+    assert "dark_part_first" not in found
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.02, 0.1, 0.5])
 def test_a_border_that_is_aslant_is_none(slope):
     y, x = np.mgrid[:320, :320]
     frame = np.random.default_rng(1).normal(np.where(y + slope * (x - 160) < 160, 60.0, 0.0), 5.0)

@@ -7,6 +7,7 @@ is one, other exposures of the field tell.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,10 +31,12 @@ _DARK_PART = 0.02
 #: The border of a dark part, and its inside, are looked at in so many pieces; the border in so many lines at each side,
 #: but for so many next to it.
 _PIECES, _AT_BORDER, _NEXT_TO_IT = 8, 4, 1
+#: Where the border is in a piece, is looked for in so many rows or columns about it.
+_ABOUT = 8
 #: A piece is lit that has this part of the light of the lit part.
 _LIT_PART = 0.5
 #: Nothing is told of a part unless the sky is so many errors of a piece of the border.
-_SURE_ERRORS = 10.0
+_SURE_ERRORS = 20.0
 #: Of frames with less sky than this, in noises of a pixel, the sources are counted.
 _FAINT_NOISES = 2.0
 #: They are counted in so many rows at a time, that stay in the processor's memory.
@@ -98,19 +101,25 @@ def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8
     }
     if abs(sky) < _FAINT_NOISES:
         found["has_sources"] = float(_has_sources(pixels, noise, mask))
+    lit = {along: _lit_level(level) for along, (level, _) in levels.items()}
     parts = [
         (along, first, last)
         for along, (level, error) in levels.items()
-        for first, last in [_longest(_dark(level, error, sky))]
+        for first, last in [_longest(_dark(level, error, lit[along]))]
         if last > first
     ]
     if not parts:
         return found
     along, first, last = max(parts, key=lambda part: part[2] - part[1])
+    sky = lit[along]
     lines, places = (sample, rows) if along == 2 else (sample.T, columns)
     lines = np.ascontiguousarray(lines)
     begin, end = _edges(lines, first, last, sky)
     if not _is_cut_off(lines, begin, end, sky):
+        return found
+    whole = pixels[:, columns] if along == 2 else pixels[rows].T
+    edges = [(int(places[at - 1]), int(places[at])) for at in (begin, end) if 0 < at < len(places)]
+    if not all(_is_straight(whole, *edge, sky * noise) for edge in edges):
         return found
     size = ny if along == 2 else nx
     inside = slice(
@@ -121,6 +130,7 @@ def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8
     if _has_sources(pixels[part], noise, mask[part] if mask is not None and mask.shape == pixels.shape else None):
         return found
     return found | {
+        "sky_noises": sky,
         "dark_part_along": float(along),
         "dark_part_first": 1.0 if begin == 0 else float(places[begin] + 1),
         "dark_part_last": float(size) if end == len(places) else float(places[end - 1] + 1),
@@ -165,6 +175,30 @@ def _is_cut_off(lines: NDArray[np.float32], begin: int, end: int, sky: float) ->
     return bool(borders) and all(
         _all_dark(*_pieces(lines[at : min(at + len(lines) // _BANDS, last)]), sky) for at in inside
     )
+
+
+def _is_straight(lines: NDArray[Any], before: int, after: int, sky: float) -> bool:
+    """Whether the border between two lines is at the same line, or the next, in every piece along it."""
+    strip = np.asarray(lines[max(before - _ABOUT, 0) : after + _ABOUT + 1], np.float64)
+    pieces = [strip[:, first:last] for first, last in pairwise(_ends(strip.shape[1], _PIECES))]
+    dark = [
+        int(np.count_nonzero(_medians(piece) < 0.5 * sky)) for piece in pieces if np.isfinite(piece).mean() > _LIT_PART
+    ]
+    return bool(dark) and max(dark) - min(dark) <= 1
+
+
+def _medians(lines: NDArray[Any]) -> NDArray[Any]:
+    """Return the median of each line; infinite where none of it is valid."""
+    valid = np.isfinite(lines)
+    known = np.where(valid, lines, np.nan)
+    known[~valid.any(axis=1)] = np.inf
+    return np.asarray(np.nanmedian(known, axis=1))
+
+
+def _lit_level(levels: NDArray[np.float64]) -> float:
+    """Return the level of the bands that have light."""
+    known = levels[np.isfinite(levels)]
+    return float(np.median(known[known >= _LIT_PART * known.max()])) if known.size and known.max() > 0.0 else 0.0
 
 
 def _pieces(lines: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -212,7 +246,7 @@ def _edges(lines: NDArray[np.float32], first: int, last: int, sky: float) -> tup
     """Return from which line to which there is no light, where lines tell: half of the sky is the limit."""
     ends = _ends(len(lines))
     begin, end = int(ends[first]), int(ends[last])
-    dark = np.nanmedian(np.where(np.isfinite(lines), lines, np.nan), axis=1) < 0.5 * sky
+    dark = _medians(lines) < 0.5 * sky
     while begin < end - 1 and not dark[begin]:
         begin += 1
     while end > begin + 1 and not dark[end - 1]:

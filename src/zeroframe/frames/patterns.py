@@ -143,8 +143,7 @@ def measure_left(
     -------
     dict of str to float
         ``dark_left`` and ``flat_left``, the part of the contrast of hot pixels and of the flat's pixels that is left,
-        ``light_left``, the part of the flat's shape that the sky has, and ``curve_left``, that of its curvature along
-        one axis; each with its error, ``dark_left_error`` …
+        and ``light_left``, the part of the flat's shape that the sky has; each with its error, ``dark_left_error`` …
         0 is right, 1 not corrected, -1 corrected twice. What cannot be measured is missing.
     """
     rows = np.sort(before.rows)
@@ -235,51 +234,45 @@ def _light_beside(sample: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:
-    """Fit the sky in cells by the flat in the same cells; both are 1 in the mean."""
+    """Fit the sky in cells by the flat in the same cells; both are 1 in the mean.
+
+    A sky slopes by itself, and so does a flat whose middle is not that of the frame: they are fitted with the slopes
+    and without, and the less sure of the two is told.
+    """
     if len(sky) < _CELLS or sky.shape[1] < _CELLS:
         return {}
     of_sky, of_flat = _cells(sky), _cells(flat)
     if _is_spectrum(of_flat):
         return {}
     of_sky, of_flat = of_sky - of_sky.mean(), of_flat - of_flat.mean()
-    power = float(np.square(of_flat).sum())
-    if not (np.isfinite(power) and power > 0 and np.isfinite(of_sky).all()):
+    if not (np.isfinite(of_sky).all() and np.isfinite(of_flat).all()):
         return {}
-    slope = float((of_sky * of_flat).sum()) / power
-    rest = of_sky - slope * of_flat
-    error = float(np.sqrt(np.square(rest).mean() / power))
-    whole = {"light_left": slope, "light_left_error": error, "light_left_contrast": abs(slope) * float(np.ptp(of_flat))}
-    return whole | _curve_left(of_sky, of_flat)
-
-
-def _curve_left(sky: NDArray[np.float64], flat: NDArray[np.float64]) -> dict[str, float]:
-    """Fit the sky in cells by a plane and by the flat's profiles along both axes; return of the surer one what is left.
-
-    A flat may be wrong along one axis only. What a sky has by itself is a slope; the moon, a galaxy or a comet is no
-    sum of two profiles, and a spectrum is one that the flat's does not fit: the error is that of cells or of the
-    profile, which is larger.
-    """
-    ramp = np.linspace(-1.0, 1.0, _CELLS)
-    plane = np.stack(np.broadcast_arrays(np.ones((_CELLS, _CELLS)), ramp, ramp[:, None]), axis=-1).reshape(-1, 3)
-    profiles = [flat.mean(axis=0) + np.zeros((_CELLS, 1)), flat.mean(axis=1)[:, None] + np.zeros(_CELLS)]
-    curves = np.stack([profile.ravel() for profile in profiles], axis=1)
-    curves -= plane @ np.linalg.lstsq(plane, curves, rcond=None)[0]
-    power = np.square(curves).sum(axis=0)
-    if not (power > 0).all():
+    fits = [_fit_of_light(of_sky, of_flat), _fit_of_light(_beside_plane(of_sky), _beside_plane(of_flat))]
+    if not all(fits):
         return {}
-    both = np.hstack([plane, curves])
-    parts = np.linalg.lstsq(both, sky.ravel(), rcond=None)[0]
-    rest = (sky.ravel() - both @ parts).reshape(_CELLS, _CELLS)
-    of_cells = np.square(rest).sum() / (rest.size - both.shape[1]) / power
-    of_profiles = [np.square(rest.mean(axis=axis)).sum() * _CELLS / (_CELLS - 3) / power[axis] for axis in (0, 1)]
-    errors = np.sqrt(np.maximum(of_cells, of_profiles))
-    axis = int(np.argmax(np.abs(parts[3:]) / np.maximum(errors, np.finfo(float).tiny)))
+    return min(fits, key=lambda fit: abs(fit["light_left"]) / fit["light_left_error"])
+
+
+def _fit_of_light(sky: NDArray[np.float64], flat: NDArray[np.float64]) -> dict[str, float]:
+    """Fit the sky in cells by the flat in the same cells; both are 0 in the mean."""
+    power = float(np.square(flat).sum())
+    if not power > 0:
+        return {}
+    slope = float((sky * flat).sum()) / power
+    error = float(np.sqrt(np.square(sky - slope * flat).mean() / power))
     return {
-        "curve_left": float(parts[3 + axis]),
-        "curve_left_error": float(errors[axis]),
-        "curve_left_contrast": float(abs(parts[3 + axis]) * np.ptp(curves[:, axis])),
-        "curve_left_axis": float(axis),
+        "light_left": slope,
+        "light_left_error": max(error, float(np.finfo(float).tiny)),
+        "light_left_contrast": abs(slope) * float(np.ptp(flat)),
     }
+
+
+def _beside_plane(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take a plane out of what is 0 in the mean: any sky may slope."""
+    ramp = np.linspace(-1.0, 1.0, _CELLS)
+    power = float(np.square(ramp).sum()) * _CELLS
+    x, y = ((cells * along).sum() / power * along for along in (ramp, ramp[:, None]))
+    return np.asarray(cells - x - y, np.float64)
 
 
 def _is_spectrum(flat: NDArray[np.float64]) -> bool:

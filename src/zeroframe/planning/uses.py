@@ -110,11 +110,20 @@ def gain_group(plan: NightPlan, frame: NightFrame) -> Group | None:
 
 
 def pedestal_group(plan: NightPlan, frame: NightFrame) -> Group | None:
-    """Return the biases from which the light of a frame is counted where its dark, or nothing, takes the bias away."""
+    """Return the group from which the light of a frame is counted where its dark, or nothing, takes the bias away.
+
+    Those are the biases; without them, and with a dark that holds the bias, the darks that tell the noise, where those
+    are others: what the frame's own dark has more is current, and its photons are noise that shorter darks lack.
+    """
     zeros = [row.kind for row in calibration_kinds() if row.is_zero]
     if not frame.steps.uncertainty or any(frame.steps.of(kind) is not None for kind in zeros):
         return None
-    return _first_preferred(plan, frame, zeros, fewest=1)
+    biases = _first_preferred(plan, frame, zeros, fewest=1)
+    holding = [use.name for use in frame.steps.uses if not use.divides and plan.group(use.name).includes_bias]
+    if biases is not None or not holding:
+        return biases
+    known = noise_group(plan, frame)
+    return None if known is None or known.name in holding or not known.includes_bias else known
 
 
 def _first_preferred(plan: NightPlan, frame: NightFrame, kinds: Sequence[Kind], fewest: int) -> Group | None:

@@ -401,19 +401,33 @@ class CalibrationStore:
         subtracted = any(not use.divides for use in frame.steps.uses)
         return NO_CALIBRATION if frame.recipe.subtracts_overscan or subtracted else None
 
-    @staticmethod
-    def _noise(frame: NightFrame, figures: _Figures, planes: Sequence[CalibrationFrame]) -> NoiseModel | None:
+    def _noise(self, frame: NightFrame, figures: _Figures, planes: Sequence[CalibrationFrame]) -> NoiseModel | None:
         """Return what the noise of what one amplifier read is made of, combined frames aside; None where not known."""
         gain, read = figures.gain_e_per_adu, figures.read_noise_adu
         if gain is None or read is None:
             return None
-        level = 0.0
+        level, variance = 0.0, read**2
         used = [(use, plane) for use, plane in zip(frame.steps.uses, planes, strict=True) if not use.divides]
         if not frame.recipe.subtracts_overscan and used and not calibration_kind(used[0][0].kind).is_zero:
             # the dark holds the bias: what it has more in single pixels is current
             level = sampled_level(_seen(figures.window, used[0][1].data))
-        noise = NO_NOISE._replace(read_variance=read**2, per_gain=1.0 / gain, level=level)
+        else:
+            variance -= self._current_in_noise(frame, planes) / gain
+        noise = NO_NOISE._replace(read_variance=max(variance, 0.0), per_gain=1.0 / gain, level=level)
         return noise._replace(from_surroundings=True)
+
+    def _current_in_noise(self, frame: NightFrame, planes: Sequence[CalibrationFrame]) -> float:
+        """Return the current, in ADU, of a frame's own dark whose noise stands for that of reading; else 0.
+
+        It counts as light, too, where light is counted from the bias or the overscan, and shall count once.
+        """
+        group = noise_group(self._plan, frame)
+        if group is None or frame.recipe.assembles or self._plan.recipe.frames.read_noise_e is not None:
+            return 0.0
+        if not calibration_kind(group.kind).by_exposure or self._measured_on(group, "NOISEADU") is None:
+            return 0.0
+        own = [plane for use, plane in zip(frame.steps.uses, planes, strict=True) if use.name == group.name]
+        return max(sampled_level(own[0].data), 0.0) if own else 0.0
 
 
 def _of_size(frame: NightFrame, name: str, plane: CalibrationFrame) -> CalibrationFrame:

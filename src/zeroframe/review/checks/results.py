@@ -41,10 +41,9 @@ _DARK_LEFT, _FLAT_LEFT, _LIGHT_LEFT, _LEFT_ERRORS = 0.25, 0.3, 0.3, 6.0
 #: do not follow the temperature quite as the others do, so that a few parts in a hundred say nothing.
 _DARK_LEVEL_LEFT, _LEVEL_OF_SKY, _LEVEL_OF_NOISE = 0.06, 0.05, 0.25
 #: A galaxy, the moon or a comet has a shape of its own, of which any flat's is a part: of drawn ones the fit has up to
-#: ten errors where it is no more than the flat itself, and up to 14 beyond; of wrong flats 13 to 500.
-_LIGHT_ERRORS, _WHOLE, _LIGHT_ERRORS_BEYOND = 10.0, 1.5, 20.0
-#: Along one axis, a plane taken out: of drawn moons, galaxies, comets and spectra up to 13; of wrong flats 27 to 40.
-_CURVE_ERRORS = 20.0
+#: ten errors where it is no more than the flat itself, and up to 14 beyond; of most wrong flats 13 to 500. A sky bent
+#: by some parts in a hundred along one axis has up to 10.4; one that is bent alike along both has any flat's shape.
+_LIGHT_ERRORS, _WHOLE, _LIGHT_ERRORS_BEYOND = 11.0, 1.5, 20.0
 #: A shape of the sky that is less than this is no fault.
 _LIGHT_CONTRAST = 0.02
 #: Of a mask of hot or bad pixels.
@@ -270,26 +269,14 @@ def flat_left(night: NightFigures, check: Check) -> Iterator[Finding]:
 
 
 def light_left(night: NightFigures, check: Check) -> Iterator[Finding]:
-    """Find science frames whose sky has the shape of the flat, of all of it or along one axis."""
+    """Find science frames whose sky has the shape of the flat."""
 
     def is_odd(each: Subject) -> bool:
-        errors = _LIGHT_ERRORS if abs(each.get("light_left")) <= _WHOLE else _LIGHT_ERRORS_BEYOND
-        return _has_shape(each, "light_left", errors)
+        part, error = abs(each.get("light_left")), each.get("light_left_error")
+        errors = _LIGHT_ERRORS if part <= _WHOLE else _LIGHT_ERRORS_BEYOND
+        return part > max(_LIGHT_LEFT, errors * error) and not each.get("light_left_contrast") < _LIGHT_CONTRAST
 
     yield from _left(night, check, "light_left", "the shape of the flat", is_odd, _LIGHT_LEFT)
-    for axis, along in enumerate(("rows", "columns")):
-
-        def is_bent(each: Subject, axis: int = axis) -> bool:
-            is_here = each.get("curve_left_axis") == axis and not is_odd(each)
-            return is_here and _has_shape(each, "curve_left", _CURVE_ERRORS)
-
-        what = f"the curvature of the flat along its {along}"
-        yield from _left(night, check, "curve_left", what, is_bent, _LIGHT_LEFT)
-
-
-def _has_shape(each: Subject, name: str, errors: float) -> bool:
-    part, error = abs(each.get(name)), each.get(f"{name}_error")
-    return part > max(_LIGHT_LEFT, errors * error) and not each.get(f"{name}_contrast") < _LIGHT_CONTRAST
 
 
 def _is_left(name: str, limit: float) -> Callable[[Subject], bool]:
@@ -417,9 +404,8 @@ RESULTS = (
         "The sky of a calibrated science frame, in 8 x 8 cells, is fitted by the flat; told from "
         f"{100 * _LIGHT_LEFT:g} % of the flat's shape, {_LIGHT_ERRORS:g} errors and {100 * _LIGHT_CONTRAST:g} % of the "
         f"sky on, and from {_LIGHT_ERRORS_BEYOND:g} errors on where it is more than {_WHOLE:g} times the flat's shape: "
-        "the moon, a galaxy or a comet has a shape of its own, which fits worse. A flat that is wrong along one axis "
-        "is told by its curvature along that axis, beside any slope of the sky, from the same part and "
-        f"{_CURVE_ERRORS:g} errors on. "
+        "the moon, a galaxy or a comet has a shape of its own, which fits worse. It is fitted as it is and with the "
+        "slopes of both taken out, and the less sure of the two is told: any sky slopes. "
         "Where the flat changes by far more along one axis than along the other, as by the lamp of a spectrograph, "
         "nothing is told: no sky has its colours.",
         "See whether the flat is of this filter, focus and day; light of another path in the flats does this, too.",
