@@ -78,6 +78,10 @@ class Step:
     line: int = 0
 
 
+#: What serves ends within a second of Ctrl-C; only a fault of it reaches this.
+_PATIENCE_S = 60.0
+
+
 def pages() -> list[Path]:
     """Return README and every page of docs/ that a person has written."""
     written = [path for path in sorted((ROOT / "docs").rglob("*.md")) if not {"made", "_build"} & set(path.parts)]
@@ -257,7 +261,11 @@ def _until_ctrl_c(command: str) -> tuple[int, str]:
     ) as process:
         out = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        out += process.stdout.read()
+        try:
+            out += process.communicate(timeout=_PATIENCE_S)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     return (0 if process.returncode in {0, 130} else process.returncode), out
 
 

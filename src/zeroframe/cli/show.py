@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 _PAGE = "show.html"
+#: So often it is looked whether somebody wants to end it.
+_TURN_S = 0.5
 
 
 def show(
@@ -146,5 +148,7 @@ def _serve(pictures: Sequence[Picture], port: int, screen: Screen, *, opens: boo
             import webbrowser
 
             webbrowser.open(server.url)
-        Event().wait()
+        ended = Event()
+        while not ended.wait(_TURN_S):  # a signal in the instant before a wait without end would be seen at its end
+            pass
     return OK
