@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -54,7 +55,8 @@ def test_what_is_no_image_is_named(tmp_path):
 
 def test_serves_until_it_is_interrupted(frame, tmp_path):
     asked = [sys.executable, "-m", "zeroframe", "show", str(frame), "--serve"]
-    with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as serving:
+    plain = {word: value for word, value in os.environ.items() if word != "PYTHONUNBUFFERED"}  # it flushes by itself
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=plain) as serving:
         said = serving.stdout.readline()
         url = next(word.rstrip(";") for word in said.split() if word.startswith("http"))
         with urlopen(url) as answer:

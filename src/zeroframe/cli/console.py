@@ -223,6 +223,7 @@ class Screen:
         """Print lines as they are; rich, which divides a text into lines again, takes 7 us for each."""
         if lines and not self._quiet:
             self._out.file.write("\n".join(lines) + "\n")
+            self._out.file.flush()  # as rich does: in a pipe a line is wanted when it is said
 
     def title(self, text: str) -> None:
         """Print the title of a table."""
