@@ -33,7 +33,8 @@ def seen(text):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
-def test_pages_in_their_order_and_a_bar_for_each_night_at_work():
+def test_pages_in_their_order_and_a_bar_for_each_night_at_work(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # rich draws no bars in one that is "dumb"
     screen, nights = Terminal(), [night(day) for day in (1, 2, 3)]
     with NightPages(screen, nights) as pages:
         third, first = pages.of(nights[2]), pages.of(nights[0])

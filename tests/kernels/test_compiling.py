@@ -55,7 +55,8 @@ def test_many_processes_at_once_with_an_empty_cache(tmp_path):
     # loaded, without what only a compilation needs; where numba does it all, it is there
     assert last.split()[3:] == (["0", "True"] if NJIT else ["1", "False"]), err
     kept = sorted(path.suffix for path in tmp_path.rglob("*") if path.is_file())
-    assert kept == ([".nbc", ".nbi"] if NJIT else [".zfk"])
+    # numba keeps one index a source file as each process found it: of several at once it may keep what one of them made
+    assert set(kept) == {".nbc", ".nbi"} if NJIT else kept == [".zfk"]
 
 
 class Parts(NamedTuple):
