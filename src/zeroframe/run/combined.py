@@ -244,7 +244,7 @@ class _GroupOrigin(Origin):
         if uncertainty is not None and steps:
             parts = self._cache.inherited(steps | {word: value for word, (value, _) in cards.items()})
             if parts:
-                uncertainty = with_errors(uncertainty, list(parts.values()))
+                uncertainty = with_errors(uncertainty, list(parts.values()), in_place=True)
                 cards[WHOLE_CARD] = (" ".join(parts), "whose errors are in UNCERT, too")
         mask = combined.mask if int(combined.counts.min()) == 0 else None
         done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES, self._tables(paths))
