@@ -247,7 +247,7 @@ class _GroupOrigin(Origin):
         if uncertainty is not None and steps:
             parts = self._cache.inherited(steps | {word: value for word, (value, _) in cards.items()})
             if parts:
-                uncertainty = with_errors(uncertainty, list(parts.values()))
+                uncertainty = with_errors(uncertainty, list(parts.values()), in_place=True)
                 cards[WHOLE_CARD] = (" ".join(parts), "whose errors are in UNCERT, too")
         if steps and not self._group.scaled_by_level:
             cards |= self._level_cards(cards.get(LEVEL_ERROR_CARD, (0.0, ""))[0], steps, len(paths))
