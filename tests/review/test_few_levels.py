@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import zeroframe
+from wrong_nights import good_shots, write_night
 from zeroframe.review import NightFigures, Subject, review_night
 
 NOISE_ADU = 4.0
@@ -59,3 +62,13 @@ def test_two_levels_that_are_far_apart(levels, used, told):
 def test_two_levels_of_a_camera_that_wanders():
     chance = np.random.default_rng(2)
     assert not any(codes(1000.0 + chance.normal(0.0, 0.5 * NOISE_ADU, 2)) for _ in range(2000))
+
+
+@pytest.mark.parametrize(("above", "told"), [(3.0, False), (20.0, True)])
+def test_a_bias_that_was_subtracted_does_not_bring_three_darks_to_one_level(tmp_path, above, told):
+    """As an overscan does: from 0.24 noises of a pixel on one of three darks was said not to belong, and exit 1."""
+    shots = good_shots(counts=(5, 3, 0, 0))
+    shots[-1] = replace(shots[-1], level=shots[-1].level + above)
+    write_night(tmp_path / "raw", shots, shape=(96, 128))
+    review = zeroframe.night(tmp_path / "raw", tmp_path / "out", report=False).result.review
+    assert [each.code for each in review.findings if each.code == "ZF202"] == ["ZF202"] * told

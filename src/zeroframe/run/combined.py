@@ -116,12 +116,11 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     qualities = {each.frame.source: each.outcome.quality for each in frames if each.outcome.quality is not None}
     facts = {each.frame.source: each.frame.facts for each in frames}
     first = group.frames[0]
-    subtracted = first.recipe.subtracts_overscan or any(not use.divides for use in first.steps.uses)
     row = kind_row(group.kind)
     is_bias = row is not None and row.is_zero
     flags = [
         flag
-        for flag in flag_frames(qualities, facts, level_subtracted=subtracted)
+        for flag in flag_frames(qualities, facts, level_subtracted=first.recipe.subtracts_overscan)
         if is_bias or flag.what != "saturated"
     ]
     left_out: dict[Path, str] = {}
