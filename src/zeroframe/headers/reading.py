@@ -142,19 +142,10 @@ def read_files(
 
     Parameters
     ----------
-    paths : sequence of str
-        The files.
+    paths, index
+        As for `read_headers`, and so is what is returned.
     reader : FileReader
         What is read.
-    index : HeaderIndex, optional
-        By default the user's.
-
-    Returns
-    -------
-    headers : HeaderColumns
-        In the order of ``paths``, of those that can be read; named by their paths.
-    problems : list of FrameError
-        Why the others cannot.
     """
     index = default_index() if index is None else index
     by_folder: dict[str, dict[str, str]] = {}

@@ -118,13 +118,7 @@ def survey_folder(
         The folder, or its URL.
     output : pathlib.Path, optional
         Where results go.
-    workers : int, optional
-        How many threads.
-    ext, camera
-        As for `survey`.
-    words : Words, optional
-        What a user has taught.
-    executor : concurrent.futures.Executor, optional
+    workers, ext, camera, words, executor
         As for `survey`.
 
     Returns
@@ -164,13 +158,7 @@ def survey_tree(
         Folders that are not entered, whatever they are called there.
     output : pathlib.Path, optional
         Where results go, which must lie outside.
-    workers : int, optional
-        How many threads.
-    ext, camera
-        As for `survey`.
-    words : Words, optional
-        What a user has taught.
-    executor : concurrent.futures.Executor, optional
+    workers, ext, camera, words, executor
         As for `survey`.
 
     Returns
@@ -212,9 +200,7 @@ def survey_files(
     ----------
     paths : sequence of pathlib.Path
         The files.
-    workers : int, optional
-        How many threads.
-    ext, camera, words, within, executor
+    workers, ext, camera, words, within, executor
         As for `survey`.
 
     Returns

@@ -24,17 +24,8 @@ def folder_files(folder: str | os.PathLike[str], *, output: Path | None = None) 
 
     Parameters
     ----------
-    folder : path
-        The folder, or its URL.
-    output : pathlib.Path, optional
-        Where results go.
-
-    Raises
-    ------
-    NoFramesError
-        When the folder is not there, is not a folder, or may not be read.
-    RawFolderError
-        When ``output`` lies inside one of the folders within, which may be links or mounts.
+    folder, output
+        As for `zeroframe.headers.survey.survey_folder`, which raises what is raised here.
     """
     files, folders = _visible_in(_readable_folder(folder))
     outside = _Outside.of(output)

@@ -55,8 +55,10 @@ def planned(
         Whether files that are there already may be replaced.
     recurse : bool, optional
         Whether folders within are entered.
-    mem_limit_bytes, workers
-        As for `zeroframe.inspection.inspect_overscan`.
+    mem_limit_bytes : int, optional
+        By default half of the memory that is available.
+    workers : int, optional
+        How many threads; by default as many as there are cores.
     executor : concurrent.futures.Executor, optional
         Whose processes read headers and pixels, instead of threads here; they see files under the same names.
 

@@ -67,12 +67,8 @@ def share_full_wells(
     ----------
     plan : NightPlan
         Whose frames have been matched.
-    mem_limit_bytes : int, optional
-        By default half of the memory that is available.
-    workers : int, optional
-        How many threads.
-    executor : concurrent.futures.Executor, optional
-        Whose processes look at frames, instead of threads here.
+    mem_limit_bytes, workers, executor
+        As for `zeroframe.planning.asking.planned`.
 
     Returns
     -------

@@ -304,12 +304,8 @@ def nights_of_tree(
         Where the frames are, and where the folders of the nights go.
     recipe : NightRecipe
         What is asked for.
-    overwrite : bool
-        Whether files that are there already may be replaced.
-    workers : int, optional
-        How many threads.
-    executor : concurrent.futures.Executor, optional
-        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
+    overwrite, workers, executor
+        As for `zeroframe.planning.asking.planned`.
 
     Returns
     -------

@@ -107,16 +107,10 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
 
     Parameters
     ----------
-    recipe : NightRecipe
-        What was asked for in full.
+    recipe, said
+        As for `recipe_for`; the names are those of `SHORTHANDS`.
     kinds : sequence of {'bias', 'dark', 'flat'}
         Of which it is said how they are combined.
-    said : mapping
-        Shorthands by name, of `SHORTHANDS`; None where nothing is said.
-
-    Returns
-    -------
-    NightRecipe
 
     Raises
     ------

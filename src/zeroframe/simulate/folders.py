@@ -187,14 +187,8 @@ def simulate_night(
 
     Raises
     ------
-    CameraError
-        When no simulated camera has that name.
-    UsageError
-        When the camera lacks a filter of the night, or the seed is negative.
-    OutputExistsError
-        When a file is there already that may not be replaced; nothing has been written then.
-    OutputError
-        When a file cannot be written, or the folder holds frames that were not simulated.
+    CameraError, UsageError, OutputExistsError, OutputError
+        As `simulate_biases` does; and when the camera lacks a filter of the night.
 
     Examples
     --------
