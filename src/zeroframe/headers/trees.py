@@ -25,7 +25,7 @@ def folder_files(folder: str | os.PathLike[str], *, output: Path | None = None) 
     Parameters
     ----------
     folder, output
-        As for `zeroframe.headers.survey.survey_folder`, which raises what is raised here.
+        As for `zeroframe.headers.survey.survey_tree`, which raises what is raised here.
     """
     files, folders = _visible_in(_readable_folder(folder))
     outside = _Outside.of(output)
@@ -37,6 +37,7 @@ def folder_files(folder: str | os.PathLike[str], *, output: Path | None = None) 
 def tree_files(
     folder: str | os.PathLike[str],
     *,
+    recurse: bool = True,
     leave_out: Sequence[str | os.PathLike[str]] = (),
     output: Path | None = None,
 ) -> Iterator[Path]:
@@ -44,7 +45,7 @@ def tree_files(
 
     Parameters
     ----------
-    folder, leave_out, output
+    folder, recurse, leave_out, output
         As for `zeroframe.headers.survey.survey_tree`.
 
     Yields
@@ -57,6 +58,8 @@ def tree_files(
     NoFramesError, RawFolderError
         As `zeroframe.headers.survey.survey_tree` does.
     """
+    if not recurse:
+        return iter(folder_files(folder, output=output))
     root = _readable_folder(folder)
     others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
     listed = _visible_in(root)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import NoFramesError
 from zeroframe.fits.timeline import spanned
 from zeroframe.headers.extensions import as_extension
-from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
+from zeroframe.headers.survey import of_detector, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_pixels, with_detectors_seen
 from zeroframe.planning.full_wells import share_full_wells
@@ -73,9 +73,9 @@ def planned(
         As `zeroframe.planning.planning.plan_night` does; and when the folder cannot be read.
     """
     check_output_folder(raw, out)
-    look = survey_tree if recurse else survey_folder
-    found = look(
+    found = survey_tree(
         raw,
+        recurse=recurse,
         output=out,
         workers=workers,
         ext=as_extension(recipe.frames.ext),

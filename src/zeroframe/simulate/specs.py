@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from zeroframe.errors import CameraError, UsageError, nearest_name
 from zeroframe.records import dataclass
@@ -23,8 +23,11 @@ __all__ = [
     "Side",
     "SimulatedCamera",
     "Strip",
+    "camera_named",
     "simulated_camera",
 ]
+
+T = TypeVar("T")
 
 Side = Literal["left", "right", "bottom", "top"]
 FrameKind = Literal["bias", "dark", "flat", "science"]
@@ -409,11 +412,13 @@ def simulated_camera(camera: str | SimulatedCamera) -> SimulatedCamera:
     >>> simulated_camera("palomar-lfc").gain_e_per_adu
     1.1
     """
-    if isinstance(camera, SimulatedCamera):
-        return camera
-    try:
-        return SIMULATED_CAMERAS[camera]
-    except KeyError:
-        known = ", ".join(SIMULATED_CAMERAS)
-        hint = nearest_name(camera, SIMULATED_CAMERAS)
-        raise CameraError(f"no simulated camera is called {camera!r}; there are {known}{hint}") from None
+    return camera_named(camera, SIMULATED_CAMERAS) if isinstance(camera, str) else camera
+
+
+def camera_named(name: str, known: Mapping[str, T]) -> T:
+    """Return the one of these cameras that has a name; raises `CameraError`, which names the nearest."""
+    if name not in known:
+        raise CameraError(
+            f"no simulated camera is called {name!r}; there are {', '.join(known)}{nearest_name(name, known)}"
+        )
+    return known[name]
