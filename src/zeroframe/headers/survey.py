@@ -103,7 +103,6 @@ def survey_tree(
     folder: str | os.PathLike[str],
     *,
     recurse: bool = True,
-    leave_out: Sequence[str | os.PathLike[str]] = (),
     output: Path | None = None,
     workers: int | None = None,
     ext: int | str | None = None,
@@ -119,8 +118,6 @@ def survey_tree(
         The folder, or its URL.
     recurse : bool
         Enter the folders within. Links to folders are followed; a folder that is reached twice is entered once.
-    leave_out : sequence of path
-        Folders that are not entered, whatever they are called there.
     output : pathlib.Path, optional
         Where results go, which must lie outside.
     workers, ext, camera, words, executor
@@ -145,7 +142,7 @@ def survey_tree(
     HeaderWarning
         As `survey` does.
     """
-    paths = list(tree_files(folder, recurse=recurse, leave_out=leave_out, output=output))
+    paths = list(tree_files(folder, recurse=recurse, output=output))
     return survey_files(paths, workers=workers, ext=ext, camera=camera, words=words, within=folder, executor=executor)
 
 

@@ -14,7 +14,7 @@ from zeroframe.fits.system import is_hidden
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 __all__ = ["folder_files", "tree_files"]
 
@@ -38,14 +38,13 @@ def tree_files(
     folder: str | os.PathLike[str],
     *,
     recurse: bool = True,
-    leave_out: Sequence[str | os.PathLike[str]] = (),
     output: Path | None = None,
 ) -> Iterator[Path]:
     """Yield the files of a folder and of those within, folder after folder; none of them is opened.
 
     Parameters
     ----------
-    folder, recurse, leave_out, output
+    folder, recurse, output
         As for `zeroframe.headers.survey.survey_tree`.
 
     Yields
@@ -61,10 +60,7 @@ def tree_files(
     if not recurse:
         return iter(folder_files(folder, output=output))
     root = _readable_folder(folder)
-    others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
-    listed = _visible_in(root)
-    known = {_identity(path) for path in others} - {_identity(root)}
-    return _walk(root, listed, known, _Outside.of(output))
+    return _walk(root, _visible_in(root), _Outside.of(output))
 
 
 def _readable_folder(folder: str | os.PathLike[str]) -> Path:
@@ -103,13 +99,13 @@ class _Outside:
             raise RawFolderError(self.output, reason, "choose another folder with -o")
 
 
-def _walk(root: Path, listed: tuple[list[Path], list[Path]], known: set[object], outside: _Outside) -> Iterator[Path]:
-    """Yield the visible files of a folder and of those within that are not known yet; say which cannot be read.
+def _walk(root: Path, listed: tuple[list[Path], list[Path]], outside: _Outside) -> Iterator[Path]:
+    """Yield the visible files of a folder and of those within, each entered once; say which cannot be read.
 
     It does not call itself, so that folders may lie within each other as deep as the system allows.
     """
     outside.check(root)
-    known.add(_identity(root))
+    known = {_identity(root)}
     files, left = listed[0], listed[1][::-1]
     yield from files
     while left:
