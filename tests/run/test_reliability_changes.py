@@ -24,7 +24,7 @@ from reliability import bias_arguments, small_night
 from workbench import command, header_of, names_in, pixels_of, raw_pixels, write_raw
 from zeroframe.errors import FrameError
 from zeroframe.fits import ImagePart, read_raw, scan, write_fits
-from zeroframe.fits.watching import Watch
+from zeroframe.fits.fingerprint import Watch
 from zeroframe.headers.survey import survey, survey_tree
 from zeroframe.inspection import inspect_overscan
 from zeroframe.run.cache import CalibrationCache

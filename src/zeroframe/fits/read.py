@@ -13,7 +13,7 @@ import numpy as np
 from zeroframe.errors import DamagedError, FrameError, HeaderWarning, UnsupportedError, UsageError
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.decode import decode_pixels
-from zeroframe.fits.fingerprint import FileMark, Fingerprint
+from zeroframe.fits.fingerprint import FileMark, Fingerprint, is_unchanged
 from zeroframe.fits.layout import Hdu, ImageLayout, padded
 from zeroframe.fits.part_paths import PartPath
 from zeroframe.fits.scan import FrameFile, cut_off_clause, is_called, refuse_blown_up, scan, walk
@@ -23,7 +23,6 @@ from zeroframe.fits.system import read_into_at
 from zeroframe.fits.tiles_read import check_tiles, decompress_tiles
 from zeroframe.fits.timeline import spanned
 from zeroframe.fits.verify import compare_sums
-from zeroframe.fits.watching import is_unchanged
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:

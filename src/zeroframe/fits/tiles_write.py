@@ -9,12 +9,20 @@ import numpy as np
 
 from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.fits.astropy_headers import card_groups, is_structural
-from zeroframe.fits.building import card, finished_header, mandatory_cards, offset_cards, writable_cards
+from zeroframe.fits.building import (
+    StoredForm,
+    card,
+    finished_header,
+    mandatory_cards,
+    offset_cards,
+    stored_bytes,
+    stored_form,
+    writable_cards,
+)
 from zeroframe.fits.cards import Cards, find_end
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.igzip import gzip_compressor
 from zeroframe.fits.layout import padded
-from zeroframe.fits.parts import StoredForm, stored_bytes, stored_form
 from zeroframe.fits.tables import TablePart, table_buffers
 
 if TYPE_CHECKING:

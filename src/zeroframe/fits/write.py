@@ -9,12 +9,18 @@ import numpy as np
 
 from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.fits.atomic import atomic_file, write_all
-from zeroframe.fits.building import finished_header, mandatory_cards, writable_cards
+from zeroframe.fits.building import (
+    StoredForm,
+    finished_header,
+    mandatory_cards,
+    stored_chunks,
+    stored_form,
+    writable_cards,
+)
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.formats import FORMATS, Compression
 from zeroframe.fits.igzip import gzip_compressor
 from zeroframe.fits.layout import padded
-from zeroframe.fits.parts import StoredForm, stored_chunks, stored_form
 from zeroframe.fits.store.names import as_path
 from zeroframe.fits.tables import TablePart, table_buffers
 from zeroframe.fits.tiles_write import tiled_buffers

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import UsageError
 from zeroframe.fits.atomic import remove_stale_parts
+from zeroframe.fits.fingerprint import Watch
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, is_there
 from zeroframe.fits.store.spool import remove_stale_folders, temporary_folder
-from zeroframe.fits.watching import Watch
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.own_results import require_own_record
 from zeroframe.planning.uses import frame_uses

@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from zeroframe.fits.watching import FileState, state_of
+from zeroframe.fits.fingerprint import FileState, state_of
 from zeroframe.headers.trees import tree_files
 from zeroframe.records import dataclass
 
