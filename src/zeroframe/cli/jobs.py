@@ -17,7 +17,7 @@ from zeroframe.fits.timeline import recorded
 from zeroframe.planning.shorthands import SHORTHANDS, jobs, recipe_for
 from zeroframe.planning.targets import check_output_folder
 from zeroframe.run.reduced import Forecast, Reduction
-from zeroframe.workers import parse_size
+from zeroframe.workers import JobResources, parse_size
 
 if TYPE_CHECKING:
     import os
@@ -393,9 +393,7 @@ def _planned(
         recipe_for(job, _recipe(options.get("recipe")), said),
         overwrite=options.get("overwrite", False),
         recurse=options.get("recurse", True),
-        mem_limit_bytes=limit_bytes,
-        workers=options.get("workers"),
-        executor=options.get("executor"),
+        resources=JobResources(limit_bytes, options.get("workers"), options.get("executor")),
     )
     return found, limit_bytes
 

@@ -268,9 +268,11 @@ def _carried_out(
         return carry_out_nights(job, raw, out, recipe, options, overwrite=overwrite)
     with executor_of(options.cluster, raw) as executor:
         plan = planned(
-            *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=options.limit,
-            workers=options.workers, executor=executor,
-        )  # fmt: skip
+            *(job, raw, out, recipe),
+            overwrite=overwrite,
+            recurse=recurse,
+            resources=options.settings(executor).resources,
+        )
         screen = NightScreen(sys.stderr if options.json else None)
         with shared_folder(executor, out):
             code, ended = carry_out_plan(plan, options, screen, executor)

@@ -199,8 +199,7 @@ def _end(raw: Path, out: Path, recipe: NightRecipe, options: RunOptions, screen:
         *("night", raw, out, recipe),
         overwrite=True,
         recurse=recurse,
-        mem_limit_bytes=options.limit,
-        workers=options.workers,
+        resources=options.settings(None).resources,
     )
     code, ended = carry_out_plan(plan, options, NightScreen(sys.stderr if options.json else None), None)
     if options.json:

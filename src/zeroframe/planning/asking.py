@@ -15,10 +15,10 @@ from zeroframe.planning.full_wells import share_full_wells
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
+from zeroframe.workers import AS_USUAL, JobResources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.headers.survey import RawFrame
@@ -37,9 +37,7 @@ def planned(
     *,
     overwrite: bool = False,
     recurse: bool = True,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> NightPlan:
     """Plan what is to be done to a folder.
 
@@ -55,12 +53,8 @@ def planned(
         Whether files that are there already may be replaced.
     recurse : bool, optional
         Whether folders within are entered.
-    mem_limit_bytes : int, optional
-        By default half of the memory that is available.
-    workers : int, optional
-        How many threads; by default as many as there are cores.
-    executor : concurrent.futures.Executor, optional
-        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
+    resources : JobResources, optional
+        What may be used for it.
 
     Returns
     -------
@@ -77,19 +71,13 @@ def planned(
         raw,
         recurse=recurse,
         output=out,
-        workers=workers,
+        workers=resources.workers,
         ext=as_extension(recipe.frames.ext),
         camera=camera_with_extensions(recipe),
         words=recipe.all_words,
-        executor=executor,
+        executor=resources.executor,
     )
-    return planned_of(
-        *(job, found, raw, out, recipe),
-        overwrite=overwrite,
-        mem_limit_bytes=mem_limit_bytes,
-        workers=workers,
-        executor=executor,
-    )
+    return planned_of(job, found, raw, out, recipe, overwrite=overwrite, resources=resources)
 
 
 @spanned("match")
@@ -101,15 +89,13 @@ def planned_of(
     recipe: NightRecipe,
     *,
     overwrite: bool = False,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> NightPlan:
     """Plan what is to be done to frames whose headers have been read; the rest is as for `planned`.
 
     Parameters
     ----------
-    job, raw, out, recipe, overwrite, mem_limit_bytes, workers, executor
+    job, raw, out, recipe, overwrite, resources
         As for `planned`.
     found : sequence of RawFrame
         In the order of `zeroframe.headers.survey.survey_tree`.
@@ -119,14 +105,13 @@ def planned_of(
     NightPlan
     """
     found = of_detector(found, recipe.frames.detector)
-    found = with_detectors_seen(found, recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
-    means = {"mem_limit_bytes": mem_limit_bytes, "workers": workers}
-    evidence = look_at_pixels(found, recipe, **means, executor=executor)
-    stored, library = stored_items(recipe, workers=workers, executor=executor), library_of(recipe)
+    found = with_detectors_seen(found, recipe, resources)
+    evidence = look_at_pixels(found, recipe, resources)
+    stored, library = stored_items(recipe, resources), library_of(recipe)
     plan = plan_night(
         *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
     )
-    plan = share_full_wells(colours_by_pixels(plan, executor), **means, executor=executor)
+    plan = share_full_wells(colours_by_pixels(plan, resources.executor), resources)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for
         kinds = Counter(frame.kind.value for frame in plan.frames)
