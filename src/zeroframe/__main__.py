@@ -15,8 +15,9 @@ def main() -> None:
     """Run the command line.
 
     A fifth of the start is saved here. Importing makes some 100 000 objects that stay, which are searched for garbage
-    again and again by default, in 40 ms each time; and numpy's library of linear algebra starts a thread for each core,
-    which waits in a busy loop: nothing here uses it on more than small systems of equations.
+    again and again by default, in 40 ms each time, and twice more at the end; and numpy's library of linear algebra
+    starts a thread for each core, which waits in a busy loop: nothing here uses it on more than small systems of
+    equations.
     """
     from zeroframe.cli.streams import fill_descriptors
 
@@ -26,7 +27,10 @@ def main() -> None:
     _keep_freed_memory()
     from zeroframe.cli.main import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # all that is there goes with the process, unsearched
 
 
 def _keep_freed_memory() -> None:

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from kernel_table import NJIT
+from workbench import small_folder
 from wrong_nights import GOOD, changed, write_night
 from zeroframe.cli.main import app, main
 from zeroframe.fits.formats import FORMATS
@@ -106,6 +107,28 @@ def test_help_and_what_reads_no_pixels_start_without_numpy():
     code = "import sys, zeroframe.cli.main; print('numpy' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "False\n"
+
+
+def test_what_is_there_at_the_end_is_not_searched_for_garbage():
+    code = (
+        "import gc\nfrom zeroframe.__main__ import main\ntry:\n    main()\nfinally:\n    print(gc.get_freeze_count())"
+    )
+    said = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=False)
+    assert said.returncode == 0
+    # a search would look at nearly all of them: importing alone makes more
+    assert int(said.stdout.split()[-1]) > 20_000
+
+
+def test_frames_that_share_no_calibration_are_combined_without_what_calibrates(tmp_path):
+    paths = small_folder(tmp_path, 3)
+    code = (
+        "import sys\nfrom zeroframe.cli.main import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
+        "    print([name for name in ('zeroframe.run.cache', 'zeroframe.frames.raw') if name in sys.modules])"
+    )
+    words = ["combine", *map(str, paths), "-o", str(tmp_path / "c.fits")]
+    said = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (tmp_path / "c.fits").is_file()
+    assert said.stdout.endswith("[]\n")
 
 
 @pytest.mark.parametrize(

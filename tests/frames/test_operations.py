@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from zeroframe.frames.calibration_frames import NO_CALIBRATION
+from zeroframe.frames.calibration_frames import NO_CALIBRATION, with_errors
 from zeroframe.frames.science import operate
 from zeroframe.kernels.calibrate import NO_NOISE
 from zeroframe.kernels.operations import divide, subtract
@@ -84,3 +84,17 @@ def test_what_is_not_finite_is_counted_after_the_last_pass():
     operations = [subtract(plane, NO_CALIBRATION, 1.0), *[subtract(np.ones_like(plane), NO_CALIBRATION, 1.0)] * 4]
     assert operate(operations, raw) == 6
     assert raw[3, 3] == 2.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_errors_are_added_in_place_where_that_is_asked_for(dtype):
+    rng = np.random.default_rng(3)
+    sigma, first, second = (rng.uniform(1.0, 3.0, SHAPE).astype(dtype) for _ in range(3))
+    parts = [(first, 0.5), (second, -0.1)]
+    sums = np.square(sigma, dtype=float) + 0.5 * np.square(first, dtype=float) - 0.1 * np.square(second, dtype=float)
+    before = sigma.copy()
+    beside = with_errors(sigma, parts)
+    np.testing.assert_array_equal(sigma, before)
+    np.testing.assert_allclose(beside, np.sqrt(sums), rtol=1e-6)
+    assert with_errors(sigma, parts, in_place=True) is sigma
+    np.testing.assert_array_equal(sigma, beside)

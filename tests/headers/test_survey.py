@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -109,6 +111,25 @@ def test_order_is_that_of_the_names_whatever_the_threads(tmp_path):
     for workers in (1, 2, 5):
         assert [item.path for item in survey_tree(tmp_path, workers=workers, recurse=False)] == paths
     assert [item.path for item in survey(paths[::-1])] == paths[::-1]
+
+
+def test_what_the_tables_are_made_into_is_made_by_one_thread(tmp_path):
+    small_folder(tmp_path, 4)
+    code = (
+        "import sys, threading, zeroframe.headers.looking as looking\n"
+        "from zeroframe.headers.survey import survey_folder\n"
+        "own, seen = looking.read_facts, []\n"
+        "def told(*args, **kwargs):\n"
+        "    seen.append(threading.current_thread() is threading.main_thread())\n"
+        "    found = own(*args, **kwargs)\n"
+        "    seen.append('done')\n"
+        "    return found\n"
+        "looking.read_facts = told\n"
+        "survey_folder(sys.argv[1], workers=4)\n"
+        "print(seen[:2], seen.count(False))"
+    )
+    said = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert said.stdout == "[True, 'done'] 3\n"
 
 
 def test_folder_that_is_none(tmp_path):

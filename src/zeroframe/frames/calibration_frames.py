@@ -279,31 +279,35 @@ def share_in_flat(level: float | None, scale: float | None, within: Sequence[flo
     return (scales[0] - sum(scales[1:])) / float(f"{level:.8g}")
 
 
-def with_errors(sigma: NDArray[Any], parts: Sequence[tuple[NDArray[Any], float]]) -> NDArray[Any]:
+def with_errors(
+    sigma: NDArray[Any], parts: Sequence[tuple[NDArray[Any], float]], *, in_place: bool = False
+) -> NDArray[Any]:
     """Return standard deviations with those of other frames among them.
 
     Parameters
     ----------
     sigma : ndarray of float, shape (ny, nx)
-        They stay.
     parts : sequence of (ndarray, float)
         Standard deviations of the same shape, and by what their squares count; below zero for what another part has
         of them already.
+    in_place : bool
+        Whether ``sigma``, in C order, may be written to, and is the result; new memory for a frame of 34 MB takes some
+        machines 70 ms. Otherwise it stays.
 
     Examples
     --------
     >>> with_errors(np.array([[3.0]]), [(np.array([[2.0]]), 4.0)])
     array([[5.]])
     """
-    out = np.empty(sigma.shape, sigma.dtype)
     if not parts:
-        out[...] = sigma
-        return out
+        return sigma if in_place else sigma.copy()
+    own = np.ascontiguousarray(sigma)
+    out = own if in_place else np.empty(sigma.shape, sigma.dtype)
     # to float64, where they differ: that changes no value
     dtype = np.result_type(*(other.dtype for other, _ in parts))
     others = tuple(np.ascontiguousarray(other, dtype).reshape(-1) for other, _ in parts)
     shares = np.array([share for _, share in parts])
-    add_in_quadrature(np.ascontiguousarray(sigma).reshape(-1), others, shares, out.reshape(-1))
+    add_in_quadrature(own.reshape(-1), others, shares, out.reshape(-1))
     return out
 
 

@@ -238,16 +238,24 @@ def letters(text: str) -> str:
 
     Examples
     --------
-    >>> letters("FLAT,SKY"), letters("Plage de lumière_1")
-    ('flat sky', 'plage de lumiere')
+    >>> letters("FLAT,SKY"), letters("Plage de lumière_1"), letters("Weißbild"), letters("MAßÉ")
+    ('flat sky', 'plage de lumiere', 'weissbild', 'masse')
     """
     if not text.isascii():
-        from unicodedata import combining, normalize
-
-        with suppress(UnicodeError):  # UTF-8 that was read as Latin-1
-            text = text.encode("latin-1").decode("utf-8")
-        text = "".join(c for c in normalize("NFKD", text.replace("ß", "ss")) if not combining(c))
+        text = _plain(text)
     return " ".join(_WORD.findall(text.casefold()))
+
+
+def _plain(text: str) -> str:
+    """Return a text without accents."""
+    spelt_out = text.replace("ß", "ss")
+    if spelt_out.isascii():  # as in the tables, so that nothing is imported for them
+        return spelt_out
+    from unicodedata import combining, normalize
+
+    with suppress(UnicodeError):  # UTF-8 that was read as Latin-1
+        text = text.encode("latin-1").decode("utf-8")
+    return "".join(c for c in normalize("NFKD", text.replace("ß", "ss")) if not combining(c))
 
 
 @lru_cache(maxsize=256)

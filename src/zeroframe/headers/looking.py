@@ -229,7 +229,10 @@ def look_at_files(
         The same wherever they are read.
     """
     if executor is None:
-        looks = map_threads(partial(_sifted_look, asked=asked), paths, _threads(paths, workers))
+        look = partial(_sifted_look, asked=asked)
+        # what the tables of words are made into is made with the first file; of several threads each would make it
+        first = [] if any_remote(*paths) else [look(path) for path in paths[:1]]
+        looks = first + map_threads(look, paths[len(first) :], _threads(paths, workers))
     else:
         batches = map_jobs(executor, partial(_look_at_batch, asked=asked), batches_of(paths, _BATCH))
         looks = [look for batch in batches for look in batch]

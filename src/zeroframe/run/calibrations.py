@@ -157,7 +157,7 @@ class CalibrationStore:
         """
         variance = 0.0
         for use, plane in zip(frame.steps.uses, planes, strict=True):
-            of_mean = plane.cards.get("LEVELERR", 0.0)
+            of_mean = plane.own_level_error
             if use.divides or not of_mean > 0:
                 continue
             if not variance:

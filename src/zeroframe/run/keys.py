@@ -71,6 +71,7 @@ _MAKERS = (
     "stacks/clipping.py",
     "stacks/combine.py",
     "stacks/functions.py",
+    "stacks/levelling.py",
     "stacks/measured.py",
     "stacks/noise.py",
     "stacks/pooled.py",

@@ -58,7 +58,7 @@ class SharedErrors:
         Parameters
         ----------
         data, sigma : ndarray of float, shape (ny, nx)
-            The combined frame. Without uncertainties nothing is added.
+            The combined frame. Without uncertainties nothing is added; else it is added to them in place.
         paths : sequence of pathlib.Path
             The frames that were combined.
         method : {'average', 'median', 'sum'}
@@ -94,7 +94,7 @@ class SharedErrors:
             return sigma, {}, 0.0
         np.sqrt(np.maximum(variance, 0.0, out=variance), out=variance)
         said = {WHOLE_CARD: (" ".join(cards), "whose errors are in UNCERT, too")}
-        return with_errors(sigma, [(variance, 1.0)]), said, math.sqrt(levels)
+        return with_errors(sigma, [(variance, 1.0)], in_place=True), said, math.sqrt(levels)
 
     def _named(self, path: Path) -> tuple[str, ...]:
         """Return the combined frames that a frame of ours was calibrated with, as its header names them."""
