@@ -7,10 +7,10 @@ from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from zeroframe.errors import UsageError
+from zeroframe.errors import CameraError, UsageError, nearest_name
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.records import dataclass
-from zeroframe.simulate.specs import SIMULATED_CAMERAS, FilterLight, SimulatedCamera, camera_named
+from zeroframe.simulate.specs import SIMULATED_CAMERAS, FilterLight, SimulatedCamera
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -279,4 +279,7 @@ def any_camera(camera: str | SimulatedCamera | SimulatedMosaic) -> SimulatedCame
     if not isinstance(camera, str):
         return camera
     known: dict[str, SimulatedCamera | SimulatedMosaic] = {**SIMULATED_CAMERAS, **SIMULATED_MOSAICS}
-    return camera_named(camera, known)
+    if camera not in known:
+        hint = nearest_name(camera, known)
+        raise CameraError(f"no simulated camera is called {camera!r}; there are {', '.join(known)}{hint}")
+    return known[camera]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
-from zeroframe.errors import CameraError, UsageError, nearest_name
+from zeroframe.errors import UsageError, nearest_name
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ __all__ = [
     "Side",
     "SimulatedCamera",
     "Strip",
-    "camera_named",
-    "simulated_camera",
 ]
-
-T = TypeVar("T")
 
 Side = Literal["left", "right", "bottom", "top"]
 FrameKind = Literal["bias", "dark", "flat", "science"]
@@ -387,38 +383,3 @@ _OSC_CMOS = SimulatedCamera(
 SIMULATED_CAMERAS: Mapping[str, SimulatedCamera] = MappingProxyType(
     {camera.name: camera for camera in (_PALOMAR_LFC, _APOGEE_CG16M, _OSC_CMOS)}
 )
-
-
-def simulated_camera(camera: str | SimulatedCamera) -> SimulatedCamera:
-    """Return the simulated camera of that name.
-
-    Parameters
-    ----------
-    camera : str or SimulatedCamera
-        A key of `SIMULATED_CAMERAS`, or a camera, which is returned as it is.
-
-    Returns
-    -------
-    SimulatedCamera
-        The camera.
-
-    Raises
-    ------
-    CameraError
-        When there is none of that name.
-
-    Examples
-    --------
-    >>> simulated_camera("palomar-lfc").gain_e_per_adu
-    1.1
-    """
-    return camera_named(camera, SIMULATED_CAMERAS) if isinstance(camera, str) else camera
-
-
-def camera_named(name: str, known: Mapping[str, T]) -> T:
-    """Return the one of these cameras that has a name; raises `CameraError`, which names the nearest."""
-    if name not in known:
-        raise CameraError(
-            f"no simulated camera is called {name!r}; there are {', '.join(known)}{nearest_name(name, known)}"
-        )
-    return known[name]
