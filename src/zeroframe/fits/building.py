@@ -30,6 +30,7 @@ __all__ = [
     "stored_bytes",
     "stored_chunks",
     "stored_form",
+    "table_cards",
     "writable_cards",
 ]
 
@@ -194,6 +195,20 @@ def mandatory_cards(
     elif extend:
         lines.append(card("EXTEND", True, "extensions follow"))
     return lines + offset_cards(bzero)
+
+
+def table_cards(row_bytes: int, rows: int, fields: int, heap_bytes: int = 0) -> list[str]:
+    """Return the cards that a binary table begins with."""
+    return [
+        card("XTENSION", "BINTABLE", "binary table extension"),
+        card("BITPIX", 8, "array data type"),
+        card("NAXIS", 2, "number of array dimensions"),
+        card("NAXIS1", row_bytes, "width of table in bytes"),
+        card("NAXIS2", rows, "number of rows in table"),
+        card("PCOUNT", heap_bytes, "size of the heap" if heap_bytes else "no heap"),
+        card("GCOUNT", 1, "number of groups"),
+        card("TFIELDS", fields, "number of fields in each row"),
+    ]
 
 
 def offset_cards(bzero: int) -> list[str]:

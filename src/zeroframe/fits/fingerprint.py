@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import time
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from zeroframe.fits.system import MOVES_OPEN_FILES, read_into
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "Crc32",
@@ -167,14 +168,9 @@ def file_mark(path: Path) -> FileMark:
         When it cannot be read.
     """
     digest = hashlib.sha256()
-    descriptor, _, stamp = open_source_descriptor(path)
-    try:
+    with _opened(path) as (descriptor, stamp):
         stamp = stamp or file_stamp(os.fstat(descriptor), time.time_ns())
         size = _read_through(descriptor, digest.update)
-    except OSError as error:
-        raise read_failed(path, error) from error
-    finally:
-        os.close(descriptor)
     return FileMark(digest.hexdigest(), size, stamp)
 
 
@@ -187,14 +183,21 @@ def file_crc32(path: Path) -> tuple[int, int]:
         When it cannot be read.
     """
     crc = Crc32()
-    descriptor = open_source_descriptor(path).descriptor
-    try:
+    with _opened(path) as (descriptor, _):
         size = _read_through(descriptor, crc.update)
+    return crc.value, size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, str | None]]:
+    """Open a file, and yield its descriptor, and its stamp where a store tells it."""
+    descriptor, _, stamp = open_source_descriptor(path)
+    try:
+        yield descriptor, stamp
     except OSError as error:
         raise read_failed(path, error) from error
     finally:
         os.close(descriptor)
-    return crc.value, size
 
 
 def stamp_of(path: Path) -> str | None:
