@@ -168,8 +168,8 @@ def file_mark(path: Path) -> FileMark:
         When it cannot be read.
     """
     digest = hashlib.sha256()
-    with _opened(path) as (descriptor, stamp):
-        stamp = stamp or file_stamp(os.fstat(descriptor), time.time_ns())
+    with _opened(path) as (descriptor, told):
+        stamp = told or file_stamp(os.fstat(descriptor), time.time_ns())
         size = _read_through(descriptor, digest.update)
     return FileMark(digest.hexdigest(), size, stamp)
 
