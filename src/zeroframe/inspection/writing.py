@@ -68,17 +68,11 @@ def write_camera(
     OutputError
         When the file cannot be written.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".toml":
-        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    target = _named_as_profile(path)
     if result.decision == "not proven":
         raise CameraError(f"{target} was not written: {result.verdict}")
     camera = replace(result.to_camera(target.stem), words=words)
-    replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
-    text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
-    with atomic_file(target, overwrite=replaces) as descriptor:
-        write_all(descriptor, [text.encode()])
-    return camera
+    return _written(camera, target, inputs, overwrite=overwrite)
 
 
 def write_amplifiers(
@@ -110,9 +104,7 @@ def write_amplifiers(
     CameraError, OutputExistsError, OutputError
         As `write_camera` does.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".toml":
-        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    target = _named_as_profile(path)
     amplifiers = []
     for one, item in zip(seen, of, strict=True):
         rows = one.found.extension_rows()
@@ -131,6 +123,18 @@ def write_amplifiers(
         target.stem, target.stem, None, tuple(amplifiers), source="its header, and its pixels",
         crosstalk=tuple(crosstalk),
     )  # fmt: skip
+    return _written(camera, target, inputs, overwrite=overwrite)
+
+
+def _named_as_profile(path: str | os.PathLike[str]) -> Path:
+    target = Path(path)
+    if target.suffix.lower() != ".toml":
+        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    return target
+
+
+def _written(camera: Camera, target: Path, inputs: Inputs, *, overwrite: bool) -> Camera:
+    """Write a profile, and return it."""
     replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
     text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
     with atomic_file(target, overwrite=replaces) as descriptor:
