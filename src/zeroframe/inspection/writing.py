@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.inspection.without_places import SeenExtension
 
-__all__ = ["write_amplifiers", "write_camera", "write_plot"]
+__all__ = ["named_as_profile", "write_amplifiers", "write_camera", "write_plot", "write_profile"]
 
 #: Images of more dots along one side are not drawn by matplotlib.
 _DPI, _MOST_DOTS = 120, 60_000
@@ -68,11 +68,12 @@ def write_camera(
     OutputError
         When the file cannot be written.
     """
-    target = _named_as_profile(path)
+    target = named_as_profile(path)
     if result.decision == "not proven":
         raise CameraError(f"{target} was not written: {result.verdict}")
     camera = replace(result.to_camera(target.stem), words=words)
-    return _written(camera, target, inputs, overwrite=overwrite)
+    write_profile(camera_to_toml(camera), target, inputs, overwrite=overwrite)
+    return camera
 
 
 def write_amplifiers(
@@ -104,7 +105,7 @@ def write_amplifiers(
     CameraError, OutputExistsError, OutputError
         As `write_camera` does.
     """
-    target = _named_as_profile(path)
+    target = named_as_profile(path)
     amplifiers = []
     for one, item in zip(seen, of, strict=True):
         rows = one.found.extension_rows()
@@ -123,23 +124,23 @@ def write_amplifiers(
         target.stem, target.stem, None, tuple(amplifiers), source="its header, and its pixels",
         crosstalk=tuple(crosstalk),
     )  # fmt: skip
-    return _written(camera, target, inputs, overwrite=overwrite)
+    write_profile(camera_to_toml(camera), target, inputs, overwrite=overwrite)
+    return camera
 
 
-def _named_as_profile(path: str | os.PathLike[str]) -> Path:
+def named_as_profile(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a camera profile; raises `CameraError` where it is not named as one."""
     target = Path(path)
     if target.suffix.lower() != ".toml":
         raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
     return target
 
 
-def _written(camera: Camera, target: Path, inputs: Inputs, *, overwrite: bool) -> Camera:
-    """Write a profile, and return it."""
+def write_profile(text: str, target: Path, inputs: Inputs, *, overwrite: bool) -> None:
+    """Write a camera profile that an inspection has made, marked as such; raises as `write_camera` does."""
     replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
-    text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
     with atomic_file(target, overwrite=replaces) as descriptor:
-        write_all(descriptor, [text.encode()])
-    return camera
+        write_all(descriptor, [f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{text}".encode()])
 
 
 def write_plot(
