@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.colours import PHASES, colour_bands, each_colour, plane_of
-from zeroframe.frames.flat_shapes import FlatShape, joined_shapes, measure_flat, odd_flats, place_of
+from zeroframe.frames.flat_shapes import Flag, FlatShape, joined_shapes, measure_flat, odd_flats, place_of
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.numbers import number, percent, spread_evenly
 from zeroframe.frames.statistics import clipped_std, sampled_level
@@ -68,9 +68,6 @@ _SATURATED_FRACTION, _NON_FINITE_FRACTION = 1e-3, 1e-2
 _SHARE_RATIO, _LONE_SHARE = 5.0, 0.5
 #: From so many pixels on a kernel counts those that are not finite: of 8 million in 0.3 ms, numpy's extremes take 1.8.
 _KERNEL_PIXELS = 1 << 20
-#: Light is what these frames are for: their levels and shapes may differ.
-
-
 #: Pairs of rows on which noise is held against uncertainties.
 _NOISE_PAIRS = 128
 
@@ -311,30 +308,6 @@ def count_non_finite(pixels: NDArray[Any]) -> int:
     return 0 if np.isfinite(extremes).all() else int(pixels.size - np.isfinite(pixels).sum())
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """Why a frame does not seem to belong to the others.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        The frame.
-    what : str
-        ``'level'``, ``'noise'``, ``'shape'``, ``'saturated'``, ``'not finite'``, ``'temperature'``, ``'gain'``,
-        ``'exposure'`` or ``'kind'``; of flats also ``'light'``, ``'pattern'`` or ``'shapes'``, see `FlatOddity`.
-    figure, limit : float
-        What was found, and from where on it is odd; both as the distance from what is usual.
-    sentence : str
-        The same in words, without the name of the frame.
-    """
-
-    path: Path
-    what: str
-    figure: float
-    limit: float
-    sentence: str
-
-
 def flag_frames(
     qualities: Mapping[Path, FrameQuality],
     facts: Mapping[Path, FrameFacts] | None = None,
@@ -379,7 +352,7 @@ def flag_frames(
             flags += _shape_flags(qualities, shape * noise, _LEAK_NOISES * noise)
     elif len(qualities) > 1 and not flats and not any(is_lit(each.kind) for each in known.values()):
         flags += _brighter_and_noisier_of_two(qualities)
-    flags += [Flag(odd.path, odd.what, odd.figure, odd.limit, odd.sentence) for odd in odd_flats(flats)]
+    flags += odd_flats(flats)
     order = {path: number for number, path in enumerate(qualities)}
     return sorted(flags, key=lambda flag: order[flag.path])
 
