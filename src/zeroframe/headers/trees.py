@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import NoFramesError, RawFolderError, ZeroframeWarning
 from zeroframe.fits.inputs import Identity, identities_above
 from zeroframe.fits.store.names import UrlPath, as_path
-from zeroframe.fits.system import is_hidden
+from zeroframe.fits.system import is_folder, is_hidden
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -145,12 +145,5 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if not is_hidden(entry):
-                (folders if _is_folder(entry) else files).append(folder / entry.name)
+                (folders if is_folder(entry) else files).append(folder / entry.name)
     return files, folders
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that cannot be followed: what is wrong with it is said when it is read
-        return False
