@@ -117,7 +117,7 @@ def test_what_the_tables_are_made_into_is_made_by_one_thread(tmp_path):
     small_folder(tmp_path, 4)
     code = (
         "import sys, threading, zeroframe.headers.looking as looking\n"
-        "from zeroframe.headers.survey import survey_folder\n"
+        "from zeroframe.headers.survey import survey_tree\n"
         "own, seen = looking.read_facts, []\n"
         "def told(*args, **kwargs):\n"
         "    seen.append(threading.current_thread() is threading.main_thread())\n"
@@ -125,7 +125,7 @@ def test_what_the_tables_are_made_into_is_made_by_one_thread(tmp_path):
         "    seen.append('done')\n"
         "    return found\n"
         "looking.read_facts = told\n"
-        "survey_folder(sys.argv[1], workers=4)\n"
+        "survey_tree(sys.argv[1], workers=4)\n"
         "print(seen[:2], seen.count(False))"
     )
     said = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)

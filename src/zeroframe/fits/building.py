@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 __all__ = [
+    "CHUNK_BYTES",
     "StoredForm",
     "card",
     "described_cards",
@@ -34,7 +35,7 @@ __all__ = [
     "writable_cards",
 ]
 
-_CHUNK_BYTES = 1 << 18  # swapped, summed and written or compressed while it is in the second-level cache
+CHUNK_BYTES = 1 << 18  # swapped, summed and written or compressed while it is in the second-level cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,10 @@ def _pieces(data: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
     """Yield parts of an array in order, of a multiple of four pixels but for the last."""
     lines: np.ndarray[Any, Any]
     if data.flags.c_contiguous or data.ndim < 2:
-        lines, step = data.reshape(-1), _CHUNK_BYTES // data.dtype.itemsize
+        lines, step = data.reshape(-1), CHUNK_BYTES // data.dtype.itemsize
     else:
         lines = data.reshape(-1, data.shape[-1])
-        step = max(4, _CHUNK_BYTES // max(1, lines[:1].nbytes) // 4 * 4)
+        step = max(4, CHUNK_BYTES // max(1, lines[:1].nbytes) // 4 * 4)
     for start in range(0, len(lines), step):
         yield lines[start : start + step]
 

@@ -10,6 +10,7 @@ import numpy as np
 from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.building import (
+    CHUNK_BYTES,
     StoredForm,
     finished_header,
     mandatory_cards,
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from zeroframe.fits.replacing import Overwrite
 
 __all__ = ["ImagePart", "write_fits"]
-
-_CHUNK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +159,6 @@ def _gzipped(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """Yield the blocks compressed as one gzip member, without name and time."""
     compressor = gzip_compressor()
     for block in blocks:
-        for start in range(0, len(block), _CHUNK_BYTES):
-            yield compressor.compress(block[start : start + _CHUNK_BYTES])
+        for start in range(0, len(block), CHUNK_BYTES):
+            yield compressor.compress(block[start : start + CHUNK_BYTES])
     yield compressor.flush()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Flag", "FlatShape", "joined_shapes", "measure_flat", "odd_flats", "place_of"]
+__all__ = ["FEWEST_TO_COMPARE", "Flag", "FlatShape", "joined_shapes", "measure_flat", "odd_flats", "place_of"]
 
 #: Cells along each axis of the map, and how many of them along each axis are joined when two maps are compared.
 _CELLS, _JOINED = 32, 4
@@ -44,7 +44,8 @@ _SAME_SHAPE, _SAME_SHAPES = 0.02, 0.03
 _USUAL_TIMES, _SHAPE_SIGMAS = 3.0, 6.0
 #: A frame that shares less than this of the pattern that the others share, by so many standard errors.
 _LEAST_PATTERN, _PATTERN_SIGMAS = 0.5, 8.0
-_FEWEST_TO_COMPARE = 3
+#: Fewer frames cannot say which of them is the odd one.
+FEWEST_TO_COMPARE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -302,8 +303,8 @@ def _of_other_shape(flats: Mapping[Path, FlatShape]) -> list[Flag]:
     usual = [float(np.sort(differences)[enough]) for differences, _ in compared]
     middle = int(np.argmin(usual))
     differences, ratios = compared[middle]
-    if usual[middle] > _SAME_SHAPES or len(paths) < _FEWEST_TO_COMPARE:
-        limit = _SAME_SHAPES if len(paths) >= _FEWEST_TO_COMPARE else _SAME_SHAPE
+    if usual[middle] > _SAME_SHAPES or len(paths) < FEWEST_TO_COMPARE:
+        limit = _SAME_SHAPES if len(paths) >= FEWEST_TO_COMPARE else _SAME_SHAPE
         pairs = np.array([differences for differences, _ in compared])
         return [
             Flag(
@@ -342,7 +343,7 @@ def place_of(y: float, x: float) -> str:
 def _of_other_pattern(flats: Mapping[Path, FlatShape]) -> list[Flag]:
     """Name the flats whose pixels do not answer as they do in the others: flipped, shifted, of another light."""
     paths = [path for path, flat in flats.items() if flat.fine.size]
-    if len(paths) < _FEWEST_TO_COMPARE or len({flats[path].fine.size for path in paths}) > 1:
+    if len(paths) < FEWEST_TO_COMPARE or len({flats[path].fine.size for path in paths}) > 1:
         return []
     fine = np.array([flats[path].fine for path in paths], dtype=np.float64)
     covariance = fine @ fine.T / fine.shape[1]

@@ -15,7 +15,7 @@ from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.looking import Asked, look_at_files, tell
 from zeroframe.planning.select import classify
-from zeroframe.planning.traits import emptiest_hours, moment_of, split_nights
+from zeroframe.planning.traits import SHORTEST_DAY_S, emptiest_hours, moment_of, split_nights
 from zeroframe.records import dataclass
 from zeroframe.workers import AS_USUAL, JobResources, map_jobs
 
@@ -35,8 +35,6 @@ UNDATED = "undated"
 _CHUNK = 1000
 #: So many jobs are handed out at once, by so many threads each, which wait for a shared disk.
 _MOST_JOBS, _FAR_THREADS = 256, 1
-#: With less idle time than this, the day cannot be told from a break in the night.
-_SHORTEST_DAY_S = 3 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,7 @@ def make_calendar(
         raise NoFramesError("there is no FITS file; give the folder that holds the nights, or a list of their files")
     moments = [each.moment for each in noted]
     split = split_nights(moments)
-    noon_s, certain = split.noon_s, split.noon_s is None or split.idle_s >= _SHORTEST_DAY_S
+    noon_s, certain = split.noon_s, split.noon_s is None or split.idle_s >= SHORTEST_DAY_S
     if not certain:
         noon_s = emptiest_hours(moments)
         split = split_nights(moments, noon_s)

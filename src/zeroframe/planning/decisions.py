@@ -15,6 +15,7 @@ from zeroframe.planning.matching import nights_apart, warmer_words
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.spellings import Spellings
 from zeroframe.planning.taught import OVERLAPPING, UNMET, overlapping_exposures, unmet_words
+from zeroframe.planning.traits import SHORTEST_DAY_S
 from zeroframe.planning.uses import frame_uses
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ _LONG_FOR_A_BIAS_S = 1.0
 _MOST_DOUBTS = 8
 #: Fewer frames have no two parts of two.
 _FEWEST_DIVIDED = 4
-#: With less idle time than this, the day cannot be told from a break in the night.
-_SHORTEST_DAY_S = 3 * 3600.0
 
 
 def lost_words(what: str) -> str:
@@ -185,7 +184,7 @@ def _about_nights(plan: NightPlan, selection: Selection) -> Iterator[Choice]:
         f"one ends and the next begins at {noon}, amid {hours:.1f} hours in which nothing is exposed on any day; "
         "calibration of the same night comes first"
     )
-    yield Choice("nights", value, reason, certain=selection.split.idle_s >= _SHORTEST_DAY_S)
+    yield Choice("nights", value, reason, certain=selection.split.idle_s >= SHORTEST_DAY_S)
 
 
 def _about_forms(plan: NightPlan) -> Iterator[Choice]:
