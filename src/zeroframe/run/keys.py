@@ -70,6 +70,8 @@ _MAKERS = (
     "stacks/clipping.py",
     "stacks/combine.py",
     "stacks/functions.py",
+    "stacks/grids.py",
+    "stacks/laws.py",
     "stacks/measured.py",
     "stacks/noise.py",
     "stacks/pooled.py",
