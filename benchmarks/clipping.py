@@ -163,8 +163,9 @@ the noise alone, rejects its good values.
 
 `--clip-spread mad` is the notebooks' recipe, `std` the standard deviation, `ccd` the noise alone. The noise is measured
 and not typed in: from up to eight pairs of frames, with what the subtraction of an overscan adds to it, and with how
-far the levels of the frames scatter. For darks, flats and light with a GAIN in their headers, brighter pixels are given
-their photon noise. The MAD of five values or fewer is often several
+far the levels of the frames scatter; biases and darks whose levels are more than a noise apart are brought to one level
+before, and the result has the level that it had. For darks, flats and light with a GAIN in their headers, brighter
+pixels are given their photon noise. The MAD of five values or fewer is often several
 sigma: of so few biases, darks or flats the noise decides alone, and of two values that it does not explain the
 lower one stays. Of two frames of other kinds nothing is rejected.
 

@@ -29,6 +29,7 @@ from zeroframe.planning.planning import plan_night
 from zeroframe.planning.recipe import parse_recipe
 from zeroframe.run.cluster import FrameTask, GroupTask
 from zeroframe.run.engine import run_night
+from zeroframe.run.session import RunSettings
 from zeroframe.simulate import SIMULATED_CAMERAS, simulate_night
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def measure_workers(camera: str = "palomar-lfc") -> dict[str, float]:
         raw, out = Path(name).resolve() / "raw", Path(name).resolve() / "out"
         simulate_night(SIMULATED_CAMERAS[camera], raw, seed=1)
         executor = _InTurn()
-        result = run_night(plan_night(survey_tree(raw), raw, out, parse_recipe("")), executor=executor)
+        result = run_night(plan_night(survey_tree(raw), raw, out, parse_recipe("")), RunSettings(executor=executor))
         if result.failed:
             raise RuntimeError(f"the night could not be made: {result.failed}")
         sizes = {"raw": [path.stat().st_size for path in raw.rglob("*.fits")]}

@@ -20,6 +20,7 @@ from zeroframe.planning.recipe import NightRecipe, parse_recipe
 from zeroframe.planning.shorthands import recipe_for
 from zeroframe.run.engine import run_night
 from zeroframe.run.outcomes import GroupOutcome, NightResult
+from zeroframe.run.session import RunSettings
 from zeroframe.simulate import (
     SIMULATED_CAMERAS,
     SimulatedCamera,
@@ -64,9 +65,11 @@ def planned(raw: Path, out: Path, text: str, *, overwrite: bool = False) -> Nigh
     return plan_night(survey_tree(raw), raw, out, parse_recipe(text), overwrite=overwrite)
 
 
-def carried_out(raw: Path, out: Path, text: str, *, overwrite: bool = False, **options: object) -> NightResult:
+def carried_out(
+    raw: Path, out: Path, text: str, *, overwrite: bool = False, progress: object = None, **settings: object
+) -> NightResult:
     """Plan a night by the text of a recipe, and carry it out."""
-    return run_night(planned(raw, out, text, overwrite=overwrite), **options)
+    return run_night(planned(raw, out, text, overwrite=overwrite), RunSettings(**settings), progress=progress)
 
 
 @cache

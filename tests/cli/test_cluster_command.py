@@ -15,6 +15,7 @@ from nights import bias_plan
 from reliability import ALL_CASES, bias_arguments, hashes, results, small_night
 from workbench import command
 from zeroframe.run.engine import run_night
+from zeroframe.run.session import RunSettings
 
 FRAMES = 10
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -115,6 +116,6 @@ def test_a_cluster_that_is_not_there(raw, tmp_path):
 def test_any_other_executor(raw, here, tmp_path):
     plan = bias_plan(raw, tmp_path / "out", overscan="[608:632,:]", trim="[1:600,:]")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert run_night(plan, executor=pool).is_good
+        assert run_night(plan, RunSettings(executor=pool)).is_good
     assert results(tmp_path / "out") == here
     assert not any(name.endswith(".part") for name in hashes(tmp_path / "out"))

@@ -102,7 +102,7 @@ def test_pixels_without_a_value_are_counted_and_remarks_are_those_of_the_command
         fits.writeto(bare[-1], pixels)
     run = command("combine", *bare, "-o", tmp_path / "a.fits", "--minmax", ",500000", "--json")
     assert run.code == 0, run.err
-    assert json.loads(run.out)["pixels without a value"] == 5
+    assert json.loads(run.out)["not_finite_pixels"] == 5
     assert int(np.isnan(fits.getdata(tmp_path / "a.fits")).sum()) == 5
     assert "adu is assumed" in run.err
     assert "WARNING" not in run.err

@@ -55,7 +55,7 @@ def test_uncertainty_is_that_of_the_error(calibrated, tmp_path, frames, options)
     header = header_of(target)
     assert header["UNCERTIN"] == "ZEROCOR DARKCOR FLATCOR"
     # the dark was subtracted from each, and its bias from both: that drops out
-    of_dark = header_of(calibrated / "combined_dark_300s.fits")["LEVELERR"]
+    of_dark = header_of(calibrated / "combined_dark_300s.fits")["LEVELOWN"]
     assert header["LEVELERR"] > 0.99 * of_dark * (frames if "sum" in options else 1)
 
 

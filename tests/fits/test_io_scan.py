@@ -226,6 +226,7 @@ def test_header_without_end_runs_into_data(tmp_path: Path) -> None:
         scan(path)
 
 
+@pytest.mark.long
 def test_endless_header_in_a_small_gzip_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "endless.fits.gz"
     path.write_bytes(gzip.compress(header(*SMALL).replace(b"END", b"   ") + b" " * 100_000_000, 1))

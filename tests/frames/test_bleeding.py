@@ -150,6 +150,7 @@ def test_wings_of_a_star_beside_it_are_no_trail(seed):
     assert mask_bleeding(image, mask, np.count_nonzero(mask)) <= 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fwhm", [2.0, 3.0, 4.0])
 def test_a_star_beyond_the_end_of_a_trail_is_none_of_it(fwhm):
     """It used to be masked to its far side, in two of three."""

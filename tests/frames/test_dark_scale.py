@@ -143,6 +143,7 @@ def test_where_hot_pixels_do_not_tell_the_exposure_does_and_it_is_said(tmp_path)
     assert "DARKSCAL" not in hot_error(tmp_path / "out", "s2.fits", current)[1]
 
 
+@pytest.mark.long
 def test_darks_of_another_temperature_are_used_where_their_scale_is_fitted(tmp_path, monkeypatch):
     """Dark current doubles every six degrees: 1.5 degrees are 19 %, and the plan said that no dark fits."""
     monkeypatch.setenv("COLUMNS", "200")

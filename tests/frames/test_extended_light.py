@@ -156,6 +156,7 @@ def test_what_changes_along_one_axis_is_not_told_of(scene):
     assert [(seed, found) for seed in range(25) if "ZF412" in (found := findings(scene, seed))] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scene", [sloping, bent_sky("rows"), bent_sky("columns")])
 def test_a_sky_that_slopes_and_bends_is_not_told_of(scene):
     """The flat may stand off the middle: it slopes itself."""

@@ -226,7 +226,7 @@ def test_what_other_code_has_read_is_read_anew_and_kept(folder, index, scans, mo
     """Two releases, or a release and what is being developed, may share a cache."""
     expected = look(folder, index)
     with monkeypatch.context() as patch:
-        patch.setattr(header_index, "_code", lambda: "of another release")
+        patch.setattr(header_index, "code_mark", lambda *_: "of another release")
         assert len(index.load(str(folder.resolve()), "0").headers) == 0
         assert look(folder, index) == expected
         assert len(index.load(str(folder.resolve()), "0").headers) == 3

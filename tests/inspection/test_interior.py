@@ -32,6 +32,7 @@ def test_drawn_layouts():
     assert not [said for said in counts if "without a word" in said], counts
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [150, 158, 174, 192, 3070, 3090])
 def test_amplifiers_that_differ_in_gain_alone_are_told(seed):
     """Levels are 1 to 3 ADU apart, drift together, and read noise is alike: only the light of flats steps."""

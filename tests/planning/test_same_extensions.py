@@ -54,15 +54,22 @@ def pixels(out):
     return found
 
 
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory):
+    """Results of the night whose files are all written alike."""
+    folder = tmp_path_factory.mktemp("alike")
+    night(folder, {})
+    return folder / "out"
+
+
 ORDERS = [{"object": (3, 2, 1, 0)}, {"bias1.fits": (1, 0, 3, 2), "flat": (2, 3, 0, 1)}, {"flat0.fits": (3, 0, 1, 2)}]
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_order_in_a_file_changes_nothing(tmp_path, order):
-    night(tmp_path / "alike", {})
+def test_the_order_in_a_file_changes_nothing(tmp_path, alike, order):
     made = night(tmp_path / "turned", order)
     assert [each for each in made.findings if each.severity != "note"] == []
-    assert pixels(tmp_path / "turned" / "out") == pixels(tmp_path / "alike" / "out")
+    assert pixels(tmp_path / "turned" / "out") == pixels(alike)
 
 
 def test_nor_where_amplifiers_are_kept_apart(tmp_path):
@@ -74,8 +81,7 @@ def test_nor_where_amplifiers_are_kept_apart(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "lost"), [("bias2.fits", 1), ("bias0.fits", 0), ("object1.fits", 3)])
-def test_a_file_that_lacks_one_is_named_with_it(tmp_path, name, lost):
-    night(tmp_path / "alike", {})
+def test_a_file_that_lacks_one_is_named_with_it(tmp_path, alike, name, lost):
     left = [number for number in range(AMPLIFIERS) if number != lost]
     made = night(tmp_path / "short", {}, {name: left})
     (said,) = [each for each in made.findings if each.severity == "error"]
@@ -83,7 +89,7 @@ def test_a_file_that_lacks_one_is_named_with_it(tmp_path, name, lost):
     assert name in said.sentence
     assert f"[{lost * WIDTH + 1}:{(lost + 1) * WIDTH},1:{NY}] of the detector to A{lost + 1}, " in said.sentence
     # no other product has another name for it
-    names = set(pixels(tmp_path / "alike" / "out")) - {name}
+    names = set(pixels(alike)) - {name}
     assert set(pixels(tmp_path / "short" / "out")) == names
 
 

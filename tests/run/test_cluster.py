@@ -25,6 +25,7 @@ from zeroframe.run.cluster import FrameTask, bare_plan, calibrate_task
 from zeroframe.run.combined import ScaledStack
 from zeroframe.run.dask import on_cluster
 from zeroframe.run.engine import run_night
+from zeroframe.run.session import RunSettings
 from zeroframe.run.status import examine_night
 from zeroframe.stacks.bands import band_rows, combine_in_bands, shared_stack
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
@@ -94,7 +95,7 @@ class TestTheSameBytes:
     def test_relative_paths(self, executor, raw, here, tmp_path, monkeypatch):
         monkeypatch.chdir(raw.parent)
         with pytest.raises(UsageError, match="plan the night with absolute paths"):
-            run_night(plan_of(Path(raw.name), tmp_path / "out"), executor=executor)
+            run_night(plan_of(Path(raw.name), tmp_path / "out"), RunSettings(executor=executor))
         address = executor._client.scheduler.address
         run = command(*bias_arguments(Path(raw.name), tmp_path / "out", "--no-combine", "--cluster", address))
         assert run.code == 0, run.out + run.err
@@ -218,7 +219,7 @@ class TestWhatIsSaid:
         (group,) = plan.uncombined
         missing = replace(group.frames[0], source=tmp_path / "missing.fits")
         plan = replace(plan, uncombined=(replace(group, frames=(missing, group.frames[1])),))
-        outcomes = [each.outcome for each in run_night(plan, executor=executor).frames]
+        outcomes = [each.outcome for each in run_night(plan, RunSettings(executor=executor)).frames]
         assert [outcome.state for outcome in outcomes] == ["failed", "done"]
         assert outcomes[0].reason == f"{missing.source}: there is no such file; check the name"
 

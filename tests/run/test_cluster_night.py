@@ -31,6 +31,7 @@ from zeroframe.run.dask import on_cluster
 from zeroframe.run.engine import run_night
 from zeroframe.run.keys import group_key
 from zeroframe.run.outcomes import NightOutcome
+from zeroframe.run.session import RunSettings
 from zeroframe.stacks.bands import BandTask
 
 RECIPE = RECIPES["palomar-lfc"]
@@ -221,7 +222,7 @@ class TestAnyExecutor:
 
         plan = planned(raw, tmp_path / "out", RECIPE)
         with Slow(1) as pool, pytest.raises(KeyboardInterrupt):
-            run_night(plan, executor=pool)
+            run_night(plan, RunSettings(executor=pool))
         assert len(begun) <= 3 < len(plan.frames)  # one may have begun before the others were cancelled
 
 

@@ -43,3 +43,19 @@ def test_levels_that_stay_have_next_to_no_error(tmp_path):
     made = zeroframe.night(tmp_path / "raw", tmp_path / "out", report=False)
     assert fits.getheader(tmp_path / "out" / "s0.fits")["LEVELERR"] < 0.2
     assert "ZF311" not in {each.code for each in made.findings}
+
+
+@pytest.mark.parametrize("darks", [(0.5,), (5.0, 5.0), (5.0, -4.0, 6.0), (15.0, -24.0, 6.0, 2.0)])
+def test_the_level_of_a_dark_is_off_by_its_frames_and_by_its_bias(tmp_path, darks):
+    shots = [
+        *(Shot(f"b{i}.fits", "bias", 0, level=1000.0 + by) for i, by in enumerate(BIASES)),
+        *(Shot(f"d{i}.fits", "dark", 60, level=1000.0 + by) for i, by in enumerate(darks)),
+    ]
+    write_night(tmp_path / "raw", shots, Camera(gain=2.0, dark_rate=0.0))
+    zeroframe.night(tmp_path / "raw", tmp_path / "out", report=False)
+    header = fits.getheader(tmp_path / "out" / "combined_dark_60s.fits")
+    of_bias = np.std(BIASES, ddof=1)
+    # levels of three darks that are alike by chance say nothing against those of six biases
+    of_dark = np.std(darks, ddof=1) if len(darks) > 3 else of_bias
+    assert header["LEVELOWN"] == pytest.approx(of_dark / len(darks) ** 0.5, rel=0.03)
+    assert header["LEVELERR"] == pytest.approx(np.hypot(header["LEVELOWN"], of_bias / len(BIASES) ** 0.5), rel=0.03)

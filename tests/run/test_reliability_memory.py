@@ -86,6 +86,7 @@ def with_two_good(folder):
     return folder
 
 
+@pytest.mark.long
 class TestSizesAreChecked:
     @pytest.mark.parametrize("kind", ["GZIP_1", "GZIP_2"])
     def test_a_tile_that_inflates_to_gigabytes(self, tmp_path, kind):
@@ -412,6 +413,7 @@ class TestTheLimit:
         assert run.peak_bytes < 50e6 + PROGRAM_BYTES + NUMBA_BYTES, run.peak_bytes
 
 
+@pytest.mark.long
 class TestManyFrames:
     @pytest.mark.long
     def test_the_rate_is_what_it_was(self):

@@ -281,8 +281,8 @@ def test_what_is_the_same_of_all_frames_is_drawn_once():
     assert _of_smooth_draws.cache_info().misses == 1
     for count in (2, 3):
         np.testing.assert_array_equal(laws[0][count].squares, laws[1][count].squares)
-        assert laws[0][count].loss > 1.0  # clipping by the MAD of three costs something
+        assert laws[0][count].loss == laws[1][count].loss
     # a floor that is no part of the noise is another way of combining for each noise
     floor = CombineSpec("average", Rejection(sigma_low=3, sigma_high=3, floor_adu=2.0))
     known = [laws_of(floor, [3], 3, None, Numbers(sigma, 0.0, None, np.dtype(np.float32)), 0.0) for sigma in (1.0, 7.0)]
-    assert known[0][3].loss < known[1][3].loss
+    assert known[0][3].squares.size > known[1][3].squares.size  # more pixels keep all of their values

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from zeroframe.planning.plan import NightPlan
     from zeroframe.run.engine import NightMade
     from zeroframe.run.outcomes import NightResult
-    from zeroframe.run.session import Company, NightSession
+    from zeroframe.run.session import Company, NightSession, RunSettings
     from zeroframe.run.status import NightStatuses
 
-__all__ = ["NightResources", "PlanRun", "carried_out", "carry_out_plan"]
+__all__ = ["PlanRun", "RunOptions", "carried_out", "carry_out_plan"]
 
 
 @dataclass(frozen=True, slots=True)
-class NightResources:
+class RunOptions:
     """The options of the command that say how, and not what.
 
     Attributes
@@ -63,10 +63,16 @@ class NightResources:
     json: bool = False
     nights_at_once: int | None = None
 
+    def settings(self, executor: Executor | None, company: Company | None = None) -> RunSettings:
+        """Return how a run is carried out by these options."""
+        from zeroframe.run.session import RunSettings
+
+        return RunSettings(self.limit, self.workers, self.check, self.check_sums, executor, company)
+
 
 def carry_out_plan(
     plan: NightPlan,
-    means: NightResources,
+    options: RunOptions,
     screen: NightScreen,
     executor: Executor | None,
     company: Company | None = None,
@@ -77,7 +83,7 @@ def carry_out_plan(
     ----------
     plan : NightPlan
         What is to be done.
-    means : NightResources
+    options : RunOptions
         How.
     screen : NightScreen
         Where it is said.
@@ -98,7 +104,7 @@ def carry_out_plan(
     ZeroframeError
         When nothing could be begun.
     """
-    with PlanRun(plan, means, screen, executor, company) as run:
+    with PlanRun(plan, options, screen, executor, company) as run:
         run.make()
         run.judge()
         run.tell()
@@ -112,7 +118,7 @@ class PlanRun:
 
     Parameters
     ----------
-    plan, means, screen, executor, company
+    plan, options, screen, executor, company
         As for `carry_out_plan`.
 
     Attributes
@@ -128,13 +134,13 @@ class PlanRun:
     def __init__(
         self,
         plan: NightPlan,
-        means: NightResources,
+        options: RunOptions,
         screen: NightScreen,
         executor: Executor | None,
         company: Company | None = None,
     ) -> None:
         self.plan, self.code = plan, OK
-        self._means, self._screen, self._executor, self._company = means, screen, executor, company
+        self._options, self._screen, self._executor, self._company = options, screen, executor, company
         self._held = ExitStack()
         self._made: NightMade | None = None
 
@@ -151,26 +157,17 @@ class PlanRun:
         from zeroframe.run.engine import made_in
         from zeroframe.run.session import begin_night
 
-        plan, means, screen = self.plan, self._means, self._screen
-        if means.dry_run:
-            self.code, self.ended = _dry_run(plan, means, screen)
+        plan, options, screen = self.plan, self._options, self._screen
+        if options.dry_run:
+            self.code, self.ended = _dry_run(plan, options, screen)
             return
-        session = self._held.enter_context(
-            begin_night(
-                plan,
-                mem_limit_bytes=means.limit,
-                workers=means.workers,
-                check=means.check,
-                check_sums=means.check_sums,
-                executor=self._executor,
-                company=self._company,
-            )
-        )
+        settings = options.settings(self._executor, self._company)
+        session = self._held.enter_context(begin_night(plan, settings))
         screen.night_found(plan)
         screen.choices(plan.choices)
         with screen.progress() as progress:
-            measure = means.report and can_write() and not session.matching_report
-            self._made = made_in(session, progress=progress, check_sums=means.check_sums, measure=measure)
+            measure = options.report and can_write() and not session.matching_report
+            self._made = made_in(session, progress=progress, measure=measure)
         self.ended = self._made.result
 
     def judge(self) -> None:
@@ -185,21 +182,21 @@ class PlanRun:
         from zeroframe.run.outcomes import NightResult
 
         if self._made is not None and isinstance(self.ended, NightResult):
-            means, session, result = self._means, self._made.session, self.ended
+            options, session, result = self._options, self._made.session, self.ended
             self._screen.night_result(self.plan, result)
             shown = result.read_from(session.copies)
-            reported = not means.report or session.matching_report
-            reported = reported or _write_report(session, shown, self._screen, means.workers)
-            code = _night_code(result, strict=means.strict)
+            reported = not options.report or session.matching_report
+            reported = reported or _write_report(session, shown, self._screen, options.workers)
+            code = _night_code(result, strict=options.strict)
             self.code = code if reported else max(code, INCOMPLETE)
         self._held.close()
 
 
 def _write_report(session: NightSession, result: NightResult, screen: NightScreen, workers: int | None) -> bool:
     """Write OUT/report.html and say so; return False where it should be there and cannot."""
-    plan, executor = session.plan, session.executor
+    plan, executor, company = session.plan, session.settings.executor, session.settings.company
     threads = report_threads(workers, plan.raw, plan.out)
-    if executor is not None and session.company is not None:  # other nights have work for the other cores
+    if executor is not None and company is not None:  # other nights have work for the other cores
         threads = threads or 1
 
     def drawn(command: str) -> bytes:
@@ -222,14 +219,14 @@ def carried_out(command: str, plan: NightPlan, ended: NightResult | NightStatuse
     return plan_document(command, plan, ended, code)
 
 
-def _dry_run(plan: NightPlan, means: NightResources, screen: NightScreen) -> tuple[int, NightStatuses]:
+def _dry_run(plan: NightPlan, options: RunOptions, screen: NightScreen) -> tuple[int, NightStatuses]:
     """Show what would be done; return the code with which it would be refused."""
     from zeroframe.run.result_files import would_be_refused
     from zeroframe.run.status import examine_night
 
     screen.night_found(plan)
     screen.choices(plan.choices)
-    statuses = examine_night(plan, check=means.check, check_sums=means.check_sums, workers=means.workers)
+    statuses = examine_night(plan, check=options.check, check_sums=options.check_sums, workers=options.workers)
     screen.night_tree(plan, statuses)
     return (REFUSED if would_be_refused(statuses, overwrite=plan.overwrite) else OK), statuses
 

@@ -7,16 +7,15 @@ a frame that does not fit the others ends it.
 from __future__ import annotations
 
 import sys
-import warnings
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
 from zeroframe.cli.console import Screen
 from zeroframe.cli.documents import print_json
+from zeroframe.cli.log_file import as_remarks
 from zeroframe.cli.options import (
     OK,
     REFUSED,
@@ -36,17 +35,16 @@ from zeroframe.cli.options import (
     expanded,
     path_or_url,
 )
-from zeroframe.errors import UsageError, ZeroframeWarning
+from zeroframe.errors import UsageError
 from zeroframe.records import dataclass
 from zeroframe.verbs.rejections import NamedRejection
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["combine"]
 
 _PANEL = "Combining as other programs do"
 _LEVELS = ("mean", "median")
+#: How figures are called where a person reads them.
+_SAID = {"not_finite_pixels": "pixels without a value"}
 
 Scale = Annotated[
     str | None,
@@ -166,7 +164,7 @@ class CombineOptions:
         weights = None if self.weights is None else _numbers(self.weights, "--weights")
         low, high = _limits(self.minmax)
         clips = not self.rejects and clip > 0
-        with _as_remarks():
+        with as_remarks():
             made = combine(
                 list(frames),
                 None,
@@ -209,7 +207,7 @@ class CombineOptions:
             "frames": len(frames),
             "rejection": made.meta["COMBREJ"],
             "rejected": round(1.0 - float(made.flags.sum(dtype=int)) / values, 6),
-            "pixels without a value": without,
+            "not_finite_pixels": without,
         }
 
     def _check(self, *, reject_outliers: bool) -> None:
@@ -302,7 +300,7 @@ def combine(
             frames, output, method=method, clip=clip, clip_spread=clip_spread, overwrite=overwrite,
             mem_limit_bytes=limit, workers=workers, reject_outliers=reject_outliers,
         )  # fmt: skip
-        screen.rows(f"Result in {output}", made)
+        screen.rows(f"Result in {output}", {_SAID.get(name, name): figure for name, figure in made.items()})
         if json:
             print_json({**made, "out": str(output), "exit_code": OK})
         return OK
@@ -350,16 +348,3 @@ def _limits(text: str | None) -> tuple[float | None, float | None]:
     if least is not None and most is not None and least > most:
         raise UsageError(f"--minmax is {text!r}, the higher limit first; write {high.strip()},{low.strip()}")
     return least, most
-
-
-@contextmanager
-def _as_remarks() -> Iterator[None]:
-    """Let warnings for those who write Python, which astropy prints in its own way, be remarks of the command."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield
-        finally:
-            said = [str(each.message) for each in caught]
-    for text in said:
-        warnings.warn(text, ZeroframeWarning, stacklevel=3)

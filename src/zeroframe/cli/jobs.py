@@ -424,22 +424,21 @@ def _carried_out(
     job: str, raw: str | os.PathLike[str], out: str | os.PathLike[str], options: Mapping[str, Any]
 ) -> Reduction:
     from zeroframe.run.engine import run_session
-    from zeroframe.run.session import begin_night
+    from zeroframe.run.session import RunSettings, begin_night
 
     planned, limit_bytes = _planned(job, raw, out, options)
-    check_sums = not options.get("ignore_checksums", False)
+    settings = RunSettings(
+        limit_bytes,
+        options.get("workers"),
+        options.get("check", False),
+        not options.get("ignore_checksums", False),
+        options.get("executor"),
+    )
     with (
         progress_for(options.get("progress")) as told,
-        begin_night(
-            planned,
-            mem_limit_bytes=limit_bytes,
-            workers=options.get("workers"),
-            check=options.get("check", False),
-            check_sums=check_sums,
-            executor=options.get("executor"),
-        ) as session,
+        begin_night(planned, settings) as session,
     ):
-        result = run_session(session, progress=told, check_sums=check_sums, measure=True)
+        result = run_session(session, progress=told, measure=True)
         shown = result.read_from(session.copies)
         if options.get("report", True) and not session.matching_report:
             problem = _reported(job, planned, shown, options)

@@ -14,7 +14,7 @@ from zeroframe.cli.options import INCOMPLETE, OK, Json, Workers, path_or_url
 from zeroframe.errors import UsageError
 
 if TYPE_CHECKING:
-    from zeroframe.cli.calibrate import NightResources
+    from zeroframe.cli.calibrate import RunOptions
     from zeroframe.planning.library import LibraryEntry
     from zeroframe.planning.recipe import NightRecipe
 
@@ -122,19 +122,19 @@ def prepare_library(recipe: NightRecipe, raw: Path, out: Path, *, by_night: bool
     return recipe
 
 
-def add_results(out: Path, recipe: NightRecipe, code: int, means: NightResources) -> int:
+def add_results(out: Path, recipe: NightRecipe, code: int, options: RunOptions) -> int:
     """Add the combined frames of a run to the library, where all is well; return the exit code for that."""
     from zeroframe.cli.console import Screen, counted
     from zeroframe.errors import NoFramesError
     from zeroframe.fits.store.names import as_path
     from zeroframe.run.library import add_to_library
 
-    screen, name = Screen(sys.stderr if means.json else None), str(recipe.calibrations.library)
+    screen, name = Screen(sys.stderr if options.json else None), str(recipe.calibrations.library)
     if code != OK:
         screen.line(f"nothing is added to {name}, because not all is well", "library", "yellow")
         return OK
     try:
-        added = add_to_library(out, as_path(name), workers=means.workers)
+        added = add_to_library(out, as_path(name), workers=options.workers)
     except NoFramesError:
         screen.line(f"nothing to add to {name}: no frame was combined", "library", "cyan")
         return OK

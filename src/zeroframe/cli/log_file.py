@@ -14,6 +14,7 @@ import shlex
 import stat
 import sys
 import time
+import warnings
 from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
@@ -24,14 +25,14 @@ from typer.core import TyperCommand
 from zeroframe import __version__
 from zeroframe.cli.console import Remarks, said_quietly, say
 from zeroframe.cli.everywhere import common_options, with_both_names
-from zeroframe.errors import OutputError, RawFolderError, ZeroframeError
+from zeroframe.errors import OutputError, RawFolderError, ZeroframeError, ZeroframeWarning
 from zeroframe.html import visible
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Call", "LoggedCommand", "remarks_shown", "write_details"]
+__all__ = ["Call", "LoggedCommand", "as_remarks", "remarks_shown", "write_details"]
 
 _LOG = logging.getLogger("zeroframe.cli")
 LOG_NAME = "zeroframe.log"
@@ -258,6 +259,19 @@ def remarks_shown() -> Iterator[None]:
         logging.captureWarnings(capture=False)
         warned.removeHandler(handler)
         remarks.close()
+
+
+@contextmanager
+def as_remarks() -> Iterator[None]:
+    """Let warnings for those who write Python, which astropy prints in its own way, be remarks of the command."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            said = [str(each.message) for each in caught]
+    for text in said:
+        warnings.warn(text, ZeroframeWarning, stacklevel=3)
 
 
 def write_details(error: BaseException, call: Call) -> Path | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zeroframe.cli.calibrate import NightResources, carried_out, carry_out_plan
+from zeroframe.cli.calibrate import RunOptions, carried_out, carry_out_plan
 from zeroframe.cli.console import say
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.library import add_results, prepare_library
@@ -230,7 +230,7 @@ def _command(job: str) -> Callable[..., int]:
             "card": card,
         }
         on = None if dry_run else cluster
-        means = NightResources(
+        options = RunOptions(
             *(dry_run, check, not ignore_checksums, report, bytes_of(mem_limit), workers, on, strict, json),
             nights_at_once=nights_at_once,
         )
@@ -240,8 +240,8 @@ def _command(job: str) -> Callable[..., int]:
         if trace is not None:
             check_output_folder(raw, trace.absolute().parent)
         with recorded(trace, overwrite=overwrite):
-            code = _carried_out(job, raw, out, wanted, means, by_night=by_night, overwrite=overwrite, recurse=recurse)
-        return max(code, add_results(out, wanted, code, means)) if library_add and not dry_run else code
+            code = _carried_out(job, raw, out, wanted, options, by_night=by_night, overwrite=overwrite, recurse=recurse)
+        return max(code, add_results(out, wanted, code, options)) if library_add and not dry_run else code
 
     return run
 
@@ -251,7 +251,7 @@ def _carried_out(
     raw: Path,
     out: Path,
     recipe: NightRecipe,
-    means: NightResources,
+    options: RunOptions,
     *,
     by_night: bool,
     overwrite: bool,
@@ -260,21 +260,21 @@ def _carried_out(
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.planning.asking import planned
 
-    if means.cluster is not None:  # its processes may be in other folders
+    if options.cluster is not None:  # its processes may be in other folders
         raw, out = raw.absolute(), out.absolute()
     if by_night:
         from zeroframe.cli.nights import carry_out_nights
 
-        return carry_out_nights(job, raw, out, recipe, means, overwrite=overwrite)
-    with executor_of(means.cluster, raw) as executor:
+        return carry_out_nights(job, raw, out, recipe, options, overwrite=overwrite)
+    with executor_of(options.cluster, raw) as executor:
         plan = planned(
-            *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=means.limit,
-            workers=means.workers, executor=executor,
+            *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=options.limit,
+            workers=options.workers, executor=executor,
         )  # fmt: skip
-        screen = NightScreen(sys.stderr if means.json else None)
+        screen = NightScreen(sys.stderr if options.json else None)
         with shared_folder(executor, out):
-            code, ended = carry_out_plan(plan, means, screen, executor)
-    if means.json:
+            code, ended = carry_out_plan(plan, options, screen, executor)
+    if options.json:
         print_json(carried_out(job, plan, ended, code))
     return code
 

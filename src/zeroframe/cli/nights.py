@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
-    from zeroframe.cli.calibrate import NightResources
+    from zeroframe.cli.calibrate import RunOptions
     from zeroframe.cli.console_nights import NightSummary
     from zeroframe.cli.night_pages import NightPages
     from zeroframe.planning.calendar import Night
@@ -59,7 +59,7 @@ _MOST_BY_ITSELF = 8
 
 
 def carry_out_nights(
-    job: str, raw: Path, out: Path, recipe: NightRecipe, means: NightResources, *, overwrite: bool
+    job: str, raw: Path, out: Path, recipe: NightRecipe, options: RunOptions, *, overwrite: bool
 ) -> int:
     """Plan and carry out every night of a tree or a list; one that fails does not stop the others.
 
@@ -73,7 +73,7 @@ def carry_out_nights(
         Holds a folder for each night.
     recipe : NightRecipe
         What was asked for.
-    means : NightResources
+    options : RunOptions
         How it is done.
     overwrite : bool
         Whether files that are there already may be replaced.
@@ -101,31 +101,31 @@ def carry_out_nights(
             raise UnsupportedError(
                 folder, "is not on a disk, which --by-night needs", "give zeroframe night the URL of each night"
             )
-    screen = NightsScreen(sys.stderr if means.json else None)
+    screen = NightsScreen(sys.stderr if options.json else None)
     unforeseen: list[Exception] = []
     listed = read_manifest(raw) if raw.is_file() else None
     folder = raw if listed is None else Path(os.path.commonpath([path.parent for path in listed]))
-    with executor_of(means.cluster, folder) as executor, ExitStack() as shared:
+    with executor_of(options.cluster, folder) as executor, ExitStack() as shared:
         nights_of = partial(nights_of_tree, raw) if listed is None else partial(nights_of_list, listed)
-        nights = nights_of(out, recipe, overwrite=overwrite, workers=means.workers, executor=executor)
+        nights = nights_of(out, recipe, overwrite=overwrite, workers=options.workers, executor=executor)
         screen.calendar(nights.calendar, raw)
         shared.enter_context(shared_folder(executor, out))
-        limit, at_once = means.limit or default_limit_bytes(), _nights_at_once(means, executor)
+        limit, at_once = options.limit or default_limit_bytes(), _nights_at_once(options, executor)
         at_once = min(at_once, len(nights.calendar.nights))
         if at_once > 1:
-            import_ahead(*_NEEDED, *(["zeroframe.report.compiled"] if means.report and can_write() else []))
+            import_ahead(*_NEEDED, *(["zeroframe.report.compiled"] if options.report and can_write() else []))
         with NightPages(screen, nights.calendar.nights) as pages:
-            run = _Run(job, nights, Lending(out), means, limit, at_once, pages, executor, unforeseen)
+            run = _Run(job, nights, Lending(out), options, limit, at_once, pages, executor, unforeseen)
             run.carry_out()
     told = [run.told[night.name] for night in nights.calendar.nights]
     documents = [run.documents[night.name] for night in nights.calendar.nights]
-    screen.summary(told, out, dry_run=means.dry_run)
-    if means.report and not means.dry_run and len(told) > 1:
+    screen.summary(told, out, dry_run=options.dry_run)
+    if options.report and not options.dry_run and len(told) > 1:
         write_overview(out, [each.night for each in told], screen)
     if unforeseen:
         raise unforeseen[0]
     code = _code_of(told)
-    if means.json:
+    if options.json:
         document = document_of(job, code, raw=str(raw), out=str(out), nights=documents)
         if code == OK and any(each.warned for each in told):
             document["verdict"] |= {"tone": "note", "headline": "Done; look at some of the nights."}
@@ -144,10 +144,10 @@ class _NightWork:
         self._seconds, self._page = planned_s, run.pages.of(night)
         self._plan_run: PlanRun | None = None
 
-    def make(self, means: NightResources) -> frozenset[str]:
+    def make(self, options: RunOptions) -> frozenset[str]:
         """Make its results; return what others may take of them."""
         made: list[frozenset[str]] = []
-        self._attempt(lambda: made.append(self._made(means)))
+        self._attempt(lambda: made.append(self._made(options)))
         self._run.pages.waits(self.night)
         return made[0] if made else frozenset()
 
@@ -167,11 +167,11 @@ class _NightWork:
         if self._plan_run is not None:
             self._plan_run.__exit__(*sys.exc_info())
 
-    def _made(self, means: NightResources) -> frozenset[str]:
+    def _made(self, options: RunOptions) -> frozenset[str]:
         if isinstance(self.whole, Exception):
             raise self.whole
         run, plan = self._run, self._run.lending.lend(self.whole)
-        self._plan_run = PlanRun(plan, means, self._page, run.executor, run.company)
+        self._plan_run = PlanRun(plan, options, self._page, run.executor, run.company)
         self._plan_run.make()
         return run.lending.made(self.whole, _there(plan, self._plan_run.ended))
 
@@ -185,7 +185,7 @@ class _NightWork:
         started = time.perf_counter()
         plan_run.tell()
         code, ended = plan_run.code, plan_run.ended
-        document = {"document": carried_out(run.job, plan_run.plan, ended, code)} if run.means.json else {}
+        document = {"document": carried_out(run.job, plan_run.plan, ended, code)} if run.options.json else {}
         result = ended if isinstance(ended, NightResult) else None
         seconds = self._seconds + time.perf_counter() - started
         run.documents[name] = {"night": name, "exit_code": code, **document}
@@ -210,7 +210,7 @@ class _Run:
     job: str
     nights: NightSeries
     lending: Lending
-    means: NightResources
+    options: RunOptions
     limit: int
     at_once: int
     pages: NightPages
@@ -256,9 +256,9 @@ class _Run:
 
     def _planned(self, night: Night) -> NightPlan | Exception:
         """Plan a night with the memory that is left by those that are carried out meanwhile; return what went wrong."""
-        left = self.means.limit if self.at_once == 1 else max(self._abreast.left_bytes, self.limit // 4)
+        left = self.options.limit if self.at_once == 1 else max(self._abreast.left_bytes, self.limit // 4)
         try:
-            return self.nights.plan(night, mem_limit_bytes=left, workers=self.means.workers)
+            return self.nights.plan(night, mem_limit_bytes=left, workers=self.options.workers)
         except Exception as error:  # noqa: BLE001 -- told in the turn of the night, and raised at the end
             return error
 
@@ -284,41 +284,33 @@ class _Run:
 
         turn = Turn(self._turns[name], work.judge, tell)
         if isinstance(whole, Exception):
-            return Work(name, frozenset(), 0, lambda _: work.make(self.means), turn)
+            return Work(name, frozenset(), 0, lambda _: work.make(self.options), turn)
         return self._piece(whole, work.make, turn)
 
-    def _piece(self, plan: NightPlan, do: Callable[[NightResources], frozenset[str]], turn: Turn | None) -> Work:
+    def _piece(self, plan: NightPlan, do: Callable[[RunOptions], frozenset[str]], turn: Turn | None) -> Work:
         """Return what is to be done for a plan as it is before anything is lent to it."""
-        means, shares = self.means, frozenset(digests_of(plan).values())
+        options, shares = self.options, frozenset(digests_of(plan).values())
         if self.at_once == 1:
-            return Work(plan.out, shares, 0, lambda _: do(means), turn)
-        wanted = wanted_bytes(plan, self.limit, means.workers, elsewhere=self.executor is not None)
+            return Work(plan.out, shares, 0, lambda _: do(options), turn)
+        wanted = wanted_bytes(plan, self.limit, options.workers, elsewhere=self.executor is not None)
 
         def with_its_share(beside: int) -> frozenset[str]:
-            threads = -(-worker_count(means.workers) // beside)
-            return do(replace(means, limit=wanted, workers=threads))
+            threads = -(-worker_count(options.workers) // beside)
+            return do(replace(options, limit=wanted, workers=threads))
 
         return Work(plan.out, shares, wanted, with_its_share, turn)
 
-    def _lent_part(self, lender: Night, part: NightPlan, means: NightResources) -> frozenset[str]:
+    def _lent_part(self, lender: Night, part: NightPlan, options: RunOptions) -> frozenset[str]:
         """Make what a night lends to another one before its own turn comes; return what others may take of it."""
         from zeroframe.run.engine import run_night
 
         left = self.lending.lend(part)
         if not left.groups:
             return frozenset()
-        if means.dry_run:
+        if options.dry_run:
             return self.lending.made(part, _there_before(left))
         try:
-            result = run_night(
-                left,
-                mem_limit_bytes=means.limit,
-                workers=means.workers,
-                check=means.check,
-                check_sums=means.check_sums,
-                executor=self.executor,
-                company=self.company,
-            )
+            result = run_night(left, options.settings(self.executor, self.company))
         except Exception as error:  # noqa: BLE001 -- told, and raised at the end where nobody has foreseen it
             self.failed(lender, error)
             return frozenset()
@@ -349,7 +341,7 @@ def _there(plan: NightPlan, ended: NightResult | NightStatuses) -> dict[str, int
     return {each.group.name: each.combined.frames for each in ended.groups if each.combined.is_there}
 
 
-def _nights_at_once(means: NightResources, executor: Executor | None) -> int:
+def _nights_at_once(options: RunOptions, executor: Executor | None) -> int:
     """Return how many nights are carried out at once, where that was not said.
 
     On a cluster: one a core, from two to eight, so that workers are busy while a night waits for a combined frame or
@@ -358,10 +350,10 @@ def _nights_at_once(means: NightResources, executor: Executor | None) -> int:
     """
     from zeroframe.run.cluster import CountsCores
 
-    if means.dry_run or (means.nights_at_once is None and executor is None):
+    if options.dry_run or (options.nights_at_once is None and executor is None):
         return 1
-    if means.nights_at_once is not None:
-        return means.nights_at_once
+    if options.nights_at_once is not None:
+        return options.nights_at_once
     return min(max(executor.cores, 2), _MOST_BY_ITSELF) if isinstance(executor, CountsCores) else 2
 
 

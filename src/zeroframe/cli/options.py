@@ -26,9 +26,9 @@ __all__ = [
     "COMBINE",
     "INCOMPLETE",
     "INTERRUPTED",
-    "MEANS",
     "OK",
     "REFUSED",
+    "RESOURCES",
     "SUBTRACT",
     "TERMINATED",
     "UNFORESEEN",
@@ -95,7 +95,7 @@ __all__ = [
 #: 0, all was made and is well; 1, something was not made or is likely wrong; 2, nothing was done; 3, an error of ours.
 OK, INCOMPLETE, REFUSED, UNFORESEEN, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
-SUBTRACT, COMBINE, WRITE, MEANS = "What is subtracted and kept", "How frames are combined", "Output", "Resources"
+SUBTRACT, COMBINE, WRITE, RESOURCES = "What is subtracted and kept", "How frames are combined", "Output", "Resources"
 WORDS = "What frames are"
 
 
@@ -325,15 +325,15 @@ Overwrite = Annotated[
 ]
 MemLimit = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help="As 2G; by default half of what is free.", rich_help_panel=MEANS),
+    typer.Option(metavar="SIZE", help="As 2G; by default half of what is free.", rich_help_panel=RESOURCES),
 ]
 IgnoreChecksums = Annotated[
     bool,
-    typer.Option("--ignore-checksums", help="Use frames whose data do not match DATASUM.", rich_help_panel=MEANS),
+    typer.Option("--ignore-checksums", help="Use frames whose data do not match DATASUM.", rich_help_panel=RESOURCES),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=MEANS),
+    typer.Option(min=1, metavar="N", help="Threads; by default one for each core.", rich_help_panel=RESOURCES),
 ]
 NightsAtOnce = Annotated[
     int | None,
@@ -341,13 +341,13 @@ NightsAtOnce = Annotated[
         min=1,
         metavar="N",
         help="Nights carried out side by side with --by-night: by default 1, on a cluster one a core, 2 to 8.",
-        rich_help_panel=MEANS,
+        rich_help_panel=RESOURCES,
     ),
 ]
 Cluster = Annotated[
     str | None,
     typer.Option(
-        metavar="ADDRESS", help="Dask cluster: tcp://scheduler:8786, or local:4 (processes).", rich_help_panel=MEANS
+        metavar="ADDRESS", help="Dask cluster: tcp://scheduler:8786, or local:4 (processes).", rich_help_panel=RESOURCES
     ),
 ]
 Trace = Annotated[
@@ -356,7 +356,7 @@ Trace = Annotated[
         metavar="FILE",
         parser=local_path,
         help="Write what each thread did and when: a timeline for ui.perfetto.dev or chrome://tracing.",
-        rich_help_panel=MEANS,
+        rich_help_panel=RESOURCES,
     ),
 ]
 DryRun = Annotated[

@@ -40,7 +40,7 @@ from zeroframe.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from zeroframe.cli.calibrate import NightResources
+    from zeroframe.cli.calibrate import RunOptions
     from zeroframe.cli.console import Screen
     from zeroframe.planning.recipe import NightRecipe
     from zeroframe.run.live.board import Board, FrameRow
@@ -107,7 +107,7 @@ def watch(
     on them is made again. At the end OUT holds what zeroframe night RAW -o OUT would have made. Earlier results that
     were made with other options are replaced; that is said before it is done.
     """
-    from zeroframe.cli.calibrate import NightResources
+    from zeroframe.cli.calibrate import RunOptions
     from zeroframe.cli.console import Screen
     from zeroframe.cli.night import recipe_asked
     from zeroframe.headers.cameras import load_camera
@@ -133,7 +133,7 @@ def watch(
     wanted = recipe_asked("night", recipe, said, raw)
     if wanted.frames.camera is not None:
         load_camera(wanted.frames.camera)  # a name that nobody knows is told now, and not with the first frame
-    means = NightResources(
+    options = RunOptions(
         check_sums=not ignore_checksums,
         report=report,
         limit=bytes_of(mem_limit),
@@ -148,15 +148,15 @@ def watch(
         told = replaced_by(raw, out, wanted)
         if told:
             screen.line(told, "replaces", "yellow")
-        _watch(raw, out, wanted, means, screen, serve=port if serve else None, opens=opens, recurse=recurse)
-        return _end(raw, out, wanted, means, screen, recurse=recurse)
+        _watch(raw, out, wanted, options, screen, serve=port if serve else None, opens=opens, recurse=recurse)
+        return _end(raw, out, wanted, options, screen, recurse=recurse)
 
 
 def _watch(
     raw: Path,
     out: Path,
     recipe: NightRecipe,
-    means: NightResources,
+    options: RunOptions,
     screen: Screen,
     *,
     serve: int | None,
@@ -170,7 +170,7 @@ def _watch(
     telling = _Telling(screen)
     with TemporaryDirectory(prefix="zeroframe-watch-") as folder:
         pictures = Path(folder)
-        settings = LiveSettings(raw, out, recipe, recurse, means.limit, means.workers, means.check_sums)
+        settings = LiveSettings(raw, out, recipe, recurse, options.settings(None))
         live = LiveNight(
             settings, lambda seen: serve is not None and _pictured(seen, pictures), telling.row, telling.trouble
         )
@@ -189,7 +189,7 @@ def _watch(
             live.watch()
 
 
-def _end(raw: Path, out: Path, recipe: NightRecipe, means: NightResources, screen: Screen, *, recurse: bool) -> int:
+def _end(raw: Path, out: Path, recipe: NightRecipe, options: RunOptions, screen: Screen, *, recurse: bool) -> int:
     """Carry out the night as it is now, as `zeroframe night` does; return its exit code."""
     from zeroframe.cli.calibrate import carried_out, carry_out_plan
     from zeroframe.cli.console_night import NightScreen
@@ -201,11 +201,11 @@ def _end(raw: Path, out: Path, recipe: NightRecipe, means: NightResources, scree
         *("night", raw, out, recipe),
         overwrite=True,
         recurse=recurse,
-        mem_limit_bytes=means.limit,
-        workers=means.workers,
+        mem_limit_bytes=options.limit,
+        workers=options.workers,
     )
-    code, ended = carry_out_plan(plan, means, NightScreen(sys.stderr if means.json else None), None)
-    if means.json:
+    code, ended = carry_out_plan(plan, options, NightScreen(sys.stderr if options.json else None), None)
+    if options.json:
         print_json(carried_out("watch", plan, ended, code))
     return code
 

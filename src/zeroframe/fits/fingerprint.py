@@ -6,6 +6,8 @@ import hashlib
 import os
 import stat
 import time
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.store.names import UrlPath
@@ -15,10 +17,20 @@ from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
-__all__ = ["Crc32", "FileMark", "Fingerprint", "file_crc32", "file_mark", "file_stamp", "joined_crc32", "stamp_of"]
+__all__ = [
+    "Crc32",
+    "FileMark",
+    "Fingerprint",
+    "code_mark",
+    "file_crc32",
+    "file_mark",
+    "file_stamp",
+    "joined_crc32",
+    "stamp_of",
+]
 
+_CODE_LETTERS = 32
 _PIECE = 1 << 18  # stays in the second-level cache between reading and summing
 # A file that was changed in the last two seconds may be changed again without another time of modification: FAT counts
 # time in steps of 2 s, ext4 in steps of 4 ms.
@@ -44,6 +56,27 @@ class FileMark:
     sha256: str
     byte_count: int
     stamp: str | None
+
+
+@cache
+def code_mark(*patterns: str) -> str:
+    """Return a hash of source files of the package: releases are not the only changes while it is developed.
+
+    Parameters
+    ----------
+    *patterns : str
+        Of files within the package, as ``fits/*.py``.
+
+    Examples
+    --------
+    >>> len(code_mark("fits/*.py", "errors.py")), code_mark("errors.py") == code_mark("records.py")
+    (32, False)
+    """
+    package, digest = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted({path for pattern in patterns for path in package.glob(pattern)}):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\0".encode() + content)
+    return digest.hexdigest()[:_CODE_LETTERS]
 
 
 class Crc32:

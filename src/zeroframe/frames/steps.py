@@ -9,6 +9,7 @@ from zeroframe.errors import CameraError
 from zeroframe.frames.calibration_frames import WHOLE_CARD, error_factor
 from zeroframe.frames.regions import Region, assembled_shape
 from zeroframe.headers.kinds import Kind, calibration_kind
+from zeroframe.headers.result_cards import LEVEL_ERROR_CARD, OWN_LEVEL_ERROR_CARD
 from zeroframe.kernels.calibrate import Window
 from zeroframe.records import dataclass
 
@@ -398,6 +399,12 @@ class CalibrationFrame:
     def holds_error_of(self, card: str) -> bool:
         """Whether its standard deviations have the error of what its header names by this card, such as ZEROCOR."""
         return card in str(self.cards.get(WHOLE_CARD, "")).split()
+
+    @property
+    def own_level_error(self) -> float:
+        """By how much its level may be off, in all pixels alike, without what was subtracted from its frames."""
+        own = self.number(OWN_LEVEL_ERROR_CARD)
+        return (self.number(LEVEL_ERROR_CARD) if own is None else own) or 0.0
 
     @property
     def byte_count(self) -> int:

@@ -13,7 +13,6 @@ error: what lies in a folder that others may write to is not unpickled, since th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -24,13 +23,12 @@ import warnings
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import ZeroframeWarning
 from zeroframe.fits import looks_like_fits
-from zeroframe.fits.fingerprint import file_stamp
+from zeroframe.fits.fingerprint import code_mark, file_stamp
 from zeroframe.headers.columns import HeaderColumns
 from zeroframe.records import dataclass
 
@@ -44,7 +42,6 @@ __all__ = ["FolderMemory", "HeaderIndex", "cache_folder", "default_index", "file
 _FORMAT = "tables 2"  # another begins a new index
 #: Source files, within the package, by which headers are read and understood, and their tables of words.
 _CODE = ("errors.py", "records.py", "fits/**/*.py", "headers/**/*.py", "headers/**/*.toml")
-_CODE_LETTERS = 32
 _OFF = "off"
 _WAIT_S = 5.0
 _DAY_S = 86400
@@ -281,21 +278,9 @@ def _is_out_of_reach(error: Exception) -> bool:
 
 
 def _key(folder: str, what: str) -> tuple[bytes, str]:
-    return os.fsencode(folder), f"{_code()} {what}"
-
-
-@cache
-def _code() -> str:
-    """Return a hash of the source that reads headers and says what they mean, in 3 ms: a version alone does not tell.
-
-    Whoever changes a table of words, or has two versions that share a cache, is never told what the other says.
-    """
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _CODE for path in package.glob(pattern)}):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\0".encode() + content)
-    return digest.hexdigest()[:_CODE_LETTERS]
+    # 3 ms for the code; whoever changes a table of words, or has two versions that share a cache, is never told what
+    # the other says
+    return os.fsencode(folder), f"{code_mark(*_CODE)} {what}"
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:

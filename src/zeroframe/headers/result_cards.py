@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ERROR_CARD",
+    "LEVELLED_CARD",
+    "LEVEL_ERROR_CARD",
+    "OWN_LEVEL_ERROR_CARD",
     "Piece",
     "assembled_cards",
     "combined_cards",
@@ -311,8 +314,21 @@ def _negate_axis(header: Metadata, axis: int, version: str) -> None:
 
 #: What a combined frame says whose standard deviations are those of the error of each pixel.
 ERROR_CARD = "UNCERTOF"
+#: By how much the level may be off, in all pixels alike; and what of it is not the error of what was subtracted, too.
+LEVEL_ERROR_CARD, OWN_LEVEL_ERROR_CARD = "LEVELERR", "LEVELOWN"
+#: Says that frames of several levels were brought to one before they were combined.
+LEVELLED_CARD = "LEVELOFF"
 #: What is said of one combination, and not true of the next.
-_OF_ONE_COMBINATION = (ERROR_CARD, "LEVELERR", "QSTEP", "QLEVEL", "QNOISE", "QGROWTH")
+_OF_ONE_COMBINATION = (
+    ERROR_CARD,
+    LEVEL_ERROR_CARD,
+    OWN_LEVEL_ERROR_CARD,
+    LEVELLED_CARD,
+    "QSTEP",
+    "QLEVEL",
+    "QNOISE",
+    "QGROWTH",
+)
 
 
 def combined_cards(header: Metadata, names: Sequence[str], *, method: str, rejection: str) -> None:

@@ -12,14 +12,12 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import FrameError
 from zeroframe.fits import read_raw
 from zeroframe.fits.failures import attempt
-from zeroframe.fits.fingerprint import file_stamp
+from zeroframe.fits.fingerprint import code_mark, file_stamp
 from zeroframe.fits.part_paths import file_of
 from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.pile_up import converter_top
@@ -44,7 +42,7 @@ _WHAT = "highest values"
 #: A frame that is looked at takes so many times its bytes: as it is read, and where it has to be decoded.
 _TIMES_BYTES = 4
 #: By this code a frame is looked at; what other code has seen is not known.
-_CODE = ("raw_look.py", "pile_up.py")
+_CODE = ("frames/raw_look.py", "frames/pile_up.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ def _tops(
     index, found = default_index(), dict[str, tuple[_Top, ...]]()
     for folder, members in folders.items():
         stamps = _stamps(members)
-        what = f"{_WHAT} {_code()}"
+        what = f"{_WHAT} {code_mark(*_CODE)}"
         memory = index.load(folder, what)
         known = {
             name: memory.headers.header(row)
@@ -243,11 +241,3 @@ def _from_cards(cards: Mapping[str, object], count: int) -> tuple[_Top, ...]:
         for place in range(count)
         for highest in [number(f"highest{place}")]
     )
-
-
-@cache
-def _code() -> str:
-    digest = hashlib.sha256()
-    for name in _CODE:
-        digest.update((Path(__file__).parents[1] / "frames" / name).read_bytes())
-    return digest.hexdigest()[:16]

@@ -189,7 +189,7 @@ class CalibrationCache:
         squares = 0.0
         for plane, scale, within in self._subtracted(cards).values():
             left = share_in_flat(1.0, scale, [by for _, by in within])
-            squares += (left * (plane.number("LEVELERR") or 0.0)) ** 2
+            squares += (left * plane.own_level_error) ** 2
         return float(np.sqrt(squares)) * (number_of_card(cards, "GAINCOR") or 1.0)
 
     def _subtracted(

@@ -321,16 +321,15 @@ class ExecutorBackend:
         What is done; its plan names all files absolutely.
     executor : concurrent.futures.Executor
         Its processes see the files under the same names.
-    check_sums : bool
-        As of `ThreadBackend`.
     """
 
-    def __init__(self, session: NightSession, executor: Executor, *, check_sums: bool) -> None:
-        self._plan, self._executor, self._check_sums = session.plan, executor, check_sums
+    def __init__(self, session: NightSession, executor: Executor) -> None:
+        self._plan, self._executor, self._settings = session.plan, executor, session.settings
         self._stored = stored_files(session.plan)
         self._may_replace = session.may_replace
-        self._bands = session.company.bands if session.company is not None else threading.Lock()
-        self._resources = Resources(False, session.shares.limit_bytes, session.workers, None)
+        company = session.settings.company
+        self._bands = company.bands if company is not None else threading.Lock()
+        self._resources = Resources(False, session.shares.limit_bytes, session.settings.workers, None)
         self._waiting: set[Future[Any]] = set()
         self._given_up = False
         self._lock = threading.Lock()
@@ -349,7 +348,7 @@ class ExecutorBackend:
     ) -> Made:
         """Make a frame; see `Backend.calibrate`."""
         bare, replaces = bare_plan(self._plan, frame), self._may_replace(frame.target)
-        return self._do(calibrate_task, FrameTask(frame, bare, used, up_to_date, self._check_sums, replaces))
+        return self._do(calibrate_task, FrameTask(frame, bare, used, up_to_date, self._settings.check_sums, replaces))
 
     def combine(self, what: Combination, busy: int) -> tuple[GroupOutcome, list[NightOutcome]]:
         """Combine a group: by bands of rows, on all workers, where it is large and some are idle; else as one job.

@@ -22,7 +22,8 @@ from zeroframe.frames.quality import Flag, flag_frames
 from zeroframe.frames.science import record_steps
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
-from zeroframe.headers.kinds import calibration_kind, kind_row
+from zeroframe.headers.kinds import calibration_kind, calibration_kinds, kind_row
+from zeroframe.headers.result_cards import LEVEL_ERROR_CARD, OWN_LEVEL_ERROR_CARD
 from zeroframe.inspection.gain import gain_from_pairs, gain_rows, like_pairs
 from zeroframe.planning.targets import CombineJob
 from zeroframe.records import dataclass
@@ -63,6 +64,8 @@ _SATURATED = 0.01
 #: A frame of which more than this fraction has no value, be it that it was never read, does not take part.
 _LOST_PART = 0.25
 _WRONG_FLATS = ("light", "shape", "pattern")
+#: So many levels of frames tell how they wander.
+_LEVELS_TELL = 4
 #: Flats weigh by their light where their plain average would have so many times the variance.
 _WORTH_WEIGHTS = 1.04
 #: What of bias and dark is in a flat is said where it is so much off what was subtracted from each of its frames.
@@ -226,7 +229,7 @@ class _GroupOrigin(Origin):
     def finished(self, combined: Combined, prepared: Prepared, paths: Sequence[Path]) -> Finished:
         cards = prepared.error_cards(len(paths))
         if self._group.scaled_by_level:
-            cards.pop("LEVELERR", None)  # the flat is divided by its level
+            cards.pop(LEVEL_ERROR_CARD, None)  # the flat is divided by its level
         noise = prepared.noise.calibrated
         if noise is not None and np.isfinite(noise) and not self._group.scaled_by_level:
             cards["NOISEADU"] = (noise, "ADU, noise of a pixel of one frame, from pairs")
@@ -246,6 +249,8 @@ class _GroupOrigin(Origin):
             if parts:
                 uncertainty = with_errors(uncertainty, list(parts.values()), in_place=True)
                 cards[WHOLE_CARD] = (" ".join(parts), "whose errors are in UNCERT, too")
+        if steps and not self._group.scaled_by_level:
+            cards |= self._level_cards(cards.get(LEVEL_ERROR_CARD, (0.0, ""))[0], steps, len(paths))
         mask = combined.mask if int(combined.counts.min()) == 0 else None
         done = Finished(combined.data, uncertainty, mask, combined.counts, cards, FIGURES, self._tables(paths))
         made = {"NCOMBINE": len(paths), "COMBMETH": self._group.spec.method}
@@ -254,6 +259,26 @@ class _GroupOrigin(Origin):
         sigma = NO_CALIBRATION if uncertainty is None else uncertainty.astype(np.float32, copy=False)
         self.plane = CalibrationFrame(done.data, sigma, mask, said)
         return done
+
+    def _level_cards(self, own: float, steps: Mapping[str, Any], frames: int) -> dict[str, tuple[Any, str]]:
+        """Say by how much the level may be off: by its frames, and by what was subtracted from them.
+
+        Of few frames the levels may be alike by chance, and of a lone one nothing is seen: they wander by no less than
+        those of the biases do.
+        """
+        to_result = math.sqrt(frames) if self._group.spec.method == "sum" else 1.0 / math.sqrt(frames)
+        for row in calibration_kinds():
+            name = str(steps.get(row.card) or "").partition(" x ")[0]
+            if row.is_zero and name and frames < _LEVELS_TELL:
+                plane = self._cache.get(name)
+                own = max(own, plane.own_level_error * math.sqrt(plane.number("NCOMBINE") or 1.0) * to_result)
+        subtracted = self._cache.level_error(steps)
+        if not subtracted > 0:
+            return {}
+        return {
+            LEVEL_ERROR_CARD: (math.hypot(own, subtracted), "error of the level, common to all pixels"),
+            OWN_LEVEL_ERROR_CARD: (own, "of LEVELERR, without that of what was subtracted"),
+        }
 
     def _mean_cards(self, paths: Sequence[Path]) -> dict[str, tuple[Any, str]]:
         """Say what exposure and temperature are in the mean, where frames differ: the header is that of the first."""

@@ -38,18 +38,16 @@ from zeroframe.run.mosaic_products import mosaic_products
 from zeroframe.run.outcomes import GroupOutcome, MaskOutcome, NightOutcome, NightResult
 from zeroframe.run.reviewing import review_of
 from zeroframe.run.schedule import Task, run_tasks, urgent_first
-from zeroframe.run.session import NightSession, begin_night
+from zeroframe.run.session import AS_USUAL, NightSession, RunSettings, begin_night
 from zeroframe.run.threads import ThreadBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.planning.plan import Group, MaskJob, NightFrame, NightPlan
     from zeroframe.review import Finding
     from zeroframe.run.combine_files import Progress
-    from zeroframe.run.session import Company
     from zeroframe.run.threads import Backend
 
 __all__ = ["NightMade", "judged", "made_in", "run_night", "run_session"]
@@ -63,33 +61,15 @@ _COMPARED = "compared "
 _FRAME_S, _SCIENCE_S, _COMBINE_S, _COMBINED_FRAME_S, _MASK_S, _COMPARE_S = 0.1, 0.25, 0.35, 0.03, 0.08, 0.03
 
 
-def run_night(
-    plan: NightPlan,
-    *,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    progress: Progress | None = None,
-    check: bool = False,
-    check_sums: bool = True,
-    executor: Executor | None = None,
-    company: Company | None = None,
-) -> NightResult:
+def run_night(plan: NightPlan, settings: RunSettings = AS_USUAL, *, progress: Progress | None = None) -> NightResult:
     """Carry out the plan of a night; what is there already and up to date is not made again.
 
     Parameters
     ----------
-    plan, mem_limit_bytes, workers
+    plan, settings
         As for `zeroframe.run.session.begin_night`.
     progress : callable, optional
         Called with what is being done and the fraction done so far, from any thread.
-    check, check_sums
-        As for `zeroframe.run.session.begin_night`.
-    executor : concurrent.futures.Executor, optional
-        Where frames, combined frames and masks are made, instead of on threads here: a `ProcessPoolExecutor`, or that
-        of a Dask cluster (see `zeroframe.run.dask.on_cluster`). Its processes see all files under the same names, so
-        those of the plan have to be absolute; results have the same bytes.
-    company : Company, optional
-        As for `zeroframe.run.session.begin_night`.
 
     Returns
     -------
@@ -103,23 +83,14 @@ def run_night(
     ClusterError
         When the cluster is lost; a second run goes on where this one ended.
     """
-    with begin_night(
-        plan,
-        mem_limit_bytes=mem_limit_bytes,
-        workers=workers,
-        check=check,
-        check_sums=check_sums,
-        executor=executor,
-        company=company,
-    ) as session:
-        return run_session(session, progress=progress, check_sums=check_sums)
+    with begin_night(plan, settings) as session:
+        return run_session(session, progress=progress)
 
 
 def run_session(
     session: NightSession,
     *,
     progress: Progress | None = None,
-    check_sums: bool = True,
     measure: bool = False,
     spared: Spared = NOTHING_SPARED,
 ) -> NightResult:
@@ -129,7 +100,7 @@ def run_session(
     ----------
     session : NightSession
         From `zeroframe.run.session.begin_night`.
-    progress, check_sums
+    progress
         As for `run_night`.
     measure : bool
         Measure everything again where all results are up to date; else nothing is said of their levels and noise.
@@ -140,7 +111,7 @@ def run_session(
     -------
     NightResult
     """
-    return judged(made_in(session, progress=progress, check_sums=check_sums, measure=measure, spared=spared))
+    return judged(made_in(session, progress=progress, measure=measure, spared=spared))
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +140,6 @@ def made_in(
     session: NightSession,
     *,
     progress: Progress | None = None,
-    check_sums: bool = True,
     measure: bool = False,
     spared: Spared = NOTHING_SPARED,
 ) -> NightMade:
@@ -177,7 +147,7 @@ def made_in(
 
     Parameters
     ----------
-    session, progress, check_sums, measure, spared
+    session, progress, measure, spared
         As for `run_session`.
 
     Returns
@@ -187,7 +157,7 @@ def made_in(
     """
     require_debayer(session.plan)
     kept = not measure and is_kept(session)
-    result = result_of_kept(session) if kept else _Run(session, progress, spared, check_sums=check_sums).carry_out()
+    result = result_of_kept(session) if kept else _Run(session, progress, spared).carry_out()
     problems = [*colour_products(session.plan, result), *mosaic_products(session.plan, result)]
     if problems:
         result = replace(result, products_lacking=tuple(problems))
@@ -228,10 +198,10 @@ def judged(made: NightMade) -> NightResult:
 class _Run:
     """One run: every frame, combined frame and mask is made as soon as there is what it needs."""
 
-    def __init__(self, session: NightSession, progress: Progress | None, spared: Spared, *, check_sums: bool) -> None:
+    def __init__(self, session: NightSession, progress: Progress | None, spared: Spared) -> None:
         self._session, self._plan, self._progress, self._spared = session, session.plan, progress, spared
         self._keys = stored_keys(session.plan)
-        self._backend = _backend_of(session, self._keys, check_sums=check_sums)
+        self._backend = _backend_of(session, self._keys)
         self._frames: dict[str, NightOutcome] = {}
         self._groups: dict[str, GroupOutcome] = {}
         self._uncombined: dict[str, GroupOutcome] = {}
@@ -297,7 +267,7 @@ class _Run:
         masks = tuple(self._masks[job.name] for job in plan.masks)
         shapes = {each.frame.target: each.outcome.shape_yx for each in frames if each.outcome.is_there}
         shapes |= {each.group.target: each.combined.shape_yx for each in groups if each.combined.is_there}
-        check = check_files(shapes, unchanged_files(_read_back(frames, groups)), self._session.executor)
+        check = check_files(shapes, unchanged_files(_read_back(frames, groups)), self._session.settings.executor)
         seconds = {**self._seconds, "read_back": time.perf_counter() - started}
         refused = tuple(str(each.problem) for each in plan.refused)
         uncombined = tuple(self._uncombined[group.name] for group in plan.uncombined)
@@ -413,9 +383,9 @@ def _import_what_threads_need(plan: NightPlan) -> None:
     import_ahead(*wanted)
 
 
-def _backend_of(session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> Backend:
-    if session.executor is None:
-        return ThreadBackend(session, keys, check_sums=check_sums)
+def _backend_of(session: NightSession, keys: Mapping[str, str]) -> Backend:
+    if session.settings.executor is None:
+        return ThreadBackend(session, keys)
     from zeroframe.run.cluster import ExecutorBackend
 
-    return ExecutorBackend(session, session.executor, check_sums=check_sums)
+    return ExecutorBackend(session, session.settings.executor)

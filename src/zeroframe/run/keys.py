@@ -22,6 +22,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from zeroframe import __version__
+from zeroframe.fits.fingerprint import code_mark
 from zeroframe.headers.kinds import kind_row
 from zeroframe.headers.sections import Section
 from zeroframe.headers.survey import KEY_CARD
@@ -72,6 +73,7 @@ _MAKERS = (
     "stacks/functions.py",
     "stacks/grids.py",
     "stacks/laws.py",
+    "stacks/levelling.py",
     "stacks/measured.py",
     "stacks/noise.py",
     "stacks/pooled.py",
@@ -177,7 +179,7 @@ def versions() -> Mapping[str, str]:
     >>> sorted(versions())
     ['astropy', 'code', 'isal', 'numba', 'numpy', 'scipy', 'zeroframe']
     """
-    return {"zeroframe": __version__, "code": _code(), **{name: _version_of(name) for name in _LIBRARIES}}
+    return {"zeroframe": __version__, "code": code_mark(*_MAKERS), **{name: _version_of(name) for name in _LIBRARIES}}
 
 
 def _version_of(package: str) -> str:
@@ -194,15 +196,6 @@ def _version_of(package: str) -> str:
     from importlib.metadata import version
 
     return version(package)
-
-
-def _code() -> str:
-    """Return a hash of the source that makes results: releases are not the only changes while it is developed."""
-    folder = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _MAKERS for path in folder.glob(pattern)}):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:_KEY_LETTERS]
 
 
 def sign_frame(header: Header, source: Path, recipe: FrameRecipe, mark: FileMark, key: str, levels: Subtracted) -> None:

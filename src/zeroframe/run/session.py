@@ -6,7 +6,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.status import NightStatuses
 
-__all__ = ["Company", "NightSession", "begin_night", "recorded_night"]
+__all__ = ["AS_USUAL", "Company", "NightSession", "RunSettings", "begin_night", "recorded_night"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,40 @@ class Company:
     bands: Lock = field(default_factory=Lock)
 
 
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How a run is carried out, whatever it makes.
+
+    Attributes
+    ----------
+    mem_limit_bytes : int or None
+        By default half of the memory that is available.
+    workers : int or None
+        How many threads; by default as many as there are cores.
+    check : bool
+        Hash raw frames whose results are there, and read these through, whatever their stamps say.
+    check_sums : bool
+        Whether a raw frame whose data have not the sum that its header gives is refused.
+    executor : concurrent.futures.Executor or None
+        Where results are looked at and made, instead of on threads here: a `ProcessPoolExecutor`, or that of a Dask
+        cluster (see `zeroframe.run.dask.on_cluster`). Its processes see all files under the same names, so those of the
+        plan have to be absolute; results have the same bytes.
+    company : Company or None
+        Of the runs that are carried out beside this one.
+    """
+
+    mem_limit_bytes: int | None = None
+    workers: int | None = None
+    check: bool = False
+    check_sums: bool = True
+    executor: Executor | None = None
+    company: Company | None = None
+
+
+#: Threads of this process, and half of the memory.
+AS_USUAL = RunSettings()
+
+
 @dataclass(frozen=True)
 class NightSession:
     """A run that may write into its folder.
@@ -75,14 +109,12 @@ class NightSession:
         What of it is there already.
     shares : MemoryShares
         How much memory may be used, and for what.
-    workers : int or None
-        How many threads were asked for.
+    settings : RunSettings
+        How it is carried out.
     started : datetime.datetime
         When.
     examined_s : float
         How long it took to look at what is there.
-    executor : concurrent.futures.Executor or None
-        Where results are made; None: on threads here.
     waiting : concurrent.futures.ThreadPoolExecutor or None
         Threads here that wait for a store together: more than there are cores, as far as the memory allows.
     copies : mapping of path to path
@@ -93,23 +125,19 @@ class NightSession:
         Of the folder of results.
     results : FolderResults or None
         Which files that are there may be replaced; None: none.
-    company : Company or None
-        Of the runs that are carried out beside this one.
     """
 
     plan: NightPlan
     statuses: NightStatuses
     shares: MemoryShares
-    workers: int | None
+    settings: RunSettings
     started: datetime
     examined_s: float
-    executor: Executor | None = None
     waiting: Executor | None = None
     copies: Mapping[Path, Path] = field(default_factory=dict)
     watch: Watch = field(default_factory=Watch)
     lock: HeldLock | None = None
     results: FolderResults | None = None
-    company: Company | None = None
 
     def may_replace(self, target: Path) -> Overwrite:
         """Return what of a result may be replaced now: nothing, unless that was asked for and it is one of ours."""
@@ -130,7 +158,8 @@ class NightSession:
         KeyboardInterrupt
             When all runs beside each other are to end.
         """
-        if self.company is not None and self.company.stop.is_set():
+        company = self.settings.company
+        if company is not None and company.stop.is_set():
             raise KeyboardInterrupt
         if self.lock is not None:
             self.lock.check()
@@ -202,7 +231,7 @@ class NightSession:
             "out": str(plan.out.absolute()),
             "threads": self.shares.threads,
             "memory_limit": self.shares.limit_bytes,
-            "executor": "threads" if self.executor is None else str(self.executor),
+            "executor": "threads" if self.settings.executor is None else str(self.settings.executor),
             **said,
         }
         if "seconds" in said:
@@ -331,16 +360,7 @@ def _name_within(folder: Path, path: Path) -> str:
 
 
 @contextmanager
-def begin_night(
-    plan: NightPlan,
-    *,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    check: bool = False,
-    check_sums: bool = True,
-    executor: Executor | None = None,
-    company: Company | None = None,
-) -> Iterator[NightSession]:
+def begin_night(plan: NightPlan, settings: RunSettings = AS_USUAL) -> Iterator[NightSession]:
     """Begin a run: nobody else may write into its folder until the block ends.
 
     What runs that have died left behind is removed. Nothing is made or replaced yet.
@@ -349,18 +369,8 @@ def begin_night(
     ----------
     plan : NightPlan
         What is to be done.
-    mem_limit_bytes : int, optional
-        By default half of the memory that is available.
-    workers : int, optional
-        How many threads; by default as many as there are cores.
-    check : bool
-        Hash raw frames whose results are there, and read these through, whatever their stamps say.
-    check_sums : bool
-        Whether a raw frame whose data have not the sum that its header gives will be refused.
-    executor : concurrent.futures.Executor, optional
-        Where results are looked at and made.
-    company : Company, optional
-        Of the runs that are carried out beside this one.
+    settings : RunSettings
+        How.
 
     Yields
     ------
@@ -380,15 +390,15 @@ def begin_night(
     ClusterError
         When the cluster is lost.
     """
+    executor = settings.executor
     if executor is not None and not (plan.raw.is_absolute() and plan.out.is_absolute()):
         raise UsageError(
             f"{plan.raw}, {plan.out}: other processes may be elsewhere; plan the night with absolute paths"
         )
-    limit = mem_limit_bytes or default_limit_bytes()
     far = any_remote(plan.out, *(frame.source for frame in plan.frames[:1]))
     if far:
-        workers = workers or REMOTE_THREADS
-    shares = share_memory(plan, limit, workers)
+        settings = replace(settings, workers=settings.workers or REMOTE_THREADS)
+    shares = share_memory(plan, settings.mem_limit_bytes or default_limit_bytes(), settings.workers)
     make_folder(plan.out)
     nobody: tuple[Executor | None, Mapping[Path, Path]] = None, {}
     here = _waiting(plan, shares.threads) if far and executor is None else nullcontext(nobody)
@@ -400,7 +410,13 @@ def begin_night(
             remove_stale_parts(folder)
         watch = Watch()
         watch.look(result_targets(plan))
-        statuses = examine_night(plan, check=check, check_sums=check_sums, workers=workers, executor=executor)
+        statuses = examine_night(
+            plan,
+            check=settings.check,
+            check_sums=settings.check_sums,
+            workers=settings.workers,
+            executor=executor,
+        )
         refuse_strange(statuses)
         require_own_record(plan.out / RECORD_NAME, among_ours=any(each.verdict == "keep" for each in statuses.all))
         if not plan.overwrite:
@@ -408,8 +424,8 @@ def begin_night(
         # before run.json is written, which says which files are ours
         results = night_results(plan, statuses.record) if plan.overwrite else None
         looked_s = time.perf_counter() - clock
-        about = (plan, statuses, shares, workers, started, looked_s, executor, waiting, copies)
-        session = NightSession(*about, watch, lock, results, company)
+        about = (plan, statuses, shares, settings, started, looked_s, waiting, copies)
+        session = NightSession(*about, watch, lock, results)
         if not statuses.nothing_to_do:
             session.write_begin()
         yield session

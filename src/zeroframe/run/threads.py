@@ -92,11 +92,9 @@ class ThreadBackend:
         What is done, and what may be used.
     keys : mapping of str to str
         Keys of the combined frames and masks that are there, by name; it grows.
-    check_sums : bool
-        Whether a raw frame whose data have not the sum that its header gives is refused.
     """
 
-    def __init__(self, session: NightSession, keys: Mapping[str, str], *, check_sums: bool) -> None:
+    def __init__(self, session: NightSession, keys: Mapping[str, str]) -> None:
         self._session, plan = session, session.plan
         uses = Counter(name for frame in plan.frames for name in pixel_uses(plan, frame))
         uses.update(job.source for job in plan.masks)
@@ -116,7 +114,7 @@ class ThreadBackend:
             self._kept,
             self._memory,
             session.watch,
-            check_sums=check_sums,
+            check_sums=session.settings.check_sums,
             sampled=_sampled(session),
             copies=session.copies,
         )
@@ -165,7 +163,7 @@ class ThreadBackend:
         """Return what one of so many tasks may use, beside what it finds in memory."""
         session = self._session
         shares = session.shares
-        workers = max(worker_count(session.workers) // min(busy, shares.threads), 1)
+        workers = max(worker_count(session.settings.workers) // min(busy, shares.threads), 1)
         # where one group is all that is combined, nothing else is at work meanwhile
         own = shares.task_bytes * (shares.threads if is_alone(session.plan) else 1)
         nearest = {frame.target: session.copies.get(frame.target) for frame in group.frames}

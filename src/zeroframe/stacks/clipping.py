@@ -20,6 +20,7 @@ from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_le
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.records import dataclass
 from zeroframe.stacks.combine import CombineSpec, Method, Rejection
+from zeroframe.stacks.levelling import level_scatter
 from zeroframe.stacks.noise import frame_pairs
 
 if TYPE_CHECKING:
@@ -235,8 +236,7 @@ def noise_floor(
         return None
     levels = np.asarray(levels_adu, dtype=np.float64)
     levels = levels[np.isfinite(levels)]
-    drift = MAD_TO_SIGMA * float(median_of_valid(np.abs(levels - median_of_valid(levels)))) if levels.size else 0.0
-    squares = noise.typical**2 + drift**2
+    squares = noise.typical**2 + level_scatter(levels) ** 2
     reason = f"measured from {noise.pairs} pair{'' if noise.pairs == 1 else 's'} of frames"
     level = float(median_of_valid(levels)) if levels.size else 0.0
     if variances is not None:

@@ -14,10 +14,12 @@ from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.quality import FrameQuality, count_non_finite, flag_frames, measure_bands, quality_bands
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
+from zeroframe.headers.result_cards import LEVELLED_CARD
 from zeroframe.records import dataclass
 from zeroframe.stacks.bands import combine_in_bands, files_beneath
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.stacks.combine import combine_stack
+from zeroframe.stacks.levelling import LevelledStack, level_offsets
 from zeroframe.stacks.noise import SampledStack, frame_noise, measure_noise, read_bands, sample_bands, sample_bytes
 from zeroframe.stacks.noise_budget import explain_excess
 from zeroframe.stacks.pooled import pooled_noise
@@ -64,17 +66,23 @@ class Prepared:
         What makes the combined frame noisier than it could be; None of a single frame.
     clipping : Clipping
         Nothing is counted yet.
+    offsets : tuple of float
+        What is added to the frames, so that they have one level; none where they stay as they are.
     """
 
     spec: CombineSpec
     noise: StackNoise
     excess: Excess | None
     clipping: Clipping
+    offsets: tuple[float, ...] = ()
 
     def error_cards(self, frames: int) -> dict[str, tuple[Any, str]]:
-        """Return what the header of the combined frame says of its uncertainties."""
+        """Return what the header of the combined frame says of its uncertainties, and of levels that were shifted."""
         pooled = self.spec.pooled
-        return {} if pooled is None else pooled.cards(self.spec.method, frames)
+        cards = {} if pooled is None else pooled.cards(self.spec.method, frames)
+        if self.offsets:
+            cards[LEVELLED_CARD] = (float(np.ptp(self.offsets)), "levels differed by this, brought to one")
+        return cards
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +180,17 @@ def prepare(
     levels = map_threads(lambda index: sampled_level(read_bands(stack, index, bands, empty)), range(frames), workers)
     weighs = variances is not None and spread == "noise" and spec.method == "average" and of_frames is not None
     unequal = variances if weighs else None
+    usual = of_frames.typical if of_frames else 0.0
+    offsets = level_offsets(levels, usual, spec, spread, kind=kind)
+    stack = LevelledStack.of(stack, offsets)
+    if offsets:
+        levels = [level + offset for level, offset in zip(levels, offsets, strict=True)]
     floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu, variances=unequal)
     known = with_floor(spec, spread, floor, frames)
     if floor is not None and unequal is not None:
         known = replace(known, variances=unequal)
-    usual = floor.noise_adu if floor is not None and unequal is not None else of_frames.typical if of_frames else 0.0
+    if floor is not None and unequal is not None:
+        usual = floor.noise_adu
     with ThreadPoolExecutor(1) as beside:  # a third of the time of all that follows
         usual_rate = partial(gaussian_rate, frames, known.rejection, usual, level_adu=float(median_of_valid(levels)))
         rate = None if of_frames is None else beside.submit(usual_rate)
@@ -189,8 +203,10 @@ def prepare(
     photons = 1.0 / gain_e_per_adu if gain_e_per_adu and has_photons(kind) and not is_scaled_by_level(kind) else 0.0
     photon_adu = photons if is_calibration(kind) else 0.0
     pooled = pooled_noise(stack, known, rate=expected, photon_adu=photon_adu, workers=workers, empty=empty)
+    if offsets and pooled is not None:
+        pooled = replace(pooled, shifted_variance=float(np.var(offsets, ddof=1)))
     clipping = Clipping(known.rejection, spread, floor if known is not spec else None, expected)
-    return Prepared(replace(known, pooled=pooled), noise, excess, clipping)
+    return Prepared(replace(known, pooled=pooled), noise, excess, clipping, offsets)
 
 
 def with_pooled_noise(
@@ -274,11 +290,12 @@ def combine_prepared(
         When not even one row of all frames fits.
     """
     if executor is not None and masked is not None and files_beneath(stack) is not None:
-        combined = combine_in_bands(executor, stack, prepared.spec, progress=progress)
+        levelled = LevelledStack.of(stack, prepared.offsets)
+        combined = combine_in_bands(executor, levelled, prepared.spec, progress=progress)
         return combined, prepared.clipping.counted(len(stack.names), combined.counts, masked)
     read = stack if masked is not None or isinstance(stack, TalliedStack) else TalliedStack(stack)
     combined = combine_stack(
-        read,
+        LevelledStack.of(read, prepared.offsets),
         prepared.spec,
         mem_limit_bytes=mem_limit_bytes,
         workers=workers,

@@ -43,6 +43,8 @@ class PooledNoise:
         For each, by the scatter of a pixel's values over what all pixels have: its noise over that.
     frame_variances : tuple of float
         Of each frame's noise over that of all, where frames are weighted; none where it does not matter.
+    shifted_variance : float
+        That of levels which were taken from the frames before: no scatter of a pixel contains it.
     """
 
     read_variance: float
@@ -53,6 +55,7 @@ class PooledNoise:
     counts: tuple[int, ...]
     tables: tuple[tuple[float, ...], ...]
     frame_variances: tuple[float, ...] = ()
+    shifted_variance: float = 0.0
 
     def of_frames(self, variances: Sequence[float], level: float) -> PooledNoise:
         """Return the same with the variance of the noise of each frame, at that level, where they are not alike."""
@@ -90,7 +93,7 @@ class PooledNoise:
         """Return what a header says of standard deviations that are made so; weights are of whole frames."""
         share = np.ones(frames) if weights is None or weights.ndim > 1 else weights
         to_result = float(np.sqrt(np.square(share).sum()) / (1.0 if method == "sum" else share.sum()))
-        error = self.level_variance**0.5 * to_result
+        error = (self.level_variance + self.shifted_variance) ** 0.5 * to_result
         said: dict[str, tuple[Any, str]] = {ERROR_CARD: ("pixel", "UNCERT: error of each pixel, noise pooled")}
         return said | ({"LEVELERR": (error, "error of the level, common to all pixels")} if error > 0 else {})
 

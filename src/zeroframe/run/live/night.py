@@ -22,7 +22,7 @@ from zeroframe.run.kept import spared_results
 from zeroframe.run.live.arrivals import Arrivals, wakes
 from zeroframe.run.live.board import Board, FrameRow
 from zeroframe.run.live.first_look import FirstLooks, Seen
-from zeroframe.run.session import begin_night
+from zeroframe.run.session import AS_USUAL, RunSettings, begin_night
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +55,8 @@ class LiveSettings:
         As for a night that is over.
     recurse : bool
         Whether folders within are looked at.
-    limit_bytes, workers : int or None
-        As for `zeroframe.run.session.begin_night`.
-    check_sums : bool
-        The same.
+    run : RunSettings
+        How the night is carried out, again and again.
     events : bool
         Whether the system is asked to tell of new files.
     """
@@ -67,9 +65,7 @@ class LiveSettings:
     out: Path
     recipe: NightRecipe
     recurse: bool = True
-    limit_bytes: int | None = None
-    workers: int | None = None
-    check_sums: bool = True
+    run: RunSettings = AS_USUAL
     events: bool = True
 
 
@@ -99,7 +95,7 @@ class LiveNight:
         self.settings, self.board = settings, Board()
         self._seen, self._told, self._troubled = seen, told, troubled
         self._arrivals = Arrivals(settings.raw, settings.out, recurse=settings.recurse)
-        self._looks = FirstLooks(settings.raw, settings.out, settings.recipe, settings.check_sums)
+        self._looks = FirstLooks(settings.raw, settings.out, settings.recipe, settings.run.check_sums)
         self._items: dict[Path, list[RawFrame]] = {}
         self._lock, self._stop = Lock(), Event()
         self._first_s, self._last_s, self._again_s = math.inf, math.inf, math.inf
@@ -232,17 +228,16 @@ class LiveNight:
             return
         try:
             self.board.say(f"calibrating: {len(found)} frames are there")
-            limit, workers = settings.limit_bytes, settings.workers
             plan = planned_of(
                 *("night", found, settings.raw, settings.out, settings.recipe),
                 overwrite=True,
-                mem_limit_bytes=limit,
-                workers=workers,
+                mem_limit_bytes=settings.run.mem_limit_bytes,
+                workers=settings.run.workers,
             )
             self._looks.evidence = plan.evidence
-            with begin_night(plan, mem_limit_bytes=limit, workers=workers, check_sums=settings.check_sums) as session:
+            with begin_night(plan, settings.run) as session:
                 spared = spared_results(session)
-                result = run_session(session, progress=self._progress, check_sums=settings.check_sums, spared=spared)
+                result = run_session(session, progress=self._progress, spared=spared)
         except NoFramesError as error:
             self.board.say(str(error))
             return
