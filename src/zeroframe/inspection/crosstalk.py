@@ -26,14 +26,26 @@ if TYPE_CHECKING:
     from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.survey import RawFrame
 
-__all__ = ["CrosstalkSeen", "MeasuredCrosstalk", "crosstalk_between", "measure_crosstalk"]
+__all__ = [
+    "FEWEST_BRIGHT",
+    "CellLevels",
+    "CrosstalkSeen",
+    "MeasuredCrosstalk",
+    "bright_places",
+    "cells_of",
+    "crosstalk_between",
+    "ghost_slope",
+    "measure_crosstalk",
+]
 
 #: So many science frames are looked at, spread over those that there are.
 _FRAMES = 6
 #: A pixel is bright from this part on of the largest number that two bytes hold; fewer in all frames say nothing.
-_BRIGHT, _FEWEST, _TOP_ADU = 0.15, 30, 65535.0
+_BRIGHT, FEWEST_BRIGHT, _TOP_ADU = 0.15, 30, 65535.0
 #: No more of them than so many are taken of a frame.
 _MOST = 20_000
+#: They are looked for in so many rows at a time.
+_ROWS = 256
 #: The background of a victim is the median of cells of so many pixels.
 _CELL = 32
 #: What deviates by so many sigmas is a star of the victim itself.
@@ -185,14 +197,65 @@ def _assembled(path: str | Path, recipe: FrameRecipe) -> NDArray[Any]:
     return pixels
 
 
-def _background(view: NDArray[Any]) -> NDArray[Any]:
-    """Return the level about each pixel: medians of cells, those at the upper edges as large as what is left."""
-    level = np.empty_like(view)
-    for y in range(0, view.shape[0], _CELL):
-        for x in range(0, view.shape[1], _CELL):
-            cell = np.s_[y : y + _CELL, x : x + _CELL]
-            level[cell] = np.median(view[cell])
-    return level
+class CellLevels:
+    """The level about each pixel of an image: medians of cells, of which those are taken that are asked for.
+
+    Parameters
+    ----------
+    view : ndarray, shape (ny, nx)
+        The image. Cells at the upper edges are as large as what is left.
+    """
+
+    def __init__(self, view: NDArray[Any]) -> None:
+        self._view = view
+        self._known = np.full([-(-size // _CELL) for size in view.shape], np.nan, view.dtype)
+        self._asked = np.zeros(self._known.shape, np.bool_)
+
+    def above(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return by how much pixels stand above the level about them."""
+        y, x = rows // _CELL, columns // _CELL
+        new = np.zeros_like(self._asked)
+        new[y, x] = True
+        for cell in np.argwhere(new & ~self._asked):
+            part = tuple(slice(int(first) * _CELL, (int(first) + 1) * _CELL) for first in cell)
+            self._known[tuple(cell)] = np.median(self._view[part])
+        self._asked |= new
+        return (self._view[rows, columns] - self._known[y, x]).astype(np.float64)
+
+
+def cells_of(rows: NDArray[np.intp], columns: NDArray[np.intp], width: int) -> NDArray[np.float64]:
+    """Return a number for each pixel that those of one cell have in common.
+
+    Examples
+    --------
+    >>> cells_of(np.array([3, 31, 32]), np.array([0, 5, 5]), 64).tolist()
+    [0.0, 0.0, 64.0]
+    """
+    return (rows // _CELL * width + columns // _CELL).astype(np.float64)
+
+
+def bright_places(view: NDArray[Any], top_adu: float, most: int = _MOST) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of bright pixels, not many more than ``most`` of them, spread over all.
+
+    Parameters
+    ----------
+    view : ndarray, shape (ny, nx)
+        What an amplifier read, less its level.
+    top_adu : float
+        Where it is full.
+    most : int, optional
+        How many are wanted.
+    """
+    limit = _BRIGHT * top_adu
+    found = []
+    for first in range(0, len(view), _ROWS):
+        bright = view[first : first + _ROWS] > limit
+        if not first or bright.any():  # of most rows no pixel, and any() looks at eight bytes at once
+            rows, columns = np.nonzero(bright)
+            found.append((rows + first, columns))
+    rows, columns = (np.concatenate(each) for each in zip(*found, strict=True))
+    some = slice(None, None, max(rows.size // most, 1))
+    return rows[some], columns[some]
 
 
 #: Of one pair of amplifiers: what bright pixels of the source hold, what the victim has there, and in which cells.
@@ -201,20 +264,18 @@ _Points = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 def _bright_points(read: Mapping[str, NDArray[Any]], tops_adu: Mapping[str, float]) -> dict[tuple[str, str], _Points]:
     """Return what the bright pixels of each amplifier stand against in the others, by source and victim."""
-    clean = {name: view - _background(view) for name, view in read.items()}
+    levels = {name: CellLevels(view) for name, view in read.items()}
     found = {}
     for source, view in read.items():
-        rows, columns = np.nonzero(view > _BRIGHT * tops_adu[source])
-        some = slice(None, None, max(rows.size // _MOST, 1))
-        rows, columns = rows[some], columns[some]
-        for victim, values in clean.items():
+        rows, columns = bright_places(view, tops_adu[source])
+        for victim, values in read.items():
             if victim == source or not rows.size:
                 continue
             inside = (rows < values.shape[0]) & (columns < values.shape[1])
             y, x = rows[inside], columns[inside]
             # less their backgrounds both: what the sky leaves is background, too
-            cells = (y // _CELL * values.shape[1] + x // _CELL).astype(np.float64)
-            found[source, victim] = clean[source][y, x].astype(np.float64), values[y, x].astype(np.float64), cells
+            cells = cells_of(y, x, values.shape[1])
+            found[source, victim] = levels[source].above(y, x), levels[victim].above(y, x), cells
     return found
 
 
@@ -246,30 +307,42 @@ def crosstalk_between(
             points.setdefault(pair, []).append(some)
     found = []
     for (source, victim), parts in points.items():
-        line = _slope(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+        line = ghost_slope(*(np.concatenate(each) for each in zip(*parts, strict=True)))
         if line is not None:
             found.append(MeasuredCrosstalk(source, victim, *line, tops_adu[source], noises_adu.get(victim)))
     return tuple(found)
 
 
-def _slope(
+def ghost_slope(
     signal: NDArray[np.float64], ghost: NDArray[np.float64], cells: NDArray[np.float64]
 ) -> tuple[float, float] | None:
     """Return slope and error of a line through the origin, stars of the victim left out; None of too few pixels.
 
+    Parameters
+    ----------
+    signal, ghost : ndarray, shape (n,)
+        What bright pixels of the source hold above their level, and what the victim has there.
+    cells : ndarray, shape (n,)
+        In which cell each of them lies.
+
+    Notes
+    -----
     What lies in one cell has one error in common, that of the light which the victim itself sees there: the error of
     the slope is that of the mean over cells, which are weighted as their pixels are.
     """
-    if signal.size < _FEWEST:
+    if signal.size < FEWEST_BRIGHT:
         return None
-    ratios = ghost / signal
-    slope = float(np.median(ratios))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a cell that is bright all over stands above nothing
+        ratios = ghost / signal
     kept = np.isfinite(ratios)
+    if not kept.any():
+        return None
+    slope = float(np.median(ratios[kept]))
     for _ in range(_ROUNDS):
         rest = ghost - slope * signal
         spread = 1.4826 * float(np.median(np.abs(rest[kept] - np.median(rest[kept])))) if kept.any() else 0.0
         now = np.isfinite(ratios) & (np.abs(rest) <= _CLIP * max(spread, 0.3))
-        if np.count_nonzero(now) < _FEWEST:
+        if np.count_nonzero(now) < FEWEST_BRIGHT:
             return None
         slope = float((signal[now] * ghost[now]).sum() / (signal[now] ** 2).sum())
         if np.array_equal(now, kept):

@@ -35,6 +35,7 @@ from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.records import dataclass
 from zeroframe.run.checks import read_back
+from zeroframe.run.ghosts import GHOST_CARDS, ghosts_in, say_ghosts
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import noise_bands
@@ -69,7 +70,7 @@ FIGURES = (
     *("RAWLEVEL", "GAINUSED", "GAINCOR", "RNOISADU", "NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED", BLIND_CARD),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "LEVELERR", "DARKSCAL", "DARKSERR"),
-    *("SEAMSTEP", "SEAMERR", "SEAMRAW", "QSTEP"),
+    *("SEAMSTEP", "SEAMERR", "SEAMRAW", "QSTEP", *GHOST_CARDS),
     *(f"SKYLEV_{letter}" for letter in "RGBXY"),
 )
 #: A header that has one of them says that the sensor has colours.
@@ -358,7 +359,7 @@ class FrameMaker:
             return None, (), measure_place(before, operations)
         with_ = self._calibrations.collect(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
-        seam = _seam(frame, pixels, mask)
+        seam, ghosts = _seam(frame, pixels, mask), ghosts_in(frame, pixels, header)
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)
         factor = header.get("GAINCOR", 1.0)
         if with_.level_error > 0:
@@ -375,6 +376,7 @@ class FrameMaker:
             left["dark_taken_out"] = with_.dark_level * float(factor)
         if seam is not None:
             _say_seam(header, seam, _seam(frame, pixels, mask))
+        say_ghosts(header, ghosts)
         return sigma if sigma.size else None, with_.remarks, left
 
 
