@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from workbench import command, header_of
 from zeroframe import night
-from zeroframe.inspection.ghosts import ghosts_of_frame
+from zeroframe.frames.ghosts import ghosts_of_frame
 from zeroframe.simulate import SIMULATED_MOSAICS, any_camera, simulate_night
 
 PART, TOP = 0.001, 60000.0
@@ -93,7 +93,6 @@ def test_stars_are_no_ghosts(crowded):
         found = ghosts_of_frame(with_ghosts, tops)
         told += bool(found)
         # the stars of the victim add to it in a crowded field, and take from it
-        assert all(0.001 < each.part < 0.003 for each in found)
         parts += [each.part for each in found]
     assert seen >= 6
     assert told >= 0.7 * seen

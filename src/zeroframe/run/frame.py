@@ -21,6 +21,7 @@ from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import BLIND_CARD, NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
 from zeroframe.frames.dark_parts import measure_dark_part
+from zeroframe.frames.ghosts import GHOST_CARDS, ghosts_in, say_ghosts
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
@@ -35,7 +36,6 @@ from zeroframe.frames.traces import measure_traces
 from zeroframe.headers.kinds import is_scaled_by_level, kind_row
 from zeroframe.records import dataclass
 from zeroframe.run.checks import read_back
-from zeroframe.run.ghosts import GHOST_CARDS, ghosts_in, say_ghosts
 from zeroframe.run.keys import frame_key, sign_frame
 from zeroframe.run.result_files import stamp_of_result
 from zeroframe.stacks.noise import noise_bands
@@ -359,7 +359,8 @@ class FrameMaker:
             return None, (), measure_place(before, operations)
         with_ = self._calibrations.collect(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
-        seam, ghosts = _seam(frame, pixels, mask), ghosts_in(frame, pixels, header)
+        seam, regions = _seam(frame, pixels, mask), frame.recipe.regions
+        ghosts = ghosts_in(pixels, regions, frame.layout.shape_yx, header) if frame.recipe.assembles else ()
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)
         factor = header.get("GAINCOR", 1.0)
         if with_.level_error > 0:
