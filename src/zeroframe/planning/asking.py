@@ -12,6 +12,7 @@ from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_pixels, with_detectors_seen
 from zeroframe.planning.full_wells import share_full_wells
+from zeroframe.planning.no_exposure import with_darks_as_biases
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
@@ -118,9 +119,10 @@ def planned_of(
     """
     found = of_detector(found, recipe.frames.detector)
     found = with_detectors_seen(found, recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
+    stored, library = stored_items(recipe, workers=workers, executor=executor), library_of(recipe)
+    found = found if stored or library is not None else with_darks_as_biases(found)
     means = {"mem_limit_bytes": mem_limit_bytes, "workers": workers}
     evidence = look_at_pixels(found, recipe, **means, executor=executor)
-    stored, library = stored_items(recipe, workers=workers, executor=executor), library_of(recipe)
     plan = plan_night(
         *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
     )

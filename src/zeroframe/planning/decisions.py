@@ -12,6 +12,7 @@ from zeroframe.headers.sections import size_words
 from zeroframe.planning.first_steps import Choice
 from zeroframe.planning.grouping import exposure_words, frames_words
 from zeroframe.planning.matching import nights_apart, warmer_words
+from zeroframe.planning.no_exposure import NO_BIAS_ELSE
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.spellings import Spellings
 from zeroframe.planning.taught import OVERLAPPING, UNMET, overlapping_exposures, unmet_words
@@ -101,6 +102,10 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
         reason = f"no header word says so, only {guessed[0].facts.kind_reason} and the like"
         yield Choice("kind", words, reason, certain=False)
     yield from _about_contradictions(plan)
+    called_dark = [frame.name for frame in plan.frames if frame.facts.kind_reason.endswith(NO_BIAS_ELSE)]
+    if called_dark:
+        reason = f"called darks, but with {NO_BIAS_ELSE}; if they are darks, --kind 'dark=PATTERN' says so"
+        yield Choice("kind", f"{listed(called_dark)} taken as biases", reason, certain=False)
     for words in (COMBINED_ALREADY, CALIBRATED_ALREADY):
         made = [each.path.relative_to(plan.raw).as_posix() for each in plan.ignored if each.reason == words]
         if made:

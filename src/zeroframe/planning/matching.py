@@ -320,6 +320,8 @@ def _exposure(group: Group, frame: Configuration, recipe: NightRecipe) -> tuple[
     if group.includes_bias:
         exposures = f"exposure {exposure_words(own_s)}, not {exposure_words(wanted_s)}"
         return sort, scale, None, [f"{exposures}: it still holds its bias, so it is never scaled"]
+    if scale == inf:
+        return sort, scale, None, [f"exposure 0 s, not {exposure_words(wanted_s)}: if that is true it is a bias"]
     words, how = _exposure_reason(own_s, wanted_s, scale), recipe.scaling(group.kind)
     if not how.scale:
         return sort, scale, used, [f"{words}, and the recipe has {group.kind}.scale = false"]

@@ -25,6 +25,7 @@ from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_pixels, with_detectors_seen
 from zeroframe.planning.full_wells import share_full_wells
+from zeroframe.planning.no_exposure import with_darks_as_biases
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.stored_folders import library_of, stored_items
@@ -125,6 +126,7 @@ class NightSeries:
         found = [*own, *self._borrowed(planner, night, workers)]
         executor = self.executor
         found = with_detectors_seen(found, self.recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
+        found = found if self.stored or self.library is not None else [*with_darks_as_biases(found)]
         evidence = look_at_pixels(
             found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor
         )

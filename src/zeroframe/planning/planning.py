@@ -24,6 +24,7 @@ from zeroframe.planning.grouping import Batch, exposure_words, frames_words, gro
 from zeroframe.planning.masks import Masks, mask_names
 from zeroframe.planning.matching import match_frame, warmer_words, with_warmer_darks
 from zeroframe.planning.matching_memo import Fitting, MatchCache
+from zeroframe.planning.no_exposure import with_darks_as_biases
 from zeroframe.planning.plan import Group, Incomplete, Match, NightFrame, NightPlan, StoredFrames
 from zeroframe.planning.select import NightContext, select_frames
 from zeroframe.planning.spellings import with_case
@@ -94,6 +95,8 @@ def plan_night(
     """
     raw_folders = (context.raw_folders if context is not None else ()) or (raw,)
     check_output_beside(raw_folders, out)
+    if not stored and library is None:  # else biases may be among those
+        found = with_darks_as_biases(found)
     named = _named(found, raw)
     selection = select_frames(named, raw, out, recipe, evidence, context)
     folders = {out, *(frame.target.parent for frame in selection.frames)}

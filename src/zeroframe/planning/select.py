@@ -32,6 +32,7 @@ from zeroframe.headers.sections import size_words
 from zeroframe.planning.colours import stated_pattern
 from zeroframe.planning.first_steps import Choice, amplifier_choices, choose_recipe, inspection_of
 from zeroframe.planning.grouping import frames_words
+from zeroframe.planning.no_exposure import EXPOSURE_NOT_KNOWN
 from zeroframe.planning.plan import Ignored, NightFrame
 from zeroframe.planning.targets import Refused, same_form, target_path
 from zeroframe.planning.traits import moment_of, read_traits, split_nights
@@ -257,7 +258,7 @@ def classify(
         elif item.is_result:
             ignored.append(Ignored(item.path, CALIBRATED_ALREADY))
         elif item.facts.exposure_s is None and _needs_exposure(said):
-            ignored.append(Ignored(item.path, f"a {said}, but its header does not say how long it was exposed"))
+            ignored.append(Ignored(item.path, f"a {said}, but {EXPOSURE_NOT_KNOWN}"))
         elif wanted:
             usable.append((item, said or Kind.SCIENCE))
         else:

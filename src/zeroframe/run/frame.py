@@ -280,7 +280,7 @@ class FrameMaker:
             header["SATSAID"] = (f"{against.against} = {against.against_adu:g}", "not the saturation, by the pixels")
         header["NUNREAD"] = (unread, "pixels that were never read")
         if unread:
-            header["UNREAD"] = (unread_words(looks[0]), "of the raw frame, hold one value throughout")
+            header["UNREAD"] = (unread_words(looks[0]), "of the raw frame: one value, or repeated")
         return mask
 
     def _take_sample(self, frame: NightFrame, pixels: NDArray[Any]) -> None:

@@ -10,6 +10,7 @@ from zeroframe.frames.calibration_frames import BLIND_CARD
 from zeroframe.headers.kind_words import unknown_word
 from zeroframe.headers.kinds import Kind, is_calibration
 from zeroframe.planning.decisions import listed
+from zeroframe.planning.no_exposure import EXPOSURE_NOT_KNOWN
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.stored_words import stored_in_use
 from zeroframe.planning.taught import OVERLAPPING, UNMET
@@ -35,6 +36,8 @@ _MOST_LEFT_ALONE = 0.5
 _DIRECTION_CARDS = {"ROWORDER": "TOP-DOWN", "FLIPSTAT": "NONE"}
 #: Decisions that say what an incident of its own says.
 _SAID_ELSEWHERE = frozenset(("no bias", "no dark", "no flat"))
+#: What to do where an exposure is not known.
+_NAME_THE_CARD = "say which card holds it, as by --card exposure=EXPMS*0.001"
 
 #: Decisions that have a code of their own.
 _CODES = {UNMET: "ZF507", OVERLAPPING: "ZF508"}
@@ -185,6 +188,16 @@ def _left_alone(plan: NightPlan) -> Iterator[Incident]:
         said += f"; say what it is, as by --kind 'flat={rule}'"
         yield Incident("ZF509", said, tuple(names_of_word))
 
+    unknown = _of_unknown_exposure(plan)
+    if unknown:
+        said = f"{listed(unknown)}: called dark, but {EXPOSURE_NOT_KNOWN}, and left alone; {_NAME_THE_CARD}"
+        yield Incident("ZF510", said, tuple(unknown))
+
+
+def _of_unknown_exposure(plan: NightPlan) -> list[str]:
+    """Return the darks that are left alone because nobody knows which frames they are for."""
+    return [each.path.name for each in plan.ignored if each.reason.endswith(EXPOSURE_NOT_KNOWN)]
+
 
 def _stored(plan: NightPlan) -> Iterator[Incident]:
     """Yield what is doubtful of combined frames that exist already."""
@@ -221,6 +234,8 @@ def _lacking(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
         if "there is no" in reason and (words := _unknown_words(plan)):
             rule, unknown = next(iter(words.items()))
             said += f", unless {listed(unknown)} are: --kind '{missing[-1]}={rule}'"
+        if "there is no dark" in reason and (darks := _of_unknown_exposure(plan)):
+            said += f"; the exposure of {listed(darks)}, called dark, is not known: {_NAME_THE_CARD}"
         code = "ZF105" if missing == ("dark",) and not has_darks else "ZF104"
         yield Incident(code, f"{listed(names)}: {said}", tuple(names))
     lost: dict[tuple[str, ...], list[str]] = {}

@@ -87,4 +87,10 @@ FILES = (
         "flats, darks or biases that other frames lack.",
         "Say what they are, as by --kind 'flat=IMAGETYP=FLATDOME'.", incidents,
     ),
+    Check(
+        "ZF510", "The exposure of darks is not known", "warning", "exposure",
+        "No card of a dark says how long it was exposed, so nobody knows which frames it is for; it takes no part.",
+        "Say with --card which card holds it, as by --card exposure=EXPMS*0.001, or write EXPTIME into copies of them.",
+        incidents,
+    ),
 )  # fmt: skip

@@ -72,9 +72,10 @@ MADE = (
     ),
     Check(
         "ZF205", "Pixels of a frame were never read", "warning", "never read",
-        "Rows or blocks of a science frame hold one value throughout, where neighbours of a sensor differ by noise: "
-        "the read-out stopped, or the file was not written to its end. They are masked as NODATA. So it is said of a "
-        "calibration frame that is left out for it; where it takes part with the rest of its pixels a note is enough.",
+        "Rows or blocks of a science frame hold one value throughout, or rows what the row before holds, where "
+        "neighbours of a sensor differ by noise: the read-out stopped, or the file was not written to its end. They "
+        "are masked as NODATA. So it is said of a calibration frame that is left out for it; where it takes part with "
+        "the rest of its pixels a note is enough.",
         "Look at the frame; what is masked there has no value.", incidents,
     ),
     Check(
