@@ -96,7 +96,7 @@ def test_stars_are_no_ghosts(crowded):
         parts += [each.part for each in found]
     assert seen >= 6
     assert told >= 0.7 * seen
-    assert np.median(parts) == pytest.approx(0.002, rel=0.1)
+    assert np.median(parts) == pytest.approx(0.002, rel=0.15)
 
 
 def test_a_bad_column_under_a_trail_is_no_ghost():
