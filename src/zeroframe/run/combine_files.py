@@ -390,7 +390,7 @@ def _combine_opened(
         level=sampled_level(finished.data),
         noise=prepared.noise,
         # what no frame has a value of, as an amplifier that was not read, was not rejected
-        rejected=clipping.rejected + sum(clipping.masked) - len(paths) * int(np.count_nonzero(combined.counts == 0)),
+        rejected=clipping.rejected + sum(clipping.masked) - len(paths) * _without_values(combined.counts),
         clipping=clipping,
         excess=prepared.excess,
         flags=flags,
@@ -462,6 +462,10 @@ def _written(
 
 def _cards_of(path: Path) -> Cards:
     return scan(path).cards
+
+
+def _without_values(counts: NDArray[np.uint16]) -> int:
+    return counts.size - int(np.count_nonzero(counts))
 
 
 def _any_of_ours(headers: Sequence[Cards]) -> bool:
