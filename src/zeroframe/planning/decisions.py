@@ -339,6 +339,12 @@ def _about_groups(plan: NightPlan) -> Iterator[Choice]:
     if alone:
         reason = "one frame only: as noisy as that frame, and cosmic rays stay in"
         yield Choice("combine", listed(alone), reason, certain=False)
+    hot = {job.source: job.name for job in plan.masks if job.what == "hot"}
+    lone = [(group.label, hot[group.name]) for group in plan.groups if len(group.frames) == 1 and group.name in hot]
+    if lone:
+        reason = "of one frame: what cosmic rays hit in it cannot be told from hot pixels, and is masked as HOT"
+        labels, masks = zip(*lone, strict=True)
+        yield Choice("hot pixels", f"{listed(masks)} of {listed(labels)}", reason, certain=False)
     needed = {name for frame in plan.frames for name in frame_uses(plan, frame)} | {job.source for job in plan.masks}
     idle = [group.label for group in plan.groups if group.name not in needed]
     if idle and plan.science:
