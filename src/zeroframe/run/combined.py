@@ -143,13 +143,15 @@ def left_out_frames(
     left_out |= {
         path: f"{percent(share, 3)} of its pixels have no value (limit {100 * _LOST_PART:g} %)"
         for path, share in lost.items()
-        if share - everywhere > _LOST_PART and path not in left_out
+        if (share - everywhere > _LOST_PART or share == 1.0) and path not in left_out
     }
     if group.reject_outliers:
         reasons: dict[Path, list[str]] = {}
         for flag in (flag for flag in flags if flag.what != "shapes"):
             reasons.setdefault(flag.path, []).append(flag.sentence)
-        left_out = {path: "; ".join(sentences) for path, sentences in reasons.items()}
+        left_out = {path: "; ".join(sentences) for path, sentences in reasons.items()} | {
+            path: sentence for path, sentence in left_out.items() if path not in reasons
+        }
     return left_out, tuple(flags)
 
 
