@@ -27,10 +27,9 @@ from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import error_sentence
-from zeroframe.fits.fingerprint import Crc32
+from zeroframe.fits.fingerprint import Crc32, Watch
 from zeroframe.fits.formats import FORMATS, compression_of
 from zeroframe.fits.store.names import any_remote, as_path
-from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure

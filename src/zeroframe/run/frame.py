@@ -48,11 +48,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.fits import RawImage
-    from zeroframe.fits.fingerprint import FileMark
+    from zeroframe.fits.fingerprint import FileMark, Watch
     from zeroframe.fits.replacing import Overwrite
     from zeroframe.fits.store.names import UrlPath
     from zeroframe.fits.tables import TablePart
-    from zeroframe.fits.watching import Watch
     from zeroframe.frames.raw_look import RawLook
     from zeroframe.frames.steps import Steps
     from zeroframe.frames.traces import Light
