@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import fields
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -38,6 +38,12 @@ from zeroframe.cli.options import (
 from zeroframe.errors import UsageError
 from zeroframe.records import dataclass
 from zeroframe.verbs.rejections import NamedRejection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zeroframe.review import Review
+    from zeroframe.run.combined_outcome import CombinedOutcome
 
 __all__ = ["combine"]
 
@@ -300,10 +306,7 @@ def combine(
             frames, output, method=method, clip=clip, clip_spread=clip_spread, overwrite=overwrite,
             mem_limit_bytes=limit, workers=workers, reject_outliers=reject_outliers,
         )  # fmt: skip
-        screen.rows(f"Result in {output}", {_SAID.get(name, name): figure for name, figure in made.items()})
-        if json:
-            print_json({**made, "out": str(output), "exit_code": OK})
-        return OK
+        return _told_figures(screen, made, output, json=json)
     with screen.progress() as progress:
         outcome = run_combine(
             *(frames, output, spec),
@@ -316,7 +319,21 @@ def combine(
             check_sums=not ignore_checksums,
             ext=as_extension(ext),
         )
-    review = review_of_combined(outcome, method)
+    return _told_review(screen, outcome, review_of_combined(outcome, method), output, strict=strict, json=json)
+
+
+def _told_figures(screen: Screen, made: Mapping[str, object], output: Path, *, json: bool) -> int:
+    """Say what frames that were not judged came to."""
+    screen.rows(f"Result in {output}", {_SAID.get(name, name): figure for name, figure in made.items()})
+    if json:
+        print_json({**made, "out": str(output), "exit_code": OK})
+    return OK
+
+
+def _told_review(
+    screen: Screen, outcome: CombinedOutcome, review: Review, output: Path, *, strict: bool, json: bool
+) -> int:
+    """Say what a combination came to, and what was found; return the exit code."""
     screen.combine_result(outcome, review)
     code = REFUSED if outcome.state != "done" else review.exit_code(strict=strict)
     if json:

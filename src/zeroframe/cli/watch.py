@@ -35,8 +35,6 @@ from zeroframe.cli.options import (
     Workers,
     bytes_of,
     local_path,
-    overscan_of,
-    section_of,
 )
 
 if TYPE_CHECKING:
@@ -119,11 +117,11 @@ def watch(
 
     said = {
         "camera": camera,
-        "overscan": overscan_of(overscan),
-        "trim": section_of(trim, "--trim"),
+        "overscan": overscan,
+        "trim": trim,
         "ext": ext,
         "detector": detector,
-        "calibrations": calibrations or None,
+        "calibrations": calibrations,
         "library": library,
         "kind": kind,
         "card": card,
@@ -201,8 +199,7 @@ def _end(raw: Path, out: Path, recipe: NightRecipe, options: RunOptions, screen:
         *("night", raw, out, recipe),
         overwrite=True,
         recurse=recurse,
-        mem_limit_bytes=options.limit,
-        workers=options.workers,
+        resources=options.settings(None).resources,
     )
     code, ended = carry_out_plan(plan, options, NightScreen(sys.stderr if options.json else None), None)
     if options.json:

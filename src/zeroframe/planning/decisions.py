@@ -16,6 +16,7 @@ from zeroframe.planning.no_exposure import NO_BIAS_ELSE
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.spellings import Spellings
 from zeroframe.planning.taught import OVERLAPPING, UNMET, overlapping_exposures, unmet_words
+from zeroframe.planning.traits import SHORTEST_DAY_S
 from zeroframe.planning.uses import frame_uses
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ _MOST_DOUBTS = 8
 _FEWEST_DIVIDED = 4
 #: Flats, and frames that they divide, of which the optics are compared.
 _MOST_HEADERS = 20
-#: With less idle time than this, the day cannot be told from a break in the night.
-_SHORTEST_DAY_S = 3 * 3600.0
 
 
 def lost_words(what: str) -> str:
@@ -193,7 +192,7 @@ def _about_nights(plan: NightPlan, selection: Selection) -> Iterator[Choice]:
         f"one ends and the next begins at {noon}, amid {hours:.1f} hours in which nothing is exposed on any day; "
         "calibration of the same night comes first"
     )
-    yield Choice("nights", value, reason, certain=selection.split.idle_s >= _SHORTEST_DAY_S)
+    yield Choice("nights", value, reason, certain=selection.split.idle_s >= SHORTEST_DAY_S)
 
 
 def _about_forms(plan: NightPlan) -> Iterator[Choice]:
@@ -343,6 +342,12 @@ def _about_groups(plan: NightPlan) -> Iterator[Choice]:
     if alone:
         reason = "one frame only: as noisy as that frame, and cosmic rays stay in"
         yield Choice("combine", listed(alone), reason, certain=False)
+    hot = {job.source: job.name for job in plan.masks if job.what == "hot"}
+    lone = [(group.label, hot[group.name]) for group in plan.groups if len(group.frames) == 1 and group.name in hot]
+    if lone:
+        reason = "of one frame: what cosmic rays hit in it cannot be told from hot pixels, and is masked as HOT"
+        labels, masks = zip(*lone, strict=True)
+        yield Choice("hot pixels", f"{listed(masks)} of {listed(labels)}", reason, certain=False)
     needed = {name for frame in plan.frames for name in frame_uses(plan, frame)} | {job.source for job in plan.masks}
     idle = [group.label for group in plan.groups if group.name not in needed]
     if idle and plan.science:

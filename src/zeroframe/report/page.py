@@ -123,13 +123,8 @@ def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: O
         The file.
     data : ReportData
         What is shown.
-    overwrite : bool or Replaceable
-        What of a file that is there already may be replaced, as for `zeroframe.fits.write_fits`.
-
-    Returns
-    -------
-    int
-        Bytes written.
+    overwrite
+        As for `zeroframe.fits.write_fits`; and so is what is returned.
 
     Raises
     ------

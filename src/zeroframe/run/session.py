@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import UsageError
 from zeroframe.fits.atomic import remove_stale_parts
+from zeroframe.fits.fingerprint import Watch
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, is_there
 from zeroframe.fits.store.spool import remove_stale_folders, temporary_folder
-from zeroframe.fits.watching import Watch
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.own_results import require_own_record
 from zeroframe.planning.uses import frame_uses
@@ -28,7 +28,7 @@ from zeroframe.run.record import RECORD_NAME, OutputMark, RunRecord, write_recor
 from zeroframe.run.result_files import refuse_foreign, refuse_strange
 from zeroframe.run.sessions import begun_names, iso_time, kept_report, make_folder, report_is_up_to_date
 from zeroframe.run.status import examine_night, night_results, result_name, result_targets
-from zeroframe.workers import default_limit_bytes
+from zeroframe.workers import JobResources, default_limit_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,10 +69,8 @@ class RunSettings:
 
     Attributes
     ----------
-    mem_limit_bytes : int or None
-        By default half of the memory that is available.
-    workers : int or None
-        How many threads; by default as many as there are cores.
+    mem_limit_bytes, workers
+        As of `zeroframe.workers.JobResources`.
     check : bool
         Hash raw frames whose results are there, and read these through, whatever their stamps say.
     check_sums : bool
@@ -91,6 +89,11 @@ class RunSettings:
     check_sums: bool = True
     executor: Executor | None = None
     company: Company | None = None
+
+    @property
+    def resources(self) -> JobResources:
+        """What it may use, and where."""
+        return JobResources(self.mem_limit_bytes, self.workers, self.executor)
 
 
 #: Threads of this process, and half of the memory.

@@ -95,4 +95,15 @@ MADE = (
         "has the light of the other exposure, as the limb of the Moon is curved. The pixels are not masked.",
         "Look at the frame, and leave it out, or the part of it, of what is measured.", incidents,
     ),
+    Check(
+        "ZF208", "Bright stars leave ghosts in other amplifiers", "warning", "crosstalk",
+        "Of a detector that several amplifiers read, what bright pixels of one have at the same moment in the others: "
+        "the slope of a line, in each science frame with stars from 15 % of a full pixel on. Told where a full pixel "
+        "leaves more than half the read noise, and the slope is 5 errors and 5 times what is found at other places of "
+        "the same amplifier; the other bright stars have to leave the same as the brightest, or that one a ghost in "
+        "another amplifier, too: a star may stand there by chance. The ghosts are not masked: they are light that can "
+        "be taken out.",
+        "Run zeroframe inspect --write my.toml on the raw frames, and give --camera my.toml: it takes crosstalk out.",
+        incidents,
+    ),
 )  # fmt: skip
