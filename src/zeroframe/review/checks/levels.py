@@ -386,8 +386,9 @@ LEVELS = (
         f"frames on, or of three that are far apart, where they do not drift (ZF306); of two from {_OF_TWO:g} times "
         f"that on, and in darks less their bias {100 * _OF_CURRENT:g} % of the level. Of any darks it is told where "
         "their levels are of two sorts, as of another offset. Of zeroframe combine they are told from "
-        f"{_OF_THREE:g} times that on, of {_MANY_LEVELS} frames from once on. The level of a science frame is off by as "
-        "much, in all pixels alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
+        f"{_OF_THREE:g} times that on, of {_MANY_LEVELS} frames from once on. The level of a science frame is off by "
+        "as much, in all pixels alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was "
+        "subtracted.",
         "Subtract an overscan, if there is one; else measure light against the sky beside it in the same frame.",
         scattering_levels,
     ),
