@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.explaining import dividing_cards
+from zeroframe.headers.explaining import dividing_cards, parting_cards
 from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.headers.sections import size_words
 from zeroframe.planning.first_steps import Choice
@@ -33,6 +33,8 @@ _LONG_FOR_A_BIAS_S = 1.0
 _MOST_DOUBTS = 8
 #: Fewer frames have no two parts of two.
 _FEWEST_DIVIDED = 4
+#: Flats, and frames that they divide, of which the optics are compared.
+_MOST_HEADERS = 20
 
 
 def lost_words(what: str) -> str:
@@ -87,6 +89,7 @@ def decisions_of(plan: NightPlan, selection: Selection, *, alone: bool) -> tuple
         *_about_groups(plan),
         *_about_loss(plan),
         *_about_divided(plan),
+        *_about_other_light(plan),
         *_about_noise(plan),
         *_about_copies(selection),
     )
@@ -375,6 +378,29 @@ def _about_divided(plan: NightPlan) -> Iterator[Choice]:
             yield Choice(
                 f"{group.kind} together", f"{frames_words(len(headers))} of {group.label}", reason, certain=False
             )
+
+
+def _about_other_light(plan: NightPlan) -> Iterator[Choice]:
+    """Name cards that nobody knows and that tell flats from the science frames which are divided by them."""
+    cards = {item.path: item.frame.cards for item in plan.found if item.frame is not None}
+    divided: dict[str, list[NightFrame]] = defaultdict(list)
+    for frame in plan.science:
+        for name in frame_uses(plan, frame):
+            divided[name].append(frame)
+    for group in plan.groups:
+        if not calibration_kind(group.kind).by_filter or group.name not in divided:
+            continue
+        of_flats, of_science = (
+            [cards[frame.source] for frame in frames[:_MOST_HEADERS] if frame.source in cards]
+            for frames in (group.frames, divided[group.name])
+        )
+        parted = parting_cards(of_flats, of_science, plan.recipe.words) if of_flats and of_science else []
+        for keyword, flats, science in parted:
+            reason = (
+                f"a card that is not known is {flats!r} in them and {science!r} in what they divide; if that "
+                f'matters, say [words] optics = {{ name = "{keyword}" }}'
+            )
+            yield Choice(f"{group.kind} of other light", group.label, reason, certain=False)
 
 
 def _about_noise(plan: NightPlan) -> Iterator[Choice]:
