@@ -317,25 +317,24 @@ def inspect(
     from zeroframe.cli.inspecting import Output, inspect_frames
     from zeroframe.fits.inputs import Inputs
     from zeroframe.headers.extensions import as_extension
-    from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
+    from zeroframe.headers.survey import of_detector, survey_tree
 
     frames = _raw_beside(raw, [target for target in (write, plot) if target is not None], recurse=recurse)
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     output = Output(Screen(sys.stderr if json else None), write, plot, overwrite, inputs, json)
     limit, words = bytes_of(mem_limit), taught_words(camera, kind, card)
-    look = survey_tree if recurse else survey_folder
-    found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
-    inspect_frames(output, found, camera, words, limit, workers)
+    looked = survey_tree(raw, recurse=recurse, workers=workers, ext=as_extension(ext), words=words)
+    inspect_frames(output, of_detector(looked, detector), camera, words, limit, workers)
     return OK
 
 
 def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:
     """Return the raw frames; raises `RawFolderError` where a file is to be written among them."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.trees import folder_files, tree_files
+    from zeroframe.headers.trees import tree_files
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
-    frames = list((tree_files if recurse else folder_files)(raw)) if targets else []
+    frames = list(tree_files(raw, recurse=recurse)) if targets else []
     try:
         for target in targets:
             check_output_folder(raw, target.parent)

@@ -13,7 +13,7 @@ from zeroframe.fits.part_paths import file_of
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.kinds import Kind, calibration_kinds
-from zeroframe.headers.survey import RawFrame, survey, survey_folder, survey_tree
+from zeroframe.headers.survey import RawFrame, survey, survey_tree
 from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.records import dataclass
 
@@ -214,7 +214,7 @@ def gather_sources(
         When nothing is left.
     """
     if isinstance(frames, (str, Path)) and as_path(frames).is_dir():
-        frames = (survey_tree if recurse else survey_folder)(frames, workers=workers, words=words)
+        frames = survey_tree(frames, recurse=recurse, workers=workers, words=words)
     given = frames if isinstance(frames, Mapping) else {None: frames}
     sources: list[Source] = []
     problems: list[FrameError] = []

@@ -27,10 +27,9 @@ from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import error_sentence
-from zeroframe.fits.fingerprint import Crc32
+from zeroframe.fits.fingerprint import Crc32, Watch
 from zeroframe.fits.formats import FORMATS, compression_of
 from zeroframe.fits.store.names import any_remote, as_path
-from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
@@ -393,7 +392,7 @@ def _combine_opened(
         level=sampled_level(finished.data),
         noise=prepared.noise,
         # what no frame has a value of, as an amplifier that was not read, was not rejected
-        rejected=clipping.rejected + sum(clipping.masked) - len(paths) * int(np.count_nonzero(combined.counts == 0)),
+        rejected=clipping.rejected + sum(clipping.masked) - len(paths) * _without_values(combined.counts),
         clipping=clipping,
         excess=prepared.excess,
         flags=flags,
@@ -465,6 +464,10 @@ def _written(
 
 def _cards_of(path: Path) -> Cards:
     return scan(path).cards
+
+
+def _without_values(counts: NDArray[np.uint16]) -> int:
+    return counts.size - int(np.count_nonzero(counts))
 
 
 def _any_of_ours(headers: Sequence[Cards]) -> bool:

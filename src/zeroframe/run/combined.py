@@ -62,6 +62,8 @@ __all__ = ["Combination", "ScaledStack", "combine_group", "compare_group", "left
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts, and a dark saw light.
 _SATURATED = 0.01
 _WRONG_FLATS = ("light", "shape", "pattern")
+#: Levels of frames that scatter by less, in noises of a pixel, are those of a camera that holds its level.
+_LEVELS_AGREE = 1.0 / 16.0
 #: So many levels of frames tell how they wander.
 _LEVELS_TELL = 4
 #: Flats weigh by their light where their plain average would have so many times the variance.
@@ -94,7 +96,9 @@ class ScaledStack(StackView):
             out[(dy - first) % 2 :: 2, dx::2] *= out.dtype.type(factor)
 
 
-def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[Path, str], tuple[Flag, ...]]:
+def left_out_frames(
+    group: Group, frames: Sequence[NightOutcome], *, levels_wander: bool = False
+) -> tuple[dict[Path, str], tuple[Flag, ...]]:
     """Tell which calibrated frames of a group are not combined, and why.
 
     Parameters
@@ -103,6 +107,8 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
         How they are combined.
     frames : sequence of NightOutcome
         Those that are there.
+    levels_wander : bool
+        Whether biases show that levels differ from frame to frame by themselves, which no bias takes away.
 
     Returns
     -------
@@ -114,7 +120,8 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     qualities = {each.frame.source: each.outcome.quality for each in frames if each.outcome.quality is not None}
     facts = {each.frame.source: each.frame.facts for each in frames}
     first = group.frames[0]
-    subtracted = first.recipe.subtracts_overscan or any(not use.divides for use in first.steps.uses)
+    subtracted = any(not use.divides for use in first.steps.uses) and not levels_wander
+    subtracted = subtracted or first.recipe.subtracts_overscan
     row = kind_row(group.kind)
     is_bias = row is not None and row.is_zero
     flags = [
@@ -483,7 +490,7 @@ def combine_group(
     """
     group, frames, used, up_to_date = what.group, what.frames, what.used, what.up_to_date
     there = [each for each in frames if each.outcome.is_there]
-    left_out, flags = left_out_frames(group, there)
+    left_out, flags = left_out_frames(group, there, levels_wander=_levels_wander(used, cache))
     told = [_told(each, left_out) for each in frames]
     chosen = [each for each in told if each.outcome.is_there and each.outcome.state != "left out"]
     targets = tuple(each.frame.target for each in chosen)
@@ -508,6 +515,15 @@ def combine_group(
     far, shape_yx = resources.elsewhere, combined.shape_yx
     dtype = done_by(far, read_back, group.target, shape_yx).dtype if combined.state == "done" else ""
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp, dtype), told
+
+
+def _levels_wander(used: Mapping[str, str], cache: CalibrationCache) -> bool:
+    """Whether the frames that the noise is known from differ in level by a part of it that counts."""
+    for name in used:
+        error, frames, noise = (cache.number(name, word) or 0.0 for word in (LEVEL_ERROR_CARD, "NCOMBINE", "NOISEADU"))
+        if error * math.sqrt(frames) > _LEVELS_AGREE * noise:
+            return True
+    return False
 
 
 def compare_group(

@@ -71,6 +71,8 @@ _MAKERS = (
     "stacks/clipping.py",
     "stacks/combine.py",
     "stacks/functions.py",
+    "stacks/grids.py",
+    "stacks/laws.py",
     "stacks/levelling.py",
     "stacks/measured.py",
     "stacks/noise.py",

@@ -379,7 +379,8 @@ def combine(
         The spread that the uncertainty is made from, as for ``sigma_clip_dev_func``. ``'pooled'``: the error of each
         pixel, from its own scatter and the noise of all pixels of these frames, as the files of a night have it; right
         for few frames, too, where the scatter of a pixel says little, and with weights, ``zero``, ``nlow`` or
-        ``reject``, of which ccdproc's formula knows nothing.
+        ``reject``, of which ccdproc's formula knows nothing. What frames have in common, as the errors of one bias,
+        dark and flat, no scatter shows: the command ``zeroframe combine`` adds it, by the files beside the frames.
     overwrite_output : bool
         Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
     unit : str or Unit, optional
