@@ -58,7 +58,7 @@ _WITHIN_SPREADS = 5.0
 #: MAD is often far too small, so that the floors below decide.
 _ODD_SIGMAS = 8.0
 #: Of so few levels that wander two are near each other by chance: the floor is higher by Student's t of one frame less
-#: (10 % on both sides) over that of many. At 0.5 noises rms 6 of 1,000 good nights of three darks were told, and none is.
+#: (10 % on both sides) over that of many. At 0.5 noises rms 6 of 1,000 good nights of three darks were told, none is.
 _FEW_LEVELS = {3: 1.78, 4: 1.43, 5: 1.30, 6: 1.22, 7: 1.18, 8: 1.15, 9: 1.13, 10: 1.11}
 #: Level and shape, in noises of a pixel: where an overscan was subtracted frames agree to a few hundredths, elsewhere
 #: the level of a camera drifts by a noise or so, from frame to frame and along the rows.
