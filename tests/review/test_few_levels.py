@@ -65,7 +65,7 @@ def test_two_levels_of_a_camera_that_wanders():
 def test_few_levels_of_a_camera_that_wanders_seldom_seem_to_drift(frames):
     chance = np.random.default_rng(3)
     drifts = ["ZF306" in codes(1000.0 + chance.normal(0.0, 0.4 * NOISE_ADU, frames)) for _ in range(1000)]
-    assert np.mean(drifts) < 0.02
+    assert np.mean(drifts) < 0.03
 
 
 @pytest.mark.parametrize(

@@ -364,7 +364,8 @@ LEVELS = (
         f"The levels of the biases or darks of a group in the order of their dates; told from {_DRIFT_ADU:g} ADU and "
         f"{_DRIFT_NOISES:g} times the noise of a pixel on, where they only rise or fall, or settle after the first "
         f"frames, as after power-on; of three frames from {_OF_THREE:g} times that on, and of fewer than "
-        f"{_MANY_LEVELS} that rise or fall, too, but where they do so evenly; an error from {_DRIFT_WRONG:g} times that on.",
+        f"{_MANY_LEVELS} that rise or fall, too, but where they do so evenly; an error from {_DRIFT_WRONG:g} times "
+        "that on.",
         "Subtract an overscan, if there is one; leave out the first frames, or take biases through the night.",
         drifting_levels,
     ),
