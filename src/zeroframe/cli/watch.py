@@ -108,12 +108,12 @@ def watch(
     from zeroframe.cli.calibrate import RunOptions
     from zeroframe.cli.console import Screen
     from zeroframe.cli.night import recipe_asked
+    from zeroframe.fits.folders import make_output_folder
     from zeroframe.headers.cameras import load_camera
     from zeroframe.headers.trees import tree_files
     from zeroframe.planning.targets import check_output_folder
     from zeroframe.run.live.replacing import replaced_by
     from zeroframe.run.lock import WATCH, folder_lock
-    from zeroframe.run.sessions import make_folder
 
     said = {
         "camera": camera,
@@ -141,7 +141,7 @@ def watch(
     )
     screen = Screen(sys.stderr if json else None)
     opens = sys.stdout.isatty() if open_it is None else open_it
-    make_folder(out)
+    make_output_folder(out)
     with folder_lock(out, WATCH):
         told = replaced_by(raw, out, wanted)
         if told:

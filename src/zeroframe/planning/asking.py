@@ -16,6 +16,7 @@ from zeroframe.planning.no_exposure import with_darks_as_biases
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
+from zeroframe.planning.twins import twins_aside
 from zeroframe.workers import AS_USUAL, JobResources
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def planned_of(
     -------
     NightPlan
     """
-    found = of_detector(found, recipe.frames.detector)
+    found, twins = twins_aside(of_detector(found, recipe.frames.detector))
     found = with_detectors_seen(found, recipe, resources)
     stored, library = stored_items(recipe, resources), library_of(recipe)
     found = found if stored or library is not None else with_darks_as_biases(found)
@@ -113,7 +114,7 @@ def planned_of(
     plan = plan_night(
         *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
     )
-    plan = share_full_wells(colours_by_pixels(plan, resources.executor), resources)
+    plan = share_full_wells(colours_by_pixels(twins.told_by(plan), resources.executor), resources)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for
         kinds = Counter(frame.kind.value for frame in plan.frames)

@@ -30,6 +30,7 @@ from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_beside, check_output_folder, refuse_among
+from zeroframe.planning.twins import twins_aside
 from zeroframe.planning.uses import noise_group
 from zeroframe.records import dataclass
 from zeroframe.workers import AS_USUAL, JobResources
@@ -123,12 +124,12 @@ class NightSeries:
         """
         own = self._survey([Path(each) for each in night.files])
         planner = _Planner(self, night, own)
-        found = [*own, *self._borrowed(planner, night)]
+        found, twins = twins_aside([*own, *self._borrowed(planner, night)])
         resources = self.resources._replace(mem_limit_bytes=mem_limit_bytes)
         found = with_detectors_seen(found, self.recipe, resources)
         found = found if self.stored or self.library is not None else [*with_darks_as_biases(found)]
         evidence = look_at_pixels(found, self.recipe, resources)
-        plan = colours_by_pixels(planner.plan(found, self.recipe, evidence), resources.executor)
+        plan = colours_by_pixels(twins.told_by(planner.plan(found, self.recipe, evidence)), resources.executor)
         plan = share_full_wells(plan, resources)
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})

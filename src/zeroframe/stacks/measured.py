@@ -19,7 +19,7 @@ from zeroframe.records import dataclass
 from zeroframe.stacks.bands import combine_in_bands, files_beneath
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.stacks.combine import combine_stack
-from zeroframe.stacks.levelling import LevelledStack, level_offsets
+from zeroframe.stacks.levelling import LevelledStack, has_added_level, level_offsets
 from zeroframe.stacks.noise import SampledStack, frame_noise, measure_noise, read_bands, sample_bands, sample_bytes
 from zeroframe.stacks.noise_budget import explain_excess
 from zeroframe.stacks.pooled import pooled_noise
@@ -183,6 +183,8 @@ def prepare(
     usual = of_frames.typical if of_frames else 0.0
     offsets = level_offsets(levels, usual, spec, spread, kind=kind)
     stack = LevelledStack.of(stack, offsets)
+    known_levels = [level for level in levels if np.isfinite(level)] if has_added_level(kind) else []
+    scatter = float(np.std(known_levels, ddof=1)) if len(known_levels) > 1 else None
     if offsets:
         levels = [level + offset for level, offset in zip(levels, offsets, strict=True)]
     floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu, variances=unequal)
@@ -195,7 +197,7 @@ def prepare(
         usual_rate = partial(gaussian_rate, frames, known.rejection, usual, level_adu=float(median_of_valid(levels)))
         rate = None if of_frames is None else beside.submit(usual_rate)
         sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers, empty=empty)
-        noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
+        noise = replace(measure_noise(sample, known, of_frames=of_frames, workers=workers), level_scatter=scatter)
         excess = explain_excess(sample, known, noise, workers=workers)
         expected = None if rate is None else rate.result()
     del sample  # the memory for the next one
