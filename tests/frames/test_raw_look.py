@@ -193,6 +193,41 @@ class TestNeverRead:
         assert not look.unread_rows.any()
         assert look.unread_blocks == ()
 
+    @pytest.mark.parametrize(("noise", "kind"), [(0.4, "u2"), (4.0, "u2"), (4.0, "f4"), (40.0, "i4")])
+    @pytest.mark.parametrize("rows", [slice(298, 300), slice(120, 300), slice(40, 60)])
+    def test_rows_that_repeat_the_last_one_that_was_read(self, tmp_path, noise, kind, rows):
+        pixels = np.random.default_rng(3).normal(300.0, noise, (300, 210))
+        pixels = pixels.astype(kind) if kind == "f4" else np.rint(pixels).astype(kind)
+        pixels[rows] = pixels[rows.start - 1]
+        look = looked(tmp_path, pixels)
+        assert np.flatnonzero(look.unread_rows).tolist() == list(range(rows.start, rows.stop))
+
+    def test_rows_that_are_alike_for_other_reasons(self, tmp_path):
+        rng = np.random.default_rng(3)
+        twice = np.repeat(np.rint(rng.normal(300.0, 4.0, (150, 210))), 2, axis=0)
+        assert not looked(tmp_path / "twice", twice.astype(np.uint16)).unread_rows.any()
+        quiet = np.rint(rng.normal(300.0, 0.05, (300, 60)))
+        assert not looked(tmp_path / "quiet", quiet.astype(np.uint16)).unread_rows.any()
+        full = np.rint(rng.normal(30000.0, 170.0, (300, 210)))
+        full[100:150, :180], full[100:150, 180:] = 65535, 0
+        assert not looked(tmp_path / "full", full.astype(np.uint16)).unread_rows.any()
+        drawn = np.broadcast_to(np.rint(rng.normal(300.0, 4.0, 210)), (300, 210))
+        assert not looked(tmp_path / "drawn", drawn.astype(np.uint16)).unread_rows.any()
+
+    def test_a_bias_whose_camera_filled_it_with_its_last_row(self, tmp_path):
+        rng = np.random.default_rng(11)
+        frames = [np.rint(1000 + rng.normal(0, 4, (250, 340))) for _ in range(4)]
+        frames[2][220:] = frames[2][219]
+        for number, frame in enumerate(frames):
+            written(tmp_path / "raw" / f"b{number}.fits", frame.astype(np.uint16), IMAGETYP="BIAS", EXPTIME=0.0)
+        run = command("bias", tmp_path / "raw", "-o", tmp_path / "out", "--overscan", "none")
+        assert "b2.fits" in run.out
+        assert "never read: rows 221 to 250, 12 % of its pixels" in run.out
+        with fits.open(tmp_path / "out" / "combined_bias.fits") as made:
+            assert made["COUNTS"].data[220:].max() == 3
+            expected = np.mean([frame[220:] for number, frame in enumerate(frames) if number != 2], axis=0)
+            assert np.abs(made[0].data[220:] - expected).max() < 1e-3
+
     @pytest.mark.parametrize("bad", [5, 100])
     def test_a_bias_that_was_not_read_to_its_end(self, tmp_path, bad):
         """With an overscan whose level drifts along the rows; what is combined is the mean of what was read."""

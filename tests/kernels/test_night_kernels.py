@@ -153,9 +153,12 @@ def test_what_is_found_gets_a_bit_where_nothing_else_is():
     np.testing.assert_array_equal(mask, expected)
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (13, 21), (3, 5)])
-def test_levels_of_blocks(shape):
-    pixels = np.random.default_rng(4).normal(5, 2, shape).astype(np.float32)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(16, 16), (13, 21), (3, 5), (40, 77)])
+def test_levels_of_blocks(shape, dtype):
+    # rows of blocks with what is not finite, without, with values that occur several times, and cut-off ones
+    pixels = np.random.default_rng(4).normal(5, 2, shape).astype(dtype)
+    pixels[24:] = np.rint(pixels[24:])
     pixels[0, 0] = np.nan
     pixels[8:, :8] = np.nan
     found = np.empty((-(-shape[0] // 8), -(-shape[1] // 8)))
@@ -166,9 +169,11 @@ def test_levels_of_blocks(shape):
         assert level == values[len(values) // 2] if values else np.isnan(level)
 
 
-def test_odd_places():
+@pytest.mark.parametrize("odd", [np.nan, np.inf, 6.0])
+def test_odd_places(odd):
     pixels = np.random.default_rng(4).normal(5, 1, (13, 21)).astype(np.float32)
-    pixels[7, 7] = np.nan
+    pixels[9:] = 5.0  # nothing is odd in most blocks, in others one pixel
+    pixels[7, 7] = pixels[10, 3] = odd
     levels = np.full((2, 3), 5.0)
     places = np.empty((300, 2), np.int64)
     count = odd_places(pixels, levels, 8, 0.2, 0.5, places)

@@ -12,14 +12,16 @@ from zeroframe.review import NightFigures, Subject, review_night
 NOISE_ADU = 4.0
 
 
-def codes(levels):
+def codes(levels, used=()):
     parts = [
         Subject(f"d{number}.fits", "frame", "dark", "done",
                 figures={"level_adu": float(level), "noise_adu": NOISE_ADU, "start_mjd": 61000.0 + number / 100},
                 of="combined_dark.fits")
         for number, level in enumerate(levels)
     ]  # fmt: skip
-    combined = Subject("combined_dark.fits", "combined", "dark", "done", figures={"frames": float(len(levels))})
+    combined = Subject(
+        "combined_dark.fits", "combined", "dark", "done", figures={"frames": float(len(levels))}, used=used
+    )
     return {each.code for each in review_night(NightFigures((*parts, combined)))} & {"ZF306", "ZF311"}
 
 
@@ -36,3 +38,24 @@ def test_three_levels_of_a_camera_that_wanders():
 
 def test_one_of_three_that_is_off_is_not_a_drift():
     assert not codes((1000.0, 1000.4, 1030.0))
+
+
+@pytest.mark.parametrize(
+    ("levels", "used", "told"),
+    [
+        ((1000.0, 1013.0), (), True),
+        ((1013.0, 1000.0), (), True),
+        ((1000.0, 1011.0), (), False),
+        ((20.0, 33.0), ("combined_bias.fits",), True),
+        ((20.0, 31.0), ("combined_bias.fits",), False),
+        ((400.0, 470.0), ("combined_bias.fits",), False),
+        ((400.0, 510.0), ("combined_bias.fits",), True),
+    ],
+)
+def test_two_levels_that_are_far_apart(levels, used, told):
+    assert codes(levels, used) == ({"ZF311"} if told else set())
+
+
+def test_two_levels_of_a_camera_that_wanders():
+    chance = np.random.default_rng(2)
+    assert not any(codes(1000.0 + chance.normal(0.0, 0.5 * NOISE_ADU, 2)) for _ in range(2000))

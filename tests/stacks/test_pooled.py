@@ -11,6 +11,8 @@ from workbench import command, header_of, pixels_of, write_raw
 from zeroframe.headers.kinds import Kind
 from zeroframe.stacks.clipping import clip_spec
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
+from zeroframe.stacks.grids import Numbers
+from zeroframe.stacks.laws import _of_smooth_draws, laws_of
 from zeroframe.stacks.measured import combine_prepared, prepare
 from zeroframe.stacks.noise import frame_noise
 from zeroframe.stacks.rejections import Scheme
@@ -268,3 +270,19 @@ def test_a_stated_gain_that_hot_pixels_refute_is_not_believed():
     arrays = ArrayStack([each.astype(np.float32) for each in values], [None] * 3, tuple("abc"))
     result, _ = combine_prepared(arrays, prepare(arrays, clip_spec("average", 5), kind=Kind.DARK, gain_e_per_adu=1.0))
     assert np.median(result.uncertainty[dark > 2000.0]) < 0.5 * np.sqrt(2000.0 / 3)
+
+
+def test_what_is_the_same_of_all_frames_is_drawn_once():
+    clip = CombineSpec("average", Rejection(sigma_low=5, sigma_high=5))
+    _of_smooth_draws.cache_clear()
+    laws = [
+        laws_of(clip, [2, 3], 3, None, Numbers(sigma, 0.0, None, np.dtype(np.float32)), 0.0) for sigma in (1.0, 7.0)
+    ]
+    assert _of_smooth_draws.cache_info().misses == 1
+    for count in (2, 3):
+        np.testing.assert_array_equal(laws[0][count].squares, laws[1][count].squares)
+        assert laws[0][count].loss == laws[1][count].loss
+    # a floor that is no part of the noise is another way of combining for each noise
+    floor = CombineSpec("average", Rejection(sigma_low=3, sigma_high=3, floor_adu=2.0))
+    known = [laws_of(floor, [3], 3, None, Numbers(sigma, 0.0, None, np.dtype(np.float32)), 0.0) for sigma in (1.0, 7.0)]
+    assert known[0][3].squares.size > known[1][3].squares.size  # more pixels keep all of their values

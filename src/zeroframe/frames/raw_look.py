@@ -42,6 +42,11 @@ __all__ = ["RawLook", "look_at", "raw_remarks", "unread_words"]
 _BY_CHANCE = 1e-6
 #: A frame that is constant nearly everywhere says nothing of the rows that are.
 _MOSTLY = 0.9
+#: Rows that repeat the one before are so many at least, one after the other: frames whose every row stands twice were
+#: enlarged, and not broken off.
+_FEWEST_REPEATS = 2
+#: Of the stretches of a row, that hold one value each; more of them are no noise.
+_SMOOTH = 0.5
 _SAMPLE_ROWS = 8
 #: A line is whole where so much of it is hit; a few of them are no light that fills the well.
 _WHOLE_LINE, _FEW_LINES = 0.85, 3
@@ -73,7 +78,7 @@ class RawLook:
     Attributes
     ----------
     unread_rows : ndarray of bool, shape (ny,)
-        Rows of the raw frame that hold one value throughout, overscan included.
+        Rows of the raw frame that hold one value throughout, overscan included, or repeat the row before.
     unread_blocks : tuple of (int, slice)
         Parts of other rows that hold one value, with the same in the row before or after: row and columns.
     highest : float
@@ -131,6 +136,7 @@ def look_at(
     sample = _sample(raw, seen.decoded, same)
     step = _step_of(sample)
     unread = _unread_rows(seen, same, sample, nx)
+    repeated = _repeated_rows(raw, seen, flat, sample)
     noise = None if gain_e_per_adu else _faint_noise(sample)
     tops = [
         _top(*_own_columns(raw, seen, region, regions), unread, step, region.gain_e_per_adu or gain_e_per_adu, noise)
@@ -143,6 +149,7 @@ def look_at(
         value = seen.high[:, 0] + seen.zero
         unread, highest = _without_full_rows(unread, value, highest, pile_up, min(known, default=np.inf))
         tops = [(max(highest, top), heap) for top, heap in tops]
+    unread |= repeated
     blocks: tuple[tuple[int, slice], ...] = ()
     if any_flat and len(sample):
         heaps = [heap.limit for _, heap in tops if heap is not None]
@@ -324,6 +331,36 @@ def _unread_rows(seen: _Extremes, constant: NDArray[np.bool_], sample: NDArray[A
     return constant & (_is_foreign(seen.low[:, 0] + seen.zero, sample) | (expected < log(_BY_CHANCE)))
 
 
+def _repeated_rows(raw: RawImage, seen: _Extremes, flat: NDArray[np.bool_], sample: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the rows that hold what the row before holds, pixel by pixel, and are so not by chance.
+
+    So a camera fills a frame whose read-out was broken off: by the last row that it read, again and again.
+    """
+    ny, nx = raw.layout.shape_yx
+    nothing = np.zeros(ny, bool)
+    alike = nothing.copy()
+    alike[1:] = (seen.low[1:] == seen.low[:-1]).all(axis=1) & (seen.high[1:] == seen.high[:-1]).all(axis=1)
+    alike = _in_runs(alike)
+    if not alike.any() or alike.mean() > _MOSTLY:
+        return nothing
+    alike &= flat.mean(axis=1) < _SMOOTH  # else it is full, or of one value
+    if log(ny) + nx * _log_of_same(sample) > log(_BY_CHANCE):
+        return nothing
+    rows = np.flatnonzero(alike)
+    own, before = (_rows_of(raw, seen.decoded, numbers) for numbers in (rows, rows - 1))
+    alike[rows] = (own == before).all(axis=1)
+    return _in_runs(alike)
+
+
+def _in_runs(rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return those rows that are so many at least, one after the other."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]))).reshape(-1, 2)
+    kept = np.zeros_like(rows)
+    for first, stop in edges[edges[:, 1] - edges[:, 0] >= _FEWEST_REPEATS]:
+        kept[first:stop] = True
+    return kept
+
+
 def _is_foreign(values: NDArray[Any], sample: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which values lie beyond all those of some rows."""
     return np.asarray((values < np.nanmin(sample)) | (values > np.nanmax(sample)))
@@ -454,13 +491,13 @@ def raw_remarks(cards: Mapping[str, Any], pixels: int) -> tuple[str, ...]:
     >>> raw_remarks({"SATSAID": "SATURATE = 65535", "SATADU": 4095.0}, 100)
     ('SATURATE = 65535 in its header, but by its pixels it is saturated from 4095 ADU on, which counts',)
     >>> raw_remarks({"NUNREAD": 20, "UNREAD": "rows 9 to 10"}, 1000)
-    ('never read: rows 9 to 10, 2 % of its pixels, which hold one value throughout and do not count',)
+    ('never read: rows 9 to 10, 2 % of its pixels, which hold one value, or the row before, and do not count',)
     """
     said = []
     if cards.get("NUNREAD"):
         share = percent(cards["NUNREAD"] / pixels, 3)
         where = cards.get("UNREAD", "some rows")
-        what = "which hold one value throughout and do not count"
+        what = "which hold one value, or the row before, and do not count"
         said.append(f"never read: {where}, {share} of its pixels, {what}")
     if cards.get("SATSAID"):
         limit = cards.get("SATADU")

@@ -89,10 +89,8 @@ def leave_out_glow(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOf
     ----------
     image : ndarray of float32 or float64, shape (ny, nx)
         A combined dark.
-    mask : ndarray of bool, shape (ny, nx)
-        What stands off its surroundings; worked on in place.
-    limits : StandOff
-        By how much that is.
+    mask, limits
+        As for `leave_out_light`.
 
     Notes
     -----
@@ -108,15 +106,15 @@ def leave_out_glow(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOf
     >>> np.flatnonzero(mask.any(axis=0)).tolist()
     [40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51]
     """
-    places = np.argwhere(mask)
-    medians = np.empty(len(places))
-    box_medians(image, places, _BOX, medians)
-    alone = limits.beyond(image[mask], medians)
+    ny, nx = image.shape
+    numbers = np.flatnonzero(mask)
+    y, x = np.divmod(numbers, nx)
+    medians = np.empty(numbers.size)
+    box_medians(image, np.stack([y, x], axis=1), _BOX, medians)
+    alone = limits.beyond(image[y, x], medians)
     if alone.all():
         return
-    ny, nx = image.shape
-    y, x = places.T
-    sharp, _ = _edges_around(image, y * nx + x, limits, _BRIDGED, _SHARP_IN_DARK)
+    sharp, _ = _edges_around(image, numbers, limits, _BRIDGED, _SHARP_IN_DARK)
     # glow is noisy and has hot pixels: an end of one line may look sharp, but not those of the lines beside it
     votes = np.zeros((ny + 2, nx + 2), np.int8)
     votes[y + 1, x + 1] = np.where(alone, 0, np.where(sharp, 1, -1))

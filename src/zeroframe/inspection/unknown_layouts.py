@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.errors import AssumptionWarning, FrameError, UnsupportedError
+from zeroframe.headers.geometry import contradiction_of
 from zeroframe.headers.kinds import Kind
-from zeroframe.inspection.image_layout import ImageLayout, image_layout
+from zeroframe.inspection.image_layout import FEWEST_BIASES, ImageLayout, image_layout
 from zeroframe.inspection.interior import detector_of_pixels
 from zeroframe.inspection.sources import flat_key, parted_by_words, source_of
 
@@ -106,14 +107,20 @@ def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
     ny, nx = sources[0].shape_yx
     for doubt in layout.doubts:
         warnings.warn(f"{items[0].path.parent}: not certain from the pixels: {doubt}", AssumptionWarning, stacklevel=2)
-    return detector_of_pixels(layout.along_x, layout.along_y, (ny, nx))
+    found = detector_of_pixels(layout.along_x, layout.along_y, (ny, nx))
+    problem = None if found is None else contradiction_of(found, (ny, nx))
+    if problem is None:
+        return found
+    said = f"the pixels show several amplifiers that contradict each other, and one is taken: {problem}"
+    warnings.warn(f"{items[0].path.parent}: {said}", AssumptionWarning, stacklevel=2)
+    return None
 
 
 def layout_of_sources(sources: Sequence[Source]) -> ImageLayout | None:
     """Return the layout that biases and flats among frames show; None where there are too few, or too small ones."""
     biases = [source for source in sources if source.kind is Kind.BIAS]
     flats = [source for source in sources if source.kind is Kind.FLAT]
-    if len(biases) < 2 or not flats or min(sources[0].shape_yx) < _SMALLEST:
+    if len(biases) < FEWEST_BIASES or not flats or min(sources[0].shape_yx) < _SMALLEST:
         return None
     try:
         return image_layout([each.read() for each in _spread(biases)], [each.read() for each in _alike(flats)])

@@ -72,14 +72,19 @@ def _pool_uncertainty(
     work: Array,
 ) -> None:
     """Do it, in parts, so that all but the look-up becomes vector code, whatever the counts."""
+    is_one = law[1] == 0.0 and law[0] <= law[3]  # without light all pixels have one variance, the least
     for start in range(0, data.size, _PART):
         own = slice(start, min(start + _PART, data.size))
         level, scatter, many = data[own], uncertainty[own], counts[own]
         part = work[:, : many.size]
         for p in range(many.size):
-            part[3, p] = of_count[0, many[p]]
             part[4, p] = of_count[1, many[p]]
-        _place_of(level, scatter, part[3], part[4], law, part[0], part[1], part[2])
+        if is_one:
+            _place_of_one(scatter, part[4], law[3], law[4], part[0], part[1], part[2])
+        else:
+            for p in range(many.size):
+                part[3, p] = of_count[0, many[p]]
+            _place_of(level, scatter, part[3], part[4], law, part[0], part[1], part[2])
         for p in range(many.size):
             n = many[p]
             if n > 0:
@@ -113,11 +118,33 @@ def _place_of(
 
 
 @kernel
+def _place_of_one(
+    uncertainty: Array,
+    to_scatter: Array,
+    variance: float,
+    of_levels: float,
+    relatives: Array,
+    places: Array,
+    roots: Array,
+) -> None:
+    """Do the same where the law says one variance of all pixels, whatever their level."""
+    root = np.sqrt(variance)
+    for p in range(uncertainty.size):
+        scatter = np.float64(uncertainty[p]) * to_scatter[p]
+        own = scatter * scatter - of_levels
+        relative = np.sqrt(own / variance if own > 0.0 else 0.0)
+        relatives[p] = relative
+        places[p] = _WIDE * relative / (relative + _HALF)
+        roots[p] = root
+
+
+@kernel
 def _ratio_of(row: Array, place: float, relative: float) -> float:
     """Look up the noise of a pixel over what the law says."""
     last = np.float64(BINS)
     if place < last:
-        k = int(place)
-        return float(row[k] + (place - k) * (row[k + 1] - row[k]))
+        k = np.int64(place)
+        here = np.uint64(k)  # a number without sign is not asked whether it counts from the end: a quarter of the time
+        return float(row[here] + (place - k) * (row[here + np.uint64(1)] - row[here]))
     # NaN comes here, too, and stays
     return float(row[BINS] * (relative * (_WIDE - last) / (_HALF * last)))

@@ -341,7 +341,13 @@ class CalibrationStore:
         if measured is None or min(noises) / off <= measured <= max(noises) * off:
             return figures, []
         between = f"a noise of {number(min(noises), 3)} to {number(max(noises), 3)} ADU, which is used"
-        return figures, [f"the camera file says {between}; the biases of this night have {number(measured, 3)} ADU"]
+        whose = self._who_tells_noise(frame)
+        return figures, [f"the camera file says {between}; the {whose} of this night have {number(measured, 3)} ADU"]
+
+    def _who_tells_noise(self, frame: NightFrame) -> str:
+        """Return the frames that the noise of a pixel was measured on: biases, or darks where there are none."""
+        group = noise_group(self._plan, frame)
+        return "biases" if group is None else calibration_kind(group.kind).words.plural
 
     def _figures(self, frame: NightFrame) -> tuple[list[_Figures], list[str]]:
         """Gain and noise, as they were stated, else as they were measured on combined frames; and what is lost."""
@@ -385,7 +391,8 @@ class CalibrationStore:
             return stated, []
         if stated is None or abs(stated - measured) <= _NOISE_DIFFERS * measured:
             return measured, []
-        said = f"header or camera say a noise of {number(stated, 3)} ADU, the biases of this night have "
+        whose = self._who_tells_noise(frame)
+        said = f"header or camera say a noise of {number(stated, 3)} ADU, the {whose} of this night have "
         return measured, [f"{said}{number(measured, 3)} ADU, which is used"]
 
     def _measured_on(self, group: Group | None, word: str) -> float | None:
