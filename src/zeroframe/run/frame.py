@@ -150,7 +150,7 @@ class FrameMaker:
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
         levels = calibrate_pixels(raw, frame.recipe, pixels, looks[0].unread_rows, looks[0].decoded)
         subtracted = levels.mean_adu
-        header = calibrated_header(raw, frame.recipe, frame.steps.colours)
+        header = calibrated_header(raw, frame.recipe, frame.steps.colours, unit=frame.traits.unit)
         row = kind_row(frame.kind)
         mask = self._masked(frame, raw, looks, levels.constant, header)
         if row is not None and header["NUNREAD"]:
