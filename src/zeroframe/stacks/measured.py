@@ -39,7 +39,7 @@ from zeroframe.stacks.weighing import frame_variances
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -150,6 +150,7 @@ class Judge:
             for flag in (*odd, *(flag for flag in self.set_ups if flag.path in qualities))
             if flag.what != "not finite" or (flag.figure > LOST_PART and self._is_calibration(flag.path))
         )
+        flags += tuple(_copies(qualities))
         if not self.reject:
             return flags, empty
         # where flats contradict each other, nothing tells which of them is right
@@ -166,6 +167,16 @@ class Judge:
         kinds = {self.facts[path].kind for path in paths if path in self.facts}
         gains = {self.facts[path].gain_e_per_adu for path in paths if path in self.facts}
         return kinds.pop() if len(kinds) == 1 else None, gains.pop() if len(gains) == 1 else None
+
+
+def _copies(qualities: Mapping[Path, FrameQuality]) -> Iterator[Flag]:
+    """Yield frames with the pixels of one before them: level, noise and map of two exposures are never the same."""
+    first: dict[tuple[bytes, float, float], Path] = {}
+    for path, quality in qualities.items():
+        if quality.noise_adu > 0:  # frames without noise are named as such
+            other = first.setdefault((quality.cells_adu.tobytes(), quality.level_adu, quality.noise_adu), path)
+            if other != path:
+                yield Flag(path, "copy", 1.0, 0.0, f"it has the pixels of {other.name}, which so count twice")
 
 
 @spanned("prepare")
