@@ -273,7 +273,7 @@ def _carried_out(
             recurse=recurse,
             resources=options.settings(executor).resources,
         )
-        screen = NightScreen(sys.stderr if options.json else None)
+        screen = NightScreen.beside(json=options.json)
         with shared_folder(executor, out):
             code, ended = carry_out_plan(plan, options, screen, executor)
     if options.json:
@@ -369,7 +369,7 @@ def recipe(
 
     with atomic_file(output, overwrite=RECIPE.permission(output, overwrite=overwrite)) as descriptor:
         write_all(descriptor, [text.encode()])
-    NightScreen(sys.stderr if json else None).line(str(output), "recipe", "cyan")
+    NightScreen.beside(json=json).line(str(output), "recipe", "cyan")
     if json:
         print_json(document_of("recipe", OK, recipe=text, out=str(output)))
     return OK

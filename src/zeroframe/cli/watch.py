@@ -139,7 +139,7 @@ def watch(
         strict=strict,
         json=json,
     )
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     opens = sys.stdout.isatty() if open_it is None else open_it
     make_output_folder(out)
     with folder_lock(out, WATCH):
@@ -201,7 +201,7 @@ def _end(raw: Path, out: Path, recipe: NightRecipe, options: RunOptions, screen:
         recurse=recurse,
         resources=options.settings(None).resources,
     )
-    code, ended = carry_out_plan(plan, options, NightScreen(sys.stderr if options.json else None), None)
+    code, ended = carry_out_plan(plan, options, NightScreen.beside(json=options.json), None)
     if options.json:
         print_json(carried_out("watch", plan, ended, code))
     return code
