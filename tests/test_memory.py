@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -117,6 +119,29 @@ def test_windows_is_asked_in_its_own_words(no_meminfo, monkeypatch, answers, exp
 
 def test_a_process_in_no_group_has_the_limits_of_the_whole(no_meminfo):
     assert workers._own_groups() == [workers._CONTROL_GROUPS]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="another C library")
+def test_threads_take_the_memory_that_others_have_left():
+    # eight threads fill 3 MB in turn, while all others are there; pages of four kilobytes that are new are counted
+    code = (
+        "import resource, threading\nfrom zeroframe.__main__ import _keep_freed_memory\n_keep_freed_memory()\n"
+        "import numpy as np\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "turns = [threading.Event() for _ in range(9)]\n"
+        "def fill(number):\n"
+        "    turns[number].wait()\n"
+        "    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt\n"
+        "    np.ones(3 << 17)\n"
+        "    found = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before\n"
+        "    turns[number + 1].set()\n"
+        "    turns[8].wait()\n"
+        "    return found\n"
+        "turns[0].set()\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    print(sum(pool.map(fill, range(8))))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(said.stdout) < 4 * (3 << 20) / 4096  # as of four of them at most; each of its own heap: of eight
 
 
 def test_results_come_in_order():

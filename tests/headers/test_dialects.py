@@ -515,3 +515,20 @@ def test_the_unit_of_an_exposure_stands_in_its_comment(comment, exposure_s):
 def test_words_written_as_one(word, kind, light):
     facts = read_facts({"IMAGETYP": word, "EXPTIME": 3.0}, "x001.fits")
     assert (facts.kind, facts.flat_light) == (kind, light)
+
+
+@pytest.mark.parametrize(
+    ("counted", "bias", "data"),
+    [
+        ({"PRSCX": 0, "OVSCX": 0, "PRSCY": 5, "OVSCY": 5}, "[:,86:90]", "[:,6:85]"),
+        ({"PRSCX": 0, "OVSCX": 0, "PRSCY": 7, "OVSCY": 0}, "[:,1:7]", "[:,8:90]"),
+        ({"PRSCX": 6, "OVSCX": 12, "PRSCY": 0, "OVSCY": 6}, "[89:100,1:84]", "[7:88,1:84]"),
+        ({"PRSCX": 20}, "[1:20,:]", "[21:100,:]"),
+        ({"PRSCX": 0, "OVSCX": 0, "PRSCY": 0, "OVSCY": 0}, "None", "None"),
+        ({"PRSCY": 60, "OVSCY": 60}, "None", "None"),  # more than there is
+    ],
+)
+def test_eso_counts_rows_and_columns_of_prescan_and_overscan(counted, bias, data):
+    cards = {"NAXIS1": 100, "NAXIS2": 90, **{f"ESO DET OUT1 {word}": pixels for word, pixels in counted.items()}}
+    facts = read_facts(cards)
+    assert (str(facts.bias_section), str(facts.data_section)) == (bias, data)

@@ -134,6 +134,20 @@ def test_eso_outputs_in_one_image(tmp_path):
     assert amplifiers[1][1:3] == ("[1115:2138,1:512]", "[1075:1114,1:512]")
 
 
+def test_eso_outputs_with_rows_of_overscan(tmp_path):
+    """Two outputs side by side whose overscan is rows above the image."""
+    cards = {"shape": (522, 2048), "HIERARCH ESO DET OUTPUTS": 2}
+    for number, x in ((1, 1), (2, 2048)):
+        cards |= {
+            f"HIERARCH ESO DET OUT{number} {word}": value
+            for word, value in (("X", x), ("Y", 1), ("NX", 1024), ("NY", 512), ("PRSCX", 0), ("OVSCX", 0),
+                                ("PRSCY", 4), ("OVSCY", 6))
+        }  # fmt: skip
+    ((_, _, amplifiers),) = shown(write(tmp_path / "a.fits", cards))
+    assert amplifiers[0][1:3] == ("[1:1024,5:516]", "[1:1024,517:522]")
+    assert amplifiers[1][1:3] == ("[1025:2048,5:516]", "[1025:2048,517:522]")
+
+
 def test_eso_one_output_an_extension(tmp_path):
     """WFI and OmegaCAM: each extension a chip with one output."""
 
@@ -168,6 +182,34 @@ def test_megacam_two_amplifiers_an_extension(tmp_path):
         ("A", "[33:1056,1:4612]", "[1:32,1:4644]", "[1:1024,1:4612]"),
         ("B", "[1057:2080,1:4612]", "[2081:2112,1:4644]", "[1025:2048,1:4612]"),
     ]
+
+
+def test_kcwi_digits_in_one_image(tmp_path):
+    """Two amplifiers of KCWI: sections of the second fall in the image and on the chip, so that nothing is turned."""
+    cards = {
+        "shape": (512, 340), "NVIDINP": 2, "DSEC1": "[7:126,1:512]", "BSEC1": "[127:170,1:512]",
+        "CSEC1": "[1:120,1:512]",
+        "DSEC2": "[334:215,1:512]", "BSEC2": "[214:171,1:512]", "CSEC2": "[240:121,1:512]",
+        "GAIN1": 0.15, "GTRON2": 2.5,
+    }  # fmt: skip
+    ((_, _, amplifiers),) = shown(write(tmp_path / "a.fits", cards))
+    assert amplifiers == [
+        ("1", "[7:126,1:512]", "[127:170,1:512]", "[1:120,1:512]"),
+        ("2", "[215:334,1:512]", "[171:214,1:512]", "[121:240,1:512]"),
+    ]
+
+
+def test_digits_that_fall_on_the_chip_alone_turn_the_image(tmp_path):
+    cards = {"shape": (512, 340), "DSEC1": "[7:126,1:512]", "CSEC1": "[1:120,1:512]",
+             "DSEC2": "[215:334,1:512]", "CSEC2": "[240:121,1:512]"}  # fmt: skip
+    ((_, _, amplifiers),) = shown(write(tmp_path / "a.fits", cards))
+    assert amplifiers[1][3] == "[240:121,1:512]"
+
+
+def test_digits_of_one_amplifier_are_no_several(tmp_path):
+    cards = {"shape": (512, 340), "DSEC1": "[7:126,1:512]", "TSEC1": "[7:126,1:512]", "BSEC1": "[127:170,1:512]",
+             "CSEC1": "[1:120,1:512]"}  # fmt: skip
+    assert shown(write(tmp_path / "a.fits", cards)) == []
 
 
 @pytest.mark.parametrize("letter", ["S", "T"])

@@ -31,6 +31,7 @@ from zeroframe.errors import (
 from zeroframe.stacks.combine import Combined, CombineSpec, Rejection, _tile_rows, combine_stack
 from zeroframe.stacks.stack import ArrayStack
 from zeroframe.verbs.combine import combine
+from zeroframe.verbs.combiner import Combiner
 
 NOTEBOOK = {
     "method": "average",
@@ -462,6 +463,55 @@ def test_scale_functions_do_not_see_what_is_masked(function):
     found = combine(ccds_of(pixels, masks), scale=lambda frame: 1000.0 / function(frame))
     expected, _, _ = naive.combine(np.where(masks, np.nan, pixels), factors=1000.0 / np.array(clean))
     np.testing.assert_allclose(found.data, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 5, 30])
+@pytest.mark.parametrize("whose", [combine, Combiner])
+def test_the_guides_inverse_median_is_that_of_the_good_pixels(count, whose):
+    """numpy's median of a masked array is a masked value where that stands in the middle, which it does by chance."""
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        pixels = random.normal(1000.0, 10.0, (3, 9, 11))
+        masks = np.zeros(pixels.shape, dtype=bool)
+        for mask in masks:
+            mask.flat[random.choice(mask.size, count, replace=False)] = True
+        factors = [1 / np.median(frame[~mask]) for frame, mask in zip(pixels, masks, strict=True)]
+        if whose is combine:
+            found = combine(ccds_of(pixels, masks), scale=lambda frame: 1 / np.median(frame), dtype="float64")
+        else:
+            combiner = Combiner(ccds_of(pixels, masks), dtype="float64")
+            combiner.scaling = lambda frame: 1 / np.median(frame)
+            found = combiner.average_combine()
+        scaled = np.where(masks, np.nan, pixels) * np.array(factors)[:, None, None]
+        good = ~masks.all(axis=0)
+        expected = np.nanmean(scaled[:, good], axis=0)
+        np.testing.assert_allclose(np.asarray(found.data)[good], expected, rtol=1e-12)
+
+
+FUNCTIONS = {
+    "mean": (np.mean, lambda frame, good: frame[good].mean()),
+    "its own mean": (lambda frame: frame.mean(), lambda frame, good: frame[good].mean()),
+    "of a part": (lambda frame: np.median(frame[:4]), lambda frame, good: np.median(frame[:4][good[:4]])),
+    "quantile": (lambda frame: np.percentile(frame, 30), lambda frame, good: np.percentile(frame[good], 30)),
+    "of columns": (
+        lambda frame: np.mean(np.median(frame, axis=0)),
+        lambda frame, good: np.mean([np.median(frame[good[:, x], x]) for x in range(frame.shape[1])]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_any_function_of_a_frame_is_that_of_its_good_pixels(name):
+    function, of_good = FUNCTIONS[name]
+    random = np.random.default_rng(3)
+    pixels = random.normal(1000.0, 10.0, (3, 9, 11))
+    masks = random.random(pixels.shape) < 0.3
+    wild = np.where(masks, 1e9, pixels)
+    found = combine(ccds_of(wild, masks), scale=lambda frame: 1 / function(frame), dtype="float64")
+    factors = np.array([1 / of_good(frame, ~mask) for frame, mask in zip(pixels, masks, strict=True)])
+    good = ~masks.all(axis=0)
+    expected = np.nanmean((np.where(masks, np.nan, pixels) * factors[:, None, None])[:, good], axis=0)
+    np.testing.assert_allclose(np.asarray(found.data)[good], expected, rtol=1e-12)
 
 
 # --- the same bits ---------------------------------------------------------------------------------------------------

@@ -324,11 +324,11 @@ def _takes_a_log(out: Path, raw: Path) -> bool:
     from zeroframe.fits.store.names import UrlPath
     from zeroframe.planning.targets import check_output_folder
 
-    if isinstance(out, UrlPath) or not out.is_dir() or (out / LOG_NAME).is_symlink():
-        return False
     try:
+        if isinstance(out, UrlPath) or not out.is_dir() or (out / LOG_NAME).is_symlink():
+            return False
         check_output_folder(raw, out)
-    except ZeroframeError:
+    except (ZeroframeError, OSError):  # a name that is too long, or a folder that may not be looked into
         return False
     return True
 

@@ -7,6 +7,7 @@ was given; 3, an error of ours, which nobody has foreseen; 130, interrupted (SIG
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -161,6 +162,8 @@ def _run(call: Call, stop: _Stop) -> int:
     except (KeyboardInterrupt, typer.Abort):
         interrupted = True
     except Exception as error:  # noqa: BLE001 -- the last resort, which keeps the details
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # any argument that is a path may be
+            return _refused(call, f"{_name_in(error)}cannot be used ({error.strerror}); choose a shorter name", REFUSED)
         # an option or a value that the parser does not take; typer has brought its own classes since 0.20
         if not hasattr(error, "format_message"):
             return _unforeseen(error, call)
@@ -174,6 +177,11 @@ def _run(call: Call, stop: _Stop) -> int:
         say(f"zeroframe: {what}; results that are there are whole, and none is half-written")
         return TERMINATED if stop.asked else INTERRUPTED
     return code or OK
+
+
+def _name_in(error: OSError) -> str:
+    name = error.filename
+    return "" if name is None else f"{os.fsdecode(name) if isinstance(name, str | bytes) else name}: "
 
 
 def _refused(call: Call, what: str, code: int, **more: str) -> int:

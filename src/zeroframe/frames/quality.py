@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.kinds import Kind
 
 __all__ = [
+    "LOST_PART",
     "Flag",
     "FrameQuality",
     "count_non_finite",
@@ -72,6 +73,8 @@ _EXPOSURE_S, _EXPOSURE_FRACTION = 1.0, 0.02
 #: Pixels that cannot be used, above so many times the others' share; where there is nothing to compare with, half.
 _SATURATED_FRACTION, _NON_FINITE_FRACTION = 1e-3, 1e-2
 _SHARE_RATIO, _LONE_SHARE = 5.0, 0.5
+#: A calibration frame of which more than this fraction has no value, be it that it was never read, does not belong.
+LOST_PART = 0.25
 #: From so many pixels on a kernel counts those that are not finite: of 8 million in 0.3 ms, numpy's extremes take 1.8.
 _KERNEL_PIXELS = 1 << 20
 #: Pairs of rows on which noise is held against uncertainties.

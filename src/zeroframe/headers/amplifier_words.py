@@ -119,13 +119,13 @@ def own_cards(frame: FrameFile, hdu: Hdu) -> Mapping[str, Any]:
     return _Own(hdu.cards, primary)
 
 
-_LETTERED = re.compile(r"(?:DATA|TRIM)SEC([A-P1-9])\Z|[DT]SEC([A-D])\Z")
+_LETTERED = re.compile(r"(?:DATA|TRIM)SEC([A-P1-9])\Z|[DT]SEC([A-D1-9])\Z")
 _QUAD = re.compile(r"[DT]SEC(\d\d)\Z")
 _ESO = re.compile(r"ESO DET OUT(\d+) NX\Z")
 _SUBARU = re.compile(r"([ST])_EFMN(\d)1\Z")
 
 
-_MAY_SAY = re.compile(r"(?:DATA|TRIM)SEC[B-D2-4]\Z|[DT]SEC(?:\d\d|[B-D])\Z|DET OUT[2-9]\d? NX\Z|[ST]_EFMN21\Z")
+_MAY_SAY = re.compile(r"(?:DATA|TRIM)SEC[B-D2-4]\Z|[DT]SEC(?:\d\d|[B-D2-4])\Z|DET OUT[2-9]\d? NX\Z|[ST]_EFMN21\Z")
 
 
 def may_say_amplifiers(cards: Cards) -> bool:
@@ -150,11 +150,14 @@ def says_amplifiers(cards: Mapping[str, Any]) -> bool:
     --------
     >>> says_amplifiers({"TRIMSECA": "[1:8,1:9]", "TRIMSECB": "[9:16,1:9]"}), says_amplifiers({"TRIMSEC": "[1:8,1:9]"})
     (True, False)
+    >>> says_amplifiers({"DSEC1": "[1:8,1:9]", "TSEC1": "[1:8,1:9]"})  # two words of one amplifier
+    False
     """
     words = [str(word) for word in cards]
     patterns = (_LETTERED, _QUAD, _ESO, _SUBARU)
     return "COVER" in words or any(
-        len({match.group(0) for word in words if (match := pattern.match(word))}) > 1 for pattern in patterns
+        len({tuple(filter(None, match.groups())) for word in words if (match := pattern.match(word))}) > 1
+        for pattern in patterns
     )
 
 
@@ -164,28 +167,43 @@ def says_amplifiers(cards: Mapping[str, Any]) -> bool:
 def _lettered(images: Sequence[Image]) -> list[FoundAmplifier]:
     """Several amplifiers in each image: DATASECA, TRIMSECA, BIASSECA, CCDSECA, GAINA, RDNOISEA (or 1, 2 …).
 
-    MegaCam says DSECA, TSECA, BSECA and CSECA.
+    MegaCam says DSECA, TSECA, BSECA and CSECA; KCWI DSEC1, BSEC1 and CSEC1, whose ends both DSEC2 and CSEC2 have in
+    falling order, as an amplifier on the right reads them.
     """
     found = []
     for hdu, cards in images:
         letters = sorted({match[1] or match[2] for word in cards if (match := _LETTERED.match(str(word)))})
         for letter in letters:
             words = (f"TRIMSEC{letter}", f"DATASEC{letter}", f"TSEC{letter}", f"DSEC{letter}")
-            data = next(filter(None, (_section(cards, hdu, word) for word in words)), None)
+            word = next((word for word in words if _section(cards, hdu, word) is not None), "")
+            data = _section(cards, hdu, word)
             if data is None:
                 return []
+            place = _sensor_section(cards, f"CCDSEC{letter}", f"CSEC{letter}", f"DETSEC{letter}")
             bias = _section(cards, hdu, f"BIASSEC{letter}") or _section(cards, hdu, f"BSEC{letter}")
             name = str(cards.get(f"AMPNAM{letter}", letter)).strip() or letter
             found.append(
                 FoundAmplifier(
                     name, hdu.index, _shape(hdu), data, bias,
-                    _sensor_section(cards, f"CCDSEC{letter}", f"CSEC{letter}", f"DETSEC{letter}"),
-                    _chip_of(cards, hdu, images),
-                    _number(cards, f"GAIN{letter}"), _number(cards, f"RDNOISE{letter}", f"READNOI{letter}"),
+                    _as_data_run(place, cards, word), _chip_of(cards, hdu, images),
+                    _number(cards, f"GAIN{letter}", f"GTGAIN{letter}"),
+                    _number(cards, f"RDNOISE{letter}", f"READNOI{letter}", f"GTRON{letter}"),
                     _number(cards, f"SATURAT{letter}", f"SATURATE{letter}"),
                 )
             )  # fmt: skip
     return found if len({each.name for each in found}) > 1 else []
+
+
+def _as_data_run(place: Section | None, cards: Mapping[str, Any], word: str) -> Section | None:
+    """Return a place for data in rising order: where place and data both fall along an axis, nothing is turned."""
+    data = _sensor_section(cards, word)
+    if place is None or data is None:
+        return place
+    ranges = []
+    for own, its in zip(place.ranges, data.ranges, strict=True):
+        (first, last), (begin, end) = own.ends(), its.ends()
+        ranges.append(AxisRange(last, first) if first > last and begin > end else own)
+    return Section(tuple(ranges))
 
 
 def _quad(images: Sequence[Image]) -> list[FoundAmplifier]:
@@ -281,18 +299,28 @@ def _eso_output(hdu: Hdu, cards: Mapping[str, Any], number: int, images: Sequenc
     def value(word: str) -> int:
         return int(_number(cards, f"ESO DET OUT{number} {word}") or 0)
 
-    nx, ny, before, after = value("NX"), value("NY"), value("PRSCX"), value("OVSCX")
+    nx, ny, before, below = value("NX"), value("NY"), value("PRSCX"), value("PRSCY")
     if not nx or not ny:
         return None
-    below = value("PRSCY")
     data = Section((AxisRange(before + 1, before + nx), AxisRange(below + 1, below + ny)))
-    bias = Section((AxisRange(before + nx + 1, before + nx + after), data.ranges[1])) if after else None
-    if bias is None and before:
-        bias = Section((AxisRange(1, before), data.ranges[1]))
+    columns = _eso_strip(before, nx, value("OVSCX"))
+    rows = _eso_strip(below, ny, value("OVSCY"))
+    bias = None
+    if columns is not None:
+        bias = Section((columns, data.ranges[1]))
+    elif rows is not None:
+        bias = Section((data.ranges[0], rows))
     noise = _number(cards, f"ESO DET OUT{number} RON")
     gain = _number(cards, f"ESO DET OUT{number} CONAD")
     chip = _chip_of(cards, hdu, images)
     return FoundAmplifier(f"OUT{number}", hdu.index, _shape(hdu), data, bias, None, chip, gain, noise)
+
+
+def _eso_strip(before: int, image: int, after: int) -> AxisRange | None:
+    """Return the overscan of so many pixels after the image, or else the prescan before it."""
+    if after:
+        return AxisRange(before + image + 1, before + image + after)
+    return AxisRange(1, before) if before else None
 
 
 def _eso_beside(

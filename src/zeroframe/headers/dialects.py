@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
     from zeroframe.headers.kinds import Kind
 
-__all__ = ["FrameFacts", "noted_facts", "number_words", "read_facts"]
+__all__ = ["UNKNOWN_UNIT", "FrameFacts", "noted_facts", "number_words", "read_facts", "unit_word"]
+
+#: How a doubt about a unit ends.
+UNKNOWN_UNIT = "is not a unit of counts that is known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,17 +281,27 @@ def _text_of(reader: CardReader, meaning: str, keywords: Sequence[str]) -> str |
     return reader.first_text([*(each.keyword for each in reader.words.cards(meaning)), *keywords], meaning)
 
 
+def unit_word(text: str) -> str | None:
+    """Return the unit of counts that cameras call so; None where it is none that is known.
+
+    Examples
+    --------
+    >>> unit_word("DU/PIXEL"), unit_word("e-"), unit_word("counts / s"), unit_word("mJy")
+    ('adu', 'electron', 'adu / s', None)
+    """
+    word = re.sub(r"\s+", "", text.casefold())
+    return next((str(unit) for unit, words in dialect_tables()["unit"]["words"].items() if word in words), None)
+
+
 def _unit(reader: CardReader) -> str | None:
-    table = dialect_tables()["unit"]
-    for keyword, text in reader.texts([*(each.keyword for each in reader.words.cards("unit")), *table["cards"]]):
-        word = re.sub(r"\s+", "", text.casefold())
-        for unit, words in table["words"].items():
-            if word in words:
-                reader.note("unit", keyword)
-                return str(unit)
-        why = "is not a unit of counts that is known"
-        reader.doubts.append(f"{keyword} = {text!r} {why}")
-        reader.note("unit", keyword, why)
+    cards = dialect_tables()["unit"]["cards"]
+    for keyword, text in reader.texts([*(each.keyword for each in reader.words.cards("unit")), *cards]):
+        unit = unit_word(text)
+        if unit is not None:
+            reader.note("unit", keyword)
+            return unit
+        reader.doubts.append(f"{keyword} = {text!r} {UNKNOWN_UNIT}")
+        reader.note("unit", keyword, UNKNOWN_UNIT)
     return None
 
 
@@ -313,19 +326,24 @@ def _counted_section(reader: CardReader, what: str) -> Section | None:
     """Return the overscan, or what lies between it and the prescan, where a header counts their pixels, as ESO's do."""
     if reader.shape_yx is None:
         return None
-    nx = reader.shape_yx[1]
     counted = dialect_tables()["section"]["counted"]
-    prescan, overscan = (reader.value(counted[name]) for name in ("prescan", "overscan"))
-    if (
-        not isinstance(overscan, int | float)
-        or not isinstance(prescan, int | float | None)
-        or reader.value("ESO DET OUT2 OVSCX")
-    ):
+    image, strips = [], []
+    for name, size in zip("xy", reader.shape_yx[::-1], strict=True):
+        cards = [counted[name][end] for end in ("prescan", "overscan")]
+        before, after = (_pixels_counted(reader.value(card)) for card in cards)
+        if before + after >= size or any(reader.value(card.replace("OUT1", "OUT2")) for card in cards):
+            return None
+        image.append(f"{before + 1}:{size - after}" if before or after else ":")
+        strips.append(f"{size - after + 1}:{size}" if after else f"1:{before}" if before else "")
+    if not any(strips):
         return None
-    first, last = int(prescan or 0), nx - int(overscan)
-    if not 0 < overscan < nx or first >= last:
-        return None
-    return Section.parse(f"[{last + 1}:{nx},:]" if what == "overscan" else f"[{first + 1}:{last},:]")
+    x, y = image if what == "data" else (strips[0], image[1]) if strips[0] else (image[0], strips[1])
+    return Section.parse(f"[{x},{y}]")
+
+
+def _pixels_counted(value: object) -> int:
+    """Return a number of pixels of a card; 0 where it says none."""
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else 0
 
 
 @lru_cache(maxsize=1024)  # frames of a camera have the same few

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import UnsupportedError
+from zeroframe.errors import CameraError, UnsupportedError
 from zeroframe.fits import Hdu, ImageLayout
 from zeroframe.fits.cards import Cards
 from zeroframe.headers.amplifier_words import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FoundDetector",
+    "contradiction_of",
     "detector_of_image",
     "detectors_in",
     "detectors_of_camera",
@@ -298,6 +299,22 @@ def detectors_of_camera(frame: FrameFile, camera: Camera) -> tuple[FoundDetector
         placed = replace(detector, amplifiers=amplifiers)
         made.append(FoundDetector(placed, extensions, f"camera {camera.name}", heights=heights))
     return tuple(made)
+
+
+def contradiction_of(found: FoundDetector, shape_yx: tuple[int, int]) -> str | None:
+    """Return in what the sections of a detector contradict each other, or its image; None where they do not.
+
+    Parameters
+    ----------
+    found : FoundDetector
+    shape_yx : tuple of int
+        Of the stacked image.
+    """
+    try:
+        found.detector.placed(shape_yx)
+    except CameraError as error:
+        return str(error)
+    return None
 
 
 def with_data(found: FoundDetector, data: Sequence[Section]) -> FoundDetector:

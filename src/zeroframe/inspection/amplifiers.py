@@ -16,11 +16,12 @@ import numpy as np
 from zeroframe.errors import FrameError, NoFramesError, ZeroframeError
 from zeroframe.frames.numbers import number
 from zeroframe.frames.overscan import OverscanSpec
-from zeroframe.headers.geometry import with_data
+from zeroframe.headers.geometry import contradiction_of, with_data
 from zeroframe.headers.kinds import Kind
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.inspection.crosstalk import measure_crosstalk
 from zeroframe.inspection.header_against_pixels import header_against_pixels
+from zeroframe.inspection.inner_ends import inner_ends, keep_inner_ends, outside_of
 from zeroframe.inspection.inspecting import judge_samples
 from zeroframe.inspection.interior import FOUND_IN_PIXELS
 from zeroframe.inspection.samples import choose_size, sample_frame
@@ -215,7 +216,16 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
         raise NoFramesError(f"{first.path}: no frame of its detector can be read")
     inspections = tuple(judge_samples(kept, None) for kept in samples)
     looked = (_measured if strips_apart else _decided)(found, boxes, inspections)
-    return replace(looked, remarks=_shortened([*contradicted, *looked.remarks]))
+    return _checked(replace(looked, remarks=_shortened([*contradicted, *looked.remarks])), found, shape)
+
+
+def _checked(looked: LookedAt, before: FoundDetector, shape_yx: tuple[int, int]) -> LookedAt:
+    """Return what is used: sections as they were before, where those that pixels show contradict each other."""
+    problem = contradiction_of(looked.found, shape_yx)
+    if problem is None or contradiction_of(before, shape_yx) is not None:
+        return looked
+    said = f"what the pixels show of single amplifiers is not used, as it contradicts itself: {problem}"
+    return replace(looked, found=replace(before, looked_at=True), remarks=(*looked.remarks, said))
 
 
 def _layout_of(found: FoundDetector, sources: Sequence[Source]) -> ImageLayout | None:
@@ -389,22 +399,32 @@ def _decided(
     remarks: list[str] = []
     data = []
     changed = []
-    for amplifier, box, seen in zip(found.detector.amplifiers, boxes, inspections, strict=True):
+    for amplifier, box, seen, inner in zip(
+        found.detector.amplifiers, boxes, inspections, inner_ends(found), strict=True
+    ):
         down = _corner(box)
         stated = _section_of(amplifier)
-        proven = _proven_data(stated.shift(-down[0], -down[1]), seen).shift(*down)
+        moves = amplifier.overscan_reason != FOUND_IN_PIXELS
+        own = _proven_data(stated.shift(-down[0], -down[1]), seen, moves=moves).shift(*down)
+        proven = keep_inner_ends(stated, own, inner)
         if proven != stated and amplifier.overscan_reason != FOUND_IN_PIXELS:
             remarks.append(
                 f"amplifier {amplifier.name}: header says data {stated}, the pixels show {proven}, which is used"
             )
         data.append(proven)
-        changed.append(_with_overscan(amplifier, seen, down, proven))
+        changed.append(_with_overscan(_without_lit_prescan(amplifier, proven), seen, down, proven))
     changed, said = _with_gains(changed, inspections)
     with_noise = [_with_noise(each, seen) for each, seen in zip(changed, inspections, strict=True)]
     remarks += [*said, *(remark for _, some in with_noise for remark in some)]
     detector = replace(found.detector, amplifiers=tuple(each for each, _ in with_noise))
     whole = with_data(replace(found, detector=detector, looked_at=True), data)
     return LookedAt(whole, tuple(inspections), tuple(boxes), _shortened(remarks))
+
+
+def _without_lit_prescan(amplifier: Amplifier, data: Section) -> Amplifier:
+    """Return an amplifier without a prescan that is no strip when the amplifier is looked at alone."""
+    prescan = amplifier.prescan
+    return amplifier if prescan is None or prescan.intersect(data) is None else replace(amplifier, prescan=None)
 
 
 def _is_of_pixels(found: FoundDetector) -> bool:
@@ -422,11 +442,11 @@ def _corner(box: Section) -> tuple[int, int]:
     return x, y
 
 
-def _proven_data(stated: Section, seen: OverscanInspection) -> Section:
+def _proven_data(stated: Section, seen: OverscanInspection, *, moves: bool) -> Section:
     """Return the data section with those ends as the pixels have them beside which a strip is proven.
 
-    Where that moves one end, and no strip proves the other, the section moves as a whole: headers that are off by some
-    columns seldom have the size wrong.
+    Where that moves one end, and no strip proves the other, a section of a header ``moves`` as a whole: headers that
+    are off by some columns seldom have the size wrong.
     """
     ranges = [list(part.ends()) for part in stated.ranges]
     trim = [part.ends() for part in seen.trim.ranges]
@@ -437,7 +457,7 @@ def _proven_data(stated: Section, seen: OverscanInspection) -> Section:
             if proven[end]:
                 moved = trim[axis][end] - ranges[axis][end]
                 ranges[axis][end] += moved
-                if not proven[1 - end]:
+                if moves and not proven[1 - end]:
                     ranges[axis][1 - end] += moved
         low, high = ranges[axis]
         ranges[axis] = [max(low, 1), min(high, seen.shape_yx[1 - axis])]
@@ -450,9 +470,11 @@ def _with_overscan(amplifier: Amplifier, seen: OverscanInspection, down: tuple[i
     spec = seen.recommended
     if spec is not None and stated is not None and stated.intersect(spec.section.shift(*down)) is None:
         spec = _on_the_side_of(stated.shift(-down[0], -down[1]), seen)
-    if spec is not None:
+    overscan = (
+        None if spec is None else outside_of(spec.section.shift(*down), data, 1 if spec.axis is None else spec.axis)
+    )
+    if spec is not None and overscan is not None:
         parallel = None if seen.parallel is None else seen.parallel.section.shift(*down)
-        overscan = spec.section.shift(*down)
         of_header = amplifier.overscan_reason != FOUND_IN_PIXELS
         contradicted = f" (header: {stated})" if of_header and stated not in {None, overscan} else ""
         # light proves where an overscan is, and not where the header puts the image

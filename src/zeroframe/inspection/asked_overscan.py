@@ -112,7 +112,7 @@ def _judged(lit: _Seen, bias: _Seen, others: Sequence[_Seen]) -> LitStrip | None
     if usual > _LEAST_LIGHT_ADU and light > _PART * usual:
         return LitStrip(lit.name, bias.name, light, usual)
     other = next((each.image for each in others if each is not lit), None)
-    seen = light_by_noise((lit.strip, bias.strip), (lit.image, bias.image), other)
+    seen = light_by_noise((lit.strip, bias.strip), (lit.image, bias.image), other, least_share=SAID_SHARE)
     if seen is None or not seen.is_light:
         return None
     light = max(seen.image_adu, usual)  # of what is bright: the middle columns may lie between two amplifiers

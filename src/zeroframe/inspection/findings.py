@@ -121,13 +121,14 @@ def examine_strips(frames: Frames) -> tuple[StripFinding, ...]:
     found: list[StripFinding] = []
     for side in SIDES:  # left and right, bottom and top
         if side in frames.widths:
-            of_rows = _rows_by_columns(frames, choose_strip(found)) if side in {"bottom", "top"} else {}
+            of_rows = {} if side in {"left", "right"} else _rows_by_columns(frames, found)
             found.append(_examine_strip(frames, side, of_rows))
     return tuple(found)
 
 
-def _rows_by_columns(frames: Frames, strip: StripFinding | None) -> dict[int, StripCurve]:
-    """Return what a strip of columns says of the level of each row of each frame; nothing where it does not tell."""
+def _rows_by_columns(frames: Frames, found: Sequence[StripFinding]) -> dict[int, StripCurve]:
+    """Return what a strip of columns says of the level of each row of each frame; nothing where none tells."""
+    strip = choose_strip([each for each in found if each.axis == 1])  # strips of rows know nothing of single rows
     whole = all(sample.size.is_full for sample in frames.samples)
     if strip is None or strip.usable_numbers is None or strip.one_level or not whole:
         return {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zeroframe.headers.geometry import with_data
 from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.inspection.inner_ends import inner_ends, keep_inner_ends
 from zeroframe.inspection.interior import in_rows
 
 if TYPE_CHECKING:
@@ -50,13 +51,13 @@ def header_against_pixels(
         )
         return found, [f"{said}; say in a camera file how they stand"]
     changed, data, remarks = [], [], []
-    for each, (column, row) in zip(amplifiers, owners, strict=True):
+    for each, (column, row), inner in zip(amplifiers, owners, inner_ends(found), strict=True):
         stated = _trim_of(each)
         ranges = [
             _proven(stated.ranges[0], column, layout.along_x, shape_yx[1]),
             _proven(stated.ranges[1], row, layout.along_y, shape_yx[0]),
         ]
-        own = Section((ranges[0], ranges[1]))
+        own = keep_inner_ends(stated, Section((ranges[0], ranges[1])), inner)
         overscan = _overscan(each, own, column)
         pairs = [("data", stated, own), ("overscan", each.overscan, overscan)]
         wrong = [(word, said, seen) for word, said, seen in pairs if said is not None and said != seen]

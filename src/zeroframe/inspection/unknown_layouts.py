@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zeroframe.errors import AssumptionWarning, FrameError, UnsupportedError
+from zeroframe.headers.geometry import contradiction_of
 from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.image_layout import FEWEST_BIASES, ImageLayout, image_layout
 from zeroframe.inspection.interior import detector_of_pixels
@@ -106,7 +107,13 @@ def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
     ny, nx = sources[0].shape_yx
     for doubt in layout.doubts:
         warnings.warn(f"{items[0].path.parent}: not certain from the pixels: {doubt}", AssumptionWarning, stacklevel=2)
-    return detector_of_pixels(layout.along_x, layout.along_y, (ny, nx))
+    found = detector_of_pixels(layout.along_x, layout.along_y, (ny, nx))
+    problem = None if found is None else contradiction_of(found, (ny, nx))
+    if problem is None:
+        return found
+    said = f"the pixels show several amplifiers that contradict each other, and one is taken: {problem}"
+    warnings.warn(f"{items[0].path.parent}: {said}", AssumptionWarning, stacklevel=2)
+    return None
 
 
 def layout_of_sources(sources: Sequence[Source]) -> ImageLayout | None:

@@ -18,7 +18,7 @@ from zeroframe.frames.calibration_frames import (
 )
 from zeroframe.frames.colours import PHASES, colour_bands
 from zeroframe.frames.numbers import percent
-from zeroframe.frames.quality import Flag, flag_frames
+from zeroframe.frames.quality import LOST_PART, Flag, flag_frames
 from zeroframe.frames.science import record_steps
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
@@ -61,8 +61,6 @@ __all__ = ["Combination", "ScaledStack", "combine_group", "compare_group", "left
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts, and a dark saw light.
 _SATURATED = 0.01
-#: A frame of which more than this fraction has no value, be it that it was never read, does not take part.
-_LOST_PART = 0.25
 _WRONG_FLATS = ("light", "shape", "pattern")
 #: Levels of frames that scatter by less, in noises of a pixel, are those of a camera that holds its level.
 _LEVELS_AGREE = 1.0 / 16.0
@@ -141,9 +139,9 @@ def left_out_frames(
     lost = _shares(qualities, "non_finite")
     everywhere = min(lost.values(), default=0.0)  # as an amplifier that no frame of the night has
     left_out |= {
-        path: f"{percent(share, 3)} of its pixels have no value (limit {100 * _LOST_PART:g} %)"
+        path: f"{percent(share, 3)} of its pixels have no value (limit {100 * LOST_PART:g} %)"
         for path, share in lost.items()
-        if (share - everywhere > _LOST_PART or share == 1.0) and path not in left_out
+        if (share - everywhere > LOST_PART or share == 1.0) and path not in left_out
     }
     if group.reject_outliers:
         reasons: dict[Path, list[str]] = {}

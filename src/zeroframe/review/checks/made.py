@@ -90,8 +90,10 @@ MADE = (
         "The sky of a calibrated frame in sixteen bands of rows and of columns. Told where it is zero, within its "
         "errors, in all of the frame or in bands beside each other, while another exposure of the same object, filter "
         "and time is lit all over: a shutter, a blade or a door was closed, or clocks stopped. Not told where stars or "
-        "other sources shine there; of a whole frame only if those before and after it, within five minutes, have "
-        "light, as a sky falls from twilight; of a part only if its border runs along a row or a column and the rest "
+        "other sources shine there; of a whole frame, or several in a row, only if those before and after, within five "
+        "minutes, have light, as a sky falls from twilight, or, where all exposures of the field are dark, if frames "
+        "of other fields before and after them do, through the same filter and within an hour; of a part only if its "
+        "border runs along a row or a column and the rest "
         "has the light of the other exposure, as the limb of the Moon is curved. The pixels are not masked.",
         "Look at the frame, and leave it out, or the part of it, of what is measured.", incidents,
     ),
