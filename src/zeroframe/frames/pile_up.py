@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import ImageLayout
 
-__all__ = ["PileUp", "converter_top", "find_pile_up", "is_converter_top"]
+__all__ = ["LEAST_CONTRAST", "PileUp", "converter_top", "find_pile_up", "is_converter_top"]
 
 #: A heap of one step: so many values at least, and so many times the fullest of as many steps below that hold any. A
 #: converter's favourite codes are at most two or three times as full as others; a cylinder of light (the slit of a
@@ -53,7 +53,7 @@ _END_OF_HEAP = 0.03
 #: It ends, too, where less than this of its fullest stands on light that thins out no more, as the ramp of a flat.
 _PLATEAU, _NO_FALL, _FEWEST_OF_A_PLATEAU = 0.25, 0.8, 30
 #: Steps above the usual level below which nothing is said: those are the tails of a bias.
-_LEAST_CONTRAST = 40
+LEAST_CONTRAST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def find_pile_up(
         return None
     counts = counts[: filled[-1] + 1]
     top = least + step * filled[-1]
-    if top - level < _LEAST_CONTRAST * step:
+    if top - level < LEAST_CONTRAST * step:
         return None
     if gain_e_per_adu is None:
         gain_e_per_adu = _largest_gain(top - level, level, faint_noise)

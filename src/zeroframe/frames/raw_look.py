@@ -14,9 +14,9 @@ import numpy as np
 
 from zeroframe.fits import RawImage
 from zeroframe.fits.timeline import spanned
-from zeroframe.frames.medians import median_of_known, median_of_valid
+from zeroframe.frames.medians import distinct_of_valid, median_of_known, median_of_valid
 from zeroframe.frames.numbers import number, percent
-from zeroframe.frames.pile_up import PileUp, converter_top, find_pile_up, is_converter_top
+from zeroframe.frames.pile_up import LEAST_CONTRAST, PileUp, converter_top, find_pile_up, is_converter_top
 from zeroframe.frames.raw import is_fused
 from zeroframe.kernels.extremes import (
     STRETCH,
@@ -138,8 +138,11 @@ def look_at(
     unread = _unread_rows(seen, same, sample, nx)
     repeated = _repeated_rows(raw, seen, flat, sample)
     noise = None if gain_e_per_adu else _faint_noise(sample)
+    gap = 0.0 if step else _usual_gap(sample)
     tops = [
-        _top(*_own_columns(raw, seen, region, regions), unread, step, region.gain_e_per_adu or gain_e_per_adu, noise)
+        _top(
+            *_own_columns(raw, seen, region, regions), unread, step, gap, region.gain_e_per_adu or gain_e_per_adu, noise
+        )
         for region in regions
     ]
     highest, pile_up = max(tops, key=lambda top: top[0])
@@ -166,6 +169,7 @@ def _top(
     kept: tuple[slice, slice],
     unread: NDArray[np.bool_],
     step: float,
+    gap: float,
     gain_e_per_adu: float | None,
     faint_noise: float | None,
 ) -> tuple[float, PileUp | None]:
@@ -174,7 +178,7 @@ def _top(
     highest = float(high.max()) + seen.zero
     if not low.size or not np.isfinite(highest):
         return highest, None
-    return highest, _pile_up(raw, seen, (low, high), highest, step, gain_e_per_adu, faint_noise)
+    return highest, _pile_up(raw, seen, (low, high), highest, step, gap, gain_e_per_adu, faint_noise)
 
 
 def _own_columns(
@@ -269,6 +273,13 @@ def _step_of(sample: NDArray[Any]) -> float:
         present[above] = True
         above = np.flatnonzero(present)
     return float(np.gcd.reduce(above)) or 1.0
+
+
+def _usual_gap(sample: NDArray[Any]) -> float:
+    """Return by what neighbouring values of one row differ: whole numbers stay apart where tiles are quantised."""
+    gaps = [np.diff(distinct_of_valid(row[np.isfinite(row)])[0]) for row in sample]
+    known = np.concatenate(gaps) if gaps else np.zeros(0)
+    return float(median_of_valid(known)) if known.size else 0.0
 
 
 def _faint_noise(sample: NDArray[Any]) -> float | None:
@@ -384,6 +395,7 @@ def _pile_up(
     ends: tuple[NDArray[Any], NDArray[Any]],
     highest: float,
     step: float,
+    gap: float,
     gain_e_per_adu: float | None,
     faint_noise: float | None,
 ) -> PileUp | None:
@@ -395,6 +407,8 @@ def _pile_up(
         # one value alone does not tell what it is a multiple of
         full = any(is_converter_top(highest, float(1 << shift)) for shift in _SHIFTS)
         return PileUp(highest, raw.pixels.size) if full else None
+    if highest - level < LEAST_CONTRAST * gap:
+        return None
     width = max(step or (highest - level) / _MOST_BINS, (highest - level) / _MOST_BINS)
     width = step * ceil(width / step) if step else width
     bins = int(_TOP_HALF * (highest - level) / width) + 1
