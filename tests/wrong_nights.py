@@ -372,6 +372,8 @@ WRONG |= {
     "biases-with-weak-bands": (_each(GOOD, "b", banded(3.2)), {"ZF601"}, "combined_bias"),
     "darks-with-bands-of-columns": (_each(GOOD, "d", banded(6.0, 1)), {"ZF601"}, "combined_dark"),
     "darks-with-weak-bands-of-columns": (_each(GOOD, "d", banded(3.2, 1)), {"ZF601"}, "combined_dark"),
+    "science-with-bands": (_each(GOOD, "s", banded(25.0)), {"ZF610"}, "s0.fits"),
+    "science-with-weak-bands": (_each(GOOD, "s", banded(15.0, 1)), {"ZF610"}, ".fits"),
     "biases-with-a-wave": (_each(GOOD, "b", wave(5.0)), {"ZF602"}, "b0.fits"),
     "biases-with-a-weak-wave": (_each(GOOD, "b", wave(2.0, 23.0)), {"ZF602"}, "b0.fits"),
     "darks-with-a-wave": (_each(GOOD, "d", wave(5.0, 3.1)), {"ZF602"}, "d0.fits"),

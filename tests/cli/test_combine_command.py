@@ -260,3 +260,17 @@ def test_two_frames_of_two_kinds_are_told(tmp_path):
     assert "it is a science by IMAGETYP = 'Light Frame', the other is bias" in said
     assert "ZF202" in said
     assert "All is well" not in said
+
+
+@pytest.mark.parametrize("how", ["copy", "gzip"])
+def test_the_same_pixels_under_two_names_are_told(frames, tmp_path, target, how):
+    """No two exposures have one noise: a copy makes that of the result look smaller than it is."""
+    other = tmp_path / "other.fits"
+    data = frames[1].read_bytes()
+    other.write_bytes(data if how == "copy" else gzip.compress(data))
+    run = command("combine", *frames, other, "-o", target)
+    assert run.code == 1
+    assert f"other.fits: it has the pixels of {frames[1].name}, which so count twice" in run.out + run.err
+    run = command("combine", *frames, other, "-o", target, "--overwrite", "--reject-outliers")
+    assert run.code == 0
+    assert header_of(target)["NCOMBINE"] == len(frames)

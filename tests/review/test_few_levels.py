@@ -59,3 +59,25 @@ def test_two_levels_that_are_far_apart(levels, used, told):
 def test_two_levels_of_a_camera_that_wanders():
     chance = np.random.default_rng(2)
     assert not any(codes(1000.0 + chance.normal(0.0, 0.5 * NOISE_ADU, 2)) for _ in range(2000))
+
+
+@pytest.mark.parametrize("frames", [4, 5, 6, 7])
+def test_few_levels_of_a_camera_that_wanders_seldom_seem_to_drift(frames):
+    chance = np.random.default_rng(3)
+    drifts = ["ZF306" in codes(1000.0 + chance.normal(0.0, 0.4 * NOISE_ADU, frames)) for _ in range(1000)]
+    assert np.mean(drifts) < 0.03
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        (0.0, 1.5, 3.0, 4.5, 6.0),  # evenly
+        (6.0, 3.9, 2.1, 0.0),
+        (0.0, 6.0, 8.0, 8.6, 9.0),  # unevenly, and far
+        (5.5, 2.0, 0.0, 0.1, -0.1),  # settles
+        (-8.0, -3.0, -1.0, -0.3, 0.0, 0.1),
+        (0.0, 0.6, 1.2, 1.0, 2.0, 2.4, 3.9, 4.4),
+    ],
+)
+def test_levels_that_drift(levels):
+    assert codes([1000.0 + level for level in levels]) == {"ZF306"}

@@ -260,6 +260,11 @@ def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, options: Recipe
     stated = "" if recipe.subtracts_overscan else _stated_sections(item)
     is_or_are = "are" if " and " in stated else "is"
     reason = seen.verdict + (f"; the header's {stated} {is_or_are} not believed without proof" if stated else "")
+    if not certain and "BIASSEC" in stated:
+        reason += (
+            ": the strip stays in the results as if it were image, and a level that moves from frame to frame is not "
+            "taken out; where the header is right, give --overscan and --trim"
+        )
     cut = _cut_of_image(seen, recipe)
     return [
         Choice("camera", "not known", f"looked at the pixels of {looked} instead"),

@@ -94,6 +94,8 @@ FIGURES = (
         "amplitude of the strongest wave along the rows, in noises of a pixel; of a combined frame by differences",
     ),
     FigureName("interference_pixels", False, "its period"),
+    FigureName("row_jumps_noises", False, "of a science frame: spread of the levels of rows from one to the next"),
+    FigureName("column_jumps_noises", False, "the same of columns, in noises of a pixel"),
     FigureName("odd_columns", False, "columns that stand off both neighbours over more than half of their height"),
     FigureName("odd_column", False, "the worst of them, counted from 1"),
     FigureName("odd_column_noises", False, "by so many noises of a pixel"),
