@@ -22,6 +22,7 @@ from zeroframe.frames.quality import (
 )
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
+from zeroframe.headers.other_set_ups import other_set_ups
 from zeroframe.headers.result_cards import LEVELLED_CARD
 from zeroframe.records import dataclass
 from zeroframe.stacks.bands import combine_in_bands, files_beneath
@@ -105,11 +106,14 @@ class Judge:
         Whether the headers say that an overscan or a bias was subtracted from all.
     reject : bool
         Whether those that do not belong are to be left out.
+    set_ups : tuple of Flag
+        Which are of another set-up than most, as their headers say.
     """
 
     facts: Mapping[Path, FrameFacts]
     level_subtracted: bool
     reject: bool
+    set_ups: tuple[Flag, ...] = ()
 
     @classmethod
     def of(cls, items: Sequence[RawFrame], *, reject: bool) -> Judge:
@@ -118,7 +122,9 @@ class Judge:
         subtracted = all(
             any(word in item.frame.cards for word in _LEVEL_WORDS) for item in items if item.frame is not None
         )
-        return cls(facts, subtracted, reject)
+        told = [(item.path, item.frame.cards, item.facts) for item in items if item.frame and item.facts]
+        set_ups = tuple(Flag(path, what, 1.0, 0.0, sentence) for path, what, sentence in other_set_ups(told))
+        return cls(facts, subtracted, reject, set_ups)
 
     def verdict(
         self, paths: Sequence[Path], stack: Stack, *, workers: int | None = None
@@ -138,9 +144,10 @@ class Judge:
         )
         lost = {flag.path for flag in empty}
         qualities = {path: quality for path, quality in zip(paths, measured, strict=True) if path not in lost}
+        odd = flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted)
         flags = tuple(
             flag
-            for flag in flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted)
+            for flag in (*odd, *(flag for flag in self.set_ups if flag.path in qualities))
             if flag.what != "not finite" or (flag.figure > LOST_PART and self._is_calibration(flag.path))
         )
         flags += tuple(_copies(qualities))
