@@ -372,7 +372,8 @@ class FrameMaker:
             header["NUNLIT"] = (with_.unlit_pixels, "of NMASKED, where the flat has too little light")
             unlit = mask & np.uint8(MaskBit.BAD) != 0
         left = measure_place(before, with_.operations)
-        left |= measure_left(before, pixels, with_.operations, float(factor), unlit, with_.dark_frames)
+        mosaic = frame.steps.colours is not None
+        left |= measure_left(before, pixels, with_.operations, float(factor), unlit, with_.dark_frames, colours=mosaic)
         if "dark_left" in left and np.isfinite(with_.dark_level):
             left["dark_taken_out"] = with_.dark_level * float(factor)
         if seam is not None:
