@@ -40,6 +40,9 @@ _ALONE_NOISES, _FEW_DARKS = 4.0, 2
 _CELLS = 8
 #: The lamp of a spectrograph changes along its wavelengths by so much of itself, and across them by this part of that.
 _OF_LAMP, _ACROSS = 0.3, 0.4
+#: The shape of what is subtracted is looked for where, from its brightest part to its faintest, it has so much of the
+#: sky.
+_LEAST_SHAPE = 0.02
 #: Of a cell what lies within so many times the depth below which this part of it lies: three sigma of a normal one.
 _TAIL, _STARLESS = 0.025, 1.53
 #: A difference of a pixel and the mean of its neighbours has this variance.
@@ -143,7 +146,8 @@ def measure_left(
     -------
     dict of str to float
         ``dark_left`` and ``flat_left``, the part of the contrast of hot pixels and of the flat's pixels that is left,
-        and ``light_left``, the part of the flat's shape that the sky has; each with its error, ``dark_left_error`` …
+        ``light_left``, the part of the flat's shape that the sky has, and ``shape_left``, that of the shape of what was
+        subtracted, with ``shape_left_span``, what that is in the sky; each with its error, ``dark_left_error`` …
         0 is right, 1 not corrected, -1 corrected twice. What cannot be measured is missing.
     """
     rows = np.sort(before.rows)
@@ -167,6 +171,7 @@ def measure_left(
         else:
             dark = _raw_contrast(each.plane[rows]) * np.float32(each.factor * factor)
             found |= _dark_left(raw, noise, dark, dark_frames)
+            found |= _shape_left(sample, level, each.plane[rows] * (each.factor * factor))
     return found
 
 
@@ -253,6 +258,30 @@ def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:
     return min(fits, key=lambda fit: abs(fit["light_left"]) / fit["light_left_error"])
 
 
+def _shape_left(sample: NDArray[Any], level: float, plane: NDArray[Any]) -> dict[str, float]:
+    """Fit the sky in cells by what was subtracted in the same cells: light in darks or biases is missing in the sky."""
+    if len(sample) < _CELLS or sample.shape[1] < _CELLS:
+        return {}
+    valid = np.isfinite(sample)
+    of_plane = _cells(np.where(np.isfinite(plane), plane, float(median_of_valid(plane[np.isfinite(plane)]))))
+    of_plane -= of_plane.mean()
+    if not float(np.ptp(of_plane)) > _LEAST_SHAPE * abs(level):
+        return {}  # as of nearly all: nothing that could be seen
+    of_sky = _cells(np.where(valid, sample, level))
+    of_sky -= of_sky.mean()
+    beside = [_beside_plane(each) for each in (of_sky, of_plane)]
+    fits = [_fit_of_light(*beside), _fit_of_light(*map(_beside_bowl, beside))]
+    if not all(fits):
+        return {}
+    least = min(fits, key=lambda fit: abs(fit["light_left"]) / fit["light_left_error"])
+    names = {
+        "light_left": "shape_left",
+        "light_left_error": "shape_left_error",
+        "light_left_contrast": "shape_left_span",
+    }
+    return {own: least[name] for name, own in names.items()}
+
+
 def _fit_of_light(sky: NDArray[np.float64], flat: NDArray[np.float64]) -> dict[str, float]:
     """Fit the sky in cells by the flat in the same cells; both are 0 in the mean."""
     power = float(np.square(flat).sum())
@@ -272,6 +301,15 @@ def _beside_plane(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     ramp = np.linspace(-1.0, 1.0, _CELLS)
     power = float(np.square(ramp).sum()) * _CELLS
     x, y = ((cells * along).sum() / power * along for along in (ramp, ramp[:, None]))
+    return np.asarray(cells - x - y, np.float64)
+
+
+def _beside_bowl(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take a parabola along each axis out of what is 0 in the mean: the edges of a sky without a flat are darker."""
+    bowl = np.square(np.linspace(-1.0, 1.0, _CELLS))
+    bowl -= bowl.mean()
+    power = float(np.square(bowl).sum()) * _CELLS
+    x, y = ((cells * along).sum() / power * along for along in (bowl, bowl[:, None]))
     return np.asarray(cells - x - y, np.float64)
 
 

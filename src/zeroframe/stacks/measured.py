@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from zeroframe.stacks.noise_budget import Excess
     from zeroframe.stacks.stack import Stack
 
-#: A header with one of these is that of a frame whose level was subtracted.
-_LEVEL_WORDS = ("OVERSCAN", "ZEROCOR")
+#: A header with this is that of a frame whose own level was subtracted; a bias leaves it what it wanders by.
+_LEVEL_WORD = "OVERSCAN"
 _LEVEL_PIXELS = 100_000
 
 __all__ = ["ChosenStack", "Judge", "Prepared", "combine_prepared", "measure_rows", "prepare", "with_pooled_noise"]
@@ -103,7 +103,7 @@ class Judge:
     facts : mapping of path to FrameFacts
         What their headers say.
     level_subtracted : bool
-        Whether the headers say that an overscan or a bias was subtracted from all.
+        Whether the headers say that an overscan was subtracted from all.
     reject : bool
         Whether those that do not belong are to be left out.
     set_ups : tuple of Flag
@@ -119,9 +119,7 @@ class Judge:
     def of(cls, items: Sequence[RawFrame], *, reject: bool) -> Judge:
         """Take what the headers of files say."""
         facts = {item.path: item.facts for item in items if item.facts is not None}
-        subtracted = all(
-            any(word in item.frame.cards for word in _LEVEL_WORDS) for item in items if item.frame is not None
-        )
+        subtracted = all(_LEVEL_WORD in item.frame.cards for item in items if item.frame is not None)
         told = [(item.path, item.frame.cards, item.facts) for item in items if item.frame and item.facts]
         set_ups = tuple(Flag(path, what, 1.0, 0.0, sentence) for path, what, sentence in other_set_ups(told))
         return cls(facts, subtracted, reject, set_ups)
