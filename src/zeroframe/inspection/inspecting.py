@@ -173,7 +173,7 @@ def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> Over
     trim = Section.from_slices(frames.image_slices_yx(), shape_yx)
     evidence = Evidence(
         *(strips, lit_sides, kinds, header, shape_yx, trim, hints, read_noise, gain),
-        header_gain_e_per_adu=facts.gain_e_per_adu if facts else None,
+        header_gain_e_per_adu=facts.gain_of_pixels if facts else None,
         header_read_noise_e=facts.read_noise_e if facts else None,
     )
     chosen = choose_strip(strips)
