@@ -29,13 +29,17 @@ def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def single_if_it_holds(values: NDArray[Any]) -> NDArray[Any]:
     """Return values as float32, or as they are where one of them is too large for it: it would become infinite.
 
+    What is float32 already, of either byte order, is not copied.
+
     Examples
     --------
     >>> single_if_it_holds(np.array([1.5])).dtype, single_if_it_holds(np.array([1e42])).dtype
     (dtype('float32'), dtype('float64'))
     """
+    if values.dtype.kind == "f" and values.dtype.itemsize == 4:
+        return values
     try:
         with np.errstate(over="raise"):
-            return values.astype(np.float32, copy=False)
+            return values.astype(np.float32)
     except FloatingPointError:
         return values
