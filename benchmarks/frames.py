@@ -61,9 +61,9 @@ def make_frames(work: Path, rows: int, needs: Sequence[str]) -> None:
 
 @cache
 def _sensor(rows: int) -> tuple[Any, Any]:
-    from zeroframe.simulate import sensor_truth, simulated_camera
+    from zeroframe.simulate import SIMULATED_CAMERAS, sensor_truth
 
-    camera = replace(simulated_camera("palomar-lfc"), image_shape_yx=(rows, 2048))
+    camera = replace(SIMULATED_CAMERAS["palomar-lfc"], image_shape_yx=(rows, 2048))
     return camera, sensor_truth(camera, SEED, filter_names=[])
 
 
@@ -109,21 +109,21 @@ def _make_one(kind: str, number: int, rows: int, index: int, path: Path) -> None
 
 def _make_night(rows: int, folder: Path) -> None:
     """Write every raw frame of a night."""
-    from zeroframe.simulate import simulate_night, simulated_camera
+    from zeroframe.simulate import SIMULATED_CAMERAS, simulate_night
 
-    camera = replace(simulated_camera("palomar-lfc"), image_shape_yx=(rows, 2048))
+    camera = replace(SIMULATED_CAMERAS["palomar-lfc"], image_shape_yx=(rows, 2048))
     simulate_night(camera, folder, seed=SEED, overwrite=True)
 
 
 def _make_other_night(kind: str, number: int, rows: int, folder: Path) -> None:
     """Write a night of a sensor that 16 amplifiers read or 1, or of a sensor that has 4 sorts of pixels or 1."""
     from zeroframe.headers.sections import Section
-    from zeroframe.simulate import SIMULATED_MOSAICS, simulate_night, simulated_camera
+    from zeroframe.simulate import SIMULATED_CAMERAS, SIMULATED_MOSAICS, simulate_night
 
     shutil.rmtree(folder, ignore_errors=True)
     shape_yx = (rows, 2048)
     if kind == "colour":
-        camera = replace(simulated_camera("osc-cmos"), image_shape_yx=shape_yx)
+        camera = replace(SIMULATED_CAMERAS["osc-cmos"], image_shape_yx=shape_yx)
         simulate_night(camera if number > 1 else replace(camera, colour_pattern=""), folder, seed=SEED)
     else:
         mosaic = SIMULATED_MOSAICS["sixteen-mef"].resized(shape_yx)

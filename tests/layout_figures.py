@@ -18,7 +18,7 @@ import numpy as np
 from astropy.io import fits
 
 from layout_cases import count_of, draw
-from zeroframe.headers.survey import survey_folder
+from zeroframe.headers.survey import survey_tree
 from zeroframe.inspection.amplifiers import look_at_amplifiers
 from zeroframe.inspection.image_layout import image_layout
 from zeroframe.inspection.interior import AxisLayout, Part, detector_of_pixels
@@ -102,7 +102,9 @@ def by_header(drawn, shift=0):
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         write_frames(Path(folder), drawn)
-        seen = look_at_amplifiers([replace(item, found=stated) for item in survey_folder(Path(folder))], 10**9)
+        seen = look_at_amplifiers(
+            [replace(item, found=stated) for item in survey_tree(Path(folder), recurse=False)], 10**9
+        )
     wrong = []
     for each, own in zip(seen.found.detector.amplifiers, true.detector.amplifiers, strict=True):
         if each.trim != own.trim:

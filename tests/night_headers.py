@@ -12,7 +12,7 @@ from zeroframe.planning.planning import plan_night
 from zeroframe.planning.recipe import NightRecipe, parse_recipe
 from zeroframe.simulate import night_specs
 from zeroframe.simulate.headers import frame_header
-from zeroframe.simulate.specs import simulated_camera
+from zeroframe.simulate.mosaics import any_camera
 
 WORDS = {"bias": "zero", "dark": "dark", "flat": "flat", "science": "object", "arc": "comp", "other": "focus"}
 
@@ -58,7 +58,7 @@ def plan(folder: Path, recipe: str | NightRecipe = "", **options: object) -> Nig
 
 def simulated_headers(camera: str, folder: Path) -> Path:
     """Write the headers of a simulated night at their full size."""
-    known = simulated_camera(camera)
+    known = any_camera(camera)
     for index, spec in enumerate(night_specs(known)):
         write_header(folder / spec.file_name, known.shape_yx, frame_header(known, spec, 1, index))
     return folder

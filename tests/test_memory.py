@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -117,6 +119,26 @@ def test_windows_is_asked_in_its_own_words(no_meminfo, monkeypatch, answers, exp
 
 def test_a_process_in_no_group_has_the_limits_of_the_whole(no_meminfo):
     assert workers._own_groups() == [workers._CONTROL_GROUPS]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="another C library")
+def test_a_thread_takes_the_memory_that_another_one_has_left():
+    # each thread fills 3 MB in turn, while the other is there; pages of four kilobytes that are new to it are counted
+    code = (
+        "import resource, threading\nfrom zeroframe.__main__ import _keep_freed_memory\n_keep_freed_memory()\n"
+        "import numpy as np\nfrom concurrent.futures import ThreadPoolExecutor\nboth = threading.Barrier(2)\n"
+        "def fill():\n"
+        "    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt\n"
+        "    np.ones(3 << 17)\n"
+        "    return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before\n"
+        "def first():\n    found = fill()\n    both.wait()\n    both.wait()\n    return found\n"
+        "def second():\n    both.wait()\n    found = fill()\n    both.wait()\n    return found\n"
+        "with ThreadPoolExecutor(2) as pool:\n"
+        "    print(*[each.result() for each in [pool.submit(first), pool.submit(second)]])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    new, again = map(int, said.stdout.split())
+    assert again < 0.2 * (3 << 20) / 4096 < new
 
 
 def test_results_come_in_order():

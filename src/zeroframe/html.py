@@ -10,9 +10,21 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-__all__ = ["asset_text", "policy_hash", "safe_html", "sparkline_path", "table_html", "verdict_html", "visible"]
+__all__ = [
+    "asset_text",
+    "is_page_of",
+    "policy_hash",
+    "safe_html",
+    "sparkline_path",
+    "table_html",
+    "verdict_html",
+    "visible",
+]
 
+#: Within so many bytes a page of ours says that it is one.
+_HEAD_BYTES = 2048
 # colours that can be read on white and on black
 _MARKS = {"good": ("✔", "#2e8b57"), "bad": ("✘", "#e05252"), "note": ("▲", "#c27c0e")}
 
@@ -125,6 +137,12 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     cells = ("".join(f"<td>{'' if cell is None else safe_html(cell)}</td>" for cell in row) for row in rows)
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def is_page_of(generator: str, path: Path) -> bool:
+    """Say whether a file is a page that some command of ours wrote, by what its head says of that."""
+    with path.open("rb") as file:
+        return f'content="{generator}"'.encode() in file.read(_HEAD_BYTES)
 
 
 def sparkline_path(values: Sequence[float], low: float, high: float, width: float = 96, height: float = 24) -> str:

@@ -1,4 +1,4 @@
-"""Small classes that hold what is known: `dataclasses.dataclass`, whose methods are written when they are first used.
+"""What lets the program start fast: dataclasses whose methods are written when they are first used, and lazy names.
 
 Python writes the methods of a dataclass as text, and compiles it, at each start: 0.4 ms a class, of which there are
 some 250 here, most of them for what a run does not do. Here a class gets its fields at once, and each method when
@@ -11,10 +11,11 @@ from __future__ import annotations
 import dataclasses
 import sys
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from dataclasses import dataclass
 else:
 
@@ -45,7 +46,7 @@ else:
         return made if cls is None else made(cls)
 
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "lazy_names"]
 
 
 class _Factory:
@@ -196,3 +197,28 @@ def _eq_of(cls: type) -> Callable[..., Any]:
 
 def _hash_of(cls: type) -> Callable[..., Any]:
     return _written(cls, "__hash__", "self", [f"return hash({_compared(cls, 'self', hashed=True)})"], {})
+
+
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package whose modules are imported when a name of theirs is first used.
+
+    Parameters
+    ----------
+    package : str
+        Its name.
+    homes : mapping of str to str
+        For each public name the module, within the package, that holds it.
+
+    Examples
+    --------
+    >>> find = lazy_names("zeroframe", {"Section": "headers.sections"})
+    >>> find("Section").__name__
+    'Section'
+    """
+
+    def found(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{homes[name]}"), name)
+
+    return found

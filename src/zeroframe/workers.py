@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 __all__ = [
+    "AS_USUAL",
+    "JobResources",
     "available_bytes",
     "batches_of",
     "default_limit_bytes",
@@ -41,6 +43,28 @@ _SIZE = re.compile(r"\s*(\d+\.?\d*(?:E\+?\d+)?|\.\d+)\s*([KMGT]?I?)B?\s*")
 _ENDLESS = 2**62
 _SMALL_COMPUTER = 4 * 2**30  # bytes that are built in, where the system does not say how many
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
+
+
+class JobResources(NamedTuple):
+    """What a job may use, and where it is done.
+
+    Attributes
+    ----------
+    mem_limit_bytes : int or None
+        By default half of the memory that is available.
+    workers : int or None
+        How many threads; by default as many as there are cores.
+    executor : concurrent.futures.Executor or None
+        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
+    """
+
+    mem_limit_bytes: int | None = None
+    workers: int | None = None
+    executor: Executor | None = None
+
+
+#: Half of the memory, and a thread for each core.
+AS_USUAL = JobResources()
 
 
 def usable_cores() -> int:

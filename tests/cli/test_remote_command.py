@@ -23,10 +23,9 @@ from reliability import ALL_CASES, ENVIRONMENT
 from stores import ask, files, hashes_here, hashes_there, send, store
 from workbench import command, small_folder
 from zeroframe.errors import OutputExistsError
-from zeroframe.fits.fingerprint import file_crc32
+from zeroframe.fits.fingerprint import Watch, file_crc32
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.store.objects import ObjectStore
-from zeroframe.fits.watching import Watch
 from zeroframe.run.buffers import BufferPool
 from zeroframe.run.cache import CalibrationCache
 from zeroframe.run.calibrations import CalibrationStore

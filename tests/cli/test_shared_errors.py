@@ -40,7 +40,20 @@ def calibrated(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("frames", "options"), [(12, ()), (5, ()), (12, ("--method", "median")), (12, ("--method", "sum"))]
+    ("frames", "options"),
+    [
+        (12, ()),
+        (5, ()),
+        (12, ("--method", "median")),
+        (12, ("--method", "sum")),
+        (12, ("--scale", "median")),
+        (12, ("--zero", "mean")),
+        (12, ("--zero", ",".join(["300"] * 12))),
+        (12, ("--scale", ",".join(["2"] * 12), "--method", "median")),
+        (12, ("--weights", ",".join(["1", "3"] * 6))),
+        (12, ("--weights", ",".join(["1", "3"] * 6), "--scale", "median", "--method", "sum", "--clip", "0")),
+        (12, ("--nhigh", "1", "--nlow", "1")),
+    ],
 )
 def test_uncertainty_is_that_of_the_error(calibrated, tmp_path, frames, options):
     target = tmp_path / "c.fits"
@@ -56,7 +69,20 @@ def test_uncertainty_is_that_of_the_error(calibrated, tmp_path, frames, options)
     assert header["UNCERTIN"] == "ZEROCOR DARKCOR FLATCOR"
     # the dark was subtracted from each, and its bias from both: that drops out
     of_dark = header_of(calibrated / "combined_dark_300s.fits")["LEVELOWN"]
-    assert header["LEVELERR"] > 0.99 * of_dark * (frames if "sum" in options else 1)
+    times = (24 if "--weights" in options else frames) if "sum" in options else 1
+    times *= 2 if ",".join(["2"] * 12) in options else 1
+    assert header["LEVELERR"] > 0.99 * of_dark * times
+
+
+def test_what_is_added_to_frames_is_no_light_that_a_flat_divides(calibrated, tmp_path):
+    frames = sorted(calibrated.glob("sci*.fits"))
+    sigmas = []
+    for added in ("0", "30000"):
+        target = tmp_path / f"{added}.fits"
+        assert command("combine", *frames, "-o", target, "--zero", ",".join([added] * 12), "--clip", "0").code == 0
+        with fits.open(target) as found:
+            sigmas.append(float(np.median(found["UNCERT"].data)))
+    assert sigmas[1] == pytest.approx(sigmas[0], rel=0.01)
 
 
 def test_what_gaussian_noise_loses_is_told_with_photon_noise(calibrated, tmp_path):

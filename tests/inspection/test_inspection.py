@@ -14,7 +14,7 @@ from astropy.table import Table
 from zeroframe.errors import ArgumentError, CameraError, FrameError, NoFramesError, OutputExistsError, UsageError
 from zeroframe.fits import ImagePart, write_fits
 from zeroframe.headers.cameras import camera_to_toml, load_camera
-from zeroframe.headers.survey import survey_folder
+from zeroframe.headers.survey import survey_tree
 from zeroframe.inspection import inspect_overscan, write_camera, write_plot
 from zeroframe.inspection.gain import gain_from_pairs, read_noise_from_pairs
 from zeroframe.inspection.leak import StripPixels, measure_leak, row_level_noise
@@ -198,13 +198,13 @@ def test_folder_survey_and_files_say_the_same(tmp_path, lfc):
     by_folder = inspect_overscan(tmp_path)
     assert by_folder.sentences == lfc.sentences
     assert inspect_overscan(sorted(tmp_path.glob("*.fits"))).sentences == lfc.sentences
-    found = inspect_overscan(survey_folder(tmp_path))
+    found = inspect_overscan(survey_tree(tmp_path, recurse=False))
     assert (found.recommended, found.trim, found.sentences) == (lfc.recommended, lfc.trim, lfc.sentences)
 
 
 def test_without_light_nothing_is_recommended(tmp_path):
     write_night(tmp_path, *a_night(LFC, flats=0, science=0))
-    result = inspect_overscan(survey_folder(tmp_path))
+    result = inspect_overscan(survey_tree(tmp_path, recurse=False))
     assert result.recommended is None
     assert not result.strips
     assert result.verdict.startswith("cannot be checked")

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 import zeroframe
-from zeroframe.headers.survey import survey_folder
+from zeroframe.headers.survey import survey_tree
 from zeroframe.planning.traits import moment_of, split_nights
 
 # Of each folder: how many of each kind, its filters, its nights.
@@ -60,7 +60,7 @@ def cameras(real_data):
 @pytest.mark.parametrize("name", FOLDERS)
 def test_folders_are_read_as_a_person_reads_them(cameras, name):
     kinds, filters, nights = FOLDERS[name]
-    found = [item for item in survey_folder(cameras / name) if item.facts is not None]
+    found = [item for item in survey_tree(cameras / name, recurse=False) if item.facts is not None]
     assert Counter(item.facts.kind for item in found) == kinds
     assert {item.facts.filter_name for item in found} == filters
     moments = [moment_of(item) for item in found]
@@ -75,7 +75,9 @@ def test_folders_are_read_as_a_person_reads_them(cameras, name):
 def test_temperatures_and_gains_of_real_frames(cameras):
     def facts_of(name):
         folder, _, file = name.partition("/")
-        return next(item.facts for item in survey_folder(cameras / folder) if item.path.name.startswith(file))
+        return next(
+            item.facts for item in survey_tree(cameras / folder, recurse=False) if item.path.name.startswith(file)
+        )
 
     assert facts_of("microobservatory/HATP").temperature_c == pytest.approx(-2.15)
     assert facts_of("headers-as-frames/megaprime").temperature_c == -133.13

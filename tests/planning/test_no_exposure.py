@@ -1,4 +1,4 @@
-"""Darks of no time, and darks of which nobody knows how long they were exposed."""
+"""Darks of no time, of which nobody knows how long they were exposed, and lone ones."""
 
 from __future__ import annotations
 
@@ -87,3 +87,11 @@ class TestNotKnown:
         codes, said = night(tmp_path, [*frames("b", "bias", 0), *frames("d", "dark", 60)])
         assert "ZF510" not in codes
         assert not any("taken as" in each for each in said)
+
+
+@pytest.mark.parametrize("darks", [1, 3])
+def test_of_a_lone_dark_it_is_said_that_hits_are_called_hot(tmp_path, darks):
+    _, said = night(tmp_path, [*frames("b", "bias", 0), *frames("d", "dark", 60, darks)])
+    told = [each for each in said if "cannot be told from hot pixels" in each]
+    assert len(told) == (1 if darks == 1 else 0)
+    assert all("hot_pixels_60s.fits of dark 60 s" in each for each in told)

@@ -25,7 +25,7 @@ from zeroframe.frames.steps import FrameRecipe, Steps
 from zeroframe.headers.cameras import Camera, camera_to_toml
 from zeroframe.headers.detectors import Amplifier
 from zeroframe.headers.sections import Section
-from zeroframe.headers.survey import survey, survey_folder, survey_tree
+from zeroframe.headers.survey import survey, survey_tree
 from zeroframe.planning.first_steps import RecipeOptions, choose_recipe
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.recipe import NightRecipe
@@ -159,14 +159,14 @@ class TestPlan:
 
     def test_most_frames_decide(self, raw):
         write_raw(raw / "a_first_but_odd.fits", raw_pixels(1, (10, 10)))
-        usable, refused = same_form(survey_folder(raw))
+        usable, refused = same_form(survey_tree(raw, recurse=False))
         assert [item.path.name for item in usable] == ["b1.fits", "b2.fits", "b3.fits"]
         assert isinstance(refused[0].problem, MismatchError)
         assert "is 10 x 10 pixels in adu, but most of the frames are 20 x 12 pixels in adu" in str(refused[0].problem)
 
     def test_unit_that_is_not_stated_is_adu(self, raw):
         write_raw(raw / "b4.fits", raw_pixels(4), BUNIT="ADU")
-        assert same_form(survey_folder(raw))[1] == []
+        assert same_form(survey_tree(raw, recurse=False))[1] == []
 
 
 class TestRecipe:

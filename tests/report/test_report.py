@@ -19,7 +19,7 @@ from nights import bias_plan, only_group
 from workbench import write_raw
 from zeroframe.errors import OutputExistsError, ZeroframeError
 from zeroframe.frames.quality import Flag as QualityFlag
-from zeroframe.headers.survey import survey_folder
+from zeroframe.headers.survey import survey_tree
 from zeroframe.html import table_html, verdict_html
 from zeroframe.inspection.inspecting import inspect_overscan
 from zeroframe.planning.planning import plan_night
@@ -60,7 +60,7 @@ def run_folder(raw, out, **said):
 
 def unseen(raw, out):
     """Plan a folder of which nothing is said, and no pixel is looked at."""
-    return plan_night(survey_folder(raw), raw, out, recipe_for("bias", NightRecipe(), {}))
+    return plan_night(survey_tree(raw, recurse=False), raw, out, recipe_for("bias", NightRecipe(), {}))
 
 
 def of_biases(data):

@@ -22,7 +22,7 @@ from zeroframe.errors import FrameError, HeaderWarning, NoFramesError
 from zeroframe.headers.survey import survey, survey_tree
 from zeroframe.planning.calendar import make_calendar
 from zeroframe.planning.recipe import parse_recipe
-from zeroframe.workers import done_by
+from zeroframe.workers import JobResources, done_by
 
 RECIPE = RECIPES["palomar-lfc"]
 SECTIONS = ("--overscan", "[17:20,:]", "--trim", "[1:16,:]")
@@ -166,7 +166,7 @@ class TestHeaders:
         with ThreadPoolExecutor(2) as pool, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for sifts in (True, False):
-                far = make_calendar(paths, parse_recipe(RECIPE), sifts=sifts, executor=pool)
+                far = make_calendar(paths, parse_recipe(RECIPE), sifts=sifts, resources=JobResources(executor=pool))
                 assert far == make_calendar(paths, parse_recipe(RECIPE), sifts=sifts)
 
     def test_many_files_are_one_job(self, raw):

@@ -28,16 +28,18 @@ def limb(x):
     return 9000.0 / (1.0 + np.exp(np.clip(np.hypot(X - x + 300.0, Y - NY / 2) - 300.0, -50, 50)))
 
 
-def made(folder, skies, flat=EVEN, filters=(), objects=()):
+def made(folder, skies, flat=EVEN, filters=(), objects=(), minutes=()):
     """Reduce a night whose science frames have these skies, in electrons; return ZF207 by frame."""
     raw, rng = folder / "raw", np.random.default_rng(3)
     raw.mkdir()
 
-    def write(name, kind, exposure_s, light_e, filter_name="V", object_name="NGC 1"):
+    def write(name, kind, exposure_s, light_e, filter_name="V", object_name="NGC 1", minute=None):
         pixels = 1000.0 + rng.normal(0.0, 0.5) + rng.normal(0.0, 4.0, (NY, NX + STRIP))
         pixels[:, :NX] += rng.poisson(np.clip(light_e, 0.0, None) * EVEN) / GAIN
         header = fits.Header({"IMAGETYP": kind, "EXPTIME": exposure_s, "INSTRUME": "C", "GAIN": GAIN})
         header["FILTER"], header["OBJECT"] = filter_name, object_name
+        if minute is not None:
+            header["DATE-OBS"] = f"2026-03-04T{21 + minute // 60:02d}:{minute % 60:02d}:00"
         header["DATASEC"], header["BIASSEC"] = f"[1:{NX},1:{NY}]", f"[{NX + 1}:{NX + STRIP},1:{NY}]"
         fits.writeto(raw / f"{name}.fits", pixels.round().clip(0, 65535).astype(np.uint16), header)
 
@@ -49,6 +51,7 @@ def made(folder, skies, flat=EVEN, filters=(), objects=()):
     for number, sky in enumerate(skies):
         what = {"filter_name": filters[number]} if filters else {}
         what |= {"object_name": objects[number]} if objects else {}
+        what |= {"minute": minutes[number]} if minutes else {}
         write(f"s{number}", "object", 60.0, sky * flat, **what)
     result = zeroframe.night(
         raw, folder / "out", report=False, workers=1, overscan=f"[{NX + 1}:{NX + STRIP},:]", trim=f"[1:{NX},:]"
@@ -64,6 +67,23 @@ def test_frames_without_light_are_named_and_the_others_are_not(tmp_path):
     assert "columns 1 to 60, 33 % of it, have no light" in said["s3.fits"].sentence
     assert all("127 ADU" in each.sentence or "127 all over" in each.sentence for each in said.values())
     assert all(each.severity == "warning" for each in said.values())
+
+
+@pytest.mark.parametrize("skies", [[200.0, 0.0, 0.0, 190.0], [200.0, 190.0, 0.0, 0.0], [0.0, 0.0, 0.0, 200.0]])
+def test_several_in_a_row_are_named(tmp_path, skies):
+    said = made(tmp_path, skies, minutes=range(0, 2 * len(skies), 2))
+    assert said.keys() == {f"s{number}.fits" for number, sky in enumerate(skies) if not sky}
+    assert all("of the same field and exposure" in each.sentence for each in said.values())
+
+
+def test_a_field_that_is_dark_is_told_by_those_before_and_after_it(tmp_path):
+    night = {"skies": [200.0, 0.0, 0.0, 190.0], "objects": ("a", "b", "b", "c"), "minutes": (0, 10, 12, 30)}
+    said = made(tmp_path, **night)
+    assert said.keys() == {"s1.fits", "s2.fits"}
+    assert all("of another field through the same filter, would be 12" in each.sentence for each in said.values())
+
+
+IN_ROWS = {"objects": ("a", "b", "b", "c"), "minutes": (0, 10, 12, 30)}
 
 
 @pytest.mark.parametrize(
@@ -84,11 +104,18 @@ def test_frames_without_light_are_named_and_the_others_are_not(tmp_path):
         {"skies": [200.0, 200.0 * (Y + 0.2 * X < 100.0), 200.0]},
         {"skies": [200.0, 200.0 * HALF + STARS, 200.0]},
         {"skies": [200.0, 2000.0 * HALF, 200.0]},
+        {"skies": [200.0, 0.0, 0.0], "minutes": (0, 40, 42)},
+        {"skies": [200.0, 0.1 + STARS, 0.1 + STARS, 190.0], **IN_ROWS},
+        {"skies": [200.0, 0.0, 0.0, 190.0], **IN_ROWS, "filters": "VBBV"},
+        {"skies": [200.0, 0.0, 0.0, 190.0], **IN_ROWS, "minutes": (0, 30, 40, 75)},
+        {"skies": [200.0, 4.0, 0.0, 190.0], **IN_ROWS},
+        {"skies": [200.0, 190.0, 0.0, 0.0], "objects": ("a", "a", "b", "b"), "minutes": (0, 10, 12, 30)},
     ],
     ids=[
         "dark", "slit", "moon", "twilight", "vignetted", "fibres", "another filter", "another object",
         "stars from twilight on", "stars between lights", "from twilight on", "limb", "slanting", "stars beside",
-        "brighter",
+        "brighter", "long after", "a field with stars", "a field in another filter", "an hour later", "a faint sky",
+        "the last field",
     ],
 )  # fmt: skip
 def test_good_nights_are_not(tmp_path, night):

@@ -26,7 +26,7 @@ from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.inputs import Inputs, RawFolders, url_parts
 from zeroframe.fits.replacing import Replaceable
 from zeroframe.fits.store.names import UrlPath, as_path
-from zeroframe.headers.survey import survey_folder, survey_tree
+from zeroframe.headers.survey import survey_tree
 from zeroframe.planning.nights import nights_of_list
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.recipe import NightRecipe
@@ -277,7 +277,7 @@ class TestFilesThatAreNotOurs:
     def test_a_hard_link_that_comes_after_the_plan(self, archive, tmp_path):
         out = tmp_path / "out"
         recipe = recipe_for("bias", NightRecipe(), {})
-        plan = plan_night(survey_folder(archive), archive, out, recipe, overwrite=True)
+        plan = plan_night(survey_tree(archive, recurse=False), archive, out, recipe, overwrite=True)
         out.mkdir()
         os.link(archive / "b1.fits", out / "b2.fits")
         before = sealed(archive, out)
@@ -634,7 +634,7 @@ class TestInputs:
         with pytest.raises(RawFolderError, match=r"is where .* really lies"):
             plan_night(survey_tree(raw), raw, archive, NightRecipe())
         with pytest.raises(RawFolderError, match="lies inside the raw data"):
-            survey_folder(archive.parent, output=archive / "out")
+            survey_tree(archive.parent, output=archive / "out", recurse=False)
 
 
 def test_no_writer_replaces_whatever_is_there():

@@ -24,8 +24,8 @@ from reliability import bias_arguments, small_night
 from workbench import command, header_of, names_in, pixels_of, raw_pixels, write_raw
 from zeroframe.errors import FrameError
 from zeroframe.fits import ImagePart, read_raw, scan, write_fits
-from zeroframe.fits.watching import Watch
-from zeroframe.headers.survey import survey, survey_folder
+from zeroframe.fits.fingerprint import Watch
+from zeroframe.headers.survey import survey, survey_tree
 from zeroframe.inspection import inspect_overscan
 from zeroframe.run.cache import CalibrationCache
 from zeroframe.run.engine import run_night
@@ -424,7 +424,7 @@ class TestNight:
 def test_a_frame_that_is_another_one_when_it_is_inspected(tmp_path):
     """The headers had been read, and the frame was chosen by them."""
     raw = small_night(tmp_path / "raw", 3)
-    found = survey_folder(raw)
+    found = survey_tree(raw, recurse=False)
     victim = raw / names_in(raw)[1]
     pixels = fits.getdata(victim)
     write_raw(tmp_path / "flat.fits", pixels, IMAGETYP="flat").replace(victim)

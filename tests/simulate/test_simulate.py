@@ -15,12 +15,12 @@ from zeroframe.simulate import (
     SIMULATED_CAMERAS,
     FrameSpec,
     Strip,
+    any_camera,
     night_specs,
     sensor_truth,
     simulate_biases,
     simulate_frame,
     simulate_night,
-    simulated_camera,
 )
 
 LFC = replace(SIMULATED_CAMERAS["palomar-lfc"], image_shape_yx=(150, 168))
@@ -454,7 +454,7 @@ def test_an_error_in_progress_is_not_swallowed(tmp_path):
 
 def test_what_cannot_be_simulated_is_refused_in_words(tmp_path):
     with pytest.raises(CameraError, match="did you mean 'palomar-lfc'"):
-        simulated_camera("palomar-lcf")
+        any_camera("palomar-lcf")
     with pytest.raises(UsageError, match="at least 1"):
         simulate_biases(LFC, tmp_path, frames=0)
     with pytest.raises(UsageError, match="not negative"):

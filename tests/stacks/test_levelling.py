@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from zeroframe.headers.kinds import Kind
 from zeroframe.stacks.clipping import clip_spec
 from zeroframe.stacks.levelling import LevelledStack
 from zeroframe.stacks.measured import combine_prepared, prepare
-from zeroframe.stacks.stack import ArrayStack
+from zeroframe.stacks.stack import ArrayStack, open_stack
 
 SHAPE, NOISE = (300, 320), 4.0
 
@@ -88,3 +91,16 @@ def test_frames_of_one_level_others_rules_and_light_stay_as_they_are(levels, spr
     assert "LEVELOFF" not in prepared.error_cards(len(levels))
     stack = ArrayStack(frames, [None] * 3, tuple("abc"))
     assert LevelledStack.of(stack, prepared.offsets) is stack
+
+
+def test_processes_that_read_files_give_the_same_bits(tmp_path):
+    frames, _, _, _ = drawn(LEVELS["three"])
+    for number, frame in enumerate(frames):
+        fits.writeto(tmp_path / f"{number}.fits", frame)
+    stack, _ = open_stack(sorted(tmp_path.glob("*.fits")), in_memory_bytes=0)
+    prepared = prepare(stack, clip_spec("average", 5.0), kind=Kind.DARK)
+    here, _ = combine_prepared(stack, prepared)
+    with ThreadPoolExecutor(2) as pool:
+        there, _ = combine_prepared(stack, prepared, masked=(0, 0, 0), executor=pool)
+    for name in ("data", "uncertainty", "counts"):
+        assert getattr(there, name).tobytes() == getattr(here, name).tobytes()

@@ -16,7 +16,7 @@ from isal import igzip
 from conftest import SEEDS
 from notebook_cells import code_cells, printed_tables, run_cells
 from zeroframe.fits import ImagePart, write_fits
-from zeroframe.simulate import night_specs, sensor_truth, simulate_frame, simulated_camera
+from zeroframe.simulate import any_camera, night_specs, sensor_truth, simulate_frame
 from zeroframe.simulate.headers import frame_header
 from zeroframe.verbs.display import style_path
 from zeroframe.workers import map_threads
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason="needs ../shared/seed
 
 def write_frames(folder, name, chosen):
     """Write frames of a night; what is no bias is grey, because the notebooks read only its header."""
-    camera = simulated_camera(name)
+    camera = any_camera(name)
     sensor, grey = sensor_truth(camera, 1, filter_names=[]), np.full(camera.shape_yx, 1000, np.uint16)
     for index in chosen:
         spec = night_specs(camera)[index]

@@ -75,7 +75,6 @@ def carry_out_plan(
     options: RunOptions,
     screen: NightScreen,
     executor: Executor | None,
-    company: Company | None = None,
 ) -> tuple[int, NightResult | NightStatuses]:
     """Carry out a plan, say what comes of it, and write the report.
 
@@ -89,8 +88,6 @@ def carry_out_plan(
         Where it is said.
     executor : concurrent.futures.Executor or None
         Where results are made, instead of on threads here.
-    company : Company, optional
-        Of the nights that are carried out beside this one.
 
     Returns
     -------
@@ -104,7 +101,7 @@ def carry_out_plan(
     ZeroframeError
         When nothing could be begun.
     """
-    with PlanRun(plan, options, screen, executor, company) as run:
+    with PlanRun(plan, options, screen, executor) as run:
         run.make()
         run.judge()
         run.tell()
@@ -118,8 +115,10 @@ class PlanRun:
 
     Parameters
     ----------
-    plan, options, screen, executor, company
+    plan, options, screen, executor
         As for `carry_out_plan`.
+    company : Company, optional
+        Of the nights that are carried out beside this one.
 
     Attributes
     ----------

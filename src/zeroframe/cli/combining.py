@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 from dataclasses import fields
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from zeroframe.cli.combine_levels import LEVEL_WORDS, FrameNumbers, add_shared_errors, numbers_of
 from zeroframe.cli.console import Screen
 from zeroframe.cli.documents import print_json
 from zeroframe.cli.log_file import as_remarks
@@ -39,10 +40,16 @@ from zeroframe.errors import UsageError
 from zeroframe.records import dataclass
 from zeroframe.verbs.rejections import NamedRejection
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zeroframe.fits import Cards
+    from zeroframe.review import Review
+    from zeroframe.run.combined_outcome import CombinedOutcome
+
 __all__ = ["combine"]
 
 _PANEL = "Combining as other programs do"
-_LEVELS = ("mean", "median")
 #: How figures are called where a person reads them.
 _SAID = {"not_finite_pixels": "pixels without a value"}
 
@@ -153,6 +160,7 @@ class CombineOptions:
         """
         import numpy as np
 
+        from zeroframe.fits import scan
         from zeroframe.fits.formats import compression_of
         from zeroframe.run.combine_target import replaced_target
         from zeroframe.run.keys import sign_combined
@@ -161,7 +169,7 @@ class CombineOptions:
 
         self._check(reject_outliers=reject_outliers)
         replaces = replaced_target(output, frames, overwrite=overwrite)
-        weights = None if self.weights is None else _numbers(self.weights, "--weights")
+        numbers = FrameNumbers.read(self.scale, self.zero, self.weights)
         low, high = _limits(self.minmax)
         clips = not self.rejects and clip > 0
         with as_remarks():
@@ -169,9 +177,9 @@ class CombineOptions:
                 list(frames),
                 None,
                 method,
-                weights=weights,
-                scale=_levels(self.scale, "--scale"),
-                zero=_levels(self.zero, "--zero"),
+                weights=numbers.weights,
+                scale=numbers.scale,
+                zero=numbers.zero,
                 mem_limit=mem_limit_bytes,
                 clip_extrema=bool(self.nlow or self.nhigh),
                 nlow=self.nlow,
@@ -199,7 +207,9 @@ class CombineOptions:
             raise UsageError(
                 f"no pixel keeps a value: {made.meta['COMBREJ']} rejects all that the frames hold; set other limits"
             )
-        made.meta.update(self._exposure(frames, method, weights))
+        headers = {path: scan(path).cards for path in frames}
+        add_shared_errors(made, headers, method, numbers, mem_limit_bytes)
+        made.meta.update(self._exposure([headers[path] for path in frames], method, numbers))
         sign_combined(made.meta, f"{method} of {len(frames)} frames, rejection {made.meta['COMBREJ']}", (), None)
         write_ccd(made, output, compress=compression_of(output), overwrite=replaces)
         values = made.data.size * len(frames)
@@ -219,22 +229,20 @@ class CombineOptions:
         if reject_outliers:
             raise UsageError(f"--reject-outliers and --{min(given)} do not go together: leave out the frames yourself")
 
-    def _exposure(self, frames: list[Path], method: str, weights: list[float] | None) -> dict[str, tuple[float, str]]:
+    def _exposure(self, headers: list[Cards], method: str, numbers: FrameNumbers) -> dict[str, tuple[float, str]]:
         """Return what the header of the combined frame says of its exposure, and of temperature and airmass."""
         import numpy as np
 
-        from zeroframe.fits import scan
         from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
 
-        headers = [scan(path).cards for path in frames]
-        share = None if weights is None else np.array(weights)
+        share = None if numbers.weights is None else np.array(numbers.weights)
         conditions = combined_conditions(headers, weights=share)
+        kept = 1.0 - (self.nlow + self.nhigh) / len(headers)
         factors = None
-        if self.scale in _LEVELS:  # all have the level of the first, as if they had its exposure
-            headers = headers[:1] * len(frames)
-        elif self.scale is not None:
-            factors = np.array(_numbers(self.scale, "--scale"))
-        kept = 1.0 - (self.nlow + self.nhigh) / len(frames)
+        if self.scale in LEVEL_WORDS:  # all have the level of the first, as if they had its exposure
+            headers = headers[:1] * len(headers)
+        elif numbers.factors is not None:
+            factors = np.array(numbers.factors)
         return conditions | combined_exposure(headers, method, factors=factors, weights=share, kept=kept)
 
 
@@ -300,10 +308,7 @@ def combine(
             frames, output, method=method, clip=clip, clip_spread=clip_spread, overwrite=overwrite,
             mem_limit_bytes=limit, workers=workers, reject_outliers=reject_outliers,
         )  # fmt: skip
-        screen.rows(f"Result in {output}", {_SAID.get(name, name): figure for name, figure in made.items()})
-        if json:
-            print_json({**made, "out": str(output), "exit_code": OK})
-        return OK
+        return _told_figures(screen, made, output, json=json)
     with screen.progress() as progress:
         outcome = run_combine(
             *(frames, output, spec),
@@ -316,7 +321,21 @@ def combine(
             check_sums=not ignore_checksums,
             ext=as_extension(ext),
         )
-    review = review_of_combined(outcome, method)
+    return _told_review(screen, outcome, review_of_combined(outcome, method), output, strict=strict, json=json)
+
+
+def _told_figures(screen: Screen, made: Mapping[str, object], output: Path, *, json: bool) -> int:
+    """Say what frames that were not judged came to."""
+    screen.rows(f"Result in {output}", {_SAID.get(name, name): figure for name, figure in made.items()})
+    if json:
+        print_json({**made, "out": str(output), "exit_code": OK})
+    return OK
+
+
+def _told_review(
+    screen: Screen, outcome: CombinedOutcome, review: Review, output: Path, *, strict: bool, json: bool
+) -> int:
+    """Say what a combination came to, and what was found; return the exit code."""
     screen.combine_result(outcome, review)
     code = REFUSED if outcome.state != "done" else review.exit_code(strict=strict)
     if json:
@@ -326,24 +345,13 @@ def combine(
     return code
 
 
-def _numbers(text: str, option: str) -> list[float]:
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{option} is {text!r}; write numbers with commas between, one for each frame") from None
-
-
-def _levels(text: str | None, option: str) -> Any:  # noqa: ANN401 -- a word or numbers
-    return text if text is None or text in _LEVELS else _numbers(text, option)
-
-
 def _limits(text: str | None) -> tuple[float | None, float | None]:
     if text is None:
         return None, None
     low, comma, high = text.partition(",")
     if not comma or not (low.strip() or high.strip()):
         raise UsageError(f"--minmax is {text!r}; write LOW,HIGH, such as 0,60000 or ,60000")
-    found = [_numbers(each, "--minmax")[0] if each.strip() else None for each in (low, high)]
+    found = [numbers_of(each, "--minmax")[0] if each.strip() else None for each in (low, high)]
     least, most = found
     if least is not None and most is not None and least > most:
         raise UsageError(f"--minmax is {text!r}, the higher limit first; write {high.strip()},{low.strip()}")

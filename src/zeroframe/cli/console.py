@@ -408,7 +408,6 @@ class Screen:
 
     def _finding(self, group: Sequence[Finding]) -> None:
         """Say the first of some findings of one code, and how many more there are."""
-        from zeroframe.planning.decisions import listed
         from zeroframe.review import find_check
 
         worst = group[0]
@@ -418,8 +417,11 @@ class Screen:
                 self.line(f"{each.sentence} ({each.code})", find_check(each.code).label, style)
             return
         others = sorted({name for each in group[1:] for name in each.frames} - set(worst.frames))
-        more = f"; and {counted(len(others), 'more file')}: {listed(others)}" if others else ""
-        more = more or (f"; and {len(group) - 1} more" if len(group) > 1 else "")
+        more = f"; and {len(group) - 1} more" if len(group) > 1 else ""
+        if others:
+            from zeroframe.planning.decisions import listed  # with all that plans: 10 ms
+
+            more = f"; and {counted(len(others), 'more file')}: {listed(others)}"
         self.line(f"{worst.sentence}{more} ({worst.code})", find_check(worst.code).label, style)
 
     def result(self, title: str, rows: Sequence[tuple[str, str]]) -> None:

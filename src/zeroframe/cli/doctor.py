@@ -134,9 +134,9 @@ def _self_test() -> tuple[list[str], dict[str, Any]]:
 
 def _wrong_figures(made: Reduction) -> list[str]:
     """Return a sentence for each figure that is not what was put into the frames."""
-    from zeroframe.simulate import simulated_camera
+    from zeroframe.simulate import SIMULATED_CAMERAS
 
-    truth = simulated_camera("palomar-lfc")
+    truth = SIMULATED_CAMERAS["palomar-lfc"]
     figures = made.figures
     wrong = []
     noise = figures.get("combined_bias.fits", {}).get("read_noise_adu", float("nan"))

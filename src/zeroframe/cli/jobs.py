@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 from zeroframe.cli.bars import progress_for
 from zeroframe.errors import UsageError, ZeroframeError, nearest_name
-from zeroframe.fits.store.names import any_remote, as_path
+from zeroframe.fits.store.names import as_path
 from zeroframe.fits.timeline import recorded
 from zeroframe.planning.shorthands import SHORTHANDS, jobs, recipe_for
 from zeroframe.planning.targets import check_output_folder
 from zeroframe.run.reduced import Forecast, Reduction
-from zeroframe.workers import parse_size
+from zeroframe.workers import JobResources, parse_size
 
 if TYPE_CHECKING:
     import os
@@ -37,8 +37,6 @@ __all__ = ["Job", "Options", "PlanOptions", "bias", "dark", "flat", "night", "pl
 
 Job = Literal["bias", "dark", "flat", "night"]
 F = TypeVar("F", bound="Callable[..., Any]")
-#: More readers than this would each hold a frame of a store whole.
-_FAR_READERS = 4
 
 
 class PlanOptions(TypedDict, total=False):
@@ -393,9 +391,7 @@ def _planned(
         recipe_for(job, _recipe(options.get("recipe")), said),
         overwrite=options.get("overwrite", False),
         recurse=options.get("recurse", True),
-        mem_limit_bytes=limit_bytes,
-        workers=options.get("workers"),
-        executor=options.get("executor"),
+        resources=JobResources(limit_bytes, options.get("workers"), options.get("executor")),
     )
     return found, limit_bytes
 
@@ -449,14 +445,14 @@ def _carried_out(
 
 def _reported(job: str, planned: NightPlan, result: NightResult, options: Mapping[str, Any]) -> str:
     """Write OUT/report.html, where that can be; return what is in the way, if something is."""
+    from zeroframe.cli.page import report_threads
     from zeroframe.report import can_write_reports, night_page, replaceable_report, write_drawn
     from zeroframe.run.record import add_report
 
     if not can_write_reports():
         return ""
-    target, workers = planned.out / "report.html", options.get("workers")
-    if any_remote(planned.raw, planned.out):
-        workers = min(workers or _FAR_READERS, _FAR_READERS)
+    target = planned.out / "report.html"
+    workers = report_threads(options.get("workers"), planned.raw, planned.out)
     command = f"zeroframe.{job}({str(planned.raw)!r}, {str(planned.out)!r}, …)"
     try:
         replaces = replaceable_report(target)

@@ -2,6 +2,7 @@
 
 The library speaks to the logger ``zeroframe``, and warns as Python does. Here warnings become remarks on standard
 error; with ``--log-file`` they and all events go to a file as well, and with ``--verbose`` events to standard error.
+Every command has these options, behind it as well as before it.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from zeroframe import __version__
 from zeroframe.cli.console import Remarks, said_quietly, say
-from zeroframe.cli.everywhere import common_options, with_both_names
+from zeroframe.cli.options import local_path
 from zeroframe.errors import OutputError, RawFolderError, ZeroframeError, ZeroframeWarning
 from zeroframe.html import visible
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Call", "LoggedCommand", "as_remarks", "remarks_shown", "write_details"]
 
@@ -89,8 +90,8 @@ class LoggedCommand(TyperCommand):
     are_text = frozenset(("doctor", "explain", "inspect", "ls", "recipe", "verify"))
 
     def __init__(self, name: str | None, *, params: list[Any] | None = None, **more: Any) -> None:  # noqa: ANN401 -- typer's
-        with_both_names(params or ())
-        super().__init__(name, params=[*(params or ()), *common_options()], **more)
+        _with_both_names(params or ())
+        super().__init__(name, params=[*(params or ()), *_common_options()], **more)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 -- typer's own context, or click's; what the command returns
         """Carry out the command."""
@@ -323,10 +324,50 @@ def _takes_a_log(out: Path, raw: Path) -> bool:
     from zeroframe.fits.store.names import UrlPath
     from zeroframe.planning.targets import check_output_folder
 
-    if isinstance(out, UrlPath) or not out.is_dir() or (out / LOG_NAME).is_symlink():
-        return False
     try:
+        if isinstance(out, UrlPath) or not out.is_dir() or (out / LOG_NAME).is_symlink():
+            return False
         check_output_folder(raw, out)
-    except ZeroframeError:
+    except (ZeroframeError, OSError):  # a name that is too long, or a folder that may not be looked into
         return False
     return True
+
+
+_PANEL = "What is said"
+
+
+def _common_options() -> list[TyperOption]:
+    """Return new options, each of which notes what it says in the `Call`.
+
+    They stand behind the command as well as before it.
+    """
+    return [
+        _option("quiet", ["--quiet", "-q"], "Print only what is wrong.", is_flag=True),
+        _option("verbose", ["--verbose", "-v"], "Show every event on standard error; log more of them.", is_flag=True),
+        _option("log_file", ["--log-file"], "Log what is done, at the end of FILE.", metavar="FILE"),
+    ]
+
+
+def _option(name: str, declared: list[str], told: str, **more: Any) -> TyperOption:  # noqa: ANN401 -- of typer's options
+    def note(context: Any, _parameter: Any, value: Any) -> None:  # noqa: ANN401 -- typer calls it with its own classes
+        call = context.find_object(Call)
+        if call is not None and value:
+            setattr(call, name, local_path(value) if name == "log_file" else value)
+
+    return TyperOption(
+        param_decls=[f"_{name}", *declared],
+        callback=note,
+        expose_value=False,
+        help=told,
+        rich_help_panel=_PANEL,
+        **more,
+    )
+
+
+def _with_both_names(parameters: Iterable[Any]) -> None:
+    """Let ``--out`` and ``--output`` mean the same, whichever a command was given."""
+    for each in parameters:
+        for name, other in (("--out", "--output"), ("--output", "--out")):
+            if name in each.opts and other not in each.opts:
+                each.opts.append(other)
+                break

@@ -7,6 +7,7 @@ was given; 3, an error of ours, which nobody has foreseen; 130, interrupted (SIG
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -161,6 +162,8 @@ def _run(call: Call, stop: _Stop) -> int:
     except (KeyboardInterrupt, typer.Abort):
         interrupted = True
     except Exception as error:  # noqa: BLE001 -- the last resort, which keeps the details
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # any argument that is a path may be
+            return _refused(call, f"{_name_in(error)}cannot be used ({error.strerror}); choose a shorter name", REFUSED)
         # an option or a value that the parser does not take; typer has brought its own classes since 0.20
         if not hasattr(error, "format_message"):
             return _unforeseen(error, call)
@@ -174,6 +177,11 @@ def _run(call: Call, stop: _Stop) -> int:
         say(f"zeroframe: {what}; results that are there are whole, and none is half-written")
         return TERMINATED if stop.asked else INTERRUPTED
     return code or OK
+
+
+def _name_in(error: OSError) -> str:
+    name = error.filename
+    return "" if name is None else f"{os.fsdecode(name) if isinstance(name, str | bytes) else name}: "
 
 
 def _refused(call: Call, what: str, code: int, **more: str) -> int:
@@ -317,25 +325,24 @@ def inspect(
     from zeroframe.cli.inspecting import Output, inspect_frames
     from zeroframe.fits.inputs import Inputs
     from zeroframe.headers.extensions import as_extension
-    from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
+    from zeroframe.headers.survey import of_detector, survey_tree
 
     frames = _raw_beside(raw, [target for target in (write, plot) if target is not None], recurse=recurse)
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
     output = Output(Screen(sys.stderr if json else None), write, plot, overwrite, inputs, json)
     limit, words = bytes_of(mem_limit), taught_words(camera, kind, card)
-    look = survey_tree if recurse else survey_folder
-    found = of_detector(look(raw, workers=workers, ext=as_extension(ext), words=words), detector)
-    inspect_frames(output, found, camera, words, limit, workers)
+    looked = survey_tree(raw, recurse=recurse, workers=workers, ext=as_extension(ext), words=words)
+    inspect_frames(output, of_detector(looked, detector), camera, words, limit, workers)
     return OK
 
 
 def _raw_beside(raw: Path, targets: Sequence[Path], *, recurse: bool) -> list[Path]:
     """Return the raw frames; raises `RawFolderError` where a file is to be written among them."""
     from zeroframe.fits.inputs import Inputs
-    from zeroframe.headers.trees import folder_files, tree_files
+    from zeroframe.headers.trees import tree_files
     from zeroframe.planning.targets import check_output_folder, refuse_among
 
-    frames = list((tree_files if recurse else folder_files)(raw)) if targets else []
+    frames = list(tree_files(raw, recurse=recurse)) if targets else []
     try:
         for target in targets:
             check_output_folder(raw, target.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -203,8 +203,8 @@ def _command(job: str) -> Callable[..., int]:
 
         said = {
             "camera": camera,
-            "overscan": overscan_of(overscan),
-            "trim": section_of(trim, "--trim"),
+            "overscan": overscan,
+            "trim": trim,
             "overscan_method": overscan_method,
             "overscan_fit": overscan_fit,
             "overscan_order": overscan_order,
@@ -212,7 +212,7 @@ def _command(job: str) -> Callable[..., int]:
             "detector": detector,
             "keep_amplifiers": keep_amplifiers,
             "own_mask": own_mask,
-            "calibrations": calibrations or None,
+            "calibrations": calibrations,
             "library": library,
             "interpolate": interpolate,
             "split_colours": split_colours,
@@ -268,9 +268,11 @@ def _carried_out(
         return carry_out_nights(job, raw, out, recipe, options, overwrite=overwrite)
     with executor_of(options.cluster, raw) as executor:
         plan = planned(
-            *(job, raw, out, recipe), overwrite=overwrite, recurse=recurse, mem_limit_bytes=options.limit,
-            workers=options.workers, executor=executor,
-        )  # fmt: skip
+            *(job, raw, out, recipe),
+            overwrite=overwrite,
+            recurse=recurse,
+            resources=options.settings(executor).resources,
+        )
         screen = NightScreen(sys.stderr if options.json else None)
         with shared_folder(executor, out):
             code, ended = carry_out_plan(plan, options, screen, executor)
@@ -279,12 +281,17 @@ def _carried_out(
     return code
 
 
-def recipe_asked(job: str, path: Path | None, said: Mapping[str, object], raw: Path) -> NightRecipe:
-    """Return the recipe of a command with its options: that of ``--recipe``, else the one found by RAW, and said."""
+def recipe_asked(job: str, path: Path | None, said: Mapping[str, Any], raw: Path) -> NightRecipe:
+    """Return the recipe of a command with its options: that of ``--recipe``, else the one found by RAW, and said.
+
+    ``said`` holds the options by the names of the shorthands, sections as they were given.
+    """
     from zeroframe.planning.found_recipe import found_recipe
     from zeroframe.planning.recipe import NightRecipe, load_recipe
     from zeroframe.planning.shorthands import recipe_for
 
+    sections = {"overscan": overscan_of(said["overscan"]), "trim": section_of(said["trim"], "--trim")}
+    said = {**said, **sections, "calibrations": said["calibrations"] or None}
     if path is None:
         path = found_recipe(raw)
         if path is not None:

@@ -107,7 +107,7 @@ def carry_out_nights(
     folder = raw if listed is None else Path(os.path.commonpath([path.parent for path in listed]))
     with executor_of(options.cluster, folder) as executor, ExitStack() as shared:
         nights_of = partial(nights_of_tree, raw) if listed is None else partial(nights_of_list, listed)
-        nights = nights_of(out, recipe, overwrite=overwrite, workers=options.workers, executor=executor)
+        nights = nights_of(out, recipe, overwrite=overwrite, resources=options.settings(executor).resources)
         screen.calendar(nights.calendar, raw)
         shared.enter_context(shared_folder(executor, out))
         limit, at_once = options.limit or default_limit_bytes(), _nights_at_once(options, executor)
@@ -258,7 +258,7 @@ class _Run:
         """Plan a night with the memory that is left by those that are carried out meanwhile; return what went wrong."""
         left = self.options.limit if self.at_once == 1 else max(self._abreast.left_bytes, self.limit // 4)
         try:
-            return self.nights.plan(night, mem_limit_bytes=left, workers=self.options.workers)
+            return self.nights.plan(night, mem_limit_bytes=left)
         except Exception as error:  # noqa: BLE001 -- told in the turn of the night, and raised at the end
             return error
 

@@ -431,12 +431,12 @@ def shared_folder(executor: ClusterExecutor | None, out: Path) -> Iterator[None]
     if executor is None:
         yield
         return
+    from zeroframe.fits.folders import make_output_folder
     from zeroframe.fits.store.names import is_there
     from zeroframe.run.dask import require_seen
-    from zeroframe.run.sessions import make_folder
 
     was_there = is_there(out)
-    make_folder(out)
+    make_output_folder(out)
     try:
         require_seen(executor, out)
         yield

@@ -21,6 +21,7 @@ __all__ = ["REPORT_NAME", "can_write", "report_threads", "write_overview", "writ
 REPORT_NAME = "report.html"
 #: Of many nights, in the folder that holds theirs.
 OVERVIEW_NAME = "overview.html"
+#: More readers than this would each hold a frame of a store whole.
 _FAR_READERS = 4
 
 

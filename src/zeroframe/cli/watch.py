@@ -35,8 +35,6 @@ from zeroframe.cli.options import (
     Workers,
     bytes_of,
     local_path,
-    overscan_of,
-    section_of,
 )
 
 if TYPE_CHECKING:
@@ -110,20 +108,20 @@ def watch(
     from zeroframe.cli.calibrate import RunOptions
     from zeroframe.cli.console import Screen
     from zeroframe.cli.night import recipe_asked
+    from zeroframe.fits.folders import make_output_folder
     from zeroframe.headers.cameras import load_camera
     from zeroframe.headers.trees import tree_files
     from zeroframe.planning.targets import check_output_folder
     from zeroframe.run.live.replacing import replaced_by
     from zeroframe.run.lock import WATCH, folder_lock
-    from zeroframe.run.sessions import make_folder
 
     said = {
         "camera": camera,
-        "overscan": overscan_of(overscan),
-        "trim": section_of(trim, "--trim"),
+        "overscan": overscan,
+        "trim": trim,
         "ext": ext,
         "detector": detector,
-        "calibrations": calibrations or None,
+        "calibrations": calibrations,
         "library": library,
         "kind": kind,
         "card": card,
@@ -143,7 +141,7 @@ def watch(
     )
     screen = Screen(sys.stderr if json else None)
     opens = sys.stdout.isatty() if open_it is None else open_it
-    make_folder(out)
+    make_output_folder(out)
     with folder_lock(out, WATCH):
         told = replaced_by(raw, out, wanted)
         if told:
@@ -201,8 +199,7 @@ def _end(raw: Path, out: Path, recipe: NightRecipe, options: RunOptions, screen:
         *("night", raw, out, recipe),
         overwrite=True,
         recurse=recurse,
-        mem_limit_bytes=options.limit,
-        workers=options.workers,
+        resources=options.settings(None).resources,
     )
     code, ended = carry_out_plan(plan, options, NightScreen(sys.stderr if options.json else None), None)
     if options.json:

@@ -6,12 +6,12 @@ numpy is imported when it is first used: headers are read without it.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from zeroframe.fits.cards import Cards, CardValue
 from zeroframe.fits.layout import Hdu, ImageLayout
 from zeroframe.fits.scan import FrameFile, looks_like_fits, scan
+from zeroframe.records import lazy_names
 
 if TYPE_CHECKING:
     from zeroframe.fits.formats import Compression
@@ -36,18 +36,15 @@ __all__ = [
     "write_fits",
 ]
 
-_LAZY = {
-    "HeaderDraft": "header",
-    "RawImage": "read",
-    "read_band": "read",
-    "read_raw": "read",
-    "Compression": "formats",
-    "ImagePart": "write",
-    "write_fits": "write",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "HeaderDraft": "header",
+        "RawImage": "read",
+        "read_band": "read",
+        "read_raw": "read",
+        "Compression": "formats",
+        "ImagePart": "write",
+        "write_fits": "write",
+    },
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,42 @@ from zeroframe.fits.header import HeaderDraft
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["open_image"]
+__all__ = ["open_image", "text_tags"]
+
+_ENTRY, _TEXT = 12, 2
+_MOST_ENTRIES, _LONGEST = 512, 256
+
+
+def text_tags(path: Path) -> dict[int, str]:
+    """Return the texts of a TIFF by their tags (271: maker, 272: model); none where it is no TIFF.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, which is opened to be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+        order = {b"II": "<", b"MM": ">"}.get(start[:2])
+        if order is None or len(start) < 8:
+            return {}
+        file.seek(struct.unpack(f"{order}I", start[4:])[0])
+        count = file.read(2)
+        if len(count) < 2:
+            return {}
+        entries = file.read(_ENTRY * min(struct.unpack(f"{order}H", count)[0], _MOST_ENTRIES))
+        found = {}
+        for at in range(0, len(entries) - _ENTRY + 1, _ENTRY):
+            tag, kind, size, place = struct.unpack(f"{order}HHII", entries[at : at + _ENTRY])
+            if kind != _TEXT or size > _LONGEST:
+                continue
+            if size > 4:
+                file.seek(place)
+                text = file.read(size)
+            else:
+                text = entries[at + 8 : at + 8 + size]
+            found[tag] = text.split(b"\0")[0].decode("ascii", "replace").strip()
+        return found
 
 
 def open_image(where: str, path: Path) -> Converted:
@@ -133,7 +169,7 @@ def _say_borders(header: HeaderDraft, sizes: Any) -> None:  # noqa: ANN401
 def _camera(path: Path, raw: Any) -> str:  # noqa: ANN401
     """Return maker and model, which rawpy does not hand out: the tags of a TIFF, by which most raw files begin."""
     del raw
-    from zeroframe.fits.tiff_tags import text_tags
+    from zeroframe.fits.camera_raw import text_tags
 
     found = text_tags(path)
     maker, model = found.get(271, ""), found.get(272, "")

@@ -19,7 +19,7 @@ from zeroframe.fits.astropy_fits import astropy_fits
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
-__all__ = ["ABRIDGED_BYTES", "BLOCK_SIZE", "CARD_SIZE", "CardValue", "Cards", "find_end"]
+__all__ = ["ABRIDGED_BYTES", "BLOCK_SIZE", "CARD_SIZE", "COMMENTARY", "CardValue", "Cards", "find_end"]
 
 CardValue = bool | int | float | str | None
 
@@ -29,7 +29,8 @@ BLOCK_SIZE = 2880
 #: A header longer than this is cut down before it is kept; those of cameras have 3 to 30 kB, the longest of ESO's 200.
 ABRIDGED_BYTES = 1 << 18
 
-_COMMENTARY = frozenset(("COMMENT", "HISTORY", ""))
+#: Keywords of lines that have no value.
+COMMENTARY = frozenset(("COMMENT", "HISTORY", ""))
 _INTEGER = re.compile(r"[+-]?\d{1,400}\Z", re.ASCII)
 _REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?\Z", re.ASCII | re.IGNORECASE)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
@@ -131,7 +132,7 @@ class Cards(Mapping[str, CardValue]):
         name = self._name(keyword)
         if name is None:
             raise KeyError(keyword)
-        if name in _COMMENTARY:
+        if name in COMMENTARY:
             return "\n".join(line[8:].rstrip() for line in self.lines() if line[:8].strip().upper() == name)
         return self._value_at(self._offsets[name])
 
@@ -141,7 +142,7 @@ class Cards(Mapping[str, CardValue]):
         That of `Mapping` raises and catches for each of the many words that a header does not have.
         """
         offset = self._offsets.get(keyword)
-        if offset is None or keyword in _COMMENTARY:
+        if offset is None or keyword in COMMENTARY:
             if not self._hierarch and _upper(keyword) not in self._offsets:
                 return default
             name = self._name(keyword)
@@ -251,7 +252,7 @@ class Cards(Mapping[str, CardValue]):
         'e-/ADU'
         """
         name = self._name(keyword)
-        if name is None or name in _COMMENTARY:
+        if name is None or name in COMMENTARY:
             return ""
         offset = self._offsets[name]
         return _comment_of(_decoded(self.text[offset : offset + CARD_SIZE]))
@@ -340,7 +341,7 @@ class Cards(Mapping[str, CardValue]):
         room = ABRIDGED_BYTES // CARD_SIZE - 3
         takes = False
         for line in lines:
-            takes = takes if line.startswith("CONTINUE") else line[:8].strip().upper() not in _COMMENTARY
+            takes = takes if line.startswith("CONTINUE") else line[:8].strip().upper() not in COMMENTARY
             if takes and len(kept) < room:
                 kept.append(line)
         digest = hashlib.blake2b(self.text, digest_size=16).hexdigest()
@@ -420,7 +421,7 @@ def _index_of(
         if offsets.setdefault(name, number * CARD_SIZE) != number * CARD_SIZE:
             repeated.add(name)
     offsets.pop("CONTINUE", None)
-    return offsets, {}, frozenset(repeated - _COMMENTARY - {"CONTINUE", "HIERARCH"})
+    return offsets, {}, frozenset(repeated - COMMENTARY - {"CONTINUE", "HIERARCH"})
 
 
 def _index_hierarch(string: str, offsets: dict[str, int]) -> None:

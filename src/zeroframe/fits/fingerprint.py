@@ -1,4 +1,4 @@
-"""What tells one file from another: a hash of its bytes, a checksum of them, and a stamp for a quick look."""
+"""What tells one file from another, and from what it was: a hash of its bytes, a checksum, a stamp for a quick look."""
 
 from __future__ import annotations
 
@@ -6,28 +6,34 @@ import hashlib
 import os
 import stat
 import time
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zeroframe.errors import FrameError
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Source, open_source_descriptor, read_failed
 from zeroframe.fits.system import MOVES_OPEN_FILES, read_into
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "Crc32",
     "FileMark",
+    "FileState",
     "Fingerprint",
+    "Watch",
     "code_mark",
     "file_crc32",
     "file_mark",
     "file_stamp",
+    "is_unchanged",
     "joined_crc32",
     "stamp_of",
+    "state_of",
 ]
 
 _CODE_LETTERS = 32
@@ -162,14 +168,9 @@ def file_mark(path: Path) -> FileMark:
         When it cannot be read.
     """
     digest = hashlib.sha256()
-    descriptor, _, stamp = open_source_descriptor(path)
-    try:
-        stamp = stamp or file_stamp(os.fstat(descriptor), time.time_ns())
+    with _opened(path) as (descriptor, told):
+        stamp = told or file_stamp(os.fstat(descriptor), time.time_ns())
         size = _read_through(descriptor, digest.update)
-    except OSError as error:
-        raise read_failed(path, error) from error
-    finally:
-        os.close(descriptor)
     return FileMark(digest.hexdigest(), size, stamp)
 
 
@@ -182,14 +183,21 @@ def file_crc32(path: Path) -> tuple[int, int]:
         When it cannot be read.
     """
     crc = Crc32()
-    descriptor = open_source_descriptor(path).descriptor
-    try:
+    with _opened(path) as (descriptor, _):
         size = _read_through(descriptor, crc.update)
+    return crc.value, size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, str | None]]:
+    """Open a file, and yield its descriptor, and its stamp where a store tells it."""
+    descriptor, _, stamp = open_source_descriptor(path)
+    try:
+        yield descriptor, stamp
     except OSError as error:
         raise read_failed(path, error) from error
     finally:
         os.close(descriptor)
-    return crc.value, size
 
 
 def stamp_of(path: Path) -> str | None:
@@ -278,3 +286,72 @@ def file_stamp(status: os.stat_result, now_ns: int) -> str | None:
     """
     changed_ns = status.st_mtime_ns
     return None if now_ns - changed_ns < _SETTLED_NS else f"{status.st_size}.{changed_ns}.{status.st_ino}"
+
+
+#: Device, inode, size, times of modification and change.
+FileState = tuple[int, ...]
+
+
+def is_unchanged(before: os.stat_result, after: os.stat_result) -> bool:
+    """Say whether a file is the one that it was, as far as the system tells.
+
+    Whoever writes into a file can put its time of modification back (``touch -d``, ``cp -p``, ``rsync -t``), but not
+    the time of its last change of any kind (ctime). That of a new link to it or of other permissions counts, too.
+
+    Parameters
+    ----------
+    before, after : os.stat_result
+        Of one name, or of one open file.
+
+    Examples
+    --------
+    >>> import os
+    >>> is_unchanged(os.stat(os.curdir), os.stat(os.curdir))
+    True
+    """
+    return _state(before) == _state(after)
+
+
+def _state(status: os.stat_result) -> FileState:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+class Watch:
+    """What files were when they were looked at first, so that it is seen when they are changed or replaced later.
+
+    Objects of stores are not watched: of what is read there, sums and ETags tell. It can be used from many threads.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[Path, FileState | None] = {}
+
+    def look(self, paths: Iterable[Path]) -> None:
+        """Look at files before they are read; those that have been looked at before stay what they were then."""
+        for path in paths:
+            if path not in self._first and not isinstance(path, UrlPath):
+                self._first[path] = state_of(path)
+
+    def renew(self, path: Path) -> None:
+        """Look at a file that we ourselves have just written."""
+        if not isinstance(path, UrlPath):
+            self._first[path] = state_of(path)
+
+    def check(self, paths: Iterable[Path]) -> None:
+        """Look at files again after they have been read.
+
+        Raises
+        ------
+        FrameError
+            Which names the first that is another than it was.
+        """
+        for path in paths:
+            if path in self._first and state_of(path) != self._first[path]:
+                raise FrameError(path, "was changed while it was read", "see what else writes there, and run again")
+
+
+def state_of(path: Path) -> FileState | None:
+    """Return what changes when a file is changed or replaced; None where it is not there or cannot be reached."""
+    try:
+        return _state(path.stat())
+    except OSError:  # it is not there, or not to be reached: reading it says why
+        return None

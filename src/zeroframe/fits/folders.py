@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroframe.errors import OutputError
 from zeroframe.fits.store.names import UrlPath
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["make_folders"]
+__all__ = ["make_folders", "make_output_folder"]
 
 
 def make_folders(folder: Path) -> None:
@@ -45,3 +46,11 @@ def make_folders(folder: Path) -> None:
     folder.mkdir(exist_ok=True)  # raises where it is a file
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
+
+
+def make_output_folder(folder: Path) -> None:
+    """Make a folder for results where there is none; raises `OutputError` when that cannot be."""
+    try:
+        make_folders(folder)
+    except OSError as error:
+        raise OutputError(folder, f"cannot be made ({error.strerror})", "choose another folder with -o") from error

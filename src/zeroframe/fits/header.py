@@ -11,11 +11,10 @@ from typing import Any
 
 from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.fits.astropy_headers import card_groups
-from zeroframe.fits.cards import CARD_SIZE, Cards
+from zeroframe.fits.cards import CARD_SIZE, COMMENTARY, Cards
 
 __all__ = ["HeaderDraft"]
 
-_COMMENTARY = frozenset(("COMMENT", "HISTORY", ""))
 #: Of a text that goes on in the next line, the letters of one: 80 less keyword, quotes and ampersand.
 _PIECE_LENGTH = 67
 _COMMENTARY_LENGTH = CARD_SIZE - 8
@@ -57,7 +56,7 @@ class HeaderDraft(MutableMapping[str, Any]):
 
     def __getitem__(self, keyword: str) -> Any:  # noqa: ANN401 -- of any type, as headers are
         name = _normal(keyword)
-        if name in _COMMENTARY:
+        if name in COMMENTARY:
             found = tuple(
                 text[8:].rstrip() for each, (_, text) in zip(self._names, self._groups, strict=True) if each == name
             )
@@ -68,7 +67,7 @@ class HeaderDraft(MutableMapping[str, Any]):
 
     def __setitem__(self, keyword: str, value: object) -> None:
         name = _normal(keyword)
-        if name in _COMMENTARY:
+        if name in COMMENTARY:
             raise KeyError(f"{keyword or 'a blank keyword'} is not one value; use add_history")
         comment = None
         if isinstance(value, tuple):

@@ -13,7 +13,7 @@ from zeroframe.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["OTHER_FORMATS", "OtherFormat", "is_named_as_other", "other_format"]
+__all__ = ["CAMERA_RAW", "OTHER_FORMATS", "OtherFormat", "is_named_as_other", "other_format"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class OtherFormat:
         return f"pip install 'zeroframe[{self.extra}]'"
 
 
-_RAW = "a camera's own raw format"
+CAMERA_RAW = "a camera's own raw format"
 #: Raw files that look like TIFF pictures by their first bytes, and are told from them by their names.
 _RAW_ENDINGS = (".cr2", ".cr3", ".raf", ".orf", ".rw2", ".mrw")
 _RAW_TIFFS = (".dng", ".nef", ".nrw", ".arw", ".sr2", ".pef", ".srw", ".3fr", ".erf", ".mos", ".kdc", ".dcr")

@@ -13,17 +13,16 @@ import numpy as np
 from zeroframe.errors import DamagedError, FrameError, HeaderWarning, UnsupportedError, UsageError
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.decode import decode_pixels
-from zeroframe.fits.fingerprint import FileMark, Fingerprint
+from zeroframe.fits.fingerprint import FileMark, Fingerprint, is_unchanged
 from zeroframe.fits.layout import Hdu, ImageLayout, padded
 from zeroframe.fits.part_paths import PartPath
-from zeroframe.fits.scan import FrameFile, cut_off_clause, is_called, refuse_blown_up, scan, walk
+from zeroframe.fits.scan import COPY_AGAIN, FrameFile, cut_off_clause, is_called, refuse_blown_up, scan, walk
 from zeroframe.fits.store.names import UrlPath
 from zeroframe.fits.streams import Source, open_source, open_source_descriptor, read_failed
 from zeroframe.fits.system import read_into_at
 from zeroframe.fits.tiles_read import check_tiles, decompress_tiles
 from zeroframe.fits.timeline import spanned
 from zeroframe.fits.verify import compare_sums
-from zeroframe.fits.watching import is_unchanged
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from zeroframe.fits.cards import Cards
 
 __all__ = ["RawImage", "open_descriptor", "read_band", "read_bytes", "read_raw"]
-
-_COPY_AGAIN = "copy it again from where it came from"
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +157,7 @@ def _refuse_cut_off(source: Source) -> None:
             source.path,
             f"its {source.encoding} data are cut off: they end after {source.position:,} unpacked bytes, "
             "before their own end mark",
-            _COPY_AGAIN,
+            COPY_AGAIN,
         )
 
 
@@ -334,7 +331,7 @@ def _read_image(
         raise DamagedError(
             source.path,
             f"asks for {hdu.data_bytes:,} bytes, more than {source.file_size:,} bytes of {source.encoding} can hold",
-            _COPY_AGAIN,
+            COPY_AGAIN,
         )
     buffer = _buffer(source.path, hdu.data_bytes, None if layout.tile_compressed else into)
     count = source.read_into(buffer.data)
@@ -365,4 +362,4 @@ def _sum_of(data: np.ndarray[Any, Any], padding: bytes) -> int:
 
 
 def _cut_off(path: Path, hdu: Hdu, found: int) -> DamagedError:
-    return DamagedError(path, cut_off_clause(hdu, found), _COPY_AGAIN)
+    return DamagedError(path, cut_off_clause(hdu, found), COPY_AGAIN)

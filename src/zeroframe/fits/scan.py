@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "COPY_AGAIN",
     "FrameFile",
     "cut_off_clause",
     "is_called",
@@ -42,7 +43,8 @@ _HOW_TO_SPLIT = (
     "split it into a file for each plane, with astropy: for n, plane in enumerate(fits.getdata(FILE)): "
     "fits.writeto(f'{n:04d}.fits', plane, fits.getheader(FILE))"
 )
-_COPY_AGAIN = "copy it again from where it came from"
+#: What to do about a file that is not whole.
+COPY_AGAIN = "copy it again from where it came from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +364,7 @@ def _read_header(source: Source, index: int) -> bytes:
             raise DamagedError(
                 source.path,
                 f"is cut off within the header{where}: no END card in {len(header):,} bytes",
-                _COPY_AGAIN,
+                COPY_AGAIN,
             )
         header += more
     if header[end + CARD_SIZE : padded(end + CARD_SIZE)].strip(b" \0"):
@@ -386,7 +388,7 @@ def _refuse_endless(source: Source, index: int, header: bytes, searched: int) ->
             raise HeaderError(
                 source.path,
                 f"the END card is missing in the header{where}, which runs into something else after {start:,} bytes",
-                _COPY_AGAIN,
+                COPY_AGAIN,
             )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "NO_FOLLOW",
     "NO_WAIT",
     "host_name",
+    "is_folder",
     "is_hidden",
     "is_running",
     "legal_name",
@@ -243,6 +244,14 @@ def legal_name(name: str) -> str:
         return name
     allowed = _NOT_IN_NAMES.sub("_", name).rstrip(". ")
     return f"_{allowed}" if _DEVICES.match(allowed) else allowed
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry is a folder; what is wrong with a link that leads nowhere is told when it is read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_hidden(entry: os.DirEntry[str]) -> bool:

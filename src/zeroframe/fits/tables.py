@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroframe.errors import DamagedError
-from zeroframe.fits.building import card, finished_header
+from zeroframe.fits.building import card, finished_header, table_cards
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.layout import padded
 from zeroframe.fits.scan import walk
@@ -65,14 +65,7 @@ def table_buffers(part: TablePart) -> Iterator[bytes]:
     for number, values in enumerate(stored):
         table[f"f{number}"] = values
     cards = [
-        card("XTENSION", "BINTABLE", "binary table extension"),
-        card("BITPIX", 8, "array data type"),
-        card("NAXIS", 2, "number of array dimensions"),
-        card("NAXIS1", table.dtype.itemsize, "width of table in bytes"),
-        card("NAXIS2", rows, "number of rows in table"),
-        card("PCOUNT", 0, "no heap"),
-        card("GCOUNT", 1, "number of groups"),
-        card("TFIELDS", len(stored), "number of fields in each row"),
+        *table_cards(table.dtype.itemsize, rows, len(stored)),
         card("EXTNAME", part.name, "name of this extension"),
     ]
     for number, (column, values) in enumerate(zip(part.columns, stored, strict=True), start=1):

@@ -28,7 +28,7 @@ def decode_rice_image(table: TileTable) -> np.ndarray[Any, Any] | None:
     Parameters
     ----------
     table : TileTable
-        The tiles.
+        As for `zeroframe.fits.tiles_gzip.decode_gzip_image`.
 
     Returns
     -------

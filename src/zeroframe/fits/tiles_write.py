@@ -9,12 +9,21 @@ import numpy as np
 
 from zeroframe.fits.astropy_fits import astropy_fits
 from zeroframe.fits.astropy_headers import card_groups, is_structural
-from zeroframe.fits.building import card, finished_header, mandatory_cards, offset_cards, writable_cards
+from zeroframe.fits.building import (
+    StoredForm,
+    card,
+    finished_header,
+    mandatory_cards,
+    offset_cards,
+    stored_bytes,
+    stored_form,
+    table_cards,
+    writable_cards,
+)
 from zeroframe.fits.cards import Cards, find_end
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.igzip import gzip_compressor
 from zeroframe.fits.layout import padded
-from zeroframe.fits.parts import StoredForm, stored_bytes, stored_form
 from zeroframe.fits.tables import TablePart, table_buffers
 
 if TYPE_CHECKING:
@@ -130,14 +139,7 @@ def _gzip_2(data: np.ndarray[Any, Any], form: StoredForm) -> tuple[list[str], li
     descriptors = np.stack([sizes, np.cumsum(sizes) - sizes], axis=1).astype(integer)
     tile_shape = [width, rows, *[1] * data.ndim][: data.ndim]
     cards = [
-        card("XTENSION", "BINTABLE", "binary table extension"),
-        card("BITPIX", 8, "array data type"),
-        card("NAXIS", 2, "number of array dimensions"),
-        card("NAXIS1", descriptors[0].nbytes, "width of table in bytes"),
-        card("NAXIS2", len(sizes_of), "number of rows in table"),
-        card("PCOUNT", len(heap), "size of the heap"),
-        card("GCOUNT", 1, "number of groups"),
-        card("TFIELDS", 1, "number of fields in each row"),
+        *table_cards(descriptors[0].nbytes, len(sizes_of), 1, len(heap)),
         card("TTYPE1", "COMPRESSED_DATA"),
         card("TFORM1", f"1{letter}B({sizes.max()})"),
         card("ZIMAGE", True, "extension contains compressed image"),

@@ -9,7 +9,7 @@ from zeroframe.fits.cards import CARD_SIZE
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.fingerprint import Crc32
 from zeroframe.fits.layout import padded
-from zeroframe.fits.scan import cut_off_clause, walk
+from zeroframe.fits.scan import COPY_AGAIN, cut_off_clause, walk
 from zeroframe.fits.streams import open_source
 from zeroframe.records import dataclass
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["CheckedFile", "check_file", "compare_sums"]
 
 _PIECE = 1 << 18
-_COPY_AGAIN = "copy it again from where it came from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def check_file(path: str | os.PathLike[str]) -> CheckedFile:
                 summed += 1
                 source.remarks += compare_sums(source.path, hdu, _sum_of_data(source, hdu))
         if source.cut_off:
-            raise DamagedError(source.path, f"its {source.encoding} data are cut off", _COPY_AGAIN)
+            raise DamagedError(source.path, f"its {source.encoding} data are cut off", COPY_AGAIN)
         byte_count = source.tell_rest()  # before the CRC is asked for: what was skipped is read here
         return CheckedFile(crc.value, byte_count, summed, tuple(source.remarks))
 
@@ -86,7 +85,7 @@ def _sum_of_data(source: Source, hdu: Hdu) -> int:
         total = add_sums(total, data_sum(buffer[:count]))
         left -= count
     if left > padding:
-        raise DamagedError(source.path, cut_off_clause(hdu, padded(hdu.data_bytes) - left), _COPY_AGAIN)
+        raise DamagedError(source.path, cut_off_clause(hdu, padded(hdu.data_bytes) - left), COPY_AGAIN)
     return total
 
 
@@ -120,7 +119,7 @@ def compare_sums(path: Path, hdu: Hdu, found: int) -> tuple[str, ...]:
         raise DamagedError(
             path,
             f"its data are not those it was written with (DATASUM is {expected}, the sum of the data is {found})",
-            f"{_COPY_AGAIN}, or use it as it is without checking sums (--ignore-checksums)",
+            f"{COPY_AGAIN}, or use it as it is without checking sums (--ignore-checksums)",
         )
     changed = "its header was" if expected is not None else "its header or its data were"
     if "CHECKSUM" not in cards:

@@ -9,12 +9,19 @@ import numpy as np
 
 from zeroframe.errors import ArgumentError, UsageError, nearest_name
 from zeroframe.fits.atomic import atomic_file, write_all
-from zeroframe.fits.building import finished_header, mandatory_cards, writable_cards
+from zeroframe.fits.building import (
+    CHUNK_BYTES,
+    StoredForm,
+    finished_header,
+    mandatory_cards,
+    stored_chunks,
+    stored_form,
+    writable_cards,
+)
 from zeroframe.fits.checksums import add_sums, data_sum
 from zeroframe.fits.formats import FORMATS, Compression
 from zeroframe.fits.igzip import gzip_compressor
 from zeroframe.fits.layout import padded
-from zeroframe.fits.parts import StoredForm, stored_chunks, stored_form
 from zeroframe.fits.store.names import as_path
 from zeroframe.fits.tables import TablePart, table_buffers
 from zeroframe.fits.tiles_write import tiled_buffers
@@ -32,8 +39,6 @@ if TYPE_CHECKING:
     from zeroframe.fits.replacing import Overwrite
 
 __all__ = ["ImagePart", "write_fits"]
-
-_CHUNK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +159,6 @@ def _gzipped(blocks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """Yield the blocks compressed as one gzip member, without name and time."""
     compressor = gzip_compressor()
     for block in blocks:
-        for start in range(0, len(block), _CHUNK_BYTES):
-            yield compressor.compress(block[start : start + _CHUNK_BYTES])
+        for start in range(0, len(block), CHUNK_BYTES):
+            yield compressor.compress(block[start : start + CHUNK_BYTES])
     yield compressor.flush()

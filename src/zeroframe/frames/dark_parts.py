@@ -8,7 +8,7 @@ is one, other exposures of the field tell.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -101,6 +101,21 @@ def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8
     }
     if abs(sky) < _FAINT_NOISES:
         found["has_sources"] = float(_has_sources(pixels, noise, mask))
+    return found | _dark_part(pixels, noise, mask, _Sample(sample, rows, columns, levels))
+
+
+class _Sample(NamedTuple):
+    """Some rows and columns of a frame, in noises of a pixel, and by axis the levels of bands and their errors."""
+
+    pixels: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    levels: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def _dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8] | None, sample: _Sample) -> dict[str, float]:
+    """Return the figures of bands without light beside others that have some; nothing where there are none."""
+    levels = sample.levels
     lit = {along: _lit_level(level) for along, (level, _) in levels.items()}
     parts = [
         (along, first, last)
@@ -109,27 +124,27 @@ def measure_dark_part(pixels: NDArray[Any], noise: float, mask: NDArray[np.uint8
         if last > first
     ]
     if not parts:
-        return found
+        return {}
     along, first, last = max(parts, key=lambda part: part[2] - part[1])
     sky = lit[along]
-    lines, places = (sample, rows) if along == 2 else (sample.T, columns)
+    lines, places = (sample.pixels, sample.rows) if along == 2 else (sample.pixels.T, sample.columns)
     lines = np.ascontiguousarray(lines)
     begin, end = _edges(lines, first, last, sky)
     if not _is_cut_off(lines, begin, end, sky):
-        return found
-    whole = pixels[:, columns] if along == 2 else pixels[rows].T
+        return {}
+    whole = pixels[:, sample.columns] if along == 2 else pixels[sample.rows].T
     edges = [(int(places[at - 1]), int(places[at])) for at in (begin, end) if 0 < at < len(places)]
     if not all(_is_straight(whole, *edge, sky * noise) for edge in edges):
-        return found
-    size = ny if along == 2 else nx
+        return {}
+    size = len(pixels) if along == 2 else pixels.shape[1]
     inside = slice(
         0 if begin == 0 else int(places[min(begin + _NEXT_TO_IT, end - 1)]),
         size if end == len(places) else int(places[max(end - 1 - _NEXT_TO_IT, begin)]) + 1,
     )
     part = (inside, slice(None)) if along == 2 else (slice(None), inside)
     if _has_sources(pixels[part], noise, mask[part] if mask is not None and mask.shape == pixels.shape else None):
-        return found
-    return found | {
+        return {}
+    return {
         "sky_noises": sky,
         "dark_part_along": float(along),
         "dark_part_first": 1.0 if begin == 0 else float(places[begin] + 1),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FlatOddity", "FlatShape", "joined_shapes", "measure_flat", "odd_flats", "place_of"]
+__all__ = ["FEWEST_TO_COMPARE", "Flag", "FlatShape", "joined_shapes", "measure_flat", "odd_flats", "place_of"]
 
 #: Cells along each axis of the map, and how many of them along each axis are joined when two maps are compared.
 _CELLS, _JOINED = 32, 4
@@ -44,7 +44,8 @@ _SAME_SHAPE, _SAME_SHAPES = 0.02, 0.03
 _USUAL_TIMES, _SHAPE_SIGMAS = 3.0, 6.0
 #: A frame that shares less than this of the pattern that the others share, by so many standard errors.
 _LEAST_PATTERN, _PATTERN_SIGMAS = 0.5, 8.0
-_FEWEST_TO_COMPARE = 3
+#: Fewer frames cannot say which of them is the odd one.
+FEWEST_TO_COMPARE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,20 +75,21 @@ class FlatShape:
 
 
 @dataclass(frozen=True, slots=True)
-class FlatOddity:
-    """Why a flat does not seem to belong to the others.
+class Flag:
+    """Why a frame does not seem to belong to the others.
 
     Attributes
     ----------
     path : pathlib.Path
-        The flat.
+        The frame.
     what : str
-        ``'light'``, ``'shape'`` or ``'pattern'`` where the others tell that it is wrong; ``'shapes'`` where flats
-        contradict each other, and nothing tells which is right.
+        ``'level'``, ``'noise'``, ``'shape'``, ``'saturated'``, ``'not finite'``, ``'temperature'``, ``'gain'``,
+        ``'exposure'`` or ``'kind'``; of flats also ``'light'`` or ``'pattern'`` where the others tell that it is wrong,
+        and ``'shapes'`` where flats contradict each other, and nothing tells which is right.
     figure, limit : float
-        What was found, and from where on it is odd.
+        What was found, and from where on it is odd; both as the distance from what is usual.
     sentence : str
-        The same in words.
+        The same in words, without the name of the frame.
     """
 
     path: Path
@@ -189,7 +191,7 @@ def _fine(bands: NDArray[Any], light_adu: float) -> NDArray[np.float32]:
     return np.asarray(np.clip(found, -reach, reach), dtype=np.float32)
 
 
-def odd_flats(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
+def odd_flats(flats: Mapping[Path, FlatShape]) -> list[Flag]:
     """Tell which flats do not belong to the others.
 
     Parameters
@@ -199,7 +201,7 @@ def odd_flats(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
 
     Returns
     -------
-    list of FlatOddity
+    list of Flag
         At most one for each flat.
 
     Notes
@@ -217,7 +219,7 @@ def odd_flats(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
     return odd + _of_other_pattern({path: flat for path, flat in lit.items() if path not in named})
 
 
-def _without_light(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
+def _without_light(flats: Mapping[Path, FlatShape]) -> list[Flag]:
     """Name the flats in which the lamp was off, or the shutter closed."""
     noises = {path: flat.light_adu / flat.noise_adu for path, flat in flats.items() if flat.noise_adu > 0}
     weak = [path for path, value in noises.items() if value < _DARK_NOISES]
@@ -230,7 +232,7 @@ def _without_light(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
     elif _share_a_pattern([flats[path] for path in weak]):
         return []  # fibres vary from pixel to pixel by more than a tenth of their light, always in the same way
     return [
-        FlatOddity(
+        Flag(
             path, "light", noises[path], _DARK_NOISES,
             f"it holds no light to speak of: its level of {number(flats[path].light_adu, 4)} ADU is "
             f"{number(noises[path], 3)} times the noise of a pixel (limit {_DARK_NOISES:g})",
@@ -289,7 +291,7 @@ def _differences(one: FlatShape, others: list[FlatShape]) -> tuple[NDArray[np.fl
     return found, ratios
 
 
-def _of_other_shape(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
+def _of_other_shape(flats: Mapping[Path, FlatShape]) -> list[Flag]:
     """Name the flats whose light falls off otherwise than that of the others."""
     paths = list(flats)
     if len(paths) < 2 or len({flat.cells.shape for flat in flats.values()}) > 1:
@@ -301,11 +303,11 @@ def _of_other_shape(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
     usual = [float(np.sort(differences)[enough]) for differences, _ in compared]
     middle = int(np.argmin(usual))
     differences, ratios = compared[middle]
-    if usual[middle] > _SAME_SHAPES or len(paths) < _FEWEST_TO_COMPARE:
-        limit = _SAME_SHAPES if len(paths) >= _FEWEST_TO_COMPARE else _SAME_SHAPE
+    if usual[middle] > _SAME_SHAPES or len(paths) < FEWEST_TO_COMPARE:
+        limit = _SAME_SHAPES if len(paths) >= FEWEST_TO_COMPARE else _SAME_SHAPE
         pairs = np.array([differences for differences, _ in compared])
         return [
-            FlatOddity(
+            Flag(
                 path, "shapes", float(pairs[number].max()), limit,
                 f"its light differs in shape by {percent(pairs[number].max())} from that of "
                 f"{paths[int(pairs[number].argmax())].name}; nothing tells which of them is right "
@@ -316,7 +318,7 @@ def _of_other_shape(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
         ]  # fmt: skip
     limit = max(_SAME_SHAPE, _USUAL_TIMES * usual[middle])
     return [
-        FlatOddity(path, "shape", float(difference), limit, _said(ratio, limit))
+        Flag(path, "shape", float(difference), limit, _said(ratio, limit))
         for path, difference, ratio in zip(paths, differences, ratios, strict=True)
         if difference > limit
     ]
@@ -338,10 +340,10 @@ def place_of(y: float, x: float) -> str:
     return " ".join(word for word in (vertical, horizontal) if word) or "centre"
 
 
-def _of_other_pattern(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
+def _of_other_pattern(flats: Mapping[Path, FlatShape]) -> list[Flag]:
     """Name the flats whose pixels do not answer as they do in the others: flipped, shifted, of another light."""
     paths = [path for path, flat in flats.items() if flat.fine.size]
-    if len(paths) < _FEWEST_TO_COMPARE or len({flats[path].fine.size for path in paths}) > 1:
+    if len(paths) < FEWEST_TO_COMPARE or len({flats[path].fine.size for path in paths}) > 1:
         return []
     fine = np.array([flats[path].fine for path in paths], dtype=np.float64)
     covariance = fine @ fine.T / fine.shape[1]
@@ -352,7 +354,7 @@ def _of_other_pattern(flats: Mapping[Path, FlatShape]) -> list[FlatOddity]:
     error = np.sqrt(variance * float(np.median(variance)) / fine.shape[1])
     odd = (shared < _LEAST_PATTERN * usual) & (usual - shared > _PATTERN_SIGMAS * error)
     return [
-        FlatOddity(
+        Flag(
             path, "pattern", float(share), _LEAST_PATTERN,
             f"the pattern of its pixels is not that of the others: {100 * max(share, 0.0):.0f} % of it in common "
             f"(limit {100 * _LEAST_PATTERN:g} %), as if it was flipped, shifted, or of another light",

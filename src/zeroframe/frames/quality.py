@@ -10,7 +10,15 @@ import numpy as np
 
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.colours import PHASES, colour_bands, each_colour, plane_of
-from zeroframe.frames.flat_shapes import FlatShape, joined_shapes, measure_flat, odd_flats, place_of
+from zeroframe.frames.flat_shapes import (
+    FEWEST_TO_COMPARE,
+    Flag,
+    FlatShape,
+    joined_shapes,
+    measure_flat,
+    odd_flats,
+    place_of,
+)
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.numbers import number, percent, spread_evenly
 from zeroframe.frames.statistics import clipped_std, sampled_level
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.kinds import Kind
 
 __all__ = [
+    "LOST_PART",
     "Flag",
     "FrameQuality",
     "count_non_finite",
@@ -45,8 +54,6 @@ _CELLS, _CELL_ROWS = 32, 8
 _SPREAD_PIXELS = 40_000
 _WITHIN_SPREADS = 5.0
 
-#: Fewer frames cannot say which of them is the odd one.
-_FEWEST_TO_COMPARE = 3
 #: A figure that stands off the others' median by so many of their robust sigmas is odd. With as few as three frames the
 #: MAD is often far too small, so that the floors below decide.
 _ODD_SIGMAS = 8.0
@@ -66,11 +73,10 @@ _EXPOSURE_S, _EXPOSURE_FRACTION = 1.0, 0.02
 #: Pixels that cannot be used, above so many times the others' share; where there is nothing to compare with, half.
 _SATURATED_FRACTION, _NON_FINITE_FRACTION = 1e-3, 1e-2
 _SHARE_RATIO, _LONE_SHARE = 5.0, 0.5
+#: A calibration frame of which more than this fraction has no value, be it that it was never read, does not belong.
+LOST_PART = 0.25
 #: From so many pixels on a kernel counts those that are not finite: of 8 million in 0.3 ms, numpy's extremes take 1.8.
 _KERNEL_PIXELS = 1 << 20
-#: Light is what these frames are for: their levels and shapes may differ.
-
-
 #: Pairs of rows on which noise is held against uncertainties.
 _NOISE_PAIRS = 128
 
@@ -311,30 +317,6 @@ def count_non_finite(pixels: NDArray[Any]) -> int:
     return 0 if np.isfinite(extremes).all() else int(pixels.size - np.isfinite(pixels).sum())
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """Why a frame does not seem to belong to the others.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        The frame.
-    what : str
-        ``'level'``, ``'noise'``, ``'shape'``, ``'saturated'``, ``'not finite'``, ``'temperature'``, ``'gain'``,
-        ``'exposure'`` or ``'kind'``; of flats also ``'light'``, ``'pattern'`` or ``'shapes'``, see `FlatOddity`.
-    figure, limit : float
-        What was found, and from where on it is odd; both as the distance from what is usual.
-    sentence : str
-        The same in words, without the name of the frame.
-    """
-
-    path: Path
-    what: str
-    figure: float
-    limit: float
-    sentence: str
-
-
 def flag_frames(
     qualities: Mapping[Path, FrameQuality],
     facts: Mapping[Path, FrameFacts] | None = None,
@@ -371,7 +353,7 @@ def flag_frames(
     kinds = [known[path].kind for path in known]
     usual = Counter(kinds).most_common(1)[0][0] if kinds else None  # of two kinds of two frames, that of the first
     flags += _header_flags(known, usual)
-    if len(qualities) >= _FEWEST_TO_COMPARE:
+    if len(qualities) >= FEWEST_TO_COMPARE:
         if not is_lit(usual) and not flats:
             noise = _robust([quality.noise_adu for quality in qualities.values()])[0]
             level, shape = (_LEVEL_NOISES, _SHAPE_NOISES) if level_subtracted else (_DRIFTING_NOISES, _DRIFTING_NOISES)
@@ -379,7 +361,7 @@ def flag_frames(
             flags += _shape_flags(qualities, shape * noise, _LEAK_NOISES * noise)
     elif len(qualities) > 1 and not flats and not any(is_lit(each.kind) for each in known.values()):
         flags += _brighter_and_noisier_of_two(qualities)
-    flags += [Flag(odd.path, odd.what, odd.figure, odd.limit, odd.sentence) for odd in odd_flats(flats)]
+    flags += odd_flats(flats)
     order = {path: number for number, path in enumerate(qualities)}
     return sorted(flags, key=lambda flag: order[flag.path])
 
@@ -488,7 +470,7 @@ def _pixel_flags(qualities: Mapping[Path, FrameQuality]) -> list[Flag]:
         ("saturated", _SATURATED_FRACTION, saturated),
         ("not finite", _NON_FINITE_FRACTION, lost),
     ):
-        compare = len(shares) >= _FEWEST_TO_COMPARE
+        compare = len(shares) >= FEWEST_TO_COMPARE
         limit = floor + _SHARE_RATIO * float(median_of_valid(list(shares.values()))) if compare else _LONE_SHARE
         flags += [
             Flag(path, what, share, limit, f"{100 * share:.2f} % of its pixels are {what} (limit {percent(limit)})")
@@ -509,14 +491,14 @@ def _header_flags(facts: Mapping[Path, FrameFacts], usual_kind: Kind | None) -> 
     degrees = {path: fact.temperature_c for path, fact in facts.items() if fact.temperature_c is not None}
     gains = {path: fact.gain_e_per_adu for path, fact in facts.items() if fact.gain_e_per_adu is not None}
     seconds = {path: fact.exposure_s for path, fact in facts.items() if fact.exposure_s is not None}
-    if len(degrees) >= _FEWEST_TO_COMPARE:
+    if len(degrees) >= FEWEST_TO_COMPARE:
         flags += _odd_ones(
             degrees, "temperature", _TEMPERATURE_C, lambda t, u: f"taken at {t:g} °C, the others at about {u:g} °C"
         )
-    if len(gains) >= _FEWEST_TO_COMPARE:
+    if len(gains) >= FEWEST_TO_COMPARE:
         floor = _GAIN_FRACTION * float(median_of_valid(list(gains.values())))
         flags += _odd_ones(gains, "gain", floor, lambda g, u: f"its gain is {g:g} e-/ADU, the others' {u:g}")
-    if len(seconds) >= _FEWEST_TO_COMPARE and not is_lit(usual_kind):
+    if len(seconds) >= FEWEST_TO_COMPARE and not is_lit(usual_kind):
         floor = max(_EXPOSURE_S, _EXPOSURE_FRACTION * float(median_of_valid(list(seconds.values()))))
         flags += _odd_ones(seconds, "exposure", floor, lambda s, u: f"exposed for {s:g} s, the others for {u:g} s")
     return flags

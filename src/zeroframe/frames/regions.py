@@ -14,7 +14,7 @@ import numpy as np
 
 from zeroframe.errors import SectionError
 from zeroframe.frames.overscan import FrameLevels, OverscanSpec, collapse_axis, frame_levels
-from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.headers.sections import WHOLE, AxisRange, Section
 from zeroframe.kernels.raw import Part
 from zeroframe.records import dataclass
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     PartOf = Callable[[Any, Any], NDArray[Any]]
 
 __all__ = ["Region", "Subtracted", "assembled_shape", "region_levels", "region_of"]
-
-_WHOLE = Section.parse("[*,*]")
 
 
 def _count(places: range) -> int:
@@ -115,7 +113,7 @@ class Region:
         >>> Region(trim=Section.parse("[3:1,*]")).kept((2, 4))
         (range(0, 2), range(2, -1, -1))
         """
-        rows, columns = (_WHOLE if self.trim is None else self.trim).slices_yx(shape_yx)
+        rows, columns = (WHOLE if self.trim is None else self.trim).slices_yx(shape_yx)
         return range(shape_yx[0])[rows], range(shape_yx[1])[columns]
 
     def colours_of(self, raw: ColourPattern, shape_yx: tuple[int, ...]) -> ColourPattern:

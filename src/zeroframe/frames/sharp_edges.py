@@ -89,10 +89,8 @@ def leave_out_glow(image: NDArray[Any], mask: NDArray[np.bool_], limits: StandOf
     ----------
     image : ndarray of float32 or float64, shape (ny, nx)
         A combined dark.
-    mask : ndarray of bool, shape (ny, nx)
-        What stands off its surroundings; worked on in place.
-    limits : StandOff
-        By how much that is.
+    mask, limits
+        As for `leave_out_light`.
 
     Notes
     -----

@@ -29,14 +29,18 @@ _CUT = 4.0
 #: Of a converter of 16 bits, from one pixel to the next, and how high the higher one is at least: no star is so steep
 #: that it falls below the sky, too.
 _WRAPPED, _BELOW_NOISES, _HIGH = 40_000.0, 20.0, 20_000.0
+#: Of that converter; a pixel rises by so many times as much as the one before it, and so many noises.
+_RANGE, _RISES, _RISES_NOISES = 65536.0, 2.0, 4.0
+#: Dead columns are at most so many side by side; of their rows no more than this part is otherwise.
+_WIDE, _FEW_ROWS = 3, 0.1
 #: A column is odd where it stands off both neighbours by so many noises of a pixel.
 _COLUMN_NOISES = 1.0
 #: Pixels of a square differ that do so by so many errors.
 _COLOUR_ERRORS = 8.0
 #: Two pixels of a square are alike that differ by less than this part of what all four do.
 _ALIKE = 0.5
-#: Of what it stands off by, its neighbours may stand off theirs by this part.
-_FLANKS = 0.25
+#: Of what it stands off by, its neighbours may stand off theirs by this part; so many columns tell that.
+_FLANKS, _FEWEST_KEPT = 0.25, 4
 
 
 @np.errstate(all="ignore")  # pixels may be infinite
@@ -78,7 +82,8 @@ def measure_traces(
     if ny < 4 or nx < 8 or not noise > 0:
         return {}
     rows = _paired_rows(ny, nx)
-    pairs = _less_level(pixels[rows], level).reshape(-1, 2, nx)
+    looked_at = pixels[rows]
+    pairs = _less_level(looked_at, level).reshape(-1, 2, nx)
     known = None if mask is None or mask.shape != pixels.shape else mask[rows]
     if known is not None:  # what a flat without light divides is anything
         pairs.reshape(-1, nx)[known & np.uint8(MaskBit.BAD) != 0] = 0.0
@@ -87,9 +92,8 @@ def measure_traces(
         return found | wave_along_rows(pairs.reshape(-1, nx), noise)
     if light == "flat":
         return found | _colours(pairs, level)
-    if known is not None:
-        pairs.reshape(-1, nx)[known != 0] = 0.0
-    return found | _odd_columns(pairs, noise)
+    masked = ~np.isfinite(looked_at) if known is None else (known != 0) | ~np.isfinite(looked_at)
+    return found | _odd_columns(pairs.reshape(-1, nx), masked, noise)
 
 
 def _paired_rows(ny: int, nx: int) -> NDArray[np.intp]:
@@ -153,13 +157,19 @@ def wave_along_rows(rows: NDArray[np.floating[Any]], noise: float) -> dict[str, 
     return {"interference_noises": float(amplitude / noise), "interference_pixels": nx / peak if peak else float("nan")}
 
 
-def _odd_columns(pairs: NDArray[np.float32], noise: float) -> dict[str, float]:
+def _odd_columns(rows: NDArray[np.float32], masked: NDArray[np.bool_], noise: float) -> dict[str, float]:
     """Columns that stand off both neighbours, while those agree, over more than half of their height.
 
     Each step from a column to the next is the median of those in the rows, and its error is from how those scatter:
     what lies on a column of some rows only, as the core of a galaxy, is no step, and light is noisier than the sky.
+    The neighbour of a column is the next one of which half is not masked.
     """
-    steps = np.diff(pairs.reshape(-1, pairs.shape[-1]), axis=1)
+    kept = np.flatnonzero(2 * np.count_nonzero(masked, axis=0) <= len(rows))
+    if kept.size < _FEWEST_KEPT:
+        return {"odd_columns": 0.0}
+    if masked.any():
+        rows = _from_the_left(rows[:, kept], masked[:, kept])
+    steps = np.diff(rows, axis=1)
     height = median_of_valid(steps, axis=0)
     np.abs(np.subtract(steps, height, out=steps), out=steps)
     spread = np.maximum(MAD_TO_SIGMA / np.sqrt(2.0) * median_of_valid(steps, axis=0), noise)
@@ -176,19 +186,56 @@ def _odd_columns(pairs: NDArray[np.float32], noise: float) -> dict[str, float]:
     found = {"odd_columns": float(places.size)}
     if places.size:
         first = int(places[np.argmax(apart[places])])
-        found |= {"odd_column": float(first + 2), "odd_column_noises": float(apart[first] / noise)}
+        found |= {"odd_column": float(kept[first + 1] + 1), "odd_column_noises": float(apart[first] / noise)}
     return found
 
 
+def _from_the_left(rows: NDArray[np.float32], masked: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Give what is masked the value of the pixel before it in its row: it makes no step there.
+
+    The first ones of a row have that of the first that is not masked.
+    """
+    filled = rows.copy()
+    y, x = np.nonzero(masked)
+    last = np.where(masked, -1, np.arange(rows.shape[1]))
+    np.maximum.accumulate(last, axis=1, out=last)
+    before = last[y, x]
+    first = np.argmin(masked, axis=1)
+    filled[y, x] = rows[y, np.where(before < 0, first[y], before)]
+    return filled
+
+
 def _wrapped(pairs: NDArray[np.float32], level: float, noise: float) -> dict[str, float]:
-    """Pixels far below the level beside one near the top: their values went past the top, and began again."""
+    """Pixels far below the level beside one near the top: their values went past the top, and began again.
+
+    With the whole range of the converter added, such a pixel goes on as those before it rose. One that does not answer,
+    of another colour, or beyond the end of a slit does not. Neighbours of a mosaic are two pixels apart.
+    """
     lowest, highest = pairs.min(), pairs.max()
     if not highest - lowest > _WRAPPED:
         return {"wrapped_pixels": 0.0}
-    one, other = pairs[..., 1:], pairs[..., :-1]
-    low, high = np.minimum(one, other), np.maximum(one, other)
-    wrapped = (high - low > _WRAPPED) & (low < -_BELOW_NOISES * noise) & (high + level > _HIGH)
-    return {"wrapped_pixels": float(np.count_nonzero(wrapped))}
+    seen = np.zeros(pairs.shape, bool)
+    for away in (1, 2):
+        for values, found in ((pairs, seen), (pairs[..., ::-1], seen[..., ::-1])):
+            before, high, low = (values[..., at : values.shape[-1] - 2 * away + at] for at in (0, away, 2 * away))
+            steep = (high - low > _WRAPPED) & (low < -_BELOW_NOISES * noise) & (high + level > _HIGH)
+            # beyond two that are dark, or of another colour, nothing is known
+            steep &= before > low + _WRAPPED / 2
+            rise = low + np.float32(_RANGE) - high
+            steep &= rise < np.maximum(_RISES * (high - before), 0.0) + _RISES_NOISES * noise
+            found[..., 2 * away :] |= steep
+    if seen.any():
+        seen &= ~_dead_columns(pairs < -_BELOW_NOISES * noise)
+    return {"wrapped_pixels": float(np.count_nonzero(seen))}
+
+
+def _dead_columns(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which columns are dark in all rows, and stand between columns that are not: light has no such edges."""
+    share = np.asarray(dark.mean(axis=(0, 1)))
+    beside = np.pad(share, _WIDE, constant_values=1.0)
+    windows = np.lib.stride_tricks.sliding_window_view(beside, _WIDE)
+    left, right = windows[: share.size].min(axis=-1), windows[_WIDE + 1 :].min(axis=-1)
+    return np.asarray((share > 1.0 - _FEW_ROWS) & (np.maximum(left, right) < _FEW_ROWS))
 
 
 def _colours(pairs: NDArray[np.float32], level: float) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import SectionError
 from zeroframe.headers.colours import state_pattern
-from zeroframe.headers.result_cards import set_card
+from zeroframe.headers.result_cards import IMAGE_SECTIONS, SENSOR_SECTIONS, set_card
 from zeroframe.headers.sections import AxisRange, Section
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ __all__ = ["PICTURE", "PLANE_CARD", "plane_cards", "plane_pixel", "sip_factor"]
 PLANE_CARD = "COLOUR"
 #: What it says of a picture of three planes.
 PICTURE = "RGB"
-_IMAGE_SECTIONS = ("BIASSEC", "TRIMSEC", "DATASEC", "AMPSEC")
-#: No section of a sensor says that every second pixel is left out.
-_SENSOR_SECTIONS = ("CCDSEC", "DETSEC")
 #: Sizes of a pixel on the chip and on the sky, by which programs know the scale; each along one axis, or both.
 _SCALES = ("XPIXSZ", "XPIXELSZ", "PIXSIZE1", "SECPIX1"), ("YPIXSZ", "YPIXELSZ", "PIXSIZE2", "SECPIX2")
 _SCALES_OF_BOTH = ("SCALE", "PIXSCALE", "SECPIX", "PIXSIZE")
@@ -83,7 +80,8 @@ def plane_cards(
     """
     firsts = place % 2, place // 2  # along x and y
     state_pattern(header, None, shape_yx[0])
-    for word in ("XBAYROFF", "YBAYROFF", "BAYOFFX", "BAYOFFY", *_SENSOR_SECTIONS):
+    # no section of a sensor says that every second pixel is left out
+    for word in ("XBAYROFF", "YBAYROFF", "BAYOFFX", "BAYOFFY", *SENSOR_SECTIONS):
         header.pop(word, None)
     for axis, first in enumerate(firsts, start=1):
         _rescale_axis(header, axis, first)
@@ -97,7 +95,7 @@ def plane_cards(
         found = _SIP.fullmatch(word)
         if found is not None:
             _multiply(header, word, sip_factor(int(found[1]), int(found[2])))
-    for word in _IMAGE_SECTIONS:
+    for word in IMAGE_SECTIONS:
         _halve_section(header, word, firsts, shape_yx)
     set_card(header, PLANE_CARD, pattern.names[place], f"one of the four colours of {pattern.letters}")
 

@@ -5,6 +5,7 @@ And what else of the frames differs, and is a number of which the mean is true o
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +73,8 @@ def combined_exposure(
             total = float((shares * each).sum()) * kept
             said = f"sum of the exposures of {each.size} frames"
         else:
-            total = float(np.median(each) if method == "median" else (shares * each).sum() / shares.sum())
+            # that of numpy imports its masked arrays, in 8 ms
+            total = median(each.tolist()) if method == "median" else float((shares * each).sum() / shares.sum())
             what = "median" if method == "median" else "mean"
             said = f"{what} of {each.size} exposures, from {each.min():.6g} to {each.max():.6g}"
         if not np.isclose(total, each[0], rtol=1e-9, atol=0.0):

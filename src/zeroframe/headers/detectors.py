@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, SectionError
-from zeroframe.headers.sections import AxisRange, Section
+from zeroframe.headers.sections import WHOLE, AxisRange, Section
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Amplifier", "Crosstalk", "Detector", "OverscanMethod"]
 
 OverscanMethod = Literal["auto", "median", "mean", "clipped", "constant"]
-_WHOLE = Section.parse("[*,*]")
 #: An overscan may fall short of the image by a tenth at its ends; as in `zeroframe.frames.overscan`.
 _COVERED = 0.9
 
@@ -192,7 +191,7 @@ class Detector:
         if len(amplifiers) == 1 and amplifiers[0].place is None:
             return Detector(self.name, (amplifiers[0],))
         if len(amplifiers) == 1 and amplifiers[0].trim is None:
-            amplifiers = [replace(amplifiers[0], trim=_WHOLE.resolve(shape_yx))]
+            amplifiers = [replace(amplifiers[0], trim=WHOLE.resolve(shape_yx))]
         _check_names(amplifiers)
         _check_apart(amplifiers)
         for each in amplifiers:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from zeroframe.headers.geometry import FoundDetector
 
-__all__ = ["Divided", "dividing_cards", "explain_header", "explain_raw", "unknown_cards"]
+__all__ = ["Divided", "dividing_cards", "explain_header", "explain_raw", "parting_cards", "unknown_cards"]
 
 _MOST_UNKNOWN = 12
 _MOST_LOOKED_AT = 60
@@ -233,6 +233,40 @@ def dividing_cards(headers: Sequence[Mapping[str, object]], words: Words = NO_WO
         counts = Counter(shown(_stripped(cards.get(keyword))) for cards in looked_at)
         if 2 <= len(counts) <= max(2, len(looked_at) // 2) and min(counts.values()) >= 2:
             found.append(Divided(keyword, tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))))
+    return found
+
+
+def parting_cards(
+    flats: Sequence[Mapping[str, object]], others: Sequence[Mapping[str, object]], words: Words = NO_WORDS
+) -> list[tuple[str, str, str]]:
+    """Return the cards of optics that nobody knows, and that say one thing in flats and another in what they divide.
+
+    Parameters
+    ----------
+    flats, others : sequence of mapping
+        Headers of the flats, and of frames that are divided by them.
+    words : Words
+        What is taught.
+
+    Returns
+    -------
+    list of (str, str, str)
+        The keyword, its text in all flats, and its text in all others. A number says less: angles jitter.
+
+    Examples
+    --------
+    >>> flats, stars = [{"CROSSGRISM": "B300"}] * 3, [{"CROSSGRISM": "R150"}] * 2
+    >>> parting_cards(flats, stars), parting_cards(flats, flats)
+    ([('CROSSGRISM', 'B300', 'R150')], [])
+    """
+    light = pattern_of(dialect_tables()["may_matter"]["light"])
+    found = []
+    for keyword in unknown_cards(flats[0], words):
+        said = [{_stripped(cards.get(keyword)) for cards in part} for part in (flats, others)]
+        if light.search(keyword) and said[0].isdisjoint(said[1]) and all(len(values) == 1 for values in said):
+            one, other = (values.pop() for values in said)
+            if isinstance(one, str) and isinstance(other, str):
+                found.append((keyword, one, other))
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import ZeroframeWarning
-from zeroframe.fits.other_formats import OTHER_FORMATS
+from zeroframe.fits.other_formats import CAMERA_RAW, OTHER_FORMATS
 
 if TYPE_CHECKING:
     import os
@@ -15,20 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["FOREIGN_ENDINGS", "say_foreign"]
 
-_RAW = "a camera's own raw format"
 _ARCHIVE = "an archive"
 _FILM = "a film, which has to be split into frames"
 #: Endings of files that hold frames or films and are not read, and what they are.
 FOREIGN_ENDINGS = {
     ".xisf": "XISF",
-    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef"), _RAW),
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef"), CAMERA_RAW),
     **dict.fromkeys((".ser", ".avi"), _FILM),
     **dict.fromkeys((".sbig", ".st7", ".st8", ".pic"), "an old format of SBIG or MIRA"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz"), _ARCHIVE),
 }
 #: What is read by a library that may not be installed.
-_BY_EXTRA = {_RAW: OTHER_FORMATS[0], "XISF": OTHER_FORMATS[1]}
+_BY_EXTRA = {CAMERA_RAW: OTHER_FORMATS[0], "XISF": OTHER_FORMATS[1]}
 _ADVICE = {
     _ARCHIVE: "unpack {0} first, where frames are in {0}",
     _FILM: "split {} into FITS frames with Siril (Conversion, or its command convert) or PIPP first",

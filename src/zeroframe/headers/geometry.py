@@ -420,8 +420,8 @@ def images_without_places(frame: FrameFile) -> tuple[int, ...]:
 
     Parameters
     ----------
-    frame : FrameFile
-        A file, as scanned.
+    frame
+        As for `detectors_in`.
 
     Returns
     -------

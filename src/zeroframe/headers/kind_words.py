@@ -172,7 +172,9 @@ def _mended(
             if _lookup("phrases").get(letters(folder)) is Kind.BIAS:
                 return KindFound(Kind.BIAS, f"the folder {folder!r}, and no exposure; {found.reason}")
     if found.kind is Kind.SCIENCE:
-        for keyword, text in reader.texts(table["field_cards"]):
+        purposes = {letters(text).replace(" ", "") for _, text in reader.texts(table["purpose_cards"])}
+        is_calibrating = not purposes.isdisjoint(table["calibrating"])
+        for keyword, text in reader.texts([*table["field_cards"], *(["OBJECT"] if is_calibrating else [])]):
             kind = _lookup("phrases").get(letters(text))
             if is_calibration(kind):
                 return KindFound(kind, f"{keyword} = {text!r}", certain=False, contradicted_by=found.reason)
@@ -192,9 +194,15 @@ def contradiction(reader: CardReader, file_name: str, found: KindFound) -> str |
         other = (_kind_of_row(value) or _kind_of_words(value)) if isinstance(value, str) else None
         if is_calibration(other) and other != found.kind and f"{keyword} = " not in found.reason:
             return f"{keyword} = {value!r}"
+    if found.kind != Kind.SCIENCE:
+        return None
+    for keyword, text in reader.texts(["OBJECT"]):
+        if is_calibration(_lookup("phrases").get(letters(text))) and re.search(
+            table["text"]["no_object"], text.lower()
+        ):
+            return f"{keyword} = {text!r}"
     named = _of_file_name(file_name)
-    speaks = is_calibration(named.kind) and named.kind != found.kind and found.kind == Kind.SCIENCE
-    return named.reason if speaks else None
+    return named.reason if is_calibration(named.kind) else None
 
 
 def read_done(reader: CardReader) -> tuple[tuple[str, str], ...]:

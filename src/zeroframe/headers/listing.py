@@ -13,7 +13,7 @@ from zeroframe.headers.foreign import say_foreign
 from zeroframe.headers.frame_rows import ROW_COLUMNS, RowReader
 from zeroframe.headers.query import parse_where
 from zeroframe.headers.reading import header_cards, header_values, read_files, read_headers
-from zeroframe.headers.trees import folder_files, tree_files
+from zeroframe.headers.trees import tree_files
 from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.records import dataclass
 from zeroframe.workers import map_threads
@@ -199,7 +199,7 @@ def _found_in(folder: str | os.PathLike[str], reader: RowReader, asked: Sequence
     place = as_path(folder)
     if isinstance(place, UrlPath):
         return _found_in_store(place, reader)
-    paths = [*map(os.fspath, (tree_files if recurse else folder_files)(folder))]
+    paths = [*map(os.fspath, tree_files(folder, recurse=recurse))]
     rows, problems = read_files(paths, reader) if of_rows else (None, [])
     cards, more = read_headers(paths) if of_cards else (None, [])
     told = {os.fspath(problem.path) for problem in problems}

@@ -15,7 +15,7 @@ from zeroframe.fits.cards import CARD_SIZE, CardValue
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.other_formats import is_named_as_other
 from zeroframe.fits.scan import is_called
-from zeroframe.fits.system import is_hidden
+from zeroframe.fits.system import is_folder, is_hidden
 from zeroframe.headers.columns import HeaderColumns, joined
 from zeroframe.headers.index import FolderMemory, HeaderIndex, default_index, file_stamp
 from zeroframe.workers import map_threads
@@ -74,7 +74,7 @@ def list_files(folder: str | os.PathLike[str]) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not is_hidden(entry) and not _is_folder(entry)]
+            names = [entry.name for entry in entries if not is_hidden(entry) and not is_folder(entry)]
     except FileNotFoundError:
         raise NoFramesError(f"{folder} is not there; give the folder that holds the frames") from None
     except NotADirectoryError:
@@ -82,13 +82,6 @@ def list_files(folder: str | os.PathLike[str]) -> list[str]:
     except PermissionError:
         raise NoFramesError(f"{folder} may not be read; ask its owner for permission") from None
     return sorted(names)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads back to itself: what is wrong with it is said when it is read
-        return False
 
 
 def read_headers(
@@ -142,19 +135,10 @@ def read_files(
 
     Parameters
     ----------
-    paths : sequence of str
-        The files.
+    paths, index
+        As for `read_headers`, and so is what is returned.
     reader : FileReader
         What is read.
-    index : HeaderIndex, optional
-        By default the user's.
-
-    Returns
-    -------
-    headers : HeaderColumns
-        In the order of ``paths``, of those that can be read; named by their paths.
-    problems : list of FrameError
-        Why the others cannot.
     """
     index = default_index() if index is None else index
     by_folder: dict[str, dict[str, str]] = {}

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ERROR_CARD",
+    "IMAGE_SECTIONS",
     "LEVELLED_CARD",
     "LEVEL_ERROR_CARD",
     "OWN_LEVEL_ERROR_CARD",
+    "SENSOR_SECTIONS",
     "Piece",
     "assembled_cards",
     "combined_cards",
@@ -37,8 +39,8 @@ __all__ = [
 Metadata: TypeAlias = MutableMapping[str, Any]
 
 #: Sections that tell where something stands in this image; CCDSEC and DETSEC tell where its data stand on the sensor.
-_IMAGE_SECTIONS = ("BIASSEC", "TRIMSEC", "DATASEC", "AMPSEC")
-_SENSOR_SECTIONS = ("CCDSEC", "DETSEC")
+IMAGE_SECTIONS = ("BIASSEC", "TRIMSEC", "DATASEC", "AMPSEC")
+SENSOR_SECTIONS = ("CCDSEC", "DETSEC")
 #: The same, of each of several amplifiers: BIASSECA, TRIMSEC1, and BSEC11, ASEC11, TSEC11, DSEC11, CSEC11 of IRAF's
 #: quad cameras (``help quadformat``).
 _ALL_SECTIONS = re.compile(r"(BIAS|TRIM|DATA|AMP|CCD|DET)SEC[A-Z0-9]?|[ABCDT]SEC(\d\d|[A-D])")
@@ -94,8 +96,8 @@ def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) ->
     """
     cut = section.resolve(shape_yx)
     cut_pattern(header, cut, shape_yx)
-    stands = {word: _image_section(header, word, shape_yx) for word in _IMAGE_SECTIONS}
-    for word in _SENSOR_SECTIONS:
+    stands = {word: _image_section(header, word, shape_yx) for word in IMAGE_SECTIONS}
+    for word in SENSOR_SECTIONS:
         _trim_sensor_section(header, word, stands, cut, shape_yx)
     for word, where in stands.items():
         left = None if where is None else _moved(where, cut, shape_yx)
@@ -104,7 +106,7 @@ def trim_cards(header: Metadata, section: Section, shape_yx: tuple[int, ...]) ->
         elif word in header:
             del header[word]
     for word in [str(word) for word in header if _ALL_SECTIONS.fullmatch(str(word))]:
-        if word not in (*_IMAGE_SECTIONS, *_SENSOR_SECTIONS):  # of one of several amplifiers, in the larger image
+        if word not in (*IMAGE_SECTIONS, *SENSOR_SECTIONS):  # of one of several amplifiers, in the larger image
             del header[word]
     new_shape = cut.shape_yx(shape_yx)
     for axis, part in enumerate(cut.ranges, start=1):

@@ -16,7 +16,7 @@ from zeroframe.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AxisRange", "Section", "size_words"]
+__all__ = ["WHOLE", "AxisRange", "Section", "size_words"]
 
 _BRACKETED = re.compile(r"\s*\[([^\[\]]*)\]\s*")
 # Nine digits: no sensor is larger, and a number of any length must not cost time.
@@ -453,6 +453,10 @@ class Section:
 
     def __str__(self) -> str:
         return f"[{','.join(map(str, self.ranges))}]"
+
+
+#: All of an image, whatever its size.
+WHOLE = Section.parse("[*,*]")
 
 
 def size_words(shape_yx: tuple[int, ...] | None, binning_xy: tuple[int, int] = (1, 1)) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import UsageError, nearest_name
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.looking import KEY_CARD, Asked, RawFrame, look_at_files, tell
-from zeroframe.headers.trees import folder_files, tree_files
+from zeroframe.headers.trees import tree_files
 from zeroframe.headers.words import NO_WORDS, Words
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = [
     "of_detector",
     "survey",
     "survey_files",
-    "survey_folder",
     "survey_tree",
 ]
 
@@ -100,9 +99,10 @@ def of_detector(found: Sequence[RawFrame], name: str | None) -> list[RawFrame]:
     return [item for item in found if not item.detector or item.detector in same]
 
 
-def survey_folder(
+def survey_tree(
     folder: str | os.PathLike[str],
     *,
+    recurse: bool = True,
     output: Path | None = None,
     workers: int | None = None,
     ext: int | str | None = None,
@@ -110,67 +110,17 @@ def survey_folder(
     words: Words = NO_WORDS,
     executor: Executor | None = None,
 ) -> list[RawFrame]:
-    """Read the headers of the FITS files of a folder, known by content and not by name; subfolders are not entered.
+    """Read the headers of the FITS files of a folder, known by content and not by name.
 
     Parameters
     ----------
     folder : path
         The folder, or its URL.
-    output : pathlib.Path, optional
-        Where results go.
-    workers : int, optional
-        How many threads.
-    ext, camera
-        As for `survey`.
-    words : Words, optional
-        What a user has taught.
-    executor : concurrent.futures.Executor, optional
-        As for `survey`.
-
-    Returns
-    -------
-    list of RawFrame
-        Sorted by name. Hidden files, and files that are neither FITS nor named so, are left out.
-
-    Raises
-    ------
-    NoFramesError
-        When the folder is not there, is not a folder, or may not be read.
-    RawFolderError
-        When ``output`` lies inside one of the folders within, which may be links or mounts.
-    """
-    files = folder_files(folder, output=output)
-    return survey_files(files, workers=workers, ext=ext, camera=camera, words=words, within=folder, executor=executor)
-
-
-def survey_tree(
-    folder: str | os.PathLike[str],
-    *,
-    leave_out: Sequence[str | os.PathLike[str]] = (),
-    output: Path | None = None,
-    workers: int | None = None,
-    ext: int | str | None = None,
-    camera: Camera | None = None,
-    words: Words = NO_WORDS,
-    executor: Executor | None = None,
-) -> list[RawFrame]:
-    """Read the headers of the FITS files of a folder and of those within, known by content and not by name.
-
-    Parameters
-    ----------
-    folder : path
-        The folder. Links to folders are followed; a folder that is reached twice is entered once.
-    leave_out : sequence of path
-        Folders that are not entered, whatever they are called there.
+    recurse : bool
+        Enter the folders within. Links to folders are followed; a folder that is reached twice is entered once.
     output : pathlib.Path, optional
         Where results go, which must lie outside.
-    workers : int, optional
-        How many threads.
-    ext, camera
-        As for `survey`.
-    words : Words, optional
-        What a user has taught.
-    executor : concurrent.futures.Executor, optional
+    workers, ext, camera, words, executor
         As for `survey`.
 
     Returns
@@ -192,7 +142,7 @@ def survey_tree(
     HeaderWarning
         As `survey` does.
     """
-    paths = list(tree_files(folder, leave_out=leave_out, output=output))
+    paths = list(tree_files(folder, recurse=recurse, output=output))
     return survey_files(paths, workers=workers, ext=ext, camera=camera, words=words, within=folder, executor=executor)
 
 
@@ -212,9 +162,7 @@ def survey_files(
     ----------
     paths : sequence of pathlib.Path
         The files.
-    workers : int, optional
-        How many threads.
-    ext, camera, words, within, executor
+    workers, ext, camera, words, within, executor
         As for `survey`.
 
     Returns

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import NoFramesError, RawFolderError, ZeroframeWarning
 from zeroframe.fits.inputs import Identity, identities_above
 from zeroframe.fits.store.names import UrlPath, as_path
-from zeroframe.fits.system import is_hidden
+from zeroframe.fits.system import is_folder, is_hidden
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 __all__ = ["folder_files", "tree_files"]
 
@@ -24,17 +24,8 @@ def folder_files(folder: str | os.PathLike[str], *, output: Path | None = None) 
 
     Parameters
     ----------
-    folder : path
-        The folder, or its URL.
-    output : pathlib.Path, optional
-        Where results go.
-
-    Raises
-    ------
-    NoFramesError
-        When the folder is not there, is not a folder, or may not be read.
-    RawFolderError
-        When ``output`` lies inside one of the folders within, which may be links or mounts.
+    folder, output
+        As for `zeroframe.headers.survey.survey_tree`, which raises what is raised here.
     """
     files, folders = _visible_in(_readable_folder(folder))
     outside = _Outside.of(output)
@@ -46,14 +37,14 @@ def folder_files(folder: str | os.PathLike[str], *, output: Path | None = None) 
 def tree_files(
     folder: str | os.PathLike[str],
     *,
-    leave_out: Sequence[str | os.PathLike[str]] = (),
+    recurse: bool = True,
     output: Path | None = None,
 ) -> Iterator[Path]:
     """Yield the files of a folder and of those within, folder after folder; none of them is opened.
 
     Parameters
     ----------
-    folder, leave_out, output
+    folder, recurse, output
         As for `zeroframe.headers.survey.survey_tree`.
 
     Yields
@@ -66,11 +57,10 @@ def tree_files(
     NoFramesError, RawFolderError
         As `zeroframe.headers.survey.survey_tree` does.
     """
+    if not recurse:
+        return iter(folder_files(folder, output=output))
     root = _readable_folder(folder)
-    others = [path for path in map(as_path, leave_out) if isinstance(path, UrlPath) or path.exists()]
-    listed = _visible_in(root)
-    known = {_identity(path) for path in others} - {_identity(root)}
-    return _walk(root, listed, known, _Outside.of(output))
+    return _walk(root, _visible_in(root), _Outside.of(output))
 
 
 def _readable_folder(folder: str | os.PathLike[str]) -> Path:
@@ -109,13 +99,13 @@ class _Outside:
             raise RawFolderError(self.output, reason, "choose another folder with -o")
 
 
-def _walk(root: Path, listed: tuple[list[Path], list[Path]], known: set[object], outside: _Outside) -> Iterator[Path]:
-    """Yield the visible files of a folder and of those within that are not known yet; say which cannot be read.
+def _walk(root: Path, listed: tuple[list[Path], list[Path]], outside: _Outside) -> Iterator[Path]:
+    """Yield the visible files of a folder and of those within, each entered once; say which cannot be read.
 
     It does not call itself, so that folders may lie within each other as deep as the system allows.
     """
     outside.check(root)
-    known.add(_identity(root))
+    known = {_identity(root)}
     files, left = listed[0], listed[1][::-1]
     yield from files
     while left:
@@ -155,12 +145,5 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if not is_hidden(entry):
-                (folders if _is_folder(entry) else files).append(folder / entry.name)
+                (folders if is_folder(entry) else files).append(folder / entry.name)
     return files, folders
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that cannot be followed: what is wrong with it is said when it is read
-        return False

@@ -338,9 +338,7 @@ def words_of_options(kinds: Iterable[str] = (), cards: Iterable[str] = ()) -> Wo
     """
     rules = []
     for text in kinds:
-        kind, equals, pattern = text.partition("=")
-        if not equals or not pattern.strip():
-            raise UsageError(f"--kind {text!r} cannot be used; expected is 'flat=*/sky*/*.fits', or 'flat=OBJECT=Sky*'")
+        kind, pattern = _both_sides(text, "--kind", "'flat=*/sky*/*.fits', or 'flat=OBJECT=Sky*'")
         keyword, by_card, value = pattern.partition("=")
         name = _kind(kind.strip(), f"--kind {text!r}")
         rules.append(
@@ -350,9 +348,7 @@ def words_of_options(kinds: Iterable[str] = (), cards: Iterable[str] = ()) -> Wo
         )
     meanings = []
     for text in cards:
-        meaning, equals, card = text.partition("=")
-        if not equals or not card.strip():
-            raise UsageError(f"--card {text!r} cannot be used; expected is as filter=FILTER01, or exposure=EXPMS*0.001")
+        meaning, card = _both_sides(text, "--card", "as filter=FILTER01, or exposure=EXPMS*0.001")
         keyword, star, factor = card.partition("*")
         said: dict[str, Any] = {"card": keyword}
         if star:
@@ -365,6 +361,14 @@ def words_of_options(kinds: Iterable[str] = (), cards: Iterable[str] = ()) -> Wo
     for meaning, said in meanings:
         taught = taught.before(parse_words({meaning: said}, None, "--card"))
     return Words(taught.meanings, tuple(rules))
+
+
+def _both_sides(text: str, option: str, expected: str) -> tuple[str, str]:
+    """Return what stands before the first sign of equality, and behind it."""
+    left, equals, right = text.partition("=")
+    if not equals or not right.strip():
+        raise UsageError(f"{option} {text!r} cannot be used; expected is {expected}")
+    return left, right
 
 
 def words_guessed(doubts: Iterable[str]) -> Words:

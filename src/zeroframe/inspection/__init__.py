@@ -4,8 +4,9 @@ Its modules are imported when a name is first used: a run of a camera that is kn
 for an overscan, of which a dozen modules know.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zeroframe.records import lazy_names
 
 if TYPE_CHECKING:
     from zeroframe.inspection.inspecting import inspect_overscan
@@ -20,16 +21,13 @@ __all__ = [
     "write_plot",
 ]
 
-_HOME = {
-    "OverscanInspection": "result",
-    "StripFinding": "result",
-    "inspect_overscan": "inspecting",
-    "write_camera": "writing",
-    "write_plot": "writing",
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
-    if name not in _HOME:
-        raise AttributeError(f"module 'zeroframe.inspection' has no attribute {name!r}")
-    return getattr(import_module(f"zeroframe.inspection.{_HOME[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "OverscanInspection": "result",
+        "StripFinding": "result",
+        "inspect_overscan": "inspecting",
+        "write_camera": "writing",
+        "write_plot": "writing",
+    },
+)

@@ -206,6 +206,8 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
             pixels = source.read()
         except FrameError:  # it is named when it is calibrated
             continue
+        if pixels.is_empty:
+            continue
         for kept, box, amplifier in zip(samples, boxes, found.detector.amplifiers, strict=True):
             cut = _joined(source, pixels, amplifier, shape) if strips_apart else _cut(source, pixels, box, shape)
             size, _ = choose_size([cut] * len(sources), limit_bytes // len(boxes))

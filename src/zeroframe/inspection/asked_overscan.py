@@ -87,7 +87,7 @@ def lit_strip(items: Sequence[RawFrame], section: Section) -> LitStrip | None:
     sources = [source for source in (source_of(item) for item in items if item.problem is None) if source is not None]
     for shape_yx in dict.fromkeys(source.shape_yx for source in sources):
         alike = [source for source in sources if source.shape_yx == shape_yx]
-        biases = [source for source in alike if source.kind is Kind.BIAS][:1]
+        biases = [source for source in alike if source.kind is Kind.BIAS]
         lit = [source for source in alike if source.kind is Kind.FLAT] or [
             source for source in alike if source.kind is Kind.SCIENCE
         ]
@@ -97,8 +97,8 @@ def lit_strip(items: Sequence[RawFrame], section: Section) -> LitStrip | None:
             rows, columns = section.resolve(shape_yx).slices_yx(shape_yx)
         except SectionError:  # it is named where the recipe is chosen
             continue
-        dark = _seen(biases, (rows, columns))
-        bright = _seen(lit[:_MOST_FRAMES], (rows, columns))
+        dark = _seen(biases, (rows, columns), 1)
+        bright = _seen(lit, (rows, columns), _MOST_FRAMES)
         found = [_judged(each, bias, bright) for each in bright for bias in dark]
         told = [each for each in found if each is not None]
         if told:
@@ -112,22 +112,24 @@ def _judged(lit: _Seen, bias: _Seen, others: Sequence[_Seen]) -> LitStrip | None
     if usual > _LEAST_LIGHT_ADU and light > _PART * usual:
         return LitStrip(lit.name, bias.name, light, usual)
     other = next((each.image for each in others if each is not lit), None)
-    seen = light_by_noise((lit.strip, bias.strip), (lit.image, bias.image), other)
+    seen = light_by_noise((lit.strip, bias.strip), (lit.image, bias.image), other, least_share=SAID_SHARE)
     if seen is None or not seen.is_light:
         return None
     light = max(seen.image_adu, usual)  # of what is bright: the middle columns may lie between two amplifiers
     share = seen.rise_adu / light
-    if light <= _LEAST_LIGHT_ADU or share < SAID_SHARE:
-        return None
-    return LitStrip(lit.name, bias.name, seen.rise_adu, light, share >= _PROVEN_PART)
+    if light > _LEAST_LIGHT_ADU and share >= SAID_SHARE:
+        return LitStrip(lit.name, bias.name, seen.rise_adu, light, share >= _PROVEN_PART)
+    return None
 
 
-def _seen(sources: Sequence[Source], strip: tuple[slice, slice]) -> list[_Seen]:
-    """Return what those frames show that can be read."""
-    found = []
+def _seen(sources: Sequence[Source], strip: tuple[slice, slice], most: int) -> list[_Seen]:
+    """Return what the first frames show that can be read and are not empty."""
+    found: list[_Seen] = []
     for source in sources:
+        if len(found) == most:
+            break
         pixels = attempt(source.whose, source.read)
-        if isinstance(pixels, Pixels):
+        if isinstance(pixels, Pixels) and not pixels.is_empty:
             whole = (slice(0, source.shape_yx[0]), slice(0, source.shape_yx[1]))
             levels = [float(median_of_valid(pixels.part(*map(_some, part)).ravel())) for part in (strip, whole)]
             blocks = [_neighbours(pixels, part) for part in (strip, whole)]

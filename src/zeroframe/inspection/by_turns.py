@@ -48,6 +48,7 @@ def read_by_turns(profiles: AxisProfiles) -> str:
     chi2 = float(np.sum(np.square(apart) / variance))
     deviate = (np.cbrt(chi2 / count) - 1.0 + 2.0 / (9.0 * count)) / np.sqrt(2.0 / (9.0 * count))
     rms = float(np.sqrt(np.mean(np.square(apart)) / profiles.static.shape[0]))
-    if deviate < _SIGMAS or rms < _OF_NOISE * profiles.usual_noise:
-        return ""
-    return f"levels of odd and even columns drift apart between biases, by {number(rms, 2)} ADU ({deviate:.0f} sigma)"
+    if deviate >= _SIGMAS and rms >= _OF_NOISE * profiles.usual_noise:  # never where one of them is not known
+        drifts_apart = f"by {number(rms, 2)} ADU ({deviate:.0f} sigma)"
+        return f"levels of odd and even columns drift apart between biases, {drifts_apart}"
+    return ""

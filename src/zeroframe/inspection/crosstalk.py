@@ -10,6 +10,15 @@ from numpy.typing import NDArray
 from zeroframe.errors import FrameError
 from zeroframe.fits import read_raw
 from zeroframe.frames.crosstalk import in_read_order
+from zeroframe.frames.ghosts import (
+    TOP_ADU,
+    CellLevels,
+    MeasuredCrosstalk,
+    bright_places,
+    cells_of,
+    ghost_slope,
+    least_crosstalk_adu,
+)
 from zeroframe.frames.numbers import number
 from zeroframe.frames.raw import calibrate_pixels
 from zeroframe.frames.regions import region_of
@@ -26,59 +35,10 @@ if TYPE_CHECKING:
     from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.survey import RawFrame
 
-__all__ = ["CrosstalkSeen", "MeasuredCrosstalk", "crosstalk_between", "measure_crosstalk"]
+__all__ = ["CrosstalkSeen", "crosstalk_between", "measure_crosstalk"]
 
 #: So many science frames are looked at, spread over those that there are.
 _FRAMES = 6
-#: A pixel is bright from this part on of the largest number that two bytes hold; fewer in all frames say nothing.
-_BRIGHT, _FEWEST, _TOP_ADU = 0.15, 30, 65535.0
-#: No more of them than so many are taken of a frame.
-_MOST = 20_000
-#: The background of a victim is the median of cells of so many pixels.
-_CELL = 32
-#: What deviates by so many sigmas is a star of the victim itself.
-_CLIP, _ROUNDS = 4.0, 10
-#: Crosstalk matters where it is so many of its errors, and leaves of a full pixel this part of the read noise.
-_SURE, _OF_NOISE = 5.0, 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredCrosstalk:
-    """What one amplifier leaves in another one.
-
-    Attributes
-    ----------
-    source, victim : str
-        Names of the amplifiers.
-    part, error : float
-        ADU of the victim for each ADU of the source, and its standard error.
-    top_adu : float
-        What a full pixel of the source reads.
-    noise_adu : float or None
-        Read noise of the victim; None where it is not known.
-    """
-
-    source: str
-    victim: str
-    part: float
-    error: float
-    top_adu: float
-    noise_adu: float | None
-
-    @property
-    def full_adu(self) -> float:
-        """What a full pixel of the source leaves."""
-        return self.part * self.top_adu
-
-    @property
-    def matters(self) -> bool:
-        """Whether it is proven, and of a full pixel more than half the read noise (or half an ADU)."""
-        return abs(self.part) > _SURE * self.error and abs(self.full_adu) > _least_adu(self.noise_adu)
-
-    @property
-    def limit(self) -> float:
-        """What it is no more than, by three of its errors."""
-        return abs(self.part) + 3.0 * self.error
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +66,7 @@ class CrosstalkSeen:
     def _no_more_than(self) -> str:
         most = max(self.pairs, key=lambda each: each.limit)
         told = f"crosstalk: no more than {most.limit:.1e} in any of the {len(self.pairs)} pairs that bright stars tell"
-        if all(each.limit * each.top_adu <= _least_adu(each.noise_adu) for each in self.pairs):
+        if all(each.limit * each.top_adu <= least_crosstalk_adu(each.noise_adu) for each in self.pairs):
             return f"{told}; it does not matter"
         left = number(most.limit * most.top_adu, 2)
         return f"{told}; a full pixel would leave {left} ADU: brighter stars would tell more"
@@ -125,11 +85,6 @@ class CrosstalkSeen:
             for each in worst
         ]
         return (*told, "crosstalk matters: --write puts it into a camera file, by which it is taken out")
-
-
-def _least_adu(noise_adu: float | None) -> float:
-    """Return what a full pixel may leave without that it matters."""
-    return _OF_NOISE * (1.0 if noise_adu is None else noise_adu)
 
 
 def _noises(each: MeasuredCrosstalk) -> str:
@@ -163,7 +118,7 @@ def measure_crosstalk(
     shape = items[0].shape_yx or (0, 0)
     regions = tuple(region_of(each) for each in found.detector.placed(shape).amplifiers)
     recipe = FrameRecipe(regions)
-    tops = {each.name: each.saturation_adu or _TOP_ADU for each in found.detector.amplifiers}
+    tops = {each.name: each.saturation_adu or TOP_ADU for each in found.detector.amplifiers}
     looked: list[Path | str] = []
 
     def read() -> Iterator[Mapping[str, NDArray[Any]]]:
@@ -185,36 +140,24 @@ def _assembled(path: str | Path, recipe: FrameRecipe) -> NDArray[Any]:
     return pixels
 
 
-def _background(view: NDArray[Any]) -> NDArray[Any]:
-    """Return the level about each pixel: medians of cells, those at the upper edges as large as what is left."""
-    level = np.empty_like(view)
-    for y in range(0, view.shape[0], _CELL):
-        for x in range(0, view.shape[1], _CELL):
-            cell = np.s_[y : y + _CELL, x : x + _CELL]
-            level[cell] = np.median(view[cell])
-    return level
-
-
 #: Of one pair of amplifiers: what bright pixels of the source hold, what the victim has there, and in which cells.
 _Points = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 def _bright_points(read: Mapping[str, NDArray[Any]], tops_adu: Mapping[str, float]) -> dict[tuple[str, str], _Points]:
     """Return what the bright pixels of each amplifier stand against in the others, by source and victim."""
-    clean = {name: view - _background(view) for name, view in read.items()}
+    levels = {name: CellLevels(view) for name, view in read.items()}
     found = {}
     for source, view in read.items():
-        rows, columns = np.nonzero(view > _BRIGHT * tops_adu[source])
-        some = slice(None, None, max(rows.size // _MOST, 1))
-        rows, columns = rows[some], columns[some]
-        for victim, values in clean.items():
+        rows, columns = bright_places(view, tops_adu[source])
+        for victim, values in read.items():
             if victim == source or not rows.size:
                 continue
             inside = (rows < values.shape[0]) & (columns < values.shape[1])
             y, x = rows[inside], columns[inside]
             # less their backgrounds both: what the sky leaves is background, too
-            cells = (y // _CELL * values.shape[1] + x // _CELL).astype(np.float64)
-            found[source, victim] = clean[source][y, x].astype(np.float64), values[y, x].astype(np.float64), cells
+            cells = cells_of(y, x, values.shape[1])
+            found[source, victim] = levels[source].above(y, x), levels[victim].above(y, x), cells
     return found
 
 
@@ -246,38 +189,7 @@ def crosstalk_between(
             points.setdefault(pair, []).append(some)
     found = []
     for (source, victim), parts in points.items():
-        line = _slope(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+        line = ghost_slope(*(np.concatenate(each) for each in zip(*parts, strict=True)))
         if line is not None:
             found.append(MeasuredCrosstalk(source, victim, *line, tops_adu[source], noises_adu.get(victim)))
     return tuple(found)
-
-
-def _slope(
-    signal: NDArray[np.float64], ghost: NDArray[np.float64], cells: NDArray[np.float64]
-) -> tuple[float, float] | None:
-    """Return slope and error of a line through the origin, stars of the victim left out; None of too few pixels.
-
-    What lies in one cell has one error in common, that of the light which the victim itself sees there: the error of
-    the slope is that of the mean over cells, which are weighted as their pixels are.
-    """
-    if signal.size < _FEWEST:
-        return None
-    ratios = ghost / signal
-    slope = float(np.median(ratios))
-    kept = np.isfinite(ratios)
-    for _ in range(_ROUNDS):
-        rest = ghost - slope * signal
-        spread = 1.4826 * float(np.median(np.abs(rest[kept] - np.median(rest[kept])))) if kept.any() else 0.0
-        now = np.isfinite(ratios) & (np.abs(rest) <= _CLIP * max(spread, 0.3))
-        if np.count_nonzero(now) < _FEWEST:
-            return None
-        slope = float((signal[now] * ghost[now]).sum() / (signal[now] ** 2).sum())
-        if np.array_equal(now, kept):
-            break
-        kept = now
-    weights = signal[kept] ** 2
-    off = signal[kept] * (ghost[kept] - slope * signal[kept])
-    _, which = np.unique(cells[kept], return_inverse=True)
-    by_cell, number = np.bincount(which, off), int(which.max()) + 1
-    error = float(np.sqrt((by_cell**2).sum() * number / max(number - 1, 1)))
-    return slope, max(error, float(np.sqrt((off**2).sum()))) / float(weights.sum())

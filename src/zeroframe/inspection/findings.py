@@ -360,7 +360,7 @@ def _too_narrow(
 
 def _harmful(worth: StripWorth | None, harmless_adu: float) -> str | None:
     """Say so where subtracting the strip does more harm to science frames than leaving it."""
-    if worth is None or worth.with_adu <= max(worth.without_adu, harmless_adu):
+    if worth is None or not worth.with_adu > max(worth.without_adu, harmless_adu):
         return None
     whose = "science frames" if worth.has_science else "a science frame"
     return (

@@ -14,7 +14,7 @@ import numpy as np
 from zeroframe.frames.medians import median_of_valid
 from zeroframe.frames.statistics import pair_noise
 from zeroframe.inspection.bends import fit_bend
-from zeroframe.inspection.structured_flats import is_structured, read_variance, structured_noise
+from zeroframe.inspection.structured_flats import CUT, CUT_VARIANCE, is_structured, read_variance, structured_noise
 from zeroframe.kernels.stack import MAD_TO_SIGMA
 from zeroframe.records import dataclass
 
@@ -53,9 +53,6 @@ _MOST_MOVED = 3.0
 _LEAST_SHARE_OF_PHOTON_NOISE = 0.5
 #: Two flats are alike where their levels differ by less than this, and their illumination by less than that.
 _LIKE_LEVEL, _LIKE_SHAPE = 0.25, 0.3
-#: Differences are cut here, and the variance of a normal distribution that is cut there, over the whole: stars that
-#: drift between twilight flats stand out of it.
-_CUT, _CUT_VARIANCE = 3.0, 0.97334
 #: What one level cannot tell: a response that bends by 1 % at this level changes the gain there by 3 %.
 _UNSEEN_BEND = 0.03
 #: By so much the response of a camera may fall short at the level of its flats and nobody would know: the gain that
@@ -471,8 +468,9 @@ def _block_noise(
     difference = (a - zero[:, None]) - ratio[:, None] * (b - zero[:, None])
     difference, freedom = _levelled(difference, height)
     with_tails, _ = _cut_variance(difference, _OUTLIER, freedom)
-    variance, good = _cut_variance(difference, _CUT, freedom)
-    variance /= _CUT_VARIANCE
+    # stars that drift between twilight flats stand out of it
+    variance, good = _cut_variance(difference, CUT, freedom)
+    variance /= CUT_VARIANCE
     level = np.where(good, a - zero[:, None], 0.0).sum(axis=1) / np.maximum(good.sum(axis=1), 1)
     read = (1.0 + ratio**2) * read_variance(read_noise_adu, level)
     bright = variance - read > _LEAST_SHARE_OF_PHOTON_NOISE * read
@@ -487,7 +485,7 @@ def _levelled(difference: NDArray[np.float64], height: int) -> tuple[NDArray[np.
     squares = difference.reshape(count, height, width)
     middle = median_of_valid(difference)
     sigma = MAD_TO_SIGMA * median_of_valid(np.abs(difference - middle[:, None]))
-    reach = _CUT * np.maximum(sigma, 1e-12)
+    reach = CUT * np.maximum(sigma, 1e-12)
     # stars do not move the means
     kept = np.clip(squares, (middle - reach)[:, None, None], (middle + reach)[:, None, None])
     rows, columns = kept.mean(axis=2, keepdims=True), kept.mean(axis=1, keepdims=True)
@@ -505,7 +503,7 @@ def _cut_variance(
         count = np.maximum(good.sum(axis=1), 1)
         variance = np.where(good, difference, 0.0)
         variance = np.square(variance).sum(axis=1) / count
-        sigma = np.sqrt(variance / (_CUT_VARIANCE if cut == _CUT else 1.0))[:, None]
+        sigma = np.sqrt(variance / (CUT_VARIANCE if cut == CUT else 1.0))[:, None]
     if not freedom:  # of one row or column the mean is all there is
         return np.full(len(variance), np.nan), good
     return variance / freedom, good

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     from zeroframe.inspection.sources import Pixels
 
-__all__ = ["ImageLayout", "image_layout"]
+__all__ = ["FEWEST_BIASES", "ImageLayout", "image_layout"]
 
 #: So many lines across are looked at, and so many for a first look at where light is.
 _LINES, _FIRST_LOOK = 512, 96
 #: One bias of so many is odd where a cell of it is off by so many times what is usual, and as often the read noise.
 _TELL_ODD, _ODD, _CELLS = 3, 10.0, 16
+#: Drift shows between so many.
+FEWEST_BIASES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,22 @@ class ImageLayout:
         return (*self.along_x.doubts, *(in_rows(doubt) for doubt in self.along_y.doubts))
 
 
-def image_layout(biases: Sequence[Pixels], flats: Sequence[Pixels]) -> ImageLayout:
+def image_layout(biases: Sequence[Pixels], flats: Sequence[Pixels]) -> ImageLayout | None:
     """Find the amplifiers of an image by its biases and flats.
 
     Parameters
     ----------
     biases, flats : sequence of Pixels
-        At least two biases and a flat, of one shape; flats of one filter and level, so that their noise can be told.
+        Of one shape; flats of one filter and level, so that their noise can be told.
 
     Returns
     -------
-    ImageLayout
+    ImageLayout or None
+        None where fewer than two biases or no flat have values.
     """
+    biases, flats = ([each for each in some if not each.is_empty] for some in (biases, flats))
+    if len(biases) < FEWEST_BIASES or not flats:
+        return None
     noise = _noise(biases)
     biases = _without_odd_ones(biases, noise)
     lit_rows, lit_columns = (_lit_lines(biases[0], flats[0], axis, noise) for axis in (0, 1))

@@ -182,7 +182,7 @@ def neighbour_variances(view: NDArray[Any]) -> NDArray[np.float64]:
     Parameters
     ----------
     view : ndarray, shape (lines, columns)
-        Not finite where masked.
+        As for `column_medians`.
 
     Returns
     -------

@@ -312,9 +312,16 @@ def take_samples(
     FrameError
         When no frame can be read.
     """
-    taken = map_threads(lambda source: attempt(source.whose, sample_frame, source, size), sources, workers)
+    taken = map_threads(lambda source: attempt(source.whose, _with_values, source, size), sources, workers)
     samples = [one for one in taken if isinstance(one, FrameSample)]
     problems = [one for one in taken if isinstance(one, FrameError)]
     if not samples:
         raise problems[0]
     return samples, problems
+
+
+def _with_values(source: Source, size: SampleSize) -> FrameSample:
+    pixels = source.read()
+    if pixels.is_empty:
+        raise FrameError(source.whose, "none of its pixels has a value", "move it away, or take it again")
+    return replace(sample_frame(replace(source, pixels=pixels), size), source=source)

@@ -13,7 +13,7 @@ from zeroframe.fits.part_paths import file_of
 from zeroframe.fits.store.names import as_path
 from zeroframe.headers.dialects import FrameFacts, read_facts
 from zeroframe.headers.kinds import Kind, calibration_kinds
-from zeroframe.headers.survey import RawFrame, survey, survey_folder, survey_tree
+from zeroframe.headers.survey import RawFrame, survey, survey_tree
 from zeroframe.headers.words import NO_WORDS, Words
 from zeroframe.records import dataclass
 
@@ -37,6 +37,8 @@ __all__ = [
 _SMALLEST_SIDE = 8
 _MOST = {Kind.BIAS: 4, Kind.FLAT: 4, Kind.SCIENCE: 2, Kind.DARK: 1}
 _ALL = slice(None)
+#: So many rows tell whether a frame is empty.
+_LOOKED_AT = 96
 #: Some rows or columns: a slice, or their numbers.
 Lines = slice | np.ndarray[Any, np.dtype[np.int64]]
 #: Cards that name the instrument, the detector, or the chip of a mosaic.
@@ -78,6 +80,12 @@ class Pixels:
         if part.dtype.kind == "f" and np.isinf(part).any():
             part = np.where(np.isinf(part), part.dtype.type(np.nan), part)  # infinity less infinity is a warning
         return part
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel of rows all over the frame has a value: it tells nothing, and spoils what others tell."""
+        some = self.part(rows=slice(None, None, max(self.stored.shape[0] // _LOOKED_AT, 1)))
+        return some.dtype.kind == "f" and bool(np.isnan(some).all())
 
     def filled(self, rows: Lines = _ALL, columns: Lines = _ALL) -> NDArray[Any]:
         """Return the same with the nearest value of its row where a pixel has none; of an empty row the usual value.
@@ -206,7 +214,7 @@ def gather_sources(
         When nothing is left.
     """
     if isinstance(frames, (str, Path)) and as_path(frames).is_dir():
-        frames = (survey_tree if recurse else survey_folder)(frames, workers=workers, words=words)
+        frames = survey_tree(frames, recurse=recurse, workers=workers, words=words)
     given = frames if isinstance(frames, Mapping) else {None: frames}
     sources: list[Source] = []
     problems: list[FrameError] = []

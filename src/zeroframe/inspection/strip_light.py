@@ -56,6 +56,8 @@ def light_by_noise(
     strips: tuple[NDArray[Any], NDArray[Any]],
     images: tuple[NDArray[Any], NDArray[Any]],
     other: NDArray[Any] | None = None,
+    *,
+    least_share: float = 0.0,
 ) -> StripLight | None:
     """Compare a strip, and the image, in a lit frame and in a bias.
 
@@ -67,6 +69,8 @@ def light_by_noise(
         Some of the image, neighbours beside each other.
     other : ndarray, shape (lines, columns), optional
         The same of another lit frame, from whose difference the pattern of the response drops out.
+    least_share : float
+        Where less of the light of the image is in the strip, it is not asked whether it is light.
 
     Returns
     -------
@@ -94,9 +98,11 @@ def light_by_noise(
     """
     if min(strips[0].shape[1], images[0].shape[1]) < 2 or len(strips[0]) < 2:
         return None
-    lit, dark = (_columns(strip) for strip in strips)
     light, zero = (float(np.nanmean(image)) for image in images)
     rise = float(median_of_valid(clipped_column_means(strips[0])[0] - clipped_column_means(strips[1])[0]))
+    if not rise > 0.0 or rise < least_share * (light - zero):  # the noise takes longer to tell than all else
+        return StripLight(rise, light - zero, is_light=False)
+    lit, dark = (_columns(strip) for strip in strips)
     more = lit - dark
     step = max(map(quantisation_step, strips))
     count = len(strips[0])
@@ -104,7 +110,7 @@ def light_by_noise(
     error = float(np.median(lit + dark)) * float(np.sqrt(2.0 / count / max(more.size / 2.0, 1.0)))
     error = max(error, 1.25 * float(more.std()) / float(np.sqrt(max(more.size / 2.0, 1.0))))
     grown = float(np.median(more))
-    is_light = rise > 0.0 and grown > max(_SURE * error, _OF_A_STEP * step**2)
+    is_light = grown > max(_SURE * error, _OF_A_STEP * step**2)
     if is_light:  # which takes longer to tell than all before
         expected = rise * _noise_of_light(images, other)
         least = _LEAST_OF_ONE if other is None else _LEAST_NOISE

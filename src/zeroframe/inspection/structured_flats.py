@@ -11,7 +11,7 @@ from zeroframe.kernels.stack import MAD_TO_SIGMA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["is_structured", "read_variance", "structured_noise"]
+__all__ = ["CUT", "CUT_VARIANCE", "is_structured", "read_variance", "structured_noise"]
 
 #: The variance of the light within a block over the square of its mean, from which on one noise does not hold for all
 #: of it: that of a slope by three tenths.
@@ -20,7 +20,9 @@ _MOST_STRUCTURE = 0.0075
 _LIT, _BRIGHT, _FEWEST = 0.25, 0.95, 64
 #: Pixels at the edge of a block have no third difference.
 _EDGE = 2
-_CUT, _CUT_VARIANCE, _TAIL_CUT = 3.0, 0.97334, 5.0
+#: Values are cut here, and the variance of a normal distribution that is cut there, over the whole.
+CUT, CUT_VARIANCE = 3.0, 0.97334
+_TAIL_CUT = 5.0
 _ROUNDS = 4
 _MEDIAN_SQUARE = 0.4549
 _ROUNDING_VARIANCE = 1.0 / 12.0
@@ -155,7 +157,7 @@ def _noise_of_rest(
         sigma = np.abs(rest) / np.sqrt(variance)
         # of a slope that began too large or small, by what is usual
         usual = MAD_TO_SIGMA * np.nanmedian(np.where(fit, sigma, np.nan), axis=1, keepdims=True)
-        good, tails = fit & (sigma < _CUT * usual), fit & (sigma < _TAIL_CUT * usual)
+        good, tails = fit & (sigma < CUT * usual), fit & (sigma < _TAIL_CUT * usual)
         excess = _excess(rest, good, used, read)
         slope = np.maximum(excess[:, None], _TINY) / np.maximum(_sum(signal, good), _TINY)[:, None]
     weights = np.where(good, 1.0 / variance, 0.0)
@@ -184,7 +186,7 @@ def _share(where: NDArray[np.bool_], used: int) -> NDArray[np.float64]:
 def _excess(
     rest: NDArray[np.float64], good: NDArray[np.bool_], used: int, read: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    squares = _sum(np.square(rest), good) * _share(good, used) / _CUT_VARIANCE
+    squares = _sum(np.square(rest), good) * _share(good, used) / CUT_VARIANCE
     return np.asarray(squares - good.sum(axis=1) * read[:, 0])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from zeroframe.errors import AssumptionWarning, FrameError, UnsupportedError
 from zeroframe.headers.geometry import contradiction_of
 from zeroframe.headers.kinds import Kind
-from zeroframe.inspection.image_layout import ImageLayout, image_layout
+from zeroframe.inspection.image_layout import FEWEST_BIASES, ImageLayout, image_layout
 from zeroframe.inspection.interior import detector_of_pixels
 from zeroframe.inspection.sources import flat_key, parted_by_words, source_of
 
@@ -122,7 +122,7 @@ def layout_of_sources(sources: Sequence[Source]) -> ImageLayout | None:
     """Return the layout that biases and flats among frames show; None where there are too few, or too small ones."""
     biases = [source for source in short_darks_as_biases(sources) if source.kind is Kind.BIAS]
     flats = [source for source in sources if source.kind is Kind.FLAT]
-    if len(biases) < 2 or not flats or min(sources[0].shape_yx) < _SMALLEST:
+    if len(biases) < FEWEST_BIASES or not flats or min(sources[0].shape_yx) < _SMALLEST:
         return None
     try:
         return image_layout([each.read() for each in _spread(biases)], [each.read() for each in _alike(flats)])

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroframe.errors import CameraError
-from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.inputs import NO_INPUTS, Inputs
 from zeroframe.headers.cameras import Camera, camera_to_toml
 from zeroframe.headers.geometry import images_without_places
-from zeroframe.headers.own_results import INSPECTION, INSPECTION_MARK
 from zeroframe.headers.survey import survey
 from zeroframe.inspection.inspecting import inspect_overscan
+from zeroframe.inspection.writing import named_as_profile, write_profile
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -111,14 +108,10 @@ def write_draft(
     OutputExistsError, OutputError
         When another file is there, or it cannot be written.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".toml":
-        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    target = named_as_profile(path)
     amplifiers = tuple(
         replace(each.inspection.to_camera(target.stem).amplifiers[0], name=each.ext, ext=each.ext) for each in seen
     )
     camera = Camera(target.stem, target.stem, None, amplifiers, source="its pixels")
     text = re.sub(r"(?m)^(trim = .*)$", f'\\1\nplace = "{PLACE_TO_FILL_IN}"', camera_to_toml(camera))
-    replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
-    with atomic_file(target, overwrite=replaces) as descriptor:
-        write_all(descriptor, [f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{_HOW}{text}".encode()])
+    write_profile(_HOW + text, target, inputs, overwrite=overwrite)

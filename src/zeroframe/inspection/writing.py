@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zeroframe.inspection.amplifiers import LookedAt
     from zeroframe.inspection.without_places import SeenExtension
 
-__all__ = ["write_amplifiers", "write_camera", "write_plot"]
+__all__ = ["named_as_profile", "write_amplifiers", "write_camera", "write_plot", "write_profile"]
 
 #: Images of more dots along one side are not drawn by matplotlib.
 _DPI, _MOST_DOTS = 120, 60_000
@@ -68,16 +68,11 @@ def write_camera(
     OutputError
         When the file cannot be written.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".toml":
-        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    target = named_as_profile(path)
     if result.decision == "not proven":
         raise CameraError(f"{target} was not written: {result.verdict}")
     camera = replace(result.to_camera(target.stem), words=words)
-    replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
-    text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
-    with atomic_file(target, overwrite=replaces) as descriptor:
-        write_all(descriptor, [text.encode()])
+    write_profile(camera_to_toml(camera), target, inputs, overwrite=overwrite)
     return camera
 
 
@@ -110,9 +105,7 @@ def write_amplifiers(
     CameraError, OutputExistsError, OutputError
         As `write_camera` does.
     """
-    target = Path(path)
-    if target.suffix.lower() != ".toml":
-        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    target = named_as_profile(path)
     amplifiers = []
     for one, item in zip(seen, of, strict=True):
         rows = one.found.extension_rows()
@@ -131,11 +124,23 @@ def write_amplifiers(
         target.stem, target.stem, None, tuple(amplifiers), source="its header, and its pixels",
         crosstalk=tuple(crosstalk),
     )  # fmt: skip
-    replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
-    text = f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{camera_to_toml(camera)}"
-    with atomic_file(target, overwrite=replaces) as descriptor:
-        write_all(descriptor, [text.encode()])
+    write_profile(camera_to_toml(camera), target, inputs, overwrite=overwrite)
     return camera
+
+
+def named_as_profile(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a camera profile; raises `CameraError` where it is not named as one."""
+    target = Path(path)
+    if target.suffix.lower() != ".toml":
+        raise CameraError(f"{target}: a camera profile needs a name that ends in .toml")
+    return target
+
+
+def write_profile(text: str, target: Path, inputs: Inputs, *, overwrite: bool) -> None:
+    """Write a camera profile that an inspection has made, marked as such; raises as `write_camera` does."""
+    replaces = INSPECTION.permission(target, inputs, overwrite=overwrite)
+    with atomic_file(target, overwrite=replaces) as descriptor:
+        write_all(descriptor, [f"# A camera profile for zeroframe, {INSPECTION_MARK}.\n{text}".encode()])
 
 
 def write_plot(

@@ -143,7 +143,8 @@ def _ratio_of(row: Array, place: float, relative: float) -> float:
     """Look up the noise of a pixel over what the law says."""
     last = np.float64(BINS)
     if place < last:
-        k = int(place)
-        return float(row[k] + (place - k) * (row[k + 1] - row[k]))
+        k = np.int64(place)
+        here = np.uint64(k)  # a number without sign is not asked whether it counts from the end: a quarter of the time
+        return float(row[here] + (place - k) * (row[here + np.uint64(1)] - row[here]))
     # NaN comes here, too, and stays
     return float(row[BINS] * (relative * (_WIDE - last) / (_HALF * last)))

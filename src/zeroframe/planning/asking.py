@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zeroframe.errors import NoFramesError
 from zeroframe.fits.timeline import spanned
 from zeroframe.headers.extensions import as_extension
-from zeroframe.headers.survey import of_detector, survey_folder, survey_tree
+from zeroframe.headers.survey import of_detector, survey_tree
 from zeroframe.planning.colours import colours_by_pixels
 from zeroframe.planning.detect import camera_with_extensions, look_at_pixels, with_detectors_seen
 from zeroframe.planning.full_wells import share_full_wells
@@ -16,10 +16,11 @@ from zeroframe.planning.no_exposure import with_darks_as_biases
 from zeroframe.planning.planning import plan_night
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_folder
+from zeroframe.planning.twins import twins_aside
+from zeroframe.workers import AS_USUAL, JobResources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.headers.survey import RawFrame
@@ -38,9 +39,7 @@ def planned(
     *,
     overwrite: bool = False,
     recurse: bool = True,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> NightPlan:
     """Plan what is to be done to a folder.
 
@@ -56,10 +55,8 @@ def planned(
         Whether files that are there already may be replaced.
     recurse : bool, optional
         Whether folders within are entered.
-    mem_limit_bytes, workers
-        As for `zeroframe.inspection.inspect_overscan`.
-    executor : concurrent.futures.Executor, optional
-        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
+    resources : JobResources, optional
+        What may be used for it.
 
     Returns
     -------
@@ -72,23 +69,17 @@ def planned(
         As `zeroframe.planning.planning.plan_night` does; and when the folder cannot be read.
     """
     check_output_folder(raw, out)
-    look = survey_tree if recurse else survey_folder
-    found = look(
+    found = survey_tree(
         raw,
+        recurse=recurse,
         output=out,
-        workers=workers,
+        workers=resources.workers,
         ext=as_extension(recipe.frames.ext),
         camera=camera_with_extensions(recipe),
         words=recipe.all_words,
-        executor=executor,
+        executor=resources.executor,
     )
-    return planned_of(
-        *(job, found, raw, out, recipe),
-        overwrite=overwrite,
-        mem_limit_bytes=mem_limit_bytes,
-        workers=workers,
-        executor=executor,
-    )
+    return planned_of(job, found, raw, out, recipe, overwrite=overwrite, resources=resources)
 
 
 @spanned("match")
@@ -100,15 +91,13 @@ def planned_of(
     recipe: NightRecipe,
     *,
     overwrite: bool = False,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> NightPlan:
     """Plan what is to be done to frames whose headers have been read; the rest is as for `planned`.
 
     Parameters
     ----------
-    job, raw, out, recipe, overwrite, mem_limit_bytes, workers, executor
+    job, raw, out, recipe, overwrite, resources
         As for `planned`.
     found : sequence of RawFrame
         In the order of `zeroframe.headers.survey.survey_tree`.
@@ -117,16 +106,15 @@ def planned_of(
     -------
     NightPlan
     """
-    found = of_detector(found, recipe.frames.detector)
-    found = with_detectors_seen(found, recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
-    stored, library = stored_items(recipe, workers=workers, executor=executor), library_of(recipe)
+    found, twins = twins_aside(of_detector(found, recipe.frames.detector))
+    found = with_detectors_seen(found, recipe, resources)
+    stored, library = stored_items(recipe, resources), library_of(recipe)
     found = found if stored or library is not None else with_darks_as_biases(found)
-    means = {"mem_limit_bytes": mem_limit_bytes, "workers": workers}
-    evidence = look_at_pixels(found, recipe, **means, executor=executor)
+    evidence = look_at_pixels(found, recipe, resources)
     plan = plan_night(
         *(found, raw, out, recipe), evidence=evidence, overwrite=overwrite, stored=stored, library=library
     )
-    plan = share_full_wells(colours_by_pixels(plan, executor), **means, executor=executor)
+    plan = share_full_wells(colours_by_pixels(twins.told_by(plan), resources.executor), resources)
     if job != "night" and not any(frame.kind == job for frame in plan.frames):
         # what such frames need may be there, and would be made without a word on what was asked for
         kinds = Counter(frame.kind.value for frame in plan.frames)

@@ -15,13 +15,12 @@ from zeroframe.fits.part_paths import file_of
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.looking import Asked, look_at_files, tell
 from zeroframe.planning.select import classify
-from zeroframe.planning.traits import emptiest_hours, moment_of, split_nights
+from zeroframe.planning.traits import SHORTEST_DAY_S, emptiest_hours, moment_of, split_nights
 from zeroframe.records import dataclass
-from zeroframe.workers import map_jobs
+from zeroframe.workers import AS_USUAL, JobResources, map_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.headers.kinds import Kind
@@ -36,8 +35,6 @@ UNDATED = "undated"
 _CHUNK = 1000
 #: So many jobs are handed out at once, by so many threads each, which wait for a shared disk.
 _MOST_JOBS, _FAR_THREADS = 256, 1
-#: With less idle time than this, the day cannot be told from a break in the night.
-_SHORTEST_DAY_S = 3 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +105,8 @@ def make_calendar(
     recipe: NightRecipe,
     *,
     sifts: bool = True,
-    workers: int | None = None,
     within: Path | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> Calendar:
     """Read the headers of files, and tell nights apart.
 
@@ -122,12 +118,10 @@ def make_calendar(
         Which says what takes part.
     sifts : bool
         Whether what is no FITS file is passed over, instead of being said to be wrong.
-    workers : int, optional
-        How many threads.
     within : pathlib.Path, optional
         The folder that was given; see `zeroframe.headers.survey.survey`.
-    executor : concurrent.futures.Executor, optional
-        Whose processes read the headers, and send what is remembered of them.
+    resources : JobResources, optional
+        What may be used for it; processes of an executor send what is remembered of headers.
 
     Returns
     -------
@@ -140,12 +134,12 @@ def make_calendar(
         When there is no FITS file, or a folder cannot be read.
     """
     asked = Asked(None, None, recipe.all_words, within, sifts=sifts)
-    noted = [each for chunk in _chunks(paths, recipe, asked, workers, executor) for each in chunk.told()]
+    noted = [each for chunk in _chunks(paths, recipe, asked, resources) for each in chunk.told()]
     if not noted:
         raise NoFramesError("there is no FITS file; give the folder that holds the nights, or a list of their files")
     moments = [each.moment for each in noted]
     split = split_nights(moments)
-    noon_s, certain = split.noon_s, split.noon_s is None or split.idle_s >= _SHORTEST_DAY_S
+    noon_s, certain = split.noon_s, split.noon_s is None or split.idle_s >= SHORTEST_DAY_S
     if not certain:
         noon_s = emptiest_hours(moments)
         split = split_nights(moments, noon_s)
@@ -176,18 +170,16 @@ class _Chunk:
         return self.noted
 
 
-def _chunks(
-    paths: Iterable[Path], recipe: NightRecipe, asked: Asked, workers: int | None, executor: Executor | None
-) -> Iterator[_Chunk]:
+def _chunks(paths: Iterable[Path], recipe: NightRecipe, asked: Asked, resources: JobResources) -> Iterator[_Chunk]:
     """Yield what is remembered of a thousand files after the other."""
     left = iter(paths)
     chunks = iter(lambda: list(islice(left, _CHUNK)), [])
-    if executor is None:
-        yield from (_noted(chunk, recipe, asked, workers) for chunk in chunks)
+    if resources.executor is None:
+        yield from (_noted(chunk, recipe, asked, resources.workers) for chunk in chunks)
         return
     read = partial(_noted, recipe=recipe, asked=asked, workers=_FAR_THREADS)
     while some := list(islice(chunks, _MOST_JOBS)):
-        yield from map_jobs(executor, read, some)
+        yield from map_jobs(resources.executor, read, some)
 
 
 def _noted(paths: Sequence[Path], recipe: NightRecipe, asked: Asked, workers: int | None) -> _Chunk:

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from zeroframe.headers.explaining import dividing_cards
+from zeroframe.headers.explaining import dividing_cards, parting_cards
 from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.headers.sections import size_words
 from zeroframe.planning.first_steps import Choice
@@ -16,6 +16,7 @@ from zeroframe.planning.no_exposure import NO_BIAS_ELSE
 from zeroframe.planning.select import CALIBRATED_ALREADY, COMBINED_ALREADY
 from zeroframe.planning.spellings import Spellings
 from zeroframe.planning.taught import OVERLAPPING, UNMET, overlapping_exposures, unmet_words
+from zeroframe.planning.traits import SHORTEST_DAY_S
 from zeroframe.planning.uses import frame_uses
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ _LONG_FOR_A_BIAS_S = 1.0
 _MOST_DOUBTS = 8
 #: Fewer frames have no two parts of two.
 _FEWEST_DIVIDED = 4
-#: With less idle time than this, the day cannot be told from a break in the night.
-_SHORTEST_DAY_S = 3 * 3600.0
+#: Flats, and frames that they divide, of which the optics are compared.
+_MOST_HEADERS = 20
 
 
 def lost_words(what: str) -> str:
@@ -88,6 +89,7 @@ def decisions_of(plan: NightPlan, selection: Selection, *, alone: bool) -> tuple
         *_about_groups(plan),
         *_about_loss(plan),
         *_about_divided(plan),
+        *_about_other_light(plan),
         *_about_noise(plan),
         *_about_copies(selection),
     )
@@ -190,7 +192,7 @@ def _about_nights(plan: NightPlan, selection: Selection) -> Iterator[Choice]:
         f"one ends and the next begins at {noon}, amid {hours:.1f} hours in which nothing is exposed on any day; "
         "calibration of the same night comes first"
     )
-    yield Choice("nights", value, reason, certain=selection.split.idle_s >= _SHORTEST_DAY_S)
+    yield Choice("nights", value, reason, certain=selection.split.idle_s >= SHORTEST_DAY_S)
 
 
 def _about_forms(plan: NightPlan) -> Iterator[Choice]:
@@ -340,6 +342,12 @@ def _about_groups(plan: NightPlan) -> Iterator[Choice]:
     if alone:
         reason = "one frame only: as noisy as that frame, and cosmic rays stay in"
         yield Choice("combine", listed(alone), reason, certain=False)
+    hot = {job.source: job.name for job in plan.masks if job.what == "hot"}
+    lone = [(group.label, hot[group.name]) for group in plan.groups if len(group.frames) == 1 and group.name in hot]
+    if lone:
+        reason = "of one frame: what cosmic rays hit in it cannot be told from hot pixels, and is masked as HOT"
+        labels, masks = zip(*lone, strict=True)
+        yield Choice("hot pixels", f"{listed(masks)} of {listed(labels)}", reason, certain=False)
     needed = {name for frame in plan.frames for name in frame_uses(plan, frame)} | {job.source for job in plan.masks}
     idle = [group.label for group in plan.groups if group.name not in needed]
     if idle and plan.science:
@@ -370,6 +378,29 @@ def _about_divided(plan: NightPlan) -> Iterator[Choice]:
             yield Choice(
                 f"{group.kind} together", f"{frames_words(len(headers))} of {group.label}", reason, certain=False
             )
+
+
+def _about_other_light(plan: NightPlan) -> Iterator[Choice]:
+    """Name cards that nobody knows and that tell flats from the science frames which are divided by them."""
+    cards = {item.path: item.frame.cards for item in plan.found if item.frame is not None}
+    divided: dict[str, list[NightFrame]] = defaultdict(list)
+    for frame in plan.science:
+        for name in frame_uses(plan, frame):
+            divided[name].append(frame)
+    for group in plan.groups:
+        if not calibration_kind(group.kind).by_filter or group.name not in divided:
+            continue
+        of_flats, of_science = (
+            [cards[frame.source] for frame in frames[:_MOST_HEADERS] if frame.source in cards]
+            for frames in (group.frames, divided[group.name])
+        )
+        parted = parting_cards(of_flats, of_science, plan.recipe.words) if of_flats and of_science else []
+        for keyword, flats, science in parted:
+            reason = (
+                f"a card that is not known is {flats!r} in them and {science!r} in what they divide; if that "
+                f'matters, say [words] optics = {{ name = "{keyword}" }}'
+            )
+            yield Choice(f"{group.kind} of other light", group.label, reason, certain=False)
 
 
 def _about_noise(plan: NightPlan) -> Iterator[Choice]:

@@ -16,7 +16,7 @@ from zeroframe.planning.apart import amplifiers_apart
 from zeroframe.planning.chips_by_name import chips_by_name
 from zeroframe.planning.same_extensions import with_same_extensions
 from zeroframe.planning.select import takes_part
-from zeroframe.workers import done_by
+from zeroframe.workers import AS_USUAL, JobResources, done_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +34,7 @@ __all__ = ["camera_with_extensions", "look_at_pixels", "of_unknown_cameras", "wi
 def look_at_pixels(
     found: Sequence[RawFrame],
     recipe: NightRecipe,
-    *,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> OverscanInspection | None:
     """Look at the pixels of a few frames, where camera and sections are neither asked for nor known.
 
@@ -47,10 +44,8 @@ def look_at_pixels(
         Everything in the raw folder; of one of many nights, with what it borrows: its own frames may tell too little.
     recipe : NightRecipe
         What was asked for.
-    mem_limit_bytes, workers
-        As for `zeroframe.inspection.inspect_overscan`.
-    executor : concurrent.futures.Executor, optional
-        One of whose processes looks, instead of threads here.
+    resources : JobResources, optional
+        What may be used for it; of an executor one process.
 
     Returns
     -------
@@ -68,7 +63,7 @@ def look_at_pixels(
     AssumptionWarning
         When less light reaches it, as the noise of photons shows.
     """
-    options = recipe.frames.options()
+    options, executor = recipe.frames.options(), resources.executor
     if isinstance(recipe.frames.overscan, Section):
         _require_no_light(found, recipe.frames.overscan, executor)
     if recipe.frames.overscan is not None or options.camera is not None or options.names_sections:
@@ -76,9 +71,9 @@ def look_at_pixels(
     unknown = of_unknown_cameras(found)
     if not any(takes_part(item, recipe) for item in unknown):
         return None
-    threads = workers if executor is None else 1  # of a worker others have work, too
+    threads = resources.workers if executor is None else 1  # of a worker others have work, too
     try:
-        return done_by(executor, _inspected, unknown, mem_limit_bytes, threads)
+        return done_by(executor, _inspected, unknown, resources.mem_limit_bytes, threads)
     except (FrameError, NoFramesError):
         return None
     except (ZeroframeError, Warning):
@@ -122,9 +117,7 @@ def _inspected(unknown: Sequence[RawFrame], limit_bytes: int | None, workers: in
 def with_detectors_seen(
     found: Sequence[RawFrame],
     recipe: NightRecipe,
-    *,
-    mem_limit_bytes: int | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> list[RawFrame]:
     """Return frames with what the pixels say of their amplifiers, where headers speak of several.
 
@@ -134,10 +127,8 @@ def with_detectors_seen(
         Everything in the raw folder.
     recipe : NightRecipe
         What was asked for: where it names a camera, pixels are not asked.
-    mem_limit_bytes : int, optional
-        By default half of the memory that is available.
-    executor : concurrent.futures.Executor, optional
-        One of whose processes looks, instead of this one.
+    resources
+        As for `look_at_pixels`.
 
     Returns
     -------
@@ -154,16 +145,14 @@ def with_detectors_seen(
     if options.camera is not None or options.names_sections or recipe.frames.overscan is not None:
         looked = found
     else:
-        looked = _by_pixels(found, recipe, mem_limit_bytes, executor)
+        looked = _by_pixels(found, recipe, resources)
     if not recipe.frames.keep_amplifiers:
         return looked
-    return amplifiers_apart(looked, None if options.camera is None else load_camera(options.camera), executor)
+    return amplifiers_apart(looked, None if options.camera is None else load_camera(options.camera), resources.executor)
 
 
-def _by_pixels(
-    found: Sequence[RawFrame], recipe: NightRecipe, mem_limit_bytes: int | None, executor: Executor | None
-) -> list[RawFrame]:
-    found = _with_seams(found, recipe, executor)
+def _by_pixels(found: Sequence[RawFrame], recipe: NightRecipe, resources: JobResources) -> list[RawFrame]:
+    found = _with_seams(found, recipe, resources.executor)
     if not any(item.found is not None for item in found):
         return list(found)
     from zeroframe.inspection.amplifiers import by_detector
@@ -171,7 +160,7 @@ def _by_pixels(
     better: dict[int, RawFrame] = {}
     for members in by_detector(found):
         try:
-            seen = done_by(executor, _looked_at, members, mem_limit_bytes)
+            seen = done_by(resources.executor, _looked_at, members, resources.mem_limit_bytes)
         except (FrameError, NoFramesError):  # frames of no use, or each is named when it is calibrated
             better |= {id(item): replace(item, found=members[0].found) for item in members}
             continue

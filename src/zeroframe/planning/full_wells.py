@@ -27,11 +27,10 @@ from zeroframe.headers.columns import HeaderColumns, joined
 from zeroframe.headers.index import FolderMemory, default_index
 from zeroframe.headers.kinds import is_lit
 from zeroframe.records import dataclass
-from zeroframe.workers import default_limit_bytes, map_jobs, map_threads, worker_count
+from zeroframe.workers import AS_USUAL, JobResources, default_limit_bytes, map_jobs, map_threads, worker_count
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
-    from concurrent.futures import Executor
 
     from zeroframe.planning.plan import NightFrame, NightPlan
 
@@ -54,25 +53,15 @@ class _Top:
     most: float | None
 
 
-def share_full_wells(
-    plan: NightPlan,
-    *,
-    mem_limit_bytes: int | None = None,
-    workers: int | None = None,
-    executor: Executor | None = None,
-) -> NightPlan:
+def share_full_wells(plan: NightPlan, resources: JobResources = AS_USUAL) -> NightPlan:
     """Return a plan in which what some frames prove of their full well holds for the others of camera and setting.
 
     Parameters
     ----------
     plan : NightPlan
         Whose frames have been matched.
-    mem_limit_bytes : int, optional
-        By default half of the memory that is available.
-    workers : int, optional
-        How many threads.
-    executor : concurrent.futures.Executor, optional
-        Whose processes look at frames, instead of threads here.
+    resources : JobResources, optional
+        What may be used for it.
 
     Returns
     -------
@@ -87,7 +76,7 @@ def share_full_wells(
     asked = [frame for frames in alike.values() if len(frames) > 1 for frame in frames]
     if not asked:
         return plan
-    tops = _tops(asked, mem_limit_bytes or default_limit_bytes(), workers, executor)
+    tops = _tops(asked, resources)
     better: dict[str, NightFrame] = {}
     for frames in alike.values():
         seen = [(frame, tops[frame.name]) for frame in frames if frame.name in tops]
@@ -138,10 +127,9 @@ def _with_frames(plan: NightPlan, better: Mapping[str, NightFrame]) -> NightPlan
     )
 
 
-def _tops(
-    frames: Sequence[NightFrame], limit_bytes: int, workers: int | None, executor: Executor | None
-) -> dict[str, tuple[_Top, ...]]:
+def _tops(frames: Sequence[NightFrame], resources: JobResources) -> dict[str, tuple[_Top, ...]]:
     """Return the highest values of frames by their names, of those that can be read within the memory."""
+    limit_bytes = resources.mem_limit_bytes or default_limit_bytes()
     folders: dict[str, list[NightFrame]] = {}
     for frame in frames:
         folders.setdefault(os.path.realpath(file_of(frame.source).parent), []).append(frame)
@@ -167,9 +155,9 @@ def _tops(
             continue
         most = max(limit_bytes // (_TIMES_BYTES * max(frame.layout.byte_count for frame in fitting)), 1)
         seen = (
-            map_threads(_look, fitting, min(worker_count(workers), most))
-            if executor is None
-            else map_jobs(executor, _look, fitting)
+            map_threads(_look, fitting, min(worker_count(resources.workers), most))
+            if resources.executor is None
+            else map_jobs(resources.executor, _look, fitting)
         )
         new = {frame: tops for frame, tops in zip([each.name for each in fitting], seen, strict=True) if tops}
         found |= new

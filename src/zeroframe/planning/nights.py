@@ -30,12 +30,13 @@ from zeroframe.planning.planning import plan_night
 from zeroframe.planning.select import NightContext
 from zeroframe.planning.stored_folders import library_of, stored_items
 from zeroframe.planning.targets import check_output_beside, check_output_folder, refuse_among
+from zeroframe.planning.twins import twins_aside
 from zeroframe.planning.uses import noise_group
 from zeroframe.records import dataclass
+from zeroframe.workers import AS_USUAL, JobResources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
 
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
@@ -70,8 +71,8 @@ class NightSeries:
     listed : bool
         Whether the frames were named one by one: then nothing is written into the folders that they are in, and other
         folders within ``raw`` are as good as any.
-    executor : concurrent.futures.Executor or None
-        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
+    resources : JobResources
+        What may be used to plan them.
     """
 
     calendar: Calendar
@@ -80,7 +81,7 @@ class NightSeries:
     recipe: NightRecipe
     overwrite: bool = False
     listed: bool = False
-    executor: Executor | None = None
+    resources: JobResources = AS_USUAL
 
     @cached_property
     def _inputs(self) -> Inputs:
@@ -90,7 +91,7 @@ class NightSeries:
     @cached_property
     def stored(self) -> list[StoredItem]:
         """Combined frames that exist already, for all nights."""
-        return stored_items(self.recipe, executor=self.executor)
+        return stored_items(self.recipe, self.resources)
 
     @cached_property
     def library(self) -> Library | None:
@@ -101,15 +102,15 @@ class NightSeries:
     def _by_day(self) -> dict[int, Night]:
         return {night.day: night for night in (*self.calendar.nights, *self.calendar.idle) if night.day is not None}
 
-    def plan(self, night: Night, *, mem_limit_bytes: int | None = None, workers: int | None = None) -> NightPlan:
+    def plan(self, night: Night, *, mem_limit_bytes: int | None = None) -> NightPlan:
         """Plan one night, with what it borrows.
 
         Parameters
         ----------
         night : Night
             One of the calendar.
-        mem_limit_bytes, workers
-            As for `zeroframe.planning.detect.look_at_pixels`.
+        mem_limit_bytes : int, optional
+            What of the memory is left for it.
 
         Returns
         -------
@@ -121,17 +122,15 @@ class NightSeries:
         ZeroframeError
             As `zeroframe.planning.planning.plan_night` does.
         """
-        own = self._survey([Path(each) for each in night.files], workers)
+        own = self._survey([Path(each) for each in night.files])
         planner = _Planner(self, night, own)
-        found = [*own, *self._borrowed(planner, night, workers)]
-        executor = self.executor
-        found = with_detectors_seen(found, self.recipe, mem_limit_bytes=mem_limit_bytes, executor=executor)
+        found, twins = twins_aside([*own, *self._borrowed(planner, night)])
+        resources = self.resources._replace(mem_limit_bytes=mem_limit_bytes)
+        found = with_detectors_seen(found, self.recipe, resources)
         found = found if self.stored or self.library is not None else [*with_darks_as_biases(found)]
-        evidence = look_at_pixels(
-            found, self.recipe, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor
-        )
-        plan = colours_by_pixels(planner.plan(found, self.recipe, evidence), executor)
-        plan = share_full_wells(plan, mem_limit_bytes=mem_limit_bytes, workers=workers, executor=executor)
+        evidence = look_at_pixels(found, self.recipe, resources)
+        plan = colours_by_pixels(twins.told_by(planner.plan(found, self.recipe, evidence)), resources.executor)
+        plan = share_full_wells(plan, resources)
         # what one night writes may lie where the frames of another one do
         refuse_among(self._inputs, {self.out, plan.out, *(frame.target.parent for frame in plan.frames)})
         return plan
@@ -150,20 +149,20 @@ class NightSeries:
         borrowed = {str(file_of(frame.source)) for group in plan.groups for frame in group.frames} - own
         return [other for other in self.calendar.nights if not borrowed.isdisjoint(other.files)] if borrowed else []
 
-    def _survey(self, paths: Sequence[Path], workers: int | None) -> list[RawFrame]:
+    def _survey(self, paths: Sequence[Path]) -> list[RawFrame]:
         within, frames = None if self.listed else self.raw, self.recipe.frames
         found = survey(
             paths,
-            workers=workers,
+            workers=self.resources.workers,
             ext=as_extension(frames.ext),
             camera=camera_with_extensions(self.recipe),
             words=self.recipe.all_words,
             within=within,
-            executor=self.executor,
+            executor=self.resources.executor,
         )
         return of_detector(found, frames.detector)
 
-    def _borrowed(self, planner: _Planner, night: Night, workers: int | None) -> list[RawFrame]:
+    def _borrowed(self, planner: _Planner, night: Night) -> list[RawFrame]:
         """Return the frames of other nights that a night needs; those that are further off are not even looked at."""
         lent: list[RawFrame] = []
         trial = planner.trial(lent)
@@ -176,7 +175,7 @@ class NightSeries:
             known = {file_of(item.path) for item in lent}
             new = [path for path in paths if path not in known]
             if new:
-                lent += self._survey(new, workers)
+                lent += self._survey(new)
                 planner.lenders |= {Path(path): other for other in others for path in other.files}
                 trial = planner.trial(lent)
                 wanted = planner.wanted(trial)
@@ -295,8 +294,7 @@ def nights_of_tree(
     recipe: NightRecipe,
     *,
     overwrite: bool = False,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> NightSeries:
     """Find the nights in a folder and in those within: a folder a night, or all in one.
 
@@ -306,12 +304,8 @@ def nights_of_tree(
         Where the frames are, and where the folders of the nights go.
     recipe : NightRecipe
         What is asked for.
-    overwrite : bool
-        Whether files that are there already may be replaced.
-    workers : int, optional
-        How many threads.
-    executor : concurrent.futures.Executor, optional
-        Whose processes read headers and pixels, instead of threads here; they see files under the same names.
+    overwrite, resources
+        As for `zeroframe.planning.asking.planned`.
 
     Returns
     -------
@@ -325,8 +319,8 @@ def nights_of_tree(
         When results would be written into the raw folder.
     """
     check_output_folder(raw, out)
-    calendar = make_calendar(tree_files(raw, output=out), recipe, workers=workers, within=raw, executor=executor)
-    return NightSeries(calendar, raw, out, recipe, overwrite, executor=executor)
+    calendar = make_calendar(tree_files(raw, output=out), recipe, within=raw, resources=resources)
+    return NightSeries(calendar, raw, out, recipe, overwrite, resources=resources)
 
 
 def nights_of_list(
@@ -335,8 +329,7 @@ def nights_of_list(
     recipe: NightRecipe,
     *,
     overwrite: bool = False,
-    workers: int | None = None,
-    executor: Executor | None = None,
+    resources: JobResources = AS_USUAL,
 ) -> NightSeries:
     """Find the nights of raw frames that are named one by one, as by `zeroframe.planning.manifest.read_manifest`.
 
@@ -344,7 +337,7 @@ def nights_of_list(
     ----------
     paths : sequence of pathlib.Path
         Absolute.
-    out, recipe, overwrite, workers, executor
+    out, recipe, overwrite, resources
         As for `nights_of_tree`.
 
     Returns
@@ -360,6 +353,6 @@ def nights_of_list(
     """
     folders = sorted({path.parent for path in paths})
     check_output_beside(folders, out)
-    calendar = make_calendar(paths, recipe, sifts=False, workers=workers, executor=executor)
+    calendar = make_calendar(paths, recipe, sifts=False, resources=resources)
     raw = Path(os.path.commonpath(folders))
-    return NightSeries(calendar, raw, out, recipe, overwrite, listed=True, executor=executor)
+    return NightSeries(calendar, raw, out, recipe, overwrite, listed=True, resources=resources)

@@ -102,10 +102,7 @@ def plan_night(
     folders = {out, *(frame.target.parent for frame in selection.frames)}
     refuse_within(raw_folders, folders)
     if library is not None:
-        from zeroframe.planning.library import library_items
-
-        refuse_within([library.folder], [out])
-        stored = [*stored, *library_items(library, selection.frames, recipe)]
+        stored = [*stored, *_of_library(library, out, selection.frames, recipe)]
     inputs = [*(item.path for item in found), *(one.item.path for one in stored)]
     refuse_among(Inputs.of(inputs), folders)
     frames, batches, clashes = _without_clashes(with_case(selection.frames), out, recipe)
@@ -141,6 +138,14 @@ def plan_night(
     return replace(
         plan, choices=(*decisions_of(plan, selection, alone=context is None), *stored_decisions(plan, known))
     )
+
+
+def _of_library(library: Library, out: Path, frames: Sequence[NightFrame], recipe: NightRecipe) -> Sequence[StoredItem]:
+    """Return what frames may use of a library; raises `RawFolderError` where results would be written into it."""
+    from zeroframe.planning.library import library_items
+
+    refuse_within([library.folder], [out])
+    return library_items(library, frames, recipe)
 
 
 def _names_used(plan: NightPlan) -> set[str]:

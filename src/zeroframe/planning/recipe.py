@@ -560,7 +560,7 @@ def _read_table(table: type[Any], said: dict[str, object], where: str, prefix: s
             raise UsageError(f"{where}: the key '{prefix}{name}' is not known{hint}")
         described, inner = key.key_of_field(known[name]), known[name].default_factory
         if described is not None:
-            values[name] = _read_key(described, value, f"{where}: {prefix}{name}")
+            values[name] = key.read_key(described, value, f"{where}: {prefix}{name}")
         elif isinstance(value, dict) and inner is not MISSING:
             values[name] = _read_table(cast("type[Any]", inner), value, where, f"{prefix}{name}.")
         else:
@@ -573,12 +573,3 @@ def _read_table(table: type[Any], said: dict[str, object], where: str, prefix: s
 def _are_tables(value: object) -> bool:
     """Whether kinds are the tables ``[[kinds]]``, and not the list of those that take part."""
     return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
-
-
-def _read_key(described: key.Key, value: object, what: str) -> object:
-    try:
-        return described.read(value)
-    except SectionError as error:
-        raise UsageError(f"{what}: {error}; expected is {described.expected}") from error
-    except ValueError as error:
-        raise UsageError(f"{what} = {value!r} cannot be used; expected is {described.expected}") from error

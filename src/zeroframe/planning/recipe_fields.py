@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from zeroframe.errors import SectionError, UsageError
 from zeroframe.headers.sections import Section
 from zeroframe.records import dataclass
 
@@ -28,6 +29,7 @@ __all__ = [
     "number",
     "positive",
     "ranking",
+    "read_key",
     "section",
     "whole",
 ]
@@ -56,6 +58,16 @@ class Key:
     read: Callable[[object], object]
     example: object = None
     words: tuple[str, ...] = ()
+
+
+def read_key(key: Key, value: object, what: str) -> object:
+    """Return what a value means; raises `UsageError`, which calls it ``what``, where it cannot be used."""
+    try:
+        return key.read(value)
+    except SectionError as error:
+        raise UsageError(f"{what}: {error}; expected is {key.expected}") from error
+    except ValueError as error:
+        raise UsageError(f"{what} = {value!r} cannot be used; expected is {key.expected}") from error
 
 
 def key_of_field(one: Field[Any]) -> Key | None:

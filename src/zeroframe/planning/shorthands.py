@@ -6,7 +6,7 @@ import os
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import SectionError, UsageError, nearest_name
+from zeroframe.errors import UsageError, nearest_name
 from zeroframe.fits.formats import FORMATS, lossless
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.sections import Section
@@ -21,7 +21,7 @@ from zeroframe.planning.recipe import (
     kind_names,
 )
 from zeroframe.planning.recipe_calibrations import CalibrationsRecipe
-from zeroframe.planning.recipe_fields import key_of_field
+from zeroframe.planning.recipe_fields import key_of_field, read_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,16 +107,10 @@ def with_shorthands(recipe: NightRecipe, kinds: Sequence[str], said: Mapping[str
 
     Parameters
     ----------
-    recipe : NightRecipe
-        What was asked for in full.
+    recipe, said
+        As for `recipe_for`; the names are those of `SHORTHANDS`.
     kinds : sequence of {'bias', 'dark', 'flat'}
         Of which it is said how they are combined.
-    said : mapping
-        Shorthands by name, of `SHORTHANDS`; None where nothing is said.
-
-    Returns
-    -------
-    NightRecipe
 
     Raises
     ------
@@ -175,11 +169,4 @@ def _read(table: type[Any], said: Mapping[str, Any], names: Sequence[str]) -> di
 
 def _value(one: Field[Any], value: object) -> object:
     key = key_of_field(one)
-    if key is None or isinstance(value, Section):
-        return value
-    try:
-        return key.read(value)
-    except SectionError as error:
-        raise UsageError(f"{one.name}: {error}; expected is {key.expected}") from error
-    except ValueError as error:
-        raise UsageError(f"{one.name} = {value!r} cannot be used; expected is {key.expected}") from error
+    return value if key is None or isinstance(value, Section) else read_key(key, value, one.name)

@@ -9,10 +9,10 @@ from zeroframe.errors import NoFramesError
 from zeroframe.fits.store.names import UrlPath, as_path
 from zeroframe.headers.survey import survey, survey_files
 from zeroframe.headers.trees import tree_files
+from zeroframe.workers import AS_USUAL, JobResources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from zeroframe.planning.library import Library
@@ -22,19 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["library_of", "stored_items"]
 
 
-def stored_items(
-    recipe: NightRecipe, *, workers: int | None = None, executor: Executor | None = None
-) -> list[StoredItem]:
+def stored_items(recipe: NightRecipe, resources: JobResources = AS_USUAL) -> list[StoredItem]:
     """Read the headers of the combined frames that a recipe names.
 
     Parameters
     ----------
     recipe : NightRecipe
         With folders, or single files, in ``calibrations``.
-    workers : int, optional
-        How many threads.
-    executor : concurrent.futures.Executor, optional
-        Whose processes read headers, instead of threads here.
+    resources : JobResources, optional
+        What may be used for it.
 
     Returns
     -------
@@ -60,7 +56,7 @@ def stored_items(
             raise NoFramesError(
                 f"{folder}, named for combined calibration frames, is not there; give the folder that holds them"
             )
-        words = recipe.all_words
+        words, (_, workers, executor) = recipe.all_words, resources
         if single:
             found = survey([folder], workers=workers, words=words, executor=executor)
         else:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CombineJob",
     "Refused",
+    "bare_name",
     "check_output_beside",
     "check_output_folder",
     "refuse_among",
@@ -69,6 +70,21 @@ class Refused:
     problem: FrameError | OutputError
 
 
+def bare_name(source: Path) -> str:
+    """Return how a raw frame is called, without what says of what form its file is.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> bare_name(Path("raw/ccd.001.0.fits.gz")), bare_name(Path("raw/.fits"))
+    ('ccd.001.0', '.fits')
+    """
+    name = file_of(source).name
+    while suffix := next((s for s in _OLD_SUFFIXES if name.lower().endswith(s) and len(name) > len(s)), ""):
+        name = name[: -len(suffix)]
+    return name
+
+
 def target_path(out: Path, source: Path, compress: Compression) -> Path:
     """Return where the result of a raw frame is written.
 
@@ -81,9 +97,7 @@ def target_path(out: Path, source: Path, compress: Compression) -> Path:
     >>> target_path(Path("out"), part_path(Path("raw/n1.fits.fz"), (1, 2), "CCD 3"), "none").name
     'n1.CCD_3.fits'
     """
-    name = file_of(source).name
-    while suffix := next((s for s in _OLD_SUFFIXES if name.lower().endswith(s) and len(name) > len(s)), ""):
-        name = name[: -len(suffix)]
+    name = bare_name(source)
     if isinstance(source, PartPath) and source.label:
         name += "." + re.sub(r"[^A-Za-z0-9_-]+", "_", source.label).strip("_")
     return out / legal_name(name + FORMATS[compress].suffix)

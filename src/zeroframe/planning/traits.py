@@ -14,11 +14,22 @@ if TYPE_CHECKING:
 
     from zeroframe.headers.survey import RawFrame
 
-__all__ = ["NO_FILTER", "Moment", "NightSplit", "emptiest_hours", "moment_of", "read_traits", "split_nights"]
+__all__ = [
+    "NO_FILTER",
+    "SHORTEST_DAY_S",
+    "Moment",
+    "NightSplit",
+    "emptiest_hours",
+    "moment_of",
+    "read_traits",
+    "split_nights",
+]
 
 #: What the filter is called of frames whose headers say that there was none.
 NO_FILTER = "no filter"
 _DAY_S = 86400.0
+#: With less idle time than this, the day cannot be told from a break in the night.
+SHORTEST_DAY_S = 3 * 3600.0
 _CHIP = "chip"
 
 

@@ -7,8 +7,9 @@ cost 0.8 s for its import and 50 kB each, would be blurred when zoomed, and woul
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from zeroframe.records import lazy_names
 
 if TYPE_CHECKING:
     from zeroframe.report.build import night_report_data
@@ -35,20 +36,17 @@ __all__ = [
     "write_report",
 ]
 
-_LAZY = {
-    "ReportData": "data",
-    "can_write_reports": "page",
-    "is_report": "page",
-    "night_page": "drawn",
-    "night_report_data": "build",
-    "render_report": "page",
-    "replaceable_report": "page",
-    "write_drawn": "page",
-    "write_report": "page",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ReportData": "data",
+        "can_write_reports": "page",
+        "is_report": "page",
+        "night_page": "drawn",
+        "night_report_data": "build",
+        "render_report": "page",
+        "replaceable_report": "page",
+        "write_drawn": "page",
+        "write_report": "page",
+    },
+)

@@ -41,14 +41,8 @@ def night_report_data(
 
     Parameters
     ----------
-    plan : NightPlan
-        What was to be done.
-    result : NightResult
-        What was done.
-    command : str
-        The command line.
-    workers : int, optional
-        How many threads.
+    plan, result, command, workers
+        As for `zeroframe.report.night_page`.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zeroframe.fits.watching import Watch
+from zeroframe.fits.fingerprint import Watch
 from zeroframe.report.build import night_report_data
 from zeroframe.report.page import render_report
 from zeroframe.workers import done_by

@@ -14,7 +14,7 @@ from zeroframe.fits.replacing import Overwrite, Replaceable
 from zeroframe.fits.store.names import as_path
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.numbers import number
-from zeroframe.html import asset_text, policy_hash, visible
+from zeroframe.html import asset_text, is_page_of, policy_hash, visible
 from zeroframe.report.draw.images import png_uri
 from zeroframe.report.draw.plots import TableScales, bars_path, draw_plot, fixed, spark_path
 from zeroframe.report.draw.timelines import draw_timeline
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["can_write_reports", "is_report", "render_report", "replaceable_report", "write_drawn", "write_report"]
 
 _GENERATOR = "zeroframe report"
-#: Within so many bytes a page of ours says that it is one.
-_HEAD_BYTES = 2048
 _WORDS = {"good": "well", "note": "look", "bad": "wrong", "neutral": ""}
 _MARKS = {"good": "✔", "note": "▲", "bad": "✘", "neutral": "·"}
 
@@ -56,10 +54,7 @@ def is_report(path: str | os.PathLike[str]) -> bool:
     False
     """
     path = as_path(path)
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return f'content="{_GENERATOR}"'.encode() in file.read(_HEAD_BYTES)
+    return path.is_file() and is_page_of(_GENERATOR, path)
 
 
 def replaceable_report(path: str | os.PathLike[str]) -> Overwrite:
@@ -123,13 +118,8 @@ def write_report(path: str | os.PathLike[str], data: ReportData, *, overwrite: O
         The file.
     data : ReportData
         What is shown.
-    overwrite : bool or Replaceable
-        What of a file that is there already may be replaced, as for `zeroframe.fits.write_fits`.
-
-    Returns
-    -------
-    int
-        Bytes written.
+    overwrite
+        As for `zeroframe.fits.write_fits`; and so is what is returned.
 
     Raises
     ------

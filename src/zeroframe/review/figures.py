@@ -52,6 +52,7 @@ FIGURES = (
     FigureName("pattern", True, "fixed pattern of the combined frame, which is no noise"),
     FigureName("stated_noise", True, "median of the uncertainties (UNCERT) of a science frame"),
     FigureName("level_error", True, "error of the level of a science frame, common to all of its pixels"),
+    FigureName("level_scatter", True, "how levels of biases or darks differ that were combined without a plan"),
     FigureName("noise_ratio", False, "noise of a science frame over what its uncertainties say; 1 is right"),
     FigureName("quantisation_step", True, "step in which a science frame is written, where that is with loss"),
     FigureName("gain_e_per_adu", False, "gain that was used, or of a flat the gain measured on its pairs"),

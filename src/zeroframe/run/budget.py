@@ -109,12 +109,8 @@ def wanted_bytes(plan: NightPlan, limit_bytes: int, workers: int | None, *, else
 
     Parameters
     ----------
-    plan : NightPlan
-        What is to be done.
-    limit_bytes : int
-        How much may be used.
-    workers : int or None
-        How many threads were asked for.
+    plan, limit_bytes, workers
+        As for `share_memory`.
     elsewhere : bool
         Whether an executor makes the frames: of these nothing is kept here.
 

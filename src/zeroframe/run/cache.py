@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroframe.errors import FrameError
 from zeroframe.fits import read_raw, scan
-from zeroframe.fits.watching import Watch
+from zeroframe.fits.fingerprint import Watch
 from zeroframe.frames.calibration_frames import (
     FLAT_LEVEL_CARD,
     NO_CALIBRATION,

@@ -13,8 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from zeroframe.errors import ClusterError, FrameError, JobLostError, OutputExistsError
-from zeroframe.fits.fingerprint import file_mark
-from zeroframe.fits.watching import Watch
+from zeroframe.fits.fingerprint import Watch, file_mark
 from zeroframe.planning.uses import frame_uses, uses_within
 from zeroframe.records import dataclass
 from zeroframe.run.budget import CACHE_SHARE

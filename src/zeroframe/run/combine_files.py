@@ -27,10 +27,9 @@ from zeroframe.fits.ahead import READING, import_ahead
 from zeroframe.fits.decode import decoded_float
 from zeroframe.fits.events import log_outcome
 from zeroframe.fits.failures import error_sentence
-from zeroframe.fits.fingerprint import Crc32
+from zeroframe.fits.fingerprint import Crc32, Watch
 from zeroframe.fits.formats import FORMATS, compression_of
 from zeroframe.fits.store.names import any_remote, as_path
-from zeroframe.fits.watching import Watch
 from zeroframe.frames.mask_bits import MaskBit, bits_where
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
@@ -46,6 +45,7 @@ from zeroframe.run.keys import sign_combined
 from zeroframe.run.result_files import UP_TO_DATE_COMBINED
 from zeroframe.stacks.bands import shared_stack
 from zeroframe.stacks.combine import require_room
+from zeroframe.stacks.empty_frames import NO_VALUE
 from zeroframe.stacks.loss import warn_of_loss
 from zeroframe.stacks.measured import ChosenStack, Judge, combine_prepared, prepare
 from zeroframe.stacks.stack import ArrayStack, FileStack, Stack, held_bytes, held_open, open_stack
@@ -356,6 +356,8 @@ def _combine_opened(
     chosen = [number for number, path in enumerate(paths) if path not in odd]
     if not chosen:
         reason = "no frame belongs to the others; look at them, and combine those that you trust"
+        if {flag.sentence for flag in outliers} == {NO_VALUE}:
+            reason = "no frame has a value in any of its pixels"
         return CombinedOutcome(job.target, "failed", reason, outliers=outliers)
     paths = [paths[number] for number in chosen]
     opened = stack
@@ -502,8 +504,8 @@ def run_combine(
     Parameters
     ----------
     paths : sequence of pathlib.Path
-        The frames. One that cannot be used, or is not of the size and unit that most have, is left out and named.
-        Frames that are combined already are left out where others are not.
+        The frames. One that cannot be used, has no value, or is not of the size and unit that most have, is left out
+        and named. Frames that are combined already are left out where others are not.
     target : pathlib.Path
         What is written; compressed where its name ends in ``.gz`` or ``.fz``.
     spec : CombineSpec

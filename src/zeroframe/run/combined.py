@@ -18,7 +18,7 @@ from zeroframe.frames.calibration_frames import (
 )
 from zeroframe.frames.colours import PHASES, colour_bands
 from zeroframe.frames.numbers import percent
-from zeroframe.frames.quality import Flag, flag_frames
+from zeroframe.frames.quality import LOST_PART, Flag, flag_frames
 from zeroframe.frames.science import record_steps
 from zeroframe.frames.steps import CalibrationFrame
 from zeroframe.headers.combined_exposure import combined_conditions, combined_exposure
@@ -61,9 +61,9 @@ __all__ = ["Combination", "ScaledStack", "combine_group", "compare_group", "left
 
 #: A flat of which more than this fraction is saturated says nothing about its brightest parts, and a dark saw light.
 _SATURATED = 0.01
-#: A frame of which more than this fraction has no value, be it that it was never read, does not take part.
-_LOST_PART = 0.25
 _WRONG_FLATS = ("light", "shape", "pattern")
+#: Levels of frames that scatter by less, in noises of a pixel, are those of a camera that holds its level.
+_LEVELS_AGREE = 1.0 / 16.0
 #: So many levels of frames tell how they wander.
 _LEVELS_TELL = 4
 #: Flats weigh by their light where their plain average would have so many times the variance.
@@ -96,7 +96,9 @@ class ScaledStack(StackView):
             out[(dy - first) % 2 :: 2, dx::2] *= out.dtype.type(factor)
 
 
-def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[Path, str], tuple[Flag, ...]]:
+def left_out_frames(
+    group: Group, frames: Sequence[NightOutcome], *, levels_wander: bool = False
+) -> tuple[dict[Path, str], tuple[Flag, ...]]:
     """Tell which calibrated frames of a group are not combined, and why.
 
     Parameters
@@ -105,6 +107,8 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
         How they are combined.
     frames : sequence of NightOutcome
         Those that are there.
+    levels_wander : bool
+        Whether biases show that levels differ from frame to frame by themselves, which no bias takes away.
 
     Returns
     -------
@@ -116,7 +120,8 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     qualities = {each.frame.source: each.outcome.quality for each in frames if each.outcome.quality is not None}
     facts = {each.frame.source: each.frame.facts for each in frames}
     first = group.frames[0]
-    subtracted = first.recipe.subtracts_overscan or any(not use.divides for use in first.steps.uses)
+    subtracted = any(not use.divides for use in first.steps.uses) and not levels_wander
+    subtracted = subtracted or first.recipe.subtracts_overscan
     row = kind_row(group.kind)
     is_bias = row is not None and row.is_zero
     flags = [
@@ -134,15 +139,17 @@ def left_out_frames(group: Group, frames: Sequence[NightOutcome]) -> tuple[dict[
     lost = _shares(qualities, "non_finite")
     everywhere = min(lost.values(), default=0.0)  # as an amplifier that no frame of the night has
     left_out |= {
-        path: f"{percent(share, 3)} of its pixels have no value (limit {100 * _LOST_PART:g} %)"
+        path: f"{percent(share, 3)} of its pixels have no value (limit {100 * LOST_PART:g} %)"
         for path, share in lost.items()
-        if share - everywhere > _LOST_PART and path not in left_out
+        if (share - everywhere > LOST_PART or share == 1.0) and path not in left_out
     }
     if group.reject_outliers:
         reasons: dict[Path, list[str]] = {}
         for flag in (flag for flag in flags if flag.what != "shapes"):
             reasons.setdefault(flag.path, []).append(flag.sentence)
-        left_out = {path: "; ".join(sentences) for path, sentences in reasons.items()}
+        left_out = {path: "; ".join(sentences) for path, sentences in reasons.items()} | {
+            path: sentence for path, sentence in left_out.items() if path not in reasons
+        }
     return left_out, tuple(flags)
 
 
@@ -483,7 +490,7 @@ def combine_group(
     """
     group, frames, used, up_to_date = what.group, what.frames, what.used, what.up_to_date
     there = [each for each in frames if each.outcome.is_there]
-    left_out, flags = left_out_frames(group, there)
+    left_out, flags = left_out_frames(group, there, levels_wander=_levels_wander(used, cache))
     told = [_told(each, left_out) for each in frames]
     chosen = [each for each in told if each.outcome.is_there and each.outcome.state != "left out"]
     targets = tuple(each.frame.target for each in chosen)
@@ -508,6 +515,15 @@ def combine_group(
     far, shape_yx = resources.elsewhere, combined.shape_yx
     dtype = done_by(far, read_back, group.target, shape_yx).dtype if combined.state == "done" else ""
     return GroupOutcome(group, combined, flags, tuple(left_out), levels, said, stamp, dtype), told
+
+
+def _levels_wander(used: Mapping[str, str], cache: CalibrationCache) -> bool:
+    """Whether the frames that the noise is known from differ in level by a part of it that counts."""
+    for name in used:
+        error, frames, noise = (cache.number(name, word) or 0.0 for word in (LEVEL_ERROR_CARD, "NCOMBINE", "NOISEADU"))
+        if error * math.sqrt(frames) > _LEVELS_AGREE * noise:
+            return True
+    return False
 
 
 def compare_group(

@@ -10,7 +10,7 @@ from zeroframe.headers.kinds import Kind
 from zeroframe.review import Incident
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Container, Hashable, Iterable, Iterator
 
     from zeroframe.run.outcomes import NightOutcome
 
@@ -27,6 +27,8 @@ _ALL_OVER = 0.3
 _ALIKE = 2.0
 #: Frames that lie further apart, end to beginning, do not tell of each other.
 _NEARBY_S = 300.0
+#: Nor frames of other fields, from one that has light before to one after.
+_BETWEEN_FIELDS_S = 3600.0
 
 
 def frames_without_light(frames: Iterable[NightOutcome]) -> Iterator[Incident]:
@@ -35,22 +37,53 @@ def frames_without_light(frames: Iterable[NightOutcome]) -> Iterator[Incident]:
     Parameters
     ----------
     frames : iterable of NightOutcome
-        Of a night. Exposures of one field are those of one object, filter, exposure time and read-out.
+        Of a night. Exposures of one field are those of one object, filter, exposure time and read-out. Where all of a
+        field are dark, frames through the same filter before and after it tell, if both have light within an hour.
     """
     fields: dict[Hashable, list[NightOutcome]] = {}
     for each in frames:
         quality = each.outcome.quality
         if each.frame.kind is Kind.SCIENCE and quality is not None and "sky_noises" in quality.traces:
             fields.setdefault(_field(each), []).append(each)
+    told = set[int]()
     for members in fields.values():
         members.sort(key=_start_day)  # as they came, where the time is not known
         lit = [each for each in members if _lit_all_over(each)]
+        dark = {id(each) for each in members if _is_dark(each, [other for other in lit if other is not each])}
         for place, each in enumerate(members):
             others = [other for other in lit if other is not each]
-            neighbours = members[max(place - 1, 0) : place] + members[place + 1 : place + 2]
-            sentence = (_all_dark(each, others, neighbours) or _dark_in_part(each, others)) if others else ""
+            sentence = ""
+            if id(each) in dark and all(_is_lit_nearby(*pair) for pair in _around(members, place, dark)):
+                sentence = _all_dark(each, others)
+            sentence = sentence or (_dark_in_part(each, others) if others else "")
             if sentence:
+                told.add(id(each))
                 yield Incident(_CODE, f"{each.frame.target.name}: {sentence}", (each.frame.target.name,))
+    yield from _dark_between_fields([each for members in fields.values() for each in members], told)
+
+
+def _dark_between_fields(frames: Iterable[NightOutcome], told: Container[int]) -> Iterator[Incident]:
+    """Yield frames without light between those of other fields that have it, through the same filter."""
+    alike: dict[Hashable, list[NightOutcome]] = {}
+    for each in frames:
+        if (each.frame.traits.exposure_s or 0.0) > 0 and each.frame.facts.began is not None:
+            alike.setdefault(_light_path(each), []).append(each)
+    for members in alike.values():
+        members.sort(key=_start_day)
+        lit = [_lit_all_over(each) for each in members]
+        for place, each in enumerate(members):
+            if lit[place] or id(each) in told:
+                continue
+            before = next((n for n in range(place - 1, -1, -1) if lit[n]), None)
+            after = next((n for n in range(place + 1, len(members)) if lit[n]), None)
+            if before is None or after is None:
+                continue
+            between = members[before + 1 : after]
+            sides = [members[before], members[after]]
+            apart_s = (_start_day(sides[1]) - _start_day(sides[0])) * 86400.0
+            if apart_s <= _BETWEEN_FIELDS_S and all(_is_dark(other, sides) for other in between):
+                name = each.frame.target.name
+                yield Incident(_CODE, f"{name}: {_all_dark(each, sides)}", (name,))
 
 
 def _field(each: NightOutcome) -> Hashable:
@@ -59,6 +92,34 @@ def _field(each: NightOutcome) -> Hashable:
         (frame.facts.object_name or "").casefold(), traits.exposure_s, traits.filter_name, traits.settings,
         traits.binning_xy, traits.optics, traits.angles, traits.shape_yx, frame.recipe, frame.steps.uses,
     )  # fmt: skip
+
+
+def _light_path(each: NightOutcome) -> Hashable:
+    """Return through what light went, and how it was read and calibrated: then the sky is the same, about."""
+    frame, traits = each.frame, each.frame.traits
+    kinds = tuple((use.kind, use.name) for use in frame.steps.uses if use.divides)
+    return (
+        traits.filter_name, traits.settings, traits.binning_xy, traits.optics, traits.angles, traits.shape_yx,
+        frame.recipe, kinds,
+    )  # fmt: skip
+
+
+def _around(
+    members: list[NightOutcome], place: int, dark: Container[int]
+) -> Iterator[tuple[NightOutcome, NightOutcome]]:
+    """Yield the nearest frames before and after that are not dark, each with the dark one beside it."""
+    for step in (-1, 1):
+        edge = place
+        while 0 <= edge + step < len(members) and id(members[edge + step]) in dark:
+            edge += step
+        if 0 <= edge + step < len(members):
+            yield members[edge + step], members[edge]
+
+
+def _sky_for(other: NightOutcome, each: NightOutcome) -> float:
+    """Return the sky that another frame would have in the exposure of this one."""
+    own, its = each.frame.traits.exposure_s, other.frame.traits.exposure_s
+    return _adu(other, "sky_noises") * (own / its if own and its else 1.0)
 
 
 def _traces(each: NightOutcome) -> Any:  # noqa: ANN401 -- a mapping
@@ -103,22 +164,26 @@ def _is_lit_nearby(other: NightOutcome, each: NightOutcome) -> bool:
     return near and is_sure and _traces(other)["sky_noises"] > _LIT_NOISES
 
 
-def _all_dark(each: NightOutcome, others: list[NightOutcome], neighbours: list[NightOutcome]) -> str:
-    """Say that a frame has no light: nothing shines in it, no part has a sky, and its neighbours have one."""
-    traces, error = _traces(each), _error(each)
-    if traces.get("has_sources", 1.0) or not all(_is_lit_nearby(other, each) for other in neighbours):
-        return ""
-    faintest = min(others, key=lambda other: _adu(other, "sky_noises"))
-    own, sky = _adu(each, "sky_noises"), _adu(faintest, "sky_noises")
+def _is_dark(each: NightOutcome, others: list[NightOutcome]) -> bool:
+    """Whether a frame has no light where others have it: nothing shines in it, and no part has a sky."""
+    traces, error, quality = _traces(each), _error(each), each.outcome.quality
+    if traces.get("has_sources", 1.0) or not others or quality is None:
+        return False
+    sky = min(_sky_for(other, each) for other in others)
     parts = [_adu(each, name) for name in ("sky_noises", "faintest_part_noises", "brightest_part_noises")]
-    quality = each.outcome.quality
-    noise = 0.0 if quality is None else quality.noise_adu
-    limit = max(_NOISES * noise, _ERRORS * error)
-    if sky <= _LIT_ERRORS * error or any(abs(part) > min(limit, _NO_LIGHT * sky) for part in parts):
-        return ""
+    limit = max(_NOISES * quality.noise_adu, _ERRORS * error)
+    return sky > _LIT_ERRORS * error and all(abs(part) <= min(limit, _NO_LIGHT * sky) for part in parts)
+
+
+def _all_dark(each: NightOutcome, others: list[NightOutcome]) -> str:
+    """Say that a frame has no light."""
+    faintest = min(others, key=lambda other: _sky_for(other, each))
+    own, sky = _adu(each, "sky_noises"), _sky_for(faintest, each)
+    same = _field(each) == _field(faintest)
+    which = "of the same field and exposure," if same else "of another field through the same filter, would be"
     return (
-        f"it has no light: its sky is {number(own, 2)} {_unit(each)}, that of {faintest.frame.target.name}, of the "
-        f"same field and exposure, {number(sky, 3)} {_unit(each)}"
+        f"it has no light: its sky is {number(own, 2)} {_unit(each)}, that of {faintest.frame.target.name}, {which} "
+        f"{number(sky, 3)} {_unit(each)}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.errors import NoFramesError
+from zeroframe.errors import DamagedError, NoFramesError
 from zeroframe.fits import scan
 from zeroframe.fits.store.names import is_there
 from zeroframe.headers.kinds import calibration_kinds, kind_row
@@ -106,10 +106,12 @@ def is_raw(path: Path) -> bool:
     if not is_there(path) or KEY_CARD in scan(path).cards:
         return False
     try:
-        _record_of(path)
-    except NoFramesError:
+        name, record = _record_of(path)
+    except (NoFramesError, DamagedError):  # what cannot be read says nothing against it
         return True
-    return False
+    recipe = record.recipe  # a folder above it may hold the results of a run that has read it, or of another one
+    planned = {str(frame["target"]) for frame in recipe["frames"].values()}
+    return not (name in record.outputs or name in planned or name in recipe["groups"] or name in recipe["masks"])
 
 
 def _why_not_there(path: Path) -> list[str]:

@@ -202,6 +202,8 @@ def figures_of_combined(
         "interference_noises": _number(None if combined.excess is None else combined.excess.wave_noises),
         **(more or {}),
     }
+    if not kind:  # of a plan each frame has a level of its own
+        figures[f"level_scatter_{ending}"] = _number(None if noise is None else noise.level_scatter)
     return Subject(name, "combined", kind, combined.state, ending, _known(figures), method=method)
 
 

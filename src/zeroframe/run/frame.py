@@ -21,6 +21,7 @@ from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import BLIND_CARD, NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
 from zeroframe.frames.dark_parts import measure_dark_part
+from zeroframe.frames.ghosts import GHOST_CARDS, ghosts_in, say_ghosts
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
@@ -47,11 +48,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zeroframe.fits import RawImage
-    from zeroframe.fits.fingerprint import FileMark
+    from zeroframe.fits.fingerprint import FileMark, Watch
     from zeroframe.fits.replacing import Overwrite
     from zeroframe.fits.store.names import UrlPath
     from zeroframe.fits.tables import TablePart
-    from zeroframe.fits.watching import Watch
     from zeroframe.frames.raw_look import RawLook
     from zeroframe.frames.steps import Steps
     from zeroframe.frames.traces import Light
@@ -69,7 +69,7 @@ FIGURES = (
     *("RAWLEVEL", "GAINUSED", "GAINCOR", "RNOISADU", "NMASKED", "NUNLIT", "NCOSMIC", "NNOTFIN"),
     *("NSATPIX", "SATADU", "SATSAID", "NUNREAD", "UNREAD", "NBLEED", BLIND_CARD),
     *("SKYLEVEL", "SKYNOISE", "UNCMED", "NOISERAT", "LEVELERR", "DARKSCAL", "DARKSERR"),
-    *("SEAMSTEP", "SEAMERR", "SEAMRAW", "QSTEP"),
+    *("SEAMSTEP", "SEAMERR", "SEAMRAW", "QSTEP", *GHOST_CARDS),
     *(f"SKYLEV_{letter}" for letter in "RGBXY"),
 )
 #: A header that has one of them says that the sensor has colours.
@@ -358,7 +358,8 @@ class FrameMaker:
             return None, (), measure_place(before, operations)
         with_ = self._calibrations.collect(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
-        seam = _seam(frame, pixels, mask)
+        seam, regions = _seam(frame, pixels, mask), frame.recipe.regions
+        ghosts = ghosts_in(pixels, regions, frame.layout.shape_yx, header) if frame.recipe.assembles else ()
         reduce_frame(frame, with_, pixels, mask, sigma, header, self._memory.empty, others)
         factor = header.get("GAINCOR", 1.0)
         if with_.level_error > 0:
@@ -375,6 +376,7 @@ class FrameMaker:
             left["dark_taken_out"] = with_.dark_level * float(factor)
         if seam is not None:
             _say_seam(header, seam, _seam(frame, pixels, mask))
+        say_ghosts(header, ghosts)
         return sigma if sigma.size else None, with_.remarks, left
 
 

@@ -70,6 +70,7 @@ _MAKERS = (
     "stacks/bands.py",
     "stacks/clipping.py",
     "stacks/combine.py",
+    "stacks/empty_frames.py",
     "stacks/functions.py",
     "stacks/grids.py",
     "stacks/laws.py",

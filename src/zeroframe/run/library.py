@@ -18,6 +18,7 @@ from zeroframe.fits import looks_like_fits
 from zeroframe.fits.atomic import atomic_file, remove_stale_parts, write_all
 from zeroframe.fits.failures import attempt
 from zeroframe.fits.fingerprint import file_crc32, file_mark
+from zeroframe.fits.folders import make_output_folder
 from zeroframe.fits.inputs import RawFolders
 from zeroframe.fits.replacing import Replaceable
 from zeroframe.fits.store.names import as_path, is_there
@@ -31,7 +32,6 @@ from zeroframe.planning.traits import moment_of, read_traits, split_nights
 from zeroframe.records import dataclass
 from zeroframe.run.lock import LOCK_NAME, folder_lock
 from zeroframe.run.record import read_record
-from zeroframe.run.sessions import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +103,7 @@ def add_to_library(out: Path, folder: Path, *, workers: int | None = None) -> Ad
     entries = [_entry(item, out, kind, record) for item, kind in chosen]
     title = _title(entries)
     entries = [replace(each, file=f"{title}/{each.file}") for each in entries]
-    make_folder(folder)
+    make_output_folder(folder)
     with _held(folder):
         library = read_library(folder, must_exist=False)
         there = {each.file: each for each in library.entries}
@@ -153,7 +153,7 @@ def check_library_folder(folder: Path, raw: Path | None, out: Path) -> None:
 
 def begin_library(folder: Path) -> None:
     """Make an empty library where there is none; raises `OutputError` where it cannot be written."""
-    make_folder(folder)
+    make_output_folder(folder)
     with _held(folder):
         read_library(folder, must_exist=False)  # one that is damaged is not added to
         path = folder / INDEX_NAME
@@ -257,7 +257,7 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
         if file_mark(target).sha256 != sha256:
             raise DamagedError(target, "is another file than its name says", "remove it, and add the folder again")
         return
-    make_folder(target.parent)
+    make_output_folder(target.parent)
     digest = hashlib.sha256()
     with source.open("rb") as file, atomic_file(target) as descriptor:
         while piece := file.read(_PIECE):

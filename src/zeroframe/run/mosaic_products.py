@@ -48,10 +48,8 @@ def mosaic_products(plan: NightPlan, result: NightResult) -> list[str]:
 
     Parameters
     ----------
-    plan : NightPlan
-        What was asked for.
-    result : NightResult
-        What was made.
+    plan, result
+        As for `zeroframe.run.colour_products.colour_products`.
     """
     if not plan.recipe.steps.mosaic:
         return []

@@ -17,6 +17,7 @@ from zeroframe.errors import DamagedError, FrameError, ZeroframeWarning
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.fingerprint import FileMark, file_crc32
 from zeroframe.fits.small_files import RECORD_BYTES, read_small_file, require_file
+from zeroframe.fits.store.names import is_there
 from zeroframe.headers.own_results import writable_record
 from zeroframe.records import dataclass
 from zeroframe.run.record_form import MisformedError, require_form
@@ -30,6 +31,7 @@ __all__ = [
     "OutputMark",
     "RunRecord",
     "add_report",
+    "begun_names",
     "known_record",
     "read_record",
     "report_problem",
@@ -334,3 +336,26 @@ def _record_of(said: dict[str, Any]) -> RunRecord:
 def _output_of(said: dict[str, Any], stamp: str) -> OutputMark:
     whole = said["key"], said["crc32"], said["byte_count"]
     return OutputMark(*whole, tuple(said["sources"]), said["source_sha256"], stamp)
+
+
+def begun_names(out: Path, before: RunRecord, targets: set[str], known: set[str], state: str) -> list[str]:
+    """Return the names of results that are ours, though no mark of them stands in run.json.
+
+    A run that is killed leaves such, and one in which a frame failed whose earlier result is still there.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder of results.
+    before : RunRecord
+        Of earlier runs.
+    targets : set of str
+        What this run makes.
+    known : set of str
+        Those of which marks stand in run.json.
+    state : {'finished', 'unfinished'}
+        When the run begins, all that it is going to make count.
+    """
+    ours = (before.begun | before.outputs.keys() | before.earlier.keys() | targets) - known
+    begins = targets if state == "unfinished" else set[str]()
+    return sorted(name for name in ours if name in begins or is_there(out / name))

@@ -18,6 +18,7 @@ from zeroframe.review import Incident, NightFigures, Review, by_severity, review
 from zeroframe.run.dark_parts import frames_without_light
 from zeroframe.run.earlier import earlier_nights, held_against
 from zeroframe.run.figures import figures_of_run
+from zeroframe.run.ghosts import ghosts_of_night
 from zeroframe.run.left_over import LEFT_OVER
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def _incidents(plan: NightPlan, result: NightResult) -> Iterator[Incident]:
         if one.outcome.state == "left out":
             yield Incident("ZF205" if _unread(one) else "ZF203", one.outcome.reason, (one.frame.name,))
     yield from frames_without_light(result.frames)
+    yield from ghosts_of_night(result.frames)
     yield from _remarks(result)
     yield from _left_alone(plan)
     yield from _directions(plan)

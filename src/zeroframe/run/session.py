@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroframe.errors import UsageError
 from zeroframe.fits.atomic import remove_stale_parts
+from zeroframe.fits.fingerprint import Watch
+from zeroframe.fits.folders import make_output_folder
 from zeroframe.fits.store.names import REMOTE_THREADS, any_remote, is_there
 from zeroframe.fits.store.spool import remove_stale_folders, temporary_folder
-from zeroframe.fits.watching import Watch
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.own_results import require_own_record
 from zeroframe.planning.uses import frame_uses
@@ -24,11 +25,10 @@ from zeroframe.run.budget import MemoryShares, share_memory
 from zeroframe.run.keys import as_data, versions
 from zeroframe.run.lock import folder_lock
 from zeroframe.run.pixel_cache import image_bytes
-from zeroframe.run.record import RECORD_NAME, OutputMark, RunRecord, write_record
+from zeroframe.run.record import RECORD_NAME, OutputMark, RunRecord, begun_names, report_problem, write_record
 from zeroframe.run.result_files import refuse_foreign, refuse_strange
-from zeroframe.run.sessions import begun_names, iso_time, kept_report, make_folder, report_is_up_to_date
 from zeroframe.run.status import examine_night, night_results, result_name, result_targets
-from zeroframe.workers import default_limit_bytes
+from zeroframe.workers import JobResources, default_limit_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,10 +69,8 @@ class RunSettings:
 
     Attributes
     ----------
-    mem_limit_bytes : int or None
-        By default half of the memory that is available.
-    workers : int or None
-        How many threads; by default as many as there are cores.
+    mem_limit_bytes, workers
+        As of `zeroframe.workers.JobResources`.
     check : bool
         Hash raw frames whose results are there, and read these through, whatever their stamps say.
     check_sums : bool
@@ -91,6 +89,11 @@ class RunSettings:
     check_sums: bool = True
     executor: Executor | None = None
     company: Company | None = None
+
+    @property
+    def resources(self) -> JobResources:
+        """What it may use, and where."""
+        return JobResources(self.mem_limit_bytes, self.workers, self.executor)
 
 
 #: Threads of this process, and half of the memory.
@@ -146,7 +149,9 @@ class NightSession:
     @property
     def matching_report(self) -> bool:
         """Whether the report that is there was written of these results, and is what it was."""
-        return report_is_up_to_date(self.plan.out, self.statuses)
+        record = self.statuses.record
+        kept = self.statuses.nothing_to_do and record.report is not None
+        return kept and not report_problem(self.plan.out, record)
 
     def check_folder(self) -> None:
         """See to it that the run is to go on, and that the folder of results is the one in which it began.
@@ -203,12 +208,19 @@ class NightSession:
             if mask.is_there:
                 marked = OutputMark(mask.key, mask.crc32, mask.bytes_out, (mask.job.source,), stamp=mask.stamp)
                 outputs[result_name(self.plan, mask.job.target)] = marked
-        said = {**_run_said(result), "finished": iso_time(datetime.now(UTC))}
+        said = {**_run_said(result), "finished": _iso_time(datetime.now(UTC))}
         said["frames"] += [
             {"name": _name_within(self.plan.raw, one.path), "state": "failed", "reason": str(one.problem), "lost": []}
             for one in self.plan.refused
         ]
-        self._write("finished", inputs, outputs, said | kept_report(self.plan.out, self.statuses))
+        self._write("finished", inputs, outputs, said | self._kept_report())
+
+    def _kept_report(self) -> dict[str, Any]:
+        """Return what is known of a report that tells of these results, too, unless the person has taken it away."""
+        before = self.statuses.record
+        if before.report is None or not self.statuses.nothing_to_do:
+            return {}
+        return {"report": before.this_run["report"]} if is_there(self.plan.out / before.report[0]) else {}
 
     def _write(
         self,
@@ -226,7 +238,7 @@ class NightSession:
             if name not in outputs and name not in replaced and is_there(plan.out / name)
         }
         this_run = {
-            "started": iso_time(self.started),
+            "started": _iso_time(self.started),
             "raw": str(plan.raw.absolute()),
             "out": str(plan.out.absolute()),
             "threads": self.shares.threads,
@@ -359,6 +371,10 @@ def _name_within(folder: Path, path: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
+def _iso_time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
 @contextmanager
 def begin_night(plan: NightPlan, settings: RunSettings = AS_USUAL) -> Iterator[NightSession]:
     """Begin a run: nobody else may write into its folder until the block ends.
@@ -399,14 +415,14 @@ def begin_night(plan: NightPlan, settings: RunSettings = AS_USUAL) -> Iterator[N
     if far:
         settings = replace(settings, workers=settings.workers or REMOTE_THREADS)
     shares = share_memory(plan, settings.mem_limit_bytes or default_limit_bytes(), settings.workers)
-    make_folder(plan.out)
+    make_output_folder(plan.out)
     nobody: tuple[Executor | None, Mapping[Path, Path]] = None, {}
     here = _waiting(plan, shares.threads) if far and executor is None else nullcontext(nobody)
     with folder_lock(plan.out) as lock, here as (waiting, copies):
         started, clock = datetime.now(UTC), time.perf_counter()
         folders = sorted({plan.out, *(target.parent for target in result_targets(plan))})
         for folder in folders:
-            make_folder(folder)
+            make_output_folder(folder)
             remove_stale_parts(folder)
         watch = Watch()
         watch.look(result_targets(plan))

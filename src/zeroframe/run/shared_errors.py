@@ -17,6 +17,7 @@ from zeroframe.fits.store.names import any_remote
 from zeroframe.frames.calibration_frames import WHOLE_CARD, with_errors
 from zeroframe.headers.kinds import calibration_kinds
 from zeroframe.headers.survey import KEY_CARD
+from zeroframe.records import dataclass
 from zeroframe.run.cache import CalibrationCache
 
 if TYPE_CHECKING:
@@ -27,11 +28,54 @@ if TYPE_CHECKING:
 
     from zeroframe.fits import Cards
 
-__all__ = ["SharedErrors"]
+__all__ = ["FrameShares", "SharedErrors"]
 
 #: Planes that are in memory at once, for each pixel: bias, dark and flat with their deviations, and what comes of them.
 _BYTES_OF_PIXEL = 4 * 8
 _MOST_OF_MEMORY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class FrameShares:
+    """What part of each frame a combination holds that scales, shifts or weighs them.
+
+    Attributes
+    ----------
+    parts : tuple of float
+        What each frame is multiplied by on its way into the result.
+    light : tuple of float
+        Which part of the light of the result is that of each frame.
+    added_adu : float
+        What was added to the frames, as it stands in the result: no light.
+    """
+
+    parts: tuple[float, ...]
+    light: tuple[float, ...]
+    added_adu: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        frames: int,
+        weights: Sequence[float] | None = None,
+        factors: Sequence[float] | None = None,
+        offsets: Sequence[float] | None = None,
+    ) -> FrameShares:
+        """Return the shares of frames to which offsets are added, that are multiplied by factors, and weighted.
+
+        Factors bring frames to one level: each has as much light in the result as it weighs. A median counts all alike.
+
+        Examples
+        --------
+        >>> FrameShares.of("average", 2, weights=[1.0, 3.0], factors=[1.0, 2.0])
+        FrameShares(parts=(0.25, 1.5), light=(0.25, 0.75), added_adu=0.0)
+        """
+        by_weight = np.ones(frames) if weights is None or method == "median" else np.asarray(weights, np.float64)
+        light = by_weight / by_weight.sum()
+        parts = (by_weight if method == "sum" else light) * (1.0 if factors is None else np.asarray(factors))
+        added = 0.0 if offsets is None else float((parts * np.asarray(offsets)).sum())
+        return cls(tuple(parts.tolist()), tuple(light.tolist()), added)
 
 
 class SharedErrors:
@@ -51,7 +95,12 @@ class SharedErrors:
         self._headers, self._shape_yx, self._limit_bytes = headers, shape_yx, limit_bytes
 
     def added(
-        self, data: NDArray[Any], sigma: NDArray[Any] | None, paths: Sequence[Path], method: str
+        self,
+        data: NDArray[Any],
+        sigma: NDArray[Any] | None,
+        paths: Sequence[Path],
+        method: str,
+        shares: FrameShares | None = None,
     ) -> tuple[NDArray[Any] | None, dict[str, tuple[Any, str]], float]:
         """Return standard deviations with the errors that all frames have in common, and what the header says.
 
@@ -63,6 +112,8 @@ class SharedErrors:
             The frames that were combined.
         method : {'average', 'median', 'sum'}
             How.
+        shares : FrameShares, optional
+            What of each frame is in the result, where they do not count alike.
 
         Returns
         -------
@@ -81,11 +132,16 @@ class SharedErrors:
             text = f"UNCERT leaves out the errors of bias, dark and flat, which all frames share: {lacking}"
             warnings.warn(text, AssumptionWarning, stacklevel=2)
             return sigma, {}, 0.0
+        if shares is not None:
+            data = data - data.dtype.type(shares.added_adu)
         variance = np.zeros(data.shape, sigma.dtype)
         levels, cards = 0.0, dict[str, None]()
         for same in alike.values():
             share = len(same) / len(paths)
             part = float(len(same)) if method == "sum" else share
+            if shares is not None:
+                chosen = [place for place, path in enumerate(paths) if path in same]
+                share, part = (sum(each[place] for place in chosen) for each in (shares.light, shares.parts))
             cache = CalibrationCache(same[0].parent, self._limit_bytes)
             found = self._add(variance, data * sigma.dtype.type(share), self._headers[same[0]], part, cache)
             cards |= dict.fromkeys(found)

@@ -26,7 +26,6 @@ from zeroframe.simulate.specs import (
     Side,
     SimulatedCamera,
     Strip,
-    simulated_camera,
 )
 
 __all__ = [
@@ -56,5 +55,4 @@ __all__ = [
     "simulate_frame",
     "simulate_mosaic_frame",
     "simulate_night",
-    "simulated_camera",
 ]

@@ -50,10 +50,8 @@ def bias_specs(camera: str | SimulatedCamera | SimulatedMosaic, frames: int) -> 
 
     Raises
     ------
-    CameraError
-        When no simulated camera has that name.
-    UsageError
-        When fewer than one frame is asked for.
+    CameraError, UsageError
+        When no simulated camera has that name, or fewer than one frame is asked for.
 
     Examples
     --------
@@ -74,19 +72,9 @@ def night_specs(camera: str | SimulatedCamera | SimulatedMosaic) -> tuple[FrameS
 
     Parameters
     ----------
-    camera : str, SimulatedCamera or SimulatedMosaic
-        The camera.
-
-    Returns
-    -------
-    tuple of FrameSpec
-        The exposures; a frame's ``index`` in `simulate_frame` is its place here. A night begins with its biases, so
-        their pixels are those of `simulate_biases`.
-
-    Raises
-    ------
-    CameraError
-        When no simulated camera has that name.
+    camera
+        As for `bias_specs`, which says what is returned and raised; a night begins with its biases, so their pixels are
+        those of `simulate_biases`.
 
     Examples
     --------
@@ -187,14 +175,8 @@ def simulate_night(
 
     Raises
     ------
-    CameraError
-        When no simulated camera has that name.
-    UsageError
-        When the camera lacks a filter of the night, or the seed is negative.
-    OutputExistsError
-        When a file is there already that may not be replaced; nothing has been written then.
-    OutputError
-        When a file cannot be written, or the folder holds frames that were not simulated.
+    CameraError, UsageError, OutputExistsError, OutputError
+        As `simulate_biases` does; and when the camera lacks a filter of the night.
 
     Examples
     --------

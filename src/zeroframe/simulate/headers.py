@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from zeroframe.simulate.specs import FrameSpec, SimulatedCamera
 
-__all__ = ["frame_header"]
+__all__ = ["RawCard", "frame_header"]
 
-_Card = tuple[str, str | int | float | bool, str]
+#: Keyword, value and comment.
+RawCard = tuple[str, str | int | float | bool, str]
 
 _LFC_WORDS = {"bias": "BIAS", "dark": "DARK", "flat": "FLATFIELD", "science": "OBJECT"}
 _CG16M_WORDS = {"bias": "BIAS", "dark": "DARK", "flat": "FLAT", "science": "LIGHT"}
@@ -56,7 +57,7 @@ def frame_header(camera: SimulatedCamera, spec: FrameSpec, seed: int, index: int
     return header
 
 
-def _lfc_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterator[_Card]:
+def _lfc_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterator[RawCard]:
     """Cards of the Large Format Camera at the 200-inch telescope."""
     start = _LFC_START + timedelta(minutes=6 * index)
     yield "DATE", f"{start:%Y-%m-%d}", "date this file was written"
@@ -97,7 +98,7 @@ def _lfc_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterator
     yield "CHIPID", 0, "chip of the mosaic"
 
 
-def _cg16m_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterator[_Card]:
+def _cg16m_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterator[RawCard]:
     """Cards of an Apogee Aspen CG16M."""
     start = _CG16M_START + timedelta(minutes=2 * index)
     yield "DATE-OBS", f"{start:%Y-%m-%dT%H:%M:%S}", "start of the exposure (UT)"
@@ -128,7 +129,7 @@ def _cg16m_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterat
     yield "BUNIT", "adu", "unit of the pixels"
 
 
-def _cmos_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterator[_Card]:
+def _cmos_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterator[RawCard]:
     """Cards of a cooled CMOS camera, as N.I.N.A. writes them."""
     start = _CMOS_START + timedelta(seconds=75 * index)
     yield "IMAGETYP", spec.imagetyp or _CG16M_WORDS[spec.kind], "Type of exposure"
@@ -152,7 +153,7 @@ def _cmos_cards(camera: SimulatedCamera, spec: FrameSpec, index: int) -> Iterato
         yield "FILTER", spec.filter_name, "Active filter name"
 
 
-def _colour_cards(camera: SimulatedCamera) -> Iterator[_Card]:
+def _colour_cards(camera: SimulatedCamera) -> Iterator[RawCard]:
     """Cards of the pattern of a colour sensor, as of the first pixel of the file."""
     if camera.colour_pattern and camera.names_colours:
         rows, columns = camera.image_slices_yx

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from astropy.io.fits import Header
 
+    from zeroframe.simulate.headers import RawCard
     from zeroframe.simulate.mosaics import AmplifierSpec, ChipSpec, SimulatedMosaic
     from zeroframe.simulate.specs import FrameSpec
 
 __all__ = ["mosaic_headers"]
 
-_Card = tuple[str, str | int | float | bool, str]
 _WORDS = {"bias": "zero", "dark": "dark", "flat": "dome flat", "science": "object"}
 _START = datetime(2021, 3, 11, 0, 30, tzinfo=UTC)
 #: By so many columns sections are wrong where headers are "shifted", and by this factor gains that are "gains off".
@@ -68,7 +68,7 @@ def _made_by(camera: SimulatedMosaic, seed: int, index: int) -> str:
     return f"Simulated by zeroframe {__version__}: camera {camera.name}, seed {seed}, index {index}"
 
 
-def _exposure_cards(camera: SimulatedMosaic, spec: FrameSpec, index: int) -> Iterator[_Card]:
+def _exposure_cards(camera: SimulatedMosaic, spec: FrameSpec, index: int) -> Iterator[RawCard]:
     start = _START + timedelta(minutes=5 * index)
     yield "OBJECT", spec.object_name, "object"
     yield "OBSTYPE", spec.imagetyp or _WORDS[spec.kind], "type of observation"
@@ -94,7 +94,7 @@ def _box(x1: int, x2: int, y1: int, y2: int) -> Section:
     return Section((AxisRange(x1, x2), AxisRange(y1, y2)))
 
 
-def _one_image_cards(camera: SimulatedMosaic) -> Iterator[_Card]:
+def _one_image_cards(camera: SimulatedMosaic) -> Iterator[RawCard]:
     """Cards of each amplifier with its letter, as spectrographs of two amplifiers have them."""
     from zeroframe.simulate.mosaic_frames import one_image_sections
 
@@ -109,7 +109,9 @@ def _one_image_cards(camera: SimulatedMosaic) -> Iterator[_Card]:
         yield f"RDNOISE{amplifier.name}", amplifier.read_noise_e, "read noise in electrons"
 
 
-def _extension_cards(camera: SimulatedMosaic, chip: ChipSpec, amplifier: AmplifierSpec, number: int) -> Iterator[_Card]:
+def _extension_cards(
+    camera: SimulatedMosaic, chip: ChipSpec, amplifier: AmplifierSpec, number: int
+) -> Iterator[RawCard]:
     yield "EXTNAME", f"im{number}", "name of the extension"
     yield "EXTVER", number, "number of the extension"
     yield "INHERIT", True, "the primary header is part of this one"
@@ -147,7 +149,7 @@ def _extension_cards(camera: SimulatedMosaic, chip: ChipSpec, amplifier: Amplifi
     yield from _sky_cards(camera, chip, amplifier)
 
 
-def _sky_cards(camera: SimulatedMosaic, chip: ChipSpec, amplifier: AmplifierSpec) -> Iterator[_Card]:
+def _sky_cards(camera: SimulatedMosaic, chip: ChipSpec, amplifier: AmplifierSpec) -> Iterator[RawCard]:
     """World coordinates of one tangential projection for the whole focal plane, in pixels of this extension."""
     yield "CTYPE1", "RA---TAN", "projection"
     yield "CTYPE2", "DEC--TAN", "projection"

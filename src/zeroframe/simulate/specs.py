@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from zeroframe.errors import CameraError, UsageError, nearest_name
+from zeroframe.errors import UsageError, nearest_name
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ __all__ = [
     "Side",
     "SimulatedCamera",
     "Strip",
-    "simulated_camera",
 ]
 
 Side = Literal["left", "right", "bottom", "top"]
@@ -384,36 +383,3 @@ _OSC_CMOS = SimulatedCamera(
 SIMULATED_CAMERAS: Mapping[str, SimulatedCamera] = MappingProxyType(
     {camera.name: camera for camera in (_PALOMAR_LFC, _APOGEE_CG16M, _OSC_CMOS)}
 )
-
-
-def simulated_camera(camera: str | SimulatedCamera) -> SimulatedCamera:
-    """Return the simulated camera of that name.
-
-    Parameters
-    ----------
-    camera : str or SimulatedCamera
-        A key of `SIMULATED_CAMERAS`, or a camera, which is returned as it is.
-
-    Returns
-    -------
-    SimulatedCamera
-        The camera.
-
-    Raises
-    ------
-    CameraError
-        When there is none of that name.
-
-    Examples
-    --------
-    >>> simulated_camera("palomar-lfc").gain_e_per_adu
-    1.1
-    """
-    if isinstance(camera, SimulatedCamera):
-        return camera
-    try:
-        return SIMULATED_CAMERAS[camera]
-    except KeyError:
-        known = ", ".join(SIMULATED_CAMERAS)
-        hint = nearest_name(camera, SIMULATED_CAMERAS)
-        raise CameraError(f"no simulated camera is called {camera!r}; there are {known}{hint}") from None

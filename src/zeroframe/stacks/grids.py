@@ -84,7 +84,8 @@ def _origins(frames: Sequence[NDArray[Any]], step: float) -> NDArray[np.float64]
     if len(frames) > MOST_DRAWN_FRAMES:
         return None
     found = np.empty((len(frames), frames[0].shape[0]))
-    for own, frame in zip(found, frames, strict=True):
+    found[0] = np.where(np.isfinite(frames[0]).any(axis=1), 0.0, np.nan)  # as it comes out for any other
+    for own, frame in zip(found[1:], frames[1:], strict=True):
         with np.errstate(invalid="ignore"):
             above = frame - frames[0]
         known = np.isfinite(above)

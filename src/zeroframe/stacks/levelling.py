@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zeroframe.stacks.combine import CombineSpec
     from zeroframe.stacks.stack import Stack
 
-__all__ = ["LevelledStack", "level_offsets", "level_scatter"]
+__all__ = ["LevelledStack", "has_added_level", "level_offsets", "level_scatter"]
 
 #: Levels that are no farther apart, in noises of a frame, change nothing that is rejected; they stay to the bit.
 _APART = 1.0
@@ -54,6 +54,11 @@ class LevelledStack(StackView):
     def of(cls, stack: Stack, offsets: Sequence[float]) -> Stack:
         """Return the frames with this added: the stack itself where there is nothing to add."""
         return cls(stack, tuple(offsets)) if offsets else stack
+
+
+def has_added_level(kind: Kind | None) -> bool:
+    """Say whether the level of frames of a kind is added to their pixels, as that of biases and darks is."""
+    return is_calibration(kind) and not is_scaled_by_level(kind)
 
 
 def level_scatter(levels: NDArray[np.float64]) -> float:
@@ -103,8 +108,7 @@ def level_offsets(
     >>> level_offsets([300.0, 301.0, 302.0], 4.0, how, "noise", kind=Kind.DARK)
     ()
     """
-    wanders = is_calibration(kind) and not is_scaled_by_level(kind)
-    if not wanders or not spec.rejection.clips or spread not in {"noise", "ccd"} or not noise_adu > 0:
+    if not has_added_level(kind) or not spec.rejection.clips or spread not in {"noise", "ccd"} or not noise_adu > 0:
         return ()
     levels = np.asarray(levels_adu, dtype=np.float64)
     known = levels[np.isfinite(levels)]

@@ -11,7 +11,15 @@ import numpy as np
 
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.medians import median_of_valid
-from zeroframe.frames.quality import FrameQuality, count_non_finite, flag_frames, measure_bands, quality_bands
+from zeroframe.frames.quality import (
+    LOST_PART,
+    Flag,
+    FrameQuality,
+    count_non_finite,
+    flag_frames,
+    measure_bands,
+    quality_bands,
+)
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
 from zeroframe.headers.result_cards import LEVELLED_CARD
@@ -19,7 +27,8 @@ from zeroframe.records import dataclass
 from zeroframe.stacks.bands import combine_in_bands, files_beneath
 from zeroframe.stacks.clipping import Clipping, gaussian_rate, noise_floor, with_floor
 from zeroframe.stacks.combine import combine_stack
-from zeroframe.stacks.levelling import LevelledStack, level_offsets
+from zeroframe.stacks.empty_frames import NO_VALUE, is_empty
+from zeroframe.stacks.levelling import LevelledStack, has_added_level, level_offsets
 from zeroframe.stacks.noise import SampledStack, frame_noise, measure_noise, read_bands, sample_bands, sample_bytes
 from zeroframe.stacks.noise_budget import explain_excess
 from zeroframe.stacks.pooled import pooled_noise
@@ -35,7 +44,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zeroframe.frames.quality import Flag
     from zeroframe.headers.dialects import FrameFacts
     from zeroframe.headers.kinds import Kind
     from zeroframe.headers.survey import RawFrame
@@ -115,19 +123,36 @@ class Judge:
     def verdict(
         self, paths: Sequence[Path], stack: Stack, *, workers: int | None = None
     ) -> tuple[tuple[Flag, ...], tuple[Flag, ...]]:
-        """Tell which frames do not belong to the others, by some rows of each: those kept, and those to be left out."""
+        """Tell which frames do not belong to the others, by some rows of each: those kept, and those to be left out.
+
+        Those without any value are always left out.
+        """
         flats = [path in self.facts and is_scaled_by_level(self.facts[path].kind) for path in paths]
         measured = map_threads(
             lambda index: measure_rows(stack, index, is_flat=flats[index]), range(len(paths)), workers
         )
-        qualities = dict(zip(paths, measured, strict=True))
-        flags = tuple(flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted))
+        empty = tuple(
+            Flag(path, "not finite", 1.0, 1.0, NO_VALUE)
+            for index, (path, quality) in enumerate(zip(paths, measured, strict=True))
+            if quality.non_finite == quality.pixels and is_empty(stack, index)
+        )
+        lost = {flag.path for flag in empty}
+        qualities = {path: quality for path, quality in zip(paths, measured, strict=True) if path not in lost}
+        flags = tuple(
+            flag
+            for flag in flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted)
+            if flag.what != "not finite" or (flag.figure > LOST_PART and self._is_calibration(flag.path))
+        )
         if not self.reject:
-            return flags, ()
+            return flags, empty
         # where flats contradict each other, nothing tells which of them is right
-        return tuple(flag for flag in flags if flag.what == "shapes"), tuple(
+        return tuple(flag for flag in flags if flag.what == "shapes"), empty + tuple(
             flag for flag in flags if flag.what != "shapes"
         )
+
+    def _is_calibration(self, path: Path) -> bool:
+        """Whether a frame shows all of the detector: on the sky frames may have been moved to one place."""
+        return path in self.facts and is_calibration(self.facts[path].kind)
 
     def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
         """Return kind and gain of frames, each where all have the same."""
@@ -183,6 +208,8 @@ def prepare(
     usual = of_frames.typical if of_frames else 0.0
     offsets = level_offsets(levels, usual, spec, spread, kind=kind)
     stack = LevelledStack.of(stack, offsets)
+    known_levels = [level for level in levels if np.isfinite(level)] if has_added_level(kind) else []
+    scatter = float(np.std(known_levels, ddof=1)) if len(known_levels) > 1 else None
     if offsets:
         levels = [level + offset for level, offset in zip(levels, offsets, strict=True)]
     floor = noise_floor(of_frames, levels, kind=kind, gain_e_per_adu=gain_e_per_adu, variances=unequal)
@@ -195,7 +222,7 @@ def prepare(
         usual_rate = partial(gaussian_rate, frames, known.rejection, usual, level_adu=float(median_of_valid(levels)))
         rate = None if of_frames is None else beside.submit(usual_rate)
         sample = SampledStack.of(stack, sample_bytes(mem_limit_bytes), workers=workers, empty=empty)
-        noise = measure_noise(sample, known, of_frames=of_frames, workers=workers)
+        noise = replace(measure_noise(sample, known, of_frames=of_frames, workers=workers), level_scatter=scatter)
         excess = explain_excess(sample, known, noise, workers=workers)
         expected = None if rate is None else rate.result()
     del sample  # the memory for the next one
@@ -358,5 +385,6 @@ def measure_rows(stack: Stack, index: int, *, is_flat: bool = False) -> FrameQua
     bands = quality_bands(stack.shape_yx[0])
     rows = read_bands(stack, index, bands)
     level = sampled_level(rows)
+    non_finite = count_non_finite(rows)  # before the rows are used up
     measured = measure_bands(rows.reshape(len(bands), -1, rows.shape[1]), level, is_flat=is_flat)
-    return replace(measured, non_finite=count_non_finite(rows), pixels=rows.size)
+    return replace(measured, non_finite=non_finite, pixels=rows.size)

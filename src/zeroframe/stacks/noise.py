@@ -91,6 +91,8 @@ class StackNoise:
         ``calibrated / sqrt(N)``, for sums ``calibrated * sqrt(N)``.
     scatter : float
         Standard deviation of the pixels of the combined frame, fixed pattern included.
+    level_scatter : float or None
+        Of biases and darks the standard deviation of the levels of the frames; None of others, and of a single frame.
     """
 
     single: float | None
@@ -98,6 +100,7 @@ class StackNoise:
     combined: float | None
     expected: float | None
     scatter: float
+    level_scatter: float | None = None
 
     @property
     def pattern(self) -> float | None:

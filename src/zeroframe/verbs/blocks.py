@@ -12,7 +12,7 @@ from astropy.nddata import CCDData
 
 from zeroframe.errors import ArgumentError, SectionError, UsageError
 from zeroframe.fits.precision import float_dtype
-from zeroframe.headers.result_cards import set_card, trim_cards
+from zeroframe.headers.result_cards import IMAGE_SECTIONS, set_card, trim_cards
 from zeroframe.headers.sections import Section
 from zeroframe.kernels.blocks import block_sums
 from zeroframe.verbs.arguments import checked_names
@@ -29,7 +29,6 @@ __all__ = ["block_average", "block_reduce", "block_replicate"]
 
 Image: TypeAlias = "CCDData | NDArray[Any]"
 
-_IMAGE_SECTIONS = ("BIASSEC", "TRIMSEC", "DATASEC", "AMPSEC")
 #: Functions whose masked pixels can be left out, as what they then are.
 _LEAVING_OUT = {np.median: np.nanmedian, np.nanmedian: np.nanmedian}
 _DISTORTIONS = re.compile(r"(A|B|AP|BP)_(ORDER|DMAX|\d+_\d+)")
@@ -287,7 +286,7 @@ def _is_scale(header: Any, word: str, axis: int) -> bool:  # noqa: ANN401
 
 def _rescale_sections(header: Any, block_yx: tuple[int, int], *, smaller: bool) -> None:  # noqa: ANN401
     factors = tuple(reversed(block_yx))
-    for word in _IMAGE_SECTIONS:
+    for word in IMAGE_SECTIONS:
         value = header.get(word)
         if not isinstance(value, str):
             continue

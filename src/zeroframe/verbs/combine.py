@@ -20,6 +20,7 @@ from zeroframe.headers.extensions import part_of
 from zeroframe.headers.one_detector import require_one_detector
 from zeroframe.headers.own_results import apart_from
 from zeroframe.headers.result_cards import combined_cards
+from zeroframe.records import dataclass
 from zeroframe.stacks.combine import (
     CENTERS,
     SPREADS,
@@ -31,6 +32,7 @@ from zeroframe.stacks.combine import (
     require_room,
     result_bytes,
 )
+from zeroframe.stacks.empty_frames import NO_VALUE, is_empty
 from zeroframe.stacks.functions import Statistic, statistic_name
 from zeroframe.stacks.loss import warn_of_loss
 from zeroframe.stacks.measured import with_pooled_noise
@@ -235,6 +237,56 @@ def _stack_of_paths(
     return stack, scanned[0].cards.to_header(), units[stated[0]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frames:
+    """Frames that are open: what the result takes over of the first one, and the memory that there is beside them."""
+
+    stack: Stack
+    meta: Any
+    wcs: Any
+    unit: Unit
+    shape: tuple[int, ...]
+    limit_bytes: int
+
+
+def _opened_frames(
+    frames: Sequence[Any],
+    unit: str | Unit | None,
+    reader: Mapping[str, Any],
+    mem_limit: float | str | None,
+    workers: int | None,
+) -> _Frames:
+    if not reader and all(isinstance(frame, (str, os.PathLike)) for frame in frames):
+        with as_python_says():
+            limit = _limit_bytes(mem_limit, len(frames), lambda: _layout_of(frames[0]))
+            stack, meta, result_unit = _stack_of_paths(frames, unit, limit, workers)
+        return _Frames(stack, meta, wcs_of(meta), result_unit, stack.shape_yx, limit - held_bytes(stack))
+    stack, first, result_unit = _stack_of_ccds([_opened(frame, unit, reader) for frame in frames])
+    limit = _limit_bytes(mem_limit, len(frames), lambda: (stack.shape_yx, stack.dtype))
+    return _Frames(stack, first.meta.copy(), first.wcs, result_unit, first.shape, limit)
+
+
+def _with_values(stack: Stack) -> list[int]:
+    """Return the numbers of the frames that have a value, and name the others; all of them where none has one."""
+    empty = {number for number in range(len(stack.names)) if is_empty(stack, number)}
+    if not empty:
+        return list(range(len(stack.names)))
+    names = ", ".join(stack.names[number] for number in sorted(empty))
+    alone = len(empty) == len(stack.names)
+    what = "so the result has none" if alone else "left out"
+    text = f"{names}: {NO_VALUE if len(empty) == 1 else 'none of their pixels has a value'}; {what}"
+    warnings.warn(text, VerbAssumptionWarning, stacklevel=3)
+    return [number for number in range(len(stack.names)) if alone or number not in empty]
+
+
+def _of_kept(given: Any, kept: Sequence[int], frames: int) -> Any:  # noqa: ANN401
+    """Return what is given frame by frame for those that are kept; anything else as it is."""
+    if given is None or isinstance(given, str) or callable(given):
+        return given
+    values = np.asarray(given)
+    return values[list(kept)] if values.ndim and len(values) == frames else given
+
+
 def to_ccd(combined: Combined, unit: Unit, meta: Any, *, wcs: Any = None) -> CCDData:  # noqa: ANN401
     """Return a combined frame as CCDData with uncertainty, mask, and in ``flags`` how many frames each pixel used."""
     from astropy.nddata import CCDData, StdDevUncertainty
@@ -296,6 +348,7 @@ def combine(
     img_list : list of CCDData, or list of paths, or str
         The frames; a text may hold several file names with commas between. Uncompressed files are read in bands of
         rows, so that stacks larger than the memory can be combined. Frames in memory may have one, two or three axes.
+        One that has no value in any pixel is left out, and a warning names it.
     output_file : path, optional
         Where the result is also written, with its uncertainty and mask.
     method : {'average', 'median', 'sum'}
@@ -326,7 +379,8 @@ def combine(
         The spread that the uncertainty is made from, as for ``sigma_clip_dev_func``. ``'pooled'``: the error of each
         pixel, from its own scatter and the noise of all pixels of these frames, as the files of a night have it; right
         for few frames, too, where the scatter of a pixel says little, and with weights, ``zero``, ``nlow`` or
-        ``reject``, of which ccdproc's formula knows nothing.
+        ``reject``, of which ccdproc's formula knows nothing. What frames have in common, as the errors of one bias,
+        dark and flat, no scatter shows: the command ``zeroframe combine`` adds it, by the files beside the frames.
     overwrite_output : bool
         Whether an existing ``output_file`` may be replaced; a file of ``img_list`` never is.
     unit : str or Unit, optional
@@ -402,18 +456,12 @@ def combine(
         replaces = output_file is not None and apart_from(
             Inputs.of(named), as_path(output_file), overwrite=overwrite_output
         )
-    held = 0
-    if len(named) == len(frames) and not reader:
-        with as_python_says():
-            limit = _limit_bytes(mem_limit, len(frames), lambda: _layout_of(frames[0]))
-            stack, meta, result_unit = _stack_of_paths(frames, unit, limit, workers)
-        wcs = wcs_of(meta)
-        held = held_bytes(stack)
-        shape = stack.shape_yx
-    else:
-        stack, template, result_unit = _stack_of_ccds([_opened(frame, unit, reader) for frame in frames])
-        limit = _limit_bytes(mem_limit, len(frames), lambda: (stack.shape_yx, stack.dtype))
-        meta, wcs, shape = template.meta.copy(), template.wcs, template.shape
+    opened = _opened_frames(frames, unit, reader, mem_limit, workers)
+    kept = _with_values(opened.stack)
+    if len(kept) < len(frames):
+        scale, zero, weights = (_of_kept(each, kept, len(frames)) for each in (scale, zero, weights))
+        opened = _opened_frames([frames[number] for number in kept], unit, reader, mem_limit, workers)
+    stack, meta = opened.stack, opened.meta
     rejection = Rejection(
         value_low=minmax_clip_min if minmax_clip else None,
         value_high=minmax_clip_max if minmax_clip else None,
@@ -446,14 +494,14 @@ def combine(
         offsets=offsets,
         weights=shares,
         dtype=None if dtype is None else np.dtype(dtype),
-        mem_limit_bytes=limit - held,
+        mem_limit_bytes=opened.limit_bytes,
         workers=workers,
         progress=progress,
     )
     combined_cards(meta, [Path(n).name for n in stack.names], method=method, rejection=rejection.describe())
     if spec.pooled is not None:
         meta.update(spec.pooled.cards(method, len(stack.names), shares))
-    result = to_ccd(combined.reshape(shape), result_unit, meta, wcs=wcs)
+    result = to_ccd(combined.reshape(opened.shape), opened.unit, meta, wcs=opened.wcs)
     if output_file is not None:
         from zeroframe.verbs.saving import write_ccd
 

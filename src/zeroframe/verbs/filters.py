@@ -46,7 +46,7 @@ def transform_image(
     Parameters
     ----------
     ccd : CCDData
-        The frame, which is not changed.
+        The frame.
     transform_func : callable
         Takes an array and returns another: `scipy.ndimage.shift`, say. It is called for the pixels, for the array of
         the uncertainty and for the mask; what is not zero in the latter is masked.
@@ -203,17 +203,12 @@ def background_deviation_filter(data: NDArray[Any], bbox: int) -> NDArray[Any]:
     data : ndarray, shape (ny, nx)
         The pixels; beyond the edges they are reflected.
     bbox : int
-        Side of the box.
+        As for `background_deviation_box`, which raises what is raised here.
 
     Returns
     -------
     ndarray, shape (ny, nx)
         1.4826 median absolute deviations.
-
-    Raises
-    ------
-    UsageError
-        When ``bbox`` is less than 1.
 
     Examples
     --------

@@ -164,14 +164,8 @@ def write_ccd(
     path : path
         The file; the suffix is the caller's.
     compress : {'none', 'gzip', 'rice'}
-        As in `zeroframe.fits.write_fits`.
     overwrite : bool or Replaceable
-        Whether an existing file may be replaced; as in `zeroframe.fits.write_fits`.
-
-    Returns
-    -------
-    int
-        Bytes written.
+        As in `zeroframe.fits.write_fits`; and so is what is returned.
 
     Raises
     ------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.fits.atomic import atomic_file, write_all
 from zeroframe.fits.inputs import Inputs
 from zeroframe.headers.own_results import SingleResult
-from zeroframe.html import asset_text, policy_hash, safe_html
+from zeroframe.html import asset_text, is_page_of, policy_hash, safe_html
 from zeroframe.records import dataclass
 from zeroframe.viewer.describe import described, titles_of
 from zeroframe.viewer.tiles import TiledMask, TiledPicture, compressed_bytes, pack
@@ -35,20 +35,16 @@ __all__ = [
 #: How large a page may become; what is beyond is left out, and said.
 DEFAULT_PAGE_BYTES = 150_000_000
 _GENERATOR = "zeroframe show"
-_HEAD_BYTES = 2048
 _SCRIPTS = ("tiles.js", "stretch.js", "stage.js", "panels.js", "main.js")
 _BASE64 = 4 / 3
 #: Coarse levels and masks beside level 0, at most as much again as this part of it.
 _COARSE_SHARE = 0.45
 
 
-def _is_ours(path: Path) -> bool:
-    with path.open("rb") as file:
-        return f'content="{_GENERATOR}"'.encode() in file.read(_HEAD_BYTES)
-
-
 #: A page that `zeroframe show` wrote, which it may replace.
-VIEWER_PAGE = SingleResult("zeroframe show", _is_ours, "choose another file with -o", "replace it with --overwrite")
+VIEWER_PAGE = SingleResult(
+    _GENERATOR, partial(is_page_of, _GENERATOR), "choose another file with -o", "replace it with --overwrite"
+)
 
 
 @dataclass(frozen=True)

@@ -462,23 +462,14 @@ def file_to_put(path: UrlPath, *, overwrite: Overwrite) -> Iterator[int]:
 
     Parameters
     ----------
-    path : UrlPath
-        The name that it shall have.
-    overwrite : bool or Replaceable
-        Replace a file of that name, or only the one that was looked at. Without it one that appears there meanwhile is
-        kept, too, where the store can be asked to (S3).
-
-    Yields
-    ------
-    int
-        Descriptor of the open file.
+    path, overwrite
+        As for `zeroframe.fits.atomic.atomic_file`, and so is what is yielded. Without ``overwrite`` one that appears
+        there meanwhile is kept, too, where the store can be asked to (S3).
 
     Raises
     ------
-    OutputExistsError
-        When there is a file of that name that may not be replaced.
-    OutputError
-        When it cannot be put there, what has arrived are other bytes, or this disk is full.
+    OutputExistsError, OutputError
+        As `zeroframe.fits.atomic.atomic_file` does; and when what has arrived are other bytes.
     """
     with temporary_folder() as folder:
         source = folder / path.name

@@ -135,12 +135,8 @@ def open_night(plan: NightPlan, result: NightResult, workers: int | None = None)
 
     Parameters
     ----------
-    plan : NightPlan
-        What was to be done.
-    result : NightResult
-        What was done.
-    workers : int, optional
-        How many threads.
+    plan, result, workers
+        As for `zeroframe.report.night_page`.
 
     Returns
     -------

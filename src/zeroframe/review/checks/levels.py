@@ -36,6 +36,8 @@ _HEAPS_APART = 3.0
 #: Two levels of a camera that wanders by half a noise are so many limits apart by chance once in 30,000; and the
 #: current of two darks differs by less than this part of it.
 _OF_TWO, _OF_CURRENT = 4.0, 0.2
+#: So many levels scatter by hardly more than they do in the long run.
+_MANY_LEVELS = 8
 #: The last half of a ramp stands still: it moves by less than this part of the whole.
 _STANDS = 0.34
 #: A drift in time is no chance where the order in time and in level are alike to this.
@@ -129,6 +131,7 @@ def _two_heaps(parts: list[Subject]) -> tuple[list[float], list[float]] | None:
 
 def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find biases whose level is another one in each frame, and darks that hold their bias."""
+    yield from _scattering_in_sum(night, check)
     for combined in night.of("combined", "bias", "dark"):
         parts = _levelled(night, combined)
         dated = sorted(
@@ -160,6 +163,20 @@ def scattering_levels(night: NightFigures, check: Check) -> Iterator[Finding]:
             f"{number(limit, 2)}), and so does the level of every frame that it is subtracted from",
             *(each.name for each in parts), combined.name, figure=scatter, expected=limit,
         )  # fmt: skip
+
+
+def _scattering_in_sum(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find frames that were combined without a plan, of which only the scatter of their levels is known."""
+    for combined in night.of("combined"):
+        scatter, frames = combined.get("level_scatter"), combined.get("frames")
+        limit = max(_SCATTER_ADU, _SCATTER_NOISES * combined.get("noise_of_one_frame"))
+        limit *= _OF_TWO / math.sqrt(2.0) if frames == 2 else _OF_THREE if frames < _MANY_LEVELS else 1.0
+        if scatter > limit:
+            yield check.finding(
+                f"{combined.name}: the levels of its {frames:.0f} frames scatter by {number(scatter, 3)} ADU (limit "
+                f"{number(limit, 2)}): its own is as uncertain as LEVELERR says",
+                combined.name, figure=scatter, expected=limit,
+            )  # fmt: skip
 
 
 def _two_apart(combined: Subject, parts: list[Subject], check: Check) -> Iterator[Finding]:
@@ -368,8 +385,10 @@ LEVELS = (
         f"from {_SCATTER_ADU:g} ADU and {_SCATTER_NOISES:g} times the noise of a pixel on, from {_FEWEST_IN_TIME} "
         f"frames on, or of three that are far apart, where they do not drift (ZF306); of two from {_OF_TWO:g} times "
         f"that on, and in darks less their bias {100 * _OF_CURRENT:g} % of the level. Of any darks it is told where "
-        "their levels are of two sorts, as of another offset. The level of a science frame is off by as much, in all "
-        "pixels alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was subtracted.",
+        "their levels are of two sorts, as of another offset. Of zeroframe combine they are told from "
+        f"{_OF_THREE:g} times that on, of {_MANY_LEVELS} frames from once on. The level of a science frame is off by "
+        "as much, in all pixels alike: UNCERT does not hold that error, its card LEVELERR does, with that of what was "
+        "subtracted.",
         "Subtract an overscan, if there is one; else measure light against the sky beside it in the same frame.",
         scattering_levels,
     ),

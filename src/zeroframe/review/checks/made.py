@@ -90,9 +90,22 @@ MADE = (
         "The sky of a calibrated frame in sixteen bands of rows and of columns. Told where it is zero, within its "
         "errors, in all of the frame or in bands beside each other, while another exposure of the same object, filter "
         "and time is lit all over: a shutter, a blade or a door was closed, or clocks stopped. Not told where stars or "
-        "other sources shine there; of a whole frame only if those before and after it, within five minutes, have "
-        "light, as a sky falls from twilight; of a part only if its border runs along a row or a column and the rest "
+        "other sources shine there; of a whole frame, or several in a row, only if those before and after, within five "
+        "minutes, have light, as a sky falls from twilight, or, where all exposures of the field are dark, if frames "
+        "of other fields before and after them do, through the same filter and within an hour; of a part only if its "
+        "border runs along a row or a column and the rest "
         "has the light of the other exposure, as the limb of the Moon is curved. The pixels are not masked.",
         "Look at the frame, and leave it out, or the part of it, of what is measured.", incidents,
+    ),
+    Check(
+        "ZF208", "Bright stars leave ghosts in other amplifiers", "warning", "crosstalk",
+        "Of a detector that several amplifiers read, what bright pixels of one have at the same moment in the others: "
+        "the slope of a line, in each science frame with stars from 15 % of a full pixel on. Told where a full pixel "
+        "leaves more than half the read noise, and the slope is 5 errors and 5 times what is found at other places of "
+        "the same amplifier; the other bright stars have to leave the same as the brightest, or that one a ghost in "
+        "another amplifier, too: a star may stand there by chance. The ghosts are not masked: they are light that can "
+        "be taken out.",
+        "Run zeroframe inspect --write my.toml on the raw frames, and give --camera my.toml: it takes crosstalk out.",
+        incidents,
     ),
 )  # fmt: skip

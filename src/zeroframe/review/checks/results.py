@@ -179,26 +179,26 @@ def _known(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
+def _too_much(
+    check: Check, each: Subject, share: float, limit: float, what: str, decimals: int = 1
+) -> Iterator[Finding]:
+    """Find a share that is beyond a limit."""
+    if share > limit:
+        said = f"{each.name}: {100 * share:.{decimals}f} % {what} (limit {100 * limit:g} %)"
+        yield check.finding(said, each.name, figure=share, expected=limit)
+
+
 def many_cosmic_rays(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames with more cosmic rays than there are."""
     for each in night.of("frame", "science"):
         share = each.fraction("cosmic_ray_pixels")
-        if share > _COSMIC:
-            yield check.finding(
-                f"{each.name}: {100 * share:.1f} % of it was taken for cosmic rays (limit {100 * _COSMIC:g} %)",
-                each.name, figure=share, expected=_COSMIC,
-            )  # fmt: skip
+        yield from _too_much(check, each, share, _COSMIC, "of it was taken for cosmic rays")
 
 
 def saturated_science(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find science frames of which more is saturated than a few stars."""
     for each in night.of("frame", "science"):
-        share = each.fraction("saturated_pixels")
-        if share > _SATURATED:
-            yield check.finding(
-                f"{each.name}: {100 * share:.2f} % of it is saturated (limit {100 * _SATURATED:g} %)",
-                each.name, figure=share, expected=_SATURATED,
-            )  # fmt: skip
+        yield from _too_much(check, each, each.fraction("saturated_pixels"), _SATURATED, "of it is saturated", 2)
 
 
 def seams(night: NightFigures, check: Check) -> Iterator[Finding]:
@@ -218,12 +218,7 @@ def many_rejected(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find combined frames of which more values were rejected than cosmic rays and bad pixels can be."""
     for each in night.of("combined"):
         share = each.get("rejected_values") / (each.get("frames") * each.get("pixels"))
-        if share > _REJECTED:
-            yield check.finding(
-                f"{each.name}: {100 * share:.1f} % of the values of its frames were rejected (limit "
-                f"{100 * _REJECTED:g} %)",
-                each.name, figure=share, expected=_REJECTED,
-            )  # fmt: skip
+        yield from _too_much(check, each, share, _REJECTED, "of the values of its frames were rejected")
 
 
 def hot_pixels_left(night: NightFigures, check: Check) -> Iterator[Finding]:

@@ -189,8 +189,9 @@ WITHIN = (
     ),
     Check(
         "ZF604", "Values wrapped past the top of the converter", "error", "wrapped",
-        "A pixel far below the sky beside one near 65535: of 16 bits the highest one was lost, or the file was written "
-        f"without BZERO. Told from {_WRAPPED} such steps on, in the rows that are looked at.",
+        "A pixel far below the sky beside one near 65535, which with 65536 added goes on as those before it rose: of "
+        "16 bits the highest one was lost, or the file was written without BZERO. "
+        f"Told from {_WRAPPED} such steps on, in the rows that are looked at, dead columns left out.",
         "Expose shorter, or write files with BZERO = 32768.", wrapped,
     ),
     Check(

@@ -8,8 +8,8 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from zeroframe.fits.watching import FileState, state_of
-from zeroframe.headers.trees import folder_files, tree_files
+from zeroframe.fits.fingerprint import FileState, state_of
+from zeroframe.headers.trees import tree_files
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -149,9 +149,7 @@ class Arrivals:
         return Changes(tuple(rested), tuple(gone))
 
     def _files(self) -> list[Path]:
-        if self._recurse:
-            return list(tree_files(self._folder, output=self._output))
-        return folder_files(self._folder)
+        return list(tree_files(self._folder, recurse=self._recurse, output=self._output))
 
     def not_yet(self, path: Path, now_s: float | None = None) -> bool:
         """Take back that a file is at rest: its content says that it is not whole. It is told again in a while.

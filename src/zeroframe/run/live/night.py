@@ -231,8 +231,7 @@ class LiveNight:
             plan = planned_of(
                 *("night", found, settings.raw, settings.out, settings.recipe),
                 overwrite=True,
-                mem_limit_bytes=settings.run.mem_limit_bytes,
-                workers=settings.run.workers,
+                resources=settings.run.resources,
             )
             self._looks.evidence = plan.evidence
             with begin_night(plan, settings.run) as session:
