@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 import zeroframe
-from zeroframe.headers.survey import survey_folder
+from zeroframe.headers.survey import survey_tree
 from zeroframe.inspection.sources import source_of
 from zeroframe.inspection.unknown_layouts import found_in_pixels, short_darks_as_biases
 
@@ -41,7 +41,7 @@ def written(folder, *, amplifiers=4, seconds=(5.0, 120.0)):
 
 def test_four_amplifiers_are_told_and_measured(tmp_path):
     raw = written(tmp_path / "raw")
-    found = found_in_pixels(list(survey_folder(raw)))
+    found = found_in_pixels(list(survey_tree(raw)))
     right = HALF + 2 * STRIP + 1
     columns, rows = [f"1:{HALF}", f"{right}:{right + HALF - 1}"], [f"1:{TALL}", f"{TALL + 1}:{2 * TALL}"]
     assert [str(each.trim) for each in found.detector.amplifiers] == [f"[{x},{y}]" for y in rows for x in columns]
@@ -57,9 +57,7 @@ def test_four_amplifiers_are_told_and_measured(tmp_path):
 
 @pytest.mark.parametrize(("amplifiers", "seconds"), [(1, (5.0, 120.0)), (4, (60.0, 120.0))])
 def test_one_amplifier_is_one_and_long_darks_tell_nothing(tmp_path, recwarn, amplifiers, seconds):
-    assert (
-        found_in_pixels(list(survey_folder(written(tmp_path / "raw", amplifiers=amplifiers, seconds=seconds)))) is None
-    )
+    assert found_in_pixels(list(survey_tree(written(tmp_path / "raw", amplifiers=amplifiers, seconds=seconds)))) is None
     assert not [each for each in recwarn if "not certain from the pixels" in str(each.message)]
 
 
@@ -67,5 +65,5 @@ def test_biases_are_biases_where_there_are_some(tmp_path):
     raw = written(tmp_path / "raw")
     with fits.open(raw / "x00.fits", mode="update") as hdus:
         hdus[0].header["IMAGETYP"] = "bias"
-    sources = [source for source in map(source_of, survey_folder(raw)) if source is not None]
+    sources = [source for source in map(source_of, survey_tree(raw)) if source is not None]
     assert short_darks_as_biases(sources) == sources
