@@ -256,6 +256,9 @@ class TestUnknownCamera:
             "cannot be checked",
             "BIASSEC [17:20,1:12]",
             "TRIMSEC [1:16,1:12]",
+            "the strip stays in the results as if it were image",
+            "a level that moves from frame to frame is not taken out",
+            "give --overscan and --trim",
         ):
             assert words in said
         for path in paths:
@@ -270,6 +273,7 @@ class TestUnknownCamera:
         assert run.code == 0
         assert "camera: not known — looked at the pixels of 3 bias instead" in run.out
         assert "overscan (please check): not subtracted — cannot be checked: without a frame that sees light" in run.out
+        assert "the strip stays" not in run.out
 
 
 class TestWhatIsInTheFolder:

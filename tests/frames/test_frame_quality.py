@@ -163,6 +163,38 @@ class TestNothingIsInvented:
         assert [judged(camera, seed, 2) for seed in range(6)] == [[]] * 6
 
 
+class TestLevelsThatWander:
+    """Levels of a camera without overscan, which wander by a part of the noise of a pixel, and one that is off."""
+
+    def flags(self, random, frames, wander, off=0.0, *, subtracted=False):
+        levels = random.normal(0.0, wander, frames)
+        levels[1] += off
+        quality = measure_frame(random.normal(0.0, 4.0, (64, 64)).astype(np.float32))
+        each = {Path(f"{n}"): replace(quality, level_adu=level, noise_adu=4.0) for n, level in enumerate(levels)}
+        return flag_frames(each, level_subtracted=subtracted)
+
+    @pytest.mark.parametrize(("wander", "most"), [(1.0, 0), (2.0, 3), (3.0, 16)])
+    @pytest.mark.parametrize("frames", [3, 4, 5, 8, 20])
+    def test_they_are_no_fault_of_one_of_them(self, frames, wander, most):
+        """At half a noise 6 of 1,000 nights of three darks were told, 0 are; at three quarters 33, 2."""
+        random = np.random.default_rng(frames)
+        assert sum(bool(self.flags(random, frames, wander)) for _ in range(1000)) <= most
+
+    @pytest.mark.parametrize("frames", [3, 4, 6, 12])
+    def test_one_that_is_off_is_told(self, frames):
+        random = np.random.default_rng(frames)
+        for off in (-30.0, 30.0):
+            for _ in range(100):
+                assert [flag.path.name for flag in self.flags(random, frames, 0.4, off)] == ["1"]
+
+    @pytest.mark.parametrize("frames", [3, 4, 6, 12])
+    def test_less_is_told_where_an_overscan_was_subtracted(self, frames):
+        random = np.random.default_rng(frames)
+        for _ in range(100):
+            assert [flag.path.name for flag in self.flags(random, frames, 0.04, 3.0, subtracted=True)] == ["1"]
+            assert self.flags(random, frames, 0.04, 0.0, subtracted=True) == []
+
+
 class TestTwo:
     """Of two frames one can be odd only by what nothing but charge does: more level, and the noise of it."""
 

@@ -86,7 +86,7 @@ def written(folder, layout, *, gap, outer=0, stated=0):
 
 
 def looked_at(folder):
-    return look_at_amplifiers(list(survey_tree(folder)), LIMIT).found.detector.amplifiers
+    return look_at_amplifiers(list(survey_tree(folder, recurse=False)), LIMIT).found.detector.amplifiers
 
 
 def ends(section):

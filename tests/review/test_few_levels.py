@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import zeroframe
+from wrong_nights import good_shots, write_night
 from zeroframe.review import NightFigures, Subject, review_night
 
 NOISE_ADU = 4.0
@@ -59,3 +62,36 @@ def test_two_levels_that_are_far_apart(levels, used, told):
 def test_two_levels_of_a_camera_that_wanders():
     chance = np.random.default_rng(2)
     assert not any(codes(1000.0 + chance.normal(0.0, 0.5 * NOISE_ADU, 2)) for _ in range(2000))
+
+
+@pytest.mark.parametrize(("above", "told"), [(3.0, False), (20.0, True)])
+def test_two_darks_that_are_near_each_other_by_chance_do_not_tell_that_the_third_is_odd(tmp_path, above, told):
+    """Of a camera whose biases wander by 0.2 noises: from 0.25 noises on exit was 1, a bias having been subtracted."""
+    shots = good_shots(counts=(5, 3, 0, 0))
+    off = (0.9, -0.7, 0.4, -1.1, 0.5, 0.1, 0.0, above)
+    shots = [replace(each, level=each.level + by) for each, by in zip(shots, off, strict=True)]
+    write_night(tmp_path / "raw", shots, shape=(96, 128))
+    review = zeroframe.night(tmp_path / "raw", tmp_path / "out", report=False).result.review
+    assert [each.code for each in review.findings if each.code == "ZF202"] == ["ZF202"] * told
+
+
+@pytest.mark.parametrize("frames", [4, 5, 6, 7])
+def test_few_levels_of_a_camera_that_wanders_seldom_seem_to_drift(frames):
+    chance = np.random.default_rng(3)
+    drifts = ["ZF306" in codes(1000.0 + chance.normal(0.0, 0.4 * NOISE_ADU, frames)) for _ in range(1000)]
+    assert np.mean(drifts) < 0.03
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        (0.0, 1.5, 3.0, 4.5, 6.0),  # evenly
+        (6.0, 3.9, 2.1, 0.0),
+        (0.0, 6.0, 8.0, 8.6, 9.0),  # unevenly, and far
+        (5.5, 2.0, 0.0, 0.1, -0.1),  # settles
+        (-8.0, -3.0, -1.0, -0.3, 0.0, 0.1),
+        (0.0, 0.6, 1.2, 1.0, 2.0, 2.4, 3.9, 4.4),
+    ],
+)
+def test_levels_that_drift(levels):
+    assert codes([1000.0 + level for level in levels]) == {"ZF306"}

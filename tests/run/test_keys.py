@@ -41,6 +41,7 @@ OTHERS = {
             "headers/extensions.py",
             "headers/geometry.py",
             "headers/one_detector.py",
+            "headers/other_set_ups.py",
             "planning/targets.py",
             "headers/looking.py",
             "headers/survey.py",

@@ -31,6 +31,7 @@ from zeroframe.errors import (
 from zeroframe.stacks.combine import Combined, CombineSpec, Rejection, _tile_rows, combine_stack
 from zeroframe.stacks.stack import ArrayStack
 from zeroframe.verbs.combine import combine
+from zeroframe.verbs.combiner import Combiner
 
 NOTEBOOK = {
     "method": "average",
@@ -464,6 +465,55 @@ def test_scale_functions_do_not_see_what_is_masked(function):
     np.testing.assert_allclose(found.data, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 5, 30])
+@pytest.mark.parametrize("whose", [combine, Combiner])
+def test_the_guides_inverse_median_is_that_of_the_good_pixels(count, whose):
+    """numpy's median of a masked array is a masked value where that stands in the middle, which it does by chance."""
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        pixels = random.normal(1000.0, 10.0, (3, 9, 11))
+        masks = np.zeros(pixels.shape, dtype=bool)
+        for mask in masks:
+            mask.flat[random.choice(mask.size, count, replace=False)] = True
+        factors = [1 / np.median(frame[~mask]) for frame, mask in zip(pixels, masks, strict=True)]
+        if whose is combine:
+            found = combine(ccds_of(pixels, masks), scale=lambda frame: 1 / np.median(frame), dtype="float64")
+        else:
+            combiner = Combiner(ccds_of(pixels, masks), dtype="float64")
+            combiner.scaling = lambda frame: 1 / np.median(frame)
+            found = combiner.average_combine()
+        scaled = np.where(masks, np.nan, pixels) * np.array(factors)[:, None, None]
+        good = ~masks.all(axis=0)
+        expected = np.nanmean(scaled[:, good], axis=0)
+        np.testing.assert_allclose(np.asarray(found.data)[good], expected, rtol=1e-12)
+
+
+FUNCTIONS = {
+    "mean": (np.mean, lambda frame, good: frame[good].mean()),
+    "its own mean": (lambda frame: frame.mean(), lambda frame, good: frame[good].mean()),
+    "of a part": (lambda frame: np.median(frame[:4]), lambda frame, good: np.median(frame[:4][good[:4]])),
+    "quantile": (lambda frame: np.percentile(frame, 30), lambda frame, good: np.percentile(frame[good], 30)),
+    "of columns": (
+        lambda frame: np.mean(np.median(frame, axis=0)),
+        lambda frame, good: np.mean([np.median(frame[good[:, x], x]) for x in range(frame.shape[1])]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_any_function_of_a_frame_is_that_of_its_good_pixels(name):
+    function, of_good = FUNCTIONS[name]
+    random = np.random.default_rng(3)
+    pixels = random.normal(1000.0, 10.0, (3, 9, 11))
+    masks = random.random(pixels.shape) < 0.3
+    wild = np.where(masks, 1e9, pixels)
+    found = combine(ccds_of(wild, masks), scale=lambda frame: 1 / function(frame), dtype="float64")
+    factors = np.array([1 / of_good(frame, ~mask) for frame, mask in zip(pixels, masks, strict=True)])
+    good = ~masks.all(axis=0)
+    expected = np.nanmean((np.where(masks, np.nan, pixels) * factors[:, None, None])[:, good], axis=0)
+    np.testing.assert_allclose(np.asarray(found.data)[good], expected, rtol=1e-12)
+
+
 # --- the same bits ---------------------------------------------------------------------------------------------------
 
 VARIANTS = {
@@ -848,3 +898,20 @@ def test_a_rejection_in_words(rejection, words):
 def test_mask_of_a_combined_frame():
     counts = np.array([[0, 3]], dtype=np.uint16)
     np.testing.assert_array_equal(Combined(counts, counts, counts).mask, [[True, False]])
+
+
+def test_another_word_for_a_method_is_told():
+    with pytest.raises(UsageError, match="did you mean 'average'"):
+        combine(ccds_of(frames_of(3)), method="mean")
+
+
+def test_limits_come_before_extremes_and_a_combiner_does_as_it_is_told():
+    """ccdproc's combine drops the extremes first: the page of differences says so."""
+    pixels = np.array([1.0, 2.0, 3.0, 100.0, 200.0])[:, None, None] * np.ones((1, 2, 2))
+    words = {"clip_extrema": True, "nlow": 0, "nhigh": 2, "minmax_clip": True, "minmax_clip_max": 50.0}
+    assert combine(ccds_of(pixels), **words).data == pytest.approx(1.5)  # of three that are left, two fifths: one
+    assert peer(ccds_of(pixels), **words).data == pytest.approx(2.0)
+    combiner = Combiner(ccds_of(pixels))
+    combiner.clip_extrema(nlow=0, nhigh=2)
+    combiner.minmax_clipping(max_clip=50.0)
+    assert combiner.average_combine().data == pytest.approx(2.0)

@@ -5,23 +5,26 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from zeroframe.cli.options import INCOMPLETE, OK, REFUSED
+from zeroframe.cli.documents import print_json
+from zeroframe.cli.options import INCOMPLETE, OK, REFUSED, executor_of, shared_folder
 from zeroframe.cli.page import can_write, report_threads, write_run_page
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from zeroframe.cli.console_night import NightScreen
     from zeroframe.planning.plan import NightPlan
+    from zeroframe.planning.recipe import NightRecipe
     from zeroframe.run.engine import NightMade
     from zeroframe.run.outcomes import NightResult
     from zeroframe.run.session import Company, NightSession, RunSettings
     from zeroframe.run.status import NightStatuses
 
-__all__ = ["PlanRun", "RunOptions", "carried_out", "carry_out_plan"]
+__all__ = ["PlanRun", "RunOptions", "carried_out", "carry_out_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,58 @@ class RunOptions:
         return RunSettings(self.limit, self.workers, self.check, self.check_sums, executor, company)
 
 
-def carry_out_plan(
-    plan: NightPlan,
+def carry_out_folder(
+    job: str,
+    raw: Path,
+    out: Path,
+    recipe: NightRecipe,
     options: RunOptions,
-    screen: NightScreen,
-    executor: Executor | None,
-) -> tuple[int, NightResult | NightStatuses]:
-    """Carry out a plan, say what comes of it, and write the report.
+    *,
+    overwrite: bool,
+    recurse: bool,
+    command: str | None = None,
+) -> int:
+    """Plan what is to be done to a folder, carry it out, say what comes of it, and write the report.
+
+    Parameters
+    ----------
+    job, raw, out, recipe, overwrite, recurse
+        As for `zeroframe.planning.asking.planned`.
+    options : RunOptions
+        How.
+    command : str, optional
+        As it is called in the document for programs; by default as the job.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    ZeroframeError
+        When nothing could be begun.
+    """
+    from zeroframe.cli.console_night import NightScreen
+    from zeroframe.planning.asking import planned
+
+    with executor_of(options.cluster, raw) as executor:
+        resources = options.settings(executor).resources
+        plan = planned(job, raw, out, recipe, overwrite=overwrite, recurse=recurse, resources=resources)
+        screen = NightScreen.beside(json=options.json)
+        with shared_folder(executor, out), PlanRun(plan, options, screen, executor) as run:
+            run.make()
+            run.judge()
+            run.tell()
+    if options.json:
+        print_json(carried_out(command or job, plan, run.ended, run.code))
+    return run.code
+
+
+class PlanRun:
+    """A plan that is carried out in three parts, between which there may be a pause: made, judged, told.
+
+    From the first to the last it holds its folder of results; meanwhile of frames what was measured, and no pixels.
 
     Parameters
     ----------
@@ -88,35 +136,6 @@ def carry_out_plan(
         Where it is said.
     executor : concurrent.futures.Executor or None
         Where results are made, instead of on threads here.
-
-    Returns
-    -------
-    code : int
-        The exit code.
-    result : NightResult or NightStatuses
-        What was made; of a dry run, what is there.
-
-    Raises
-    ------
-    ZeroframeError
-        When nothing could be begun.
-    """
-    with PlanRun(plan, options, screen, executor) as run:
-        run.make()
-        run.judge()
-        run.tell()
-    return run.code, run.ended
-
-
-class PlanRun:
-    """A plan that is carried out in three parts, between which there may be a pause: made, judged, told.
-
-    From the first to the last it holds its folder of results; meanwhile of frames what was measured, and no pixels.
-
-    Parameters
-    ----------
-    plan, options, screen, executor
-        As for `carry_out_plan`.
     company : Company, optional
         Of the nights that are carried out beside this one.
 
@@ -125,7 +144,7 @@ class PlanRun:
     code : int
         The exit code, when it has been told.
     ended : NightResult or NightStatuses
-        As of `carry_out_plan`, as far as it has come.
+        What was made, as far as it has come; of a dry run, what is there.
     """
 
     ended: NightResult | NightStatuses

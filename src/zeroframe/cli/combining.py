@@ -6,7 +6,6 @@ a frame that does not fit the others ends it.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields
 from pathlib import Path  # noqa: TC003 -- typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -293,7 +292,7 @@ def combine(
     from zeroframe.run.combined_review import review_of_combined
     from zeroframe.stacks.clipping import clip_spec, clip_spread_of
 
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     spread, limit = clip_spread_of(clip_spread), bytes_of(mem_limit)
     spec = clip_spec(method, clip, spread)
     frames = expanded(frames)

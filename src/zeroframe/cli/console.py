@@ -22,6 +22,7 @@ from zeroframe.html import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Self
 
     from zeroframe.fits.cards import CardValue
     from zeroframe.headers.listing import Listing
@@ -194,6 +195,11 @@ class Screen:
             self._out = Console(file=out, width=_WIDTH_OF_A_FILE, highlight=False, quiet=self._quiet)
             self.width = None
         self._err = Console(stderr=True, quiet=self._quiet)
+
+    @classmethod
+    def beside(cls, *, json: bool) -> Self:
+        """Return one for a command; where it prints a document for programs, nothing else goes to standard output."""
+        return cls(sys.stderr if json else None)
 
     def left_out(self, problems: Iterable[Exception]) -> None:
         """Name what was not looked at, one line for all of which the same is said."""

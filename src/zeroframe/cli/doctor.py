@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,7 +33,7 @@ def doctor(json: Json = False) -> int:
     """
     from zeroframe.cli.versions import extras, package_versions  # importlib.metadata takes 6 ms of each start
 
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     screen.line(f"{__version__}, Python {platform.python_version()}, {platform.platform()}", "zeroframe", "cyan")
     packages = package_versions()
     screen.line(", ".join(f"{name} {number}" for name, number in packages.items()), "packages", "cyan")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +38,7 @@ def add(out: _Out, folder: _Library, workers: Workers = None, json: Json = False
     from zeroframe.run.library import add_to_library
 
     added = add_to_library(out, folder, workers=workers)
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     for name in added.new:
         screen.line(name, "added", "green")
     if added.known:
@@ -87,7 +86,7 @@ def verify(folder: _Library, json: Json = False) -> int:
 
     library = read_library(folder)
     problems = verify_library(library)
-    screen, code = Screen(sys.stderr if json else None), INCOMPLETE if problems else OK
+    screen, code = Screen.beside(json=json), INCOMPLETE if problems else OK
     for problem in problems:
         screen.line(problem, "wrong", "red")
     if not problems:
@@ -129,7 +128,7 @@ def add_results(out: Path, recipe: NightRecipe, code: int, options: RunOptions) 
     from zeroframe.fits.store.names import as_path
     from zeroframe.run.library import add_to_library
 
-    screen, name = Screen(sys.stderr if options.json else None), str(recipe.calibrations.library)
+    screen, name = Screen.beside(json=options.json), str(recipe.calibrations.library)
     if code != OK:
         screen.line(f"nothing is added to {name}, because not all is well", "library", "yellow")
         return OK

@@ -329,7 +329,7 @@ def inspect(
 
     frames = _raw_beside(raw, [target for target in (write, plot) if target is not None], recurse=recurse)
     inputs = Inputs.of([*frames, *([] if camera is None else [Path(camera)])])
-    output = Output(Screen(sys.stderr if json else None), write, plot, overwrite, inputs, json)
+    output = Output(Screen.beside(json=json), write, plot, overwrite, inputs, json)
     limit, words = bytes_of(mem_limit), taught_words(camera, kind, card)
     looked = survey_tree(raw, recurse=recurse, workers=workers, ext=as_extension(ext), words=words)
     inspect_frames(output, of_detector(looked, detector), camera, words, limit, workers)
@@ -367,7 +367,7 @@ def verify(
     """Say what in a folder of results has been altered, is missing, or was not made by the run."""
     from zeroframe.run.verify import verify_folder
 
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     verified = verify_folder(out, raw, workers=workers)
     screen.verified(verified)
     code = INCOMPLETE if verified.problems else OK
@@ -407,7 +407,7 @@ def simulate(
     from zeroframe.simulate import any_camera, night_specs, simulate_biases, simulate_night
 
     simulated = any_camera(camera) if size is None else any_camera(camera).resized(shape_of(size))
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     total = len(night_specs(simulated)) if night else frames
     written: list[Path] = []
     with screen.progress() as progress:
@@ -441,7 +441,7 @@ def fetch(
     r"""Download the frames of the CCD Data Reduction Guide, by pooch: pip install 'zeroframe\[examples]'."""
     from zeroframe.cli.examples import fetch as fetch_example
 
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     with screen.progress() as progress:
         folder = fetch_example(
             name, directory, overwrite=overwrite, progress=lambda done, total: progress("downloading", done / total)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zeroframe.cli.calibrate import RunOptions, carried_out, carry_out_plan
+from zeroframe.cli.calibrate import RunOptions, carry_out_folder
 from zeroframe.cli.console import say
 from zeroframe.cli.documents import document_of, print_json
 from zeroframe.cli.library import add_results, prepare_library
@@ -59,12 +59,10 @@ from zeroframe.cli.options import (
     UnitAsked,
     Workers,
     bytes_of,
-    executor_of,
     local_path,
     overscan_of,
     path_or_url,
     section_of,
-    shared_folder,
     taught_words,
 )
 
@@ -257,28 +255,13 @@ def _carried_out(
     overwrite: bool,
     recurse: bool,
 ) -> int:
-    from zeroframe.cli.console_night import NightScreen
-    from zeroframe.planning.asking import planned
-
     if options.cluster is not None:  # its processes may be in other folders
         raw, out = raw.absolute(), out.absolute()
     if by_night:
         from zeroframe.cli.nights import carry_out_nights
 
         return carry_out_nights(job, raw, out, recipe, options, overwrite=overwrite)
-    with executor_of(options.cluster, raw) as executor:
-        plan = planned(
-            *(job, raw, out, recipe),
-            overwrite=overwrite,
-            recurse=recurse,
-            resources=options.settings(executor).resources,
-        )
-        screen = NightScreen(sys.stderr if options.json else None)
-        with shared_folder(executor, out):
-            code, ended = carry_out_plan(plan, options, screen, executor)
-    if options.json:
-        print_json(carried_out(job, plan, ended, code))
-    return code
+    return carry_out_folder(job, raw, out, recipe, options, overwrite=overwrite, recurse=recurse)
 
 
 def recipe_asked(job: str, path: Path | None, said: Mapping[str, Any], raw: Path) -> NightRecipe:
@@ -369,7 +352,7 @@ def recipe(
 
     with atomic_file(output, overwrite=RECIPE.permission(output, overwrite=overwrite)) as descriptor:
         write_all(descriptor, [text.encode()])
-    NightScreen(sys.stderr if json else None).line(str(output), "recipe", "cyan")
+    NightScreen.beside(json=json).line(str(output), "recipe", "cyan")
     if json:
         print_json(document_of("recipe", OK, recipe=text, out=str(output)))
     return OK

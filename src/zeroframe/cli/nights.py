@@ -101,7 +101,7 @@ def carry_out_nights(
             raise UnsupportedError(
                 folder, "is not on a disk, which --by-night needs", "give zeroframe night the URL of each night"
             )
-    screen = NightsScreen(sys.stderr if options.json else None)
+    screen = NightsScreen.beside(json=options.json)
     unforeseen: list[Exception] = []
     listed = read_manifest(raw) if raw.is_file() else None
     folder = raw if listed is None else Path(os.path.commonpath([path.parent for path in listed]))

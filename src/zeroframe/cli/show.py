@@ -79,7 +79,7 @@ def show(
     from zeroframe.cli.console import Screen
     from zeroframe.viewer.planes import open_pictures
 
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     pictures = [each for path in expanded(paths) for each in open_pictures(path, ext)]
     opens = sys.stdout.isatty() if open_it is None else open_it
     if serve:

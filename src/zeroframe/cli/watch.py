@@ -139,7 +139,7 @@ def watch(
         strict=strict,
         json=json,
     )
-    screen = Screen(sys.stderr if json else None)
+    screen = Screen.beside(json=json)
     opens = sys.stdout.isatty() if open_it is None else open_it
     make_output_folder(out)
     with folder_lock(out, WATCH):
@@ -189,22 +189,10 @@ def _watch(
 
 def _end(raw: Path, out: Path, recipe: NightRecipe, options: RunOptions, screen: Screen, *, recurse: bool) -> int:
     """Carry out the night as it is now, as `zeroframe night` does; return its exit code."""
-    from zeroframe.cli.calibrate import carried_out, carry_out_plan
-    from zeroframe.cli.console_night import NightScreen
-    from zeroframe.cli.documents import print_json
-    from zeroframe.planning.asking import planned
+    from zeroframe.cli.calibrate import carry_out_folder
 
     screen.line("the night as a whole, and its report; Ctrl-C once more leaves it as it is", "ending", "cyan")
-    plan = planned(
-        *("night", raw, out, recipe),
-        overwrite=True,
-        recurse=recurse,
-        resources=options.settings(None).resources,
-    )
-    code, ended = carry_out_plan(plan, options, NightScreen(sys.stderr if options.json else None), None)
-    if options.json:
-        print_json(carried_out("watch", plan, ended, code))
-    return code
+    return carry_out_folder("night", raw, out, recipe, options, overwrite=True, recurse=recurse, command="watch")
 
 
 class _Telling:

@@ -84,8 +84,8 @@ class Flag:
         The frame.
     what : str
         ``'level'``, ``'noise'``, ``'shape'``, ``'saturated'``, ``'not finite'``, ``'temperature'``, ``'gain'``,
-        ``'exposure'`` or ``'kind'``; of flats also ``'light'`` or ``'pattern'`` where the others tell that it is wrong,
-        and ``'shapes'`` where flats contradict each other, and nothing tells which is right.
+        ``'exposure'``, ``'kind'`` or ``'copy'``; of flats also ``'light'`` or ``'pattern'`` where the others tell that
+        it is wrong, and ``'shapes'`` where flats contradict each other, and nothing tells which is right.
     figure, limit : float
         What was found, and from where on it is odd; both as the distance from what is usual.
     sentence : str

@@ -42,6 +42,9 @@ _CELLS = 8
 _OF_LAMP, _ACROSS = 0.3, 0.4
 #: Cells with light in less than this part of them tell no shape of the flat.
 _LIT = 0.5
+#: The shape of what is subtracted is looked for where, from its brightest part to its faintest, it has so much of the
+#: sky.
+_LEAST_SHAPE = 0.02
 #: Of a cell what lies within so many times the depth below which this part of it lies: three sigma of a normal one.
 _TAIL, _STARLESS = 0.025, 1.53
 #: A difference of a pixel and the mean of its neighbours has this variance.
@@ -122,6 +125,8 @@ def measure_left(
     factor: float = 1.0,
     unlit: NDArray[np.bool_] | None = None,
     dark_frames: int = 0,
+    *,
+    colours: bool = False,
 ) -> dict[str, float]:
     """Say what of the patterns of dark and flat is left in a frame of the sky.
 
@@ -140,12 +145,15 @@ def measure_left(
     dark_frames : int
         How many frames the dark was combined of. Of one or two its cosmic rays are left, which are no hot pixels: one
         counts as such where the frame holds it, too. 0: many.
+    colours : bool
+        Whether it is a mosaic, of which every other pixel of a row is of one colour.
 
     Returns
     -------
     dict of str to float
         ``dark_left`` and ``flat_left``, the part of the contrast of hot pixels and of the flat's pixels that is left,
-        and ``light_left``, the part of the flat's shape that the sky has; each with its error, ``dark_left_error`` …
+        ``light_left``, the part of the flat's shape that the sky has, and ``shape_left``, that of the shape of what was
+        subtracted, with ``shape_left_span``, what that is in the sky; each with its error, ``dark_left_error`` …
         0 is right, 1 not corrected, -1 corrected twice. What cannot be measured is missing.
     """
     rows = np.sort(before.rows)
@@ -165,10 +173,12 @@ def measure_left(
         return {}
     for each in operations:
         if each.divides:
-            found |= _flat_left(sample, raw, noise, level, each, rows)
+            shared = _shared_with_flat(operations, rows) * factor
+            found |= _flat_left(sample, level, each, rows, 2 if colours else 1, shared)
         else:
             dark = _raw_contrast(each.plane[rows]) * np.float32(each.factor * factor)
             found |= _dark_left(raw, noise, dark, dark_frames)
+            found |= _shape_left(sample, level, each.plane[rows] * (each.factor * factor))
     return found
 
 
@@ -194,14 +204,28 @@ def _dark_left(raw: NDArray[np.float32], noise: float, dark: NDArray[np.float32]
     return {"dark_left": middle / of_dark, "dark_left_error": error / of_dark**2}
 
 
+def _shared_with_flat(operations: Sequence[Operation], rows: NDArray[np.intp]) -> float:
+    """Return the covariance of a frame and of the flat that it is divided by, from what was subtracted from both.
+
+    In a faint sky the noise of three biases of 50 ADU each seemed to be half of the contrast of a flat.
+    """
+    total = 0.0
+    for each in operations:
+        if not each.divides and each.share_in_flat and each.sigma.shape == each.plane.shape:
+            sigma = each.sigma[rows]
+            known = sigma[np.isfinite(sigma)]
+            spread = float(median_of_valid(known.ravel())) if known.size else 0.0
+            total += each.share * each.share_in_flat * spread**2
+    return total
+
+
 def _flat_left(
-    sample: NDArray[Any],
-    raw: NDArray[np.float32],
-    noise: float,
-    level: float,
-    flat: Operation,
-    rows: NDArray[np.intp],
+    sample: NDArray[Any], level: float, flat: Operation, rows: NDArray[np.intp], away: int, shared: float
 ) -> dict[str, float]:
+    """Return what is left of a flat; neighbours of one colour are so many pixels ``away``.
+
+    ``shared`` is the covariance of frame and flat.
+    """
     plane = np.where(np.isfinite(sample), flat.plane[rows], np.nan)
     usual = float(median_of_valid(plane[np.isfinite(plane)])) if np.isfinite(plane).any() else float("nan")
     if not (usual > 0 and level > 0):
@@ -209,29 +233,31 @@ def _flat_left(
     found = _light_left(_filled(sample / level), _filled(plane / usual), np.isfinite(plane))
     if flat.sigma.shape != flat.plane.shape:
         return found
-    own = _raw_contrast(plane) / np.float32(usual)
-    spread = _sigma(own)
+    raw, own = _raw_contrast(sample, away), _raw_contrast(plane, away) / np.float32(usual)
+    noise, spread = _sigma(raw), _sigma(own)
     use = np.isfinite(own) & np.isfinite(raw) & (np.abs(own) < _CUT * spread) & (np.abs(raw) < _CUT * noise)
-    use &= np.abs(_light_beside(sample) - level) < _LIKE_SKY * level + _CUT * noise
+    use &= np.abs(_light_beside(sample, away) - level) < _LIKE_SKY * level + _CUT * noise
     power = float(np.square(own[use], dtype=np.float64).sum())
     if not power > 0:
         return found
     slope = float((raw[use] * own[use]).sum(dtype=np.float64)) / level / power
-    # the noise of the flat itself went into the frame with the opposite sign
+    # the noise of the flat itself went into the frame with the opposite sign, what both had subtracted with the same
     variance = float(median_of_valid(np.square(flat.sigma[rows] / usual, dtype=np.float64)[np.isfinite(plane)]))
-    expected = -_VARIANCE * variance * np.count_nonzero(use) / power
+    scale = _VARIANCE * np.count_nonzero(use) / power
+    expected = max(-scale * variance, -1.0) + scale * shared / level
     error = noise / level / np.sqrt(power)
-    return found | {"flat_left": slope - max(expected, -1.0), "flat_left_error": error}
+    return found | {"flat_left": slope - expected, "flat_left_error": error}
 
 
-def _light_beside(sample: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the mean of the pixels two to four before and behind each in its row, which its own contrast is none of.
+def _light_beside(sample: NDArray[Any], away: int) -> NDArray[np.float32]:
+    """Return the mean of the pixels two to four of its colour before and behind each in its row.
 
-    Not finite where one of them is; the first and the last of a row have no contrast, and are left out.
+    Its own contrast is none of these. Not finite where one of them is; the first and the last of a row have no
+    contrast, and are left out.
     """
-    padded = np.pad(np.asarray(sample, np.float32), ((0, 0), (3, 3)), mode="reflect")
-    nx = sample.shape[1] - 2
-    total = sum(padded[:, 4 + away : 4 + away + nx] for away in (-4, -3, -2, 2, 3, 4))
+    padded = np.pad(np.asarray(sample, np.float32), ((0, 0), (3 * away, 3 * away)), mode="reflect")
+    nx = sample.shape[1] - 2 * away
+    total = sum(padded[:, (4 + off) * away : (4 + off) * away + nx] for off in (-4, -3, -2, 2, 3, 4))
     return np.asarray(total / np.float32(6.0), np.float32)
 
 
@@ -255,6 +281,30 @@ def _light_left(sky: NDArray[Any], flat: NDArray[Any], valid: NDArray[np.bool_])
     return min(fits, key=lambda fit: abs(fit["light_left"]) / fit["light_left_error"])
 
 
+def _shape_left(sample: NDArray[Any], level: float, plane: NDArray[Any]) -> dict[str, float]:
+    """Fit the sky in cells by what was subtracted in the same cells: light in darks or biases is missing in the sky."""
+    if len(sample) < _CELLS or sample.shape[1] < _CELLS:
+        return {}
+    valid = np.isfinite(sample)
+    of_plane = _cells(np.where(np.isfinite(plane), plane, float(median_of_valid(plane[np.isfinite(plane)]))))
+    of_plane -= of_plane.mean()
+    if not float(np.ptp(of_plane)) > _LEAST_SHAPE * abs(level):
+        return {}  # as of nearly all: nothing that could be seen
+    of_sky = _cells(np.where(valid, sample, level))
+    of_sky -= of_sky.mean()
+    beside = [_beside_plane(each) for each in (of_sky, of_plane)]
+    fits = [_fit_of_light(*beside), _fit_of_light(*map(_beside_bowl, beside))]
+    if not all(fits):
+        return {}
+    least = min(fits, key=lambda fit: abs(fit["light_left"]) / fit["light_left_error"])
+    names = {
+        "light_left": "shape_left",
+        "light_left_error": "shape_left_error",
+        "light_left_contrast": "shape_left_span",
+    }
+    return {own: least[name] for name, own in names.items()}
+
+
 def _fit_of_light(sky: NDArray[np.float64], flat: NDArray[np.float64]) -> dict[str, float]:
     """Fit the sky in cells by the flat in the same cells; both are 0 in the mean."""
     power = float(np.square(flat).sum())
@@ -274,6 +324,15 @@ def _beside_plane(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     ramp = np.linspace(-1.0, 1.0, _CELLS)
     power = float(np.square(ramp).sum()) * _CELLS
     x, y = ((cells * along).sum() / power * along for along in (ramp, ramp[:, None]))
+    return np.asarray(cells - x - y, np.float64)
+
+
+def _beside_bowl(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take a parabola along each axis out of what is 0 in the mean: the edges of a sky without a flat are darker."""
+    bowl = np.square(np.linspace(-1.0, 1.0, _CELLS))
+    bowl -= bowl.mean()
+    power = float(np.square(bowl).sum()) * _CELLS
+    x, y = ((cells * along).sum() / power * along for along in (bowl, bowl[:, None]))
     return np.asarray(cells - x - y, np.float64)
 
 
@@ -318,10 +377,11 @@ def _cells(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(medians + np.mean(cells, axis=-1, where=inside), dtype=np.float64)
 
 
-def _raw_contrast(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Each pixel less the mean of its neighbours in the row; not finite where one of them is."""
+def _raw_contrast(values: NDArray[Any], away: int = 1) -> NDArray[np.float32]:
+    """Each pixel less the mean of its neighbours in the row, so many pixels away; not finite where one of them is."""
     values = np.asarray(values, np.float32)
-    return np.asarray(values[:, 1:-1] - np.float32(0.5) * (values[:, :-2] + values[:, 2:]), np.float32)
+    beside = values[:, : -2 * away] + values[:, 2 * away :]
+    return np.asarray(values[:, away:-away] - np.float32(0.5) * beside, np.float32)
 
 
 def _contrast(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -221,7 +221,9 @@ def _only_value(raw: RawImage, region: Region) -> float | None:
     return None if not region.overscans and is_converter_top(value, 1.0) else value
 
 
-def calibrated_header(raw: RawImage, recipe: FrameRecipe, colours: ColourPattern | None = None) -> HeaderDraft:
+def calibrated_header(
+    raw: RawImage, recipe: FrameRecipe, colours: ColourPattern | None = None, *, unit: str | None = None
+) -> HeaderDraft:
     """Return the header of a calibrated frame: that of the raw one, with what was done, and true for the trimmed image.
 
     Parameters
@@ -232,6 +234,8 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe, colours: ColourPattern
         What is done to it.
     colours : ColourPattern, optional
         Of the calibrated frame.
+    unit : {'adu', 'electron'}, optional
+        Of the pixels, as they are taken, whatever the header calls it; without it, what it says stays, and none is adu.
 
     Returns
     -------
@@ -255,9 +259,21 @@ def calibrated_header(raw: RawImage, recipe: FrameRecipe, colours: ColourPattern
     stated = read_colours(header, (rows,)).pattern
     if stated != colours:
         state_pattern(header, colours, rows)
-    if not str(header.get("BUNIT", "")).strip():
-        header["BUNIT"] = ("adu", "assumed: the raw frame has no BUNIT")
+    _say_unit(header, unit)
     return header
+
+
+def _say_unit(header: HeaderDraft, unit: str | None) -> None:
+    """Say the unit by the name that astropy reads, and of pixels in electrons that their gain is 1."""
+    said = str(header.get("BUNIT", "")).strip()
+    if not said and unit in {None, "adu"}:
+        header["BUNIT"] = ("adu", "assumed: the raw frame has no BUNIT")
+    elif unit not in {None, said}:
+        header["BUNIT"] = (unit, _ascii(f"the raw frame says {said or 'none'}"))
+    if unit == "electron":
+        for word in number_words("gain"):
+            if word in header:
+                header[word] = (1.0, "the pixels are in electrons")
 
 
 def _turned(region: Region, shape_yx: tuple[int, ...]) -> Piece:

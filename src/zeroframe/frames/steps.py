@@ -126,6 +126,12 @@ class FrameRecipe:
             )
         return next(iter(found.values()))
 
+    def of_electrons(self) -> FrameRecipe:
+        """Return the same for pixels that are in electrons: each of their amplifiers has a gain of 1."""
+        if not self.assembles:
+            return self
+        return replace(self, regions=tuple(replace(region, gain_e_per_adu=1.0) for region in self.regions))
+
     def without_overscan(self) -> FrameRecipe:
         """Return the same without any overscan subtracted."""
         return replace(self, regions=tuple(replace(region, overscan=None, parallel=None) for region in self.regions))

@@ -47,6 +47,8 @@ class StoredFile:
         Overscan and trim, of one that has the size of the raw frames; None: it is trimmed already.
     factor : float
         What its pixels are multiplied by then, to be in the unit of the night.
+    offset : float
+        What is added to them after that.
     over_level : bool
         Whether they are divided by their level after that, as flats are that were not.
     double : bool
@@ -59,6 +61,7 @@ class StoredFile:
     sha256: str
     recipe: FrameRecipe | None = None
     factor: float = 1.0
+    offset: float = 0.0
     over_level: bool = False
     double: bool = False
     sigma: float | None = None
@@ -101,6 +104,8 @@ def read_stored(file: StoredFile, empty: Callable[..., NDArray[Any]] = np.empty)
     if file.factor != 1.0:
         data *= data.dtype.type(file.factor)
         sigma = sigma * sigma.dtype.type(file.factor)
+    if file.offset:
+        data += data.dtype.type(file.offset)
     if file.over_level:
         level = level_of_flat(data, masked)
         if level is None:

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
     from zeroframe.headers.kinds import Kind
 
-__all__ = ["FrameFacts", "noted_facts", "number_words", "read_facts"]
+__all__ = ["UNKNOWN_UNIT", "FrameFacts", "noted_facts", "number_words", "read_facts", "unit_word"]
+
+#: How a doubt about a unit ends.
+UNKNOWN_UNIT = "is not a unit of counts that is known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,11 @@ class FrameFacts:
     optics: tuple[tuple[str, str], ...] = ()
     angles: tuple[tuple[str, float], ...] = ()
     done: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def gain_of_pixels(self) -> float | None:
+        """Electrons in one unit of the pixels: 1 where they are in electrons, whatever gain of the camera is kept."""
+        return 1.0 if self.unit == "electron" else self.gain_e_per_adu
 
     @property
     def kind_is_silent(self) -> bool:
@@ -278,17 +286,27 @@ def _text_of(reader: CardReader, meaning: str, keywords: Sequence[str]) -> str |
     return reader.first_text([*(each.keyword for each in reader.words.cards(meaning)), *keywords], meaning)
 
 
+def unit_word(text: str) -> str | None:
+    """Return the unit of counts that cameras call so; None where it is none that is known.
+
+    Examples
+    --------
+    >>> unit_word("DU/PIXEL"), unit_word("e-"), unit_word("counts / s"), unit_word("mJy")
+    ('adu', 'electron', 'adu / s', None)
+    """
+    word = re.sub(r"\s+", "", text.casefold())
+    return next((str(unit) for unit, words in dialect_tables()["unit"]["words"].items() if word in words), None)
+
+
 def _unit(reader: CardReader) -> str | None:
-    table = dialect_tables()["unit"]
-    for keyword, text in reader.texts([*(each.keyword for each in reader.words.cards("unit")), *table["cards"]]):
-        word = re.sub(r"\s+", "", text.casefold())
-        for unit, words in table["words"].items():
-            if word in words:
-                reader.note("unit", keyword)
-                return str(unit)
-        why = "is not a unit of counts that is known"
-        reader.doubts.append(f"{keyword} = {text!r} {why}")
-        reader.note("unit", keyword, why)
+    cards = dialect_tables()["unit"]["cards"]
+    for keyword, text in reader.texts([*(each.keyword for each in reader.words.cards("unit")), *cards]):
+        unit = unit_word(text)
+        if unit is not None:
+            reader.note("unit", keyword)
+            return unit
+        reader.doubts.append(f"{keyword} = {text!r} {UNKNOWN_UNIT}")
+        reader.note("unit", keyword, UNKNOWN_UNIT)
     return None
 
 

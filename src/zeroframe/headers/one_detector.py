@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zeroframe.errors import MismatchError
-from zeroframe.headers.card_reader import CardReader
+from zeroframe.headers.card_reader import CardReader, whole_number
 from zeroframe.headers.set_up import read_binning
 from zeroframe.headers.tables import dialect_tables
 from zeroframe.headers.words import NO_WORDS
@@ -13,7 +13,7 @@ from zeroframe.headers.words import NO_WORDS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["require_one_detector"]
+__all__ = ["is_one_grid", "require_one_detector"]
 
 #: Frames that have these in common have been brought to one place on the sky, whatever read them.
 _ON_SKY = ("CTYPE1", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
@@ -43,9 +43,7 @@ def require_one_detector(frames: Sequence[tuple[str, Mapping[str, Any]]]) -> Non
     zeroframe.errors.MismatchError: b.fits: is of another detector than others: CCDNAME 1: a.fits; CCDNAME 2: b.fits \
 and c.fits; combine the frames of each detector by themselves
     """
-    if len({tuple(str(cards.get(word, "")) for word in _ON_SKY) for _, cards in frames}) == 1 and all(
-        word in frames[0][1] for word in _ON_SKY
-    ):
+    if is_one_grid([cards for _, cards in frames]):
         return
     for word in (alternative[0] for alternative in dialect_tables()["settings"]["chip"]):
         said: dict[str, list[str]] = {}
@@ -63,6 +61,19 @@ and c.fits; combine the frames of each detector by themselves
     _require_one_binning(frames)
 
 
+def is_one_grid(headers: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether frames have the same world coordinates: they have been brought to one place on the sky.
+
+    Examples
+    --------
+    >>> sky = {"CTYPE1": "RA---TAN", "CRVAL1": 10.0, "CRVAL2": 5.0, "CRPIX1": 3.0, "CRPIX2": 4.0}
+    >>> is_one_grid([sky, sky | {"FILTER": "R"}]), is_one_grid([sky, sky | {"CRPIX1": 4.0}]), is_one_grid([{}, {}])
+    (True, False, False)
+    """
+    places = {tuple(str(cards.get(word, "")) for word in _ON_SKY) for cards in headers}
+    return len(places) == 1 and all(word in headers[0] for word in _ON_SKY)
+
+
 def _require_one_binning(frames: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
     table = dialect_tables()["binning"]
     words = [*table["cards"], *(word for pair in table["pairs"] for word in pair)]
@@ -71,7 +82,7 @@ def _require_one_binning(frames: Sequence[tuple[str, Mapping[str, Any]]]) -> Non
         return
     known: dict[tuple[int, int], list[str]] = {}
     for name, cards in frames:
-        binning = read_binning(CardReader(cards, NO_WORDS))
+        binning = read_binning(CardReader(cards, NO_WORDS)) or _of_one_axis(cards)
         if binning is not None:
             known.setdefault(binning, []).append(name)
     if len(known) > 1:
@@ -81,6 +92,15 @@ def _require_one_binning(frames: Sequence[tuple[str, Mapping[str, Any]]]) -> Non
             f"is binned otherwise than others: {told}",
             "combine the frames of each binning by themselves",
         )
+
+
+def _of_one_axis(cards: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the binning of a header that states it of one axis alone: of both, as nearly all cameras bin."""
+    for pair in dialect_tables()["binning"]["pairs"]:
+        factors = [whole_number(cards.get(word)) for word in pair if word in cards]
+        if len(factors) == 1 and factors[0] is not None:
+            return factors[0], factors[0]
+    return None
 
 
 def _listed(names: Sequence[str]) -> str:

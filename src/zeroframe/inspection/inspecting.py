@@ -177,7 +177,7 @@ def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> Over
     trim = Section.from_slices(frames.image_slices_yx(), shape_yx)
     evidence = Evidence(
         *(strips, lit_sides, kinds, header, shape_yx, trim, hints, read_noise, gain),
-        header_gain_e_per_adu=facts.gain_e_per_adu if facts else None,
+        header_gain_e_per_adu=facts.gain_of_pixels if facts else None,
         header_read_noise_e=facts.read_noise_e if facts else None,
     )
     chosen = choose_strip(strips)
@@ -323,7 +323,8 @@ def _hints(frames: Frames, header: Mapping[str, Section]) -> list[str]:
     found = f"levels of its columns scatter by {adu(outside)} ADU, those of the image beside it by {adu(inside)} ADU"
     if outside < _LESS_STRUCTURE * inside:
         return [f"header's BIASSEC {section} may be right: {found}, and it stands {step:+.2f} ADU off"]
-    return [f"header's BIASSEC {section} does not stand out in biases: {found}"]
+    told = f"header's BIASSEC {section} does not stand out in biases: {found}"
+    return [f"{told}; it may be image, or a strip with a pattern of its own, which only light tells apart"]
 
 
 def _side_of(section: Section, shape_yx: tuple[int, int]) -> tuple[Side, int] | None:

@@ -12,6 +12,7 @@ from zeroframe.fits import read_band, read_raw, scan
 from zeroframe.fits.decode import decode_pixels
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.colours import pattern_by_levels, phase_levels
+from zeroframe.frames.numbers import number
 from zeroframe.headers.colours import ColourPattern
 from zeroframe.headers.kinds import Kind, kind_row
 from zeroframe.planning.first_steps import Choice
@@ -197,7 +198,7 @@ def _decide(
 ) -> tuple[ColourPattern | None, Choice | None]:
     """Return what counts of what headers state and flats show, and what is to be said of it."""
     by = " and ".join(seen.names)
-    levels = ", ".join(f"{level:.4g}" for level in seen.light_adu)
+    levels = ", ".join(number(level) for level in seen.light_adu)
     shown = f"the four pixels of a cell of 2 x 2 hold {levels} ADU of light in {by}"
     whom = frames_words(len(frames))
     line = 'colour_pattern = "RGGB" (or "BGGR", "GRBG", "GBRG", "none") under [frames] of the recipe'

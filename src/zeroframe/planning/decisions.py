@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from zeroframe.headers.dialects import UNKNOWN_UNIT
 from zeroframe.headers.explaining import dividing_cards, parting_cards
 from zeroframe.headers.kinds import Kind, calibration_kind
 from zeroframe.headers.sections import size_words
@@ -121,10 +122,7 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
         said = next(frame.facts.done for frame in plan.frames if frame.name == names[0])
         reason = f"not done again, as the header says that it was: {said[-1][1]}; take them away if they are not wanted"
         yield Choice("done already", f"{kinds} of {listed(names)}", reason, certain=False)
-    unitless = [frame for frame in plan.frames if frame.facts.unit is None]
-    if unitless:
-        value = f"adu for {len(unitless)} of {frames_words(len(plan.frames))}"
-        yield Choice("unit", value, "assumed: their headers have no BUNIT")
+    yield from _about_units(plan)
     long = [
         f"{frame.name} ({exposure_words(frame.facts.exposure_s)})"
         for frame in plan.frames
@@ -132,6 +130,24 @@ def _about_kinds(plan: NightPlan) -> Iterator[Choice]:
     ]
     if long:
         yield Choice("exposure", listed(long), "called bias, but exposed for more than a second", certain=False)
+
+
+def _about_units(plan: NightPlan) -> Iterator[Choice]:
+    """Say of which frames the unit is assumed: no header has it, or it is none that is known."""
+    unstated: dict[str, list[NightFrame]] = {}
+    for frame in plan.frames:
+        if frame.facts.unit is None:
+            unstated.setdefault(next(_doubts_of_unit(frame), ""), []).append(frame)
+    for doubt, frames in sorted(unstated.items()):
+        value = f"adu for {len(frames)} of {frames_words(len(plan.frames))}"
+        reason = "their headers have no BUNIT"
+        if doubt:
+            reason = f"{doubt}; if they are no raw counts, take them away"
+        yield Choice("unit", value, f"assumed: {reason}", certain=not doubt)
+
+
+def _doubts_of_unit(frame: NightFrame) -> Iterator[str]:
+    return (doubt for doubt in frame.facts.doubts if doubt.endswith(UNKNOWN_UNIT))
 
 
 #: A doubt about figures of several amplifiers, of which none is that of the frame.
@@ -144,6 +160,8 @@ def _about_doubts(plan: NightPlan) -> Iterator[Choice]:
     for frame in plan.frames:
         for doubt in frame.facts.doubts:
             if frame.recipe.assembles and _OF_AMPLIFIERS.search(doubt):  # each is treated by its own figure
+                continue
+            if doubt.endswith(UNKNOWN_UNIT):  # which is said of the unit
                 continue
             if doubt not in frame.facts.remarks:  # which are said of the file
                 keyword, _, rest = doubt.partition(" ")
@@ -408,13 +426,23 @@ def _about_noise(plan: NightPlan) -> Iterator[Choice]:
     wanting = [frame for frame in plan.science if frame.steps.uncertainty or frame.steps.to_electrons]
     if not wanting:
         return
-    known = {(frame.steps.gain_e_per_adu, frame.steps.read_noise_e) for frame in wanting if not frame.recipe.assembles}
+    known = {
+        (frame.steps.gain_e_per_adu, frame.steps.read_noise_e, frame.traits.unit)
+        for frame in wanting
+        if not frame.recipe.assembles
+    }
     yield from _about_amplifiers(wanting)
-    for gain, noise in sorted(known, key=str):
+    asked = plan.recipe.frames.gain_e_per_adu
+    for gain, noise, unit in sorted(known, key=str):
         said = ["gain " + ("will be measured" if gain is None else f"{gain:.4g} e-/ADU")]
         said += ["read noise " + ("will be measured" if noise is None else f"{noise:.4g} e-")]
         certain = gain is not None
         reason = "from recipe, camera or header" if certain else "neither recipe nor camera nor header gives it"
+        if unit == "electron":
+            reason = "headers say that the frames are in electrons, whose gain is 1"
+            if asked not in (None, 1.0):
+                certain = False
+                reason += f", but {asked:g} was asked for; if they are in ADU, mend BUNIT, else leave the gain away"
         yield Choice("noise", ", ".join(said), reason, certain)
 
 

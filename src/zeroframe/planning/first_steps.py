@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, MismatchError, SectionError, UnsupportedError, UsageError
 from zeroframe.frames.overscan import LevelMethod, OverscanSpec
-from zeroframe.frames.regions import Region
+from zeroframe.frames.regions import Region, require_apart
 from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.headers.detectors import Amplifier, Detector
@@ -113,7 +113,11 @@ def choose_recipe(item: RawFrame, options: RecipeOptions) -> tuple[FrameRecipe, 
     amplifier = amplifiers[0]
     trim = _turned(amplifier) if options.trim is None else options.trim
     region = _region(amplifier, item, options)
-    recipe = FrameRecipe((replace(region, trim=_checked(trim, "trim", item)),))
+    kept = _checked(trim, "trim", item)
+    for spec in region.overscans:
+        if kept is not None and (options.names_sections or options.camera is not None):  # what headers say may be wrong
+            require_apart(spec.section, kept)
+    recipe = FrameRecipe((replace(region, trim=kept),))
     if camera is None and not options.names_sections:
         return recipe, None, [*choices, *_unknown_camera_choices(recipe, item, options)]
     profile = "none asked for" if camera is None else f"profile of {camera.name}"
@@ -260,6 +264,11 @@ def _unknown_camera_choices(recipe: FrameRecipe, item: RawFrame, options: Recipe
     stated = "" if recipe.subtracts_overscan else _stated_sections(item)
     is_or_are = "are" if " and " in stated else "is"
     reason = seen.verdict + (f"; the header's {stated} {is_or_are} not believed without proof" if stated else "")
+    if not certain and "BIASSEC" in stated:
+        reason += (
+            ": the strip stays in the results as if it were image, and a level that moves from frame to frame is not "
+            "taken out; where the header is right, give --overscan and --trim"
+        )
     cut = _cut_of_image(seen, recipe)
     return [
         Choice("camera", "not known", f"looked at the pixels of {looked} instead"),

@@ -35,7 +35,7 @@ from zeroframe.planning.grouping import frames_words
 from zeroframe.planning.no_exposure import EXPOSURE_NOT_KNOWN
 from zeroframe.planning.plan import Ignored, NightFrame
 from zeroframe.planning.targets import Refused, same_form, target_path
-from zeroframe.planning.traits import moment_of, read_traits, split_nights
+from zeroframe.planning.traits import in_electrons, moment_of, read_traits, split_nights
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -398,6 +398,8 @@ def _first_steps(
 
 def _first_step(item: RawFrame, recipe: NightRecipe, options: RecipeOptions) -> _First:
     chosen, camera, choices = choose_recipe(item, options)
+    if in_electrons(item):
+        chosen = chosen.of_electrons()
     if chosen.assembles and (recipe.frames.gain_e_per_adu, recipe.frames.read_noise_e) != (None, None):
         raise UsageError(
             f"gain_e_per_adu and read_noise_e are asked for as those of one amplifier, and the frames have "
@@ -441,7 +443,8 @@ def _frame(
         )
     amplifiers = () if first.camera is None else first.camera.amplifiers
     colours = first.recipe.colours_of(stated_pattern(item, recipe), item.layout.shape_yx)
-    gains = [recipe.frames.gain_e_per_adu, mean_of_known([each.gain_e_per_adu for each in amplifiers])]
+    gains = [recipe.frames.gain_e_per_adu, 1.0 if in_electrons(item) else None]
+    gains.append(mean_of_known([each.gain_e_per_adu for each in amplifiers]))
     noises = [recipe.frames.read_noise_e, mean_of_known([each.read_noise_e for each in amplifiers])]
     if not first.recipe.assembles:  # what a header says is of one amplifier
         gains.append(facts.gain_e_per_adu)

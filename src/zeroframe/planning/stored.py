@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +29,13 @@ from zeroframe.planning.matching import limits_of, why_not_together
 from zeroframe.planning.plan import Group, Ignored, Stored, StoredFrames, StoredMask
 from zeroframe.planning.stored_levels import DarkLevels, doubts_of_level, doubts_of_noise, holds_bias
 from zeroframe.planning.stored_look import look_at_stored
+from zeroframe.planning.stored_scale import (
+    doubts_of_unit,
+    electrons_per_unit,
+    in_unit_of_night,
+    with_sigma,
+    without_pedestal,
+)
 from zeroframe.planning.traits import moment_of, read_traits, split_nights
 from zeroframe.records import dataclass
 
@@ -184,21 +191,23 @@ class _Finder:
         colours = self._frames[form][0].steps.colours
         file = replace(file, recipe=fit.recipe, double=double)
         stored = replace(stored, recipes=recipes, file=file, colours=colours)
-        own_unit = traits.unit
+        own_unit = "" if one.item.facts is None or one.item.facts.unit is None else traits.unit
         traits = replace(traits, shape_yx=form.shape_yx, binning_xy=form.binning_xy, unit=form.unit)
         trial = self._made(one, row, traits, stored)
         limits = limits_of(trial, self._recipe.tolerances)
         near = [frame for each in fit.forms for frame in self._frames[each]]
         if not any(not why_not_together(row.kind, frame.traits, traits, limits) for frame in near):
             return trial
-        scaled = _in_adu(stored, traits, own_unit, form, row, near[0])
+        scaled = in_unit_of_night(file, row, traits, own_unit, near[0])
         if isinstance(scaled, str):
             return self._made(one, row, traits, replace(stored, problem=scaled))
         file, traits, done = scaled
         look = look_at_stored(file, row, may_run_to_one=facts.may_run_to_one)
         if look.to_one:
             done = (*done, "its pixels run from 0 to 1 and are multiplied by 65535")
-        return self._judged(one, row, facts, traits, replace(stored, done=done), look, form, near[0])
+        stored = replace(stored, done=done, doubts=doubts_of_unit(row, one.item.facts))
+        gain_e = electrons_per_unit(traits, own_unit, near[0])
+        return self._judged(one, row, facts, traits, stored, look, form, near[0], gain_e)
 
     def _judged(
         self,
@@ -210,6 +219,7 @@ class _Finder:
         look: StoredLook,
         form: _Form,
         frame: NightFrame,
+        gain_e: float | None,
     ) -> Group:
         """Return a candidate whose pixels have been looked at."""
         levels = self._levels[form]
@@ -217,14 +227,16 @@ class _Finder:
         zeros = [each for each in biases if _is_zero(each) and each.stored and not each.stored.problem]
         bias_adu = zeros[0].stored.figures["level_adu"] if zeros and zeros[0].stored else math.nan
         includes, doubts = holds_bias(row, facts, look, levels, bias_adu)
+        look, done, pedestals = without_pedestal(look, row, facts, frame, includes_bias=includes)
         problem, more = doubts_of_level(row, facts, look, levels)
-        file, state = _with_sigma(look, row, facts, frame)
+        file, state = with_sigma(look, row, facts, gain_e)
         cards = one.item.frame.cards if one.item.frame is not None else {}
         figures = {"level_adu": look.level_adu, "noise_adu": look.noise_adu}
         stored = replace(
             stored,
             file=file,
-            doubts=(*doubts, *more, *doubts_of_noise(row, facts, look, frame)),
+            done=(*stored.done, *done),
+            doubts=(*stored.doubts, *doubts, *pedestals, *more, *doubts_of_noise(row, facts, look, frame)),
             problem=problem,
             uncertainty=state,
             tells_noise=any(cards.get(word) is not None for word in ("NOISEADU", "GAINMEAS")),
@@ -300,51 +312,6 @@ def _is_cut_as(item: RawFrame, form: _Form) -> bool:
         (float(value) if isinstance(value, int | float) else 0.0) == -start
         for value, start in zip(said, starts, strict=True)
     )
-
-
-def _in_adu(
-    stored: Stored, traits: Configuration, unit: str, form: _Form, row: CalibrationKind, frame: NightFrame
-) -> tuple[StoredFile, Configuration, tuple[str, ...]] | str:
-    """Return what brings the pixels to the unit of the night, and that in words; or why nothing does."""
-    file, done = stored.file, list[str]()
-    if row.scaled_by_level or unit == form.unit:
-        return file, traits, ()
-    name, _, per = unit.partition(" / ")
-    if per:
-        if not row.by_exposure:
-            return f"it is in {unit}, and what it holds does not grow with time"
-        seconds = traits.exposure_s or 1.0
-        done.append(f"in {unit}: multiplied by its exposure of {exposure_words(seconds)}")
-        file, traits = replace(file, factor=file.factor * seconds), replace(traits, exposure_s=seconds)
-    if name == "electron" and form.unit == "adu":
-        gain = frame.steps.gain_e_per_adu or traits.gain_e_per_adu
-        if gain is None:
-            return "it is in electrons, and neither recipe nor camera nor header says the gain that brings it to ADU"
-        done.append(f"in electrons: divided by the gain of {gain:.4g} e-/ADU")
-        file = replace(file, factor=file.factor / gain)
-    elif name != form.unit:
-        return f"it is in {unit or 'no unit'}, not in {form.unit}"
-    return file, traits, tuple(done)
-
-
-def _with_sigma(
-    look: StoredLook, row: CalibrationKind, facts: StoredFacts, frame: NightFrame
-) -> tuple[StoredFile, Literal["stated", "estimated", "absent"]]:
-    """Return the file with the error of its pixels where none is stated, and how that is known."""
-    if look.states_sigma:
-        return look.file, "stated"
-    if not row.scaled_by_level:
-        known = math.isfinite(look.noise_adu) and look.noise_adu > 0
-        return (replace(look.file, sigma=look.noise_adu), "estimated") if known else (look.file, "absent")
-    gain = frame.steps.gain_e_per_adu
-    # what its pixels differ by is their response: only photons tell its error, where the level is one of ADU
-    if gain is None or facts.frames is None or not look.level_adu > _LEAST_FLAT_ADU:
-        return look.file, "absent"
-    return replace(look.file, sigma=1.0 / math.sqrt(gain * look.level_adu * facts.frames)), "estimated"
-
-
-#: A flat whose level is lower was divided by something before.
-_LEAST_FLAT_ADU = 50.0
 
 
 def _with_uses(groups: Sequence[Group]) -> Iterable[Group]:

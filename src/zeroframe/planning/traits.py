@@ -20,6 +20,7 @@ __all__ = [
     "Moment",
     "NightSplit",
     "emptiest_hours",
+    "in_electrons",
     "moment_of",
     "read_traits",
     "split_nights",
@@ -79,7 +80,7 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
         exposure_s=facts.exposure_s,
         filter_name=NO_FILTER if facts.without_filter else facts.filter_name,
         temperature_c=facts.temperature_c,
-        gain_e_per_adu=_gain_of(item, facts.gain_e_per_adu),
+        gain_e_per_adu=_gain_of(item, facts.gain_e_per_adu, unit),
         settings=_with_detector(facts.settings, item.detector),
         night=night,
         flat_light=facts.flat_light,
@@ -89,8 +90,21 @@ def read_traits(item: RawFrame, night: str | None = None) -> Configuration:
     )
 
 
-def _gain_of(item: RawFrame, stated: float | None) -> float | None:
-    """Return the gain; of several amplifiers the mean of theirs, as their results state it, and no single one."""
+def in_electrons(item: RawFrame) -> bool:
+    """Whether the pixels of a frame are in electrons, as its header says: they were multiplied by the gain before.
+
+    A header keeps the gain of the camera then, as a rule; that of these pixels is 1.
+    """
+    return item.form[2] == "electron"
+
+
+def _gain_of(item: RawFrame, stated: float | None, unit: str) -> float | None:
+    """Return the gain; of several amplifiers the mean of theirs, as their results state it, and no single one.
+
+    That of pixels in electrons is 1, as our results say: it tells nothing of the camera. Another one tells its setting.
+    """
+    if unit == "electron" and stated == 1.0:
+        return None
     amplifiers = () if item.found is None else item.found.detector.amplifiers
     if len(amplifiers) < 2:
         return stated

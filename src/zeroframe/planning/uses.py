@@ -51,9 +51,9 @@ def _may_be_one_gain(plan: NightPlan, one: Configuration, other: Configuration) 
 
 
 def _read_out(traits: Configuration) -> tuple[object, ...]:
-    """Return how frames were read; biases of another program may lack the colours of the sensor."""
+    """Return how frames were read, and in which unit; biases of another program may lack the colours of the sensor."""
     settings = tuple(one for one in traits.settings if one[0] != COLOUR_SETTING)
-    return traits.shape_yx, traits.binning_xy, settings
+    return traits.shape_yx, traits.binning_xy, traits.unit, settings
 
 
 def _preferred(frame: NightFrame, what: str, groups: Sequence[Group]) -> Group | None:

@@ -373,7 +373,10 @@ class CalibrationStore:
         measured, error = (self._measured_on(group, word) for word in ("GAINMEAS", "GAINERR"))
         if stated is None or measured is None or error is None or not contradicts(stated, measured, error):
             return measured if stated is None else stated, []
-        said = f"header or camera say a gain of {number(stated, 4)} e-/ADU, the flats of this night have "
+        who = "header or camera say"
+        if frame.traits.unit == "electron":
+            who = "headers say that the frames are in electrons,"
+        said = f"{who} a gain of {number(stated, 4)} e-/ADU, the flats of this night have "
         said += f"{number(measured, 4)} ± {number(error, 2)} e-/ADU"
         # what flats of one level have is too high where the response bends
         if not contradicts(stated, measured, error, self._measured_on(group, "GAINHIGH") or 0.0):

@@ -22,6 +22,7 @@ from zeroframe.frames.calibration_frames import BLIND_CARD, NO_CALIBRATION
 from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
 from zeroframe.frames.dark_parts import measure_dark_part
 from zeroframe.frames.ghosts import GHOST_CARDS, ghosts_in, say_ghosts
+from zeroframe.frames.line_levels import measure_line_levels
 from zeroframe.frames.mask_bits import MaskBit, mask_header
 from zeroframe.frames.patterns import RowSample, measure_left, measure_place
 from zeroframe.frames.quality import FrameQuality, measure_frame, stated_noise
@@ -149,7 +150,7 @@ class FrameMaker:
         pixels = self._memory.empty(frame.shape_yx, decoded_float(frame.layout))
         levels = calibrate_pixels(raw, frame.recipe, pixels, looks[0].unread_rows, looks[0].decoded)
         subtracted = levels.mean_adu
-        header = calibrated_header(raw, frame.recipe, frame.steps.colours)
+        header = calibrated_header(raw, frame.recipe, frame.steps.colours, unit=frame.traits.unit)
         row = kind_row(frame.kind)
         mask = self._masked(frame, raw, looks, levels.constant, header)
         if row is not None and header["NUNREAD"]:
@@ -371,7 +372,8 @@ class FrameMaker:
             header["NUNLIT"] = (with_.unlit_pixels, "of NMASKED, where the flat has too little light")
             unlit = mask & np.uint8(MaskBit.BAD) != 0
         left = measure_place(before, with_.operations)
-        left |= measure_left(before, pixels, with_.operations, float(factor), unlit, with_.dark_frames)
+        mosaic = frame.steps.colours is not None
+        left |= measure_left(before, pixels, with_.operations, float(factor), unlit, with_.dark_frames, colours=mosaic)
         if "dark_left" in left and np.isfinite(with_.dark_level):
             left["dark_taken_out"] = with_.dark_level * float(factor)
         if seam is not None:
@@ -435,6 +437,8 @@ def _with_traces(
         traces = measure_traces(pixels, quality.level_adu, quality.noise_adu, light, mask if mask.size else None)
     if light == "sky":
         traces |= measure_dark_part(pixels, quality.noise_adu, mask if mask.size else None)
+        one = (slice(None), slice(None)) if colours is None else (slice(0, None, 2), slice(0, None, 2))  # of one colour
+        traces |= measure_line_levels(pixels[one], quality.noise_adu, mask[one] if mask.size else None)
     if colours is not None or any(word in header for word in _COLOUR_WORDS):
         traces = {name: value for name, value in traces.items() if not name.startswith("colour_")}
     return replace(quality, traces={**traces, **left, **_masked_parts(mask, header)})

@@ -22,6 +22,7 @@ from zeroframe.frames.quality import (
 )
 from zeroframe.frames.statistics import sampled_level
 from zeroframe.headers.kinds import has_photons, is_calibration, is_scaled_by_level
+from zeroframe.headers.other_set_ups import other_set_ups
 from zeroframe.headers.result_cards import LEVELLED_CARD
 from zeroframe.records import dataclass
 from zeroframe.stacks.bands import combine_in_bands, files_beneath
@@ -38,7 +39,7 @@ from zeroframe.stacks.weighing import frame_variances
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
     from zeroframe.stacks.noise_budget import Excess
     from zeroframe.stacks.stack import Stack
 
-#: A header with one of these is that of a frame whose level was subtracted.
-_LEVEL_WORDS = ("OVERSCAN", "ZEROCOR")
+#: A header with this is that of a frame whose own level was subtracted; a bias leaves it what it wanders by.
+_LEVEL_WORD = "OVERSCAN"
 _LEVEL_PIXELS = 100_000
 
 __all__ = ["ChosenStack", "Judge", "Prepared", "combine_prepared", "measure_rows", "prepare", "with_pooled_noise"]
@@ -102,23 +103,26 @@ class Judge:
     facts : mapping of path to FrameFacts
         What their headers say.
     level_subtracted : bool
-        Whether the headers say that an overscan or a bias was subtracted from all.
+        Whether the headers say that an overscan was subtracted from all.
     reject : bool
         Whether those that do not belong are to be left out.
+    set_ups : tuple of Flag
+        Which are of another set-up than most, as their headers say.
     """
 
     facts: Mapping[Path, FrameFacts]
     level_subtracted: bool
     reject: bool
+    set_ups: tuple[Flag, ...] = ()
 
     @classmethod
     def of(cls, items: Sequence[RawFrame], *, reject: bool) -> Judge:
         """Take what the headers of files say."""
         facts = {item.path: item.facts for item in items if item.facts is not None}
-        subtracted = all(
-            any(word in item.frame.cards for word in _LEVEL_WORDS) for item in items if item.frame is not None
-        )
-        return cls(facts, subtracted, reject)
+        subtracted = all(_LEVEL_WORD in item.frame.cards for item in items if item.frame is not None)
+        told = [(item.path, item.frame.cards, item.facts) for item in items if item.frame and item.facts]
+        set_ups = tuple(Flag(path, what, 1.0, 0.0, sentence) for path, what, sentence in other_set_ups(told))
+        return cls(facts, subtracted, reject, set_ups)
 
     def verdict(
         self, paths: Sequence[Path], stack: Stack, *, workers: int | None = None
@@ -138,11 +142,13 @@ class Judge:
         )
         lost = {flag.path for flag in empty}
         qualities = {path: quality for path, quality in zip(paths, measured, strict=True) if path not in lost}
+        odd = flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted)
         flags = tuple(
             flag
-            for flag in flag_frames(qualities, self.facts, level_subtracted=self.level_subtracted)
+            for flag in (*odd, *(flag for flag in self.set_ups if flag.path in qualities))
             if flag.what != "not finite" or (flag.figure > LOST_PART and self._is_calibration(flag.path))
         )
+        flags += tuple(_copies(qualities))
         if not self.reject:
             return flags, empty
         # where flats contradict each other, nothing tells which of them is right
@@ -157,8 +163,18 @@ class Judge:
     def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
         """Return kind and gain of frames, each where all have the same."""
         kinds = {self.facts[path].kind for path in paths if path in self.facts}
-        gains = {self.facts[path].gain_e_per_adu for path in paths if path in self.facts}
+        gains = {self.facts[path].gain_of_pixels for path in paths if path in self.facts}
         return kinds.pop() if len(kinds) == 1 else None, gains.pop() if len(gains) == 1 else None
+
+
+def _copies(qualities: Mapping[Path, FrameQuality]) -> Iterator[Flag]:
+    """Yield frames with the pixels of one before them: level, noise and map of two exposures are never the same."""
+    first: dict[tuple[bytes, float, float], Path] = {}
+    for path, quality in qualities.items():
+        if quality.noise_adu > 0:  # frames without noise are named as such
+            other = first.setdefault((quality.cells_adu.tobytes(), quality.level_adu, quality.noise_adu), path)
+            if other != path:
+                yield Flag(path, "copy", 1.0, 0.0, f"it has the pixels of {other.name}, which so count twice")
 
 
 @spanned("prepare")

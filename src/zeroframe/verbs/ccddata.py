@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, Variance
 from zeroframe.errors import ArgumentError, UsageError
 from zeroframe.fits import read_raw, scan
 from zeroframe.fits.precision import float_dtype
+from zeroframe.headers.dialects import unit_word
 from zeroframe.headers.extensions import as_extension
 from zeroframe.verbs.amplifiers import assembled_image, detector_of
 from zeroframe.verbs.exceptions import NoKeywordsError, UnlikeUnitsError, VerbAssumptionWarning, as_python_says
@@ -37,8 +39,6 @@ __all__ = [
 _LONGEST_WORD = 8  # of a card; longer ones need the HIERARCH convention
 #: By what UTYPE says, which astropy writes.
 _UNCERTAINTIES = {kind.__name__: kind for kind in (StdDevUncertainty, VarianceUncertainty, InverseVariance)}
-#: What observers write instead of a unit's name.
-_UNIT_WORDS = {"electrons": "electron", "counts": "adu", "count": "adu", "e-": "electron"}
 
 
 def require_ccd(value: object, name: str = "ccd", *, axes: tuple[int, ...] = (2,)) -> CCDData:
@@ -85,11 +85,28 @@ def unit_of(path: str | os.PathLike[str], bunit: object, unit: str | Unit | None
             f"{path}: no BUNIT in the header and no unit given: adu is assumed", VerbAssumptionWarning, stacklevel=3
         )
         return u.adu
-    for spelling in (word, _UNIT_WORDS.get(word.lower(), word.lower())):
+    found = _unit_named(word)
+    if found is not None:
+        return found
+    raise UnlikeUnitsError(f"{path}: BUNIT is {word!r}, which is not a unit; give unit='adu'")
+
+
+def _unit_named(word: str) -> Unit | None:
+    """Return the unit of a name, be it one that astropy knows or one that cameras write; None where it is neither.
+
+    What begins with ``e`` alone is electrons, where astropy has the charge of one.
+    """
+    from astropy import units as u
+
+    if not word:
+        return None
+    camera = unit_word(word)
+    spellings = [word, word.lower() if camera is None else camera]
+    for spelling in reversed(spellings) if re.match(r"e\b", word) else spellings:
         found = u.Unit(spelling, parse_strict="silent")
         if not isinstance(found, u.UnrecognizedUnit):
             return found
-    raise UnlikeUnitsError(f"{path}: BUNIT is {word!r}, which is not a unit; give unit='adu'")
+    return None
 
 
 def read_ccd(
@@ -183,7 +200,7 @@ def _companions(path: str | os.PathLike[str], version: int | None) -> dict[str, 
                 text = f"{path}: an uncertainty of the kind {hdu.cards.get('UTYPE')!r} is not known, and left out"
                 warnings.warn(text, VerbAssumptionWarning, stacklevel=4)
                 continue
-            values = kind(values, unit=hdu.cards.get("BUNIT") or None, copy=False)
+            values = kind(values, unit=_unit_named(str(hdu.cards.get("BUNIT") or "")), copy=False)
         found[hdu.name] = values
     return found
 

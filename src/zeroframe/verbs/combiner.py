@@ -28,6 +28,7 @@ from zeroframe.stacks.stack import ArrayStack
 from zeroframe.verbs.ccddata import require_ccd
 from zeroframe.verbs.combine import AXES, image_shape, require_alike, to_ccd
 from zeroframe.verbs.exceptions import VerbAssumptionWarning
+from zeroframe.verbs.levels import level_by
 from zeroframe.workers import map_threads
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Combiner:
             # of a frame that is masked as a whole no level can be said, and none is needed
             whole = [bool(np.ma.getmaskarray(frame).all()) for frame in self.data_arr]
             pairs = zip(self.data_arr, whole, strict=True)
-            factors = np.array([1.0 if masked else float(value(frame)) for frame, masked in pairs])
+            factors = np.array([1.0 if masked else level_by(value, frame.copy()) for frame, masked in pairs])
         elif np.ndim(value) == 0:
             raise ArgumentError(f"scaling is {value!r}; give a function, or one factor for each frame")
         else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from zeroframe.stacks.stack import Stack
 
-__all__ = ["LEVELS", "scale_factors", "zero_offsets"]
+__all__ = ["LEVELS", "level_by", "scale_factors", "zero_offsets"]
 
 #: By their names, as IRAF has them: then the first frame keeps its level, and the others get it.
 LEVELS: dict[str, Callable[..., Any]] = {"mean": np.ma.mean, "median": np.ma.median}
@@ -70,17 +70,53 @@ def _one_for_each(given: object, argument: str, stack: Stack) -> NDArray[np.floa
 
 
 def _number_of_frame(function: Callable[..., Any], stack: Stack, index: int) -> float:
-    """Call a function with an array, masked where pixels are.
-
-    Under the mask stands the median of the frame: numpy's own median does not look at masks, and copies of the median
-    do not move it. Its remark that it does not look is silenced for that reason.
-    """
     pixels = np.empty(stack.shape_yx, stack.dtype)
     stack.read_rows(index, slice(0, stack.shape_yx[0]), pixels)
     mask = ~np.isfinite(pixels)
-    if not mask.any():
-        return float(function(pixels))
-    pixels[mask] = np.median(pixels[~mask]) if not mask.all() else np.nan
+    return level_by(function, np.ma.MaskedArray(pixels, mask) if mask.any() else pixels)
+
+
+def level_by(function: Callable[..., Any], pixels: NDArray[Any]) -> float:
+    """Return what a function says of a frame; it is given an array, masked where pixels are.
+
+    Parameters
+    ----------
+    function : callable
+        Of one array.
+    pixels : ndarray or MaskedArray
+        Of which masked values may be overwritten.
+
+    Examples
+    --------
+    >>> frame = np.ma.MaskedArray([[1.0, 2.0], [3.0, 9e9]], [[False, False], [False, True]])
+    >>> [level_by(each, frame) for each in (np.median, np.mean, np.ma.median, lambda pixels: np.percentile(pixels, 50))]
+    [2.0, 2.0, 2.0, 2.0]
+    """
+    if not np.ma.is_masked(pixels):
+        return float(function(np.asarray(pixels)))
+    frame = np.ma.asarray(pixels)
+    good = frame.compressed()
+    # for functions that look below masks, as those of scipy do
+    frame.data[np.ma.getmaskarray(frame)] = np.median(good) if good.size else np.nan
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Warning: 'partition' will ignore the 'mask'", UserWarning)
-        return float(function(np.ma.MaskedArray(pixels, mask)))
+        warnings.filterwarnings("ignore", "converting a masked element to nan", UserWarning)
+        if not good.size:  # there is no number, which is said
+            warnings.simplefilter("ignore", RuntimeWarning)
+        return float(function(frame.view(_GoodPixels)))
+
+
+#: Functions of numpy that do not look at masks, and say so at most; and where their axis stands.
+_BLIND = {np.median: 1, np.nanmedian: 1, np.percentile: 2, np.nanpercentile: 2, np.quantile: 2, np.nanquantile: 2}
+
+
+class _GoodPixels(np.ma.MaskedArray):
+    """A masked array of which numpy's own median and quantiles are those of what is not masked."""
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 -- as numpy has it
+        if func in _BLIND and args and isinstance(args[0], _GoodPixels):
+            place = _BLIND[func]
+            if kwargs.get("axis", args[place] if len(args) > place else None) is None:
+                args = (args[0].compressed(), *args[1:])
+            elif place == 1:
+                func = np.ma.median
+        return super().__array_function__(func, types, args, kwargs)

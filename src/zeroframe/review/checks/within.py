@@ -61,6 +61,23 @@ def banding(night: NightFigures, check: Check) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def jumping_lines(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames of which rows or columns change their level from one to the next."""
+    for what in ("row", "column"):
+
+        def jumps(each: Subject, what: str = what) -> float:
+            return each.get(f"{what}_jumps_noises")
+
+        for frames in each_group(night, lambda each: jumps(each) > _BANDS, "science"):
+            worst = max(frames, key=jumps)
+            yield check.finding(
+                f"{names_of(frames)}: levels of {what}s jump from one to the next by {jumps(worst):.2f} times the "
+                f"noise of a pixel (limit {_BANDS:g}), which the uncertainties do not say",
+                *(each.name for each in frames), figure=jumps(worst), expected=_BANDS,
+                severity="error" if jumps(worst) > _BANDS_WRONG else check.severity,
+            )  # fmt: skip
+
+
 def interference(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find frames without light that have a wave along their rows."""
 
@@ -225,5 +242,14 @@ WITHIN = (
         "PEDESTAL of frames of one size and camera from which no overscan is subtracted: as MaxIm DL writes it, it is "
         "what is to be added to the pixels for zero to be zero. Where it differs, so do the levels.",
         "Write all frames with the same pedestal, or add it to the pixels of those that have another one.", incidents,
+    ),
+    Check(
+        "ZF610", "Rows or columns of a science frame change their level", "warning", "jumping lines",
+        "Medians of neighbouring rows, and of neighbouring columns, of calibrated science frames: where they differ by "
+        "more than their noise, as electronics make them and no optics, since lines two apart differ no more than "
+        f"neighbours do. Told from {_BANDS:g} times the noise of a pixel on, an error from {_BANDS_WRONG:g} times "
+        "on. Uncertainties are those of pixels that have nothing in common.",
+        "Look for interference while the telescope tracks; an overscan that is subtracted row by row "
+        "(--overscan-method median) takes out levels of rows.", jumping_lines,
     ),
 )  # fmt: skip
