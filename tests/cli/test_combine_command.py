@@ -94,6 +94,11 @@ class TestResult:
         np.testing.assert_allclose(pixels_of(target), compute(stack, axis=0), rtol=1e-6)
         assert (pixels_of(target, "COUNTS") == 6).all()
 
+    @pytest.mark.parametrize(("method", "root"), [("average", "/ √6"), ("median", "/ √6"), ("sum", "× √6")])
+    def test_the_noise_that_is_expected_is_said_as_it_is_worked_out(self, frames, target, method, root):
+        run = command("combine", *frames, "-o", target, "--method", method)
+        assert f"expected: one frame's {root}" in run.out
+
     @pytest.mark.parametrize("suffix", [".fits.gz", ".fits.fz"])
     def test_name_says_how_it_is_compressed(self, frames, target, suffix):
         packed = target.with_name("packed" + suffix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -363,3 +364,14 @@ def test_what_says_none_is_not(cards):
     header = Cards(b"".join(card.encode().ljust(80) for card in cards) + b"END".ljust(80))
     assert not may_say_amplifiers(header)
     assert not says_amplifiers({word: value for word, value in header.items() if word != "COVER"})
+
+
+@pytest.mark.parametrize("word", ["DETSEC", "CCDSEC"])
+def test_images_that_say_where_they_belong_and_not_what_of_them_does(tmp_path, word):
+    """It was said that there is no DETSEC and no CCDSEC."""
+    images = [((300, 202), {"EXTNAME": f"im{n}", word: f"[{170 * n - 169}:{170 * n},1:300]"}) for n in (1, 2)]
+    said = re.escape(f"({word} = '[1:170,1:300]'), but not which of their pixels those are and which the overscan is")
+    with pytest.raises(UnsupportedError, match=said) as refused:
+        detectors_in(scan(write(tmp_path / "a.fits", images)))
+    assert "no DATASEC, no BIASSEC" in str(refused.value)
+    assert "no DETSEC" not in str(refused.value)

@@ -488,7 +488,7 @@ def noise_rows(noise: StackNoise, combined: CombinedOutcome | None, what: str = 
     if combined is not None and combined.is_there:
         rows += [
             (f"{what} of the combined, ADU", figure_text(noise.combined, 3)),
-            (f"… expected: one frame's / √{combined.frames}", figure_text(noise.expected, 3)),
+            (f"… expected: one frame's {noise.by_root} √{combined.frames}", figure_text(noise.expected, 3)),
             ("… with its fixed pattern", figure_text(noise.scatter, 3)),
         ]
     return rows

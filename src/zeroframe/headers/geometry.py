@@ -54,6 +54,8 @@ _DRAFT = (
     'belong, as place = "[1:1024,1:1024]" ("zeroframe inspect RAW --write my.toml" makes one in which only the '
     "places are to be filled in); or read one of them with --ext"
 )
+#: Words that say where an amplifier stands, and which of its own pixels do.
+_ON_SENSOR, _WITHIN = ("DETSEC", "CCDSEC"), ("DATASEC", "BIASSEC")
 _ADVICE = "read one of them with --ext, or say in a camera file where they belong"
 
 
@@ -461,7 +463,15 @@ def _what_they_are(images: Sequence[Image]) -> str:
     sizes = f"of {_size(shapes[0])} pixels" if len(set(shapes)) == 1 else "of several sizes"
     if len(images) > _MOST_AMPLIFIERS or max(counts) < _STAMP:
         return f"holds {which} {sizes}, as stamps of a guider or single exposures are, and no word of amplifiers"
-    return f"holds {which} {sizes}, and its headers do not say where they belong (no DETSEC, no CCDSEC)"
+    said = next(((word, cards[word]) for word in _ON_SENSOR for _, cards in images if cards.get(word)), None)
+    if said is None:
+        return f"holds {which} {sizes}, and its headers do not say where they belong (no DETSEC, no CCDSEC)"
+    missing = ", ".join(f"no {word}" for word in _WITHIN if not any(cards.get(word) for _, cards in images))
+    words = f" ({missing})" if missing else ""
+    return (
+        f"holds {which} {sizes}, and its headers say where they belong ({said[0]} = {said[1]!r}), but not which of "
+        f"their pixels those are and which the overscan is{words}"
+    )
 
 
 def _size(shape: tuple[int, ...]) -> str:

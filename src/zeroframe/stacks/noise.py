@@ -107,6 +107,11 @@ class StackNoise:
         """The fixed pattern of the combined frame, which is no noise: every frame has it."""
         return None if self.combined is None else float(np.sqrt(max(self.scatter**2 - self.combined**2, 0.0)))
 
+    @property
+    def by_root(self) -> str:
+        """What is done with the noise of one frame and the root of their number: ``'/'``, or ``'×'`` for a sum."""
+        return "×" if self.expected and self.calibrated and self.expected > self.calibrated else "/"
+
 
 @dataclass(frozen=True)
 class SampledStack:

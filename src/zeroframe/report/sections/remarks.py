@@ -51,9 +51,10 @@ def noise_remarks(
         return []
     noise, ideal = found
     excess = noise / ideal - 1
+    ideal_of = "σ/" if measured is None else "σ" + measured.by_root.replace("×", " × ")
     text = (
         f"Noise of {what}: {number(noise, 3)} {unit}, {percent(abs(excess))} "
-        f"{'above' if excess > 0 else 'below'} σ/√{combined.frames} = {number(ideal, 3)}, "
+        f"{'above' if excess > 0 else 'below'} {ideal_of}√{combined.frames} = {number(ideal, 3)}, "
         "where σ is that of one frame."
     )
     if excess < -TOO_NOISY:  # less noise than there can be is no good sign
