@@ -159,6 +159,16 @@ def hot(fraction):
     return edit
 
 
+def leak(light):
+    """Add light from the left edge, with its photons; the gain is 1.5."""
+
+    def edit(image, chance):
+        shape = light * np.exp(-8.0 * np.arange(image.shape[1]) / image.shape[1])
+        return image + chance.poisson(np.broadcast_to(1.5 * shape, image.shape)) / 1.5
+
+    return edit
+
+
 def banded(by, axis=0):
     """Move each row, or with axis 1 each column, by a level of its own."""
 
@@ -372,6 +382,8 @@ WRONG |= {
     "biases-with-weak-bands": (_each(GOOD, "b", banded(3.2)), {"ZF601"}, "combined_bias"),
     "darks-with-bands-of-columns": (_each(GOOD, "d", banded(6.0, 1)), {"ZF601"}, "combined_dark"),
     "darks-with-weak-bands-of-columns": (_each(GOOD, "d", banded(3.2, 1)), {"ZF601"}, "combined_dark"),
+    "darks-with-a-leak": (_each(GOOD, "d", leak(200.0)), {"ZF415"}, "s0.fits"),
+    "darks-with-a-weak-leak": (_each(GOOD, "d", leak(40.0)), {"ZF415"}, "s0.fits"),
     "science-with-bands": (_each(GOOD, "s", banded(25.0)), {"ZF610"}, "s0.fits"),
     "science-with-weak-bands": (_each(GOOD, "s", banded(15.0, 1)), {"ZF610"}, ".fits"),
     "biases-with-a-wave": (_each(GOOD, "b", wave(5.0)), {"ZF602"}, "b0.fits"),

@@ -230,8 +230,12 @@ class HeaderWarning(ZeroframeWarning):
     """A header that contradicts itself or the FITS standard."""
 
 
+#: Words for one thing: of these another is meant, however near the letters of a third are.
+_SAME = (("mean", "average", "avg"), ("sum", "total", "add"), ("none", "off", "no"))
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest known name, or an empty string.
+    """Return a hint that names the known name that is another word for this one, else the nearest, or an empty string.
 
     Parameters
     ----------
@@ -249,11 +253,16 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     --------
     >>> nearest_name("sigma_clip_dev_fun", ["sigma_clip", "sigma_clip_dev_func"])
     "; did you mean 'sigma_clip_dev_func'?"
+    >>> nearest_name("mean", ["average", "median", "sum"])
+    "; did you mean 'average'?"
     >>> nearest_name("zzz", ["exptime"])
     ''
     """
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    same = next((words for words in _SAME if name.casefold() in words), ())
+    close = [word for word in same if word in by_folded] or difflib.get_close_matches(
+        name.casefold(), by_folded, n=1, cutoff=0.6
+    )
     return f"; did you mean '{by_folded[close[0]]}'?" if close else ""
 
 

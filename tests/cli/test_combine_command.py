@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.nddata import CCDData
 
 from workbench import (
     command,
@@ -279,3 +280,61 @@ def test_the_same_pixels_under_two_names_are_told(frames, tmp_path, target, how)
     run = command("combine", *frames, other, "-o", target, "--overwrite", "--reject-outliers")
     assert run.code == 0
     assert header_of(target)["NCOMBINE"] == len(frames)
+
+
+@pytest.mark.parametrize(
+    ("word", "unit"), [("counts", "adu"), ("ADU", "adu"), ("DU/PIXEL", "adu"), ("e-", "electron"), ("mJy", "mJy")]
+)
+def test_the_unit_is_one_that_astropy_reads(tmp_path, target, word, unit):
+    run = command("combine", *small_folder(tmp_path / "frames", 4, BUNIT=word), "-o", target)
+    assert run.code == 0, run.err
+    assert CCDData.read(target).unit == unit
+    assert header_of(target, "UNCERT")["BUNIT"] == unit
+
+
+def test_photons_of_frames_in_electrons_are_counted_by_one(tmp_path, target):
+    """Whatever gain a header keeps of the camera; the sky is 900 electrons, the read noise 5."""
+    random = np.random.default_rng(4)
+
+    def sky():
+        return random.poisson(900.0, (96, 128)) + random.normal(0, 5.0, (96, 128))
+
+    cards = {"BUNIT": "electron", "GAIN": 3.0, "IMAGETYP": "light", "EXPTIME": 60.0}
+    paths = [
+        write_raw(
+            tmp_path / f"s{number}.fits", random.poisson(900.0, (96, 128)) + random.normal(0, 5.0, (96, 128)), **cards
+        )
+        for number in range(6)
+    ]
+    run = command("combine", *paths, "-o", target)
+    assert run.code == 0, run.err
+    assert "gain of 3" not in run.out
+    assert np.median(pixels_of(target, "UNCERT")) == pytest.approx(np.sqrt(925.0 / 6), rel=0.03)
+
+
+def test_values_beyond_float32_keep_their_errors(frames, tmp_path, target):
+    """Of the same frames times 1e40 the errors are 1e40 times as large; they were infinite."""
+    plain = tmp_path / "plain.fits"
+    assert command("combine", *frames, "-o", plain).code == 0
+    for path in frames:
+        header = fits.getheader(path)
+        pixels = fits.getdata(path).astype(np.float64) * 1e40
+        for word in ("BZERO", "BSCALE"):
+            header.remove(word, ignore_missing=True)
+        fits.writeto(path, pixels, header, overwrite=True)
+    run = command("combine", *frames, "-o", target)
+    assert (run.code, run.err) == (0, "")
+    np.testing.assert_allclose(
+        pixels_of(target, "UNCERT"), pixels_of(plain, "UNCERT").astype(np.float64) * 1e40, rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize("cut", [np.s_[:1], np.s_[:, :1]], ids=["one row", "one column"])
+def test_of_one_row_the_noise_is_not_held_against_that_of_nothing(frames, target, cut):
+    for path in frames:
+        pixels, header = fits.getdata(path, header=True)
+        fits.writeto(path, pixels[cut], header, overwrite=True)
+    run = command("combine", *frames, "-o", target)
+    assert run.code == 0
+    assert "ZF409" not in run.out
+    assert "times the" not in run.out

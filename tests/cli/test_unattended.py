@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from reliability import ENVIRONMENT, PROGRAM
 from workbench import bytes_in, command, raw_pixels, small_folder, write_raw
+from zeroframe.cli.log_file import remarks_shown
 
 SECTIONS = ("--overscan", "[17:20,:]", "--trim", "[1:16,:]")
 FULL = Path("/dev/full")
@@ -263,6 +265,15 @@ class TestLog:
         warned = [line for line in (tmp_path / "a.log").read_text().splitlines() if " WARNING py.warnings: " in line]
         assert len(warned) == 1
         assert f"HeaderWarning: {path}: its header was changed" in warned[0]
+
+    @pytest.mark.filterwarnings("default")
+    def test_warnings_of_arithmetic_are_none(self, capsys):
+        """numpy's name no file, and tell nobody what to do."""
+        with remarks_shown():
+            warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=1)
+            warnings.warn("b1.fits: odd", UserWarning, stacklevel=1)
+        said = capsys.readouterr()
+        assert said.out + said.err == "note: b1.fits: odd\n"
 
     def test_verbose_shows_events(self, raw, tmp_path):
         quiet = command("bias", raw, "-o", tmp_path / "a", *SECTIONS, "--no-report")

@@ -49,3 +49,36 @@ def test_vignetting_that_is_left_is_told():
     y, x = np.mgrid[:NY, :NX]
     flat = 1.0 - 0.4 * ((x - NX / 2) / NX) ** 2 - 0.4 * ((y - NY / 2) / NY) ** 2
     assert left(300.0 * flat, flat)["light_left"] == pytest.approx(1.0, abs=0.1)
+
+
+def turned(values, how):
+    return {"as taken": values, "mirrored": values[:, ::-1], "upside down": values[::-1], "turned": values[::-1, ::-1],
+            "transposed": values.T}[how]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["as taken", "mirrored", "upside down", "turned", "transposed"])
+def test_a_slit_that_lights_a_part_of_the_frame_has_one_verdict_however_it_is_read(how):
+    """The lamp's colours run along the slit, beside which there is no light."""
+    ny, nx = 1024, 101
+    across = np.where((np.arange(nx) >= 31) & (np.arange(nx) < 75), 1.0, 0.0)
+    across[[31, 74]] = 0.45, 0.65
+    lamp = np.linspace(1.3, 0.8, ny)[:, None] * across * (1.0 - 0.1 * np.abs(np.arange(nx) - 53.0) / 22.0)
+    sky = 400.0 * np.linspace(0.8, 1.25, ny)[:, None] * np.ones(nx)
+    pixels = turned(sky + np.random.default_rng(3).normal(0, NOISE, (ny, nx)), how).astype(np.float32)
+    plane = turned(lamp, how).astype(np.float32)
+    flat = divide(plane, np.zeros((0, 0), np.float32), 1.0)
+    assert "light_left" not in measure_left(RowSample.of(pixels), pixels, [flat], unlit=plane < 0.1)
+
+
+@pytest.mark.parametrize("shape", [(200, 400), (203, 405), (207, 399)])
+def test_a_mirrored_frame_has_the_same_cells(shape):
+    ny, nx = shape
+    y, x = np.mgrid[:ny, :nx]
+    flat = 1.0 - 0.5 * ((x - 0.3 * nx) / nx) ** 2 - 0.3 * ((y - 0.6 * ny) / ny) ** 2
+    pixels = (300.0 * flat + np.random.default_rng(5).normal(0, NOISE, shape)).astype(np.float32)
+    found = []
+    for how in ("as taken", "mirrored"):
+        own, plane = (np.ascontiguousarray(turned(each, how).astype(np.float32)) for each in (pixels, flat))
+        said = measure_left(RowSample.of(own), own, [divide(plane, np.zeros((0, 0), np.float32), 1.0)])
+        found.append((said["light_left"], said["light_left_error"]))
+    assert np.ptp(found, axis=0) == pytest.approx([0.0, 0.0], abs=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 import zeroframe
-from zeroframe.headers.survey import survey_folder
+from zeroframe.headers.survey import survey_tree
 from zeroframe.inspection.amplifiers import look_at_amplifiers
 
 HALF, NY, STRIP, PRESCAN = 120, 150, 24, 6
@@ -86,7 +86,7 @@ def written(folder, layout, *, gap, outer=0, stated=0):
 
 
 def looked_at(folder):
-    return look_at_amplifiers(list(survey_folder(folder)), LIMIT).found.detector.amplifiers
+    return look_at_amplifiers(list(survey_tree(folder, recurse=False)), LIMIT).found.detector.amplifiers
 
 
 def ends(section):

@@ -12,7 +12,7 @@ from zeroframe.headers.kinds import Kind
 from zeroframe.stacks.clipping import clip_spec
 from zeroframe.stacks.combine import CombineSpec, Rejection, combine_stack
 from zeroframe.stacks.grids import Numbers
-from zeroframe.stacks.laws import _of_smooth_draws, laws_of
+from zeroframe.stacks.laws import _of_smooth_draws, are_drawn, laws_of
 from zeroframe.stacks.measured import combine_prepared, prepare
 from zeroframe.stacks.noise import frame_noise
 from zeroframe.stacks.rejections import Scheme
@@ -286,3 +286,25 @@ def test_what_is_the_same_of_all_frames_is_drawn_once():
     floor = CombineSpec("average", Rejection(sigma_low=3, sigma_high=3, floor_adu=2.0))
     known = [laws_of(floor, [3], 3, None, Numbers(sigma, 0.0, None, np.dtype(np.float32)), 0.0) for sigma in (1.0, 7.0)]
     assert known[0][3].squares.size > known[1][3].squares.size  # more pixels keep all of their values
+
+
+@pytest.mark.parametrize(
+    ("spec", "rate", "drawn"),
+    [
+        (CombineSpec("average"), None, False),
+        (CombineSpec("median"), None, True),
+        (CombineSpec("average", Rejection(sigma_low=5, sigma_high=5)), 1e-6, False),
+        (CombineSpec("average", Rejection(sigma_low=5, sigma_high=5)), 0.01, True),
+        (CombineSpec("average", Rejection(sigma_low=5, sigma_high=5)), None, True),
+        (CombineSpec("sum", Rejection(drop_high=1)), 1e-6, True),
+        (CombineSpec("average", Rejection(scheme=Scheme("gesd"))), 1e-6, True),
+    ],
+)
+def test_numbers_are_drawn_where_no_formula_tells_the_error(spec, rate, drawn):
+    # where they are not, what the numbers of a grid would be rounded to makes no difference
+    frames, dtype = 5, np.dtype(np.float64)
+    grids = [Numbers(4.0, step, None, dtype) for step in (0.5, 0.25)]
+    left = frames - spec.rejection.drop_high
+    squares = [laws_of(spec, [left], frames, rate, grid, 0.0)[left].squares for grid in grids]
+    assert are_drawn(spec, rate) == drawn
+    assert np.array_equal(*squares) != drawn

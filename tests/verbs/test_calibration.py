@@ -83,6 +83,10 @@ CALLS = {
     "flat_min": (flat_correct, lambda own, other: ((own, other(2e4, 3e3)), {"min_value": 1.8e4})),
     "gain": (gain_correct, lambda own, _: ((own, 1.7 * E / ADU), {})),
     "gain_number": (gain_correct, lambda own, _: ((own, 1.7), {})),
+    "gain_of_each_pixel": (
+        gain_correct,
+        lambda own, _: ((own, np.linspace(1, 2, NY * NX).reshape(NY, NX) * E / ADU), {}),
+    ),
     "gain_with_unit": (gain_correct, lambda own, _: ((own, 1.7), {"gain_unit": E / ADU})),
     "noise": (create_deviation, lambda own, _: ((own,), {"gain": 1.7 * E / ADU, "readnoise": 6 * E})),
 }
@@ -292,6 +296,33 @@ def test_units_that_do_not_fit(call, match):
         call()
 
 
+def test_gains_of_columns_and_those_that_are_not_known():
+    own = frame(5000, 50, 10)
+    gains = np.linspace(1.0, 2.0, NX)[None]
+    found = gain_correct(own, gains, E / ADU)
+    assert_equal(found, gain_correct(own, np.broadcast_to(gains, (NY, NX)) * E / ADU))
+    assert found.meta["GAINCOR"] == "of each pixel, median 1.5 electron / adu"
+    gains = np.where(np.arange(NX) == 2, np.nan, gains)
+    with np.errstate(all="raise"):
+        found = gain_correct(own, gains, E / ADU)
+    np.testing.assert_array_equal(found.mask, np.broadcast_to(np.arange(NX) == 2, (NY, NX)))
+
+
+def test_gains_of_pixels_come_in_their_place():
+    """Between a bias and a flat that are noted, too: each in electrons, by arithmetic of numpy."""
+    own, bias, flat = frame(5000, 50), frame(300, 5, seed=1, unit="electron"), frame(2, 0.1, seed=2)
+    gains = np.linspace(1.0, 2.0, NY * NX).reshape(NY, NX)
+    found = flat_correct(subtract_bias(gain_correct(own, gains * E / ADU), bias), flat, norm_value=2.0)
+    np.testing.assert_allclose(found.data, (own.data * gains - bias.data) / (flat.data / 2.0), rtol=1e-6)
+    planes = WorkingPlanes(own)
+    planes.subtract(frame(300, 5, seed=1), 1.0, "the bias")
+    planes.multiply_by(gains, E)
+    planes.multiply(3.0, E)
+    expected = (own.data - frame(300, 5, seed=1).data) * gains * 3.0
+    np.testing.assert_allclose(planes.result().data, expected, rtol=1e-6)
+    np.testing.assert_array_equal(own.data, frame(5000, 50).data)
+
+
 def test_gain_makes_unit_and_bunit_true():
     own = frame(500, 5, meta=fits.Header({"BUNIT": "adu"}))
     found = gain_correct(own, 2 * E / ADU)
@@ -464,7 +495,6 @@ def test_world_coordinates_and_counts_stay():
         (lambda: flat_correct(frame(1, 1), frame(1, 1), norm_val=3), "did you mean 'norm_value'"),
         (lambda: flat_correct(frame(1, 1), frame(1, 1), min_value="a"), "must be a number"),
         (lambda: gain_correct(frame(1, 1), "2"), "one quantity"),
-        (lambda: gain_correct(frame(1, 1), [1, 2] * E / ADU), "one quantity"),
         (lambda: create_deviation(frame(1, 1), readnoise=5), "5 \\* u.electron"),
         (lambda: create_deviation(frame(1, 1), gain=2, readnoise=5 * E), "gain is 2"),
         (lambda: create_deviation(frame(1, 1), readnose=5 * E), "did you mean 'readnoise'"),
@@ -484,6 +514,8 @@ def test_arguments_of_the_wrong_type(call, match):
         (lambda: flat_correct(frame(1, 1), frame(1, 1), norm_value=0), "above zero"),
         (lambda: flat_correct(frame(1, 1), frame(-5, 1)), "no pixel above zero"),
         (lambda: gain_correct(frame(1, 1), -2 * E / ADU), "above zero"),
+        (lambda: gain_correct(frame(1, 1), [1, 2] * E / ADU), "one gain, or one for each pixel"),
+        (lambda: gain_correct(frame(1, 1), np.zeros(frame(1, 1).shape) * E / ADU), "gains are not above zero"),
         (lambda: create_deviation(frame(1, 1), gain=0 * E / ADU, readnoise=5 * E), "must be above zero"),
         (lambda: create_deviation(frame(1, 1), gain=1 * E / ADU, readnoise=-5 * E), "not below"),
         (

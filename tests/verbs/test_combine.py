@@ -898,3 +898,20 @@ def test_a_rejection_in_words(rejection, words):
 def test_mask_of_a_combined_frame():
     counts = np.array([[0, 3]], dtype=np.uint16)
     np.testing.assert_array_equal(Combined(counts, counts, counts).mask, [[True, False]])
+
+
+def test_another_word_for_a_method_is_told():
+    with pytest.raises(UsageError, match="did you mean 'average'"):
+        combine(ccds_of(frames_of(3)), method="mean")
+
+
+def test_limits_come_before_extremes_and_a_combiner_does_as_it_is_told():
+    """ccdproc's combine drops the extremes first: the page of differences says so."""
+    pixels = np.array([1.0, 2.0, 3.0, 100.0, 200.0])[:, None, None] * np.ones((1, 2, 2))
+    words = {"clip_extrema": True, "nlow": 0, "nhigh": 2, "minmax_clip": True, "minmax_clip_max": 50.0}
+    assert combine(ccds_of(pixels), **words).data == pytest.approx(1.5)  # of three that are left, two fifths: one
+    assert peer(ccds_of(pixels), **words).data == pytest.approx(2.0)
+    combiner = Combiner(ccds_of(pixels))
+    combiner.clip_extrema(nlow=0, nhigh=2)
+    combiner.minmax_clipping(max_clip=50.0)
+    assert combiner.average_combine().data == pytest.approx(2.0)

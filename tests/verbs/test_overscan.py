@@ -192,6 +192,11 @@ def test_a_strip_of_another_frame():
         ({"fits_section": "[51:60,:]", "fit": "legendre", "order": 60}, UsageError, "needs 61 lines"),
         ({"fits_section": "[51:60,:]", "fit": "legendre", "model": Polynomial1D(1)}, ArgumentError, "contradict"),
         ({"fits_section": "[51:60,:]", "model": Gaussian1D()}, UsageError, "not linear"),
+        (
+            {"fits_section": "[51:60,:]", "model": Polynomial1D(100)},
+            UsageError,
+            "needs 101 lines, and the overscan has",
+        ),
         ({"fits_section": "[51:60,:]", "add_keyword": 3}, ArgumentError, "add_keyword"),
     ],
 )

@@ -224,7 +224,11 @@ class _Shown(logging.Handler):
 
 
 class _Remarked(logging.Handler):
-    """Warnings that `logging.captureWarnings` has caught, as remarks to the person."""
+    """Warnings that `logging.captureWarnings` has caught, as remarks to the person.
+
+    Those of arithmetic, which numpy gives, name no file and tell nobody what to do: they stand in the log, and findings
+    say what is wrong with frames.
+    """
 
     def __init__(self, remarks: Remarks) -> None:
         super().__init__()
@@ -232,10 +236,12 @@ class _Remarked(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one."""
-        self._remarks.show(_message_of(record.getMessage()))
+        found = _FORMATTED.fullmatch(record.getMessage())
+        if found is None or found["category"] != RuntimeWarning.__name__:
+            self._remarks.show(_message_of(record.getMessage()))
 
 
-_FORMATTED = re.compile(r"(?P<file>.*?):(?P<line>\d+): \w+: (?P<message>.*)\n", re.DOTALL)
+_FORMATTED = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?P<category>\w+): (?P<message>.*)\n", re.DOTALL)
 
 
 def _message_of(text: str) -> str:

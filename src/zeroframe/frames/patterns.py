@@ -40,6 +40,11 @@ _ALONE_NOISES, _FEW_DARKS = 4.0, 2
 _CELLS = 8
 #: The lamp of a spectrograph changes along its wavelengths by so much of itself, and across them by this part of that.
 _OF_LAMP, _ACROSS = 0.3, 0.4
+#: Cells with light in less than this part of them tell no shape of the flat.
+_LIT = 0.5
+#: The shape of what is subtracted is looked for where, from its brightest part to its faintest, it has so much of the
+#: sky.
+_LEAST_SHAPE = 0.02
 #: Of a cell what lies within so many times the depth below which this part of it lies: three sigma of a normal one.
 _TAIL, _STARLESS = 0.025, 1.53
 #: A difference of a pixel and the mean of its neighbours has this variance.
@@ -147,7 +152,8 @@ def measure_left(
     -------
     dict of str to float
         ``dark_left`` and ``flat_left``, the part of the contrast of hot pixels and of the flat's pixels that is left,
-        and ``light_left``, the part of the flat's shape that the sky has; each with its error, ``dark_left_error`` …
+        ``light_left``, the part of the flat's shape that the sky has, and ``shape_left``, that of the shape of what was
+        subtracted, with ``shape_left_span``, what that is in the sky; each with its error, ``dark_left_error`` …
         0 is right, 1 not corrected, -1 corrected twice. What cannot be measured is missing.
     """
     rows = np.sort(before.rows)
@@ -172,6 +178,7 @@ def measure_left(
         else:
             dark = _raw_contrast(each.plane[rows]) * np.float32(each.factor * factor)
             found |= _dark_left(raw, noise, dark, dark_frames)
+            found |= _shape_left(sample, level, each.plane[rows] * (each.factor * factor))
     return found
 
 
@@ -223,7 +230,7 @@ def _flat_left(
     usual = float(median_of_valid(plane[np.isfinite(plane)])) if np.isfinite(plane).any() else float("nan")
     if not (usual > 0 and level > 0):
         return {}
-    found = _light_left(_filled(sample / level), _filled(plane / usual))
+    found = _light_left(_filled(sample / level), _filled(plane / usual), np.isfinite(plane))
     if flat.sigma.shape != flat.plane.shape:
         return found
     raw, own = _raw_contrast(sample, away), _raw_contrast(plane, away) / np.float32(usual)
@@ -254,8 +261,8 @@ def _light_beside(sample: NDArray[Any], away: int) -> NDArray[np.float32]:
     return np.asarray(total / np.float32(6.0), np.float32)
 
 
-def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:
-    """Fit the sky in cells by the flat in the same cells; both are 1 in the mean.
+def _light_left(sky: NDArray[Any], flat: NDArray[Any], valid: NDArray[np.bool_]) -> dict[str, float]:
+    """Fit the sky in cells by the flat in the same cells; both are 1 in the mean, and where they are not ``valid``.
 
     A sky slopes by itself, and so does a flat whose middle is not that of the frame: they are fitted with the slopes
     and without, and the less sure of the two is told.
@@ -263,7 +270,7 @@ def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:
     if len(sky) < _CELLS or sky.shape[1] < _CELLS:
         return {}
     of_sky, of_flat = _cells(sky), _cells(flat)
-    if _is_spectrum(of_flat):
+    if _is_spectrum(of_flat, _in_cells(valid).mean(axis=-1) >= _LIT):
         return {}
     of_sky, of_flat = of_sky - of_sky.mean(), of_flat - of_flat.mean()
     if not (np.isfinite(of_sky).all() and np.isfinite(of_flat).all()):
@@ -272,6 +279,30 @@ def _light_left(sky: NDArray[Any], flat: NDArray[Any]) -> dict[str, float]:
     if not all(fits):
         return {}
     return min(fits, key=lambda fit: abs(fit["light_left"]) / fit["light_left_error"])
+
+
+def _shape_left(sample: NDArray[Any], level: float, plane: NDArray[Any]) -> dict[str, float]:
+    """Fit the sky in cells by what was subtracted in the same cells: light in darks or biases is missing in the sky."""
+    if len(sample) < _CELLS or sample.shape[1] < _CELLS:
+        return {}
+    valid = np.isfinite(sample)
+    of_plane = _cells(np.where(np.isfinite(plane), plane, float(median_of_valid(plane[np.isfinite(plane)]))))
+    of_plane -= of_plane.mean()
+    if not float(np.ptp(of_plane)) > _LEAST_SHAPE * abs(level):
+        return {}  # as of nearly all: nothing that could be seen
+    of_sky = _cells(np.where(valid, sample, level))
+    of_sky -= of_sky.mean()
+    beside = [_beside_plane(each) for each in (of_sky, of_plane)]
+    fits = [_fit_of_light(*beside), _fit_of_light(*map(_beside_bowl, beside))]
+    if not all(fits):
+        return {}
+    least = min(fits, key=lambda fit: abs(fit["light_left"]) / fit["light_left_error"])
+    names = {
+        "light_left": "shape_left",
+        "light_left_error": "shape_left_error",
+        "light_left_contrast": "shape_left_span",
+    }
+    return {own: least[name] for name, own in names.items()}
 
 
 def _fit_of_light(sky: NDArray[np.float64], flat: NDArray[np.float64]) -> dict[str, float]:
@@ -296,13 +327,27 @@ def _beside_plane(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(cells - x - y, np.float64)
 
 
-def _is_spectrum(flat: NDArray[np.float64]) -> bool:
+def _beside_bowl(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take a parabola along each axis out of what is 0 in the mean: the edges of a sky without a flat are darker."""
+    bowl = np.square(np.linspace(-1.0, 1.0, _CELLS))
+    bowl -= bowl.mean()
+    power = float(np.square(bowl).sum()) * _CELLS
+    x, y = ((cells * along).sum() / power * along for along in (bowl, bowl[:, None]))
+    return np.asarray(cells - x - y, np.float64)
+
+
+def _is_spectrum(flat: NDArray[np.float64], lit: NDArray[np.bool_]) -> bool:
     """Whether a flat, in cells, changes by far more along one axis than along the other: by wavelength, as a lamp does.
 
-    No sky has the colours of a lamp, so that over such a flat it has the shape of the lamp.
+    No sky has the colours of a lamp, so that over such a flat it has the shape of the lamp. Cells beside a slit, which
+    are not ``lit``, take no part: they show neither.
     """
-    spans = sorted(float(np.ptp(np.median(flat, axis=axis))) for axis in (0, 1))
-    return spans[1] > _OF_LAMP * float(np.median(flat)) and spans[0] < _ACROSS * spans[1]
+    if not lit.any():
+        return False
+    seen = np.where(lit, flat, np.nan)
+    levels = [np.nanmedian(seen[:, lit.any(axis=0)], axis=0), np.nanmedian(seen[lit.any(axis=1)], axis=1)]
+    spans = sorted(float(np.ptp(each)) for each in levels)
+    return spans[1] > _OF_LAMP * float(np.median(flat[lit])) and spans[0] < _ACROSS * spans[1]
 
 
 def _filled(values: NDArray[Any]) -> NDArray[Any]:
@@ -310,10 +355,19 @@ def _filled(values: NDArray[Any]) -> NDArray[Any]:
     return np.where(np.isfinite(values), values, 1.0)
 
 
+def _in_cells(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the pixels of each cell; a rest drops out in the middle, so that a turned frame has the same cells."""
+    for axis in (0, 1):
+        rest = values.shape[axis] % _CELLS
+        if rest:
+            half = values.shape[axis] // _CELLS * (_CELLS // 2)
+            values = np.delete(values, slice(half, half + rest), axis=axis)
+    ny, nx = values.shape
+    return values.reshape(_CELLS, ny // _CELLS, _CELLS, nx // _CELLS).swapaxes(1, 2).reshape(_CELLS, _CELLS, -1)
+
+
 def _cells(values: NDArray[Any]) -> NDArray[np.float64]:
-    ny, nx = (size // _CELLS * _CELLS for size in values.shape)
-    cells = values[:ny, :nx].reshape(_CELLS, ny // _CELLS, _CELLS, nx // _CELLS).swapaxes(1, 2)
-    cells = np.asarray(cells.reshape(_CELLS, _CELLS, -1), dtype=np.float64)
+    cells = np.array(_in_cells(values), dtype=np.float64)
     medians = np.asarray(median_of_valid(cells), dtype=np.float64)
     # the median of a faint sky in coarse steps stands on one of them, and divided by the flat it has its shape; stars
     # are all above, so that the tail below tells the noise

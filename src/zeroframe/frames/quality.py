@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.precision import single_if_it_holds
 from zeroframe.fits.timeline import spanned
 from zeroframe.frames.colours import PHASES, colour_bands, each_colour, plane_of
 from zeroframe.frames.flat_shapes import (
@@ -309,7 +310,7 @@ def _cells(sample: NDArray[Any]) -> NDArray[np.float32]:
     bands, _, nx = sample.shape
     across = min(_CELLS, nx)
     by_column = sample.mean(axis=1)[:, : nx // across * across]
-    return np.asarray(by_column.reshape(bands, across, -1).mean(axis=2), dtype=np.float32)
+    return single_if_it_holds(by_column.reshape(bands, across, -1).mean(axis=2))
 
 
 def count_non_finite(pixels: NDArray[Any]) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     PartOf = Callable[[Any, Any], NDArray[Any]]
 
-__all__ = ["Region", "Subtracted", "assembled_shape", "region_levels", "region_of"]
+__all__ = ["Region", "Subtracted", "assembled_shape", "overlap_words", "region_levels", "region_of", "require_apart"]
 
 
 def _count(places: range) -> int:
@@ -155,6 +155,37 @@ def region_of(amplifier: Amplifier) -> Region:
         overscan, amplifier.trim, parallel, amplifier.place, amplifier.name,
         amplifier.gain_e_per_adu, amplifier.read_noise_e, amplifier.saturation_adu,
     )  # fmt: skip
+
+
+def overlap_words(overscan: Section, trim: Section) -> str:
+    """Say that a part of an overscan is kept as image, too: light is in it, and falsifies the level.
+
+    Parameters
+    ----------
+    overscan, trim : Section
+        A trim that holds all of the overscan cuts nothing of it away, and tells nothing.
+
+    Returns
+    -------
+    str
+        Empty where they have nothing in common.
+
+    Examples
+    --------
+    >>> overlap_words(Section.parse("[160:179,:]"), Section.parse("[1:160,:]"))
+    'overscan [160:179,:] and trim [1:160,:] have [160:160,:] in common: a pixel is either image or overscan'
+    """
+    common = overscan.shared_in_part(trim)
+    if common is None:
+        return ""
+    return f"overscan {overscan} and trim {trim} have {common} in common: a pixel is either image or overscan"
+
+
+def require_apart(overscan: Section, trim: Section) -> None:
+    """Raise `SectionError` where a part of an overscan is kept as image, as `overlap_words` tells."""
+    said = overlap_words(overscan, trim)
+    if said:
+        raise SectionError(f"{said}; change one of them")
 
 
 @lru_cache(maxsize=256)  # asked for each of thousands of frames while a night is planned: 1 instead of 60 us

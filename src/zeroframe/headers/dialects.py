@@ -137,6 +137,11 @@ class FrameFacts:
     done: tuple[tuple[str, str], ...] = ()
 
     @property
+    def gain_of_pixels(self) -> float | None:
+        """Electrons in one unit of the pixels: 1 where they are in electrons, whatever gain of the camera is kept."""
+        return 1.0 if self.unit == "electron" else self.gain_e_per_adu
+
+    @property
     def kind_is_silent(self) -> bool:
         """Whether no word says what the frame is for, not even one that is not known."""
         return self.kind is None and self.kind_reason == NOTHING_SAID and self.exposure_s is not None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zeroframe.errors import SectionError
 from zeroframe.fits.header import HeaderDraft
 from zeroframe.headers.colours import cut_pattern
+from zeroframe.headers.dialects import unit_word
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.records import dataclass
 
@@ -339,7 +340,7 @@ def combined_cards(header: Metadata, names: Sequence[str], *, method: str, rejec
     Parameters
     ----------
     header : astropy.io.fits.Header or mapping
-        Of the combined frame.
+        Of the combined frame. Where cameras call a unit of counts otherwise, BUNIT gets the name that astropy reads.
     names : sequence of str
         What was combined; up to 999 stand in IMCMB001 …. What is not ASCII is written as an escape.
     method, rejection : str
@@ -354,6 +355,10 @@ def combined_cards(header: Metadata, names: Sequence[str], *, method: str, rejec
     """
     for word in [word for word in header if re.fullmatch(r"IMCMB\d{3}", str(word)) or word in _OF_ONE_COMBINATION]:
         del header[word]
+    said = str(header.get("BUNIT") or "").strip()
+    unit = unit_word(said)
+    if unit and unit != said:
+        set_card(header, "BUNIT", unit, f"the frames say {said}")
     set_card(header, "COMBINED", True, "combined from several frames")
     set_card(header, "NCOMBINE", len(names), "number of frames combined")
     set_card(header, "COMBMETH", method, "how values were combined")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING
 
 from zeroframe.errors import SectionError
@@ -99,6 +100,12 @@ class AxisRange:
         if self.reverse:
             return "-*"
         return f"{'' if self.first is None else self.first}:{'' if self.last is None else self.last}"
+
+
+def _whole_ends(part: AxisRange) -> tuple[float, float]:
+    """Return the lowest and the highest pixel, of an open end infinity."""
+    ends = (1 if part.first is None else part.first, inf if part.last is None else part.last)
+    return min(ends), max(ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +337,38 @@ class Section:
                 return None
             ranges.append(AxisRange(first, last))
         return Section(tuple(ranges))
+
+    def shared_in_part(self, other: Section) -> Section | None:
+        """Return the pixels that both hold, where they are some of this section and not all of it.
+
+        Parameters
+        ----------
+        other : Section
+            Open ends reach as far as the axis; in which direction ranges are read does not matter.
+
+        Returns
+        -------
+        Section or None
+            None also where the numbers of axes differ.
+
+        Examples
+        --------
+        >>> overscan = Section.parse("[160:179,:]")
+        >>> [str(overscan.shared_in_part(Section.parse(f"[{ends},:]"))) for ends in ("1:160", "1:159", "*", "170:150")]
+        ['[160:160,:]', 'None', 'None', '[160:170,:]']
+        """
+        if len(self.ranges) != len(other.ranges):
+            return None
+        ranges, is_all = [], True
+        for mine, theirs in zip(self.ranges, other.ranges, strict=True):
+            (first, last), (low, high) = (_whole_ends(each) for each in (mine, theirs))
+            is_all &= low <= first and last <= high
+            first, last = max(first, low), min(last, high)
+            if first > last:
+                return None
+            is_open = last == inf
+            ranges.append(AxisRange(None if is_open and first == 1 else int(first), None if is_open else int(last)))
+        return None if is_all else Section(tuple(ranges))
 
     def shift(self, *offsets_xy: int) -> Section:
         """Return the section moved by so many pixels along x, y, ...

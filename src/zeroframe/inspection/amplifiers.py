@@ -26,7 +26,7 @@ from zeroframe.inspection.inspecting import judge_samples
 from zeroframe.inspection.interior import FOUND_IN_PIXELS
 from zeroframe.inspection.samples import choose_size, sample_frame
 from zeroframe.inspection.sources import Pixels, choose_sources, source_of
-from zeroframe.inspection.unknown_layouts import layout_of_sources
+from zeroframe.inspection.unknown_layouts import layout_of_sources, short_darks_as_biases
 from zeroframe.records import dataclass
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ def look_at_amplifiers(items: Sequence[RawFrame], limit_bytes: int) -> LookedAt:
     usable = [source for source in map(source_of, items) if source is not None]
     if not usable:
         raise NoFramesError(f"{first.path}: no bias, dark, flat or science frame of its detector")
-    sources = choose_sources(usable)
+    # where a header names the amplifiers, it names their noise, too, which that of a dark would contradict
+    sources = choose_sources(short_darks_as_biases(usable) if _is_of_pixels(found) else usable)
     layout = _layout_of(found, usable)
     found, contradicted = (found, []) if layout is None else header_against_pixels(found, layout, shape)
     strips_apart = _strips_apart(found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zeroframe.errors import SectionError
 from zeroframe.fits.failures import attempt
 from zeroframe.frames.medians import median_of_valid
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zeroframe.frames.strip_levels import LevelMethod
     from zeroframe.headers.sections import Section
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection.sources import Source
@@ -29,6 +32,8 @@ __all__ = ["LitStrip", "lit_strip"]
 _PART, _PROVEN_PART = 0.1, 0.01
 #: Less light than this may be the drift of a level.
 _LEAST_LIGHT_ADU = 50.0
+#: So much the mean of a strip may be off its median by chance.
+_LEAST_OF_FEW_ADU = 1.0
 _MOST_FRAMES = 3
 #: So many rows and columns at most tell a level.
 _MOST_LINES = 128
@@ -48,6 +53,8 @@ class LitStrip:
         Light in the strip and in the whole frame.
     is_none : bool
         Whether it is so much that the strip is no overscan.
+    seen : str
+        By what it is seen.
     """
 
     lit: str
@@ -55,20 +62,25 @@ class LitStrip:
     strip_adu: float
     frame_adu: float
     is_none: bool = True
+    seen: str = "with the noise of photons"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """Of one frame, the medians of the strip and of the whole, and pixels of both whose neighbours are there."""
+    """Of one frame, the medians of the strip and of the whole, and pixels of both whose neighbours are there.
+
+    And what a few columns add to the level of the strip, where their light is in it.
+    """
 
     name: str
     strip_adu: float
     frame_adu: float
     strip: NDArray[Any]
     image: NDArray[Any]
+    few_adu: float
 
 
-def lit_strip(items: Sequence[RawFrame], section: Section) -> LitStrip | None:
+def lit_strip(items: Sequence[RawFrame], section: Section, method: LevelMethod | None = None) -> LitStrip | None:
     """Return how much light reaches a strip, where it is more than an overscan has.
 
     Parameters
@@ -78,6 +90,8 @@ def lit_strip(items: Sequence[RawFrame], section: Section) -> LitStrip | None:
         are no flats a science frame.
     section : Section
         The strip.
+    method : str, optional
+        How its level is taken: in a mean the light of a few columns is, too, which others leave out.
 
     Returns
     -------
@@ -97,8 +111,8 @@ def lit_strip(items: Sequence[RawFrame], section: Section) -> LitStrip | None:
             rows, columns = section.resolve(shape_yx).slices_yx(shape_yx)
         except SectionError:  # it is named where the recipe is chosen
             continue
-        dark = _seen(biases, (rows, columns), 1)
-        bright = _seen(lit, (rows, columns), _MOST_FRAMES)
+        dark = _seen(biases, (rows, columns), 1, method)
+        bright = _seen(lit, (rows, columns), _MOST_FRAMES, method)
         found = [_judged(each, bias, bright) for each in bright for bias in dark]
         told = [each for each in found if each is not None]
         if told:
@@ -111,6 +125,9 @@ def _judged(lit: _Seen, bias: _Seen, others: Sequence[_Seen]) -> LitStrip | None
     light, usual = lit.strip_adu - bias.strip_adu, lit.frame_adu - bias.frame_adu
     if usual > _LEAST_LIGHT_ADU and light > _PART * usual:
         return LitStrip(lit.name, bias.name, light, usual)
+    of_few = lit.few_adu - bias.few_adu  # what moves a level moves it in all columns alike
+    if usual > _LEAST_LIGHT_ADU and of_few > max(SAID_SHARE * usual, _LEAST_OF_FEW_ADU):
+        return LitStrip(lit.name, bias.name, of_few, usual, of_few >= _PROVEN_PART * usual, "in a few of its columns")
     other = next((each.image for each in others if each is not lit), None)
     seen = light_by_noise((lit.strip, bias.strip), (lit.image, bias.image), other, least_share=SAID_SHARE)
     if seen is None or not seen.is_light:
@@ -122,7 +139,7 @@ def _judged(lit: _Seen, bias: _Seen, others: Sequence[_Seen]) -> LitStrip | None
     return None
 
 
-def _seen(sources: Sequence[Source], strip: tuple[slice, slice], most: int) -> list[_Seen]:
+def _seen(sources: Sequence[Source], strip: tuple[slice, slice], most: int, method: LevelMethod | None) -> list[_Seen]:
     """Return what the first frames show that can be read and are not empty."""
     found: list[_Seen] = []
     for source in sources:
@@ -133,7 +150,8 @@ def _seen(sources: Sequence[Source], strip: tuple[slice, slice], most: int) -> l
             whole = (slice(0, source.shape_yx[0]), slice(0, source.shape_yx[1]))
             levels = [float(median_of_valid(pixels.part(*map(_some, part)).ravel())) for part in (strip, whole)]
             blocks = [_neighbours(pixels, part) for part in (strip, whole)]
-            found.append(_Seen(source.name, levels[0], levels[1], blocks[0], blocks[1]))
+            mean = float(np.nanmean(pixels.part(*map(_some, strip)))) if method == "mean" else levels[0]
+            found.append(_Seen(source.name, levels[0], levels[1], blocks[0], blocks[1], mean - levels[0]))
     return found
 
 

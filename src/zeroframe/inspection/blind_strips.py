@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zeroframe.headers.sections import Section
     from zeroframe.inspection.profiles import Side
 
-__all__ = ["image_light", "is_blind_in_bright_flats", "is_lit_in_some_frame", "stated_widths"]
+__all__ = ["image_light", "is_blind_in_bright_flats", "is_lit_in_some_frame", "stated_widths", "widths_beside"]
 
 #: A strip is looked at in so many parts; in the one next to the image light may leak.
 _PARTS = 4
@@ -64,7 +64,7 @@ def stated_widths(sections: Mapping[str, Section], shape_yx: tuple[int, int]) ->
     bias = sections.get("BIASSEC")
     widths: dict[Side, int] = {}
     if image is not None:
-        widths = _beyond(image, shape_yx)
+        widths = widths_beside(image, shape_yx)
     if bias is None:
         return {}
     ny, nx = shape_yx
@@ -81,7 +81,8 @@ def stated_widths(sections: Mapping[str, Section], shape_yx: tuple[int, int]) ->
     return {side: widths[side]} if widths.get(side, 0) >= width else {}
 
 
-def _beyond(image: Section, shape_yx: tuple[int, int]) -> dict[Side, int]:
+def widths_beside(image: Section, shape_yx: tuple[int, int]) -> dict[Side, int]:
+    """Return how much of a frame lies beside what its header calls image, on sides where something does."""
     ny, nx = shape_yx
     (x1, x2), (y1, y2) = (sorted(part.ends()) for part in image.ranges)
     widths: dict[Side, int] = {"left": x1 - 1, "right": nx - x2, "bottom": y1 - 1, "top": ny - y2}

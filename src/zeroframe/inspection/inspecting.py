@@ -32,6 +32,7 @@ from zeroframe.inspection.sources import (
     gather_sources,
     split_sources,
 )
+from zeroframe.inspection.stated_edges import BESIDE_STATED, without_unlit_image
 from zeroframe.inspection.strips import edge_signals, find_widths, structure_ratio
 from zeroframe.inspection.verdict import Evidence, adu, choose_parallel, choose_strip, decide, write_sentences
 from zeroframe.workers import default_limit_bytes
@@ -138,7 +139,9 @@ def _inspect_alike(
     """Look at frames of one camera, chip, size and binning."""
     sources = choose_sources(gathered)
     import_ahead(*READING)
-    size, at_once = choose_size(sources, limit_bytes, workers)
+    stated = stated_widths(_header_sections(sources, sources[0].shape_yx), sources[0].shape_yx)
+    least_depth = max(stated.values(), default=0) + BESIDE_STATED
+    size, at_once = choose_size(sources, limit_bytes, workers, least_depth=least_depth)
     samples, problems = take_samples(sources, size, at_once)
     result = judge_samples(samples, profile)
     more = (*_about_size(size), *(f"left out: {problem}" for problem in problems))
@@ -158,11 +161,12 @@ def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> Over
     samples, misnamed = without_misnamed(samples)
     shape_yx, binning_xy = samples[0].source.form
     noise = rough_noise(samples)
-    header = _header_sections(samples, shape_yx)
+    header = _header_sections([sample.source for sample in samples], shape_yx)
     stated = stated_widths(header, shape_yx)
     widths = find_widths(samples, noise, stated)
     believed = _believed(samples, stated, widths, noise)
-    frames = Frames(samples, {**widths, **believed}, shape_yx, frozenset(believed))
+    widths = without_unlit_image(samples, {**widths, **believed}, header, shape_yx)
+    frames = Frames(samples, widths, shape_yx, frozenset(believed))
     strips = examine_strips(frames)
     read_noise, gain = _noise_and_gain(frames, camera)
     lit_sides = _lit_sides(frames, noise)
@@ -173,7 +177,7 @@ def judge_samples(samples: Sequence[FrameSample], camera: Camera | None) -> Over
     trim = Section.from_slices(frames.image_slices_yx(), shape_yx)
     evidence = Evidence(
         *(strips, lit_sides, kinds, header, shape_yx, trim, hints, read_noise, gain),
-        header_gain_e_per_adu=facts.gain_e_per_adu if facts else None,
+        header_gain_e_per_adu=facts.gain_of_pixels if facts else None,
         header_read_noise_e=facts.read_noise_e if facts else None,
     )
     chosen = choose_strip(strips)
@@ -261,10 +265,10 @@ def _flat_pairs(samples: Sequence[FrameSample]) -> list[tuple[FrameSample, Frame
     return [(flats[i], flats[j]) for i, j in like_pairs([flat_key(flat.source) for flat in flats], levels)]
 
 
-def _header_sections(samples: Sequence[FrameSample], shape_yx: tuple[int, int]) -> dict[str, Section]:
+def _header_sections(sources: Sequence[Source], shape_yx: tuple[int, int]) -> dict[str, Section]:
     """Sections of the first header that has any, as far as they fit the frame."""
-    for sample in samples:
-        facts = sample.source.facts
+    for source in sources:
+        facts = source.facts
         if facts is None:
             continue
         stated = {

@@ -18,6 +18,7 @@ from zeroframe.headers.geometry import FoundDetector
 from zeroframe.headers.sections import AxisRange, Section
 from zeroframe.inspection.amplifier_seams import Seam, find_seams, seam_expected
 from zeroframe.inspection.by_turns import read_by_turns
+from zeroframe.inspection.even_images import of_one_width
 from zeroframe.inspection.strip_owners import cut_strip, images_differ, owners_of_strips
 from zeroframe.records import dataclass
 
@@ -137,7 +138,8 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
     reasons = [f"columns {a.stop + 1} to {b.start} are a strip in mid-frame" for a, b in pairwise(lit)]
     reasons += [f"before column {seam.column + 1}: {seam.reason}" for seam in seams]
     images, dim = _without_dim(_cut(lit, [seam.column for seam in seams]), light)
-    doubts += [*dim, *_twice_as_wide(images)]
+    images, runs, narrow = of_one_width(images, runs, light.size)
+    doubts += [*dim, *narrow, *_twice_as_wide(images)]
     cut = [cut_strip(profiles, run, images) for run in runs]
     pieces = [piece for some, _ in cut for piece in some]
     unsure = [column for _, some in cut for column in some]

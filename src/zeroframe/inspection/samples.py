@@ -64,12 +64,15 @@ class SampleSize:
         How many bands of rows at most.
     most_sampled : int
         So many pixels of a line enter its level at most.
+    least_depth : int
+        Columns (rows) that each zone holds at least, as a strip that a header states may be wider than zones are.
     """
 
     shape_yx: tuple[int, int]
     lines_per_bin: int
     bands: int
     most_sampled: int = MOST_SAMPLED
+    least_depth: int = 0
 
     @classmethod
     def full(cls, shape_yx: tuple[int, int]) -> SampleSize:
@@ -87,7 +90,8 @@ class SampleSize:
 
     def depth(self, side: Side) -> int:
         """Columns (rows) of the zone of a side."""
-        return max(min(_WIDEST_ZONE, self.length("bottom" if side in {"left", "right"} else "left") // 3), 1)
+        across = self.length("bottom" if side in {"left", "right"} else "left")
+        return max(min(_WIDEST_ZONE, across // 3), min(self.least_depth, across // 2), 1)
 
     def place(self, side: Side, line: int) -> int:
         """Return how many lines of a zone are kept of the first ``line`` ones of the frame."""
@@ -124,7 +128,9 @@ class SampleSize:
         return self.bands == _BANDS and all(self.lines_per_bin >= _bin_height(n) for n in self.shape_yx)
 
 
-def choose_size(sources: Sequence[Source], limit_bytes: int, workers: int | None = None) -> tuple[SampleSize, int]:
+def choose_size(
+    sources: Sequence[Source], limit_bytes: int, workers: int | None = None, *, least_depth: int = 0
+) -> tuple[SampleSize, int]:
     """Choose how much is kept of each frame, and how many are read at once, so that a memory limit holds.
 
     Parameters
@@ -135,6 +141,8 @@ def choose_size(sources: Sequence[Source], limit_bytes: int, workers: int | None
         The limit.
     workers : int, optional
         How many threads at most.
+    least_depth : int, optional
+        Columns (rows) that each zone holds at least.
 
     Returns
     -------
@@ -149,7 +157,7 @@ def choose_size(sources: Sequence[Source], limit_bytes: int, workers: int | None
         When even a small sample does not fit.
     """
     value_bytes = max(source.value_bytes for source in sources)
-    size = SampleSize.full(sources[0].shape_yx)
+    size = replace(SampleSize.full(sources[0].shape_yx), least_depth=least_depth)
     height = max(map(_bin_height, size.shape_yx))
     whole = [source for source in sources if source.is_whole] or sources
     reading = max(source.read_bytes for source in whole) + _READ_LINE * max(size.shape_yx)
@@ -161,7 +169,8 @@ def choose_size(sources: Sequence[Source], limit_bytes: int, workers: int | None
         if kept + max(reading, judging) <= limit_bytes:
             return size, min(worker_count(workers), (limit_bytes - kept) // reading)
         height //= 2
-        fewer = SampleSize(size.shape_yx, max(height, _FEWEST_LINES_PER_BIN), max(size.bands // 2, _FEWEST_BANDS))
+        kept_lines, bands = max(height, _FEWEST_LINES_PER_BIN), max(size.bands // 2, _FEWEST_BANDS)
+        fewer = replace(size, lines_per_bin=kept_lines, bands=bands)
         if height < 1 or fewer == size:
             ny, nx = size.shape_yx
             # with less no frame can be calibrated, so that less would only be refused later

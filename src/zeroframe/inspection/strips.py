@@ -11,6 +11,7 @@ from zeroframe.headers.kinds import Kind
 from zeroframe.inspection.blind_strips import is_lit_in_some_frame
 from zeroframe.inspection.profiles import MOST_LINES, SIDES, Side, clipped_column_means, neighbour_variances
 from zeroframe.inspection.samples import LIT, FrameSample
+from zeroframe.inspection.stated_edges import ends_where_stated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,9 +155,12 @@ def find_widths(
         # of the sum of medians, which are good to half a step
         half = 0.5 * max(sample.step_adu for sample in samples)
         noise = float(np.sqrt(frames)) * (1.25 * (noise_adu or 0.0) / float(np.sqrt(lines)) + half)
-        width = _blind_width(samples, side, signal, noise, None if stated is None else stated.get(side))
+        said = None if stated is None else stated.get(side)
+        width = _blind_width(samples, side, signal, noise, said)
         if width is None or not _ends_everywhere(samples, side, width):
             width = _end_of_orders(samples, side, noise_adu)
+        if said is not None and zero is not None and (width is None or width > said):
+            width = _width_as_stated(samples, side, signal, noise, said) or width
         if width is None:
             continue
         if zero is not None or _is_quieter(samples, side, width):
@@ -174,6 +178,15 @@ def _blind_width(
         # the edge is one of a lamp or of something bright; that of the sensor may lie further out
         width = find_edge(signal[: width - 1], has_zero=has_zero, noise_adu=noise_adu, stated=stated)
     return width
+
+
+def _width_as_stated(
+    samples: Sequence[FrameSample], side: Side, signal: NDArray[np.float64], noise_adu: float, stated: int
+) -> int | None:
+    """Return the width that a header states, where the little light beside it ends there; None where it does not."""
+    ends = ends_where_stated(signal, stated, _LEAST_LIGHT_IN_NOISE * noise_adu)
+    seen = ends and not is_lit_in_some_frame(samples, side, stated) and _ends_everywhere(samples, side, stated)
+    return stated if seen else None
 
 
 def _end_of_orders(samples: Sequence[FrameSample], side: Side, noise_adu: float | None) -> int | None:

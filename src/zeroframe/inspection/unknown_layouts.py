@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection.sources import Source
 
-__all__ = ["found_in_pixels", "layout_of_sources", "with_amplifiers_seen"]
+__all__ = ["found_in_pixels", "layout_of_sources", "short_darks_as_biases", "with_amplifiers_seen"]
 
 #: Frames that are smaller are not searched for seams, and of others so many at most are looked at.
 _SMALLEST, _MOST_BIASES, _MOST_FLATS = 64, 8, 3
+#: Darks of this many seconds are as good as biases: 0.02 e-/s of a CCD leave less than their read noise by far.
+_SHORT_S = 10.0
 
 
 def with_amplifiers_seen(items: Sequence[RawFrame]) -> dict[int, RawFrame]:
@@ -82,7 +84,7 @@ def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
     Returns
     -------
     FoundDetector or None
-        None where the pixels show one amplifier, and where there are no two biases and a flat.
+        None where the pixels show one amplifier, and where there are no two biases (or short darks) and a flat.
 
     Raises
     ------
@@ -118,7 +120,7 @@ def found_in_pixels(items: Sequence[RawFrame]) -> FoundDetector | None:
 
 def layout_of_sources(sources: Sequence[Source]) -> ImageLayout | None:
     """Return the layout that biases and flats among frames show; None where there are too few, or too small ones."""
-    biases = [source for source in sources if source.kind is Kind.BIAS]
+    biases = [source for source in short_darks_as_biases(sources) if source.kind is Kind.BIAS]
     flats = [source for source in sources if source.kind is Kind.FLAT]
     if len(biases) < FEWEST_BIASES or not flats or min(sources[0].shape_yx) < _SMALLEST:
         return None
@@ -126,6 +128,18 @@ def layout_of_sources(sources: Sequence[Source]) -> ImageLayout | None:
         return image_layout([each.read() for each in _spread(biases)], [each.read() for each in _alike(flats)])
     except FrameError:  # it is named when it is calibrated
         return None
+
+
+def short_darks_as_biases(sources: Sequence[Source]) -> list[Source]:
+    """Return frames of which, where none is a bias, the shortest darks are: they hold little else if they are short."""
+    times = [source.facts.exposure_s if source.facts and source.kind is Kind.DARK else None for source in sources]
+    shortest = min((time for time in times if time is not None), default=np.inf)
+    if shortest > _SHORT_S or any(source.kind is Kind.BIAS for source in sources):
+        return list(sources)
+    return [
+        replace(source, kind=Kind.BIAS) if time == shortest else source
+        for source, time in zip(sources, times, strict=True)
+    ]
 
 
 def _spread(biases: Sequence[Source]) -> list[Source]:

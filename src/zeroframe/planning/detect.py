@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from zeroframe.frames.strip_levels import LevelMethod
     from zeroframe.headers.geometry import FoundDetector
     from zeroframe.headers.survey import RawFrame
     from zeroframe.inspection import OverscanInspection
@@ -65,7 +66,7 @@ def look_at_pixels(
     """
     options, executor = recipe.frames.options(), resources.executor
     if isinstance(recipe.frames.overscan, Section):
-        _require_no_light(found, recipe.frames.overscan, executor)
+        _require_no_light(found, recipe.frames.overscan, recipe.frames.overscan_method, executor)
     if recipe.frames.overscan is not None or options.camera is not None or options.names_sections:
         return None
     unknown = of_unknown_cameras(found)
@@ -85,10 +86,12 @@ def look_at_pixels(
         return None
 
 
-def _require_no_light(found: Sequence[RawFrame], section: Section, executor: Executor | None) -> None:
+def _require_no_light(
+    found: Sequence[RawFrame], section: Section, method: LevelMethod | None, executor: Executor | None
+) -> None:
     from zeroframe.inspection.asked_overscan import lit_strip
 
-    seen = done_by(executor, lit_strip, list(found), section)
+    seen = done_by(executor, lit_strip, list(found), section, method)
     if seen is None:
         return
     part = percent(seen.strip_adu / seen.frame_adu)
@@ -102,7 +105,7 @@ def _require_no_light(found: Sequence[RawFrame], section: Section, executor: Exe
             "--overscan none subtracts none"
         )
     text = (
-        f"overscan {section} sees light: {lit}, with the noise of photons; so much of the light of each frame is "
+        f"overscan {section} sees light: {lit}, {seen.seen}; so much of the light of each frame is "
         "subtracted with it; zeroframe inspect says which part of it is dark"
     )
     warnings.warn(text, AssumptionWarning, stacklevel=2)

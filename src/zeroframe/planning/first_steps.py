@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zeroframe.errors import CameraError, MismatchError, SectionError, UnsupportedError, UsageError
 from zeroframe.frames.overscan import LevelMethod, OverscanSpec
-from zeroframe.frames.regions import Region
+from zeroframe.frames.regions import Region, require_apart
 from zeroframe.frames.steps import FrameRecipe
 from zeroframe.headers.cameras import Camera, load_camera, recognise
 from zeroframe.headers.detectors import Amplifier, Detector
@@ -113,7 +113,11 @@ def choose_recipe(item: RawFrame, options: RecipeOptions) -> tuple[FrameRecipe, 
     amplifier = amplifiers[0]
     trim = _turned(amplifier) if options.trim is None else options.trim
     region = _region(amplifier, item, options)
-    recipe = FrameRecipe((replace(region, trim=_checked(trim, "trim", item)),))
+    kept = _checked(trim, "trim", item)
+    for spec in region.overscans:
+        if kept is not None and (options.names_sections or options.camera is not None):  # what headers say may be wrong
+            require_apart(spec.section, kept)
+    recipe = FrameRecipe((replace(region, trim=kept),))
     if camera is None and not options.names_sections:
         return recipe, None, [*choices, *_unknown_camera_choices(recipe, item, options)]
     profile = "none asked for" if camera is None else f"profile of {camera.name}"

@@ -11,6 +11,7 @@ from zeroframe.errors import SectionError, UsageError, nearest_name
 from zeroframe.fits.formats import FORMATS
 from zeroframe.fits.small_files import SETTINGS_BYTES, read_small_file
 from zeroframe.frames.level_fits import FITS, Fit
+from zeroframe.frames.regions import require_apart
 from zeroframe.frames.steps import COSMIC_RAYS, CosmicRays
 from zeroframe.frames.strip_levels import LEVEL_METHODS, LevelMethod
 from zeroframe.headers.cameras import load_camera
@@ -138,10 +139,14 @@ class FramesRecipe:
     )
 
     def __post_init__(self) -> None:
-        """Refuse an overscan that is read backwards, a slip of the pen; a trim that is flips the image."""
+        """Refuse an overscan that is image in part, or runs backwards, a slip of the pen; a trim may flip the image."""
         said = self.overscan
-        if said is not None and said != "none" and said.flipped:
+        if said is None or said == "none":
+            return
+        if said.flipped:
             raise SectionError(f"overscan: {said} runs backwards; write {said.forwards()}")
+        if self.trim is not None:
+            require_apart(said, self.trim)
 
     def options(self, evidence: OverscanInspection | None = None) -> RecipeOptions:
         """Return what is asked to be done to each frame; that no overscan is subtracted, the caller has to see to."""

@@ -51,8 +51,8 @@ class Grid:
     origins: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, frames: Sequence[NDArray[Any]]) -> Grid:
-        """Look at the first rows; only as many as they are is held of them."""
+    def of(cls, frames: Sequence[NDArray[Any]], *, places: bool) -> Grid:
+        """Look at the first rows; only as many as they are is held of them. Without ``places`` no origins are told."""
         rows = max(_GRID_PIXELS // frames[0].shape[1], 1)
         first = frames[0][:rows]
         with np.errstate(invalid="ignore"):  # the same infinity in both
@@ -62,7 +62,7 @@ class Grid:
             between = frames[1][:rows] - first
             differences = np.abs(np.diff(between, axis=1))
             step = _step_of(differences, clipped_std(differences) / np.sqrt(2.0))
-            origins = None if step is None else _origins([frame[:rows] for frame in frames], step)
+            origins = None if step is None or not places else _origins([frame[:rows] for frame in frames], step)
             above = total / len(frames) - first
         return cls(between, above, len(frames), origins)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from zeroframe.stacks.combine import Method
 
-__all__ = ["ONE_VALUE", "SMALL_BYTES", "Law", "laws_of"]
+__all__ = ["ONE_VALUE", "SMALL_BYTES", "Law", "are_drawn", "laws_of"]
 
 #: What scatters by more than all but so few pixels do by chance takes no part in what is common to all.
 _TAIL = 1e-3
@@ -73,14 +73,21 @@ class Law:
 ONE_VALUE = Law(np.zeros(2), np.array([0.0, 1.0]), 1.0)
 
 
+def are_drawn(spec: CombineSpec, rate: float | None) -> bool:
+    """Whether anything is drawn to tell how values scatter, where a fraction of good ones is rejected."""
+    return spec.method == "median" or _rejects(spec.rejection, rate)
+
+
+def _rejects(rejection: Rejection, rate: float | None) -> bool:
+    drops = rejection.drop_low + rejection.drop_high > 0 or rejection.scheme is not None
+    return drops or (rejection.clips and (rate is None or rate > _HARMLESS_RATE))
+
+
 def laws_of(
     spec: CombineSpec, counts: Sequence[int], frames: int, rate: float | None, numbers: Numbers, grown: float
 ) -> dict[int, Law]:
     """Return how so many values scatter: by the chi-square distribution of a mean, else as drawn numbers do."""
-    rejection = spec.rejection
-    rejects = rejection.drop_low + rejection.drop_high > 0 or rejection.scheme is not None
-    rejects = rejects or (rejection.clips and (rate is None or rate > _HARMLESS_RATE))
-    laws = _drawn(spec, frames, numbers, grown) if rejects else {}
+    laws = _drawn(spec, frames, numbers, grown) if _rejects(spec.rejection, rate) else {}
     for count in counts:
         if count < 2:
             laws[count] = ONE_VALUE

@@ -163,7 +163,7 @@ class Judge:
     def common(self, paths: Sequence[Path]) -> tuple[Kind | None, float | None]:
         """Return kind and gain of frames, each where all have the same."""
         kinds = {self.facts[path].kind for path in paths if path in self.facts}
-        gains = {self.facts[path].gain_e_per_adu for path in paths if path in self.facts}
+        gains = {self.facts[path].gain_of_pixels for path in paths if path in self.facts}
         return kinds.pop() if len(kinds) == 1 else None, gains.pop() if len(gains) == 1 else None
 
 

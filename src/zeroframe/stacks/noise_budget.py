@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeroframe.fits.precision import single_if_it_holds
 from zeroframe.frames.numbers import number, spread_evenly
 from zeroframe.frames.statistics import clipped_mean_std, sampled_level
 from zeroframe.frames.traces import wave_along_rows
@@ -31,6 +32,8 @@ _FEWEST_ROWS = 96
 #: A part that adds less than this to the noise of the combined frame is not told.
 _LEAST_SHARE = 0.02
 _LEAST_CORRELATION = 0.05
+#: Less than this part of the noise is what rounding leaves of pixels.
+_LEAST_PIXELS = 1e-6
 #: Rows in which a wave is looked for.
 _WAVE_ROWS = 64
 
@@ -113,7 +116,7 @@ def explain_excess(
     Returns
     -------
     Excess or None
-        None of a single frame.
+        None of a single frame, and where pixels have no noise beside that of rows and columns.
 
     Notes
     -----
@@ -125,8 +128,10 @@ def explain_excess(
     if noise.single is None or noise.combined is None or noise.pattern is None:
         return None
     frames = len(sample.frames)
-    to_combined = float(np.sqrt(frames)) if spec.method == "sum" else 1.0 / float(np.sqrt(frames))
     drifts = _drifts(sample, workers)
+    if not drifts.pixels > _LEAST_PIXELS * noise.single:  # of one row, levels of columns are all that there is
+        return None
+    to_combined = float(np.sqrt(frames)) if spec.method == "sum" else 1.0 / float(np.sqrt(frames))
     wave = _wave_between(sample.frames[0], sample.frames[1], noise.single)
     excess = Excess(noise.combined, drifts.pixels * to_combined, (), noise.pattern, wave_noises=wave)
     # a median of numbers in coarse steps stands on one of them, in both halves of the frames
@@ -163,8 +168,8 @@ def _wave_between(first: NDArray[Any], second: NDArray[Any], noise: float) -> fl
         return None
     rows = spread_evenly(0, len(first) - 1, min(_WAVE_ROWS, len(first)))
     with np.errstate(invalid="ignore"):  # the same infinity in both
-        apart = (first[rows] - second[rows]).astype(np.float32)
-    apart -= np.float32(sampled_level(apart))
+        apart = single_if_it_holds(first[rows] - second[rows])
+    apart -= apart.dtype.type(sampled_level(apart))
     apart[~np.isfinite(apart)] = 0.0
     return wave_along_rows(apart, float(np.sqrt(2.0)) * noise).get("interference_noises")
 

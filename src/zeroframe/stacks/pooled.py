@@ -24,7 +24,7 @@ from zeroframe.kernels.pooled import BINS, scatter_of_place
 from zeroframe.records import dataclass
 from zeroframe.stacks.combine import combine_stack
 from zeroframe.stacks.grids import FINE_STEP, MOST_DRAWN_FRAMES, Grid, Numbers
-from zeroframe.stacks.laws import ONE_VALUE, SMALL_BYTES, laws_of
+from zeroframe.stacks.laws import ONE_VALUE, SMALL_BYTES, are_drawn, laws_of
 from zeroframe.stacks.noise import read_bands, sample_bands
 from zeroframe.stacks.pooled_noise import PooledNoise, unbiased, with_photons
 from zeroframe.stacks.rejecting import share_lost_by_growing
@@ -108,7 +108,7 @@ def pooled_noise(
         return None
     bands = sample_bands(*stack.shape_yx, min(_PIXELS, max(_VALUES // frames, _FEWEST_PIXELS)))
     rows = map_threads(lambda index: read_bands(stack, index, bands, empty), range(frames), workers)
-    grid = Grid.of(rows)
+    grid = Grid.of(rows, places=are_drawn(spec, rate))  # of numbers that are not drawn only the step matters
     level_variance = _bring_to_one_level(rows, factors, offsets)
     sample = ArrayStack(rows, [None] * frames, stack.names)
     # of few values the standard deviation says most, and of whole numbers a MAD may say nothing

@@ -379,8 +379,9 @@ def gain_correct(
     ccd : CCDData
         The frame, which is not changed.
     gain : Quantity, Keyword or float
-        For example ``1.5 * u.electron / u.adu``, or the card that holds it. May be left out where the header says that
-        several amplifiers read the image, and the gain of each.
+        For example ``1.5 * u.electron / u.adu``, or the card that holds it; also an array of one gain for each pixel,
+        row or column. May be left out where the header says that several amplifiers read the image, and the gain of
+        each.
     gain_unit : Unit or str, optional
         Of a gain that is a number. Where there is none, the unit of the frame stays.
     add_keyword : bool, str, mapping or None
@@ -429,14 +430,29 @@ def gain_step(planes: WorkingPlanes, gain: object, gain_unit: object = None) -> 
     """Multiply a frame that is worked on by the gain; return what its header says of it."""
     if isinstance(gain, Keyword):
         gain = gain.value_from(planes.ccd.meta)
-    if is_number(gain):
+    if is_number(gain) or (isinstance(gain, np.ndarray) and not isinstance(gain, Quantity)):
         gain = Quantity(gain, dimensionless_unscaled if gain_unit is None else Unit(gain_unit))
-    if not isinstance(gain, Quantity) or not gain.isscalar:
+    if not isinstance(gain, Quantity):
         raise ArgumentError(f"gain is {gain!r}; give one quantity such as 1.5 * u.electron / u.adu, or a Keyword")
+    if not gain.isscalar:
+        return _gains_step(planes, gain)
     if not 0.0 < gain.value < np.inf:
         raise UsageError(f"gain is {gain}; it must be above zero")
     planes.multiply(gain.value, _unit_after_gain(planes.unit, gain))
     return {"GAINCOR": f"{gain.value:.8g} {gain.unit}".strip()}
+
+
+def _gains_step(planes: WorkingPlanes, gains: Quantity) -> StepCards:
+    """Multiply each pixel, or each row or column, by a gain of its own; where it is not known, pixels are masked."""
+    shape = planes.ccd.shape
+    if gains.ndim != len(shape) or any(own not in {1, whole} for own, whole in zip(gains.shape, shape, strict=True)):
+        raise UsageError(f"gain has shape {gains.shape} and the frame {shape}; give one gain, or one for each pixel")
+    values = np.asarray(gains.value, dtype=np.float64)
+    wrong = int(np.count_nonzero((values <= 0.0) | np.isinf(values)))
+    if wrong:
+        raise UsageError(f"{wrong} of the {values.size} gains are not above zero, or infinite")
+    planes.multiply_by(values, _unit_after_gain(planes.unit, gains))
+    return {"GAINCOR": f"of each pixel, median {np.nanmedian(values):.6g} {gains.unit}".strip()}
 
 
 def _unit_after_gain(unit: Unit, gain: Quantity) -> Unit:

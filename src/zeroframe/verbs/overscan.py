@@ -269,7 +269,12 @@ def _fit_model(
     if reject.iterations:
         usual = ~standing_off(levels, error_adu * sqrt(width))
 
+    free = sum(not model.fixed[parameter] for parameter in model.param_names)
+
     def fit(taken: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if model.linear and taken.sum() < free:
+            said = f"the model {type(model).__name__} has {free} free parameters, so it"
+            raise UsageError(f"{said} needs {free} lines, and the overscan has {taken.sum()}")
         return np.asarray(LinearLSQFitter()(model, lines[taken], levels[taken])(lines))
 
     try:

@@ -9,6 +9,8 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from zeroframe.errors import ArgumentError, UsageError
+from zeroframe.frames.regions import overlap_words
+from zeroframe.headers.sections import Section
 from zeroframe.verbs.arguments import Keyword, checked_names
 from zeroframe.verbs.calibration import PhotonNoiseOf, bias_step, dark_step, flat_step, gain_step, noise_step
 from zeroframe.verbs.ccddata import add_keywords, require_ccd
@@ -102,8 +104,8 @@ def ccd_process(
     Warns
     -----
     AssumptionWarning
-        As the single steps do; and when ``error`` is asked for and a bias is subtracted, but neither an overscan nor a
-        pedestal is there: the level of the bias then counts as light.
+        As the single steps do; when a part of ``oscan`` is kept by ``trim``; and when ``error`` is asked for and a bias
+        is subtracted, but neither an overscan nor a pedestal is there: the level of the bias then counts as light.
 
     Notes
     -----
@@ -181,6 +183,10 @@ def _opened(
 ) -> WorkingPlanes:
     """Return the frame without overscan, trimmed, ready to be worked on in place."""
     frame = require_ccd(ccd)
+    if isinstance(oscan, str) and isinstance(trim, str):
+        said = overlap_words(Section.parse(oscan), Section.parse(trim))
+        if said:
+            warnings.warn(said, VerbAssumptionWarning, stacklevel=4)
     if isinstance(oscan, CCDData):
         frame = subtract_overscan(frame, oscan, median=oscan_median, model=oscan_model, add_keyword=say)
     elif isinstance(oscan, str):

@@ -14,6 +14,7 @@ import numpy as np
 from zeroframe.errors import UsageError
 from zeroframe.fits import Compression, HeaderDraft, ImagePart, write_fits
 from zeroframe.fits.checksums import add_sums
+from zeroframe.fits.precision import single_if_it_holds
 from zeroframe.frames.mask_bits import mask_header
 from zeroframe.kernels.raw import swap_bytes32
 
@@ -50,7 +51,7 @@ def image_parts(
     header : astropy.io.fits.Header or HeaderDraft
         Of the image; its BUNIT holds for the uncertainty, too.
     uncertainty : ndarray, optional
-        Standard deviations, written as float32.
+        Standard deviations, written as float32, which holds them but where pixels are beyond 1e38.
     mask : ndarray of bool or uint8, optional
         Bits of `zeroframe.MaskBit`, or true where masked. Left out where nothing is masked.
     counts : ndarray of int, optional
@@ -70,8 +71,7 @@ def image_parts(
         said["UTYPE"] = ("StdDevUncertainty", "standard deviation of the primary image")
         if "BUNIT" in header:
             said["BUNIT"] = header["BUNIT"]
-        single = uncertainty.dtype.kind == "f" and uncertainty.dtype.itemsize == 4
-        parts.append(ImagePart(uncertainty if single else uncertainty.astype(np.float32), said, "UNCERT"))
+        parts.append(ImagePart(single_if_it_holds(uncertainty), said, "UNCERT"))
     if counts is not None:
         said = _comment("how many frames each pixel of the primary image used")
         parts.append(ImagePart(counts, said, "COUNTS"))

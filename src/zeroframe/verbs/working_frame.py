@@ -274,6 +274,17 @@ class WorkingPlanes:
         self._factors = self._factors._replace(result=self._factors.result * float(factor))
         self.unit = unit
 
+    def multiply_by(self, factors: NDArray[Any], unit: Unit) -> None:
+        """Multiply each pixel by a factor of its own that has no error; the result is in ``unit``."""
+        self._carry_out()
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._pixels = (self._pixels * factors).astype(self._dtype)
+            if self._sigma is not None:
+                self._sigma = (self._sigma * factors).astype(self._dtype)
+        self._owned, self.unit = True, unit
+        if np.isnan(factors).any():
+            self.add_mask(np.broadcast_to(np.isnan(factors), self._pixels.shape))
+
     def set_noise(
         self,
         gain: float,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from statistics import median
 from typing import TYPE_CHECKING
 
 from zeroframe.frames.numbers import number
 from zeroframe.review.rows import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from zeroframe.review.figures import NightFigures, Subject
     from zeroframe.review.rows import Finding, Severity
@@ -22,6 +24,9 @@ _BELOW_ZERO_NOISES, _BELOW_ZERO_ADU = 0.5, 3.0
 _MUCH_WORSE = 3.0
 #: Gains are apart from this part of the gain on, and from so many standard errors; wrong from the third on.
 _GAIN_FRACTION, _GAIN_ERRORS, _GAIN_WRONG = 0.15, 5.0, 0.5
+#: A gain that is too low is told from this part and so many errors on where science frames of no more than this part of
+#: the flats' level have less noise than it says, too, by this part at least of what the flats say.
+_TOO_LOW, _TOO_LOW_ERRORS, _FAINTER, _SAYS_SO = 0.08, 3.0, 0.5, 0.6
 #: A flat has to hold as much light as this many times its noise; a usual one holds 300 times.
 _LEAST_FLAT_NOISES = 10.0
 
@@ -73,16 +78,33 @@ def gain_apart(night: NightFigures, check: Check) -> Iterator[Finding]:
     """Find flats whose measured gain is another than the one that their science frames were given."""
     for flat in night.of("combined", "flat"):
         measured, error = flat.get("gain_e_per_adu"), flat.get("gain_error_e_per_adu")
-        used = {each.get("gain_e_per_adu") for each in night.of("frame", "science") if flat.name in each.used}
-        for gain in sorted(each for each in used if each > 0):
+        science = [each for each in night.of("frame", "science") if flat.name in each.used]
+        for gain in sorted({used for each in science if (used := each.get("gain_e_per_adu")) > 0}):
             apart, limit = abs(measured - gain), max(_GAIN_FRACTION * gain, _GAIN_ERRORS * error)
-            if apart > limit:
-                yield check.finding(
-                    f"{flat.name}: its flats give a gain of {number(measured, 3)} ± {number(error, 2)} e-/ADU, and "
-                    f"{number(gain, 4)} was used for the uncertainties",
-                    flat.name, figure=measured, expected=gain,
-                    severity="error" if apart > 2 * limit and apart > _GAIN_WRONG * gain else check.severity,
-                )  # fmt: skip
+            ratio = _calmer(flat, [each for each in science if each.get("gain_e_per_adu") == gain], gain)
+            if not apart > limit and ratio is None:
+                continue
+            too = "" if ratio is None else f"; fainter science frames have {number(ratio, 2)} of the noise it says, too"
+            yield check.finding(
+                f"{flat.name}: its flats give a gain of {number(measured, 3)} ± {number(error, 2)} e-/ADU, and "
+                f"{number(gain, 4)} was used for the uncertainties{too}",
+                flat.name, figure=measured, expected=gain,
+                severity="error" if apart > 2 * limit and apart > _GAIN_WRONG * gain else check.severity,
+            )  # fmt: skip
+
+
+def _calmer(flat: Subject, science: Sequence[Subject], gain: float) -> float | None:
+    """Return the noise of frames fainter than a flat over what is stated, where both say that the gain is too low.
+
+    A response that bends makes flats calmer, and their gain too high, but not what is fainter by a factor of two.
+    """
+    measured, error = flat.get("gain_e_per_adu"), flat.get("gain_error_e_per_adu")
+    fainter = [each for each in science if each.get("level") < _FAINTER * flat.get("level")]
+    ratios = [ratio for each in fainter if (ratio := each.get("noise_ratio")) > 0]
+    if not ratios or not measured - gain > max(_TOO_LOW * measured, _TOO_LOW_ERRORS * error):
+        return None
+    expected = math.sqrt(gain / measured)
+    return median(ratios) if median(ratios) < 1.0 - _SAYS_SO * (1.0 - expected) else None
 
 
 def flat_without_light(night: NightFigures, check: Check) -> Iterator[Finding]:
@@ -135,7 +157,9 @@ BETWEEN_KINDS = (
         "ZF305", "The flats contradict the gain", "warning", "gain",
         f"The gain measured on pairs of flats against the one that was used; told where they are more than "
         f"{100 * _GAIN_FRACTION:g} % and {_GAIN_ERRORS:g} standard errors apart, an error from {100 * _GAIN_WRONG:g} % "
-        "on. A gain that is a setting of the camera and no gain does this.",
+        "on. A gain that is a setting of the camera and no gain does this. One that is too low is told from "
+        f"{100 * _TOO_LOW:g} % and {_TOO_LOW_ERRORS:g} standard errors on where science frames of less than half the "
+        "flats' level have less noise than it says, too.",
         "Give gain_e_per_adu in the recipe or a camera file.", gain_apart,
     ),
     Check(

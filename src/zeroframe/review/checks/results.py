@@ -46,6 +46,9 @@ _DARK_LEVEL_LEFT, _LEVEL_OF_SKY, _LEVEL_OF_NOISE = 0.06, 0.05, 0.25
 _LIGHT_ERRORS, _WHOLE, _LIGHT_ERRORS_BEYOND = 11.0, 1.5, 20.0
 #: A shape of the sky that is less than this is no fault.
 _LIGHT_CONTRAST = 0.02
+#: Nor one that is less than so many noises of a pixel. Of a leak in all darks the fit has 50 errors and more; of skies
+#: that shine from one edge up to 14, but upwards: what a dark takes out too much is missing.
+_SHAPE_OF_NOISE, _SHAPE_ERRORS = 0.5, 20.0
 #: Of a mask of hot or bad pixels.
 _BAD_MASK = 0.05
 
@@ -274,6 +277,17 @@ def light_left(night: NightFigures, check: Check) -> Iterator[Finding]:
     yield from _left(night, check, "light_left", "the shape of the flat", is_odd, _LIGHT_LEFT)
 
 
+def shape_left(night: NightFigures, check: Check) -> Iterator[Finding]:
+    """Find science frames whose sky lacks the shape of what was subtracted from them."""
+
+    def is_odd(each: Subject) -> bool:
+        least = max(_LIGHT_CONTRAST * abs(each.get("level")), _SHAPE_OF_NOISE * each.get("noise"))
+        beyond = max(_LIGHT_LEFT, _SHAPE_ERRORS * each.get("shape_left_error"))
+        return -each.get("shape_left") > beyond and each.get("shape_left_span") > least
+
+    yield from _left(night, check, "shape_left", "the shape of the dark or bias", is_odd, _LIGHT_LEFT)
+
+
 def _is_left(name: str, limit: float) -> Callable[[Subject], bool]:
     """Return what says whether more than so much of a pattern is left, or was taken out, beyond its error."""
     return lambda each: abs(each.get(name)) > max(limit, _LEFT_ERRORS * each.get(f"{name}_error"))
@@ -420,5 +434,14 @@ RESULTS = (
         "as BAD, and not counted by ZF404.",
         "Nothing, if the light falls there only. Else look at the flat; flat.min_value in the recipe is the limit.",
         lit_in_part,
+    ),
+    Check(
+        "ZF415", "The sky lacks the shape of the dark or bias", "warning", "shape left",
+        "The sky of a calibrated science frame, in 8 x 8 cells, is fitted by what was subtracted from it, as ZF412 "
+        f"does by the flat; told from {100 * _LIGHT_LEFT:g} % of its shape and {_SHAPE_ERRORS:g} errors on, where that "
+        f"is more than {100 * _LIGHT_CONTRAST:g} % of the sky and {_SHAPE_OF_NOISE:g} times the noise of a pixel. "
+        "Light that fell into all darks or biases, which comparing them with each other does not tell.",
+        "Look at the combined dark and bias: light at an edge or in a corner is a leak; take new ones in the dark.",
+        shape_left,
     ),
 )  # fmt: skip
