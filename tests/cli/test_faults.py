@@ -191,9 +191,20 @@ class TestFrames:
         assert others_went_on(command("bias", raw, "-o", out), out, raw / "b9.fits")
 
     def test_two_with_one_target(self, raw, out):
+        write_raw(raw / "b1.fit", raw_pixels(7))
+        run = command("bias", raw, "-o", out)
+        assert run.code == 1, run.out + run.err
+        said = [line for line in run.out.splitlines() if line.startswith("failed: ")]
+        assert [line.split(":")[1].strip() for line in said] == [str(raw / "b1.fit"), str(raw / "b1.fits")]
+        assert all("has other pixels" in line and "rename it" in line for line in said)
+        assert names_in(out) == ["b2.fits", "b3.fits", "combined_bias.fits"]
+
+    def test_a_copy_with_one_target_is_taken_once(self, raw, out):
         shutil.copy(raw / "b1.fits", raw / "b1.fit")
         run = command("bias", raw, "-o", out)
-        assert others_went_on(run, out, raw / "b1.fits", f"{out / 'b1.fits'}, which is taken by b1.fit", "rename")
+        assert run.code == 0, run.out + run.err
+        assert names_in(out) == ["b1.fits", "b2.fits", "b3.fits", "combined_bias.fits"]
+        assert fits.getheader(out / "combined_bias.fits")["NCOMBINE"] == 3
 
     def test_one_with_the_name_of_the_result(self, raw, out):
         shutil.copy(raw / "b1.fits", raw / "Combined_Bias.fits")
