@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from zeroframe.errors import SectionError, UsageError
@@ -72,7 +72,10 @@ def recipes(draw):
     for table, name, key in KEYS:
         value = draw(values_of(key))
         inner = getattr(recipe, table) if table else recipe
-        inner = replace(inner, **{name: value})
+        try:
+            inner = replace(inner, **{name: value})
+        except SectionError:  # an overscan within the trim, of which one is drawn after the other
+            assume(False)
         recipe = replace(recipe, **{table: inner}) if table else inner
     return recipe
 

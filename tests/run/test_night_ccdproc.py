@@ -72,9 +72,10 @@ def averaged(frames):
 def same_errors(found, combined, frames, level=1.0):
     """Compare the errors of a mean, which are pooled, with those of ccdproc's scatter of each pixel, on average.
 
-    That has the error of the level, too, which all pixels share.
+    That has the error of the level, too, which all pixels share; not that of a bias, which all frames share.
     """
-    sigma = level * np.hypot(found.sigma, found.header.get("LEVELERR", 0.0))
+    of_level = found.header.get("LEVELOWN", found.header.get("LEVELERR", 0.0))
+    sigma = level * np.hypot(found.sigma, of_level)
     theirs = error_of_mean(combined, frames).uncertainty.array
     usual = sigma < 1.5 * np.median(sigma)  # others were hit in one frame, or are hot
     assert usual.mean() > 0.97

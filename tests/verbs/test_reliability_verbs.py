@@ -36,9 +36,9 @@ def harmless(run, said=None):
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    """Three good frames."""
+    """Three good frames, of other pixels than those of the cases."""
     folder = tmp_path_factory.mktemp("good")
-    return [write_raw(folder / f"good{number}.fits", raw_pixels(number), BUNIT="adu") for number in range(3)]
+    return [write_raw(folder / f"good{number}.fits", raw_pixels(10 + number), BUNIT="adu") for number in range(3)]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_combine_understands_it(case, tmp_path, name):
     run = command("combine", *sorted(folder.iterdir()), "-o", target, "--method", "median", "--clip", "0")
     assert run.code == 0, run.out + run.err
     planes = [
-        np.where(np.isfinite(plane), plane, np.nan) for plane in (raw_pixels(0), raw_pixels(1), UNDERSTOOD[name][1])
+        np.where(np.isfinite(plane), plane, np.nan) for plane in (raw_pixels(10), raw_pixels(11), UNDERSTOOD[name][1])
     ]
     assert fits.getheader(target)["NCOMBINE"] == 3
     np.testing.assert_array_equal(pixels_of(target), np.nanmedian(planes, axis=0))

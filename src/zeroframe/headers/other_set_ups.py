@@ -45,7 +45,7 @@ def other_set_ups(
     >>> from zeroframe.headers.dialects import read_facts
     >>> headers = [{"IMAGETYP": "flat", "FILTER": name, "XORGSUBF": 0, "YORGSUBF": 0} for name in ("R", "R", "V")]
     >>> other_set_ups([(number, cards, read_facts(cards)) for number, cards in enumerate(headers)])
-    [(2, 'filter', "its filter is V, of most others it is R")]
+    [(2, 'filter', 'its filter is V, of most others it is R')]
     """
     if len(frames) < 2:
         return []
