@@ -34,6 +34,13 @@ def test_good_nights_are_good(tmp_path, seed):
     assert "error" not in {each.severity for each in found}
 
 
+@pytest.mark.parametrize("kind", ["biases", "darks", "flats", "science"])
+def test_fractions_beside_whole_numbers_are_told_as_such(tmp_path, kind):
+    write_night(tmp_path / "raw", WRONG[f"{kind}-from-0-to-1"][0])
+    found = zeroframe.night(tmp_path / "raw", tmp_path / "out", report=False).findings
+    assert "ZF309" in {each.code for each in found}, found
+
+
 def test_rates_are_what_is_promised():
     measured = json.loads(DATA.read_text())
     assert set(measured["wrong"]) == set(WRONG)

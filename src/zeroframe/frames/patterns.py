@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,11 @@ class RowSample:
         first = spread_evenly(_REACH, ny - 2 - _REACH, count)
         rows = np.concatenate([first, first + 1])
         return cls(rows, pixels[rows])
+
+    @property
+    def noise(self) -> float:
+        """Noise of a pixel against its neighbours in the row; 0 where there are none."""
+        return _sigma(_raw_contrast(self.pixels)) / math.sqrt(_VARIANCE)
 
 
 @np.errstate(all="ignore")  # pixels may be infinite

@@ -87,6 +87,7 @@ FIGURES = (
     FigureName("bled_pixels", False, "masked pixels that saturated ones bled into; the same"),
     FigureName("nonlinear_pixels", False, "masked pixels above where the answer is linear; the same"),
     FigureName("cut_off_fraction", False, "of some rows: part of the pixels at the lowest value, where noise was cut"),
+    FigureName("raw_noise", False, "noise of the raw pixels of a frame whose raw level is no more than one"),
     FigureName("wrapped_pixels", False, "of some rows: pixels below the sky beside one near the top of the converter"),
     FigureName(
         "interference_noises",

@@ -356,7 +356,7 @@ class FrameMaker:
             if header["NSATPIX"]:
                 # not measured: such a pixel takes no part in the combination
                 pixels[mask & np.uint8(MaskBit.SATURATED) != 0] = np.nan
-            return None, (), measure_place(before, operations)
+            return None, (), measure_place(before, operations) | _noise_of_small(before, header)
         with_ = self._calibrations.collect(frame)
         sigma = self._memory.empty(frame.shape_yx, np.float32) if with_.makes_noise else NO_CALIBRATION
         seam, regions = _seam(frame, pixels, mask), frame.recipe.regions
@@ -371,7 +371,7 @@ class FrameMaker:
         if with_.unlit_pixels:
             header["NUNLIT"] = (with_.unlit_pixels, "of NMASKED, where the flat has too little light")
             unlit = mask & np.uint8(MaskBit.BAD) != 0
-        left = measure_place(before, with_.operations)
+        left = measure_place(before, with_.operations) | _noise_of_small(before, header)
         mosaic = frame.steps.colours is not None
         left |= measure_left(before, pixels, with_.operations, float(factor), unlit, with_.dark_frames, colours=mosaic)
         if "dark_left" in left and np.isfinite(with_.dark_level):
@@ -380,6 +380,12 @@ class FrameMaker:
             _say_seam(header, seam, _seam(frame, pixels, mask))
         say_ghosts(header, ghosts)
         return sigma if sigma.size else None, with_.remarks, left
+
+
+def _noise_of_small(before: RowSample, header: HeaderDraft) -> dict[str, float]:
+    """Return the noise of raw pixels whose level is no more than one: it tells fractions from what begins at zero."""
+    level = header.get("RAWLEVEL")
+    return {"raw_noise": before.noise} if level is not None and abs(level) <= 1.0 else {}
 
 
 def _mask_bled(steps: Steps, pixels: NDArray[Any], mask: NDArray[np.uint8], header: HeaderDraft) -> None:

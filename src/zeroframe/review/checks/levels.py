@@ -284,7 +284,7 @@ def other_scale(night: NightFigures, check: Check) -> Iterator[Finding]:
     for kind, frames in levels.items():
         names = [each.name for each in frames]
         level = usual[kind]
-        noise = median([each.get("noise") for each in frames])
+        noise = median([_raw_noise(each) for each in frames])
         # of frames that are less their overscan already, the level is about zero, but not their noise
         if abs(level) <= _OF_ONE and not noise > _OF_ONE and most > _OF_NUMBERS and _alone_small(usual, kind):
             yield check.finding(
@@ -298,6 +298,12 @@ def other_scale(night: NightFigures, check: Check) -> Iterator[Finding]:
                 "were stored without BZERO",
                 *names, figure=level, expected=0.0,
             )  # fmt: skip
+
+
+def _raw_noise(frame: Subject) -> float:
+    """Return the noise of raw pixels; of a bias, from which nothing was subtracted, that of the frame."""
+    known = frame.get("raw_noise")
+    return known if math.isfinite(known) else frame.get("noise")
 
 
 def _alone_small(usual: dict[str, float], kind: str) -> bool:
