@@ -50,6 +50,8 @@ _EVENLY = 1
 _FEWEST_ALIKE = 3
 #: Parts of less than so much of the widest image are narrow.
 _NARROW = 0.3
+#: Between two images so many columns, or such a part of all, may be lit and none of a strip: hot ones, and trails.
+_ODD_COLUMNS, _ODD_SHARE = 2, 0.15
 #: Levels of parts of a strip that differ by more than that are those of several amplifiers.
 _STRIPS_STEP = 5.0
 
@@ -114,7 +116,7 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
     error = profiles.usual_noise / np.sqrt(profiles.lines)
     runs = dark_runs(light, error)
     lit = _between(runs, light.size)
-    if not lit:
+    if not lit or _has_lines_between(lit, runs):
         return AxisLayout((Part(slice(0, light.size), ()),))
     seams: list[Seam] = []
     suspects: list[Seam] = []
@@ -154,6 +156,16 @@ def axis_layout(profiles: AxisProfiles) -> AxisLayout:
         parts.append(Part(image, tuple(sorted(own, key=lambda piece: piece.start - piece.stop))))
     columns = tuple(seam.column for seam in seams if not seam.sure_column)
     return AxisLayout(tuple(parts), tuple(reasons), tuple(doubts), unsure=columns)
+
+
+def _has_lines_between(lit: Sequence[slice], runs: Sequence[slice]) -> bool:
+    """Whether narrow lines of light stand between the lit parts, as of fibres and orders: no strip holds such."""
+    for before, after in pairwise(lit):
+        gap = after.start - before.stop
+        dark = sum(max(min(run.stop, after.start) - max(run.start, before.stop), 0) for run in runs)
+        if gap - dark > max(_ODD_COLUMNS, _ODD_SHARE * gap):
+            return True
+    return False
 
 
 def _doubt(seam: Seam) -> str:

@@ -172,7 +172,9 @@ def owners_of_strips(
     doubts: list[str] = []
     for run, members in _runs_of(strips):
         touching = [n for n, each in enumerate(images) if each.stop == run.start or each.start == run.stop]
-        if run.start == 0 or run.stop == profiles.static.shape[1]:
+        if not touching:  # what is left of a part that is too dim for an image stands between
+            continue
+        if run.start == 0 or run.stop == profiles.static.shape[1] or len(touching) == 1:
             found, said = _at_the_end(profiles, images, members, touching)
         else:
             found, said = _in_mid_frame(profiles, images, members, touching, _usual_side(profiles, strips, run))
