@@ -39,6 +39,9 @@ __all__ = [
 _MOST_POINTS, _FEWEST_POINTS = 20_000, 5
 #: And hold so much of their height beside them, on both sides in the mean and on each.
 _POINTS = 20.0, 0.15, 0.05
+#: On the light of a galaxy or a comet each peak of the noise stands as far above the sky, and is as blunt as that
+#: light: where points seem blunter than this, those that stand far above the sky tell.
+_AS_LIGHT, _BRIGHT_POINTS = 0.6, ((200.0, 0.15, 0.05), (100.0, 0.15, 0.05))
 #: The sharpest of them: so many robust spreads below the median, for points may lie anywhere on their pixel.
 _POINT_SPREADS = 3.0
 #: Of a point 1.4 pixels wide, of one of 2 pixels, and of one of 9.
@@ -198,13 +201,13 @@ def sharpest_point(
         found = point_ratios(pixels, noise, shift, state, sky, least, limits, ratios)
         return ratios[: min(found, _MOST_POINTS)]
 
-    known, usual = ratios_of(_POINTS), _USUAL_RATIO
-    if known.size >= _FEWEST_POINTS:
-        middle = float(median_of_valid(known))
-        spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(known - middle)))
-        usual = min(max(middle - _POINT_SPREADS * spread, _SHARPEST), _BLUNTEST)
-        if usual > _SHARPEST:
-            return usual
+    usual = _usual_point(ratios_of(_POINTS))
+    if usual is not None and usual > _AS_LIGHT:
+        bright = (_usual_point(ratios_of(least)) for least in _BRIGHT_POINTS)
+        usual = min(usual, next((ratio for ratio in bright if ratio is not None), usual))
+    if usual is not None and usual > _SHARPEST:
+        return usual
+    usual = usual or _USUAL_RATIO
     if in_colour:
         return usual
     known = ratios_of(_SHARP_POINTS)
@@ -212,6 +215,15 @@ def sharpest_point(
         return usual
     sharpest = _SHARP_MARGIN * float(np.quantile(known, _SHARP_SHARE))
     return min(max(sharpest, _SHARPEST_OF_ALL), usual)
+
+
+def _usual_point(known: NDArray[np.float64]) -> float | None:
+    """Return how sharp the sharpest of most points are; None of too few."""
+    if known.size < _FEWEST_POINTS:
+        return None
+    middle = float(median_of_valid(known))
+    spread = MAD_TO_SIGMA * float(median_of_valid(np.abs(known - middle)))
+    return min(max(middle - _POINT_SPREADS * spread, _SHARPEST), _BLUNTEST)
 
 
 def scatter_noise(pixels: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
