@@ -349,7 +349,7 @@ class TestTheLimit:
         limit = 13 * image  # what the science frames need at least is 12.5
         more = ("--recipe", recipe, "--no-report")
         # whoever needs a kernel first compiles it, which takes 200 MB
-        in_a_process("night", self.night(tmp_path / "small", 300), "-o", tmp_path / "first", *more)
+        in_a_process("night", raw, "-o", tmp_path / "first", "--mem-limit", limit, *more)
         run = in_a_process("night", raw, "-o", tmp_path / "out", "--mem-limit", limit, *more)
         assert "Traceback" not in run.err
         assert "object2.fits" in names_in(tmp_path / "out"), run.out + run.err
