@@ -22,7 +22,9 @@ from zeroframe.planning.uses import frame_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
+    from zeroframe.fits.cards import Cards
     from zeroframe.planning.plan import Group, Match, NightFrame, NightPlan
     from zeroframe.planning.select import Selection
 
@@ -381,9 +383,13 @@ def _about_loss(plan: NightPlan) -> Iterator[Choice]:
             yield Choice("quantised", f"{listed(lossy)} of {group.label}", reason, certain=False)
 
 
+def _cards_by_file(plan: NightPlan) -> dict[Path, Cards]:
+    return {item.path: item.frame.cards for item in plan.found if item.frame is not None}
+
+
 def _about_divided(plan: NightPlan) -> Iterator[Choice]:
     """Name cards that nobody knows and whose values divide frames that are combined."""
-    cards = {item.path: item.frame.cards for item in plan.found if item.frame is not None}
+    cards = _cards_by_file(plan)
     for group in plan.groups:
         headers = [cards[frame.source] for frame in group.frames if frame.source in cards]
         if len(headers) < _FEWEST_DIVIDED:
@@ -400,7 +406,7 @@ def _about_divided(plan: NightPlan) -> Iterator[Choice]:
 
 def _about_other_light(plan: NightPlan) -> Iterator[Choice]:
     """Name cards that nobody knows and that tell flats from the science frames which are divided by them."""
-    cards = {item.path: item.frame.cards for item in plan.found if item.frame is not None}
+    cards = _cards_by_file(plan)
     divided: dict[str, list[NightFrame]] = defaultdict(list)
     for frame in plan.science:
         for name in frame_uses(plan, frame):

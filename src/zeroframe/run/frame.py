@@ -19,7 +19,7 @@ from zeroframe.fits.formats import FORMATS
 from zeroframe.frames.amplifier_table import amplifier_table
 from zeroframe.frames.bleeding import grow_full, mask_bleeding
 from zeroframe.frames.calibration_frames import BLIND_CARD, NO_CALIBRATION
-from zeroframe.frames.colours import level_by_colour, phases_of, plane_of, sky_of_colours
+from zeroframe.frames.colours import PHASES, level_by_colour, phases_of, plane_of, sky_of_colours
 from zeroframe.frames.dark_parts import measure_dark_part
 from zeroframe.frames.ghosts import GHOST_CARDS, ghosts_in, say_ghosts
 from zeroframe.frames.line_levels import measure_line_levels
@@ -443,8 +443,10 @@ def _with_traces(
         traces = measure_traces(pixels, quality.level_adu, quality.noise_adu, light, mask if mask.size else None)
     if light == "sky":
         traces |= measure_dark_part(pixels, quality.noise_adu, mask if mask.size else None)
-        one = (slice(None), slice(None)) if colours is None else (slice(0, None, 2), slice(0, None, 2))  # of one colour
-        traces |= measure_line_levels(pixels[one], quality.noise_adu, mask[one] if mask.size else None)
+        own = (pixels, mask)
+        if colours is not None:  # neighbours of one colour
+            own = (plane_of(pixels, PHASES[0]), plane_of(mask, PHASES[0]))
+        traces |= measure_line_levels(own[0], quality.noise_adu, own[1] if mask.size else None)
     if colours is not None or any(word in header for word in _COLOUR_WORDS):
         traces = {name: value for name, value in traces.items() if not name.startswith("colour_")}
     return replace(quality, traces={**traces, **left, **_masked_parts(mask, header)})
